@@ -1,0 +1,125 @@
+"""Every name that this system has in AWS, in one place.
+
+A site that switches over has these names in its dashboards, scripts and Zoom apps, so they are
+part of the contract. All of them carry the stack's name in front; `Names` puts it there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STAGE = "live"
+"""API Gateway's stage, part of every URL that Zoom and Opencast hold."""
+
+API_KEY = "ZoomIngesterApiKey"
+
+MID_INDEX = "mid_index"
+TIME_INDEX = "time_index"
+"""The status table's indexes."""
+
+WEBHOOK_PATH = "new_recording"
+ON_DEMAND_PATH = "ingest"
+STATUS_PATH = "status"
+
+
+@dataclass(frozen=True)
+class Function:
+    """One Lambda function.
+
+    `name` is its name in AWS behind the stack's, and the name of its zip and requirements file;
+    `module` the file under `functions/`; `task` what operators call it in `invoke` tasks;
+    `services` the AWS service models that its package has to hold.
+    """
+
+    name: str
+    module: str
+    task: str
+    services: tuple[str, ...]
+
+
+WEBHOOK = Function("zoom-webhook", "webhook", "webhook", ("dynamodb", "sqs", "ssm"))
+ON_DEMAND = Function("zoom-on-demand", "on_demand", "on-demand", ("dynamodb", "ssm"))
+DOWNLOADER = Function(
+    "zoom-downloader", "downloader", "downloader", ("dynamodb", "s3", "sqs", "ssm")
+)
+UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
+STATUS_QUERY = Function("status-query", "status_query", "status-query", ("dynamodb",))
+
+FUNCTIONS = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one stack. `stack` is `STACK_NAME`."""
+
+    stack: str
+
+    def of(self, thing: str) -> str:
+        """`<stack>-<thing>`, the form of nearly every name."""
+        return f"{self.stack}-{thing}"
+
+    def function(self, function: Function) -> str:
+        return self.of(function.name)
+
+    def log_group(self, function: Function) -> str:
+        return f"/aws/lambda/{self.function(function)}"
+
+    def code_key(self, function: Function) -> str:
+        """The zip's key in `LAMBDA_CODE_BUCKET`."""
+        return f"{self.stack}/{function.name}.zip"
+
+    def secret(self, setting: str) -> str:
+        """The SSM SecureString that holds a secret setting."""
+        return f"{self.secrets_path}/{setting}"
+
+    @property
+    def secrets_path(self) -> str:
+        return f"/zoom-ingester/{self.stack}"
+
+    @property
+    def access_log(self) -> str:
+        return f"/aws/apigateway/{self.stack}-api/access_logs"
+
+    @property
+    def api(self) -> str:
+        return self.of("api")
+
+    @property
+    def download_queue(self) -> str:
+        return self.of("download")
+
+    @property
+    def download_dlq(self) -> str:
+        return self.of("download-dlq")
+
+    @property
+    def upload_queue(self) -> str:
+        return self.of("upload.fifo")
+
+    @property
+    def upload_dlq(self) -> str:
+        return self.of("upload-dlq.fifo")
+
+    @property
+    def schedule_table(self) -> str:
+        return self.of("schedule")
+
+    @property
+    def status_table(self) -> str:
+        return self.of("pipeline-status")
+
+    @property
+    def events_table(self) -> str:
+        return self.of("recording-events")
+
+    @property
+    def bucket(self) -> str:
+        return self.of("zoom-recording-files")
+
+    @property
+    def topic(self) -> str:
+        return self.of("notifications")
+
+    @property
+    def codebuild(self) -> str:
+        return self.of("codebuild")

@@ -1,0 +1,123 @@
+"""Everything that can go wrong, as types.
+
+    IngesterError
+    ├── SettingsError            a setting is missing or makes no sense: deploy again
+    ├── RequestError             the caller's request can't be taken; carries the HTTP status
+    │   ├── BadRequest           400
+    │   ├── Unauthorized         401
+    │   ├── NotFound             404
+    │   └── NotReady             503
+    ├── MessageError             a queue message can't be read: dead-letter queue
+    ├── PermanentFailure         trying again won't help: dead-letter queue, a person looks
+    │   ├── FileUnavailable      Zoom has no such file (any more), or not for us
+    │   ├── NoPresenter          none of the views can be the main one
+    │   ├── UnknownSeries        Opencast has no such series
+    │   └── TooManyFailures      retryable, but it happened too often
+    ├── RetryableFailure         may pass by itself: the message comes back
+    │   ├── ZoomUnreachable      no connection, a time-out, 429 or 5xx
+    │   ├── ZoomRefused          Zoom's API said no: credentials, scopes
+    │   ├── TransferFailed       a file's bytes did not arrive whole
+    │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
+    │   └── OpencastRefused      a credential or role is missing
+    └── AskLater                 not a failure: something isn't finished yet
+
+The text of each is a sentence for the operator: what happened, to what, and what to do. It goes
+into the status row and the log, so no token, password or presigned URL may be part of it.
+"""
+
+from __future__ import annotations
+
+
+class IngesterError(Exception):
+    """The root: anything that this system knows how to explain."""
+
+
+class SettingsError(IngesterError):
+    """A setting is missing or makes no sense."""
+
+
+class RequestError(IngesterError):
+    """An HTTP request that can't be taken. `status` is the answer's status code."""
+
+    status = 400
+
+
+class BadRequest(RequestError):
+    """What was sent will never be right."""
+
+
+class Unauthorized(RequestError):
+    """The signature is missing, wrong or too old."""
+
+    status = 401
+
+
+class NotFound(RequestError):
+    """What was asked for isn't there."""
+
+    status = 404
+
+
+class NotReady(RequestError):
+    """It will be right later: the caller may try again."""
+
+    status = 503
+
+
+class MessageError(IngesterError):
+    """A queue message that can't be read."""
+
+
+class PermanentFailure(IngesterError):
+    """Trying again won't help."""
+
+
+class FileUnavailable(PermanentFailure):
+    """Zoom doesn't hand out a file: deleted, not authorized, or not a recording at all."""
+
+
+class NoPresenter(PermanentFailure):
+    """None of a recording's views can be published as the presenter."""
+
+
+class UnknownSeries(PermanentFailure):
+    """Opencast has no series of this id."""
+
+
+class TooManyFailures(PermanentFailure):
+    """A retryable failure happened as often as it may."""
+
+
+class RetryableFailure(IngesterError):
+    """May pass by itself."""
+
+
+class ZoomUnreachable(RetryableFailure):
+    """Zoom couldn't be reached, or answered that it is busy or broken.
+
+    `retry_after` is what Zoom asked us to wait, in seconds, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ZoomRefused(RetryableFailure):
+    """Zoom's API refused our credentials or the app lacks a scope: an operator can mend that."""
+
+
+class TransferFailed(RetryableFailure):
+    """A file's bytes did not arrive whole."""
+
+
+class OpencastUnreachable(RetryableFailure):
+    """Opencast couldn't be reached, or its answer can't be believed."""
+
+
+class OpencastRefused(RetryableFailure):
+    """Opencast refused our user: an operator can mend that."""
+
+
+class AskLater(IngesterError):
+    """Something isn't finished yet; asking again later is all there is to do."""
