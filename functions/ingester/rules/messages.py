@@ -1,0 +1,149 @@
+"""The two queue messages: the contract between webhook, downloader and uploader.
+
+Field names are those of the first system, because messages may be in flight when a site switches
+over. Fields with `UNSET` are left out of the wire when they are not known; a reader treats an
+absent one as unknown and skips what needs it.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ingester.errors import MessageError
+from ingester.rules import timestamps
+
+MessageType = TypeVar("MessageType", bound=msgspec.Struct)
+
+
+class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a recording, as it stands in the download message.
+
+    `status` is there only while Zoom hasn't finished the file.
+    """
+
+    recording_id: str
+    recording_start: str
+    recording_end: str
+    download_url: str
+    file_type: str
+    recording_type: str
+    file_size: int | UnsetType = UNSET
+    file_extension: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        timestamps.parse(self.recording_start)
+        timestamps.parse(self.recording_end)
+
+    @property
+    def is_mp4(self) -> bool:
+        return self.file_type.upper() == "MP4"
+
+    @property
+    def is_chat(self) -> bool:
+        return self.file_type.upper() == "CHAT"
+
+    @property
+    def is_completed(self) -> bool:
+        return self.status is UNSET or self.status == "completed"
+
+
+class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Webhook to downloader: one recording that is to be fetched from Zoom."""
+
+    uuid: str
+    zoom_series_id: int
+    topic: str
+    start_time: str
+    duration: int | float
+    host_id: str
+    recording_files: tuple[RecordingFile, ...]
+    on_demand_ingest: bool
+    zip_id: str
+    received_time: str
+    download_token: str
+    allow_multiple_ingests: bool = False
+    ingest_all_mp4: bool = False
+    on_demand_series_id: str | UnsetType = UNSET
+    oc_workflow: str | UnsetType = UNSET
+    zoom_total_size_bytes: int | UnsetType = UNSET
+    zoom_processing_minutes: float | UnsetType = UNSET
+    force: bool | UnsetType = UNSET
+    override_series_id: str | UnsetType = UNSET
+    ignore_schedule: bool | UnsetType = UNSET
+    first_seen: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        timestamps.parse(self.start_time)
+
+
+class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of one view in the staging bucket. `filename` is its key."""
+
+    filename: str
+    segment_num: int
+    recording_start: str
+    recording_end: str
+    ffprobe_bytes: int
+    ffprobe_seconds: int | float
+
+
+class StagedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A view's files in the order of the segments."""
+
+    segments: tuple[StagedFile, ...]
+    view_bytes: int
+    view_seconds: int | float
+
+
+class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Downloader to uploader: one recording that is staged and has its Opencast series."""
+
+    uuid: str
+    zoom_series_id: int
+    opencast_series_id: str
+    oc_title: str
+    topic: str
+    created: str
+    created_local: str
+    webhook_received_time: str
+    zip_id: str
+    s3_files: dict[str, StagedView]
+    allow_multiple_ingests: bool = False
+    ingest_all_mp4: bool = False
+    total_file_bytes: int | UnsetType = UNSET
+    total_file_seconds: float | UnsetType = UNSET
+    total_segment_seconds: float | UnsetType = UNSET
+    zoom_processing_minutes: float | UnsetType = UNSET
+    oc_workflow: str | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        timestamps.parse(self.created)
+
+
+def encode(message: msgspec.Struct) -> str:
+    """A message as the queue's text."""
+    return msgspec.json.encode(message).decode()
+
+
+def decode(text: str, message_type: type[MessageType]) -> MessageType:
+    """The queue's text as a message. MessageError says which field is missing or wrong."""
+    try:
+        return msgspec.json.decode(text, type=message_type)
+    except msgspec.DecodeError as error:
+        raise MessageError(f"The message on the queue can't be read: {error}") from error
+
+
+class _ZipId(msgspec.Struct):
+    zip_id: str
+
+
+def zip_id_of(text: str) -> str | None:
+    """The `zip_id` of a message that may otherwise be broken: its row can then say so."""
+    try:
+        return msgspec.json.decode(text, type=_ZipId).zip_id
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,75 @@
+"""A recording's files: which view each shows, which segment it belongs to, its name in S3."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from ingester.rules import timestamps
+from ingester.rules.messages import RecordingFile
+
+SHARED_SCREEN_WITH_SPEAKER = "shared_screen_with_speaker_view"
+SHARED_SCREEN_WITH_GALLERY = "shared_screen_with_gallery_view"
+SHARED_SCREEN = "shared_screen"
+ACTIVE_SPEAKER = "active_speaker"
+GALLERY = "gallery_view"
+CHAT = "chat_file"
+
+VIEWS = frozenset(
+    {
+        SHARED_SCREEN_WITH_SPEAKER,
+        SHARED_SCREEN_WITH_GALLERY,
+        SHARED_SCREEN,
+        ACTIVE_SPEAKER,
+        GALLERY,
+        CHAT,
+    }
+)
+
+
+def view_of(recording_type: str) -> str:
+    """The view that a Zoom `recording_type` stands for.
+
+    Zoom adds types freely (`shared_screen_with_speaker_view(CC)`, `production_studio`), so the
+    words in the name decide, and what says nothing is `unrecognized_type_<name>`.
+    """
+    words = recording_type.lower()
+    if "screen" in words:
+        if "speaker" in words:
+            return SHARED_SCREEN_WITH_SPEAKER
+        return SHARED_SCREEN_WITH_GALLERY if "gallery" in words else SHARED_SCREEN
+    for word, view in (("speaker", ACTIVE_SPEAKER), ("gallery", GALLERY), ("chat", CHAT)):
+        if word in words:
+            return view
+    return f"unrecognized_type_{recording_type}"
+
+
+def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
+    """`recording_start` → number of its segment, counted from 0 in order of time.
+
+    Zoom begins a new segment whenever a recording is stopped and started again; the files of one
+    segment share their start.
+    """
+    starts = {file.recording_start for file in files}
+    return {start: number for number, start in enumerate(sorted(starts, key=timestamps.parse))}
+
+
+def extension_of(file_name: str) -> str:
+    """The extension of a file's name, lower case, without the dot; "" if it has none."""
+    return posixpath.splitext(unquote(file_name).strip())[1].lstrip(".").lower()
+
+
+def staging_key(
+    zoom_series_id: int, start_time: str, segment: int, view: str, extension: str
+) -> str:
+    """`<meeting>/<start as epoch seconds>/<segment, 3 digits>-<view>.<extension>`."""
+    begin = int(timestamps.parse(start_time).timestamp())
+    suffix = f".{extension}" if extension else ""
+    name = view.replace("/", "_")
+    return f"{zoom_series_id}/{begin}/{segment:03d}-{name}{suffix}"
+
+
+def is_too_short(minutes: float, minimum_minutes: float) -> bool:
+    """Whether a recording is below `MINIMUM_DURATION`."""
+    return minutes < minimum_minutes

@@ -1,0 +1,157 @@
+"""The class schedule: which course, and so which Opencast series, a recording belongs to.
+
+One Zoom meeting can serve several courses, so a meeting has events and each event its own course
+and series. Rows of the first system carry these once for the whole meeting; both are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+DAYS = "MTWRFSU"
+"""Monday to Sunday, in the letters that course catalogs use."""
+
+DAY_MINUTES = 24 * 60
+WEEK_MINUTES = 7 * DAY_MINUTES
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One weekly class: `day` a letter of DAYS, `time` local `H:MM`.
+
+    `source` names the sheet or file that it came from ("" in rows of the first system).
+    """
+
+    day: str
+    time: str
+    title: str
+    course_code: str = ""
+    opencast_series_id: str = ""
+    source: str = ""
+
+    @property
+    def minute_of_week(self) -> int:
+        hours, minutes = self.time.split(":")
+        return DAYS.index(self.day) * DAY_MINUTES + int(hours) * 60 + int(minutes)
+
+
+class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the schedule table. `course_code` and `opencast_series_id` are the last event's:
+
+    they are what the first system reads, should a site go back to it.
+    """
+
+    zoom_series_id: str
+    opencast_series_id: str = ""
+    course_code: str = ""
+    events: tuple[Event, ...] = ()
+
+    def series_of(self, event: Event) -> str:
+        return event.opencast_series_id or self.opencast_series_id
+
+    def course_of(self, event: Event) -> str:
+        return event.course_code or self.course_code
+
+
+def match(
+    meeting: ScheduledMeeting, start: datetime, zone: ZoneInfo, buffer_minutes: int
+) -> Event | None:
+    """The event that a recording starting at `start` (aware) belongs to, or None.
+
+    An event matches when the local start lies less than `buffer_minutes` from it on the clock of
+    the week, in whole minutes, so that 00:05 on Tuesday is near 23:50 on Monday. Of several, the
+    nearest.
+    """
+    local = start.astimezone(zone)
+    minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
+
+    def distance(event: Event) -> int:
+        forward = (minute - event.minute_of_week) % WEEK_MINUTES
+        return min(forward, WEEK_MINUTES - forward)
+
+    near = [event for event in meeting.events if distance(event) < buffer_minutes]
+    return min(near, key=distance, default=None)
+
+
+class ImportPlan(msgspec.Struct, frozen=True):
+    """What an import would do to the table: rows to write, meetings to delete."""
+
+    put: tuple[ScheduledMeeting, ...]
+    delete: tuple[str, ...]
+    added: int
+    changed: int
+    unchanged: int
+
+
+def assemble(events: Iterable[tuple[str, Event]]) -> dict[str, ScheduledMeeting]:
+    """(zoom id, event) pairs as one row a meeting, repeated events once."""
+    meetings: dict[str, list[Event]] = {}
+    for zoom_series_id, event in events:
+        known = meetings.setdefault(zoom_series_id, [])
+        if event not in known:
+            known.append(event)
+    return {
+        zoom_series_id: ScheduledMeeting(
+            zoom_series_id=zoom_series_id,
+            opencast_series_id=known[-1].opencast_series_id,
+            course_code=known[-1].course_code,
+            events=tuple(known),
+        )
+        for zoom_series_id, known in meetings.items()
+    }
+
+
+def plan_import(
+    existing: Sequence[ScheduledMeeting],
+    events: Sequence[tuple[str, Event]],
+    sources: frozenset[str],
+    *,
+    replace_all: bool = False,
+) -> ImportPlan:
+    """What has to change so that the table holds `events` in place of those from `sources`.
+
+    Events of other sources stay, also within a meeting that both name. `sources` holds "" when
+    rows of the first system are to be replaced too.
+    """
+    kept = [
+        (meeting.zoom_series_id, event)
+        for meeting in existing
+        for event in meeting.events
+        if not replace_all and event.source not in sources
+    ]
+    wanted = assemble([*_with_own_course(existing, kept), *events])
+    before = {meeting.zoom_series_id: meeting for meeting in existing}
+    untouched = {
+        meeting.zoom_series_id
+        for meeting in existing
+        if not meeting.events and not replace_all and "" not in sources
+    }
+    put = tuple(row for key, row in wanted.items() if before.get(key) != row)
+    return ImportPlan(
+        put=put,
+        delete=tuple(key for key in before if key not in wanted and key not in untouched),
+        added=sum(row.zoom_series_id not in before for row in put),
+        changed=sum(row.zoom_series_id in before for row in put),
+        unchanged=len(wanted) - len(put),
+    )
+
+
+def _with_own_course(
+    existing: Sequence[ScheduledMeeting], kept: Sequence[tuple[str, Event]]
+) -> list[tuple[str, Event]]:
+    """Kept events with the meeting's course and series where they have none of their own."""
+    rows = {meeting.zoom_series_id: meeting for meeting in existing}
+    return [
+        (
+            key,
+            msgspec.structs.replace(
+                event,
+                course_code=rows[key].course_of(event),
+                opencast_series_id=rows[key].series_of(event),
+            ),
+        )
+        for key, event in kept
+    ]

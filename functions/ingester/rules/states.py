@@ -1,0 +1,120 @@
+"""The states of a recording, and which change of state is allowed.
+
+Two sources move a row: Zoom (the meeting is being recorded, paused, …) and the pipeline. Events
+arrive late, twice and out of order, and steps overtake each other: the uploader may be done before
+the downloader has written that it handed over. So each state lists what it may follow, and a write
+that isn't allowed is dropped: nothing ever moves backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """`pipeline_state` of the status table."""
+
+    RECORDING_IN_PROGRESS = "RECORDING_IN_PROGRESS"
+    RECORDING_PAUSED = "RECORDING_PAUSED"
+    RECORDING_STOPPED = "RECORDING_STOPPED"
+    RECORDING_PROCESSING = "RECORDING_PROCESSING"
+    ON_DEMAND_RECEIVED = "ON_DEMAND_RECEIVED"
+    WEBHOOK_RECEIVED = "WEBHOOK_RECEIVED"
+    WEBHOOK_FAILED = "WEBHOOK_FAILED"
+    SENT_TO_DOWNLOADER = "SENT_TO_DOWNLOADER"
+    OC_SERIES_FOUND = "OC_SERIES_FOUND"
+    IGNORED = "IGNORED"
+    DOWNLOADER_FAILED = "DOWNLOADER_FAILED"
+    SENT_TO_UPLOADER = "SENT_TO_UPLOADER"
+    UPLOADER_RECEIVED = "UPLOADER_RECEIVED"
+    SENT_TO_OPENCAST = "SENT_TO_OPENCAST"
+    UPLOADER_FAILED = "UPLOADER_FAILED"
+
+
+class Origin(StrEnum):
+    """Who asked for the ingest."""
+
+    WEBHOOK = "webhook_notification"
+    ON_DEMAND = "on_demand"
+
+
+RUNNING = frozenset(
+    {State.RECORDING_IN_PROGRESS, State.RECORDING_PAUSED, State.RECORDING_STOPPED}
+)
+ZOOM_SIDE = RUNNING | {State.RECORDING_PROCESSING}
+FAILED = frozenset({State.WEBHOOK_FAILED, State.DOWNLOADER_FAILED, State.UPLOADER_FAILED})
+ENDED = FAILED | {State.IGNORED}
+DONE = ENDED | {State.SENT_TO_OPENCAST}
+
+_ASKED = ZOOM_SIDE | {State.ON_DEMAND_RECEIVED, State.WEBHOOK_RECEIVED}
+_DOWNLOADING = _ASKED | {State.SENT_TO_DOWNLOADER, State.OC_SERIES_FOUND}
+_UPLOADING = _DOWNLOADING | {State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED}
+
+FOLLOWS: dict[State, frozenset[State]] = {
+    State.RECORDING_IN_PROGRESS: RUNNING,
+    State.RECORDING_PAUSED: RUNNING,
+    State.RECORDING_STOPPED: RUNNING,
+    State.RECORDING_PROCESSING: RUNNING,
+    State.ON_DEMAND_RECEIVED: ZOOM_SIDE | {State.ON_DEMAND_RECEIVED},
+    State.WEBHOOK_RECEIVED: _ASKED | {State.WEBHOOK_FAILED},
+    State.WEBHOOK_FAILED: _ASKED | {State.WEBHOOK_FAILED},
+    # A message handed on: only forwards, because the next step may have ended it already.
+    State.SENT_TO_DOWNLOADER: _ASKED | {State.SENT_TO_DOWNLOADER},
+    State.SENT_TO_UPLOADER: _DOWNLOADING | {State.SENT_TO_UPLOADER},
+    # A message taken up: also after an end, which a redelivery or an operator takes up again.
+    State.OC_SERIES_FOUND: _DOWNLOADING | ENDED,
+    State.UPLOADER_RECEIVED: _UPLOADING | ENDED,
+    State.SENT_TO_OPENCAST: _UPLOADING | {State.UPLOADER_FAILED, State.SENT_TO_OPENCAST},
+    State.DOWNLOADER_FAILED: _DOWNLOADING | ENDED,
+    State.UPLOADER_FAILED: _UPLOADING | ENDED,
+    State.IGNORED: _UPLOADING | ENDED,
+}
+"""State → the states that it may replace (a missing row apart, see `begins`)."""
+
+
+def begins(state: State) -> bool:
+    """Whether a recording's first row may be written in this state.
+
+    `RECORDING_PROCESSING` may not: a meeting's end says nothing of a recording.
+    """
+    return state is not State.RECORDING_PROCESSING
+
+
+def may_follow(before: State | None, after: State) -> bool:
+    """Whether a row in `before` (None: no row yet) may be written as `after`."""
+    return begins(after) if before is None else before in FOLLOWS[after]
+
+
+class Reception(StrEnum):
+    """What to do with a request for ingest, given what the row already says."""
+
+    ACCEPT = "accept"
+    LATE_FILES = "late files"
+    DUPLICATE = "duplicate"
+
+
+def receive(
+    before: State | None,
+    *,
+    known_files: Set[str],
+    files: Set[str],
+    retry_is_due: bool,
+    forced: bool,
+) -> Reception:
+    """Decides about a `recording.completed` or `on.demand.ingest`.
+
+    Zoom repeats a notification that wasn't answered in time, with other tokens and URLs: what
+    makes it the same is the event, the recording and its files' ids (`files`; `known_files` are
+    those of earlier requests). A repeat is dropped unless the first never got onto the queue
+    (`WEBHOOK_RECEIVED`) or ended failed with no retry of its own due. Files not seen before are
+    always sent on; what they reach is an ingest that may be done, so the row isn't touched unless
+    it has ended. An operator's request (`forced`) is always accepted.
+    """
+    if forced or before is None or before in _ASKED or before is State.WEBHOOK_FAILED:
+        return Reception.ACCEPT
+    if before in FAILED and not retry_is_due:
+        return Reception.ACCEPT
+    if files <= known_files:
+        return Reception.DUPLICATE
+    return Reception.ACCEPT if before is State.IGNORED else Reception.LATE_FILES
