@@ -1,0 +1,22 @@
+# The two commands of a newcomer: `make demo` and `make test`. Everything else is in `invoke -l`.
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test demo clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+setup:  ## install what the project needs, into this folder only
+	@$(PYTHON) -m ops.setup
+
+test: setup  ## every check and test, as CI runs them
+	@.venv/bin/tox
+
+demo: setup  ## a recording's whole way, on this machine
+	@.venv/bin/invoke local.demo
+
+clean:  ## remove all that was installed or built here
+	rm -rf .venv .venv-cloud .tox .local dist node_modules cdk.out
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

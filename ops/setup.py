@@ -1,0 +1,255 @@
+"""`make setup`: the project's virtual environments and the CDK's command line, made or refreshed.
+
+Run as `python3 -m ops.setup` by whatever Python the newcomer has. So this one file stays with the
+standard library and what Python 3.6 can run (annotations that it can't evaluate are quoted): an
+old Python must get as far as saying that it is too old. When the locks haven't changed, nothing is
+done and nearly no time spent.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from typing import BinaryIO, Callable
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_NODE = 20
+DISK_NEEDED_GB = 2
+STATE = ".local"
+STAMP = ".setup-stamp"
+
+# What pip and npm print when they get no answer, as opposed to a "no".
+UNREACHABLE = re.compile(
+    r"NewConnectionError|ConnectTimeout|ConnectionError|NameResolutionError|ReadTimeoutError"
+    r"|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable"
+    r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH"
+)
+
+# Settings of the caller's shell that would send an installation somewhere else.
+STRAY = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "VIRTUAL_ENV")
+
+
+class SetupError(Exception):
+    """Set-up can't go on. The text is one line for the person at the keyboard."""
+
+
+class Step:
+    """One folder to fill: `locks` are the files that say what belongs in it.
+
+    `interpreter` names what its content runs on: another one means starting afresh.
+    `install(folder, fresh, log)` fills it.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        locks: "tuple[str, ...]",
+        interpreter: str,
+        install: "Callable[[str, bool, BinaryIO], None]",
+    ) -> None:
+        self.folder = folder
+        self.locks = locks
+        self.identity = f"{interpreter} in {os.path.abspath(folder)}"
+        self.install = install
+
+    def wanted(self) -> "list[str]":
+        """The stamp of an up-to-date folder: what it runs on, and its locks' hash."""
+        digest = hashlib.sha256()
+        for lock in self.locks:
+            with open(lock, "rb") as file:
+                digest.update(file.read())
+        return [self.identity, digest.hexdigest()]
+
+    def found(self) -> "list[str]":
+        """The stamp that the folder has; empty if it was never finished."""
+        try:
+            with open(os.path.join(self.folder, STAMP), encoding="utf-8") as file:
+                return file.read().splitlines()
+        except OSError:
+            return []
+
+    def run(self) -> None:
+        """Fill the folder. A run that is cut short leaves no stamp: the next starts afresh."""
+        wanted = self.wanted()
+        fresh = self.found()[:1] != [self.identity]
+        if fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            os.remove(os.path.join(self.folder, STAMP))
+        with open(log_path(self.folder), "wb+") as log:
+            self.install(self.folder, fresh, log)
+        with open(os.path.join(self.folder, STAMP), "w", encoding="utf-8") as file:
+            file.write("\n".join(wanted) + "\n")
+
+
+def log_path(folder: str) -> str:
+    """Where a step's full output goes."""
+    return os.path.join(STATE, f"setup-{folder.strip('.')}.log")
+
+
+def call(command: "list[str]", log: BinaryIO) -> None:
+    """Run a command, its output to the log. Raises SetupError with the reason in one line."""
+    environment = {name: value for name, value in os.environ.items() if name not in STRAY}
+    log.write(f"$ {' '.join(command)}\n".encode())
+    log.flush()
+    started = log.tell()
+    code = subprocess.call(
+        command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+    )
+    if code == 0:
+        return
+    log.seek(started)
+    said = log.read().decode("utf-8", "replace")
+    if UNREACHABLE.search(said):
+        raise SetupError("the package registry can't be reached: check network, proxy, mirror")
+    if "No space left on device" in said or "ENOSPC" in said:
+        raise SetupError("the disk is full")
+    errors = re.findall(r"^(?:npm )?err(?:or)?\b.*$", said, re.IGNORECASE | re.MULTILINE)
+    raise SetupError(errors[0] if errors else f"{command[0]} ended with {code}")
+
+
+def interpreter_outside() -> str:
+    """The Python to make environments with: never the one inside an environment of ours."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
+    """`.venv`: all that developers, operators and the local stack's own programs need."""
+    python = os.path.join(folder, "bin", "python")
+    lock = os.path.join("requirements", "dev.txt")
+    if fresh:
+        call([interpreter_outside(), "-m", "venv", folder], log)
+        # Compiling everything at once would double the time; Python compiles what it imports.
+        pip = [python, "-m", "pip", "install", "--no-compile", "--require-hashes"]
+        call([*pip, "--no-deps", "-r", lock], log)
+        call([python, "-m", "pip", "check"], log)
+    else:
+        sync = [python, "-m", "piptools", "sync", "--pip-args", "--no-compile --no-deps"]
+        call([*sync, lock], log)
+
+
+def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
+    """`.venv-cloud`: the local cloud alone, since its functions see whatever is beside it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    python = os.path.join(folder, "bin", "python")
+    lock = os.path.join("requirements", "cloud.txt")
+    call([interpreter_outside(), "-m", "venv", folder], log)
+    call([python, "-m", "pip", "install", "--require-hashes", "--no-deps", "-r", lock], log)
+    call([python, "-m", "pip", "check"], log)
+    call([python, "-m", "pip", "uninstall", "--yes", "setuptools", "pip"], log)
+
+
+def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
+    """`node_modules`: the CDK's command line."""
+    call(["npm", "ci", "--no-audit", "--no-fund"], log)
+
+
+def check_python() -> str:
+    """The running Python's version. Raises SetupError if it is too old or can't make venvs."""
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    oldest = ".".join(str(part) for part in OLDEST_PYTHON)
+    if sys.version_info < OLDEST_PYTHON:
+        raise SetupError(
+            f"Python {oldest} or newer is needed, and {sys.executable} is {version}: "
+            f"install one and name it, as in `make setup PYTHON=python{oldest}`"
+        )
+    if not importlib.util.find_spec("ensurepip"):
+        raise SetupError(
+            f"{sys.executable} can't make virtual environments: install its venv module "
+            "(on Debian and Ubuntu: the package python3-venv)"
+        )
+    return f"Python {version}"
+
+
+def check_node() -> str:
+    """Node's version. Raises SetupError if Node is missing or too old, or npm is missing."""
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            raise SetupError(
+                f"{program} is not on the PATH: the CDK's command line needs "
+                f"Node.js {OLDEST_NODE} or newer with npm"
+            )
+    answer = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, check=False).stdout
+    version = answer.decode().strip()
+    major = re.match(r"v(\d+)\.", version)
+    if not major or int(major.group(1)) < OLDEST_NODE:
+        raise SetupError(
+            f"Node.js {OLDEST_NODE} or newer is needed, and {shutil.which('node')} "
+            f"is {version or 'broken'}"
+        )
+    return f"Node {major.group(1)}"
+
+
+def check_disk() -> None:
+    """Raises SetupError if what is to be installed would not fit."""
+    free = shutil.disk_usage(".").free / 1e9
+    if free < DISK_NEEDED_GB:
+        raise SetupError(
+            f"{os.getcwd()} has {free:.1f} GB of free disk, and {DISK_NEEDED_GB} GB are needed"
+        )
+
+
+def run_all(steps: "list[Step]") -> None:
+    """Run the steps side by side, a line for each as it ends. Raises SetupError if one failed."""
+    failures: "list[str]" = []
+
+    def run(step: Step) -> None:
+        started = time.monotonic()
+        try:
+            step.run()
+        except (SetupError, OSError) as error:
+            log = log_path(step.folder)
+            failures.append(f"{step.folder}: {error} (everything it said: {log})")
+        else:
+            print(f"  {step.folder:<13}{time.monotonic() - started:6.1f} s", flush=True)
+
+    threads = [threading.Thread(target=run, args=(step,), daemon=True) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise SetupError("; ".join(failures))
+
+
+def set_up() -> None:
+    """Bring the three folders up to date. Raises SetupError with what to do about it."""
+    python, node = check_python(), check_node()
+    os.makedirs(STATE, exist_ok=True)
+    requirements = os.path.join("requirements", "")
+    steps = [
+        Step(".venv", (requirements + "dev.txt",), python, install_tools),
+        Step(".venv-cloud", (requirements + "cloud.txt",), python, install_cloud),
+        Step("node_modules", ("package.json", "package-lock.json"), node, install_node),
+    ]
+    with open(os.path.join(STATE, "setup.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stale = [step for step in steps if step.found() != step.wanted()]
+        if stale:
+            check_disk()
+            print(f"Setting up with {python} and {node}:", flush=True)
+            run_all(stale)
+
+
+def main() -> int:
+    """The command. Returns the exit code."""
+    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    try:
+        set_up()
+    except (SetupError, OSError) as error:
+        print(f"Set-up failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Set-up interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
