@@ -1,0 +1,37 @@
+"""What a warm Lambda container keeps between invocations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Kept = TypeVar("Kept")
+
+SECONDS = 300.0
+"""How long a rotated secret may stay unnoticed by a warm container."""
+
+
+class Container(Generic[Kept]):
+    """Builds what a function needs at the first call and again when it has grown old.
+
+    Settings are checked and secrets read when it is built, so a rotated secret is taken up
+    without a deployment, and nothing happens when a module is imported.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], Kept],
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._build = build
+        self._seconds = seconds
+        self._clock = clock
+        self._kept: tuple[float, Kept] | None = None
+
+    def __call__(self) -> Kept:
+        now = self._clock()
+        if self._kept is None or now - self._kept[0] >= self._seconds:
+            self._kept = (now, self._build())
+        return self._kept[1]

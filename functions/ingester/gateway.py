@@ -1,0 +1,66 @@
+"""API Gateway's proxy events as requests, and answers in the form that it wants.
+
+See "Input format of a Lambda function for proxy integration" in API Gateway's guide.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ingester.errors import BadRequest
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP request. Header names are in lower case; `body` are the bytes as they were sent."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP answer."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+def request_of(event: Mapping[str, Any]) -> Request:
+    """The request in a proxy event. BadRequest if its body says base64 and isn't."""
+    body = event.get("body") or ""
+    try:
+        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+    except binascii.Error as error:
+        raise BadRequest("The request's body is not what it says it is.") from error
+    return Request(
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        query=event.get("queryStringParameters") or {},
+        body=raw,
+    )
+
+
+def proxy_answer(answer: Answer) -> dict[str, Any]:
+    """An answer as API Gateway takes it from a function."""
+    return {
+        "statusCode": answer.status,
+        "headers": dict(answer.headers),
+        "body": answer.body,
+        "isBase64Encoded": False,
+    }
+
+
+def json_answer(
+    status: int, content: object, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """An answer whose body is `content` as JSON."""
+    return Answer(
+        status=status,
+        body=msgspec.json.encode(content).decode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )

@@ -1,0 +1,81 @@
+"""Structured logs: one JSON object a line, with the recording it is about, without secrets."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+_SECRETS = (
+    re.compile(r"(?i)(\bbearer\s+|\bbasic\s+)[A-Za-z0-9._~+/=-]+"),
+    re.compile(
+        r"(?i)([\"'?&\s]?(?:X-Amz-(?:Signature|Security-Token|Credential)|Signature|Policy"
+        r"|access_token|download_token|download_access_token|token|pwd|passcode|password"
+        r"|recording_play_passcode|client_secret|api_key|secret)[\"']?\s*[=:]\s*[\"']?)"
+        r"[^\s\"'&,;}]+"
+    ),
+)
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_context: ContextVar[dict[str, str]] = ContextVar("recording")
+
+
+def redact(text: str) -> str:
+    """`text` without the values of tokens, passwords and signatures."""
+    for pattern in _SECRETS:
+        text = pattern.sub(r"\1***", text)
+    return text
+
+
+@contextmanager
+def about(**keys: str) -> Iterator[None]:
+    """Puts `uuid`, `zip_id` or others into every record written inside."""
+    token = _context.set({**_context.get({}), **keys})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """`level`, `timestamp`, `location`, `message`, the context's keys, `exception` if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        entry: dict[str, Any] = {
+            "level": record.levelname,
+            "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "location": f"{record.module}.{record.funcName}:{record.lineno}",
+            "message": record.getMessage(),
+            **_context.get({}),
+            **{key: value for key, value in vars(record).items() if key not in _KNOWN},
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(_redacted(entry)).decode()
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {str(key): _redacted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(item) for item in value]
+    return value if isinstance(value, int | float | bool | None) else redact(str(value))
+
+
+def start(*, debug: bool) -> None:
+    """Sends this process's records to stdout, where Lambda picks them up. Safe to call again."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("ingester").setLevel(logging.DEBUG if debug else logging.INFO)

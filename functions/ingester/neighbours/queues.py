@@ -1,0 +1,92 @@
+"""SQS: what the event sources hand in, and what is sent on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ingester.log import redact
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+MAX_DELAY_SECONDS = 900
+"""The longest delay that SQS takes (SendMessage, DelaySeconds)."""
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """A message taken from a queue. `receive_count` is 1 at the first try."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    receive_count: int
+
+
+def received_of(record: Mapping[str, Any]) -> Received:
+    """A record of an SQS event (Lambda's guide, "Using Lambda with Amazon SQS")."""
+    return Received(
+        message_id=record["messageId"],
+        receipt_handle=record["receiptHandle"],
+        body=record["body"],
+        receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
+    )
+
+
+class Queue:
+    """One queue, named by its URL."""
+
+    def __init__(self, sqs: SQSClient, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def send(self, body: str, *, delay_seconds: int = 0) -> None:
+        """Sends to a standard queue, to be delivered after `delay_seconds` (at most 900)."""
+        self._sqs.send_message(
+            QueueUrl=self._url,
+            MessageBody=body,
+            DelaySeconds=min(delay_seconds, MAX_DELAY_SECONDS),
+        )
+
+    def send_in_order(self, body: str, *, group: str) -> None:
+        """Sends to a FIFO queue that drops repeats by content; `group` keeps its order."""
+        self._sqs.send_message(QueueUrl=self._url, MessageBody=body, MessageGroupId=group)
+
+    def bury(self, body: str, reason: str, *, group: str = "") -> None:
+        """Sends to a dead-letter queue with the attribute `FailedReason`."""
+        order = {"MessageGroupId": group} if group else {}
+        text = redact(reason)[:1000] or "unknown"
+        self._sqs.send_message(
+            QueueUrl=self._url,
+            MessageBody=body,
+            MessageAttributes={"FailedReason": {"DataType": "String", "StringValue": text}},
+            **order,
+        )
+
+    def retry_in(self, message: Received, seconds: int) -> None:
+        """Makes a message that is being handled visible again after `seconds`."""
+        self._sqs.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
+        )
+
+    def take_one(self) -> Received | None:
+        """Takes one message itself, if one is waiting; it stays there until `delete`."""
+        answer = self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=1,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        for message in answer.get("Messages", ()):
+            return Received(
+                message_id=message["MessageId"],
+                receipt_handle=message["ReceiptHandle"],
+                body=message["Body"],
+                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+            )
+        return None
+
+    def delete(self, message: Received) -> None:
+        """Lets go of a message taken by `take_one`."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt_handle)

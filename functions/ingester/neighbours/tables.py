@@ -1,0 +1,364 @@
+"""The three DynamoDB tables: what a recording has been through, when it ran, the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from ingester.log import redact
+from ingester.rules import timestamps
+from ingester.rules.schedule import ScheduledMeeting
+from ingester.rules.spans import RecordingEvent
+from ingester.rules.states import FOLLOWS, Origin, State, begins
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+Clock = Callable[[], datetime]
+
+STATUS_LIFE = timedelta(days=7)
+EVENTS_LIFE = timedelta(days=120)
+REASON_LIMIT = 1000
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """The recording that a row is about: what its first write has to carry."""
+
+    meeting_id: int
+    recording_id: str
+    topic: str
+    start_time: str
+    origin: Origin
+
+
+class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
+    """Written before the POST to Opencast: this id is ours, posted at `time` with these files."""
+
+    media_package_id: str
+    time: str
+    files: tuple[str, ...]
+
+
+class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the status table. `updated` is in UTC; absent texts are ""."""
+
+    zip_id: str
+    state: State | None
+    meeting_id: int = 0
+    recording_id: str = ""
+    topic: str = ""
+    start_time: str = ""
+    origin: str = ""
+    reason: str = ""
+    oc_series_id: str = ""
+    ingest_request_time: str = ""
+    updated: datetime
+    files: frozenset[str] = frozenset()
+    retry_due: str = ""
+    zoom_notice: str = ""
+    failures: int = 0
+    marker: IngestMarker | None = None
+
+
+def _row(item: Mapping[str, Any]) -> StatusRow:
+    day = datetime.strptime(str(item.get("update_date", "1970-01-01")), "%Y-%m-%d")
+    marker = item.get("ingest_marker")
+    state = str(item.get("pipeline_state", ""))
+    return StatusRow(
+        zip_id=str(item["zip_id"]),
+        state=State(state) if state in State.__members__ else None,
+        meeting_id=int(item.get("meeting_id", 0)),
+        recording_id=str(item.get("recording_id", "")),
+        topic=str(item.get("topic", "")),
+        start_time=str(item.get("recording_start_time", "")),
+        origin=str(item.get("origin", "")),
+        reason=str(item.get("reason", "")),
+        oc_series_id=str(item.get("oc_series_id", "")),
+        ingest_request_time=str(item.get("ingest_request_time", "")),
+        updated=day.replace(tzinfo=UTC) + timedelta(seconds=int(item.get("update_time", 0))),
+        files=frozenset(item.get("file_ids", ())),
+        retry_due=str(item.get("retry_due", "")),
+        zoom_notice=str(item.get("zoom_notice", "")),
+        failures=int(item.get("failures", 0)),
+        marker=msgspec.convert(marker, IngestMarker) if marker else None,
+    )
+
+
+class StatusTable:
+    """`<stack>-pipeline-status`, one row an ingest.
+
+    Every change of state is one conditional update: what `rules.states` doesn't allow is dropped
+    and answered with False.
+    """
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def get(self, zip_id: str) -> StatusRow | None:
+        """The row as it is now (a consistent read), or None."""
+        item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
+        return _row(item) if item else None
+
+    def write(
+        self,
+        zip_id: str,
+        state: State,
+        reason: str = "",
+        *,
+        subject: Subject | None = None,
+        requested: bool = False,
+        files: Iterable[str] = (),
+        oc_series_id: str = "",
+        retry_due: str = "",
+        failed_again: bool = False,
+        replacing: State | None = None,
+    ) -> bool:
+        """Moves a row to `state`; False if it isn't there or may not go there from where it is.
+
+        With `subject` the row is made if it isn't there. `reason` replaces the old one; without
+        one, the old goes with the old state, and stays when the state is written again.
+        `requested` sets the time of the request for ingest. `files` are added to the file ids.
+        `retry_due` says when the pipeline tries again by itself. `failed_again` counts a failure.
+        `replacing` names one more state that this write may replace: the one that was read.
+        """
+        names = {"#state": "pipeline_state"}
+        values: dict[str, Any] = {":state": str(state)}
+        sets = {"#state": ":state", **self._stamp(values)}
+        removes = [] if retry_due else ["retry_due"]
+        optional: dict[str, Any] = {
+            "oc_series_id": oc_series_id,
+            "retry_due": retry_due,
+            "ingest_request_time": timestamps.write(self._clock()) if requested else "",
+            **(_subject_attributes(subject) if subject else {}),
+        }
+        for name, value in optional.items():
+            if value:
+                sets[name] = f":{name}"
+                values[f":{name}"] = value
+        adds: dict[str, Any] = {}
+        if files:
+            adds["file_ids"] = set(files)
+        if failed_again:
+            adds["failures"] = 1
+        elif state is State.SENT_TO_OPENCAST:
+            removes.append("failures")
+        before = FOLLOWS[state] | ({replacing} if replacing else frozenset())
+        change = _Change(sets, removes, adds, names, values)
+        makes_row = subject is not None and begins(state)
+        if reason:
+            return self._update(zip_id, change.with_reason(reason), before, makes_row)
+        if self._update(zip_id, change.with_reason(""), before - {state}, makes_row):
+            return True
+        return state in before and self._update(zip_id, change, frozenset({state}), False)
+
+    def note(self, zip_id: str, zoom_notice: str) -> None:
+        """Writes what Zoom said of a recording on its way into its row, and its reason."""
+        self._table.update_item(
+            Key={"zip_id": zip_id},
+            UpdateExpression="SET zoom_notice = :notice, reason = :notice",
+            ConditionExpression="attribute_exists(zip_id)",
+            ExpressionAttributeValues={":notice": zoom_notice},
+        )
+
+    def add_files(self, zip_id: str, files: Iterable[str]) -> None:
+        """Adds file ids to a row whose state stays as it is."""
+        self._table.update_item(
+            Key={"zip_id": zip_id},
+            UpdateExpression="ADD file_ids :files",
+            ConditionExpression="attribute_exists(zip_id)",
+            ExpressionAttributeValues={":files": set(files)},
+        )
+
+    def set_marker(self, zip_id: str, marker: IngestMarker) -> None:
+        """Says that the POST to Opencast is about to be made; makes the row if it is gone."""
+        self._table.update_item(
+            Key={"zip_id": zip_id},
+            UpdateExpression="SET ingest_marker = :marker",
+            ExpressionAttributeValues={":marker": msgspec.to_builtins(marker)},
+        )
+
+    def clear_marker(self, zip_id: str) -> None:
+        """Takes the marker away: the POST certainly made nothing."""
+        self._table.update_item(
+            Key={"zip_id": zip_id}, UpdateExpression="REMOVE ingest_marker"
+        )
+
+    def of_meeting(self, meeting_id: int) -> list[StatusRow]:
+        """Every row of a meeting, in no order."""
+        return [
+            _row(item)
+            for item in self._query(
+                IndexName="mid_index",
+                KeyConditionExpression="meeting_id = :meeting",
+                ExpressionAttributeValues={":meeting": meeting_id},
+            )
+        ]
+
+    def updated_since(self, begin: datetime) -> list[StatusRow]:
+        """Every row updated from `begin` until now, in order of time."""
+        now = self._clock()
+        rows: list[StatusRow] = []
+        day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
+        while day <= now:
+            first = max(0, int((begin - day).total_seconds()))
+            rows += [
+                _row(item)
+                for item in self._query(
+                    IndexName="time_index",
+                    KeyConditionExpression="update_date = :day AND update_time >= :first",
+                    ExpressionAttributeValues={
+                        ":day": day.strftime("%Y-%m-%d"),
+                        ":first": first,
+                    },
+                )
+            ]
+            day += timedelta(days=1)
+        return rows
+
+    def _stamp(self, values: dict[str, Any]) -> dict[str, str]:
+        now = self._clock().astimezone(UTC)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        values[":update_date"] = now.strftime("%Y-%m-%d")
+        values[":update_time"] = int((now - midnight).total_seconds())
+        values[":expiration"] = int((now + STATUS_LIFE).timestamp())
+        return {name: f":{name}" for name in ("update_date", "update_time", "expiration")}
+
+    def _update(
+        self, zip_id: str, change: _Change, before: frozenset[State], makes_row: bool
+    ) -> bool:
+        allowed = {f":before{index}": str(state) for index, state in enumerate(sorted(before))}
+        conditions = [f"#state IN ({', '.join(allowed)})"] if allowed else []
+        if makes_row:
+            # A marker may have made the row before its state was written.
+            conditions.append("attribute_not_exists(#state)")
+        if not conditions:
+            return False
+        try:
+            self._table.update_item(
+                Key={"zip_id": zip_id},
+                UpdateExpression=change.expression(),
+                ConditionExpression=" OR ".join(conditions),
+                ExpressionAttributeNames=change.names,
+                ExpressionAttributeValues={**change.all_values(), **allowed},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def _query(self, **query: Any) -> Iterator[dict[str, Any]]:
+        while True:
+            page = self._table.query(**query)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+class _Change(msgspec.Struct, frozen=True):
+    """An update: what it sets (attribute → placeholder), removes and adds."""
+
+    sets: dict[str, str]
+    removes: list[str]
+    adds: dict[str, Any]
+    names: dict[str, str]
+    values: dict[str, Any]
+
+    def with_reason(self, reason: str) -> _Change:
+        text = redact(reason)[:REASON_LIMIT]
+        return msgspec.structs.replace(
+            self,
+            sets={**self.sets, "reason": ":reason"},
+            values={**self.values, ":reason": text},
+        )
+
+    def expression(self) -> str:
+        parts = ["SET " + ", ".join(f"{name} = {value}" for name, value in self.sets.items())]
+        if self.removes:
+            parts.append("REMOVE " + ", ".join(self.removes))
+        if self.adds:
+            parts.append("ADD " + ", ".join(f"{name} :add_{name}" for name in self.adds))
+        return " ".join(parts)
+
+    def all_values(self) -> dict[str, Any]:
+        return {**self.values, **{f":add_{name}": value for name, value in self.adds.items()}}
+
+
+def _subject_attributes(subject: Subject) -> dict[str, Any]:
+    return {
+        "meeting_id": subject.meeting_id,
+        "recording_id": subject.recording_id,
+        "topic": subject.topic,
+        "recording_start_time": subject.start_time,
+        "origin": str(subject.origin),
+    }
+
+
+class EventsTable:
+    """`<stack>-recording-events`: when a recording was started, paused, resumed and stopped."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def append(self, uuid: str, event: RecordingEvent) -> None:
+        """Adds an event to a recording's list."""
+        self._table.update_item(
+            Key={"zoom_uuid": uuid},
+            UpdateExpression="SET expiration = :expiration, recording_event_times = "
+            "list_append(if_not_exists(recording_event_times, :none), :event)",
+            ExpressionAttributeValues={
+                ":none": [],
+                ":event": [{"event": event.event, "timestamp": event.timestamp}],
+                ":expiration": int((self._clock() + EVENTS_LIFE).timestamp()),
+            },
+        )
+
+    def of(self, uuid: str) -> list[RecordingEvent]:
+        """A recording's events in the order in which they came; empty if there are none."""
+        item = self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {}
+        times: Any = item.get("recording_event_times") or []
+        return [RecordingEvent(str(one["event"]), int(one["timestamp"])) for one in times]
+
+
+class ScheduleTable:
+    """`<stack>-schedule`: one row a Zoom meeting."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
+        """A meeting's row, or None."""
+        item = self._table.get_item(Key={"zoom_series_id": str(zoom_series_id)}).get("Item")
+        return _meeting(item) if item else None
+
+    def all(self) -> list[ScheduledMeeting]:
+        """Every row."""
+        meetings: list[ScheduledMeeting] = []
+        scan: dict[str, Any] = {"ConsistentRead": True}
+        while True:
+            page = self._table.scan(**scan)
+            meetings += [_meeting(item) for item in page["Items"]]
+            if "LastEvaluatedKey" not in page:
+                return meetings
+            scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def apply(self, put: Iterable[ScheduledMeeting], delete: Iterable[str]) -> None:
+        """Writes rows, then deletes others: a meeting that moves is never missing."""
+        with self._table.batch_writer() as batch:
+            for meeting in put:
+                batch.put_item(Item=msgspec.to_builtins(meeting))
+        with self._table.batch_writer() as batch:
+            for zoom_series_id in delete:
+                batch.delete_item(Key={"zoom_series_id": zoom_series_id})
+
+
+def _meeting(item: Mapping[str, Any]) -> ScheduledMeeting:
+    known = {key: value for key, value in item.items() if value is not None}
+    return msgspec.convert(known, ScheduledMeeting, strict=False)

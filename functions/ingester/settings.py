@@ -1,0 +1,202 @@
+"""What each function is told from outside: the only place that reads the environment.
+
+One frozen type per function. A field is an environment variable of the same name in capitals; the
+stack's template sets exactly these (a test compares them). Secrets are not among them: they are
+SSM SecureStrings under `secrets_path`, read at the start of a container (see `read_secrets`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from ingester.errors import SettingsError
+
+OFF = frozenset({"", "0", "false", "no", "off"})
+
+
+class Settings(
+    msgspec.Struct, frozen=True, kw_only=True, rename=str.upper, forbid_unknown_fields=False
+):
+    """What every function has. `debug` turns debug logging on (`0` and empty are off)."""
+
+    stack_name: str
+    debug: str = ""
+
+    @property
+    def is_debug(self) -> bool:
+        return self.debug.strip().lower() not in OFF
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """Secret settings. Their values never show in a `repr`, a log line or an error."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class ZoomSettings(Settings, frozen=True, kw_only=True):
+    """How to reach Zoom's API: the first of an Apigee key, OAuth and JWT that is configured."""
+
+    secrets_path: str
+    zoom_api_base_url: str
+    zoom_oauth_url: str = "https://zoom.us/oauth/token"
+    zoom_account_id: str = ""
+    zoom_client_id: str = ""
+    zoom_api_key: str = ""
+
+
+class ZoomSecrets(Secrets, frozen=True, kw_only=True):
+    apigee_key: str = ""
+    zoom_client_secret: str = ""
+    zoom_api_secret: str = ""
+
+
+class WebhookSettings(Settings, frozen=True, kw_only=True):
+    secrets_path: str
+    status_table: str
+    events_table: str
+    download_queue_url: str
+    webhook_delay_seconds: int = 300
+    allow_unsigned_webhooks: bool = False
+
+
+class WebhookSecrets(Secrets, frozen=True, kw_only=True):
+    """`webhook_validation_secret_token` may hold several, separated by commas."""
+
+    webhook_validation_secret_token: str = ""
+    pipeline_signing_key: str
+
+    @property
+    def zoom_secrets(self) -> tuple[str, ...]:
+        return split(self.webhook_validation_secret_token)
+
+
+class OnDemandSettings(ZoomSettings, frozen=True, kw_only=True):
+    status_table: str
+    webhook_url: str
+
+
+class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
+    pipeline_signing_key: str
+
+
+class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
+    """`download_receive_limit` is the queue's, so that a row can say which try is the last."""
+
+    status_table: str
+    schedule_table: str
+    staging_bucket: str
+    download_queue_url: str
+    download_dlq_url: str
+    download_receive_limit: int
+    upload_queue_url: str
+    zoom_download_hosts: str = "zoom.us,*.zoom.us,zoomgov.com,*.zoomgov.com"
+    default_series_id: str = ""
+    minimum_duration: float = 2
+    buffer_minutes: int = 30
+    local_time_zone: str = "US/Eastern"
+
+    @property
+    def download_hosts(self) -> tuple[str, ...]:
+        return split(self.zoom_download_hosts)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return zone_of(self.local_time_zone)
+
+    @property
+    def fallback_series_id(self) -> str:
+        """`DEFAULT_SERIES_ID`; the text `None`, which old templates wrote, counts as unset."""
+        return "" if self.default_series_id == "None" else self.default_series_id
+
+
+class UploaderSettings(Settings, frozen=True, kw_only=True):
+    secrets_path: str
+    status_table: str
+    events_table: str
+    staging_bucket: str
+    upload_queue_url: str
+    upload_dlq_url: str
+    opencast_base_url: str
+    opencast_api_user: str
+    opencast_auth: str = "digest"
+    oc_chat_as: str = "attachment"
+    oc_ingest_patience_hours: float = 6
+    default_oc_workflow: str
+    default_publisher: str = ""
+    override_publisher: str = ""
+    override_contributor: str = ""
+    minimum_duration: float = 2
+
+
+class UploaderSecrets(Secrets, frozen=True, kw_only=True):
+    opencast_api_password: str
+
+
+class StatusQuerySettings(Settings, frozen=True, kw_only=True):
+    status_table: str
+
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+SecretsType = TypeVar("SecretsType", bound=Secrets)
+
+
+def split(text: str) -> tuple[str, ...]:
+    """A setting that is a list: its parts between commas, stripped, empty ones left out."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """An IANA time zone. SettingsError if there is none of this name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise SettingsError(
+            f"LOCAL_TIME_ZONE {name!r} is no IANA time zone, like US/Eastern."
+        ) from error
+
+
+def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> SettingsType:
+    """A function's settings from its environment; an empty variable counts as not set.
+
+    SettingsError says which one is missing or wrong.
+    """
+    given = {name: value for name, value in environment.items() if value != ""}
+    try:
+        return msgspec.convert(given, settings_type, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"The function's environment is wrong: {error}.") from error
+
+
+class SsmClient(Protocol):
+    """The one call of boto3's SSM client that is used here."""
+
+    def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> Any: ...
+
+
+def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The names of a settings or secrets type's variables, as they stand outside."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(struct_type))
+
+
+def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> SecretsType:
+    """A function's secrets from SSM, all with one call; one that isn't there is not configured.
+
+    SettingsError if one that is needed is missing.
+    """
+    names = [f"{path}/{name}" for name in variables_of(secrets_type)]
+    answer = ssm.get_parameters(Names=names, WithDecryption=True)
+    given = {
+        parameter["Name"].removeprefix(f"{path}/"): parameter["Value"]
+        for parameter in answer["Parameters"]
+    }
+    try:
+        return msgspec.convert(given, secrets_type)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"A secret is missing under {path} in SSM: {error}. `invoke stack.update` puts it there."
+        ) from error
