@@ -16,13 +16,18 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import BinaryIO, Callable
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
 DISK_NEEDED_GB = 2
-STATE = ".local"
+ROOT = Path(__file__).resolve().parent.parent
+STATE = Path(".local")
 STAMP = ".setup-stamp"
+DEV_LOCK = Path("requirements", "dev.txt")
+CLOUD_LOCK = Path("requirements", "cloud.txt")
+NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
 # What pip and npm print when they get no answer, as opposed to a "no".
 UNREACHABLE = re.compile(
@@ -49,28 +54,27 @@ class Step:
     def __init__(
         self,
         folder: str,
-        locks: "tuple[str, ...]",
+        locks: "tuple[Path, ...]",
         interpreter: str,
         install: "Callable[[str, bool, BinaryIO], None]",
     ) -> None:
         self.folder = folder
         self.locks = locks
-        self.identity = f"{interpreter} in {os.path.abspath(folder)}"
+        self.identity = f"{interpreter} in {ROOT / folder}"
         self.install = install
+        self.stamp = Path(folder, STAMP)
 
     def wanted(self) -> "list[str]":
         """The stamp of an up-to-date folder: what it runs on, and its locks' hash."""
         digest = hashlib.sha256()
         for lock in self.locks:
-            with open(lock, "rb") as file:
-                digest.update(file.read())
+            digest.update(lock.read_bytes())
         return [self.identity, digest.hexdigest()]
 
     def found(self) -> "list[str]":
         """The stamp that the folder has; empty if it was never finished."""
         try:
-            with open(os.path.join(self.folder, STAMP), encoding="utf-8") as file:
-                return file.read().splitlines()
+            return self.stamp.read_text(encoding="utf-8").splitlines()
         except OSError:
             return []
 
@@ -81,16 +85,15 @@ class Step:
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
-            os.remove(os.path.join(self.folder, STAMP))
-        with open(log_path(self.folder), "wb+") as log:
+            self.stamp.unlink()
+        with log_path(self.folder).open("wb+") as log:
             self.install(self.folder, fresh, log)
-        with open(os.path.join(self.folder, STAMP), "w", encoding="utf-8") as file:
-            file.write("\n".join(wanted) + "\n")
+        self.stamp.write_text("\n".join(wanted) + "\n", encoding="utf-8")
 
 
-def log_path(folder: str) -> str:
+def log_path(folder: str) -> Path:
     """Where a step's full output goes."""
-    return os.path.join(STATE, f"setup-{folder.strip('.')}.log")
+    return STATE / f"setup-{folder.strip('.')}.log"
 
 
 def call(command: "list[str]", log: BinaryIO) -> None:
@@ -119,10 +122,15 @@ def interpreter_outside() -> str:
     return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
+def python_in(folder: str) -> str:
+    """The interpreter of a virtual environment."""
+    return str(Path(folder, "bin", "python"))
+
+
 def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
     """`.venv`: all that developers, operators and the local stack's own programs need."""
-    python = os.path.join(folder, "bin", "python")
-    lock = os.path.join("requirements", "dev.txt")
+    python = python_in(folder)
+    lock = str(DEV_LOCK)
     if fresh:
         call([interpreter_outside(), "-m", "venv", folder], log)
         # Compiling everything at once would double the time; Python compiles what it imports.
@@ -137,8 +145,8 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
     """`.venv-cloud`: the local cloud alone, since its functions see whatever is beside it."""
     shutil.rmtree(folder, ignore_errors=True)
-    python = os.path.join(folder, "bin", "python")
-    lock = os.path.join("requirements", "cloud.txt")
+    python = python_in(folder)
+    lock = str(CLOUD_LOCK)
     call([interpreter_outside(), "-m", "venv", folder], log)
     call([python, "-m", "pip", "install", "--require-hashes", "--no-deps", "-r", lock], log)
     call([python, "-m", "pip", "check"], log)
@@ -188,10 +196,10 @@ def check_node() -> str:
 
 def check_disk() -> None:
     """Raises SetupError if what is to be installed would not fit."""
-    free = shutil.disk_usage(".").free / 1e9
+    free = shutil.disk_usage(ROOT).free / 1e9
     if free < DISK_NEEDED_GB:
         raise SetupError(
-            f"{os.getcwd()} has {free:.1f} GB of free disk, and {DISK_NEEDED_GB} GB are needed"
+            f"{ROOT} has {free:.1f} GB of free disk, and {DISK_NEEDED_GB} GB are needed"
         )
 
 
@@ -221,14 +229,13 @@ def run_all(steps: "list[Step]") -> None:
 def set_up() -> None:
     """Bring the three folders up to date. Raises SetupError with what to do about it."""
     python, node = check_python(), check_node()
-    os.makedirs(STATE, exist_ok=True)
-    requirements = os.path.join("requirements", "")
+    STATE.mkdir(exist_ok=True)
     steps = [
-        Step(".venv", (requirements + "dev.txt",), python, install_tools),
-        Step(".venv-cloud", (requirements + "cloud.txt",), python, install_cloud),
-        Step("node_modules", ("package.json", "package-lock.json"), node, install_node),
+        Step(".venv", (DEV_LOCK,), python, install_tools),
+        Step(".venv-cloud", (CLOUD_LOCK,), python, install_cloud),
+        Step("node_modules", NODE_LOCKS, node, install_node),
     ]
-    with open(os.path.join(STATE, "setup.lock"), "w", encoding="utf-8") as lock:
+    with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stale = [step for step in steps if step.found() != step.wanted()]
         if stale:
@@ -239,7 +246,7 @@ def set_up() -> None:
 
 def main() -> int:
     """The command. Returns the exit code."""
-    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    os.chdir(ROOT)
     try:
         set_up()
     except (SetupError, OSError) as error:
