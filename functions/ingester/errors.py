@@ -18,7 +18,9 @@
     │   ├── ZoomRefused          Zoom's API said no: credentials, scopes
     │   ├── TransferFailed       a file's bytes did not arrive whole
     │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
-    │   └── OpencastRefused      a credential or role is missing
+    │   ├── OpencastRefused      a credential or role is missing
+    │   └── WebhookUnreachable   our own webhook endpoint doesn't answer
+    ├── WebhookFailed            our own webhook endpoint refused a request
     └── AskLater                 not a failure: something isn't finished yet
 
 The text of each is a sentence for the operator: what happened, to what, and what to do. It goes
@@ -121,3 +123,11 @@ class OpencastRefused(RetryableFailure):
 
 class AskLater(IngesterError):
     """Something isn't finished yet; asking again later is all there is to do."""
+
+
+class WebhookUnreachable(RetryableFailure):
+    """The on-demand function couldn't reach the webhook endpoint."""
+
+
+class WebhookFailed(IngesterError):
+    """The webhook endpoint didn't take an on-demand request."""

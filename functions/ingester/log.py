@@ -71,11 +71,16 @@ def _redacted(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | None) else redact(str(value))
 
 
-def start(*, debug: bool) -> None:
-    """Sends this process's records to stdout, where Lambda picks them up. Safe to call again."""
+def start(context: object) -> None:
+    """Begins an invocation: records go to stdout, where Lambda picks them up, with its id."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("ingester").setLevel(logging.DEBUG if debug else logging.INFO)
+    _context.set({"aws_request_id": str(getattr(context, "aws_request_id", ""))})
+
+
+def verbose(on: bool) -> None:
+    """Whether this project's own debug records are written."""
+    logging.getLogger("ingester").setLevel(logging.DEBUG if on else logging.INFO)

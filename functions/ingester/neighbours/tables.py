@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError
 
 from ingester.log import redact
 from ingester.rules import timestamps
+from ingester.rules.recording import Subject
 from ingester.rules.schedule import ScheduledMeeting
 from ingester.rules.spans import RecordingEvent
-from ingester.rules.states import FOLLOWS, Origin, State, begins
+from ingester.rules.states import FOLLOWS, State, begins
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -23,16 +24,6 @@ Clock = Callable[[], datetime]
 STATUS_LIFE = timedelta(days=7)
 EVENTS_LIFE = timedelta(days=120)
 REASON_LIMIT = 1000
-
-
-class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """The recording that a row is about: what its first write has to carry."""
-
-    meeting_id: int
-    recording_id: str
-    topic: str
-    start_time: str
-    origin: Origin
 
 
 class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +136,7 @@ class StatusTable:
             adds["file_ids"] = set(files)
         if failed_again:
             adds["failures"] = 1
-        elif state is State.SENT_TO_OPENCAST:
+        elif state is not State.UPLOADER_RECEIVED:
             removes.append("failures")
         before = FOLLOWS[state] | ({replacing} if replacing else frozenset())
         change = _Change(sets, removes, adds, names, values)

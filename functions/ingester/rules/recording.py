@@ -6,8 +6,11 @@ import posixpath
 from collections.abc import Iterable
 from urllib.parse import unquote
 
+import msgspec
+
 from ingester.rules import timestamps
 from ingester.rules.messages import RecordingFile
+from ingester.rules.states import Origin
 
 SHARED_SCREEN_WITH_SPEAKER = "shared_screen_with_speaker_view"
 SHARED_SCREEN_WITH_GALLERY = "shared_screen_with_gallery_view"
@@ -26,6 +29,20 @@ VIEWS = frozenset(
         CHAT,
     }
 )
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """The recording that a row is about: what its first write has to carry."""
+
+    meeting_id: int
+    recording_id: str
+    topic: str
+    start_time: str
+    origin: Origin
+
+    def check(self) -> None:
+        """ValueError if a text is not what its name says."""
+        timestamps.parse(self.start_time)
 
 
 def view_of(recording_type: str) -> str:

@@ -1,0 +1,202 @@
+"""Zoom's REST API: the files of a recording, and a token to fetch them with.
+
+Facts from Zoom's API reference ("Get meeting recordings", "Server-to-Server OAuth",
+"Rate limits").
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import jwt
+import msgspec
+import requests
+from msgspec import UNSET, UnsetType
+
+from ingester.errors import ZoomRefused, ZoomUnreachable
+from ingester.retry import Sleep, retrying
+from ingester.settings import ZoomSecrets, ZoomSettings
+
+logger = logging.getLogger("ingester.zoom")
+
+TIMEOUT = (3.05, 6.0)
+"""Seconds to connect, and between two bytes of an answer."""
+
+TOKEN_TTL = 3600
+JWT_LIFE = 60
+EXPIRY_MARGIN = 60
+MISSING_SCOPE = 4711
+
+
+class MeetingRecordings(msgspec.Struct, frozen=True, kw_only=True):
+    """Zoom's answer about one meeting instance. `recording_files` are as Zoom writes them."""
+
+    uuid: str
+    id: int
+    topic: str
+    start_time: str
+    host_id: str
+    duration: int | float
+    recording_files: list[dict[str, Any]] = []
+    total_size: int | UnsetType = UNSET
+    download_access_token: str = ""
+
+
+class _Token(msgspec.Struct, frozen=True):
+    access_token: str
+    expires_in: int
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: int = 0
+    message: str = ""
+
+
+_Answer = TypeVar("_Answer", bound=msgspec.Struct)
+
+
+class ZoomApi:
+    """Asks Zoom's API by one of three ways: an Apigee gateway's key, OAuth, or a JWT."""
+
+    def __init__(
+        self,
+        settings: ZoomSettings,
+        secrets: ZoomSecrets,
+        *,
+        session: requests.Session,
+        sleep: Sleep,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._session = session
+        self._sleep = sleep
+        self._clock = clock
+        self._token: tuple[str, float] | None = None
+
+    def recordings(self, uuid: str, *, seconds: float) -> MeetingRecordings | None:
+        """The recording of a meeting instance, or None if Zoom knows none.
+
+        Tries again within `seconds`. ZoomUnreachable when Zoom stays out of reach, ZoomRefused
+        when it refuses our credentials or the app lacks a scope.
+        """
+        attempt = retrying(ZoomUnreachable, attempts=4, seconds=seconds, sleep=self._sleep)
+        return attempt(self._recordings, uuid)
+
+    def _recordings(self, uuid: str) -> MeetingRecordings | None:
+        # Encoded twice, because a uuid may begin with `/` or hold `//`.
+        name = quote(quote(uuid, safe=""), safe="")
+        url = f"{self._settings.zoom_api_base_url.rstrip('/')}/meetings/{name}/recordings"
+        response = self._get(url)
+        if response.status_code == 401 and self._token:
+            self._token = None
+            response = self._get(url)
+        if response.status_code == 404:
+            return None
+        _raise_for(response)
+        return _decoded(response, MeetingRecordings)
+
+    def _get(self, url: str) -> requests.Response:
+        query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
+        try:
+            return self._session.get(
+                url, params=query, headers=self._credentials(), timeout=TIMEOUT
+            )
+        except requests.RequestException as error:
+            raise ZoomUnreachable(f"Zoom's API can't be reached ({_kind(error)}).") from error
+
+    def _credentials(self) -> dict[str, str]:
+        secrets, settings = self._secrets, self._settings
+        if secrets.apigee_key:
+            return {"X-Api-Key": secrets.apigee_key}
+        if settings.zoom_client_id and secrets.zoom_client_secret:
+            return {"Authorization": f"Bearer {self._oauth_token()}"}
+        if settings.zoom_api_key and secrets.zoom_api_secret:
+            claims = {
+                "iss": settings.zoom_api_key,
+                "exp": int(self._clock().timestamp()) + JWT_LIFE,
+            }
+            token = jwt.encode(claims, secrets.zoom_api_secret, algorithm="HS256")
+            return {"Authorization": f"Bearer {token}"}
+        raise ZoomRefused(
+            "No access to Zoom's API is configured: set ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and "
+            "ZOOM_CLIENT_SECRET, and update the stack."
+        )
+
+    def _oauth_token(self) -> str:
+        now = self._clock().timestamp()
+        if self._token and now < self._token[1]:
+            return self._token[0]
+        try:
+            response = self._session.post(
+                self._settings.zoom_oauth_url,
+                params={
+                    "grant_type": "account_credentials",
+                    "account_id": self._settings.zoom_account_id,
+                },
+                auth=(self._settings.zoom_client_id, self._secrets.zoom_client_secret),
+                timeout=TIMEOUT,
+            )
+        except requests.RequestException as error:
+            raise ZoomUnreachable(f"Zoom's OAuth can't be reached ({_kind(error)}).") from error
+        _raise_for(response)
+        token = _decoded(response, _Token)
+        self._token = (token.access_token, now + token.expires_in - EXPIRY_MARGIN)
+        return token.access_token
+
+
+def _raise_for(response: requests.Response) -> None:
+    """ZoomUnreachable for what may pass, ZoomRefused for what an operator has to mend."""
+    status = response.status_code
+    if status == 429 or status >= 500:
+        raise ZoomUnreachable(f"Zoom's API answered {status}.", retry_after(response))
+    if status == 200:
+        return
+    try:
+        problem = msgspec.json.decode(response.content, type=_Problem)
+    except msgspec.DecodeError:
+        problem = _Problem()
+    hint = (
+        "The Zoom app lacks a scope"
+        if problem.code == MISSING_SCOPE
+        else "Check the Zoom app's credentials and that it is activated"
+    )
+    raise ZoomRefused(
+        f"Zoom's API answered {status}, code {problem.code}: {problem.message or 'no text'}. {hint}."
+    )
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds that `Retry-After` asks for: a number, an ISO date or an HTTP date; else None."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
+    try:
+        return msgspec.json.decode(response.content, type=answer_type, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ZoomUnreachable(f"Zoom's API gave an answer that can't be read: {error}.") from error
+
+
+def _kind(error: requests.RequestException) -> str:
+    """The error's type: its text can hold addresses with secrets in them."""
+    return type(error).__name__

@@ -1,0 +1,289 @@
+"""Zoom's notifications, and our own in Zoom's clothes, as typed objects.
+
+Zoom's developer pages ("Webhooks", events of Meetings and Recordings) name the fields. What Zoom
+sends varies: ids come as numbers or strings, files without type or status, types in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ingester.errors import BadRequest
+from ingester.rules.messages import RecordingFile
+from ingester.rules.recording import CHAT, VIEWS, Subject, view_of
+from ingester.rules.spans import RecordingEvent
+from ingester.rules.states import Origin, State
+
+COMPLETED = "recording.completed"
+ON_DEMAND = "on.demand.ingest"
+URL_VALIDATION = "endpoint.url_validation"
+
+STATUS_EVENTS = {
+    "recording.started": State.RECORDING_IN_PROGRESS,
+    "recording.resumed": State.RECORDING_IN_PROGRESS,
+    "recording.paused": State.RECORDING_PAUSED,
+    "recording.stopped": State.RECORDING_STOPPED,
+    "meeting.ended": State.RECORDING_PROCESSING,
+    "webinar.ended": State.RECORDING_PROCESSING,
+}
+REMOVAL_EVENTS = {
+    "recording.trashed": "The recording was moved to the trash in Zoom",
+    "recording.deleted": "The recording was deleted in Zoom",
+}
+
+
+class UrlValidation(msgspec.Struct, frozen=True):
+    """Zoom's challenge to an endpoint."""
+
+    plain_token: str
+
+
+class StatusNotification(msgspec.Struct, frozen=True):
+    """What Zoom says of a meeting that is being recorded; `event` with its time, if it has one."""
+
+    state: State
+    subject: Subject
+    event: RecordingEvent | None
+
+
+class RemovalNotification(msgspec.Struct, frozen=True):
+    """A recording was trashed or deleted in Zoom; `notice` is the sentence for its row."""
+
+    uuid: str
+    meeting_id: int
+    notice: str
+
+
+class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request of our own may ask for beside the recording."""
+
+    zip_id: str | UnsetType = UNSET
+    on_demand_series_id: str | UnsetType = UNSET
+    oc_workflow: str | UnsetType = UNSET
+    allow_multiple_ingests: bool = False
+    ingest_all_mp4: bool = False
+    force: bool | UnsetType = UNSET
+    override_series_id: str | UnsetType = UNSET
+    ignore_schedule: bool | UnsetType = UNSET
+
+
+class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording is there to be ingested. `files` are its MP4 and chat files."""
+
+    subject: Subject
+    host_id: str
+    duration: int | float
+    files: tuple[RecordingFile, ...]
+    total_size: int | UnsetType
+    download_token: str
+    options: IngestOptions
+
+    @property
+    def on_demand(self) -> bool:
+        return self.subject.origin is Origin.ON_DEMAND
+
+
+class Unhandled(msgspec.Struct, frozen=True):
+    """An event that this system has no use for, or a status event that lacks a field."""
+
+    event: str
+    reason: str = "not handled"
+
+
+Notification = (
+    UrlValidation | StatusNotification | RemovalNotification | IngestNotification | Unhandled
+)
+
+
+class BadIngest(BadRequest):
+    """An ingest event that lacks a field. `subject` names the recording, if that can be read."""
+
+    def __init__(self, problem: str, subject: Subject | None, zip_id: str) -> None:
+        super().__init__(f"Bad webhook data: {problem}")
+        self.subject = subject
+        self.zip_id = zip_id
+
+
+class _Object(msgspec.Struct, kw_only=True):
+    """`payload.object` of the events about a recording."""
+
+    id: int
+    uuid: str
+    topic: str
+    start_time: str
+
+
+class _IngestObject(_Object, kw_only=True):
+    host_id: str
+    duration: int | float
+    recording_files: list[dict[str, Any]]
+    total_size: int | UnsetType = UNSET
+
+
+_ObjectType = TypeVar("_ObjectType", bound=_Object)
+
+
+def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
+    """The event's name, and the notification in a request's body.
+
+    A status event that lacks a field is Unhandled: Zoom can't do anything about it. An ingest
+    event that lacks one is answered with a BadIngest (not raised: its signature may still have
+    to be judged by the event's name). BadRequest if the rest can't be read.
+    """
+    try:
+        content = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise BadRequest("The body is not JSON.") from error
+    if not isinstance(content, dict):
+        raise BadRequest("The body is not a JSON object.")
+    event = content.get("event")
+    if not isinstance(event, str) or not event:
+        raise BadRequest("The body has no event.")
+    return event, _notification(event, content)
+
+
+def _notification(event: str, content: dict[str, Any]) -> Notification | BadIngest:
+    ingest = event in (COMPLETED, ON_DEMAND)
+    if not (ingest or event in STATUS_EVENTS or event in REMOVAL_EVENTS or event == URL_VALIDATION):
+        return Unhandled(event)
+    payload = content.get("payload")
+    if not isinstance(payload, dict):
+        raise BadRequest("The body has no payload.")
+    if event == URL_VALIDATION:
+        token = payload.get("plainToken")
+        if not isinstance(token, str) or not token:
+            raise BadRequest("The payload has no plainToken.")
+        return UrlValidation(token)
+    about = payload.get("object")
+    uuid = about.get("uuid") if isinstance(about, dict) else None
+    if not isinstance(about, dict) or not isinstance(uuid, str) or not uuid:
+        raise BadRequest("The payload has no object with a uuid.")
+    if event in REMOVAL_EVENTS:
+        return RemovalNotification(uuid, _number(about.get("id")), REMOVAL_EVENTS[event])
+    if not ingest:
+        return _status(event, content, about)
+    token = content.get("download_token")
+    if not isinstance(token, str) or not token:
+        raise BadRequest("The body has no download_token.")
+    return _ingest(event, payload, about, token)
+
+
+def _status(event: str, content: dict[str, Any], about: dict[str, Any]) -> Notification:
+    try:
+        known = _object(about, _Object)
+    except ValueError as error:
+        return Unhandled(event, str(error))
+    timestamp = content.get("event_ts")
+    timed = event.startswith("recording.") and isinstance(timestamp, int) and timestamp > 0
+    return StatusNotification(
+        STATUS_EVENTS[event],
+        _subject(known, Origin.WEBHOOK),
+        RecordingEvent(event, timestamp // 1000) if timed and timestamp else None,
+    )
+
+
+def _ingest(
+    event: str, payload: dict[str, Any], about: dict[str, Any], token: str
+) -> IngestNotification | BadIngest:
+    origin = Origin.ON_DEMAND if event == ON_DEMAND else Origin.WEBHOOK
+    zip_id = payload.get("zip_id")
+    try:
+        known = _object(about, _IngestObject)
+        options = IngestOptions()
+        if origin is Origin.ON_DEMAND:
+            given = {key: value for key, value in payload.items() if value is not None}
+            options = msgspec.convert(given, IngestOptions)
+        files = files_of(known.recording_files)
+    except ValueError as error:
+        return BadIngest(
+            str(error), _what_is_known(about, origin), zip_id if isinstance(zip_id, str) else ""
+        )
+    return IngestNotification(
+        subject=_subject(known, origin),
+        host_id=known.host_id,
+        duration=known.duration,
+        files=files,
+        total_size=known.total_size,
+        download_token=token,
+        options=options,
+    )
+
+
+def _object(about: dict[str, Any], object_type: type[_ObjectType]) -> _ObjectType:
+    """ValueError (msgspec's is one) if a required field is missing or wrong."""
+    given = {key: value for key, value in about.items() if value not in (None, "")}
+    if "topic" in about and about["topic"] == "":
+        given["topic"] = ""
+    known = msgspec.convert(given, object_type, strict=False)
+    _subject(known, Origin.WEBHOOK).check()
+    return known
+
+
+def _subject(known: _Object, origin: Origin) -> Subject:
+    return Subject(
+        meeting_id=known.id,
+        recording_id=known.uuid,
+        topic=known.topic,
+        start_time=known.start_time,
+        origin=origin,
+    )
+
+
+def _what_is_known(about: dict[str, Any], origin: Origin) -> Subject | None:
+    number = _number(about.get("id"))
+    if not number:
+        return None
+    return Subject(
+        meeting_id=number,
+        recording_id=about["uuid"],
+        topic=_text(about.get("topic")),
+        start_time=_text(about.get("start_time")),
+        origin=origin,
+    )
+
+
+def _number(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
+    return 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, ...]:
+    """The MP4 and chat files among Zoom's. ValueError if one of these lacks a field."""
+    return tuple(_file(file) for file in recording_files if _is_wanted(file))
+
+
+def _is_wanted(file: object) -> bool:
+    """Whether a file is an MP4 or a chat. One without a type counts by what else it says."""
+    if not isinstance(file, dict):
+        raise ValueError("a recording file is not an object")
+    file_type = _text(file.get("file_type"))
+    if file_type:
+        return file_type.upper() in ("MP4", "CHAT")
+    video = _text(file.get("file_extension")).upper() == "MP4"
+    return video or view_of(_text(file.get("recording_type"))) in VIEWS - {CHAT}
+
+
+def _file(file: dict[str, Any]) -> RecordingFile:
+    """ValueError if a field is missing. Of an unfinished file Zoom doesn't know everything yet."""
+    given = {key: value for key, value in file.items() if value not in (None, "")}
+    given["recording_id"] = given.pop("id", UNSET)
+    status = _text(file.get("status")).lower()
+    if status and status != "completed":
+        given.setdefault("download_url", "")
+        given.setdefault("recording_end", given.get("recording_start"))
+        given["status"] = status
+    else:
+        given.pop("status", None)
+    known = {key: value for key, value in given.items() if value is not UNSET}
+    return msgspec.convert(known, RecordingFile)

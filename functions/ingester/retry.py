@@ -1,0 +1,52 @@
+"""Trying again within one invocation: jittered backoff that stays inside a budget of seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tenacity
+
+from ingester.errors import IngesterError
+
+Sleep = Callable[[float], None]
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+
+
+class _Wait(tenacity.wait.wait_base):
+    """What the other side asked for (`retry_after`), else exponential with full jitter."""
+
+    def __init__(self) -> None:
+        self._backoff = tenacity.wait_random_exponential(
+            multiplier=FIRST_WAIT, max=LONGEST_WAIT, min=FIRST_WAIT / 5
+        )
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = getattr(error, "retry_after", None)
+        return float(asked) if asked is not None else self._backoff(retry_state)
+
+
+def retrying(
+    errors: type[IngesterError] | tuple[type[IngesterError], ...],
+    *,
+    attempts: int,
+    seconds: float,
+    sleep: Sleep,
+    before: Callable[[tenacity.RetryCallState], Any] | None = None,
+) -> tenacity.Retrying:
+    """A tenacity `Retrying` for `errors`; the last of them is raised as it is.
+
+    It ends after `attempts`, or before a wait that would lead beyond `seconds` from the start.
+    `before` is called before each wait.
+    """
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(errors),
+        stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(seconds),
+        wait=_Wait(),
+        sleep=sleep,
+        before_sleep=before,
+        reraise=True,
+    )

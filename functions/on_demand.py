@@ -1,0 +1,264 @@
+"""POST /ingest: "+Zoom" requests from Opencast, turned into signed webhook events."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid as uuids
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import clients, log, signature
+from ingester.container import Container
+from ingester.errors import (
+    BadRequest,
+    NotFound,
+    NotReady,
+    RequestError,
+    WebhookFailed,
+    WebhookUnreachable,
+    ZoomRefused,
+    ZoomUnreachable,
+)
+from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.neighbours import zoom_events
+from ingester.neighbours.tables import StatusTable
+from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
+from ingester.retry import Sleep, retrying
+from ingester.rules.recording import Subject
+from ingester.rules.states import Origin, State
+from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
+
+logger = logging.getLogger("ingester.on_demand")
+
+BUDGET_SECONDS = 20.0
+"""For everything, tries included: API Gateway gives up after 29."""
+
+ZOOM_SECONDS = 11.0
+WEBHOOK_TIMEOUT = (3.05, 8.0)
+CORS = {"Access-Control-Allow-Origin": "*"}
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the use case works with. `monotonic` counts seconds for the budget."""
+
+    settings: OnDemandSettings
+    secrets: OnDemandSecrets
+    zoom: ZoomApi
+    status: StatusTable
+    session: requests.Session
+    clock: Callable[[], datetime]
+    sleep: Sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+
+def build() -> Tools:
+    settings = read(OnDemandSettings, os.environ)
+    log.verbose(settings.is_debug)
+    secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
+    session = requests.Session()
+    return Tools(
+        settings=settings,
+        secrets=secrets,
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
+        status=StatusTable(clients.table(settings.status_table), _now),
+        session=session,
+        clock=_now,
+        sleep=time.sleep,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+tools = Container(build)
+
+
+class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a request. `uuid` is the meeting's, or a link that holds it."""
+
+    uuid: str
+    oc_series_id: str = ""
+    oc_workflow: str = ""
+    allow_multiple_ingests: bool = False
+    ingest_all_mp4: bool = False
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """API Gateway's entry."""
+    log.start(context)
+    return proxy_answer(respond(event, tools()))
+
+
+def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
+    """The answer to one request, always with a message and open to any page (CORS)."""
+    try:
+        ingest(wanted(request_of(event)), tools)
+    except RequestError as error:
+        return _said(error.status, str(error))
+    except (ZoomUnreachable, ZoomRefused, WebhookFailed, WebhookUnreachable) as error:
+        return _said(500, str(error))
+    except (BotoCoreError, ClientError):
+        logger.exception("AWS failed")
+        return _said(500, "The pipeline could not take this request. Try again later.")
+    return _said(200, "Ingest accepted")
+
+
+def _said(status: int, message: str) -> Answer:
+    logger.log(logging.INFO if status == 200 else logging.WARNING, "%s %s", status, message)
+    return json_answer(status, {"message": message}, CORS)
+
+
+def wanted(request: Request) -> IngestRequest:
+    """What a request asks for, in the types that callers really send.
+
+    null and "" count as absent; "true", "false" and numbers in digits are taken. BadRequest for
+    anything else, NotFound for a link without a `meeting_id`.
+    """
+    if not request.body:
+        raise BadRequest("The request has no body.")
+    try:
+        content = msgspec.json.decode(request.body)
+    except msgspec.DecodeError as error:
+        raise BadRequest("The body is not JSON.") from error
+    if not isinstance(content, dict):
+        raise BadRequest("The body is not a JSON object.")
+    given = {
+        key: str(value) if _is_number(value) else value
+        for key, value in content.items()
+        if value is not None and value != ""
+    }
+    try:
+        asked = msgspec.convert(given, IngestRequest, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"The body is wrong: {error}") from error
+    return msgspec.structs.replace(asked, uuid=_uuid_of(asked.uuid.strip()))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _uuid_of(text: str) -> str:
+    if "://" not in text and "meeting_id=" not in text:
+        if not text:
+            raise BadRequest("The body has no uuid.")
+        return text
+    try:
+        values = parse_qs(urlsplit(text).query).get("meeting_id", [])
+    except ValueError:
+        values = []
+    if not values:
+        raise NotFound("The Zoom link holds no meeting_id.")
+    # A uuid is base64: a space is a `+` that was not encoded in the link.
+    return values[0].replace(" ", "+")
+
+
+def ingest(asked: IngestRequest, tools: Tools) -> None:
+    """Asks Zoom for the recording and hands it to the webhook, within 20 s."""
+    begin = tools.monotonic()
+    with log.about(uuid=asked.uuid):
+        recording = tools.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
+        if recording is None:
+            raise NotFound(f"Zoom knows no recording {asked.uuid}.")
+        _check_files(recording)
+        zip_id = f"on-demand-{uuids.uuid4()}"
+        with log.about(zip_id=zip_id):
+            subject = Subject(
+                meeting_id=recording.id,
+                recording_id=recording.uuid,
+                topic=recording.topic,
+                start_time=recording.start_time,
+                origin=Origin.ON_DEMAND,
+            )
+            tools.status.write(
+                zip_id, State.ON_DEMAND_RECEIVED, subject=subject, requested=True
+            )
+            left = BUDGET_SECONDS - (tools.monotonic() - begin)
+            try:
+                _post(_event(asked, recording, zip_id, tools), left, tools)
+            except (WebhookFailed, WebhookUnreachable) as error:
+                tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error))
+                raise
+
+
+def _check_files(recording: MeetingRecordings) -> None:
+    try:
+        files = zoom_events.files_of(recording.recording_files)
+    except ValueError as error:
+        raise ZoomUnreachable(f"Zoom's answer lacks something: {error}.") from error
+    if not files:
+        raise NotReady("Zoom has no files of this recording yet. Try again later.")
+    if not all(file.is_completed for file in files):
+        raise NotReady("Zoom has not finished this recording's files yet. Try again later.")
+
+
+def _event(
+    asked: IngestRequest, recording: MeetingRecordings, zip_id: str, tools: Tools
+) -> bytes:
+    about = msgspec.to_builtins(recording)
+    token = about.pop("download_access_token")
+    payload = {
+        "object": about,
+        "zip_id": zip_id,
+        "allow_multiple_ingests": asked.allow_multiple_ingests,
+        "ingest_all_mp4": asked.ingest_all_mp4,
+    }
+    if asked.oc_series_id:
+        payload["on_demand_series_id"] = asked.oc_series_id
+    if asked.oc_workflow:
+        payload["oc_workflow"] = asked.oc_workflow
+    return msgspec.json.encode(
+        {
+            "event": zoom_events.ON_DEMAND,
+            "event_ts": int(tools.clock().timestamp() * 1000),
+            "payload": payload,
+            "download_token": token,
+        }
+    )
+
+
+def _post(body: bytes, seconds: float, tools: Tools) -> None:
+    """POSTs the event. A repeat after a lost answer is recognised by its zip id and files."""
+    attempt = retrying(WebhookUnreachable, attempts=3, seconds=seconds, sleep=tools.sleep)
+    begin = tools.monotonic()
+
+    def once() -> None:
+        left = max(0.1, seconds - (tools.monotonic() - begin))
+        headers = {
+            "Content-Type": "application/json",
+            **signature.signed_headers(
+                tools.secrets.pipeline_signing_key, tools.clock().timestamp(), body
+            ),
+        }
+        try:
+            response = tools.session.post(
+                tools.settings.webhook_url,
+                data=body,
+                headers=headers,
+                timeout=(min(WEBHOOK_TIMEOUT[0], left), min(WEBHOOK_TIMEOUT[1], left)),
+            )
+        except requests.RequestException as error:
+            raise WebhookUnreachable(
+                f"The webhook can't be reached ({type(error).__name__})."
+            ) from error
+        if response.status_code >= 500:
+            raise WebhookUnreachable(f"The webhook answered {response.status_code}.")
+        if response.status_code != 200:
+            raise WebhookFailed(f"The webhook answered {response.status_code}: {_text(response)}")
+
+    attempt(once)
+
+
+def _text(response: requests.Response) -> str:
+    return response.text[:200] or "nothing to ingest"

@@ -1,0 +1,286 @@
+"""POST /new_recording: Zoom's notifications, and on-demand requests, onto the download queue.
+
+Zoom repeats what wasn't answered with 200 or 204 within three seconds, and may never repeat after
+a 4xx. So a fault of ours answers 5xx, and 4xx only what will never be right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import math
+import os
+import uuid as uuids
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import UNSET
+
+from ingester import clients, log, signature
+from ingester.container import Container
+from ingester.errors import BadRequest, NotReady, RequestError, Unauthorized
+from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.neighbours import zoom_events
+from ingester.neighbours.queues import Queue
+from ingester.neighbours.tables import EventsTable, StatusTable
+from ingester.neighbours.zoom_events import (
+    BadIngest,
+    IngestNotification,
+    RemovalNotification,
+    StatusNotification,
+    UrlValidation,
+)
+from ingester.rules import timestamps
+from ingester.rules.messages import DownloadMessage, encode
+from ingester.rules.recording import Subject
+from ingester.rules.states import DONE, Origin, Reception, State, receive
+from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
+
+logger = logging.getLogger("ingester.webhook")
+
+ATTEMPTS = 3
+"""How often a decision is taken anew when the row changed under it."""
+
+NO_CONTENT: Final = Answer(status=204)
+SUCCESS: Final = Answer(status=200, body="Success")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the use case works with."""
+
+    settings: WebhookSettings
+    secrets: WebhookSecrets
+    status: StatusTable
+    events: EventsTable
+    downloads: Queue
+    clock: Callable[[], datetime]
+
+
+def build() -> Tools:
+    settings = read(WebhookSettings, os.environ)
+    log.verbose(settings.is_debug)
+    clock = _now
+    return Tools(
+        settings=settings,
+        secrets=read_secrets(WebhookSecrets, clients.ssm(), settings.secrets_path),
+        status=StatusTable(clients.table(settings.status_table), clock),
+        events=EventsTable(clients.table(settings.events_table), clock),
+        downloads=Queue(clients.sqs(), settings.download_queue_url),
+        clock=clock,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+tools = Container(build)
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """API Gateway's entry."""
+    log.start(context)
+    return proxy_answer(respond(event, tools()))
+
+
+def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
+    """The answer to one request; every error in the form that Zoom and our own callers expect."""
+    try:
+        return take(request_of(event), tools)
+    except RequestError as error:
+        logger.warning("Refused with %s: %s", error.status, error)
+        return json_answer(error.status, {"message": str(error)})
+    except (BotoCoreError, ClientError):
+        logger.exception("AWS failed; Zoom is asked to send this again")
+        return json_answer(503, {"message": "Not now. Send it again later."})
+
+
+def take(request: Request, tools: Tools) -> Answer:
+    """Checks the signature, then does what the notification asks for."""
+    signed_with = _signer(request, tools)
+    event, notification = zoom_events.parse(request.body)
+    if event == zoom_events.ON_DEMAND and signed_with != tools.secrets.pipeline_signing_key:
+        raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
+    logger.info("Received %s", event, extra={"zoom_event": event})
+    match notification:
+        case UrlValidation():
+            return _answer_challenge(notification, signed_with, tools)
+        case StatusNotification():
+            with log.about(uuid=notification.subject.recording_id):
+                return _record_status(notification, tools)
+        case RemovalNotification():
+            with log.about(uuid=notification.uuid):
+                return _note_removal(notification, tools)
+        case BadIngest():
+            return _reject(notification, tools)
+        case IngestNotification():
+            zip_id = _zip_id(notification)
+            with log.about(uuid=notification.subject.recording_id, zip_id=zip_id):
+                return _ingest(notification, zip_id, tools)
+    logger.info("Nothing to do: %s", notification.reason)
+    return NO_CONTENT
+
+
+def _signer(request: Request, tools: Tools) -> str:
+    """The secret that the request was signed with; "" for an unsigned one where that is allowed."""
+    own, zoom = tools.secrets.pipeline_signing_key, tools.secrets.zoom_secrets
+    now = tools.clock().timestamp()
+    try:
+        return signature.verify((*zoom, own), request.headers, request.body, now)
+    except Unauthorized:
+        if zoom or not tools.settings.allow_unsigned_webhooks:
+            raise
+        return ""
+
+
+def _answer_challenge(challenge: UrlValidation, signed_with: str, tools: Tools) -> Answer:
+    """Zoom's proof that the endpoint knows the secret: the one that this request came under."""
+    if signed_with not in tools.secrets.zoom_secrets:
+        return NO_CONTENT
+    token = challenge.plain_token
+    proof = hmac.new(signed_with.encode(), token.encode(), hashlib.sha256).hexdigest()
+    return json_answer(200, {"plainToken": token, "encryptedToken": proof})
+
+
+def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
+    subject = notification.subject
+    if notification.event is not None:
+        try:
+            tools.events.append(subject.recording_id, notification.event)
+        except (BotoCoreError, ClientError):
+            logger.exception("The recording's event could not be kept; its pauses may be missing")
+    zip_id = f"auto-ingest-{subject.recording_id}"
+    written = tools.status.write(zip_id, notification.state, subject=subject)
+    logger.info("%s %s", notification.state, "written" if written else "came too late")
+    return NO_CONTENT
+
+
+def _note_removal(notification: RemovalNotification, tools: Tools) -> Answer:
+    for row in tools.status.of_meeting(notification.meeting_id):
+        if row.recording_id == notification.uuid and row.state not in DONE:
+            tools.status.note(row.zip_id, notification.notice)
+            logger.warning("%s while it was on its way", notification.notice)
+    return NO_CONTENT
+
+
+def _reject(bad: BadIngest, tools: Tools) -> Answer:
+    """Zoom's data lack a field: the row says so, made if it isn't there."""
+    subject = bad.subject
+    zip_id = bad.zip_id or (
+        f"auto-ingest-{subject.recording_id}"
+        if subject and subject.origin is Origin.WEBHOOK
+        else ""
+    )
+    if zip_id:
+        _fail(zip_id, "Bad webhook data", subject, tools)
+    raise bad
+
+
+def _fail(zip_id: str, reason: str, subject: Subject | None, tools: Tools) -> None:
+    tools.status.write(
+        zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=True
+    )
+
+
+def _zip_id(request: IngestNotification) -> str:
+    if not request.on_demand:
+        return f"auto-ingest-{request.subject.recording_id}"
+    return request.options.zip_id or f"on-demand-{uuids.uuid4()}"
+
+
+def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
+    if request.on_demand and not all(file.is_completed for file in request.files):
+        reason = "Zoom has not finished all files of this recording yet"
+        _fail(zip_id, reason, request.subject, tools)
+        raise BadRequest(f"{reason}. Try again later.")
+    if not any(file.is_mp4 for file in request.files):
+        tools.status.write(
+            zip_id, State.IGNORED, "No mp4 files", subject=request.subject, requested=True
+        )
+        if request.on_demand:
+            raise BadRequest("The recording has no MP4 files.")
+        return NO_CONTENT
+    for _ in range(ATTEMPTS):
+        if _hand_on(request, zip_id, tools):
+            return SUCCESS
+    raise NotReady("The recording's row keeps changing. Send it again later.")
+
+
+def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
+    """Puts the recording on the download queue unless it is there; False to decide anew.
+
+    The order of the writes makes a crash between any two harmless: the row says
+    `WEBHOOK_RECEIVED` until the message is surely sent, and a repeat that finds this sends again.
+    """
+    row = tools.status.get(zip_id)
+    files = {file.recording_id for file in request.files}
+    reception = receive(
+        row.state if row else None,
+        known_files=row.files if row else frozenset(),
+        files=files,
+        retry_is_due=bool(row and row.retry_due),
+        forced=bool(request.options.force),
+    )
+    if reception is Reception.DUPLICATE:
+        logger.info("A repeat of a request that is on its way: nothing to do")
+        return True
+    body = encode(_message(request, zip_id, tools))
+    delay = 0 if request.on_demand else tools.settings.webhook_delay_seconds
+    if reception is Reception.LATE_FILES:
+        logger.warning("Files that were not known before arrived late: sent on")
+        tools.downloads.send(body, delay_seconds=delay)
+        tools.status.add_files(zip_id, files)
+        return True
+    received = tools.status.write(
+        zip_id,
+        State.WEBHOOK_RECEIVED,
+        subject=request.subject,
+        requested=not (request.on_demand and row and row.ingest_request_time),
+        files=files,
+        replacing=row.state if row else None,
+    )
+    if not received:
+        return False
+    tools.downloads.send(body, delay_seconds=delay)
+    tools.status.write(zip_id, State.SENT_TO_DOWNLOADER)
+    logger.info("Sent to the downloader", extra={"files": len(request.files)})
+    return True
+
+
+def _message(request: IngestNotification, zip_id: str, tools: Tools) -> DownloadMessage:
+    subject, options, now = request.subject, request.options, tools.clock()
+    return DownloadMessage(
+        uuid=subject.recording_id,
+        zoom_series_id=subject.meeting_id,
+        topic=subject.topic,
+        start_time=subject.start_time,
+        duration=request.duration,
+        host_id=request.host_id,
+        recording_files=request.files,
+        on_demand_ingest=request.on_demand,
+        zip_id=zip_id,
+        received_time=timestamps.write(now),
+        download_token=request.download_token,
+        allow_multiple_ingests=options.allow_multiple_ingests,
+        ingest_all_mp4=options.ingest_all_mp4,
+        on_demand_series_id=options.on_demand_series_id or UNSET,
+        oc_workflow=options.oc_workflow or UNSET,
+        zoom_total_size_bytes=request.total_size,
+        zoom_processing_minutes=(
+            UNSET if request.on_demand else _processing_minutes(request, now)
+        ),
+        force=options.force,
+        override_series_id=options.override_series_id,
+        ignore_schedule=options.ignore_schedule,
+    )
+
+
+def _processing_minutes(request: IngestNotification, now: datetime) -> float:
+    """Whole minutes that Zoom took, from the meeting's end until this notification."""
+    end = timestamps.parse(request.subject.start_time) + timedelta(minutes=request.duration)
+    return float(math.floor((now - end).total_seconds() / 60))

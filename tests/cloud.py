@@ -1,0 +1,170 @@
+"""An in-process AWS (moto) with this system's tables, queues and bucket, for tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+REGION = "us-east-1"
+BUCKET = "test-zoom-recording-files"
+
+
+@dataclass
+class Clock:
+    """A clock that tests set and move."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 10, 14, 18, 30, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+    def set(self, text: str) -> None:
+        self.now = datetime.fromisoformat(text)
+
+
+@dataclass
+class Cloud:
+    """The clients, tables and queue urls of one test's AWS."""
+
+    sqs: Any
+    s3: Any
+    ssm: Any
+    status: Any
+    events: Any
+    schedule: Any
+    download_queue: str
+    download_dlq: str
+    upload_queue: str
+    upload_dlq: str
+    bucket: str = BUCKET
+    sends: list[dict[str, Any]] = field(default_factory=list)
+
+    def sent_to(self, url: str) -> list[dict[str, Any]]:
+        """What was sent to a queue so far, delayed or not: body (parsed) and delay_seconds."""
+        return [
+            {
+                "body": json.loads(send["MessageBody"]),
+                "delay_seconds": send.get("DelaySeconds", 0),
+            }
+            for send in self.sends
+            if send["QueueUrl"] == url
+        ]
+
+    def messages(self, url: str) -> list[dict[str, Any]]:
+        """Takes every visible message off a queue: body (parsed) and attributes."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                MessageAttributeNames=["All"],
+                AttributeNames=["All"],
+            )
+            if not answer.get("Messages"):
+                return found
+            for message in answer["Messages"]:
+                found.append(
+                    {
+                        "body": json.loads(message["Body"]),
+                        "reason": message.get("MessageAttributes", {})
+                        .get("FailedReason", {})
+                        .get("StringValue"),
+                        "group": message["Attributes"].get("MessageGroupId"),
+                    }
+                )
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Every status row by zip id, numbers as ints."""
+        return {item["zip_id"]: plain(item) for item in self.status.scan()["Items"]}
+
+
+def plain(value: Any) -> Any:
+    """DynamoDB's Decimals as ints."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, str | bool | set) or value is None:
+        return value
+    return int(value)
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    """A new AWS, empty but for what the stack makes."""
+    with mock_aws():
+        sqs = boto3.client("sqs", REGION)
+        s3 = boto3.client("s3", REGION)
+        s3.create_bucket(Bucket=BUCKET)
+        dynamodb = boto3.resource("dynamodb", REGION)
+        fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+
+        def queue(name: str, **attributes: str) -> str:
+            return str(sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
+
+        made = Cloud(
+            sqs=sqs,
+            s3=s3,
+            ssm=boto3.client("ssm", REGION),
+            status=_status_table(dynamodb),
+            events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
+            schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
+            download_queue=queue("test-download"),
+            download_dlq=queue("test-download-dlq"),
+            upload_queue=queue("test-upload.fifo", **fifo),
+            upload_dlq=queue("test-upload-dlq.fifo", **fifo),
+        )
+        sqs.meta.events.register(
+            "provide-client-params.sqs.SendMessage",
+            lambda params, **_: made.sends.append(dict(params)),
+        )
+        yield made
+
+
+def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
+    attributes = [{"AttributeName": key, "AttributeType": "S"}, *more.pop("attributes", [])]
+    return dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=attributes,
+        BillingMode="PAY_PER_REQUEST",
+        **more,
+    )
+
+
+def _status_table(dynamodb: Any) -> Any:
+    def index(name: str, *keys: str) -> dict[str, Any]:
+        return {
+            "IndexName": name,
+            "KeySchema": [
+                {"AttributeName": key, "KeyType": kind}
+                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+
+    return _table(
+        dynamodb,
+        "test-pipeline-status",
+        "zip_id",
+        attributes=[
+            {"AttributeName": "meeting_id", "AttributeType": "N"},
+            {"AttributeName": "update_date", "AttributeType": "S"},
+            {"AttributeName": "update_time", "AttributeType": "N"},
+        ],
+        GlobalSecondaryIndexes=[
+            index("mid_index", "meeting_id"),
+            index("time_index", "update_date", "update_time"),
+        ],
+    )

@@ -1,0 +1,28 @@
+"""What all tests share: no AWS but the in-process one, no credentials but fake ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cloud import Clock, Cloud, cloud
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """An empty in-process AWS with this system's resources."""
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with cloud() as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """2026-10-14T18:30:00Z until a test moves it."""
+    return Clock()
