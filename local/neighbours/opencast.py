@@ -113,6 +113,7 @@ class OpencastStandIn:
         self._stopping.set()
         if self._server:
             self._server.shutdown()
+            self._server.end_connections()
             self._server.server_close()
             self._server = None
 
@@ -168,7 +169,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "and OPENCAST_API_PASSWORD.",
     )
     parser.add_argument("--port", type=int, default=0, help="0 (default): any free one")
-    parser.add_argument("--tls-dir", type=Path, required=True, help="server.pem and server.key")
+    parser.add_argument("--tls-dir", type=Path, required=True, help="server.crt, server.key")
     parser.add_argument("--ca-bundle", type=Path, required=True, help="trusted for downloads")
     parser.add_argument("--workflow", action="append", default=[], help="a known workflow's id")
     parser.add_argument("--default-workflow", default=DEFAULT_WORKFLOW)
@@ -193,7 +194,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         signal.signal(number, lambda *_: stop.set())
     try:
         with OpencastStandIn(
-            certificate=given.tls_dir / "server.pem",
+            certificate=given.tls_dir / "server.crt",
             key=given.tls_dir / "server.key",
             ca_bundle=given.ca_bundle,
             port=given.port,

@@ -23,6 +23,7 @@ from local.neighbours.opencast_store import (
     EVENTS_VIEW,
     ActiveWorkflowError,
     Fault,
+    Ingest,
     Store,
     User,
 )
@@ -48,6 +49,8 @@ class Answer(NamedTuple):
     body: bytes = b""
     content_type: str = "text/plain"
     headers: tuple[tuple[str, str], ...] = ()
+    ingest: Ingest | None = None
+    """The ingest that this is the answer to."""
 
 
 class Outcome(NamedTuple):
@@ -129,7 +132,8 @@ class Api:
         )
         if not late:
             return Outcome(answer, name)
-        self._note_lost_answer(request)
+        if answer.ingest:
+            answer.ingest.answered = False
         return Outcome(_failure(late), name)
 
     def _route(self, method: str, path: str) -> tuple[Endpoint, frozenset[str], str]:
@@ -151,10 +155,6 @@ class Api:
         location = f"https://{request.headers.get('Host', '')}{LOGIN_PATH}"
         return Answer(302, headers=(("Location", location),))
 
-    def _note_lost_answer(self, request: Request) -> None:
-        if request.path.startswith("/ingest/") and self._store.ingests:
-            self._store.ingests[-1].answered = False
-
     def _ingest(self, request: Request, workflow: str) -> Answer:
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
@@ -167,18 +167,17 @@ class Api:
             try:
                 parts = read_parts(request.body, boundary)
                 started, event = self._ingests.run(record, parts, conflict=bool(conflict))
-                record.status = 200
                 body = answers.workflow_xml(started, event, self._random)
-                return Answer(200, body, "text/xml")
-            except BadRequestError as error:
-                record.reason, record.status = str(error), 400
-                return as_text(record.reason, 400)
-            except ActiveWorkflowError as error:
-                record.reason, record.status = str(error), 409
-                return as_text(record.reason, 409)
+                answer = Answer(200, body, "text/xml")
+            except (BadRequestError, ActiveWorkflowError) as error:
+                record.reason = str(error)
+                status = 400 if isinstance(error, BadRequestError) else 409
+                answer = as_text(record.reason, status)
             except (IngestFailedError, BrokenBodyError) as error:
-                record.reason, record.status = str(error), 500
-                return Answer(500)
+                record.reason = str(error)
+                answer = Answer(500)
+            record.status = answer.status
+            return answer._replace(ingest=record)
 
     def _event(self, request: Request, identifier: str) -> Answer:
         event = self._store.events.get(identifier)

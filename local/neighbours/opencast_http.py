@@ -1,8 +1,10 @@
 """The stand-in's wire: HTTPS/1.1 on loopback, requests to the API or to its own paths."""
 
+import contextlib
 import socket
 import ssl
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -22,12 +24,36 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext, api: Api, store: Store):
+    def __init__(
+        self, address: tuple[str, int], tls: ssl.SSLContext, api: Api, store: Store
+    ) -> None:
         """Raises OSError if the port is taken."""
         super().__init__(address, Handler)
         self.api, self.store, self.control = api, store, Control(store)
         # A client that is slow at its handshake, or speaks plain HTTP, must not hold up others.
         self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """A connection came to its end."""
+        if isinstance(request, socket.socket):
+            with self._lock:
+                self._open.discard(request)
+        super().shutdown_request(request)
+
+    def opened(self, connection: socket.socket) -> None:
+        """A connection began; `end_connections` will end it."""
+        with self._lock:
+            self._open.add(connection)
+
+    def end_connections(self) -> None:
+        """End what is still open: a client that kept its connection must find nobody there."""
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    # SSLSocket's own shutdown takes TLS away under a thread that is reading.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def handle_error(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any
@@ -46,6 +72,10 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
     server: Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.opened(self.connection)
 
     def _answer(self) -> None:
         split = urlsplit(self.path)

@@ -20,9 +20,10 @@ import pytest
 import requests
 from requests.auth import HTTPDigestAuth
 
+from local.authority import Authority, ensure_authority
 from local.neighbours.opencast import OpencastStandIn, default_users
 from local.neighbours.opencast_store import ADMIN, API, Fault, Switches, User
-from tests.unit.local.file_server import FileServer, Tls, make_tls, serve_files
+from tests.unit.local.file_server import FileServer, serve_files
 
 ROOT = Path(__file__).parents[3]
 DIGEST = {"X-Requested-Auth": "Digest"}
@@ -93,12 +94,12 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
-    return make_tls(tmp_path_factory.mktemp("tls"))
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
-def _files(tls: Tls) -> Iterator[FileServer]:
+def _files(tls: Authority) -> Iterator[FileServer]:
     with serve_files(tls) as server:
         yield server
 
@@ -118,7 +119,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def opencast(tls: Tls, clock: Clock) -> Iterator[OpencastStandIn]:
+def opencast(tls: Authority, clock: Clock) -> Iterator[OpencastStandIn]:
     with OpencastStandIn(
         certificate=tls.certificate,
         key=tls.key,
@@ -132,7 +133,7 @@ def opencast(tls: Tls, clock: Clock) -> Iterator[OpencastStandIn]:
 
 
 @pytest.fixture
-def client(opencast: OpencastStandIn, tls: Tls) -> Iterator[Client]:
+def client(opencast: OpencastStandIn, tls: Authority) -> Iterator[Client]:
     made = Client(opencast.url, tls.ca_bundle)
     with made.session:
         yield made
@@ -322,7 +323,7 @@ class TestRefusals:
     def test_a_server_of_another_authority_is_not_trusted(
         self, client: Client, tmp_path: Path
     ) -> None:
-        with serve_files(make_tls(tmp_path)) as other:
+        with serve_files(ensure_authority(tmp_path)) as other:
             other.files = {"/b/000-speaker.mp4": b"x"}
             assert client.ingest(lecture(other)).status_code == 500
         assert "SSLError" in client.listing()[0]["reason"]
@@ -421,7 +422,7 @@ class TestWorkflows:
         assert client.admin("/workflow/count").text == "2"
 
     def test_nothing_is_to_be_seen_before_the_post_ends(
-        self, client: Client, files: FileServer, tls: Tls
+        self, client: Client, files: FileServer, tls: Authority
     ) -> None:
         gate = files.gates["/b/000-speaker.mp4"] = threading.Event()
         running = "/services/count?serviceType=org.opencastproject.ingest&status=RUNNING"
@@ -649,6 +650,14 @@ class TestFailures:
             )
         assert client.listing() == []
 
+    def test_one_that_was_stopped_is_unreachable_on_kept_connections_too(
+        self, opencast: OpencastStandIn, client: Client
+    ) -> None:
+        assert client.ask("/info/health").status_code == 200
+        opencast.stop()
+        with pytest.raises(requests.ConnectionError):
+            client.ask("/info/health")
+
     def test_plain_http_does_not_hold_up_others(
         self, opencast: OpencastStandIn, client: Client
     ) -> None:
@@ -706,13 +715,13 @@ class TestControl:
 
 
 class TestAsAProcess:
-    def command(self, tls: Tls, *more: str) -> list[str]:
+    def command(self, tls: Authority, *more: str) -> list[str]:
         module = [sys.executable, "-m", "local.neighbours.opencast"]
         folder = ["--tls-dir", str(tls.certificate.parent), "--ca-bundle", str(tls.ca_bundle)]
         return module + folder + list(more)
 
     def test_it_says_where_it_listens_and_ends_on_sigterm(
-        self, tls: Tls, files: FileServer
+        self, tls: Authority, files: FileServer
     ) -> None:
         env = os.environ | {"OPENCAST_API_USER": "me", "OPENCAST_API_PASSWORD": "mine"}
         with subprocess.Popen(
@@ -742,7 +751,7 @@ class TestAsAProcess:
                 process.send_signal(signal.SIGTERM)
             assert process.wait(5) == 0
 
-    def test_a_taken_port_is_one_line(self, tls: Tls, opencast: OpencastStandIn) -> None:
+    def test_a_taken_port_is_one_line(self, tls: Authority, opencast: OpencastStandIn) -> None:
         port = opencast.url.rpartition(":")[2]
         env = os.environ | {"OPENCAST_API_USER": "me", "OPENCAST_API_PASSWORD": "mine"}
         done = subprocess.run(
