@@ -1,0 +1,181 @@
+"""The local cloud: ministack, started from a virtual environment of its own, on loopback.
+
+Its functions run as its child processes, on its Python, and see its environment. Hence
+`.venv-cloud`, which holds nothing else, and an environment that is written out here in full. It is
+served by hypercorn directly: ministack's own command would also take port 443 when root runs it.
+"""
+
+import json
+import random
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.authority import Authority
+from local.processes import ProcessFailed, Running, last_lines, start
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".venv-cloud" / "bin" / "python"
+HOST = "127.0.0.1"
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+OPERATOR_KEY = "test"
+"""Key id and secret of the account's root, ministack's fixed ones: the operator on a laptop."""
+
+# Below the ports that the kernel hands out to outgoing connections.
+FREE_PORTS = range(20_000, 32_000)
+START_SECONDS = 20.0
+STEP_SECONDS = 0.03
+
+
+class PortTaken(Exception):
+    """Something else listens where the cloud should. The text says what to do."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A cloud that was started. `url` is its only endpoint, for every service and for the APIs."""
+
+    url: str
+    process: Running
+
+    def wait(self, ca_bundle: Path, timeout: float = START_SECONDS) -> None:
+        """Return once it answers. Raises ProcessFailed with the end of its log if it doesn't."""
+        context = ssl.create_default_context(cafile=str(ca_bundle))
+        deadline = time.monotonic() + timeout
+        while not _healthy(self.url, context):
+            code = self.process.ended()
+            if code is not None or time.monotonic() > deadline:
+                what = "did not answer" if code is None else f"ended at once with {code}"
+                self.process.stop()
+                raise ProcessFailed(
+                    f"The local cloud {what} (its log: {self.process.log}):\n"
+                    f"{last_lines(self.process.log)}"
+                )
+            time.sleep(STEP_SECONDS)
+
+    def stop(self) -> None:
+        """End it, its functions included; returns when they are gone. Nothing in it is kept."""
+        self.process.stop()
+
+
+def start_cloud(
+    folder: Path,
+    authority: Authority,
+    trusted: Path,
+    *,
+    port: int = 0,
+    python: Path = PYTHON,
+) -> Cloud:
+    """Start the cloud, without waiting for it. Its files and log go below `folder`.
+
+    `trusted` is the PEM file of all that functions trust, `port` 0 for any free one.
+    Raises PortTaken, and ProcessFailed if `.venv-cloud` isn't there.
+    """
+    if not python.exists():
+        raise ProcessFailed(f"{python} is missing: run `make setup`.")
+    chosen = choose_port(port)
+    temporary = folder / "tmp"
+    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    server = ["-m", "hypercorn", "--workers", "0", "--bind", f"{HOST}:{chosen}"]
+    tls = ["--certfile", str(authority.certificate), "--keyfile", str(authority.key)]
+    patience = ["--keep-alive", "75", "--graceful-timeout", "0"]
+    command = [str(python), *server, *tls, *patience, "ministack.app:app"]
+    env = environment(folder, authority, trusted, chosen)
+    process = start("cloud", command, folder / "cloud.log", env, folder)
+    return Cloud(f"https://{HOST}:{chosen}", process)
+
+
+def environment(folder: Path, authority: Authority, trusted: Path, port: int) -> dict[str, str]:
+    """All that the cloud's process, and so each function, finds in its environment."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(folder / "tmp"),
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "s3"),
+        "AUTH": "true",
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(authority.certificate),
+        "MINISTACK_SSL_KEY": str(authority.key),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "LAMBDA_EXECUTOR": "local",
+        "SMTP_HOST": "",
+        "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
+        "AWS_SECRET_ACCESS_KEY": OPERATOR_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **trust(trusted),
+    }
+
+
+def trust(bundle: Path) -> dict[str, str]:
+    """The variables by which requests, botocore, urllib and Node learn what to trust."""
+    names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+    return dict.fromkeys(names, str(bundle))
+
+
+def operator_environment(url: str, ca_bundle: Path) -> Mapping[str, str]:
+    """What points boto3, the CDK and the operator's tasks at the cloud, as its account's root."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
+        "AWS_SECRET_ACCESS_KEY": OPERATOR_KEY,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "NO_PROXY": f"{HOST},localhost",
+        "no_proxy": f"{HOST},localhost",
+        **trust(ca_bundle),
+    }
+
+
+def choose_port(wanted: int) -> int:
+    """The wanted port, or a free one for 0. Raises PortTaken with what to do about it."""
+    if wanted:
+        if not _is_free(wanted):
+            raise PortTaken(
+                f"Port {wanted} on {HOST} is taken: end what listens there, or set "
+                "LOCAL_CLOUD_PORT to another one (0, the default, takes any that is free)."
+            )
+        return wanted
+    # Not a secret: where to look first, so that two stacks at once seldom meet.
+    for candidate in random.sample(FREE_PORTS, 100):
+        if _is_free(candidate):
+            return candidate
+    raise PortTaken(
+        f"No free port found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: "
+        "set LOCAL_CLOUD_PORT to one that is."
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _healthy(url: str, context: ssl.SSLContext) -> bool:
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    try:
+        with opener.open(f"{url}/_ministack/health", timeout=5) as answer:
+            return bool(json.load(answer)["services"])
+    except (OSError, urllib.error.URLError, ValueError, KeyError):
+        return False

@@ -1,0 +1,206 @@
+"""The real local cloud, started and ended: it is small and quick enough for that."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local.authority import Authority, ensure_authority, write_bundle
+from local.cloud import ACCOUNT, OPERATOR_KEY, ROOT, Cloud, PortTaken, choose_port, start_cloud
+from local.processes import ProcessFailed, is_leash, stop_pids
+
+SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from local.authority import ensure_authority, write_bundle
+from local.cloud import start_cloud
+folder = Path(sys.argv[1])
+authority = ensure_authority(folder / "tls")
+cloud = start_cloud(folder / "cloud", authority, write_bundle(folder / "trusted.pem", authority))
+if sys.argv[2] == "wait":
+    cloud.wait(authority.ca_bundle)
+print(cloud.url, cloud.process.pid, flush=True)
+if sys.argv[2] == "let go":
+    cloud.process.let_go()
+else:
+    time.sleep(60)
+"""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+def processes_of(folder: Path) -> set[int]:
+    """The pids of all processes in whose environment this folder is named."""
+    found = set()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if str(folder).encode() in environ.read_bytes():
+                found.add(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def listens(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
+
+
+def client(service: str, cloud: Cloud, authority: Authority, key: str = OPERATOR_KEY) -> Any:
+    return boto3.Session().client(  # type: ignore[call-overload]  # any service by its name
+        service,
+        endpoint_url=cloud.url,
+        verify=str(authority.ca_bundle),
+        region_name="us-east-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=key,
+        config=Config(retries={"max_attempts": 0}),
+    )
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return ensure_authority(tmp_path / "tls")
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
+    trusted = write_bundle(tmp_path / "trusted.pem", authority)
+    cloud = start_cloud(tmp_path / "cloud", authority, trusted)
+    try:
+        cloud.wait(authority.ca_bundle)
+        yield cloud
+    finally:
+        cloud.stop()
+
+
+def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
+    """A process that starts a cloud; it, the cloud's URL and the leash's pid."""
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path), how],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert starter.stdout is not None
+    with starter.stdout:
+        url, pid = starter.stdout.readline().split()
+    return starter, url, int(pid)
+
+
+def run_sleeper(cloud: Cloud, authority: Authority) -> None:
+    """Have the cloud run a function that will be at it for a minute."""
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("sleeper.py", SLEEPER)
+    role = client("iam", cloud, authority).create_role(RoleName="r", AssumeRolePolicyDocument="{}")
+    functions = client("lambda", cloud, authority)
+    functions.create_function(
+        FunctionName="sleeper",
+        Runtime="python3.13",
+        Role=role["Role"]["Arn"],
+        Handler="sleeper.handler",
+        Code={"ZipFile": package.getvalue()},
+        Timeout=90,
+    )
+    functions.invoke(FunctionName="sleeper", InvocationType="Event", Payload=b"{}")
+
+
+def test_it_answers_on_loopback_with_our_certificate(cloud: Cloud, authority: Authority) -> None:
+    health = requests.get(
+        f"{cloud.url}/_ministack/health", verify=str(authority.ca_bundle), timeout=5
+    )
+    assert health.json()["edition"]
+    identity = client("sts", cloud, authority).get_caller_identity()
+    assert identity["Account"] == ACCOUNT
+    host = socket.gethostbyname(socket.gethostname())
+    if host != "127.0.0.1":
+        with socket.socket() as probe:
+            assert probe.connect_ex((host, int(cloud.url.rpartition(":")[2]))) != 0
+
+
+def test_credentials_are_asked_for(cloud: Cloud, authority: Authority) -> None:
+    with pytest.raises(ClientError, match=r"InvalidClientTokenId|UnrecognizedClient"):
+        client("sts", cloud, authority, key="AKIAIOSFODNN7EXAMPLE").get_caller_identity()
+
+
+def test_stopping_ends_functions_in_the_middle_of_their_work(
+    tmp_path: Path, cloud: Cloud, authority: Authority
+) -> None:
+    run_sleeper(cloud, authority)
+    wait_for(lambda: len(processes_of(tmp_path)) == 3)  # leash, server, function
+    cloud.stop()
+    assert not processes_of(tmp_path)
+    assert not listens(cloud.url)
+
+
+@pytest.mark.parametrize("how", ["wait", "at once"])
+def test_when_its_starter_is_killed_nothing_remains(tmp_path: Path, how: str) -> None:
+    starter, url, pid = start_elsewhere(tmp_path, how)
+    starter.kill()
+    starter.wait()
+    wait_for(lambda: not processes_of(tmp_path))
+    assert not listens(url)
+    assert not is_leash(pid)
+
+
+def test_let_go_it_outlives_its_starter_until_it_is_told(tmp_path: Path) -> None:
+    starter, url, pid = start_elsewhere(tmp_path, "let go")
+    try:
+        assert starter.wait() == 0
+        wait_for(lambda: listens(url))
+        assert is_leash(pid)
+    finally:
+        stop_pids([pid, os.getpid()])
+    assert not processes_of(tmp_path)
+
+
+def test_a_pid_that_is_no_leash_is_left_alone() -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        stop_pids([other.pid])
+        assert other.poll() is None
+    finally:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+
+
+def test_a_taken_port_is_named_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"^Port {port} .* LOCAL_CLOUD_PORT[^\n]*$"):
+            choose_port(port)
+
+
+def test_a_cloud_that_ends_at_once_shows_the_end_of_its_log(
+    tmp_path: Path, authority: Authority
+) -> None:
+    broken = Authority(authority.ca_bundle, authority.certificate, tmp_path / "no.key")
+    cloud = start_cloud(tmp_path / "cloud", broken, authority.ca_bundle)
+    with pytest.raises(ProcessFailed, match=r"ended at once with 1 [\s\S]*create_ssl_context"):
+        cloud.wait(authority.ca_bundle)
+
+
+def test_without_its_environment_it_says_what_to_run(tmp_path: Path, authority: Authority) -> None:
+    with pytest.raises(ProcessFailed, match="make setup"):
+        start_cloud(tmp_path, authority, authority.ca_bundle, python=tmp_path / "python")
