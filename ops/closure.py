@@ -1,0 +1,68 @@
+"""Which of our own modules a function needs: the closure of its imports, read from the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def closure(module: str, root: Path) -> list[Path]:
+    """The files, relative to the source root, that importing `module` may come to import.
+
+    Imports inside functions count; those under `if TYPE_CHECKING` don't. A package's
+    `__init__.py` comes with whatever of it is imported. Raises FileNotFoundError for a module
+    that isn't there.
+    """
+    found: set[Path] = set()
+    waiting = [locate(module, root)]
+    while waiting:
+        path = waiting.pop()
+        if path is None:
+            raise FileNotFoundError(f"There is no {module}.py in {root}.")
+        if path in found:
+            continue
+        found.add(path)
+        for name in imported_names(ast.parse((root / path).read_bytes())):
+            waiting.extend(path for path in chain(name, root) if path not in found)
+    return sorted(found)
+
+
+def chain(name: str, root: Path) -> Iterator[Path]:
+    """The files of a dotted name and of the packages around it, as far as they are ours."""
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        path = locate(".".join(parts[:length]), root)
+        if path is not None:
+            yield path
+
+
+def locate(name: str, root: Path) -> Path | None:
+    """The file of a module or package, relative to the source root; None if it isn't ours."""
+    base = Path(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if (root / path).is_file():
+            return path
+    return None
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """Every dotted name that a module's source imports at run time.
+
+    `from a import b` yields `a.b`, since b may be a module; if it is a class, only a is found.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and is_type_checking(node.test):
+            for other in node.orelse:
+                yield from imported_names(ast.Module(body=[other], type_ignores=[]))
+        else:
+            yield from imported_names(node)
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    """Whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
+    return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}

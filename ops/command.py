@@ -1,0 +1,83 @@
+"""What every operator's command has in common: errors of one line, and names as sites wrote them.
+
+`tasks.py` collects the commands; each module of `ops` offers a `collection`, or single tasks.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+from invoke import Collection, Exit, Task, UnexpectedExit, task
+from invoke.parser import ParserContext
+from invoke.util import log
+
+P = ParamSpec("P")
+
+OWN = ("cdk", "ingester", "local", "ops")
+"""The packages whose errors are sentences for the operator."""
+
+
+class OpsError(Exception):
+    """A command can't do what it was asked. The text says why, and what to do."""
+
+
+def debugging() -> bool:
+    """Whether the whole story of an error is wanted: `invoke --debug`, or `DEBUG` set."""
+    return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
+
+
+def one_line(error: Exception) -> str:
+    """An error as the person at the keyboard gets it: ours as they are, others with their type."""
+    if type(error).__module__.partition(".")[0] in OWN:
+        return str(error)
+    return f"{type(error).__name__}: {error} (`invoke --debug` shows where)"
+
+
+def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
+    """`invoke.task`, whose errors end the program with exit code 1 and a line on stderr."""
+
+    def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
+        @functools.wraps(body)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                body(*args, **kwargs)
+            except (Exit, UnexpectedExit):
+                raise
+            except KeyboardInterrupt:
+                raise Exit("Interrupted.", code=130) from None
+            except Exception as error:
+                if debugging():
+                    raise
+                raise Exit(one_line(error), code=1) from error
+
+        made: Task[Callable[P, None]] = task(**options)(run)
+        return made
+
+    return decorate
+
+
+class Commands(Collection):
+    """The root collection: takes names and options with underscores as well as with dashes.
+
+    The first system's documents write `exec.on_demand --oc_workflow=X`.
+    """
+
+    def to_contexts(self, ignore_unknown_help: bool | None = None) -> list[ParserContext]:
+        """What the parser knows: each command under both spellings."""
+        contexts = super().to_contexts(ignore_unknown_help=ignore_unknown_help)
+        for context in contexts:
+            names = (str(context.name), *context.aliases)
+            context.aliases = [*context.aliases, *(underscored(name) for name in names)]
+            for flag in list(context.flags):
+                if underscored(flag) != flag:
+                    context.flags.alias(underscored(flag), to=flag)
+        return contexts
+
+
+def underscored(name: str) -> str:
+    """`--oc-workflow` as `--oc_workflow`."""
+    dashes = len(name) - len(name.lstrip("-"))
+    return name[:dashes] + name[dashes:].replace("-", "_")

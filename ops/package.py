@@ -1,0 +1,177 @@
+"""`invoke package`: a function's zip, the same bytes from the same sources whenever it is made.
+
+In it: the function's module, the modules of `ingester` that it imports, and the packages of its
+own lock. The local stack makes the same zips for the host's platform.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from invoke import Context
+from rich.console import Console
+from rich.table import Table
+
+from cdk import names
+from cdk.settings import DEFAULT_REGION, given_settings
+from ops.closure import closure
+from ops.command import OpsError, command
+from ops.wheels import CACHE, LAMBDA, Platform, install, lock_hash, shipped
+
+if TYPE_CHECKING:
+    from cdk.names import Function
+
+ROOT = Path(__file__).resolve().parent.parent
+DIST = Path("dist")
+RECIPE = 1
+"""Goes up when the same sources should give another zip."""
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The oldest time that a zip can hold, given to every file."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A finished zip: the function's name, its size in bytes, and Lambda's `CodeSha256` of it."""
+
+    name: str
+    path: Path
+    size: int
+    sha256: str
+
+
+def build(
+    functions: Sequence[Function], platform: Platform, out: Path, root: Path = ROOT
+) -> list[Package]:
+    """Make the functions' zips for a platform in the folder `out`, those that changed anew.
+
+    Raises OpsError if a lock can't be installed, FileNotFoundError if a function has no module.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda lock: install(lock, platform, root / CACHE), locks.values()))
+        return list(pool.map(lambda function: pack(function, platform, out, root), functions))
+
+
+def lock_of(function: Function, root: Path) -> Path:
+    """The lock of what a function's package holds."""
+    return root / "function_requirements" / f"{function.name}.txt"
+
+
+def pack(function: Function, platform: Platform, out: Path, root: Path) -> Package:
+    """Make one function's zip, unless the one that is there was made from the same things."""
+    source = root / "functions"
+    own = closure(function.module, source)
+    site = install(lock_of(function, root), platform, root / CACHE)
+    path = out / f"{function.name}.zip"
+    origin = fingerprint(function, platform, site, [source / file for file in own])
+    if not (path.is_file() and zipfile.is_zipfile(path) and origin == comment_of(path)):
+        files = {file.as_posix(): source / file for file in own}
+        files |= {str(file): site / file for file in shipped(site, function.services)}
+        write_zip(files, path, platform.level, origin)
+    content = path.read_bytes()
+    digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return Package(function.name, path, len(content), digest)
+
+
+def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
+    """What a zip is made from, as a hash: kept in the zip, so that a next run knows it."""
+    digest = hashlib.sha256(repr((RECIPE, function, platform, site.name)).encode())
+    for file in own:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest().encode()
+
+
+def comment_of(path: Path) -> bytes:
+    """The comment that a zip carries."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.comment
+
+
+def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) -> None:
+    """Write files under their names in the archive: sorted, at one time, with fixed modes."""
+    unfinished = path.with_suffix(".part")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        archive.comment = comment
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, wherever this runs: modes count
+            entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
+            archive.writestr(entry, files[name].read_bytes(), compresslevel=level)
+    unfinished.replace(path)
+
+
+def chosen(task_name: str | None) -> tuple[Function, ...]:
+    """The function with this name (in AWS or in `invoke`), or all. Raises OpsError for neither."""
+    if not task_name:
+        return names.FUNCTIONS
+    found = tuple(f for f in names.FUNCTIONS if task_name in {f.name, f.task, f.module})
+    if not found:
+        known = ", ".join(function.name for function in names.FUNCTIONS)
+        raise OpsError(f"There is no function {task_name}. There are: {known}.")
+    return found
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a stack takes its code from, and the AWS session to reach it with."""
+
+    bucket: str
+    stack: names.Names
+    session: boto3.Session
+
+
+def destination(settings: Mapping[str, str]) -> Destination:
+    """Where to upload, by the settings of `.env` and the shell. Raises OpsError if unknown."""
+    missing = [name for name in ("LAMBDA_CODE_BUCKET", "STACK_NAME") if name not in settings]
+    if missing:
+        raise OpsError(f"To upload, set {' and '.join(missing)} in .env (see example.env).")
+    region = settings.get("AWS_REGION") or settings.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    session = boto3.Session(profile_name=settings.get("AWS_PROFILE"), region_name=region)
+    return Destination(settings["LAMBDA_CODE_BUCKET"], names.Names(settings["STACK_NAME"]), session)
+
+
+def upload(packages: Sequence[Package], to: Destination) -> None:
+    """Put zips where the stack takes its code from."""
+    s3 = to.session.client("s3")
+    keys = {function.name: to.stack.code_key(function) for function in names.FUNCTIONS}
+    for package in packages:
+        s3.upload_file(str(package.path), to.bucket, keys[package.name])
+
+
+def show(packages: Sequence[Package], console: Console) -> None:
+    """Print what was made."""
+    table = Table("function", "zipped", "CodeSha256")
+    for package in packages:
+        table.add_row(package.name, f"{package.size / 1e6:.2f} MB", package.sha256)
+    console.print(table)
+
+
+@command(
+    name="package",
+    help={
+        "function": "only this one, such as zoom-webhook or webhook",
+        "upload_to_s3": "put the zips under LAMBDA_CODE_BUCKET, where the stack takes them from",
+    },
+)
+def make_packages(
+    _context: Context, function: str | None = None, upload_to_s3: bool = False
+) -> None:
+    """Make the functions' zips for AWS in dist/."""
+    functions = chosen(function)
+    to = destination(given_settings(os.environ, ROOT / ".env")) if upload_to_s3 else None
+    packages = build(functions, LAMBDA, ROOT / DIST)
+    if to:
+        upload(packages, to)
+    show(packages, Console())

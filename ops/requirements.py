@@ -1,0 +1,143 @@
+"""`invoke update-requirements`: compile every lock, in the order in which they build on each other.
+
+Locks are compiled on the oldest Python that we support: what it needs is more than what newer
+ones need, never less. The options of pip-compile are in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from invoke import Context
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from cdk import names
+from ops.command import OpsError, command
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_PYTHON = (3, 11)
+
+
+def sources() -> list[Path]:
+    """Every `.in` file, relative to the root, in the order of compilation."""
+    functions = Path("function_requirements")
+    return [
+        functions / "common-requirements.in",
+        *(functions / f"{function.name}.in" for function in names.FUNCTIONS),
+        *(Path("requirements", f"{name}.in") for name in ("base", "tox", "dev", "cloud")),
+    ]
+
+
+def compile_lock(source: Path, options: list[str], root: Path) -> None:
+    """Compile one `.in`. Raises OpsError with pip-compile's last line if it can't be done."""
+    command_line = [sys.executable, "-m", "piptools", "compile", "--quiet", *options]
+    environment = {**os.environ, "CUSTOM_COMPILE_COMMAND": "invoke update-requirements"}
+    done = subprocess.run(
+        [*command_line, "--output-file", str(source.with_suffix(".txt")), str(source)],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise OpsError(f"{source} can't be compiled: {said[-1]}")
+
+
+def asked(source: Path) -> dict[str, Requirement]:
+    """What an `.in` names itself, without what it takes over from other files."""
+    lines = (line.partition("#")[0].strip() for line in source.read_text().splitlines())
+    found = (Requirement(line) for line in lines if line and not line.startswith("-"))
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def built_on(source: Path) -> list[Path]:
+    """The locks that an `.in` takes over (`-r`) or has to agree with (`-c`)."""
+    others = re.findall(r"^-[rc]\s*(\S+)", source.read_text(), re.MULTILINE)
+    return [source.parent / other for other in others]
+
+
+def pinned(lock: Path) -> dict[str, Requirement]:
+    """A lock's pins by canonical name."""
+    lines = re.findall(r"^([A-Za-z0-9].*?)\s*\\?$", lock.read_text(), re.MULTILINE)
+    return {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
+
+
+def versions(lock: Path) -> dict[str, str]:
+    """A lock's versions by canonical name."""
+    return {name: version_of(pin) for name, pin in pinned(lock).items()}
+
+
+def version_of(pin: Requirement) -> str:
+    """The version that a pin names."""
+    return str(pin.specifier).removeprefix("==")
+
+
+def reasons(lock: Path) -> set[tuple[str, str]]:
+    """A lock's own record of which file asked for which package: (canonical name, file)."""
+    found: set[tuple[str, str]] = set()
+    for block in re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:
+        name = canonicalize_name(re.split(r"[=\[]", block)[0])
+        found |= {(name, file) for file in re.findall(r"#.*-r (\S+)$", block, re.MULTILINE)}
+    return found
+
+
+def disagreements(source: Path, root: Path = ROOT) -> list[str]:
+    """Where a lock doesn't answer its `.in`, a sentence each; none if it does. No network."""
+    path = root / source
+    lock = path.with_suffix(".txt")
+    found = [*unanswered(asked(path), pinned(lock)), *unasked(str(source), asked(path), lock)]
+    ours = versions(lock)
+    for other in built_on(path):
+        theirs = versions(other)
+        found.extend(
+            f"{name} is pinned to {ours[name]}, and in {other.name} to {theirs[name]}"
+            for name in sorted(theirs.keys() & ours.keys())
+            if ours[name] != theirs[name]
+        )
+    return found
+
+
+def unanswered(wanted: dict[str, Requirement], pins: dict[str, Requirement]) -> Iterator[str]:
+    """What is asked for and not, or otherwise, pinned."""
+    for name, requirement in wanted.items():
+        if name not in pins:
+            yield f"{name} is asked for and not pinned"
+        elif not requirement.specifier.contains(version_of(pins[name]), prereleases=True):
+            yield f"{pins[name]} is pinned, and {requirement} is asked for"
+        elif requirement.extras != pins[name].extras:
+            yield f"{name} is not pinned with the extras that {requirement} asks for"
+
+
+def unasked(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
+    """What is pinned because this file asked for it, which it no longer does."""
+    for name, file in sorted(reasons(lock)):
+        if file == source and name not in wanted:
+            yield f"{name} is pinned for this file, which doesn't ask for it"
+
+
+@command(
+    help={
+        "package": "upgrade this package only, leaving all else at its version",
+        "keep": "upgrade nothing: only take up what changed in the .in files",
+    }
+)
+def update_requirements(_context: Context, package: str | None = None, keep: bool = False) -> None:
+    """Upgrade and lock again what functions, commands, tests and developers need."""
+    if sys.version_info[:2] != OLDEST_PYTHON:
+        oldest = ".".join(str(part) for part in OLDEST_PYTHON)
+        raise OpsError(
+            f"Locks are compiled on Python {oldest}, and this is {sys.version.split()[0]}: "
+            f"`make clean setup PYTHON=python{oldest}`, then again."
+        )
+    upgrade = ["--upgrade-package", package] if package else [] if keep else ["--upgrade"]
+    for source in sources():
+        compile_lock(source, upgrade, ROOT)
+        print(source.with_suffix(".txt"), flush=True)

@@ -1,0 +1,115 @@
+"""A lock's packages, installed for a platform into a cache, and what of them is worth shipping."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ops.command import OpsError
+
+CACHE = Path(".local", "wheels")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where a package is to run: a name for the cache, and what pip has to be told about it.
+
+    `level` is how hard zips are compressed: 9 for what is uploaded, 1 for what stays here.
+    """
+
+    name: str
+    pip_arguments: tuple[str, ...]
+    level: int
+
+
+LAMBDA = Platform(
+    "lambda-arm64-cp313",
+    (
+        *("--platform", "manylinux2014_aarch64"),
+        *("--platform", "manylinux_2_17_aarch64"),
+        *("--platform", "manylinux_2_28_aarch64"),
+        *("--python-version", "3.13", "--implementation", "cp"),
+        *("--abi", "cp313", "--abi", "abi3", "--abi", "none"),
+    ),
+    level=9,
+)
+"""Python 3.13 on arm64 in Lambda (Amazon Linux 2023 has glibc 2.34)."""
+
+
+def host() -> Platform:
+    """This machine and the running Python: where the local stack's functions run."""
+    return Platform(f"host-{sys.implementation.cache_tag}-{sysconfig.get_platform()}", (), level=1)
+
+
+def lock_hash(lock: Path) -> str:
+    """What a lock says to install, whatever its comments: the hash of its pins and hashes."""
+    lines = (line.strip() for line in lock.read_text().splitlines())
+    pins = "\n".join(line for line in lines if line and not line.startswith("#"))
+    return hashlib.sha256(pins.encode()).hexdigest()[:16]
+
+
+def install(lock: Path, platform: Platform, cache: Path) -> Path:
+    """The folder with a lock's packages for a platform: from the cache, or installed now.
+
+    Raises OpsError with pip's reason. A folder that exists is whole: it is renamed into place.
+    """
+    folder = cache / f"{platform.name}-{lock_hash(lock)}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    unfinished = cache / f"{folder.name}.{os.getpid()}"
+    options = ("--quiet", "--no-compile", "--require-hashes", "--no-deps", "--only-binary=:all:")
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
+    where = ["--target", str(unfinished), "--requirement", str(lock)]
+    pip = subprocess.run(
+        [*command, *platform.pip_arguments, *where], capture_output=True, text=True, check=False
+    )
+    if pip.returncode:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        said = [line for line in pip.stderr.splitlines() if line.startswith("ERROR")]
+        raise OpsError(f"{lock} can't be installed for {platform.name}: {(said or ['?'])[-1]}")
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        # Another process was faster; its folder is as good.
+        shutil.rmtree(unfinished)
+    return folder
+
+
+def shipped(site: Path, services: tuple[str, ...]) -> Iterator[PurePosixPath]:
+    """The files below `site`, relative to it, that a function using these AWS services needs."""
+    for path in site.rglob("*"):
+        inside = PurePosixPath(path.relative_to(site).as_posix())
+        if path.is_file() and is_needed(inside, services):
+            yield inside
+
+
+def is_needed(path: PurePosixPath, services: tuple[str, ...]) -> bool:
+    """Whether an installed file is worth its place in a package.
+
+    botocore brings the models of some 400 services, most of its weight; of each service that is
+    used everything stays but the examples. Of a distribution's metadata, what
+    `importlib.metadata` reads the version from and the licence stay.
+    """
+    parts = path.parts
+    if parts[0] == "bin" or set(parts) & {"__pycache__", "tests", "examples"}:
+        return False
+    if path.suffix in {".pyc", ".pyi", ".pyx", ".pxd"} or path.name == "py.typed":
+        return False
+    if parts[0].endswith(".dist-info"):
+        return path.name == "METADATA" or is_licence(path)
+    if parts[:2] in {("botocore", "data"), ("boto3", "data")} and len(parts) > 3:
+        return parts[2] in services and not path.name.startswith("examples-")
+    return True
+
+
+def is_licence(path: PurePosixPath) -> bool:
+    """Whether a file of a distribution's metadata has to travel with its code."""
+    return path.name.upper().startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING"))
