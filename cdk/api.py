@@ -1,0 +1,128 @@
+"""The REST API that Zoom and Opencast call."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cdk.names import API_KEY, ON_DEMAND_PATH, STAGE, STATUS_PATH, WEBHOOK_PATH, Names
+from cdk.settings import Settings
+
+CORS_METHODS = ["POST", "OPTIONS"]
+CORS_HEADERS = [*apigateway.Cors.DEFAULT_HEADERS, "Accept-Language", "X-Requested-With"]
+# The browser of whoever clicks "+Zoom" shows an error only if it may read it, and API Gateway
+# answers these itself.
+OPEN_TO_BROWSERS = {
+    "AccessDenied": apigateway.ResponseType.ACCESS_DENIED,
+    "Default4xx": apigateway.ResponseType.DEFAULT_4_XX,
+    "Default5xx": apigateway.ResponseType.DEFAULT_5_XX,
+}
+
+
+class Api(Construct):
+    """The API and its stage. `route` adds a method that calls a function.
+
+    `base_url` is where callers find it: `API_BASE_URL`, or the stage's own address. It refers to
+    the API alone, not to the stage, which comes after the functions, so functions may have it in
+    their environment.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, settings: Settings, names: Names
+    ) -> None:
+        super().__init__(scope, construct_id)
+        access_log = logs.LogGroup(
+            self,
+            "AccessLog",
+            log_group_name=names.access_log,
+            retention=logs.RetentionDays.SIX_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.rest_api = apigateway.RestApi(
+            self,
+            "Api",
+            rest_api_name=names.api,
+            policy=_policy(settings.ingest_allowed_ips),
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            # The role by which API Gateway writes logs is one for the whole account and region.
+            # It is set here, since a new account has none and then the stage can't be made, and
+            # it is kept when the stack goes, since other APIs log through it by then.
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
+            deploy_options=apigateway.StageOptions(
+                stage_name=STAGE,
+                access_log_destination=apigateway.LogGroupLogDestination(access_log),
+                access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
+                    caller=False,
+                    http_method=True,
+                    ip=True,
+                    protocol=True,
+                    request_time=True,
+                    resource_path=True,
+                    response_length=True,
+                    status=True,
+                    user=False,
+                ),
+            ),
+        )
+        self.rest_api.add_api_key("Key", api_key_name=API_KEY)
+        for construct, response_type in OPEN_TO_BROWSERS.items():
+            self.rest_api.add_gateway_response(
+                construct,
+                type=response_type,
+                response_headers={"Access-Control-Allow-Origin": "'*'"},
+            )
+        self.base_url = settings.api_base_url or (
+            f"https://{self.rest_api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE}"
+        )
+        self.webhook_url = self.url(WEBHOOK_PATH)
+
+    def url(self, path: str) -> str:
+        """The address of a route."""
+        return f"{self.base_url}/{path}"
+
+    def route(
+        self, method: str, path: str, alias: lambda_.Alias, *, cors: bool = False
+    ) -> apigateway.Resource:
+        """Let `method` on `path` call the alias. `cors` lets browsers call it from any page."""
+        resource = self.rest_api.root.add_resource(path)
+        resource.add_method(
+            method,
+            apigateway.LambdaIntegration(
+                alias,
+                # The console's "test" button would need a second permission.
+                allow_test_invoke=False,
+            ),
+        )
+        if cors:
+            resource.add_cors_preflight(
+                allow_origins=apigateway.Cors.ALL_ORIGINS,
+                allow_methods=CORS_METHODS,
+                allow_headers=CORS_HEADERS,
+            )
+        return resource
+
+
+def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:
+    """Everyone may call, but POST /ingest and GET /status only from `allowed_ips`."""
+    anyone = [iam.AnyPrincipal()]
+    invoke = ["execute-api:Invoke"]
+    return iam.PolicyDocument(
+        statements=[
+            iam.PolicyStatement(principals=anyone, actions=invoke, resources=["execute-api:/*"]),
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                principals=anyone,
+                actions=invoke,
+                resources=[
+                    f"execute-api:/*/POST/{ON_DEMAND_PATH}",
+                    f"execute-api:/*/GET/{STATUS_PATH}",
+                ],
+                conditions={"NotIpAddress": {"aws:SourceIp": list(allowed_ips)}},
+            ),
+        ]
+    )

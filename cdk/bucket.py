@@ -1,0 +1,32 @@
+"""The bucket where recordings wait on their way from Zoom to Opencast."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk.names import Names
+
+
+class StagingBucket(Construct):
+    """`bucket`. It goes with the stack once `stack.delete` has emptied it: CDK's own way of
+    emptying would add a function of its own to the stack."""
+
+    def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
+        super().__init__(scope, construct_id)
+        self.bucket = s3.Bucket(
+            self,
+            "Files",
+            bucket_name=names.bucket,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=Duration.days(7),
+                    abort_incomplete_multipart_upload_after=Duration.days(1),
+                )
+            ],
+            removal_policy=RemovalPolicy.DESTROY,
+        )

@@ -1,0 +1,81 @@
+"""The CodeBuild project that runs the repository's buildspec.yml on a revision."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_codebuild as codebuild
+from constructs import Construct
+
+from cdk import grants
+from cdk.names import FUNCTIONS, Names
+from cdk.settings import Settings
+
+RELEASE = (
+    "lambda:GetAlias",
+    "lambda:GetFunction",
+    "lambda:GetFunctionConfiguration",
+    "lambda:ListVersionsByFunction",
+    "lambda:PublishVersion",
+    "lambda:UpdateAlias",
+    "lambda:UpdateFunctionCode",
+)
+NO_SOURCE = "echo 'This stack has no CODEBUILD_SOURCE_URL: set it and update the stack.'; exit 1"
+
+
+class Build(Construct):
+    """The project, on arm64 like the functions."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, settings: Settings, names: Names
+    ) -> None:
+        super().__init__(scope, construct_id)
+        source, build_spec = _source(settings.codebuild_source_url)
+        environment = {
+            "STACK_NAME": settings.stack_name,
+            "LAMBDA_CODE_BUCKET": settings.code_bucket,
+            "LAMBDA_RELEASE_ALIAS": settings.release_alias,
+            "LAMBDA_ARCHITECTURE": settings.architecture,
+            "LAMBDA_RUNTIME": settings.runtime,
+            "NONINTERACTIVE": "1",
+        }
+        project = codebuild.Project(
+            self,
+            "Project",
+            project_name=names.codebuild,
+            description="Packages and releases a revision of the functions",
+            source=source,
+            build_spec=build_spec,
+            environment=codebuild.BuildEnvironment(
+                build_image=codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_4_0,
+                compute_type=codebuild.ComputeType.SMALL,
+            ),
+            environment_variables={
+                name: codebuild.BuildEnvironmentVariable(value=value)
+                for name, value in environment.items()
+            },
+            grant_report_group_permissions=False,
+        )
+        stack = Stack.of(self)
+        functions = [
+            stack.format_arn(
+                service="lambda",
+                resource="function",
+                resource_name=f"{names.function(function)}{suffix}",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for function in FUNCTIONS
+            for suffix in ("", ":*")
+        ]
+        code = f"arn:{stack.partition}:s3:::{settings.code_bucket}/{settings.stack_name}/*"
+        project.add_to_role_policy(grants.allow(RELEASE, *functions))
+        # UpdateFunctionCode reads the package as whoever calls it.
+        project.add_to_role_policy(grants.allow(("s3:PutObject", "s3:GetObject"), code))
+
+
+def _source(url: str) -> tuple[codebuild.ISource | None, codebuild.BuildSpec]:
+    if not url:
+        phases = {"build": {"commands": [NO_SOURCE]}}
+        return None, codebuild.BuildSpec.from_object({"version": "0.2", "phases": phases})
+    owner, repository = url.removesuffix(".git").split("/")[-2:]
+    source = codebuild.Source.git_hub(owner=owner, repo=repository, report_build_status=False)
+    return source, codebuild.BuildSpec.from_source_filename("buildspec.yml")

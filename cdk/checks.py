@@ -1,0 +1,148 @@
+"""What single settings have to look like: text in, value out, ValueError if it is nonsense.
+
+The error's text ends the sentence "<NAME> is …, but has to be", for the settings' one message.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+Value = TypeVar("Value")
+Check = Callable[[str], Value]
+
+_HOST = re.compile(
+    r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", re.IGNORECASE
+)
+_LOOPBACK = re.compile(r"(\*\.)?localhost|127(\.\d{1,3}){3}", re.IGNORECASE)
+_TAG = re.compile(r"Key=([^,\s][^,]{0,127}),Value=(\S(?:.{0,254}?\S)?)?(?=\s+Key=|\s*$)")
+
+
+def any_text(text: str) -> str:
+    """Anything."""
+    return text
+
+
+def matching(pattern: str, description: str) -> Check[str]:
+    """Text that matches `pattern` as a whole."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(description)
+        return text
+
+    return check
+
+
+def one_of(*choices: str) -> Check[str]:
+    """One of a few words, in any case."""
+
+    def check(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(" or ".join(choices))
+        return text.lower()
+
+    return check
+
+
+def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
+    """Parts between commas; empty ones are left out, at least one has to remain."""
+
+    def check(text: str) -> tuple[str, ...]:
+        parts = tuple(check_part(part.strip()) for part in text.split(",") if part.strip())
+        if not parts:
+            raise ValueError("a list, separated by commas, that isn't empty")
+        return parts
+
+    return check
+
+
+def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
+    """A whole number from `lowest` to `highest`."""
+
+    def check(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+            raise ValueError(f"a whole number from {lowest} to {highest}{why}")
+        return int(text)
+
+    return check
+
+
+def decimal(lowest: float, highest: float) -> Check[float]:
+    """A number, perhaps with a fraction, from `lowest` to `highest`."""
+
+    def check(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text) or not lowest <= float(text) <= highest:
+            raise ValueError(f"a number from {lowest:g} to {highest:g}")
+        return float(text)
+
+    return check
+
+
+def yes_or_no(text: str) -> bool:
+    """`true` or `false`."""
+    if text.lower() not in {"true", "false"}:
+        raise ValueError("true or false")
+    return text.lower() == "true"
+
+
+def url(*schemes: str) -> Check[str]:
+    """An absolute address without query and fragment; its last slash is taken off."""
+
+    def check(text: str) -> str:
+        problem = ValueError(
+            f"an address that begins with {' or '.join(f'{s}://' for s in schemes)}"
+        )
+        try:
+            parts = urlsplit(text)
+            _ = parts.port
+        except ValueError:
+            raise problem from None
+        if parts.scheme not in schemes or not parts.hostname or re.search(r"\s", text):
+            raise problem
+        if parts.query or parts.fragment or parts.username is not None:
+            raise ValueError("an address without user, query and fragment")
+        return text.rstrip("/")
+
+    return check
+
+
+def network(text: str) -> str:
+    """An IPv4 or IPv6 address or network."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            "IP addresses or networks like 192.0.2.0/24, separated by commas"
+        ) from None
+    return text
+
+
+def host(text: str) -> str:
+    """A host's name, perhaps with `*.` in front, without a port."""
+    if not _HOST.fullmatch(text) and not _LOOPBACK.fullmatch(text):
+        raise ValueError("host names (`*.` may stand in front), without ports, separated by commas")
+    return text.lower()
+
+
+def time_zone(text: str) -> str:
+    """An IANA time zone's name."""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("an IANA time zone, like US/Eastern") from None
+    return text
+
+
+def tags(text: str) -> tuple[tuple[str, str], ...]:
+    """`Key=a,Value=1 Key=b,Value=2` as pairs."""
+    found = _TAG.findall(text)
+    if _TAG.sub("", text).strip() or not found:
+        raise ValueError("written Key=a,Value=1 Key=b,Value=2")
+    if any(key.lower().startswith("aws:") for key, _ in found):
+        raise ValueError("tags whose keys don't begin with aws:, which AWS keeps for itself")
+    return tuple(found)

@@ -1,0 +1,105 @@
+"""What each function is told: its environment in the template.
+
+A test holds it against what the functions read (`functions/ingester/settings.py`). Every variable
+is always there, empty if its setting isn't given, so that it shows what can be set. No secrets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdk import opencast
+from cdk.bucket import StagingBucket
+from cdk.names import DOWNLOADER, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function, Names
+from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues
+from cdk.settings import Settings
+from cdk.tables import Tables
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the functions work with."""
+
+    tables: Tables
+    queues: Queues
+    staging: StagingBucket
+    webhook_url: str
+
+
+def environments(
+    settings: Settings, names: Names, resources: Resources
+) -> dict[Function, dict[str, str]]:
+    """Each function's environment variables."""
+    tables, queues = resources.tables, resources.queues
+    every = {"STACK_NAME": settings.stack_name, "DEBUG": ""}
+    secrets = {"SECRETS_PATH": names.secrets_path}
+    status = {"STATUS_TABLE": tables.status.table_name}
+    events = {"EVENTS_TABLE": tables.events.table_name}
+    staging = {"STAGING_BUCKET": resources.staging.bucket.bucket_name}
+    minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
+    download_queue = {"DOWNLOAD_QUEUE_URL": queues.download.queue_url}
+    upload_queue = {"UPLOAD_QUEUE_URL": queues.upload.queue_url}
+    zoom = secrets | _zoom(settings)
+    return {
+        WEBHOOK: every
+        | secrets
+        | status
+        | events
+        | download_queue
+        | {
+            "WEBHOOK_DELAY_SECONDS": str(settings.webhook_delay_seconds),
+            "ALLOW_UNSIGNED_WEBHOOKS": str(settings.allow_unsigned_webhooks).lower(),
+        },
+        ON_DEMAND: every | zoom | status | {"WEBHOOK_URL": resources.webhook_url},
+        DOWNLOADER: every
+        | zoom
+        | status
+        | staging
+        | minimum
+        | download_queue
+        | upload_queue
+        | {
+            "SCHEDULE_TABLE": tables.schedule.table_name,
+            "DOWNLOAD_DLQ_URL": queues.download_dlq.queue_url,
+            "DOWNLOAD_RECEIVE_LIMIT": str(DOWNLOAD_RECEIVE_LIMIT),
+            "ZOOM_DOWNLOAD_HOSTS": ",".join(settings.zoom.download_hosts),
+            "DEFAULT_SERIES_ID": settings.default_series_id,
+            "BUFFER_MINUTES": str(settings.buffer_minutes),
+            "LOCAL_TIME_ZONE": settings.local_time_zone,
+        },
+        UPLOADER: every
+        | secrets
+        | status
+        | events
+        | staging
+        | minimum
+        | upload_queue
+        | {"UPLOAD_DLQ_URL": queues.upload_dlq.queue_url}
+        | _opencast(settings),
+        STATUS_QUERY: every | status,
+    }
+
+
+def _zoom(settings: Settings) -> dict[str, str]:
+    return {
+        "ZOOM_API_BASE_URL": settings.zoom.api_base_url,
+        "ZOOM_OAUTH_URL": settings.zoom.oauth_url,
+        "ZOOM_ACCOUNT_ID": settings.zoom.account_id,
+        "ZOOM_CLIENT_ID": settings.zoom.client_id,
+        "ZOOM_API_KEY": settings.zoom.api_key,
+    }
+
+
+def _opencast(settings: Settings) -> dict[str, str]:
+    given = settings.opencast
+    return {
+        "OPENCAST_BASE_URL": opencast.address(given),
+        "OPENCAST_API_USER": given.api_user,
+        "OPENCAST_AUTH": given.auth,
+        "OC_CHAT_AS": given.chat_as,
+        "OC_INGEST_PATIENCE_HOURS": f"{given.patience_hours:g}",
+        "DEFAULT_OC_WORKFLOW": given.workflow,
+        "DEFAULT_PUBLISHER": given.publisher,
+        "OVERRIDE_PUBLISHER": given.override_publisher,
+        "OVERRIDE_CONTRIBUTOR": given.override_contributor,
+    }

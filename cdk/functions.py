@@ -1,0 +1,184 @@
+"""The Lambda functions, each with its role, its log group, one version and the release alias.
+
+The version is made once and the alias points to it once: their properties never change, so
+CloudFormation never touches them again, and `release` alone moves the alias. (CDK's
+`current_version` would publish whatever $LATEST holds whenever a setting changes.) See
+docs/decisions/0003-arm64-versions-alias.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cdk import environment, grants, opencast
+from cdk.names import (
+    DOWNLOADER,
+    FUNCTIONS,
+    ON_DEMAND,
+    STATUS_QUERY,
+    UPLOADER,
+    WEBHOOK,
+    Function,
+    Names,
+)
+from cdk.settings import Settings
+
+GRANTS = "grants"
+"""The name of each role's one inline policy."""
+
+DOWNLOADS_AT_ONCE = 10
+"""How many recordings are downloaded at once. Lectures end at the same hour, and Zoom answers 429
+to an account that fetches too much at a time; ten times Lambda's bandwidth empties such a burst
+within minutes."""
+
+ROLE_PRINCIPAL = "lambda.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Seconds and MB that a function gets."""
+
+    timeout: int
+    memory: int
+
+
+# Lambda gives CPU by memory. What somebody waits for gets 512 MB: importing botocore takes some
+# 0.5 s of a cold start there and over 2 s at 128 MB, at the same price, since it is billed by
+# MB times seconds. The downloader needs CPU for TLS in both directions. The uploader is billed for
+# waiting while Opencast downloads, so it gets little.
+SIZES = {
+    WEBHOOK: Size(timeout=30, memory=512),
+    ON_DEMAND: Size(timeout=30, memory=512),
+    DOWNLOADER: Size(timeout=900, memory=512),
+    UPLOADER: Size(timeout=900, memory=256),
+    STATUS_QUERY: Size(timeout=30, memory=512),
+}
+
+
+class LambdaFunction(Construct):
+    """One function: `function` and the `alias` that everything calls."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        function: Function,
+        *,
+        settings: Settings,
+        environment: dict[str, str],
+        statements: Sequence[iam.PolicyStatement],
+    ) -> None:
+        super().__init__(scope, function.name)
+        names = Names(settings.stack_name)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=names.log_group(function),
+            retention=logs.RetentionDays.SIX_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        log = grants.allow(
+            ("logs:CreateLogStream", "logs:PutLogEvents"),
+            # Without CloudFormation's `:*` behind it this would be the group, not its streams.
+            log_group.log_group_arn,
+        )
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(ROLE_PRINCIPAL),
+            inline_policies={GRANTS: iam.PolicyDocument(statements=[log, *statements])},
+        )
+        size = SIZES[function]
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=names.function(function),
+            runtime=lambda_.Runtime(settings.runtime, lambda_.RuntimeFamily.PYTHON),
+            architecture=lambda_.Architecture.custom(settings.architecture),
+            handler=f"{function.module}.handler",
+            code=lambda_.Code.from_bucket(
+                s3.Bucket.from_bucket_name(self, "Code", settings.code_bucket),
+                names.code_key(function),
+            ),
+            timeout=Duration.seconds(size.timeout),
+            memory_size=size.memory,
+            environment=environment,
+            role=role,
+            log_group=log_group,
+        )
+        self.version = lambda_.Version(self, "Version", lambda_=self.function)
+        self.alias = lambda_.Alias(
+            self,
+            "Alias",
+            alias_name=settings.release_alias,
+            version=self.version,
+        )
+
+    def consume(self, queue: sqs.Queue, at_once: int) -> None:
+        """Let the queue drive the alias, one message a call, at most `at_once` calls at a time."""
+        lambda_.EventSourceMapping(
+            self,
+            "Queue",
+            target=self.alias,
+            event_source_arn=queue.queue_arn,
+            batch_size=1,
+            max_concurrency=at_once,
+            report_batch_item_failures=True,
+        )
+
+    def move_into(self, subnets: Sequence[str], security_group: str) -> None:
+        """Run in a VPC. (CDK's own way adds a managed policy with more rights than are needed.)"""
+        resource = cast(lambda_.CfnFunction, self.function.node.default_child)
+        resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
+            subnet_ids=list(subnets), security_group_ids=[security_group]
+        )
+
+
+class Functions(Construct):
+    """Every function, and what drives those that queues drive."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        settings: Settings,
+        resources: environment.Resources,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        names = Names(settings.stack_name)
+        network = settings.opencast.network
+        variables = environment.environments(settings, names, resources)
+        statements = grants.statements(resources, in_vpc=network is not None)
+        self.by_function = {
+            function: LambdaFunction(
+                self,
+                function,
+                settings=settings,
+                environment=variables[function],
+                statements=[
+                    *statements[function],
+                    *grants.secrets_of(Stack.of(self), names, function),
+                ],
+            )
+            for function in FUNCTIONS
+        }
+        queues = resources.queues
+        self.by_function[DOWNLOADER].consume(queues.download, DOWNLOADS_AT_ONCE)
+        uploader = self.by_function[UPLOADER]
+        uploader.consume(queues.upload, settings.opencast.uploads_at_once)
+        if network:
+            group = opencast.security_group(settings.opencast, network)
+            uploader.move_into(network.subnets, group)
+
+    def alias(self, function: Function) -> lambda_.Alias:
+        """What is to be called."""
+        return self.by_function[function].alias

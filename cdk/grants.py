@@ -1,0 +1,123 @@
+"""What each function's role may do: exactly what the function does, no more.
+
+CDK's own `grant_…` methods give whole families of actions; the lists here are what is used, and
+the end-to-end tests take every one of them away to see that it is needed.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+
+from cdk.environment import Resources
+from cdk.names import (
+    DOWNLOADER,
+    MID_INDEX,
+    ON_DEMAND,
+    STATUS_QUERY,
+    TIME_INDEX,
+    UPLOADER,
+    WEBHOOK,
+    Function,
+    Names,
+)
+from cdk.settings import SIGNING_KEY
+
+ZOOM_SECRETS = ("APIGEE_KEY", "ZOOM_CLIENT_SECRET", "ZOOM_API_SECRET")
+
+SECRETS: dict[Function, tuple[str, ...]] = {
+    WEBHOOK: ("WEBHOOK_VALIDATION_SECRET_TOKEN", SIGNING_KEY),
+    ON_DEMAND: (*ZOOM_SECRETS, SIGNING_KEY),
+    DOWNLOADER: ZOOM_SECRETS,
+    UPLOADER: ("OPENCAST_API_PASSWORD",),
+    STATUS_QUERY: (),
+}
+"""The secrets that each function reads."""
+
+# An event source receives with the function's role.
+CONSUME = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ChangeMessageVisibility",
+)
+# What Lambda itself does with the role of a function in a VPC. None of these can be narrowed down.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+NETWORK_INTERFACES = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+
+
+def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
+    """A statement that allows `actions` on `resources`."""
+    return iam.PolicyStatement(actions=list(actions), resources=list(resources))
+
+
+def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.PolicyStatement]:
+    """Reading the function's secrets, all with one call.
+
+    They are encrypted with the account's `aws/ssm` key, whose own policy lets in whoever may read
+    the parameter: no grant on KMS is needed.
+    """
+    arns = [
+        stack.format_arn(
+            service="ssm",
+            resource="parameter",
+            # The name begins with the slash that separates it.
+            resource_name=names.secret(setting).removeprefix("/"),
+            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+        )
+        for setting in SECRETS[function]
+    ]
+    return [allow(("ssm:GetParameters",), *arns)] if arns else []
+
+
+def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam.PolicyStatement]]:
+    """Each function's grants on the stack's own resources. `in_vpc`: the uploader is in a VPC."""
+    tables, queues = resources.tables, resources.queues
+    status, events = tables.status.table_arn, tables.events.table_arn
+    files = resources.staging.bucket.arn_for_objects("*")
+    read_write = ("dynamodb:GetItem", "dynamodb:UpdateItem")
+    return {
+        WEBHOOK: [
+            allow(read_write, status),
+            allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}"),
+            allow(("dynamodb:UpdateItem",), events),
+            send(queues.download),
+        ],
+        ON_DEMAND: [allow(("dynamodb:UpdateItem",), status)],
+        DOWNLOADER: [
+            allow(read_write, status),
+            allow(("dynamodb:GetItem",), tables.schedule.table_arn),
+            allow(("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"), files),
+            allow(CONSUME, queues.download.queue_arn),
+            send(queues.download, queues.download_dlq, queues.upload),
+        ],
+        UPLOADER: [
+            allow(read_write, status),
+            allow(("dynamodb:GetItem",), events),
+            # With this grant Opencast reads, by the URLs that the uploader signs.
+            allow(("s3:GetObject",), files),
+            allow(CONSUME, queues.upload.queue_arn),
+            send(queues.upload_dlq),
+            *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
+        ],
+        STATUS_QUERY: [
+            allow(
+                ("dynamodb:Query",),
+                f"{status}/index/{MID_INDEX}",
+                f"{status}/index/{TIME_INDEX}",
+            )
+        ],
+    }
+
+
+def send(*queues: sqs.Queue) -> iam.PolicyStatement:
+    """Sending to some queues."""
+    return allow(("sqs:SendMessage",), *(queue.queue_arn for queue in queues))

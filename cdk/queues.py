@@ -1,0 +1,53 @@
+"""The queues between the functions, with their dead-letter queues."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cdk.names import Names
+
+RETENTION = Duration.days(14)
+VISIBILITY = Duration.seconds(960)
+"""A little more than the functions' 900 s: a crash is retried in minutes, and AWS refuses less."""
+
+DOWNLOAD_RECEIVE_LIMIT = 12
+UPLOAD_RECEIVE_LIMIT = 50
+"""See docs/decisions/0002-queues-as-event-sources.md."""
+
+
+class Queues(Construct):
+    """`download` and `upload` with their dead-letter queues."""
+
+    def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
+        super().__init__(scope, construct_id)
+        self.download_dlq = self._queue("DownloadDlq", names.download_dlq)
+        self.download = self._queue(
+            "Download", names.download_queue, self.download_dlq, DOWNLOAD_RECEIVE_LIMIT
+        )
+        self.upload_dlq = self._queue("UploadDlq", names.upload_dlq)
+        self.upload = self._queue(
+            "Upload", names.upload_queue, self.upload_dlq, UPLOAD_RECEIVE_LIMIT
+        )
+
+    def _queue(
+        self, construct_id: str, name: str, dlq: sqs.Queue | None = None, receive_limit: int = 0
+    ) -> sqs.Queue:
+        # None, not False, for standard queues: CloudFormation knows only the true one.
+        fifo = True if name.endswith(".fifo") else None
+        return sqs.Queue(
+            self,
+            construct_id,
+            queue_name=name,
+            fifo=fifo,
+            content_based_deduplication=fifo,
+            retention_period=RETENTION,
+            visibility_timeout=VISIBILITY,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            removal_policy=RemovalPolicy.DESTROY,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dlq, max_receive_count=receive_limit)
+            if dlq
+            else None,
+        )

@@ -1,0 +1,379 @@
+"""The settings of a stack: read from the environment and `.env`, checked as a whole.
+
+The environment wins over the file. An empty setting counts as not given. Secrets are kept apart:
+they go to SSM (see ops/secrets.py), never into the template or a function's environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from dotenv import dotenv_values
+
+from cdk import checks
+
+DEFAULT_REGION = "us-east-1"
+
+SECRETS = (
+    "APIGEE_KEY",
+    "OPENCAST_API_PASSWORD",
+    "WEBHOOK_VALIDATION_SECRET_TOKEN",
+    "ZOOM_API_SECRET",
+    "ZOOM_CLIENT_SECRET",
+)
+"""The settings that are secrets."""
+
+SIGNING_KEY = "PIPELINE_SIGNING_KEY"
+"""A secret that is no setting: it is made at the first deployment, and stays."""
+
+OBSOLETE = {
+    "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",
+}
+
+_UPLOADS_REASON = (
+    " (it is the MaximumConcurrency of the upload queue's event source, and AWS takes no 1 there)"
+)
+
+Value = TypeVar("Value")
+
+
+class SettingsError(Exception):
+    """The stack's settings are incomplete or wrong; the text names every one of them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(
+            f"These settings (environment or .env; see example.env) are missing or wrong:\n{lines}"
+        )
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where in Opencast's VPC the uploader runs. `security_group` empty: the ECS cluster's own."""
+
+    subnets: tuple[str, ...]
+    security_group: str
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """How functions reach Zoom's API, without the secrets."""
+
+    api_base_url: str
+    oauth_url: str
+    account_id: str
+    client_id: str
+    api_key: str
+    download_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Opencast:
+    """How the uploader reaches Opencast, without the secret.
+
+    Exactly one of `base_url` and `ecs_cluster` is given; `network` is None outside a VPC.
+    """
+
+    base_url: str
+    ecs_cluster: str
+    network: Network | None
+    api_user: str
+    auth: str
+    chat_as: str
+    patience_hours: float
+    uploads_at_once: int
+    workflow: str
+    publisher: str
+    override_publisher: str
+    override_contributor: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A stack's settings, all of them checked. `notes` are to be said once."""
+
+    stack_name: str
+    code_bucket: str
+    release_alias: str
+    architecture: str
+    runtime: str
+    region: str
+    tags: tuple[tuple[str, str], ...]
+    api_base_url: str
+    ingest_allowed_ips: tuple[str, ...]
+    codebuild_source_url: str
+    zoom: Zoom
+    opencast: Opencast
+    webhook_delay_seconds: int
+    allow_unsigned_webhooks: bool
+    default_series_id: str
+    minimum_duration: float
+    buffer_minutes: int
+    local_time_zone: str
+    notes: tuple[str, ...] = ()
+    _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def secrets(self) -> dict[str, str]:
+        """Every secret setting with its value, "" where it isn't given."""
+        return {name: self._secrets.get(name, "") for name in SECRETS}
+
+
+class _Reader:
+    """Reads settings one by one and gathers what is wrong with them."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self.given = given
+        self.problems: list[str] = []
+
+    def optional(self, name: str, check: checks.Check[Value], default: Value) -> Value:
+        """The setting's value, or `default` if it isn't given or is wrong."""
+        text = self.given.get(name, "")
+        if not text:
+            return default
+        try:
+            return check(text)
+        except ValueError as error:
+            shown = "" if name in SECRETS else f" is {text!r}, but"
+            self.problems.append(f"{name}{shown} has to be {error}.")
+            return default
+
+    def required(self, name: str, what: str, check: checks.Check[Value], empty: Value) -> Value:
+        """The setting's value. Missing, it is a problem; `what` says what belongs there."""
+        if not self.given.get(name):
+            self.problems.append(f"{name} is missing: {what}.")
+        return self.optional(name, check, empty)
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.optional(name, checks.any_text, default)
+
+
+def given_settings(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    """What is set in `env_file` and, winning over it, in the environment; stripped, not empty.
+
+    `env_file` may be None or not exist.
+    """
+    from_file = dotenv_values(env_file, interpolate=False) if env_file else {}
+    together = {**from_file, **environment}
+    return {name: value.strip() for name, value in together.items() if value and value.strip()}
+
+
+def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
+    """The stack's settings. SettingsError names every one that is missing or wrong."""
+    reader = _Reader(given_settings(environment, env_file))
+    settings = _settings(reader)
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return settings
+
+
+def _settings(reader: _Reader) -> Settings:
+    given = reader.given
+    return Settings(
+        stack_name=reader.required(
+            "STACK_NAME",
+            "the name of the stack, in front of every name in AWS",
+            # The longest name of a function, `-zoom-log-notifications`, has to fit into AWS's 64.
+            checks.matching(
+                r"[a-z][a-z0-9-]{0,40}",
+                "at most 41 lower-case letters, digits and dashes, beginning with a letter",
+            ),
+            "",
+        ),
+        code_bucket=reader.required(
+            "LAMBDA_CODE_BUCKET",
+            "the S3 bucket for the functions' packages",
+            checks.matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket"),
+            "",
+        ),
+        release_alias=reader.optional(
+            "LAMBDA_RELEASE_ALIAS",
+            checks.matching(
+                r"(?!\d+$)[A-Za-z0-9_-]{1,128}",
+                "letters, digits, dashes and underscores, and not a number",
+            ),
+            "live",
+        ),
+        architecture=reader.optional(
+            "LAMBDA_ARCHITECTURE", checks.one_of("arm64", "x86_64"), "arm64"
+        ),
+        runtime=reader.optional(
+            "LAMBDA_RUNTIME",
+            checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13"),
+            "python3.13",
+        ),
+        region=reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION", DEFAULT_REGION),
+        tags=reader.optional("STACK_TAGS", checks.tags, ()),
+        api_base_url=reader.optional("API_BASE_URL", checks.url("https"), ""),
+        ingest_allowed_ips=reader.required(
+            "INGEST_ALLOWED_IPS",
+            "the addresses that may POST /ingest and GET /status (Opencast's), comma-separated",
+            checks.list_of(checks.network),
+            (),
+        ),
+        codebuild_source_url=reader.optional(
+            "CODEBUILD_SOURCE_URL",
+            checks.matching(
+                r"https://github\.com/[\w.-]+/[\w.-]+",
+                "a GitHub repository, like https://github.com/owner/repository",
+            ),
+            "",
+        ),
+        zoom=_zoom(reader),
+        opencast=_opencast(reader),
+        webhook_delay_seconds=reader.optional("WEBHOOK_DELAY_SECONDS", checks.whole(0, 900), 300),
+        allow_unsigned_webhooks=_unsigned_webhooks(reader),
+        default_series_id=reader.text("DEFAULT_SERIES_ID"),
+        minimum_duration=reader.optional("MINIMUM_DURATION", checks.decimal(0, 1440), 2.0),
+        buffer_minutes=reader.optional("BUFFER_MINUTES", checks.whole(1, 720), 30),
+        local_time_zone=reader.optional("LOCAL_TIME_ZONE", checks.time_zone, "US/Eastern"),
+        notes=tuple(
+            f"{name} does nothing any more: {why}."
+            for name, why in OBSOLETE.items()
+            if given.get(name)
+        ),
+        _secrets={name: given[name] for name in SECRETS if name in given},
+    )
+
+
+def _unsigned_webhooks(reader: _Reader) -> bool:
+    allowed = reader.optional("ALLOW_UNSIGNED_WEBHOOKS", checks.yes_or_no, False)
+    if not allowed and not reader.given.get("WEBHOOK_VALIDATION_SECRET_TOKEN"):
+        reader.problems.append(
+            "WEBHOOK_VALIDATION_SECRET_TOKEN is missing: the secret token of the Zoom app that "
+            "sends the webhooks. Without it anyone can send recordings; if that is meant, "
+            "set ALLOW_UNSIGNED_WEBHOOKS=true."
+        )
+    return allowed
+
+
+def _zoom(reader: _Reader) -> Zoom:
+    _check_zoom_access(reader)
+    return Zoom(
+        api_base_url=reader.required(
+            "ZOOM_API_BASE_URL",
+            "the address of Zoom's API, as a rule https://api.zoom.us/v2",
+            checks.url("https"),
+            "",
+        ),
+        oauth_url=reader.optional(
+            "ZOOM_OAUTH_URL", checks.url("https"), "https://zoom.us/oauth/token"
+        ),
+        account_id=reader.text("ZOOM_ACCOUNT_ID"),
+        client_id=reader.text("ZOOM_CLIENT_ID"),
+        api_key=reader.text("ZOOM_API_KEY"),
+        download_hosts=reader.optional(
+            "ZOOM_DOWNLOAD_HOSTS",
+            checks.list_of(checks.host),
+            ("zoom.us", "*.zoom.us", "zoomgov.com", "*.zoomgov.com"),
+        ),
+    )
+
+
+def _check_zoom_access(reader: _Reader) -> None:
+    """One of the three ways into Zoom's API has to be given, as a whole."""
+    ways = (
+        ("APIGEE_KEY",),
+        ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"),
+        ("ZOOM_API_KEY", "ZOOM_API_SECRET"),
+    )
+    missing = [[name for name in way if not reader.given.get(name)] for way in ways]
+    if not all(missing):
+        return
+    begun = [names for way, names in zip(ways, missing, strict=True) if len(names) < len(way)]
+    reader.problems.extend(
+        f"{name} is missing: it belongs to the other settings of the same way into Zoom's API."
+        for names in begun
+        for name in names
+    )
+    if not begun:
+        reader.problems.append(
+            "No access to Zoom's API is configured: set ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and "
+            "ZOOM_CLIENT_SECRET (of a Server-to-Server OAuth app), or APIGEE_KEY, or "
+            "ZOOM_API_KEY and ZOOM_API_SECRET."
+        )
+
+
+def _opencast(reader: _Reader) -> Opencast:
+    base_url, ecs_cluster = _opencast_address(reader)
+    email = reader.required(
+        "NOTIFICATION_EMAIL",
+        "the address for notifications, also the publisher where none is set",
+        checks.matching(r"[^@\s]+@[^@\s]+", "an e-mail address"),
+        "",
+    )
+    reader.required(
+        "OPENCAST_API_PASSWORD", "the password of OPENCAST_API_USER", checks.any_text, ""
+    )
+    return Opencast(
+        base_url=base_url,
+        ecs_cluster=ecs_cluster,
+        network=_network(reader, ecs_cluster),
+        api_user=reader.required(
+            "OPENCAST_API_USER", "the Opencast user that ingests", checks.any_text, ""
+        ),
+        auth=reader.optional("OPENCAST_AUTH", checks.one_of("digest", "basic"), "digest"),
+        chat_as=reader.optional(
+            "OC_CHAT_AS", checks.one_of("attachment", "track", "none"), "attachment"
+        ),
+        patience_hours=reader.optional("OC_INGEST_PATIENCE_HOURS", checks.decimal(0.25, 168), 6.0),
+        uploads_at_once=reader.optional(
+            "OC_TRACK_UPLOAD_MAX", checks.whole(2, 1000, _UPLOADS_REASON), 5
+        ),
+        workflow=reader.required(
+            "DEFAULT_OC_WORKFLOW", "the Opencast workflow for ingests", checks.any_text, ""
+        ),
+        publisher=reader.text("DEFAULT_PUBLISHER", email),
+        override_publisher=reader.text("OVERRIDE_PUBLISHER"),
+        override_contributor=reader.text("OVERRIDE_CONTRIBUTOR"),
+    )
+
+
+def _opencast_address(reader: _Reader) -> tuple[str, str]:
+    """Opencast's base URL, or the ECS cluster whose exports know it; the other one is empty."""
+    base_url = reader.optional("OPENCAST_BASE_URL", checks.url("https", "http"), "")
+    cluster = reader.text("OC_CLUSTER_NAME")
+    stack_type = reader.optional("STACK_TYPE", checks.one_of("ecs"), "")
+    if reader.given.get("OPENCAST_BASE_URL"):
+        return base_url, ""
+    if cluster and stack_type == "ecs":
+        return "", cluster
+    if cluster:
+        reader.problems.append(
+            "OPENCAST_BASE_URL is missing: OC_CLUSTER_NAME alone names no address. Set "
+            "OPENCAST_BASE_URL to the admin node's, like http://admin.example.edu, or "
+            f"STACK_TYPE=ecs if {cluster} is an ECS cluster, whose exports know it."
+        )
+    else:
+        reader.problems.append(
+            "OPENCAST_BASE_URL is missing: the address of Opencast's admin node, "
+            "like https://opencast.example.edu."
+        )
+    return "", ""
+
+
+def _network(reader: _Reader, ecs_cluster: str) -> Network | None:
+    """The uploader's place in Opencast's VPC, or None. The subnets say which VPC it is."""
+    none: tuple[str, ...] = ()
+    subnets = reader.optional(
+        "OC_SUBNET_IDS",
+        checks.list_of(checks.matching("subnet-[0-9a-f]+", "subnet ids, separated by commas")),
+        none,
+    )
+    group = reader.optional(
+        "OC_SECURITY_GROUP_ID", checks.matching("sg-[0-9a-f]+", "a security group's id"), ""
+    )
+    vpc = reader.optional("OC_VPC_ID", checks.matching("vpc-[0-9a-f]+", "a VPC's id"), "")
+    if (vpc or group) and not reader.given.get("OC_SUBNET_IDS"):
+        reader.problems.append(
+            "OC_SUBNET_IDS is missing: OC_VPC_ID and OC_SECURITY_GROUP_ID say that the uploader "
+            "runs in Opencast's VPC, and it needs subnets there, with a way to AWS's services."
+        )
+    if subnets and not (reader.given.get("OC_SECURITY_GROUP_ID") or ecs_cluster):
+        reader.problems.append(
+            "OC_SECURITY_GROUP_ID is missing: the uploader's security group in OC_SUBNET_IDS."
+        )
+    return Network(subnets, group) if subnets else None

@@ -1,0 +1,65 @@
+"""The stack, put together from its parts."""
+
+from __future__ import annotations
+
+from aws_cdk import CliCredentialsStackSynthesizer, Stack, Tags
+from constructs import Construct
+
+from cdk.api import Api
+from cdk.bucket import StagingBucket
+from cdk.build import Build
+from cdk.environment import Resources
+from cdk.exports import Exports
+from cdk.functions import Functions
+from cdk.names import (
+    ON_DEMAND,
+    ON_DEMAND_PATH,
+    STATUS_PATH,
+    STATUS_QUERY,
+    WEBHOOK,
+    WEBHOOK_PATH,
+    Names,
+)
+from cdk.queues import Queues
+from cdk.settings import Settings
+from cdk.tables import Tables
+
+
+class ZoomIngester(Stack):
+    """Everything that a site has in AWS for this system.
+
+    It is deployed with the caller's own credentials, and its template goes through the bucket that
+    holds the functions' packages anyway: no CDK bootstrap is needed.
+    """
+
+    def __init__(self, scope: Construct, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            settings.stack_name,
+            stack_name=settings.stack_name,
+            description="Moves Zoom's cloud recordings into Opencast",
+            analytics_reporting=False,
+            synthesizer=CliCredentialsStackSynthesizer(
+                file_assets_bucket_name=settings.code_bucket,
+                bucket_prefix=f"{settings.stack_name}/templates/",
+            ),
+        )
+        names = Names(settings.stack_name)
+        queues = Queues(self, "Queues", names)
+        api = Api(self, "Api", settings, names)
+        resources = Resources(
+            tables=Tables(self, "Tables", names),
+            queues=queues,
+            staging=StagingBucket(self, "Staging", names),
+            webhook_url=api.webhook_url,
+        )
+        functions = Functions(self, "Functions", settings, resources)
+        routes = {
+            "webhook": api.route("POST", WEBHOOK_PATH, functions.alias(WEBHOOK)),
+            "ingest": api.route("POST", ON_DEMAND_PATH, functions.alias(ON_DEMAND), cors=True),
+            "status": api.route("GET", STATUS_PATH, functions.alias(STATUS_QUERY)),
+        }
+        Exports(self, "Exports", names=names, api=api, queues=queues, routes=routes)
+        Build(self, "Build", settings, names)
+        for key, value in settings.tags:
+            Tags.of(self).add(key, value)

@@ -1,0 +1,57 @@
+"""The tables: the schedule, the recordings' states, and Zoom's recording events."""
+
+from __future__ import annotations
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from constructs import Construct
+
+from cdk.names import MID_INDEX, TIME_INDEX, Names
+
+TEXT = dynamodb.AttributeType.STRING
+NUMBER = dynamodb.AttributeType.NUMBER
+EXPIRATION = "expiration"
+
+
+class Tables(Construct):
+    """`schedule`, `status` and `events`. They go with the stack."""
+
+    def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
+        super().__init__(scope, construct_id)
+        self.schedule = self._table(
+            "Schedule",
+            names.schedule_table,
+            "zoom_series_id",
+            # The one table that holds what nobody sends a second time.
+            recovery=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
+        )
+        self.status = self._table("Status", names.status_table, "zip_id", ttl=EXPIRATION)
+        self.status.add_global_secondary_index(
+            index_name=MID_INDEX, partition_key=dynamodb.Attribute(name="meeting_id", type=NUMBER)
+        )
+        self.status.add_global_secondary_index(
+            index_name=TIME_INDEX,
+            partition_key=dynamodb.Attribute(name="update_date", type=TEXT),
+            sort_key=dynamodb.Attribute(name="update_time", type=NUMBER),
+        )
+        self.events = self._table("Events", names.events_table, "zoom_uuid", ttl=EXPIRATION)
+
+    def _table(
+        self,
+        construct_id: str,
+        name: str,
+        key: str,
+        *,
+        ttl: str | None = None,
+        recovery: dynamodb.PointInTimeRecoverySpecification | None = None,
+    ) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            construct_id,
+            table_name=name,
+            partition_key=dynamodb.Attribute(name=key, type=TEXT),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            time_to_live_attribute=ttl,
+            point_in_time_recovery_specification=recovery,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
