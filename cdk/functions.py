@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -41,7 +41,8 @@ DOWNLOADS_AT_ONCE = 10
 to an account that fetches too much at a time; ten times Lambda's bandwidth empties such a burst
 within minutes."""
 
-ROLE_PRINCIPAL = "lambda.amazonaws.com"
+CODE_BY_KEY = "@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"
+"""CDK's warning that an update of the stack doesn't bring new code."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class LambdaFunction(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(ROLE_PRINCIPAL),
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={GRANTS: iam.PolicyDocument(statements=[log, *statements])},
         )
         size = SIZES[function]
@@ -115,6 +116,8 @@ class LambdaFunction(Construct):
             role=role,
             log_group=log_group,
         )
+        # Meant: `release` is what changes the code.
+        Annotations.of(self.function).acknowledge_warning(CODE_BY_KEY)
         self.version = lambda_.Version(self, "Version", lambda_=self.function)
         self.alias = lambda_.Alias(
             self,

@@ -102,6 +102,7 @@ class Settings:
     architecture: str
     runtime: str
     region: str
+    profile: str
     tags: tuple[tuple[str, str], ...]
     api_base_url: str
     ingest_allowed_ips: tuple[str, ...]
@@ -206,6 +207,7 @@ def _settings(reader: _Reader) -> Settings:
             "python3.13",
         ),
         region=reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION", DEFAULT_REGION),
+        profile=reader.text("AWS_PROFILE"),
         tags=reader.optional("STACK_TAGS", checks.tags, ()),
         api_base_url=reader.optional("API_BASE_URL", checks.url("https"), ""),
         ingest_allowed_ips=reader.required(
