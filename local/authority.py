@@ -1,0 +1,126 @@
+"""A certificate authority of the laptop's own, so that every local neighbour speaks real HTTPS.
+
+The authority's private key is never written: it signs one certificate and is forgotten, so nobody
+who finds the folder can sign another that a developer's machine trusts.
+"""
+
+import contextlib
+import fcntl
+import os
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import certifi
+import trustme
+from cryptography import x509
+
+DEFAULT_FOLDER = Path(".local/tls")
+SERVER_NAMES = ("localhost", "127.0.0.1", "::1")
+LIFETIME = timedelta(days=365)
+RENEW_WITHIN = timedelta(days=2)
+
+
+class ExtraAuthorityError(Exception):
+    """`LOCAL_EXTRA_CA` names something that is not a PEM file with certificates."""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Where the files lie: the authority's certificate, the servers' certificate and its key."""
+
+    ca_bundle: Path
+    certificate: Path
+    key: Path
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """A context for a server on loopback that shows the certificate of this authority."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = None) -> Authority:
+    """Read the authority of `folder`, or make one if there is none that still holds for two days.
+
+    Safe to be called by several processes at once: one makes it, the others read it.
+    """
+    moment = now or datetime.now(UTC)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    authority = Authority(folder / "ca.crt", folder / "server.crt", folder / "server.key")
+    with _locked(folder / ".lock"):
+        if not _usable(authority, moment):
+            _issue(authority, moment)
+    return authority
+
+
+def write_bundle(
+    path: Path, authority: Authority, *, extra: Path | None = None, public: bool = False
+) -> Path:
+    """Write one PEM file of everything to trust: our authority, `extra`, and the public ones.
+
+    `extra` is the file that `LOCAL_EXTRA_CA` names; `public` adds certifi's list.
+    Raises ExtraAuthorityError if `extra` can't be read or holds no certificate.
+    """
+    parts = [authority.ca_bundle.read_text("ascii")]
+    if extra is not None:
+        parts.append(_certificates_in(extra))
+    if public:
+        parts.append(Path(certifi.where()).read_text("utf-8"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, "\n".join(part.strip() for part in parts) + "\n", mode=0o644)
+    return path
+
+
+def _certificates_in(extra: Path) -> str:
+    try:
+        text = extra.read_text("utf-8")
+        x509.load_pem_x509_certificates(text.encode())
+    except (OSError, ValueError) as error:
+        raise ExtraAuthorityError(
+            f"LOCAL_EXTRA_CA: no certificates could be read from {extra} ({error}). "
+            "Name a PEM file with the authorities to trust, or leave the setting out."
+        ) from error
+    return text
+
+
+def _usable(authority: Authority, now: datetime) -> bool:
+    """Whether all three files are there, belong together and outlive the next two days."""
+    try:
+        ca = x509.load_pem_x509_certificate(authority.ca_bundle.read_bytes())
+        certificate = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
+        certificate.verify_directly_issued_by(ca)
+        authority.ssl_context()
+    except Exception:  # noqa: BLE001 - whatever is wrong with the files, the cure is to make new ones
+        return False
+    ends = min(ca.not_valid_after_utc, certificate.not_valid_after_utc)
+    return certificate.not_valid_before_utc <= now and now + RENEW_WITHIN < ends
+
+
+def _issue(authority: Authority, now: datetime) -> None:
+    ca = trustme.CA(organization_name="Zoom Ingester Pipeline, local stack")
+    server = ca.issue_cert(*SERVER_NAMES, not_after=now + LIFETIME)
+    chain = "".join(blob.bytes().decode("ascii") for blob in server.cert_chain_pems)
+    _write(authority.key, server.private_key_pem.bytes().decode("ascii"), mode=0o600)
+    _write(authority.certificate, chain, mode=0o644)
+    _write(authority.ca_bundle, ca.cert_pem.bytes().decode("ascii"), mode=0o644)
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    """Replace `path` in one step; the file never exists with wider rights than `mode`."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    beside.replace(path)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,160 @@
+"""Real media files, small and quick to make: what the Zoom stand-in serves.
+
+A lecture at one frame a second needs some 30 KB for two minutes and lasts as long as it says, so
+that every check of a container (duration, streams, size) sees what it would see in a real
+recording.
+"""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container.output import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+Broken = Literal["truncated", "cut", "html", "empty"]
+
+WIDTH, HEIGHT = 128, 72
+SAMPLE_RATE = 8000
+AAC_FRAME = 1024
+HTML_PAGE = (
+    b"<!DOCTYPE html><html><head><title>Error - Zoom</title></head>"
+    b"<body><p>This recording does not exist.</p></body></html>\n"
+)
+
+
+def write_lecture(
+    path: Path,
+    seconds: int = 130,
+    seed: str = "lecture",
+    *,
+    fps: int = 1,
+    audio: bool = True,
+    faststart: bool = False,
+) -> Path:
+    """Write an MP4 that lasts `seconds`; the same `seed` gives the same bytes, another other ones.
+
+    H.264 where the wheel has an encoder for it, else MPEG-4 part 2. `audio` adds a silent AAC
+    track.
+    The index (moov) comes last unless `faststart`, as in a file that was written while it was
+    recorded.
+    """
+    options = {"movflags": "+faststart"} if faststart else {}
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        container.metadata["title"] = seed
+        video = _video_stream(container, fps)
+        sound = _audio_stream(container) if audio else None
+        for frame in _frames(seconds * fps, seed):
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if sound is not None:
+            _write_silence(container, sound, seconds)
+    return path
+
+
+def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
+    """Write an audio-only MP4 (Zoom's M4A) of `seconds` of silence, titled with the seed."""
+    with av.open(str(path), "w", format="mp4") as container:
+        container.metadata["title"] = seed
+        _write_silence(container, _audio_stream(container), seconds)
+    return path
+
+
+def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
+    """Write what people really found under an .mp4 name.
+
+    `truncated`: ends before its index, no player opens it. `cut`: the index is there, half of the
+    frames are not. `html`: an error page. `empty`: no byte at all.
+    """
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "html":
+        path.write_bytes(HTML_PAGE)
+    else:
+        whole = write_lecture(path, seed=seed, faststart=kind == "cut").read_bytes()
+        path.write_bytes(whole[: _half_of_the_frames(whole)])
+    return path
+
+
+def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
+    """Write a meeting's chat as Zoom saves it: time since the start, sender, text, tabs between."""
+    draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
+    names = ("Ada Lovelace", "Zoë Müller", "李雷", "Host")
+    texts = ("Good morning", "Can you repeat that?", "Ça marche", "Slide 12, please", f"ref {seed}")
+    rows = [
+        f"00:{minute:02d}:{draw.randrange(60):02d}\t{draw.choice(names)}:\t{draw.choice(texts)}\r\n"
+        for minute in range(lines)
+    ]
+    path.write_text("".join(rows) + f"00:59:59\tHost:\t{seed}\r\n", encoding="utf-8", newline="")
+    return path
+
+
+def write_transcript(path: Path, seed: str = "transcript") -> Path:
+    """Write a WebVTT transcript with one cue."""
+    cue = f"1\n00:00:01.000 --> 00:00:04.000\nHost: {seed}\n"
+    path.write_text(f"WEBVTT\n\n{cue}", encoding="utf-8")
+    return path
+
+
+def _video_stream(container: OutputContainer, fps: int) -> VideoStream:
+    if "libx264" in av.codec.codecs_available:
+        # One thread, because the number of cores would otherwise show in the bytes.
+        options = {"crf": "30", "preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
+        stream = container.add_stream("libx264", rate=fps, options=options)
+    else:
+        stream = container.add_stream("mpeg4", rate=fps, options={"qscale": "8"})
+    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    return stream
+
+
+def _frames(count: int, seed: str) -> Iterator[VideoFrame]:
+    """A card of the seed's own colours on which a bar moves on with every frame."""
+    draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
+    shades = [draw.randrange(32, 224) for _ in range(HEIGHT // 8)]
+    colours = (draw.randrange(64, 192), draw.randrange(64, 192))
+    step = draw.randrange(3, 17)
+    for number in range(count):
+        frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        frame.pts = number
+        bar = number * step % (WIDTH - 16)
+        luma, *chroma = frame.planes
+        rows = (
+            bytes([shade]) * bar
+            + bytes([235 - shade // 2]) * 16
+            + bytes([shade]) * (WIDTH - bar - 16)
+            for shade in shades
+        )
+        luma.update(b"".join(row.ljust(luma.line_size, b"\0") * 8 for row in rows))
+        for plane, colour in zip(chroma, colours, strict=True):
+            plane.update(bytes([colour]) * plane.buffer_size)
+        yield frame
+
+
+def _audio_stream(container: OutputContainer) -> AudioStream:
+    stream = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+    stream.bit_rate = 8000
+    return stream
+
+
+def _write_silence(container: OutputContainer, stream: AudioStream, seconds: int) -> None:
+    frame = AudioFrame(format="fltp", layout="mono", samples=AAC_FRAME)
+    frame.sample_rate = SAMPLE_RATE
+    for plane in frame.planes:
+        plane.update(bytes(plane.buffer_size))
+    for number in range(seconds * SAMPLE_RATE // AAC_FRAME):
+        frame.pts = number * AAC_FRAME
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def _half_of_the_frames(whole: bytes) -> int:
+    """The offset of the middle of `mdat`, the box that holds the frames."""
+    offset = 0
+    while whole[offset + 4 : offset + 8] != b"mdat":
+        offset += int.from_bytes(whole[offset : offset + 4], "big")
+    return offset + int.from_bytes(whole[offset : offset + 4], "big") // 2

@@ -1,0 +1,235 @@
+"""A threaded HTTPS server on loopback whose answers can be spoilt on purpose.
+
+The application is a function from `Request` to `Answer`. How an answer breaks off (`Spoil`) is
+part of the answer, because only the socket's owner can reset a connection or stall in the middle
+of a file.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import struct
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
+
+CHUNK = 64 * 1024
+IDLE_SECONDS = 60.0
+LARGEST_BODY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came: `path` is still percent-encoded, header names ignore case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Message
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Spoil:
+    """How an answer goes wrong on the wire.
+
+    `wait` seconds before anything is sent; then after `after_bytes` of the body either a `reset`,
+    an orderly `close`, or a `stall` of `stall` seconds after which it goes on. `claimed_length` is
+    sent as the Content-Length in place of the real one, and no more than that many bytes follow.
+    """
+
+    wait: float = 0.0
+    after_bytes: int | None = None
+    how: Literal["reset", "close", "stall"] = "close"
+    stall: float = 0.0
+    claimed_length: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back: `body`, or `length` bytes of `file` from `offset`."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    file: Path | None = None
+    offset: int = 0
+    length: int = 0
+    spoil: Spoil = Spoil()
+
+
+def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Answer:
+    """An answer whose body is `value` as compact JSON."""
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Answer(status, (("Content-Type", "application/json;charset=UTF-8"), *headers), body)
+
+
+def text_answer(status: int, content_type: str, body: bytes) -> Answer:
+    """An answer with a body of any other type."""
+    return Answer(status, (("Content-Type", content_type),), body)
+
+
+class HttpsServer:
+    """Serves `application` over TLS on 127.0.0.1 until closed; port 0 takes any that is free.
+
+    `close` ends every connection, stalls included, and waits for their threads.
+    """
+
+    def __init__(
+        self, application: Callable[[Request], Answer], tls: ssl.SSLContext, port: int = 0
+    ) -> None:
+        self._server = _Server(("127.0.0.1", port), application, tls)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Begin to answer; returns at once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and end what is under way."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.end_connections()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+    block_on_close = True
+    request_queue_size = 64
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        application: Callable[[Request], Answer],
+        tls: ssl.SSLContext,
+    ) -> None:
+        self.application = application
+        self.closing = threading.Event()
+        self._tls = tls
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        plain, address = super().get_request()
+        plain.settimeout(IDLE_SECONDS)
+        # The handshake belongs in the connection's thread: a silent client must not hold up the
+        # others.
+        connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        with self._lock:
+            self._open.add(connection)
+        return connection, address
+
+    def close_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        if isinstance(request, socket.socket):
+            with self._lock:
+                self._open.discard(request)
+        super().close_request(request)
+
+    def end_connections(self) -> None:
+        self.closing.set()
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    # SSLSocket's own shutdown takes TLS away under a thread that is reading.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        # A client that went away or does not trust us is its own business; a bug of ours is not.
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server_version = "nginx"
+    sys_version = ""
+
+    def handle_any(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > LARGEST_BODY or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            self._send(text_answer(413, "text/plain", b"request body too large or chunked\n"))
+            return
+        parts = urlsplit(self.path)
+        request = Request(
+            method=self.command,
+            path=parts.path,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers=self.headers,
+            body=self.rfile.read(length),
+        )
+        self._send(self.server.application(request))
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - http.server's names
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing: requests are recorded by the application, and a URL may hold a secret."""
+
+    def _send(self, answer: Answer) -> None:
+        spoil = answer.spoil
+        self.server.closing.wait(spoil.wait)
+        whole = answer.length if answer.file else len(answer.body)
+        length = whole if spoil.claimed_length is None else min(spoil.claimed_length, whole)
+        self.send_response(answer.status)
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        if answer.status not in {204, 304}:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if self.command == "HEAD" or answer.status in {204, 304}:
+            return
+        stop = length if spoil.after_bytes is None else min(length, spoil.after_bytes)
+        self._write(answer, 0, stop)
+        if spoil.after_bytes is not None and self._break_off(spoil):
+            return
+        self._write(answer, stop, length)
+
+    def _write(self, answer: Answer, start: int, end: int) -> None:
+        """Send the bytes from `start` to `end` of the answer's body."""
+        if answer.file is None:
+            self.wfile.write(answer.body[start:end])
+            return
+        with answer.file.open("rb") as file:
+            file.seek(answer.offset + start)
+            left = end - start
+            while left > 0 and (chunk := file.read(min(CHUNK, left))):
+                self.wfile.write(chunk)
+                left -= len(chunk)
+
+    def _break_off(self, spoil: Spoil) -> bool:
+        """Do what `spoil` says at its place in the body; True if nothing more may be sent."""
+        if spoil.how == "stall":
+            return self.server.closing.wait(spoil.stall)
+        self.close_connection = True
+        if spoil.how == "reset":
+            # With a linger of zero close() sends RST, but only if no FIN went before: the
+            # descriptor is
+            # closed here, past the orderly shutdown that socketserver would do.
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            os.close(self.connection.detach())
+        elif isinstance(self.connection, ssl.SSLSocket):
+            self.connection.settimeout(1.0)
+            with contextlib.suppress(OSError):
+                self.connection.unwrap()
+        return True

@@ -1,0 +1,267 @@
+"""What Zoom remembers: recordings, who may read them until when, and how it behaves today.
+
+Tokens and secrets live here and in the requests' record, in memory only.
+"""
+
+import base64
+import hmac
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from local.neighbours.zoom_recordings import Recording, RecordingFile, file_json
+
+READ_FILES_SCOPE = "cloud_recording:read:list_recording_files:admin"
+OLD_READ_SCOPE = "recording:read:admin"
+
+
+@dataclass(frozen=True)
+class ZoomApp:
+    """A Server-to-Server OAuth app with its webhook secret; how long what it gets is good for
+    (s)."""
+
+    account_id: str = "local-account"
+    client_id: str = "local-client"
+    client_secret: str = field(default="local-client-secret", repr=False)
+    webhook_secret: str = field(default="local-webhook-secret", repr=False)
+    scopes: tuple[str, ...] = (READ_FILES_SCOPE,)
+    access_token_seconds: int = 3600
+    download_token_seconds: int = 86_400
+    redirect_seconds: int = 7200
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Where sources on Zoom disagree, or Zoom promises nothing: one of the ways.
+
+    `cdn_authorization`: an Authorization header at the CDN is ignored, refused with 403, or
+    required (401). `ranges`: the CDN answers Range. `after_expiry`: a download token that has run
+    out gets a page (as one that never was does) or a 401. `name_in`: whether the file's name is in
+    the redirect's path or in the CDN's Content-Disposition.
+    """
+
+    cdn_authorization: Literal["ignored", "refused", "required"] = "ignored"
+    ranges: bool = True
+    after_expiry: Literal["401", "html"] = "401"
+    name_in: Literal["location", "disposition"] = "location"
+    bad_client_status: Literal[400, 401] = 400
+    missing_scope_status: Literal[400, 401] = 400
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file and the recording it belongs to."""
+
+    recording: Recording
+    file: RecordingFile
+
+
+@dataclass(frozen=True)
+class _Grant:
+    expires: float
+    scopes: tuple[str, ...] = ()
+    uuid: str = ""
+
+
+class ZoomAccount:
+    """One account: safe to be used from many threads; `clock` gives seconds since 1970."""
+
+    def __init__(self, app: ZoomApp, clock: Callable[[], float]) -> None:
+        self.app = app
+        self.clock = clock
+        self.switches = Switches()
+        self.base_url = ""
+        self.cdn_url = ""
+        self._lock = threading.RLock()
+        self._recordings: dict[str, Recording] = {}
+        self._trashed: set[str] = set()
+        self._asked: dict[str, int] = {}
+        self._access: dict[str, _Grant] = {}
+        self._download: dict[str, _Grant] = {}
+        self._links: dict[str, tuple[str, RecordingFile]] = {}
+        self._cdn_key = secrets.token_bytes(32)
+
+    # Recordings
+
+    def add(self, recording: Recording) -> None:
+        """Put a recording into the account; one of the same uuid is replaced and no longer
+        trashed."""
+        with self._lock:
+            self._recordings[recording.uuid] = recording
+            self._trashed.discard(recording.uuid)
+
+    def trash(self, uuid: str) -> None:
+        """Move a recording to the trash: nothing finds it any more. KeyError if there is none."""
+        with self._lock:
+            self._trashed.add(self._recordings[uuid].uuid)
+
+    def recover(self, uuid: str) -> None:
+        """Take a recording back from the trash."""
+        with self._lock:
+            self._trashed.discard(uuid)
+
+    def recordings(self) -> tuple[Recording, ...]:
+        """All, the trashed ones too."""
+        with self._lock:
+            return tuple(self._recordings.values())
+
+    def recording(self, uuid: str) -> Recording:
+        """By uuid, trashed or not; raises KeyError."""
+        with self._lock:
+            return self._recordings[uuid]
+
+    def find(self, meeting: str) -> Recording | None:
+        """By uuid, or by a number in digits: then the latest instance. Trashed ones aren't
+        found."""
+        with self._lock:
+            live = [r for uuid, r in self._recordings.items() if uuid not in self._trashed]
+        if meeting.isascii() and meeting.isdigit():
+            live = [r for r in live if r.meeting_id == int(meeting)]
+            return max(live, key=lambda r: r.start_time, default=None)
+        return next((r for r in live if r.uuid == meeting), None)
+
+    def is_trashed(self, uuid: str) -> bool:
+        """Whether the recording is in the trash, or was never there."""
+        with self._lock:
+            return uuid in self._trashed or uuid not in self._recordings
+
+    def count_question(self, uuid: str) -> None:
+        """The API was asked about this recording once more: its files get nearer to completion."""
+        with self._lock:
+            self._asked[uuid] = self._asked.get(uuid, 0) + 1
+
+    def is_processing(self, uuid: str, file: RecordingFile) -> bool:
+        """Whether the file isn't done yet."""
+        with self._lock:
+            return self._asked.get(uuid, 0) < file.processing_asks
+
+    # Tokens
+
+    def issue_access_token(self) -> str:
+        """A new OAuth token; older ones stay good until they run out."""
+        return self._issue(
+            self._access, _Grant(self.clock() + self.app.access_token_seconds, self.app.scopes)
+        )
+
+    def issue_download_token(self, uuid: str, seconds: float | None = None) -> str:
+        """A token for this recording's files."""
+        lifetime = self.app.download_token_seconds if seconds is None else seconds
+        return self._issue(self._download, _Grant(self.clock() + lifetime, uuid=uuid))
+
+    def access_scopes(self, token: str) -> tuple[str, ...] | None:
+        """The scopes of a live OAuth token, else None."""
+        with self._lock:
+            grant = self._access.get(token)
+        return grant.scopes if grant and self.clock() < grant.expires else None
+
+    def expire_access_tokens(self) -> None:
+        """All OAuth tokens given out so far are dead from now on."""
+        with self._lock:
+            self._access = {token: _Grant(0.0) for token in self._access}
+
+    def expire_download_tokens(self, uuid: str | None = None) -> None:
+        """So are the download tokens, of one recording or of all."""
+        with self._lock:
+            for token, grant in self._download.items():
+                if uuid in {None, grant.uuid}:
+                    self._download[token] = _Grant(0.0, uuid=grant.uuid)
+
+    def may_download(self, token: str, uuid: str) -> Literal["yes", "no", "dead"]:
+        """Whether a bearer token opens the files of a recording; `dead`: it once did."""
+        with self._lock:
+            grant = self._download.get(token) or self._access.get(token)
+        if grant is None or grant.uuid not in {"", uuid}:
+            return "no"
+        if self.clock() >= grant.expires:
+            return "dead"
+        readable = {READ_FILES_SCOPE, OLD_READ_SCOPE}
+        return "yes" if grant.uuid or readable.intersection(grant.scopes) else "no"
+
+    def _issue(self, book: dict[str, _Grant], grant: _Grant) -> str:
+        token = f"eyJ{secrets.token_urlsafe(48)}"
+        with self._lock:
+            book[token] = grant
+        return token
+
+    # Links
+
+    def describe(self, recording: Recording) -> dict[str, Any]:
+        """The fields that REST answers and webhooks share, with download links never used
+        before."""
+        value: dict[str, Any] = {
+            "uuid": recording.uuid,
+            "id": recording.meeting_id,
+            "account_id": self.app.account_id,
+            "host_id": recording.host_id,
+            "topic": recording.topic,
+            "type": recording.type,
+            "start_time": recording.start_time,
+            "timezone": recording.timezone,
+            "duration": recording.duration,
+            "host_email": recording.host_email,
+            "total_size": recording.total_size,
+            "recording_count": len(recording.files),
+            "share_url": f"{self.base_url}/rec/share/{secrets.token_urlsafe(24)}",
+            "recording_files": self._list(recording, recording.files),
+            "password": recording.passcode,
+            "recording_play_passcode": recording.passcode and secrets.token_urlsafe(24),
+        }
+        if recording.participant_audio_files:
+            audio = recording.participant_audio_files
+            value["participant_audio_files"] = self._list(recording, audio)
+        return {name: given for name, given in value.items() if given is not None}
+
+    def linked(self, link: str) -> Listed | None:
+        """What a link of `describe` leads to, None if nothing (any more)."""
+        with self._lock:
+            uuid, file = self._links.get(link, ("", None))
+            recording = self._recordings.get(uuid)
+        if file is None or recording is None or self.is_trashed(uuid):
+            return None
+        return None if self.is_processing(uuid, file) else Listed(recording, file)
+
+    def _list(self, recording: Recording, files: tuple[RecordingFile, ...]) -> list[dict[str, Any]]:
+        listed = []
+        for file in files:
+            link = secrets.token_urlsafe(32)
+            with self._lock:
+                self._links[link] = (recording.uuid, file)
+            processing = self.is_processing(recording.uuid, file)
+            url = f"{self.base_url}/rec/download/{link}"
+            listed.append(file_json(file, recording.uuid, url, processing=processing))
+        return listed
+
+    # The CDN's signed addresses
+
+    def sign_address(self, resource: str) -> str:
+        """The query of a signed address, in CloudFront's form: Policy, Signature, Key-Pair-Id."""
+        expires = int(self.clock() + self.app.redirect_seconds)
+        condition = {"DateLessThan": {"AWS:EpochTime": expires}}
+        statement = {"Statement": [{"Resource": resource, "Condition": condition}]}
+        policy = json.dumps(statement, separators=(",", ":")).encode()
+        signature = hmac.digest(self._cdn_key, policy, "sha256")
+        return f"Policy={_cdn64(policy)}&Signature={_cdn64(signature)}&Key-Pair-Id=KLOCALSTANDIN"
+
+    def check_address(self, resource: str, policy: str, signature: str) -> bool:
+        """Whether policy and signature are ours, for this resource, and haven't run out."""
+        try:
+            raw = base64.b64decode(policy.translate(_FROM_CDN64), validate=True)
+            given = base64.b64decode(signature.translate(_FROM_CDN64), validate=True)
+        except ValueError:
+            return False
+        if not hmac.compare_digest(hmac.digest(self._cdn_key, raw, "sha256"), given):
+            return False
+        statement = json.loads(raw)["Statement"][0]
+        ends: int = statement["Condition"]["DateLessThan"]["AWS:EpochTime"]
+        return statement["Resource"] == resource and self.clock() < ends
+
+
+_FROM_CDN64 = str.maketrans("-_~", "+=/")
+
+
+def _cdn64(raw: bytes) -> str:
+    """Base64 as CloudFront writes it into a query: `+=/` become `-_~`."""
+    return base64.b64encode(raw).decode().translate(str.maketrans("+=/", "-_~"))
