@@ -7,19 +7,17 @@ served by hypercorn directly: ministack's own command would also take port 443 w
 
 import json
 import random
+import shutil
 import socket
 import ssl
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.authority import Authority
-from local.processes import ProcessFailed, Running, last_lines, start
+from local.processes import ROOT, Processes, ProcessFailed, Running
 
-ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv-cloud" / "bin" / "python"
 HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
@@ -30,7 +28,6 @@ OPERATOR_KEY = "test"
 # Below the ports that the kernel hands out to outgoing connections.
 FREE_PORTS = range(20_000, 32_000)
 START_SECONDS = 20.0
-STEP_SECONDS = 0.03
 
 
 class PortTaken(Exception):
@@ -47,17 +44,7 @@ class Cloud:
     def wait(self, ca_bundle: Path, timeout: float = START_SECONDS) -> None:
         """Return once it answers. Raises ProcessFailed with the end of its log if it doesn't."""
         context = ssl.create_default_context(cafile=str(ca_bundle))
-        deadline = time.monotonic() + timeout
-        while not _healthy(self.url, context):
-            code = self.process.ended()
-            if code is not None or time.monotonic() > deadline:
-                what = "did not answer" if code is None else f"ended at once with {code}"
-                self.process.stop()
-                raise ProcessFailed(
-                    f"The local cloud {what} (its log: {self.process.log}):\n"
-                    f"{last_lines(self.process.log)}"
-                )
-            time.sleep(STEP_SECONDS)
+        self.process.wait_for(lambda: _healthy(self.url, context), timeout)
 
     def stop(self) -> None:
         """End it, its functions included; returns when they are gone. Nothing in it is kept."""
@@ -68,11 +55,13 @@ def start_cloud(
     folder: Path,
     authority: Authority,
     trusted: Path,
+    processes: Processes,
     *,
     port: int = 0,
+    region: str = REGION,
     python: Path = PYTHON,
 ) -> Cloud:
-    """Start the cloud, without waiting for it. Its files and log go below `folder`.
+    """Start the cloud as one of `processes`, without waiting for it. Its files go below `folder`.
 
     `trusted` is the PEM file of all that functions trust, `port` 0 for any free one.
     Raises PortTaken, and ProcessFailed if `.venv-cloud` isn't there.
@@ -80,18 +69,19 @@ def start_cloud(
     if not python.exists():
         raise ProcessFailed(f"{python} is missing: run `make setup`.")
     chosen = choose_port(port)
-    temporary = folder / "tmp"
-    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "tmp").mkdir(mode=0o700, parents=True)
     server = ["-m", "hypercorn", "--workers", "0", "--bind", f"{HOST}:{chosen}"]
     tls = ["--certfile", str(authority.certificate), "--keyfile", str(authority.key)]
     patience = ["--keep-alive", "75", "--graceful-timeout", "0"]
     command = [str(python), *server, *tls, *patience, "ministack.app:app"]
-    env = environment(folder, authority, trusted, chosen)
-    process = start("cloud", command, folder / "cloud.log", env, folder)
-    return Cloud(f"https://{HOST}:{chosen}", process)
+    env = environment(folder, authority, trusted, chosen, region)
+    return Cloud(f"https://{HOST}:{chosen}", processes.start("cloud", command, env, folder))
 
 
-def environment(folder: Path, authority: Authority, trusted: Path, port: int) -> dict[str, str]:
+def environment(
+    folder: Path, authority: Authority, trusted: Path, port: int, region: str
+) -> dict[str, str]:
     """All that the cloud's process, and so each function, finds in its environment."""
     return {
         "PATH": "/usr/bin:/bin",
@@ -105,7 +95,7 @@ def environment(folder: Path, authority: Authority, trusted: Path, port: int) ->
         "MINISTACK_SSL_CERT": str(authority.certificate),
         "MINISTACK_SSL_KEY": str(authority.key),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": region,
         "MINISTACK_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",
@@ -124,14 +114,14 @@ def trust(bundle: Path) -> dict[str, str]:
     return dict.fromkeys(names, str(bundle))
 
 
-def operator_environment(url: str, ca_bundle: Path) -> Mapping[str, str]:
+def operator_environment(url: str, ca_bundle: Path, region: str = REGION) -> dict[str, str]:
     """What points boto3, the CDK and the operator's tasks at the cloud, as its account's root."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
         "AWS_SECRET_ACCESS_KEY": OPERATOR_KEY,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",

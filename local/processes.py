@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 LEASH = Path(__file__).with_name("leash.py")
 GRACE_SECONDS = 1.0
+STEP_SECONDS = 0.02
 LAST_LINES = 12
 
 
@@ -32,9 +35,20 @@ class Running:
         """The exit code, or None while it runs."""
         return self.leash.poll()
 
-    def wait(self, timeout: float) -> int:
-        """Wait for its own end. Raises subprocess.TimeoutExpired after `timeout` seconds."""
-        return self.leash.wait(timeout)
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> None:
+        """Return once it does what `condition` asks. Raises ProcessFailed if it never does."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if (code := self.ended()) is not None:
+                raise self.failure(f"ended at once with {code}")
+            if time.monotonic() > deadline:
+                raise self.failure(f"was not ready within {timeout:.0f} s")
+            time.sleep(STEP_SECONDS)
+
+    def failure(self, what: str) -> ProcessFailed:
+        """End it. Returns an error that says what went wrong, with the end of the log."""
+        self.stop()
+        return ProcessFailed(f"{self.name} {what}; its log is {self.log}:\n{last_lines(self.log)}")
 
     def let_go(self) -> None:
         """Let it outlive this process."""
@@ -48,27 +62,71 @@ class Running:
         stop([self])
 
 
-def start(
-    name: str, command: Sequence[str | Path], log: Path, env: Mapping[str, str], cwd: Path
-) -> Running:
-    """Start a command on a leash, in a session of its own, with exactly this environment.
+class Processes:
+    """All processes of one stack. Safe to be used from several threads at once."""
 
-    Its output is appended to `log`.
-    """
-    arguments = [sys.executable, "-I", "-S", str(LEASH), str(GRACE_SECONDS), *map(str, command)]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        leash = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
-    return Running(name, leash.pid, log, leash)
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self._running: list[Running] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def start(
+        self, name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT
+    ) -> Running:
+        """Start a command on a leash, in a session of its own, with exactly this environment.
+
+        Its output goes to `<logs>/<name>.log`. Raises ProcessFailed after `stop`.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"{name}.log"
+        leash = [sys.executable, "-I", "-S", str(LEASH), str(GRACE_SECONDS)]
+        with self._lock, log.open("wb") as output:
+            if self._closed:
+                raise ProcessFailed(f"{name} isn't started: the local stack is being ended.")
+            popen = subprocess.Popen(
+                [*leash, *map(str, command)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+            running = Running(name, popen.pid, log, popen)
+            self._running.append(running)
+        return running
+
+    def run(
+        self, name: str, command: Sequence[str | Path], env: Mapping[str, str], timeout: float
+    ) -> None:
+        """Run a command to its end. Raises ProcessFailed if it fails or takes too long."""
+        process = self.start(name, command, env)
+        try:
+            code = process.leash.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise process.failure(f"did not end within {timeout:.0f} s") from None
+        finally:
+            process.stop()
+        if code:
+            raise process.failure(f"ended with {code}")
+
+    def alive(self) -> dict[str, int]:
+        """The pids of those that run, by name."""
+        with self._lock:
+            return {each.name: each.pid for each in self._running if each.ended() is None}
+
+    def let_go(self) -> None:
+        """Let them all outlive this process."""
+        for process in self._running:
+            process.let_go()
+
+    def stop(self) -> None:
+        """End them all, side by side; returns when they are gone. Nothing starts after that."""
+        with self._lock:
+            self._closed = True
+            stop(self._running)
 
 
 def stop(processes: Sequence[Running]) -> None:
@@ -89,7 +147,7 @@ def stop_pids(pids: Sequence[int]) -> None:
             os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 3 * GRACE_SECONDS
     while any(is_leash(pid) for pid in leashes) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(STEP_SECONDS)
 
 
 def is_leash(pid: int) -> bool:

@@ -19,8 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.authority import Authority, ensure_authority, write_bundle
-from local.cloud import ACCOUNT, OPERATOR_KEY, ROOT, Cloud, PortTaken, choose_port, start_cloud
-from local.processes import ProcessFailed, is_leash, stop_pids
+from local.cloud import ACCOUNT, OPERATOR_KEY, Cloud, PortTaken, choose_port, start_cloud
+from local.processes import ROOT, Processes, ProcessFailed, is_leash, stop_pids
 
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
 
@@ -29,9 +29,11 @@ import sys, time
 from pathlib import Path
 from local.authority import ensure_authority, write_bundle
 from local.cloud import start_cloud
+from local.processes import Processes
 folder = Path(sys.argv[1])
 authority = ensure_authority(folder / "tls")
-cloud = start_cloud(folder / "cloud", authority, write_bundle(folder / "trusted.pem", authority))
+trusted = write_bundle(folder / "trusted.pem", authority)
+cloud = start_cloud(folder / "cloud", authority, trusted, Processes(folder / "logs"))
 if sys.argv[2] == "wait":
     cloud.wait(authority.ca_bundle)
 print(cloud.url, cloud.process.pid, flush=True)
@@ -86,7 +88,8 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
     trusted = write_bundle(tmp_path / "trusted.pem", authority)
-    cloud = start_cloud(tmp_path / "cloud", authority, trusted)
+    processes = Processes(tmp_path / "logs")
+    cloud = start_cloud(tmp_path / "cloud", authority, trusted, processes)
     try:
         cloud.wait(authority.ca_bundle)
         yield cloud
@@ -196,11 +199,18 @@ def test_a_cloud_that_ends_at_once_shows_the_end_of_its_log(
     tmp_path: Path, authority: Authority
 ) -> None:
     broken = Authority(authority.ca_bundle, authority.certificate, tmp_path / "no.key")
-    cloud = start_cloud(tmp_path / "cloud", broken, authority.ca_bundle)
-    with pytest.raises(ProcessFailed, match=r"ended at once with 1 [\s\S]*create_ssl_context"):
+    processes = Processes(tmp_path / "logs")
+    cloud = start_cloud(tmp_path / "cloud", broken, authority.ca_bundle, processes)
+    with pytest.raises(ProcessFailed, match=r"ended at once with 1; [\s\S]*create_ssl_context"):
         cloud.wait(authority.ca_bundle)
 
 
 def test_without_its_environment_it_says_what_to_run(tmp_path: Path, authority: Authority) -> None:
     with pytest.raises(ProcessFailed, match="make setup"):
-        start_cloud(tmp_path, authority, authority.ca_bundle, python=tmp_path / "python")
+        start_cloud(
+            tmp_path / "cloud",
+            authority,
+            authority.ca_bundle,
+            Processes(tmp_path / "logs"),
+            python=tmp_path / "python",
+        )
