@@ -181,9 +181,7 @@ def ingest(asked: IngestRequest, tools: Tools) -> None:
                 start_time=recording.start_time,
                 origin=Origin.ON_DEMAND,
             )
-            tools.status.write(
-                zip_id, State.ON_DEMAND_RECEIVED, subject=subject, requested=True
-            )
+            tools.status.write(zip_id, State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
             left = BUDGET_SECONDS - (tools.monotonic() - begin)
             try:
                 _post(_event(asked, recording, zip_id, tools), left, tools)
@@ -203,9 +201,7 @@ def _check_files(recording: MeetingRecordings) -> None:
         raise NotReady("Zoom has not finished this recording's files yet. Try again later.")
 
 
-def _event(
-    asked: IngestRequest, recording: MeetingRecordings, zip_id: str, tools: Tools
-) -> bytes:
+def _event(asked: IngestRequest, recording: MeetingRecordings, zip_id: str, tools: Tools) -> bytes:
     about = msgspec.to_builtins(recording)
     token = about.pop("download_access_token")
     payload = {

@@ -182,9 +182,7 @@ def _reject(bad: BadIngest, tools: Tools) -> Answer:
 
 
 def _fail(zip_id: str, reason: str, subject: Subject | None, tools: Tools) -> None:
-    tools.status.write(
-        zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=True
-    )
+    tools.status.write(zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=True)
 
 
 def _zip_id(request: IngestNotification) -> str:
@@ -271,9 +269,7 @@ def _message(request: IngestNotification, zip_id: str, tools: Tools) -> Download
         on_demand_series_id=options.on_demand_series_id or UNSET,
         oc_workflow=options.oc_workflow or UNSET,
         zoom_total_size_bytes=request.total_size,
-        zoom_processing_minutes=(
-            UNSET if request.on_demand else _processing_minutes(request, now)
-        ),
+        zoom_processing_minutes=(UNSET if request.on_demand else _processing_minutes(request, now)),
         force=options.force,
         override_series_id=options.override_series_id,
         ignore_schedule=options.ignore_schedule,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from moto import mock_aws
 
 REGION = "us-east-1"
@@ -105,7 +106,7 @@ def cloud() -> Iterator[Cloud]:
     """A new AWS, empty but for what the stack makes."""
     with mock_aws():
         sqs = boto3.client("sqs", REGION)
-        s3 = boto3.client("s3", REGION)
+        s3 = boto3.client("s3", REGION, config=Config(signature_version="s3v4"))
         s3.create_bucket(Bucket=BUCKET)
         dynamodb = boto3.resource("dynamodb", REGION)
         fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+import requests
+
+import downloader
+import status_query
+import uploader
 import webhook
 from ingester import signature
 from ingester.gateway import Answer
-from ingester.neighbours.queues import Queue
-from ingester.neighbours.tables import EventsTable, StatusTable
-from ingester.settings import WebhookSecrets, WebhookSettings
+from ingester.neighbours.opencast import Opencast
+from ingester.neighbours.queues import Queue, Received
+from ingester.neighbours.staging import Staging
+from ingester.neighbours.tables import EventsTable, ScheduleTable, StatusTable
+from ingester.neighbours.zoom import ZoomApi
+from ingester.settings import (
+    DownloaderSettings,
+    UploaderSettings,
+    WebhookSecrets,
+    WebhookSettings,
+    ZoomSecrets,
+)
+from ingester.transfer import mp4
+from ingester.transfer.recording import Inspect
+from ingester.transfer.source import ZoomSource
 from tests.cloud import Clock, Cloud
 
 ZOOM_SECRET = "zoom-secret"
@@ -48,3 +67,125 @@ def post_webhook(tools: webhook.Tools, content: Any, *, key: str | None = None) 
     headers = signature.signed_headers(key, tools.clock().timestamp(), body)
     event = {"headers": headers, "body": body.decode(), "isBase64Encoded": False}
     return webhook.respond(event, tools)
+
+
+@dataclass
+class Sleeper:
+    """A sleep that only remembers, and moves the clock if it has one."""
+
+    clock: Clock | None = None
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if self.clock:
+            self.clock.forward(seconds=seconds)
+
+
+def downloader_tools(
+    aws: Cloud,
+    clock: Clock,
+    session: requests.Session,
+    *,
+    inspect: Inspect = mp4.inspect,
+    staging: Staging | None = None,
+    sleep: Callable[[float], None] | None = None,
+    zoom_secrets: ZoomSecrets | None = None,
+    **settings: Any,
+) -> downloader.Tools:
+    chosen = DownloaderSettings(
+        **{
+            "stack_name": "test",
+            "secrets_path": "/zoom-ingester/test",
+            "zoom_api_base_url": "https://api.zoom.us/v2/",
+            "status_table": aws.status.name,
+            "schedule_table": aws.schedule.name,
+            "staging_bucket": aws.bucket,
+            "download_queue_url": aws.download_queue,
+            "download_dlq_url": aws.download_dlq,
+            "download_receive_limit": 12,
+            "upload_queue_url": aws.upload_queue,
+            **settings,
+        }
+    )
+    wait = sleep or Sleeper()
+    return downloader.Tools(
+        settings=chosen,
+        zoom=ZoomApi(
+            chosen,
+            zoom_secrets or ZoomSecrets(apigee_key="key"),
+            session=session,
+            sleep=wait,
+            clock=clock,
+        ),
+        source=ZoomSource(session, chosen.download_hosts),
+        staging=staging or Staging(aws.s3, aws.bucket),
+        status=StatusTable(aws.status, clock),
+        schedule=ScheduleTable(aws.schedule),
+        downloads=Queue(aws.sqs, aws.download_queue),
+        dead_letters=Queue(aws.sqs, aws.download_dlq),
+        uploads=Queue(aws.sqs, aws.upload_queue),
+        inspect=inspect,
+        clock=clock,
+        sleep=wait,
+    )
+
+
+def uploader_tools(
+    aws: Cloud,
+    clock: Clock,
+    session: requests.Session,
+    *,
+    password: str = "password",  # noqa: S107  # a stand-in's
+    **settings: Any,
+) -> uploader.Tools:
+    chosen = UploaderSettings(
+        **{
+            "stack_name": "test",
+            "secrets_path": "/zoom-ingester/test",
+            "status_table": aws.status.name,
+            "events_table": aws.events.name,
+            "staging_bucket": aws.bucket,
+            "upload_queue_url": aws.upload_queue,
+            "upload_dlq_url": aws.upload_dlq,
+            "opencast_base_url": "https://opencast.example.edu",
+            "opencast_api_user": "zip",
+            "default_oc_workflow": "dce-wf",
+            "default_publisher": "pub@example.edu",
+            **settings,
+        }
+    )
+    return uploader.Tools(
+        settings=chosen,
+        opencast=Opencast(
+            chosen.opencast_base_url,
+            chosen.opencast_api_user,
+            password,
+            auth=chosen.opencast_auth,
+            session=session,
+        ),
+        staging=Staging(aws.s3, aws.bucket),
+        status=StatusTable(aws.status, clock),
+        events=EventsTable(aws.events, clock),
+        uploads=Queue(aws.sqs, aws.upload_queue),
+        dead_letters=Queue(aws.sqs, aws.upload_dlq),
+        clock=clock,
+    )
+
+
+def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
+    return status_query.Tools(status=StatusTable(aws.status, clock), clock=clock)
+
+
+def received(aws: Cloud, url: str, message: Any, *, receive_count: int = 1) -> Received:
+    """A message as an event source hands it in: really sent to the queue and taken from it."""
+    body = message if isinstance(message, str) else json.dumps(message)
+    group = {"MessageGroupId": "test"} if url.endswith(".fifo") else {}
+    aws.sqs.send_message(QueueUrl=url, MessageBody=body, **group)
+    (taken,) = aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    return Received(
+        message_id=taken["MessageId"],
+        receipt_handle=taken["ReceiptHandle"],
+        body=taken["Body"],
+        receive_count=receive_count,
+    )

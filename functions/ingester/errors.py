@@ -19,7 +19,8 @@
     │   ├── TransferFailed       a file's bytes did not arrive whole
     │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
     │   ├── OpencastRefused      a credential or role is missing
-    │   └── WebhookUnreachable   our own webhook endpoint doesn't answer
+    │   ├── WebhookUnreachable   our own webhook endpoint doesn't answer
+    │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     ├── WebhookFailed            our own webhook endpoint refused a request
     └── AskLater                 not a failure: something isn't finished yet
 
@@ -131,3 +132,15 @@ class WebhookUnreachable(RetryableFailure):
 
 class WebhookFailed(IngesterError):
     """The webhook endpoint didn't take an on-demand request."""
+
+
+class AwsFailed(RetryableFailure):
+    """A call to AWS failed."""
+
+    @classmethod
+    def of(cls, error: Exception) -> AwsFailed:
+        """From botocore's error: the operation and the code, not the text, which can be long."""
+        response = getattr(error, "response", {})
+        code = response.get("Error", {}).get("Code") or type(error).__name__
+        operation = getattr(error, "operation_name", "a call")
+        return cls(f"AWS failed: {operation} answered {code}.")

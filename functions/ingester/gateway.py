@@ -55,9 +55,7 @@ def proxy_answer(answer: Answer) -> dict[str, Any]:
     }
 
 
-def json_answer(
-    status: int, content: object, headers: Mapping[str, str] | None = None
-) -> Answer:
+def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer whose body is `content` as JSON."""
     return Answer(
         status=status,

@@ -198,5 +198,6 @@ def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> 
         return msgspec.convert(given, secrets_type)
     except msgspec.ValidationError as error:
         raise SettingsError(
-            f"A secret is missing under {path} in SSM: {error}. `invoke stack.update` puts it there."
+            f"A secret is missing under {path} in SSM: {error}. "
+            "`invoke stack.update` puts it there."
         ) from error

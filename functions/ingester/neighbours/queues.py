@@ -11,6 +11,10 @@ from ingester.log import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import (
+        MessageAttributeValueTypeDef,
+        SendMessageRequestTypeDef,
+    )
 
 MAX_DELAY_SECONDS = 900
 """The longest delay that SQS takes (SendMessage, DelaySeconds)."""
@@ -56,14 +60,18 @@ class Queue:
 
     def bury(self, body: str, reason: str, *, group: str = "") -> None:
         """Sends to a dead-letter queue with the attribute `FailedReason`."""
-        order = {"MessageGroupId": group} if group else {}
-        text = redact(reason)[:1000] or "unknown"
-        self._sqs.send_message(
-            QueueUrl=self._url,
-            MessageBody=body,
-            MessageAttributes={"FailedReason": {"DataType": "String", "StringValue": text}},
-            **order,
-        )
+        reason_attribute: MessageAttributeValueTypeDef = {
+            "DataType": "String",
+            "StringValue": redact(reason)[:1000] or "unknown",
+        }
+        message: SendMessageRequestTypeDef = {
+            "QueueUrl": self._url,
+            "MessageBody": body,
+            "MessageAttributes": {"FailedReason": reason_attribute},
+        }
+        if group:
+            message["MessageGroupId"] = group
+        self._sqs.send_message(**message)
 
     def retry_in(self, message: Received, seconds: int) -> None:
         """Makes a message that is being handled visible again after `seconds`."""

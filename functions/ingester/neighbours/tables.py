@@ -56,7 +56,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _row(item: Mapping[str, Any]) -> StatusRow:
-    day = datetime.strptime(str(item.get("update_date", "1970-01-01")), "%Y-%m-%d")
+    day = datetime.fromisoformat(str(item.get("update_date", "1970-01-01")))
     marker = item.get("ingest_marker")
     state = str(item.get("pipeline_state", ""))
     return StatusRow(
@@ -175,9 +175,7 @@ class StatusTable:
 
     def clear_marker(self, zip_id: str) -> None:
         """Takes the marker away: the POST certainly made nothing."""
-        self._table.update_item(
-            Key={"zip_id": zip_id}, UpdateExpression="REMOVE ingest_marker"
-        )
+        self._table.update_item(Key={"zip_id": zip_id}, UpdateExpression="REMOVE ingest_marker")
 
     def of_meeting(self, meeting_id: int) -> list[StatusRow]:
         """Every row of a meeting, in no order."""

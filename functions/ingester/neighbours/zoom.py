@@ -167,7 +167,8 @@ def _raise_for(response: requests.Response) -> None:
         else "Check the Zoom app's credentials and that it is activated"
     )
     raise ZoomRefused(
-        f"Zoom's API answered {status}, code {problem.code}: {problem.message or 'no text'}. {hint}."
+        f"Zoom's API answered {status}, code {problem.code}: "
+        f"{problem.message or 'no text'}. {hint}."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 import msgspec
@@ -85,6 +85,26 @@ def staging_key(
     suffix = f".{extension}" if extension else ""
     name = view.replace("/", "_")
     return f"{zoom_series_id}/{begin}/{segment:03d}-{name}{suffix}"
+
+
+def view_names(files: Sequence[RecordingFile]) -> list[str]:
+    """Each file's view, made unique within its segment.
+
+    Zoom can hold two files of one view in one segment (with and without captions, say). The first
+    is the view; another gets a number, is staged beside it, and isn't ingested, as views that
+    nobody knows.
+    """
+    seen: dict[tuple[str, str], int] = {}
+    names: list[str] = []
+    for file in files:
+        view = view_of(file.recording_type)
+        count = seen[file.recording_start, view] = seen.get((file.recording_start, view), 0) + 1
+        names.append(view if count == 1 else f"{view}_{count}")
+    return names
+
+
+TOO_SHORT = "Recording <2 minutes"
+"""The reason of a recording below the minimum, whatever that is: the text is known."""
 
 
 def is_too_short(minutes: float, minimum_minutes: float) -> bool:

@@ -8,7 +8,7 @@ that isn't allowed is dropped: nothing ever moves backwards.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 
@@ -39,9 +39,7 @@ class Origin(StrEnum):
     ON_DEMAND = "on_demand"
 
 
-RUNNING = frozenset(
-    {State.RECORDING_IN_PROGRESS, State.RECORDING_PAUSED, State.RECORDING_STOPPED}
-)
+RUNNING = frozenset({State.RECORDING_IN_PROGRESS, State.RECORDING_PAUSED, State.RECORDING_STOPPED})
 ZOOM_SIDE = RUNNING | {State.RECORDING_PROCESSING}
 FAILED = frozenset({State.WEBHOOK_FAILED, State.DOWNLOADER_FAILED, State.UPLOADER_FAILED})
 ENDED = FAILED | {State.IGNORED}
@@ -97,8 +95,8 @@ class Reception(StrEnum):
 def receive(
     before: State | None,
     *,
-    known_files: Set[str],
-    files: Set[str],
+    known_files: AbstractSet[str],
+    files: AbstractSet[str],
     retry_is_due: bool,
     forced: bool,
 ) -> Reception:

@@ -1,0 +1,27 @@
+"""When a failed message is tried again, and the sentence that says so in its row."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ingester.rules import timestamps
+
+FIRST_SECONDS = 60
+LONGEST_SECONDS = 3600
+
+
+def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
+    """Seconds from attempt `attempt` (the first is 1) to the next: doubled each time."""
+    return min(longest, FIRST_SECONDS << min(attempt - 1, 20))
+
+
+def next_try(now: datetime, seconds: int) -> str:
+    """The moment of the next try, as it stands in a row."""
+    return timestamps.write(now + timedelta(seconds=seconds))
+
+
+def outlook(attempt: int, limit: int, due: str) -> str:
+    """What happens next, behind a failure's reason. No `due`: nothing without a person."""
+    if due:
+        return f"attempt {attempt} of {limit}, next try at {due}"
+    return f"attempt {attempt} of {limit}, no more tries: an operator is needed"

@@ -1,0 +1,70 @@
+"""What the downloader staged, as the message to the uploader says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ingester.rules import timestamps
+from ingester.rules.messages import DownloadMessage, StagedFile, StagedView, UploadMessage
+
+
+class StagedPiece(msgspec.Struct, frozen=True):
+    """A staged file and the view it belongs to."""
+
+    view: str
+    file: StagedFile
+
+
+def views_of(pieces: Sequence[StagedPiece]) -> dict[str, StagedView]:
+    """The pieces by view, a view's files in the order of the segments."""
+    views: dict[str, list[StagedFile]] = {}
+    for piece in sorted(pieces, key=lambda piece: piece.file.segment_num):
+        views.setdefault(piece.view, []).append(piece.file)
+    return {
+        view: StagedView(
+            segments=tuple(files),
+            view_bytes=sum(file.ffprobe_bytes for file in files),
+            view_seconds=sum(file.ffprobe_seconds for file in files),
+        )
+        for view, files in views.items()
+    }
+
+
+def upload_message(
+    message: DownloadMessage,
+    pieces: Sequence[StagedPiece],
+    *,
+    series_id: str,
+    title: str,
+    zone: ZoneInfo,
+) -> UploadMessage:
+    """The upload message of a recording whose files are all staged."""
+    views = views_of(pieces)
+    longest: dict[int, int | float] = {}
+    for piece in pieces:
+        number, seconds = piece.file.segment_num, piece.file.ffprobe_seconds
+        longest[number] = max(seconds, longest.get(number, 0))
+    start: datetime = timestamps.parse(message.start_time)
+    return UploadMessage(
+        uuid=message.uuid,
+        zoom_series_id=message.zoom_series_id,
+        opencast_series_id=series_id,
+        oc_title=title,
+        topic=message.topic,
+        created=message.start_time,
+        created_local=timestamps.write_local(start, zone),
+        webhook_received_time=message.received_time,
+        zip_id=message.zip_id,
+        s3_files=views,
+        total_file_bytes=sum(view.view_bytes for view in views.values()),
+        total_file_seconds=sum(view.view_seconds for view in views.values()),
+        total_segment_seconds=sum(longest.values()),
+        allow_multiple_ingests=message.allow_multiple_ingests,
+        zoom_processing_minutes=message.zoom_processing_minutes,
+        ingest_all_mp4=message.ingest_all_mp4,
+        oc_workflow=message.oc_workflow,
+    )

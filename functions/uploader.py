@@ -1,0 +1,310 @@
+"""Upload queue → Opencast: each recording ingested once, and never a second time by mistake."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid as uuids
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import clients, log
+from ingester.container import Container
+from ingester.errors import (
+    AskLater,
+    AwsFailed,
+    MessageError,
+    OpencastUnreachable,
+    PermanentFailure,
+    RetryableFailure,
+    UnknownSeries,
+)
+from ingester.neighbours.opencast import (
+    IngestBroken,
+    IngestNotSent,
+    IngestRefused,
+    IngestUncertain,
+    Opencast,
+    Parts,
+)
+from ingester.neighbours.queues import Queue, Received, received_of
+from ingester.neighbours.staging import Staging
+from ingester.neighbours.tables import EventsTable, IngestMarker, StatusRow, StatusTable
+from ingester.rules import attempts, mediapackage, recording, timestamps
+from ingester.rules.messages import UploadMessage, decode, zip_id_of
+from ingester.rules.spans import RecordingEvent
+from ingester.rules.states import State
+from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
+
+logger = logging.getLogger("ingester.uploader")
+
+MAX_FAILURES = 5
+LONGEST_WAIT_SECONDS = 600
+"""Between two questions whether an ingest is done: 50 receives cover the patience of 6 hours."""
+
+MARGIN_SECONDS = 60.0
+SHORTEST_READ_SECONDS = 5.0
+ALREADY_THERE = "Already in opencast"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the use case works with."""
+
+    settings: UploaderSettings
+    opencast: Opencast
+    staging: Staging
+    status: StatusTable
+    events: EventsTable
+    uploads: Queue
+    dead_letters: Queue
+    clock: Callable[[], datetime]
+
+
+def build() -> Tools:
+    settings = read(UploaderSettings, os.environ)
+    log.verbose(settings.is_debug)
+    secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
+    sqs = clients.sqs()
+    return Tools(
+        settings=settings,
+        opencast=Opencast(
+            settings.opencast_base_url,
+            settings.opencast_api_user,
+            secrets.opencast_api_password,
+            auth=settings.opencast_auth,
+            session=requests.Session(),
+        ),
+        staging=Staging(clients.s3(), settings.staging_bucket),
+        status=StatusTable(clients.table(settings.status_table), _now),
+        events=EventsTable(clients.table(settings.events_table), _now),
+        uploads=Queue(sqs, settings.upload_queue_url),
+        dead_letters=Queue(sqs, settings.upload_dlq_url),
+        clock=_now,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+tools = Container(build)
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """SQS's entry, one message at a time; or an operator's, without records."""
+    log.start(context)
+    seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
+    read_seconds = max(SHORTEST_READ_SECONDS, seconds)
+    if "Records" not in event:
+        return invoked_directly(tools(), read_seconds)
+    failed = [
+        {"itemIdentifier": message.message_id}
+        for message in map(received_of, event["Records"])
+        if not take(message, tools(), read_seconds)
+    ]
+    return {"batchItemFailures": failed}
+
+
+def invoked_directly(tools: Tools, read_seconds: float) -> dict[str, Any]:
+    """`exec.uploader`: takes one message itself, if one is waiting."""
+    message = tools.uploads.take_one()
+    if message is None:
+        return {"message": "nothing waiting"}
+    done = take(message, tools, read_seconds)
+    if done:
+        tools.uploads.delete(message)
+    return {"message": "done" if done else "not done, see the recording's row and the log"}
+
+
+def take(message: Received, tools: Tools, read_seconds: float) -> bool:
+    """Handles one message; False if it is to come back. Its row tells how it went."""
+    try:
+        wanted = decode(message.body, UploadMessage)
+    except MessageError as error:
+        _bury(message, zip_id_of(message.body) or "", str(error), "", tools)
+        return True
+    with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
+        try:
+            upload(wanted, tools, read_seconds)
+        except AskLater as error:
+            _ask_later(message, wanted, error, tools)
+            return False
+        except PermanentFailure as error:
+            _bury(message, wanted.zip_id, str(error), wanted.uuid, tools)
+        except RetryableFailure as error:
+            return _come_back(message, wanted, error, tools)
+        except (BotoCoreError, ClientError) as error:
+            return _come_back(message, wanted, AwsFailed.of(error), tools)
+        return True
+
+
+def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
+    """Ingests one recording, unless it is there already or on its way."""
+    tools.status.write(wanted.zip_id, State.UPLOADER_RECEIVED)
+    row = tools.status.get(wanted.zip_id)
+    media_package = _media_package(wanted, row, tools)
+    if not media_package:
+        return
+    series = tools.opencast.series(wanted.opencast_series_id)
+    if series is None:
+        raise UnknownSeries("Invalid Opencast series id.")
+    kept = mediapackage.keep(wanted, tools.settings.minimum_duration)
+    if kept is None:
+        tools.status.write(wanted.zip_id, State.IGNORED, recording.TOO_SHORT)
+        logger.info("Ignored: nothing is left without what is too short")
+        return
+    settings = tools.settings
+    publishing = mediapackage.Publishing(
+        publisher=settings.override_publisher or series.publisher or settings.default_publisher,
+        contributor=settings.override_contributor,
+        series_catalog=series.catalog,
+        chat_as=settings.oc_chat_as,
+    )
+    parts = mediapackage.form(
+        media_package,
+        wanted,
+        kept,
+        _events(wanted, tools),
+        publishing,
+        lambda key: tools.staging.presign(key, int(settings.oc_ingest_patience_hours * 3600)),
+    )
+    workflow = _ingest(wanted, media_package, parts, tools, read_seconds)
+    tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST)
+    logger.info("Sent to Opencast", extra={"workflow_id": workflow, "mediapackage": media_package})
+
+
+def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -> str:
+    """The id to ingest under; "" when there is nothing (more) to ingest.
+
+    Opencast shows an event only when its files are fetched. The marker in the row bridges that
+    time: with it, an event that is there is our own, and one that isn't may still be coming.
+    """
+    marker = row.marker if row else None
+    if marker is None:
+        own = mediapackage.media_package_id(wanted.uuid)
+        if not tools.opencast.has_event(own):
+            return own
+        if wanted.allow_multiple_ingests:
+            return str(uuids.uuid4())
+        tools.status.write(wanted.zip_id, State.IGNORED, ALREADY_THERE)
+        logger.info("Ignored: %s", ALREADY_THERE)
+        return ""
+    if tools.opencast.has_event(marker.media_package_id):
+        _finish(wanted, marker, tools)
+        return ""
+    patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
+    if tools.clock() - timestamps.parse(marker.time) < patience:
+        raise AskLater("The ingest was sent to Opencast, which doesn't show it yet")
+    logger.warning("Opencast shows nothing of the ingest sent at %s: sending it again", marker.time)
+    return marker.media_package_id
+
+
+def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
+    """The event is our own: done, unless files came that its ingest didn't have."""
+    outside = sorted(set(mediapackage.ingested_files(wanted)) - set(marker.files))
+    reason = ""
+    if outside:
+        reason = (
+            f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
+            f"{', '.join(outside)}. Add them in Opencast, or ingest the recording again."
+        )
+        logger.error("%s", reason)
+    tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
+    logger.info("The ingest is in Opencast")
+
+
+def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
+    """The recorded events; without them the files' own times have to do."""
+    try:
+        return tools.events.of(wanted.uuid)
+    except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
+        logger.exception("The recording's events can't be read; its pauses will be missing")
+        return []
+
+
+def _ingest(
+    wanted: UploadMessage, media_package: str, parts: Parts, tools: Tools, read_seconds: float
+) -> str:
+    """POSTs under the protection of the marker; the workflow's id."""
+    workflow = wanted.oc_workflow or tools.settings.default_oc_workflow
+    marker = IngestMarker(
+        media_package_id=media_package,
+        time=timestamps.write(tools.clock()),
+        files=mediapackage.ingested_files(wanted),
+    )
+    tools.status.set_marker(wanted.zip_id, marker)
+    try:
+        return tools.opencast.ingest(workflow, parts, read_seconds=read_seconds)
+    except (IngestRefused, IngestNotSent):
+        tools.status.clear_marker(wanted.zip_id)
+        raise
+    except IngestUncertain as error:
+        raise AskLater(str(error)) from error
+    except IngestBroken:
+        return _after_breakdown(wanted, media_package, tools)
+
+
+def _after_breakdown(wanted: UploadMessage, media_package: str, tools: Tools) -> str:
+    """After a 5xx: the event is there and all is well, or it isn't and may be sent again."""
+    try:
+        there = tools.opencast.has_event(media_package)
+    except RetryableFailure as error:
+        raise AskLater("Opencast broke down in the ingest and can't be asked about it") from error
+    if there:
+        return ""
+    tools.status.clear_marker(wanted.zip_id)
+    raise OpencastUnreachable("It broke down in the ingest (5xx) and has no such event.")
+
+
+def _ask_later(message: Received, wanted: UploadMessage, waiting: AskLater, tools: Tools) -> None:
+    seconds = attempts.backoff_seconds(message.receive_count, LONGEST_WAIT_SECONDS)
+    due = attempts.next_try(tools.clock(), seconds)
+    tools.uploads.retry_in(message, seconds)
+    tools.status.write(wanted.zip_id, State.UPLOADER_RECEIVED, f"{waiting}; asks again at {due}")
+    logger.info("%s; asks again at %s", waiting, due)
+
+
+def _come_back(
+    message: Received, wanted: UploadMessage, error: RetryableFailure, tools: Tools
+) -> bool:
+    """A real failure: counted in the row, because waiting spends receives too."""
+    row = tools.status.get(wanted.zip_id)
+    count = (row.failures if row else message.receive_count - 1) + 1
+    reason = _sentence(error)
+    if count >= MAX_FAILURES:
+        outlook = attempts.outlook(count, MAX_FAILURES, "")
+        _bury(message, wanted.zip_id, f"{reason} ({outlook})", wanted.uuid, tools)
+        return True
+    seconds = attempts.backoff_seconds(count)
+    due = attempts.next_try(tools.clock(), seconds)
+    tools.uploads.retry_in(message, seconds)
+    outlook = attempts.outlook(count, MAX_FAILURES, due)
+    tools.status.write(
+        wanted.zip_id,
+        State.UPLOADER_FAILED,
+        f"{reason} ({outlook})",
+        retry_due=due,
+        failed_again=True,
+    )
+    logger.warning("%s (%s)", reason, outlook)
+    return False
+
+
+def _sentence(error: RetryableFailure) -> str:
+    if isinstance(error, OpencastUnreachable):
+        return f"Unable to reach Opencast. {error}"
+    return str(error)
+
+
+def _bury(message: Received, zip_id: str, reason: str, group: str, tools: Tools) -> None:
+    """No more tries: the message goes to the dead letters, the row says why."""
+    tools.dead_letters.bury(message.body, reason, group=group or message.message_id)
+    if zip_id:
+        tools.status.write(zip_id, State.UPLOADER_FAILED, reason)
+    logger.error("Gave up: %s", reason)
