@@ -6,6 +6,7 @@
     │   ├── BadRequest           400
     │   ├── Unauthorized         401
     │   ├── NotFound             404
+    │   ├── NothingToImport      422
     │   └── NotReady             503
     ├── MessageError             a queue message can't be read: dead-letter queue
     ├── PermanentFailure         trying again won't help: dead-letter queue, a person looks
@@ -59,6 +60,12 @@ class NotFound(RequestError):
     """What was asked for isn't there."""
 
     status = 404
+
+
+class NothingToImport(RequestError):
+    """A schedule without a single usable row."""
+
+    status = 422
 
 
 class NotReady(RequestError):
