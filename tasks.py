@@ -5,10 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from invoke import Collection
+
 # `invoke` imports this file from anywhere below; `ingester` lies in a source root of its own.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
 from ops import checks, package, requirements
-from ops.command import Commands
+from ops.command import take_both_spellings
 
-namespace = Commands(package.make_packages, checks.run_tests, requirements.update_requirements)
+take_both_spellings()
+namespace = Collection(
+    package.make_packages,
+    checks.run_tests,
+    requirements.update_requirements,
+)

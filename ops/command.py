@@ -59,22 +59,33 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
     return decorate
 
 
-class Commands(Collection):
-    """The root collection: takes names and options with underscores as well as with dashes.
+def take_both_spellings() -> None:
+    """Let `invoke` take names and options with underscores as well as with dashes.
 
-    The first system's documents write `exec.on_demand --oc_workflow=X`.
+    The first system's documents write `exec.on_demand --oc_workflow=X`. From what tasks.py offers
+    invoke builds a root collection of its own class, so that class is where to say it.
     """
+    dashed = Collection.to_contexts
 
-    def to_contexts(self, ignore_unknown_help: bool | None = None) -> list[ParserContext]:
-        """What the parser knows: each command under both spellings."""
-        contexts = super().to_contexts(ignore_unknown_help=ignore_unknown_help)
+    def to_contexts(
+        self: Collection, ignore_unknown_help: bool | None = None
+    ) -> list[ParserContext]:
+        contexts = dashed(self, ignore_unknown_help=ignore_unknown_help)
         for context in contexts:
-            names = (str(context.name), *context.aliases)
-            context.aliases = [*context.aliases, *(underscored(name) for name in names)]
-            for flag in list(context.flags):
-                if underscored(flag) != flag:
-                    context.flags.alias(underscored(flag), to=flag)
+            add_underscored(context)
         return contexts
+
+    Collection.to_contexts = to_contexts  # type: ignore[method-assign]
+
+
+def add_underscored(context: ParserContext) -> None:
+    """Give a command's names and options, as the parser knows them, their other spelling."""
+    known = [str(context.name), *context.aliases]
+    others = {underscored(name) for name in known} - set(known)
+    context.aliases = [*context.aliases, *sorted(others)]
+    for flag in list(context.flags):
+        if underscored(flag) != flag:
+            context.flags.alias(underscored(flag), to=flag)
 
 
 def underscored(name: str) -> str:

@@ -194,13 +194,11 @@ def check_node() -> str:
     return f"Node {major.group(1)}"
 
 
-def check_disk() -> None:
-    """Raises SetupError if what is to be installed would not fit."""
+def check_disk(needed: float = DISK_NEEDED_GB) -> None:
+    """Raises SetupError if less than `needed` GB are free for what is to be installed."""
     free = shutil.disk_usage(ROOT).free / 1e9
-    if free < DISK_NEEDED_GB:
-        raise SetupError(
-            f"{ROOT} has {free:.1f} GB of free disk, and {DISK_NEEDED_GB} GB are needed"
-        )
+    if free < needed:
+        raise SetupError(f"{ROOT} has {free:.1f} GB of free disk, and {needed:.0f} GB are needed")
 
 
 def run_all(steps: "list[Step]") -> None:

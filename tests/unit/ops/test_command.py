@@ -1,0 +1,120 @@
+"""Operators' commands: both spellings, and errors of one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.package import ROOT
+
+TASKS = '''
+from invoke import Collection
+from ops.command import OpsError, command, take_both_spellings
+
+
+@command(help={"oc_workflow": "which"})
+def on_demand(_context, uuid, oc_workflow=None, ingest_all_mp4=False):
+    """Ask for a recording."""
+    print(uuid, oc_workflow, ingest_all_mp4)
+
+
+@command()
+def fail(_context, how):
+    """Fail."""
+    if how == "bug":
+        [][1]
+    if how == "interrupt":
+        raise KeyboardInterrupt
+    raise OpsError("The bucket is gone: `invoke stack.update`.")
+
+
+execute = Collection("exec")
+execute.add_task(on_demand)
+take_both_spellings()
+namespace = Collection(execute, fail)
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    return tmp_path
+
+
+def invoke(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `invoke` in the project."""
+    return subprocess.run(
+        [sys.executable, "-m", "invoke", *arguments],
+        cwd=project,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("exec.on-demand", "U", "--oc-workflow", "X", "--ingest-all-mp4"),
+        ("exec.on_demand", "U", "--oc_workflow=X", "--ingest_all_mp4"),
+        ("exec.on_demand", "--uuid=U", "--oc-workflow=X", "--ingest_all_mp4"),
+    ],
+)
+def test_dashes_and_underscores(project: Path, words: tuple[str, ...]) -> None:
+    assert invoke(project, *words).stdout == "U X True\n"
+
+
+def test_the_list_shows_one_spelling(project: Path) -> None:
+    listed = invoke(project, "-l").stdout
+    assert "exec.on-demand" in listed
+    assert "on_demand" not in listed
+
+
+def test_our_own_error_is_its_sentence(project: Path) -> None:
+    done = invoke(project, "fail", "known")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "The bucket is gone: `invoke stack.update`.\n"
+
+
+def test_a_bug_is_a_line_too(project: Path) -> None:
+    done = invoke(project, "fail", "bug")
+    assert done.returncode == 1
+    assert done.stderr == "IndexError: list index out of range (`invoke --debug` shows where)\n"
+
+
+@pytest.mark.parametrize(("flags", "debug"), [((), {"DEBUG": "1"}), (("--debug",), {})])
+def test_the_whole_story_on_request(
+    project: Path, flags: tuple[str, ...], debug: dict[str, str]
+) -> None:
+    done = invoke(project, *flags, "fail", "bug", **debug)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_an_interrupt_is_a_word(project: Path) -> None:
+    done = invoke(project, "fail", "interrupt")
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+
+
+def test_the_project_offers_its_commands() -> None:
+    listed = invoke(ROOT, "-l").stdout
+    assert {"package", "test", "update-requirements"} <= set(listed.split())
+
+
+def test_a_function_that_is_not_there() -> None:
+    done = invoke(ROOT, "package", "-f", "nothing")
+    assert done.returncode == 1
+    assert done.stderr.startswith("There is no function nothing. There are: zoom-webhook, ")
+
+
+def test_an_upload_without_settings() -> None:
+    done = invoke(ROOT, "package", "-u", STACK_NAME="", LAMBDA_CODE_BUCKET="")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "To upload, set LAMBDA_CODE_BUCKET and STACK_NAME in .env (see example.env).\n"
+    )

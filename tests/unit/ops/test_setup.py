@@ -1,0 +1,179 @@
+"""`make setup`: what it says to those who lack something, and that it does nothing twice."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from ops import setup
+
+ROOT = Path(setup.__file__).parent.parent
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with nothing but its set-up, and an empty folder for programs."""
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "bin").mkdir()
+    for name in ("__init__.py", "setup.py"):
+        shutil.copy(ROOT / "ops" / name, tmp_path / "ops" / name)
+    return tmp_path
+
+
+def program(project: Path, name: str, prints: str) -> None:
+    """Put a program on the project's PATH that prints one thing."""
+    path = project / "bin" / name
+    path.write_text(f"#!/bin/sh\necho {prints}\n")
+    path.chmod(0o755)
+
+
+def said(project: Path, *arguments: str) -> str:
+    """Run the set-up, which has to fail with one line on stderr and nothing else."""
+    done = subprocess.run(
+        [sys.executable, *(arguments or ("-m", "ops.setup"))],
+        cwd=project,
+        env={"PATH": str(project / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+    return done.stderr
+
+
+def test_node_missing(project: Path) -> None:
+    assert "node is not on the PATH" in said(project)
+
+
+def test_npm_missing(project: Path) -> None:
+    program(project, "node", "v22.1.0")
+    assert "npm is not on the PATH" in said(project)
+
+
+def test_node_too_old(project: Path) -> None:
+    program(project, "node", "v18.19.0")
+    program(project, "npm", "10.0.0")
+    text = said(project)
+    assert "Node.js 20 or newer is needed" in text
+    assert f"{project}/bin/node is v18.19.0" in text
+
+
+OLD_PYTHON = """
+import runpy, sys
+sys.version_info = (3, 9, 2, "final", 0)
+runpy.run_module("ops.setup", run_name="__main__")
+"""
+
+
+def test_python_too_old(project: Path) -> None:
+    text = said(project, "-c", OLD_PYTHON)
+    assert f"Python 3.11 or newer is needed, and {sys.executable} is 3.9.2" in text
+    assert "make setup PYTHON=python3.11" in text
+
+
+def test_an_old_python_can_read_the_setup() -> None:
+    ast.parse((ROOT / "ops" / "setup.py").read_text(), feature_version=(3, 6))
+
+
+def test_too_little_disk() -> None:
+    with pytest.raises(setup.SetupError, match=r"GB of free disk, and 1000000000 GB are needed"):
+        setup.check_disk(1e9)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "pip", "--retries=1", "download", "-i", "http://127.0.0.1:9", "six"],
+        ["npm", "view", "six", "--registry=http://127.0.0.1:9", "--fetch-retries=0"],
+    ],
+    ids=["pip", "npm"],
+)
+def test_registry_out_of_reach(command: list[str], tmp_path: Path) -> None:
+    with (
+        (tmp_path / "log").open("wb+") as log,
+        pytest.raises(setup.SetupError, match="registry can't be reached"),
+    ):
+        setup.call(command, log)
+
+
+def test_the_reason_of_a_failure_is_pips_own_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "-r", "no-such-lock.txt"]
+    with (
+        (tmp_path / "log").open("wb+") as log,
+        pytest.raises(setup.SetupError, match=r"(?i)^error: could not open requirements file"),
+    ):
+        setup.call(command, log)
+
+
+class Installation:
+    """A folder's installation that counts: for each run, whether it had to start afresh."""
+
+    def __init__(self) -> None:
+        self.runs: list[bool] = []
+        self.broken = False
+
+    def __call__(self, folder: str, fresh: bool, _log: BinaryIO) -> None:
+        self.runs.append(fresh)
+        Path(folder).mkdir(exist_ok=True)
+        if self.broken:
+            raise setup.SetupError("cut short")
+
+
+@pytest.fixture
+def at_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path(setup.STATE).mkdir()
+    return tmp_path
+
+
+@pytest.mark.usefixtures("at_tmp_path")
+def test_a_folder_is_filled_once_refreshed_with_its_lock_and_anew_after_a_break() -> None:
+    lock, installation = Path("lock.txt"), Installation()
+    step = setup.Step("folder", (lock,), "Python 3.11.1", installation)
+    lock.write_text("one")
+    step.run()
+    assert step.found() == step.wanted()
+
+    lock.write_text("two")
+    assert step.found() != step.wanted()
+    step.run()
+    assert step.found() == step.wanted()
+
+    installation.broken = True
+    lock.write_text("three")
+    with pytest.raises(setup.SetupError, match="cut short"):
+        step.run()
+    installation.broken = False
+    step.run()
+    assert installation.runs == [True, False, False, True]
+
+
+@pytest.mark.usefixtures("at_tmp_path")
+def test_another_python_starts_afresh() -> None:
+    lock, installation = Path("lock.txt"), Installation()
+    lock.write_text("one")
+    setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
+    other = setup.Step("folder", (lock,), "Python 3.12.0", installation)
+    assert other.found() != other.wanted()
+    other.run()
+    assert installation.runs == [True, True]
+
+
+def test_the_project_is_set_up_and_stays_so_quickly() -> None:
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={setup.interpreter_outside()}"],
+        cwd=ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=5,
+    )
+    assert done.stdout == ""
