@@ -1,0 +1,41 @@
+"""The template, synthesized once as an operator does it: by the CDK's command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from ops.cdk_cli import CdkCli
+from tests.infra.template import SETTINGS, STACK, Template, synthesize
+
+
+@pytest.fixture(scope="session")
+def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as a file, from a `.env` alone: no AWS settings, no credentials, no home."""
+    folder = tmp_path_factory.mktemp("synth")
+    env_file = folder / "settings.env"
+    env_file.write_text("".join(f"{name}='{value}'\n" for name, value in SETTINGS.items()))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    cli = CdkCli(environment, env_file, output=folder / "cdk.out", home=folder / "cdk-home")
+    with (folder / "log").open("wb") as log:
+        cli.run("synth", "--quiet", log=log)
+    return folder / "cdk.out" / f"{STACK}.template.json"
+
+
+@pytest.fixture(scope="session")
+def template(template_file: Path) -> Template:
+    """The template."""
+    return Template(template_file.read_text())
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[[Mapping[str, str]], Template]:
+    """The template with some settings changed, synthesized in this process."""
+    return lambda changes: synthesize(tmp_path, changes)

@@ -1,0 +1,101 @@
+"""The grants of a template, as data: who may do what to what.
+
+The end-to-end tests take each of them away from the running stack, with `without`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.infra.template import Template
+
+POLICY = "grants"
+"""The name of each role's one inline policy."""
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Region": REGION,
+    "AWS::Partition": "aws",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+ARNS = {
+    "AWS::SQS::Queue": (f"arn:aws:sqs:{REGION}:{ACCOUNT}:", "QueueName", ""),
+    "AWS::DynamoDB::Table": (f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/", "TableName", ""),
+    "AWS::S3::Bucket": ("arn:aws:s3:::", "BucketName", ""),
+    "AWS::Logs::LogGroup": (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:", "LogGroupName", ":*"),
+}
+"""What `Fn::GetAtt Arn` gives: what stands before the name, where the name is, what follows."""
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One action on one resource. `function` is its name without the stack's, `resource` an ARN."""
+
+    function: str
+    action: str
+    resource: str
+
+
+def grants(template: Template) -> list[Grant]:
+    """Every grant of every function, with the ARNs that the stack has in ACCOUNT and REGION."""
+    found = []
+    for properties in template.of_type("AWS::Lambda::Function").values():
+        role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
+        assert not role.get("ManagedPolicyArns"), "a managed policy grants more than is used"
+        [policy] = role["Policies"]
+        assert policy["PolicyName"] == POLICY
+        function = template.short(properties["FunctionName"])
+        document = resolve(policy["PolicyDocument"], template.resources)
+        found += [Grant(function, action, resource) for action, resource in pairs(document)]
+    return sorted(found)
+
+
+def without(document: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+    """A role's policy document, its ARNs resolved, as it is without one grant.
+
+    The grant has to be in it.
+    """
+    before = list(pairs(document))
+    left = [pair for pair in before if pair != (grant.action, grant.resource)]
+    assert len(left) < len(before), f"{grant} isn't in the policy"
+    statements = [
+        {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in left
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A policy's statements taken apart: (action, resource)."""
+    for statement in document["Statement"]:
+        assert statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                yield action, resource
+
+
+def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
+    """`value` with CloudFormation's functions carried out, those that the policies use."""
+    if isinstance(value, list):
+        return [resolve(part, resources) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if "Ref" in value:
+        return PSEUDO_PARAMETERS[value["Ref"]]
+    if "Fn::Join" in value:
+        separator, parts = value["Fn::Join"]
+        return separator.join(resolve(parts, resources))
+    if "Fn::GetAtt" in value:
+        name, attribute = value["Fn::GetAtt"]
+        assert attribute == "Arn"
+        prefix, key, suffix = ARNS[resources[name]["Type"]]
+        return prefix + resources[name]["Properties"][key] + suffix
+    return {key: resolve(part, resources) for key, part in value.items()}
+
+
+def as_list(value: Any) -> list[Any]:
+    """What a policy may write alone or in a list."""
+    return value if isinstance(value, list) else [value]

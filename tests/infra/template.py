@@ -1,0 +1,69 @@
+"""A CloudFormation template, and the settings that the tests synthesize it from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cdk.app import build
+from cdk.settings import load
+
+STACK = "zip-test"
+SECRET_SETTINGS = {
+    "OPENCAST_API_PASSWORD": "secret-of-opencast",
+    "WEBHOOK_VALIDATION_SECRET_TOKEN": "secret-of-the-webhook",
+    "ZOOM_CLIENT_SECRET": "secret-of-the-oauth-app",
+    "ZOOM_API_SECRET": "secret-of-the-jwt-app",
+    "APIGEE_KEY": "secret-of-the-gateway",
+}
+SETTINGS = {
+    "STACK_NAME": STACK,
+    "LAMBDA_CODE_BUCKET": "zip-code",
+    "NOTIFICATION_EMAIL": "ops@example.edu",
+    "ZOOM_API_BASE_URL": "https://api.zoom.us/v2",
+    "ZOOM_ACCOUNT_ID": "account",
+    "ZOOM_CLIENT_ID": "client",
+    "ZOOM_API_KEY": "key",
+    "OPENCAST_BASE_URL": "https://opencast.example.edu",
+    "OPENCAST_API_USER": "zip",
+    "DEFAULT_OC_WORKFLOW": "DCE-import-from-zoom",
+    "INGEST_ALLOWED_IPS": "192.0.2.7,198.51.100.0/24",
+    "STACK_TAGS": "Key=project,Value=MH Key=cost center,Value=12 a",
+    **SECRET_SETTINGS,
+}
+
+
+class Template:
+    """A template, read. `resources` are by logical id."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        content = json.loads(text)
+        self.resources: dict[str, Any] = content["Resources"]
+        self.outputs: dict[str, Any] = content["Outputs"]
+
+    def of_type(self, resource_type: str) -> dict[str, Any]:
+        """The properties of all resources of a type, by logical id."""
+        return {
+            logical_id: resource["Properties"]
+            for logical_id, resource in self.resources.items()
+            if resource["Type"] == resource_type
+        }
+
+    def named(self, resource_type: str, key: str) -> dict[str, Any]:
+        """The properties of all resources of a type by their name, which is under `key`."""
+        return {self.short(p[key]): p for p in self.of_type(resource_type).values()}
+
+    @staticmethod
+    def short(name: str) -> str:
+        """A name in AWS without the stack's."""
+        return name.removeprefix(f"{STACK}-")
+
+
+def synthesize(folder: Path, changes: Mapping[str, str] | None = None) -> Template:
+    """The template for SETTINGS with some of them changed ("" takes one away)."""
+    settings = load({**SETTINGS, **(changes or {})}, None)
+    build(settings, outdir=folder).synth()
+    return Template((folder / f"{STACK}.template.json").read_text())

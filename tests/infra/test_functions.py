@@ -1,0 +1,261 @@
+"""The functions in the template: what they are told, what they may do, what calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from cdk import grants as declared
+from cdk.names import DOWNLOADER, FUNCTIONS, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function
+from ingester import settings as read
+from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
+from tests.infra.template import STACK, Template
+
+READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
+    WEBHOOK.name: (read.WebhookSettings, read.WebhookSecrets),
+    ON_DEMAND.name: (read.OnDemandSettings, read.OnDemandSecrets),
+    DOWNLOADER.name: (read.DownloaderSettings, read.ZoomSecrets),
+    UPLOADER.name: (read.UploaderSettings, read.UploaderSecrets),
+    STATUS_QUERY.name: (read.StatusQuerySettings, None),
+}
+
+CONSUME = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ChangeMessageVisibility",
+)
+SQS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-"
+TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STACK}-"
+STATUS = f"{TABLE}pipeline-status"
+FILES = f"arn:aws:s3:::{STACK}-zoom-recording-files/*"
+SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/zoom-ingester/{STACK}/"
+
+EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "zoom-webhook": [
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS,)),
+        (("dynamodb:Query",), (f"{STATUS}/index/mid_index",)),
+        (("dynamodb:UpdateItem",), (f"{TABLE}recording-events",)),
+        (("sqs:SendMessage",), (f"{SQS}download",)),
+        (
+            ("ssm:GetParameters",),
+            (f"{SECRET}WEBHOOK_VALIDATION_SECRET_TOKEN", f"{SECRET}PIPELINE_SIGNING_KEY"),
+        ),
+    ],
+    "zoom-on-demand": [
+        (("dynamodb:UpdateItem",), (STATUS,)),
+        (
+            ("ssm:GetParameters",),
+            (
+                f"{SECRET}APIGEE_KEY",
+                f"{SECRET}ZOOM_CLIENT_SECRET",
+                f"{SECRET}ZOOM_API_SECRET",
+                f"{SECRET}PIPELINE_SIGNING_KEY",
+            ),
+        ),
+    ],
+    "zoom-downloader": [
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS,)),
+        (("dynamodb:GetItem",), (f"{TABLE}schedule",)),
+        (("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"), (FILES,)),
+        (CONSUME, (f"{SQS}download",)),
+        (("sqs:SendMessage",), (f"{SQS}download", f"{SQS}download-dlq", f"{SQS}upload.fifo")),
+        (
+            ("ssm:GetParameters",),
+            (f"{SECRET}APIGEE_KEY", f"{SECRET}ZOOM_CLIENT_SECRET", f"{SECRET}ZOOM_API_SECRET"),
+        ),
+    ],
+    "zoom-uploader": [
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS,)),
+        (("dynamodb:GetItem",), (f"{TABLE}recording-events",)),
+        (("s3:GetObject",), (FILES,)),
+        (CONSUME, (f"{SQS}upload.fifo",)),
+        (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
+        (("ssm:GetParameters",), (f"{SECRET}OPENCAST_API_PASSWORD",)),
+    ],
+    "status-query": [
+        (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
+    ],
+}
+
+
+def log_grants(function: str) -> list[Grant]:
+    """What every function may do with its own log group."""
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}-{function}:*"
+    return [
+        Grant(function, action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    ]
+
+
+def functions_of(template: Template) -> dict[str, Any]:
+    return template.named("AWS::Lambda::Function", "FunctionName")
+
+
+def test_every_function_is_there_with_its_names(template: Template) -> None:
+    functions = functions_of(template)
+    assert set(functions) == {function.name for function in FUNCTIONS} == set(READS)
+    for function in FUNCTIONS:
+        properties = functions[function.name]
+        assert properties["Handler"] == f"{function.module}.handler"
+        assert properties["Code"] == {
+            "S3Bucket": "zip-code",
+            "S3Key": f"{STACK}/{function.name}.zip",
+        }
+        assert properties["Runtime"] == "python3.13"
+        assert properties["Architectures"] == ["arm64"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_the_environment_is_what_the_settings_read(template: Template, function: Function) -> None:
+    variables = functions_of(template)[function.name]["Environment"]["Variables"]
+    settings, _ = READS[function.name]
+    assert sorted(variables) == sorted(read.variables_of(settings))
+    # What CloudFormation fills in is text; the settings have to take everything else as it is.
+    filled = {name: value if isinstance(value, str) else "x" for name, value in variables.items()}
+    assert read.read(settings, filled).stack_name == STACK
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_a_function_may_read_the_secrets_that_it_reads(
+    template: Template, function: Function
+) -> None:
+    _, secrets = READS[function.name]
+    expected = set(read.variables_of(secrets)) if secrets else set()
+    granted = {
+        grant.resource.removeprefix(SECRET)
+        for grant in grants(template)
+        if grant.function == function.name and grant.action.startswith("ssm:")
+    }
+    assert granted == expected == set(declared.SECRETS[function])
+
+
+@pytest.mark.parametrize("function", EXPECTED)
+def test_grants_are_exactly_what_is_used(template: Template, function: str) -> None:
+    expected = [
+        Grant(function, action, resource)
+        for actions, resources in EXPECTED[function]
+        for action in actions
+        for resource in resources
+    ]
+    found = [grant for grant in grants(template) if grant.function == function]
+    assert found == sorted(expected + log_grants(function))
+
+
+def test_a_policy_without_a_grant_lacks_it_alone() -> None:
+    document = {
+        "Statement": [
+            {"Effect": "Allow", "Action": ["a:X", "a:Y"], "Resource": ["r1", "r2"]},
+            {"Effect": "Allow", "Action": "b:Z", "Resource": "r1"},
+        ]
+    }
+    left = without(document, Grant("f", "a:Y", "r1"))["Statement"]
+    assert [(statement["Action"], statement["Resource"]) for statement in left] == [
+        ("a:X", "r1"),
+        ("a:X", "r2"),
+        ("a:Y", "r2"),
+        ("b:Z", "r1"),
+    ]
+
+
+def test_only_lambda_assumes_the_roles(template: Template) -> None:
+    for properties in functions_of(template).values():
+        role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
+        [statement] = role["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_queues_drive_the_alias_one_message_at_a_time(template: Template) -> None:
+    mappings = template.of_type("AWS::Lambda::EventSourceMapping")
+    at_once = {}
+    for mapping in mappings.values():
+        queue = template.resources[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        at_once[template.short(queue["QueueName"])] = mapping["ScalingConfig"]["MaximumConcurrency"]
+        assert mapping["BatchSize"] == 1
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["FunctionName"]["Fn::Join"][1][-1] == ":live"
+    assert at_once == {"download": 10, "upload.fifo": 5}
+
+
+def test_the_number_of_ingests_at_once_is_a_setting(
+    changed: Callable[[Mapping[str, str]], Template],
+) -> None:
+    mappings = changed({"OC_TRACK_UPLOAD_MAX": "2"}).of_type("AWS::Lambda::EventSourceMapping")
+    found = {mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings.values()}
+    assert found == {10, 2}
+
+
+def test_the_functions_log_for_six_months(template: Template) -> None:
+    groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
+    expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
+    assert set(groups) == expected | {f"/aws/apigateway/{STACK}-api/access_logs"}
+    assert {group["RetentionInDays"] for group in groups.values()} == {180}
+
+
+def test_versions_and_aliases_stay_when_anything_changes(
+    template: Template, changed: Callable[[Mapping[str, str]], Template]
+) -> None:
+    later = changed(
+        {
+            "BUFFER_MINUTES": "45",
+            "MINIMUM_DURATION": "5",
+            "DEFAULT_OC_WORKFLOW": "other",
+            "WEBHOOK_DELAY_SECONDS": "0",
+            "ZOOM_API_BASE_URL": "https://gateway.example.edu",
+            "OC_SUBNET_IDS": "subnet-1",
+            "OC_SECURITY_GROUP_ID": "sg-1",
+            "LAMBDA_RUNTIME": "python3.14",
+            "STACK_TAGS": "",
+        }
+    )
+    for resource_type in ("AWS::Lambda::Version", "AWS::Lambda::Alias"):
+        before = template.of_type(resource_type)
+        assert len(before) == len(FUNCTIONS)
+        assert later.of_type(resource_type) == before
+
+
+def test_the_alias_has_the_name_that_is_set(
+    changed: Callable[[Mapping[str, str]], Template],
+) -> None:
+    aliases = changed({"LAMBDA_RELEASE_ALIAS": "released"}).of_type("AWS::Lambda::Alias")
+    assert {alias["Name"] for alias in aliases.values()} == {"released"}
+
+
+def test_the_uploader_alone_moves_into_a_vpc(
+    template: Template, changed: Callable[[Mapping[str, str]], Template]
+) -> None:
+    assert not any("VpcConfig" in properties for properties in functions_of(template).values())
+    inside = changed({"OC_SUBNET_IDS": "subnet-1a, subnet-2b", "OC_SECURITY_GROUP_ID": "sg-3c"})
+    places = {
+        name: properties["VpcConfig"]
+        for name, properties in functions_of(inside).items()
+        if "VpcConfig" in properties
+    }
+    assert places == {
+        "zoom-uploader": {"SubnetIds": ["subnet-1a", "subnet-2b"], "SecurityGroupIds": ["sg-3c"]}
+    }
+    more = set(grants(inside)) - set(grants(template))
+    assert {(grant.function, grant.action.split(":")[0]) for grant in more} == {
+        ("zoom-uploader", "ec2")
+    }
+
+
+def test_an_ecs_cluster_s_exports_say_where_opencast_is(
+    changed: Callable[[Mapping[str, str]], Template],
+) -> None:
+    template = changed(
+        {
+            "OPENCAST_BASE_URL": "",
+            "STACK_TYPE": "ecs",
+            "OC_CLUSTER_NAME": "oc",
+            "OC_SUBNET_IDS": "subnet-1a",
+        }
+    )
+    uploader = functions_of(template)["zoom-uploader"]
+    assert uploader["Environment"]["Variables"]["OPENCAST_BASE_URL"] == {
+        "Fn::Join": ["", ["https://", {"Fn::ImportValue": "oc-admin-public-hostname"}]]
+    }
+    assert uploader["VpcConfig"]["SecurityGroupIds"] == [
+        {"Fn::ImportValue": "oc-private-security-group-id"}
+    ]

@@ -1,0 +1,350 @@
+"""Queues, tables, bucket, API, exports and build project in the template."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.template import SECRET_SETTINGS, STACK, Template
+
+DAY = 24 * 3600
+URLS = ("webhook-url", "ingest-url", "status-url")
+QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
+
+
+def api_resources(template: Template) -> dict[str, str]:
+    """The API's paths by logical id."""
+    return {
+        logical_id: properties["PathPart"]
+        for logical_id, properties in template.of_type("AWS::ApiGateway::Resource").items()
+    }
+
+
+def methods_of(template: Template) -> dict[tuple[str, str], Any]:
+    """The API's methods by (method, path)."""
+    paths = api_resources(template)
+    return {
+        (method["HttpMethod"], paths[method["ResourceId"]["Ref"]]): method
+        for method in template.of_type("AWS::ApiGateway::Method").values()
+    }
+
+
+def function_called(template: Template, method: Mapping[str, Any]) -> str:
+    """The function whose alias a method calls."""
+    [alias] = [
+        template.resources[part["Ref"]]["Properties"]
+        for part in method["Integration"]["Uri"]["Fn::Join"][1]
+        if isinstance(part, dict)
+        and template.resources.get(part["Ref"], {}).get("Type") == "AWS::Lambda::Alias"
+    ]
+    function = template.resources[alias["FunctionName"]["Ref"]]["Properties"]
+    return template.short(function["FunctionName"])
+
+
+def deny_statement(template: Template) -> dict[str, Any]:
+    """The part of the API's policy that keeps addresses out."""
+    [api] = template.of_type("AWS::ApiGateway::RestApi").values()
+    allow, deny = api["Policy"]["Statement"]
+    assert (allow["Effect"], allow["Resource"]) == ("Allow", "execute-api:/*")
+    assert deny["Effect"] == "Deny"
+    return dict(deny)
+
+
+def test_cfn_lint_finds_no_error(template_file: Path) -> None:
+    # W3005: CDK writes every function's dependency on its role a second time.
+    program = Path(sys.executable).with_name("cfn-lint")
+    command = [str(program), "--ignore-checks", "W3005", "--template", str(template_file)]
+    lint = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
+
+
+def test_no_secret_is_in_the_template_or_beside_it(template_file: Path) -> None:
+    files = [path for path in template_file.parent.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    for path in files:
+        text = path.read_text()
+        assert not [name for name, value in SECRET_SETTINGS.items() if value in text], path
+
+
+def test_queues(template: Template) -> None:
+    queues = template.named("AWS::SQS::Queue", "QueueName")
+    assert set(queues) == {"download", "download-dlq", "upload.fifo", "upload-dlq.fifo"}
+    for name, queue in queues.items():
+        assert queue["MessageRetentionPeriod"] == 14 * DAY
+        assert queue["SqsManagedSseEnabled"] is True
+        fifo = True if name.endswith(".fifo") else None
+        assert queue.get("FifoQueue") == queue.get("ContentBasedDeduplication") == fifo
+    limits = {
+        name: (
+            template.resources[to["deadLetterTargetArn"]["Fn::GetAtt"][0]],
+            to["maxReceiveCount"],
+        )
+        for name, queue in queues.items()
+        if (to := queue.get("RedrivePolicy"))
+    }
+    targets = {
+        name: (template.short(dlq["Properties"]["QueueName"]), limit)
+        for name, (dlq, limit) in limits.items()
+    }
+    assert targets == {"download": ("download-dlq", 12), "upload.fifo": ("upload-dlq.fifo", 50)}
+
+
+def test_visibility_outlasts_the_function(template: Template) -> None:
+    for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values():
+        queue = template.resources[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        [consumer] = [
+            properties
+            for properties in template.of_type("AWS::Lambda::Function").values()
+            if template.short(properties["FunctionName"]).removeprefix("zoom-")[:-2]
+            in queue["QueueName"]
+        ]
+        assert consumer["Timeout"] < queue["VisibilityTimeout"] <= consumer["Timeout"] + 120
+
+
+def test_the_retry_limit_that_the_downloader_knows_is_the_queue_s(template: Template) -> None:
+    functions = template.named("AWS::Lambda::Function", "FunctionName")
+    queue = template.named("AWS::SQS::Queue", "QueueName")["download"]
+    told = functions["zoom-downloader"]["Environment"]["Variables"]["DOWNLOAD_RECEIVE_LIMIT"]
+    assert told == str(queue["RedrivePolicy"]["maxReceiveCount"])
+
+
+def test_only_tls_reaches_queues_and_files(template: Template) -> None:
+    policies = {
+        **template.of_type("AWS::SQS::QueuePolicy"),
+        **template.of_type("AWS::S3::BucketPolicy"),
+    }
+    assert len(policies) == 5
+    for policy in policies.values():
+        [statement] = policy["PolicyDocument"]["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_tables(template: Template) -> None:
+    tables = template.named("AWS::DynamoDB::Table", "TableName")
+    keys = {name: table["KeySchema"] for name, table in tables.items()}
+    assert keys == {
+        "schedule": [{"AttributeName": "zoom_series_id", "KeyType": "HASH"}],
+        "pipeline-status": [{"AttributeName": "zip_id", "KeyType": "HASH"}],
+        "recording-events": [{"AttributeName": "zoom_uuid", "KeyType": "HASH"}],
+    }
+    assert {table["BillingMode"] for table in tables.values()} == {"PAY_PER_REQUEST"}
+    expiring = {name for name, table in tables.items() if "TimeToLiveSpecification" in table}
+    assert expiring == {"pipeline-status", "recording-events"}
+    for name in expiring:
+        assert tables[name]["TimeToLiveSpecification"] == {
+            "AttributeName": "expiration",
+            "Enabled": True,
+        }
+    assert tables["schedule"]["PointInTimeRecoverySpecification"] == {
+        "PointInTimeRecoveryEnabled": True
+    }
+
+
+def test_the_status_table_s_indexes(template: Template) -> None:
+    status = template.named("AWS::DynamoDB::Table", "TableName")["pipeline-status"]
+    types = {a["AttributeName"]: a["AttributeType"] for a in status["AttributeDefinitions"]}
+    assert types == {"zip_id": "S", "meeting_id": "N", "update_date": "S", "update_time": "N"}
+    indexes = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in status["GlobalSecondaryIndexes"]
+    }
+    assert indexes == {"mid_index": ["meeting_id"], "time_index": ["update_date", "update_time"]}
+    projections = [index["Projection"] for index in status["GlobalSecondaryIndexes"]]
+    assert projections == [{"ProjectionType": "ALL"}] * 2
+
+
+def test_the_bucket(template: Template) -> None:
+    [bucket] = template.of_type("AWS::S3::Bucket").values()
+    assert bucket["BucketName"] == f"{STACK}-zoom-recording-files"
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule == {
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        "ExpirationInDays": 7,
+        "Status": "Enabled",
+    }
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+
+
+@pytest.mark.parametrize(
+    "resource_type", ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::SQS::Queue"]
+)
+def test_everything_goes_with_the_stack(template: Template, resource_type: str) -> None:
+    policies = [
+        (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
+        for resource in template.resources.values()
+        if resource["Type"] == resource_type
+    ]
+    assert set(policies) == {("Delete", "Delete")}
+
+
+def test_nothing_of_cdk_s_own_comes_along(template: Template) -> None:
+    types = {resource["Type"] for resource in template.resources.values()}
+    assert not {name for name in types if name.startswith(("AWS::CDK", "Custom::", "AWS::SSM"))}
+    assert not template.of_type("AWS::CloudFormation::CustomResource")
+    assert "BootstrapVersion" not in template.text
+
+
+def test_the_api_calls_aliases(template: Template) -> None:
+    [api] = template.of_type("AWS::ApiGateway::RestApi").values()
+    assert api["Name"] == f"{STACK}-api"
+    methods = methods_of(template)
+    assert set(methods) == {
+        ("POST", "new_recording"),
+        ("POST", "ingest"),
+        ("OPTIONS", "ingest"),
+        ("GET", "status"),
+    }
+    called = {
+        path: function_called(template, method)
+        for (verb, path), method in methods.items()
+        if verb != "OPTIONS"
+    }
+    assert called == {
+        "new_recording": "zoom-webhook",
+        "ingest": "zoom-on-demand",
+        "status": "status-query",
+    }
+
+
+def test_only_the_api_may_call_an_alias_and_only_where_it_routes(template: Template) -> None:
+    permissions = template.of_type("AWS::Lambda::Permission").values()
+    routes = set()
+    for permission in permissions:
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        target = template.resources[permission["FunctionName"]["Ref"]]
+        assert target["Type"] == "AWS::Lambda::Alias"
+        routes.add(permission["SourceArn"]["Fn::Join"][1][-1])
+    assert routes == {"/POST/new_recording", "/POST/ingest", "/GET/status"}
+
+
+def test_addresses_that_are_not_allowed_are_kept_out(template: Template) -> None:
+    deny = deny_statement(template)
+    assert deny["Resource"] == ["execute-api:/*/POST/ingest", "execute-api:/*/GET/status"]
+    assert deny["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["192.0.2.7", "198.51.100.0/24"]}}
+
+
+def test_another_allowed_address_makes_a_new_deployment(
+    template: Template, changed: Callable[[Mapping[str, str]], Template]
+) -> None:
+    later = changed({"INGEST_ALLOWED_IPS": "203.0.113.9"})
+    assert deny_statement(later)["Condition"] == {
+        "NotIpAddress": {"aws:SourceIp": "203.0.113.9"}
+    } or (deny_statement(later)["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["203.0.113.9"]}})
+    # API Gateway goes on with the old policy until it is deployed again.
+    deployments = [set(t.of_type("AWS::ApiGateway::Deployment")) for t in (template, later)]
+    assert deployments[0].isdisjoint(deployments[1])
+
+
+def test_browsers_may_call_ingest_from_any_page(template: Template) -> None:
+    [answer] = methods_of(template)["OPTIONS", "ingest"]["Integration"]["IntegrationResponses"]
+    headers = {
+        name.removeprefix("method.response.header."): value.strip("'")
+        for name, value in answer["ResponseParameters"].items()
+    }
+    assert headers == {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Methods": "POST,OPTIONS",
+        "Access-Control-Allow-Headers": "Content-Type,X-Amz-Date,Authorization,X-Api-Key,"
+        "X-Amz-Security-Token,X-Amz-User-Agent,Accept-Language,X-Requested-With",
+    }
+
+
+def test_browsers_may_read_the_gateway_s_own_errors(template: Template) -> None:
+    responses = template.of_type("AWS::ApiGateway::GatewayResponse").values()
+    assert {response["ResponseType"] for response in responses} == {
+        "ACCESS_DENIED",
+        "DEFAULT_4XX",
+        "DEFAULT_5XX",
+    }
+    for response in responses:
+        assert response["ResponseParameters"] == {
+            "gatewayresponse.header.Access-Control-Allow-Origin": "'*'"
+        }
+
+
+def test_the_stage_logs_who_called(template: Template) -> None:
+    [stage] = template.of_type("AWS::ApiGateway::Stage").values()
+    assert stage["StageName"] == "live"
+    group = template.resources[stage["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"][0]]
+    assert group["Properties"]["LogGroupName"] == f"/aws/apigateway/{STACK}-api/access_logs"
+    log_format = json.loads(stage["AccessLogSetting"]["Format"])
+    assert {"ip", "status", "resourcePath"} <= set(log_format)
+
+
+def test_the_api_key(template: Template) -> None:
+    [key] = template.of_type("AWS::ApiGateway::ApiKey").values()
+    assert key["Name"] == "ZoomIngesterApiKey"
+
+
+def test_exports(template: Template) -> None:
+    exports = {
+        template.short(output["Export"]["Name"]): output["Value"]
+        for output in template.outputs.values()
+        if "Export" in output
+    }
+    resource_ids = [f"{name}-resource-id" for name in URLS]
+    assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS}
+    paths = api_resources(template)
+    assert [paths[exports[name]["Ref"]] for name in resource_ids] == [
+        "new_recording",
+        "ingest",
+        "status",
+    ]
+    queues = [template.resources[exports[name]["Ref"]]["Properties"] for name in QUEUE_URLS]
+    assert [template.short(queue["QueueName"]) for queue in queues] == [
+        "download",
+        "download-dlq",
+        "upload.fifo",
+        "upload-dlq.fifo",
+    ]
+    assert exports["webhook-url"]["Fn::Join"][1][-1] == "/live/new_recording"
+
+
+def test_the_on_demand_function_posts_to_the_webhook_s_address(
+    template: Template, changed: Callable[[Mapping[str, str]], Template]
+) -> None:
+    def address(of: Template) -> Any:
+        functions = of.named("AWS::Lambda::Function", "FunctionName")
+        return functions["zoom-on-demand"]["Environment"]["Variables"]["WEBHOOK_URL"]
+
+    [api] = template.of_type("AWS::ApiGateway::RestApi")
+    parts = address(template)["Fn::Join"][1]
+    assert parts[:3] == ["https://", {"Ref": api}, ".execute-api."]
+    assert parts[-1] == "/live/new_recording"
+    own = changed({"API_BASE_URL": "https://zip.example.edu/"})
+    assert address(own) == "https://zip.example.edu/new_recording"
+
+
+def test_tags_are_on_everything_that_takes_them(template: Template) -> None:
+    tagged = [
+        resource["Properties"]["Tags"]
+        for resource in template.resources.values()
+        if "Tags" in resource["Properties"]
+    ]
+    assert len(tagged) > 20
+    expected = [{"Key": "cost center", "Value": "12 a"}, {"Key": "project", "Value": "MH"}]
+    assert all(tags == expected for tags in tagged)
+
+
+def test_codebuild_takes_revisions_from_the_repository(
+    template: Template, changed: Callable[[Mapping[str, str]], Template]
+) -> None:
+    [project] = template.of_type("AWS::CodeBuild::Project").values()
+    assert project["Name"] == f"{STACK}-codebuild"
+    assert project["Source"]["Type"] == "NO_SOURCE"
+    assert "CODEBUILD_SOURCE_URL" in project["Source"]["BuildSpec"]
+    given = changed({"CODEBUILD_SOURCE_URL": "https://github.com/example/zip"})
+    [project] = given.of_type("AWS::CodeBuild::Project").values()
+    assert project["Source"]["Type"] == "GITHUB"
+    assert project["Source"]["Location"] == "https://github.com/example/zip.git"
+    assert project["Source"]["BuildSpec"] == "buildspec.yml"
