@@ -329,10 +329,12 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
                 f"The Zoom stand-in can't listen ({error}): choose another --port.", file=sys.stderr
             )
             return 1
-        with zoom:
+        try:
             where = {"url": zoom.url, "cdn_url": zoom.cdn_url, "pid": os.getpid()}
             print(msgspec.json.encode(where).decode(), flush=True)
             done.wait()
+        finally:
+            zoom.stop()
     return 0
 
 
