@@ -1,0 +1,296 @@
+"""The demo: recordings travel from Zoom into Opencast before one's eyes, and are checked there.
+
+(a) a lecture that the class schedule knows, (b) a "+Zoom" request with a link and a series, (c) a
+recording that no course claims, (d) a forged webhook, (e) a repeat of (a). It ends well only if
+every check holds.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from ingester.rules.schedule import DAYS
+from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
+from ops.schedule import import_csv, show
+
+LECTURE, REQUESTED, UNCLAIMED, FORGED = 86168921331, 92345678901, 81122334455, 70000000001
+SCHEDULED_SERIES, REQUESTED_SERIES = "20260112345", "20260199999"
+END_STATES = frozenset({"SENT_TO_OPENCAST", "IGNORED"})
+FAILED_STATES = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"})
+PATIENCE_SECONDS = 60.0
+POLL_SECONDS = 0.1
+STAMP = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass
+class Journey:
+    """A recording that is followed. `steps` are the states in order, with seconds since `began`."""
+
+    title: str
+    recording: ZoomRecording
+    began: float = field(default_factory=time.monotonic)
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def state(self) -> str:
+        return self.steps[-1][0] if self.steps else "…"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in END_STATES | FAILED_STATES
+
+    def take(self, status: Ingest | None) -> bool:
+        """Notes a state; True if it is a new one."""
+        if status is None or status.status == self.state:
+            return False
+        self.steps.append((status.status, time.monotonic() - self.began))
+        self.reason = status.reason
+        return True
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that has to hold, and what was found if it doesn't."""
+
+    what: str
+    holds: bool
+    found: str = ""
+
+
+def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
+    """Shows the demo on a stack that is up; whether every check held. `folder` takes files."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    _import_schedule(driver, folder, start.astimezone(zone), console)
+    driver.add_series(SCHEDULED_SERIES, "HIST E-1010 Mapping the Ocean")
+    driver.add_series(REQUESTED_SERIES, "Guest Lectures")
+    console.print("\n[bold]Recordings on their way[/bold] (as GET /status tells)")
+    lecture = _record_lecture(driver, start)
+    journeys = [lecture, _request(driver, start), _record_unclaimed(driver, start)]
+    forged = driver.send("recording.completed", lecture.recording.uuid, forge="wrong_secret")
+    stranger = driver.add_lecture(
+        meeting_id=FORGED, start_time=start, topic="Forged", seed="forged", segments=1
+    )
+    forged_stranger = driver.send("recording.completed", stranger.uuid, forge="wrong_secret")
+    repeat = driver.send("recording.completed", lecture.recording.uuid)
+    _follow(driver, journeys, console)
+    late_repeat = driver.send("recording.completed", lecture.recording.uuid)
+    checks = [
+        *_check_lecture(driver, journeys[0], start),
+        *_check_requested(driver, journeys[1]),
+        Check(
+            "(c) nobody's recording is IGNORED with its reason",
+            (journeys[2].state, journeys[2].reason) == ("IGNORED", "No opencast series match")
+            and not driver.ingests_of(journeys[2].recording),
+            f"{journeys[2].state} {journeys[2].reason}",
+        ),
+        Check(
+            "(d) forged webhooks are refused with 401 and leave no row",
+            (forged.status, forged_stranger.status) == (401, 401) and not driver.status(FORGED),
+            f"{forged.status}, {forged_stranger.status}",
+        ),
+        _check_repeats(driver, lecture, [repeat.status, late_repeat.status]),
+    ]
+    console.print(_times(journeys))
+    return _report(checks, console)
+
+
+def _import_schedule(driver: Driver, folder: Path, start: datetime, console: Console) -> None:
+    """Writes a class schedule with one class at the lecture's local start, and imports it."""
+    path = folder / "schedule.csv"
+    series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
+    rows = [
+        ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"],
+        [
+            "HIST E-1010",
+            "lecture",
+            DAYS[start.weekday()],
+            f"{start:%H:%M}",
+            f"https://example.zoom.us/j/{LECTURE}?pwd=hidden",
+            f"{series}/{SCHEDULED_SERIES[4:6]}/{SCHEDULED_SERIES[6:]}",
+        ],
+    ]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    console.print("\n[bold]Class schedule[/bold] imported from CSV")
+    show(import_csv(driver.table("schedule"), path), console, dry_run=False)
+
+
+def _record_lecture(driver: Driver, start: datetime) -> Journey:
+    """(a) Two segments, two views, chat; started, paused, resumed and stopped in between."""
+    recording = driver.add_lecture(
+        meeting_id=LECTURE, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="a"
+    )
+    for event, second in (("started", 0), ("paused", 30), ("resumed", 60), ("stopped", 130)):
+        moment = int((start + timedelta(seconds=second)).timestamp() * 1000)
+        driver.send(f"recording.{event}", recording.uuid, event_ts=moment)
+    driver.send("meeting.ended", recording.uuid)
+    journey = Journey("(a) scheduled lecture", recording)
+    driver.send("recording.completed", recording.uuid)
+    return journey
+
+
+def _request(driver: Driver, start: datetime) -> Journey:
+    """(b) What Opencast's "+Zoom" form sends: a Zoom link and a series."""
+    recording = driver.add_lecture(
+        meeting_id=REQUESTED, start_time=start, topic="A guest", seed="b", segments=1
+    )
+    link = (
+        f"https://zoom.us/recording/management/detail?meeting_id={quote(recording.uuid, safe='')}"
+    )
+    journey = Journey("(b) +Zoom request", recording)
+    answer = driver.ask_for_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
+    if answer.status != 200:
+        raise DriverError(f"POST /ingest answered {answer.status}: {answer.body}")
+    return journey
+
+
+def _record_unclaimed(driver: Driver, start: datetime) -> Journey:
+    """(c) A meeting that the schedule doesn't know."""
+    recording = driver.add_lecture(
+        meeting_id=UNCLAIMED, start_time=start, topic="A private chat", seed="c", segments=1
+    )
+    journey = Journey("(c) no course claims it", recording)
+    driver.send("recording.completed", recording.uuid)
+    return journey
+
+
+def _follow(driver: Driver, journeys: list[Journey], console: Console) -> None:
+    """Asks GET /status until every recording has ended, and shows each change as it happens."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    with Live(_progress(journeys), console=console, transient=True) as live:
+        while not all(journey.is_over for journey in journeys):
+            for journey in journeys:
+                if not journey.is_over and journey.take(driver.ingest_status(journey.recording)):
+                    name, seconds = journey.steps[-1]
+                    live.console.print(f"  {seconds:5.1f} s  {journey.title:<24} {name}")
+            live.update(_progress(journeys))
+            if time.monotonic() > end:
+                stuck = ", ".join(j.title for j in journeys if not j.is_over)
+                raise DriverError(f"Not done after {PATIENCE_SECONDS:.0f} s: {stuck}.")
+            time.sleep(POLL_SECONDS)
+
+
+def _progress(journeys: list[Journey]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for journey in journeys:
+        mark = "✓" if journey.is_over else "…"
+        table.add_row(
+            mark, journey.title, journey.state, f"{time.monotonic() - journey.began:.1f} s"
+        )
+    return table
+
+
+def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Check]:
+    ingests = driver.ingests_of(journey.recording)
+    if len(ingests) != 1:
+        return [Check("(a) is in Opencast once", False, f"{len(ingests)} ingests")]
+    (ingest,) = ingests
+    flavors = [
+        ("multipart/chunked+source", "active_speaker"),
+        ("presentation/chunked+source", "shared_screen"),
+        ("chat/chunked+source", "chat_file"),
+    ]
+    expected = [
+        (flavor, file.sha256, file.size)
+        for flavor, view in flavors
+        for file in journey.recording.wanted()
+        if file.recording_type == view
+    ]
+    return [
+        Check(
+            f"(a) Opencast's {len(expected)} files are Zoom's, byte for byte, each in its flavor",
+            _fetched(ingest) == expected and len(expected) == 6,
+            f"{len(ingest.files)} files",
+        ),
+        Check(
+            f"(a) went to the series of its course, {SCHEDULED_SERIES}, as a lecture",
+            (ingest.series, ingest.values("title")) == (SCHEDULED_SERIES, ["Lecture"]),
+            f"{ingest.series} {ingest.values('title')}",
+        ),
+        Check(
+            "(a) zoomRecordingTimes leaves the pauses out",
+            ingest.values("zoomRecordingTimes") == [_spans(start)],
+            str(ingest.values("zoomRecordingTimes")),
+        ),
+    ]
+
+
+def _spans(start: datetime) -> str:
+    """130 s with a pause from 30 to 60, then a minute later 130 s more."""
+    seconds = ((0, 30), (60, 130), (190, 320))
+    return ",".join(
+        "_".join((start + timedelta(seconds=second)).strftime(STAMP) for second in span)
+        for span in seconds
+    )
+
+
+def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
+    ingests = driver.ingests_of(journey.recording)
+    sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
+    got = [{(file.sha256, file.size) for file in ingest.files} for ingest in ingests]
+    return [
+        Check(
+            f"(b) is in Opencast once, byte for byte, in the series asked for, {REQUESTED_SERIES}",
+            got == [sent] and ingests[0].series == REQUESTED_SERIES,
+            f"{len(ingests)} ingests",
+        )
+    ]
+
+
+def _check_repeats(driver: Driver, lecture: Journey, answers: list[int]) -> Check:
+    attributes = driver.client("sqs").get_queue_attributes(
+        QueueUrl=driver.queue_url("download"), AttributeNames=["All"]
+    )["Attributes"]
+    waiting = sum(
+        int(attributes[f"ApproximateNumberOfMessages{kind}"])
+        for kind in ("", "Delayed", "NotVisible")
+    )
+    status = driver.ingest_status(lecture.recording)
+    return Check(
+        "(e) the repeats of (a), with other tokens and addresses, made no second ingest",
+        answers == [200, 200]
+        and waiting == 0
+        and len(driver.ingests_of(lecture.recording)) == 1
+        and status is not None
+        and status.status == "SENT_TO_OPENCAST",
+        f"{answers}, {waiting} messages waiting",
+    )
+
+
+def _fetched(ingest: OpencastIngest) -> list[tuple[str, str, int]]:
+    return [(file.flavor, file.sha256, file.size) for file in ingest.files]
+
+
+def _times(journeys: list[Journey]) -> Table:
+    """Seconds from Zoom's event until each state was seen."""
+    table = Table(title="Seconds until each step", title_justify="left")
+    table.add_column("step")
+    for journey in journeys:
+        table.add_column(journey.title, justify="right")
+    steps = list(dict.fromkeys(name for journey in journeys for name, _ in journey.steps))
+    order = {name: min(dict(j.steps).get(name, 1e9) for j in journeys) for name in steps}
+    for name in sorted(steps, key=order.__getitem__):
+        cells = [dict(journey.steps).get(name) for journey in journeys]
+        table.add_row(name, *(f"{cell:.1f}" if cell is not None else "" for cell in cells))
+    return table
+
+
+def _report(checks: list[Check], console: Console) -> bool:
+    console.print("\n[bold]Checked[/bold]")
+    for check in checks:
+        mark = "[green]✓[/green]" if check.holds else "[red]✗[/red]"
+        console.print(f" {mark} {check.what}", highlight=False)
+        if not check.holds:
+            console.print(f"   found: {check.found}", markup=False, highlight=False)
+    return all(check.holds for check in checks)

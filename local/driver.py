@@ -1,0 +1,226 @@
+"""What one does to a local stack that runs: as Zoom, as Opencast's user, as an operator.
+
+The demo and the end-to-end tests drive the stack through this, over HTTPS and AWS's API only, so
+that they see what anybody would see.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import boto3
+import msgspec
+import requests
+
+from local.state import State
+
+Found = TypeVar("Found")
+
+POLL_SECONDS = 0.1
+REQUEST_SECONDS = 35.0
+
+
+class DriverError(Exception):
+    """The stack or a neighbour did not do what it was asked. The text says what."""
+
+
+class ZoomFile(msgspec.Struct, frozen=True):
+    """A file as the Zoom stand-in holds it; `sha256` in hex."""
+
+    id: str
+    file_type: str
+    recording_type: str
+    recording_start: str
+    recording_end: str
+    name: str
+    size: int
+    sha256: str
+
+
+class ZoomRecording(msgspec.Struct, frozen=True):
+    """A recording as the Zoom stand-in holds it; `duration` in minutes."""
+
+    uuid: str
+    meeting_id: int
+    topic: str
+    start_time: str
+    duration: int
+    host_id: str
+    files: tuple[ZoomFile, ...]
+
+    def wanted(self) -> tuple[ZoomFile, ...]:
+        """The files that the pipeline is to take: MP4 and chat."""
+        return tuple(file for file in self.files if file.file_type in ("MP4", "CHAT"))
+
+
+class OpencastFile(msgspec.Struct, frozen=True):
+    """A file that Opencast fetched."""
+
+    part: str
+    flavor: str
+    path: str
+    sha256: str
+    size: int
+
+
+class OpencastIngest(msgspec.Struct, frozen=True):
+    """An ingest as Opencast's stand-in lists it; `parts` in order, addresses without query."""
+
+    mediapackage_id: str
+    series: str
+    workflow: str
+    parts: tuple[tuple[str, str], ...]
+    files: tuple[OpencastFile, ...]
+    status: int | None
+
+    def values(self, name: str) -> list[str]:
+        """The values of the form's parts of this name, in order."""
+        return [value for part, value in self.parts if part == name]
+
+
+class Ingest(msgspec.Struct, frozen=True):
+    """What `GET /status` says of one ingest."""
+
+    last_updated: str
+    status: str
+    origin: str
+    reason: str = ""
+    ingest_request_time: str = ""
+    oc_series_id: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An HTTP answer."""
+
+    status: int
+    body: str
+
+
+class Driver:
+    """Drives the stack of a `stack.json`, with the local account's own key."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._session = requests.Session()
+        self._session.verify = state.ca_bundle
+        self._aws = boto3.Session("test", "test", region_name=state.region)
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._session.close()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the local cloud."""
+        return self._aws.client(  # type: ignore[call-overload]  # the service is a variable
+            service, endpoint_url=self.state.aws_endpoint_url, verify=self.state.ca_bundle
+        )
+
+    def table(self, name: str) -> Any:
+        """A DynamoDB table of the stack, by its name without the stack's."""
+        dynamodb = self._aws.resource(
+            "dynamodb", endpoint_url=self.state.aws_endpoint_url, verify=self.state.ca_bundle
+        )
+        return dynamodb.Table(f"{self.state.stack_name}-{name}")
+
+    def queue_url(self, name: str) -> str:
+        """A queue's URL, by its name without the stack's."""
+        name = f"{self.state.stack_name}-{name}"
+        return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
+
+    # As Zoom
+
+    def add_lecture(self, **lecture: Any) -> ZoomRecording:
+        """Records a lecture in Zoom: see `local.neighbours.zoom_recordings.Lecture`."""
+        if isinstance(lecture.get("start_time"), datetime):
+            lecture["start_time"] = lecture["start_time"].isoformat()
+        answer = self._control("POST", "zoom", "recordings", lecture)
+        return msgspec.convert(answer, ZoomRecording)
+
+    def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
+        """Lets Zoom send a webhook, and gives what the endpoint answered."""
+        asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
+        answer = self._control("POST", "zoom", "events", asked)
+        return Answer(answer["status"], answer["body"])
+
+    def trouble_zoom(self, **fault: Any) -> None:
+        """Lets Zoom fail: see `local.neighbours.zoom_faults.Fault`."""
+        self._control("POST", "zoom", "faults", fault)
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{self.state.api_url}/new_recording"
+
+    # As Opencast and its users
+
+    def add_series(self, identifier: str, title: str) -> None:
+        """Makes a series in Opencast."""
+        series = {"identifier": identifier, "title": title}
+        self._control("POST", "opencast", "series", series)
+
+    def trouble_opencast(self, **fault: Any) -> None:
+        """Lets Opencast fail: see `local.neighbours.opencast_store.Fault`."""
+        self._control("POST", "opencast", "faults", fault)
+
+    def ingests(self) -> tuple[OpencastIngest, ...]:
+        """Every ingest that Opencast was sent, in order."""
+        answer = self._session.get(f"{self.state.opencast_url}/_ingests", timeout=REQUEST_SECONDS)
+        return msgspec.json.decode(answer.content, type=tuple[OpencastIngest, ...])
+
+    def ingests_of(self, recording: ZoomRecording) -> list[OpencastIngest]:
+        """The ingests that name this recording as their source."""
+        source = f"ZIP-{recording.uuid}"
+        return [ingest for ingest in self.ingests() if source in ingest.values("source")]
+
+    def ask_for_ingest(self, **request: Any) -> Answer:
+        """`POST /ingest`, as the "+Zoom" form does."""
+        answer = self._session.post(
+            f"{self.state.api_url}/ingest", json=request, timeout=REQUEST_SECONDS
+        )
+        return Answer(answer.status_code, answer.text)
+
+    def status(self, meeting_id: int) -> dict[str, list[Ingest]]:
+        """`GET /status` of a meeting: recording uuid → its ingests; empty if it isn't known."""
+        answer = self._session.get(
+            f"{self.state.api_url}/status",
+            params={"meeting_id": str(meeting_id)},
+            timeout=REQUEST_SECONDS,
+        )
+        if answer.status_code != 200:
+            raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
+        records = answer.json()["records"] or {"recordings": []}
+        return {
+            recording["recording_id"]: msgspec.convert(recording["zip_ingests"], list[Ingest])
+            for recording in records["recordings"]
+        }
+
+    def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
+        """The state of a recording's newest ingest, None if there is none."""
+        found = self.status(recording.meeting_id).get(recording.uuid, [])
+        return max(found, key=lambda one: one.last_updated, default=None)
+
+    def _control(self, method: str, neighbour: str, path: str, content: object) -> Any:
+        base = {"zoom": self.state.zoom_url, "opencast": self.state.opencast_url}[neighbour]
+        answer = self._session.request(
+            method, f"{base}/_control/{path}", json=content, timeout=REQUEST_SECONDS
+        )
+        if answer.status_code >= 300:
+            raise DriverError(
+                f"{neighbour}'s stand-in answered {answer.status_code} to {path}: "
+                f"{answer.text[:200]}"
+            )
+        return answer.json() if answer.content else None
+
+
+def wait_for(ask: Callable[[], Found | None], what: str, seconds: float) -> Found:
+    """Asks again and again until the answer is true, and gives it. DriverError after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        found = ask()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise DriverError(f"Waited {seconds:.0f} s in vain for {what}.")
+        time.sleep(POLL_SECONDS)
