@@ -1,0 +1,272 @@
+"""The whole local stack: the cloud, the neighbours, and the real stack deployed between them.
+
+    with LocalStack() as stack:
+        requests.post(f"{stack.state.api_url}/new_recording", verify=stack.state.ca_bundle)
+
+Its processes are on leashes (leash.py): whatever becomes of this process, none of them remains,
+unless `let_go` was called. Slow steps run side by side; only the CDK's two are on the way of all.
+"""
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from cdk import settings as site_settings
+from cdk.names import Names
+from local import deploy, parity
+from local.authority import Authority, ensure_authority, write_bundle
+from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud, trust
+from local.processes import ROOT, Processes, is_leash
+from local.settings import LocalSettings, api_url, read_local, stack_settings
+from local.state import State, forget, read_state, remember
+from ops import secrets
+from ops.package import Package
+
+HOME = ROOT / ".local"
+NEIGHBOUR_SECONDS = 20.0
+
+Result = TypeVar("Result")
+
+Say = Callable[[str, float], None]
+"""Told of each step that is done, and the seconds it took."""
+
+Build = Callable[[Path], Sequence[Package]]
+"""Makes the functions' packages in a folder."""
+
+
+class AlreadyUp(Exception):
+    """A local stack runs in this folder. The text says where, and how to end it."""
+
+
+class Busy(Exception):
+    """Another process is starting a local stack in this folder, or works with one of its own."""
+
+
+class LocalStack:
+    """One local stack, from `start` (or `with`) to `stop`.
+
+    `home` is the folder for all its files; two stacks need two. `given` are the settings (see
+    settings.py). After the start `state` is what `stack.json` says, `settings` are the stack's
+    settings, secrets included, and `parity` tells what the local cloud makes of the template.
+    """
+
+    state: State
+    settings: Mapping[str, str]
+    parity: parity.Parity
+
+    def __init__(
+        self,
+        home: Path = HOME,
+        given: Mapping[str, str] = os.environ,
+        say: Say = lambda _step, _seconds: None,
+        build: Build = deploy.build_packages,
+    ) -> None:
+        self.home = home.absolute()
+        self.given = dict(given)
+        self._say = say
+        self._build = build
+        self._processes = Processes(self.home / "logs")
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Bring it up; returns when it can be used.
+
+        Raises AlreadyUp, Busy, ProcessFailed, PortTaken, the settings' errors and packaging's. When it
+        raises, KeyboardInterrupt included, nothing of it is left.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it; returns when no process of it is left. Its logs remain."""
+        if self._processes.alive():
+            forget(self.home)
+        self._processes.stop()
+        self._open.close()
+
+    def let_go(self) -> None:
+        """Let it outlive this process, until `local.state.end` ends it."""
+        self._processes.let_go()
+        self._open.close()
+        self._processes = Processes(self.home / "logs")
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the local cloud, as its account's root."""
+        return self._access.client(service)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What operators' tasks need to work on this stack: settings, secrets and access."""
+        operator = operator_environment(self._access.url, self._trusted, self._access.region)
+        return {**self.settings, **operator}
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        self._claim()
+        forget(self.home)
+        local = read_local(self.given)
+        authority = ensure_authority(self.home / "tls")
+        self._trusted = write_bundle(
+            self.home / "trusted.pem", authority, extra=local.extra_ca, public=True
+        )
+        port = choose_port(local.cloud_port)
+        zoom_url = local.zoom_url or f"https://{HOST}:{choose_port(0)}"
+        opencast_url = local.opencast_url or f"https://{HOST}:{choose_port(0)}"
+        self._access = deploy.Access(f"https://{HOST}:{port}", self._trusted, local.region)
+        self.settings = stack_settings(
+            self.given,
+            cloud_url=self._access.url,
+            zoom_url=zoom_url,
+            opencast_url=opencast_url,
+        )
+        site = site_settings.load(self.settings, None)
+        cdk = deploy.Cdk(self._tool_environment(), self._processes, self.home)
+        with self._threads() as pool:
+            synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)
+            packages = pool.submit(
+                self._timed, "functions packaged", lambda: self._build(self.home / "packages")
+            )
+            cloud = start_cloud(
+                self.home / "cloud",
+                authority,
+                self._trusted,
+                self._processes,
+                port=port,
+                region=local.region,
+            )
+            neighbours = pool.submit(
+                self._timed,
+                "Zoom and Opencast started",
+                lambda: self._start_neighbours(local, authority, zoom_url, opencast_url),
+            )
+            self._timed("cloud started", lambda: cloud.wait(authority.ca_bundle))
+            names = Names(site.stack_name)
+            self._fill(site, names, packages.result)
+            synthesized.result()
+            self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
+            self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
+            neighbours.result()
+        self._remember(cloud, zoom_url, opencast_url)
+        self._say("ready", time.monotonic() - began)
+
+    def _claim(self) -> None:
+        """Take this folder for one stack at a time, also while it starts."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        lock = self._open.enter_context((self.home / "stack.lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Busy(
+                f"A local stack is being started or used in {self.home} right now: wait for it, "
+                "or end what runs it."
+            ) from None
+        state = read_state(self.home)
+        if state and any(is_leash(pid) for pid in state.pids.values()):
+            raise AlreadyUp(
+                f"The local stack is up already, at {state.api_url}: use it, or end it with "
+                "`invoke local.down`."
+            )
+
+    @contextlib.contextmanager
+    def _threads(self) -> Iterator[ThreadPoolExecutor]:
+        """Threads that don't hold up an error or ^C: processes end first, and threads with them."""
+        pool = ThreadPoolExecutor(thread_name_prefix="local-stack")
+        try:
+            yield pool
+        except BaseException:
+            self._processes.stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _timed(self, step: str, work: Callable[[], Result]) -> Result:
+        began = time.monotonic()
+        result = work()
+        self._say(step, time.monotonic() - began)
+        return result
+
+    def _tool_environment(self) -> dict[str, str]:
+        """For the CDK and the neighbours: nothing of the caller's AWS configuration."""
+        kept = {
+            name: value
+            for name, value in self.given.items()
+            if name in {"PATH", "HOME", "LANG", "TMPDIR", "TZ"}
+        }
+        operator = operator_environment(self._access.url, self._trusted, self._access.region)
+        return {**kept, **self.settings, **operator}
+
+    def _fill(
+        self, site: site_settings.Settings, names: Names, packages: Callable[[], Sequence[Package]]
+    ) -> None:
+        """Put into the cloud what has to be there before the stack: secrets and code."""
+        s3, ssm = self.client("s3"), self.client("ssm")
+        deploy.make_bucket(s3, site.code_bucket, self._access.region)
+        secrets.write(ssm, names, site.secrets())
+        made = packages()
+        self._timed(
+            "packages uploaded", lambda: deploy.upload_code(s3, made, site.code_bucket, names)
+        )
+
+    def _start_neighbours(
+        self, local: LocalSettings, authority: Authority, zoom_url: str, opencast_url: str
+    ) -> None:
+        env = {**self._tool_environment(), **trust(self._trusted)}
+        tls = ["--tls-dir", str(authority.certificate.parent)]
+        stand_ins = []
+        if not local.zoom_url:
+            options = ["--control", "--trust", str(self._trusted)]
+            stand_ins.append(("zoom", zoom_url, options))
+        if not local.opencast_url:
+            workflow = ["--workflow", self.settings["DEFAULT_OC_WORKFLOW"]]
+            options = ["--ca-bundle", str(self._trusted), *workflow]
+            stand_ins.append(("opencast", opencast_url, options))
+        started = []
+        for name, url, options in stand_ins:
+            command = [sys.executable, "-m", f"local.neighbours.{name}"]
+            port = ["--port", url.rpartition(":")[2]]
+            started.append(
+                (url, self._processes.start(name, [*command, *port, *tls, *options], env))
+            )
+        for url, process in started:
+            says_so = lambda log=process.log, url=url: url in log.read_text("utf-8")  # noqa: E731
+            process.wait_for(says_so, NEIGHBOUR_SECONDS)
+
+    def _compare(self, cdk: deploy.Cdk, stack_name: str) -> None:
+        physical = deploy.physical_names(self.client("cloudformation"), stack_name)
+        self.parity = parity.compare(cdk.template(stack_name), physical, self.client)
+
+    def _remember(self, cloud: Cloud, zoom_url: str, opencast_url: str) -> None:
+        self.state = State(
+            api_url=api_url(cloud.url),
+            aws_endpoint_url=cloud.url,
+            ca_bundle=str(self._trusted),
+            region=self._access.region,
+            stack_name=self.settings["STACK_NAME"],
+            zoom_url=zoom_url,
+            opencast_url=opencast_url,
+            webhook_secret=self.settings["WEBHOOK_VALIDATION_SECRET_TOKEN"].split(",")[0].strip(),
+            pids=self._processes.alive(),
+        )
+        remember(self.home, self.state, self.environment)

@@ -1,0 +1,124 @@
+"""`invoke local.…`: the whole system on this machine."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from invoke import Collection, Context, Exit
+from rich.console import Console
+from rich.table import Table
+
+from cdk.names import Names
+from cdk.settings import SECRETS
+from local import state as local_state
+from local.deploy import Access
+from local.processes import is_leash
+from local.stack import HOME, AlreadyUp, LocalStack, Say
+from local.state import State
+from ops.command import OpsError, command
+
+COUNTED = {
+    "waiting": "ApproximateNumberOfMessages",
+    "in flight": "ApproximateNumberOfMessagesNotVisible",
+    "delayed": "ApproximateNumberOfMessagesDelayed",
+}
+
+
+def progress(console: Console) -> Say:
+    """What prints a line for each step that is done."""
+
+    def say(step: str, seconds: float) -> None:
+        console.print(f"  {step:<32}{seconds:6.1f} s", highlight=False)
+
+    return say
+
+
+@command()
+def up(_context: Context) -> None:
+    """Start the local cloud, deploy the stack into it, start Zoom's and Opencast's stand-ins."""
+    console = Console()
+    stack = LocalStack(say=progress(console))
+    try:
+        with console.status("Bringing up the local stack …"):
+            stack.start()
+    except AlreadyUp as error:
+        console.print(str(error))
+        return
+    stack.let_go()
+    console.print(addresses(stack.state))
+    console.print(f"Set through the API after the deploy: {', '.join(stack.parity.mended)}.")
+    console.print(f"Not honoured locally: {', '.join(stack.parity.not_honoured)}.")
+    console.print('Other commands work on it after: eval "$(invoke local.env)"', highlight=False)
+
+
+@command()
+def down(_context: Context) -> None:
+    """End the local stack. Nothing in it is kept; its logs are, in .local/logs."""
+    print("The local stack is down." if local_state.end(HOME) else "No local stack is up.")
+
+
+@command()
+def status(_context: Context) -> None:
+    """Show what of the local stack runs, where, and what is in its queues."""
+    state = running()
+    console = Console()
+    console.print(addresses(state))
+    if is_leash(state.pids.get("cloud", 0)):
+        console.print(queues(state))
+
+
+@command()
+def env(_context: Context) -> None:
+    """Print the exports that make every other command work on the local stack."""
+    running()
+    file = HOME / local_state.ENVIRONMENT
+    for line in file.read_text("utf-8").splitlines():
+        name = line.removeprefix("export ").partition("=")[0]
+        if name not in SECRETS:
+            print(line)
+    print(f". {file}  # the secrets")
+
+
+@command()
+def demo(_context: Context) -> None:
+    """Send recordings through the whole pipeline on this machine, and check what arrives."""
+    if not importlib.import_module("local.demo").run(Console()):
+        raise Exit(code=1)
+
+
+def running() -> State:
+    """The state of the stack that is up. OpsError if there is none."""
+    state = local_state.read_state(HOME)
+    if state is None:
+        raise OpsError("No local stack is up: `invoke local.up` starts it.")
+    return state
+
+
+def addresses(state: State) -> Table:
+    """A table of what runs where."""
+    table = Table("", "address", "pid", "", title=f"Local stack {state.stack_name}")
+    rows = {"cloud": state.aws_endpoint_url, "zoom": state.zoom_url, "opencast": state.opencast_url}
+    table.add_row("API", state.api_url, "", "")
+    for name, url in rows.items():
+        pid = state.pids.get(name)
+        if pid is None:
+            table.add_row(name, url, "", "not ours")
+        else:
+            table.add_row(name, url, str(pid), "runs" if is_leash(pid) else "[red]is gone[/red]")
+    return table
+
+
+def queues(state: State) -> Table:
+    """A table of how many messages are in each queue."""
+    names = Names(state.stack_name)
+    sqs: Any = Access.of(state).client("sqs")
+    table = Table("queue", *COUNTED)
+    for name in (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq):
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        table.add_row(name, *(found[attribute] for attribute in COUNTED.values()))
+    return table
+
+
+collection = Collection("local", up, down, status, env, demo)
