@@ -75,7 +75,7 @@ def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.Polic
         )
         for setting in SECRETS[function]
     ]
-    return [allow(("ssm:GetParameters",), *arns)] if arns else []
+    return [allow(("ssm:GetParameter",), *arns)] if arns else []
 
 
 def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam.PolicyStatement]]:

@@ -106,6 +106,8 @@ class Driver:
         self.state = state
         self._session = requests.Session()
         self._session.verify = state.ca_bundle
+        # Else a REQUESTS_CA_BUNDLE or a proxy of the shell would win, see requests' documentation.
+        self._session.trust_env = False
         self._aws = boto3.Session("test", "test", region_name=state.region)
 
     def close(self) -> None:

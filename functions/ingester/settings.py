@@ -173,9 +173,12 @@ def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> S
 
 
 class SsmClient(Protocol):
-    """The one call of boto3's SSM client that is used here."""
+    """The one call of boto3's SSM client that is used here, and its error."""
 
-    def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> Any: ...
+    @property
+    def exceptions(self) -> Any: ...
+
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> Any: ...  # boto3's
 
 
 def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
@@ -184,16 +187,18 @@ def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
 
 
 def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> SecretsType:
-    """A function's secrets from SSM, all with one call; one that isn't there is not configured.
+    """A function's secrets from SSM; one that isn't there is not configured.
 
-    SettingsError if one that is needed is missing.
+    One call each, because so every secret has a grant of its own. SettingsError if one that is
+    needed is missing.
     """
-    names = [f"{path}/{name}" for name in variables_of(secrets_type)]
-    answer = ssm.get_parameters(Names=names, WithDecryption=True)
-    given = {
-        parameter["Name"].removeprefix(f"{path}/"): parameter["Value"]
-        for parameter in answer["Parameters"]
-    }
+    given: dict[str, str] = {}
+    for name in variables_of(secrets_type):
+        try:
+            answer = ssm.get_parameter(Name=f"{path}/{name}", WithDecryption=True)
+        except ssm.exceptions.ParameterNotFound:
+            continue
+        given[name] = answer["Parameter"]["Value"]
     try:
         return msgspec.convert(given, secrets_type)
     except msgspec.ValidationError as error:

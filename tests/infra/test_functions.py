@@ -40,14 +40,14 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("dynamodb:UpdateItem",), (f"{TABLE}recording-events",)),
         (("sqs:SendMessage",), (f"{SQS}download",)),
         (
-            ("ssm:GetParameters",),
+            ("ssm:GetParameter",),
             (f"{SECRET}WEBHOOK_VALIDATION_SECRET_TOKEN", f"{SECRET}PIPELINE_SIGNING_KEY"),
         ),
     ],
     "zoom-on-demand": [
         (("dynamodb:UpdateItem",), (STATUS,)),
         (
-            ("ssm:GetParameters",),
+            ("ssm:GetParameter",),
             (
                 f"{SECRET}APIGEE_KEY",
                 f"{SECRET}ZOOM_CLIENT_SECRET",
@@ -63,7 +63,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (CONSUME, (f"{SQS}download",)),
         (("sqs:SendMessage",), (f"{SQS}download", f"{SQS}download-dlq", f"{SQS}upload.fifo")),
         (
-            ("ssm:GetParameters",),
+            ("ssm:GetParameter",),
             (f"{SECRET}APIGEE_KEY", f"{SECRET}ZOOM_CLIENT_SECRET", f"{SECRET}ZOOM_API_SECRET"),
         ),
     ],
@@ -73,7 +73,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("s3:GetObject",), (FILES,)),
         (CONSUME, (f"{SQS}upload.fifo",)),
         (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
-        (("ssm:GetParameters",), (f"{SECRET}OPENCAST_API_PASSWORD",)),
+        (("ssm:GetParameter",), (f"{SECRET}OPENCAST_API_PASSWORD",)),
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
