@@ -1,0 +1,231 @@
+"""The settings of a stack: all that is wrong with them in one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdk.settings import Network, SettingsError, load
+from ops.cdk_cli import ROOT
+from tests.infra.template import SECRET_SETTINGS, SETTINGS
+
+EVERY_NAME = """
+STACK_NAME LAMBDA_CODE_BUCKET NOTIFICATION_EMAIL ZOOM_API_BASE_URL APIGEE_KEY ZOOM_API_KEY
+ZOOM_API_SECRET BUFFER_MINUTES LOCAL_TIME_ZONE OPENCAST_API_USER OPENCAST_API_PASSWORD
+OC_CLUSTER_NAME DEFAULT_OC_WORKFLOW OC_TRACK_UPLOAD_MAX INGEST_ALLOWED_IPS GSHEETS_DOC_ID
+GSHEETS_SHEET_NAMES AWS_PROFILE AWS_REGION STACK_TAGS WEBHOOK_VALIDATION_SECRET_TOKEN
+DEFAULT_SERIES_ID DEFAULT_PUBLISHER OVERRIDE_PUBLISHER OVERRIDE_CONTRIBUTOR MINIMUM_DURATION
+LOG_NOTIFICATIONS_FILTER_LOG_LEVEL SLACK_SIGNING_SECRET SLACK_ZIP_CHANNEL SLACK_ALLOWED_GROUPS
+SLACK_API_TOKEN STACK_TYPE LAMBDA_RELEASE_ALIAS NONINTERACTIVE OPENCAST_BASE_URL OC_VPC_ID
+OC_SUBNET_IDS OC_SECURITY_GROUP_ID OPENCAST_AUTH OC_CHAT_AS OC_INGEST_PATIENCE_HOURS
+ZOOM_ACCOUNT_ID ZOOM_CLIENT_ID ZOOM_CLIENT_SECRET ZOOM_OAUTH_URL ZOOM_DOWNLOAD_HOSTS
+ALLOW_UNSIGNED_WEBHOOKS WEBHOOK_DELAY_SECONDS SCHEDULE_UPDATE_TOKEN API_BASE_URL
+CODEBUILD_SOURCE_URL RECONCILE_DAYS LAMBDA_ARCHITECTURE LAMBDA_RUNTIME
+""".split()
+
+
+def problems(**changes: str) -> tuple[str, ...]:
+    """What is wrong with the tests' settings, some of them changed ("" takes one away)."""
+    try:
+        load({**SETTINGS, **changes}, None)
+    except SettingsError as error:
+        return error.problems
+    return ()
+
+
+def test_what_is_required_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load({}, None)
+    message = str(raised.value)
+    named = {line.split()[1] for line in message.splitlines() if line.startswith("  - ")}
+    assert named >= {
+        "STACK_NAME",
+        "LAMBDA_CODE_BUCKET",
+        "NOTIFICATION_EMAIL",
+        "ZOOM_API_BASE_URL",
+        "INGEST_ALLOWED_IPS",
+        "OPENCAST_BASE_URL",
+        "OPENCAST_API_USER",
+        "OPENCAST_API_PASSWORD",
+        "DEFAULT_OC_WORKFLOW",
+        "WEBHOOK_VALIDATION_SECRET_TOKEN",
+    }
+    assert "No access to Zoom's API is configured" in message
+
+
+def test_defaults_are_the_first_system_s() -> None:
+    settings = load(SETTINGS, None)
+    assert settings.release_alias == "live"
+    assert settings.region == "us-east-1"
+    assert settings.buffer_minutes == 30
+    assert settings.minimum_duration == 2
+    assert settings.local_time_zone == "US/Eastern"
+    assert settings.webhook_delay_seconds == 300
+    assert settings.opencast.uploads_at_once == 5
+    assert settings.opencast.auth == "digest"
+    assert settings.opencast.chat_as == "attachment"
+    assert settings.opencast.patience_hours == 6
+    assert settings.opencast.publisher == "ops@example.edu"
+    assert settings.opencast.network is None
+    assert settings.tags == (("project", "MH"), ("cost center", "12 a"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("STACK_NAME", "Zip_Prod", "at most 41 lower-case letters"),
+        ("STACK_NAME", "z" * 42, "at most 41 lower-case letters"),
+        ("LAMBDA_CODE_BUCKET", "My Bucket", "the name of an S3 bucket"),
+        ("LAMBDA_RELEASE_ALIAS", "12", "not a number"),
+        ("LAMBDA_ARCHITECTURE", "mips", "arm64 or x86_64"),
+        ("NOTIFICATION_EMAIL", "ops", "an e-mail address"),
+        ("ZOOM_API_BASE_URL", "http://api.zoom.us/v2", "begins with https://"),
+        ("ZOOM_API_BASE_URL", "https://me:pw@api.zoom.us", "without user"),
+        ("ZOOM_OAUTH_URL", "zoom.us", "begins with https://"),
+        ("API_BASE_URL", "https://", "begins with https://"),
+        ("OPENCAST_BASE_URL", "opencast.example.edu", "begins with https:// or http://"),
+        ("OPENCAST_BASE_URL", "https://oc.example.edu:port", "begins with https:// or http://"),
+        ("ZOOM_DOWNLOAD_HOSTS", "zoom.us:443", "without ports"),
+        ("ZOOM_DOWNLOAD_HOSTS", "*", "host names"),
+        ("INGEST_ALLOWED_IPS", "192.0.2.7, 300.1.1.1", "IP addresses or networks"),
+        ("INGEST_ALLOWED_IPS", "192.0.2.0/33", "IP addresses or networks"),
+        ("INGEST_ALLOWED_IPS", " , ", "a list"),
+        ("LOCAL_TIME_ZONE", "Eastern", "an IANA time zone"),
+        ("LOCAL_TIME_ZONE", "../../etc/passwd", "an IANA time zone"),
+        ("OC_TRACK_UPLOAD_MAX", "1", "from 2 to 1000 (it is the MaximumConcurrency"),
+        ("OC_TRACK_UPLOAD_MAX", "1001", "from 2 to 1000"),
+        ("OC_TRACK_UPLOAD_MAX", "five", "a whole number"),
+        ("OC_TRACK_UPLOAD_MAX", "\u0665", "a whole number"),
+        ("WEBHOOK_DELAY_SECONDS", "901", "from 0 to 900"),
+        ("BUFFER_MINUTES", "0", "from 1 to 720"),
+        ("MINIMUM_DURATION", "nan", "a number"),
+        ("MINIMUM_DURATION", "-1", "a number"),
+        ("OC_INGEST_PATIENCE_HOURS", "0", "a number from 0.25"),
+        ("OPENCAST_AUTH", "oauth", "digest or basic"),
+        ("OC_CHAT_AS", "catalog", "attachment or track or none"),
+        ("ALLOW_UNSIGNED_WEBHOOKS", "perhaps", "true or false"),
+        ("STACK_TAGS", "project=MH", "written Key=a,Value=1 Key=b,Value=2"),
+        ("STACK_TAGS", "Key=aws:x,Value=1", "which AWS keeps for itself"),
+        ("STACK_TYPE", "opsworks", "has to be ecs"),
+        ("CODEBUILD_SOURCE_URL", "https://gitlab.com/a/b", "a GitHub repository"),
+        ("OC_SUBNET_IDS", "subnet1", "subnet ids"),
+    ],
+)
+def test_nonsense_is_named_with_what_belongs_there(name: str, value: str, wanted: str) -> None:
+    [problem] = [line for line in problems(**{name: value}) if line.startswith(f"{name} ")]
+    assert wanted in problem
+    assert repr(value.strip()) in problem
+
+
+def test_a_wrong_setting_is_one_problem() -> None:
+    assert len(problems(OPENCAST_BASE_URL="nonsense", OC_TRACK_UPLOAD_MAX="1")) == 2
+
+
+def test_zoom_s_api_needs_a_way_in() -> None:
+    none = dict.fromkeys(
+        (
+            "APIGEE_KEY",
+            *("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"),
+            *("ZOOM_API_KEY", "ZOOM_API_SECRET"),
+        ),
+        "",
+    )
+    [problem] = problems(**none)
+    assert problem.startswith("No access to Zoom's API is configured")
+    for way in (
+        {"APIGEE_KEY": "k"},
+        {"ZOOM_ACCOUNT_ID": "a", "ZOOM_CLIENT_ID": "c", "ZOOM_CLIENT_SECRET": "s"},
+        {"ZOOM_API_KEY": "k", "ZOOM_API_SECRET": "s"},
+    ):
+        assert problems(**{**none, **way}) == ()
+    [problem] = problems(**{**none, "ZOOM_ACCOUNT_ID": "a", "ZOOM_CLIENT_ID": "c"})
+    assert problem.startswith("ZOOM_CLIENT_SECRET is missing")
+
+
+def test_unsigned_webhooks_have_to_be_wanted_aloud() -> None:
+    [problem] = problems(WEBHOOK_VALIDATION_SECRET_TOKEN="")
+    assert "ALLOW_UNSIGNED_WEBHOOKS=true" in problem
+    assert problems(WEBHOOK_VALIDATION_SECRET_TOKEN="", ALLOW_UNSIGNED_WEBHOOKS="true") == ()
+    still = problems(WEBHOOK_VALIDATION_SECRET_TOKEN="", ALLOW_UNSIGNED_WEBHOOKS="false")
+    assert len(still) == 1
+
+
+def test_a_cluster_s_name_alone_is_no_address() -> None:
+    [problem] = problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod")
+    assert "Set OPENCAST_BASE_URL" in problem
+    assert "STACK_TYPE=ecs" in problem
+    assert problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod", STACK_TYPE="ecs") == ()
+
+
+def test_the_uploader_s_place_in_a_vpc_is_whole_or_not_there() -> None:
+    [problem] = problems(OC_SUBNET_IDS="subnet-1")
+    assert problem.startswith("OC_SECURITY_GROUP_ID is missing")
+    [problem] = problems(OC_VPC_ID="vpc-1")
+    assert problem.startswith("OC_SUBNET_IDS is missing")
+    whole = {"OC_VPC_ID": "vpc-1", "OC_SUBNET_IDS": "subnet-1,", "OC_SECURITY_GROUP_ID": "sg-1"}
+    settings = load({**SETTINGS, **whole}, None)
+    assert settings.opencast.network == Network(("subnet-1",), "sg-1")
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    lines = {**SETTINGS, "BUFFER_MINUTES": "10", "MINIMUM_DURATION": "7"}
+    env_file.write_text("".join(f"{name}='{value}'\n" for name, value in lines.items()))
+    settings = load({"BUFFER_MINUTES": "20"}, env_file)
+    assert (settings.buffer_minutes, settings.minimum_duration) == (20, 7)
+
+
+def test_dollars_in_a_file_s_secrets_are_dollars(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("OPENCAST_API_PASSWORD=a${HOME}b\n")
+    settings = load({k: v for k, v in SETTINGS.items() if k != "OPENCAST_API_PASSWORD"}, env_file)
+    assert settings.secrets()["OPENCAST_API_PASSWORD"] == "a${HOME}b"
+
+
+def test_secrets_are_apart_and_never_shown() -> None:
+    settings = load({**SETTINGS, "APIGEE_KEY": ""}, None)
+    assert settings.secrets() == {**SECRET_SETTINGS, "APIGEE_KEY": ""}
+    assert not [value for value in SECRET_SETTINGS.values() if value in repr(settings)]
+
+
+def test_what_does_nothing_any_more_is_said_and_taken() -> None:
+    settings = load({**SETTINGS, "DOWNLOAD_MESSAGES_PER_INVOCATION": "10"}, None)
+    [note] = settings.notes
+    assert note.startswith("DOWNLOAD_MESSAGES_PER_INVOCATION does nothing any more")
+    assert load(SETTINGS, None).notes == ()
+
+
+def test_the_example_file_explains_every_setting() -> None:
+    lines = (ROOT / "example.env").read_text().splitlines()
+    explained: set[str] = set()
+    block_has_comment = False
+    for line in lines:
+        if "=" in line and not line.startswith("#"):
+            assert block_has_comment, f"{line} stands without a comment"
+            explained.add(line.partition("=")[0])
+        block_has_comment = line.startswith("#") or (block_has_comment and "=" in line)
+    assert explained == set(EVERY_NAME)
+
+
+def test_the_example_file_s_defaults_are_the_defaults() -> None:
+    example = {k: v for k, v in dotenv_values(ROOT / "example.env").items() if v}
+    assert load({**example, **SETTINGS}, None) == load(SETTINGS, None)
+
+
+@given(st.dictionaries(st.sampled_from(EVERY_NAME), st.text(max_size=30)))
+def test_any_text_gives_settings_or_problems_with_names(given_texts: dict[str, str]) -> None:
+    for found in (
+        problems(**given_texts),
+        problems(**{**dict.fromkeys(SETTINGS, ""), **given_texts}),
+    ):
+        starts = {problem.split()[0] for problem in found}
+        assert starts <= {*EVERY_NAME, "No"}
+
+
+@given(st.sampled_from(sorted(SECRET_SETTINGS)), st.text("abcdefgh", min_size=9))
+def test_no_problem_shows_a_secret(name: str, value: str) -> None:
+    assert not [problem for problem in problems(**{name: value}, STACK_NAME="") if value in problem]

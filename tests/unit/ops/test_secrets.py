@@ -1,0 +1,60 @@
+"""A stack's secrets in SSM."""
+
+from __future__ import annotations
+
+from cdk.names import Names
+from ops import secrets
+from tests.cloud import Cloud
+
+NAMES = Names("zip-a")
+
+
+def versions(aws: Cloud) -> dict[str, int]:
+    """How often each parameter below the stack's path was written."""
+    answer = aws.ssm.get_parameters_by_path(Path=NAMES.secrets_path)
+    return {parameter["Name"]: parameter["Version"] for parameter in answer["Parameters"]}
+
+
+def test_secrets_are_secure_strings_under_the_stack_s_path(aws: Cloud) -> None:
+    changed = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": ""})
+    assert changed == ["APIGEE_KEY", "PIPELINE_SIGNING_KEY"]
+    answer = aws.ssm.get_parameter(Name="/zoom-ingester/zip-a/APIGEE_KEY", WithDecryption=True)
+    assert answer["Parameter"]["Value"] == "k"
+    assert answer["Parameter"]["Type"] == "SecureString"
+
+
+def test_only_what_changed_is_written(aws: Cloud) -> None:
+    secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": "s"})
+    assert secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k2", "ZOOM_API_SECRET": "s"}) == [
+        "APIGEE_KEY"
+    ]
+    path = NAMES.secrets_path
+    assert versions(aws) == {
+        f"{path}/APIGEE_KEY": 2,
+        f"{path}/ZOOM_API_SECRET": 1,
+        f"{path}/PIPELINE_SIGNING_KEY": 1,
+    }
+
+
+def test_the_signing_key_is_made_once_and_stays(aws: Cloud) -> None:
+    secrets.write(aws.ssm, NAMES, {})
+    first = secrets.stored(aws.ssm, NAMES)
+    assert len(bytes.fromhex(first["PIPELINE_SIGNING_KEY"])) == 32
+    assert secrets.write(aws.ssm, NAMES, {}) == []
+    assert secrets.stored(aws.ssm, NAMES) == first
+    secrets.write(aws.ssm, Names("zip-b"), {})
+    assert secrets.stored(aws.ssm, Names("zip-b")) != first
+
+
+def test_a_secret_that_is_no_longer_set_is_deleted(aws: Cloud) -> None:
+    secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k"})
+    assert secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": ""}) == ["APIGEE_KEY"]
+    assert set(secrets.stored(aws.ssm, NAMES)) == {"PIPELINE_SIGNING_KEY"}
+
+
+def test_another_stack_s_secrets_are_left_alone(aws: Cloud) -> None:
+    for stack in ("zip-a", "zip-ab"):
+        secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
+    secrets.delete_all(aws.ssm, NAMES)
+    assert secrets.stored(aws.ssm, NAMES) == {}
+    assert len(secrets.stored(aws.ssm, Names("zip-ab"))) == 13
