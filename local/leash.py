@@ -26,17 +26,18 @@ CANNOT_START = 127
 
 
 def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
-    """SIGTERM to the child, and what is left of its group after `grace` seconds is killed."""
+    """SIGTERM to the child and its group; what is left after `grace` seconds is killed."""
     deadline = time.monotonic() + grace
-    with contextlib.suppress(ProcessLookupError):
-        child.terminate()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGTERM)
     while child.poll() is None and time.monotonic() < deadline:
         time.sleep(STEP_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        # What the child left behind is dying now; a zombie that nobody buries isn't waited for.
-        deadline = time.monotonic() + BURIAL_SECONDS
+    child.wait()
+    # What the child left behind is dying now; a zombie that nobody buries isn't waited for.
+    deadline = time.monotonic() + BURIAL_SECONDS
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < deadline:
             time.sleep(STEP_SECONDS)
             os.killpg(child.pid, 0)

@@ -52,7 +52,7 @@ class Running:
 
     def let_go(self) -> None:
         """Let it outlive this process."""
-        if self.leash.stdin is not None:
+        if self.leash.stdin is not None and not self.leash.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self.leash.stdin.write(b".")
             self.leash.stdin.close()

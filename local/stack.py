@@ -90,8 +90,8 @@ class LocalStack:
     def start(self) -> None:
         """Bring it up; returns when it can be used.
 
-        Raises AlreadyUp, Busy, ProcessFailed, PortTaken, the settings' errors and packaging's. When it
-        raises, KeyboardInterrupt included, nothing of it is left.
+        Raises AlreadyUp, Busy, ProcessFailed, PortTaken, the settings' errors and packaging's.
+        When it raises, KeyboardInterrupt included, nothing of it is left.
         """
         try:
             self._start()

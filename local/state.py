@@ -13,7 +13,6 @@ import msgspec
 
 from local.processes import stop_pids
 
-
 STATE = "stack.json"
 ENVIRONMENT = "stack.env"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from invoke import Collection, Context, Exit
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cdk.names import Names
 from cdk.settings import SECRETS
@@ -97,7 +97,8 @@ def running() -> State:
 
 def addresses(state: State) -> Table:
     """A table of what runs where."""
-    table = Table("", "address", "pid", "", title=f"Local stack {state.stack_name}")
+    address = Column("address", overflow="fold")
+    table = Table("", address, "pid", "", title=f"Local stack {state.stack_name}")
     rows = {"cloud": state.aws_endpoint_url, "zoom": state.zoom_url, "opencast": state.opencast_url}
     table.add_row("API", state.api_url, "", "")
     for name, url in rows.items():
