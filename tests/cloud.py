@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -15,6 +16,7 @@ from moto import mock_aws
 
 REGION = "us-east-1"
 BUCKET = "test-zoom-recording-files"
+SENDING = "provide-client-params.sqs.SendMessage"
 
 
 @dataclass
@@ -101,14 +103,30 @@ def plain(value: Any) -> Any:
     return int(value)
 
 
+class _Clients(NamedTuple):
+    sqs: Any
+    s3: Any
+    ssm: Any
+    dynamodb: Any
+
+
+@cache
+def _clients() -> _Clients:
+    """Made once: reading AWS's service models takes longer than most tests."""
+    return _Clients(
+        sqs=boto3.client("sqs", REGION),
+        s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
+        ssm=boto3.client("ssm", REGION),
+        dynamodb=boto3.resource("dynamodb", REGION),
+    )
+
+
 @contextmanager
 def cloud() -> Iterator[Cloud]:
     """A new AWS, empty but for what the stack makes."""
     with mock_aws():
-        sqs = boto3.client("sqs", REGION)
-        s3 = boto3.client("s3", REGION, config=Config(signature_version="s3v4"))
+        sqs, s3, ssm, dynamodb = _clients()
         s3.create_bucket(Bucket=BUCKET)
-        dynamodb = boto3.resource("dynamodb", REGION)
         fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
 
         def queue(name: str, **attributes: str) -> str:
@@ -117,7 +135,7 @@ def cloud() -> Iterator[Cloud]:
         made = Cloud(
             sqs=sqs,
             s3=s3,
-            ssm=boto3.client("ssm", REGION),
+            ssm=ssm,
             status=_status_table(dynamodb),
             events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
             schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
@@ -126,11 +144,15 @@ def cloud() -> Iterator[Cloud]:
             upload_queue=queue("test-upload.fifo", **fifo),
             upload_dlq=queue("test-upload-dlq.fifo", **fifo),
         )
-        sqs.meta.events.register(
-            "provide-client-params.sqs.SendMessage",
-            lambda params, **_: made.sends.append(dict(params)),
-        )
-        yield made
+
+        def remember(params: dict[str, Any], **_: object) -> None:
+            made.sends.append(dict(params))
+
+        sqs.meta.events.register(SENDING, remember)
+        try:
+            yield made
+        finally:
+            sqs.meta.events.unregister(SENDING, remember)
 
 
 def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
