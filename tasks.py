@@ -10,7 +10,7 @@ from invoke import Collection
 # `invoke` imports this file from anywhere below; `ingester` lies in a source root of its own.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
-from ops import checks, package, requirements
+from ops import checks, local, package, requirements, schedule, stack
 from ops.command import take_both_spellings
 
 take_both_spellings()
@@ -18,4 +18,7 @@ namespace = Collection(
     package.make_packages,
     checks.run_tests,
     requirements.update_requirements,
+    local.collection,
+    schedule.collection,
+    stack.collection,
 )

@@ -1,0 +1,59 @@
+"""Which modules a module needs, read from the source."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ops.closure import closure
+
+TREE = {
+    "start.py": """
+        import json
+        from typing import TYPE_CHECKING
+        from kit.deep import thing, Class
+        if TYPE_CHECKING:
+            from kit import typed
+        else:
+            import kit.other
+        def late():
+            from kit import lazy
+    """,
+    "kit/__init__.py": "",
+    "kit/deep/__init__.py": "",
+    "kit/deep/thing.py": "import boto3, kit.circle",
+    "kit/circle.py": "from kit.deep import thing",
+    "kit/typed.py": "",
+    "kit/other.py": "",
+    "kit/lazy.py": "",
+    "kit/stranger.py": "",
+    "json.txt": "",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name, text in TREE.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    return tmp_path
+
+
+def test_closure(root: Path) -> None:
+    assert [str(path) for path in closure("start", root)] == [
+        "kit/__init__.py",
+        "kit/circle.py",
+        "kit/deep/__init__.py",
+        "kit/deep/thing.py",
+        "kit/lazy.py",
+        "kit/other.py",
+        "start.py",
+    ]
+
+
+def test_a_module_that_is_missing(root: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"There is no stop\.py in"):
+        closure("stop", root)

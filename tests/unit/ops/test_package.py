@@ -1,0 +1,227 @@
+"""A function's package: the same bytes from the same things, what it needs, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function
+from ops import package
+from ops.closure import closure
+from ops.wheels import LAMBDA, host, is_needed
+
+SOURCE_ROOT = package.ROOT / "functions"
+AARCH64 = 183
+"""`e_machine` of an ELF file for arm64."""
+
+by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, package.Package]:
+    """All packages for this machine."""
+    out = tmp_path_factory.mktemp("dist")
+    return {made.name: made for made in package.build(FUNCTIONS, host(), out)}
+
+
+@pytest.fixture
+def copied_project(tmp_path: Path) -> Path:
+    """The project's sources and locks in another folder, under other times and modes."""
+    root = tmp_path / "copy"
+    for folder in ("functions", "function_requirements"):
+        shutil.copytree(package.ROOT / folder, root / folder, copy_function=shutil.copyfile)
+    for path in root.rglob("*.py"):
+        path.chmod(0o600)
+        os.utime(path, (1, 1))
+    (root / ".local").symlink_to(package.ROOT / ".local")
+    return root
+
+
+def entries(made: package.Package) -> dict[str, bytes]:
+    """A zip's files."""
+    with zipfile.ZipFile(made.path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+ALONE = """
+import sys
+folder, function, *services = sys.argv[1:]
+sys.path.insert(0, folder)
+__import__(function)
+import boto3
+from importlib import metadata
+assert metadata.version("boto3") == boto3.__version__
+for service in services:
+    print("client", boto3.client(service, region_name="us-east-1").meta.service_model.service_name)
+if "dynamodb" in services:
+    boto3.resource("dynamodb", region_name="us-east-1").Table("x")
+for name, module in sorted(sys.modules.items()):
+    if name.partition(".")[0] in {function, "ingester", "boto3"}:
+        assert module.__file__.startswith(folder), module
+    if name.partition(".")[0] in {function, "ingester"}:
+        print("module", name)
+"""
+
+
+@by_name
+def test_it_runs_alone_with_exactly_its_modules_and_services(
+    function: Function, built: dict[str, package.Package], tmp_path: Path
+) -> None:
+    """With nothing but Python itself, the unpacked zip, and no environment."""
+    made = built[function.name]
+    with zipfile.ZipFile(made.path) as archive:
+        archive.extractall(tmp_path)
+    arguments = (str(tmp_path), function.module, *function.services)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", ALONE, *arguments],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert [name for kind, name in said if kind == "client"] == list(function.services)
+    files = {str(path) for path in closure(function.module, SOURCE_ROOT)}
+    modules = {
+        file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files
+    }
+    assert {name for kind, name in said if kind == "module"} == modules
+    assert {name for name in entries(made) if (SOURCE_ROOT / name).is_file()} == files
+
+
+@by_name
+def test_it_holds_no_other_services_models(
+    function: Function, built: dict[str, package.Package]
+) -> None:
+    paths = map(PurePosixPath, entries(built[function.name]))
+    data = [path.parts for path in paths if path.parts[:2] == ("botocore", "data")]
+    assert {parts[2] for parts in data if len(parts) > 3} == set(function.services)
+    assert ("botocore", "data", "partitions.json") in data
+
+
+@by_name
+def test_it_holds_nothing_that_nobody_runs(
+    function: Function, built: dict[str, package.Package]
+) -> None:
+    for name in entries(built[function.name]):
+        parts = set(PurePosixPath(name).parts)
+        assert not parts & {"__pycache__", "bin", "tests", "examples", "pip", "RECORD"}, name
+        assert not name.endswith((".pyc", ".pyi")), name
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        ("botocore/data/endpoints.json", True),
+        ("botocore/data/sqs/2012-11-05/service-2.json.gz", True),
+        ("botocore/data/sqs/2012-11-05/examples-1.json", False),
+        ("botocore/data/ec2/2016-11-15/service-2.json.gz", False),
+        ("boto3/data/sqs/2012-11-05/resources-1.json", True),
+        ("boto3/data/ec2/2016-11-15/resources-1.json", False),
+        ("boto3/examples/s3.rst", False),
+        ("msgspec/_core.pyi", False),
+        ("tzdata/zoneinfo/US/Eastern", True),
+        ("requests-2.34.2.dist-info/METADATA", True),
+        ("requests-2.34.2.dist-info/RECORD", False),
+        ("requests-2.34.2.dist-info/licenses/LICENSE", True),
+        ("bin/normalizer", False),
+    ],
+)
+def test_what_is_worth_its_place(path: str, needed: bool) -> None:
+    assert is_needed(PurePosixPath(path), ("sqs", "dynamodb")) is needed
+
+
+def test_the_same_sources_elsewhere_give_the_same_bytes(
+    copied_project: Path, built: dict[str, package.Package]
+) -> None:
+    functions = (WEBHOOK, STATUS_QUERY)
+    made = package.build(functions, host(), copied_project / "dist", copied_project)
+    for again in made:
+        assert again.path.read_bytes() == built[again.name].path.read_bytes()
+        assert again.sha256 == built[again.name].sha256
+
+
+def test_what_did_not_change_is_not_made_again(
+    copied_project: Path, built: dict[str, package.Package]
+) -> None:
+    dist = copied_project / "dist"
+    shutil.copytree(next(iter(built.values())).path.parent, dist)
+    module = copied_project / "functions" / "status_query.py"
+    module.write_text(module.read_text() + "\n")
+    before = {made.path.name: made.path.stat().st_mtime_ns for made in built.values()}
+    started = time.monotonic()
+    made = package.build(FUNCTIONS, host(), dist, copied_project)
+    assert time.monotonic() - started < len(FUNCTIONS)
+    changed = {again.name for again in made if again.sha256 != built[again.name].sha256}
+    assert changed == {STATUS_QUERY.name}
+    kept = {
+        path.name for path in dist.glob("*.zip") if path.stat().st_mtime_ns == before[path.name]
+    }
+    assert kept == {f"{f.name}.zip" for f in FUNCTIONS if f is not STATUS_QUERY}
+
+
+def test_size_and_hash_are_the_files(built: dict[str, package.Package]) -> None:
+    for made in built.values():
+        content = made.path.read_bytes()
+        assert made.size == len(content)
+        assert base64.b64decode(made.sha256) == hashlib.sha256(content).digest()
+
+
+def test_entries_have_one_time_and_fixed_modes(built: dict[str, package.Package]) -> None:
+    with zipfile.ZipFile(built[WEBHOOK.name].path) as archive:
+        infos = archive.infolist()
+    assert [info.filename for info in infos] == sorted(info.filename for info in infos)
+    assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+    assert {info.external_attr >> 16 for info in infos} == {0o100644, 0o100755}
+
+
+def test_lambdas_libraries_are_for_arm64(tmp_path: Path) -> None:
+    (made,) = package.build([WEBHOOK], LAMBDA, tmp_path)
+    libraries = {name: data for name, data in entries(made).items() if ".so" in name}
+    assert libraries
+    for name, data in libraries.items():
+        assert data[:4] == b"\x7fELF", name
+        assert struct.unpack_from("<H", data, 18) == (AARCH64,), name
+        assert "cpython-313-aarch64" in name or "abi3" in name, name
+
+
+def test_a_function_goes_by_any_of_its_names() -> None:
+    assert package.chosen(None) == FUNCTIONS
+    for name in ("status-query", "status_query"):
+        assert package.chosen(name) == (STATUS_QUERY,)
+    assert package.chosen("webhook") == package.chosen("zoom-webhook") == (WEBHOOK,)
+
+
+def test_a_function_without_a_module(tmp_path: Path) -> None:
+    (tmp_path / "functions").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"There is no nowhere\.py"):
+        closure("nowhere", tmp_path / "functions")
+
+
+@mock_aws
+def test_uploads_go_where_the_stack_takes_its_code_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="code")
+    zipped = tmp_path / "zoom-webhook.zip"
+    zipped.write_bytes(b"zip")
+    to = package.destination({"LAMBDA_CODE_BUCKET": "code", "STACK_NAME": "zip-prod"})
+    package.upload([package.Package("zoom-webhook", zipped, 3, "")], to)
+    stored = s3.get_object(Bucket="code", Key="zip-prod/zoom-webhook.zip")
+    assert stored["Body"].read() == b"zip"
