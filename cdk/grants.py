@@ -60,7 +60,7 @@ def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
 
 
 def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.PolicyStatement]:
-    """Reading the function's secrets, all with one call.
+    """Reading the function's secrets, one by one.
 
     They are encrypted with the account's `aws/ssm` key, whose own policy lets in whoever may read
     the parameter: no grant on KMS is needed.
