@@ -117,7 +117,7 @@ class LambdaFunction(Construct):
             log_group=log_group,
         )
         # Meant: `release` is what changes the code.
-        Annotations.of(self.function).acknowledge_warning(CODE_BY_KEY)
+        Annotations.of(self).acknowledge_warning(CODE_BY_KEY)
         self.version = lambda_.Version(self, "Version", lambda_=self.function)
         self.alias = lambda_.Alias(
             self,
