@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
+from contextlib import closing
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from invoke import Collection, Context, Exit
 from rich.console import Console
 from rich.table import Column, Table
 
 from cdk.names import Names
-from cdk.settings import SECRETS
+from cdk.settings import SECRETS, load
+from local import demo as local_demo
 from local import state as local_state
 from local.deploy import Access
+from local.driver import Driver
 from local.processes import is_leash
 from local.stack import HOME, AlreadyUp, LocalStack, Say
 from local.state import State
@@ -83,8 +86,20 @@ def env(_context: Context) -> None:
 @command()
 def demo(_context: Context) -> None:
     """Send recordings through the whole pipeline on this machine, and check what arrives."""
-    if not importlib.import_module("local.demo").run(Console()):
+    console = Console()
+    console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
+    with LocalStack(say=progress(console)) as stack, closing(Driver(stack.state)) as driver:
+        folder = HOME / "demo"
+        folder.mkdir(exist_ok=True)
+        held = local_demo.run(driver, folder, zone_of(stack), console)
+    console.print(f"The stack is down again. What its parts said: {HOME / 'logs'}")
+    if not held:
         raise Exit(code=1)
+
+
+def zone_of(stack: LocalStack) -> ZoneInfo:
+    """The time zone of the stack's schedule."""
+    return ZoneInfo(load(stack.settings, None).local_time_zone)
 
 
 def running() -> State:
