@@ -1,0 +1,103 @@
+"""The template compared with what the local cloud made of it, against the real local cloud."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.authority import ensure_authority, write_bundle
+from local.cloud import start_cloud
+from local.deploy import Access
+from local.parity import NEVER_HONOURED, compare
+from local.processes import Processes
+
+ASSUME = {
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+        }
+    ]
+}
+TABLE = {
+    "TableName": "rows",
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+@pytest.fixture(scope="module")
+def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
+    folder = tmp_path_factory.mktemp("cloud")
+    authority = ensure_authority(folder / "tls")
+    trusted = write_bundle(folder / "trusted.pem", authority)
+    processes = Processes(folder / "logs")
+    try:
+        cloud = start_cloud(folder / "cloud", authority, trusted, processes)
+        cloud.wait(authority.ca_bundle)
+        access = Access(cloud.url, trusted, "us-east-1")
+        access.client("dynamodb").create_table(**TABLE)
+        access.client("s3").create_bucket(Bucket="files")
+        access.client("sqs").create_queue(QueueName="q", Attributes={"VisibilityTimeout": "30"})
+        yield access
+    finally:
+        processes.stop()
+
+
+def template(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"Resources": {"It": {"Type": kind, "Properties": properties}}}
+
+
+def url_of(access: Access) -> str:
+    return str(access.client("sqs").get_queue_url(QueueName="q")["QueueUrl"])
+
+
+def test_rows_get_their_time_to_live_and_the_table_its_recovery(access: Access) -> None:
+    wanted = template(
+        "AWS::DynamoDB::Table",
+        TimeToLiveSpecification={"AttributeName": "expiration", "Enabled": True},
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+    )
+    parity = compare(wanted, {"It": "rows"}, access.client)
+    assert parity.mended == ("point-in-time recovery", "rows' time to live")
+    found = access.client("dynamodb").describe_time_to_live(TableName="rows")
+    assert found["TimeToLiveDescription"]["AttributeName"] == "expiration"
+    assert compare(wanted, {"It": "rows"}, access.client).mended == ()
+
+
+def test_the_bucket_gets_its_lifecycle(access: Access) -> None:
+    wanted = template(
+        "AWS::S3::Bucket",
+        LifecycleConfiguration={
+            "Rules": [
+                {
+                    "ExpirationInDays": 7,
+                    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+                    "Status": "Enabled",
+                }
+            ]
+        },
+    )
+    assert compare(wanted, {"It": "files"}, access.client).mended == ("the bucket's lifecycle",)
+    rules = access.client("s3").get_bucket_lifecycle_configuration(Bucket="files")["Rules"]
+    assert rules[0]["Expiration"] == {"Days": 7}
+    assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert compare(wanted, {"It": "files"}, access.client).mended == ()
+
+
+def test_what_differs_and_cannot_be_mended_is_named(access: Access) -> None:
+    wanted = template(
+        "AWS::SQS::Queue", VisibilityTimeout=960, RedrivePolicy={"maxReceiveCount": 2}
+    )
+    parity = compare(wanted, {"It": url_of(access)}, access.client)
+    assert {"a queue's VisibilityTimeout", "a queue's redrive"} <= set(parity.not_honoured)
+    assert set(NEVER_HONOURED) <= set(parity.not_honoured)
+
+
+def test_what_is_as_it_should_be_is_not_named(access: Access) -> None:
+    wanted = template("AWS::SQS::Queue", VisibilityTimeout=30)
+    parity = compare(wanted, {"It": url_of(access)}, access.client)
+    assert set(parity.not_honoured) == set(NEVER_HONOURED)
+    assert parity.mended == ()

@@ -1,0 +1,113 @@
+"""The settings with which the local stack is deployed."""
+
+from pathlib import Path
+
+import pytest
+
+from cdk.settings import load
+from local.settings import LocalSettingsError, names_in, read_local, stack_settings
+
+CLOUD = "https://127.0.0.1:4000"
+ZOOM = "https://127.0.0.1:4001"
+OPENCAST = "https://127.0.0.1:4002"
+
+
+def settings(**given: str) -> dict[str, str]:
+    return stack_settings(given, cloud_url=CLOUD, zoom_url=ZOOM, opencast_url=OPENCAST)
+
+
+def test_the_defaults_are_a_whole_set_of_settings() -> None:
+    site = load(settings(), None)
+    assert site.stack_name == "local-zip"
+    assert site.ingest_allowed_ips == ("127.0.0.1",)
+    assert site.webhook_delay_seconds == 1
+    assert site.zoom.api_base_url == f"{ZOOM}/v2"
+    assert site.zoom.oauth_url == f"{ZOOM}/oauth/token"
+    assert site.zoom.download_hosts == ("127.0.0.1", "localhost")
+    assert site.opencast.base_url == OPENCAST
+    assert site.api_base_url == f"{CLOUD}/_aws/execute-api/{dict(site.tags)['ms-custom-id']}/live"
+
+
+def test_secrets_are_new_each_time() -> None:
+    first, second = load(settings(), None).secrets(), load(settings(), None).secrets()
+    made = {name for name, value in first.items() if value}
+    assert made == {
+        "WEBHOOK_VALIDATION_SECRET_TOKEN",
+        "ZOOM_CLIENT_SECRET",
+        "OPENCAST_API_PASSWORD",
+    }
+    assert all(first[name] != second[name] for name in made)
+
+
+def test_a_given_setting_wins() -> None:
+    given = settings(
+        STACK_NAME="mine",
+        ZOOM_ACCOUNT_ID="theirs",
+        LOCAL_TIME_ZONE="Europe/Vienna",
+        WEBHOOK_DELAY_SECONDS="7",
+        OPENCAST_API_PASSWORD="known",
+        STACK_TAGS="Key=owner,Value=me",
+    )
+    site = load(given, None)
+    assert site.stack_name == "mine"
+    assert site.code_bucket == "mine-code"
+    assert site.zoom.account_id == "theirs"
+    assert site.local_time_zone == "Europe/Vienna"
+    assert site.webhook_delay_seconds == 7
+    assert site.secrets()["OPENCAST_API_PASSWORD"] == "known"
+    assert dict(site.tags)["owner"] == "me"
+    assert "ms-custom-id" in dict(site.tags)
+
+
+def test_an_empty_setting_is_not_given() -> None:
+    assert settings(STACK_NAME=" ")["STACK_NAME"] == "local-zip"
+
+
+def test_nothing_else_of_the_environment_gets_in() -> None:
+    given = settings(AWS_PROFILE="production", AWS_REGION="eu-west-1", PATH="/bin")
+    assert not {"AWS_PROFILE", "AWS_REGION", "PATH"} & set(given)
+
+
+def test_a_neighbour_elsewhere_may_be_downloaded_from() -> None:
+    given = stack_settings(
+        {}, cloud_url=CLOUD, zoom_url="https://zoom.test:99", opencast_url=OPENCAST
+    )
+    assert given["ZOOM_DOWNLOAD_HOSTS"] == "127.0.0.1,localhost,zoom.test"
+
+
+def test_the_local_stacks_own_settings(tmp_path: Path) -> None:
+    own = read_local(
+        {
+            "LOCAL_CLOUD_PORT": "4566",
+            "LOCAL_ZOOM_URL": "https://127.0.0.1:9/",
+            "LOCAL_OPENCAST_URL": "http://opencast.test",
+            "LOCAL_EXTRA_CA": str(tmp_path / "ca.pem"),
+            "AWS_REGION": "eu-central-1",
+        }
+    )
+    assert own.cloud_port == 4566
+    assert own.zoom_url == "https://127.0.0.1:9"
+    assert own.opencast_url == "http://opencast.test"
+    assert own.extra_ca == tmp_path / "ca.pem"
+    assert own.region == "eu-central-1"
+    assert read_local({}).cloud_port == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOCAL_CLOUD_PORT", "many"),
+        ("LOCAL_CLOUD_PORT", "65536"),
+        ("LOCAL_ZOOM_URL", "zoom.us"),
+        ("LOCAL_OPENCAST_URL", "https://opencast.test/?a=b"),
+    ],
+)
+def test_nonsense_is_one_line_that_names_the_setting(name: str, value: str) -> None:
+    with pytest.raises(LocalSettingsError, match=rf"^{name} is '[^\n]*$"):
+        read_local({name: value})
+
+
+def test_commented_settings_of_the_example_count(tmp_path: Path) -> None:
+    example = tmp_path / "example.env"
+    example.write_text("# What it is.\nSTACK_NAME=\n#DEBUG=1\n# OC_CHAT_AS=track\nnot A=b\n")
+    assert names_in(example) == ("STACK_NAME", "DEBUG", "OC_CHAT_AS")

@@ -1,0 +1,68 @@
+"""What a running local stack leaves for other programs."""
+
+import json
+import shlex
+import stat
+from pathlib import Path
+
+from local.state import ENVIRONMENT, STATE, State, end, forget, read_state, remember
+
+KEYS = {
+    *("api_url", "aws_endpoint_url", "ca_bundle", "region", "stack_name", "zoom_url"),
+    *("opencast_url", "slack_url", "sheets_url", "webhook_secret", "slack_signing_secret", "pids"),
+}
+
+
+def state(**changes: object) -> State:
+    given = {
+        "api_url": "https://127.0.0.1:1/live",
+        "aws_endpoint_url": "https://127.0.0.1:1",
+        "ca_bundle": "/trusted.pem",
+        "region": "us-east-1",
+        "stack_name": "local-zip",
+        "zoom_url": "https://127.0.0.1:2",
+        "opencast_url": "https://127.0.0.1:3",
+        "webhook_secret": "s",
+        "pids": {},
+    }
+    return State(**{**given, **changes})  # type: ignore[arg-type]  # any of its fields
+
+
+def test_it_has_exactly_the_promised_keys_and_one_reader(tmp_path: Path) -> None:
+    remember(tmp_path, state(), {})
+    written = json.loads((tmp_path / STATE).read_text())
+    assert set(written) == KEYS
+    assert written["slack_url"] is None
+    assert stat.S_IMODE((tmp_path / STATE).stat().st_mode) == 0o600
+    assert read_state(tmp_path) == state()
+
+
+def test_the_environment_survives_a_shell(tmp_path: Path) -> None:
+    remember(tmp_path, state(), {"A": "it's; $HOME", "B": "plain"})
+    lines = (tmp_path / ENVIRONMENT).read_text().splitlines()
+    assert [shlex.split(line) for line in lines] == [
+        ["export", "A=it's; $HOME"],
+        ["export", "B=plain"],
+    ]
+    assert stat.S_IMODE((tmp_path / ENVIRONMENT).stat().st_mode) == 0o600
+
+
+def test_a_wider_file_of_before_becomes_narrow(tmp_path: Path) -> None:
+    (tmp_path / STATE).write_text("{}")
+    (tmp_path / STATE).chmod(0o644)
+    remember(tmp_path, state(), {})
+    assert stat.S_IMODE((tmp_path / STATE).stat().st_mode) == 0o600
+
+
+def test_what_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
+    assert read_state(tmp_path) is None
+    assert not end(tmp_path)
+    (tmp_path / STATE).write_text("{")
+    assert read_state(tmp_path) is None
+
+
+def test_ending_a_stack_that_is_gone_forgets_it(tmp_path: Path) -> None:
+    remember(tmp_path, state(pids={"cloud": 2**22 + 1}), {})
+    assert end(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    forget(tmp_path)
