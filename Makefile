@@ -17,6 +17,7 @@ demo: setup  ## a recording's whole way, on this machine
 	@.venv/bin/invoke local.demo
 
 clean:  ## remove all that was installed or built here
+	@test ! -f .local/stack.json || .venv/bin/invoke local.down
 	rm -rf .venv .venv-cloud .tox .local dist node_modules cdk.out
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
