@@ -6,9 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from botocore.exceptions import ClientError
 from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import ACCOUNT, OPERATOR_KEY, Cloud, PortTaken, choose_port, start_cloud
 from local.processes import ROOT, Processes, ProcessFailed, is_leash, stop_pids
+from tests.unit.local.processes_of import processes_of, wait_for
 
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
 
@@ -42,25 +42,6 @@ if sys.argv[2] == "let go":
 else:
     time.sleep(60)
 """
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
-
-
-def processes_of(folder: Path) -> set[int]:
-    """The pids of all processes in whose environment this folder is named."""
-    found = set()
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if str(folder).encode() in environ.read_bytes():
-                found.add(int(environ.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def listens(url: str) -> bool:

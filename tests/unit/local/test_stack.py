@@ -1,0 +1,117 @@
+"""The local stack's start when it goes wrong, and its end at any moment: nothing may be left.
+
+That it works when nothing goes wrong is what the end-to-end tests are about.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cdk.settings import SettingsError
+from local.cloud import PortTaken
+from local.processes import ROOT, Processes
+from local.stack import AlreadyUp, Busy, LocalStack
+from local.state import STATE, State, end, remember
+from ops.package import Package
+from tests.unit.local.processes_of import processes_of, wait_for
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from local.stack import LocalStack
+def build(folder):
+    time.sleep(60)
+with LocalStack(Path(sys.argv[1]), build=build):
+    pass
+"""
+
+STATE_OF_A_SLEEPER = {
+    "api_url": "https://127.0.0.1:1/live",
+    "aws_endpoint_url": "https://127.0.0.1:1",
+    "ca_bundle": "/trusted.pem",
+    "region": "us-east-1",
+    "stack_name": "local-zip",
+    "zoom_url": "https://127.0.0.1:2",
+    "opencast_url": "https://127.0.0.1:3",
+    "webhook_secret": "s",
+}
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | more
+
+
+def no_packages(_folder: Path) -> Sequence[Package]:
+    raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_ended_in_the_middle_of_its_start_it_leaves_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path)],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    logs = tmp_path / "logs"
+    # Cloud, both neighbours and the CDK have begun, each below a leash.
+    wait_for(lambda: len(list(logs.glob("*.log"))) == 4 and len(processes_of(tmp_path)) >= 8)
+    os.killpg(starter.pid, number)
+    wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
+    # ^C waits for the thread that packages, and the one here is at it for a minute.
+    starter.kill()
+    assert starter.wait() in {-number, -signal.SIGKILL}
+    assert not (tmp_path / STATE).exists()
+
+
+def test_a_step_that_fails_ends_all_others(tmp_path: Path) -> None:
+    stack = LocalStack(tmp_path, environment(), build=no_packages)
+    with pytest.raises(OSError, match="disk is full"):
+        stack.start()
+    assert not processes_of(tmp_path)
+    assert not (tmp_path / STATE).exists()
+
+
+def test_wrong_settings_are_named_before_anything_starts(tmp_path: Path) -> None:
+    given = environment(INGEST_ALLOWED_IPS="here", WEBHOOK_DELAY_SECONDS="soon")
+    with pytest.raises(SettingsError, match=r"INGEST_ALLOWED_IPS[\s\S]*WEBHOOK_DELAY_SECONDS"):
+        LocalStack(tmp_path, given).start()
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with pytest.raises(PortTaken, match=f"Port {port} "):
+            LocalStack(tmp_path, environment(LOCAL_CLOUD_PORT=port)).start()
+    assert not (tmp_path / "logs").exists()
+
+
+def test_one_that_is_up_is_neither_replaced_nor_forgotten(tmp_path: Path) -> None:
+    processes = Processes(tmp_path / "logs")
+    try:
+        sleeper = processes.start("cloud", ["sleep", "60"], environment())
+        remember(tmp_path, State(**STATE_OF_A_SLEEPER, pids={"cloud": sleeper.pid}), {})
+        with pytest.raises(AlreadyUp, match=r"https://127\.0\.0\.1:1/live.*`invoke local\.down`"):
+            LocalStack(tmp_path, environment()).start()
+        assert sleeper.ended() is None
+        assert end(tmp_path)
+        wait_for(lambda: sleeper.ended() is not None)
+    finally:
+        processes.stop()
+
+
+def test_while_another_one_starts_in_the_same_folder_it_waits_for_nobody(tmp_path: Path) -> None:
+    with (tmp_path / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match=str(tmp_path)):
+            LocalStack(tmp_path, environment()).start()
