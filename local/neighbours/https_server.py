@@ -87,7 +87,7 @@ class HttpsServer:
         self, application: Callable[[Request], Answer], tls: ssl.SSLContext, port: int = 0
     ) -> None:
         self._server = _Server(("127.0.0.1", port), application, tls)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
     def port(self) -> int:

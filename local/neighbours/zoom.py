@@ -99,7 +99,9 @@ class ZoomStandIn:
         self._lock = threading.Lock()
 
     def start(self) -> Self:
-        """Begin to listen; raises OSError if a port is taken."""
+        """Begin to listen; raises OSError if a port is taken, RuntimeError if it listens already."""
+        if self._servers:
+            raise RuntimeError("the Zoom stand-in is running already: stop() it first")
         try:
             for origin, port in self._ports:
                 answer = partial(self._answer, origin)

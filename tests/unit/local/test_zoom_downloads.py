@@ -1,0 +1,243 @@
+"""Downloads from the Zoom stand-in: redirect, signed address, ranges, and every way to fail."""
+
+import base64
+import dataclasses
+import hashlib
+import re
+import time
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording, RecordingFile
+from tests.unit.local.zoom_client import APP, Client, Clock, twice
+
+
+class TestDownloads:
+    def test_a_file_arrives_byte_for_byte(self, client: Client, recording: Recording) -> None:
+        event = client.zoom.event("recording.completed", recording.uuid)
+        listed = event["payload"]["object"]["recording_files"]
+        for value, file in zip(listed, recording.files, strict=True):
+            redirect = client.get(value["download_url"], event["download_token"])
+            place = urlsplit(redirect.headers["Location"])
+            assert place.hostname == "localhost"
+            assert place.path.endswith(f"/{file.name}")
+            answer = client.get(redirect.headers["Location"])
+            assert hashlib.sha256(answer.content).hexdigest() == file.sha256()
+            assert answer.headers["Content-Length"] == str(file.size)
+        kinds = [file.file_type for file in recording.files]
+        assert kinds == ["MP4", "MP4", "CHAT", "M4A", "TIMELINE", "TRANSCRIPT"] * 2
+
+    def test_an_oauth_token_opens_files_too(self, client: Client, recording: Recording) -> None:
+        link, _ = client.completed(recording)
+        assert client.get(link, headers=client.bearer()).status_code == 302
+
+    def test_whoever_may_not_gets_a_page(self, client: Client, recording: Recording) -> None:
+        link, token = client.completed(recording)
+        other = client.zoom.download_token("another==")
+        refused = [
+            client.get(f"{link}?access_token={token}"),
+            client.get(link),
+            client.get(link, "made-up"),
+            client.get(link, other),
+            client.get(f"{link}x", token),
+        ]
+        assert {answer.status_code for answer in refused} == {200}
+        assert {answer.headers["Content-Type"] for answer in refused} == {"text/html;charset=UTF-8"}
+
+    def test_a_dead_token_is_answered_either_way(
+        self, client: Client, recording: Recording, clock: Clock
+    ) -> None:
+        link, token = client.completed(recording)
+        clock.now += 86_400
+        answer = client.get(link, token)
+        assert (answer.status_code, len(answer.content)) == (401, 59)
+        client.zoom.set(after_expiry="html")
+        assert client.get(link, token).status_code == 200
+
+    def test_a_token_can_be_made_to_die(self, client: Client, recording: Recording) -> None:
+        link, token = client.completed(recording)
+        client.zoom.expire_download_tokens("another==")
+        assert client.get(link, token).status_code == 302
+        client.zoom.expire_download_tokens(recording.uuid)
+        assert client.get(link, token).status_code == 401
+
+    def test_a_signed_address_dies_first_and_can_be_had_anew(
+        self, client: Client, recording: Recording, clock: Clock
+    ) -> None:
+        link, token = client.completed(recording)
+        address = client.get(link, token).headers["Location"]
+        clock.now += APP.redirect_seconds
+        assert client.get(address).status_code == 403
+        assert client.get(client.get(link, token).headers["Location"]).status_code == 200
+
+    def test_a_signature_holds_for_its_own_file(self, client: Client, recording: Recording) -> None:
+        one, two = client.address(recording), client.address(recording)
+        query = parse_qs(urlsplit(one).query)
+        assert "DateLessThan" in base64.b64decode(query["Policy"][0].replace("_", "=")).decode()
+        assert client.get(two.partition("?")[0]).status_code == 403
+        stolen = two.partition("?")[0] + "?" + one.partition("?")[2]
+        assert client.get(stolen).status_code == 403
+        assert client.get(one.replace("Signature=", "Signature=AA")).status_code == 403
+
+    def test_what_the_cdn_thinks_of_an_authorization(
+        self, client: Client, recording: Recording
+    ) -> None:
+        address = client.address(recording)
+        for way, expected in {"ignored": (200, 200), "refused": (200, 403)}.items():
+            client.zoom.set(cdn_authorization=way)
+            got = client.get(address).status_code, client.get(address, "x").status_code
+            assert got == expected
+        client.zoom.set(cdn_authorization="required")
+        assert client.get(address).status_code == 401
+        assert client.get(address, "x").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("asked", "slice_"),
+        [
+            ("bytes=0-99", slice(0, 100)),
+            ("bytes=100-", slice(100, None)),
+            ("bytes=-7", slice(-7, None)),
+            ("bytes=10-99999999", slice(10, None)),
+        ],
+    )
+    def test_ranges(self, client: Client, recording: Recording, asked: str, slice_: slice) -> None:
+        path = recording.files[0].path
+        assert path is not None
+        whole = path.read_bytes()
+        answer = client.get(client.address(recording), headers={"Range": asked})
+        assert answer.status_code == 206
+        assert answer.content == whole[slice_]
+        first, last, size = re.findall(r"\d+", answer.headers["Content-Range"])
+        assert whole[int(first) : int(last) + 1] == answer.content
+        assert int(size) == len(whole)
+
+    def test_a_range_beyond_the_end_or_for_another_version(
+        self, client: Client, recording: Recording
+    ) -> None:
+        address = client.address(recording)
+        beyond = client.get(address, headers={"Range": "bytes=99999999-"})
+        assert beyond.status_code == 416
+        assert beyond.headers["Content-Range"] == f"bytes */{recording.files[0].size}"
+        etag = client.get(address).headers["ETag"]
+        changed = {"Range": "bytes=5-", "If-Range": '"other"'}
+        assert client.get(address, headers=changed).status_code == 200
+        same = {"Range": "bytes=5-", "If-Range": etag}
+        assert client.get(address, headers=same).status_code == 206
+        assert client.get(address, headers={"If-Match": '"other"'}).status_code == 412
+
+    def test_without_ranges_one_plain_stream(self, client: Client, recording: Recording) -> None:
+        client.zoom.set(ranges=False)
+        answer = client.get(client.address(recording), headers={"Range": "bytes=5-"})
+        assert answer.status_code == 200
+        assert len(answer.content) == recording.files[0].size
+        assert "Accept-Ranges" not in answer.headers
+
+    def test_the_name_may_be_in_the_disposition(self, client: Client, recording: Recording) -> None:
+        client.zoom.set(name_in="disposition")
+        address = client.address(recording)
+        assert ".mp4" not in address
+        assert recording.files[0].name in client.get(address).headers["Content-Disposition"]
+
+
+class TestFaults:
+    def test_a_status_so_many_times(self, client: Client, recording: Recording) -> None:
+        link, token = client.completed(recording)
+        client.zoom.fail(Fault("status", status=503, times=2))
+        got = [client.get(link, token).status_code for _ in range(3)]
+        assert got == [503, 503, 302]
+
+    @pytest.mark.parametrize(
+        ("fault", "expected"),
+        [
+            (Fault("status", "api", status=429, retry_after=7), "7"),
+            (
+                Fault("status", "api", status=429, retry_after=7, retry_after_form="iso"),
+                "2026-11-18T11:06:47Z",
+            ),
+            (Fault("status", "api", status=429), None),
+        ],
+    )
+    def test_retry_after_in_three_forms(
+        self, client: Client, recording: Recording, fault: Fault, expected: str | None
+    ) -> None:
+        client.zoom.fail(fault)
+        answer = client.recordings(twice(recording.uuid))
+        assert (answer.status_code, answer.headers.get("Retry-After")) == (429, expected)
+
+    def test_one_file_only(self, client: Client, recording: Recording) -> None:
+        event = client.zoom.event("recording.completed", recording.uuid)
+        links = [f["download_url"] for f in event["payload"]["object"]["recording_files"]]
+        client.zoom.fail(Fault("status", status=404, file_id=recording.files[1].file_id))
+        token = event["download_token"]
+        assert [client.get(link, token).status_code for link in links[:3]] == [302, 404, 302]
+
+    def test_a_page_in_place_of_the_file(self, client: Client, recording: Recording) -> None:
+        address = client.address(recording)
+        client.zoom.fail(Fault("html", "cdn"))
+        assert client.get(address).headers["Content-Type"].startswith("text/html")
+
+    @pytest.mark.parametrize("kind", ["reset", "early_close"])
+    @pytest.mark.parametrize("after", [0, 100])
+    def test_broken_off_in_the_middle(
+        self, client: Client, recording: Recording, kind: Any, after: int
+    ) -> None:
+        address = client.address(recording)
+        client.zoom.fail(Fault(kind, "cdn", after_bytes=after))
+        with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+            client.get(address)
+        assert client.get(address).status_code == 200
+
+    def test_an_orderly_close_lets_the_first_bytes_arrive(
+        self, client: Client, recording: Recording
+    ) -> None:
+        address = client.address(recording)
+        client.zoom.fail(Fault("early_close", "cdn", after_bytes=100))
+        answer = client.get(address, stream=True)
+        assert answer.headers["Content-Length"] == str(recording.files[0].size)
+        assert len(answer.raw.read(100)) == 100
+
+    def test_a_content_length_that_lies(self, client: Client, recording: Recording) -> None:
+        address = client.address(recording)
+        client.zoom.fail(Fault("short_length", "cdn", after_bytes=123))
+        answer = client.get(address)
+        assert (len(answer.content), answer.headers["Content-Length"]) == (123, "123")
+
+    def test_the_right_length_of_the_wrong_bytes(
+        self, client: Client, recording: Recording
+    ) -> None:
+        address = client.address(recording)
+        client.zoom.fail(Fault("wrong_bytes", "cdn"))
+        assert client.get(address).content == bytes(recording.files[0].size)
+
+    def test_a_stall_goes_on_in_the_end(self, client: Client, recording: Recording) -> None:
+        address = client.address(recording)
+        client.zoom.fail(Fault("stall", "cdn", seconds=0.2, after_bytes=10))
+        assert len(client.get(address).content) == recording.files[0].size
+        client.zoom.fail(Fault("stall", "cdn", seconds=60, after_bytes=10))
+        with pytest.raises(requests.ConnectionError, match="timed out"):
+            client.get(address, timeout=0.2)
+
+    def test_slow_to_answer(self, client: Client) -> None:
+        client.zoom.fail(Fault("slow", "token", seconds=60))
+        with pytest.raises(requests.ReadTimeout):
+            client.session.post(client.zoom.oauth_url, timeout=0.2)
+
+    def test_stopping_does_not_wait_for_a_stall(self, client: Client, recording: Recording) -> None:
+        address = client.address(recording)
+        client.zoom.fail(Fault("stall", "cdn", seconds=60, after_bytes=10))
+        answer = client.get(address, stream=True)
+        began = time.monotonic()
+        client.zoom.stop()
+        assert time.monotonic() - began < 5
+        with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+            _ = answer.content
+
+
+def test_a_file_without_content_is_not_there(client: Client, recording: Recording) -> None:
+    empty: RecordingFile = dataclasses.replace(recording.files[0], path=None)
+    client.zoom.add(dataclasses.replace(recording, files=(empty,)))
+    assert client.get(client.address(recording)).status_code == 404
