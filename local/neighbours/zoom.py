@@ -99,7 +99,7 @@ class ZoomStandIn:
         self._lock = threading.Lock()
 
     def start(self) -> Self:
-        """Begin to listen; raises OSError if a port is taken, RuntimeError if it listens already."""
+        """Begin to listen; raises OSError if a port is taken, RuntimeError if it already does."""
         if self._servers:
             raise RuntimeError("the Zoom stand-in is running already: stop() it first")
         try:
