@@ -32,7 +32,7 @@ from ingester.gateway import Answer, Request, json_answer, proxy_answer, request
 from ingester.neighbours import zoom_events
 from ingester.neighbours.tables import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
-from ingester.retry import Sleep, retrying
+from ingester.retry import Sleep, retrying, within
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
@@ -129,7 +129,7 @@ def wanted(request: Request) -> IngestRequest:
         raise BadRequest("The request has no body.")
     try:
         content = msgspec.json.decode(request.body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("The body is not JSON.") from error
     if not isinstance(content, dict):
         raise BadRequest("The body is not a JSON object.")
@@ -242,7 +242,7 @@ def _post(body: bytes, seconds: float, tools: Tools) -> None:
                 tools.settings.webhook_url,
                 data=body,
                 headers=headers,
-                timeout=(min(WEBHOOK_TIMEOUT[0], left), min(WEBHOOK_TIMEOUT[1], left)),
+                timeout=within(left, WEBHOOK_TIMEOUT),
             )
         except requests.RequestException as error:
             raise WebhookUnreachable(

@@ -37,7 +37,7 @@ from ingester.neighbours.zoom_events import (
 from ingester.rules import timestamps
 from ingester.rules.messages import DownloadMessage, encode
 from ingester.rules.recording import Subject
-from ingester.rules.states import DONE, Origin, Reception, State, receive
+from ingester.rules.states import DONE, Reception, State, is_undecided, receive
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.webhook")
@@ -162,22 +162,17 @@ def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
 
 def _note_removal(notification: RemovalNotification, tools: Tools) -> Answer:
     for row in tools.status.of_meeting(notification.meeting_id):
-        if row.recording_id == notification.uuid and row.state not in DONE:
-            tools.status.note(row.zip_id, notification.notice)
+        if row.recording_id == notification.uuid and (row.retry_due or row.state not in DONE):
+            outlook = f"; {row.reason}" if row.retry_due else ""
+            tools.status.note(row.zip_id, notification.notice, outlook)
             logger.warning("%s while it was on its way", notification.notice)
     return NO_CONTENT
 
 
 def _reject(bad: BadIngest, tools: Tools) -> Answer:
     """Zoom's data lack a field: the row says so, made if it isn't there."""
-    subject = bad.subject
-    zip_id = bad.zip_id or (
-        f"auto-ingest-{subject.recording_id}"
-        if subject and subject.origin is Origin.WEBHOOK
-        else ""
-    )
-    if zip_id:
-        _fail(zip_id, "Bad webhook data", subject, tools)
+    if bad.zip_id:
+        _fail(bad.zip_id, "Bad webhook data", bad.subject, tools)
     raise bad
 
 
@@ -197,9 +192,7 @@ def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
         _fail(zip_id, reason, request.subject, tools)
         raise BadRequest(f"{reason}. Try again later.")
     if not any(file.is_mp4 for file in request.files):
-        tools.status.write(
-            zip_id, State.IGNORED, "No mp4 files", subject=request.subject, requested=True
-        )
+        _ignore(zip_id, request, tools)
         if request.on_demand:
             raise BadRequest("The recording has no MP4 files.")
         return NO_CONTENT
@@ -207,6 +200,17 @@ def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
         if _hand_on(request, zip_id, tools):
             return SUCCESS
     raise NotReady("The recording's row keeps changing. Send it again later.")
+
+
+def _ignore(zip_id: str, request: IngestNotification, tools: Tools) -> None:
+    """Nothing to ingest; what an earlier request got under way stays as it is."""
+    row = tools.status.get(zip_id)
+    if row and row.state and not is_undecided(row.state):
+        logger.info("Files without an MP4 came after others: nothing to do")
+        return
+    tools.status.write(
+        zip_id, State.IGNORED, "No mp4 files", subject=request.subject, requested=True
+    )
 
 
 def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:

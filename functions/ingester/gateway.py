@@ -6,7 +6,6 @@ See "Input format of a Lambda function for proxy integration" in API Gateway's g
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +35,7 @@ def request_of(event: Mapping[str, Any]) -> Request:
     body = event.get("body") or ""
     try:
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
-    except binascii.Error as error:
+    except ValueError as error:
         raise BadRequest("The request's body is not what it says it is.") from error
     return Request(
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},

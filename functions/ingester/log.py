@@ -13,15 +13,17 @@ from typing import Any
 
 import msgspec
 
+_NAMES = (
+    r"X-Amz-(?:Signature|Security-Token|Credential)|Signature|Policy"
+    r"|token|pwd|passcode|password|secret|api[_-]?key"
+)
 _SECRETS = (
     re.compile(r"(?i)(\bbearer\s+|\bbasic\s+)[A-Za-z0-9._~+/=-]+"),
-    re.compile(
-        r"(?i)([\"'?&\s]?(?:X-Amz-(?:Signature|Security-Token|Credential)|Signature|Policy"
-        r"|access_token|download_token|download_access_token|token|pwd|passcode|password"
-        r"|recording_play_passcode|client_secret|api_key|secret)[\"']?\s*[=:]\s*[\"']?)"
-        r"[^\s\"'&,;}]+"
-    ),
+    # A quoted value ends at its own quote, which may itself be escaped, as in JSON within JSON.
+    re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*b?(\\*[\"']))(?:(?!(?<!\\)\2).)+"),
+    re.compile(rf"(?i)((?:{_NAMES})(?:\\*[\"'])?\s*[=:]\s*)[^\s\"'\\&,;}}]+"),
 )
+_SECRET_NAME = re.compile(rf"(?i).*(?:{_NAMES})")
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _context: ContextVar[dict[str, str]] = ContextVar("recording")
 
@@ -65,7 +67,10 @@ def _redacted(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {str(key): _redacted(item) for key, item in value.items()}
+        return {
+            str(key): "***" if _SECRET_NAME.fullmatch(str(key)) else _redacted(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(item) for item in value]
     return value if isinstance(value, int | float | bool | None) else redact(str(value))
@@ -77,7 +82,7 @@ def start(context: object) -> None:
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.WARNING)
     _context.set({"aws_request_id": str(getattr(context, "aws_request_id", ""))})
 
 

@@ -15,6 +15,12 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 
 
+def within(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
+    """`timeout` (seconds to connect, to read), cut so that both together stay within `seconds`."""
+    connect = min(timeout[0], seconds / 2)
+    return connect, min(timeout[1], seconds - connect)
+
+
 class _Wait(tenacity.wait.wait_base):
     """What the other side asked for (`retry_after`), else exponential with full jitter."""
 

@@ -43,7 +43,8 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
     found = [
         secret
         for secret in secrets
-        if hmac.compare_digest(
+        if secret
+        and hmac.compare_digest(
             _signature(secret, timestamp, body).encode(), signature.encode(errors="replace")
         )
     ]

@@ -147,13 +147,19 @@ class StatusTable:
             return True
         return state in before and self._update(zip_id, change, frozenset({state}), False)
 
-    def note(self, zip_id: str, zoom_notice: str) -> None:
-        """Writes what Zoom said of a recording on its way into its row, and its reason."""
+    def note(self, zip_id: str, zoom_notice: str, outlook: str = "") -> None:
+        """Writes what Zoom said of a recording on its way into its row, and its reason.
+
+        `outlook` is what the reason says beside it: what happens next.
+        """
         self._table.update_item(
             Key={"zip_id": zip_id},
-            UpdateExpression="SET zoom_notice = :notice, reason = :notice",
+            UpdateExpression="SET zoom_notice = :notice, reason = :reason",
             ConditionExpression="attribute_exists(zip_id)",
-            ExpressionAttributeValues={":notice": zoom_notice},
+            ExpressionAttributeValues={
+                ":notice": zoom_notice,
+                ":reason": f"{zoom_notice}{outlook}"[:REASON_LIMIT],
+            },
         )
 
     def add_files(self, zip_id: str, files: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ Facts from Zoom's API reference ("Get meeting recordings", "Server-to-Server OAu
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,7 @@ import requests
 from msgspec import UNSET, UnsetType
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.retry import Sleep, retrying
+from ingester.retry import Sleep, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
 
 logger = logging.getLogger("ingester.zoom")
@@ -53,8 +54,11 @@ class _Token(msgspec.Struct, frozen=True):
 
 
 class _Problem(msgspec.Struct, frozen=True):
+    """What the API says when it refuses; the OAuth endpoint says `reason` instead."""
+
     code: int = 0
     message: str = ""
+    reason: str = ""
 
 
 _Answer = TypeVar("_Answer", bound=msgspec.Struct)
@@ -71,51 +75,60 @@ class ZoomApi:
         session: requests.Session,
         sleep: Sleep,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
         self._session = session
         self._sleep = sleep
         self._clock = clock
+        self._monotonic = monotonic
         self._token: tuple[str, float] | None = None
 
     def recordings(self, uuid: str, *, seconds: float) -> MeetingRecordings | None:
         """The recording of a meeting instance, or None if Zoom knows none.
 
-        Tries again within `seconds`. ZoomUnreachable when Zoom stays out of reach, ZoomRefused
-        when it refuses our credentials or the app lacks a scope.
+        Tries again, and ends within `seconds`. ZoomUnreachable when Zoom stays out of reach,
+        ZoomRefused when it refuses our credentials or the app lacks a scope.
         """
         attempt = retrying(ZoomUnreachable, attempts=4, seconds=seconds, sleep=self._sleep)
-        return attempt(self._recordings, uuid)
+        return attempt(self._recordings, uuid, self._monotonic() + seconds)
 
-    def _recordings(self, uuid: str) -> MeetingRecordings | None:
+    def _recordings(self, uuid: str, ends: float) -> MeetingRecordings | None:
         # Encoded twice, because a uuid may begin with `/` or hold `//`.
         name = quote(quote(uuid, safe=""), safe="")
         url = f"{self._settings.zoom_api_base_url.rstrip('/')}/meetings/{name}/recordings"
-        response = self._get(url)
+        response = self._get(url, ends)
         if response.status_code == 401 and self._token:
             self._token = None
-            response = self._get(url)
+            response = self._get(url, ends)
         if response.status_code == 404:
             return None
-        _raise_for(response)
+        _raise_for(response, self._clock())
         return _decoded(response, MeetingRecordings)
 
-    def _get(self, url: str) -> requests.Response:
+    def _timeout(self, ends: float) -> tuple[float, float]:
+        left = ends - self._monotonic()
+        if left <= 0:
+            raise ZoomUnreachable("Zoom's API did not answer in time.")
+        return within(left, TIMEOUT)
+
+    def _get(self, url: str, ends: float) -> requests.Response:
         query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
+        credentials = self._credentials(ends)
         try:
             return self._session.get(
-                url, params=query, headers=self._credentials(), timeout=TIMEOUT
+                url, params=query, headers=credentials, timeout=self._timeout(ends)
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(f"Zoom's API can't be reached ({_kind(error)}).") from error
 
-    def _credentials(self) -> dict[str, str]:
+    def _credentials(self, ends: float) -> dict[str, str]:
         secrets, settings = self._secrets, self._settings
         if secrets.apigee_key:
             return {"X-Api-Key": secrets.apigee_key}
         if settings.zoom_client_id and secrets.zoom_client_secret:
-            return {"Authorization": f"Bearer {self._oauth_token()}"}
+            return {"Authorization": f"Bearer {self._oauth_token(ends)}"}
         if settings.zoom_api_key and secrets.zoom_api_secret:
             claims = {
                 "iss": settings.zoom_api_key,
@@ -128,7 +141,7 @@ class ZoomApi:
             "ZOOM_CLIENT_SECRET, and update the stack."
         )
 
-    def _oauth_token(self) -> str:
+    def _oauth_token(self, ends: float) -> str:
         now = self._clock().timestamp()
         if self._token and now < self._token[1]:
             return self._token[0]
@@ -140,26 +153,26 @@ class ZoomApi:
                     "account_id": self._settings.zoom_account_id,
                 },
                 auth=(self._settings.zoom_client_id, self._secrets.zoom_client_secret),
-                timeout=TIMEOUT,
+                timeout=self._timeout(ends),
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(f"Zoom's OAuth can't be reached ({_kind(error)}).") from error
-        _raise_for(response)
+        _raise_for(response, self._clock())
         token = _decoded(response, _Token)
         self._token = (token.access_token, now + token.expires_in - EXPIRY_MARGIN)
         return token.access_token
 
 
-def _raise_for(response: requests.Response) -> None:
+def _raise_for(response: requests.Response, now: datetime) -> None:
     """ZoomUnreachable for what may pass, ZoomRefused for what an operator has to mend."""
     status = response.status_code
     if status == 429 or status >= 500:
-        raise ZoomUnreachable(f"Zoom's API answered {status}.", retry_after(response))
+        raise ZoomUnreachable(f"Zoom's API answered {status}.", retry_after(response, now))
     if status == 200:
         return
     try:
         problem = msgspec.json.decode(response.content, type=_Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         problem = _Problem()
     hint = (
         "The Zoom app lacks a scope"
@@ -168,12 +181,15 @@ def _raise_for(response: requests.Response) -> None:
     )
     raise ZoomRefused(
         f"Zoom's API answered {status}, code {problem.code}: "
-        f"{problem.message or 'no text'}. {hint}."
+        f"{problem.message or problem.reason or 'no text'}. {hint}."
     )
 
 
-def retry_after(response: requests.Response) -> float | None:
-    """Seconds that `Retry-After` asks for: a number, an ISO date or an HTTP date; else None."""
+def retry_after(response: requests.Response, now: datetime | None = None) -> float | None:
+    """Seconds from `now` that `Retry-After` asks for; None if it doesn't.
+
+    It may be a number, an ISO date or an HTTP date.
+    """
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return None
@@ -188,7 +204,7 @@ def retry_after(response: requests.Response) -> float | None:
             return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
 def _decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:

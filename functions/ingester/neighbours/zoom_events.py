@@ -7,10 +7,11 @@ sends varies: ids come as numbers or strings, files without type or status, type
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ingester.errors import BadRequest
 from ingester.rules.messages import RecordingFile
@@ -34,6 +35,10 @@ REMOVAL_EVENTS = {
     "recording.trashed": "The recording was moved to the trash in Zoom",
     "recording.deleted": "The recording was deleted in Zoom",
 }
+
+LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
+LARGEST_NUMBER = 10**18
+"""What counts as a number of Zoom's: DynamoDB takes 38 digits, and Zoom's have 9 to 13."""
 
 
 class UrlValidation(msgspec.Struct, frozen=True):
@@ -100,7 +105,10 @@ Notification = (
 
 
 class BadIngest(BadRequest):
-    """An ingest event that lacks a field. `subject` names the recording, if that can be read."""
+    """An ingest event that lacks a field.
+
+    `subject` names the recording, if that can be read; `zip_id` its row ("" if it has none).
+    """
 
     def __init__(self, problem: str, subject: Subject | None, zip_id: str) -> None:
         super().__init__(f"Bad webhook data: {problem}")
@@ -108,10 +116,13 @@ class BadIngest(BadRequest):
         self.zip_id = zip_id
 
 
+_MINUTES = Meta(ge=0, le=1_000_000)
+
+
 class _Object(msgspec.Struct, kw_only=True):
     """`payload.object` of the events about a recording."""
 
-    id: int
+    id: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
     uuid: str
     topic: str
     start_time: str
@@ -119,7 +130,7 @@ class _Object(msgspec.Struct, kw_only=True):
 
 class _IngestObject(_Object, kw_only=True):
     host_id: str
-    duration: int | float
+    duration: Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
     recording_files: list[dict[str, Any]]
     total_size: int | UnsetType = UNSET
 
@@ -136,7 +147,7 @@ def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
     """
     try:
         content = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("The body is not JSON.") from error
     if not isinstance(content, dict):
         raise BadRequest("The body is not a JSON object.")
@@ -178,11 +189,11 @@ def _status(event: str, content: dict[str, Any], about: dict[str, Any]) -> Notif
     except ValueError as error:
         return Unhandled(event, str(error))
     timestamp = content.get("event_ts")
-    timed = event.startswith("recording.") and isinstance(timestamp, int) and timestamp > 0
+    seconds = _number(timestamp) // 1000 if event.startswith("recording.") else 0
     return StatusNotification(
         STATUS_EVENTS[event],
         _subject(known, Origin.WEBHOOK),
-        RecordingEvent(event, timestamp // 1000) if timed and timestamp else None,
+        RecordingEvent(event, seconds) if 0 < seconds < LAST_SECOND else None,
     )
 
 
@@ -190,7 +201,6 @@ def _ingest(
     event: str, payload: dict[str, Any], about: dict[str, Any], token: str
 ) -> IngestNotification | BadIngest:
     origin = Origin.ON_DEMAND if event == ON_DEMAND else Origin.WEBHOOK
-    zip_id = payload.get("zip_id")
     try:
         known = _object(about, _IngestObject)
         options = IngestOptions()
@@ -199,9 +209,8 @@ def _ingest(
             options = msgspec.convert(given, IngestOptions)
         files = files_of(known.recording_files)
     except ValueError as error:
-        return BadIngest(
-            str(error), _what_is_known(about, origin), zip_id if isinstance(zip_id, str) else ""
-        )
+        zip_id = payload.get("zip_id") if event == ON_DEMAND else f"auto-ingest-{about['uuid']}"
+        return BadIngest(str(error), _what_is_known(about, origin), _text(zip_id))
     return IngestNotification(
         subject=_subject(known, origin),
         host_id=known.host_id,
@@ -247,10 +256,10 @@ def _what_is_known(about: dict[str, Any], origin: Origin) -> Subject | None:
 
 
 def _number(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        return int(value)
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_NUMBER:
+        return value
     return 0
 
 

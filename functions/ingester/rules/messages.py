@@ -78,6 +78,8 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         timestamps.parse(self.start_time)
+        if self.first_seen is not UNSET:
+            timestamps.parse(self.first_seen)
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,7 +42,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """ValueError if a text is not what its name says."""
-        timestamps.parse(self.start_time)
+        if not 1970 <= timestamps.parse(self.start_time).year < 3000:
+            raise ValueError(f"start_time {self.start_time} is in no year that has recordings")
 
 
 def view_of(recording_type: str) -> str:

@@ -19,7 +19,8 @@ MEETING = "meeting id with password"
 SERIES = "oc series"
 COLUMNS = (COURSE_CODE, TYPE, DAY, START, MEETING, SERIES)
 
-_START = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_START = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
+_SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -82,7 +83,10 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
 
 
 def _header(sheet: str, cells: Sequence[str]) -> dict[str, int]:
-    there = {" ".join(cell.lower().split()): index for index, cell in enumerate(cells)}
+    # Spreadsheets put a byte order mark before the first column's name when they export a CSV.
+    there = {
+        " ".join(cell.lstrip("\ufeff").lower().split()): index for index, cell in enumerate(cells)
+    }
     missing = [name.title() for name in COLUMNS if name not in there]
     if missing:
         raise BadRequest(
@@ -95,10 +99,10 @@ def _header(sheet: str, cells: Sequence[str]) -> dict[str, int]:
 def _events_of(row: Mapping[str, str], days: Sequence[str], source: str) -> list[Event]:
     time = row[START]
     if not _START.fullmatch(time):
-        raise _RowProblem(f"start {time!r} is not a time like 9:30 or 14:05")
+        raise _RowProblem(f"start {_shown(time)} is not a time like 9:30 or 14:05")
     series = series_of(row[SERIES])
     if not days:
-        raise _RowProblem(f"day {row[DAY]!r} holds none of {' '.join(DAYS)}")
+        raise _RowProblem(f"day {_shown(row[DAY])} holds none of {' '.join(DAYS)}")
     return [
         Event(
             day=day,
@@ -110,6 +114,11 @@ def _events_of(row: Mapping[str, str], days: Sequence[str], source: str) -> list
         )
         for day in days
     ]
+
+
+def _shown(cell: str) -> str:
+    """A cell as a message may repeat it: a link in the wrong column may hold a passcode."""
+    return "(a link)" if _SECRET.search(cell) else repr(cell[:40])
 
 
 def zoom_id_of(link: str) -> str:
@@ -140,5 +149,7 @@ def series_of(link: str) -> str:
 
 def _days_of(text: str) -> tuple[list[str], list[str]]:
     """The known day letters in order, once each, and the letters that aren't days."""
+    if _SECRET.search(text):
+        raise _RowProblem(f"day {_shown(text)} holds none of {' '.join(DAYS)}")
     letters = dict.fromkeys(re.sub(r"[\s,]", "", text.upper()))
     return [x for x in letters if x in DAYS], [x for x in letters if x not in DAYS]

@@ -84,6 +84,11 @@ def may_follow(before: State | None, after: State) -> bool:
     return begins(after) if before is None else before in FOLLOWS[after]
 
 
+def is_undecided(state: State) -> bool:
+    """Whether no request for ingest has got past the webhook yet."""
+    return state in _ASKED or state is State.WEBHOOK_FAILED
+
+
 class Reception(StrEnum):
     """What to do with a request for ingest, given what the row already says."""
 
@@ -109,7 +114,7 @@ def receive(
     always sent on; what they reach is an ingest that may be done, so the row isn't touched unless
     it has ended. An operator's request (`forced`) is always accepted.
     """
-    if forced or before is None or before in _ASKED or before is State.WEBHOOK_FAILED:
+    if forced or before is None or is_undecided(before):
         return Reception.ACCEPT
     if before in FAILED and not retry_is_due:
         return Reception.ACCEPT

@@ -1,0 +1,178 @@
+"""What coordinators type into a sheet, and what they are told about it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingester.errors import BadRequest
+from ingester.rules.schedule import Event
+from ingester.rules.schedule_rows import COLUMNS, ParsedSheet, parse
+
+HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"]
+LINK = "https://harvard.zoom.us/j/95846636714?pwd=S3cretPass"
+SERIES = "https://matterhorn.example.edu/engage/ui/index.html#/2021/01/12345"
+GOOD = {
+    "Course Code": "HIST E-10",
+    "Type": " lecture ",
+    "Day": "MW",
+    "Start": "9:30",
+    "Meeting ID with Password": LINK,
+    "OC Series": SERIES,
+}
+
+
+def row(**changes: str) -> list[str]:
+    named = GOOD | {name.replace("_", " "): value for name, value in changes.items()}
+    return [named[name] for name in HEADER]
+
+
+def read(*rows: list[str], header: list[str] | None = None) -> ParsedSheet:
+    return parse("Fall", "sheet/Fall", [header or HEADER, *rows])
+
+
+def skipped(*rows: list[str]) -> list[str]:
+    return [str(one) for one in read(*rows).skipped]
+
+
+def test_a_row_becomes_one_event_a_day() -> None:
+    assert read(row()).events == tuple(
+        (
+            "95846636714",
+            Event(
+                day=day,
+                time="9:30",
+                title="Lecture",
+                course_code="HIST E-10",
+                opencast_series_id="20210112345",
+                source="sheet/Fall",
+            ),
+        )
+        for day in "MW"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "days"),
+    [("M", "M"), ("MTWRFSU", "MTWRFSU"), ("M, W,F", "MWF"), ("t r", "TR"), ("MM", "M")],
+)
+def test_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
+    sheet = read(row(Day=cell))
+    assert "".join(event.day for _, event in sheet.events) == days
+    assert sheet.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("cell", "title"), [("section", "Section"), ("FINAL EXAM", "Final Exam"), ("", "Lecture")]
+)
+def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
+    assert {event.title for _, event in read(row(Type=cell)).events} == {title}
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "says"),
+    [
+        ("Meeting_ID_with_Password", "", "no meeting link"),
+        ("Meeting_ID_with_Password", "http://zoom.us/j/95846636714", "meeting link is not like"),
+        ("Meeting_ID_with_Password", "https://zoom.us/my/name", "meeting link is not like"),
+        ("Meeting_ID_with_Password", "95846636714", "meeting link is not like"),
+        ("Meeting_ID_with_Password", "https://[zoom/j/95846636714", "link is broken"),
+        ("Start", "", "start '' is not a time"),
+        ("Start", "25:00", "start '25:00' is not a time"),
+        ("Start", "9:30 AM", "start '9:30 AM' is not a time"),
+        ("Start", "9.30", "start '9.30' is not a time"),
+        ("Start", "٩:30", "is not a time"),
+        ("OC_Series", "", "no Opencast series"),
+        ("OC_Series", "https://matterhorn.example.edu/index.html", "no Opencast series"),
+        ("OC_Series", "https://[x#/2021/01/1", "no Opencast series"),
+        ("Day", "", "day '' holds none of M T W R F S U"),
+        ("Day", "XYZ", "day 'XYZ' holds none of"),
+    ],
+)
+def test_a_wrong_cell_is_named_by_sheet_and_row(column: str, cell: str, says: str) -> None:
+    sheet = read(row(), row(**{column: cell}), row(Course_Code="after"))
+    assert len(sheet.events) == 4
+    (one,) = sheet.skipped
+    assert str(one).startswith("Fall row 3: ")
+    assert says in str(one)
+
+
+def test_a_bad_day_letter_is_skipped_alone() -> None:
+    sheet = read(row(Day="MXW"))
+    assert [event.day for _, event in sheet.events] == ["M", "W"]
+    assert [str(one) for one in sheet.skipped] == ["Fall row 2: day 'X' is none of M T W R F S U"]
+
+
+def test_rows_are_counted_as_the_sheet_shows_them() -> None:
+    sheet = parse("Fall", "s", [["", " "], HEADER, [], row(Start="x"), ["", ""], row(Start="y")])
+    assert [one.row for one in sheet.skipped] == [4, 6]
+
+
+def test_a_short_row_lacks_what_isnt_there() -> None:
+    assert skipped(["HIST", "Lecture"]) == ["Fall row 2: no meeting link"]
+
+
+@pytest.mark.parametrize("name", HEADER)
+def test_a_missing_column_is_an_error_for_the_whole_sheet(name: str) -> None:
+    header = [column for column in HEADER if column != name]
+    with pytest.raises(BadRequest, match=f"Fall has no column .*{name.title()}"):
+        read(row(), header=header)
+
+
+def test_a_sheet_without_a_header_is_an_error() -> None:
+    with pytest.raises(BadRequest, match="Fall is empty"):
+        parse("Fall", "s", [["", ""], []])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [name.upper() for name in HEADER],
+        [f"  {name.lower()} " for name in HEADER],
+        [name.replace(" ", "\n ") for name in HEADER],
+        [f"\ufeff{HEADER[0]}", *HEADER[1:]],
+    ],
+)
+def test_columns_are_found_by_name_however_it_is_typed(header: list[str]) -> None:
+    assert len(read(row(), header=header).events) == 2
+
+
+def test_other_columns_and_their_order_dont_matter() -> None:
+    header = ["Notes", *reversed(HEADER)]
+    assert read(["x", *reversed(row())], header=header).events == read(row()).events
+
+
+@pytest.mark.parametrize("link", [LINK, f"{LINK}#x", "Passcode: S3cretPass", "?pwd=S3cretPass"])
+@pytest.mark.parametrize("column", [name.replace(" ", "_") for name in HEADER])
+def test_no_message_holds_a_passcode_whatever_column_it_is_in(column: str, link: str) -> None:
+    said = " ".join(skipped(row(**{column: link, "OC_Series": ""}), row(**{column: link})))
+    assert "S3cretPass" not in said
+    assert "95846636714" not in said or column == "Meeting_ID_with_Password"
+    if column in ("Start", "Day"):
+        assert "row 3" in said
+        assert "'R'" not in said, "not letter by letter either"
+
+
+cells = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from([*GOOD.values(), "https://[", "MTW", "9:99", "#/", "\ufeff", "//"]),
+)
+rows = st.lists(st.lists(cells, max_size=7), max_size=4)
+
+
+@settings(max_examples=100)
+@given(st.booleans(), rows)
+def test_whatever_the_cells_hold_only_a_bad_request_is_raised(
+    with_header: bool, foreign: list[list[str]]
+) -> None:
+    try:
+        sheet = parse("Fall", "s", [list(COLUMNS), *foreign] if with_header else foreign)
+    except BadRequest:
+        assert not with_header
+        return
+    for number, event in sheet.events:
+        assert number.isascii()
+        assert number.isdigit()
+        assert event.minute_of_week >= 0
+        assert event.opencast_series_id

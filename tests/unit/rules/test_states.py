@@ -1,0 +1,168 @@
+"""Which change of state is allowed, and what a request for ingest finds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.rules.states import (
+    DONE,
+    ENDED,
+    FAILED,
+    FOLLOWS,
+    RUNNING,
+    ZOOM_SIDE,
+    Reception,
+    State,
+    begins,
+    is_undecided,
+    may_follow,
+    receive,
+)
+
+WAY = [
+    State.RECORDING_IN_PROGRESS,
+    State.RECORDING_PROCESSING,
+    State.ON_DEMAND_RECEIVED,
+    State.WEBHOOK_RECEIVED,
+    State.SENT_TO_DOWNLOADER,
+    State.OC_SERIES_FOUND,
+    State.SENT_TO_UPLOADER,
+    State.UPLOADER_RECEIVED,
+    State.SENT_TO_OPENCAST,
+]
+"""A recording's way; those of a running recording stand at the same place."""
+
+RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING, 0)
+PIPELINE = frozenset(State) - ZOOM_SIDE
+states = st.sampled_from(list(State))
+
+
+def test_every_state_has_a_place() -> None:
+    assert set(FOLLOWS) == set(State)
+    assert set(RANK) | ENDED == set(State)
+
+
+@given(st.lists(states, max_size=40))
+def test_no_sequence_of_writes_moves_a_row_backwards(writes: list[State]) -> None:
+    row: State | None = None
+    ended = False
+    reached = -1
+    for state in writes:
+        if not may_follow(row, state):
+            continue
+        if row in PIPELINE:
+            assert state in PIPELINE, "Zoom's side never replaces the pipeline's"
+        if row in ENDED and state not in ENDED:
+            # Taken up again, which only these steps do.
+            assert state in {
+                State.WEBHOOK_RECEIVED,
+                State.OC_SERIES_FOUND,
+                State.UPLOADER_RECEIVED,
+                State.SENT_TO_OPENCAST,
+            }
+            reached = -1
+        ended = state in ENDED
+        if not ended:
+            assert RANK[state] >= reached, f"{row} → {state}"
+            reached = RANK[state]
+        row = state
+
+
+@given(st.permutations(WAY))
+def test_steps_that_overtake_each_other_end_at_the_last(order: list[State]) -> None:
+    row: State | None = None
+    for state in [State.RECORDING_IN_PROGRESS, *order]:
+        if may_follow(row, state):
+            row = state
+    assert row is State.SENT_TO_OPENCAST
+
+
+@pytest.mark.parametrize("after", list(State))
+def test_the_first_row(after: State) -> None:
+    assert begins(after) == may_follow(None, after) == (after is not State.RECORDING_PROCESSING)
+
+
+def test_processing_is_reached_from_a_running_recording_only() -> None:
+    assert {s for s in State if may_follow(s, State.RECORDING_PROCESSING)} == RUNNING
+
+
+@pytest.mark.parametrize("zoom_side", sorted(ZOOM_SIDE))
+def test_zoom_side_states_replace_running_ones_only(zoom_side: State) -> None:
+    assert {s for s in State if may_follow(s, zoom_side)} == RUNNING
+
+
+def test_on_demand_received_never_comes_after_the_downloader() -> None:
+    assert not may_follow(State.SENT_TO_DOWNLOADER, State.ON_DEMAND_RECEIVED)
+    assert not may_follow(State.WEBHOOK_RECEIVED, State.ON_DEMAND_RECEIVED)
+
+
+@pytest.mark.parametrize("ended", sorted(ENDED))
+def test_a_redelivered_message_takes_up_what_has_ended(ended: State) -> None:
+    assert may_follow(ended, State.OC_SERIES_FOUND)
+    assert may_follow(ended, State.UPLOADER_RECEIVED)
+
+
+@pytest.mark.parametrize("state", sorted(PIPELINE - DONE))
+def test_what_is_on_its_way_may_be_ignored(state: State) -> None:
+    assert may_follow(state, State.IGNORED)
+
+
+def test_an_ingest_that_is_done_stays_done() -> None:
+    assert {s for s in State if may_follow(State.SENT_TO_OPENCAST, s)} == {State.SENT_TO_OPENCAST}
+
+
+def received(
+    before: State | None,
+    files: str,
+    known: str = "ab",
+    *,
+    due: bool = False,
+    forced: bool = False,
+) -> Reception:
+    return receive(
+        before, known_files=set(known), files=set(files), retry_is_due=due, forced=forced
+    )
+
+
+@pytest.mark.parametrize(
+    "before", [None, *sorted(ZOOM_SIDE), State.ON_DEMAND_RECEIVED, State.WEBHOOK_FAILED]
+)
+def test_a_first_request_is_accepted(before: State | None) -> None:
+    assert received(before, "ab", known="") is Reception.ACCEPT
+
+
+def test_a_repeat_sends_again_what_perhaps_never_got_onto_the_queue() -> None:
+    assert received(State.WEBHOOK_RECEIVED, "ab") is Reception.ACCEPT
+
+
+@pytest.mark.parametrize("before", sorted(PIPELINE - FAILED - {State.IGNORED}))
+def test_a_repeat_of_what_is_under_way_or_done_is_dropped(before: State) -> None:
+    expected = Reception.ACCEPT if is_undecided(before) else Reception.DUPLICATE
+    assert received(before, "ab") is expected
+    assert received(before, "a") is expected
+
+
+@pytest.mark.parametrize("before", sorted(FAILED - {State.WEBHOOK_FAILED}))
+def test_a_repeat_of_what_ended_failed(before: State) -> None:
+    assert received(before, "ab") is Reception.ACCEPT
+    assert received(before, "ab", due=True) is Reception.DUPLICATE
+    assert received(before, "abc", due=True) is Reception.LATE_FILES
+
+
+def test_what_was_ignored_is_taken_up_for_new_files_only() -> None:
+    assert received(State.IGNORED, "ab") is Reception.DUPLICATE
+    assert received(State.IGNORED, "abc") is Reception.ACCEPT
+
+
+@pytest.mark.parametrize(
+    "before", [State.SENT_TO_DOWNLOADER, State.OC_SERIES_FOUND, State.SENT_TO_OPENCAST]
+)
+def test_late_files_are_sent_on(before: State) -> None:
+    assert received(before, "c") is Reception.LATE_FILES
+
+
+@given(st.none() | states, st.booleans())
+def test_an_operators_request_is_always_accepted(before: State | None, due: bool) -> None:
+    assert received(before, "ab", due=due, forced=True) is Reception.ACCEPT
