@@ -198,6 +198,19 @@ class Driver:
             for recording in records["recordings"]
         }
 
+    def recent(self, seconds: int) -> set[str]:
+        """The uuids of the recordings that `GET /status?seconds=` tells."""
+        answer = self._session.get(
+            f"{self.state.api_url}/status", params={"seconds": seconds}, timeout=REQUEST_SECONDS
+        )
+        if answer.status_code != 200:
+            raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
+        return {
+            recording["recording_id"]
+            for meeting in answer.json()["records"]["meetings"]
+            for recording in meeting["recordings"]
+        }
+
     def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
         """The state of a recording's newest ingest, None if there is none."""
         found = self.status(recording.meeting_id).get(recording.uuid, [])

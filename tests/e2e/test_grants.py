@@ -1,0 +1,148 @@
+"""Every grant of a function is needed: without it, some scenario fails.
+
+Grants that the local cloud doesn't enforce are held by the template's test instead
+(`tests/infra/test_functions.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cdk.names import FUNCTIONS, Function, Names
+from local.driver import Driver, DriverError
+from tests.e2e.scenarios import SCENARIOS, Scene
+from tests.infra.grants import POLICY, Grant, pairs, without
+
+PATIENCE_SECONDS = 8.0
+LOG = "the local cloud writes a function's log itself"
+EVENT_SOURCE = "the local event source doesn't act with the function's role"
+
+NOT_ENFORCED = {
+    "logs:CreateLogStream": LOG,
+    "logs:PutLogEvents": LOG,
+    "sqs:ReceiveMessage": EVENT_SOURCE,
+    "sqs:DeleteMessage": EVENT_SOURCE,
+    "sqs:GetQueueAttributes": EVENT_SOURCE,
+}
+
+NEEDED_BY = {
+    ("zoom-webhook", "dynamodb:Query", ""): "trashed_while_processing",
+    ("zoom-webhook", "dynamodb:UpdateItem", "recording-events"): "scheduled_lecture",
+    ("zoom-webhook", "", ""): "unclaimed",
+    ("zoom-on-demand", "", ""): "on_demand",
+    ("zoom-downloader", "dynamodb:GetItem", "pipeline-status"): "gone_from_zoom",
+    ("zoom-downloader", "dynamodb:GetItem", "schedule"): "unclaimed",
+    ("zoom-downloader", "s3:AbortMultipartUpload", ""): "broken_connection",
+    ("zoom-downloader", "sqs:ChangeMessageVisibility", ""): "broken_file",
+    ("zoom-downloader", "sqs:SendMessage", "download"): "trashed_while_processing",
+    ("zoom-downloader", "sqs:SendMessage", "download-dlq"): "gone_from_zoom",
+    ("zoom-downloader", "", ""): "on_demand",
+    ("zoom-uploader", "dynamodb:GetItem", "recording-events"): "scheduled_lecture",
+    ("zoom-uploader", "sqs:ChangeMessageVisibility", ""): "opencast_busy",
+    ("zoom-uploader", "sqs:SendMessage", ""): "unknown_series",
+    ("zoom-uploader", "", ""): "on_demand",
+    ("status-query", "dynamodb:Query", "time_index"): "recent",
+    ("status-query", "", ""): "unclaimed",
+}
+"""(function, action, the resource's last word), "" for any → the scenario that needs the grant."""
+
+
+def scenario_for(grant: Grant, names: Names) -> str:
+    word = grant.resource.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removeprefix(names.of(""))
+    keys = ((grant.function, grant.action, word), (grant.function, grant.action, ""))
+    return (
+        next((NEEDED_BY[key] for key in keys if key in NEEDED_BY), "")
+        or NEEDED_BY[grant.function, "", ""]
+    )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_every_grant_is_needed(function: Function, scene: Scene) -> None:
+    names = Names(scene.driver.state.stack_name)
+    hurried = replace(scene, seconds=PATIENCE_SECONDS)
+    role = _role(scene.driver, names.function(function))
+    document = _policy(scene.driver, role)
+    unneeded = []
+    for action, resource in pairs(document):
+        grant = Grant(function.name, action, resource)
+        if action in NOT_ENFORCED:
+            continue
+        with _taken_away(scene.driver, role, document, grant):
+            if action.startswith("ssm:"):
+                _cold_start(scene.driver, names.function(function))
+            try:
+                SCENARIOS[scenario_for(grant, names)](hurried)
+            except (AssertionError, DriverError):
+                continue
+        unneeded.append(grant)
+    assert unneeded == []
+    SCENARIOS[NEEDED_BY[function.name, "", ""]](scene)
+
+
+def test_another_address_gets_403(scene: Scene) -> None:
+    """The API's policy: /ingest and /status only from INGEST_ALLOWED_IPS, as it is deployed."""
+    api = scene.driver.client("apigateway")
+    (found,) = [one for one in api.get_rest_apis()["items"] if "policy" in one]
+    policy = found["policy"]
+    text = policy.encode().decode("unicode_escape") if '\\"' in policy else policy
+    assert "127.0.0.1" in text
+    elsewhere = text.replace("127.0.0.1", "203.0.113.9")
+
+    def put(value: str) -> None:
+        patch = {"op": "replace", "path": "/policy", "value": value}
+        api.update_rest_api(restApiId=found["id"], patchOperations=[patch])
+        api.create_deployment(restApiId=found["id"], stageName="live")
+
+    put(elsewhere)
+    try:
+        assert scene.driver.ask_for_ingest(uuid="x").status == 403
+        with pytest.raises(DriverError, match="403"):
+            scene.driver.status(1)
+        assert scene.driver.send("endpoint.url_validation").status == 200
+    finally:
+        put(text)
+    assert scene.driver.status(1) == {}
+
+
+def _role(driver: Driver, function: str) -> str:
+    found = driver.client("lambda").get_function_configuration(FunctionName=function)
+    return str(found["Role"].rsplit("/", 1)[-1])
+
+
+def _policy(driver: Driver, role: str) -> dict[str, Any]:
+    found = driver.client("iam").get_role_policy(RoleName=role, PolicyName=POLICY)
+    document = found["PolicyDocument"]
+    return dict(json.loads(document) if isinstance(document, str) else document)
+
+
+@contextmanager
+def _taken_away(
+    driver: Driver, role: str, document: dict[str, Any], grant: Grant
+) -> Iterator[None]:
+    iam = driver.client("iam")
+
+    def put(content: dict[str, Any]) -> None:
+        iam.put_role_policy(RoleName=role, PolicyName=POLICY, PolicyDocument=json.dumps(content))
+
+    put(without(document, grant))
+    try:
+        yield
+    finally:
+        put(document)
+
+
+def _cold_start(driver: Driver, function: str) -> None:
+    """A new version behind the alias: its first container has no secrets kept."""
+    client = driver.client("lambda")
+    configuration = client.get_function_configuration(FunctionName=function)
+    client.update_function_configuration(
+        FunctionName=function, Description=f"{configuration.get('Description', '')}."
+    )
+    version = client.publish_version(FunctionName=function)["Version"]
+    client.update_alias(FunctionName=function, Name="live", FunctionVersion=version)

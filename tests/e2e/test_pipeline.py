@@ -1,0 +1,42 @@
+"""Recordings through the real template on the local stack."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+
+from local.stack import LocalStack
+from tests.e2e.scenarios import SCENARIOS, Scene
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name: str, scene: Scene) -> None:
+    SCENARIOS[name](scene)
+
+
+@pytest.mark.parametrize("forge", ["wrong_secret", "old_timestamp", "unsigned"])
+def test_nobody_else_gets_in(scene: Scene, forge: str) -> None:
+    recording = scene.lecture()
+    assert scene.driver.send("recording.completed", recording.uuid, forge=forge).status == 401
+    assert scene.driver.status(recording.meeting_id) == {}
+
+
+def test_the_challenge_is_answered(scene: Scene) -> None:
+    answer = scene.driver.send("endpoint.url_validation")
+    assert answer.status == 200
+    assert set(json.loads(answer.body)) == {"plainToken", "encryptedToken"}
+
+
+def test_bad_requests_get_sentences(stack: LocalStack) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = stack.state.ca_bundle
+        answer = session.post(f"{stack.state.api_url}/ingest", data="{", timeout=30)
+        assert answer.status_code == 400
+        assert answer.json() == {"message": "The body is not JSON."}
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        answer = session.get(f"{stack.state.api_url}/status", params={"seconds": "1.5"}, timeout=30)
+        assert answer.status_code == 400
+        assert answer.json()["message"]
