@@ -95,12 +95,16 @@ def view_names(files: Sequence[RecordingFile]) -> list[str]:
     is the view; another gets a number, is staged beside it, and isn't ingested, as views that
     nobody knows.
     """
-    seen: dict[tuple[str, str], int] = {}
+    taken: set[tuple[str, str]] = set()
     names: list[str] = []
     for file in files:
-        view = view_of(file.recording_type)
-        count = seen[file.recording_start, view] = seen.get((file.recording_start, view), 0) + 1
-        names.append(view if count == 1 else f"{view}_{count}")
+        view = name = view_of(file.recording_type)
+        count = 1
+        while (file.recording_start, name) in taken:
+            count += 1
+            name = f"{view}_{count}"
+        taken.add((file.recording_start, name))
+        names.append(name)
     return names
 
 

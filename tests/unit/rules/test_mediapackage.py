@@ -1,0 +1,228 @@
+"""What Opencast is told: the id, what is kept, and the form's parts in order."""
+
+from __future__ import annotations
+
+import uuid as uuids
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingester.rules.mediapackage import (
+    LICENSE,
+    Kept,
+    Publishing,
+    form,
+    ingested_files,
+    keep,
+    media_package_id,
+)
+from ingester.rules.messages import StagedFile, StagedView, UploadMessage
+from ingester.rules.recording import CHAT, VIEWS
+from ingester.rules.spans import RecordingEvent
+
+STARTS = ["2026-11-23T15:00:00Z", "2026-11-23T15:30:00Z", "2026-11-23T16:00:00Z"]
+ENDS = ["2026-11-23T15:20:00Z", "2026-11-23T15:50:00Z", "2026-11-23T16:20:00Z"]
+PUBLISHING = Publishing(
+    publisher="pub@example.edu", contributor="", series_catalog="<dc/>", chat_as="attachment"
+)
+
+
+def staged(view: str, segment: int, seconds: float = 1200) -> StagedFile:
+    return StagedFile(
+        filename=f"1/2/{segment:03d}-{view}",
+        segment_num=segment,
+        recording_start=STARTS[segment],
+        recording_end=ENDS[segment],
+        ffprobe_bytes=10,
+        ffprobe_seconds=0 if view == CHAT else seconds,
+    )
+
+
+def message(views: dict[str, dict[int, float]], **more: object) -> UploadMessage:
+    """`views`: view → segment → seconds."""
+    made = UploadMessage(
+        uuid="u==",
+        zoom_series_id=95846636714,
+        opencast_series_id="20210112345",
+        oc_title="Lecture",
+        topic="HIST",
+        created=STARTS[0],
+        created_local="2026-11-23T10:00:00Z",
+        webhook_received_time=ENDS[2],
+        zip_id="auto-ingest-u==",
+        s3_files={
+            view: StagedView(
+                segments=tuple(staged(view, number, length) for number, length in files.items()),
+                view_bytes=0,
+                view_seconds=0,
+            )
+            for view, files in views.items()
+        },
+    )
+    return msgspec.structs.replace(made, **more)
+
+
+def kept(views: dict[str, dict[int, float]], minimum: float = 2) -> Kept:
+    left = keep(message(views), minimum)
+    assert left is not None
+    return left
+
+
+def segments_of(left: Kept) -> dict[str, list[int]]:
+    return {view: [file.segment_num for file in files] for view, files in left.views.items()}
+
+
+def test_the_id_is_the_uuid_form_of_md5() -> None:
+    """`printf 'u==' | md5sum`."""
+    assert media_package_id("u==") == "2f8942a4-6bac-a3ab-1d3a-6babb23927db"
+
+
+@given(st.text())
+def test_every_recording_has_an_id_that_opencast_takes(uuid: str) -> None:
+    assert str(uuids.UUID(media_package_id(uuid))) == media_package_id(uuid)
+
+
+def test_what_is_long_enough_is_kept_whole() -> None:
+    left = kept({"shared_screen": {0: 120, 1: 10}, CHAT: {0: 0, 1: 0}})
+    assert segments_of(left) == {"shared_screen": [0, 1], CHAT: [0, 1]}
+    assert left.segments == tuple(zip(STARTS[:2], ENDS[:2], strict=True))
+
+
+def test_a_false_start_goes_with_its_chat_and_its_times() -> None:
+    left = kept({"shared_screen": {0: 119.9, 1: 1200}, CHAT: {0: 0, 1: 0}})
+    assert segments_of(left) == {"shared_screen": [1], CHAT: [1]}
+    assert left.segments == ((STARTS[1], ENDS[1]),)
+
+
+def test_only_the_first_segment_can_be_a_false_start() -> None:
+    assert segments_of(kept({"shared_screen": {1: 5, 2: 1200}})) == {"shared_screen": [1, 2]}
+
+
+def test_a_view_goes_if_nothing_of_it_is_left() -> None:
+    left = kept({"shared_screen": {0: 5, 1: 1200}, "gallery_view": {0: 5}, CHAT: {0: 0}})
+    assert segments_of(left) == {"shared_screen": [1]}
+
+
+@pytest.mark.parametrize("others", [{}, {CHAT: {1: 0.0}}, {"unrecognized_type_x": {1: 1200.0}}])
+def test_nothing_left_to_ingest(others: dict[str, dict[int, float]]) -> None:
+    assert keep(message({"shared_screen": {0: 5.0}} | others), 2) is None
+
+
+def test_views_that_nobody_knows_give_no_times() -> None:
+    left = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, "shared_screen": {0: 1200}})
+    assert left.segments == ((STARTS[0], ENDS[0]),)
+
+
+views_of_segments = st.dictionaries(
+    st.sampled_from([*sorted(VIEWS), "unrecognized_type_x"]),
+    st.dictionaries(st.integers(0, 2), st.sampled_from([5.0, 119.0, 120.0, 1200.0]), min_size=1),
+    max_size=5,
+)
+
+
+@settings(max_examples=80)
+@given(views_of_segments)
+def test_what_is_kept_is_part_of_what_came(views: dict[str, dict[int, float]]) -> None:
+    ordered = {view: dict(sorted(files.items())) for view, files in views.items()}
+    came = message(ordered)
+    left = keep(came, 2)
+    if left is None:
+        return
+    assert set(left.views) <= set(ordered)
+    for view, files in left.views.items():
+        assert files
+        assert set(files) <= set(came.s3_files[view].segments)
+        if view != CHAT:
+            assert not any(file.segment_num == 0 and file.ffprobe_seconds < 120 for file in files)
+    assert list(left.segments) == sorted(set(left.segments))
+    dropped = any(files.get(0, 120) < 120 for view, files in ordered.items() if view != CHAT)
+    assert (STARTS[0] in {start for start, _ in left.segments}) <= (not dropped)
+    assert not dropped or 0 not in segments_of(left).get(CHAT, [])
+
+
+def parts_of(
+    came: UploadMessage, publishing: Publishing = PUBLISHING, *events: RecordingEvent
+) -> list[tuple[str, str]]:
+    left = keep(came, 2)
+    assert left is not None
+    return form("mp-id", came, left, events, publishing, lambda key: f"https://s3/{key}")
+
+
+def test_the_forms_parts_in_order() -> None:
+    came = message({CHAT: {0: 0}, "shared_screen": {0: 1200, 1: 1200}, "active_speaker": {0: 1200}})
+    assert parts_of(came) == [
+        ("identifier", "mp-id"),
+        ("title", "Lecture"),
+        ("type", "L"),
+        ("isPartOf", "20210112345"),
+        ("license", LICENSE),
+        ("publisher", "pub@example.edu"),
+        ("created", STARTS[0]),
+        ("language", "en"),
+        ("seriesDCCatalog", "<dc/>"),
+        ("source", "ZIP-u=="),
+        ("spatial", "Zoom 95846636714"),
+        ("zoomMeetingStart", STARTS[0]),
+        ("zoomRecordingTimes", f"{STARTS[0]}_{ENDS[0]},{STARTS[1]}_{ENDS[1]}"),
+        ("flavor", "multipart/chunked+source"),
+        ("mediaUri", "https://s3/1/2/000-active_speaker"),
+        ("flavor", "presentation/chunked+source"),
+        ("mediaUri", "https://s3/1/2/000-shared_screen"),
+        ("flavor", "presentation/chunked+source"),
+        ("mediaUri", "https://s3/1/2/001-shared_screen"),
+        ("flavor", "chat/chunked+source"),
+        ("attachmentUri", "https://s3/1/2/000-chat_file"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "letter"), [("Lecture", "L"), ("Section", "S"), ("Final Exam", "P")]
+)
+def test_the_type(title: str, letter: str) -> None:
+    came = message({"shared_screen": {0: 1200}}, oc_title=title)
+    assert ("type", letter) in parts_of(came)
+
+
+@pytest.mark.parametrize(
+    ("chat_as", "name"), [("attachment", "attachmentUri"), ("track", "mediaUri"), ("none", None)]
+)
+def test_how_chat_goes(chat_as: str, name: str | None) -> None:
+    publishing = msgspec.structs.replace(PUBLISHING, chat_as=chat_as)
+    parts = parts_of(message({"shared_screen": {0: 1200}, CHAT: {0: 0}}), publishing)
+    assert [part for part, value in parts if "chat_file" in value] == ([name] if name else [])
+    assert (("flavor", "chat/chunked+source") in parts) is bool(name)
+
+
+def test_a_contributor_stands_behind_the_publisher() -> None:
+    publishing = msgspec.structs.replace(PUBLISHING, contributor="Ada")
+    names = [name for name, _ in parts_of(message({"shared_screen": {0: 1200}}), publishing)]
+    assert names[names.index("publisher") + 1] == "contributor"
+
+
+def test_the_archive_keeps_every_view_and_no_chat() -> None:
+    came = message(
+        {view: {0: 1200} for view in (*sorted(VIEWS), "unrecognized_type_x")}, ingest_all_mp4=True
+    )
+    uris = [value for name, value in parts_of(came) if name in ("mediaUri", "attachmentUri")]
+    assert len(uris) == 5
+    assert not any("chat" in uri or "unrecognized" in uri for uri in uris)
+
+
+def test_recorded_pauses_are_woven_in() -> None:
+    pause = RecordingEvent("recording.paused", 1795446300)
+    parts = dict(parts_of(message({"shared_screen": {0: 1200}}), PUBLISHING, pause))
+    assert parts["zoomRecordingTimes"] == f"{STARTS[0]}_2026-11-23T15:05:00Z"
+
+
+def test_texts_are_plain_not_escaped() -> None:
+    came = message({"shared_screen": {0: 1200}}, oc_title="R&D <1>")
+    assert ("title", "R&D <1>") in parts_of(came)
+
+
+def test_an_ingests_files_are_compared_by_key_in_any_order() -> None:
+    one = message({"shared_screen": {0: 1200, 1: 5}, CHAT: {0: 0}})
+    two = message({CHAT: {0: 0}, "shared_screen": {1: 5, 0: 1200}})
+    assert ingested_files(one) == ingested_files(two)
+    assert len(ingested_files(one)) == 3

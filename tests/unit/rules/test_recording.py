@@ -1,0 +1,129 @@
+"""Views, segments and names of a recording's files."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.rules.messages import RecordingFile
+from ingester.rules.recording import (
+    VIEWS,
+    Subject,
+    extension_of,
+    is_too_short,
+    segment_numbers,
+    staging_key,
+    view_names,
+    view_of,
+)
+from ingester.rules.states import Origin
+
+
+def file(start: str = "2026-11-23T15:00:00Z", kind: str = "shared_screen") -> RecordingFile:
+    return RecordingFile(
+        recording_id="id",
+        recording_start=start,
+        recording_end="2026-11-23T16:00:00Z",
+        download_url="https://zoom.us/rec/download/x",
+        file_type="MP4",
+        recording_type=kind,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "view"),
+    [
+        ("shared_screen_with_speaker_view(CC)", "shared_screen_with_speaker_view"),
+        ("shared_screen_with_speaker_view", "shared_screen_with_speaker_view"),
+        ("Shared_Screen_With_Gallery_View", "shared_screen_with_gallery_view"),
+        ("SHARED_SCREEN", "shared_screen"),
+        ("active_speaker", "active_speaker"),
+        ("speaker_view", "active_speaker"),
+        ("gallery_view", "gallery_view"),
+        ("chat_file", "chat_file"),
+        ("host_video", "unrecognized_type_host_video"),
+        ("production_studio", "unrecognized_type_production_studio"),
+        ("", "unrecognized_type_"),
+    ],
+)
+def test_the_words_in_a_type_say_the_view(kind: str, view: str) -> None:
+    assert view_of(kind) == view
+
+
+@given(st.text())
+def test_every_type_has_a_view(kind: str) -> None:
+    assert view_of(kind) in VIEWS or view_of(kind) == f"unrecognized_type_{kind}"
+
+
+def test_segments_are_numbered_in_order_of_time() -> None:
+    late, early = "2026-11-23T15:30:00Z", "2026-11-23T15:00:00Z"
+    assert segment_numbers([file(late), file(early), file(late, "chat_file")]) == {
+        early: 0,
+        late: 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("GMT2026_Recording.MP4", "mp4"),
+        ("a.b.Txt", "txt"),
+        ("with%2Edot%2Emp4", "mp4"),
+        ("none", ""),
+        (".hidden", ""),
+        ("", ""),
+    ],
+)
+def test_extension(name: str, extension: str) -> None:
+    assert extension_of(name) == extension
+
+
+def test_key() -> None:
+    key = staging_key(95846636714, "2026-11-23T15:00:00Z", 7, "shared_screen", "mp4")
+    assert key == "95846636714/1795446000/007-shared_screen.mp4"
+
+
+def test_a_key_has_three_parts_whatever_zoom_calls_the_view() -> None:
+    key = staging_key(1, "1970-01-01T00:00:01Z", 0, "unrecognized_type_a/../b", "")
+    assert key == "1/1/000-unrecognized_type_a_.._b"
+
+
+def test_a_view_that_comes_twice_in_a_segment_gets_a_number() -> None:
+    other = "2026-11-23T15:30:00Z"
+    files = [
+        file(),
+        file(kind="shared_screen(CC)"),
+        file(other),
+        file(kind="gallery_view"),
+        file(),
+    ]
+    names = view_names(files)
+    assert names == [
+        "shared_screen",
+        "shared_screen_2",
+        "shared_screen",
+        "gallery_view",
+        "shared_screen_3",
+    ]
+    assert not {"shared_screen_2", "shared_screen_3"} & VIEWS
+
+
+@given(st.lists(st.sampled_from(["shared_screen", "screen", "gallery", "x", "x_2"]), max_size=8))
+def test_no_two_files_of_a_segment_have_one_view(kinds: list[str]) -> None:
+    names = view_names([file(kind=kind) for kind in kinds])
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("minutes", "short"), [(1.99, True), (2, False), (0, True)])
+def test_too_short(minutes: float, short: bool) -> None:
+    assert is_too_short(minutes, 2) is short
+
+
+@pytest.mark.parametrize("start", ["yesterday", "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
+def test_a_subject_needs_a_start_that_can_be_one(start: str) -> None:
+    subject = Subject(
+        meeting_id=1, recording_id="u", topic="", start_time=start, origin=Origin.WEBHOOK
+    )
+    with pytest.raises(ValueError, match="time"):
+        subject.check()
