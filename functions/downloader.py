@@ -20,6 +20,7 @@ from ingester.container import Container
 from ingester.errors import (
     AskLater,
     AwsFailed,
+    FileUnavailable,
     MessageError,
     PermanentFailure,
     RetryableFailure,
@@ -104,12 +105,17 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
+    return answer(event, tools())
+
+
+def answer(event: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
+    """Takes the event's messages; names those that are to come back."""
     if "Records" not in event:
-        return invoked_directly(event, tools())
+        return invoked_directly(event, tools)
     failed = [
         {"itemIdentifier": message.message_id}
         for message in map(received_of, event["Records"])
-        if not take(message, tools())
+        if not take(message, tools)
     ]
     return {"batchItemFailures": failed}
 
@@ -137,7 +143,7 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
         return True
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
-            download(wanted, overrides or _overrides_in(wanted), tools)
+            download(wanted, _overrides(wanted, overrides), tools)
         except AskLater as error:
             _wait(wanted, error, tools)
         except PermanentFailure as error:
@@ -151,8 +157,13 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
         return True
 
 
-def _overrides_in(wanted: DownloadMessage) -> Overrides:
-    return Overrides(wanted.override_series_id or "", bool(wanted.ignore_schedule))
+def _overrides(wanted: DownloadMessage, given: Overrides | None) -> Overrides:
+    """What was given to the invocation goes before what travels in the message."""
+    given = given or Overrides()
+    return Overrides(
+        given.series_id or wanted.override_series_id or "",
+        given.ignore_schedule or bool(wanted.ignore_schedule),
+    )
 
 
 def download(wanted: DownloadMessage, overrides: Overrides, tools: Tools) -> None:
@@ -209,7 +220,7 @@ def _finished(wanted: DownloadMessage, tools: Tools) -> DownloadMessage:
 def _ask_zoom(wanted: DownloadMessage, tools: Tools) -> MeetingRecordings:
     answer = tools.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
     if answer is None:
-        raise PermanentFailure("Zoom knows this recording no more")
+        raise FileUnavailable("Zoom knows this recording no more.")
     return answer
 
 
@@ -251,13 +262,18 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:
     again = msgspec.structs.replace(wanted, first_seen=timestamps.write(first_seen))
     tools.downloads.send(encode(again), delay_seconds=delay)
     due = attempts.next_try(now, delay)
-    tools.status.write(wanted.zip_id, State.SENT_TO_DOWNLOADER, f"{waiting}; asks again at {due}")
+    tools.status.write(
+        wanted.zip_id,
+        State.SENT_TO_DOWNLOADER,
+        f"{waiting}; asks again at {due}",
+        replacing=State.DOWNLOADER_FAILED,
+    )
     logger.info("%s; asks again at %s", waiting, due)
 
 
 def _give_up(message: Received, zip_id: str | None, error: Exception, tools: Tools) -> None:
     """A person has to look: the message goes to the dead letters, the row says why."""
-    row = tools.status.get(zip_id) if zip_id else None
+    row = tools.status.get(zip_id) if zip_id and isinstance(error, FileUnavailable) else None
     if zip_id and row and row.zoom_notice:
         tools.status.write(zip_id, State.IGNORED, row.zoom_notice)
         logger.warning("Ignored: %s", row.zoom_notice)

@@ -99,16 +99,25 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
-    seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
-    read_seconds = max(SHORTEST_READ_SECONDS, seconds)
+    read_seconds = read_seconds_of(context.get_remaining_time_in_millis())
+    return answer(event, tools(), read_seconds)
+
+
+def answer(event: Mapping[str, Any], tools: Tools, read_seconds: float) -> dict[str, Any]:
+    """Takes the event's messages; names those that are to come back."""
     if "Records" not in event:
-        return invoked_directly(tools(), read_seconds)
+        return invoked_directly(tools, read_seconds)
     failed = [
         {"itemIdentifier": message.message_id}
         for message in map(received_of, event["Records"])
-        if not take(message, tools(), read_seconds)
+        if not take(message, tools, read_seconds)
     ]
     return {"batchItemFailures": failed}
+
+
+def read_seconds_of(remaining_milliseconds: int) -> float:
+    """How long an ingest's answer is waited for: until a minute before the invocation's end."""
+    return max(SHORTEST_READ_SECONDS, remaining_milliseconds / 1000 - MARGIN_SECONDS)
 
 
 def invoked_directly(tools: Tools, read_seconds: float) -> dict[str, Any]:
@@ -304,7 +313,9 @@ def _sentence(error: RetryableFailure) -> str:
 
 def _bury(message: Received, zip_id: str, reason: str, group: str, tools: Tools) -> None:
     """No more tries: the message goes to the dead letters, the row says why."""
-    tools.dead_letters.bury(message.body, reason, group=group or message.message_id)
+    tools.dead_letters.bury_in_order(
+        message.body, reason, group=group or message.message_id, identity=message.message_id
+    )
     if zip_id:
         tools.status.write(zip_id, State.UPLOADER_FAILED, reason)
     logger.error("Gave up: %s", reason)

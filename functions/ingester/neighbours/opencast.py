@@ -12,8 +12,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
+import msgspec
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
@@ -54,6 +56,14 @@ class Series:
     publisher: str
 
 
+class _Value(msgspec.Struct, frozen=True):
+    value: str = ""
+
+
+class _Catalog(msgspec.Struct, frozen=True):
+    terms: dict[str, list[_Value]] = msgspec.field(name=DUBLIN_CORE, default_factory=dict)
+
+
 class Opencast:
     """One Opencast, as one user. `auth` is `digest` or `basic`."""
 
@@ -85,7 +95,7 @@ class Opencast:
             self._json(response)
             return True
         if response.status_code != 404:
-            raise self._refusal(response, "reading events")
+            raise self._refusal(response, f"reading events (it needs {READS_EVERY_EVENT})")
         self._check_reader()
         return False
 
@@ -106,16 +116,20 @@ class Opencast:
 
     def series(self, series_id: str) -> Series | None:
         """A series, or None if Opencast has none of this id."""
-        response = self._get(f"/series/{series_id}.json")
+        response = self._get(f"/series/{quote(series_id, safe='')}.json")
         if response.status_code == 404:
             return None
         if response.status_code != 200:
             raise self._refusal(response, "reading the series")
         catalog = self._json(response)
-        if not isinstance(catalog, dict):
-            raise OpencastUnreachable("Opencast's answer about the series makes no sense.")
-        values = catalog.get(DUBLIN_CORE, {}).get(PUBLISHER) or [{}]
-        return Series(json.dumps(catalog), str(values[0].get("value") or ""))
+        try:
+            terms = msgspec.convert(catalog, _Catalog).terms
+        except msgspec.ValidationError as error:
+            raise OpencastUnreachable(
+                "Opencast's answer about the series makes no sense."
+            ) from error
+        publishers = terms.get(PUBLISHER) or [_Value()]
+        return Series(json.dumps(catalog), publishers[0].value)
 
     def ingest(self, workflow: str, parts: Parts, *, read_seconds: float) -> str:
         """POSTs a media package and gives the id of the workflow, "" if one is already running.
@@ -127,7 +141,7 @@ class Opencast:
         form = [(name, (None, value)) for name, value in parts]
         try:
             response = self._session.post(
-                f"{self._base_url}/ingest/addMediaPackage/{workflow}",
+                f"{self._base_url}/ingest/addMediaPackage/{quote(workflow, safe='')}",
                 files=form,
                 headers=self._headers,
                 auth=self._auth,
@@ -194,9 +208,10 @@ def _text(response: requests.Response) -> str:
 def _workflow_id(response: requests.Response) -> str:
     """The `id` of the answer's root element, whatever its prefix."""
     try:
-        workflow = ET.fromstring(response.content).get("id")  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
+        root = ET.fromstring(response.content)  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
     except ET.ParseError as error:
         raise IngestUncertain("Opencast's answer to the ingest can't be read.") from error
+    workflow = root.get("id") if root.tag.rpartition("}")[2] == "workflow" else ""
     if not workflow:
         raise IngestUncertain("Opencast's answer to the ingest names no workflow.")
-    return str(workflow)
+    return workflow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,14 @@ from ingester.log import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
-    from mypy_boto3_sqs.type_defs import (
-        MessageAttributeValueTypeDef,
-        SendMessageRequestTypeDef,
-    )
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 MAX_DELAY_SECONDS = 900
 """The longest delay that SQS takes (SendMessage, DelaySeconds)."""
+
+
+_NOT_TEXT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+"""What SQS takes nowhere in a message or attribute (SendMessage)."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,20 +60,25 @@ class Queue:
         """Sends to a FIFO queue that drops repeats by content; `group` keeps its order."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=body, MessageGroupId=group)
 
-    def bury(self, body: str, reason: str, *, group: str = "") -> None:
+    def bury(self, body: str, reason: str) -> None:
         """Sends to a dead-letter queue with the attribute `FailedReason`."""
-        reason_attribute: MessageAttributeValueTypeDef = {
-            "DataType": "String",
-            "StringValue": redact(reason)[:1000] or "unknown",
-        }
-        message: SendMessageRequestTypeDef = {
-            "QueueUrl": self._url,
-            "MessageBody": body,
-            "MessageAttributes": {"FailedReason": reason_attribute},
-        }
-        if group:
-            message["MessageGroupId"] = group
-        self._sqs.send_message(**message)
+        self._sqs.send_message(
+            QueueUrl=self._url, MessageBody=body, MessageAttributes=_failed_reason(reason)
+        )
+
+    def bury_in_order(self, body: str, reason: str, *, group: str, identity: str) -> None:
+        """`bury` for a FIFO queue. `identity` is the id of the message that failed.
+
+        It is what makes a repeat: by its content, a message that an operator sent again and that
+        failed again within five minutes would be dropped, and be nowhere.
+        """
+        self._sqs.send_message(
+            QueueUrl=self._url,
+            MessageBody=body,
+            MessageAttributes=_failed_reason(reason),
+            MessageGroupId=group,
+            MessageDeduplicationId=identity,
+        )
 
     def retry_in(self, message: Received, seconds: int) -> None:
         """Makes a message that is being handled visible again after `seconds`."""
@@ -98,3 +105,8 @@ class Queue:
     def delete(self, message: Received) -> None:
         """Lets go of a message taken by `take_one`."""
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt_handle)
+
+
+def _failed_reason(reason: str) -> dict[str, MessageAttributeValueTypeDef]:
+    text = _NOT_TEXT.sub(" ", redact(reason))[:1000]
+    return {"FailedReason": {"DataType": "String", "StringValue": text or "unknown"}}

@@ -77,8 +77,8 @@ def _checked(download: Download, expected_size: int | None) -> Iterator[bytes]:
     for chunk in download.chunks():
         size += len(chunk)
         yield chunk
-    if size == 0:
-        raise FileUnavailable(f"Zoom handed out {download.name or 'a file'} with no bytes in it.")
     for told, by in ((download.size, "the download host"), (expected_size, "Zoom")):
         if told is not None and told != size:
             raise TransferFailed(f"{size} bytes came of {download.name}, {by} told {told}.")
+    if size == 0:
+        raise FileUnavailable(f"Zoom handed out {download.name or 'a file'} with no bytes in it.")

@@ -1,4 +1,8 @@
-"""Is it a whole, playable MP4? Reads the container from S3 by ranges, without fetching the file."""
+"""Is it a whole, playable MP4? Reads the container from S3 by ranges, without fetching the file.
+
+An MP4 is a row of boxes, each with its length in front (ISO/IEC 14496-12, section 4.2). libav
+opens a file that was cut off behind its index (`moov`) without a word, so the row is checked first.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ import av.error
 from ingester.errors import TransferFailed
 
 BLOCK_BYTES = 256 * 1024
+HEADER_BYTES = 16
+"""Length (4), type (4) and, where the length is 1, the real length (8)."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +62,36 @@ class RangeReader(io.RawIOBase):
 
 
 def inspect(key: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
-    """Opens the container of `key`. TransferFailed if it is not a whole MP4 with a video in it.
-
-    Opening reads the index (`moov`); the last packet is sought as well, so that a file that was
-    cut off behind its index is noticed.
-    """
+    """Opens the container of `key`. TransferFailed if it is not a whole MP4 with a video in it."""
+    _check_boxes(key, read_range, size)
     reader = io.BufferedReader(RangeReader(read_range, size), BLOCK_BYTES)
     try:
         with av.open(reader, mode="r", format="mp4") as container:
             videos = container.streams.video
             if not videos or not container.duration:
                 raise TransferFailed(f"{key} holds no video of any length.")
-            container.seek(container.duration, backward=True, any_frame=False)
-            if next(container.demux(videos[0]), None) is None:
-                raise TransferFailed(f"{key} ends before its last frame.")
             streams = tuple(stream.type for stream in container.streams)
             return Movie(container.duration / av.time_base, streams)
     except (av.error.FFmpegError, ValueError) as error:
         raise TransferFailed(f"{key} is not a whole MP4: {type(error).__name__}.") from error
+
+
+def _check_boxes(key: str, read_range: Callable[[int, int], bytes], size: int) -> None:
+    """TransferFailed if a box reaches beyond the end, or there is no index."""
+    offset, kinds = 0, set()
+    while offset < size:
+        header = read_range(offset, min(HEADER_BYTES, size - offset))
+        kind, length = header[4:8], int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        elif length == 0:
+            length = size - offset
+        if length < 8 or offset + length > size:
+            raise TransferFailed(f"{key} is not a whole MP4: it breaks off, or is none at all.")
+        kinds.add(kind)
+        if kind == b"moof":
+            # Fragments can be thousands: the index is in front of them, libav reads the rest.
+            break
+        offset += length
+    if b"moov" not in kinds:
+        raise TransferFailed(f"{key} is not a whole MP4: it has no index.")

@@ -22,11 +22,16 @@ from ingester.errors import FileUnavailable, TransferFailed, ZoomUnreachable
 from ingester.neighbours.zoom import retry_after
 
 MAX_REDIRECTS = 5
+NO_HTTPS = "Zoom redirects the download to something that is no https address."
 CHUNK_BYTES = 1 << 20
 TIMEOUT = (5.0, 60.0)
 """Seconds to connect, and without a byte before a download counts as stalled."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+_PLAIN_URL = re.compile(r"[!-\[\]-~]+")
+"""Without blanks, control characters and `\\`: parsers of URLs disagree about these."""
+_NAMED = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 
 
 class Refused(FileUnavailable):
@@ -58,19 +63,27 @@ class Download:
 class ZoomSource:
     """Opens downloads. `hosts` are names, `*.` in front for any below (ZOOM_DOWNLOAD_HOSTS)."""
 
-    def __init__(self, session: requests.Session, hosts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        session: requests.Session,
+        hosts: Sequence[str],
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> None:
         self._session = session
         self._hosts = tuple(host.lower() for host in hosts)
+        self._timeout = timeout
 
     def allows(self, url: str) -> bool:
         """Whether a URL may be given the token: https, an allowed host, no user information."""
         try:
             parts = urlsplit(url)
-            host = (parts.hostname or "").lower().rstrip(".")
+            host = (parts.hostname or "").removesuffix(".")
             _ = parts.port
         except ValueError:
             return False
-        if parts.scheme != "https" or not host or "@" in parts.netloc or "\\" in url:
+        if parts.scheme != "https" or "@" in parts.netloc:
+            return False
+        if not _PLAIN_URL.fullmatch(url) or not _HOST.fullmatch(host):
             return False
         return any(
             host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
@@ -85,9 +98,8 @@ class ZoomSource:
         when it may pass.
         """
         if not self.allows(url):
-            host = urlsplit(url).hostname if "://" in url else None
             raise FileUnavailable(
-                f"The download address points to {host or 'no host'}, which is not among "
+                f"The download address points to {_host_of(url)}, which is not among "
                 "ZOOM_DOWNLOAD_HOSTS over https: nothing was fetched."
             )
         response, name = self._follow(url, token)
@@ -107,11 +119,10 @@ class ZoomSource:
                 response = self._get(url, "")
             if response.status_code not in _REDIRECTS:
                 _raise_for(response)
-                return response, name or _disposition_name(response) or _last_segment(url)
+                told = response.headers.get("Content-Disposition", "")
+                return response, name or disposition_name(told) or _last_segment(url)
             response.close()
-            url = urljoin(url, response.headers.get("Location", ""))
-            if urlsplit(url).scheme != "https":
-                raise FileUnavailable("Zoom redirects the download to an address without https.")
+            url = _target(url, response.headers.get("Location", ""))
             name = _last_segment(url)
         raise FileUnavailable(f"Zoom redirects the download more than {MAX_REDIRECTS} times.")
 
@@ -122,13 +133,35 @@ class ZoomSource:
             headers["Authorization"] = f"Bearer {token}"
         try:
             return self._session.get(
-                url, headers=headers, stream=True, allow_redirects=False, timeout=TIMEOUT
+                url, headers=headers, stream=True, allow_redirects=False, timeout=self._timeout
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(
-                f"Zoom's download host {urlsplit(url).hostname} can't be reached "
-                f"({type(error).__name__})."
+                f"Zoom's download host {_host_of(url)} can't be reached ({type(error).__name__})."
             ) from error
+        except ValueError as error:
+            # requests parses where a redirect leads even if it is not to follow it.
+            raise FileUnavailable(NO_HTTPS) from error
+
+
+def _host_of(url: str) -> str:
+    """For sentences only: the rest of a URL can hold secrets."""
+    try:
+        return urlsplit(url).hostname or "no host"
+    except ValueError:
+        return "no host"
+
+
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads. FileUnavailable if that isn't an https address."""
+    try:
+        target = urljoin(url, location)
+        if urlsplit(target).scheme == "https":
+            return target
+    except ValueError:
+        # Brackets that hold no address: the same answer as for the rest.
+        pass
+    raise FileUnavailable(NO_HTTPS)
 
 
 def _raise_for(response: requests.Response) -> None:
@@ -149,12 +182,17 @@ def _length(response: requests.Response) -> int | None:
 
 
 def _last_segment(url: str) -> str:
-    name = unquote(posixpath.basename(urlsplit(url).path))
-    return name if re.search(r"\.\w+$", name) else ""
+    return _name(unquote(posixpath.basename(urlsplit(url).path)))
 
 
-def _disposition_name(response: requests.Response) -> str:
-    """The file name in `Content-Disposition`, also in RFC 5987's form."""
+def disposition_name(disposition: str) -> str:
+    """The file name in a `Content-Disposition`, also in RFC 5987's form; "" if there is none."""
     header = Message()
-    header["Content-Disposition"] = response.headers.get("Content-Disposition", "")
-    return posixpath.basename(header.get_filename() or "")
+    header["Content-Disposition"] = disposition
+    return _name(header.get_filename() or "")
+
+
+def _name(text: str) -> str:
+    """A file's name without folders; "" if it has no extension, which is what it is asked for."""
+    name = posixpath.basename(text.strip())
+    return name if _NAMED.search(name) else ""
