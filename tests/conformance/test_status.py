@@ -27,7 +27,6 @@ def as_sets(meeting: dict[str, Any] | None) -> Any:
         "recordings": {
             recording["recording_id"]: {
                 **recording,
-                "start_time": None,
                 "zip_ingests": sorted(recording["zip_ingests"], key=json.dumps),
             }
             for recording in meeting["recordings"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,3 +22,14 @@ def cases(name: str) -> list[Any]:
 def empty_is_absent(row: dict[str, Any]) -> dict[str, Any]:
     """A row in which an empty text counts as an absent one."""
     return {key: value for key, value in row.items() if value != ""}
+
+
+def may_match_now(start: datetime, zone: ZoneInfo, buffer_minutes: int) -> bool:
+    """Whether a start that matched nothing in the first system may match an event in ours.
+
+    Section 6: "The difference is taken on the clock around midnight [fixed]", and "in whole
+    minutes [fixed] (seconds dropped)": 29:59 after the event is 29 minutes.
+    """
+    local = start.astimezone(zone)
+    minute = local.hour * 60 + local.minute
+    return min(minute, 24 * 60 - minute) < buffer_minutes or local.second != 0
