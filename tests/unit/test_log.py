@@ -1,0 +1,192 @@
+"""Log records: JSON with what an operator looks for, and without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester import log
+from ingester.log import JsonFormatter, redact
+
+logger = logging.getLogger("ingester.test")
+
+
+class Context:
+    aws_request_id = "request-1"
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("ingester")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    log.verbose(False)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    log.start(Context())
+    logger.info("Sent %s to %s", 3, "the downloader", extra={"files": 3})
+    (line,) = lines(capsys)
+    assert line.pop("timestamp").endswith("Z")
+    assert line.pop("location").startswith("test_log.test_a_record:")
+    assert line == {
+        "level": "INFO",
+        "message": "Sent 3 to the downloader",
+        "aws_request_id": "request-1",
+        "files": 3,
+    }
+
+
+def test_an_exception_comes_along_in_the_same_line(capsys: pytest.CaptureFixture[str]) -> None:
+    log.start(Context())
+    try:
+        raise ValueError("no such thing, token=abc123")
+    except ValueError:
+        logger.exception("It failed")
+    (line,) = lines(capsys)
+    assert line["level"] == "ERROR"
+    assert "Traceback" in line["exception"]
+    assert "no such thing" in line["exception"]
+    assert "abc123" not in line["exception"]
+
+
+def test_the_recording_is_in_every_record_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    log.start(Context())
+    with log.about(uuid="u=="):
+        with log.about(zip_id="auto-ingest-u=="):
+            logger.info("both")
+        logger.info("one")
+    logger.info("none")
+    both, one, none = lines(capsys)
+    assert (both["uuid"], both["zip_id"]) == ("u==", "auto-ingest-u==")
+    assert (one["uuid"], "zip_id" in one) == ("u==", False)
+    assert "uuid" not in none
+    assert none["aws_request_id"] == "request-1"
+
+
+def test_a_new_invocation_forgets_the_last_ones_recording(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.start(Context())
+    with log.about(uuid="u=="):
+        log.start(object())
+        logger.info("new")
+    (line,) = lines(capsys)
+    assert "uuid" not in line
+    assert line["aws_request_id"] == ""
+
+
+def test_starting_again_writes_each_record_once(capsys: pytest.CaptureFixture[str]) -> None:
+    log.start(Context())
+    log.start(Context())
+    logger.info("once")
+    assert len(lines(capsys)) == 1
+
+
+@pytest.mark.parametrize(("on", "seen"), [(True, 1), (False, 0)])
+def test_debug_records(on: bool, seen: int, capsys: pytest.CaptureFixture[str]) -> None:
+    log.start(Context())
+    log.verbose(on)
+    logger.debug("detail")
+    logging.getLogger("botocore").info("never")
+    assert len(lines(capsys)) == seen
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer SECRET.part-2_x",
+        "authorization=bearer SECRET",
+        "{'Authorization': 'Basic SECRET=='}",
+        "https://b.s3.amazonaws.com/k?X-Amz-Credential=SECRET%2Fus&X-Amz-Date=1",
+        "https://b.s3.amazonaws.com/k?X-Amz-Signature=SECRET",
+        "https://b.s3.amazonaws.com/k?a=1&X-Amz-Security-Token=SECRET%2F&b=2",
+        "https://localhost/replay/x?Policy=SECRET&Signature=SECRET&Key-Pair-Id=K",
+        "https://zoom.us/rec/download/x?access_token=SECRET",
+        "https://zoom.us/j/95846636714?pwd=SECRET.1",
+        '{"download_token": "SECRET", "event": "recording.completed"}',
+        '{"download_token":"part, one;SECRET}"}',
+        '{"download_access_token":"SECRET"}',
+        '{"password":"3H\\"X*SECRET"}',
+        '{"recording_play_passcode":"SECRET"}',
+        "{'download_token': 'SECRET'}",
+        json.dumps({"body": json.dumps({"download_token": "SECRET", "n": 1})}),
+        json.dumps({"body": json.dumps({"password": 'a"SECRET'})}),
+        json.dumps(json.dumps(json.dumps({"client_secret": "SECRET"}))),
+        "DownloadMessage(uuid='u', download_token='SECRET')",
+        "X-Api-Key: SECRET",
+        "ZOOM_API_SECRET=SECRET",
+        "x-zm-signature: v0=SECRET",
+    ],
+)
+def test_secrets_are_cut_out(text: str) -> None:
+    cut = redact(text)
+    assert "SECRET" not in cut.replace("ZOOM_API_SECRET", "")
+    assert "***" in cut
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The request's signature is too old.",
+        "https://example.edu/engage/ui/index.html#/2021/01/12345",
+        "auto-ingest-4Mhc+abc/def==",
+        "1234/1795446000/000-shared_screen.mp4",
+        '{"event": "recording.completed", "zip_id": "auto-ingest-u=="}',
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_the_rest_of_a_line_with_a_secret_stays() -> None:
+    text = '{"download_token": "SECRET", "event": "recording.completed"}'
+    assert redact(text) == '{"download_token": "***", "event": "recording.completed"}'
+    assert redact("https://b/k?X-Amz-Signature=ff&x=1") == "https://b/k?X-Amz-Signature=***&x=1"
+
+
+def record(**extra: Any) -> dict[str, Any]:
+    made = logging.makeLogRecord({"msg": "%s", "args": ("text",), **extra})
+    return dict(json.loads(JsonFormatter().format(made)))
+
+
+def test_extra_values_are_cut_too_however_deep() -> None:
+    line = record(
+        request={"download_token": "SECRET", "headers": [("Authorization", "Bearer SECRET")]},
+        webhook_secret="SECRET",
+    )
+    assert "SECRET" not in json.dumps(line)
+    assert line["request"]["download_token"] == "***"
+    assert line["webhook_secret"] == "***"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.sets(st.integers()),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_every_extra_value_makes_a_line_of_json(value: object) -> None:
+    assert record(thing=value)["message"] == "text"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters='"\\\n\r'), min_size=1))
+def test_a_quoted_token_goes_whole(token: str) -> None:
+    assert redact(f'{{"download_token": "{token}", "a": 1}}') == (
+        '{"download_token": "***", "a": 1}'
+    )
