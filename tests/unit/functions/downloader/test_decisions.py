@@ -1,0 +1,192 @@
+"""What the downloader decides before it fetches anything (section 7)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from local.neighbours.zoom import ZoomStandIn
+from local.neighbours.zoom_recordings import Recording
+from tests.cloud import Cloud
+from tests.unit.functions.downloader.kit import (
+    MEETING,
+    SERIES,
+    Kit,
+    row_in,
+)
+
+
+class TestTooShort:
+    @pytest.mark.parametrize("on_demand", [False, True])
+    def test_it_is_ignored(self, kit: Kit, small: Recording, on_demand: bool) -> None:
+        message = kit.message(
+            small, duration=1, on_demand_ingest=on_demand, on_demand_series_id=SERIES
+        )
+        assert kit.take(message)
+        assert kit.outcome == ("IGNORED", "Recording <2 minutes")
+        assert kit.zoom.requests == ()
+        assert kit.uploads() == []
+
+    def test_whatever_the_minimum_the_text_is_known(self, kit: Kit, small: Recording) -> None:
+        kit.settings["minimum_duration"] = 31
+        kit.take(kit.message(small))
+        assert kit.outcome == ("IGNORED", "Recording <2 minutes")
+
+    def test_the_minimum_itself_is_enough(self, kit: Kit, small: Recording) -> None:
+        kit.settings["minimum_duration"] = 30
+        kit.take(kit.message(small))
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+
+
+class TestTheSeries:
+    @pytest.fixture
+    def scheduled(self, aws: Cloud) -> None:
+        common = {"day": "W", "title": "Lecture"}
+        aws.schedule.put_item(
+            Item={
+                "zoom_series_id": str(MEETING),
+                "opencast_series_id": "20260199999",
+                "course_code": "LAST E-1",
+                "events": [
+                    {
+                        **common,
+                        "time": "10:05",
+                        "title": "Section",
+                        "opencast_series_id": SERIES,
+                        "course_code": "HIST E-10",
+                    },
+                    {**common, "time": "18:00", "opencast_series_id": "20260154321"},
+                    {**common, "time": "12:00"},
+                ],
+            }
+        )
+
+    def series(self, kit: Kit, recording: Recording, **changes: Any) -> tuple[str, str]:
+        kit.take(kit.message(recording, **changes))
+        (sent,) = kit.uploads()
+        assert kit.row["oc_series_id"] == sent["body"]["opencast_series_id"]
+        return sent["body"]["opencast_series_id"], sent["body"]["oc_title"]
+
+    @pytest.mark.usefixtures("scheduled")
+    def test_an_operators_comes_first(self, kit: Kit, small: Recording) -> None:
+        found = self.series(
+            kit, small, override_series_id="20260111111", on_demand_series_id="20260122222"
+        )
+        assert found == ("20260111111", "Lecture")
+
+    @pytest.mark.usefixtures("scheduled")
+    def test_then_the_one_asked_for(self, kit: Kit, small: Recording) -> None:
+        found = self.series(kit, small, on_demand_series_id="20260122222")
+        assert found == ("20260122222", "Lecture")
+
+    @pytest.mark.usefixtures("scheduled")
+    @pytest.mark.parametrize(
+        ("start_time", "found"),
+        [
+            ("2026-10-14T14:00:12Z", (SERIES, "Section")),
+            ("2026-10-14T22:10:00Z", ("20260154321", "Lecture")),
+            ("2026-10-14T16:29:59Z", ("20260199999", "Lecture")),
+            ("2026-10-14T16:30:00Z", ("99999999999", "Lecture")),
+            ("2026-10-15T14:00:12Z", ("99999999999", "Lecture")),
+        ],
+        ids=["its own", "another's", "the meeting's", "too late", "another day"],
+    )
+    def test_then_the_schedules(
+        self, kit: Kit, small: Recording, start_time: str, found: tuple[str, str]
+    ) -> None:
+        assert self.series(kit, small, start_time=start_time) == found
+
+    @pytest.mark.usefixtures("scheduled")
+    def test_the_buffer_is_a_setting(self, kit: Kit, small: Recording) -> None:
+        kit.settings["buffer_minutes"] = 5
+        assert self.series(kit, small)[0] == "99999999999"
+
+    @pytest.mark.usefixtures("scheduled")
+    def test_ignoring_the_schedule_leaves_the_default(self, kit: Kit, small: Recording) -> None:
+        assert self.series(kit, small, ignore_schedule=True) == ("99999999999", "Lecture")
+
+    @pytest.mark.parametrize("default", ["", "None"])
+    def test_none_at_all(self, kit: Kit, small: Recording, default: str) -> None:
+        kit.settings["default_series_id"] = default
+        assert kit.take(kit.message(small))
+        assert kit.outcome == ("IGNORED", "No opencast series match")
+        assert kit.downloads() == 0
+        assert kit.uploads() == kit.dead() == []
+
+
+class TestFilesThatAreNotFinished:
+    @pytest.fixture
+    def unfinished(self, zoom: ZoomStandIn, small: Recording) -> Recording:
+        """Done when Zoom's API has been asked twice more."""
+        files = tuple(
+            dataclasses.replace(file, processing_asks=2, file_id=f"late-{number}")
+            for number, file in enumerate(small.files)
+        )
+        uuid = f"late{len(zoom.recordings)}=="
+        return zoom.add(dataclasses.replace(small, uuid=uuid, files=files))
+
+    def test_the_message_goes_round_and_spends_no_receive(
+        self, kit: Kit, unfinished: Recording
+    ) -> None:
+        message = kit.message(unfinished)
+        assert kit.take(message)
+        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+        assert again["delay_seconds"] == 60
+        assert again["body"] == {**message, "first_seen": "2026-10-14T18:30:00Z"}
+        state, reason = kit.outcome
+        assert state == "SENT_TO_DOWNLOADER"
+        assert "not finished 2 of the files" in reason
+        assert "asks again at 2026-10-14T18:31:00Z" in reason
+        assert kit.dead() == kit.uploads() == []
+
+    def test_when_zoom_is_done_it_goes_on_with_what_zoom_has(
+        self, kit: Kit, unfinished: Recording
+    ) -> None:
+        kit.take(kit.message(unfinished))
+        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+        kit.clock.forward(minutes=1)
+        kit.zoom.expire_download_tokens(unfinished.uuid)
+        assert kit.take(again["body"])
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert len(kit.uploads()) == 1
+
+    @pytest.mark.parametrize(("hours", "delay"), [(0.1, 360), (0.25, 900), (12, 900), (23.9, 900)])
+    def test_the_older_the_slower(
+        self, kit: Kit, unfinished: Recording, hours: float, delay: int
+    ) -> None:
+        first_seen = "2026-10-14T18:30:00Z"
+        kit.clock.forward(hours=hours)
+        kit.take(kit.message(unfinished, first_seen=first_seen))
+        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+        assert again["delay_seconds"] == delay
+        assert again["body"]["first_seen"] == first_seen
+
+    def test_after_a_day_a_person_is_needed(self, kit: Kit, unfinished: Recording) -> None:
+        kit.clock.forward(days=1)
+        message = kit.message(unfinished, first_seen="2026-10-14T18:30:00Z")
+        assert kit.take(message)
+        assert kit.aws.sent_to(kit.aws.download_queue) == []
+        (dead,) = kit.dead()
+        assert dead["body"] == message
+        assert "after a day" in dead["reason"]
+        state, reason = kit.outcome
+        assert state == "DOWNLOADER_FAILED"
+        assert reason.startswith("permanent failure: ")
+        assert "operator is needed" in reason
+
+    def test_waiting_after_a_failure_is_told_as_well(self, kit: Kit, unfinished: Recording) -> None:
+        row = row_in("DOWNLOADER_FAILED", reason="retryable", retry_due="2026-10-14T18:40:00Z")
+        kit.aws.status.put_item(Item=row)
+        kit.take(kit.message(unfinished))
+        assert kit.outcome[0] == "SENT_TO_DOWNLOADER"
+        assert "asks again at" in kit.outcome[1]
+        assert "retry_due" not in kit.row
+
+    def test_a_recording_that_zoom_does_not_know(self, kit: Kit, unfinished: Recording) -> None:
+        message = kit.message(unfinished)
+        kit.zoom.trash(unfinished.uuid)
+        assert kit.take(message)
+        assert "Zoom knows this recording no more" in kit.outcome[1]
+        assert len(kit.dead()) == 1

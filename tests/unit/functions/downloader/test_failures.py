@@ -1,0 +1,245 @@
+"""What becomes of a recording whose files do not come."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording
+from tests.cloud import BUCKET
+from tests.unit.functions.downloader.kit import (
+    ZIP_ID,
+    Kit,
+    row_in,
+    staged,
+    with_file,
+)
+
+
+class TestRefusals:
+    def test_a_dead_token_is_renewed_once(self, kit: Kit, lecture: Recording) -> None:
+        message = kit.message(lecture)
+        kit.zoom.expire_download_tokens(lecture.uuid)
+        assert kit.take(message)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        asked = [one for one in kit.zoom.requests if one.path.startswith("/v2/meetings/")]
+        assert len(asked) == 1
+        assert kit.downloads() == 1 + 6
+
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_a_fresh_token_that_is_refused_too(
+        self, kit: Kit, small: Recording, status: int
+    ) -> None:
+        kit.zoom.fail(Fault(kind="status", status=status, times=99))
+        message = kit.message(small)
+        assert kit.take(message)
+        assert kit.downloads() == 2
+        (dead,) = kit.dead()
+        assert dead["body"] == message
+        assert dead["reason"] == f"Zoom answered {status} to the download."
+        assert kit.outcome == (
+            "DOWNLOADER_FAILED",
+            f"permanent failure: Zoom answered {status} to the download. An operator is needed.",
+        )
+
+    def test_a_page_instead_of_one_file(self, kit: Kit, lecture: Recording) -> None:
+        """Zoom's way to say: deleted. The others go on."""
+        gone = staged(lecture, view="shared_screen", segment=0)
+        kit.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
+        assert kit.take(kit.message(lecture))
+        (sent,) = kit.uploads()
+        screen = sent["body"]["s3_files"]["shared_screen"]["segments"]
+        assert [one["segment_num"] for one in screen] == [1]
+        assert len(kit.objects()) == 5
+
+    def test_pages_instead_of_all(self, kit: Kit, lecture: Recording) -> None:
+        message = kit.message(lecture)
+        kit.zoom.fail(Fault(kind="html", times=99))
+        assert kit.take(message)
+        (dead,) = kit.dead()
+        assert "none of the recording's MP4" in dead["reason"]
+        assert kit.outcome[0] == "DOWNLOADER_FAILED"
+        assert kit.outcome[1].startswith("permanent failure: ")
+        assert kit.uploads() == []
+
+    def test_a_chat_alone_is_no_recording(self, kit: Kit, small: Recording) -> None:
+        video = small.files[0]
+        kit.zoom.fail(Fault(kind="html", file_id=video.file_id, times=99))
+        kit.take(kit.message(small))
+        assert "none of the recording's MP4" in kit.outcome[1]
+
+    @pytest.mark.parametrize(
+        "url", ["https://localhost:{port}/rec/download/x", "http://127.0.0.1:{port}/x", "x"]
+    )
+    def test_an_address_elsewhere(self, kit: Kit, small: Recording, url: str) -> None:
+        message = kit.message(small)
+        port = kit.zoom.cdn_url.rpartition(":")[2]
+        message["recording_files"][0]["download_url"] = url.format(port=port)
+        assert kit.take(message)
+        assert kit.zoom.requests == ()
+        (dead,) = kit.dead()
+        assert "ZOOM_DOWNLOAD_HOSTS" in dead["reason"]
+        assert kit.outcome[1].startswith("permanent failure: ")
+
+
+class TestFailuresThatMayPass:
+    @pytest.mark.parametrize("status", [429, 500, 503])
+    def test_it_comes_back_later(self, kit: Kit, small: Recording, status: int) -> None:
+        kit.zoom.fail(Fault(kind="status", status=status, times=99))
+        assert not kit.take(kit.message(small), receive_count=3)
+        state, reason = kit.outcome
+        assert state == "DOWNLOADER_FAILED"
+        assert reason == (
+            f"retryable failure: Zoom answered {status} to the download. "
+            "(attempt 3 of 12, next try at 2026-10-14T18:34:00Z)"
+        )
+        assert kit.row["retry_due"] == "2026-10-14T18:34:00Z"
+        assert kit.dead() == kit.uploads() == []
+        assert len(kit.sleep.slept) == 4
+
+    def test_the_messages_own_visibility_says_when(self, kit: Kit, small: Recording) -> None:
+        kit.zoom.fail(Fault(kind="status", status=500, times=99))
+        asked: list[dict[str, Any]] = []
+        kit.aws.sqs.meta.events.register(
+            "provide-client-params.sqs.ChangeMessageVisibility",
+            lambda params, **_: asked.append(dict(params)),
+        )
+        kit.take(kit.message(small), receive_count=2)
+        (change,) = asked
+        assert change["QueueUrl"] == kit.aws.download_queue
+        assert change["VisibilityTimeout"] == 120
+
+    def test_the_last_try_says_that_a_person_is_needed(self, kit: Kit, small: Recording) -> None:
+        """It comes back at once: the queue's redrive takes it to the dead letters."""
+        kit.zoom.fail(Fault(kind="status", status=500, times=99))
+        assert not kit.take(kit.message(small), receive_count=12)
+        state, reason = kit.outcome
+        assert state == "DOWNLOADER_FAILED"
+        assert "attempt 12 of 12, no more tries: an operator is needed" in reason
+        assert "retry_due" not in kit.row
+
+    @pytest.mark.parametrize("kind", ["reset", "early_close", "short_length", "wrong_bytes"])
+    def test_bytes_that_never_come_whole(self, kit: Kit, small: Recording, kind: Any) -> None:
+        kit.zoom.fail(Fault(kind=kind, where="cdn", times=99, file_id=small.files[0].file_id))
+        assert not kit.take(kit.message(small))
+        assert kit.outcome[1].startswith("retryable failure: ")
+        assert kit.uploads() == []
+
+    def test_bytes_that_come_whole_in_the_end(self, kit: Kit, small: Recording) -> None:
+        kit.zoom.fail(Fault(kind="reset", where="cdn", times=2))
+        kit.zoom.fail(Fault(kind="status", status=503, times=1))
+        assert kit.take(kit.message(small))
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert len(kit.sleep.slept) == 3
+
+    def test_an_mp4_that_is_none(self, kit: Kit, small: Recording, tmp_path: Path) -> None:
+        page = tmp_path / "page.mp4"
+        page.write_text("<html>" * 10)
+        kit.zoom.add(with_file(small, 0, path=page))
+        assert not kit.take(kit.message(small))
+        assert "not a whole MP4" in kit.outcome[1]
+        assert kit.uploads() == []
+
+    def test_zooms_api_out_of_reach_when_a_token_died(self, kit: Kit, small: Recording) -> None:
+        message = kit.message(small)
+        kit.zoom.expire_download_tokens(small.uuid)
+        kit.zoom.fail(Fault(kind="status", where="api", status=503, times=99))
+        assert not kit.take(message)
+        assert kit.outcome[1].startswith("retryable failure: Zoom's API answered 503")
+
+    def test_aws_failing(self, kit: Kit, small: Recording) -> None:
+        kit.aws.s3.delete_bucket(Bucket=BUCKET)
+        assert not kit.take(kit.message(small))
+        state, reason = kit.outcome
+        assert state == "DOWNLOADER_FAILED"
+        assert "retryable failure: AWS failed: CreateMultipartUpload answered NoSuchBucket." in (
+            reason
+        )
+        assert "next try at" in reason
+
+    def test_the_upload_queue_failing(self, kit: Kit, small: Recording) -> None:
+        message = kit.message(small)
+        kit.aws.sqs.delete_queue(QueueUrl=kit.aws.upload_queue)
+        assert not kit.take(message)
+        assert "SendMessage" in kit.outcome[1]
+
+    def test_it_goes_on_from_a_failure(self, kit: Kit, small: Recording) -> None:
+        kit.aws.status.put_item(Item=row_in("DOWNLOADER_FAILED", reason="retryable failure: x"))
+        assert kit.take(kit.message(small), receive_count=2)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+
+
+class TestRemovedInZoom:
+    NOTICE = "The recording was moved to the trash in Zoom"
+
+    @pytest.fixture
+    def noticed(self, kit: Kit) -> None:
+        kit.aws.status.put_item(
+            Item=row_in("SENT_TO_DOWNLOADER", zoom_notice=self.NOTICE, reason=self.NOTICE)
+        )
+
+    @pytest.mark.usefixtures("noticed")
+    @pytest.mark.parametrize("after_expiry", ["401", "html"])
+    def test_nothing_left_is_no_failure(
+        self, kit: Kit, small: Recording, after_expiry: str
+    ) -> None:
+        message = kit.message(small)
+        kit.zoom.set(after_expiry=after_expiry)
+        kit.zoom.expire_download_tokens(small.uuid)
+        kit.zoom.trash(small.uuid)
+        assert kit.take(message)
+        assert kit.outcome == ("IGNORED", self.NOTICE)
+        assert kit.dead() == []
+
+    @pytest.mark.usefixtures("noticed")
+    def test_what_can_still_be_had_is_taken(self, kit: Kit, small: Recording) -> None:
+        assert kit.take(kit.message(small))
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+
+    @pytest.mark.usefixtures("noticed")
+    def test_it_excuses_no_other_failure(self, kit: Kit) -> None:
+        assert kit.take({"zip_id": ZIP_ID})
+        assert len(kit.dead()) == 1
+        assert kit.outcome[0] == "DOWNLOADER_FAILED"
+
+
+class TestMalformedMessages:
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            {"uuid": None},
+            {"recording_files": [{"recording_id": "x"}]},
+            {"start_time": "yesterday"},
+            {"first_seen": "soon"},
+            {"duration": "long"},
+        ],
+    )
+    def test_to_the_dead_letters_with_the_reason(
+        self, kit: Kit, small: Recording, spoil: dict[str, Any]
+    ) -> None:
+        message = {**kit.message(small), **spoil}
+        assert kit.take(message)
+        (dead,) = kit.dead()
+        assert dead["body"] == message
+        assert "can't be read" in dead["reason"]
+        assert kit.outcome[0] == "DOWNLOADER_FAILED"
+        assert kit.outcome[1].startswith("permanent failure: The message on the queue")
+
+    @pytest.mark.parametrize("body", ['"text"', "[]", '{"zip_id": 7}', "{}"])
+    def test_without_a_row_to_say_so(self, kit: Kit, body: str) -> None:
+        assert kit.take(body)
+        (dead,) = kit.dead()
+        assert dead["body"] == json.loads(body)
+        assert kit.outcome == ("SENT_TO_DOWNLOADER", "")
+
+    def test_no_json_at_all(self, kit: Kit) -> None:
+        assert kit.take("{not json")
+        answer = kit.aws.sqs.receive_message(
+            QueueUrl=kit.aws.download_dlq, MessageAttributeNames=["All"]
+        )
+        assert answer["Messages"][0]["Body"] == "{not json"
+        assert "FailedReason" in answer["Messages"][0]["MessageAttributes"]

@@ -1,0 +1,198 @@
+"""The downloader's good days: every file staged, and the uploader told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+import downloader
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording
+from tests.cloud import BUCKET
+from tests.kits import received
+from tests.unit.functions.downloader.kit import (
+    FOLDER,
+    Kit,
+    row_in,
+    staged,
+    with_file,
+)
+
+
+class TestTheWholeWay:
+    def test_every_file_as_it_is(self, kit: Kit, lecture: Recording) -> None:
+        message = kit.message(lecture)
+        assert kit.take(message)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert kit.row["oc_series_id"] == "99999999999"
+        wanted = {
+            f"{FOLDER}/{segment:03d}-{view}.{extension}": staged(
+                lecture, view=view, segment=segment
+            )
+            for segment in (0, 1)
+            for view, extension in (
+                ("active_speaker", "mp4"),
+                ("shared_screen", "mp4"),
+                ("chat_file", "txt"),
+            )
+        }
+        assert kit.objects() == {
+            key: file.path.read_bytes() for key, file in wanted.items() if file.path
+        }
+        for key, file in wanted.items():
+            assert kit.aws.s3.head_object(Bucket=BUCKET, Key=key)["Metadata"] == {
+                "uuid": lecture.uuid,
+                "file_id": file.file_id,
+                "file_type": key.rpartition(".")[2],
+            }
+
+    def test_the_uploader_is_told_what_is_there(self, kit: Kit, lecture: Recording) -> None:
+        kit.take(kit.message(lecture))
+        (sent,) = kit.uploads()
+        body = sent["body"]
+        assert sent["group"] == lecture.uuid
+        assert set(body["s3_files"]) == {"active_speaker", "shared_screen", "chat_file"}
+        speaker = body["s3_files"]["active_speaker"]["segments"]
+        assert [one["filename"] for one in speaker] == [
+            f"{FOLDER}/000-active_speaker.mp4",
+            f"{FOLDER}/001-active_speaker.mp4",
+        ]
+        assert [one["ffprobe_seconds"] for one in speaker] == [12.0, 12.0]
+        assert [one["ffprobe_bytes"] for one in speaker] == [
+            staged(lecture, view="active_speaker", segment=number).size for number in (0, 1)
+        ]
+        chat = body["s3_files"]["chat_file"]
+        assert (chat["view_bytes"], chat["view_seconds"]) == (0, 0)
+        assert (body["created"], body["created_local"]) == (
+            "2026-10-14T14:00:12Z",
+            "2026-10-14T10:00:12Z",
+        )
+
+    def test_the_token_reaches_zoom_and_not_the_cdn(self, kit: Kit, small: Recording) -> None:
+        message = kit.message(small)
+        kit.take(message)
+        tokens = {(one.origin, one.header("Authorization")) for one in kit.zoom.requests}
+        assert tokens == {("zoom", f"Bearer {message['download_token']}"), ("cdn", None)}
+
+    def test_a_name_in_the_disposition(self, kit: Kit, small: Recording) -> None:
+        kit.zoom.set(name_in="disposition")
+        renamed = kit.zoom.add(with_file(small, 0, name="GMT20261014_Vortrag über.M4V"))
+        kit.take(kit.message(renamed))
+        assert f"{FOLDER}/000-active_speaker.m4v" in kit.objects()
+
+    def test_two_files_of_one_view(self, kit: Kit, small: Recording, lecture: Recording) -> None:
+        """Zoom holds a view with and without captions: both are kept, the first is ingested."""
+        other = dataclasses.replace(
+            staged(lecture, view="shared_screen", segment=0),
+            recording_type="active_speaker(CC)",
+        )
+        both = kit.zoom.add(dataclasses.replace(small, files=(*small.files, other)))
+        kit.take(kit.message(both))
+        (sent,) = kit.uploads()
+        files = sent["body"]["s3_files"]
+        first, second = files["active_speaker"], files["active_speaker_2"]
+        assert first["segments"][0]["filename"] == f"{FOLDER}/000-active_speaker.mp4"
+        assert second["segments"][0]["filename"] == f"{FOLDER}/000-active_speaker_2.mp4"
+        objects = kit.objects()
+        assert small.files[0].path
+        assert objects[f"{FOLDER}/000-active_speaker.mp4"] == small.files[0].path.read_bytes()
+        assert other.path
+        assert objects[f"{FOLDER}/000-active_speaker_2.mp4"] == other.path.read_bytes()
+
+    def test_views_that_nobody_knows_are_staged(self, kit: Kit, small: Recording) -> None:
+        odd = kit.zoom.add(with_file(small, 0, recording_type="production_studio"))
+        kit.take(kit.message(odd))
+        assert f"{FOLDER}/000-unrecognized_type_production_studio.mp4" in kit.objects()
+
+    def test_messages_of_the_first_system(self, kit: Kit, small: Recording) -> None:
+        """They tell neither size nor extension."""
+        message = kit.message(small)
+        for file in message["recording_files"]:
+            del file["file_size"], file["file_extension"]
+        assert kit.take(message)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+
+
+class TestRepeats:
+    def test_a_crash_before_the_state_was_written(self, kit: Kit, small: Recording) -> None:
+        """The message comes again: the same upload message, which the FIFO queue drops."""
+        message = kit.message(small)
+        kit.take(message)
+        first = kit.aws.sent_to(kit.aws.upload_queue)
+        kit.aws.status.put_item(Item=row_in("OC_SERIES_FOUND", oc_series_id="99999999999"))
+        assert kit.take(message, receive_count=2)
+        assert kit.aws.sent_to(kit.aws.upload_queue) == first
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert len(kit.uploads()) == 1
+
+    @pytest.mark.parametrize("state", ["UPLOADER_RECEIVED", "SENT_TO_OPENCAST"])
+    def test_the_row_is_never_moved_backwards(self, kit: Kit, small: Recording, state: str) -> None:
+        kit.aws.status.put_item(Item=row_in(state, reason="as it was"))
+        assert kit.take(kit.message(small), receive_count=2)
+        assert kit.outcome == (state, "as it was")
+
+
+class TestTheHandler:
+    def record(self, kit: Kit, body: str, message_id: str) -> dict[str, Any]:
+        taken = received(kit.aws, kit.aws.download_queue, body)
+        return {
+            "messageId": message_id,
+            "receiptHandle": taken.receipt_handle,
+            "body": taken.body,
+            "attributes": {"ApproximateReceiveCount": "2"},
+        }
+
+    def test_only_what_is_to_come_back_is_named(self, kit: Kit, small: Recording) -> None:
+        good = json.dumps(kit.message(small))
+        kit.zoom.fail(Fault(kind="status", status=500, times=5))
+        records = [
+            self.record(kit, good, "fails"),
+            self.record(kit, "{}", "malformed"),
+            self.record(kit, good, "works"),
+        ]
+        answer = downloader.answer({"Records": records}, kit.tools())
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
+
+    def test_the_receive_count_is_the_records(self, kit: Kit, small: Recording) -> None:
+        kit.zoom.fail(Fault(kind="status", status=500, times=5))
+        record = self.record(kit, json.dumps(kit.message(small)), "one")
+        downloader.answer({"Records": [record]}, kit.tools())
+        assert "attempt 2 of 12" in kit.outcome[1]
+
+    def test_nothing_waiting(self, kit: Kit) -> None:
+        assert downloader.answer({}, kit.tools()) == {"message": "nothing waiting"}
+
+    def test_an_operator_takes_one(self, kit: Kit, small: Recording) -> None:
+        kit.aws.sqs.send_message(
+            QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
+        )
+        event = {"override_series_id": "20260111111", "ignore_schedule": True}
+        assert downloader.answer(event, kit.tools()) == {"message": "done"}
+        (sent,) = kit.uploads()
+        assert sent["body"]["opencast_series_id"] == "20260111111"
+        assert self.left(kit) == 0
+
+    def test_what_travels_in_the_message_counts_as_well(self, kit: Kit, small: Recording) -> None:
+        message = kit.message(small, override_series_id="20260177777")
+        kit.aws.sqs.send_message(QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(message))
+        downloader.answer({"ignore_schedule": False}, kit.tools())
+        (sent,) = kit.uploads()
+        assert sent["body"]["opencast_series_id"] == "20260177777"
+
+    def test_what_an_operator_took_and_failed_stays(self, kit: Kit, small: Recording) -> None:
+        kit.zoom.fail(Fault(kind="status", status=500, times=99))
+        kit.aws.sqs.send_message(
+            QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
+        )
+        assert downloader.answer({}, kit.tools())["message"].startswith("failed")
+        assert self.left(kit) == 1
+
+    def left(self, kit: Kit) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = kit.aws.sqs.get_queue_attributes(
+            QueueUrl=kit.aws.download_queue, AttributeNames=names
+        )
+        return sum(int(answer["Attributes"][name]) for name in names)
