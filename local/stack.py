@@ -10,7 +10,6 @@ unless `let_go` was called. Slow steps run side by side; only the CDK's two are 
 import contextlib
 import fcntl
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,18 +19,16 @@ from typing import Any, Self, TypeVar
 
 from cdk import settings as site_settings
 from cdk.names import Names
-from local import deploy, parity
-from local.authority import Authority, ensure_authority, write_bundle
-from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud, trust
+from local import deploy, parity, standins
+from local.authority import ensure_authority, write_bundle
+from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_leash
-from local.settings import LocalSettings, api_url, read_local, stack_settings
+from local.settings import api_url, read_local, stack_settings
 from local.state import State, forget, read_state, remember
 from ops import secrets
 from ops.package import Package
 
 HOME = ROOT / ".local"
-NEIGHBOUR_SECONDS = 20.0
-
 Result = TypeVar("Result")
 
 Say = Callable[[str, float], None]
@@ -132,17 +129,17 @@ class LocalStack:
             self.home / "trusted.pem", authority, extra=local.extra_ca, public=True
         )
         port = choose_port(local.cloud_port)
-        zoom_url = local.zoom_url or f"https://{HOST}:{choose_port(0)}"
-        opencast_url = local.opencast_url or f"https://{HOST}:{choose_port(0)}"
+        neighbours = standins.choose(local)
         self._access = deploy.Access(f"https://{HOST}:{port}", self._trusted, local.region)
         self.settings = stack_settings(
             self.given,
             cloud_url=self._access.url,
-            zoom_url=zoom_url,
-            opencast_url=opencast_url,
+            zoom_url=neighbours.zoom_url,
+            opencast_url=neighbours.opencast_url,
         )
         site = site_settings.load(self.settings, None)
-        cdk = deploy.Cdk(self._tool_environment(), self._processes, self.home)
+        env = self._tool_environment()
+        cdk = deploy.Cdk(env, self._processes, self.home)
         with self._threads() as pool:
             synthesized = pool.submit(self._timed, "template synthesized", cdk.synth)
             packages = pool.submit(
@@ -156,10 +153,10 @@ class LocalStack:
                 port=port,
                 region=local.region,
             )
-            neighbours = pool.submit(
+            answering = pool.submit(
                 self._timed,
                 "Zoom and Opencast started",
-                lambda: self._start_neighbours(local, authority, zoom_url, opencast_url),
+                lambda: standins.start(neighbours, self._processes, env, authority, self._trusted),
             )
             self._timed("cloud started", lambda: cloud.wait(authority.ca_bundle))
             names = Names(site.stack_name)
@@ -167,8 +164,8 @@ class LocalStack:
             synthesized.result()
             self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
             self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
-            neighbours.result()
-        self._remember(cloud, zoom_url, opencast_url)
+            answering.result()
+        self._remember(cloud, neighbours)
         self._say("ready", time.monotonic() - began)
 
     def _claim(self) -> None:
@@ -229,43 +226,19 @@ class LocalStack:
             "packages uploaded", lambda: deploy.upload_code(s3, made, site.code_bucket, names)
         )
 
-    def _start_neighbours(
-        self, local: LocalSettings, authority: Authority, zoom_url: str, opencast_url: str
-    ) -> None:
-        env = {**self._tool_environment(), **trust(self._trusted)}
-        tls = ["--tls-dir", str(authority.certificate.parent)]
-        stand_ins = []
-        if not local.zoom_url:
-            options = ["--control", "--trust", str(self._trusted)]
-            stand_ins.append(("zoom", zoom_url, options))
-        if not local.opencast_url:
-            workflow = ["--workflow", self.settings["DEFAULT_OC_WORKFLOW"]]
-            options = ["--ca-bundle", str(self._trusted), *workflow]
-            stand_ins.append(("opencast", opencast_url, options))
-        started = []
-        for name, url, options in stand_ins:
-            command = [sys.executable, "-m", f"local.neighbours.{name}"]
-            port = ["--port", url.rpartition(":")[2]]
-            started.append(
-                (url, self._processes.start(name, [*command, *port, *tls, *options], env))
-            )
-        for url, process in started:
-            says_so = lambda log=process.log, url=url: url in log.read_text("utf-8")  # noqa: E731
-            process.wait_for(says_so, NEIGHBOUR_SECONDS)
-
     def _compare(self, cdk: deploy.Cdk, stack_name: str) -> None:
         physical = deploy.physical_names(self.client("cloudformation"), stack_name)
         self.parity = parity.compare(cdk.template(stack_name), physical, self.client)
 
-    def _remember(self, cloud: Cloud, zoom_url: str, opencast_url: str) -> None:
+    def _remember(self, cloud: Cloud, neighbours: standins.Neighbours) -> None:
         self.state = State(
             api_url=api_url(cloud.url),
             aws_endpoint_url=cloud.url,
             ca_bundle=str(self._trusted),
             region=self._access.region,
             stack_name=self.settings["STACK_NAME"],
-            zoom_url=zoom_url,
-            opencast_url=opencast_url,
+            zoom_url=neighbours.zoom_url,
+            opencast_url=neighbours.opencast_url,
             webhook_secret=self.settings["WEBHOOK_VALIDATION_SECRET_TOKEN"].split(",")[0].strip(),
             pids=self._processes.alive(),
         )
