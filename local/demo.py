@@ -80,9 +80,9 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     console.print("\n[bold]Recordings on their way[/bold], as GET /status tells")
     with ThreadPoolExecutor() as senders:
         journeys = [
-            Journey("(a) scheduled lecture", _lecture(driver, start)),
-            Journey("(b) +Zoom request", _guest(driver, start)),
-            Journey("(c) no course claims it", _private(driver, start)),
+            Journey("(a) scheduled", _lecture(driver, start)),
+            Journey("(b) +Zoom", _guest(driver, start)),
+            Journey("(c) unclaimed", _private(driver, start)),
         ]
         lecture, guest, private = journeys
         forged = senders.submit(_forge, driver, start)
@@ -193,7 +193,7 @@ def _follow(
             for journey in journeys:
                 if not journey.is_over and journey.take(driver.ingest_status(journey.recording)):
                     name, seconds = journey.steps[-1]
-                    live.console.print(f"  {seconds:5.1f} s  {journey.title:<24} {name}")
+                    live.console.print(f"  {seconds:5.1f} s  {journey.title:<14} {name}")
             live.update(_progress(journeys))
             for sender in senders:
                 if sender.done():
@@ -232,7 +232,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
     ]
     return [
         Check(
-            f"(a) Opencast's {len(expected)} files are Zoom's, byte for byte, each in its flavor",
+            f"(a) Opencast's {len(expected)} files are Zoom's byte for byte, each in its flavor",
             _fetched(ingest) == expected and len(expected) == 6,
             f"{len(ingest.files)} files",
         ),
@@ -264,7 +264,7 @@ def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
     got = [{(file.sha256, file.size) for file in ingest.files} for ingest in ingests]
     return [
         Check(
-            f"(b) is in Opencast once, byte for byte, in the series asked for, {REQUESTED_SERIES}",
+            f"(b) is there once, byte for byte, in the series asked for, {REQUESTED_SERIES}",
             got == [sent] and ingests[0].series == REQUESTED_SERIES,
             f"{len(ingests)} ingests",
         )
@@ -281,7 +281,7 @@ def _check_repeats(driver: Driver, lecture: Journey, answers: list[int]) -> Chec
     )
     status = driver.ingest_status(lecture.recording)
     return Check(
-        "(e) the repeats of (a), with other tokens and addresses, made no second ingest",
+        "(e) the repeats of (a), with other tokens, made no second ingest",
         answers == [200, 200, 200]
         and waiting == 0
         and len(driver.ingests_of(lecture.recording)) == 1
@@ -300,7 +300,7 @@ def _times(journeys: list[Journey]) -> Table:
     table = Table(
         title="\nSeconds until each step was seen", title_justify="left", title_style="bold"
     )
-    table.add_column("step")
+    table.add_column("step", no_wrap=True)
     for journey in journeys:
         table.add_column(journey.title, justify="right")
     steps = list(dict.fromkeys(name for journey in journeys for name, _ in journey.steps))
