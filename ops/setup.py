@@ -140,6 +140,7 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
     else:
         sync = [python, "-m", "piptools", "sync", "--pip-args", "--no-compile --no-deps"]
         call([*sync, lock], log)
+    call([python, "-m", "ops.warm_up"], log)
 
 
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:

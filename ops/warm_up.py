@@ -1,0 +1,33 @@
+"""The last step of the set-up: what would make the first start of the local stack a slow one.
+
+Run as `python -m ops.warm_up`, in `.venv`: it fetches the functions' packages for this machine,
+and lets Python compile the CDK's library, which is large.
+"""
+
+from __future__ import annotations
+
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+
+from cdk.names import FUNCTIONS
+from ops.package import ROOT, lock_of
+from ops.wheels import CACHE, host, install, lock_hash
+
+
+def fetch_packages() -> None:
+    """Install every function's lock for this machine into the cache. OpsError if one can't be."""
+    locks = {lock_hash(lock): lock for lock in (lock_of(each, ROOT) for each in FUNCTIONS)}
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda lock: install(lock, host(), ROOT / CACHE), locks.values()))
+
+
+def main() -> None:
+    """Do both, side by side."""
+    with ThreadPoolExecutor() as pool:
+        fetched = pool.submit(fetch_packages)
+        importlib.import_module("cdk.app")
+        fetched.result()
+
+
+if __name__ == "__main__":
+    main()
