@@ -254,7 +254,7 @@ def _ingest(
         tools.status.clear_marker(wanted.zip_id)
         raise
     except IngestUncertain as error:
-        raise AskLater(str(error)) from error
+        raise AskLater(str(error).removesuffix(".")) from error
     except IngestBroken:
         return _after_breakdown(wanted, media_package, tools)
 

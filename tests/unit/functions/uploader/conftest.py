@@ -1,0 +1,61 @@
+"""What the tests of the uploader share: one Opencast a package, forgetful between tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.authority import Authority, ensure_authority
+from local.neighbours.opencast import OpencastStandIn, default_users
+from tests.cloud import Clock, Cloud
+from tests.neighbours import client_session
+from tests.unit.functions.uploader.kit import PASSWORD, SERIES, ZIP_ID, Kit, OpencastTime
+
+
+@pytest.fixture(scope="package")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="package")
+def its_time() -> OpencastTime:
+    return OpencastTime()
+
+
+@pytest.fixture(scope="package")
+def _opencast(tls: Authority, its_time: OpencastTime) -> Iterator[OpencastStandIn]:
+    with OpencastStandIn(
+        certificate=tls.certificate,
+        key=tls.key,
+        ca_bundle=tls.ca_bundle,
+        users=default_users("zip", PASSWORD),
+        workflows=["dce-wf", "other-wf"],
+        clock=its_time,
+    ) as running:
+        running.add_series(SERIES, title="History & <more>: Vorträge", publisher="hist@example.edu")
+        running.add_series("20260100000", title="Nobody's")
+        yield running
+
+
+@pytest.fixture
+def kit(
+    aws: Cloud,
+    clock: Clock,
+    _opencast: OpencastStandIn,
+    its_time: OpencastTime,
+    tls: Authority,
+) -> Iterator[Kit]:
+    _opencast.store.reset()
+    its_time.ahead = 0.0
+    aws.status.put_item(
+        Item={
+            "zip_id": ZIP_ID,
+            "meeting_id": 95846636714,
+            "pipeline_state": "SENT_TO_UPLOADER",
+            "update_date": "2026-10-14",
+            "update_time": 0,
+        }
+    )
+    with client_session(tls) as session:
+        yield Kit(aws, clock, _opencast, its_time, session, settings={"opencast_api_user": "zip"})
