@@ -1,0 +1,93 @@
+"""The same notification again, and later ones with other files."""
+
+from __future__ import annotations
+
+import pytest
+
+import webhook
+from ingester.rules.states import State
+from tests.cloud import Clock, Cloud
+from tests.kits import post_webhook
+from tests.unit.functions.webhook.notifications import (
+    ZIP_ID,
+    Post,
+    chat,
+    completed,
+    mp4,
+    on_demand,
+    put,
+    sent,
+    state,
+)
+
+
+def test_the_same_again_with_other_tokens_and_urls(aws: Cloud, post: Post, clock: Clock) -> None:
+    for number in range(3):
+        files = [mp4(download_url=f"https://zoom.us/rec/download/{number}"), chat()]
+        assert post(completed(*files[:: -1 if number else 1], token=f"t{number}")) == 200
+        clock.forward(minutes=20)
+    assert [message["download_token"] for message in sent(aws)] == ["t0"]
+    assert aws.rows()[ZIP_ID]["ingest_request_time"] == "2026-10-14T18:30:00Z"
+
+
+def test_a_repeat_that_finds_webhook_received_sends_again(aws: Cloud, post: Post) -> None:
+    put(aws, State.WEBHOOK_RECEIVED, file_ids={"file-1"})
+    assert post(completed()) == 200
+    assert len(sent(aws)) == 1
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+
+
+def test_what_was_not_sent_is_sent_when_zoom_repeats_it(aws: Cloud, tools: webhook.Tools) -> None:
+    aws.sqs.delete_queue(QueueUrl=aws.download_queue)
+    assert post_webhook(tools, completed()).status == 503
+    assert state(aws) == ("WEBHOOK_RECEIVED", "")
+    aws.sqs.create_queue(QueueName="test-download")
+    aws.sends.clear()
+    assert post_webhook(tools, completed()).status == 200
+    assert len(sent(aws)) == 1
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+
+
+@pytest.mark.parametrize("ended", ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
+def test_a_repeat_of_what_ended_failed_is_a_new_message(ended: str, aws: Cloud, post: Post) -> None:
+    put(aws, State(ended), file_ids={"file-1"}, reason="it failed")
+    assert post(completed()) == 200
+    assert len(sent(aws)) == 1
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+
+
+@pytest.mark.parametrize("ended", ["DOWNLOADER_FAILED", "UPLOADER_FAILED"])
+def test_a_repeat_while_a_retry_is_due_is_none(ended: str, aws: Cloud, post: Post) -> None:
+    put(aws, State(ended), file_ids={"file-1"}, retry_due="2026-10-14T18:40:00Z", reason="wait")
+    assert post(completed()) == 200
+    assert not aws.sends
+    assert state(aws) == (ended, "wait")
+
+
+@pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_UPLOADER", "SENT_TO_OPENCAST"])
+def test_a_file_not_seen_before_is_sent_and_the_row_stays(
+    before: str, aws: Cloud, post: Post
+) -> None:
+    put(aws, State(before), file_ids={"file-1"})
+    assert post(completed(mp4(), mp4("file-2"))) == 200
+    assert post(completed(mp4(), mp4("file-2"))) == 200
+    assert len(sent(aws)) == 1
+    assert state(aws) == (before, "")
+    assert aws.rows()[ZIP_ID]["file_ids"] == {"file-1", "file-2"}
+
+
+@pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "IGNORED", "SENT_TO_OPENCAST"])
+def test_an_operators_force_begins_anew(before: str, aws: Cloud, post: Post) -> None:
+    put(aws, State(before), "on-demand-1", file_ids={"file-1"}, reason="old")
+    assert post(on_demand()) == 200
+    assert not aws.sends
+    assert post(on_demand(force=True)) == 200
+    assert len(sent(aws)) == 1
+    assert state(aws, "on-demand-1") == ("SENT_TO_DOWNLOADER", "")
+
+
+def test_a_repeated_on_demand_request_is_recognised(aws: Cloud, post: Post) -> None:
+    assert [post(on_demand()), post(on_demand())] == [200, 200]
+    assert len(sent(aws)) == 1
+    assert post(on_demand(zip_id="on-demand-2")) == 200
+    assert len(sent(aws)) == 2

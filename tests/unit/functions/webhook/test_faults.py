@@ -1,0 +1,106 @@
+"""Faults of ours, secrets in logs, and whatever else a body may hold."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import webhook
+from ingester.log import JsonFormatter
+from ingester.neighbours.zoom_events import STATUS_EVENTS
+from tests.cloud import Cloud
+from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook
+from tests.unit.functions.webhook.notifications import (
+    Json,
+    Post,
+    about,
+    chat,
+    completed,
+    mp4,
+    on_demand,
+    raw,
+    status_event,
+    without,
+)
+
+
+@pytest.mark.parametrize("content", [completed(), on_demand(), status_event(), completed(chat())])
+def test_aws_down_is_503_so_that_zoom_repeats(content: Json, aws: Cloud, post: Post) -> None:
+    aws.status.delete()
+    assert post(content) == 503
+    assert not aws.sends
+
+
+def test_no_secret_in_any_line(
+    aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture, tools: webhook.Tools
+) -> None:
+    caplog.set_level(logging.DEBUG, "ingester")
+    content = completed(mp4(), chat())
+    post(status_event())
+    post(content)
+    post(content)
+    post(completed(without(mp4(), "id")))
+    post(on_demand(), key="wrong")
+    post(completed(start_time="now"))
+    webhook.respond(raw(content, {"x-zm-signature": "v0=SECRET", "a": "b"}), tools)
+    aws.status.delete()
+    post(content)
+    formatter = JsonFormatter()
+    lines = [formatter.format(record) for record in caplog.records]
+    assert len(lines) > 8
+    assert not [line for line in lines if "SECRET" in line]
+    assert not [line for line in lines if ZOOM_SECRET in line or OWN_KEY in line]
+
+
+# Anything else that a body may hold
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.sampled_from(["MP4", "chat", "2026-10-14T15:00:00Z", 10**40]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5) | st.sampled_from(list(mp4())), inner, max_size=4)
+    ),
+    max_leaves=6,
+)
+spoilt_files = st.tuples(st.sampled_from(list(mp4())), json_values).map(
+    lambda change: mp4() | {change[0]: change[1]}
+)
+spoilt_objects = st.tuples(
+    st.sampled_from(list(about())), json_values | st.lists(spoilt_files, max_size=2)
+).map(lambda change: about() | {change[0]: change[1]})
+bodies = st.one_of(
+    json_values,
+    st.fixed_dictionaries(
+        {
+            "event": st.sampled_from(list(STATUS_EVENTS))
+            | st.sampled_from(["recording.completed", "on.demand.ingest", "recording.trashed"])
+            | json_values,
+            "event_ts": st.integers() | json_values,
+            "download_token": st.text(max_size=3) | json_values,
+            "payload": st.fixed_dictionaries(
+                {"object": spoilt_objects}, optional={"zip_id": json_values, "force": json_values}
+            )
+            | json_values,
+        }
+    ),
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(content=bodies)
+def test_whatever_is_signed_gets_an_answer(content: Any, tools: webhook.Tools) -> None:
+    answer = post_webhook(tools, json.dumps(content).encode(), key=OWN_KEY)
+    assert answer.status in (200, 204, 400, 401)

@@ -1,0 +1,178 @@
+"""What the webhook refuses, its signature above all, and Zoom's challenge."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import webhook
+from ingester import signature
+from ingester.gateway import Answer
+from tests.cloud import Clock, Cloud
+from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook, webhook_tools
+from tests.unit.functions.webhook.notifications import (
+    Json,
+    Post,
+    completed,
+    mp4,
+    on_demand,
+    raw,
+    sent,
+    status_event,
+    untouched,
+    without,
+)
+
+
+def test_no_body_no_json_no_object_no_event(aws: Cloud, post: Post) -> None:
+    for body in (b"", b"{", b"[]", b'"x"', b"5", b"{}", b'{"event": ""}', b'{"event": 5}'):
+        assert post(body) == 400, body
+    assert untouched(aws)
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
+def test_what_breaks_parsers(body: bytes, tools: webhook.Tools, clock: Clock) -> None:
+    headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
+    event = {
+        "headers": headers,
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+    assert webhook.respond(event, tools).status == 400
+
+
+@pytest.mark.parametrize("forged", ["missing", "wrong", "old", "early", "other body"])
+def test_401_before_the_body_is_looked_at(
+    forged: str, aws: Cloud, tools: webhook.Tools, clock: Clock
+) -> None:
+    unknown = {"event": "user.created"}
+    for content in (completed(), status_event(), on_demand(), unknown, "", "{", "[]", {}):
+        event = raw(content)
+        now = clock().timestamp() + {"old": -301, "early": 301}.get(forged, 0)
+        key = "wrong" if forged == "wrong" else ZOOM_SECRET
+        body = event["body"].encode() + (b" " if forged == "other body" else b"")
+        if forged != "missing":
+            event["headers"] = signature.signed_headers(key, now, body)
+        assert webhook.respond(event, tools).status == 401
+    assert untouched(aws)
+
+
+def test_signature_over_a_base64_body(aws: Cloud, tools: webhook.Tools, clock: Clock) -> None:
+    body = json.dumps(completed()).encode()
+    headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
+    event = {
+        "headers": {name.title(): value for name, value in headers.items()},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+    assert webhook.respond(event, tools).status == 200
+    assert len(sent(aws)) == 1
+
+
+def test_on_demand_needs_the_pipelines_own_key(aws: Cloud, post: Post) -> None:
+    assert post(on_demand(), key=ZOOM_SECRET) == 401
+    assert post(without(on_demand(), "payload"), key=ZOOM_SECRET) in (400, 401)
+    assert post(on_demand() | {"download_token": ""}, key=ZOOM_SECRET) in (400, 401)
+    assert post(on_demand(without(mp4(), "id")), key=ZOOM_SECRET) == 401
+    assert untouched(aws)
+    assert post(on_demand(), key=OWN_KEY) == 200
+
+
+def test_each_of_several_secrets_is_taken(aws: Cloud, clock: Clock) -> None:
+    tools = webhook_tools(aws, clock, secrets="one, two")
+    assert post_webhook(tools, status_event(), key="one").status == 204
+    assert post_webhook(tools, status_event(), key="two").status == 204
+    assert post_webhook(tools, status_event(), key="one, two").status == 401
+
+
+@pytest.mark.parametrize(
+    ("secrets", "unsigned", "status"),
+    [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
+)
+def test_unsigned_only_without_secrets_and_when_allowed(
+    secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
+) -> None:
+    tools = webhook_tools(aws, clock, secrets=secrets, unsigned=unsigned)
+    assert webhook.respond(raw(status_event()), tools).status == status
+    assert bool(aws.rows()) is (status == 204)
+
+
+def test_allowing_unsigned_covers_zooms_events_only(aws: Cloud, clock: Clock) -> None:
+    tools = webhook_tools(aws, clock, secrets="", unsigned=True)
+    assert webhook.respond(raw(on_demand()), tools).status == 401
+    assert untouched(aws)
+    assert post_webhook(tools, on_demand()).status == 200
+
+
+@pytest.mark.parametrize("event", ["recording.renamed", "recording.recovered", "user.created"])
+def test_an_event_that_isnt_handled(event: str, aws: Cloud, post: Post) -> None:
+    assert post({"event": event}) == 204
+    assert post(completed() | {"event": event}) == 204
+    assert untouched(aws)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "recording.completed",
+        "on.demand.ingest",
+        "recording.started",
+        "meeting.ended",
+        "recording.trashed",
+        "endpoint.url_validation",
+    ],
+)
+def test_no_payload_or_no_uuid(event: str, aws: Cloud, post: Post) -> None:
+    payloads: list[Any] = [None, [], "x", {}, {"object": None}, {"object": {"id": 1, "uuid": ""}}]
+    for payload in payloads:
+        assert post({"event": event, "payload": payload, "download_token": "t"}) == 400
+    assert post({"event": event, "download_token": "t"}) == 400
+    assert untouched(aws)
+
+
+@pytest.mark.parametrize("make", [completed, on_demand])
+def test_an_ingest_without_a_token(make: Callable[[], Json], aws: Cloud, post: Post) -> None:
+    for token in (None, "", 5):
+        assert post(make() | {"download_token": token}) == 400
+    assert post(without(make(), "download_token")) == 400
+    assert not aws.sends
+
+
+# The challenge
+
+
+def challenge() -> Json:
+    return {"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}
+
+
+def answered(answer: Answer, secret: str) -> bool:
+    digest = hmac.new(secret.encode(), b"qgg8vlvZRS6UYooatFL8Aw", hashlib.sha256).hexdigest()
+    return answer.status == 200 and json.loads(answer.body) == {
+        "plainToken": "qgg8vlvZRS6UYooatFL8Aw",
+        "encryptedToken": digest,
+    }
+
+
+@pytest.mark.parametrize("secret", ["one", "two"])
+def test_the_challenge_is_answered_under_the_secret_that_signed_it(
+    secret: str, aws: Cloud, clock: Clock
+) -> None:
+    tools = webhook_tools(aws, clock, secrets="one,two")
+    assert answered(post_webhook(tools, challenge(), key=secret), secret)
+    assert untouched(aws)
+
+
+def test_the_challenge_without_a_secret(aws: Cloud, clock: Clock) -> None:
+    tools = webhook_tools(aws, clock, secrets="", unsigned=True)
+    assert webhook.respond(raw(challenge()), tools).status == 204
+
+
+def test_nobody_gets_an_answer_under_the_pipelines_own_key(tools: webhook.Tools) -> None:
+    answer = post_webhook(tools, challenge(), key=OWN_KEY)
+    assert (answer.status, answer.body) == (204, "")
