@@ -171,41 +171,42 @@ def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     return settings
 
 
+# The longest name of a function, `-zoom-log-notifications`, has to fit into AWS's 64 characters.
+_stack_name = checks.matching(
+    r"[a-z][a-z0-9-]{0,40}",
+    "at most 41 lower-case letters, digits and dashes, beginning with a letter",
+)
+_bucket_name = checks.matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")
+_alias = checks.matching(
+    r"(?!\d+$)[A-Za-z0-9_-]{1,128}", "letters, digits, dashes and underscores, and not a number"
+)
+_runtime = checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13")
+_repository = checks.matching(
+    r"https://github\.com/[\w.-]+/[\w.-]+",
+    "a GitHub repository, like https://github.com/owner/repository",
+)
+
+
 def _settings(reader: _Reader) -> Settings:
     given = reader.given
     return Settings(
         stack_name=reader.required(
             "STACK_NAME",
             "the name of the stack, in front of every name in AWS",
-            # The longest name of a function, `-zoom-log-notifications`, has to fit into AWS's 64.
-            checks.matching(
-                r"[a-z][a-z0-9-]{0,40}",
-                "at most 41 lower-case letters, digits and dashes, beginning with a letter",
-            ),
+            _stack_name,
             "",
         ),
         code_bucket=reader.required(
             "LAMBDA_CODE_BUCKET",
             "the S3 bucket for the functions' packages",
-            checks.matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket"),
+            _bucket_name,
             "",
         ),
-        release_alias=reader.optional(
-            "LAMBDA_RELEASE_ALIAS",
-            checks.matching(
-                r"(?!\d+$)[A-Za-z0-9_-]{1,128}",
-                "letters, digits, dashes and underscores, and not a number",
-            ),
-            "live",
-        ),
+        release_alias=reader.optional("LAMBDA_RELEASE_ALIAS", _alias, "live"),
         architecture=reader.optional(
             "LAMBDA_ARCHITECTURE", checks.one_of("arm64", "x86_64"), "arm64"
         ),
-        runtime=reader.optional(
-            "LAMBDA_RUNTIME",
-            checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13"),
-            "python3.13",
-        ),
+        runtime=reader.optional("LAMBDA_RUNTIME", _runtime, "python3.13"),
         region=reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION", DEFAULT_REGION),
         profile=reader.text("AWS_PROFILE"),
         tags=reader.optional("STACK_TAGS", checks.tags, ()),
@@ -216,14 +217,7 @@ def _settings(reader: _Reader) -> Settings:
             checks.list_of(checks.network),
             (),
         ),
-        codebuild_source_url=reader.optional(
-            "CODEBUILD_SOURCE_URL",
-            checks.matching(
-                r"https://github\.com/[\w.-]+/[\w.-]+",
-                "a GitHub repository, like https://github.com/owner/repository",
-            ),
-            "",
-        ),
+        codebuild_source_url=reader.optional("CODEBUILD_SOURCE_URL", _repository, ""),
         zoom=_zoom(reader),
         opencast=_opencast(reader),
         webhook_delay_seconds=reader.optional("WEBHOOK_DELAY_SECONDS", checks.whole(0, 900), 300),
