@@ -1,0 +1,92 @@
+"""Someone who talks to the Opencast stand-in, and what it is told."""
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import requests
+from requests.auth import HTTPDigestAuth
+
+from tests.unit.local.file_server import FileServer
+
+ROOT = Path(__file__).parents[4]
+DIGEST = {"X-Requested-Auth": "Digest"}
+WORKFLOW = "{http://workflow.opencastproject.org}"
+PACKAGE = "{http://mediapackage.opencastproject.org}"
+Parts = list[tuple[str, Any]]
+NIGHT = 1_795_000_000.0
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = NIGHT
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Client:
+    """Someone who talks to the stand-in, trusting its authority."""
+
+    def __init__(self, url: str, ca_bundle: Path) -> None:
+        self.url = url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = str(ca_bundle)
+
+    def ask(
+        self,
+        path: str,
+        auth: Any = None,
+        headers: dict[str, str] | None = None,
+        method: str = "GET",
+        **more: Any,
+    ) -> requests.Response:
+        return self.session.request(
+            method,
+            self.url + path,
+            auth=auth,
+            headers=headers or {},
+            allow_redirects=False,
+            timeout=10,
+            **more,
+        )
+
+    def admin(self, path: str, **more: Any) -> requests.Response:
+        return self.ask(path, HTTPDigestAuth("zip", "secret"), DIGEST, **more)
+
+    def ingest(
+        self, parts: list[tuple[str, str]], workflow: str = "/publish", user: str = "zip"
+    ) -> requests.Response:
+        """POST these fields as an ingest, in this order."""
+        form: Parts = [(name, (None, value)) for name, value in parts]
+        return self.post(form, workflow, user)
+
+    def post(self, form: Parts, workflow: str = "/publish", user: str = "zip") -> requests.Response:
+        return self.ask(
+            f"/ingest/addMediaPackage{workflow}",
+            HTTPDigestAuth(user, "secret" if user == "zip" else user),
+            DIGEST,
+            "POST",
+            files=form,
+        )
+
+    def listing(self) -> list[dict[str, Any]]:
+        return list(self.ask("/_ingests").json())
+
+
+def parse(answer: bytes) -> ET.Element:
+    """The root of an answer."""
+    return ET.fromstring(answer)  # noqa: S314 - the stand-in's own answer
+
+
+def lecture(files: FileServer, identifier: str = "mp-1") -> list[tuple[str, str]]:
+    """The least that makes an ingest."""
+    return [
+        ("identifier", identifier),
+        ("title", "Lecture"),
+        ("flavor", "multipart/chunked+source"),
+        ("mediaUri", f"{files.url}/b/000-speaker.mp4?X-Amz-Signature=topsecret"),
+    ]

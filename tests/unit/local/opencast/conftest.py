@@ -1,0 +1,57 @@
+"""An Opencast stand-in, files that it can fetch, and a client of it."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from local.authority import Authority, ensure_authority
+from local.neighbours.opencast import OpencastStandIn, default_users
+from tests.unit.local.file_server import FileServer, serve_files
+from tests.unit.local.opencast.client import Client, Clock
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def _files(tls: Authority) -> Iterator[FileServer]:
+    with serve_files(tls) as server:
+        yield server
+
+
+@pytest.fixture
+def files(_files: FileServer) -> FileServer:
+    _files.files = {"/b/000-speaker.mp4": b"speaker" * 9000, "/b/001 screen.mp4": b"screen"}
+    _files.files |= {"/b/chat.txt": b"hello", "/b/bare": b"named in the header"}
+    _files.headers = {"/b/000-speaker.mp4": {"Content-Type": "video/mp4"}}
+    _files.gates, _files.asked, _files.order = {}, threading.Event(), []
+    return _files
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def opencast(tls: Authority, clock: Clock) -> Iterator[OpencastStandIn]:
+    with OpencastStandIn(
+        certificate=tls.certificate,
+        key=tls.key,
+        ca_bundle=tls.ca_bundle,
+        users=default_users("zip", "secret"),
+        workflows=["publish"],
+        clock=clock,
+        seed=1,
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def client(opencast: OpencastStandIn, tls: Authority) -> Iterator[Client]:
+    made = Client(opencast.url, tls.ca_bundle)
+    with made.session:
+        yield made
