@@ -22,6 +22,7 @@ from ingester.transfer.copy import ATTEMPTS, Copied, Target, copy_file
 from ingester.transfer.source import Download, NotAFile, Refused, ZoomSource
 from local.neighbours.https_server import Answer, Spoil, text_answer
 from tests.cloud import BUCKET, Cloud
+from tests.hooks import failing
 from tests.kits import Sleeper
 from tests.neighbours import Web
 
@@ -202,24 +203,22 @@ class TestBroken:
         assert nothing_in(aws)
 
     def test_s3_failing_leaves_nothing_begun(self, copying: Copying, aws: Cloud) -> None:
-        def fail(**_: Any) -> None:
-            raise ClientError({"Error": {"Code": "SlowDown"}}, "UploadPart")
-
-        aws.s3.meta.events.register("before-call.s3.UploadPart", fail)
         copying.serve(good())
-        with pytest.raises(ClientError, match="SlowDown"):
+        with (
+            failing(aws.s3, "s3.UploadPart", "SlowDown"),
+            pytest.raises(ClientError, match="SlowDown"),
+        ):
             copying.copy()
         assert nothing_in(aws)
 
     def test_an_upload_that_can_not_be_aborted_hides_no_error(
         self, copying: Copying, aws: Cloud
     ) -> None:
-        def fail(**_: Any) -> None:
-            raise ClientError({"Error": {"Code": "AccessDenied"}}, "AbortMultipartUpload")
-
-        aws.s3.meta.events.register("before-call.s3.AbortMultipartUpload", fail)
         copying.serve(good())
-        with pytest.raises(TransferFailed):
+        with (
+            failing(aws.s3, "s3.AbortMultipartUpload", "AccessDenied"),
+            pytest.raises(TransferFailed),
+        ):
             copying.copy(1)
 
 

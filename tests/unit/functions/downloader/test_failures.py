@@ -11,6 +11,7 @@ import pytest
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
+from tests.hooks import recorded
 from tests.unit.functions.downloader.kit import (
     ZIP_ID,
     Kit,
@@ -103,12 +104,8 @@ class TestFailuresThatMayPass:
 
     def test_the_messages_own_visibility_says_when(self, kit: Kit, small: Recording) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
-        asked: list[dict[str, Any]] = []
-        kit.aws.sqs.meta.events.register(
-            "provide-client-params.sqs.ChangeMessageVisibility",
-            lambda params, **_: asked.append(dict(params)),
-        )
-        kit.take(kit.message(small), receive_count=2)
+        with recorded(kit.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
+            kit.take(kit.message(small), receive_count=2)
         (change,) = asked
         assert change["QueueUrl"] == kit.aws.download_queue
         assert change["VisibilityTimeout"] == 120

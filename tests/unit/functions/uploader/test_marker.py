@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.hooks import recorded
 from tests.unit.functions.uploader.kit import OWN_ID, UUID, ZIP_ID, Kit, Refusing
 
 
@@ -130,14 +131,10 @@ class TestALostAnswer:
     def test_questions_come_slower_and_slower(self, kit: Kit) -> None:
         kit.fail("close")
         kit.take(kit.message())
-        waits: list[int] = []
-        kit.aws.sqs.meta.events.register(
-            "provide-client-params.sqs.ChangeMessageVisibility",
-            lambda params, **_: waits.append(params["VisibilityTimeout"]),
-        )
-        for receive_count in (2, 3, 4, 5, 49):
-            kit.take(kit.message(), receive_count=receive_count)
-        assert waits == [120, 240, 480, 600, 600]
+        with recorded(kit.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
+            for receive_count in (2, 3, 4, 5, 49):
+                kit.take(kit.message(), receive_count=receive_count)
+        assert [one["VisibilityTimeout"] for one in asked] == [120, 240, 480, 600, 600]
 
 
 class TestCertainties:

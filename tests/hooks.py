@@ -1,0 +1,45 @@
+"""A look at, or a stop to, single calls of a boto3 client, for as long as a block lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+
+@contextmanager
+def recorded(client: Any, operation: str) -> Iterator[list[dict[str, Any]]]:
+    """The parameters of every call, as `sqs.SendMessage`."""
+    seen: list[dict[str, Any]] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        seen.append(dict(params))
+
+    with _registered(client, f"provide-client-params.{operation}", note):
+        yield seen
+
+
+@contextmanager
+def failing(
+    client: Any, operation: str, code: str, when: Callable[[dict[str, Any]], bool] = bool
+) -> Iterator[None]:
+    """Calls fail with AWS's error `code`, those whose parameters are as `when` wants them."""
+
+    def fail(params: dict[str, Any], **_: Any) -> None:
+        if when(params):
+            raise ClientError({"Error": {"Code": code}}, operation.partition(".")[2])
+
+    with _registered(client, f"provide-client-params.{operation}", fail):
+        yield
+
+
+@contextmanager
+def _registered(client: Any, event: str, handler: Callable[..., None]) -> Iterator[None]:
+    # The clients outlive the test (tests.cloud makes them once): what is hooked in has to go.
+    client.meta.events.register(event, handler)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, handler)

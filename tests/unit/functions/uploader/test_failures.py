@@ -1,0 +1,172 @@
+"""How often the uploader tries, what it says meanwhile, and where messages end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import uploader
+from tests.hooks import failing, recorded
+from tests.unit.functions.uploader.kit import READ_SECONDS, ZIP_ID, Kit
+
+
+class TestCounting:
+    def test_five_failures_and_a_person_is_needed(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", times=None)
+        message = kit.message()
+        dues = ["18:31:00", "18:32:00", "18:34:00", "18:38:00"]
+        for number, due in enumerate(dues, 1):
+            assert not kit.take(message, receive_count=number + 10)
+            state, reason = kit.outcome
+            assert state == "UPLOADER_FAILED"
+            assert reason.startswith("Unable to reach Opencast. ")
+            assert f"(attempt {number} of 5, next try at 2026-10-14T{due}Z)" in reason
+            assert kit.row["failures"] == number
+            assert kit.row["retry_due"] == f"2026-10-14T{due}Z"
+            assert kit.dead() == []
+        assert kit.take(message, receive_count=15)
+        state, reason = kit.outcome
+        assert state == "UPLOADER_FAILED"
+        assert "attempt 5 of 5, no more tries: an operator is needed" in reason
+        (dead,) = kit.dead()
+        assert dead["body"] == message
+        assert dead["reason"] == reason
+        assert dead["group"] == message["uuid"]
+        assert "retry_due" not in kit.row
+
+    def test_an_operators_retry_begins_anew(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", times=6)
+        for _ in range(5):
+            kit.take(kit.message())
+        assert not kit.take(kit.message())
+        assert "attempt 1 of 5" in kit.outcome[1]
+
+    def test_one_that_fails_again_at_once_is_not_lost(self, kit: Kit) -> None:
+        """A FIFO queue drops what it had within five minutes: not these."""
+        message = kit.message(opencast_series_id="20269999999")
+        kit.take(message)
+        kit.take(message)
+        assert len(kit.dead()) == 2
+
+    def test_waiting_spends_no_failures(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", times=2)
+        kit.take(kit.message())
+        kit.take(kit.message(), receive_count=2)
+        kit.fail("close")
+        for receive_count in range(3, 20):
+            assert not kit.take(kit.message(), receive_count=receive_count)
+        assert kit.outcome[0] == "UPLOADER_RECEIVED"
+        assert kit.row["failures"] == 2
+        kit.fail("close", path="/api/events/")
+        kit.take(kit.message(), receive_count=20)
+        assert "attempt 3 of 5" in kit.outcome[1]
+
+    def test_the_messages_own_visibility_says_when(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", times=None)
+        with recorded(kit.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
+            for _ in range(5):
+                kit.take(kit.message())
+        assert [one["VisibilityTimeout"] for one in asked] == [60, 120, 240, 480]
+
+    def test_it_goes_on_from_a_failure(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/")
+        kit.take(kit.message())
+        assert kit.take(kit.message(), receive_count=2)
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        assert not {"failures", "retry_due"} & kit.row.keys()
+
+    def test_opencast_not_there_at_all(self, kit: Kit) -> None:
+        kit.settings["opencast_base_url"] = "https://127.0.0.1:9"
+        assert not kit.take(kit.message())
+        assert kit.outcome[1].startswith("Unable to reach Opencast. 127.0.0.1:9 gives no answer")
+
+    def test_without_a_marker_nothing_is_sent(self, kit: Kit) -> None:
+        with failing(
+            kit.aws.status.meta.client,
+            "dynamodb.UpdateItem",
+            "Throttling",
+            when=lambda params: "ingest_marker" in params["UpdateExpression"],
+        ):
+            assert not kit.take(kit.message())
+        assert kit.posts == 0
+        assert "AWS failed: UpdateItem answered Throttling" in kit.outcome[1]
+
+
+class TestMalformedMessages:
+    @pytest.mark.parametrize(
+        "spoil", [{"uuid": None}, {"s3_files": []}, {"created": "yesterday"}, {"oc_title": 7}]
+    )
+    def test_to_the_dead_letters_with_the_reason(self, kit: Kit, spoil: dict[str, Any]) -> None:
+        message = {**kit.message(), **spoil}
+        assert kit.take(message)
+        (dead,) = kit.dead()
+        assert dead["body"] == message
+        assert "can't be read" in dead["reason"]
+        assert kit.outcome == ("UPLOADER_FAILED", dead["reason"])
+        assert kit.opencast.requests == []
+
+    @pytest.mark.parametrize("body", ['"text"', "[]", '{"zip_id": 7}', "{}"])
+    def test_without_a_row_to_say_so(self, kit: Kit, body: str) -> None:
+        assert kit.take(body)
+        (dead,) = kit.dead()
+        assert dead["body"] == json.loads(body)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+
+
+class TestTheHandler:
+    def record(self, kit: Kit, message: Any, message_id: str) -> dict[str, Any]:
+        taken = kit.receive(message)
+        return {
+            "messageId": message_id,
+            "receiptHandle": taken.receipt_handle,
+            "body": taken.body,
+            "attributes": {"ApproximateReceiveCount": "2"},
+        }
+
+    def test_only_what_is_to_come_back_is_named(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/")
+        records = [
+            self.record(kit, kit.message(), "fails"),
+            self.record(kit, "{}", "malformed"),
+            self.record(kit, kit.message(), "works"),
+        ]
+        answer = uploader.answer({"Records": records}, kit.tools(), READ_SECONDS)
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+
+    def test_one_that_waits_comes_back_too(self, kit: Kit) -> None:
+        kit.fail("close")
+        record = self.record(kit, kit.message(), "waits")
+        answer = uploader.answer({"Records": [record]}, kit.tools(), READ_SECONDS)
+        assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
+
+    def test_nothing_waiting(self, kit: Kit) -> None:
+        answer = uploader.answer({}, kit.tools(), READ_SECONDS)
+        assert answer == {"message": "nothing waiting"}
+
+    @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
+    def test_an_operator_takes_one(self, kit: Kit, fails: bool, left: int) -> None:
+        if fails:
+            kit.fail("status", path="/series/")
+        kit.aws.sqs.send_message(
+            QueueUrl=kit.aws.upload_queue,
+            MessageBody=json.dumps(kit.message()),
+            MessageGroupId="g",
+        )
+        answer = uploader.answer({}, kit.tools(), READ_SECONDS)
+        assert answer["message"].startswith("not done" if fails else "done")
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = kit.aws.sqs.get_queue_attributes(
+            QueueUrl=kit.aws.upload_queue, AttributeNames=names
+        )["Attributes"]
+        assert sum(int(attributes[name]) for name in names) == left
+
+
+def test_a_recording_whose_row_is_gone_is_ingested_all_the_same(kit: Kit) -> None:
+    kit.aws.status.delete_item(Key={"zip_id": ZIP_ID})
+    assert kit.take(kit.message())
+    assert len(kit.opencast.ingests) == 1
+    assert kit.take(kit.message(), receive_count=2)
+    assert kit.posts == 1

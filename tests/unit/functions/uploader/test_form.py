@@ -1,0 +1,269 @@
+"""What Opencast is sent, part by part, and what it then holds, byte for byte (section 8, 2-5)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+import uploader
+from tests.cloud import BUCKET
+from tests.unit.functions.uploader.kit import FOLDER, OWN_ID, SERIES, UUID, Kit, content
+
+STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
+
+
+class TestTheParts:
+    def test_in_their_order(self, kit: Kit) -> None:
+        kit.settings["override_contributor"] = "Extension School"
+        message = kit.message("active_speaker", "shared_screen", "chat_file", segments=2)
+        assert kit.take(message)
+        kinds = [
+            ("multipart", "active_speaker", "mediaUri"),
+            ("presentation", "shared_screen", "mediaUri"),
+            ("chat", "chat_file", "attachmentUri"),
+        ]
+        files = [
+            part
+            for kind, view, name in kinds
+            for number in (0, 1)
+            for part in (
+                ("flavor", f"{kind}/chunked+source"),
+                (
+                    name,
+                    f"{STREAM}{FOLDER}/{number:03d}-{view}.{'txt' if kind == 'chat' else 'mp4'}",
+                ),
+            )
+        ]
+        times = (
+            "2026-10-14T14:00:12Z_2026-10-14T14:50:12Z,2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"
+        )
+        parts = kit.parts()
+        (catalog,) = kit.part("seriesDCCatalog")
+        assert parts == [
+            ("identifier", OWN_ID),
+            ("title", "Lecture"),
+            ("type", "L"),
+            ("isPartOf", SERIES),
+            ("license", "Creative Commons 3.0: Attribution-NonCommercial-NoDerivs"),
+            ("publisher", "hist@example.edu"),
+            ("contributor", "Extension School"),
+            ("created", "2026-10-14T14:00:12Z"),
+            ("language", "en"),
+            ("seriesDCCatalog", catalog),
+            ("source", f"ZIP-{UUID}"),
+            ("spatial", "Zoom 95846636714"),
+            ("zoomMeetingStart", "2026-10-14T14:00:12Z"),
+            ("zoomRecordingTimes", times),
+            *files,
+        ]
+        terms = json.loads(catalog)["http://purl.org/dc/terms/"]
+        assert terms["title"] == [{"value": "History & <more>: Vorträge"}]
+
+    def test_opencast_has_the_very_bytes(self, kit: Kit) -> None:
+        kit.take(kit.message("active_speaker", "chat_file", segments=2))
+        (ingest,) = kit.opencast.ingests
+        assert [(one.name, one.sha256) for one in ingest.files] == [
+            (f"{number:03d}-{name}", hashlib.sha256(content(view, number)).hexdigest())
+            for view, name in (
+                ("active_speaker", "active_speaker.mp4"),
+                ("chat_file", "chat_file.txt"),
+            )
+            for number in (0, 1)
+        ]
+
+    def test_values_are_plain_text(self, kit: Kit) -> None:
+        """Not escaped: Opencast takes them as they are."""
+        title, uuid = 'Vorträge & <b>"Übung"</b> 李', "a&b<c>+/=="
+        kit.take(kit.message(oc_title=title, uuid=uuid))
+        assert kit.part("title") == [title]
+        assert kit.part("source") == [f"ZIP-{uuid}"]
+
+    @pytest.mark.parametrize(
+        ("title", "kind"), [("Lecture", "L"), ("Section", "S"), ("Lab", "P"), ("lecture", "P")]
+    )
+    def test_the_type(self, kit: Kit, title: str, kind: str) -> None:
+        kit.take(kit.message(oc_title=title))
+        assert kit.part("type") == [kind]
+
+    def test_no_contributor_unless_told(self, kit: Kit) -> None:
+        kit.take(kit.message())
+        assert kit.part("contributor") == []
+
+    @pytest.mark.parametrize(
+        ("override", "series", "publisher"),
+        [
+            ("over@example.edu", SERIES, "over@example.edu"),
+            ("", SERIES, "hist@example.edu"),
+            ("", "20260100000", "pub@example.edu"),
+        ],
+        ids=["overridden", "the series'", "the default"],
+    )
+    def test_the_publisher(self, kit: Kit, override: str, series: str, publisher: str) -> None:
+        kit.settings["override_publisher"] = override
+        kit.take(kit.message(opencast_series_id=series))
+        assert kit.part("publisher") == [publisher]
+
+    @pytest.mark.parametrize(
+        ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
+    )
+    def test_the_workflow(self, kit: Kit, asked: dict[str, Any], used: str) -> None:
+        kit.take(kit.message(**asked))
+        assert kit.opencast.ingests[0].workflow_asked == used
+
+    def test_a_workflow_can_not_lead_elsewhere(self, kit: Kit) -> None:
+        kit.take(kit.message(oc_workflow="a/../../x?y=z"))
+        assert kit.opencast.ingests == []
+        assert {one.path.split("/")[1] for one in kit.opencast.requests} == {
+            "api",
+            "ingest",
+            "series",
+        }
+
+    def test_addresses_hold_as_long_as_the_patience(self, kit: Kit) -> None:
+        sent: list[str] = []
+        kit.when_answered("/ingest/", lambda: None)
+        kit.session.hooks["response"].append(
+            lambda response, **_: (
+                sent.append(str(response.request.body))
+                if response.request.method == "POST"
+                else None
+            )
+        )
+        kit.settings["oc_ingest_patience_hours"] = 2
+        kit.take(kit.message())
+        assert "X-Amz-Expires=7200" in sent[-1]
+        assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in sent[-1]
+
+
+class TestChat:
+    def test_as_an_attachment(self, kit: Kit) -> None:
+        kit.take(kit.message("active_speaker", "chat_file"))
+        (chat,) = [one for one in kit.opencast.ingests[0].files if one.name.endswith(".txt")]
+        assert (chat.part, chat.kind, chat.flavor) == (
+            "attachmentUri",
+            "attachment",
+            "chat/chunked+source",
+        )
+
+    def test_as_a_track(self, kit: Kit) -> None:
+        """Upstream's Opencast would drop the attachment silently."""
+        kit.opencast.set(dce=False)
+        kit.settings["oc_chat_as"] = "track"
+        kit.take(kit.message("active_speaker", "chat_file"))
+        (chat,) = [one for one in kit.opencast.ingests[0].files if one.name.endswith(".txt")]
+        assert (chat.part, chat.kind, chat.flavor) == (
+            "mediaUri",
+            "track",
+            "chat/chunked+source",
+        )
+
+    def test_not_at_all(self, kit: Kit) -> None:
+        kit.settings["oc_chat_as"] = "none"
+        kit.take(kit.message("active_speaker", "chat_file"))
+        assert kit.part("flavor") == ["multipart/chunked+source"]
+        assert "chat_file" not in str(kit.parts())
+
+
+class TestViews:
+    def test_no_more_than_three(self, kit: Kit) -> None:
+        views = (
+            "gallery_view",
+            "shared_screen_with_speaker_view",
+            "active_speaker",
+            "shared_screen",
+        )
+        kit.take(kit.message(*views))
+        assert kit.part("flavor") == [
+            f"{kind}/chunked+source" for kind in ("multipart", "presentation", "other")
+        ]
+        assert [value.rpartition("-")[2] for value in kit.part("mediaUri")] == [
+            "active_speaker.mp4",
+            "shared_screen.mp4",
+            "gallery_view.mp4",
+        ]
+
+    def test_all_for_the_archive_without_chat(self, kit: Kit) -> None:
+        views = ("chat_file", "gallery_view", "active_speaker", "shared_screen")
+        kit.take(kit.message(*views, ingest_all_mp4=True))
+        assert kit.part("flavor") == [
+            f"{kind}/chunked+source" for kind in ("speaker", "shared-screen", "gallery")
+        ]
+
+    @pytest.mark.parametrize("archive", [False, True])
+    def test_no_presenter(self, kit: Kit, archive: bool) -> None:
+        message = kit.message("unrecognized_type_studio", "chat_file", ingest_all_mp4=archive)
+        assert kit.take(message)
+        assert kit.outcome[0] == "UPLOADER_FAILED"
+        assert len(kit.dead()) == 1
+        assert kit.posts == 0
+
+
+class TestFalseStarts:
+    def short(self, message: dict[str, Any], *views: str, seconds: float = 119.0) -> dict[str, Any]:
+        for view in views:
+            message["s3_files"][view]["segments"][0]["ffprobe_seconds"] = seconds
+        return message
+
+    def test_a_short_first_segment_goes_with_its_chat_and_times(self, kit: Kit) -> None:
+        message = kit.message("active_speaker", "chat_file", segments=2)
+        kit.take(self.short(message, "active_speaker"))
+        (ingest,) = kit.opencast.ingests
+        assert [one.name for one in ingest.files] == [
+            "001-active_speaker.mp4",
+            "001-chat_file.txt",
+        ]
+        assert kit.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
+
+    def test_the_minimum_is_a_setting(self, kit: Kit) -> None:
+        kit.settings["minimum_duration"] = 1
+        kit.take(self.short(kit.message(segments=2), "active_speaker", seconds=60.0))
+        assert len(kit.opencast.ingests[0].files) == 2
+
+    def test_nothing_left(self, kit: Kit) -> None:
+        message = kit.message("active_speaker", "chat_file")
+        assert kit.take(self.short(message, "active_speaker"))
+        assert kit.outcome == ("IGNORED", "Recording <2 minutes")
+        assert kit.posts == 0
+        assert "ingest_marker" not in kit.row
+
+
+class TestRecordingTimes:
+    def events(self, kit: Kit, events: Any) -> None:
+        item = {"zoom_uuid": UUID, "recording_event_times": events}
+        kit.aws.events.put_item(Item=item)
+
+    def test_pauses_are_woven_in(self, kit: Kit) -> None:
+        paused = [
+            {"event": "recording.paused", "timestamp": 1791986612},
+            {"event": "recording.resumed", "timestamp": 1791986712},
+        ]
+        self.events(kit, paused)
+        kit.take(kit.message())
+        (times,) = kit.part("zoomRecordingTimes")
+        assert times.count("_") == 2
+        assert times.startswith("2026-10-14T14:00:12Z_2026-10-14T14:03:32Z,2026-10-14T14:05:12Z_")
+
+    @pytest.mark.parametrize(
+        "events", ["nonsense", [{"event": "recording.paused"}], [{"timestamp": "x"}], 7]
+    )
+    def test_events_of_nonsense_are_done_without(self, kit: Kit, events: Any) -> None:
+        self.events(kit, events)
+        assert kit.take(kit.message())
+        assert kit.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
+
+    def test_so_are_events_that_can_not_be_read(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        kit.aws.events.delete()
+        assert kit.take(kit.message())
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        assert "events can't be read" in caplog.text
+
+
+def test_the_answer_is_waited_for_until_a_minute_before_the_end() -> None:
+    assert uploader.read_seconds_of(900_000) == 840
+    assert uploader.read_seconds_of(10_000) == uploader.SHORTEST_READ_SECONDS > 0
+    assert BUCKET in STREAM
