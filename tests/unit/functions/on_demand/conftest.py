@@ -1,0 +1,60 @@
+"""The on-demand function with its neighbours, which live as long as a module's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.authority import Authority, ensure_authority
+from local.neighbours.zoom import ZoomStandIn
+from tests.cloud import Clock, Cloud
+from tests.unit.functions.on_demand.stage import OK, Stage
+from tests.unit.zoom_account import (
+    Endpoint,
+    Stopwatch,
+    TimedSession,
+    endpoint,
+    recording,
+    zoom_stand_in,
+)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def module_clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="module")
+def zoom(
+    tls: Authority, tmp_path_factory: pytest.TempPathFactory, module_clock: Clock
+) -> Iterator[ZoomStandIn]:
+    with zoom_stand_in(tls, tmp_path_factory.mktemp("zoom"), module_clock) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def hook(tls: Authority) -> Iterator[Endpoint]:
+    with endpoint(tls) as made:
+        yield made
+
+
+@pytest.fixture
+def stage(
+    aws: Cloud, zoom: ZoomStandIn, hook: Endpoint, tls: Authority, module_clock: Clock
+) -> Iterator[Stage]:
+    zoom.clear_faults()
+    zoom.forget_requests()
+    zoom.add(recording())
+    hook.answers[:] = [OK]
+    hook.requests.clear()
+    watch = Stopwatch()
+    with TimedSession(tls.ca_bundle, watch) as session:
+        made = Stage(aws, module_clock, zoom, hook, session, watch, None)  # type: ignore[arg-type]
+        made.set_up()
+        yield made

@@ -1,0 +1,148 @@
+"""The event for the webhook: signed, once, with a row before it and in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import webhook
+from ingester.signature import verify
+from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
+from local.neighbours.zoom_faults import Fault
+from tests.kits import OWN_KEY, webhook_tools
+from tests.unit.functions.on_demand.stage import CLOSED, OK, Stage
+from tests.unit.zoom_account import (
+    MEETING,
+    UUID,
+    file,
+    recording,
+)
+
+
+def test_the_event_is_signed_with_the_pipelines_own_key(stage: Stage) -> None:
+    assert stage.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
+    (request,) = stage.hook.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert verify([OWN_KEY], headers, request.body, stage.clock().timestamp()) == OWN_KEY
+    event = stage.posted()
+    assert event["event"] == "on.demand.ingest"
+    assert event["download_token"]
+    about = event["payload"]["object"]
+    assert (about["id"], about["uuid"], about["duration"]) == (MEETING, UUID, 60)
+    assert [one["id"] for one in about["recording_files"]] == ["file-1", "chat-1"]
+    assert "download_access_token" not in about
+    assert event["payload"]["oc_workflow"] == "wf"
+    assert stage.row()["zip_id"] == event["payload"]["zip_id"]
+
+
+def test_the_row_begins_before_the_webhook_is_called(stage: Stage) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(_: Request) -> Answer:
+        seen.append(stage.row())
+        return OK
+
+    stage.hook.answers[:] = [look]
+    stage.ask()
+    (row,) = seen
+    assert row["pipeline_state"] == "ON_DEMAND_RECEIVED"
+    assert row["zip_id"].startswith("on-demand-")
+    assert (row["origin"], row["meeting_id"]) == ("on_demand", MEETING)
+    assert (row["recording_id"], row["topic"]) == (UUID, "HIST E-10")
+    assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
+
+
+@pytest.mark.parametrize(
+    ("answer", "tries"),
+    [
+        (Answer(204), 1),
+        (json_answer(400, {"message": "Bad webhook data"}), 1),
+        (json_answer(401, {"message": "wrong"}), 1),
+        (json_answer(500, {}), 3),
+        (json_answer(503, {}), 3),
+    ],
+)
+def test_the_webhook_doesnt_take_it(answer: Answer, tries: int, stage: Stage) -> None:
+    stage.hook.answers[:] = [answer]
+    status, message = stage.ask()
+    assert status == 500
+    assert f"The webhook answered {answer.status}" in message
+    assert len(stage.hook.requests) == tries
+    row = stage.row()
+    assert (row["pipeline_state"], row["reason"]) == ("WEBHOOK_FAILED", message)
+
+
+def test_the_webhook_cant_be_reached(stage: Stage) -> None:
+    stage.set_up(webhook_url=CLOSED)
+    status, message = stage.ask()
+    assert (status, "can't be reached" in message) == (500, True)
+    assert (stage.row()["pipeline_state"], stage.row()["reason"]) == ("WEBHOOK_FAILED", message)
+    assert len(stage.watch.slept) == 2
+
+
+def real_webhook(stage: Stage) -> Any:
+    tools = webhook_tools(stage.aws, stage.clock)
+
+    def take(request: Request) -> Answer:
+        event = {"headers": dict(request.headers.items()), "body": request.body.decode()}
+        answer = webhook.respond(event, tools)
+        return text_answer(answer.status, "text/plain", answer.body.encode())
+
+    return take
+
+
+def test_a_repeat_after_a_lost_answer_is_recognised(stage: Stage) -> None:
+    take = real_webhook(stage)
+
+    def lose(request: Request) -> Answer:
+        answer = take(request)
+        return Answer(answer.status, body=answer.body, spoil=Spoil(after_bytes=0, how="reset"))
+
+    stage.hook.answers[:] = [lose, take]
+    assert stage.ask() == (200, "Ingest accepted")
+    assert len(stage.hook.requests) == 2
+    (message,) = stage.aws.sent_to(stage.aws.download_queue)
+    assert message["body"]["zip_id"] == stage.row()["zip_id"]
+    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
+
+
+def test_answers_lost_for_good_leave_what_the_webhook_wrote(stage: Stage) -> None:
+    take = real_webhook(stage)
+
+    def lose(request: Request) -> Answer:
+        return Answer(take(request).status, spoil=Spoil(after_bytes=0, how="reset"), body=b"x")
+
+    stage.hook.answers[:] = [lose]
+    assert stage.ask()[0] == 500
+    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
+    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
+
+
+def test_a_recording_without_an_mp4(stage: Stage) -> None:
+    stage.zoom.add(recording(file("chat-1", "CHAT", "chat_file")))
+    stage.hook.answers[:] = [real_webhook(stage)]
+    assert stage.ask()[0] == 500
+    assert (stage.row()["pipeline_state"], stage.row()["reason"]) == ("IGNORED", "No mp4 files")
+
+
+# Time
+
+
+@pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
+def test_everything_ends_within_twenty_seconds(wait: float, stage: Stage) -> None:
+    """Whatever the waits, no request may last beyond the budget."""
+    stage.watch.longer = wait
+    stage.zoom.fail(Fault("status", "token", status=503))
+    stage.zoom.fail(Fault("status", "api", status=503))
+    stage.hook.answers[:] = [json_answer(503, {})]
+    assert stage.ask()[0] == 500
+    assert stage.session.timeouts
+    for begin, seconds in stage.session.timeouts:
+        assert begin - 1000 + seconds <= 20.001 or seconds <= 0.101
+
+
+def test_aws_down(stage: Stage) -> None:
+    stage.aws.status.delete()
+    assert stage.ask()[0] == 500
+    assert not stage.hook.requests

@@ -1,0 +1,91 @@
+"""What POST /ingest takes from its callers."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.unit.functions.on_demand.stage import LINK, Stage
+from tests.unit.zoom_account import (
+    UUID,
+)
+
+
+def test_no_body_no_json_no_uuid(stage: Stage) -> None:
+    bodies = ["", "{", "[]", '"uuid"', "{}", '{"uuid": null}', '{"uuid": ""}', '{"uuid": "  "}']
+    for body in (*bodies, "[" * 100_000):
+        assert stage.ask(body)[0] == 400
+    assert not stage.zoom.requests
+
+
+def test_what_no_text_is(stage: Stage) -> None:
+    for body in ("eyJ1dWlkIjogIv8ifQ==", "%", "é"):
+        assert stage.ask(body, isBase64Encoded=True)[0] == 400
+
+
+def test_a_wrong_type(stage: Stage) -> None:
+    wrongs: list[dict[str, Any]] = [
+        {"uuid": ["x"]},
+        {"uuid": True},
+        {"uuid": {}},
+        {"oc_series_id": []},
+        {"oc_workflow": 1.5},
+        {"allow_multiple_ingests": "perhaps"},
+        {"ingest_all_mp4": 2},
+        {"ingest_all_mp4": {}},
+    ]
+    for wrong in wrongs:
+        status, message = stage.ask({"uuid": UUID} | wrong)
+        assert (status, next(iter(wrong)) in message) == (400, True), message
+    assert not stage.zoom.requests
+    assert not stage.aws.rows()
+
+
+FLAGS = {"allow_multiple_ingests": False, "ingest_all_mp4": False}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"oc_series_id": None, "oc_workflow": "", "allow_multiple_ingests": None}, {}),
+        ({"oc_series_id": 20210112345}, {"on_demand_series_id": "20210112345"}),
+        ({"oc_series_id": "S", "oc_workflow": "wf"}, {"on_demand_series_id": "S"}),
+        ({"allow_multiple_ingests": "true"}, {"allow_multiple_ingests": True}),
+        ({"allow_multiple_ingests": 1, "ingest_all_mp4": "0"}, {"allow_multiple_ingests": True}),
+        ({"ingest_all_mp4": True, "extra": {}}, {"ingest_all_mp4": True}),
+        ({"ingest_all_mp4": "false", "oc_series_id": "S"}, {"on_demand_series_id": "S"}),
+    ],
+)
+def test_types_that_callers_send(
+    given: dict[str, Any], expected: dict[str, Any], stage: Stage
+) -> None:
+    assert stage.ask({"uuid": UUID} | given) == (200, "Ingest accepted")
+    payload = stage.posted()["payload"]
+    names = ("on_demand_series_id", "allow_multiple_ingests", "ingest_all_mp4")
+    assert {name: payload[name] for name in names if name in payload} == FLAGS | expected
+    assert payload.get("oc_workflow") == (given.get("oc_workflow") or None)
+
+
+@pytest.mark.parametrize(
+    "uuid",
+    [
+        UUID,
+        f" {UUID} ",
+        f"{LINK}{quote(UUID, safe='')}",
+        f"{LINK}{UUID}",
+        f"https://zoom.us/rec?a=1&meeting_id={quote(UUID)}&b=2#x",
+    ],
+)
+def test_a_uuid_or_a_link_that_holds_it(uuid: str, stage: Stage) -> None:
+    """A plus that isn't encoded in a link reads as a space; a uuid holds none."""
+    assert stage.ask({"uuid": uuid}) == (200, "Ingest accepted")
+    assert stage.posted()["payload"]["object"]["uuid"] == UUID
+
+
+def test_a_link_without_a_meeting_id(stage: Stage) -> None:
+    for link in ("https://zoom.us/rec", LINK, "https://[x?meeting_id=y", "https://zoom.us/?id=1"):
+        assert stage.ask({"uuid": link})[0] == 404
+    assert not stage.zoom.requests
