@@ -1,0 +1,127 @@
+"""What the documents name exists: settings, commands, files, links."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from invoke import Collection
+
+import tasks
+from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
+from local.settings import names_in
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "example.env"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SOURCE_ROOTS = (ROOT, ROOT / "functions", ROOT / "functions" / "ingester")
+
+LATER = "Accepted, for functions that aren't part of this version"
+"""The heading in example.env of the settings that nothing reads yet."""
+
+NOT_THE_STACKS = {"NONINTERACTIVE"}
+"""Read by the commands, not by the stack's settings."""
+
+OTHER_NAMES = {"AWS_DEFAULT_REGION", SIGNING_KEY, *OBSOLETE}
+"""Known to the stack's settings, and no settings of example.env."""
+
+GENERATED = {".local", ".venv", ".venv-cloud", "cdk.out", "dist", "node_modules"}
+TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
+"""A name with one of these endings is a file of this project, also without a folder."""
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def settings_table() -> dict[str, str]:
+    """The settings in README's table, each with its default."""
+    section = (ROOT / "README.md").read_text("utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (?:`([^`]*)`)? \|", section, re.MULTILINE))
+
+
+def test_the_readme_s_settings_are_the_example_file_s() -> None:
+    example = dotenv_values(EXAMPLE)
+    assert sorted(settings_table()) == sorted(names_in(EXAMPLE))
+    assert settings_table() == {name: value or "" for name, value in example.items()}
+
+
+def test_the_example_file_s_settings_are_those_that_the_stack_reads() -> None:
+    constants = {
+        node.value
+        for node in ast.walk(ast.parse((ROOT / "cdk" / "settings.py").read_bytes()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    read = {text for text in constants if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", text)}
+    text = EXAMPLE.read_text("utf-8")
+    later = set(re.findall(r"^([A-Z0-9_]+)=", text.split(LATER)[1], re.MULTILINE))
+    assert read - OTHER_NAMES == set(names_in(EXAMPLE)) - later - NOT_THE_STACKS
+    assert set(SECRETS) <= read
+
+
+def commands_of(collection: Collection) -> set[str]:
+    names = collection.task_names
+    return {*names, *(alias for aliases in names.values() for alias in aliases)}
+
+
+def code_of(document: Path) -> list[str]:
+    """The pieces of code in a document: what is in backticks, and indented lines."""
+    found = re.findall(r"`([^`\n]+)`|^ {4,}(.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return [span or line for span, line in found]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_command_exists(document: Path) -> None:
+    known = commands_of(tasks.namespace)
+    for code in code_of(document):
+        assert set(re.findall(r"\binvoke ([a-z][a-z-]*(?:\.[a-z][a-z_-]*)?)", code)) <= known
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_make_target_exists(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for code in code_of(document):
+        assert set(re.findall(r"^make ([a-z]+)", code)) <= targets
+
+
+def is_path(text: str) -> bool:
+    """Whether a piece of code in a document names a file or folder of this project."""
+    if not re.fullmatch(r"\.?[\w-][\w.-]*(/[\w.-]+)*/?", text):
+        return False
+    first = text.partition("/")[0]
+    if first in GENERATED:
+        return False
+    known = any((root / first).is_dir() for root in SOURCE_ROOTS)
+    return ("/" in text and known) or Path(text).suffix in TYPES
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_file_exists(document: Path) -> None:
+    spans = re.findall(r"`([^`\n]+)`", document.read_text("utf-8"))
+    missing = [
+        text
+        for text in spans
+        if is_path(text) and not any((root / text).exists() for root in SOURCE_ROOTS)
+    ]
+    assert not missing
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
