@@ -1,0 +1,176 @@
+"""Opencast's wire where the stand-in is too sane: answers that no Opencast should give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingester.errors import OpencastRefused, OpencastUnreachable
+from ingester.neighbours.opencast import IngestRefused, IngestUncertain, Opencast
+from local.authority import Authority, ensure_authority
+from local.neighbours.https_server import Answer, text_answer
+from tests.neighbours import Web, client_session, web_server
+
+EVENT = "/api/events/mp-1"
+ROLES = "/api/info/me/roles"
+SERIES = "/series/20260112345.json"
+INGEST = "/ingest/addMediaPackage/wf"
+TERMS = "http://purl.org/dc/terms/"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def _web(tls: Authority) -> Iterator[Web]:
+    with web_server(tls) as web:
+        yield web
+
+
+@pytest.fixture(scope="module")
+def session(tls: Authority) -> Iterator[requests.Session]:
+    with client_session(tls) as made:
+        yield made
+
+
+@pytest.fixture
+def web(_web: Web) -> Web:
+    _web.forget()
+    return _web
+
+
+@pytest.fixture
+def opencast(web: Web, session: requests.Session) -> Opencast:
+    return Opencast(f"{web.url}/", "zip", "secret", auth="basic", session=session)
+
+
+def as_json(value: object, status: int = 200) -> Answer:
+    return text_answer(status, "application/json", json.dumps(value).encode())
+
+
+def as_xml(text: str) -> Answer:
+    return text_answer(200, "text/xml", text.encode())
+
+
+class TestEvents:
+    @pytest.mark.parametrize("roles", [[], ["ROLE_API"], {"ROLE_ADMIN": 1}, "ROLE_ADMIN", None])
+    def test_a_404_is_not_believed_of_just_anyone(
+        self, opencast: Opencast, web: Web, roles: object
+    ) -> None:
+        web.pages = {EVENT: Answer(404), ROLES: as_json(roles)}
+        with pytest.raises(OpencastRefused, match="lacks ROLE_ADMIN"):
+            opencast.has_event("mp-1")
+
+    def test_who_was_refused_is_asked_again(self, opencast: Opencast, web: Web) -> None:
+        """An operator gives the role, and the next message gets through."""
+        web.pages = {EVENT: Answer(404), ROLES: [as_json([]), as_json(["ROLE_ADMIN"])]}
+        with pytest.raises(OpencastRefused):
+            opencast.has_event("mp-1")
+        assert not opencast.has_event("mp-1")
+
+    def test_a_login_page_behind_a_redirect(self, opencast: Opencast, web: Web) -> None:
+        login = text_answer(200, "text/html", b"<form>")
+        web.pages = {EVENT: Answer(302, (("Location", "/login.html"),)), "/login.html": login}
+        with pytest.raises(OpencastRefused, match="302"):
+            opencast.has_event("mp-1")
+        assert [one.path for one in web.seen] == [EVENT]
+
+
+class TestSeries:
+    def test_as_it_is(self, opencast: Opencast, web: Web) -> None:
+        catalog = {TERMS: {"title": [{"value": "Ü & <b>"}], "publisher": [{"value": "p@x.edu"}]}}
+        web.pages = {SERIES: as_json(catalog)}
+        series = opencast.series("20260112345")
+        assert series is not None
+        assert json.loads(series.catalog) == catalog
+        assert series.publisher == "p@x.edu"
+
+    @pytest.mark.parametrize("catalog", [{}, {TERMS: {}}, {TERMS: {"publisher": []}}])
+    def test_without_a_publisher(self, opencast: Opencast, web: Web, catalog: object) -> None:
+        web.pages = {SERIES: as_json(catalog)}
+        series = opencast.series("20260112345")
+        assert series is not None
+        assert series.publisher == ""
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        catalog=st.one_of(
+            st.none(),
+            st.lists(st.integers(), max_size=2),
+            st.text(max_size=5),
+            st.fixed_dictionaries({TERMS: st.one_of(st.text(), st.lists(st.text()), st.none())}),
+            st.fixed_dictionaries(
+                {
+                    TERMS: st.fixed_dictionaries(
+                        {"publisher": st.one_of(st.text(), st.lists(st.text(), min_size=1))}
+                    )
+                }
+            ),
+        )
+    )
+    def test_nonsense(self, opencast: Opencast, web: Web, catalog: object) -> None:
+        web.pages = {SERIES: as_json(catalog)}
+        with pytest.raises(OpencastUnreachable, match="makes no sense"):
+            opencast.series("20260112345")
+
+    def test_any_id_is_one_segment(self, opencast: Opencast, web: Web) -> None:
+        assert opencast.series("../a/b?c#d") is None
+        assert web.seen[0].path == "/series/..%2Fa%2Fb%3Fc%23d.json"
+
+
+class TestIngest:
+    @pytest.mark.parametrize(
+        "xml",
+        [
+            '<workflow xmlns="http://workflow.opencastproject.org" id="1603"/>',
+            '<?xml version="1.0"?><n7:workflow xmlns:n7="http://x" state="S" id="1603"/>',
+        ],
+    )
+    def test_the_workflow_whatever_its_prefix(self, opencast: Opencast, web: Web, xml: str) -> None:
+        web.pages = {INGEST: as_xml(xml)}
+        assert opencast.ingest("wf", [("title", "T")], read_seconds=5) == "1603"
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "Success", "<html", '<html id="main"><body/></html>', "<workflow/>", '{"id": 1}'],
+    )
+    def test_an_answer_of_nonsense_leaves_a_doubt(
+        self, opencast: Opencast, web: Web, text: str
+    ) -> None:
+        web.pages = {INGEST: as_xml(text)}
+        with pytest.raises(IngestUncertain):
+            opencast.ingest("wf", [("title", "T")], read_seconds=5)
+
+    def test_what_opencast_says_is_passed_on_in_one_line(
+        self, opencast: Opencast, web: Web
+    ) -> None:
+        said = text_answer(400, "text/plain", b"Could not parse\n\tflavor " + b"x" * 500)
+        web.pages = {INGEST: said}
+        with pytest.raises(IngestRefused) as raised:
+            opencast.ingest("wf", [("title", "T")], read_seconds=5)
+        assert "400 to the ingest: Could not parse flavor xxx" in str(raised.value)
+        assert len(str(raised.value)) < 300
+
+    def test_no_redirect_is_followed(self, opencast: Opencast, web: Web) -> None:
+        """The form holds addresses that open the files."""
+        web.pages = {INGEST: Answer(307, (("Location", f"{web.other}/elsewhere"),))}
+        with pytest.raises(IngestRefused, match="307"):
+            opencast.ingest("wf", [("title", "T")], read_seconds=5)
+        assert len(web.seen) == 1
+
+    @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(value=st.text(max_size=60))
+    def test_values_go_as_they_are(self, opencast: Opencast, web: Web, value: str) -> None:
+        web.forget()
+        web.pages = {INGEST: as_xml('<workflow id="1"/>')}
+        opencast.ingest("wf", [("title", value), ("title", "again")], read_seconds=5)
+        (request,) = web.seen
+        assert b'name="title"\r\n\r\n' + value.encode() + b"\r\n--" in request.body
+        assert request.body.count(b'name="title"') == 2

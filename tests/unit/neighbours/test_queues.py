@@ -1,0 +1,117 @@
+"""SQS through moto: what is sent, buried, taken and given back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingester.neighbours.queues import Queue, received_of
+from tests.cloud import Cloud
+from tests.hooks import recorded
+
+RECORD = {
+    "messageId": "19dd0b57-b21e-4ac1-bd88-01bbb068cb78",
+    "receiptHandle": "MessageReceiptHandle",
+    "body": '{"uuid":"a"}',
+    "attributes": {
+        "ApproximateReceiveCount": "3",
+        "SentTimestamp": "1523232000000",
+        "SenderId": "123456789012",
+        "ApproximateFirstReceiveTimestamp": "1523232000001",
+    },
+    "messageAttributes": {},
+    "eventSource": "aws:sqs",
+    "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:test-download",
+    "awsRegion": "us-east-1",
+}
+
+
+def test_a_record_of_an_event() -> None:
+    message = received_of(RECORD)
+    assert message.message_id == RECORD["messageId"]
+    assert message.receipt_handle == "MessageReceiptHandle"
+    assert message.body == '{"uuid":"a"}'
+    assert message.receive_count == 3
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(0, 0), (300, 300), (900, 900), (5000, 900)])
+def test_a_delay_that_sqs_takes(aws: Cloud, asked: int, sent: int) -> None:
+    Queue(aws.sqs, aws.download_queue).send("{}", delay_seconds=asked)
+    (one,) = aws.sent_to(aws.download_queue)
+    assert one["delay_seconds"] == sent
+
+
+def test_the_order_is_kept_in_a_group_and_repeats_are_dropped(aws: Cloud) -> None:
+    queue = Queue(aws.sqs, aws.upload_queue)
+    for body in ('{"n": 1}', '{"n": 1}', '{"n": 2}'):
+        queue.send_in_order(body, group="uuid==")
+    found = aws.messages(aws.upload_queue)
+    assert [(one["body"]["n"], one["group"]) for one in found] == [(1, "uuid=="), (2, "uuid==")]
+
+
+class TestDeadLetters:
+    def test_with_the_reason(self, aws: Cloud) -> None:
+        Queue(aws.sqs, aws.download_dlq).bury('{"a": 1}', "It is gone.")
+        (dead,) = aws.messages(aws.download_dlq)
+        assert (dead["body"], dead["reason"]) == ({"a": 1}, "It is gone.")
+
+    def test_one_message_once_and_another_alike_as_well(self, aws: Cloud) -> None:
+        queue = Queue(aws.sqs, aws.upload_dlq)
+        for identity in ("m-1", "m-1", "m-2"):
+            queue.bury_in_order('{"a": 1}', "why", group="uuid==", identity=identity)
+        dead = aws.messages(aws.upload_dlq)
+        assert [(one["reason"], one["group"]) for one in dead] == [("why", "uuid==")] * 2
+
+    def test_no_secret_in_the_reason(self, aws: Cloud) -> None:
+        Queue(aws.sqs, aws.download_dlq).bury("{}", "at https://x/a?access_token=abc123&b=1")
+        (dead,) = aws.messages(aws.download_dlq)
+        assert "abc123" not in dead["reason"]
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(reason=st.text(max_size=1200))
+    def test_whatever_the_reason_sqs_takes_it(self, aws: Cloud, reason: str) -> None:
+        with recorded(aws.sqs, "sqs.SendMessage") as sent:
+            Queue(aws.sqs, aws.download_dlq).bury("{}", reason)
+        text = sent[0]["MessageAttributes"]["FailedReason"]["StringValue"]
+        assert 0 < len(text) <= 1000
+        assert all(
+            char in "\t\n\r" or " " <= char <= "\ud7ff" or "\ue000" <= char not in "\ufffe\uffff"
+            for char in text
+        )
+
+
+class TestTaking:
+    def test_nothing_there(self, aws: Cloud) -> None:
+        assert Queue(aws.sqs, aws.download_queue).take_one() is None
+
+    def test_one_that_stays_until_it_is_let_go(self, aws: Cloud) -> None:
+        queue = Queue(aws.sqs, aws.download_queue)
+        queue.send('{"a": 1}')
+        taken = queue.take_one()
+        assert taken is not None
+        assert (json.loads(taken.body), taken.receive_count) == ({"a": 1}, 1)
+        assert self.left(aws) == ("0", "1")
+        queue.delete(taken)
+        assert self.left(aws) == ("0", "0")
+
+    def test_back_at_once(self, aws: Cloud) -> None:
+        queue = Queue(aws.sqs, aws.download_queue)
+        queue.send("{}")
+        taken = queue.take_one()
+        assert taken is not None
+        assert queue.take_one() is None
+        queue.retry_in(taken, 0)
+        again = queue.take_one()
+        assert again is not None
+        assert again.receive_count == 2
+
+    def left(self, aws: Cloud) -> tuple[str, str]:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer: dict[str, Any] = aws.sqs.get_queue_attributes(
+            QueueUrl=aws.download_queue, AttributeNames=names
+        )
+        return answer["Attributes"][names[0]], answer["Attributes"][names[1]]
