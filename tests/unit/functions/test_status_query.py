@@ -1,0 +1,155 @@
+"""GET /status: what is asked wrongly, and everything that is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import status_query
+from ingester.rules.recording import Subject
+from ingester.rules.states import Origin, State
+from tests.cloud import Clock, Cloud
+from tests.kits import status_tools
+
+Ask = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def tools(aws: Cloud, clock: Clock) -> status_query.Tools:
+    return status_tools(aws, clock)
+
+
+@pytest.fixture
+def ask(tools: status_query.Tools) -> Ask:
+    def get(query: dict[str, str] | None) -> tuple[int, Any]:
+        answer = status_query.respond({"queryStringParameters": query}, tools)
+        return answer.status, json.loads(answer.body)
+
+    return get
+
+
+def write(tools: status_query.Tools, zip_id: str, uuid: str, meeting: int = 1, **more: Any) -> None:
+    state = more.pop("state", State.WEBHOOK_RECEIVED)
+    subject = Subject(
+        meeting_id=meeting,
+        recording_id=uuid,
+        topic=f"Topic {meeting}",
+        start_time="2026-10-14T15:00:00Z",
+        origin=Origin.ON_DEMAND,
+    )
+    assert tools.status.write(zip_id, state, subject=subject, **more)
+
+
+def test_what_is_asked_wrongly(ask: Ask) -> None:
+    queries: list[dict[str, str] | None] = [None, {}, {"minutes": "5"}]
+    queries += [{"meeting_id": text} for text in ("", "x", "1.5", "-1", "٣", "9" * 40, "958 466")]
+    queries += [{"seconds": text} for text in ("", "x", "-1", "3601", "9" * 40, "²", "1e3")]
+    queries += [{"meeting_id": "x", "seconds": "5"}]
+    for query in queries:
+        status, body = ask(query)
+        assert status == 400, query
+        assert list(body) == ["message"]
+        name = next(iter(query or {}), "")
+        assert "meeting_id" in body["message"] or (name == "seconds" and name in body["message"])
+
+
+def test_a_meeting_that_nobody_knows(ask: Ask) -> None:
+    assert ask({"meeting_id": "95846636714"}) == (200, {"records": None})
+    assert ask({"seconds": "3600"}) == (200, {"records": {"meetings": []}})
+
+
+def test_every_recording_and_ingest_of_a_meeting(
+    ask: Ask, tools: status_query.Tools, clock: Clock
+) -> None:
+    write(tools, "a", "u1", requested=True, oc_series_id="S")
+    clock.forward(seconds=5)
+    write(tools, "b", "u1", state=State.IGNORED, reason="No mp4 files")
+    write(tools, "c", "u2")
+    write(tools, "other", "u3", meeting=2)
+    status, body = ask({"meeting_id": "1", "seconds": "oops"})
+    assert status == 200
+    meeting = body["records"]
+    assert (meeting["meeting_id"], meeting["topic"]) == (1, "Topic 1")
+    found = {one["recording_id"]: one for one in meeting["recordings"]}
+    assert set(found) == {"u1", "u2"}
+    assert found["u1"]["start_time"] == "2026-10-14T15:00:00Z"
+    ingests = sorted(found["u1"]["zip_ingests"], key=lambda one: str(one["last_updated"]))
+    assert ingests == [
+        {
+            "last_updated": "2026-10-14T18:30:00Z",
+            "status": "WEBHOOK_RECEIVED",
+            "origin": "on_demand",
+            "ingest_request_time": "2026-10-14T18:30:00Z",
+            "oc_series_id": "S",
+        },
+        {
+            "last_updated": "2026-10-14T18:30:05Z",
+            "status": "IGNORED",
+            "origin": "on_demand",
+            "reason": "No mp4 files",
+        },
+    ]
+
+
+def test_every_page_is_read(ask: Ask, aws: Cloud) -> None:
+    with aws.status.batch_writer() as batch:
+        for number in range(8):
+            batch.put_item(
+                Item={
+                    "zip_id": f"z{number}",
+                    "meeting_id": 1,
+                    "recording_id": f"u{number}",
+                    "pipeline_state": "IGNORED",
+                    "reason": "x" * 300_000,
+                    "update_date": "2026-10-14",
+                    "update_time": 66_000,
+                }
+            )
+    for query in ({"meeting_id": "1"}, {"seconds": "3600"}):
+        _, body = ask(query)
+        meeting = body["records"] if "meeting_id" in query else body["records"]["meetings"][0]
+        assert len(meeting["recordings"]) == 8
+
+
+def test_the_last_seconds_come_in_order_also_across_midnight(
+    ask: Ask, tools: status_query.Tools, clock: Clock
+) -> None:
+    clock.set("2026-10-14T23:59:00+00:00")
+    for number in range(4):
+        write(tools, f"z{number}", f"u{number}", meeting=4 - number)
+        clock.forward(seconds=30)
+    _, body = ask({"seconds": "120"})
+    assert [meeting["meeting_id"] for meeting in body["records"]["meetings"]] == [4, 3, 2, 1]
+    _, body = ask({"seconds": "60"})
+    assert [meeting["meeting_id"] for meeting in body["records"]["meetings"]] == [2, 1]
+    clock.now -= timedelta(seconds=30)
+    _, body = ask({"seconds": "0"})
+    assert [meeting["meeting_id"] for meeting in body["records"]["meetings"]] == [1]
+
+
+def test_aws_down(ask: Ask, aws: Cloud) -> None:
+    aws.status.delete()
+    status, body = ask({"meeting_id": "1"})
+    assert (status, list(body)) == (503, ["message"])
+
+
+queries = st.dictionaries(
+    st.sampled_from(["meeting_id", "seconds"]) | st.text(max_size=3),
+    st.integers().map(str) | st.text(max_size=5),
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(query=queries)
+def test_every_query_gets_an_answer(query: dict[str, str], ask: Ask) -> None:
+    status, body = ask(query)
+    assert (status, list(body)) in [(200, ["records"]), (400, ["message"])]

@@ -1,0 +1,324 @@
+"""The three tables, over an in-process DynamoDB."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ingester.neighbours.tables import EventsTable, IngestMarker, ScheduleTable, StatusTable
+from ingester.rules.recording import Subject
+from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.rules.spans import RecordingEvent
+from ingester.rules.states import Origin, State
+from tests.cloud import Clock, Cloud, plain
+
+ZIP_ID = "auto-ingest-u=="
+SUBJECT = Subject(
+    meeting_id=95846636714,
+    recording_id="u==",
+    topic="HIST",
+    start_time="2026-10-14T15:00:00Z",
+    origin=Origin.WEBHOOK,
+)
+
+
+@pytest.fixture
+def status(aws: Cloud, clock: Clock) -> StatusTable:
+    return StatusTable(aws.status, clock)
+
+
+def item(aws: Cloud) -> dict[str, Any]:
+    return aws.rows()[ZIP_ID]
+
+
+def reason(status: StatusTable) -> tuple[str, str]:
+    row = status.get(ZIP_ID)
+    assert row
+    return str(row.state), row.reason
+
+
+# Writing a state
+
+
+def test_the_first_write_makes_the_row(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=True)
+    assert item(aws) == {
+        "zip_id": ZIP_ID,
+        "meeting_id": 95846636714,
+        "recording_id": "u==",
+        "topic": "HIST",
+        "recording_start_time": "2026-10-14T15:00:00Z",
+        "origin": "webhook_notification",
+        "pipeline_state": "WEBHOOK_RECEIVED",
+        "reason": "",
+        "ingest_request_time": "2026-10-14T18:30:00Z",
+        "update_date": "2026-10-14",
+        "update_time": 18 * 3600 + 30 * 60,
+        "expiration": int(clock().timestamp()) + 7 * 86_400,
+    }
+
+
+def test_a_write_without_its_subject_must_find_the_row(aws: Cloud, status: StatusTable) -> None:
+    for state in State:
+        assert not status.write(ZIP_ID, state, "why")
+    assert not aws.rows()
+
+
+def test_a_meetings_end_makes_no_row(aws: Cloud, status: StatusTable) -> None:
+    assert not status.write(ZIP_ID, State.RECORDING_PROCESSING, subject=SUBJECT)
+    assert not aws.rows()
+
+
+def test_what_may_not_follow_is_dropped(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+    status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+    before = item(aws)
+    clock.forward(hours=1)
+    for state in set(State) - {State.SENT_TO_OPENCAST}:
+        assert not status.write(ZIP_ID, state, "late", subject=SUBJECT, files=["x"])
+    assert item(aws) == before
+
+
+def test_the_state_that_was_read_may_be_replaced(status: StatusTable) -> None:
+    status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+    ignored = State.IGNORED
+    assert not status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=ignored)
+    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=State.SENT_TO_OPENCAST)
+
+
+def test_the_reason_goes_with_its_state_and_stays_with_it(status: StatusTable) -> None:
+    status.write(ZIP_ID, State.IGNORED, "Already in opencast", subject=SUBJECT)
+    assert status.write(ZIP_ID, State.IGNORED)
+    assert reason(status) == ("IGNORED", "Already in opencast")
+    assert status.write(ZIP_ID, State.IGNORED, subject=SUBJECT)
+    assert reason(status) == ("IGNORED", "Already in opencast")
+    assert status.write(ZIP_ID, State.IGNORED, "No mp4 files")
+    assert reason(status) == ("IGNORED", "No mp4 files")
+    assert status.write(ZIP_ID, State.OC_SERIES_FOUND)
+    assert reason(status) == ("OC_SERIES_FOUND", "")
+
+
+def test_reasons_are_cut_and_hold_no_secret(status: StatusTable) -> None:
+    secret = "https://s3/x?X-Amz-Signature=ff00ff " + "x" * 5000
+    status.write(ZIP_ID, State.UPLOADER_FAILED, secret, subject=SUBJECT)
+    assert len(reason(status)[1]) == 1000
+    assert "ff00ff" not in reason(status)[1]
+
+
+def test_every_write_moves_the_row_in_time(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=True)
+    clock.set("2026-10-15T00:00:07.900000+00:00")
+    status.write(ZIP_ID, State.SENT_TO_DOWNLOADER)
+    row = item(aws)
+    assert (row["update_date"], row["update_time"]) == ("2026-10-15", 7)
+    assert row["expiration"] == int(clock().timestamp()) + 7 * 86_400
+    assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
+    read = status.get(ZIP_ID)
+    assert read
+    assert read.updated == clock().replace(microsecond=0)
+
+
+def test_the_time_is_utc_whatever_the_clocks_zone(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
+    clock.set("2026-10-14T22:00:00-04:00")
+    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT)
+    assert (item(aws)["update_date"], item(aws)["update_time"]) == ("2026-10-15", 2 * 3600)
+
+
+def test_files_series_and_retries(status: StatusTable) -> None:
+    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, files=["a"])
+    status.write(ZIP_ID, State.OC_SERIES_FOUND, oc_series_id="S", files=["b"])
+    status.write(ZIP_ID, State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T19:00:00Z")
+    row = status.get(ZIP_ID)
+    assert row
+    assert (row.files, row.oc_series_id) == (frozenset("ab"), "S")
+    assert row.retry_due == "2026-10-14T19:00:00Z"
+    status.write(ZIP_ID, State.OC_SERIES_FOUND)
+    again = status.get(ZIP_ID)
+    assert again
+    assert (again.retry_due, again.oc_series_id, again.files) == ("", "S", frozenset("ab"))
+
+
+def test_failures_are_counted_until_something_succeeds(status: StatusTable) -> None:
+    def failures() -> int:
+        row = status.get(ZIP_ID)
+        return row.failures if row else -1
+
+    status.write(ZIP_ID, State.UPLOADER_RECEIVED, subject=SUBJECT)
+    for count in (1, 2):
+        status.write(ZIP_ID, State.UPLOADER_FAILED, "x", failed_again=True)
+        status.write(ZIP_ID, State.UPLOADER_RECEIVED)
+        assert failures() == count
+    status.write(ZIP_ID, State.SENT_TO_OPENCAST)
+    assert failures() == 0
+
+
+# Notes and markers
+
+
+def test_a_note(status: StatusTable, aws: Cloud) -> None:
+    status.write(ZIP_ID, State.OC_SERIES_FOUND, subject=SUBJECT)
+    status.note(ZIP_ID, "It is gone")
+    row = status.get(ZIP_ID)
+    assert row
+    assert row.state is State.OC_SERIES_FOUND
+    assert (row.reason, row.zoom_notice) == ("It is gone", "It is gone")
+    status.note(ZIP_ID, "It is gone", "; next try soon")
+    assert item(aws)["reason"] == "It is gone; next try soon"
+    assert item(aws)["zoom_notice"] == "It is gone"
+
+
+def test_nothing_is_noted_on_a_row_that_is_gone(status: StatusTable, aws: Cloud) -> None:
+    with pytest.raises(Exception, match="ConditionalCheckFailed"):
+        status.note(ZIP_ID, "x")
+    with pytest.raises(Exception, match="ConditionalCheckFailed"):
+        status.add_files(ZIP_ID, ["x"])
+    assert not aws.rows()
+
+
+def test_the_marker(status: StatusTable) -> None:
+    marker = IngestMarker(media_package_id="mp", time="2026-10-14T18:30:00Z", files=("a", "b"))
+    status.write(ZIP_ID, State.UPLOADER_RECEIVED, subject=SUBJECT)
+    status.set_marker(ZIP_ID, marker)
+    row = status.get(ZIP_ID)
+    assert row
+    assert (row.marker, row.state) == (marker, State.UPLOADER_RECEIVED)
+    status.clear_marker(ZIP_ID)
+    cleared = status.get(ZIP_ID)
+    assert cleared
+    assert cleared.marker is None
+
+
+def test_a_marker_outlives_its_row(status: StatusTable) -> None:
+    """A row that TTL took may come back as a marker only: it has no state until one is written."""
+    marker = IngestMarker(media_package_id="mp", time="2026-10-14T18:30:00Z", files=())
+    status.set_marker(ZIP_ID, marker)
+    row = status.get(ZIP_ID)
+    assert row
+    assert row.state is None
+    assert status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+
+
+# Queries
+
+
+def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
+    """More than fits into one page of a query, which is 1 MB."""
+    now = clock()
+    with aws.status.batch_writer() as batch:
+        for number in range(count):
+            batch.put_item(
+                Item={
+                    "zip_id": f"z{number}",
+                    "meeting_id": 1,
+                    "pipeline_state": "IGNORED",
+                    "update_date": now.strftime("%Y-%m-%d"),
+                    "update_time": 60_000 + number,
+                    "reason": "x" * 300_000,
+                }
+            )
+    return {f"z{number}" for number in range(count)}
+
+
+def test_every_page_of_a_query_is_read(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+    written = big_rows(aws, clock, 8)
+    page = aws.status.query(
+        IndexName="mid_index",
+        KeyConditionExpression="meeting_id = :m",
+        ExpressionAttributeValues={":m": 1},
+    )
+    assert "LastEvaluatedKey" in page
+    assert {row.zip_id for row in status.of_meeting(1)} == written
+    found = [row.zip_id for row in status.updated_since(clock() - timedelta(hours=3))]
+    assert found == [f"z{number}" for number in range(8)]
+
+
+def test_since_when_across_midnight(status: StatusTable, clock: Clock) -> None:
+    for number, moment in enumerate(
+        ["2026-10-13T23:59:59", "2026-10-14T23:10:00", "2026-10-14T23:59:59", "2026-10-15T00:00:00"]
+    ):
+        clock.set(f"{moment}+00:00")
+        status.write(f"z{number}", State.WEBHOOK_RECEIVED, subject=SUBJECT)
+    clock.set("2026-10-15T00:10:00+00:00")
+
+    def since(**before: int) -> list[str]:
+        return [row.zip_id for row in status.updated_since(clock() - timedelta(**before))]
+
+    assert since(minutes=60) == ["z1", "z2", "z3"]
+    assert since(minutes=10, seconds=1) == ["z2", "z3"]
+    assert since(minutes=10) == ["z3"]
+    assert since(minutes=9) == []
+
+
+def test_a_row_of_the_first_system_or_with_less(aws: Cloud, status: StatusTable) -> None:
+    aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "NEW_STATE", "meeting_id": 5})
+    (row,) = status.of_meeting(5)
+    assert (row.state, row.files, row.retry_due, row.failures) == (None, frozenset(), "", 0)
+
+
+# Events
+
+
+def test_events_are_kept_in_order_with_their_life(aws: Cloud, clock: Clock) -> None:
+    events = EventsTable(aws.events, clock)
+    assert events.of("u==") == []
+    kept = [RecordingEvent("recording.started", 5), RecordingEvent("recording.stopped", 3)]
+    for one in kept:
+        events.append("u==", one)
+    assert events.of("u==") == kept
+    (row,) = (plain(one) for one in aws.events.scan()["Items"])
+    assert row["expiration"] == int(clock().timestamp()) + 120 * 86_400
+
+
+# The schedule
+
+
+def meeting(number: str, *events: Event) -> ScheduledMeeting:
+    return ScheduledMeeting(
+        zoom_series_id=number, opencast_series_id="S", course_code="C", events=events
+    )
+
+
+EVENT = Event(day="M", time="9:30", title="Lecture", course_code="C", opencast_series_id="S")
+
+
+def test_the_schedule_is_written_and_read(aws: Cloud) -> None:
+    table = ScheduleTable(aws.schedule)
+    rows = [meeting("1", EVENT), meeting("2", EVENT, EVENT), meeting("3")]
+    table.apply(rows, [])
+    assert table.get(1) == rows[0]
+    assert table.get(9) is None
+    assert sorted(table.all(), key=lambda row: row.zoom_series_id) == rows
+    table.apply([meeting("2")], ["1", "9"])
+    assert sorted(table.all(), key=lambda row: row.zoom_series_id) == [meeting("2"), rows[2]]
+
+
+def test_rows_of_the_first_system(aws: Cloud) -> None:
+    event = {"day": "M", "time": "9:30", "title": "Lecture"}
+    aws.schedule.put_item(
+        Item={
+            "zoom_series_id": "1",
+            "opencast_series_id": "20210112345",
+            "course_code": None,
+            "Course Code": "extra",
+            "events": [event],
+        }
+    )
+    aws.schedule.put_item(Item={"zoom_series_id": "2", "opencast_series_id": "S"})
+    table = ScheduleTable(aws.schedule)
+    row = table.get(1)
+    assert row
+    assert row.series_of(row.events[0]) == "20210112345"
+    bare = table.get(2)
+    assert bare
+    assert bare.events == ()
+
+
+def test_a_schedule_of_more_than_a_page(aws: Cloud) -> None:
+    table = ScheduleTable(aws.schedule)
+    long = Event(day="M", time="9:30", title="x" * 300_000)
+    table.apply([meeting(str(number), long) for number in range(5)], [])
+    assert "LastEvaluatedKey" in aws.schedule.scan()
+    assert len(table.all()) == 5
