@@ -37,7 +37,7 @@ from ingester.rules.staged import upload_message
 from ingester.rules.states import State
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.transfer import mp4
-from ingester.transfer.recording import Inspect, RecordingTransfer
+from ingester.transfer.recording import Access, Inspect, RecordingTransfer
 from ingester.transfer.source import ZoomSource
 
 logger = logging.getLogger("ingester.downloader")
@@ -180,9 +180,9 @@ def download(wanted: DownloadMessage, overrides: Overrides, tools: Tools) -> Non
     logger.info("Going to series %s as %s", series_id, title)
     transfer = RecordingTransfer(
         source=tools.source,
-        staging=tools.staging,
+        store=tools.staging,
         inspect=tools.inspect,
-        refresh=lambda: _ask_zoom(wanted, tools),
+        refresh=lambda: _fresh_access(wanted, tools),
         sleep=tools.sleep,
     )
     pieces = transfer.run(wanted)
@@ -222,6 +222,17 @@ def _ask_zoom(wanted: DownloadMessage, tools: Tools) -> MeetingRecordings:
     if answer is None:
         raise FileUnavailable("Zoom knows this recording no more.")
     return answer
+
+
+def _fresh_access(wanted: DownloadMessage, tools: Tools) -> Access:
+    """Another token, and the addresses that Zoom gives now."""
+    answer = _ask_zoom(wanted, tools)
+    urls = {
+        str(file["id"]): str(file["download_url"])
+        for file in answer.recording_files
+        if file.get("id") and file.get("download_url")
+    }
+    return Access(answer.download_access_token or wanted.download_token, urls, is_fresh=True)
 
 
 def _series(wanted: DownloadMessage, overrides: Overrides, tools: Tools) -> tuple[str, str]:

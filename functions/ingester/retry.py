@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import tenacity
@@ -56,3 +58,25 @@ def retrying(
         before_sleep=before,
         reraise=True,
     )
+
+
+def retry_after(header: str, now: datetime) -> float | None:
+    """Seconds from `now` that a `Retry-After` asks for: a number, an HTTP date, or an ISO date.
+
+    None if there is none, or nothing that can be read.
+    """
+    text = header.strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -20,7 +19,7 @@ import requests
 from msgspec import UNSET, UnsetType
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.retry import Sleep, retrying, within
+from ingester.retry import Sleep, retry_after, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
 
 logger = logging.getLogger("ingester.zoom")
@@ -167,7 +166,10 @@ def _raise_for(response: requests.Response, now: datetime) -> None:
     """ZoomUnreachable for what may pass, ZoomRefused for what an operator has to mend."""
     status = response.status_code
     if status == 429 or status >= 500:
-        raise ZoomUnreachable(f"Zoom's API answered {status}.", retry_after(response, now))
+        raise ZoomUnreachable(
+            f"Zoom's API answered {status}.",
+            retry_after(response.headers.get("Retry-After", ""), now),
+        )
     if status == 200:
         return
     try:
@@ -183,28 +185,6 @@ def _raise_for(response: requests.Response, now: datetime) -> None:
         f"Zoom's API answered {status}, code {problem.code}: "
         f"{problem.message or problem.reason or 'no text'}. {hint}."
     )
-
-
-def retry_after(response: requests.Response, now: datetime | None = None) -> float | None:
-    """Seconds from `now` that `Retry-After` asks for; None if it doesn't.
-
-    It may be a number, an ISO date or an HTTP date.
-    """
-    text = response.headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
 def _decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:

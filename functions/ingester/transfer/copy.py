@@ -6,19 +6,28 @@ This is the seam of the transfer: who wants it faster replaces what is behind `c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from ingester.errors import FileUnavailable, TransferFailed, ZoomUnreachable
-from ingester.neighbours.staging import Staging
 from ingester.retry import Sleep, retrying
 from ingester.transfer.source import Download
 
 logger = logging.getLogger("ingester.transfer")
 
 ATTEMPTS = 5
-RETRY_SECONDS = 240.0
+RETRY_SECONDS = 600.0
+"""A new attempt must still have a chance within the function's 900."""
+
+
+class Store(Protocol):
+    """Where files go: `neighbours.staging.Staging`."""
+
+    def store(self, key: str, chunks: Iterable[bytes], metadata: dict[str, str]) -> int: ...
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Copied:
 def copy_file(
     open_source: Callable[[], AbstractContextManager[Download]],
     target_of: Callable[[str], Target],
-    staging: Staging,
+    store: Store,
     *,
     expected_size: int | None,
     sleep: Sleep,
@@ -55,7 +64,7 @@ def copy_file(
     def once() -> Copied:
         with open_source() as download:
             target = target_of(download.name)
-            size = staging.store(target.key, _checked(download, expected_size), target.metadata)
+            size = store.store(target.key, _checked(download, expected_size), target.metadata)
         return Copied(target.key, size)
 
     attempt = retrying(

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec import UNSET
 
 from ingester.errors import FileUnavailable
-from ingester.neighbours.staging import Staging
-from ingester.neighbours.zoom import MeetingRecordings
 from ingester.retry import Sleep
 from ingester.rules.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.rules.recording import extension_of, segment_numbers, staging_key, view_names
 from ingester.rules.staged import StagedPiece
-from ingester.transfer.copy import Copied, Target, copy_file
+from ingester.transfer.copy import Copied, Store, Target, copy_file
 from ingester.transfer.source import NotAFile, Refused, ZoomSource
 
 logger = logging.getLogger("ingester.transfer")
@@ -33,37 +31,38 @@ Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
 """(key, read_range, size) → what the container says; `transfer.mp4.inspect`."""
 
 
-@dataclass
-class _Access:
-    """Token and addresses: those of the message until Zoom refuses them, then fresh ones."""
+@dataclass(frozen=True)
+class Access:
+    """How files are reached: the token, and addresses by file id in place of the message's."""
 
     token: str
-    refresh: Callable[[], MeetingRecordings]
-    urls: dict[str, str] = field(default_factory=dict)
+    urls: Mapping[str, str] = field(default_factory=dict)
     is_fresh: bool = False
 
+
+@dataclass
+class _AccessInUse:
+    """The message's access until Zoom refuses it, then a fresh one, asked for once a recording.
+
+    Tokens die after 24 h, and a queue keeps a message for 14 days.
+    """
+
+    now: Access
+    refresh: Callable[[], Access]
+
     def renew(self) -> None:
-        """Asks Zoom's API once a recording: tokens die after 24 h, queues keep 14 days."""
-        if self.is_fresh:
-            return
-        answer = self.refresh()
-        self.token = answer.download_access_token or self.token
-        self.urls = {
-            str(file["id"]): str(file["download_url"])
-            for file in answer.recording_files
-            if file.get("id") and file.get("download_url")
-        }
-        self.is_fresh = True
+        if not self.now.is_fresh:
+            self.now = self.refresh()
 
 
 @dataclass(frozen=True)
 class RecordingTransfer:
-    """Copies a recording. `refresh` asks Zoom's API for it when a token is refused."""
+    """Copies a recording. `refresh` gets a fresh access from Zoom's API when one is refused."""
 
     source: ZoomSource
-    staging: Staging
+    store: Store
     inspect: Inspect
-    refresh: Callable[[], MeetingRecordings]
+    refresh: Callable[[], Access]
     sleep: Sleep
 
     def run(self, wanted: DownloadMessage) -> list[StagedPiece]:
@@ -72,7 +71,7 @@ class RecordingTransfer:
         FileUnavailable if no MP4 is left, or Zoom refuses a file with a fresh token as well;
         TransferFailed and ZoomUnreachable when it may go better later.
         """
-        access = _Access(wanted.download_token, self.refresh)
+        access = _AccessInUse(Access(wanted.download_token), self.refresh)
         segments = segment_numbers(wanted.recording_files)
         pieces: list[StagedPiece] = []
         for file, view in zip(
@@ -90,7 +89,12 @@ class RecordingTransfer:
         return pieces
 
     def _stage(
-        self, wanted: DownloadMessage, file: RecordingFile, view: str, segment: int, access: _Access
+        self,
+        wanted: DownloadMessage,
+        file: RecordingFile,
+        view: str,
+        segment: int,
+        access: _AccessInUse,
     ) -> StagedFile:
         def target_of(name: str) -> Target:
             extension = extension_of(name) or _told_extension(file)
@@ -105,7 +109,7 @@ class RecordingTransfer:
         try:
             copied = self._copy(file, access, target_of)
         except Refused:
-            if access.is_fresh:
+            if access.now.is_fresh:
                 raise
             access.renew()
             copied = self._copy(file, access, target_of)
@@ -114,7 +118,7 @@ class RecordingTransfer:
             key = copied.key
             movie = self.inspect(
                 key,
-                lambda offset, length: self.staging.read_range(key, offset, length),
+                lambda offset, length: self.store.read_range(key, offset, length),
                 copied.size,
             )
             seconds = movie.seconds
@@ -128,13 +132,13 @@ class RecordingTransfer:
         )
 
     def _copy(
-        self, file: RecordingFile, access: _Access, target_of: Callable[[str], Target]
+        self, file: RecordingFile, access: _AccessInUse, target_of: Callable[[str], Target]
     ) -> Copied:
-        url = access.urls.get(file.recording_id, file.download_url)
+        url = access.now.urls.get(file.recording_id, file.download_url)
         copied = copy_file(
-            lambda: self.source.open(url, access.token),
+            lambda: self.source.open(url, access.now.token),
             target_of,
-            self.staging,
+            self.store,
             expected_size=None if file.file_size is UNSET else file.file_size,
             sleep=self.sleep,
         )

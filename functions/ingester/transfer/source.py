@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import Message
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -19,7 +20,7 @@ import requests
 import urllib3
 
 from ingester.errors import FileUnavailable, TransferFailed, ZoomUnreachable
-from ingester.neighbours.zoom import retry_after
+from ingester.retry import retry_after
 
 MAX_REDIRECTS = 5
 NO_HTTPS = "Zoom redirects the download to something that is no https address."
@@ -172,7 +173,8 @@ def _raise_for(response: requests.Response) -> None:
     if status in (401, 403, 404):
         raise Refused(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
-        raise ZoomUnreachable(f"Zoom answered {status} to the download.", retry_after(response))
+        asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+        raise ZoomUnreachable(f"Zoom answered {status} to the download.", asked)
     raise FileUnavailable(f"Zoom answered {status} to the download.")
 
 
