@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.cloud import Clock, Cloud, cloud
+
+# No deadline: how long an example takes says more about what else the machine is doing.
+settings.register_profile("project", deadline=None, max_examples=50)
+settings.load_profile("project")
 
 
 @pytest.fixture

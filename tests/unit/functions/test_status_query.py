@@ -146,9 +146,7 @@ queries = st.dictionaries(
 )
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries)
 def test_every_query_gets_an_answer(query: dict[str, str], ask: Ask) -> None:
     status, body = ask(query)

@@ -97,9 +97,7 @@ bodies = st.one_of(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=bodies)
 def test_whatever_is_signed_gets_an_answer(content: Any, tools: webhook.Tools) -> None:
     answer = post_webhook(tools, json.dumps(content).encode(), key=OWN_KEY)
