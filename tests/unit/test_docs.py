@@ -10,8 +10,14 @@ import pytest
 from dotenv import dotenv_values
 from invoke import Collection
 
+import downloader
+import on_demand
 import tasks
+import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
+from ingester import container, signature
+from ingester.neighbours import tables
+from ingester.transfer import copy
 from local.settings import names_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,3 +131,18 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_limits_that_are_told_are_the_code_s() -> None:
+    told = " ".join((ROOT / "docs" / "architecture.md").read_text("utf-8").split())
+    for sentence in (
+        f"| {copy.ATTEMPTS}, each from the beginning | no new try after {copy.RETRY_SECONDS:g} s;",
+        f"| {downloader.ZOOM_SECONDS:g} s in all, for on-demand {on_demand.ZOOM_SECONDS:g} s;",
+        f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
+        f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
+        f"recording events after {tables.EVENTS_LIFE.days}.",
+    ):
+        assert sentence in told
+    assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
+    assert tables.STATUS_LIFE.days == 7, '"seven days" in docs/'
+    assert uploader.MAX_FAILURES == 5, '"the fifth goes to the dead-letter queue"'
