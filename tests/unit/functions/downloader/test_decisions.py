@@ -148,8 +148,11 @@ class TestFilesThatAreNotFinished:
         (again,) = kit.aws.sent_to(kit.aws.download_queue)
         kit.clock.forward(minutes=1)
         kit.zoom.expire_download_tokens(unfinished.uuid)
+        kit.zoom.forget_requests()
         assert kit.take(again["body"])
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        # The same answer brings the token: there is no second question.
+        assert sum(one.path.startswith("/v2/meetings/") for one in kit.zoom.requests) == 1
         assert len(kit.uploads()) == 1
 
     @pytest.mark.parametrize(("hours", "delay"), [(0.1, 360), (0.25, 900), (12, 900), (23.9, 900)])

@@ -126,6 +126,16 @@ class TestFailuresThatMayPass:
         assert kit.outcome[1].startswith("retryable failure: ")
         assert kit.uploads() == []
 
+    def test_a_chat_that_is_shorter_than_zoom_told(self, kit: Kit, small: Recording) -> None:
+        """No container tells that it is cut: the size does."""
+        chat = small.files[1].file_id
+        kit.zoom.fail(
+            Fault(kind="short_length", where="cdn", times=99, file_id=chat, after_bytes=10)
+        )
+        assert not kit.take(kit.message(small))
+        assert "10 bytes came" in kit.outcome[1]
+        assert kit.uploads() == []
+
     def test_bytes_that_come_whole_in_the_end(self, kit: Kit, small: Recording) -> None:
         kit.zoom.fail(Fault(kind="reset", where="cdn", times=2))
         kit.zoom.fail(Fault(kind="status", status=503, times=1))
