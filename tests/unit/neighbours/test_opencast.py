@@ -158,6 +158,11 @@ class TestIngest:
         assert "400 to the ingest: Could not parse flavor xxx" in str(raised.value)
         assert len(str(raised.value)) < 300
 
+    def test_any_workflow_is_one_segment(self, opencast: Opencast, web: Web) -> None:
+        with pytest.raises(IngestRefused, match="404"):
+            opencast.ingest("../a/b?c#d", [("title", "T")], read_seconds=5)
+        assert web.seen[0].path == "/ingest/addMediaPackage/..%2Fa%2Fb%3Fc%23d"
+
     def test_no_redirect_is_followed(self, opencast: Opencast, web: Web) -> None:
         """The form holds addresses that open the files."""
         web.pages = {INGEST: Answer(307, (("Location", f"{web.other}/elsewhere"),))}

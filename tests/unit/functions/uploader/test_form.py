@@ -113,15 +113,6 @@ class TestTheParts:
         kit.take(kit.message(**asked))
         assert kit.opencast.ingests[0].workflow_asked == used
 
-    def test_a_workflow_can_not_lead_elsewhere(self, kit: Kit) -> None:
-        kit.take(kit.message(oc_workflow="a/../../x?y=z"))
-        assert kit.opencast.ingests == []
-        assert {one.path.split("/")[1] for one in kit.opencast.requests} == {
-            "api",
-            "ingest",
-            "series",
-        }
-
     def test_addresses_hold_as_long_as_the_patience(self, kit: Kit) -> None:
         sent: list[str] = []
         kit.when_answered("/ingest/", lambda: None)
