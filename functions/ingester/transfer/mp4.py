@@ -77,7 +77,7 @@ def inspect(key: str, read_range: Callable[[int, int], bytes], size: int) -> Mov
 
 
 def _check_boxes(key: str, read_range: Callable[[int, int], bytes], size: int) -> None:
-    """TransferFailed if a box reaches beyond the end, or there is no index."""
+    """TransferFailed if a box reaches beyond the end, or index or frames are missing."""
     offset, kinds = 0, set()
     while offset < size:
         header = read_range(offset, min(HEADER_BYTES, size - offset))
@@ -93,5 +93,5 @@ def _check_boxes(key: str, read_range: Callable[[int, int], bytes], size: int) -
             # Fragments can be thousands: the index is in front of them, libav reads the rest.
             break
         offset += length
-    if b"moov" not in kinds:
-        raise TransferFailed(f"{key} is not a whole MP4: it has no index.")
+    if b"moov" not in kinds or not kinds & {b"mdat", b"moof"}:
+        raise TransferFailed(f"{key} is not a whole MP4: its index or its frames are missing.")
