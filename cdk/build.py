@@ -42,7 +42,7 @@ class Build(Construct):
             self,
             "Project",
             project_name=names.codebuild,
-            description="Packages and releases a revision of the functions",
+            description="Checks and packages a revision of the functions",
             source=source,
             build_spec=build_spec,
             environment=codebuild.BuildEnvironment(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -13,14 +15,25 @@ VISIBILITY = Duration.seconds(960)
 """A little more than the functions' 900 s: a crash is retried in minutes, and AWS refuses less."""
 
 DOWNLOAD_RECEIVE_LIMIT = 12
-UPLOAD_RECEIVE_LIMIT = 50
-"""See docs/decisions/0002-queues-as-event-sources.md."""
+"""See docs/decisions/0002-queues-as-event-sources.md, also for the next function."""
+
+
+def upload_receive_limit(patience_hours: float) -> int:
+    """How often a message may be received on the upload queue.
+
+    Waiting for an ingest that was sent spends a receive every ten minutes at the longest (the
+    uploader's LONGEST_WAIT_SECONDS), for OC_INGEST_PATIENCE_HOURS; failures are counted in the
+    row. AWS takes up to 1000.
+    """
+    return min(1000, max(50, math.ceil(patience_hours * 6) + 14))
 
 
 class Queues(Construct):
     """`download` and `upload` with their dead-letter queues."""
 
-    def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, names: Names, patience_hours: float
+    ) -> None:
         super().__init__(scope, construct_id)
         self.download_dlq = self._queue("DownloadDlq", names.download_dlq)
         self.download = self._queue(
@@ -28,7 +41,7 @@ class Queues(Construct):
         )
         self.upload_dlq = self._queue("UploadDlq", names.upload_dlq)
         self.upload = self._queue(
-            "Upload", names.upload_queue, self.upload_dlq, UPLOAD_RECEIVE_LIMIT
+            "Upload", names.upload_queue, self.upload_dlq, upload_receive_limit(patience_hours)
         )
 
     def _queue(

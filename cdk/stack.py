@@ -45,7 +45,7 @@ class ZoomIngester(Stack):
             ),
         )
         names = Names(settings.stack_name)
-        queues = Queues(self, "Queues", names)
+        queues = Queues(self, "Queues", names, settings.opencast.patience_hours)
         api = Api(self, "Api", settings, names)
         resources = Resources(
             tables=Tables(self, "Tables", names),

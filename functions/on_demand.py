@@ -243,6 +243,7 @@ def _post(body: bytes, seconds: float, tools: Tools) -> None:
                 data=body,
                 headers=headers,
                 timeout=within(left, WEBHOOK_TIMEOUT),
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             raise WebhookUnreachable(

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import boto3
@@ -58,9 +58,13 @@ def build(
     """
     out.mkdir(parents=True, exist_ok=True)
     locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
+    # Not in the threads: CPython 3.11's parser can fail there (python/cpython#106905).
+    own = {function: closure(function.module, root / "functions") for function in functions}
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda lock: install(lock, platform, root / CACHE), locks.values()))
-        return list(pool.map(lambda function: pack(function, platform, out, root), functions))
+        return list(
+            pool.map(lambda function: pack(function, own[function], platform, out, root), functions)
+        )
 
 
 def lock_of(function: Function, root: Path) -> Path:
@@ -68,10 +72,14 @@ def lock_of(function: Function, root: Path) -> Path:
     return root / "function_requirements" / f"{function.name}.txt"
 
 
-def pack(function: Function, platform: Platform, out: Path, root: Path) -> Package:
-    """Make one function's zip, unless the one that is there was made from the same things."""
+def pack(
+    function: Function, own: Sequence[PurePath], platform: Platform, out: Path, root: Path
+) -> Package:
+    """Make one function's zip, unless the one that is there was made from the same things.
+
+    `own` are its source files, relative to the source root.
+    """
     source = root / "functions"
-    own = closure(function.module, source)
     site = install(lock_of(function, root), platform, root / CACHE)
     path = out / f"{function.name}.zip"
     origin = fingerprint(function, platform, site, [source / file for file in own])

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 ENV_FILE = ROOT / ".env"
 LAMBDA_ARCHITECTURE = "arm64"
-"""What `invoke package` makes for AWS."""
+LAMBDA_RUNTIME = "python3.13"
+"""What `invoke package` makes for AWS: see `LAMBDA` in ops/wheels.py."""
 
 Ask = Callable[[str], str]
 
@@ -92,6 +93,11 @@ def prepare(settings: Settings, session: boto3.Session) -> list[str]:
             f"LAMBDA_ARCHITECTURE is {settings.architecture}, but packages are made for "
             f"{LAMBDA_ARCHITECTURE}: leave it unset for AWS."
         )
+    if settings.runtime != LAMBDA_RUNTIME:
+        raise OpsError(
+            f"LAMBDA_RUNTIME is {settings.runtime}, but packages are made for {LAMBDA_RUNTIME}: "
+            "leave it unset for AWS."
+        )
     names = Names(settings.stack_name)
     check_code_bucket(session.client("s3"), settings.code_bucket)
     packages = package.build(FUNCTIONS, LAMBDA, ROOT / package.DIST)
@@ -148,7 +154,7 @@ def create(_context: Context) -> None:
 
 @command()
 def update(_context: Context) -> None:
-    """Bring the stack to the settings and to cdk/, and upload packages for a release."""
+    """Bring the stack to the settings and to cdk/; code and alias stay as they are."""
     deploy(expect_stack=True)
 
 

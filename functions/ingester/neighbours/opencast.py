@@ -157,6 +157,9 @@ class Opencast:
         status = response.status_code
         if status == 409:
             return ""
+        if status == 504:
+            # A proxy lost patience, not Opencast: it may still be fetching the files.
+            raise IngestUncertain("A proxy before Opencast gave up on the ingest's answer (504)")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to the ingest.")
         if status != 200:

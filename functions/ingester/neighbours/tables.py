@@ -175,13 +175,20 @@ class StatusTable:
         """Says that the POST to Opencast is about to be made; makes the row if it is gone."""
         self._table.update_item(
             Key={"zip_id": zip_id},
-            UpdateExpression="SET ingest_marker = :marker",
-            ExpressionAttributeValues={":marker": msgspec.to_builtins(marker)},
+            UpdateExpression="SET ingest_marker = :marker, expiration = :expiration",
+            ExpressionAttributeValues={
+                ":marker": msgspec.to_builtins(marker),
+                ":expiration": self._expiration(),
+            },
         )
 
     def clear_marker(self, zip_id: str) -> None:
         """Takes the marker away: the POST certainly made nothing."""
-        self._table.update_item(Key={"zip_id": zip_id}, UpdateExpression="REMOVE ingest_marker")
+        self._table.update_item(
+            Key={"zip_id": zip_id},
+            UpdateExpression="REMOVE ingest_marker SET expiration = :expiration",
+            ExpressionAttributeValues={":expiration": self._expiration()},
+        )
 
     def of_meeting(self, meeting_id: int) -> list[StatusRow]:
         """Every row of a meeting, in no order."""
@@ -215,12 +222,15 @@ class StatusTable:
             day += timedelta(days=1)
         return rows
 
+    def _expiration(self) -> int:
+        return int((self._clock() + STATUS_LIFE).timestamp())
+
     def _stamp(self, values: dict[str, Any]) -> dict[str, str]:
         now = self._clock().astimezone(UTC)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         values[":update_date"] = now.strftime("%Y-%m-%d")
         values[":update_time"] = int((now - midnight).total_seconds())
-        values[":expiration"] = int((now + STATUS_LIFE).timestamp())
+        values[":expiration"] = self._expiration()
         return {name: f":{name}" for name in ("update_date", "update_time", "expiration")}
 
     def _update(

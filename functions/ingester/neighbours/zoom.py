@@ -117,7 +117,12 @@ class ZoomApi:
         credentials = self._credentials(ends)
         try:
             return self._session.get(
-                url, params=query, headers=credentials, timeout=self._timeout(ends)
+                url,
+                params=query,
+                headers=credentials,
+                timeout=self._timeout(ends),
+                # requests takes a key of ours along to wherever it is sent.
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(f"Zoom's API can't be reached ({_kind(error)}).") from error
@@ -153,6 +158,7 @@ class ZoomApi:
                 },
                 auth=(self._settings.zoom_client_id, self._secrets.zoom_client_secret),
                 timeout=self._timeout(ends),
+                allow_redirects=False,
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(f"Zoom's OAuth can't be reached ({_kind(error)}).") from error

@@ -33,9 +33,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str = ""
 
     @property
-    def minute_of_week(self) -> int:
-        hours, minutes = self.time.split(":")
-        return DAYS.index(self.day) * DAY_MINUTES + int(hours) * 60 + int(minutes)
+    def minute_of_week(self) -> int | None:
+        """Counted from Monday, 0:00; None if day or time can't be read (edited by hand, say)."""
+        try:
+            hours, minutes = self.time.split(":")
+            return DAYS.index(self.day) * DAY_MINUTES + int(hours) * 60 + int(minutes)
+        except ValueError:
+            return None
 
 
 class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,17 +67,19 @@ def match(
 
     An event matches when the local start lies less than `buffer_minutes` from it on the clock of
     the week, in whole minutes, so that 00:05 on Tuesday is near 23:50 on Monday. Of several, the
-    nearest.
+    nearest; an event that can't be read never matches.
     """
     local = start.astimezone(zone)
     minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
 
-    def distance(event: Event) -> int:
-        forward = (minute - event.minute_of_week) % WEEK_MINUTES
-        return min(forward, WEEK_MINUTES - forward)
-
-    near = [event for event in meeting.events if distance(event) < buffer_minutes]
-    return min(near, key=distance, default=None)
+    near: list[tuple[int, Event]] = []
+    for event in meeting.events:
+        if event.minute_of_week is not None:
+            forward = (minute - event.minute_of_week) % WEEK_MINUTES
+            distance = min(forward, WEEK_MINUTES - forward)
+            if distance < buffer_minutes:
+                near.append((distance, event))
+    return min(near, key=lambda one: one[0])[1] if near else None
 
 
 class ImportPlan(msgspec.Struct, frozen=True):

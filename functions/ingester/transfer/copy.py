@@ -30,6 +30,10 @@ class Store(Protocol):
     def read_range(self, key: str, offset: int, length: int) -> bytes: ...
 
 
+class EmptyFile(FileUnavailable):
+    """Zoom handed out a file of no bytes, and never said that there should be any."""
+
+
 @dataclass(frozen=True)
 class Target:
     """Where a file goes, and what S3 is to remember of it."""
@@ -90,4 +94,4 @@ def _checked(download: Download, expected_size: int | None) -> Iterator[bytes]:
         if told is not None and told != size:
             raise TransferFailed(f"{size} bytes came of {download.name}, {by} told {told}.")
     if size == 0:
-        raise FileUnavailable(f"Zoom handed out {download.name or 'a file'} with no bytes in it.")
+        raise EmptyFile(f"Zoom handed out {download.name or 'a file'} with no bytes in it.")

@@ -14,7 +14,7 @@ from ingester.retry import Sleep
 from ingester.rules.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.rules.recording import extension_of, segment_numbers, staging_key, view_names
 from ingester.rules.staged import StagedPiece
-from ingester.transfer.copy import Copied, Store, Target, copy_file
+from ingester.transfer.copy import Copied, EmptyFile, Store, Target, copy_file
 from ingester.transfer.source import NotAFile, Refused, ZoomSource
 
 logger = logging.getLogger("ingester.transfer")
@@ -66,7 +66,7 @@ class RecordingTransfer:
     sleep: Sleep
 
     def run(self, wanted: DownloadMessage) -> list[StagedPiece]:
-        """Every file that Zoom hands out, staged, in the message's order.
+        """Every file that Zoom hands out, staged, in the message's order; an empty chat is none.
 
         FileUnavailable if no MP4 is left, or Zoom refuses a file with a fresh token as well;
         TransferFailed and ZoomUnreachable when it may go better later.
@@ -80,7 +80,9 @@ class RecordingTransfer:
             segment = segments[file.recording_start]
             try:
                 staged = self._stage(wanted, file, view, segment, access)
-            except NotAFile as error:
+            except (NotAFile, EmptyFile) as error:
+                if isinstance(error, EmptyFile) and not file.is_chat:
+                    raise
                 logger.warning("Skipped %s of segment %d: %s", view, segment, error)
                 continue
             pieces.append(StagedPiece(view, staged))

@@ -6,8 +6,8 @@ from requests.auth import HTTPDigestAuth
 
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import API, User
-from tests.unit.local.file_server import FileServer
-from tests.unit.local.opencast.client import DIGEST, NIGHT, Client, Clock, lecture
+from tests.local.file_server import FileServer
+from tests.local.opencast.client import DIGEST, NIGHT, Client, Clock, lecture
 
 
 class TestSigningIn:

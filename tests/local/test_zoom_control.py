@@ -15,7 +15,7 @@ import requests
 from local.authority import Authority
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.local.zoom_client import Client, Endpoint, signed, twice
+from tests.local.zoom_client import Client, Endpoint, signed, twice
 
 
 class TestControl:

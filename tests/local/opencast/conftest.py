@@ -7,8 +7,8 @@ import pytest
 
 from local.authority import Authority, ensure_authority
 from local.neighbours.opencast import OpencastStandIn, default_users
-from tests.unit.local.file_server import FileServer, serve_files
-from tests.unit.local.opencast.client import Client, Clock
+from tests.local.file_server import FileServer, serve_files
+from tests.local.opencast.client import Client, Clock
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from requests.auth import HTTPDigestAuth
 from local.authority import Authority
 from local.neighbours.opencast import OpencastStandIn, default_users
 from local.neighbours.opencast_store import ADMIN, Fault, Switches
-from tests.unit.local.file_server import FileServer
-from tests.unit.local.opencast.client import DIGEST, ROOT, WORKFLOW, Client, Parts, lecture, parse
+from tests.local.file_server import FileServer
+from tests.local.opencast.client import DIGEST, ROOT, WORKFLOW, Client, Parts, lecture, parse
 
 
 class TestFailures:

@@ -8,8 +8,8 @@ import requests
 
 from local.authority import ensure_authority
 from local.neighbours.opencast import OpencastStandIn
-from tests.unit.local.file_server import FileServer, serve_files
-from tests.unit.local.opencast.client import (
+from tests.local.file_server import FileServer, serve_files
+from tests.local.opencast.client import (
     WORKFLOW,
     Client,
     Parts,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.local.zoom_client import Client, Clock, Endpoint, signed
+from tests.local.zoom_client import Client, Clock, Endpoint, signed
 
 
 class TestWebhooks:

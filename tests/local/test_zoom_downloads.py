@@ -13,7 +13,7 @@ import requests
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
-from tests.unit.local.zoom_client import APP, Client, Clock, twice
+from tests.local.zoom_client import APP, Client, Clock, twice
 
 
 class TestDownloads:

@@ -10,8 +10,8 @@ import pytest
 
 from local.authority import Authority
 from local.neighbours.opencast import OpencastStandIn
-from tests.unit.local.file_server import FileServer
-from tests.unit.local.opencast.client import NIGHT, PACKAGE, WORKFLOW, Client, Clock, lecture, parse
+from tests.local.file_server import FileServer
+from tests.local.opencast.client import NIGHT, PACKAGE, WORKFLOW, Client, Clock, lecture, parse
 
 
 class TestWorkflows:

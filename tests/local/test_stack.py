@@ -16,16 +16,18 @@ import pytest
 
 from cdk.settings import SettingsError
 from local.cloud import PortTaken
-from local.processes import ROOT, Processes
+from local.processes import ROOT, Processes, is_leash
 from local.stack import AlreadyUp, Busy, LocalStack
 from local.state import STATE, State, end, remember
 from ops.package import Package
-from tests.unit.local.processes_of import processes_of, wait_for
+from tests.local.processes_of import processes_of, wait_for
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from local.stack import LocalStack
+# Whoever runs the tests in the background lets them ignore ^C, and their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def build(folder):
     time.sleep(60)
 with LocalStack(Path(sys.argv[1]), build=build):
@@ -63,13 +65,16 @@ def test_ended_in_the_middle_of_its_start_it_leaves_nothing(
         start_new_session=True,
     )
     logs = tmp_path / "logs"
-    # Cloud, both neighbours and the CDK have begun, each below a leash.
-    wait_for(lambda: len(list(logs.glob("*.log"))) == 4 and len(processes_of(tmp_path)) >= 8)
-    os.killpg(starter.pid, number)
-    wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
-    # ^C waits for the thread that packages, and the one here is at it for a minute.
-    starter.kill()
-    assert starter.wait() in {-number, -signal.SIGKILL}
+    try:
+        # Cloud, both neighbours and the CDK have begun, each below a leash.
+        wait_for(lambda: len(list(logs.glob("*.log"))) == 4 and len(processes_of(tmp_path)) >= 8)
+        os.killpg(starter.pid, number)
+        wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
+    finally:
+        # ^C waits for the thread that packages, and the one here is at it for a minute.
+        starter.kill()
+        ended = starter.wait()
+    assert ended in {-number, -signal.SIGKILL}
     assert not (tmp_path / STATE).exists()
 
 
@@ -100,6 +105,7 @@ def test_one_that_is_up_is_neither_replaced_nor_forgotten(tmp_path: Path) -> Non
     processes = Processes(tmp_path / "logs")
     try:
         sleeper = processes.start("cloud", ["sleep", "60"], environment())
+        wait_for(lambda: is_leash(sleeper.pid))
         remember(tmp_path, State(**STATE_OF_A_SLEEPER, pids={"cloud": sleeper.pid}), {})
         with pytest.raises(AlreadyUp, match=r"https://127\.0\.0\.1:1/live.*`invoke local\.down`"):
             LocalStack(tmp_path, environment()).start()

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import ACCOUNT, OPERATOR_KEY, Cloud, PortTaken, choose_port, start_cloud
 from local.processes import ROOT, Processes, ProcessFailed, is_leash, stop_pids
-from tests.unit.local.processes_of import processes_of, wait_for
+from tests.local.processes_of import processes_of, wait_for
 
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
 

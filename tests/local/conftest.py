@@ -11,7 +11,7 @@ from local.neighbours.https_server import Answer, HttpsServer, Request, text_ans
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_account import ZoomApp
 from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
-from tests.unit.local.zoom_client import APP, START, Client, Clock, Endpoint, Start
+from tests.local.zoom_client import APP, START, Client, Clock, Endpoint, Start
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 import requests
 from requests.auth import HTTPDigestAuth
 
-from tests.unit.local.file_server import FileServer
+from tests.local.file_server import FileServer
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 DIGEST = {"X-Requested-Auth": "Digest"}
 WORKFLOW = "{http://workflow.opencastproject.org}"
 PACKAGE = "{http://mediapackage.opencastproject.org}"
