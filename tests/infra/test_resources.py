@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import uploader
 from tests.infra.template import SECRET_SETTINGS, STACK, Template
 
 DAY = 24 * 3600
@@ -93,6 +94,16 @@ def test_queues(template: Template) -> None:
         for name, (dlq, limit) in limits.items()
     }
     assert targets == {"download": ("download-dlq", 12), "upload.fifo": ("upload-dlq.fifo", 50)}
+
+
+@pytest.mark.parametrize(("hours", "limit"), [("0.5", 50), ("6", 50), ("24", 158), ("168", 1000)])
+def test_the_upload_queue_has_receives_for_all_the_patience(
+    changed: Callable[[Mapping[str, str]], Template], hours: str, limit: int
+) -> None:
+    queues = changed({"OC_INGEST_PATIENCE_HOURS": hours}).named("AWS::SQS::Queue", "QueueName")
+    received = queues["upload.fifo"]["RedrivePolicy"]["maxReceiveCount"]
+    assert received == limit
+    assert received >= min(1000, float(hours) * 3600 / uploader.LONGEST_WAIT_SECONDS)
 
 
 def test_visibility_outlasts_the_function(template: Template) -> None:

@@ -53,6 +53,12 @@ def test_packages_for_another_processor_are_refused() -> None:
         stack.prepare(settings, boto3.Session())
 
 
+def test_packages_for_another_python_are_refused() -> None:
+    settings = load({**SETTINGS, "LAMBDA_RUNTIME": "python3.14"}, None)
+    with pytest.raises(OpsError, match=r"LAMBDA_RUNTIME is python3\.14"):
+        stack.prepare(settings, boto3.Session())
+
+
 def test_whether_a_stack_is_there() -> None:
     client = boto3.client(
         "cloudformation",

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from ingester.neighbours.tables import EventsTable, IngestMarker, ScheduleTable, StatusTable
+from ingester.neighbours.tables import (
+    STATUS_LIFE,
+    EventsTable,
+    IngestMarker,
+    ScheduleTable,
+    StatusTable,
+)
 from ingester.rules.recording import Subject
 from ingester.rules.schedule import Event, ScheduledMeeting
 from ingester.rules.spans import RecordingEvent
@@ -191,13 +197,14 @@ def test_the_marker(status: StatusTable) -> None:
     assert cleared.marker is None
 
 
-def test_a_marker_outlives_its_row(status: StatusTable) -> None:
+def test_a_marker_outlives_its_row(status: StatusTable, aws: Cloud, clock: Clock) -> None:
     """A row that TTL took may come back as a marker only: it has no state until one is written."""
     marker = IngestMarker(media_package_id="mp", time="2026-10-14T18:30:00Z", files=())
     status.set_marker(ZIP_ID, marker)
     row = status.get(ZIP_ID)
     assert row
     assert row.state is None
+    assert aws.rows()[ZIP_ID]["expiration"] == int((clock() + STATUS_LIFE).timestamp())
     assert status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
 
 

@@ -248,6 +248,14 @@ def test_a_refusal_that_makes_no_sense(body: bytes, gateway: Endpoint, ask: Ask)
         ask.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
 
 
+def test_no_redirect_takes_a_key_elsewhere(gateway: Endpoint, ask: Ask) -> None:
+    elsewhere = (("Location", f"{gateway.url}/elsewhere"),)
+    gateway.answers[:] = [type(json_answer(200, None))(302, elsewhere, b"")]
+    with pytest.raises(ZoomRefused, match="302"):
+        ask.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
+    assert len(gateway.requests) == 1
+
+
 # Trying again
 
 

@@ -87,6 +87,16 @@ def test_of_several_the_nearest() -> None:
     assert found("2026-11-23T10:22:00", late, early) == late
 
 
+@pytest.mark.parametrize(
+    "broken", [{"day": "X", "time": "9:30"}, {"day": "M", "time": "half past nine"}]
+)
+def test_an_event_that_cant_be_read_matches_nothing_and_breaks_nothing(
+    broken: dict[str, str],
+) -> None:
+    good = event("M", "9:30")
+    assert found("2026-11-23T09:30:00", Event(title="?", **broken), good) == good
+
+
 def test_no_events_no_match() -> None:
     assert found("2026-11-23T10:00:00") is None
 

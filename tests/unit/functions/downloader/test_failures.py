@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local import media
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
@@ -65,6 +66,23 @@ class TestRefusals:
         assert "none of the recording's MP4" in dead["reason"]
         assert kit.outcome[0] == "DOWNLOADER_FAILED"
         assert kit.outcome[1].startswith("permanent failure: ")
+        assert kit.uploads() == []
+
+    def test_an_empty_chat_keeps_nothing_back(
+        self, kit: Kit, small: Recording, tmp_path: Path
+    ) -> None:
+        nothing = media.write_broken(tmp_path / "chat.txt", "empty")
+        kit.zoom.add(with_file(small, 1, path=nothing))
+        assert kit.take(kit.message(small))
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        (upload,) = kit.uploads()
+        assert "chat_file" not in upload["body"]["s3_files"]
+
+    def test_an_empty_mp4_is_no_recording(self, kit: Kit, small: Recording, tmp_path: Path) -> None:
+        nothing = media.write_broken(tmp_path / "video.mp4", "empty")
+        kit.zoom.add(with_file(small, 0, path=nothing))
+        assert kit.take(kit.message(small))
+        assert "no bytes in it" in kit.outcome[1]
         assert kit.uploads() == []
 
     def test_a_chat_alone_is_no_recording(self, kit: Kit, small: Recording) -> None:

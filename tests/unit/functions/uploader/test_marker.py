@@ -121,6 +121,13 @@ class TestALostAnswer:
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
         assert kit.posts == 1
 
+    def test_a_proxy_that_lost_patience(self, kit: Kit) -> None:
+        """504 comes from a proxy: Opencast itself may still be at it."""
+        kit.fail("status", status=504)
+        assert not kit.take(kit.message())
+        assert "(504); asks again at" in kit.outcome[1]
+        assert marker(kit)["media_package_id"] == OWN_ID
+
     def test_a_page_instead_of_the_answer(self, kit: Kit) -> None:
         kit.fail("maintenance", after_work=True)
         assert not kit.take(kit.message())
@@ -239,3 +246,15 @@ class TestLateFiles:
         assert marker(kit)["time"] == "2026-10-14T18:30:00Z"
         assert len(marker(kit)["files"]) == 2
         assert UUID not in str(marker(kit))
+
+    def test_failures_end_also_for_an_ingest_that_is_done(self, kit: Kit) -> None:
+        """Its row stays as it is, so it can't count: the message's own receives do."""
+        kit.take(kit.message("active_speaker"))
+        kit.fail("status", path="/api/events", status=503, times=None)
+        late = kit.message("active_speaker", "shared_screen")
+        for receive_count in range(1, 5):
+            assert not kit.take(late, receive_count=receive_count)
+        assert kit.take(late, receive_count=5)
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        (dead,) = kit.dead()
+        assert "attempt 5 of 5" in dead["reason"]
