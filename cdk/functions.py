@@ -56,8 +56,9 @@ class Size:
 # Lambda gives CPU by memory. What somebody waits for gets 512 MB: importing botocore takes some
 # 0.5 s of a cold start there and over 2 s at 128 MB, at the same price, since it is billed by
 # MB times seconds. Zoom waits 3 s and then repeats after minutes, so the webhook gets twice that:
-# a cold one imports, makes its clients and writes to DynamoDB in that time. The downloader needs CPU for TLS in both directions. The uploader is billed for
-# waiting while Opencast downloads, so it gets little.
+# a cold one imports, makes its clients and writes to DynamoDB in that time. The downloader needs
+# CPU for TLS in both directions. The uploader is billed for waiting while Opencast downloads, so
+# it gets little.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
