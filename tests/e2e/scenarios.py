@@ -25,7 +25,8 @@ CHAT = "chat/chunked+source"
 SECONDS = 25.0
 FAILED = ("WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
 
-_meetings = itertools.count(81_000_000_001)
+# Never twice the same, also on a stack that stays up between runs.
+_meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import json
 import pytest
 import requests
 
-from local.stack import LocalStack
+from local.state import State
 from tests.e2e.scenarios import SCENARIOS, Scene
 
 
@@ -29,14 +29,14 @@ def test_the_challenge_is_answered(scene: Scene) -> None:
     assert set(json.loads(answer.body)) == {"plainToken", "encryptedToken"}
 
 
-def test_bad_requests_get_sentences(stack: LocalStack) -> None:
+def test_bad_requests_get_sentences(state: State) -> None:
     with requests.Session() as session:
         session.trust_env = False
-        session.verify = stack.state.ca_bundle
-        answer = session.post(f"{stack.state.api_url}/ingest", data="{", timeout=30)
+        session.verify = state.ca_bundle
+        answer = session.post(f"{state.api_url}/ingest", data="{", timeout=30)
         assert answer.status_code == 400
         assert answer.json() == {"message": "The body is not JSON."}
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        answer = session.get(f"{stack.state.api_url}/status", params={"seconds": "1.5"}, timeout=30)
+        answer = session.get(f"{state.api_url}/status", params={"seconds": "1.5"}, timeout=30)
         assert answer.status_code == 400
         assert answer.json()["message"]
