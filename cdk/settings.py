@@ -155,9 +155,12 @@ class _Reader:
 def given_settings(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
     """What is set in `env_file` and, winning over it, in the environment; stripped, not empty.
 
-    `env_file` may be None or not exist.
+    `env_file` may be None or not exist. SettingsError if it is no text.
     """
-    from_file = dotenv_values(env_file, interpolate=False) if env_file else {}
+    try:
+        from_file = dotenv_values(env_file, interpolate=False) if env_file else {}
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{env_file} isn't in UTF-8 ({error}): save it as that."]) from error
     together = {**from_file, **environment}
     return {name: value.strip() for name, value in together.items() if value and value.strip()}
 
@@ -181,6 +184,7 @@ _alias = checks.matching(
     r"(?!\d+$)[A-Za-z0-9_-]{1,128}", "letters, digits, dashes and underscores, and not a number"
 )
 _runtime = checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13")
+_region = checks.matching(r"[a-z]{2,4}(-[a-z]+)+-\d", "a region of AWS, like us-east-1")
 _repository = checks.matching(
     r"https://github\.com/[\w.-]+/[\w.-]+",
     "a GitHub repository, like https://github.com/owner/repository",
@@ -207,7 +211,8 @@ def _settings(reader: _Reader) -> Settings:
             "LAMBDA_ARCHITECTURE", checks.one_of("arm64", "x86_64"), "arm64"
         ),
         runtime=reader.optional("LAMBDA_RUNTIME", _runtime, "python3.13"),
-        region=reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION", DEFAULT_REGION),
+        region=reader.optional("AWS_REGION", _region, "")
+        or reader.optional("AWS_DEFAULT_REGION", _region, DEFAULT_REGION),
         profile=reader.text("AWS_PROFILE"),
         tags=reader.optional("STACK_TAGS", checks.tags, ()),
         api_base_url=reader.optional("API_BASE_URL", checks.url("https"), ""),

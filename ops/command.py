@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
+from botocore.exceptions import ConnectionError as NoConnection
+from botocore.exceptions import NoCredentialsError, ProfileNotFound
 from invoke import Collection, Exit, Task, UnexpectedExit, task
 from invoke.parser import ParserContext
 from invoke.util import log
@@ -18,6 +20,16 @@ P = ParamSpec("P")
 
 OWN = ("cdk", "ingester", "local", "ops")
 """The packages whose errors are sentences for the operator."""
+
+ADVICE: Mapping[type[Exception], str] = {
+    NoCredentialsError: (
+        "There are no AWS credentials: put them into the shell or make a profile (`aws configure`)."
+    ),
+    ProfileNotFound: "{}: set AWS_PROFILE to one that `aws configure list-profiles` names.",
+    NoConnection: "{}: check the network, the proxy and AWS_REGION.",
+    EOFError: "There is no one to ask: set NONINTERACTIVE if nothing is to be asked.",
+}
+"""What to do about others' errors that an operator can mend; `{}` is what they say themselves."""
 
 
 class OpsError(Exception):
@@ -33,6 +45,9 @@ def one_line(error: Exception) -> str:
     """An error as the person at the keyboard gets it: ours as they are, others with their type."""
     if type(error).__module__.partition(".")[0] in OWN:
         return str(error)
+    for kind, advice in ADVICE.items():
+        if isinstance(error, kind):
+            return advice.format(str(error).rstrip("."))
     return f"{type(error).__name__}: {error} (`invoke --debug` shows where)"
 
 

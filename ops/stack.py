@@ -137,6 +137,8 @@ def synth(_context: Context) -> None:
 def diff(_context: Context) -> None:
     """Show what an update would change."""
     settings = load_settings()
+    # Without credentials the CDK's command line speaks of everything but credentials.
+    session_for(settings).client("sts").get_caller_identity()
     cli_for(settings, os.environ).run("diff", settings.stack_name)
 
 

@@ -113,6 +113,8 @@ def test_defaults_are_the_first_system_s() -> None:
         ("STACK_TYPE", "opsworks", "has to be ecs"),
         ("CODEBUILD_SOURCE_URL", "https://gitlab.com/a/b", "a GitHub repository"),
         ("OC_SUBNET_IDS", "subnet1", "subnet ids"),
+        ("AWS_REGION", "virginia", "a region of AWS, like us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1a", "a region of AWS, like us-east-1"),
     ],
 )
 def test_nonsense_is_named_with_what_belongs_there(name: str, value: str, wanted: str) -> None:
@@ -184,6 +186,13 @@ def test_dollars_in_a_file_s_secrets_are_dollars(tmp_path: Path) -> None:
     env_file.write_text("OPENCAST_API_PASSWORD=a${HOME}b\n")
     settings = load({k: v for k, v in SETTINGS.items() if k != "OPENCAST_API_PASSWORD"}, env_file)
     assert settings.secrets()["OPENCAST_API_PASSWORD"] == "a${HOME}b"
+
+
+def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes("DEFAULT_PUBLISHER=Universität\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"\.env isn't in UTF-8"):
+        load(SETTINGS, env_file)
 
 
 def test_secrets_are_apart_and_never_shown() -> None:

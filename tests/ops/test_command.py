@@ -12,6 +12,7 @@ import pytest
 from ops.package import ROOT
 
 TASKS = '''
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from invoke import Collection
 from ops.command import OpsError, command, take_both_spellings
 
@@ -27,6 +28,12 @@ def fail(_context, how):
     """Fail."""
     if how == "bug":
         [][1]
+    if how == "keyless":
+        raise NoCredentialsError
+    if how == "offline":
+        raise EndpointConnectionError(endpoint_url="https://sts.mars.amazonaws.com/")
+    if how == "alone":
+        input("Really? ")
     if how == "interrupt":
         raise KeyboardInterrupt
     raise OpsError("The bucket is gone: `invoke stack.update`.")
@@ -51,6 +58,7 @@ def invoke(project: Path, *arguments: str, **environment: str) -> subprocess.Com
         [sys.executable, "-m", "invoke", *arguments],
         cwd=project,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
@@ -85,6 +93,21 @@ def test_a_bug_is_a_line_too(project: Path) -> None:
     done = invoke(project, "fail", "bug")
     assert done.returncode == 1
     assert done.stderr == "IndexError: list index out of range (`invoke --debug` shows where)\n"
+
+
+@pytest.mark.parametrize(
+    ("how", "advice"),
+    [
+        ("keyless", "`aws configure`"),
+        ("offline", "check the network, the proxy and AWS_REGION"),
+        ("alone", "NONINTERACTIVE"),
+    ],
+)
+def test_what_an_operator_can_mend_comes_with_advice(project: Path, how: str, advice: str) -> None:
+    done = invoke(project, "fail", how)
+    assert done.returncode == 1
+    assert advice in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("flags", "debug"), [((), {"DEBUG": "1"}), (("--debug",), {})])
