@@ -31,7 +31,7 @@ START_SECONDS = 20.0
 
 
 class PortTaken(Exception):
-    """Something else listens where the cloud should. The text says what to do."""
+    """The cloud can't listen where it should. The text says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,15 @@ def operator_environment(url: str, ca_bundle: Path, region: str = REGION) -> dic
 def choose_port(wanted: int) -> int:
     """The wanted port, or a free one for 0. Raises PortTaken with what to do about it."""
     if wanted:
-        if not _is_free(wanted):
+        if trouble := _in_the_way(wanted):
             raise PortTaken(
-                f"Port {wanted} on {HOST} is taken: end what listens there, or set "
+                f"Port {wanted} on {HOST} can't be had ({trouble}): end what listens there, or set "
                 "LOCAL_CLOUD_PORT to another one (0, the default, takes any that is free)."
             )
         return wanted
     # Not a secret: where to look first, so that two stacks at once seldom meet.
     for candidate in random.sample(FREE_PORTS, 100):
-        if _is_free(candidate):
+        if not _in_the_way(candidate):
             return candidate
     raise PortTaken(
         f"No free port found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: "
@@ -150,14 +150,14 @@ def choose_port(wanted: int) -> int:
     )
 
 
-def _is_free(port: int) -> bool:
+def _in_the_way(port: int) -> str:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.strerror or "no reason given"
+    return ""
 
 
 def _healthy(url: str, context: ssl.SSLContext) -> bool:

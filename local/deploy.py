@@ -4,6 +4,7 @@ What takes time is done side by side by `local/stack.py`: the template is synthe
 cloud starts and packages are made; then one CDK run deploys what was synthesized.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 import msgspec
 from botocore.config import Config
+from botocore.session import Session
 
 from cdk.names import FUNCTIONS, Names
 from local.cloud import OPERATOR_KEY
@@ -44,17 +46,35 @@ class Access:
 
     def client(self, service: str) -> Any:
         """A boto3 client of any service, untouched by the caller's own AWS configuration."""
-        session = boto3.Session(
+        return self._session().client(  # type: ignore[call-overload]  # any service by its name
+            service, **self._options()
+        )
+
+    def resource(self, service: str) -> Any:
+        """A boto3 resource of any service that has them, untouched in the same way."""
+        return self._session().resource(  # type: ignore[call-overload]  # as above
+            service, **self._options()
+        )
+
+    def _session(self) -> boto3.Session:
+        # An AWS_PROFILE that isn't there would be an error even with a key given.
+        of_the_caller = {
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+        }
+        return boto3.Session(
             aws_access_key_id=OPERATOR_KEY,
             aws_secret_access_key=OPERATOR_KEY,
             region_name=self.region,
+            botocore_session=Session(session_vars=of_the_caller),
         )
-        return session.client(  # type: ignore[call-overload]  # any service by its name
-            service,
-            endpoint_url=self.url,
-            verify=str(self.ca_bundle),
-            config=Config(proxies={}, retries={"total_max_attempts": 2}),
-        )
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "endpoint_url": self.url,
+            "verify": str(self.ca_bundle),
+            "config": Config(proxies={}, retries={"total_max_attempts": 2}),
+        }
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-import boto3
 import msgspec
 import requests
 
+from local.deploy import Access
 from local.state import State
 
 Found = TypeVar("Found")
@@ -108,7 +108,7 @@ class Driver:
         self._session.verify = state.ca_bundle
         # Else a REQUESTS_CA_BUNDLE or a proxy of the shell would win, see requests' documentation.
         self._session.trust_env = False
-        self._aws = boto3.Session("test", "test", region_name=state.region)
+        self._access = Access.of(state)
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -116,16 +116,11 @@ class Driver:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the local cloud."""
-        return self._aws.client(  # type: ignore[call-overload]  # the service is a variable
-            service, endpoint_url=self.state.aws_endpoint_url, verify=self.state.ca_bundle
-        )
+        return self._access.client(service)
 
     def table(self, name: str) -> Any:
         """A DynamoDB table of the stack, by its name without the stack's."""
-        dynamodb = self._aws.resource(
-            "dynamodb", endpoint_url=self.state.aws_endpoint_url, verify=self.state.ca_bundle
-        )
-        return dynamodb.Table(f"{self.state.stack_name}-{name}")
+        return self._access.resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
 
     def queue_url(self, name: str) -> str:
         """A queue's URL, by its name without the stack's."""

@@ -172,7 +172,9 @@ def test_a_pid_that_is_no_leash_is_left_alone() -> None:
 def test_a_taken_port_is_named_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PortTaken, match=rf"^Port {port} .* LOCAL_CLOUD_PORT[^\n]*$"):
+        with pytest.raises(
+            PortTaken, match=rf"^Port {port} .*already in use.* LOCAL_CLOUD_PORT[^\n]*$"
+        ):
             choose_port(port)
 
 

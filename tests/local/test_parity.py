@@ -54,6 +54,15 @@ def url_of(access: Access) -> str:
     return str(access.client("sqs").get_queue_url(QueueName="q")["QueueUrl"])
 
 
+def test_the_shell_s_profile_and_proxy_mean_nothing(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "of-another-machine")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert url_of(access).endswith("/q")
+    assert access.resource("s3").Bucket("files").creation_date
+
+
 def test_rows_get_their_time_to_live_and_the_table_its_recovery(access: Access) -> None:
     wanted = template(
         "AWS::DynamoDB::Table",
