@@ -7,9 +7,11 @@ and lets Python compile the CDK's library, which is large.
 from __future__ import annotations
 
 import importlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 from cdk.names import FUNCTIONS
+from ops.cdk_cli import QUIET
 from ops.package import ROOT, lock_of
 from ops.wheels import CACHE, host, install, lock_hash
 
@@ -23,6 +25,7 @@ def fetch_packages() -> None:
 
 def main() -> None:
     """Do both, side by side."""
+    os.environ.update(QUIET)
     with ThreadPoolExecutor() as pool:
         fetched = pool.submit(fetch_packages)
         importlib.import_module("cdk.app")
