@@ -1,5 +1,6 @@
 # The two commands of a newcomer: `make demo` and `make test`. Everything else is in `invoke -l`.
-PYTHON ?= python3
+# After `make setup PYTHON=…` that one stays the project's Python.
+PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test demo clean

@@ -156,7 +156,8 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
     """`node_modules`: the CDK's command line."""
-    call(["npm", "ci", "--no-audit", "--no-fund"], log)
+    # By default npm waits a minute before its last try, and whoever has no network waits as long.
+    call(["npm", "ci", "--no-audit", "--no-fund", "--fetch-retry-maxtimeout=10000"], log)
 
 
 def check_python() -> str:
@@ -202,17 +203,23 @@ def check_disk(needed: float = DISK_NEEDED_GB) -> None:
         raise SetupError(f"{ROOT} has {free:.1f} GB of free disk, and {needed:.0f} GB are needed")
 
 
+def told(reason: str, steps: "list[Step]") -> str:
+    """A failure, once for all the steps that it stopped."""
+    folders = ", ".join(step.folder for step in steps)
+    logs = ", ".join(str(log_path(step.folder)) for step in steps)
+    return f"{folders}: {reason} (everything that was said: {logs})"
+
+
 def run_all(steps: "list[Step]") -> None:
     """Run the steps side by side, a line for each as it ends. Raises SetupError if one failed."""
-    failures: "list[str]" = []
+    failures: "dict[str, list[Step]]" = {}
 
     def run(step: Step) -> None:
         started = time.monotonic()
         try:
             step.run()
         except (SetupError, OSError) as error:
-            log = log_path(step.folder)
-            failures.append(f"{step.folder}: {error} (everything it said: {log})")
+            failures.setdefault(str(error), []).append(step)
         else:
             print(f"  {step.folder:<13}{time.monotonic() - started:6.1f} s", flush=True)
 
@@ -222,7 +229,7 @@ def run_all(steps: "list[Step]") -> None:
     for thread in threads:
         thread.join()
     if failures:
-        raise SetupError("; ".join(failures))
+        raise SetupError("; ".join(told(reason, where) for reason, where in failures.items()))
 
 
 def set_up() -> None:

@@ -27,9 +27,10 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def program(project: Path, name: str, prints: str) -> None:
-    """Put a program on the project's PATH that prints one thing."""
-    path = project / "bin" / name
+def program(project: Path, name: str, prints: str, folder: str = "bin") -> None:
+    """Put a program on the project's PATH, or into another folder of it, that prints one thing."""
+    path = project / folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho {prints}\n")
     path.chmod(0o755)
 
@@ -164,6 +165,31 @@ def test_another_python_starts_afresh() -> None:
     assert other.found() != other.wanted()
     other.run()
     assert installation.runs == [True, True]
+
+
+@pytest.mark.usefixtures("at_tmp_path")
+def test_one_reason_of_several_steps_is_said_once() -> None:
+    lock = Path("lock.txt")
+    lock.write_text("one")
+    broken = Installation()
+    broken.broken = True
+    steps = [setup.Step(folder, (lock,), "Python", broken) for folder in ("one", "two")]
+    with pytest.raises(setup.SetupError) as error:
+        setup.run_all(steps)
+    text = str(error.value)
+    assert text.count("cut short") == 1
+    assert all(word in text for word in ("one", "two", "setup-one.log", "setup-two.log"))
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_the_python_of_the_set_up_stays(made: bool, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    if made:
+        program(tmp_path, "python", "the project's", folder=".venv/bin")
+    told = subprocess.check_output(
+        ["make", "-n", "setup"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, text=True
+    )
+    assert told == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
 
 
 def test_the_project_is_set_up_and_stays_so_quickly() -> None:
