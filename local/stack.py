@@ -24,7 +24,7 @@ from local.authority import ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_leash
 from local.settings import api_url, read_local, stack_settings
-from local.state import State, forget, read_state, remember
+from local.state import CLOUD, State, clear, forget, read_state, remember
 from ops import secrets
 from ops.package import Package
 
@@ -98,9 +98,12 @@ class LocalStack:
 
     def stop(self) -> None:
         """End it; returns when no process of it is left. Its logs remain."""
-        if self._processes.alive():
+        ours = self._processes.alive()
+        if ours:
             forget(self.home)
         self._processes.stop()
+        if ours:
+            clear(self.home)
         self._open.close()
 
     def let_go(self) -> None:
@@ -146,7 +149,7 @@ class LocalStack:
                 self._timed, "functions packaged", lambda: self._build(self.home / "packages")
             )
             cloud = start_cloud(
-                self.home / "cloud",
+                self.home / CLOUD,
                 authority,
                 self._trusted,
                 self._processes,
@@ -194,6 +197,7 @@ class LocalStack:
             yield pool
         except BaseException:
             self._processes.stop()
+            clear(self.home)
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -6,6 +6,7 @@ their owner's eyes only.
 
 import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from local.processes import stop_pids
 
 STATE = "stack.json"
 ENVIRONMENT = "stack.env"
+CLOUD = "cloud"
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +69,13 @@ def end(home: Path) -> bool:
         return False
     stop_pids(list(state.pids.values()))
     forget(home)
+    clear(home)
     return True
+
+
+def clear(home: Path) -> None:
+    """Remove the files of a cloud that has ended: each function's processes left 150 MB or so."""
+    shutil.rmtree(home / CLOUD, ignore_errors=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -18,7 +18,7 @@ from cdk.settings import SettingsError
 from local.cloud import PortTaken
 from local.processes import ROOT, Processes, is_leash
 from local.stack import AlreadyUp, Busy, LocalStack
-from local.state import STATE, State, end, remember
+from local.state import CLOUD, STATE, State, end, remember
 from ops.package import Package
 from tests.local.processes_of import processes_of, wait_for
 
@@ -84,6 +84,7 @@ def test_a_step_that_fails_ends_all_others(tmp_path: Path) -> None:
         stack.start()
     assert not processes_of(tmp_path)
     assert not (tmp_path / STATE).exists()
+    assert not (tmp_path / CLOUD).exists()
 
 
 def test_wrong_settings_are_named_before_anything_starts(tmp_path: Path) -> None:
