@@ -53,17 +53,23 @@ def import_csv(
         raise OpsError(str(error)) from error
 
 
+def count(number: int, thing: str) -> str:
+    """`1 meeting`, `2 meetings`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def show(report: ImportReport, console: Console, *, dry_run: bool) -> None:
     """Prints what an import did."""
     plan = report.plan
     would = "would be " if dry_run else ""
     console.print(
-        f"{report.meetings} meetings with {report.events} events: {plan.added} {would}added, "
+        f"{count(report.meetings, 'meeting')} with {count(report.events, 'event')}: "
+        f"{plan.added} {would}added, "
         f"{plan.changed} {would}changed, {plan.unchanged} unchanged, "
         f"{len(plan.delete)} {would}removed."
     )
     if report.skipped:
-        console.print(f"{len(report.skipped)} rows or days skipped:")
+        console.print(f"Skipped, {len(report.skipped)} in all:")
     for one in report.skipped[:MOST_SKIPPED]:
         console.print(f"  {one}", markup=False)
     if len(report.skipped) > MOST_SKIPPED:
