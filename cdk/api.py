@@ -118,9 +118,11 @@ def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:
                 effect=iam.Effect.DENY,
                 principals=anyone,
                 actions=invoke,
+                # The same routes answer with a slash behind them, which is another resource here.
                 resources=[
-                    f"execute-api:/*/POST/{ON_DEMAND_PATH}",
-                    f"execute-api:/*/GET/{STATUS_PATH}",
+                    f"execute-api:/*/{route}{rest}"
+                    for route in (f"POST/{ON_DEMAND_PATH}", f"GET/{STATUS_PATH}")
+                    for rest in ("", "/*")
                 ],
                 conditions={"NotIpAddress": {"aws:SourceIp": list(allowed_ips)}},
             ),

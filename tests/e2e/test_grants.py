@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import requests
 
 from cdk.names import FUNCTIONS, Function, Names
 from local.driver import Driver, DriverError
@@ -104,6 +105,18 @@ def test_another_address_gets_403(scene: Scene) -> None:
         assert scene.driver.ask_for_ingest(uuid="x").status == 403
         with pytest.raises(DriverError, match="403"):
             scene.driver.status(1)
+        # The same routes, and whoever says to come from elsewhere.
+        for method, path in (("POST", "ingest"), ("GET", "status")):
+            for spelling in (path, f"{path}/", f"/{path}"):
+                answer = requests.request(
+                    method,
+                    f"{scene.driver.state.api_url}/{spelling}",
+                    headers={"X-Forwarded-For": "203.0.113.9"},
+                    verify=scene.driver.state.ca_bundle,
+                    timeout=30,
+                )
+                assert answer.status_code == 403, spelling
+                assert answer.headers["Access-Control-Allow-Origin"] == "*"
         assert scene.driver.send("endpoint.url_validation").status == 200
     finally:
         put(text)

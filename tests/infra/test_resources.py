@@ -240,7 +240,12 @@ def test_only_the_api_may_call_an_alias_and_only_where_it_routes(template: Templ
 
 def test_addresses_that_are_not_allowed_are_kept_out(template: Template) -> None:
     deny = deny_statement(template)
-    assert deny["Resource"] == ["execute-api:/*/POST/ingest", "execute-api:/*/GET/status"]
+    assert deny["Resource"] == [
+        "execute-api:/*/POST/ingest",
+        "execute-api:/*/POST/ingest/*",
+        "execute-api:/*/GET/status",
+        "execute-api:/*/GET/status/*",
+    ]
     assert deny["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["192.0.2.7", "198.51.100.0/24"]}}
 
 
