@@ -168,7 +168,7 @@ class Opencast:
 
     def _get(self, path: str) -> requests.Response:
         try:
-            return self._session.get(
+            response = self._session.get(
                 self._base_url + path,
                 headers=self._headers,
                 auth=self._auth,
@@ -179,6 +179,10 @@ class Opencast:
             raise OpencastUnreachable(
                 f"{self.host} gives no answer ({type(error).__name__})."
             ) from error
+        if response.status_code == 404 and "html" in response.headers.get("Content-Type", ""):
+            # A proxy's, while Opencast restarts: it says nothing of events and series.
+            raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
+        return response
 
     def _refusal(self, response: requests.Response, doing: str) -> Exception:
         status = response.status_code

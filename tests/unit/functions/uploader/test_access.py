@@ -44,6 +44,19 @@ class TestIsItThere:
         assert kit.posts == 0
         assert kit.outcome[1].startswith("Unable to reach Opencast. ")
 
+    @pytest.mark.parametrize("path", ["/api/events/", "/series/"])
+    def test_nor_is_a_proxys_404(self, kit: Kit, path: str) -> None:
+        """As while Opencast restarts: its own 404 is no page."""
+        kit.take(kit.message(uuid="other==", zip_id="another"))
+        posts = kit.posts
+        if path == "/api/events/":
+            kit.has_event()
+        kit.fail("status", path=path, status=404)
+        assert not kit.take(kit.message())
+        assert kit.posts == posts
+        assert kit.outcome[1].startswith("Unable to reach Opencast. ")
+        assert kit.dead() == []
+
     def test_roles_that_can_not_be_read(self, kit: Kit) -> None:
         kit.fail("status", path="/api/info/", status=403)
         assert not kit.take(kit.message())
