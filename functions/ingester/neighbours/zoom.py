@@ -19,6 +19,7 @@ import requests
 from msgspec import UNSET, UnsetType
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
+from ingester.neighbours.zoom_json import readable
 from ingester.retry import Sleep, retry_after, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
 
@@ -195,7 +196,7 @@ def _raise_for(response: requests.Response, now: datetime) -> None:
 
 def _decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
     try:
-        return msgspec.json.decode(response.content, type=answer_type, strict=False)
+        return msgspec.json.decode(readable(response.content), type=answer_type, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ZoomUnreachable(f"Zoom's API gave an answer that can't be read: {error}.") from error
 

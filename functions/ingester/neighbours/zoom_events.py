@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ingester.errors import BadRequest
+from ingester.neighbours.zoom_json import readable
 from ingester.rules.messages import RecordingFile
 from ingester.rules.recording import CHAT, VIEWS, Subject, view_of
 from ingester.rules.spans import RecordingEvent
@@ -146,7 +147,7 @@ def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
     to be judged by the event's name). BadRequest if the rest can't be read.
     """
     try:
-        content = msgspec.json.decode(body)
+        content = msgspec.json.decode(readable(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("The body is not JSON.") from error
     if not isinstance(content, dict):

@@ -127,15 +127,16 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(message: msgspec.Struct) -> str:
-    """A message as the queue's text."""
-    return msgspec.json.encode(message).decode()
+    """A message as the queue's text. SQS refuses U+FFFE and U+FFFF, but not their escapes."""
+    text = msgspec.json.encode(message).decode()
+    return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def decode(text: str, message_type: type[MessageType]) -> MessageType:
     """The queue's text as a message. MessageError says which field is missing or wrong."""
     try:
         return msgspec.json.decode(text, type=message_type)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MessageError(f"The message on the queue can't be read: {error}") from error
 
 
@@ -147,5 +148,5 @@ def zip_id_of(text: str) -> str | None:
     """The `zip_id` of a message that may otherwise be broken: its row can then say so."""
     try:
         return msgspec.json.decode(text, type=_ZipId).zip_id
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -339,3 +340,11 @@ def test_forms_of_retry_after(clock: Clock) -> None:
 def test_no_retry_after_breaks_anything(value: str) -> None:
     seconds = after(value, Clock())
     assert seconds is None or seconds >= 0
+
+
+def test_a_topic_cut_in_the_middle_of_a_character(ask: Ask, gateway: Endpoint) -> None:
+    body = json.dumps(KNOWN | {"topic": "Cut \ud83d"}).encode()
+    gateway.answers[:] = [type(json_answer(200, None))(200, (), body)]
+    found = ask.api(gateway.url, {}, {"apigee_key": "key"}).recordings("u", seconds=60)
+    assert found is not None
+    assert found.topic == "Cut \ufffd"

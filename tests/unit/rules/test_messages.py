@@ -222,6 +222,13 @@ def test_the_row_of_a_broken_message_can_still_be_found(text: str, zip_id: str |
     assert zip_id_of(text) == zip_id
 
 
+def test_a_message_too_deep_to_be_read() -> None:
+    text = '{"zip_id": "z", "x":' + "[" * 100_000
+    with pytest.raises(MessageError, match="can't be read"):
+        decode(text, UploadMessage)
+    assert zip_id_of(text) is None
+
+
 def test_kinds_of_files_whatever_their_case() -> None:
     file = msgspec.convert(OLD_FILE | {"file_type": "mp4"}, RecordingFile)
     assert (file.is_mp4, file.is_chat) == (True, False)

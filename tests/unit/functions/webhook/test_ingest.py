@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -61,6 +62,23 @@ def test_zooms_ingest(aws: Cloud, tools: webhook.Tools) -> None:
     assert row["origin"] == "webhook_notification"
     assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
     assert row["file_ids"] == {"file-1", "chat-1"}
+
+
+@pytest.mark.parametrize(
+    ("escaped", "read"),
+    [
+        (rb"Cut \ud83d", "Cut \ufffd"),
+        (rb"\ude00 \ud83d\ud83d\ude00", "\ufffd \ufffd\U0001f600"),
+        (rb"C:\\ud83d", r"C:\ud83d"),
+        ("\ufffe\uffff".encode(), "\ufffe\uffff"),
+    ],
+)
+def test_a_topic_of_odd_characters(aws: Cloud, post: Post, escaped: bytes, read: str) -> None:
+    """Zoom never repeats what is refused. Half an emoji is what a cut topic ends in."""
+    assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
+    (message,) = aws.sends
+    assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"
+    assert sent(aws)[0]["topic"] == aws.rows()[ZIP_ID]["topic"] == read
 
 
 def test_minutes_are_floored(aws: Cloud, post: Post, clock: Clock) -> None:
