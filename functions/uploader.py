@@ -204,11 +204,21 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
         tools.status.write(wanted.zip_id, State.IGNORED, ALREADY_THERE)
         logger.info("Ignored: %s", ALREADY_THERE)
         return ""
-    if tools.opencast.has_event(marker.media_package_id):
+    patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
+    is_recent = tools.clock() - timestamps.parse(marker.time) < patience
+    try:
+        there = tools.opencast.has_event(marker.media_package_id)
+    except RetryableFailure as error:
+        if not is_recent or (row and row.state is State.SENT_TO_OPENCAST):
+            raise
+        # Not counted: were this message buried, another request for the recording would not know
+        # of its ingest and send a second one.
+        sentence = str(error).removesuffix(".")
+        raise AskLater(f"The ingest was sent; Opencast can't be asked: {sentence}") from error
+    if there:
         _finish(wanted, marker, tools)
         return ""
-    patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
-    if tools.clock() - timestamps.parse(marker.time) < patience:
+    if is_recent:
         raise AskLater("The ingest was sent to Opencast, which doesn't show it yet")
     logger.warning("Opencast shows nothing of the ingest sent at %s: sending it again", marker.time)
     return marker.media_package_id

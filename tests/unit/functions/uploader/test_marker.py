@@ -97,6 +97,24 @@ class TestALostAnswer:
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
         assert [one.mediapackage_id for one in kit.opencast.ingests] == [OWN_ID]
 
+    @pytest.mark.parametrize("status", [503, 403])
+    def test_it_stays_while_opencast_can_not_be_asked(self, kit: Kit, status: int) -> None:
+        """Buried, it would let another request for the recording through, which has no marker."""
+        kit.fail("close", after_work=True)
+        kit.take(kit.message())
+        kit.fail("status", path="/api/events/", status=status, times=6)
+        for receive_count in range(2, 8):
+            assert not kit.take(kit.message(), receive_count=receive_count)
+            state, reason = kit.outcome
+            assert state == "UPLOADER_RECEIVED"
+            assert "Opencast can't be asked: Opencast " in reason
+            assert f"{status}" in reason
+            assert "; asks again at" in reason
+        assert kit.dead() == []
+        assert kit.take(kit.message(), receive_count=8)
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        assert kit.posts == 1
+
     def test_the_patience_is_a_setting(self, kit: Kit) -> None:
         kit.settings["oc_ingest_patience_hours"] = 0.5
         kit.fail("close")
