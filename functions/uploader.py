@@ -294,8 +294,9 @@ def _come_back(
 ) -> bool:
     """A real failure: counted in the row, because waiting spends receives too."""
     row = tools.status.get(wanted.zip_id)
-    # A row that is gone, or of an ingest that is done, doesn't count failures.
-    counts = row is not None and row.state is not State.SENT_TO_OPENCAST
+    # A row that is gone (its marker alone may be there), or of an ingest that is done, doesn't
+    # count failures.
+    counts = row is not None and row.state not in (None, State.SENT_TO_OPENCAST)
     count = row.failures + 1 if row and counts else message.receive_count
     reason = _sentence(error)
     if count >= MAX_FAILURES:

@@ -59,6 +59,7 @@ class TestCounting:
             assert not kit.take(kit.message(), receive_count=receive_count)
         assert kit.outcome[0] == "UPLOADER_RECEIVED"
         assert kit.row["failures"] == 2
+        kit.clock.forward(hours=6)
         kit.fail("close", path="/api/events/")
         kit.take(kit.message(), receive_count=9)
         assert "attempt 3 of 5" in kit.outcome[1]
@@ -170,3 +171,14 @@ def test_a_recording_whose_row_is_gone_is_ingested_all_the_same(kit: Kit) -> Non
     assert len(kit.opencast.ingests) == 1
     assert kit.take(kit.message(), receive_count=2)
     assert kit.posts == 1
+
+
+def test_failures_end_also_when_the_row_is_gone(kit: Kit) -> None:
+    """Rows live for 7 days, messages for 14; a marker alone makes no row that counts."""
+    kit.aws.status.delete_item(Key={"zip_id": ZIP_ID})
+    kit.fail("status", status=500, times=None)
+    for receive_count in range(1, 5):
+        assert not kit.take(kit.message(), receive_count=receive_count)
+    assert kit.take(kit.message(), receive_count=5)
+    (dead,) = kit.dead()
+    assert "attempt 5 of 5, no more tries" in dead["reason"]
