@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cdk import opencast
 from cdk.bucket import StagingBucket
 from cdk.names import DOWNLOADER, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function, Names
-from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues
+from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues, upload_receive_limit
 from cdk.settings import Settings
 from cdk.tables import Tables
 
@@ -74,7 +74,10 @@ def environments(
         | staging
         | minimum
         | upload_queue
-        | {"UPLOAD_DLQ_URL": queues.upload_dlq.queue_url}
+        | {
+            "UPLOAD_DLQ_URL": queues.upload_dlq.queue_url,
+            "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(settings.opencast.patience_hours)),
+        }
         | _opencast(settings),
         STATUS_QUERY: every | status,
     }

@@ -142,8 +142,7 @@ def take(message: Received, tools: Tools, read_seconds: float) -> bool:
         try:
             upload(wanted, tools, read_seconds)
         except AskLater as error:
-            _ask_later(message, wanted, error, tools)
-            return False
+            return _ask_later(message, wanted, error, tools)
         except PermanentFailure as error:
             _bury(message, wanted.zip_id, str(error), wanted.uuid, tools)
         except RetryableFailure as error:
@@ -281,12 +280,18 @@ def _after_breakdown(wanted: UploadMessage, media_package: str, tools: Tools) ->
     raise OpencastUnreachable("It broke down in the ingest (5xx) and has no such event.")
 
 
-def _ask_later(message: Received, wanted: UploadMessage, waiting: AskLater, tools: Tools) -> None:
+def _ask_later(message: Received, wanted: UploadMessage, waiting: AskLater, tools: Tools) -> bool:
+    """Waiting spends receives; after the last one the queue would drop the message unsaid."""
+    if message.receive_count >= tools.settings.upload_receive_limit:
+        reason = f"{waiting}: look for it in Opencast. No more questions: an operator is needed"
+        _bury(message, wanted.zip_id, reason, wanted.uuid, tools)
+        return True
     seconds = attempts.backoff_seconds(message.receive_count, LONGEST_WAIT_SECONDS)
     due = attempts.next_try(tools.clock(), seconds)
     tools.uploads.retry_in(message, seconds)
     tools.status.write(wanted.zip_id, State.UPLOADER_RECEIVED, f"{waiting}; asks again at {due}")
     logger.info("%s; asks again at %s", waiting, due)
+    return False
 
 
 def _come_back(
@@ -299,7 +304,7 @@ def _come_back(
     counts = row is not None and row.state not in (None, State.SENT_TO_OPENCAST)
     count = row.failures + 1 if row and counts else message.receive_count
     reason = _sentence(error)
-    if count >= MAX_FAILURES:
+    if count >= MAX_FAILURES or message.receive_count >= tools.settings.upload_receive_limit:
         outlook = attempts.outlook(count, MAX_FAILURES, "")
         _bury(message, wanted.zip_id, f"{reason} ({outlook})", wanted.uuid, tools)
         return True

@@ -148,6 +148,7 @@ def uploader_tools(
             "staging_bucket": aws.bucket,
             "upload_queue_url": aws.upload_queue,
             "upload_dlq_url": aws.upload_dlq,
+            "upload_receive_limit": 50,
             "opencast_base_url": "https://opencast.example.edu",
             "opencast_api_user": "zip",
             "default_oc_workflow": "dce-wf",

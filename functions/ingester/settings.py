@@ -115,12 +115,15 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
 
 
 class UploaderSettings(Settings, frozen=True, kw_only=True):
+    """`upload_receive_limit` is the queue's, as `download_receive_limit`."""
+
     secrets_path: str
     status_table: str
     events_table: str
     staging_bucket: str
     upload_queue_url: str
     upload_dlq_url: str
+    upload_receive_limit: int
     opencast_base_url: str
     opencast_api_user: str
     opencast_auth: str = "digest"

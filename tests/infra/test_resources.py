@@ -118,11 +118,21 @@ def test_visibility_outlasts_the_function(template: Template) -> None:
         assert consumer["Timeout"] < queue["VisibilityTimeout"] <= consumer["Timeout"] + 120
 
 
-def test_the_retry_limit_that_the_downloader_knows_is_the_queue_s(template: Template) -> None:
+@pytest.mark.parametrize(
+    ("function", "variable", "queue"),
+    [
+        ("zoom-downloader", "DOWNLOAD_RECEIVE_LIMIT", "download"),
+        ("zoom-uploader", "UPLOAD_RECEIVE_LIMIT", "upload.fifo"),
+    ],
+)
+def test_the_receive_limit_that_a_function_knows_is_the_queue_s(
+    changed: Callable[[Mapping[str, str]], Template], function: str, variable: str, queue: str
+) -> None:
+    template = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
     functions = template.named("AWS::Lambda::Function", "FunctionName")
-    queue = template.named("AWS::SQS::Queue", "QueueName")["download"]
-    told = functions["zoom-downloader"]["Environment"]["Variables"]["DOWNLOAD_RECEIVE_LIMIT"]
-    assert told == str(queue["RedrivePolicy"]["maxReceiveCount"])
+    policy = template.named("AWS::SQS::Queue", "QueueName")[queue]["RedrivePolicy"]
+    told = functions[function]["Environment"]["Variables"][variable]
+    assert told == str(policy["maxReceiveCount"])
 
 
 def test_only_tls_reaches_queues_and_files(template: Template) -> None:

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "STAGING_BUCKET": "test-zoom-recording-files",
     "ZOOM_API_BASE_URL": "https://api.zoom.us/v2",
     "DOWNLOAD_RECEIVE_LIMIT": "12",
+    "UPLOAD_RECEIVE_LIMIT": "50",
     "OPENCAST_BASE_URL": "https://127.0.0.1:9",
     "OPENCAST_API_USER": "zip",
     "DEFAULT_OC_WORKFLOW": "dce-wf",

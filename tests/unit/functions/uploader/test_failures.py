@@ -64,6 +64,25 @@ class TestCounting:
         kit.take(kit.message(), receive_count=9)
         assert "attempt 3 of 5" in kit.outcome[1]
 
+    def test_the_last_receive_says_that_a_person_is_needed(self, kit: Kit) -> None:
+        """Then the queue would drop it, without a reason and with a row that says when it asks."""
+        kit.fail("close")
+        kit.take(kit.message())
+        assert not kit.take(kit.message(), receive_count=49)
+        assert kit.take(kit.message(), receive_count=50)
+        state, reason = kit.outcome
+        assert state == "UPLOADER_FAILED"
+        assert "doesn't show it yet: look for it in Opencast" in reason
+        assert reason.endswith("an operator is needed")
+        (dead,) = kit.dead()
+        assert dead["reason"] == reason
+
+    def test_so_does_a_failure_at_the_last_receive(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/")
+        assert kit.take(kit.message(), receive_count=50)
+        assert "attempt 1 of 5, no more tries: an operator is needed" in kit.outcome[1]
+        assert len(kit.dead()) == 1
+
     def test_the_messages_own_visibility_says_when(self, kit: Kit) -> None:
         kit.fail("status", path="/series/", times=None)
         with recorded(kit.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
