@@ -20,6 +20,7 @@
     │   ├── TransferFailed       a file's bytes did not arrive whole
     │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
     │   ├── OpencastRefused      a credential or role is missing
+    │   ├── ScheduleUnreadable   the schedule's row of a meeting makes no sense
     │   ├── WebhookUnreachable   our own webhook endpoint doesn't answer
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     ├── WebhookFailed            our own webhook endpoint refused a request
@@ -127,6 +128,10 @@ class OpencastUnreachable(RetryableFailure):
 
 class OpencastRefused(RetryableFailure):
     """Opencast refused our user: an operator can mend that."""
+
+
+class ScheduleUnreadable(RetryableFailure):
+    """A meeting's row in the schedule makes no sense: an operator can mend that."""
 
 
 class AskLater(IngesterError):

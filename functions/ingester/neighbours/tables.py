@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import ClientError
 
+from ingester.errors import ScheduleUnreadable
 from ingester.log import redact
 from ingester.rules import timestamps
 from ingester.rules.recording import Subject
@@ -339,12 +340,12 @@ class ScheduleTable:
         self._table = table
 
     def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
-        """A meeting's row, or None."""
+        """A meeting's row, or None. ScheduleUnreadable if it makes no sense."""
         item = self._table.get_item(Key={"zoom_series_id": str(zoom_series_id)}).get("Item")
         return _meeting(item) if item else None
 
     def all(self) -> list[ScheduledMeeting]:
-        """Every row."""
+        """Every row. ScheduleUnreadable if one makes no sense."""
         meetings: list[ScheduledMeeting] = []
         scan: dict[str, Any] = {"ConsistentRead": True}
         while True:
@@ -366,4 +367,10 @@ class ScheduleTable:
 
 def _meeting(item: Mapping[str, Any]) -> ScheduledMeeting:
     known = {key: value for key, value in item.items() if value is not None}
-    return msgspec.convert(known, ScheduledMeeting, strict=False)
+    try:
+        return msgspec.convert(known, ScheduledMeeting, strict=False)
+    except msgspec.ValidationError as error:
+        raise ScheduleUnreadable(
+            f"The schedule's row of meeting {item.get('zoom_series_id')} can't be read: {error}. "
+            "Mend or delete it in the schedule table."
+        ) from error

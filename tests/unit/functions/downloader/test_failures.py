@@ -14,6 +14,7 @@ from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
 from tests.hooks import recorded
 from tests.unit.functions.downloader.kit import (
+    MEETING,
     ZIP_ID,
     Kit,
     row_in,
@@ -191,6 +192,21 @@ class TestFailuresThatMayPass:
         kit.aws.sqs.delete_queue(QueueUrl=kit.aws.upload_queue)
         assert not kit.take(message)
         assert "SendMessage" in kit.outcome[1]
+
+    @pytest.mark.parametrize(
+        "events", ["none", [{"day": "W", "time": "10:00"}], [{"day": 3, "time": 10, "title": "L"}]]
+    )
+    def test_a_schedule_row_that_makes_no_sense(
+        self, kit: Kit, small: Recording, events: Any
+    ) -> None:
+        """Edited by hand, say: the row tells, instead of twelve crashes and a bare dead letter."""
+        kit.aws.schedule.put_item(Item={"zoom_series_id": str(MEETING), "events": events})
+        assert not kit.take(kit.message(small))
+        state, reason = kit.outcome
+        assert state == "DOWNLOADER_FAILED"
+        assert f"The schedule's row of meeting {MEETING} can't be read" in reason
+        assert "next try at" in reason
+        assert kit.downloads() == 0
 
     def test_it_goes_on_from_a_failure(self, kit: Kit, small: Recording) -> None:
         kit.aws.status.put_item(Item=row_in("DOWNLOADER_FAILED", reason="retryable failure: x"))
