@@ -112,7 +112,15 @@ def form(
 
 
 def ingested_files(message: UploadMessage) -> tuple[str, ...]:
-    """The keys of a message's files, to compare with those of an ingest that was made."""
+    """A message's files by key and start, to compare with those of an ingest that was made.
+
+    The key alone wouldn't do: segments are numbered within a message, so a later one that brings
+    other files only can use the same keys again.
+    """
     return tuple(
-        sorted(file.filename for view in message.s3_files.values() for file in view.segments)
+        sorted(
+            f"{file.filename} of {file.recording_start}"
+            for view in message.s3_files.values()
+            for file in view.segments
+        )
     )

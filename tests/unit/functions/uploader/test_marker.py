@@ -259,6 +259,16 @@ class TestLateFiles:
         assert kit.posts == 1
         assert [one.levelname for one in caplog.records if "came after" in one.message] == ["ERROR"]
 
+    def test_so_is_another_segment_under_the_same_key(self, kit: Kit) -> None:
+        """A notification that brings the second segment only: it is number 0 of its message."""
+        kit.take(kit.message())
+        late = kit.message()
+        (file,) = late["s3_files"]["active_speaker"]["segments"]
+        file |= {"recording_start": "2026-10-14T15:00:12Z"}
+        assert kit.take(late)
+        assert kit.outcome[1].startswith("1 file(s) came after the ingest")
+        assert "000-active_speaker.mp4 of 2026-10-14T15:00:12Z" in kit.outcome[1]
+
     def test_the_marker_knows_its_files_and_its_time(self, kit: Kit) -> None:
         kit.take(kit.message("active_speaker", "chat_file"))
         assert marker(kit)["time"] == "2026-10-14T18:30:00Z"
