@@ -133,7 +133,7 @@ class _IngestObject(_Object, kw_only=True):
     host_id: str
     duration: Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
     recording_files: list[dict[str, Any]]
-    total_size: int | UnsetType = UNSET
+    total_size: object = UNSET
 
 
 _ObjectType = TypeVar("_ObjectType", bound=_Object)
@@ -217,7 +217,7 @@ def _ingest(
         host_id=known.host_id,
         duration=known.duration,
         files=files,
-        total_size=known.total_size,
+        total_size=_size(known.total_size),
         download_token=token,
         options=options,
     )
@@ -264,6 +264,15 @@ def _number(value: object) -> int:
     return 0
 
 
+def _size(value: object) -> int | UnsetType:
+    """Bytes, where they can be read: no recording is refused for what only checks it."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value <= LARGEST_NUMBER else UNSET
+    return _number(value) or UNSET
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -288,6 +297,8 @@ def _file(file: dict[str, Any]) -> RecordingFile:
     """ValueError if a field is missing. Of an unfinished file Zoom doesn't know everything yet."""
     given = {key: value for key, value in file.items() if value not in (None, "")}
     given["recording_id"] = given.pop("id", UNSET)
+    given["file_size"] = _size(given.get("file_size"))
+    given["file_extension"] = _text(given.get("file_extension")) or UNSET
     status = _text(file.get("status")).lower()
     if status and status != "completed":
         given.setdefault("download_url", "")

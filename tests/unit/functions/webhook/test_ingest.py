@@ -81,6 +81,22 @@ def test_a_topic_of_odd_characters(aws: Cloud, post: Post, escaped: bytes, read:
     assert sent(aws)[0]["topic"] == aws.rows()[ZIP_ID]["topic"] == read
 
 
+@pytest.mark.parametrize(
+    ("size", "read"),
+    [("1000", 1000), (1000.0, 1000), (0, 0)]
+    + [(odd, None) for odd in ("1 kB", -1, 1.5, True, [], 10**30)],
+)
+def test_sizes_that_only_check_refuse_nothing(
+    aws: Cloud, post: Post, size: object, read: int | None
+) -> None:
+    file = mp4(file_size=size, file_extension=4)
+    assert post(completed(file, total_size=size)) == 200
+    (message,) = sent(aws)
+    (sent_file,) = message["recording_files"]
+    assert message.get("zoom_total_size_bytes") == sent_file.get("file_size") == read
+    assert "file_extension" not in sent_file
+
+
 def test_minutes_are_floored(aws: Cloud, post: Post, clock: Clock) -> None:
     clock.set("2026-10-14T15:59:59+00:00")
     post(completed())
