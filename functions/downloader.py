@@ -197,9 +197,10 @@ def download(wanted: DownloadMessage, overrides: Overrides, tools: Tools) -> Non
 def _finished(wanted: DownloadMessage, tools: Tools) -> DownloadMessage:
     """The message with all files finished, as Zoom's API has them by now. AskLater if not yet.
 
-    Zoom never repeats a notification that came before its files were done.
+    Zoom never repeats a notification that came before its files were done. One that brings late
+    files alone would number its segments from 0 again and overwrite what is staged.
     """
-    if all(file.is_completed for file in wanted.recording_files):
+    if all(file.is_completed for file in wanted.recording_files) and not wanted.is_partial:
         return wanted
     answer = _ask_zoom(wanted, tools)
     try:

@@ -231,7 +231,8 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
     if reception is Reception.DUPLICATE:
         logger.info("A repeat of a request that is on its way: nothing to do")
         return True
-    body = encode(_message(request, zip_id, tools))
+    is_partial = bool(row and not row.files <= files)
+    body = encode(_message(request, zip_id, is_partial, tools))
     delay = 0 if request.on_demand else tools.settings.webhook_delay_seconds
     if reception is Reception.LATE_FILES:
         logger.warning("Files that were not known before arrived late: sent on")
@@ -254,7 +255,9 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
     return True
 
 
-def _message(request: IngestNotification, zip_id: str, tools: Tools) -> DownloadMessage:
+def _message(
+    request: IngestNotification, zip_id: str, is_partial: bool, tools: Tools
+) -> DownloadMessage:
     subject, options, now = request.subject, request.options, tools.clock()
     return DownloadMessage(
         uuid=subject.recording_id,
@@ -277,6 +280,7 @@ def _message(request: IngestNotification, zip_id: str, tools: Tools) -> Download
         force=options.force,
         override_series_id=options.override_series_id,
         ignore_schedule=options.ignore_schedule,
+        is_partial=is_partial or UNSET,
     )
 
 

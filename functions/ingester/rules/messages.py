@@ -52,7 +52,10 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Webhook to downloader: one recording that is to be fetched from Zoom."""
+    """Webhook to downloader: one recording that is to be fetched from Zoom.
+
+    `is_partial`: files that were named before are not among these, so Zoom has to be asked for all.
+    """
 
     uuid: str
     zoom_series_id: int
@@ -75,6 +78,7 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     override_series_id: str | UnsetType = UNSET
     ignore_schedule: bool | UnsetType = UNSET
     first_seen: str | UnsetType = UNSET
+    is_partial: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         timestamps.parse(self.start_time)

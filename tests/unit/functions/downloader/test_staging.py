@@ -102,6 +102,22 @@ class TestTheWholeWay:
         assert other.path
         assert objects[f"{FOLDER}/000-active_speaker_2.mp4"] == other.path.read_bytes()
 
+    def test_late_files_alone_overwrite_nothing(self, kit: Kit, lecture: Recording) -> None:
+        """The second segment alone would be number 0, which Opencast may still be fetching."""
+        message = kit.message(lecture)
+        kit.take(message)
+        before = kit.objects()
+        (upload,) = kit.uploads()
+        late = [
+            file
+            for file in message["recording_files"]
+            if file["recording_start"] != lecture.start_time and file["file_type"] == "MP4"
+        ]
+        assert late
+        assert kit.take(message | {"recording_files": late, "is_partial": True})
+        assert kit.objects() == before
+        assert kit.uploads() in ([], [upload]), "SQS drops the same content within five minutes"
+
     def test_views_that_nobody_knows_are_staged(self, kit: Kit, small: Recording) -> None:
         odd = kit.zoom.add(with_file(small, 0, recording_type="production_studio"))
         kit.take(kit.message(odd))

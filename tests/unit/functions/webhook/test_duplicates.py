@@ -76,6 +76,12 @@ def test_a_file_not_seen_before_is_sent_and_the_row_stays(
     assert aws.rows()[ZIP_ID]["file_ids"] == {"file-1", "file-2"}
 
 
+def test_late_files_without_the_earlier_ones_are_said_to_be_a_part(aws: Cloud, post: Post) -> None:
+    for files in (["file-1"], ["file-1", "file-2"], ["file-3"]):
+        assert post(completed(*map(mp4, files))) == 200
+    assert [message.get("is_partial") for message in sent(aws)] == [None, None, True]
+
+
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "IGNORED", "SENT_TO_OPENCAST"])
 def test_an_operators_force_begins_anew(before: str, aws: Cloud, post: Post) -> None:
     put(aws, State(before), "on-demand-1", file_ids={"file-1"}, reason="old")
