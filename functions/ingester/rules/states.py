@@ -63,7 +63,8 @@ FOLLOWS: dict[State, frozenset[State]] = {
     # A message taken up: also after an end, which a redelivery or an operator takes up again.
     State.OC_SERIES_FOUND: _DOWNLOADING | ENDED,
     State.UPLOADER_RECEIVED: _UPLOADING | ENDED,
-    State.SENT_TO_OPENCAST: _UPLOADING | {State.UPLOADER_FAILED, State.SENT_TO_OPENCAST},
+    # What is in Opencast is there, whatever a second message wrote while it was fetched.
+    State.SENT_TO_OPENCAST: _UPLOADING | ENDED | {State.SENT_TO_OPENCAST},
     State.DOWNLOADER_FAILED: _DOWNLOADING | ENDED,
     State.UPLOADER_FAILED: _UPLOADING | ENDED,
     State.IGNORED: _UPLOADING | ENDED,

@@ -24,6 +24,21 @@ class TestTheFirstTime:
         assert (ingest.mediapackage_id, ingest.state) == (OWN_ID, "done")
         assert uuid.UUID(OWN_ID).hex == "".join(OWN_ID.split("-"))
 
+    @pytest.mark.parametrize("state", ["IGNORED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
+    def test_its_row_says_so_whatever_was_written_meanwhile(self, kit: Kit, state: str) -> None:
+        """A message with late files found the recording in the trash while Opencast fetched."""
+
+        def write() -> None:
+            kit.aws.status.update_item(
+                Key={"zip_id": ZIP_ID},
+                UpdateExpression="SET pipeline_state = :state",
+                ExpressionAttributeValues={":state": state},
+            )
+
+        kit.when_answered("/ingest/", write)
+        assert kit.take(kit.message())
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+
     def test_an_event_without_a_marker_is_not_ours(self, kit: Kit) -> None:
         kit.has_event()
         assert kit.take(kit.message())
