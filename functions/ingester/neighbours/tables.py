@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from ingester.rules.states import FOLLOWS, State, begins
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+
+logger = logging.getLogger("ingester.tables")
 
 Clock = Callable[[], datetime]
 
@@ -143,10 +146,14 @@ class StatusTable:
         change = _Change(sets, removes, adds, names, values)
         makes_row = subject is not None and begins(state)
         if reason:
-            return self._update(zip_id, change.with_reason(reason), before, makes_row)
-        if self._update(zip_id, change.with_reason(""), before - {state}, makes_row):
-            return True
-        return state in before and self._update(zip_id, change, frozenset({state}), False)
+            written = self._update(zip_id, change.with_reason(reason), before, makes_row)
+        else:
+            written = self._update(zip_id, change.with_reason(""), before - {state}, makes_row)
+            if not written and state in before:
+                written = self._update(zip_id, change, frozenset({state}), False)
+        if not written:
+            logger.info("%s not written: the row of %s is gone or further on", state, zip_id)
+        return written
 
     def note(self, zip_id: str, zoom_notice: str, outlook: str = "") -> None:
         """Writes what Zoom said of a recording on its way into its row, and its reason.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -66,10 +67,15 @@ def test_the_first_write_makes_the_row(aws: Cloud, status: StatusTable, clock: C
     }
 
 
-def test_a_write_without_its_subject_must_find_the_row(aws: Cloud, status: StatusTable) -> None:
+def test_a_write_without_its_subject_must_find_the_row(
+    aws: Cloud, status: StatusTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     for state in State:
         assert not status.write(ZIP_ID, state, "why")
     assert not aws.rows()
+    logged = [one.levelname for one in caplog.records if "is gone" in one.getMessage()]
+    assert logged == ["INFO"] * len(State)
 
 
 def test_a_meetings_end_makes_no_row(aws: Cloud, status: StatusTable) -> None:
