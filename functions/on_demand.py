@@ -191,12 +191,12 @@ def ingest(asked: IngestRequest, tools: Tools) -> None:
 
 
 def _check_files(recording: MeetingRecordings) -> None:
+    if not recording.recording_files:
+        raise NotReady("Zoom has no files of this recording yet. Try again later.")
     try:
         files = zoom_events.files_of(recording.recording_files)
     except ValueError as error:
         raise ZoomUnreachable(f"Zoom's answer lacks something: {error}.") from error
-    if not files:
-        raise NotReady("Zoom has no files of this recording yet. Try again later.")
     if not all(file.is_completed for file in files):
         raise NotReady("Zoom has not finished this recording's files yet. Try again later.")
 

@@ -63,6 +63,11 @@ def stack_settings(
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")
     settings = {**_defaults(name, cloud_url, zoom_url, opencast_url), **chosen}
+    if chosen.get("ALLOW_UNSIGNED_WEBHOOKS", "").strip().lower() == "true":
+        # Whoever asks for unsigned webhooks and names no token wants to see what happens without.
+        settings["WEBHOOK_VALIDATION_SECRET_TOKEN"] = chosen.get(
+            "WEBHOOK_VALIDATION_SECRET_TOKEN", ""
+        )
     tags = [chosen.get("STACK_TAGS", ""), f"Key={API_ID_TAG},Value={API_ID}"]
     return {**settings, "STACK_TAGS": " ".join(filter(None, tags))}
 

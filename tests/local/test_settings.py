@@ -39,6 +39,13 @@ def test_secrets_are_new_each_time() -> None:
     assert all(first[name] != second[name] for name in made)
 
 
+@pytest.mark.parametrize(("given", "token"), [("", ""), ("theirs", "theirs")])
+def test_unsigned_webhooks_have_no_token_that_nobody_named(given: str, token: str) -> None:
+    chosen = settings(ALLOW_UNSIGNED_WEBHOOKS="True", WEBHOOK_VALIDATION_SECRET_TOKEN=given)
+    assert chosen["WEBHOOK_VALIDATION_SECRET_TOKEN"] == token
+    assert load(chosen, None).allow_unsigned_webhooks
+
+
 def test_a_given_setting_wins() -> None:
     given = settings(
         STACK_NAME="mine",

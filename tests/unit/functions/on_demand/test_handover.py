@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,16 @@ def real_webhook(stage: Stage) -> Any:
         return text_answer(answer.status, "text/plain", answer.body.encode())
 
     return take
+
+
+def test_a_recording_without_video_ends_ignored(stage: Stage) -> None:
+    uuid = "audio=="
+    stage.zoom.add(replace(recording(uuid=uuid), files=(file("audio", "M4A", "audio_only"),)))
+    stage.hook.answers[:] = [real_webhook(stage)]
+    status, message = stage.ask({"uuid": uuid})
+    assert (status, "no MP4 files" in message) == (500, True)
+    row = stage.row()
+    assert (row["pipeline_state"], row["reason"]) == ("IGNORED", "No mp4 files")
 
 
 def test_a_repeat_after_a_lost_answer_is_recognised(stage: Stage) -> None:

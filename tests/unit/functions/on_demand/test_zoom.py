@@ -38,7 +38,6 @@ def test_no_such_recording(stage: Stage) -> None:
     "files",
     [
         (),
-        (file("audio", "M4A", "audio_only"),),
         (file("file-1"), replace(file("late"), processing_asks=2)),
     ],
 )
