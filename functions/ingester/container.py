@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+logger = logging.getLogger("ingester.container")
 
 Kept = TypeVar("Kept")
 
@@ -32,6 +37,16 @@ class Container(Generic[Kept]):
 
     def __call__(self) -> Kept:
         now = self._clock()
-        if self._kept is None or now - self._kept[0] >= self._seconds:
+        if self._kept is None:
             self._kept = (now, self._build())
+        elif now - self._kept[0] >= self._seconds:
+            self._kept = (now, self._renewed(self._kept[1]))
         return self._kept[1]
+
+    def _renewed(self, old: Kept) -> Kept:
+        """Built anew; the old one while AWS can't say the secrets, which seldom change."""
+        try:
+            return self._build()
+        except (BotoCoreError, ClientError):
+            logger.exception("Settings and secrets could not be read anew: going on with the old")
+            return old
