@@ -90,6 +90,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
         asked = senders.submit(_ask, driver, guest)
         sent = senders.submit(driver.send, "recording.completed", private.recording.uuid)
         _follow(driver, journeys, [forged, repeat, asked, sent], console)
+    before = _waiting(driver)
     answers = [*repeat.result(), driver.send("recording.completed", lecture.recording.uuid).status]
     checks = [
         *_check_lecture(driver, lecture, start),
@@ -105,7 +106,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
             forged.result() == [401, 401, 401] and not driver.status(FORGED),
             str(forged.result()),
         ),
-        _check_repeats(driver, lecture, answers),
+        _check_repeats(driver, lecture, answers, before),
     ]
     console.print(_times(journeys))
     return _report(checks, console)
@@ -271,23 +272,26 @@ def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
     ]
 
 
-def _check_repeats(driver: Driver, lecture: Journey, answers: list[int]) -> Check:
+def _waiting(driver: Driver) -> int:
+    """How many messages are on the download queue, in flight and delayed ones included."""
     attributes = driver.client("sqs").get_queue_attributes(
         QueueUrl=driver.queue_url("download"), AttributeNames=["All"]
     )["Attributes"]
-    waiting = sum(
-        int(attributes[f"ApproximateNumberOfMessages{kind}"])
-        for kind in ("", "Delayed", "NotVisible")
-    )
+    kinds = ("", "Delayed", "NotVisible")
+    return sum(int(attributes[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)
+
+
+def _check_repeats(driver: Driver, lecture: Journey, answers: list[int], before: int) -> Check:
+    more = _waiting(driver) - before
     status = driver.ingest_status(lecture.recording)
     return Check(
         "(e) the repeats of (a), with other tokens, made no second ingest",
         answers == [200, 200, 200]
-        and waiting == 0
+        and more <= 0
         and len(driver.ingests_of(lecture.recording)) == 1
         and status is not None
         and status.status == "SENT_TO_OPENCAST",
-        f"{answers}, {waiting} messages waiting",
+        f"{answers}, {more} more messages on the download queue",
     )
 
 

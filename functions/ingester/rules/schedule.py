@@ -119,30 +119,34 @@ def plan_import(
 ) -> ImportPlan:
     """What has to change so that the table holds `events` in place of those from `sources`.
 
-    Events of other sources stay, also within a meeting that both name. `sources` holds "" when
-    rows of the first system are to be replaced too.
+    Events of other sources stay, also within a meeting that both name, and meetings that these
+    sources don't concern stay as they are. `sources` holds "" when rows of the first system are
+    to be replaced too.
     """
+    before = {meeting.zoom_series_id: meeting for meeting in existing}
+    concerned = {key for key, _ in events} | {
+        key for key, meeting in before.items() if replace_all or _sources_of(meeting) & sources
+    }
     kept = [
-        (meeting.zoom_series_id, event)
-        for meeting in existing
+        (key, event)
+        for key, meeting in before.items()
         for event in meeting.events
-        if not replace_all and event.source not in sources
+        if key in concerned and not replace_all and event.source not in sources
     ]
     wanted = assemble([*_with_own_course(existing, kept), *events])
-    before = {meeting.zoom_series_id: meeting for meeting in existing}
-    untouched = {
-        meeting.zoom_series_id
-        for meeting in existing
-        if not meeting.events and not replace_all and "" not in sources
-    }
     put = tuple(row for key, row in wanted.items() if before.get(key) != row)
     return ImportPlan(
         put=put,
-        delete=tuple(key for key in before if key not in wanted and key not in untouched),
+        delete=tuple(key for key in before if key in concerned and key not in wanted),
         added=sum(row.zoom_series_id not in before for row in put),
         changed=sum(row.zoom_series_id in before for row in put),
         unchanged=len(wanted) - len(put),
     )
+
+
+def _sources_of(meeting: ScheduledMeeting) -> set[str]:
+    """Where a meeting's events come from; a row without any is the first system's."""
+    return {event.source for event in meeting.events} or {""}
 
 
 def _with_own_course(

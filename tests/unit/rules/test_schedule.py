@@ -160,6 +160,17 @@ def test_another_source_stays() -> None:
     assert plan.delete == ()
 
 
+def test_rows_that_an_import_doesnt_concern_are_not_written_again() -> None:
+    """Also one that doesn't look as ours do: somebody wrote it by hand."""
+    by_hand = ScheduledMeeting(
+        zoom_series_id="7", events=(event("M", "9:30", "series", "course", "csv:b"),)
+    )
+    new = event("T", "9:30", "series", "course", "csv:a")
+    plan = plan_import([by_hand], [("8", new)], frozenset({"csv:a"}))
+    assert [row.zoom_series_id for row in plan.put] == ["8"]
+    assert (plan.added, plan.changed, plan.unchanged, plan.delete) == (1, 0, 0, ())
+
+
 def test_two_sources_in_one_meeting_are_replaced_apart() -> None:
     both = meeting(SHEET, FILE, series="S2", course="File")
     moved = event("W", "9:00", "S1", "Sheet", "sheet/a")
