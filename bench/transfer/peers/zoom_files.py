@@ -1,0 +1,112 @@
+"""The files that the fake Zoom hands out: versions, signatures, and the range of an answer."""
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+from bench.transfer.peers.content import Content, Filed, Generated
+from bench.transfer.peers.zoom_settings import ZoomSettings
+
+RECORDED = datetime(2026, 11, 2, 10, 0, 0, tzinfo=UTC)
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+NAME = re.compile(r"[\w-]+")
+
+
+class Files:
+    """What there is by name, in which version, and which signatures are good."""
+
+    def __init__(self, settings: ZoomSettings) -> None:
+        self._sizes = dict(settings.files)
+        self._folder = Path(settings.folder) if settings.folder else None
+        self._version = 1
+        self._size: int | None = None
+        self._signed = 0
+        self._expired = 0
+        self._lock = threading.Lock()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sizes or self._file(name) is not None
+
+    def content(self, name: str) -> Content:
+        """What a file holds now. KeyError if there is none of this name."""
+        path = self._file(name)
+        if path and name not in self._sizes:
+            return Filed(path, self._version)
+        size = self._sizes[name] if self._size is None else self._size
+        return Generated(name, size, self._version)
+
+    def change(self, size: int | None) -> None:
+        """All files are another version, of `size` bytes if that is said."""
+        with self._lock:
+            self._version += 1
+            self._size = size if size is not None else self._size
+
+    def sign(self) -> int:
+        """A fresh signature."""
+        with self._lock:
+            self._signed += 1
+            return self._signed
+
+    def expire(self) -> None:
+        """No signature that was handed out is good any more."""
+        with self._lock:
+            self._expired = self._signed
+
+    def is_good(self, signature: str) -> bool:
+        """Whether it was handed out and hasn't expired."""
+        return signature.isdecimal() and self._expired < int(signature) <= self._signed
+
+    def _file(self, name: str) -> Path | None:
+        if self._folder is None or not NAME.fullmatch(name):
+            return None
+        path = self._folder / f"{name}.mp4"
+        return path if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a file an answer holds: 200 all of it, 206 a range, 416 nothing."""
+
+    status: int
+    offset: int
+    length: int
+    headers: Mapping[str, str]
+
+
+def select(
+    content: Content, name: str, asked: Mapping[str, str], settings: ZoomSettings
+) -> Selection:
+    """Reads Range and If-Range as RFC 9110 (14.2, 13.1.5) says, where ranges are switched on."""
+    size = content.size
+    etag = f'"{name}-{size}-{content.version}"'
+    modified = format_datetime(RECORDED + timedelta(hours=content.version - 1), usegmt=True)
+    headers = {"Content-Type": "video/mp4"}
+    validators = set()
+    if settings.etag:
+        headers["ETag"] = etag
+        validators.add(etag)
+    if settings.last_modified:
+        headers["Last-Modified"] = modified
+        validators.add(modified)
+    if settings.ranges:
+        headers["Accept-Ranges"] = "bytes"
+    found = RANGE.fullmatch(asked.get("range", "")) if settings.ranges else None
+    condition = asked.get("if-range")
+    if found is None or found.groups() == ("", "") or (condition and condition not in validators):
+        return Selection(200, 0, size, headers)
+    first, last = _bounds(found[1], found[2], size)
+    if first > last:
+        return Selection(416, 0, 0, {**headers, "Content-Range": f"bytes */{size}"})
+    told = {**headers, "Content-Range": f"bytes {first}-{last}/{size}"}
+    return Selection(206, first, last - first + 1, told)
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """The first and the last byte that is asked for, in the wrong order if there are none."""
+    if not first:
+        return max(0, size - int(last)), size - 1
+    return int(first), min(int(last) if last else size - 1, size - 1)
