@@ -1,0 +1,49 @@
+"""What a shell does: `curl GET | curl PUT`, a relay for each file, all at once."""
+
+import os
+import subprocess
+import sys
+
+from bench.transfer.report import Report
+from bench.transfer.task import File, Task, task_of
+
+
+class CurlFailed(Exception):
+    """One of the two didn't end well."""
+
+
+def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
+    """Starts both halves of a relay."""
+    both = ["curl", "--silent", "--show-error", "--fail", "--cacert", task.ca]
+    authorization = f"Authorization: Bearer {task.token}"
+    get = subprocess.Popen(
+        [*both, "--location", "--header", authorization, file.download_url],
+        stdout=subprocess.PIPE,
+    )
+    put = subprocess.Popen(
+        [
+            *both,
+            *("--upload-file", "-", "--header", f"Content-Length: {file.size}"),
+            *("--header", "Expect:", "--header", "Authorization: none"),
+            f"{task.s3_endpoint}/{task.bucket}/{file.key}",
+        ],
+        stdin=get.stdout,
+        stdout=subprocess.DEVNULL,
+    )
+    if get.stdout:
+        get.stdout.close()
+    return [get, put]
+
+
+def copy(task: Task) -> None:
+    """Copies the task's files. Raises CurlFailed if one isn't whole."""
+    running = [process for file in task.files for process in begin(task, file)]
+    codes = [process.wait() for process in running]
+    if any(codes):
+        raise CurlFailed(f"Exit codes {codes}.")
+
+
+if __name__ == "__main__":
+    with Report():
+        copy(task_of(os.environ))
+    sys.exit(0)
