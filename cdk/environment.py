@@ -62,6 +62,7 @@ def environments(
             "SCHEDULE_TABLE": tables.schedule.table_name,
             "DOWNLOAD_DLQ_URL": queues.download_dlq.queue_url,
             "DOWNLOAD_RECEIVE_LIMIT": str(DOWNLOAD_RECEIVE_LIMIT),
+            "DOWNLOAD_CONNECTIONS": str(settings.download_connections),
             "ZOOM_DOWNLOAD_HOSTS": ",".join(settings.zoom.download_hosts),
             "DEFAULT_SERIES_ID": settings.default_series_id,
             "BUFFER_MINUTES": str(settings.buffer_minutes),

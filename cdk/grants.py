@@ -82,7 +82,8 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
     """Each function's grants on the stack's own resources. `in_vpc`: the uploader is in a VPC."""
     tables, queues = resources.tables, resources.queues
     status, events = tables.status.table_arn, tables.events.table_arn
-    files = resources.staging.bucket.arn_for_objects("*")
+    bucket = resources.staging.bucket
+    files = bucket.arn_for_objects("*")
     read_write = ("dynamodb:GetItem", "dynamodb:UpdateItem")
     return {
         WEBHOOK: [
@@ -95,7 +96,16 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
         DOWNLOADER: [
             allow(read_write, status),
             allow(("dynamodb:GetItem",), tables.schedule.table_arn),
-            allow(("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"), files),
+            allow(
+                (
+                    "s3:PutObject",
+                    "s3:ListMultipartUploadParts",
+                    "s3:AbortMultipartUpload",
+                    "s3:GetObject",
+                ),
+                files,
+            ),
+            allow(("s3:ListBucketMultipartUploads",), bucket.bucket_arn),
             allow(CONSUME, queues.download.queue_arn),
             send(queues.download, queues.download_dlq, queues.upload),
         ],

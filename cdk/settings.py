@@ -114,6 +114,7 @@ class Settings:
     default_series_id: str
     minimum_duration: float
     buffer_minutes: int
+    download_connections: int
     local_time_zone: str
     notes: tuple[str, ...] = ()
     _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -230,6 +231,7 @@ def _settings(reader: _Reader) -> Settings:
         default_series_id=reader.text("DEFAULT_SERIES_ID"),
         minimum_duration=reader.optional("MINIMUM_DURATION", checks.decimal(0, 1440), 2.0),
         buffer_minutes=reader.optional("BUFFER_MINUTES", checks.whole(1, 720), 30),
+        download_connections=reader.optional("DOWNLOAD_CONNECTIONS", checks.whole(1, 64), 16),
         local_time_zone=reader.optional("LOCAL_TIME_ZONE", checks.time_zone, "US/Eastern"),
         notes=tuple(
             f"{name} does nothing any more: {why}."

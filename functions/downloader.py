@@ -6,8 +6,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,13 +16,14 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, log
+from ingester import clients, log, metrics
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
     AwsFailed,
     FileUnavailable,
     MessageError,
+    OutOfTime,
     PermanentFailure,
     RetryableFailure,
 )
@@ -30,15 +32,19 @@ from ingester.neighbours.staging import Staging
 from ingester.neighbours.tables import ScheduleTable, StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of
-from ingester.retry import Sleep
 from ingester.rules import attempts, recording, schedule, timestamps
 from ingester.rules.messages import DownloadMessage, decode, encode, zip_id_of
 from ingester.rules.staged import upload_message
 from ingester.rules.states import State
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.transfer import mp4
-from ingester.transfer.recording import Access, Inspect, RecordingTransfer
-from ingester.transfer.source import ZoomSource
+from ingester.transfer.access import Access
+from ingester.transfer.addresses import DownloadHosts
+from ingester.transfer.engine import Budget, Engine, Total, forever
+from ingester.transfer.multipart import Bucket
+from ingester.transfer.progress import rate
+from ingester.transfer.recording import Inspect, OpenFile, RecordingTransfer
+from ingester.transfer.source import ZoomFile
 
 logger = logging.getLogger("ingester.downloader")
 
@@ -54,7 +60,8 @@ class Tools:
 
     settings: DownloaderSettings
     zoom: ZoomApi
-    source: ZoomSource
+    engine: Engine
+    open_file: OpenFile
     staging: Staging
     status: StatusTable
     schedule: ScheduleTable
@@ -63,7 +70,6 @@ class Tools:
     uploads: Queue
     inspect: Inspect
     clock: Callable[[], datetime]
-    sleep: Sleep
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,16 @@ def build() -> Tools:
     log.verbose(settings.is_debug)
     secrets = read_secrets(ZoomSecrets, clients.ssm(), settings.secrets_path)
     session, sqs = requests.Session(), clients.sqs()
+    connections = settings.download_connections
+    http = clients.http(connections)
+    s3, credentials = clients.s3_for_uploads(connections)
+    bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
     return Tools(
         settings=settings,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
-        source=ZoomSource(session, settings.download_hosts),
-        staging=Staging(clients.s3(), settings.staging_bucket),
+        engine=Engine(bucket, Budget(connections=connections)),
+        open_file=partial(ZoomFile, http=http, hosts=DownloadHosts(settings.download_hosts)),
+        staging=Staging(s3, settings.staging_bucket),
         status=StatusTable(clients.table(settings.status_table), _now),
         schedule=ScheduleTable(clients.table(settings.schedule_table)),
         downloads=Queue(sqs, settings.download_queue_url),
@@ -91,7 +102,6 @@ def build() -> Tools:
         uploads=Queue(sqs, settings.upload_queue_url),
         inspect=mp4.inspect,
         clock=_now,
-        sleep=time.sleep,
     )
 
 
@@ -105,7 +115,18 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
-    return answer(event, tools())
+    return answer(event, in_time_of(context, tools()))
+
+
+def in_time_of(context: object, tools: Tools) -> Tools:
+    """The tools for one invocation: what it copies ends before Lambda ends it.
+
+    `get_remaining_time_in_millis`: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    """
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    time_left = (lambda: remaining() / 1000) if remaining else forever
+    engine = replace(tools.engine, time_left=time_left, report=partial(_report, tools=tools))
+    return replace(tools, engine=engine)
 
 
 def answer(event: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
@@ -141,9 +162,12 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
     except MessageError as error:
         _give_up(message, zip_id_of(message.body), error, tools)
         return True
+    wanted = _overridden(wanted, overrides or Overrides())
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
-            download(wanted, _overrides(wanted, overrides), tools)
+            download(wanted, tools)
+        except OutOfTime as error:
+            _hand_over(wanted, error, tools)
         except AskLater as error:
             _wait(wanted, error, tools)
         except PermanentFailure as error:
@@ -157,33 +181,33 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
         return True
 
 
-def _overrides(wanted: DownloadMessage, given: Overrides | None) -> Overrides:
-    """What was given to the invocation goes before what travels in the message."""
-    given = given or Overrides()
-    return Overrides(
-        given.series_id or wanted.override_series_id or "",
-        given.ignore_schedule or bool(wanted.ignore_schedule),
-    )
+def _overridden(wanted: DownloadMessage, given: Overrides) -> DownloadMessage:
+    """What was given to the invocation goes before what travels in the message, and with it on."""
+    if given.series_id:
+        wanted = msgspec.structs.replace(wanted, override_series_id=given.series_id)
+    if given.ignore_schedule:
+        wanted = msgspec.structs.replace(wanted, ignore_schedule=True)
+    return wanted
 
 
-def download(wanted: DownloadMessage, overrides: Overrides, tools: Tools) -> None:
+def download(wanted: DownloadMessage, tools: Tools) -> None:
     """Stages one recording and hands it to the uploader."""
     wanted = _finished(wanted, tools)
     if recording.is_too_short(wanted.duration, tools.settings.minimum_duration):
         _ignore(wanted, recording.TOO_SHORT, tools)
         return
-    series_id, title = _series(wanted, overrides, tools)
+    series_id, title = _series(wanted, tools)
     if not series_id:
         _ignore(wanted, "No opencast series match", tools)
         return
     tools.status.write(wanted.zip_id, State.OC_SERIES_FOUND, oc_series_id=series_id)
     logger.info("Going to series %s as %s", series_id, title)
     transfer = RecordingTransfer(
-        source=tools.source,
-        store=tools.staging,
+        engine=tools.engine,
+        open_file=tools.open_file,
+        read_range=tools.staging.read_range,
         inspect=tools.inspect,
         refresh=lambda: _fresh_access(wanted, tools),
-        sleep=tools.sleep,
     )
     pieces = transfer.run(wanted)
     ready = upload_message(
@@ -236,12 +260,12 @@ def _fresh_access(wanted: DownloadMessage, tools: Tools) -> Access:
     return Access(answer.download_access_token or wanted.download_token, urls, is_fresh=True)
 
 
-def _series(wanted: DownloadMessage, overrides: Overrides, tools: Tools) -> tuple[str, str]:
+def _series(wanted: DownloadMessage, tools: Tools) -> tuple[str, str]:
     """The Opencast series that the recording goes to ("" for none), and its title."""
-    asked = overrides.series_id or wanted.on_demand_series_id
+    asked = wanted.override_series_id or wanted.on_demand_series_id
     if asked:
         return asked, DEFAULT_TITLE
-    meeting = None if overrides.ignore_schedule else tools.schedule.get(wanted.zoom_series_id)
+    meeting = None if wanted.ignore_schedule else tools.schedule.get(wanted.zoom_series_id)
     if meeting is not None:
         event = schedule.match(
             meeting,
@@ -257,6 +281,35 @@ def _series(wanted: DownloadMessage, overrides: Overrides, tools: Tools) -> tupl
 def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:
     tools.status.write(wanted.zip_id, State.IGNORED, reason)
     logger.info("Ignored: %s", reason)
+
+
+def _report(total: Total, tools: Tools) -> None:
+    """One record for what was copied of a recording in this invocation, with its metrics."""
+    speed = rate(total.fetched, total.seconds)
+    values = {metrics.Metric.BYTES_TRANSFERRED: float(total.fetched)}
+    if total.fetched:
+        values[metrics.Metric.TRANSFER_RATE] = speed
+    logger.info(
+        "Copied",
+        extra={
+            "fetched_bytes": total.fetched,
+            "seconds": round(total.seconds, 2),
+            "megabytes_per_second": speed,
+            "retries": total.retries,
+            **metrics.record(tools.settings.stack_name, tools.clock(), values),
+        },
+    )
+
+
+def _hand_over(wanted: DownloadMessage, ended: OutOfTime, tools: Tools) -> None:
+    """Sends the message anew, for the next invocation to go on where this one stopped.
+
+    A message that came back would spend one of its receives, and a long recording all of them: so
+    it is another one. Each has stored at least one part more, so it comes to an end.
+    """
+    tools.downloads.send(encode(wanted))
+    tools.status.write(wanted.zip_id, State.OC_SERIES_FOUND, str(ended))
+    logger.info("Handed over: %s", ended)
 
 
 def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:

@@ -16,14 +16,19 @@
     │   └── TooManyFailures      retryable, but it happened too often
     ├── RetryableFailure         may pass by itself: the message comes back
     │   ├── ZoomUnreachable      no connection, a time-out, 429 or 5xx
+    │   │   └── ZoomBusy         429 or 503: later, and less at once
     │   ├── ZoomRefused          Zoom's API said no: credentials, scopes
     │   ├── TransferFailed       a file's bytes did not arrive whole
+    │   ├── SourceChanged        a file became another one while it was copied
+    │   ├── UploadGone           S3 knows an upload no more: somebody else ended it
     │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
     │   ├── OpencastRefused      a credential or role is missing
     │   ├── ScheduleUnreadable   the schedule's row of a meeting makes no sense
     │   ├── WebhookUnreachable   our own webhook endpoint doesn't answer
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
+    │       └── SlowDown         S3 answered 503, or that a request was too slow
     ├── WebhookFailed            our own webhook endpoint refused a request
+    ├── OutOfTime                not a failure: the next invocation goes on with the copy
     └── AskLater                 not a failure: something isn't finished yet
 
 The text of each is a sentence for the operator: what happened, to what, and what to do. It goes
@@ -114,12 +119,24 @@ class ZoomUnreachable(RetryableFailure):
         self.retry_after = retry_after
 
 
+class ZoomBusy(ZoomUnreachable):
+    """Zoom has too much to do, or we ask for too much."""
+
+
 class ZoomRefused(RetryableFailure):
     """Zoom's API refused our credentials or the app lacks a scope: an operator can mend that."""
 
 
 class TransferFailed(RetryableFailure):
     """A file's bytes did not arrive whole."""
+
+
+class SourceChanged(RetryableFailure):
+    """The file at Zoom became another one while it was copied."""
+
+
+class UploadGone(RetryableFailure):
+    """S3 doesn't know the multipart upload any more."""
 
 
 class OpencastUnreachable(RetryableFailure):
@@ -132,6 +149,19 @@ class OpencastRefused(RetryableFailure):
 
 class ScheduleUnreadable(RetryableFailure):
     """A meeting's row in the schedule makes no sense: an operator can mend that."""
+
+
+class OutOfTime(IngesterError):
+    """The invocation's time is nearly up, and what has been copied is kept.
+
+    `stored` of `total` bytes are in S3; `total` is None where a file's size isn't told.
+    """
+
+    def __init__(self, stored: int, total: int | None) -> None:
+        of = "" if total is None else f" of {total / 1e6:,.0f}"
+        super().__init__(f"{stored / 1e6:,.0f}{of} MB are copied; the next invocation goes on.")
+        self.stored = stored
+        self.total = total
 
 
 class AskLater(IngesterError):
@@ -156,3 +186,7 @@ class AwsFailed(RetryableFailure):
         code = response.get("Error", {}).get("Code") or type(error).__name__
         operation = getattr(error, "operation_name", "a call")
         return cls(f"AWS failed: {operation} answered {code}.")
+
+
+class SlowDown(AwsFailed):
+    """S3 has too much to do: later, and less at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +36,11 @@ class _Wait(tenacity.wait.wait_base):
         error = retry_state.outcome.exception() if retry_state.outcome else None
         asked = getattr(error, "retry_after", None)
         return float(asked) if asked is not None else self._backoff(retry_state)
+
+
+def backoff(failures: int, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT) -> float:
+    """Seconds to wait after the `failures`-th failure in a row: exponential, with full jitter."""
+    return random.uniform(0, min(longest, first * 2.0 ** (failures - 1)))  # noqa: S311  # no secret
 
 
 def retrying(

@@ -85,7 +85,10 @@ class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
 
 
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
-    """`download_receive_limit` is the queue's, so that a row can say which try is the last."""
+    """`download_receive_limit` is the queue's, so that a row can say which try is the last.
+
+    `download_connections` is the most at once to Zoom's download host, for all files together.
+    """
 
     status_table: str
     schedule_table: str
@@ -95,6 +98,7 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     download_receive_limit: int
     upload_queue_url: str
     zoom_download_hosts: str = "zoom.us,*.zoom.us,zoomgov.com,*.zoomgov.com"
+    download_connections: int = 16
     default_series_id: str = ""
     minimum_duration: float = 2
     buffer_minutes: int = 30

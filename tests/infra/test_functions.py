@@ -59,7 +59,16 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "zoom-downloader": [
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS,)),
         (("dynamodb:GetItem",), (f"{TABLE}schedule",)),
-        (("s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"), (FILES,)),
+        (
+            (
+                "s3:PutObject",
+                "s3:ListMultipartUploadParts",
+                "s3:AbortMultipartUpload",
+                "s3:GetObject",
+            ),
+            (FILES,),
+        ),
+        (("s3:ListBucketMultipartUploads",), (FILES.removesuffix("/*"),)),
         (CONSUME, (f"{SQS}download",)),
         (("sqs:SendMessage",), (f"{SQS}download", f"{SQS}download-dlq", f"{SQS}upload.fifo")),
         (

@@ -1,4 +1,4 @@
-"""Where a recording's file comes from: Zoom's download address and where it leads.
+"""A recording's file at Zoom: its download address, and where that leads.
 
 Zoom answers a download_url with a redirect to another host, a CDN with signed URLs, and a file
 that is gone or not for us with **200 and an HTML page** (Zoom's developer forum). The token is a
@@ -7,194 +7,250 @@ secret: it goes to hosts that are allowed, over https, and nowhere else.
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import Message
-from urllib.parse import unquote, urljoin, urlsplit
 
-import requests
 import urllib3
 
-from ingester.errors import FileUnavailable, TransferFailed, ZoomUnreachable
+from ingester.errors import (
+    FileUnavailable,
+    SourceChanged,
+    TransferFailed,
+    ZoomBusy,
+    ZoomUnreachable,
+)
 from ingester.retry import retry_after
+from ingester.transfer.access import Access, AccessInUse
+from ingester.transfer.addresses import (
+    NO_HTTPS,
+    DownloadHosts,
+    host_of,
+    name_in_disposition,
+    name_in_url,
+)
+from ingester.transfer.ranges import EmptyFile, Version
 
 MAX_REDIRECTS = 5
-NO_HTTPS = "Zoom redirects the download to something that is no https address."
-CHUNK_BYTES = 1 << 20
-TIMEOUT = (5.0, 60.0)
-"""Seconds to connect, and without a byte before a download counts as stalled."""
+CONNECT_SECONDS = 5.0
+STALL_SECONDS = 10.0
+"""Without a byte for so long a download counts as broken. S3 waits 20 s for the same byte."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
-_PLAIN_URL = re.compile(r"[!-\[\]-~]+")
-"""Without blanks, control characters and `\\`: parsers of URLs disagree about these."""
-_NAMED = re.compile(r"\.[A-Za-z0-9]{1,10}$")
+_REFUSALS = frozenset({401, 403, 404, 410})
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_ERROR_BODIES = frozenset({"application/json", "application/xml", "text/xml"})
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
 class Refused(FileUnavailable):
-    """Zoom answered 401, 403 or 404: a fresh token may help once."""
+    """Zoom answered 401, 403, 404 or 410: a fresh token may help once."""
 
 
 class NotAFile(FileUnavailable):
     """Zoom answered with an HTML page: the file is deleted, or not for us."""
 
 
-@dataclass(frozen=True)
-class Download:
-    """A file that is being handed out. `size` is its Content-Length, None if it isn't told."""
+class ZoomBody:
+    """An answer with bytes of a file. `name` is "" where Zoom tells none with an extension."""
 
-    name: str
-    size: int | None
-    response: requests.Response
+    def __init__(
+        self, response: urllib3.BaseHTTPResponse, name: str, first: int, version: Version
+    ) -> None:
+        self.name = name
+        self.first = first
+        self.version = version
+        self.is_range = response.status == 206
+        self._response = response
+        # A compressed answer, though identity was asked for, has another size than Zoom tells.
+        self._decode = bool(response.headers.get("Content-Encoding"))
 
-    def chunks(self) -> Iterator[bytes]:
-        """The file's bytes, a piece at a time. TransferFailed when the stream breaks off."""
+    def read(self, length: int) -> bytes:
         try:
-            yield from self.response.iter_content(CHUNK_BYTES)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return self._response.read(length, decode_content=self._decode)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TransferFailed(
-                f"The download of {self.name} broke off ({type(error).__name__})."
+                f"The download of {self.name or 'a file'} broke off ({type(error).__name__})."
             ) from error
 
+    def close(self) -> None:
+        """Gives the connection back if the answer is read to its end, else closes it."""
+        self._response.close()
 
-class ZoomSource:
-    """Opens downloads. `hosts` are names, `*.` in front for any below (ZOOM_DOWNLOAD_HOSTS)."""
+
+@dataclass(frozen=True)
+class _Address:
+    """Where a download_url led, and whether the token goes there."""
+
+    url: str
+    token: str
+    name: str
+
+
+class ZoomFile:
+    """A file that can be opened at any byte (`ranges.Source`).
+
+    Where the download_url leads is remembered, and asked for again when that address has expired.
+    """
 
     def __init__(
         self,
-        session: requests.Session,
-        hosts: Sequence[str],
-        timeout: tuple[float, float] = TIMEOUT,
+        file_id: str,
+        download_url: str,
+        access: AccessInUse,
+        *,
+        http: urllib3.PoolManager,
+        hosts: DownloadHosts,
+        stall_seconds: float = STALL_SECONDS,
     ) -> None:
-        self._session = session
-        self._hosts = tuple(host.lower() for host in hosts)
-        self._timeout = timeout
+        self._file_id = file_id
+        self._download_url = download_url
+        self._http = http
+        self._hosts = hosts
+        self._access = access
+        self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=stall_seconds)
+        self._lock = threading.Lock()
+        self._address: _Address | None = None
 
-    def allows(self, url: str) -> bool:
-        """Whether a URL may be given the token: https, an allowed host, no user information."""
-        try:
-            parts = urlsplit(url)
-            host = (parts.hostname or "").removesuffix(".")
-            _ = parts.port
-        except ValueError:
-            return False
-        if parts.scheme != "https" or "@" in parts.netloc:
-            return False
-        if not _PLAIN_URL.fullmatch(url) or not _HOST.fullmatch(host):
-            return False
-        return any(
-            host.endswith(allowed[1:]) if allowed.startswith("*.") else host == allowed
-            for allowed in self._hosts
-        )
+    def open(self, first: int, last: int) -> ZoomBody:
+        """Asks for the bytes `first` to `last`; what comes can also be the whole file.
 
-    @contextmanager
-    def open(self, url: str, token: str) -> Iterator[Download]:
-        """Follows a download_url to the file; the connection is closed at the end.
-
-        Refused, NotAFile and other FileUnavailable when there is no file for us, ZoomUnreachable
-        when it may pass.
+        Refused, NotAFile, EmptyFile and other FileUnavailable when there is no file for us,
+        ZoomUnreachable when it may pass, SourceChanged when the file ends before `first`.
         """
-        if not self.allows(url):
+        known = self._address
+        if known is not None:
+            response = self._get(known.url, known.token, first, last)
+            if response.status not in _REFUSALS:
+                return _body(response, known, first)
+            response.close()
+        with self._lock:
+            if self._address is known:
+                response, self._address = self._find(first, last)
+                return _body(response, self._address, first)
+        # Another connection has found the new address in the meantime.
+        return self.open(first, last)
+
+    def _find(self, first: int, last: int) -> tuple[urllib3.BaseHTTPResponse, _Address]:
+        access = self._access.now
+        try:
+            return self._follow(access, first, last)
+        except Refused:
+            fresh = self._access.instead_of(access)
+            if fresh is None:
+                raise
+            return self._follow(fresh, first, last)
+
+    def _follow(
+        self, access: Access, first: int, last: int
+    ) -> tuple[urllib3.BaseHTTPResponse, _Address]:
+        url = access.urls.get(self._file_id, self._download_url)
+        if not self._hosts.allow(url):
             raise FileUnavailable(
-                f"The download address points to {_host_of(url)}, which is not among "
+                f"The download address points to {host_of(url)}, which is not among "
                 "ZOOM_DOWNLOAD_HOSTS over https: nothing was fetched."
             )
-        response, name = self._follow(url, token)
-        with response:
-            content_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
-            if content_type in ("text/html", "application/xhtml+xml"):
-                raise NotAFile("Zoom answered with an HTML page: deleted, or not authorized.")
-            yield Download(name, _length(response), response)
-
-    def _follow(self, url: str, token: str) -> tuple[requests.Response, str]:
         name = ""
         for hop in range(MAX_REDIRECTS + 1):
-            response = self._get(url, token if self.allows(url) else "")
-            if response.status_code in (401, 403) and hop and self.allows(url):
+            token = access.token if self._hosts.allow(url) else ""
+            response = self._get(url, token, first, last)
+            if response.status in (401, 403) and hop and token:
                 # Signed URLs can refuse a request that carries a token as well.
                 response.close()
-                response = self._get(url, "")
-            if response.status_code not in _REDIRECTS:
+                token = ""
+                response = self._get(url, token, first, last)
+            if response.status not in _REDIRECTS:
                 _raise_for(response)
                 told = response.headers.get("Content-Disposition", "")
-                return response, name or disposition_name(told) or _last_segment(url)
-            response.close()
-            url = _target(url, response.headers.get("Location", ""))
-            name = _last_segment(url)
+                name = name or name_in_disposition(told) or name_in_url(url)
+                return response, _Address(url, token, name)
+            _finish(response)
+            url = self._hosts.redirected(url, response.headers.get("Location", ""))
+            name = name_in_url(url)
         raise FileUnavailable(f"Zoom redirects the download more than {MAX_REDIRECTS} times.")
 
-    def _get(self, url: str, token: str) -> requests.Response:
+    def _get(self, url: str, token: str, first: int, last: int) -> urllib3.BaseHTTPResponse:
         # Bytes as they are: a compressed answer would not have the size that Zoom tells.
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
-            return self._session.get(
-                url, headers=headers, stream=True, allow_redirects=False, timeout=self._timeout
+            return self._http.urlopen(
+                "GET",
+                url,
+                headers=headers,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
             )
-        except requests.RequestException as error:
-            raise ZoomUnreachable(
-                f"Zoom's download host {_host_of(url)} can't be reached ({type(error).__name__})."
-            ) from error
-        except ValueError as error:
-            # requests parses where a redirect leads even if it is not to follow it.
+        except urllib3.exceptions.LocationValueError as error:
             raise FileUnavailable(NO_HTTPS) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ZoomUnreachable(
+                f"Zoom's download host {host_of(url)} can't be reached ({type(error).__name__})."
+            ) from error
 
 
-def _host_of(url: str) -> str:
-    """For sentences only: the rest of a URL can hold secrets."""
+def _body(response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> ZoomBody:
+    """The answer as a body; it is closed if it holds none."""
     try:
-        return urlsplit(url).hostname or "no host"
-    except ValueError:
-        return "no host"
+        _raise_for(response)
+        total = _total(response, first)
+    except Exception:
+        response.close()
+        raise
+    if total == 0:
+        response.close()
+        raise EmptyFile(f"Zoom handed out {address.name or 'a file'} with no bytes in it.")
+    headers = response.headers
+    version = Version(total, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+    return ZoomBody(response, address.name, first if response.status == 206 else 0, version)
 
 
-def _target(url: str, location: str) -> str:
-    """Where a redirect leads. FileUnavailable if that isn't an https address."""
-    try:
-        target = urljoin(url, location)
-        if urlsplit(target).scheme == "https":
-            return target
-    except ValueError:
-        # Brackets that hold no address: the same answer as for the rest.
-        pass
-    raise FileUnavailable(NO_HTTPS)
+def _finish(response: urllib3.BaseHTTPResponse) -> None:
+    """Ends an answer whose body nobody wants; a short one is read, so that its connection stays."""
+    if len(response.headers.get("Content-Length", "unknown")) <= len("9999"):
+        response.drain_conn()
+    response.close()
 
 
-def _raise_for(response: requests.Response) -> None:
-    status = response.status_code
-    if status == 200:
+def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
+    status = response.status
+    if status == 416 or status in (200, 206):
+        content_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
+        if content_type in _PAGES:
+            response.close()
+            raise NotAFile("Zoom answered with an HTML page: deleted, or not authorized.")
+        if content_type in _ERROR_BODIES and status != 416:
+            response.close()
+            raise TransferFailed(f"Zoom answered with {content_type} where a file should be.")
         return
     response.close()
-    if status in (401, 403, 404):
+    if status in _REFUSALS:
         raise Refused(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
         asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-        raise ZoomUnreachable(f"Zoom answered {status} to the download.", asked)
+        kind = ZoomBusy if status in (429, 503) else ZoomUnreachable
+        raise kind(f"Zoom answered {status} to the download.", asked)
     raise FileUnavailable(f"Zoom answered {status} to the download.")
 
 
-def _length(response: requests.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _last_segment(url: str) -> str:
-    return _name(unquote(posixpath.basename(urlsplit(url).path)))
-
-
-def disposition_name(disposition: str) -> str:
-    """The file name in a `Content-Disposition`, also in RFC 5987's form; "" if there is none."""
-    header = Message()
-    header["Content-Disposition"] = disposition
-    return _name(header.get_filename() or "")
-
-
-def _name(text: str) -> str:
-    """A file's name without folders; "" if it has no extension, which is what it is asked for."""
-    name = posixpath.basename(text.strip())
-    return name if _NAMED.search(name) else ""
+def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
+    """The file's size in bytes, from a range's answer or a whole one's."""
+    headers = response.headers
+    if response.status == 200:
+        told = headers.get("Content-Length", "")
+        compressed = headers.get("Content-Encoding")
+        return int(told) if told.isascii() and told.isdigit() and not compressed else None
+    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    total = found[3] if found else ""
+    if response.status == 416 and total == "0":
+        return 0
+    if response.status == 416:
+        raise SourceChanged("The file at Zoom became shorter while it was copied.")
+    if found is None or found[1] != str(first) or total == "*":
+        raise TransferFailed("Zoom answered with another range than was asked for.")
+    return int(total)
