@@ -17,7 +17,7 @@ import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester import container, signature
 from ingester.neighbours import tables
-from ingester.transfer import copy
+from ingester.transfer import carrier, engine, file_copy, ranges, source
 from local.settings import names_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -136,7 +136,17 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_the_limits_that_are_told_are_the_code_s() -> None:
     told = " ".join((ROOT / "docs" / "architecture.md").read_text("utf-8").split())
     for sentence in (
-        f"| {copy.ATTEMPTS}, each from the beginning | no new try after {copy.RETRY_SECONDS:g} s;",
+        (
+            f"| {ranges.FAILURES + 1} in a row, each where it stopped | waits of "
+            f"{ranges.LONGEST_PAUSE:g} s at most, since S3 waits for the same part; "
+            f"{source.CONNECT_SECONDS:g} s to connect, {source.STALL_SECONDS:g} s without a byte |"
+        ),
+        (
+            f"| {carrier.ATTEMPTS}, after growing waits or what `Retry-After` asks | "
+            f"no new try after {carrier.PATIENCE_SECONDS:g} s |"
+        ),
+        f"| {file_copy.RESTARTS}, from the beginning |",
+        f"only if {engine.PART_MARGIN:g} times what the slowest one took is left",
         f"| {downloader.ZOOM_SECONDS:g} s in all, for on-demand {on_demand.ZOOM_SECONDS:g} s;",
         f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",

@@ -75,7 +75,8 @@ class Carrier:
         def once() -> None:
             # The source first: while it is busy, nothing is begun with S3.
             body = reader.open(part.first, part.last)
-            self.bucket.send(plan.upload, part, reader.chunks(body, part.first, part.last))
+            with closing(body), closing(reader.chunks(body, part.first, part.last)) as chunks:
+                self.bucket.send(plan.upload, part, chunks)
 
         self._again(once)
 

@@ -172,7 +172,8 @@ class FileCopy:
         if (broken or changed) and self._restarts:
             self._restarts -= 1
             self._distrusts = self._distrusts or broken
-            self.release(abort=False)
+            # Nobody will look for what is left of a version that is gone.
+            self.release(abort=isinstance(failure, SourceChanged))
             self._plan = None
             self._stage = Stage.NEW
             self.carrier.stop.clear()

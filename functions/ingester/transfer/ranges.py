@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -110,7 +110,7 @@ class RangeReader:
         body.close()
         raise SourceChanged(f"{body.name or 'The file'} changed at Zoom while it was copied.")
 
-    def chunks(self, body: Body, first: int, last: int) -> Iterator[bytes]:
+    def chunks(self, body: Body, first: int, last: int) -> Generator[bytes, None, None]:
         """The bytes `first` to `last`, of which `body` is the open beginning; it is closed here.
 
         After a break only what is missing is asked for. TransferFailed or ZoomUnreachable when

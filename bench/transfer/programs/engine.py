@@ -1,0 +1,71 @@
+"""The transfer engine as a program, made and connected as the downloader makes it.
+
+`ZB_CONNECTIONS` fixes the number of connections, `ZB_SECONDS_LEFT` is the time it has: when that
+doesn't do, it exits with 75 and wants to be called again.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+from bench.transfer.report import Report
+from bench.transfer.task import HANDED_OVER, File, Task, task_of
+from ingester import clients
+from ingester.errors import OutOfTime
+from ingester.transfer.access import Access, AccessInUse
+from ingester.transfer.addresses import DownloadHosts
+from ingester.transfer.engine import Budget, Engine, forever
+from ingester.transfer.multipart import Bucket
+from ingester.transfer.plan import Copied, Copy, Target
+from ingester.transfer.source import ZoomFile
+
+
+def engine_of(task: Task) -> Engine:
+    """The engine for a task; its connections are made later."""
+    fixed = task.connections
+    budget = Budget(connections=fixed, first_connections=fixed) if fixed else Budget()
+    s3, credentials = clients.s3_for_uploads(budget.connections)
+    http = clients.http(budget.connections)
+    bucket = Bucket(s3, task.bucket, http=http, credentials=credentials)
+    return Engine(bucket, budget, time_left=_time_left(task.seconds_left))
+
+
+def _time_left(seconds: float | None) -> Callable[[], float]:
+    if seconds is None:
+        return forever
+    end = time.monotonic() + seconds
+    return lambda: end - time.monotonic()
+
+
+def copies_of(task: Task, connections: int) -> list[Copy]:
+    """What the task wants to have copied. The download host is this machine."""
+    scheme = task.files[0].download_url.partition(":")[0]
+    hosts = DownloadHosts(("127.0.0.1", "localhost"), scheme)
+    access = AccessInUse(Access(task.token), lambda: Access(task.token, is_fresh=True))
+    zoom_file = partial(ZoomFile, http=clients.http(connections), hosts=hosts)
+
+    def copy_of(file: File) -> Copy:
+        source = zoom_file(file.id, file.download_url, access)
+        return Copy(file.id, source, lambda _: Target(file.key, {}), file.size)
+
+    return [copy_of(file) for file in task.files]
+
+
+def main() -> int:
+    """Copies the task's files; 0 when all are whole."""
+    task = task_of(os.environ)
+    engine = engine_of(task)
+    copies = copies_of(task, engine.budget.connections)
+    with Report() as report:
+        try:
+            results = engine.copy(copies)
+        except OutOfTime:
+            return HANDED_OVER
+        report.attempts = sum(one.retries for one in results if isinstance(one, Copied))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

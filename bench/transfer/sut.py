@@ -1,0 +1,27 @@
+"""The transfer engine for any harness: `python <this file>`, from any folder, with any Python.
+
+It speaks the protocol of README.md, "Another program". A Python that lacks what the engine needs
+hands on to the project's own.
+"""
+
+import importlib.util
+import os
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN_PYTHON = ROOT / ".venv" / "bin" / "python"
+NEEDS = ("boto3", "msgspec", "tenacity", "urllib3", "zlib_ng")
+
+
+def main() -> None:
+    """Runs `programs/engine.py`."""
+    if OWN_PYTHON.exists() and not all(map(importlib.util.find_spec, NEEDS)):
+        os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606  # itself, without a shell
+    sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
+    runpy.run_module("bench.transfer.programs.engine", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
