@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sut", default="engine", help="programs, by name")
     parser.add_argument("--seeds", type=int, default=50, help="how many copies, or kills of one")
     parser.add_argument(
-        "--one-copy", action="store_true", help="kill one copy again and again, of 2000 MB"
+        "--one-copy", action="store_true", help="kill one copy again and again, of 5000 MB"
     )
     parser.add_argument("--megabytes", default="", help="of the file, 200 if not said")
     parser.add_argument("--link-mbps", type=float, default=100.0, help="of Zoom, all together")
@@ -125,7 +125,7 @@ def _measured(killing: Killing) -> Iterator[Killed]:
     usual = killing.usual_seconds()
     options.say(f"{killing.program.name}: 200 MB take {usual:.1f} s")
     if options.one_copy:
-        load = one_file(float(options.megabytes or 2000))
+        load = one_file(float(options.megabytes or 5000))
         yield killing.copy(load, 0, moments(0, usual, options.seeds))
         return
     load = one_file(float(options.megabytes or 200))

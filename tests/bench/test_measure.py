@@ -49,7 +49,7 @@ def test_a_copy_that_is_whole(place: Workplace, tmp_path: Path) -> None:
     assert (run.size, run.fetched, run.s3.body_bytes) == (20_000_000, 20_000_000, 20_000_000)
     assert run.zoom.most_bodies == 1
     assert run.rss_before_mb is not None
-    assert run.rss_mb >= run.rss_before_mb
+    assert run.rss_mb > 30
     results.write(tmp_path / "a.jsonl", run)
     assert list(results.read([tmp_path / "a.jsonl"])) == [run]
 

@@ -135,6 +135,15 @@ def test_the_size_that_is_expected(s3: S3Peer, upload: Upload) -> None:
     assert s3.objects() == []
 
 
+def test_an_object_that_has_to_be_new(s3: S3Peer, client: S3Client, upload: Upload) -> None:
+    client.put_object(Bucket=BUCKET, Key="k", Body=b"old")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        upload.complete(IfNoneMatch="*")
+    assert s3.body("k") == b"old"
+    upload.complete()
+    assert s3.body("k") == BIG + SMALL
+
+
 @pytest.mark.parametrize("number", [0, 10001])
 def test_part_numbers_have_bounds(client: S3Client, number: int) -> None:
     with pytest.raises(ClientError, match="InvalidArgument"):

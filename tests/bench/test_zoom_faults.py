@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -41,6 +43,20 @@ def test_an_answer_ends_in_order_before_its_end(reader: Reader, what: str) -> No
     assert len(reader.get(address).content) == TALK
     assert reader.zoom.stats().cuts == 1
     assert reader.zoom.stats().body_bytes == 2 * TALK + 100_000
+
+
+@pytest.mark.parametrize(("what", "is_reset"), [("rst", True), ("fin", False)])
+def test_how_it_looks_on_the_wire(plain_reader: Reader, what: str, is_reset: bool) -> None:
+    faulty(plain_reader, ZoomFault(what=what, request=1, after=-1))  # type: ignore[arg-type]
+    address = urlsplit(plain_reader.address())
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(f"GET {address.path}?{address.query} HTTP/1.1\r\n\r\n".encode())
+        try:
+            assert connection.recv(1) == b""
+        except ConnectionResetError:
+            assert is_reset
+        else:
+            assert not is_reset
 
 
 def test_an_answer_is_reset(reader: Reader) -> None:

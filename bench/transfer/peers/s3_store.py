@@ -53,7 +53,7 @@ class Described:
 
 @dataclass
 class Upload:
-    """An open upload. `pieces` by number, in the order in which they came."""
+    """An open upload. `pieces` by number."""
 
     described: Described
     upload_id: str
@@ -125,9 +125,7 @@ class Store:
     def add(self, key: str, upload_id: str, piece: Piece) -> None:
         """Stores a part, in place of an earlier one of its number."""
         with self._lock:
-            pieces = self.upload(key, upload_id).pieces
-            pieces.pop(piece.told.number, None)
-            pieces[piece.told.number] = piece
+            self.upload(key, upload_id).pieces[piece.told.number] = piece
 
     def complete(
         self,
