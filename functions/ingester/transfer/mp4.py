@@ -19,6 +19,9 @@ BLOCK_BYTES = 256 * 1024
 HEADER_BYTES = 16
 """Length (4), type (4) and, where the length is 1, the real length (8)."""
 
+_TEXTS = frozenset({b"<", b"{", b"["})
+"""What HTML, XML and JSON begin with, and no length of a box: it would be 900 MB."""
+
 
 @dataclass(frozen=True)
 class Movie:
@@ -81,6 +84,10 @@ def _check_boxes(key: str, read_range: Callable[[int, int], bytes], size: int) -
     offset, kinds = 0, set()
     while offset < size:
         header = read_range(offset, min(HEADER_BYTES, size - offset))
+        if not offset and header.lstrip()[:1] in _TEXTS:
+            raise TransferFailed(
+                f"{key} is a page or an error message under a video's name, and no MP4."
+            )
         kind, length = header[4:8], int.from_bytes(header[:4], "big")
         if length == 1:
             length = int.from_bytes(header[8:16], "big")

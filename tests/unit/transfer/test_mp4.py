@@ -126,17 +126,29 @@ class TestBroken:
     @pytest.mark.parametrize(
         "content",
         [
-            media.HTML_PAGE,
-            b'{"status":false,"errorCode":200}',
             "Unauthorized: ünïcode\n".encode() * 2000,
             b"x",
             bytes(5000),
             bytes(range(256)) * 100,
         ],
-        ids=["page", "json", "text", "one byte", "zeros", "noise"],
+        ids=["text", "one byte", "zeros", "noise"],
     )
     def test_no_mp4_at_all(self, content: bytes) -> None:
         with pytest.raises(TransferFailed, match="not a whole MP4"):
+            look(content)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            media.HTML_PAGE,
+            b"\n\n<html>" + bytes(100_000),
+            b'{"status":false,"errorCode":200}',
+            b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+        ],
+        ids=["page", "large page", "json", "xml"],
+    )
+    def test_an_answer_in_words_is_called_so(self, content: bytes) -> None:
+        with pytest.raises(TransferFailed, match="a page or an error message"):
             look(content)
 
     @settings(max_examples=60)
