@@ -8,17 +8,18 @@ its CDN knows ranges, validators and signatures that expire (RFC 9110, sections 
 
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
-from bench.transfer.peers.content import Content
+from bench.transfer.peers.content import Content, Generated
 from bench.transfer.peers.program import run_peer
 from bench.transfer.peers.server import Cut, Server
 from bench.transfer.peers.wire import PACED_STEP, Connection, Request
-from bench.transfer.peers.zoom_files import Files, Selection, select
+from bench.transfer.peers.zoom_files import Files, Selection, retold, select
 from bench.transfer.peers.zoom_settings import Seen, ZoomFault, ZoomSettings, ZoomStats
-from bench.transfer.peers.zoom_trouble import OpenBody, Trouble
+from bench.transfer.peers.zoom_trouble import OF_BODIES, OpenBody, Trouble
 
 REC = "/rec/download/"
 CDN = "/cdn/"
@@ -36,17 +37,24 @@ class ZoomPeer(Server):
         port: int = 0,
         tls_port: int = 0,
     ) -> None:
-        self._begin(settings or ZoomSettings())
+        self._begin(settings or ZoomSettings(), None)
         super().__init__(self.settings, tls, port, tls_port)
 
-    def configure(self, settings: ZoomSettings) -> None:
-        """Other settings from the next request on; counters, versions and signatures begin anew."""
-        self._begin(settings)
+    def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
+        """Other settings from the next request on; counters and faults begin anew.
+
+        Files, versions and signatures do so too, unless `anew` is False.
+        """
+        self._begin(settings, None if anew else self._files)
         self.restart(settings)
 
     def content(self, name: str) -> Content:
         """What a file holds now. KeyError if there is none of this name."""
         return self._files.content(name)
+
+    def versions(self, name: str) -> list[Generated]:
+        """What a generated file held and holds, the oldest first. KeyError if there is none."""
+        return self._files.versions(name)
 
     def stats(self) -> ZoomStats:
         """What was counted since `configure`."""
@@ -95,9 +103,9 @@ class ZoomPeer(Server):
         connection.answer(404)
         return True
 
-    def _begin(self, settings: ZoomSettings) -> None:
+    def _begin(self, settings: ZoomSettings, files: Files | None) -> None:
         self.settings = settings
-        self._files = Files(settings)
+        self._files = files or Files(settings)
         self._trouble = Trouble(settings.faults)
         self._seen: list[Seen] = []
 
@@ -119,7 +127,7 @@ class ZoomPeer(Server):
         self.counts.tick("rec" if is_get else "rec_head")
         if is_get:
             for fault in self._trouble.at_request("rec"):
-                if fault.what in {"rst", "fin", "stall"}:
+                if fault.what in OF_BODIES:
                     self._break_off(fault)
                 if self._spoil(connection, fault):
                     return True
@@ -140,12 +148,10 @@ class ZoomPeer(Server):
         is_get = request.method == "GET"
         kind = "cdn_range" if "range" in request.headers else "cdn"
         self.counts.tick(kind if is_get else "cdn_head")
-        cut: ZoomFault | None = None
-        for fault in self._trouble.at_request("cdn") if is_get else ():
-            if fault.what in {"rst", "fin", "stall"}:
-                cut = fault
-            elif self._spoil(connection, fault):
-                return True
+        faults = self._trouble.at_request("cdn") if is_get else []
+        if any(self._spoil(connection, fault) for fault in faults):
+            return True
+        cut = next((fault for fault in faults if fault.what in OF_BODIES), None)
         if cut and cut.after == -1:
             self._break_off(cut)
         name = request.path.removeprefix(CDN).removesuffix(".mp4")
@@ -153,11 +159,24 @@ class ZoomPeer(Server):
             connection.answer(403, {"Content-Type": "application/xml"})
             return True
         content = self._files.content(name)
-        chosen = select(content, name, request.headers, self.settings)
+        chosen = self._chosen(content, name, request, faults)
         if not is_get or chosen.status == 416:
             connection.answer(chosen.status, chosen.headers, length=chosen.length)
             return True
         return self._send(connection, content, chosen, cut)
+
+    def _chosen(
+        self, content: Content, name: str, request: Request, faults: Sequence[ZoomFault]
+    ) -> Selection:
+        """What an answer holds, and what it tells of that."""
+        settings = self.settings
+        if any(fault.what == "whole" for fault in faults):
+            settings = replace(settings, ranges=False)
+        chosen = select(content, name, request.headers, settings)
+        for fault in faults:
+            if fault.what == "headers":
+                chosen = retold(chosen, fault.headers, content.size)
+        return chosen
 
     def _spoil(self, connection: Connection, fault: ZoomFault) -> bool:
         """Does what a fault says, short of breaking off. True if the answer is sent with that."""
@@ -180,12 +199,12 @@ class ZoomPeer(Server):
     def _send(
         self, connection: Connection, content: Content, chosen: Selection, cut: ZoomFault | None
     ) -> bool:
-        told = chosen.length if self.settings.content_length else -1
-        headers: Mapping[str, str] = chosen.headers
-        if told == -1:
-            headers = {**headers, "Connection": "close"}
-        connection.answer(chosen.status, headers, length=told)
         length = chosen.length
+        told = length if chosen.told is None else chosen.told
+        headers: Mapping[str, str] = chosen.headers
+        if not self.settings.content_length:
+            told, headers = -1, {**headers, "Connection": "close"}
+        connection.answer(chosen.status, headers, length=told)
         if cut:
             length = min(length, length // 2 if cut.after is None else cut.after)
         with self.counts.body(), self._trouble.body() as body:
@@ -193,7 +212,7 @@ class ZoomPeer(Server):
                 self._send_piece(connection, view, body)
         if cut:
             self._break_off(cut)
-        return told != -1
+        return told == chosen.length
 
     def _send_piece(self, connection: Connection, view: memoryview, body: OpenBody) -> None:
         while view:

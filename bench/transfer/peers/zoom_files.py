@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -22,8 +22,7 @@ class Files:
     def __init__(self, settings: ZoomSettings) -> None:
         self._sizes = dict(settings.files)
         self._folder = Path(settings.folder) if settings.folder else None
-        self._version = 1
-        self._size: int | None = None
+        self._versions: list[int | None] = [None]
         self._signed = 0
         self._expired = 0
         self._lock = threading.Lock()
@@ -35,15 +34,21 @@ class Files:
         """What a file holds now. KeyError if there is none of this name."""
         path = self._file(name)
         if path and name not in self._sizes:
-            return Filed(path, self._version)
-        size = self._sizes[name] if self._size is None else self._size
-        return Generated(name, size, self._version)
+            return Filed(path, len(self._versions))
+        return self.versions(name)[-1]
+
+    def versions(self, name: str) -> list[Generated]:
+        """What a generated file held and holds, the oldest first. KeyError if there is none."""
+        first = self._sizes[name]
+        return [
+            Generated(name, first if size is None else size, number)
+            for number, size in enumerate(self._versions, 1)
+        ]
 
     def change(self, size: int | None) -> None:
         """All files are another version, of `size` bytes if that is said."""
         with self._lock:
-            self._version += 1
-            self._size = size if size is not None else self._size
+            self._versions.append(self._versions[-1] if size is None else size)
 
     def sign(self) -> int:
         """A fresh signature."""
@@ -75,6 +80,8 @@ class Selection:
     offset: int
     length: int
     headers: Mapping[str, str]
+    told: int | None = None
+    """The Content-Length, if it isn't `length`."""
 
 
 def select(
@@ -103,6 +110,19 @@ def select(
         return Selection(416, 0, 0, {**headers, "Content-Range": f"bytes */{size}"})
     told = {**headers, "Content-Range": f"bytes {first}-{last}/{size}"}
     return Selection(206, first, last - first + 1, told)
+
+
+def retold(chosen: Selection, headers: Mapping[str, str], size: int) -> Selection:
+    """A selection that tells other headers; see `headers` of ZoomFault."""
+    first, last = chosen.offset, chosen.offset + chosen.length - 1
+    filled = {
+        name: text.format(first=first, last=last, size=size) for name, text in headers.items()
+    }
+    told = filled.pop("Content-Length", None)
+    kept = {name: text for name, text in {**chosen.headers, **filled}.items() if text}
+    if told is None:
+        return replace(chosen, headers=kept)
+    return replace(chosen, headers=kept, told=int(told), length=min(chosen.length, int(told)))
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

@@ -1,12 +1,13 @@
 """How the fake Zoom behaves, what goes wrong in it, and what it counts. All of it is JSON-able."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.transfer.peers.link import LinkSettings
 
 Where = Literal["rec", "cdn"]
-What = Literal["rst", "fin", "stall", "status", "empty", "expired", "changed"]
+What = Literal["rst", "fin", "stall", "status", "empty", "expired", "changed", "whole", "headers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,12 @@ class ZoomFault:
     - `expired`: this GET, and every other with an address handed out so far, is answered with 403.
       A new redirect leads to a good one.
     - `changed`: from this GET on the files are another version, of `size` bytes if that is said.
+    - `whole`: the answer is the whole file, whatever range was asked for.
+    - `headers`: the answer tells `headers` in place of its own, "" not at all. `{first}`, `{last}`
+      and `{size}` in them are the range's and the file's. Of the body no more comes than a
+      Content-Length among them says.
 
-    At a `total`, `status` and `empty` hit the next GET.
+    The last two are of `cdn`. At a `total` they, `status` and `empty` hit the next GET.
     """
 
     what: What
@@ -42,6 +47,7 @@ class ZoomFault:
     body: str = ""
     content_type: str = "text/html"
     size: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.request is None) == (self.total is None):

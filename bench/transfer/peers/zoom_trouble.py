@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from bench.transfer.peers.zoom_settings import Where, ZoomFault
 
+OF_BODIES = frozenset({"rst", "fin", "stall"})
+OF_ANSWERS = frozenset({"status", "empty", "whole", "headers"})
+
 
 @dataclass(eq=False)
 class OpenBody:
@@ -65,10 +68,10 @@ class Trouble:
         with self._lock:
             while self._at_total and self._at_total[0][0] <= total:
                 _, _, fault = self._at_total.pop(0)
-                if fault.what in {"rst", "fin", "stall"}:
+                if fault.what in OF_BODIES:
                     for body in self._bodies:
                         body.cut = fault
-                elif fault.what in {"status", "empty"}:
+                elif fault.what in OF_ANSWERS:
                     self._waiting.append(fault)
                 else:
                     others.append(fault)
