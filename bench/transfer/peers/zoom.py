@@ -52,6 +52,11 @@ class ZoomPeer(Server):
         """What a file holds now. KeyError if there is none of this name."""
         return self._files.content(name)
 
+    def change(self, size: int | None = None) -> None:
+        """From the next request on all files are another version, of `size` bytes if that is
+        said."""
+        self._files.change(size)
+
     def versions(self, name: str) -> list[Generated]:
         """What a generated file held and holds, the oldest first. KeyError if there is none."""
         return self._files.versions(name)

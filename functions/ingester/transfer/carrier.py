@@ -86,13 +86,18 @@ class Carrier:
 
         def once() -> None:
             with closing(begun.pop() if begun else self._reopened(plan)) as body:
-                PlainStream(
+                size = PlainStream(
                     self.bucket,
                     plan.upload,
                     self.buffers,
                     got=self._got,
                     again=self._again,
                 ).copy(body)
+            # Where the source tells no size, its end can be one that was cut off.
+            if self.copy.expected_size not in (None, size):
+                raise TransferFailed(
+                    f"{size} bytes came of {body.name}, told were {self.copy.expected_size}."
+                )
 
         self._again(once)
 
