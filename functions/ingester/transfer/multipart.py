@@ -13,6 +13,7 @@ import logging
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
@@ -159,14 +160,15 @@ class Bucket:
 
     def mark(self, upload: Upload) -> None:
         """Says in the upload whose parts it holds. Without it nobody goes on with it."""
-        self._s3.upload_part(
-            Bucket=self._name,
-            Key=upload.destination.key,
-            UploadId=upload.upload_id,
-            PartNumber=MARK_NUMBER,
-            Body=upload.destination.mark,
-            ChecksumAlgorithm="CRC32",
-        )
+        with _gone():
+            self._s3.upload_part(
+                Bucket=self._name,
+                Key=upload.destination.key,
+                UploadId=upload.upload_id,
+                PartNumber=MARK_NUMBER,
+                Body=upload.destination.mark,
+                ChecksumAlgorithm="CRC32",
+            )
         upload.is_marked = True
 
     def send(self, upload: Upload, part: Part, chunks: Iterable[bytes | memoryview]) -> StoredPart:
@@ -201,7 +203,7 @@ class Bucket:
         """Makes the object of its parts; S3 compares each checksum and the size, in bytes."""
         parts = [upload.stored[number] for number in sorted(upload.stored)]
         size = sum(part.length for part in parts)
-        try:
+        with _gone():
             self._s3.complete_multipart_upload(
                 Bucket=self._name,
                 Key=upload.destination.key,
@@ -209,10 +211,6 @@ class Bucket:
                 MultipartUpload={"Parts": [_completed(part) for part in parts]},
                 MpuObjectSize=size,
             )
-        except ClientError as error:
-            if _code(error) == "NoSuchUpload":
-                raise UploadGone(GONE) from error
-            raise
         return size
 
     def abort(self, upload: Upload) -> None:
@@ -329,6 +327,17 @@ class _Trailed:
 
     def _tail(self, checksum: bytes) -> bytes:
         return b"\r\n0\r\n" + CRC32_TRAILER + b":" + checksum + b"\r\n\r\n"
+
+
+@contextmanager
+def _gone() -> Iterator[None]:
+    """UploadGone where botocore says that S3 knows the upload no more."""
+    try:
+        yield
+    except ClientError as error:
+        if _code(error) == "NoSuchUpload":
+            raise UploadGone(GONE) from error
+        raise
 
 
 def _is_mark_of(mark: StoredPart | None, content: bytes) -> bool:
