@@ -218,9 +218,9 @@ class _Run:
         for file in self._files:
             file.give_up()
         wait(self._running, GRACE_SECONDS)
-        abort = self._fatal() is not None
+        fatal = self._fatal() is not None
         for file in self._files:
-            left = file.release(abort=abort)
+            left = file.release(abort=fatal or isinstance(file.result, PermanentFailure))
             if left:
                 logger.info(
                     "Left unfinished, to be gone on with: %s", file.label, extra={"bytes": left}

@@ -133,14 +133,15 @@ class FileCopy:
 
     def release(self, *, abort: bool) -> int:
         """Lets go of a copy that hasn't ended well; the bytes that stay in S3 for the next run."""
-        if not isinstance(self._plan, Plan) or isinstance(self.result, Copied):
+        if isinstance(self.result, Copied):
             return 0
-        if self._plan.body:
+        if isinstance(self._plan, Plan) and self._plan.body:
             self._plan.body.close()
         if abort:
-            self.carrier.bucket.abort(self._plan.upload)
+            for upload in self.carrier.uploads:
+                self.carrier.bucket.abort(upload)
             return 0
-        return self.stored
+        return self.stored if isinstance(self._plan, Plan) else 0
 
     def _prepare(self, plan: Plan | AlreadyThere) -> None:
         if isinstance(plan, AlreadyThere):

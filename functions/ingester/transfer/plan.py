@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,8 +83,9 @@ def plan_of(copy: Copy, bucket: Bucket, *, anew: bool) -> Plan | AlreadyThere:
         if isinstance(plan, Plan) and plan.body is body:
             return plan
         if body.is_range:
-            # Its one byte, so that the connection can be used again.
-            body.read(1)
+            # Its one byte, so that the connection can be used again. Nobody needs it.
+            with suppress(TransferFailed):
+                body.read(1)
     except BaseException:
         body.close()
         raise
