@@ -219,12 +219,15 @@ def _finish(response: urllib3.BaseHTTPResponse) -> None:
 
 def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
     status = response.status
-    if status == 416 or status in (200, 206):
+    if status == 416:
+        # What it means stands in its headers; its body explains it to people, in HTML or XML.
+        return
+    if status in (200, 206):
         content_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
         if content_type in _PAGES:
             response.close()
             raise NotAFile("Zoom answered with an HTML page: deleted, or not authorized.")
-        if content_type in _ERROR_BODIES and status != 416:
+        if content_type in _ERROR_BODIES:
             response.close()
             raise TransferFailed(f"Zoom answered with {content_type} where a file should be.")
         return
@@ -253,4 +256,7 @@ def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
         raise SourceChanged("The file at Zoom became shorter while it was copied.")
     if found is None or found[1] != str(first) or total == "*":
         raise TransferFailed("Zoom answered with another range than was asked for.")
+    if headers.get("Content-Encoding"):
+        # Range and size are those of the packed file (RFC 9110, section 14): no use to anybody.
+        raise TransferFailed("Zoom answered with a range of a compressed file.")
     return int(total)

@@ -1,14 +1,34 @@
-"""What the tests of the transfer share: one server a module, its client, real media."""
+"""What the tests of the transfer share: one Zoom, one S3 and one web server a package."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import boto3
 import pytest
-import requests
+import urllib3
+from botocore.config import Config
 
+from bench.transfer.peers.s3 import S3Peer
+from bench.transfer.peers.zoom import ZoomPeer
+from ingester.transfer.multipart import Bucket
 from local.authority import Authority, ensure_authority
-from tests.neighbours import Web, client_session, web_server
+from tests.neighbours import Web, web_server
+from tests.unit.transfer.copying import BUCKET, CREDENTIALS, KNOWN, S3, ZOOM, Copying
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+CONFIG = Config(
+    signature_version="s3v4",
+    s3={"addressing_style": "path"},
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=5,
+    max_pool_connections=16,
+)
+"""A client that tries once, so that each failure shows."""
 
 
 @pytest.fixture(scope="package")
@@ -16,7 +36,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def _web(tls: Authority) -> Iterator[Web]:
     with web_server(tls) as web:
         yield web
@@ -30,6 +50,65 @@ def web(_web: Web) -> Web:
 
 
 @pytest.fixture
-def session(tls: Authority) -> Iterator[requests.Session]:
-    with client_session(tls) as made:
-        yield made
+def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
+    """Connections that trust the local authority alone."""
+    with urllib3.PoolManager(maxsize=16, ca_certs=str(tls.ca_bundle)) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="package")
+def _zoom(tls: Authority) -> Iterator[ZoomPeer]:
+    with ZoomPeer(tls=tls.ssl_context()) as peer:
+        yield peer
+
+
+@pytest.fixture
+def zoom(_zoom: ZoomPeer) -> ZoomPeer:
+    """Hands out the usual files, and nothing goes wrong."""
+    _zoom.configure(ZOOM)
+    return _zoom
+
+
+@pytest.fixture(scope="package")
+def _s3(tls: Authority) -> Iterator[S3Peer]:
+    with S3Peer(tls=tls.ssl_context()) as peer:
+        yield peer
+
+
+@pytest.fixture
+def s3(_s3: S3Peer) -> S3Peer:
+    """Empty; checks every signature and checksum."""
+    _s3.configure(S3)
+    return _s3
+
+
+@pytest.fixture(scope="package")
+def boto() -> boto3.session.Session:
+    """One for all: it reads what S3 is only once."""
+    return boto3.session.Session(KNOWN.access_key, KNOWN.secret_key, KNOWN.token, "us-east-1")
+
+
+@pytest.fixture(scope="package")
+def client(_s3: S3Peer, boto: boto3.session.Session) -> Iterator[S3Client]:
+    made = boto.client("s3", endpoint_url=_s3.url, config=CONFIG)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="package")
+def tls_client(_s3: S3Peer, boto: boto3.session.Session, tls: Authority) -> Iterator[S3Client]:
+    made = boto.client("s3", endpoint_url=_s3.tls_url, verify=str(tls.ca_bundle), config=CONFIG)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Bucket:
+    """The fake S3's, over plain HTTP."""
+    assert s3.settings == S3
+    return Bucket(client, BUCKET, http=http, credentials=CREDENTIALS)
+
+
+@pytest.fixture
+def copying(zoom: ZoomPeer, s3: S3Peer, bucket: Bucket, http: urllib3.PoolManager) -> Copying:
+    return Copying(zoom, s3, bucket, http)

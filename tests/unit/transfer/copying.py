@@ -1,0 +1,116 @@
+"""What it takes to copy a file from the fake Zoom into the fake S3, without ever waiting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import urllib3
+from botocore.credentials import Credentials as Signing
+
+from bench.transfer.peers.content import Content
+from bench.transfer.peers.s3 import S3Peer
+from bench.transfer.peers.s3_settings import Credentials, S3Settings
+from bench.transfer.peers.zoom import ZoomPeer
+from bench.transfer.peers.zoom_settings import ZoomSettings
+from ingester.errors import IngesterError
+from ingester.transfer.access import Access, AccessInUse
+from ingester.transfer.addresses import DownloadHosts
+from ingester.transfer.engine import Engine
+from ingester.transfer.multipart import Bucket
+from ingester.transfer.parts import MIB
+from ingester.transfer.plan import Copied, Copy, Target
+from ingester.transfer.ranges import Source
+from ingester.transfer.source import ZoomFile
+
+BUCKET = "bucket"
+KNOWN = Credentials(access_key="AKIDTEST", secret_key="secret", token="session")
+CREDENTIALS = Signing(KNOWN.access_key, KNOWN.secret_key, KNOWN.token)
+TALK = 12 * MIB + 345
+"""Three parts."""
+SLIDES = 6 * MIB
+"""Two parts."""
+CHAT = 1234
+ZOOM = ZoomSettings(files={"talk": TALK, "slides": SLIDES, "chat": CHAT}, token="token")
+S3 = S3Settings(bucket=BUCKET, credentials=KNOWN)
+METADATA = {"uuid": "aj//Xp112QmuoKj485487==", "file_id": "f-1"}
+
+
+def key_of(name: str) -> str:
+    """Where a file goes."""
+    return f"95846636714/1795446000/000-{name}.mp4"
+
+
+def at_once(stop: threading.Event, _: float) -> bool:
+    """In place of waiting between two tries."""
+    return stop.is_set()
+
+
+def until_stopped(stop: threading.Event, _: float) -> bool:
+    """A wait that lasts until the copy is given up."""
+    return stop.wait(30)
+
+
+def fresh_access() -> Access:
+    """What Zoom's API gives."""
+    return Access("token", is_fresh=True)
+
+
+@dataclass
+class Copying:
+    """Both peers and what connects them. `access` is that of one recording."""
+
+    zoom: ZoomPeer
+    s3: S3Peer
+    bucket: Bucket
+    http: urllib3.PoolManager
+    access: AccessInUse = field(default_factory=lambda: AccessInUse(Access("token"), fresh_access))
+
+    def file(self, name: str = "talk") -> ZoomFile:
+        """A file of the fake Zoom's."""
+        return ZoomFile(
+            name,
+            self.zoom.download_url(name),
+            self.access,
+            http=self.http,
+            hosts=DownloadHosts(("127.0.0.1",), scheme="http"),
+            stall_seconds=2.0,
+        )
+
+    def copy_of(self, name: str = "talk", source: Source | None = None, **changes: Any) -> Copy:
+        """A copy of a file of the fake Zoom's, or of another source."""
+        return Copy(
+            label=name,
+            source=source or self.file(name),
+            target_of=lambda _: Target(key_of(name), METADATA),
+            **changes,
+        )
+
+    def engine(self, **changes: Any) -> Engine:
+        """An engine that never waits."""
+        return Engine(**{"bucket": self.bucket, "wait": at_once, **changes})
+
+    def run(
+        self, copies: Sequence[Copy] | None = None, **changes: Any
+    ) -> list[Copied | IngesterError]:
+        """Copies the talk, or what is asked for."""
+        return self.engine(**changes).copy([self.copy_of()] if copies is None else copies)
+
+    def stored(self) -> dict[str, bytes]:
+        """The objects' bytes, by key."""
+        return {one.key: self.s3.body(one.key) for one in self.s3.objects()}
+
+    def begun(self) -> list[list[int]]:
+        """The numbers of the parts that each unfinished upload has."""
+        return [[part.number for part in upload.parts] for upload in self.s3.uploads()]
+
+    def requests(self, operation: str) -> int:
+        """How often S3 was asked for something."""
+        return self.s3.stats().operations.get(operation, 0)
+
+
+def whole(content: Content) -> bytes:
+    """All bytes of a content."""
+    return content.read(0, content.size)

@@ -1,0 +1,305 @@
+"""A file that is opened at any byte, by many connections, while addresses and tokens expire."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import urllib3
+
+from bench.transfer.peers.zoom import ZoomPeer
+from bench.transfer.peers.zoom_settings import ZoomFault
+from ingester.errors import FileUnavailable, SourceChanged, TransferFailed, ZoomBusy
+from ingester.transfer.access import Access
+from ingester.transfer.ranges import EmptyFile, Version
+from ingester.transfer.source import NotAFile, Refused, ZoomFile
+from local.neighbours.https_server import Answer, Request, Spoil
+from tests.neighbours import Web
+from tests.unit.transfer.copying import TALK, ZOOM, Copying
+from tests.unit.transfer.zoom_pages import (
+    BEARER,
+    DIGITS,
+    FRESH,
+    FRESH_TOKEN,
+    TOKEN,
+    Opener,
+    page,
+    ranged,
+    read,
+    redirect,
+)
+
+THREADS = 6
+
+
+@pytest.fixture
+def opener(web: Web, http: urllib3.PoolManager) -> Opener:
+    return Opener(web, http)
+
+
+def paths(web: Web) -> list[str]:
+    return [request.path for request in web.seen]
+
+
+class TestAnswers:
+    def test_a_range(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": ranged(DIGITS, ("ETag", '"e"'), ("Last-Modified", "Mon"))}
+        body = opener.file().open(3, 6)
+        assert (body.first, body.is_range) == (3, True)
+        assert body.version == Version(10, '"e"', "Mon")
+        assert read(body, 2) == b"3456"
+        assert web.seen[0].headers["Range"] == "bytes=3-6"
+        assert web.seen[0].headers["Accept-Encoding"] == "identity"
+
+    def test_a_host_without_ranges_hands_out_the_whole_file(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": page(DIGITS, ("ETag", '"e"'))}
+        body = opener.file().open(3, 6)
+        assert (body.first, body.is_range) == (0, False)
+        assert body.version == Version(10, '"e"', "")
+        assert read(body) == DIGITS
+
+    def test_nothing_tells_the_size(self, copying: Copying, zoom: ZoomPeer) -> None:
+        zoom.configure(replace(ZOOM, ranges=False, content_length=False))
+        body = copying.file("chat").open(0, 0)
+        assert body.version.size is None
+        assert read(body, 1000) == zoom.content("chat").read(0, 2000)
+
+    def test_a_file_of_no_bytes(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a.txt": ranged(b"")}
+        with pytest.raises(EmptyFile, match=r"a\.txt with no bytes"):
+            opener.fetch(f"{web.url}/a.txt")
+
+    def test_a_file_of_no_bytes_without_ranges(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": page(b"")}
+        with pytest.raises(EmptyFile):
+            opener.fetch()
+
+    def test_a_file_that_ends_before_the_range(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": [ranged(), ranged(b"012")]}
+        file = opener.file()
+        file.open(0, 9).close()
+        with pytest.raises(SourceChanged, match="shorter"):
+            file.open(5, 9)
+
+    @pytest.mark.parametrize("told", ["bytes */0", "bytes */3", ""])
+    def test_the_page_that_comes_with_416_is_not_the_file(
+        self, opener: Opener, web: Web, told: str
+    ) -> None:
+        """nginx explains the status in HTML."""
+        headers = (("Content-Type", "text/html"), ("Content-Range", told))
+        web.pages = {"/a": [ranged(), Answer(416, headers, b"<html>416</html>")]}
+        file = opener.file()
+        file.open(0, 9).close()
+        with pytest.raises(EmptyFile if told.endswith("0") else SourceChanged):
+            file.open(5, 9)
+
+    @pytest.mark.parametrize(
+        "told",
+        ["", "bytes 0-9/10", "bytes 4-9/10", "bytes 3-9/*", "bytes */10", "3-9/10", "bytes x-9/10"],
+    )
+    def test_another_range_than_was_asked_for(self, opener: Opener, web: Web, told: str) -> None:
+        web.pages = {"/a": Answer(206, (("Content-Range", told),), DIGITS[3:])}
+        with pytest.raises(TransferFailed, match="another range"):
+            opener.file().open(3, 9)
+
+    def test_a_shorter_range_is_what_it_is(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": Answer(206, (("Content-Range", "bytes 3-4/10"),), DIGITS[3:5])}
+        assert read(opener.file().open(3, 9)) == b"34"
+
+
+class TestBytes:
+    def test_as_they_are(self, opener: Opener, web: Web) -> None:
+        content = bytes(range(256)) * 4000
+        web.pages = {"/a": page(content)}
+        body = opener.file().open(0, 0)
+        assert read(body, 65_536) == content
+        assert body.version.size == len(content)
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            Spoil(after_bytes=5000, how="reset"),
+            Spoil(after_bytes=5000, how="close"),
+            Spoil(after_bytes=5000, how="stall", stall=5.0),
+        ],
+        ids=["reset", "clean close", "stall"],
+    )
+    def test_a_stream_that_breaks_off(self, opener: Opener, web: Web, spoil: Spoil) -> None:
+        opener.stall_seconds = 0.1
+        web.pages = {"/a.mp4": Answer(200, body=bytes(10_000), spoil=spoil)}
+        body = opener.file(f"{web.url}/a.mp4").open(0, 9999)
+        with pytest.raises(TransferFailed, match=r"a\.mp4 broke off"):
+            read(body, 1000)
+        body.close()
+
+    def test_a_compressed_answer_is_unpacked_and_its_size_believed_by_nobody(
+        self, opener: Opener, web: Web
+    ) -> None:
+        packed = gzip.compress(DIGITS * 1000)
+        web.pages = {"/a": page(packed, ("Content-Encoding", "gzip"))}
+        body = opener.file().open(0, 0)
+        assert body.version.size is None
+        assert read(body, 700) == DIGITS * 1000
+
+    def test_a_range_of_a_compressed_answer_is_of_no_use(self, opener: Opener, web: Web) -> None:
+        """Its bytes and its size are those of the packed file."""
+        web.pages = {"/a": ranged(gzip.compress(DIGITS * 1000), ("Content-Encoding", "gzip"))}
+        with pytest.raises(TransferFailed, match="compressed"):
+            opener.file().open(0, 9999)
+
+    def test_what_is_broken_in_it_is_a_break(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": page(b"no gzip", ("Content-Encoding", "gzip"))}
+        body = opener.file().open(0, 0)
+        with pytest.raises(TransferFailed, match="DecodeError"):
+            read(body)
+        body.close()
+
+
+class TestAddress:
+    def test_it_is_asked_for_once(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": redirect("/b"), "/b": ranged()}
+        file = opener.file()
+        assert [read(file.open(first, first + 1)) for first in (0, 4, 8)] == [b"01", b"45", b"89"]
+        assert paths(web) == ["/a", "/b", "/b", "/b"]
+
+    def test_a_busy_host_behind_it_is_no_reason_to_ask_again(
+        self, opener: Opener, web: Web
+    ) -> None:
+        web.pages = {"/a": redirect("/b"), "/b": [ranged(), Answer(503), ranged()]}
+        file = opener.file()
+        file.open(0, 9).close()
+        with pytest.raises(ZoomBusy):
+            file.open(3, 9)
+        assert read(file.open(3, 9)) == b"3456789"
+        assert paths(web) == ["/a", "/b", "/b", "/b"]
+
+    def test_a_page_behind_it_is_no_file(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": redirect("/b"), "/b": [ranged(), page(b"<html>", kind="text/html")]}
+        file = opener.file()
+        file.open(0, 9).close()
+        with pytest.raises(NotAFile):
+            file.open(3, 9)
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 410])
+    def test_an_expired_one_is_resolved_once_for_all_connections(
+        self, opener: Opener, web: Web, status: int
+    ) -> None:
+        """All of them are refused before one of them asks."""
+        refused = threading.Barrier(THREADS)
+
+        def expired(_: Request) -> Answer:
+            refused.wait(10)
+            return Answer(status)
+
+        web.pages = {
+            "/a": [redirect(f"{web.other}/1"), redirect(f"{web.other}/2")],
+            "/1": [ranged(), *[expired] * THREADS, Answer(500)],
+            "/2": ranged(),
+        }
+        file = opener.file()
+        file.open(0, 0).close()
+        assert opened_at_once([file] * THREADS) == [b"3456"] * THREADS
+        assert paths(web).count("/a") == 2
+        assert paths(web).count("/1") == 1 + THREADS
+        assert opener.refreshed == 0
+
+    def test_connections_are_used_again(self, copying: Copying, zoom: ZoomPeer) -> None:
+        """Those of redirects too."""
+        file = copying.file()
+        for first in (0, 100, 2000):
+            body = file.open(first, first + 9)
+            body.read(10)
+            body.close()
+        assert zoom.stats().requests == {"rec": 1, "cdn_range": 3}
+        assert zoom.stats().connections == 1
+
+    def test_what_is_left_unread_costs_its_connection(
+        self, copying: Copying, zoom: ZoomPeer
+    ) -> None:
+        file = copying.file()
+        for _ in range(2):
+            file.open(0, TALK - 1).close()
+        assert zoom.stats().connections == 2
+
+    def test_expired_in_the_middle(self, copying: Copying, zoom: ZoomPeer) -> None:
+        zoom.configure(replace(ZOOM, faults=(ZoomFault(what="expired", request=2),)))
+        file = copying.file()
+        assert len(read(file.open(0, 99), 100)) == 100
+        assert read(file.open(100, 199), 100) == zoom.content("talk").read(100, 100)
+        assert zoom.stats().requests == {"rec": 2, "cdn_range": 3}
+
+
+class TestFreshAccess:
+    def test_a_dead_token_is_replaced(self, opener: Opener, web: Web) -> None:
+        opener.expect(Access(FRESH_TOKEN, is_fresh=True))
+        web.pages = {"/a": [Answer(401), page()]}
+        assert opener.fetch()[1] == DIGITS
+        assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
+
+    def test_when_the_fresh_one_is_refused_too_it_is_the_end(
+        self, opener: Opener, web: Web
+    ) -> None:
+        opener.expect(Access(FRESH_TOKEN, is_fresh=True))
+        web.pages = {"/a": Answer(404)}
+        with pytest.raises(Refused, match="404"):
+            opener.fetch()
+        assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
+
+    def test_other_refusals_are_not_the_tokens_fault(self, opener: Opener, web: Web) -> None:
+        opener.expect()
+        web.pages = {"/a": page(b"<html>", kind="text/html"), "/b": Answer(400)}
+        for path in ("/a", "/b"):
+            with pytest.raises(FileUnavailable):
+                opener.fetch(f"{web.url}{path}")
+        assert opener.refreshed == 0
+
+    def test_a_file_may_have_another_address_by_then(self, opener: Opener, web: Web) -> None:
+        urls = {"f-1": f"{web.url}/new", "f-2": f"{web.url}/other"}
+        opener.expect(Access(FRESH_TOKEN, urls, is_fresh=True))
+        web.pages = {"/a": Answer(404), "/new": page()}
+        assert opener.fetch()[1] == DIGITS
+        assert web.tokens() == [("/a", BEARER), ("/new", FRESH)]
+
+    def test_that_address_has_to_be_allowed_too(self, opener: Opener, web: Web) -> None:
+        opener.expect(Access(FRESH_TOKEN, {"f-1": f"{web.other}/new"}, is_fresh=True))
+        web.pages = {"/a": Answer(401), "/new": page()}
+        with pytest.raises(FileUnavailable, match="nothing was fetched"):
+            opener.fetch()
+        assert paths(web) == ["/a"]
+
+    def test_it_is_asked_for_once_a_recording(self, opener: Opener, web: Web) -> None:
+        """By several files and threads, all of which were refused the old one."""
+        refused = threading.Barrier(THREADS)
+        opener.expect(Access(FRESH_TOKEN, is_fresh=True))
+
+        def file(request: Request) -> Answer:
+            if request.headers["Authorization"] == FRESH:
+                return ranged()(request)
+            refused.wait(10)
+            return Answer(401)
+
+        numbers = range(THREADS)
+        web.pages = {f"/{number}": file for number in numbers}
+        files = [opener.file(f"{web.url}/{number}", f"f-{number}") for number in numbers]
+        assert opened_at_once(files) == [b"3456"] * THREADS
+        assert opener.refreshed == 1
+        assert len(web.seen) == 2 * THREADS
+
+    def test_a_token_that_dies_in_the_middle(self, opener: Opener, web: Web) -> None:
+        opener.expect(Access(FRESH_TOKEN, is_fresh=True))
+        web.pages = {"/a": [ranged(), Answer(401), Answer(401), ranged()]}
+        file = opener.file()
+        file.open(0, 9).close()
+        assert read(file.open(3, 9)) == b"3456789"
+        assert [token for _, token in web.tokens()] == [BEARER, BEARER, BEARER, FRESH]
+        assert f"Bearer {TOKEN}" == BEARER != FRESH
+
+
+def opened_at_once(files: list[ZoomFile]) -> list[bytes]:
+    """The bytes 3 to 6 of each, each opened in a thread of its own."""
+    with ThreadPoolExecutor(len(files)) as threads:
+        opened = [threads.submit(file.open, 3, 6) for file in files]
+        return [read(future.result()) for future in opened]
