@@ -11,6 +11,7 @@ import pytest
 from bench.transfer.peers.s3_settings import S3Fault
 from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from ingester.errors import AwsFailed, FileUnavailable
+from ingester.transfer.engine import Budget
 from ingester.transfer.plan import Copied
 from ingester.transfer.source import NotAFile, Refused
 from tests.transfer.rig import Rig, settled
@@ -19,9 +20,9 @@ from tests.transfer.verdict import objects_of
 ONE = ZoomSettings(files={"a": 24_000_000})
 TWO = replace(ONE, files={"a": 24_000_000, "b": 30_000_000})
 PAGE = ZoomFault(what="status", status=200, body="<html>", request=4, times=99)
-REFUSED = ZoomFault(what="status", status=404, request=5, times=99)
+REFUSED = ZoomFault(what="status", status=404, request=4, times=99)
 IN_THE_REDIRECT = replace(REFUSED, where="rec", request=2)
-CHANGED = ZoomFault(what="changed", request=4)
+CHANGED = ZoomFault(what="changed", request=3)
 
 
 def test_a_page_in_place_of_a_file_ends_all(rig: Rig) -> None:
@@ -34,8 +35,9 @@ def test_a_page_in_place_of_a_file_ends_all(rig: Rig) -> None:
 
 def test_a_file_that_is_gone_after_it_changed_leaves_nothing_of_before(rig: Rig) -> None:
     rig.begin(ONE, zoom_faults=[CHANGED, REFUSED, IN_THE_REDIRECT])
+    one_by_one = Budget(connections=1)
     with pytest.raises(Refused):
-        rig.engine().copy(rig.copies(ONE.files))
+        rig.engine(one_by_one).copy(rig.copies(ONE.files))
     settled()
     assert (rig.s3.uploads(), rig.s3.objects()) == ([], [])
 
