@@ -1,0 +1,264 @@
+"""Which hosts get the token, where redirects may lead, and what a file is called."""
+
+from __future__ import annotations
+
+import pytest
+import urllib3
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ingester.errors import FileUnavailable
+from ingester.settings import DownloaderSettings
+from ingester.transfer.addresses import (
+    DownloadHosts,
+    host_of,
+    name_in_disposition,
+    name_in_url,
+)
+
+ZOOM = DownloadHosts(("zoom.us", "*.zoom.us", "zoomgov.com", "*.zoomgov.com"))
+PIECES = (
+    "zoom.us",
+    "us02web.zoom.us",
+    "zoomgov.com",
+    "evil.com",
+    "evilzoom.us",
+    "ZOOM.US",
+    "127.0.0.1",
+    "[::1]",
+    "[",
+    "]",
+    "@",
+    ":",
+    ":443",
+    ":80@",
+    "\\",
+    "/",
+    "//",
+    ".",
+    "#",
+    "?",
+    ";",
+    "%2f",
+    "%00",
+    "%40",
+    "\t",
+    "\n",
+    "\r",
+    " ",
+    "\x00",
+    "\u3002",
+    "\uff0f",
+    "\uff21",
+    "\u00ad",
+    "xn--",
+    "ß",
+    "a",
+    "-",
+    "_",
+)
+
+
+class TestAllowed:
+    def test_the_default_is_zooms(self) -> None:
+        settings = DownloaderSettings(
+            stack_name="s",
+            secrets_path="/s",
+            zoom_api_base_url="https://api.zoom.us/v2",
+            status_table="t",
+            schedule_table="t",
+            staging_bucket="b",
+            download_queue_url="q",
+            download_dlq_url="q",
+            download_receive_limit=12,
+            upload_queue_url="q",
+        )
+        assert settings.download_hosts == ZOOM.names
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://zoom.us/rec/download/x",
+            "https://us02web.zoom.us/rec/download/x",
+            "https://ssrweb.zoom.us:8443/x?Policy=a@b",
+            "https://ZOOM.US/x",
+            "https://zoom.us./x",
+            "https://a.b.zoomgov.com/x",
+            "HTTPS://zoom.us/x",
+        ],
+    )
+    def test_zooms_own(self, url: str) -> None:
+        assert ZOOM.allow(url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://zoom.us/x",
+            "ftp://zoom.us/x",
+            "//zoom.us/x",
+            "zoom.us/x",
+            "",
+            "https://",
+            "https:///zoom.us",
+            "https://zoom.us.evil.com/x",
+            "https://evilzoom.us/x",
+            "https://zoom.us@evil.com/x",
+            "https://user:pw@zoom.us/x",
+            "https://@zoom.us/x",
+            "https://evil.com\\@zoom.us/x",
+            "https://evil.com\\.zoom.us/x",
+            "https://evil.com#.zoom.us/x",
+            "https://evil.com?.zoom.us/x",
+            "https://evil.com%2f.zoom.us/x",
+            "https://evil.com;.zoom.us/x",
+            "https://.zoom.us/x",
+            "https://zoom.us../x",
+            "https://zo\tom.us/x",
+            " https://zoom.us/x",
+            "https://zoom.us /x",
+            "https://zoom\u3002us/x",
+            "https://\uff5aoom.us/x",
+            "https://zoom.us:99999/x",
+            "https://zoom.us:x/x",
+            "https://[zoom.us/x",
+            "https://[::1]/x",
+            "https://127.0.0.1/x",
+        ],
+    )
+    def test_nobody_elses(self, url: str) -> None:
+        assert not ZOOM.allow(url)
+
+    def test_a_name_without_a_star_is_that_name_alone(self) -> None:
+        hosts = DownloadHosts(("Zoom.us",))
+        assert hosts.allow("https://zoom.us/x")
+        assert not hosts.allow("https://us02web.zoom.us/x")
+
+    def test_a_star_is_every_name_below_and_not_the_name(self) -> None:
+        hosts = DownloadHosts(("*.zoom.us",))
+        assert hosts.allow("https://us02web.zoom.us/x")
+        assert not hosts.allow("https://zoom.us/x")
+
+    def test_a_measurement_can_speak_plain_http_to_itself(self) -> None:
+        hosts = DownloadHosts(("127.0.0.1",), scheme="http")
+        assert hosts.allow("http://127.0.0.1:8080/x")
+        assert not hosts.allow("https://127.0.0.1/x")
+        assert not hosts.allow("http://zoom.us/x")
+
+    @given(
+        pieces=st.lists(st.sampled_from(PIECES), max_size=8),
+        scheme=st.sampled_from(
+            ["https://", "https:/", "https:", "HTTPS://", " https://", "http://"]
+        ),
+    )
+    @example(pieces=["zoom.us", "\\", "@", "evil.com"], scheme="https://")
+    @example(pieces=["evil.com", "\\", ".zoom.us"], scheme="https://")
+    def test_an_allowed_url_leads_to_zoom(self, pieces: list[str], scheme: str) -> None:
+        """urllib3, which makes the connection, must see the host that we saw."""
+        url = scheme + "".join(pieces)
+        if not ZOOM.allow(url):
+            return
+        parsed = urllib3.util.parse_url(url)
+        host = str(parsed.host).removesuffix(".")
+        assert parsed.scheme == "https"
+        assert host in ("zoom.us", "zoomgov.com") or host.endswith((".zoom.us", ".zoomgov.com"))
+        assert "@" not in str(parsed.netloc)
+
+    @given(url=st.text(max_size=60))
+    def test_no_text_breaks_it(self, url: str) -> None:
+        assert ZOOM.allow(url) in (True, False)
+        assert host_of(url)
+
+
+class TestRedirected:
+    @pytest.mark.parametrize(
+        ("location", "url"),
+        [
+            ("https://cdn.example/x?sig=1", "https://cdn.example/x?sig=1"),
+            ("/other", "https://zoom.us/other"),
+            ("other", "https://zoom.us/rec/other"),
+            ("//cdn.example/x", "https://cdn.example/x"),
+            ("", "https://zoom.us/rec/a"),
+        ],
+    )
+    def test_to_https(self, location: str, url: str) -> None:
+        assert ZOOM.redirected("https://zoom.us/rec/a", location) == url
+
+    @pytest.mark.parametrize(
+        "location", ["http://zoom.us/a", "ftp://zoom.us/a", "https://[bad/a", "javascript:x"]
+    )
+    def test_to_nothing_else(self, location: str) -> None:
+        with pytest.raises(FileUnavailable, match="no https address"):
+            ZOOM.redirected("https://zoom.us/rec/a", location)
+
+    @given(location=st.text(max_size=60))
+    def test_no_text_breaks_it(self, location: str) -> None:
+        try:
+            url = ZOOM.redirected("https://zoom.us/rec/a", location)
+        except FileUnavailable:
+            return
+        assert url.lower().startswith("https:")
+        assert "/" not in name_in_url(url)
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("url", "name"),
+        [
+            (
+                "https://h/files/GMT20261124_Recording.mp4?Policy=a/b.txt",
+                "GMT20261124_Recording.mp4",
+            ),
+            ("https://h/files/GMT%20chat.TXT", "GMT chat.TXT"),
+            ("https://h/files/a%2Fb.mp4", "b.mp4"),
+            ("https://h/replay/0123abcd", ""),
+            ("https://h/.mp4", ".mp4"),
+            ("https://h", ""),
+        ],
+    )
+    def test_in_a_url(self, url: str, name: str) -> None:
+        assert name_in_url(url) == name
+
+    @pytest.mark.parametrize(
+        ("disposition", "name"),
+        [
+            ("attachment; filename=plain.mp4", "plain.mp4"),
+            ('attachment; filename="two words; and more.MP4"', "two words; and more.MP4"),
+            ("attachment; filename*=UTF-8''%C3%BCber%20uns.mp4", "über uns.mp4"),
+            ("attachment; filename*=utf-8'en'a.txt; size=7", "a.txt"),
+            ('ATTACHMENT; FILENAME="a.m4a"', "a.m4a"),
+            ('attachment; filename="../../etc/x.mp4"', "x.mp4"),
+            ("", ""),
+            ("inline", ""),
+            ("attachment; filename=noextension", ""),
+            ('attachment; filename="x.bad extension"', ""),
+            ("attachment; filename*=nonsense", ""),
+        ],
+    )
+    def test_in_a_disposition(self, disposition: str, name: str) -> None:
+        assert name_in_disposition(disposition) == name
+
+    @given(disposition=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=80))
+    @example(disposition="attachment; filename*=x'y'%ff.mp4")
+    @example(disposition="attachment; filename*0*=UTF-8''a; filename*1=.mp4")
+    def test_no_disposition_breaks_it(self, disposition: str) -> None:
+        name = name_in_disposition(disposition)
+        assert name == "" or name.rpartition(".")[2].isascii()
+
+    @given(name=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF), min_size=1))
+    def test_what_rfc_5987_writes_is_read(self, name: str) -> None:
+        plain = f"x{name}.mp4".replace("/", "-")
+        told = "".join(f"%{byte:02X}" for byte in plain.encode())
+        assert name_in_disposition(f"attachment; filename*=UTF-8''{told}") == plain
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://zoom.us/x?token=secret", "zoom.us"),
+        ("https://user:secret@zoom.us/x", "zoom.us"),
+        ("https://[bad/x", "no host"),
+        ("", "no host"),
+    ],
+)
+def test_a_sentence_names_the_host_and_no_secret(url: str, host: str) -> None:
+    assert host_of(url) == host

@@ -1,0 +1,87 @@
+"""How a file is cut: whole, in S3's limits, and the same way by every process."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ingester.transfer.parts import (
+    LONGEST_END,
+    MARK_NUMBER,
+    MIB,
+    MOST,
+    SMALLEST,
+    Part,
+    part_bytes,
+    parts_of,
+)
+
+TERABYTES = 50 * 10**12
+"""S3's largest object (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
+LARGEST_PART = 5 * 1024 * MIB
+
+sizes = st.one_of(
+    st.integers(1, 200 * MIB),
+    st.integers(1, TERABYTES),
+    # Where the large parts have to grow by a MiB, for else there would be too many.
+    st.builds(
+        lambda large, more: large * MIB * (MOST - LONGEST_END // SMALLEST) + more,
+        st.integers(16, 4700),
+        st.integers(-MIB, 130 * MIB),
+    ),
+)
+
+
+@settings(max_examples=40)
+@given(size=sizes)
+@example(size=1)
+@example(size=SMALLEST - 1)
+@example(size=SMALLEST)
+@example(size=SMALLEST + 1)
+@example(size=TERABYTES)
+def test_the_parts_are_the_file_and_s3_takes_them(size: int) -> None:
+    """Large ones first, and small ones at the end, where each connection gets its last."""
+    parts = parts_of(size)
+    lengths = [part.length for part in parts]
+    assert [part.number for part in parts] == list(range(1, len(parts) + 1))
+    assert len(parts) < MARK_NUMBER == 10_000
+    assert (parts[0].first, parts[-1].last) == (0, size - 1)
+    assert all(after.first == part.last + 1 for part, after in pairwise(parts))
+    assert lengths[-1] >= 1
+    assert min(lengths[:-1], default=5 * MIB) >= 5 * MIB
+    assert lengths[0] <= LARGEST_PART
+    assert lengths == sorted(lengths, reverse=True)
+    assert set(lengths[:-1]) <= {part_bytes(size), SMALLEST}
+    large = sum(length for length in lengths if length > SMALLEST)
+    assert large < size - min(size // 4, LONGEST_END) + part_bytes(size)
+
+
+def test_an_empty_file_has_none() -> None:
+    assert parts_of(0) == ()
+
+
+def test_a_part_knows_its_length() -> None:
+    assert Part(2, 10, 19).length == 10
+
+
+@pytest.mark.parametrize(
+    ("size", "large", "count", "first_small"),
+    [
+        (12_000_000, 5, 3, 1),
+        (700_000_000, 11, 74, 51),
+        (1_400_000_000, 16, 100, 77),
+        (20_000_000_000, 16, 1208, 1186),
+        (200_000_000_000, 20, 9554, 9532),
+    ],
+)
+def test_the_cut_stays_what_it_was(size: int, large: int, count: int, first_small: int) -> None:
+    """A mark names only the large parts' size. A deployment that cuts otherwise has to change it
+    as well, else it goes on with an upload whose parts lie elsewhere."""
+    parts = parts_of(size)
+    assert part_bytes(size) == large * MIB
+    assert len(parts) == count
+    small = [part.number for part in parts if part.length <= SMALLEST]
+    assert small[0] == first_small

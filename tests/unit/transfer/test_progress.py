@@ -1,0 +1,38 @@
+"""What all connections of a file count together."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ingester.transfer.progress import Progress, rate
+
+
+def test_nothing_is_lost_among_threads() -> None:
+    progress = Progress()
+
+    def count() -> None:
+        for _ in range(2000):
+            progress.got(3)
+            progress.broke()
+
+    with ThreadPoolExecutor(8) as threads:
+        for future in [threads.submit(count) for _ in range(8)]:
+            future.result()
+    assert (progress.fetched, progress.retries) == (8 * 2000 * 3, 8 * 2000)
+
+
+def test_a_copy_that_begins_anew_began_when_it_first_did() -> None:
+    progress = Progress()
+    progress.begin(100.0)
+    progress.begin(200.0)
+    assert progress.began == 100.0
+
+
+@pytest.mark.parametrize(
+    ("fetched", "seconds", "megabytes"),
+    [(150_000_000, 10.0, 15.0), (1_234_567, 1.0, 1.2), (0, 5.0, 0.0), (5, 0.0, 0.0)],
+)
+def test_the_rate_is_in_megabytes_a_second(fetched: int, seconds: float, megabytes: float) -> None:
+    assert rate(fetched, seconds) == megabytes
