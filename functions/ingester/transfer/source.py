@@ -64,7 +64,7 @@ class ZoomBody:
         self.is_range = response.status == 206
         self._response = response
         # A compressed answer, though identity was asked for, has another size than Zoom tells.
-        self._decode = bool(response.headers.get("Content-Encoding"))
+        self._decode = _is_packed(response)
 
     def read(self, length: int) -> bytes:
         try:
@@ -241,13 +241,18 @@ def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
     raise FileUnavailable(f"Zoom answered {status} to the download.")
 
 
+def _is_packed(response: urllib3.BaseHTTPResponse) -> bool:
+    """Whether the body is compressed, though it was asked for as it is."""
+    return response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
+
+
 def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
     """The file's size in bytes, from a range's answer or a whole one's."""
     headers = response.headers
     if response.status == 200:
         told = headers.get("Content-Length", "")
-        compressed = headers.get("Content-Encoding")
-        return int(told) if told.isascii() and told.isdigit() and not compressed else None
+        is_size = told.isascii() and told.isdigit() and not _is_packed(response)
+        return int(told) if is_size else None
     found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     total = found[3] if found else ""
     if response.status == 416 and total == "0":
@@ -256,7 +261,7 @@ def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
         raise SourceChanged("The file at Zoom became shorter while it was copied.")
     if found is None or found[1] != str(first) or total == "*":
         raise TransferFailed("Zoom answered with another range than was asked for.")
-    if headers.get("Content-Encoding"):
+    if _is_packed(response):
         # Range and size are those of the packed file (RFC 9110, section 14): no use to anybody.
         raise TransferFailed("Zoom answered with a range of a compressed file.")
     return int(total)
