@@ -8,27 +8,16 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 import urllib3
-from botocore.config import Config
 
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.zoom import ZoomPeer
 from ingester.transfer.multipart import Bucket
 from local.authority import Authority, ensure_authority
 from tests.neighbours import Web, web_server
-from tests.unit.transfer.copying import BUCKET, CREDENTIALS, KNOWN, S3, ZOOM, Copying
+from tests.unit.transfer.copying import BUCKET, CONFIG, CREDENTIALS, KNOWN, S3, ZOOM, Copying
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-
-CONFIG = Config(
-    signature_version="s3v4",
-    s3={"addressing_style": "path"},
-    retries={"total_max_attempts": 1, "mode": "standard"},
-    connect_timeout=5,
-    read_timeout=5,
-    max_pool_connections=16,
-)
-"""A client that tries once, so that each failure shows."""
 
 
 @pytest.fixture(scope="package")

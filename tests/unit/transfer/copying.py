@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import urllib3
+from botocore.config import Config
 from botocore.credentials import Credentials as Signing
 
 from bench.transfer.peers.content import Content
@@ -27,6 +28,15 @@ from ingester.transfer.source import ZoomFile
 
 BUCKET = "bucket"
 KNOWN = Credentials(access_key="AKIDTEST", secret_key="secret", token="session")
+CONFIG = Config(
+    signature_version="s3v4",
+    s3={"addressing_style": "path"},
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=5,
+    max_pool_connections=16,
+)
+"""A client that tries once, so that each failure shows."""
 CREDENTIALS = Signing(KNOWN.access_key, KNOWN.secret_key, KNOWN.token)
 TALK = 12 * MIB + 345
 """Three parts."""

@@ -1,0 +1,92 @@
+"""A source in memory, which breaks when and how a test says."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from bench.transfer.peers.content import Content
+from ingester.errors import TransferFailed
+from ingester.transfer.ranges import Version
+
+VERSION = Version(None, '"v1"', "Mon, 02 Nov 2026 10:00:00 GMT")
+
+
+@dataclass(frozen=True)
+class Break:
+    """A body that ends after so many bytes: with an error, or as if that were all."""
+
+    after: int
+    error: type[Exception] = TransferFailed
+    is_silent: bool = False
+
+
+@dataclass
+class MemoryBody:
+    """See ranges.Body."""
+
+    content: Content
+    version: Version
+    first: int
+    end: int
+    is_range: bool = True
+    name: str = "talk.mp4"
+    breaks: Break | None = None
+    is_closed: bool = False
+    longest_read: int = 0
+    _read: int = 0
+
+    def read(self, length: int) -> bytes:
+        assert not self.is_closed
+        self.longest_read = max(self.longest_read, length)
+        at = self.first + self._read
+        length = min(length, self.end - at)
+        if self.breaks:
+            length = min(length, self.breaks.after - self._read)
+            if not length and not self.breaks.is_silent:
+                raise self.breaks.error("The line broke.")
+        self._read += length
+        return self.content.read(at, length)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@dataclass
+class MemoryFile:
+    """See ranges.Source. `script` has what goes wrong at each opening, None for nothing.
+
+    `before` is called with each range that is asked for, in the thread that asks.
+    """
+
+    content: Content
+    version: Version = VERSION
+    is_sized: bool = True
+    has_ranges: bool = True
+    script: Iterable[Break | Exception | None] = ()
+    before: Callable[[int, int], object] = lambda *_: None
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    bodies: list[MemoryBody] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._script = deque(self.script)
+
+    def open(self, first: int, last: int) -> MemoryBody:
+        self.asked.append((first, last))
+        self.before(first, last)
+        trouble = self._script.popleft() if self._script else None
+        if isinstance(trouble, Exception):
+            raise trouble
+        size = self.content.size
+        told = self.version
+        body = MemoryBody(
+            self.content,
+            Version(size if self.is_sized else None, told.etag, told.last_modified),
+            first if self.has_ranges else 0,
+            min(last + 1, size) if self.has_ranges else size,
+            is_range=self.has_ranges,
+            breaks=trouble,
+        )
+        self.bodies.append(body)
+        return body

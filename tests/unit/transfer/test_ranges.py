@@ -1,0 +1,263 @@
+"""A range goes on at the byte at which it broke off, or says that it can't."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.transfer.peers.content import Generated
+from ingester.errors import (
+    FileUnavailable,
+    RetryableFailure,
+    SourceChanged,
+    TransferFailed,
+    ZoomBusy,
+    ZoomUnreachable,
+)
+from ingester.transfer.carrier import Stopped
+from ingester.transfer.ranges import (
+    CHUNK_BYTES,
+    FAILURES,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    RangeReader,
+    Version,
+)
+from tests.unit.transfer.memory_source import VERSION, Break, MemoryFile
+
+CONTENT = Generated("talk", 3 * CHUNK_BYTES + 99)
+VERSION_OF_ALL = Version(CONTENT.size, VERSION.etag, VERSION.last_modified)
+
+
+@dataclass
+class Reading:
+    """A reader of a file in memory, and what it tells."""
+
+    file: MemoryFile
+    version: Version = VERSION_OF_ALL
+    got: list[int] = field(default_factory=list)
+    broke: list[RetryableFailure] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+    at_each: Callable[[int], object] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.reader = RangeReader(
+            self.file,
+            self.version,
+            sleep=self.slept.append,
+            got=self._got,
+            broke=self.broke.append,
+        )
+
+    def _got(self, length: int) -> None:
+        self.got.append(length)
+        self.at_each(length)
+
+    def chunks(self, first: int, last: int) -> Generator[bytes, None, None]:
+        return self.reader.chunks(self.reader.open(first, last), first, last)
+
+    def read(self, first: int = 0, last: int = CONTENT.size - 1) -> bytes:
+        return b"".join(self.chunks(first, last))
+
+    @property
+    def all_closed(self) -> bool:
+        return all(body.is_closed for body in self.file.bodies)
+
+
+def reading(*script: Break | Exception | None, **changes: object) -> Reading:
+    return Reading(MemoryFile(CONTENT, script=script, **changes))  # type: ignore[arg-type]
+
+
+def part_of(first: int, last: int) -> bytes:
+    return CONTENT.read(first, last - first + 1)
+
+
+of_bodies = st.one_of(
+    st.builds(Break, st.integers(0, CONTENT.size)),
+    st.builds(Break, st.integers(0, CONTENT.size), is_silent=st.just(True)),
+)
+of_openings = st.sampled_from(
+    [
+        ZoomUnreachable("Zoom answered 500."),
+        ZoomBusy("Zoom answered 429.", LONGEST_PAUSE),
+        TransferFailed("Zoom answered with another range."),
+    ]
+)
+
+
+@given(
+    first=st.integers(0, CONTENT.size - 1),
+    length=st.integers(1, CONTENT.size),
+    begin=of_bodies,
+    more=st.lists(of_bodies | of_openings, max_size=FAILURES - 1),
+)
+def test_whatever_breaks_the_bytes_are_the_ranges(
+    first: int, length: int, begin: Break, more: list[Break | Exception]
+) -> None:
+    last = min(first + length, CONTENT.size) - 1
+    one = reading(begin, *more)
+    assert one.read(first, last) == part_of(first, last)
+    assert sum(one.got) == last - first + 1
+    assert len(one.slept) == len(one.broke) <= len(more) + 1
+    assert all(0 <= pause <= LONGEST_PAUSE for pause in one.slept)
+    assert one.all_closed
+
+
+class TestGoesOn:
+    def test_at_the_byte_at_which_it_broke(self) -> None:
+        one = reading(Break(1000), Break(500), Break(0))
+        assert one.read(100, 3000) == part_of(100, 3000)
+        assert one.file.asked == [(100, 3000), (1100, 3000), (1600, 3000), (1600, 3000)]
+        assert one.got == [1000, 500, 1401]
+        assert len(one.broke) == 3
+
+    def test_when_a_body_just_ends(self) -> None:
+        one = reading(Break(1000, is_silent=True))
+        assert one.read(0, 1999) == part_of(0, 1999)
+        assert one.file.asked == [(0, 1999), (1000, 1999)]
+        assert "ended early" in str(one.broke[0])
+
+    def test_when_the_source_is_away_in_between(self) -> None:
+        one = reading(Break(1000), ZoomUnreachable("No."), ZoomUnreachable("No."))
+        assert one.read(0, 1999) == part_of(0, 1999)
+        assert one.file.asked == [(0, 1999), *[(1000, 1999)] * 3]
+
+    def test_pauses_grow(self) -> None:
+        one = reading(*[Break(0)] * FAILURES)
+        one.read(0, 9)
+        limits = [FIRST_PAUSE * 2**number for number in range(FAILURES)]
+        assert all(0 <= pause <= most for pause, most in zip(one.slept, limits, strict=True))
+        assert max(limits) < LONGEST_PAUSE
+
+    def test_a_pause_that_zoom_asks_for_is_made(self) -> None:
+        one = reading(Break(5), ZoomBusy("Zoom answered 429.", 4.0))
+        one.read(0, 9)
+        assert one.slept[1] == 4.0
+
+    def test_as_long_as_something_comes_it_goes_on(self) -> None:
+        one = reading(*[Break(10)] * 50)
+        assert one.read(0, 600) == part_of(0, 600)
+        assert len(one.broke) == 50
+
+
+class TestGivesUp:
+    @pytest.mark.parametrize("error", [TransferFailed, ZoomUnreachable])
+    def test_when_nothing_comes_time_after_time(self, error: type[Exception]) -> None:
+        one = reading(*[Break(0, error)] * 20)
+        with pytest.raises(error):
+            one.read()
+        assert len(one.file.asked) == FAILURES + 1
+        assert (len(one.broke), len(one.slept)) == (FAILURES + 1, FAILURES)
+        assert one.all_closed
+
+    def test_when_the_source_stays_away(self) -> None:
+        one = reading(Break(7), *[ZoomUnreachable("No.")] * 20)
+        with pytest.raises(ZoomUnreachable):
+            one.read()
+        assert one.got == [7]
+        assert len(one.file.asked) == FAILURES + 1
+
+    def test_when_zoom_asks_for_longer_than_s3_waits(self) -> None:
+        """S3 would end the part's request in the meantime."""
+        one = reading(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
+        with pytest.raises(ZoomBusy):
+            one.read()
+        assert len(one.slept) == 1
+        assert len(one.broke) == 2
+
+    def test_when_a_file_is_gone_for_good(self) -> None:
+        one = reading(Break(7), FileUnavailable("Zoom answered 400 to the download."))
+        with pytest.raises(FileUnavailable):
+            one.read()
+        assert len(one.file.asked) == 2
+
+
+class TestChanged:
+    @pytest.mark.parametrize(
+        "version",
+        [
+            Version(CONTENT.size + 1, VERSION.etag, VERSION.last_modified),
+            Version(CONTENT.size, '"v2"', VERSION.last_modified),
+            Version(CONTENT.size, VERSION.etag, "Tue, 03 Nov 2026 10:00:00 GMT"),
+        ],
+        ids=["size", "ETag", "Last-Modified"],
+    )
+    def test_another_version_is_not_read(self, version: Version) -> None:
+        one = Reading(MemoryFile(CONTENT), version)
+        with pytest.raises(SourceChanged, match=r"talk\.mp4 changed"):
+            one.reader.open(0, 9)
+        assert one.all_closed
+
+    def test_nor_is_it_joined_to_the_first(self) -> None:
+        one = reading(Break(1000))
+
+        def change(_: int) -> None:
+            one.file.version = Version(None, '"v2"')
+
+        one.at_each = change
+        chunks = one.chunks(0, 1999)
+        assert next(chunks) == part_of(0, 999)
+        with pytest.raises(SourceChanged):
+            next(chunks)
+        assert len(one.slept) == 1
+        assert one.all_closed
+
+    def test_a_host_that_answers_with_the_whole_file_by_now(self) -> None:
+        one = reading(Break(1000))
+
+        def change(_: int) -> None:
+            one.file.has_ranges = False
+
+        one.at_each = change
+        with pytest.raises(SourceChanged):
+            one.read(0, 1999)
+        assert one.all_closed
+
+    def test_another_place_than_was_asked_for(self) -> None:
+        one = reading()
+        open_there = one.file.open
+        one.file.open = lambda first, last: open_there(first + 1, last)  # type: ignore[method-assign]
+        with pytest.raises(SourceChanged):
+            one.reader.open(5, 9)
+
+
+class TestEnds:
+    def test_chunks_are_small(self) -> None:
+        one = reading()
+        assert [len(chunk) for chunk in one.chunks(0, CONTENT.size - 1)] == one.got
+        assert max(one.got) == one.file.bodies[0].longest_read == CHUNK_BYTES
+
+    def test_no_byte_behind_the_range_is_read(self) -> None:
+        one = reading()
+        body = one.reader.open(0, CONTENT.size - 1)
+        assert b"".join(one.reader.chunks(body, 0, 9)) == part_of(0, 9)
+
+    def test_whoever_counts_the_bytes_can_end_it(self) -> None:
+        one = reading()
+        stop = threading.Event()
+
+        def check(_: int) -> None:
+            if stop.is_set():
+                raise Stopped
+
+        one.at_each = check
+        chunks = one.chunks(0, CONTENT.size - 1)
+        next(chunks)
+        stop.set()
+        with pytest.raises(Stopped):
+            next(chunks)
+        assert one.all_closed
+        assert one.broke == []
+
+    def test_who_stops_reading_closes_the_body(self) -> None:
+        """As when S3 refuses a part that is half sent."""
+        one = reading()
+        chunks = one.chunks(0, CONTENT.size - 1)
+        next(chunks)
+        chunks.close()
+        assert one.all_closed
