@@ -1,0 +1,195 @@
+"""What opening a copy finds out: how much of it S3 has already, and how the rest will come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.transfer.peers.content import Generated
+from ingester.errors import FileUnavailable, TransferFailed, ZoomUnreachable
+from ingester.transfer.multipart import Bucket
+from ingester.transfer.parts import MIB, part_bytes, parts_of
+from ingester.transfer.plan import AlreadyThere, Copy, Plan, Target, plan_of
+from ingester.transfer.ranges import EmptyFile
+from tests.unit.transfer.copying import METADATA, Copying, key_of
+from tests.unit.transfer.memory_source import VERSION, Break, MemoryFile
+
+SMALL = Generated("small", 1000)
+LARGE = Generated("large", 11 * MIB)
+"""Three parts; they are never sent whole here."""
+
+
+def copy_of(source: MemoryFile, **changes: Any) -> Copy:
+    return Copy("talk", source, lambda name: Target(key_of(name), METADATA), **changes)
+
+
+def planned(source: MemoryFile, bucket: Bucket, *, anew: bool = False, **changes: Any) -> Plan:
+    plan = plan_of(copy_of(source, **changes), bucket, anew=anew)
+    assert isinstance(plan, Plan)
+    return plan
+
+
+def staged(bucket: Bucket, source: MemoryFile) -> Plan:
+    """Copies a small file, by hand."""
+    plan = planned(source, bucket)
+    [part] = plan.missing
+    bucket.send(plan.upload, part, source.content.views(0, part.length))
+    bucket.complete(plan.upload)
+    return plan
+
+
+class TestOpened:
+    def test_one_byte_is_asked_for_and_read(self, bucket: Bucket) -> None:
+        """Read, so that the connection can be used again."""
+        source = MemoryFile(LARGE)
+        plan = planned(source, bucket)
+        assert source.asked == [(0, 0)]
+        assert source.bodies[0].longest_read == 1
+        assert source.bodies[0].is_closed
+        assert plan.body is None
+        assert plan.missing == parts_of(LARGE.size)
+        assert plan.version.size == LARGE.size
+        assert plan.upload.stored == {}
+
+    def test_the_name_that_the_source_gives_decides_the_key(self, bucket: Bucket) -> None:
+        plan = planned(MemoryFile(SMALL), bucket)
+        assert plan.upload.destination.key == key_of("talk.mp4")
+        assert plan.upload.destination.metadata == METADATA
+
+    def test_the_version_is_in_the_mark(self, bucket: Bucket) -> None:
+        told = planned(MemoryFile(SMALL), bucket).upload.destination.source
+        assert told == {
+            "etag": VERSION.etag,
+            "last_modified": VERSION.last_modified,
+            "size": SMALL.size,
+            "part": part_bytes(SMALL.size),
+        }
+
+    def test_that_byte_is_needed_by_nobody(self, bucket: Bucket) -> None:
+        source = MemoryFile(SMALL, script=[Break(0)])
+        assert planned(source, bucket).missing == parts_of(SMALL.size)
+        assert source.bodies[0].is_closed
+
+    def test_a_source_without_ranges_stays_open(self, bucket: Bucket) -> None:
+        source = MemoryFile(SMALL, has_ranges=False)
+        plan = planned(source, bucket)
+        assert plan.body is source.bodies[0]
+        assert not source.bodies[0].is_closed
+        assert plan.missing == ()
+        assert plan.upload.destination.source["part"] is None
+
+
+class TestSize:
+    @pytest.mark.parametrize("told", [SMALL.size - 1, SMALL.size + 1])
+    def test_another_than_zoom_told(self, copying: Copying, bucket: Bucket, told: int) -> None:
+        source = MemoryFile(SMALL)
+        with pytest.raises(TransferFailed, match=f"1000 bytes of talk.mp4, Zoom {told}"):
+            planned(source, bucket, expected_size=told)
+        assert source.bodies[0].is_closed
+        assert copying.begun() == []
+
+    def test_as_zoom_told(self, bucket: Bucket) -> None:
+        plan = planned(MemoryFile(SMALL), bucket, expected_size=SMALL.size)
+        assert plan.missing == parts_of(SMALL.size)
+
+    def test_what_the_source_does_not_tell_can_not_be_compared_yet(self, bucket: Bucket) -> None:
+        source = MemoryFile(SMALL, has_ranges=False, is_sized=False)
+        assert planned(source, bucket, expected_size=5).body is source.bodies[0]
+
+    def test_no_bytes_where_zoom_told_some_may_pass(self, bucket: Bucket) -> None:
+        source = MemoryFile(SMALL, script=[EmptyFile("Zoom handed out a.mp4 with no bytes in it.")])
+        with pytest.raises(TransferFailed, match="Told were 1000"):
+            planned(source, bucket, expected_size=1000)
+
+    @pytest.mark.parametrize("told", [None, 0])
+    def test_no_bytes_where_none_are_expected(self, bucket: Bucket, told: int | None) -> None:
+        source = MemoryFile(SMALL, script=[EmptyFile("Zoom handed out a.mp4 with no bytes in it.")])
+        with pytest.raises(EmptyFile):
+            planned(source, bucket, expected_size=told)
+
+
+class TestKnown:
+    def test_the_object_is_there(self, copying: Copying, bucket: Bucket) -> None:
+        staged(bucket, MemoryFile(SMALL))
+        source = MemoryFile(SMALL)
+        plan = plan_of(copy_of(source), bucket, anew=False)
+        assert plan == AlreadyThere(key_of("talk.mp4"), SMALL.size)
+        assert source.bodies[0].is_closed
+        assert copying.begun() == []
+
+    def test_also_where_the_source_has_no_ranges(self, bucket: Bucket) -> None:
+        plan = planned(MemoryFile(SMALL, has_ranges=False), bucket)
+        bucket.send(plan.upload, parts_of(SMALL.size)[0], SMALL.views(0, SMALL.size))
+        bucket.complete(plan.upload)
+        source = MemoryFile(SMALL, has_ranges=False)
+        assert isinstance(plan_of(copy_of(source), bucket, anew=False), AlreadyThere)
+        assert source.bodies[0].is_closed
+
+    def test_but_it_is_to_be_copied_anew(self, bucket: Bucket) -> None:
+        staged(bucket, MemoryFile(SMALL))
+        assert planned(MemoryFile(SMALL), bucket, anew=True).missing == parts_of(SMALL.size)
+
+    def test_another_version_of_it_is_there(self, bucket: Bucket) -> None:
+        staged(bucket, MemoryFile(SMALL))
+        source = MemoryFile(SMALL, version=replace(VERSION, etag='"v2"'))
+        assert planned(source, bucket).missing == parts_of(SMALL.size)
+
+    def test_some_parts_are_there(self, copying: Copying, bucket: Bucket) -> None:
+        first, second, third = parts_of(LARGE.size)
+        before = planned(MemoryFile(LARGE), bucket)
+        bucket.mark(before.upload)
+        bucket.send(before.upload, second, LARGE.views(second.first, second.length))
+        plan = planned(MemoryFile(LARGE), bucket)
+        assert plan.upload.upload_id == before.upload.upload_id
+        assert plan.missing == (first, third)
+        assert len(copying.begun()) == 1
+
+    def test_a_part_of_another_length_counts_as_missing(self, bucket: Bucket) -> None:
+        before = planned(MemoryFile(LARGE), bucket)
+        bucket.mark(before.upload)
+        bucket.send(before.upload, replace(parts_of(LARGE.size)[1], last=5 * MIB), [b"x"])
+        assert planned(MemoryFile(LARGE), bucket).missing == parts_of(LARGE.size)
+
+    @pytest.mark.parametrize(
+        "version", [replace(VERSION, etag='"v2"'), replace(VERSION, last_modified="Tue")]
+    )
+    def test_parts_of_another_version_are_removed(
+        self, copying: Copying, bucket: Bucket, version: Any
+    ) -> None:
+        before = planned(MemoryFile(LARGE), bucket)
+        bucket.mark(before.upload)
+        bucket.send(before.upload, parts_of(LARGE.size)[1], LARGE.views(5 * MIB, 5 * MIB))
+        plan = planned(MemoryFile(LARGE, version=version), bucket)
+        assert plan.missing == parts_of(LARGE.size)
+        assert copying.begun() == [[]]
+
+    def test_without_a_size_nothing_is_trusted(self, copying: Copying, bucket: Bucket) -> None:
+        """Neither what is unfinished, nor an object."""
+        unsized = MemoryFile(SMALL, has_ranges=False, is_sized=False)
+        bucket.mark(planned(unsized, bucket).upload)
+        upload = planned(unsized, bucket).upload
+        assert copying.begun() == [[]]
+        bucket.send(upload, parts_of(SMALL.size)[0], SMALL.views(0, SMALL.size))
+        bucket.complete(upload)
+        assert planned(unsized, bucket).body is unsized.bodies[-1]
+
+
+class TestFailed:
+    @pytest.mark.parametrize("error", [FileUnavailable("No."), ZoomUnreachable("No.")])
+    def test_what_the_source_raises(
+        self, copying: Copying, bucket: Bucket, error: Exception
+    ) -> None:
+        with pytest.raises(type(error)):
+            planned(MemoryFile(SMALL, script=[error]), bucket)
+        assert copying.s3.stats().operations == {}
+
+    def test_whatever_fails_the_body_is_closed(self, bucket: Bucket) -> None:
+        def target_of(_: str) -> Target:
+            raise ValueError("no such view")
+
+        source = MemoryFile(SMALL, has_ranges=False)
+        with pytest.raises(ValueError, match="no such view"):
+            plan_of(Copy("talk", source, target_of), bucket, anew=False)
+        assert source.bodies[0].is_closed

@@ -1,0 +1,228 @@
+"""A stream that comes once: cut, kept until S3 has it, and not sent twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+
+import pytest
+
+from bench.transfer.peers.content import Content, Generated
+from bench.transfer.peers.s3_settings import S3Fault
+from ingester.errors import SlowDown, TransferFailed
+from ingester.transfer.carrier import Stopped
+from ingester.transfer.multipart import Bucket, Destination, Upload
+from ingester.transfer.parts import MARK_NUMBER
+from ingester.transfer.ranges import CHUNK_BYTES, EmptyFile
+from ingester.transfer.stream import Buffers, PlainStream
+from tests.unit.transfer.copying import METADATA, S3, Copying, key_of
+from tests.unit.transfer.memory_source import VERSION, Break, MemoryBody, MemoryFile
+
+LENGTH = 600_000
+"""Of a buffer: small, because S3 minds only when an upload is completed."""
+TALK = Generated("talk", 4 * LENGTH + 77)
+
+
+@dataclass
+class Streaming:
+    """Streams into one upload."""
+
+    bucket: Bucket
+    upload: Upload
+    buffers: Buffers = field(default_factory=lambda: Buffers(3, LENGTH))
+    got: list[int] = field(default_factory=list)
+    again: Callable[[Callable[[], object]], object] = lambda send: send()
+    check: Callable[[], object] = lambda: None
+
+    def copy(self, body: MemoryBody) -> int:
+        def got(length: int) -> None:
+            self.got.append(length)
+            self.check()
+
+        stream = PlainStream(self.bucket, self.upload, self.buffers, got=got, again=self.again)
+        try:
+            return stream.copy(body)
+        finally:
+            self.all_given_back()
+
+    def all_given_back(self) -> None:
+        """Fails if a buffer is still out."""
+        with ThreadPoolExecutor(1) as thread:
+            taken = [thread.submit(self.buffers.take).result(5) for _ in range(3)]
+        for buffer in taken:
+            self.buffers.give_back(buffer)
+
+
+@pytest.fixture
+def streaming(bucket: Bucket) -> Streaming:
+    destination = Destination(key_of("talk"), METADATA, {"etag": '"v1"', "part": None})
+    return Streaming(bucket, bucket.begin(destination))
+
+
+def body_of(
+    content: Content = TALK, trouble: Break | None = None, *, is_sized: bool = True
+) -> MemoryBody:
+    return MemoryFile(content, has_ranges=False, is_sized=is_sized, script=[trouble]).open(0, 0)
+
+
+def is_in_s3(copying: Copying, content: Content) -> bool:
+    """Whether the upload's parts, one after the other, are the content."""
+    [upload] = copying.s3.uploads()
+    ends = list(accumulate(part.size for part in upload.parts))
+    firsts = [0, *ends][:-1]
+    crc32s = [content.crc32(first, end - 1) for first, end in zip(firsts, ends, strict=True)]
+    return ends[-1] == content.size and crc32s == [part.crc32 for part in upload.parts]
+
+
+class Endless(MemoryBody):
+    """A body that never ends."""
+
+    def read(self, length: int) -> bytes:
+        return bytes(length)
+
+
+class TestWhole:
+    @pytest.mark.parametrize("is_sized", [True, False], ids=["of known size", "of unknown size"])
+    def test_all_of_it(self, copying: Copying, streaming: Streaming, is_sized: bool) -> None:
+        assert streaming.copy(body_of(is_sized=is_sized)) == TALK.size
+        assert is_in_s3(copying, TALK)
+        assert [part.length for _, part in sorted(streaming.upload.stored.items())] == [
+            *[LENGTH] * 4,
+            77,
+        ]
+        assert sum(streaming.got) == TALK.size
+        assert max(streaming.got) <= CHUNK_BYTES
+
+    @pytest.mark.parametrize("size", [1, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH])
+    def test_any_size(self, copying: Copying, streaming: Streaming, size: int) -> None:
+        content = Generated("talk", size)
+        assert streaming.copy(body_of(content)) == size
+        assert is_in_s3(copying, content)
+        assert copying.begun() == [list(range(1, -(-size // LENGTH) + 1))]
+
+    def test_no_bytes(self, streaming: Streaming) -> None:
+        with pytest.raises(EmptyFile, match=r"talk\.mp4 with no bytes"):
+            streaming.copy(body_of(Generated("talk", 0), is_sized=False))
+
+    def test_fewer_bytes_than_were_told(self, streaming: Streaming) -> None:
+        with pytest.raises(TransferFailed, match=f"700000 bytes came .*{TALK.size}"):
+            streaming.copy(body_of(trouble=Break(700_000, is_silent=True)))
+
+    def test_no_more_parts_than_s3_takes(self, copying: Copying, streaming: Streaming) -> None:
+        streaming.buffers = Buffers(3, 1)
+        streaming.again = lambda _: None
+        with pytest.raises(TransferFailed, match="too large for a download without ranges"):
+            streaming.copy(Endless(TALK, VERSION, 0, 0))
+        assert len(streaming.got) == MARK_NUMBER - 1
+        assert copying.begun() == [[]]
+
+
+class TestAgain:
+    def test_what_s3_has_is_not_sent_again(self, copying: Copying, streaming: Streaming) -> None:
+        with pytest.raises(TransferFailed, match="line broke"):
+            streaming.copy(body_of(trouble=Break(3 * LENGTH + 5)))
+        assert copying.begun() == [[1, 2, 3]]
+        assert streaming.copy(body_of()) == TALK.size
+        assert is_in_s3(copying, TALK)
+        assert copying.requests("UploadPart") == 5
+
+    def test_what_has_another_checksum_is(self, copying: Copying, streaming: Streaming) -> None:
+        streaming.copy(body_of(replace(TALK, version=2)))
+        streaming.copy(body_of())
+        assert is_in_s3(copying, TALK)
+        assert copying.requests("UploadPart") == 10
+
+    def test_what_a_longer_one_left_is_left_out(self, streaming: Streaming) -> None:
+        streaming.copy(body_of())
+        shorter = Generated("talk", LENGTH + 7)
+        streaming.copy(body_of(shorter))
+        assert sorted(streaming.upload.stored) == [1, 2]
+        assert sum(part.length for part in streaming.upload.stored.values()) == shorter.size
+
+    def test_a_part_that_s3_refuses_comes_from_the_buffer(
+        self, copying: Copying, streaming: Streaming
+    ) -> None:
+        fault = S3Fault(what="status", nth=2, times=2)
+        copying.s3.configure(replace(S3, faults=(fault,)), empty=False)
+
+        def again(send: Callable[[], object]) -> object:
+            try:
+                return send()
+            except SlowDown:
+                return again(send)
+
+        streaming.again = again
+        assert streaming.copy(body_of()) == TALK.size
+        assert is_in_s3(copying, TALK)
+        assert sum(streaming.got) == TALK.size
+        assert copying.requests("UploadPart") == 7
+
+    def test_a_part_that_s3_does_not_take_ends_it(
+        self, copying: Copying, streaming: Streaming
+    ) -> None:
+        copying.s3.configure(
+            replace(S3, faults=(S3Fault(what="status", nth=2, times=99),)), empty=False
+        )
+        with pytest.raises(SlowDown):
+            streaming.copy(body_of())
+
+
+class TestEnds:
+    def test_whoever_counts_the_bytes_can_end_it(self, streaming: Streaming) -> None:
+        def check() -> None:
+            if len(streaming.got) == 4:
+                raise Stopped
+
+        streaming.check = check
+        with pytest.raises(Stopped):
+            streaming.copy(body_of())
+
+    def test_the_next_part_is_read_while_the_last_is_sent(self, streaming: Streaming) -> None:
+        """Three are sent before the first of them has got anywhere."""
+        together = threading.Barrier(3)
+
+        def again(send: Callable[[], object]) -> object:
+            together.wait(10)
+            return send()
+
+        streaming.again = again
+        content = Generated("talk", 3 * LENGTH)
+        assert streaming.copy(body_of(content)) == content.size
+
+
+class TestBuffers:
+    def test_there_are_so_many_and_no_more(self) -> None:
+        buffers = Buffers(2, 10)
+        first, second = buffers.take(), buffers.take()
+        with ThreadPoolExecutor(1) as thread:
+            third = thread.submit(buffers.take)
+            assert not third.done()
+            buffers.give_back(first)
+            assert third.result(5) is first
+        assert second is not first
+        assert {len(first), len(second)} == {10}
+
+    def test_they_are_made_when_they_are_wanted_and_used_again(self) -> None:
+        buffers = Buffers(2, 10)
+        first = buffers.take()
+        buffers.give_back(first)
+        assert buffers.take() is first
+
+    def test_several_files_share_them(self, copying: Copying, bucket: Bucket) -> None:
+        """And come through with one for all."""
+        buffers = Buffers(1, LENGTH)
+        contents = [Generated(name, 2 * LENGTH) for name in ("a", "b", "c")]
+
+        def copied(content: Generated) -> int:
+            upload = bucket.begin(Destination(key_of(content.name), METADATA, {}))
+            stream = PlainStream(
+                bucket, upload, buffers, got=lambda _: None, again=lambda send: send()
+            )
+            return stream.copy(body_of(content))
+
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(copied, contents)) == [2 * LENGTH] * 3
+        assert copying.begun() == [[1, 2]] * 3
