@@ -101,3 +101,12 @@ def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Bucket:
 @pytest.fixture
 def copying(zoom: ZoomPeer, s3: S3Peer, bucket: Bucket, http: urllib3.PoolManager) -> Copying:
     return Copying(zoom, s3, bucket, http)
+
+
+@pytest.fixture
+def tls_copying(
+    zoom: ZoomPeer, s3: S3Peer, tls_client: S3Client, http: urllib3.PoolManager
+) -> Copying:
+    """All of it over TLS, as it is in AWS."""
+    bucket = Bucket(tls_client, BUCKET, http=http, credentials=CREDENTIALS)
+    return Copying(zoom, s3, bucket, http, is_tls=True)

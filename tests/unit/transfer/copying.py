@@ -76,16 +76,17 @@ class Copying:
     s3: S3Peer
     bucket: Bucket
     http: urllib3.PoolManager
+    is_tls: bool = False
     access: AccessInUse = field(default_factory=lambda: AccessInUse(Access("token"), fresh_access))
 
     def file(self, name: str = "talk") -> ZoomFile:
         """A file of the fake Zoom's."""
         return ZoomFile(
             name,
-            self.zoom.download_url(name),
+            self.zoom.download_url(name, tls=self.is_tls),
             self.access,
             http=self.http,
-            hosts=DownloadHosts(("127.0.0.1",), scheme="http"),
+            hosts=DownloadHosts(("127.0.0.1",), scheme="https" if self.is_tls else "http"),
             stall_seconds=2.0,
         )
 
@@ -119,6 +120,16 @@ class Copying:
     def requests(self, operation: str) -> int:
         """How often S3 was asked for something."""
         return self.s3.stats().operations.get(operation, 0)
+
+
+@dataclass
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def whole(content: Content) -> bytes:

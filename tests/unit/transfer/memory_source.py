@@ -70,7 +70,11 @@ class MemoryFile:
     bodies: list[MemoryBody] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._script = deque(self.script)
+        self.then(*self.script)
+
+    def then(self, *script: Break | Exception | None) -> None:
+        """What goes wrong at the openings from now on."""
+        self._script = deque(script)
 
     def open(self, first: int, last: int) -> MemoryBody:
         self.asked.append((first, last))

@@ -1,0 +1,339 @@
+"""One file's works: each is tried again as long as that can help, and ends when it is told to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from bench.transfer.peers.content import Generated
+from bench.transfer.peers.s3_settings import S3Fault
+from ingester.errors import (
+    FileUnavailable,
+    SlowDown,
+    SourceChanged,
+    TransferFailed,
+    UploadGone,
+    ZoomBusy,
+    ZoomUnreachable,
+)
+from ingester.transfer.carrier import ATTEMPTS, PATIENCE_SECONDS, Carrier, Stopped
+from ingester.transfer.plan import Copied, Copy, Plan, Target
+from ingester.transfer.progress import Progress
+from ingester.transfer.ranges import FAILURES
+from ingester.transfer.stream import Buffers
+from tests.unit.transfer.copying import METADATA, S3, Copying, key_of, whole
+from tests.unit.transfer.memory_source import Break, MemoryFile
+
+TALK = Generated("talk", 50_000)
+"""One part."""
+
+
+@dataclass
+class Carrying:
+    """A carrier of one file in memory, and what it tells."""
+
+    copying: Copying
+    source: MemoryFile
+    changes: dict[str, Any] = field(default_factory=dict)
+    waited: list[float] = field(default_factory=list)
+    throttled: int = 0
+    at_wait: Callable[[], object] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.carrier = Carrier(
+            copy=Copy(
+                "talk", self.source, lambda _: Target(key_of("talk"), METADATA), **self.changes
+            ),
+            bucket=self.copying.bucket,
+            buffers=Buffers(3, 10_000),
+            progress=Progress(),
+            throttled=self._throttled,
+            wait=self._wait,
+            clock=lambda: 100.0,
+        )
+
+    def _throttled(self) -> None:
+        self.throttled += 1
+
+    def _wait(self, stop: threading.Event, seconds: float) -> bool:
+        self.waited.append(seconds)
+        self.at_wait()
+        return stop.is_set()
+
+    def plan(self) -> Plan:
+        plan = self.carrier.plan(anew=False)
+        assert isinstance(plan, Plan)
+        self.source.asked.clear()
+        return plan
+
+    def part(self, *script: Break | Exception | None) -> None:
+        """Copies the one part; what goes wrong begins behind the opening."""
+        plan = self.plan()
+        self.source.then(*script)
+        self.carrier.part(plan, plan.missing[0])
+
+    def stream(self, *script: Break | Exception | None) -> Plan:
+        """Copies it as a stream."""
+        plan = self.plan()
+        self.source.then(*script)
+        self.carrier.stream(plan)
+        return plan
+
+    def fault(self, **fault: Any) -> None:
+        """Something goes wrong in S3."""
+        settings = replace(S3, faults=(S3Fault(**fault),))
+        self.copying.s3.configure(settings, empty=False)
+
+
+@pytest.fixture
+def carrying(copying: Copying) -> Carrying:
+    return Carrying(copying, MemoryFile(TALK))
+
+
+@pytest.fixture
+def streaming(copying: Copying) -> Carrying:
+    return Carrying(copying, MemoryFile(TALK, has_ranges=False))
+
+
+class TestPart:
+    def test_it_is_stored_and_counted(self, carrying: Carrying) -> None:
+        carrying.part()
+        assert carrying.copying.begun() == [[1]]
+        assert carrying.carrier.progress.fetched == TALK.size
+        assert carrying.waited == []
+
+    @pytest.mark.parametrize(
+        ("fault", "throttled"),
+        [
+            ({"what": "status", "status": 503}, 1),
+            ({"what": "status", "status": 403, "code": "ExpiredToken"}, 0),
+            ({"what": "rst", "moment": "middle"}, 0),
+        ],
+        ids=["SlowDown", "refused", "reset"],
+    )
+    def test_where_s3_fails_it_is_begun_anew(
+        self, carrying: Carrying, fault: dict[str, Any], throttled: int
+    ) -> None:
+        carrying.fault(**fault)
+        carrying.part()
+        assert carrying.copying.begun() == [[1]]
+        assert carrying.source.asked == [(0, TALK.size - 1)] * 2
+        assert all(body.is_closed for body in carrying.source.bodies)
+        assert len(carrying.waited) == 1
+        assert (carrying.carrier.progress.retries, carrying.throttled) == (1, throttled)
+
+    def test_where_the_source_breaks_it_goes_on(self, carrying: Carrying) -> None:
+        carrying.part(Break(20_000), ZoomBusy("Zoom answered 429.", 1.0))
+        assert carrying.source.asked[-1] == (20_000, TALK.size - 1)
+        assert carrying.copying.requests("UploadPart") == 1
+        assert carrying.carrier.progress.fetched == TALK.size
+        assert (carrying.carrier.progress.retries, carrying.throttled) == (2, 1)
+
+    def test_while_the_source_is_busy_nothing_is_begun_with_s3(self, carrying: Carrying) -> None:
+        carrying.part(ZoomBusy("Zoom answered 503.", 60.0), ZoomUnreachable("No."))
+        assert carrying.waited[0] == 60.0
+        assert carrying.throttled == 1
+        assert carrying.copying.requests("UploadPart") == 1
+
+    def test_it_is_not_tried_for_ever(self, carrying: Carrying) -> None:
+        carrying.fault(what="status", status=503, times=99)
+        with pytest.raises(SlowDown):
+            carrying.part()
+        assert carrying.copying.requests("UploadPart") == ATTEMPTS
+        assert len(carrying.waited) == ATTEMPTS - 1
+        assert all(0 < pause <= 0.5 * 2**tries for tries, pause in enumerate(carrying.waited))
+
+    def test_a_source_that_breaks_time_after_time(self, carrying: Carrying) -> None:
+        with pytest.raises(TransferFailed):
+            carrying.part(*[Break(0)] * 999)
+        assert len(carrying.source.asked) == ATTEMPTS * (FAILURES + 1)
+
+    def test_zoom_asks_for_longer_than_a_request_waits(self, carrying: Carrying) -> None:
+        with pytest.raises(ZoomBusy):
+            carrying.part(ZoomBusy("Zoom answered 429.", PATIENCE_SECONDS + 1))
+        assert carrying.waited == []
+
+    @pytest.mark.parametrize(
+        "error", [FileUnavailable("Zoom answered 400."), SourceChanged("The file became shorter.")]
+    )
+    def test_what_no_try_can_mend_is_not_tried(self, carrying: Carrying, error: Exception) -> None:
+        with pytest.raises(type(error)):
+            carrying.part(error)
+        assert len(carrying.source.asked) == 1
+
+    def test_an_upload_that_is_gone(self, carrying: Carrying) -> None:
+        carrying.fault(what="gone")
+        with pytest.raises(UploadGone):
+            carrying.part()
+        assert len(carrying.source.asked) == 1
+
+    def test_another_version_by_now(self, carrying: Carrying) -> None:
+        plan = carrying.plan()
+        carrying.source.version = replace(carrying.source.version, etag='"v2"')
+        with pytest.raises(SourceChanged):
+            carrying.carrier.part(plan, plan.missing[0])
+        assert carrying.copying.begun() == [[]]
+
+
+class TestStopped:
+    def test_nothing_is_begun_any_more(self, carrying: Carrying) -> None:
+        plan = carrying.plan()
+        carrying.carrier.stop.set()
+        for work in (
+            lambda: carrying.carrier.plan(anew=False),
+            lambda: carrying.carrier.part(plan, plan.missing[0]),
+            lambda: carrying.carrier.mark(plan),
+            lambda: carrying.carrier.close(plan),
+        ):
+            with pytest.raises(Stopped):
+                work()
+        assert carrying.source.asked == []
+        assert carrying.copying.begun() == [[]]
+
+    def test_a_part_ends_at_its_next_chunk(self, carrying: Carrying) -> None:
+        plan = carrying.plan()
+        carrying.source.before = lambda *_: carrying.carrier.stop.set()
+        with pytest.raises(Stopped):
+            carrying.carrier.part(plan, plan.missing[0])
+        assert carrying.copying.begun() == [[]]
+        assert carrying.waited == []
+        assert carrying.source.bodies[-1].is_closed
+
+    def test_so_does_a_stream(self, streaming: Carrying) -> None:
+        plan = streaming.plan()
+        streaming.carrier.stop.set()
+        with pytest.raises(Stopped):
+            streaming.carrier.stream(plan)
+
+    def test_a_wait_ends(self, carrying: Carrying) -> None:
+        carrying.at_wait = carrying.carrier.stop.set
+        with pytest.raises(Stopped):
+            carrying.part(Break(100))
+        assert len(carrying.waited) == 1
+
+
+class TestPlan:
+    def test_a_source_that_is_away_is_asked_again(self, copying: Copying) -> None:
+        source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
+        carrying = Carrying(copying, source)
+        carrying.carrier.plan(anew=False)
+        assert len(source.asked) == 3
+        assert carrying.carrier.progress.began == 100.0
+
+    def test_one_that_has_no_file_for_us_is_not(self, copying: Copying) -> None:
+        source = MemoryFile(TALK, script=[FileUnavailable("No.")])
+        with pytest.raises(FileUnavailable):
+            Carrying(copying, source).carrier.plan(anew=False)
+        assert len(source.asked) == 1
+
+    def test_what_it_began_is_remembered(self, carrying: Carrying) -> None:
+        plan = carrying.plan()
+        assert carrying.carrier.uploads == [plan.upload]
+
+
+class TestStream:
+    def test_it_comes_from_the_body_that_is_open(self, streaming: Carrying) -> None:
+        plan = streaming.stream()
+        assert sorted(plan.upload.stored) == [1, 2, 3, 4, 5]
+        assert streaming.source.asked == []
+        assert streaming.source.bodies[0].is_closed
+
+    def test_a_break_begins_it_anew_and_sends_only_what_is_new(self, copying: Copying) -> None:
+        streaming = Carrying(copying, MemoryFile(TALK, has_ranges=False, script=[Break(25_000)]))
+        streaming.stream(Break(45_000))
+        assert copying.begun() == [[1, 2, 3, 4, 5]]
+        assert copying.requests("UploadPart") == 5
+        assert streaming.source.asked == [(0, 0)] * 2
+        assert len(streaming.waited) == 2
+        assert all(body.is_closed for body in streaming.source.bodies)
+
+    def test_a_part_that_s3_refuses_is_sent_again_from_its_buffer(
+        self, streaming: Carrying
+    ) -> None:
+        streaming.fault(what="status", nth=3, times=2)
+        streaming.stream()
+        assert streaming.source.asked == []
+        assert streaming.carrier.progress.fetched == TALK.size
+        assert streaming.throttled == 2
+        assert streaming.copying.begun() == [[1, 2, 3, 4, 5]]
+
+    def test_another_version_is_not_mixed_in(self, copying: Copying) -> None:
+        source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])
+        streaming = Carrying(copying, source)
+        streaming.at_wait = lambda: change(source, etag='"v2"')
+        with pytest.raises(SourceChanged, match=r"talk\.mp4 changed"):
+            streaming.stream()
+        assert source.bodies[-1].is_closed
+
+    def test_nor_are_ranges_that_come_by_now(self, copying: Copying) -> None:
+        source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])
+        streaming = Carrying(copying, source)
+
+        def change() -> None:
+            source.has_ranges = True
+
+        streaming.at_wait = change
+        with pytest.raises(SourceChanged):
+            streaming.stream()
+        assert source.bodies[-1].is_closed
+
+    def test_a_size_that_zoom_tells_holds_where_the_source_tells_none(
+        self, copying: Copying
+    ) -> None:
+        """Else a stream that was cut off would be taken for the whole."""
+        source = MemoryFile(
+            TALK, has_ranges=False, is_sized=False, script=[Break(25_000, is_silent=True)]
+        )
+        streaming = Carrying(copying, source, {"expected_size": TALK.size})
+        plan = streaming.stream()
+        assert sum(part.length for part in plan.upload.stored.values()) == TALK.size
+        assert len(source.bodies) == 2
+
+    def test_and_is_missed_in_the_end(self, copying: Copying) -> None:
+        source = MemoryFile(TALK, has_ranges=False, is_sized=False)
+        streaming = Carrying(copying, source, {"expected_size": TALK.size + 1})
+        with pytest.raises(TransferFailed, match=f"{TALK.size} bytes came .* {TALK.size + 1}"):
+            streaming.stream()
+        assert len(source.bodies) == ATTEMPTS
+
+
+class TestClose:
+    def test_it_is_whole_and_inspected(self, carrying: Carrying) -> None:
+        looked: list[tuple[str, int]] = []
+
+        def inspect(key: str, size: int) -> str:
+            looked.append((key, size))
+            return "a movie"
+
+        carrying = Carrying(carrying.copying, carrying.source, {"inspect": inspect})
+        plan = carrying.plan()
+        carrying.carrier.part(plan, plan.missing[0])
+        copied = carrying.carrier.close(plan)
+        assert copied == Copied(key_of("talk"), TALK.size, "a movie", TALK.size, 0.0, 0)
+        assert looked == [(key_of("talk"), TALK.size)]
+        assert carrying.copying.stored() == {key_of("talk"): whole(TALK)}
+
+    def test_a_failure_of_botocores_is_left_to_botocore(self, carrying: Carrying) -> None:
+        plan = carrying.plan()
+        carrying.carrier.part(plan, plan.missing[0])
+        carrying.fault(what="status", operation="CompleteMultipartUpload")
+        with pytest.raises(ClientError, match="SlowDown"):
+            carrying.carrier.close(plan)
+
+    def test_the_mark_too(self, carrying: Carrying) -> None:
+        plan = carrying.plan()
+        carrying.fault(what="status")
+        with pytest.raises(ClientError, match="SlowDown"):
+            carrying.carrier.mark(plan)
+        carrying.carrier.mark(plan)
+        assert plan.upload.is_marked
+
+
+def change(source: MemoryFile, **version: Any) -> None:
+    """From now on the source is another version."""
+    source.version = replace(source.version, **version)

@@ -1,0 +1,165 @@
+"""What an operator reads of a copy: how it goes, how it ended, and of which recording."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.transfer.peers.content import Generated
+from bench.transfer.peers.s3_settings import S3Fault
+from bench.transfer.peers.zoom_settings import ZoomFault
+from ingester import log
+from ingester.errors import OutOfTime, ZoomBusy
+from ingester.log import JsonFormatter
+from ingester.transfer.engine import Budget
+from ingester.transfer.parts import MIB
+from tests.unit.transfer.copying import (
+    CHAT,
+    KNOWN,
+    S3,
+    SLIDES,
+    ZOOM,
+    Clock,
+    Copying,
+    key_of,
+)
+from tests.unit.transfer.memory_source import MemoryFile
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """The records so far, as they are written."""
+    logger, text = logging.getLogger("ingester.transfer"), io.StringIO()
+    handler, level = logging.StreamHandler(text), logger.level
+    handler.setFormatter(JsonFormatter())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lambda: [json.loads(line) for line in text.getvalue().splitlines()]
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def slow_file(clock: Clock, content: Generated) -> MemoryFile:
+    """Each opening of it takes ten seconds."""
+
+    def before(*_: int) -> None:
+        clock.now += 10
+
+    return MemoryFile(content, before=before)
+
+
+def test_each_file_that_is_staged(copying: Copying, lines: Lines) -> None:
+    for _ in range(2):
+        copying.run([copying.copy_of("chat")], clock=Clock(100.0))
+    staged, there = lines()
+    assert staged["message"] == f"Staged {key_of('chat')}"
+    assert (staged["bytes"], staged["fetched_bytes"]) == (CHAT, CHAT)
+    assert (staged["seconds"], staged["megabytes_per_second"], staged["retries"]) == (0, 0, 0)
+    assert there["message"] == f"Already staged: {key_of('chat')}"
+    assert (there["bytes"], there["fetched_bytes"]) == (CHAT, 0)
+
+
+def test_how_it_goes(copying: Copying, lines: Lines) -> None:
+    """Every five seconds or so: here each part takes ten."""
+    clock = Clock()
+    talk = slow_file(clock, Generated("talk", 12 * MIB))
+    copies = [copying.copy_of(source=talk), copying.copy_of("slides")]
+    copying.run(copies, clock=clock, budget=Budget(connections=1))
+    going = [line for line in lines() if line["message"] == "Copying"]
+    assert [line["bytes"] for line in going] == [0, 5 * MIB, 10 * MIB, 12 * MIB]
+    assert {line["total_bytes"] for line in going} == {12 * MIB}
+    assert [line["megabytes_per_second"] for line in going] == [0.0, 0.5, 0.5, 0.2]
+    assert {line["connections"] for line in going} == {1}
+    assert {line["level"] for line in lines()} == {"INFO"}
+
+
+def test_it_is_told_every_five_seconds_and_not_at_each_part(copying: Copying, lines: Lines) -> None:
+    clock = Clock()
+    talk = slow_file(clock, Generated("talk", 30 * MIB))
+    talk.before = lambda *_: tick(clock, 2.0)
+    copying.run([copying.copy_of(source=talk)], clock=clock, budget=Budget(connections=1))
+    going = [line for line in lines() if line["message"] == "Copying"]
+    assert [line["bytes"] for line in going] == [10 * MIB, 25 * MIB]
+
+
+def test_what_is_left_for_the_next_run(copying: Copying, lines: Lines) -> None:
+    clock = Clock()
+    talk = slow_file(clock, Generated("talk", 12 * MIB))
+    with pytest.raises(OutOfTime):
+        copying.run(
+            [copying.copy_of(source=talk)],
+            clock=clock,
+            time_left=lambda: 30 - clock.now,
+            budget=Budget(connections=1),
+        )
+    last = lines()[-1]
+    assert last["message"] == "Left unfinished, to be gone on with: talk"
+    assert last["bytes"] == 5 * MIB
+
+
+def test_fewer_connections_where_the_other_side_asks_for_less(
+    copying: Copying, lines: Lines
+) -> None:
+    clock = Clock()
+    talk = slow_file(clock, Generated("talk", 60 * MIB))
+    talk.then(None, ZoomBusy("Zoom answered 429 to the download.", 0.0))
+    copying.s3.configure(replace(S3, mode="discard"))
+    copying.run([copying.copy_of(source=talk)], clock=clock)
+    going = [line["connections"] for line in lines() if line["message"] == "Copying"]
+    assert max(going) == 4
+    assert set(going[-5:]) <= {1, 2}
+
+
+class TestContext:
+    def test_records_of_all_threads_tell_the_recording(
+        self, copying: Copying, lines: Lines
+    ) -> None:
+        """Of those that begin a part anew, of those that go on in its middle, and of the first."""
+        copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(what="rst", request=3),)))
+        copying.s3.configure(replace(S3, faults=(S3Fault(what="status", nth=2),)))
+        with log.about(uuid="u==", zip_id="auto-ingest-u=="):
+            copying.run([copying.copy_of("talk"), copying.copy_of("slides")])
+        written = lines()
+        assert {line["uuid"] for line in written} == {"u=="}
+        assert {line["zip_id"] for line in written} == {"auto-ingest-u=="}
+        messages = " ".join(line["message"] for line in written)
+        assert "The part goes on in" in messages
+        assert "Trying " in messages
+        assert f"Staged {key_of('slides')}" in messages
+
+    def test_also_those_of_a_streams_senders(self, copying: Copying, lines: Lines) -> None:
+        copying.zoom.configure(replace(ZOOM, ranges=False))
+        copying.s3.configure(replace(S3, faults=(S3Fault(what="status", nth=2, times=2),)))
+        with log.about(uuid="u=="):
+            copying.run()
+        written = [line for line in lines() if line["message"].startswith("Trying talk again")]
+        assert len(written) == 2
+        assert {line["uuid"] for line in written} == {"u=="}
+
+    def test_no_secret_is_in_them(self, copying: Copying, lines: Lines) -> None:
+        faults = (ZoomFault(what="rst", request=2), ZoomFault(what="status", request=4))
+        copying.zoom.configure(replace(ZOOM, faults=faults))
+        copying.s3.configure(replace(S3, faults=(S3Fault(what="rst", nth=2),)))
+        copying.run([copying.copy_of("talk"), copying.copy_of("slides")])
+        text = json.dumps(lines())
+        for secret in ("sig=", "Bearer", "http://", KNOWN.secret_key, KNOWN.token):
+            assert secret not in text
+
+    def test_retries_are_counted(self, copying: Copying, lines: Lines) -> None:
+        copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(what="rst", request=2),)))
+        copying.run([copying.copy_of("slides")])
+        [staged] = [line for line in lines() if line["message"].startswith("Staged")]
+        assert staged["retries"] == 1
+        assert staged["fetched_bytes"] == SLIDES
+
+
+def tick(clock: Clock, seconds: float) -> None:
+    clock.now += seconds

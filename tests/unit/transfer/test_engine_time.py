@@ -1,0 +1,189 @@
+"""A copy that has only so much time: it stops between two parts, and the next run goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from bench.transfer.peers.content import Generated
+from ingester.errors import OutOfTime, TransferFailed, ZoomUnreachable
+from ingester.transfer.engine import Budget, Total
+from ingester.transfer.parts import MARK_NUMBER, MIB
+from ingester.transfer.plan import Copied
+from tests.unit.transfer.copying import (
+    CHAT,
+    Clock,
+    Copying,
+    key_of,
+    until_stopped,
+    whole,
+)
+from tests.unit.transfer.memory_source import Break, MemoryFile
+
+SIZE = 12 * MIB
+"""Three parts."""
+TALK = Generated("talk", SIZE)
+ONE_BY_ONE = Budget(connections=1, reserve_seconds=5.0)
+PART_SECONDS = 10.0
+
+
+def slow_file(clock: Clock, content: Generated = TALK) -> MemoryFile:
+    """Each part of it takes ten seconds."""
+
+    def before(_: int, last: int) -> None:
+        clock.now += PART_SECONDS if last else 0.0
+
+    return MemoryFile(content, before=before)
+
+
+def ends_at(clock: Clock, seconds: float) -> Callable[[], float]:
+    return lambda: seconds - clock.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class TestOutOfTime:
+    @pytest.mark.parametrize(
+        ("seconds", "parts"),
+        [(5.1, 1), (30.0, 1), (30.1, 2), (40.0, 2), (40.1, 3)],
+    )
+    def test_no_part_is_begun_that_can_not_be_finished(
+        self, copying: Copying, clock: Clock, seconds: float, parts: int
+    ) -> None:
+        """Half again as long as the slowest has to be left, and five seconds for what follows."""
+        talk = slow_file(clock)
+        run = {"clock": clock, "time_left": ends_at(clock, seconds), "budget": ONE_BY_ONE}
+        if parts == 3:
+            [one] = copying.run([copying.copy_of(source=talk)], **run)
+            assert isinstance(one, Copied)
+            return
+        with pytest.raises(OutOfTime) as raised:
+            copying.run([copying.copy_of(source=talk)], **run)
+        assert (raised.value.stored, raised.value.total) == (parts * 5 * MIB, SIZE)
+        assert copying.begun() == [[*range(1, parts + 1), MARK_NUMBER]]
+        assert len(talk.asked) == 1 + parts
+
+    def test_the_next_run_goes_on(self, copying: Copying, clock: Clock) -> None:
+        talk = slow_file(clock)
+        copies = [copying.copy_of(source=talk)]
+        with pytest.raises(OutOfTime, match=r"^5 of 13 MB are copied; the next invocation goes on"):
+            copying.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
+        [one] = copying.run(copies)
+        assert isinstance(one, Copied)
+        assert (one.size, one.fetched) == (SIZE, SIZE - 5 * MIB)
+        assert copying.stored() == {key_of("talk"): whole(TALK)}
+        assert copying.requests("UploadPart") == 4
+
+    def test_what_is_copied_whole_is_progress_too(self, copying: Copying, clock: Clock) -> None:
+        chat = MemoryFile(Generated("chat", CHAT))
+        talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
+        copies = [copying.copy_of("chat", chat), copying.copy_of(source=talk)]
+        with pytest.raises(OutOfTime) as raised:
+            copying.run(copies, time_left=ends_at(clock, 50), budget=ONE_BY_ONE)
+        assert raised.value.stored == CHAT
+        assert list(copying.stored()) == [key_of("chat")]
+
+    def test_without_a_size_there_is_no_total(self, copying: Copying, clock: Clock) -> None:
+        copying.run([copying.copy_of("chat")])
+        talk = slow_file(clock)
+        unsized = MemoryFile(Generated("slides", 10), is_sized=False, has_ranges=False)
+        copies = [copying.copy_of(source=talk), copying.copy_of("slides", unsized)]
+        with pytest.raises(OutOfTime, match=r"^5 MB are copied") as raised:
+            copying.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
+        assert raised.value.total is None
+
+    def test_what_needs_no_part_is_done_to_the_end(self, copying: Copying, clock: Clock) -> None:
+        """Completing takes a second; a part that the last one measured would take too long."""
+        talk = slow_file(clock, Generated("talk", CHAT))
+        copies = [copying.copy_of(source=talk)]
+        left = ends_at(clock, PART_SECONDS + 6)
+        [one] = copying.run(copies, clock=clock, time_left=left, budget=ONE_BY_ONE)
+        assert isinstance(one, Copied)
+        assert copying.stored() == {key_of("talk"): whole(Generated("talk", CHAT))}
+
+
+class TestNothing:
+    def test_no_time_at_all(self, copying: Copying) -> None:
+        with pytest.raises(TransferFailed, match="Nothing could be copied"):
+            copying.run(time_left=lambda: 4.9)
+        assert copying.s3.stats().operations == {}
+        assert copying.zoom.stats().requests == {}
+
+    def test_a_part_that_takes_longer_than_there_is(self, copying: Copying, clock: Clock) -> None:
+        """It would be so at each run: the message has to come back, and to end one day."""
+
+        def wait(stop: threading.Event, seconds: float) -> bool:
+            clock.now = 100
+            return until_stopped(stop, seconds)
+
+        away = MemoryFile(TALK, script=[None, *[ZoomUnreachable("No.")] * 99])
+        with pytest.raises(TransferFailed, match="Nothing could be copied"):
+            copying.run([copying.copy_of(source=away)], wait=wait, time_left=ends_at(clock, 50))
+        assert copying.begun() == [[MARK_NUMBER]]
+
+    def test_what_an_earlier_run_did_is_no_progress(self, copying: Copying, clock: Clock) -> None:
+        """Else a recording of which one file can't get through would go round for ever."""
+        copying.run([copying.copy_of("chat")])
+        talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
+        copies = [copying.copy_of("chat"), copying.copy_of(source=talk)]
+        with pytest.raises(TransferFailed, match="Nothing could be copied"):
+            copying.run(copies, time_left=ends_at(clock, 50), budget=ONE_BY_ONE)
+
+    def test_a_stream_begins_at_its_first_byte_each_time(
+        self, copying: Copying, clock: Clock
+    ) -> None:
+        stream = MemoryFile(TALK, has_ranges=False, script=[Break(11 * MIB), *[Break(0)] * 99])
+
+        def wait(stop: threading.Event, seconds: float) -> bool:
+            clock.now = 100
+            return until_stopped(stop, seconds)
+
+        copies = [copying.copy_of(source=stream)]
+        with pytest.raises(TransferFailed, match="Nothing could be copied"):
+            copying.run(copies, wait=wait, time_left=ends_at(clock, 50))
+        assert copying.begun() == [[1, 2, MARK_NUMBER]]
+        stream.then()
+        [one] = copying.run(copies)
+        assert isinstance(one, Copied)
+        assert one.fetched == SIZE
+        assert copying.requests("UploadPart") == 4
+
+
+class TestEnd:
+    def test_what_is_under_way_ends_at_once(self, copying: Copying, clock: Clock) -> None:
+        ended: list[Total] = []
+
+        def wait(stop: threading.Event, seconds: float) -> bool:
+            clock.now = 100
+            return until_stopped(stop, seconds)
+
+        def before(first: int, _: int) -> None:
+            if first:
+                raise ZoomUnreachable("No.")
+
+        copies = [copying.copy_of(source=MemoryFile(TALK, before=before))]
+        changes = {"wait": wait, "time_left": ends_at(clock, 50), "budget": ONE_BY_ONE}
+        with pytest.raises(OutOfTime):
+            copying.run(copies, report=ended.append, **changes)
+        assert copying.begun() == [[1, MARK_NUMBER]]
+        assert [(total.fetched, total.retries) for total in ended] == [(5 * MIB, 1)]
+
+    def test_an_open_stream_is_closed(self, copying: Copying, clock: Clock) -> None:
+        stream = MemoryFile(TALK, has_ranges=False, before=lambda *_: time_passes(clock, 100))
+        with pytest.raises(TransferFailed):
+            copying.run([copying.copy_of(source=stream)], time_left=ends_at(clock, 50))
+        assert stream.bodies[0].is_closed
+
+    def test_what_is_reported(self, copying: Copying, clock: Clock) -> None:
+        totals: list[Total] = []
+        copying.run([copying.copy_of(source=slow_file(clock))], clock=clock, report=totals.append)
+        assert totals == [Total(SIZE, 3 * PART_SECONDS, 0)]
+
+
+def time_passes(clock: Clock, seconds: float) -> None:
+    clock.now += seconds

@@ -1,0 +1,362 @@
+"""What a file's copy does next, as a machine that is only asked and told: nothing runs here."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from bench.transfer.peers.content import Generated
+from ingester.errors import (
+    AwsFailed,
+    FileUnavailable,
+    SourceChanged,
+    TransferFailed,
+    UploadGone,
+    ZoomUnreachable,
+)
+from ingester.transfer.carrier import Carrier, Stopped
+from ingester.transfer.file_copy import LEAST_UNDER_WAY, RESTARTS, FileCopy, Work
+from ingester.transfer.multipart import Bucket, Destination, StoredPart, Upload
+from ingester.transfer.parts import MIB, parts_of
+from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, Target
+from ingester.transfer.progress import Progress
+from ingester.transfer.ranges import EmptyFile, Version
+from ingester.transfer.stream import Buffers
+from tests.unit.transfer.copying import METADATA, at_once, key_of
+from tests.unit.transfer.memory_source import MemoryBody, MemoryFile
+
+KEY = key_of("talk")
+SIZE = 40 * MIB
+"""Eight parts."""
+COPIED = Copied(KEY, SIZE, None, SIZE, 1.0, 0)
+FAILED = TransferFailed("The line broke.")
+CHANGED = SourceChanged("It changed.")
+GONE = UploadGone("It is gone.")
+
+
+class Aborting(Bucket):
+    """Only remembers which uploads it was to abort."""
+
+    def __init__(self) -> None:
+        self.aborted: list[str] = []
+
+    def abort(self, upload: Upload) -> None:
+        self.aborted.append(upload.upload_id)
+
+
+def file_copy(**changes: Any) -> FileCopy:
+    source = MemoryFile(Generated("talk", SIZE))
+    return FileCopy(
+        Carrier(
+            copy=Copy("talk", source, lambda _: Target(KEY, METADATA), **changes),
+            bucket=Aborting(),
+            buffers=Buffers(1, 1),
+            progress=Progress(),
+            throttled=lambda: None,
+            wait=at_once,
+            clock=lambda: 0.0,
+        )
+    )
+
+
+def aborted(file: FileCopy) -> list[str]:
+    return cast("Aborting", file.carrier.bucket).aborted
+
+
+def plan_for(
+    size: int = SIZE, *, there: int = 0, marked: bool = False, body: MemoryBody | None = None
+) -> Plan:
+    """A plan of which so many parts are there already."""
+    parts = () if body else parts_of(size)
+    stored = {part.number: StoredPart(part.number, part.length, "", "") for part in parts[:there]}
+    upload = Upload(Destination(KEY, METADATA, {}), "u-1", "", stored, is_marked=marked)
+    return Plan(Version(size), upload, parts[there:], body)
+
+
+def name_of(work: Work | None) -> str:
+    """What a work does."""
+    return cast("partial[object]", work.run).func.__name__ if work else ""
+
+
+def begin_all(file: FileCopy, *, parts: bool = True) -> list[str]:
+    """Begins all that can be begun now."""
+    return [name_of(work) for work in iter(lambda: file.next_work(parts=parts), None)]
+
+
+def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
+    """As it is when the source was opened."""
+    assert begin_all(file) == ["plan"]
+    if isinstance(plan, Plan):
+        file.carrier.uploads.append(plan.upload)
+    file.settle(plan, None)
+    return file
+
+
+class TestOrder:
+    def test_open_mark_parts_close(self) -> None:
+        file = opened(file_copy(), plan_for(12 * MIB))
+        assert begin_all(file) == ["mark", "part", "part", "part"]
+        for _ in range(3):
+            file.settle(None, None)
+            assert begin_all(file) == []
+        file.settle(None, None)
+        assert begin_all(file) == ["close"]
+        before = file.has_ended
+        file.settle(COPIED, None)
+        assert (before, file.has_ended) == (False, True)
+        assert (file.result, file.error) == (COPIED, None)
+        assert begin_all(file) == []
+
+    def test_only_parts_can_be_left_for_later(self) -> None:
+        file = opened(file_copy(), plan_for())
+        works = [file.next_work() for _ in range(3)]
+        assert [(name_of(work), work.is_part) for work in works if work] == [
+            ("mark", False),
+            ("part", True),
+            ("part", True),
+        ]
+
+    def test_parts_come_in_the_files_order(self) -> None:
+        plan = plan_for(marked=True)
+        file = opened(file_copy(), plan)
+        works = [file.next_work() for _ in range(4)]
+        arguments = [cast("partial[object]", work.run).args for work in works if work]
+        assert arguments == [(plan, part) for part in plan.missing[:4]]
+
+    def test_what_is_there_is_left_out(self) -> None:
+        file = opened(file_copy(), plan_for(12 * MIB, there=1, marked=True))
+        assert begin_all(file) == ["part", "part"]
+
+    @pytest.mark.parametrize(
+        ("plan", "works"),
+        [
+            (plan_for(1000), ["part"]),
+            (plan_for(12 * MIB, there=2), ["part"]),
+            (plan_for(12 * MIB, there=3, marked=True), ["close"]),
+            (AlreadyThere(KEY, SIZE), ["close"]),
+        ],
+        ids=["one part", "the last part", "all parts are there", "the object is there"],
+    )
+    def test_a_mark_is_made_only_where_it_can_be_of_use(
+        self, plan: Plan | AlreadyThere, works: list[str]
+    ) -> None:
+        assert begin_all(opened(file_copy(), plan)) == works
+
+    @pytest.mark.parametrize(("marked", "works"), [(False, ["stream", "mark"]), (True, ["stream"])])
+    def test_a_stream(self, marked: bool, works: list[str]) -> None:
+        body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
+        file = opened(file_copy(), plan_for(marked=marked, body=body))
+        assert begin_all(file) == works
+
+    def test_without_time_no_part_is_begun_but_what_is_short_is(self) -> None:
+        file = file_copy()
+        assert begin_all(file, parts=False) == ["plan"]
+        file.settle(plan_for(), None)
+        assert begin_all(file, parts=False) == ["mark"]
+        file.settle(None, None)
+        assert begin_all(file, parts=False) == []
+        file = opened(file_copy(), plan_for(1000))
+        assert begin_all(file) == ["part"]
+        file.settle(None, None)
+        assert begin_all(file, parts=False) == ["close"]
+
+
+class TestUnderWay:
+    @pytest.mark.parametrize(
+        ("size", "most"),
+        [(SIZE, LEAST_UNDER_WAY), (1_400_000_000, 16), (10_000_000_000, 119)],
+        ids=["small", "a lecture", "large"],
+    )
+    def test_no_more_than_a_fifth_of_the_file(self, size: int, most: int) -> None:
+        """A crash costs what is under way."""
+        file = opened(file_copy(), plan_for(size, marked=True))
+        assert len(begin_all(file)) == most
+        assert most <= LEAST_UNDER_WAY or most * parts_of(size)[0].length <= size / 5
+
+    def test_when_one_has_ended_the_next_begins(self) -> None:
+        file = opened(file_copy(), plan_for(marked=True))
+        assert len(begin_all(file)) == 4
+        file.settle(None, None)
+        assert begin_all(file) == ["part"]
+
+
+class TestFails:
+    def test_the_others_are_stopped_and_it_ends_when_they_have(self) -> None:
+        file = opened(file_copy(), plan_for(marked=True))
+        assert len(begin_all(file)) == 4
+        file.settle(None, FAILED)
+        assert file.carrier.stop.is_set()
+        assert begin_all(file) == []
+        file.settle(None, Stopped())
+        file.settle(None, None)
+        assert not file.has_ended
+        file.settle(None, ZoomUnreachable("A later one."))
+        assert (file.result, file.error) == (FAILED, FAILED)
+        assert aborted(file) == []
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (ClientError({"Error": {"Code": "AccessDenied"}}, "ListParts"), "ListParts.*AccessDen"),
+            (EndpointConnectionError(endpoint_url="https://s3"), "EndpointConnectionError"),
+        ],
+    )
+    def test_botocores_errors_are_ours_then(self, error: Exception, text: str) -> None:
+        file = file_copy()
+        file.next_work()
+        file.settle(None, error)
+        assert isinstance(file.error, AwsFailed)
+        with pytest.raises(AwsFailed, match=text):
+            raise file.error
+
+    def test_a_bug_is_raised(self) -> None:
+        file = opened(file_copy(), plan_for(1000))
+        file.next_work()
+        with pytest.raises(ZeroDivisionError):
+            file.settle(None, ZeroDivisionError())
+
+    def test_an_error_that_the_copy_skips_is_none(self) -> None:
+        file = file_copy(skips=(EmptyFile,))
+        file.next_work()
+        file.settle(None, EmptyFile("No bytes."))
+        assert isinstance(file.result, EmptyFile)
+        assert file.error is None
+        assert file.has_ended
+
+    def test_others_are_not_skipped(self) -> None:
+        file = file_copy(skips=(EmptyFile,))
+        file.next_work()
+        file.settle(None, FileUnavailable("Gone."))
+        assert isinstance(file.error, FileUnavailable)
+
+    def test_who_is_given_up_has_not_ended(self) -> None:
+        """Its upload is another run's business."""
+        file = opened(file_copy(), plan_for(there=2, marked=True))
+        file.next_work()
+        file.give_up()
+        file.settle(None, Stopped())
+        assert (file.has_ended, file.result) == (False, None)
+        assert file.release(abort=False) == 10 * MIB
+        assert aborted(file) == []
+
+
+class TestBeginsAnew:
+    def fail(self, file: FileCopy, error: Exception, plan: Plan | None = None) -> None:
+        opened(file, plan or plan_for(1000))
+        assert begin_all(file) == ["part"]
+        file.settle(None, error)
+
+    @pytest.mark.parametrize(("error", "gone"), [(CHANGED, ["u-1"]), (GONE, [])])
+    def test_when_source_or_upload_are_others(self, error: Exception, gone: list[str]) -> None:
+        """The parts of a version that is gone help nobody; an upload that is gone has none."""
+        file = file_copy()
+        self.fail(file, error)
+        assert not file.has_ended
+        assert not file.carrier.stop.is_set()
+        assert aborted(file) == gone
+        opened(file, plan_for(1000))
+        assert begin_all(file) == ["part"]
+
+    @pytest.mark.parametrize("error", [CHANGED, GONE])
+    def test_but_not_for_ever(self, error: Exception) -> None:
+        file = file_copy()
+        for _ in range(RESTARTS):
+            self.fail(file, error)
+            assert not file.has_ended
+        self.fail(file, error)
+        assert file.error is error
+
+    def test_only_when_all_that_was_under_way_has_ended(self) -> None:
+        file = opened(file_copy(), plan_for(12 * MIB, marked=True))
+        assert len(begin_all(file)) == 3
+        file.settle(None, CHANGED)
+        file.settle(None, Stopped())
+        assert begin_all(file) == []
+        file.settle(None, Stopped())
+        assert begin_all(file) == ["plan"]
+
+    def test_when_the_object_that_is_there_is_no_good(self) -> None:
+        file = file_copy()
+        assert not self.is_anew(file)
+        file.settle(AlreadyThere(KEY, SIZE), None)
+        assert begin_all(file) == ["close"]
+        file.settle(None, FAILED)
+        assert not file.has_ended
+        assert self.is_anew(file)
+
+    def test_when_the_new_one_is_no_good_either_that_is_the_end(self) -> None:
+        file = opened(file_copy(), AlreadyThere(KEY, SIZE))
+        begin_all(file)
+        file.settle(None, FAILED)
+        opened(file, plan_for(1000))
+        assert begin_all(file) == ["part"]
+        file.settle(None, None)
+        assert begin_all(file) == ["close"]
+        file.settle(None, FAILED)
+        assert file.error is FAILED
+
+    def is_anew(self, file: FileCopy) -> bool:
+        """Whether the next opening trusts no object."""
+        work = file.next_work()
+        assert work
+        return bool(cast("partial[object]", work.run).keywords["anew"])
+
+
+class TestTold:
+    def test_the_size(self) -> None:
+        assert file_copy().size is None
+        assert file_copy(expected_size=7).size == 7
+        assert opened(file_copy(), plan_for(1000)).size == 1000
+        assert opened(file_copy(), AlreadyThere(KEY, 5)).size == 5
+
+    def test_what_s3_has(self) -> None:
+        assert file_copy().stored == 0
+        assert opened(file_copy(), plan_for(there=3)).stored == 15 * MIB
+        assert opened(file_copy(), AlreadyThere(KEY, 5)).stored == 5
+
+    @pytest.mark.parametrize("size", [SIZE, None])
+    def test_whether_the_next_run_finds_it_done(self, size: int | None) -> None:
+        file = file_copy()
+        begin_all(file)
+        plan = plan_for(1000)
+        file.settle(Plan(Version(size), plan.upload, plan.missing), None)
+        begin_all(file)
+        file.settle(None, None)
+        begin_all(file)
+        assert not file.was_completed
+        file.settle(COPIED, None)
+        assert file.was_completed == (size is not None)
+
+    def test_what_was_there_before_is_not_this_runs_doing(self) -> None:
+        file = opened(file_copy(), AlreadyThere(KEY, 5))
+        begin_all(file)
+        file.settle(COPIED, None)
+        assert not file.was_completed
+
+
+class TestReleased:
+    def test_a_copy_that_is_whole_is_left_alone(self) -> None:
+        file = opened(file_copy(), plan_for(1000))
+        for outcome in (None, COPIED):
+            begin_all(file)
+            file.settle(outcome, None)
+        assert file.release(abort=True) == 0
+        assert aborted(file) == []
+
+    def test_all_that_it_began_is_aborted(self) -> None:
+        file = opened(file_copy(), plan_for(there=2, marked=True))
+        assert file.release(abort=True) == 0
+        assert aborted(file) == ["u-1"]
+
+    @pytest.mark.parametrize("abort", [True, False])
+    def test_an_open_stream_is_closed(self, abort: bool) -> None:
+        body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
+        file = opened(file_copy(), plan_for(body=body))
+        file.release(abort=abort)
+        assert body.is_closed
+
+    def test_one_that_was_never_opened(self) -> None:
+        assert file_copy().release(abort=False) == 0

@@ -1,0 +1,298 @@
+"""All files of a recording, as the message names them and as the staging bucket then has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import UNSET
+
+from bench.transfer.peers.s3 import S3Peer
+from ingester.errors import FileUnavailable, OutOfTime, TransferFailed
+from ingester.neighbours.staging import Staging
+from ingester.rules.messages import DownloadMessage, RecordingFile, StagedFile
+from ingester.rules.staged import StagedPiece
+from ingester.transfer import mp4
+from ingester.transfer.access import Access
+from ingester.transfer.addresses import DownloadHosts
+from ingester.transfer.multipart import IDENTITY
+from ingester.transfer.ranges import EmptyFile
+from ingester.transfer.recording import RecordingTransfer
+from ingester.transfer.source import Refused, ZoomFile
+from local import media
+from local.neighbours.https_server import Answer, Request
+from tests.neighbours import Web
+from tests.unit.transfer.copying import BUCKET, Copying
+from tests.unit.transfer.zoom_pages import FRESH, FRESH_TOKEN, TOKEN, page, ranged, redirect
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+MEETING = 95846636714
+FOLDER = f"{MEETING}/1791986412"
+STARTS = ("2026-10-14T14:00:12Z", "2026-10-14T15:00:12Z")
+ENDS = ("2026-10-14T14:50:12Z", "2026-10-14T15:50:12Z")
+CHAT = b"00:00:05\tA. Student:\tHello\n"
+Movie = Callable[[int], bytes]
+GONE = page(b"<html>This recording does not exist.</html>", kind="text/html")
+
+
+def file_of(
+    number: int, kind: str = "MP4", view: str = "active_speaker", **more: Any
+) -> dict[str, Any]:
+    """A file as the message tells of it; its address is added."""
+    segment = more.pop("segment", 0)
+    return {
+        "recording_id": f"f-{number}",
+        "recording_start": STARTS[segment],
+        "recording_end": ENDS[segment],
+        "file_type": kind,
+        "recording_type": view,
+        **more,
+    }
+
+
+def message(web: Web, *files: dict[str, Any]) -> DownloadMessage:
+    """A recording whose files have the addresses /1, /2 and so on."""
+    return DownloadMessage(
+        uuid="aj//Xp112QmuoKj485487==",
+        zoom_series_id=MEETING,
+        topic="A lecture",
+        start_time=STARTS[0],
+        duration=110,
+        host_id="h",
+        recording_files=tuple(
+            RecordingFile(download_url=f"{web.url}/{number}", **one)
+            for number, one in enumerate(files, 1)
+        ),
+        on_demand_ingest=False,
+        zip_id="auto-ingest-1",
+        received_time="2026-10-14T18:30:00Z",
+        download_token=TOKEN,
+    )
+
+
+@dataclass
+class Recording:
+    """A recording on its way from a web server into the fake S3."""
+
+    web: Web
+    copying: Copying
+    staging: Staging
+    fresh: list[Access] = field(default_factory=list)
+
+    def run(self, *files: dict[str, Any], **engine: Any) -> list[StagedPiece]:
+        transfer = RecordingTransfer(
+            engine=self.copying.engine(**engine),
+            open_file=partial(
+                ZoomFile, http=self.copying.http, hosts=DownloadHosts(("127.0.0.1",))
+            ),
+            read_range=self.staging.read_range,
+            inspect=mp4.inspect,
+            refresh=lambda: self.fresh.pop(0),
+        )
+        return transfer.run(message(self.web, *files))
+
+    @property
+    def keys(self) -> list[str]:
+        return [one.key.removeprefix(f"{FOLDER}/") for one in self.copying.s3.objects()]
+
+
+@pytest.fixture
+def recording(web: Web, copying: Copying, client: S3Client) -> Recording:
+    return Recording(web, copying, Staging(client, BUCKET))
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory: pytest.TempPathFactory) -> Movie:
+    """An MP4 of so many seconds."""
+    folder = tmp_path_factory.mktemp("media")
+
+    def of(seconds: int) -> bytes:
+        path: Path = folder / f"{seconds}.mp4"
+        if not path.exists():
+            media.write_lecture(path, seconds, f"{seconds}")
+        return path.read_bytes()
+
+    return of
+
+
+class TestStaged:
+    def test_every_file_in_the_messages_order(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {
+            "/1": ranged(movie(12)),
+            "/2": ranged(movie(7)),
+            "/3": ranged(CHAT),
+            "/4": ranged(movie(5)),
+        }
+        sizes = [len(movie(12)), len(movie(7)), len(movie(5))]
+        pieces = recording.run(
+            file_of(1, view="shared_screen", segment=1, file_size=sizes[0]),
+            file_of(2, file_size=sizes[1]),
+            file_of(3, "CHAT", "chat_file", file_size=len(CHAT)),
+            file_of(4, view="shared_screen"),
+        )
+        expected = [
+            ("shared_screen", 1, "001-shared_screen.mp4", sizes[0], 12.0),
+            ("active_speaker", 0, "000-active_speaker.mp4", sizes[1], 7.0),
+            ("chat_file", 0, "000-chat_file.txt", 0, 0),
+            ("shared_screen", 0, "000-shared_screen.mp4", sizes[2], 5.0),
+        ]
+        assert pieces == [
+            StagedPiece(
+                view,
+                StagedFile(
+                    filename=f"{FOLDER}/{name}",
+                    segment_num=segment,
+                    recording_start=STARTS[segment],
+                    recording_end=ENDS[segment],
+                    ffprobe_bytes=size,
+                    ffprobe_seconds=seconds,
+                ),
+            )
+            for view, segment, name, size, seconds in expected
+        ]
+        stored = recording.copying.stored()
+        contents = (movie(12), movie(7), CHAT, movie(5))
+        assert [stored[piece.file.filename] for piece in pieces] == list(contents)
+
+    def test_what_s3_remembers_of_each(
+        self, recording: Recording, movie: Movie, s3: S3Peer
+    ) -> None:
+        recording.web.pages = {"/1": ranged(movie(5))}
+        recording.run(file_of(1))
+        [stored] = s3.objects()
+        assert stored.metadata.pop(IDENTITY)
+        assert stored.metadata == {
+            "uuid": "aj//Xp112QmuoKj485487==",
+            "file_id": "f-1",
+            "file_type": "mp4",
+        }
+
+    def test_two_files_of_one_view(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(movie(7))}
+        pieces = recording.run(file_of(1), file_of(2))
+        assert [piece.view for piece in pieces] == ["active_speaker", "active_speaker_2"]
+        assert recording.keys == ["000-active_speaker.mp4", "000-active_speaker_2.mp4"]
+
+    @pytest.mark.parametrize(
+        ("location", "told", "key"),
+        [
+            ("/files/GMT_Recording.M4V", UNSET, "000-active_speaker.m4v"),
+            ("/replay/0123", UNSET, "000-active_speaker.mp4"),
+            ("/replay/0123", "MOV", "000-active_speaker.mov"),
+        ],
+    )
+    def test_the_extension_is_what_zoom_calls_it(
+        self, recording: Recording, movie: Movie, location: str, told: Any, key: str
+    ) -> None:
+        recording.web.pages = {"/1": redirect(location), location: ranged(movie(5))}
+        recording.run(file_of(1, file_extension=told))
+        assert recording.keys == [key]
+
+    def test_once_more_and_nothing_is_copied(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(CHAT)}
+        files = (file_of(1), file_of(2, "CHAT", "chat_file"))
+        first = recording.run(*files)
+        recording.web.seen.clear()
+        assert recording.run(*files) == first
+        assert [one.headers["Range"] for one in recording.web.seen] == ["bytes=0-0"] * 2
+        assert recording.copying.requests("UploadPart") == 2
+
+
+class TestMissing:
+    @pytest.mark.parametrize("chat", [GONE, page(b"")], ids=["a page", "no bytes"])
+    def test_a_chat_that_is_none(
+        self,
+        recording: Recording,
+        movie: Movie,
+        chat: Answer,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        recording.web.pages = {"/1": ranged(movie(5)), "/2": chat}
+        [piece] = recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
+        assert piece.view == "active_speaker"
+        assert recording.keys == ["000-active_speaker.mp4"]
+        assert "Skipped chat_file of segment 0: Zoom" in caplog.text
+
+    def test_a_view_that_is_a_page(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {"/1": GONE, "/2": ranged(movie(5))}
+        [piece] = recording.run(file_of(1), file_of(2, view="gallery_view"))
+        assert piece.view == "gallery_view"
+
+    def test_no_view_is_left(self, recording: Recording) -> None:
+        recording.web.pages = {"/1": GONE, "/2": ranged(CHAT)}
+        with pytest.raises(FileUnavailable, match="none of the recording's MP4 files"):
+            recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
+
+    def test_a_view_without_bytes_is_not_left_out(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(b"")}
+        with pytest.raises(EmptyFile):
+            recording.run(file_of(1), file_of(2, view="gallery_view"))
+
+    def test_a_view_whose_bytes_zoom_counted_may_come_later(self, recording: Recording) -> None:
+        recording.web.pages = {"/1": ranged(b"")}
+        with pytest.raises(TransferFailed, match="Told were 500"):
+            recording.run(file_of(1, file_size=500))
+
+    def test_a_file_that_zoom_refuses_is_the_end(self, recording: Recording, movie: Movie) -> None:
+        recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
+        recording.web.pages = {"/1": ranged(movie(5)), "/2": Answer(404)}
+        with pytest.raises(Refused):
+            recording.run(file_of(1), file_of(2, view="gallery_view"))
+
+
+class TestChecked:
+    def test_a_view_that_is_no_whole_mp4(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {"/1": ranged(movie(5)[:-50])}
+        with pytest.raises(TransferFailed, match="000-active_speaker"):
+            recording.run(file_of(1))
+
+    def test_which_is_copied_anew_the_next_time(self, recording: Recording, movie: Movie) -> None:
+        whole = movie(5)
+        broken = whole[:100] + bytes(len(whole) - 100)
+        recording.web.pages = {"/1": ranged(broken)}
+        with pytest.raises(TransferFailed):
+            recording.run(file_of(1))
+        recording.web.pages = {"/1": ranged(whole)}
+        [piece] = recording.run(file_of(1))
+        assert recording.copying.stored()[piece.file.filename] == whole
+
+    def test_another_size_than_zoom_told(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {"/1": ranged(movie(5))}
+        with pytest.raises(TransferFailed, match="Zoom 3"):
+            recording.run(file_of(1, file_size=3))
+        assert recording.keys == []
+
+    def test_the_time(self, recording: Recording, movie: Movie) -> None:
+        recording.web.pages = {"/1": ranged(movie(5)), "/2": Answer(500)}
+        kept = recording.copying.s3
+        with pytest.raises(OutOfTime):
+            recording.run(
+                file_of(1),
+                file_of(2, view="gallery_view"),
+                time_left=lambda: 0.0 if kept.objects() else 100.0,
+                wait=lambda stop, _: stop.wait(30),
+            )
+        assert recording.keys == ["000-active_speaker.mp4"]
+
+
+def test_a_dead_token_is_replaced_for_all_files_at_once(recording: Recording, movie: Movie) -> None:
+    def file(request: Request) -> Answer:
+        if request.headers["Authorization"] == FRESH:
+            return ranged(movie(5))(request)
+        return Answer(401)
+
+    web = recording.web
+    urls = {"f-2": f"{web.url}/new"}
+    recording.fresh = [Access(FRESH_TOKEN, urls, is_fresh=True)]
+    web.pages = {"/1": file, "/2": Answer(404), "/new": file, "/3": file}
+    pieces = recording.run(*(file_of(number, segment=number % 2) for number in (1, 2, 3)))
+    assert len(pieces) == 3
+    assert recording.fresh == []
+    assert ("/2", FRESH) not in web.tokens()
+    assert ("/new", FRESH) in web.tokens()
