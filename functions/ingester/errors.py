@@ -182,7 +182,8 @@ class AwsFailed(RetryableFailure):
     @classmethod
     def of(cls, error: Exception) -> AwsFailed:
         """From botocore's error: the operation and the code, not the text, which can be long."""
-        response = getattr(error, "response", {})
+        # botocore's errors of connections have a `response` too, which is None.
+        response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code") or type(error).__name__
         operation = getattr(error, "operation_name", "a call")
         return cls(f"AWS failed: {operation} answered {code}.")

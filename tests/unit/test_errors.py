@@ -1,0 +1,42 @@
+"""Errors of AWS's clients as sentences for the operator."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+
+from ingester.errors import AwsFailed
+
+
+def test_what_aws_answered_and_to_what() -> None:
+    told = "User: arn:aws:sts::1:x is not authorized to do it"
+    refused = ClientError({"Error": {"Code": "AccessDenied", "Message": told}}, "ListParts")
+    error = AwsFailed.of(refused)
+    assert str(error) == "AWS failed: ListParts answered AccessDenied."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionClosedError(endpoint_url="https://s3/?X-Amz-Signature=secret"),
+        ReadTimeoutError(endpoint_url="https://s3/?X-Amz-Signature=secret"),
+        EndpointConnectionError(endpoint_url="https://s3/?X-Amz-Signature=secret"),
+        NoCredentialsError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_where_there_was_no_answer_the_kind_of_error_says_why(error: BotoCoreError) -> None:
+    assert str(AwsFailed.of(error)) == f"AWS failed: a call answered {type(error).__name__}."
+
+
+@pytest.mark.parametrize("response", [{}, {"Error": {}}])
+def test_an_answer_without_a_code(response: dict[str, dict[str, str]]) -> None:
+    error = ClientError(response, "PutItem")  # type: ignore[arg-type]  # as a proxy can answer
+    assert str(AwsFailed.of(error)) == "AWS failed: PutItem answered ClientError."
