@@ -177,6 +177,13 @@ class TestFails:
             copying.run(budget=Budget(connections=1))
         assert copying.begun() == [[MARK_NUMBER]]
 
+    def test_an_aws_that_breaks_off(self, copying: Copying) -> None:
+        """Here in the middle of the mark, which goes through botocore."""
+        fault = S3Fault(what="rst", operation="UploadPart")
+        copying.s3.configure(replace(S3, faults=(fault,)))
+        with pytest.raises(AwsFailed, match=r"answered ConnectionClosedError\.$"):
+            copying.run(budget=Budget(connections=1))
+
     def test_a_bug_is_raised_and_reported(self, copying: Copying) -> None:
         totals: list[Total] = []
         broken = MemoryFile(Generated("broken", CHAT), script=[None, ZeroDivisionError()])

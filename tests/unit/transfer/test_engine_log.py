@@ -31,6 +31,8 @@ from tests.unit.transfer.copying import (
 )
 from tests.unit.transfer.memory_source import MemoryFile
 
+ONE_BY_ONE = Budget(connections=1)
+"""The first request to S3 with bytes is the mark then, the second the first part."""
 Lines = Callable[[], list[dict[str, Any]]]
 
 
@@ -72,7 +74,7 @@ def test_how_it_goes(copying: Copying, lines: Lines) -> None:
     clock = Clock()
     talk = slow_file(clock, Generated("talk", 12 * MIB))
     copies = [copying.copy_of(source=talk), copying.copy_of("slides")]
-    copying.run(copies, clock=clock, budget=Budget(connections=1))
+    copying.run(copies, clock=clock, budget=ONE_BY_ONE)
     going = [line for line in lines() if line["message"] == "Copying"]
     assert [line["bytes"] for line in going] == [0, 5 * MIB, 10 * MIB, 12 * MIB]
     assert {line["total_bytes"] for line in going} == {12 * MIB}
@@ -85,7 +87,7 @@ def test_it_is_told_every_five_seconds_and_not_at_each_part(copying: Copying, li
     clock = Clock()
     talk = slow_file(clock, Generated("talk", 30 * MIB))
     talk.before = lambda *_: tick(clock, 2.0)
-    copying.run([copying.copy_of(source=talk)], clock=clock, budget=Budget(connections=1))
+    copying.run([copying.copy_of(source=talk)], clock=clock, budget=ONE_BY_ONE)
     going = [line for line in lines() if line["message"] == "Copying"]
     assert [line["bytes"] for line in going] == [10 * MIB, 25 * MIB]
 
@@ -98,7 +100,7 @@ def test_what_is_left_for_the_next_run(copying: Copying, lines: Lines) -> None:
             [copying.copy_of(source=talk)],
             clock=clock,
             time_left=lambda: 30 - clock.now,
-            budget=Budget(connections=1),
+            budget=ONE_BY_ONE,
         )
     last = lines()[-1]
     assert last["message"] == "Left unfinished, to be gone on with: talk"
@@ -126,7 +128,7 @@ class TestContext:
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(what="rst", request=3),)))
         copying.s3.configure(replace(S3, faults=(S3Fault(what="status", nth=2),)))
         with log.about(uuid="u==", zip_id="auto-ingest-u=="):
-            copying.run([copying.copy_of("talk"), copying.copy_of("slides")])
+            copying.run([copying.copy_of("talk"), copying.copy_of("slides")], budget=ONE_BY_ONE)
         written = lines()
         assert {line["uuid"] for line in written} == {"u=="}
         assert {line["zip_id"] for line in written} == {"auto-ingest-u=="}
@@ -148,7 +150,7 @@ class TestContext:
         faults = (ZoomFault(what="rst", request=2), ZoomFault(what="status", request=4))
         copying.zoom.configure(replace(ZOOM, faults=faults))
         copying.s3.configure(replace(S3, faults=(S3Fault(what="rst", nth=2),)))
-        copying.run([copying.copy_of("talk"), copying.copy_of("slides")])
+        copying.run([copying.copy_of("talk"), copying.copy_of("slides")], budget=ONE_BY_ONE)
         text = json.dumps(lines())
         for secret in ("sig=", "Bearer", "http://", KNOWN.secret_key, KNOWN.token):
             assert secret not in text
