@@ -73,3 +73,14 @@ def test_versions_go_on_unless_they_are_to_begin_anew(plain_reader: Reader) -> N
     assert [(one.size, one.version) for one in zoom.versions("talk")] == [(TALK, 1), (TALK + 1, 2)]
     zoom.configure(ZOOM)
     assert [one.version for one in zoom.versions("talk")] == [1]
+
+
+def test_the_rest_of_an_answer_is_not_counted_after_a_new_beginning(plain_reader: Reader) -> None:
+    zoom, size = plain_reader.zoom, 50_000_000
+    zoom.configure(replace(ZOOM, files={"talk": size}))
+    with requests.get(plain_reader.address(), stream=True, timeout=10) as answer:
+        begun = zoom.stats().body_bytes
+        assert begun < size
+        zoom.configure(ZOOM, anew=False)
+        assert len(answer.content) == size
+    assert zoom.stats().body_bytes == 0

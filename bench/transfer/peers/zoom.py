@@ -15,7 +15,7 @@ import msgspec
 
 from bench.transfer.peers.content import Content, Generated
 from bench.transfer.peers.program import run_peer
-from bench.transfer.peers.server import Cut, Server
+from bench.transfer.peers.server import Counts, Cut, Server
 from bench.transfer.peers.wire import PACED_STEP, Connection, Request
 from bench.transfer.peers.zoom_files import Files, Selection, retold, select
 from bench.transfer.peers.zoom_settings import Seen, ZoomFault, ZoomSettings, ZoomStats
@@ -212,26 +212,35 @@ class ZoomPeer(Server):
         connection.answer(chosen.status, headers, length=told)
         if cut:
             length = min(length, length // 2 if cut.after is None else cut.after)
-        with self.counts.body(), self._trouble.body() as body:
+        # What comes after a `configure` of an answer from before it is none of its bytes.
+        counts, trouble = self.counts, self._trouble
+        with counts.body(), trouble.body() as body:
             for view in content.views(chosen.offset, length):
-                self._send_piece(connection, view, body)
+                self._send_piece(connection, view, body, counts, trouble)
         if cut:
             self._break_off(cut)
         return told == chosen.length
 
-    def _send_piece(self, connection: Connection, view: memoryview, body: OpenBody) -> None:
+    def _send_piece(
+        self,
+        connection: Connection,
+        view: memoryview,
+        body: OpenBody,
+        counts: Counts,
+        trouble: Trouble,
+    ) -> None:
         while view:
             step = connection.step
-            left = self._trouble.before_next(self.counts.body_bytes)
+            left = trouble.before_next(counts.body_bytes)
             if left is not None:
                 step = max(1, min(PACED_STEP, left))
             piece, view = view[:step], view[step:]
             connection.pace(len(piece))
             connection.sock.sendall(piece)
-            with self.counts.lock:
-                self.counts.body_bytes += len(piece)
-                total = self.counts.body_bytes
-            for fault in self._trouble.at_total(total):
+            with counts.lock:
+                counts.body_bytes += len(piece)
+                total = counts.body_bytes
+            for fault in trouble.at_total(total):
                 self._spoil(connection, fault)
             if body.cut:
                 self._break_off(body.cut)
