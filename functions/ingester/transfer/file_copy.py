@@ -173,8 +173,9 @@ class FileCopy:
         if (broken or changed) and self._restarts:
             self._restarts -= 1
             self._distrusts = self._distrusts or broken
-            # Nobody will look for what is left of a version that is gone.
-            self.release(abort=isinstance(failure, SourceChanged))
+            # One wrong answer looks like another version. Opening the source anew tells whether
+            # what is stored is of use, and removes it if it isn't.
+            self.release(abort=False)
             self._plan = None
             self._stage = Stage.NEW
             self.carrier.stop.clear()
