@@ -20,7 +20,7 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.retry import retrying
-from ingester.transfer.multipart import Bucket, Upload
+from ingester.transfer.multipart import Bucket
 from ingester.transfer.parts import Part
 from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, plan_of
 from ingester.transfer.progress import Progress, rate
@@ -46,7 +46,7 @@ class Carrier:
 
     `wait(event, seconds)` waits until the event is set, which it tells, or the seconds are over
     (`threading.Event.wait`). `throttled` is told when the source or S3 want less at once.
-    `uploads` are all that the copy has begun or gone on with in this run.
+    `plans` are all that were made in this run, also those that nobody waited for.
     """
 
     copy: Copy
@@ -57,14 +57,14 @@ class Carrier:
     wait: Callable[[threading.Event, float], bool]
     clock: Callable[[], float]
     stop: threading.Event = field(default_factory=threading.Event)
-    uploads: list[Upload] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
 
     def plan(self, *, anew: bool) -> Plan | AlreadyThere:
         """Opens the source and looks what S3 has."""
         self.progress.begin(self.clock())
         plan = self._again(lambda: plan_of(self.copy, self.bucket, anew=anew))
         if isinstance(plan, Plan):
-            self.uploads.append(plan.upload)
+            self.plans.append(plan)
         return plan
 
     def part(self, plan: Plan, part: Part) -> None:

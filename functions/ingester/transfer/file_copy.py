@@ -135,11 +135,12 @@ class FileCopy:
         """Lets go of a copy that hasn't ended well; the bytes that stay in S3 for the next run."""
         if isinstance(self.result, Copied):
             return 0
-        if isinstance(self._plan, Plan) and self._plan.body:
-            self._plan.body.close()
+        for plan in self.carrier.plans:
+            if plan.body:
+                plan.body.close()
+            if abort:
+                self.carrier.bucket.abort(plan.upload)
         if abort:
-            for upload in self.carrier.uploads:
-                self.carrier.bucket.abort(upload)
             return 0
         return self.stored if isinstance(self._plan, Plan) else 0
 

@@ -233,7 +233,7 @@ class TestPlan:
 
     def test_what_it_began_is_remembered(self, carrying: Carrying) -> None:
         plan = carrying.plan()
-        assert carrying.carrier.uploads == [plan.upload]
+        assert carrying.carrier.plans == [plan]
 
 
 class TestStream:

@@ -90,7 +90,7 @@ def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
     """As it is when the source was opened."""
     assert begin_all(file) == ["plan"]
     if isinstance(plan, Plan):
-        file.carrier.uploads.append(plan.upload)
+        file.carrier.plans.append(plan)
     file.settle(plan, None)
     return file
 
