@@ -69,7 +69,10 @@ def test_versions_go_on_unless_they_are_to_begin_anew(plain_reader: Reader) -> N
     assert len(plain_reader.get(address).content) == TALK + 1
     zoom.configure(ZOOM, anew=False)
     assert zoom.stats().body_bytes == 0
-    assert plain_reader.get(address).content == zoom.content("talk").read(0, TALK + 1)
+    assert plain_reader.get(address).status_code == 403
+    assert plain_reader.get(plain_reader.address()).content == zoom.content("talk").read(
+        0, TALK + 1
+    )
     assert [(one.size, one.version) for one in zoom.versions("talk")] == [(TALK, 1), (TALK + 1, 2)]
     zoom.configure(ZOOM)
     assert [one.version for one in zoom.versions("talk")] == [1]

@@ -6,10 +6,12 @@ its CDN knows ranges, validators and signatures that expire (RFC 9110, sections 
     python -m bench.transfer.peers.zoom --port 8080 --settings '{"files": {"talk": 1000000}}'
 """
 
+from __future__ import annotations
+
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -24,6 +26,14 @@ from bench.transfer.peers.zoom_trouble import OF_BODIES, OpenBody, Trouble
 REC = "/rec/download/"
 CDN = "/cdn/"
 SEEN = 10_000
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Where an answer is counted, also when `configure` begins anew in the middle of it."""
+
+    counts: Counts
+    trouble: Trouble
 
 
 class ZoomPeer(Server):
@@ -43,8 +53,9 @@ class ZoomPeer(Server):
     def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
         """Other settings from the next request on; counters and faults begin anew.
 
-        Files, versions and signatures do so too, unless `anew` is False.
+        Files and versions do so too, unless `anew` is False. Addresses expire in any case.
         """
+        self._files.expire()
         self._begin(settings, None if anew else self._files)
         self.restart(settings)
 
@@ -150,10 +161,11 @@ class ZoomPeer(Server):
         return True
 
     def _hand_out(self, connection: Connection, request: Request) -> bool:
+        tally = Tally(self.counts, self._trouble)
         is_get = request.method == "GET"
         kind = "cdn_range" if "range" in request.headers else "cdn"
-        self.counts.tick(kind if is_get else "cdn_head")
-        faults = self._trouble.at_request("cdn") if is_get else []
+        tally.counts.tick(kind if is_get else "cdn_head")
+        faults = tally.trouble.at_request("cdn") if is_get else []
         if any(self._spoil(connection, fault) for fault in faults):
             return True
         cut = next((fault for fault in faults if fault.what in OF_BODIES), None)
@@ -168,7 +180,7 @@ class ZoomPeer(Server):
         if not is_get or chosen.status == 416:
             connection.answer(chosen.status, chosen.headers, length=chosen.length)
             return True
-        return self._send(connection, content, chosen, cut)
+        return self._send(connection, content, chosen, cut, tally)
 
     def _chosen(
         self, content: Content, name: str, request: Request, faults: Sequence[ZoomFault]
@@ -202,7 +214,12 @@ class ZoomPeer(Server):
         return False
 
     def _send(
-        self, connection: Connection, content: Content, chosen: Selection, cut: ZoomFault | None
+        self,
+        connection: Connection,
+        content: Content,
+        chosen: Selection,
+        cut: ZoomFault | None,
+        tally: Tally,
     ) -> bool:
         length = chosen.length
         told = length if chosen.told is None else chosen.told
@@ -212,23 +229,17 @@ class ZoomPeer(Server):
         connection.answer(chosen.status, headers, length=told)
         if cut:
             length = min(length, length // 2 if cut.after is None else cut.after)
-        # What comes after a `configure` of an answer from before it is none of its bytes.
-        counts, trouble = self.counts, self._trouble
-        with counts.body(), trouble.body() as body:
+        with tally.counts.body(), tally.trouble.body() as body:
             for view in content.views(chosen.offset, length):
-                self._send_piece(connection, view, body, counts, trouble)
+                self._send_piece(connection, view, body, tally)
         if cut:
             self._break_off(cut)
         return told == chosen.length
 
     def _send_piece(
-        self,
-        connection: Connection,
-        view: memoryview,
-        body: OpenBody,
-        counts: Counts,
-        trouble: Trouble,
+        self, connection: Connection, view: memoryview, body: OpenBody, tally: Tally
     ) -> None:
+        counts, trouble = tally.counts, tally.trouble
         while view:
             step = connection.step
             left = trouble.before_next(counts.body_bytes)
