@@ -20,9 +20,12 @@ class Api:
 
     asked: int = 0
     failures: list[Exception] = field(default_factory=list)
+    somebody_else: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self) -> Access:
         self.asked += 1
+        if self.asked > 1:
+            self.somebody_else.set()
         if self.failures:
             raise self.failures.pop()
         return Access(f"fresh {self.asked}", {"f-1": "https://zoom.us/new"}, is_fresh=True)
@@ -58,8 +61,17 @@ def test_who_was_refused_the_old_one_later_gets_the_fresh_one_as_well() -> None:
     assert api.asked == 1
 
 
+class Slow(Api):
+    """Answers when a second one asks, or when none has for a while."""
+
+    def __call__(self) -> Access:
+        fresh = super().__call__()
+        self.somebody_else.wait(0.05)
+        return fresh
+
+
 def test_many_threads_that_are_refused_at_once_share_one() -> None:
-    api, count = Api(), 8
+    api, count = Slow(), 8
     access, together = AccessInUse(OLD, api), threading.Barrier(count)
 
     def refused() -> Access | None:

@@ -351,6 +351,17 @@ class TestReleased:
         assert file.release(abort=True) == 0
         assert aborted(file) == ["u-1"]
 
+    def test_also_what_it_began_before_it_was_given_up(self) -> None:
+        """Nobody waits for an opening that ends while another file has failed."""
+        body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
+        file = file_copy()
+        begin_all(file)
+        file.give_up()
+        file.carrier.plans.append(plan_for(body=body))
+        assert file.release(abort=True) == 0
+        assert aborted(file) == ["u-1"]
+        assert body.is_closed
+
     @pytest.mark.parametrize("abort", [True, False])
     def test_an_open_stream_is_closed(self, abort: bool) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)

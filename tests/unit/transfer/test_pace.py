@@ -62,6 +62,14 @@ def test_now_and_then_it_asks_whether_more_would_pay_by_now() -> None:
     assert run(pace, link(10e6, together=1e9), 5 * TICKS_BETWEEN_TRIALS)[-1] == 16
 
 
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_also_where_a_quarter_of_them_is_less_than_one(first: int) -> None:
+    pace = Pace(first, 16)
+    run(pace, link(20e6, together=first * 20e6), 2)
+    assert pace.connections == first
+    assert run(pace, link(20e6), 5 * TICKS_BETWEEN_TRIALS)[-1] == 16
+
+
 def test_a_trial_that_brings_nothing_is_taken_back() -> None:
     pace = Pace(4, 16)
     full = link(10e6, together=40e6)
@@ -74,8 +82,7 @@ def test_a_slower_hour_costs_no_connection_at_a_trial() -> None:
     """A trial is compared with the tick before it, not with the best that there ever was."""
     pace = Pace(8, 16)
     run(pace, link(10e6, together=80e6), 3)
-    assert 10 in run(pace, link(5e6), 2 * TICKS_BETWEEN_TRIALS)
-    assert pace.connections > 8
+    assert run(pace, link(5e6), TICKS_BETWEEN_TRIALS + 2)[-4:] == [8, 10, 12, 15]
 
 
 @pytest.mark.parametrize(("before", "after"), [(16, 8), (5, 2), (1, 1)])

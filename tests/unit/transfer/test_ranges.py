@@ -207,15 +207,11 @@ class TestChanged:
         assert len(one.slept) == 1
         assert one.all_closed
 
-    def test_a_host_that_answers_with_the_whole_file_by_now(self) -> None:
-        one = reading(Break(1000))
-
-        def change(_: int) -> None:
-            one.file.has_ranges = False
-
-        one.at_each = change
+    @pytest.mark.parametrize("first", [0, 1000])
+    def test_a_host_that_answers_with_the_whole_file_by_now(self, first: int) -> None:
+        one = Reading(MemoryFile(CONTENT, has_ranges=False))
         with pytest.raises(SourceChanged):
-            one.read(0, 1999)
+            one.reader.open(first, 1999)
         assert one.all_closed
 
     def test_another_place_than_was_asked_for(self) -> None:
