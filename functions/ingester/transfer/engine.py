@@ -207,7 +207,8 @@ class _Run:
         results = [file.result for file in self._files if file.result is not None]
         if len(results) == len(self._files):
             return results
-        if self._parts or any(isinstance(result, Copied) for result in results):
+        # Only what the next run need not do again: else message after message would go round.
+        if self._parts or any(file.was_completed for file in self._files):
             sizes = [file.size for file in self._files]
             total = None if None in sizes else sum(size or 0 for size in sizes)
             raise OutOfTime(sum(file.stored for file in self._files), total)

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import AwsFailed, IngesterError, SourceChanged, TransferFailed, UploadGone
 from ingester.transfer.carrier import Carrier, Stopped
-from ingester.transfer.parts import part_bytes
+from ingester.transfer.parts import Part, part_bytes
 from ingester.transfer.plan import AlreadyThere, Copied, Plan
 
 RESTARTS = 3
@@ -55,6 +55,7 @@ class FileCopy:
         self._stage = Stage.NEW
         self._plan: Plan | AlreadyThere | None = None
         self._ready: deque[Work] = deque()
+        self._missing: deque[Part] = deque()
         self._under_way = 0
         self._most_under_way = LEAST_UNDER_WAY
         self._restarts = RESTARTS
@@ -75,6 +76,13 @@ class FileCopy:
         if isinstance(self.result, self.carrier.copy.skips):
             return None
         return self.result if isinstance(self.result, IngesterError) else None
+
+    @property
+    def was_completed(self) -> bool:
+        """Whether this run made the object, and the next one will find it and leave it alone."""
+        if not isinstance(self.result, Copied) or not isinstance(self._plan, Plan):
+            return False
+        return self._plan.version.size is not None
 
     @property
     def size(self) -> int | None:
@@ -100,8 +108,11 @@ class FileCopy:
             self._stage = Stage.OPENING
             work = Work(partial(self.carrier.plan, anew=self._distrusts))
         elif self._stage is Stage.COPYING and self._ready:
-            if self._under_way < self._most_under_way and (parts or not self._ready[0].is_part):
-                work = self._ready.popleft()
+            work = self._ready.popleft()
+        elif self._stage is Stage.COPYING and self._missing and isinstance(self._plan, Plan):
+            if parts and self._under_way < self._most_under_way:
+                part = self._missing.popleft()
+                work = Work(partial(self.carrier.part, self._plan, part), is_part=True)
         elif self._stage is Stage.COPYING and not self._under_way and self._plan:
             self._stage = Stage.CLOSING
             work = Work(partial(self.carrier.close, self._plan))
@@ -130,6 +141,7 @@ class FileCopy:
         """Ends what is under way, at its next chunk."""
         self.carrier.stop.set()
         self._ready.clear()
+        self._missing.clear()
 
     def release(self, *, abort: bool) -> int:
         """Lets go of a copy that hasn't ended well; the bytes that stay in S3 for the next run."""
@@ -155,8 +167,7 @@ class FileCopy:
             self._most_under_way = max(LEAST_UNDER_WAY, share)
         if (plan.body or len(plan.missing) > 1) and not plan.upload.is_marked:
             self._ready.append(Work(partial(self.carrier.mark, plan)))
-        for part in plan.missing:
-            self._ready.append(Work(partial(self.carrier.part, plan, part), is_part=True))
+        self._missing.extend(plan.missing)
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, Stopped):

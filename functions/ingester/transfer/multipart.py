@@ -78,7 +78,7 @@ class Destination:
         return sha256(self.mark).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredPart:
     """A part that S3 has. `crc32` as S3 writes it, base64."""
 

@@ -21,7 +21,7 @@ MARK_NUMBER = 10_000
 MOST = MARK_NUMBER - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """Bytes `first` to `last` of a file, both counted in, as part `number` (from 1)."""
 
