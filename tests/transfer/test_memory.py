@@ -1,0 +1,25 @@
+"""Memory doesn't grow with the file."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from bench.transfer.peers.zoom_settings import ZoomSettings
+from tests.transfer.lives import whole_life
+from tests.transfer.rig import Rig
+
+SMALL, LARGE = 64_000_000, 512_000_000
+MOST_KIB = 10 * 1024
+"""That the larger file may take more."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="proc(5) is Linux's")
+@pytest.mark.parametrize("is_ranged", [True, False], ids=["ranges", "no ranges"])
+def test_a_large_file_takes_no_more_than_a_small_one(rig: Rig, is_ranged: bool) -> None:
+    rig.begin(ZoomSettings(files={"small": SMALL, "large": LARGE}, ranges=is_ranged))
+    small = whole_life(rig, "small", SMALL)
+    large = whole_life(rig, "large", LARGE)
+    assert small > 0
+    assert large - small <= MOST_KIB
