@@ -136,6 +136,18 @@ class Driver:
         answer = self._control("POST", "zoom", "recordings", lecture)
         return msgspec.convert(answer, ZoomRecording)
 
+    def recording(self, uuid: str) -> ZoomRecording:
+        """A recording as Zoom holds it now. DriverError if there is none."""
+        listed = self._control("GET", "zoom", "recordings")
+        for recording in msgspec.convert(listed, list[ZoomRecording]):
+            if recording.uuid == uuid:
+                return recording
+        raise DriverError(f"Zoom's stand-in holds no recording {uuid}.")
+
+    def sent(self, file: ZoomFile) -> int:
+        """Bytes that Zoom has sent of a file so far, those that never arrived included."""
+        return int(self._control("GET", "zoom", "sent").get(file.id, 0))
+
     def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
         """Lets Zoom send a webhook, and gives what the endpoint answered."""
         asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
@@ -211,7 +223,7 @@ class Driver:
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda one: one.last_updated, default=None)
 
-    def _control(self, method: str, neighbour: str, path: str, content: object) -> Any:
+    def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:
         base = {"zoom": self.state.zoom_url, "opencast": self.state.opencast_url}[neighbour]
         answer = self._session.request(
             method, f"{base}/_control/{path}", json=content, timeout=REQUEST_SECONDS

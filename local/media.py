@@ -5,6 +5,7 @@ that every check of a container (duration, streams, size) sees what it would see
 recording.
 """
 
+import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,16 @@ def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
         container.metadata["title"] = seed
         _write_silence(container, _audio_stream(container), seconds)
     return path
+
+
+def padded(movie: bytes, length: int, seed: str) -> bytes:
+    """An MP4 with `length` bytes behind it that no player looks at, other ones for each seed.
+
+    They are a `free` box (ISO/IEC 14496-12, section 8.1.2), so that a file as large as a real
+    recording takes no longer to make than a small one. No two pieces of it are alike.
+    """
+    header = length.to_bytes(4, "big") + b"free"
+    return movie + header + hashlib.shake_128(seed.encode()).digest(length - len(header))
 
 
 def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:

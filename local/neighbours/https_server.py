@@ -13,6 +13,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -55,7 +56,11 @@ class Spoil:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back: `body`, or `length` bytes of `file` from `offset`."""
+    """What is sent back: `body`, or `length` bytes of `file` from `offset`.
+
+    A file goes out at no more than `bytes_per_second`, if that isn't 0. `sent` is told how many
+    bytes of the body went out, again and again as they do.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
@@ -64,6 +69,8 @@ class Answer:
     offset: int = 0
     length: int = 0
     spoil: Spoil = Spoil()
+    bytes_per_second: int = 0
+    sent: Callable[[int], None] = field(default=lambda _: None, repr=False)
 
 
 def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Answer:
@@ -208,13 +215,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Send the bytes from `start` to `end` of the answer's body."""
         if answer.file is None:
             self.wfile.write(answer.body[start:end])
+            answer.sent(len(answer.body[start:end]))
             return
+        began = time.monotonic()
         with answer.file.open("rb") as file:
             file.seek(answer.offset + start)
             left = end - start
             while left > 0 and (chunk := file.read(min(CHUNK, left))):
                 self.wfile.write(chunk)
+                answer.sent(len(chunk))
                 left -= len(chunk)
+                if answer.bytes_per_second:
+                    due = began + (end - start - left) / answer.bytes_per_second
+                    self.server.closing.wait(max(0.0, due - time.monotonic()))
 
     def _break_off(self, spoil: Spoil) -> bool:
         """Do what `spoil` says at its place in the body; True if nothing more may be sent."""

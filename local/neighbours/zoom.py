@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ from local import authority
 from local.authority import Authority, ensure_authority
 from local.neighbours import zoom_api
 from local.neighbours.https_server import Answer, HttpsServer, Request, json_answer
-from local.neighbours.zoom_account import Switches, ZoomAccount, ZoomApp
+from local.neighbours.zoom_account import Listed, Switches, ZoomAccount, ZoomApp
 from local.neighbours.zoom_control import Control
 from local.neighbours.zoom_events import (
     PATIENCE_SECONDS,
@@ -96,6 +96,7 @@ class ZoomStandIn:
         self._control = Control(self) if control else None
         self._servers: list[HttpsServer] = []
         self._seen: list[SeenRequest] = []
+        self._sent: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def start(self) -> Self:
@@ -228,6 +229,12 @@ class ZoomStandIn:
         with self._lock:
             return tuple(self._seen)
 
+    @property
+    def sent(self) -> dict[str, int]:
+        """Bytes that the CDN has sent of each file, by its id, what was spoilt or lost included."""
+        with self._lock:
+            return dict(self._sent)
+
     def forget_requests(self) -> None:
         """Begin the record anew."""
         with self._lock:
@@ -267,8 +274,12 @@ class ZoomStandIn:
         where, answer = self._route(origin, request)
         listed = zoom_api.download_of(self._account, request)
         fault = self._faults.take(where, listed.file.file_id if listed else None)
-        if fault is not None:
+        if fault is not None and self._turned(fault, listed):
+            where, answer = self._route(origin, request)
+        elif fault is not None:
             answer = spoilt(answer, fault, self._clock())
+        if where == "cdn" and listed:
+            answer = replace(answer, sent=partial(self._count, listed.file.file_id))
         seen = SeenRequest(
             time=self._clock(),
             origin=origin,
@@ -283,6 +294,18 @@ class ZoomStandIn:
         with self._lock:
             self._seen.append(seen)
         return answer
+
+    def _turned(self, fault: Fault, listed: Listed | None) -> bool:
+        """Whether this is a fault that leaves the answers alone, but changes what they tell."""
+        if fault.kind == "changed" and listed:
+            self._account.change(listed)
+        elif fault.kind == "expired":
+            self._account.expire_addresses()
+        return fault.kind in {"changed", "expired"}
+
+    def _count(self, file_id: str, length: int) -> None:
+        with self._lock:
+            self._sent[file_id] = self._sent.get(file_id, 0) + length
 
     def _route(self, origin: Origin, request: Request) -> tuple[Where, Answer]:
         path, reads = request.path, request.method in {"GET", "HEAD"}

@@ -9,7 +9,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from local.neighbours.zoom_recordings import Recording, RecordingFile, file_json
@@ -102,6 +102,17 @@ class ZoomAccount:
         """Take a recording back from the trash."""
         with self._lock:
             self._trashed.discard(uuid)
+
+    def change(self, listed: Listed) -> None:
+        """Put another version in place of a file; links to it lead to the new one."""
+        recording, old = listed.recording, listed.file
+        new = old.changed()
+        files = tuple(new if file is old else file for file in recording.files)
+        with self._lock:
+            self._recordings[recording.uuid] = replace(recording, files=files)
+            for link, (uuid, file) in self._links.items():
+                if file is old:
+                    self._links[link] = (uuid, new)
 
     def recordings(self) -> tuple[Recording, ...]:
         """All, the trashed ones too."""
@@ -244,6 +255,11 @@ class ZoomAccount:
         policy = json.dumps(statement, separators=(",", ":")).encode()
         signature = hmac.digest(self._cdn_key, policy, "sha256")
         return f"Policy={_cdn64(policy)}&Signature={_cdn64(signature)}&Key-Pair-Id=KLOCALSTANDIN"
+
+    def expire_addresses(self) -> None:
+        """Every signed address given out so far is refused from now on."""
+        with self._lock:
+            self._cdn_key = secrets.token_bytes(32)
 
     def check_address(self, resource: str, policy: str, signature: str) -> bool:
         """Whether policy and signature are ours, for this resource, and haven't run out."""

@@ -170,13 +170,16 @@ def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
         headers.append(("Accept-Ranges", "bytes"))
         if request.headers.get("If-Range", etag) == etag:
             asked = _byte_range(request.headers.get("Range", ""), size)
+    rate = listed.file.bytes_per_second
     if asked is None:
-        return Answer(200, tuple(headers), file=path, length=size)
+        return Answer(200, tuple(headers), file=path, length=size, bytes_per_second=rate)
     first, last = asked
     if first >= size or first > last:
         return Answer(416, (("Content-Range", f"bytes */{size}"),))
     headers.append(("Content-Range", f"bytes {first}-{last}/{size}"))
-    return Answer(206, tuple(headers), file=path, offset=first, length=last - first + 1)
+    length = last - first + 1
+    found = tuple(headers)
+    return Answer(206, found, file=path, offset=first, length=length, bytes_per_second=rate)
 
 
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ POST   /_control/events           {"url", "event", "uuid"?, "event_ts"?, "body"?
                                   "tracking_id", "seconds"}
 GET    /_control/requests         every request so far, secrets blotted out; DELETE forgets them
 GET    /_control/faults           those still to come; POST: add one; DELETE: none any more
+GET    /_control/sent             {file's id: bytes of it that the CDN has sent so far}
 GET    /_control/switches         POST: change those that are given
 POST   /_control/expire           {"access_tokens"?: true, "download_tokens"?: true, "uuid"?}
 """
@@ -85,6 +86,7 @@ class Control:
             ("GET", "faults"): lambda _: list(zoom.faults),
             ("POST", "faults"): lambda body: zoom.fail(_read(body, Fault)),
             ("DELETE", "faults"): lambda _: zoom.clear_faults(),
+            ("GET", "sent"): lambda _: zoom.sent,
             ("GET", "switches"): lambda _: zoom.switches,
             ("POST", "switches"): lambda body: zoom.set(**_read(body, dict[str, Any])),
             ("POST", "expire"): self._expire,

@@ -10,23 +10,35 @@ from local.neighbours.https_server import Answer, Spoil, json_answer, text_answe
 
 Where = Literal["token", "api", "download", "cdn", "any"]
 Kind = Literal[
-    "status", "html", "reset", "early_close", "stall", "short_length", "slow", "wrong_bytes"
+    "status",
+    "html",
+    "reset",
+    "early_close",
+    "stall",
+    "short_length",
+    "slow",
+    "wrong_bytes",
+    "changed",
+    "expired",
 ]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of failure, at one place, for one file or all, `times` times.
+    """One kind of failure, at one place, for one file or all, `times` times after `skip` requests.
 
     `status`: answer with that status, with `retry_after` (seconds) written as `retry_after_form`.
     `html`: 200 and a page. `reset`, `early_close`, `stall` (for `seconds`): after `after_bytes` of
     the body. `short_length`: claim and send only `after_bytes`. `slow`: wait `seconds` before the
-    answer. `wrong_bytes`: the right number of bytes, all zero. `file_id` limits it to one file.
+    answer. `wrong_bytes`: the right number of bytes, all zero. `changed`: from this request on the
+    file is another one. `expired`: from this request on, no address of the CDN that was handed out
+    so far is good any more. `file_id` limits it to one file.
     """
 
     kind: Kind
     where: Where = "download"
     times: int = 1
+    skip: int = 0
     file_id: str | None = None
     status: int = 500
     retry_after: float | None = None
@@ -62,7 +74,9 @@ class FaultBook:
         with self._lock:
             for index, fault in enumerate(self._faults):
                 here = fault.where in {where, "any"} and fault.file_id in {None, file_id}
-                if here and fault.times > 0:
+                if here and fault.skip > 0:
+                    self._faults[index] = replace(fault, skip=fault.skip - 1)
+                elif here and fault.times > 0:
                     self._faults[index] = replace(fault, times=fault.times - 1)
                     if fault.times == 1:
                         del self._faults[index]

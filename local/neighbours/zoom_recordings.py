@@ -5,12 +5,14 @@ Field names and values are those of Zoom's REST answers and webhooks; times are 
 
 import base64
 import hashlib
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from local import media
 
@@ -23,7 +25,8 @@ class RecordingFile:
 
     `path` holds the bytes, None for what is listed but has no content. `name` is what Zoom calls
     the file when it is downloaded. With `processing_asks` the file is `processing` until the API
-    has been asked that many times; `bare` sends TIMELINE's form: no id, size or status.
+    has been asked that many times; `bare` sends TIMELINE's form: no id, size or status. `padding`
+    of its bytes are no video; each connection gets at most `bytes_per_second`, if that isn't 0.
     """
 
     file_id: str
@@ -35,6 +38,8 @@ class RecordingFile:
     path: Path | None
     processing_asks: int = 0
     bare: bool = False
+    padding: int = 0
+    bytes_per_second: int = 0
 
     @property
     def extension(self) -> str:
@@ -48,7 +53,30 @@ class RecordingFile:
 
     def sha256(self) -> str:
         """Of the content, as hex."""
-        return hashlib.sha256(self.path.read_bytes() if self.path else b"").hexdigest()
+        if self.path is None:
+            return hashlib.sha256(b"").hexdigest()
+        told = self.path.stat()
+        return _sha256(self.path, told.st_mtime_ns, told.st_ino)
+
+    def changed(self) -> Self:
+        """Another version, of the same size and a minute younger, with other bytes for padding.
+
+        This one stays for whoever is reading it. ValueError if there is no padding.
+        """
+        if self.path is None or not self.padding:
+            raise ValueError(f"{self.name} can't be changed: make it with padding")
+        movie = self.path.read_bytes()[: -self.padding]
+        path = self.path.with_stem(f"{self.path.stem}-changed")
+        path.write_bytes(media.padded(movie, self.padding, f"after {self.sha256()}"))
+        modified = self.path.stat().st_mtime + 60
+        os.utime(path, (modified, modified))
+        return replace(self, path=path)
+
+
+@lru_cache
+def _sha256(path: Path, _modified: int, _inode: int) -> str:
+    """Kept for each version of a file: the CDN tells it with every range of a large one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -96,7 +124,8 @@ class Lecture:
     of `views`, with chat, and with `extras` what Zoom adds unasked (M4A, TIMELINE, TRANSCRIPT).
 
     `broken` maps a view to what its first file holds instead of a video. `seconds` is a segment's
-    length, `pause` the time between two. Without `uuid` one is drawn from the seed.
+    length, `pause` the time between two. Without `uuid` one is drawn from the seed. Each MP4 gets
+    `padding` bytes more, 8 at least, if that isn't 0, and is handed out at `bytes_per_second`.
     """
 
     meeting_id: int
@@ -112,6 +141,8 @@ class Lecture:
     extras: bool = True
     processing_asks: int = 0
     broken: Mapping[str, media.Broken] | None = None
+    padding: int = 0
+    bytes_per_second: int = 0
     type: int = 8
 
 
@@ -175,7 +206,13 @@ def _segment(
             media.write_broken(path, broken, seed(view))
         else:
             media.write_lecture(path, lecture.seconds, seed(view))
-        files.append(listed("MP4", view, f"{stamp}_Recording_{_short(view)}1920x1080.mp4", path))
+        if lecture.padding:
+            padded = media.padded(path.read_bytes(), lecture.padding, seed(view))
+            path.write_bytes(padded)
+        movie = listed("MP4", view, f"{stamp}_Recording_{_short(view)}1920x1080.mp4", path)
+        files.append(
+            replace(movie, padding=lecture.padding, bytes_per_second=lecture.bytes_per_second)
+        )
     if lecture.chat:
         chat = media.write_chat(room / f"{number}-chat.txt", seed("chat"))
         files.append(listed("CHAT", "chat_file", f"{stamp}_RecordingnewChat.txt", chat))

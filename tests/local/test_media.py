@@ -6,7 +6,7 @@ import av
 import pytest
 from av.error import FFmpegError
 
-from local.media import Broken, write_audio, write_broken, write_chat, write_lecture
+from local.media import Broken, padded, write_audio, write_broken, write_chat, write_lecture
 
 
 def test_a_lecture_lasts_as_long_as_it_says(tmp_path: Path) -> None:
@@ -33,6 +33,18 @@ def test_pictures_differ_too_not_only_the_title(tmp_path: Path) -> None:
         with av.open(str(write_lecture(tmp_path / f"{seed}.mp4", 2, seed))) as container:
             frames.add(bytes(next(container.decode(video=0)).planes[0]))
     assert len(frames) == 3
+
+
+def test_padding_changes_nothing_but_the_size(tmp_path: Path) -> None:
+    movie = write_lecture(tmp_path / "a.mp4", 2).read_bytes()
+    one, other = padded(movie, 3_000_000, "a"), padded(movie, 3_000_000, "b")
+    assert len(one) == len(other) == len(movie) + 3_000_000
+    pieces = {whole[-number * 1_000_000 :][:1000] for whole in (one, other) for number in (1, 2)}
+    assert len(pieces) == 4
+    path = tmp_path / "b.mp4"
+    path.write_bytes(one)
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 2
 
 
 def test_audio_alone_has_no_picture(tmp_path: Path) -> None:

@@ -83,6 +83,12 @@ class TestControl:
             assert secret not in held
         assert client.zoom.requests[0].header("authorization") == f"Bearer {token}"
 
+    def test_how_much_of_each_file_was_sent(self, client: Client, recording: Recording) -> None:
+        client.get(client.address(recording))
+        first = recording.files[0]
+        told = client.get(f"{client.zoom.url}/_control/sent").json()
+        assert told == {first.file_id: first.size}
+
     def test_expiry(self, client: Client, recording: Recording) -> None:
         link, token = client.completed(recording)
         self.post(client, "expire", {"download_tokens": True})

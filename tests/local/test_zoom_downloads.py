@@ -11,9 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from local.neighbours.https_server import CHUNK
 from local.neighbours.zoom_faults import Fault
-from local.neighbours.zoom_recordings import Recording, RecordingFile
-from tests.local.zoom_client import APP, Client, Clock, twice
+from local.neighbours.zoom_recordings import Lecture, Recording, RecordingFile
+from tests.local.zoom_client import APP, START, Client, Clock, twice
 
 
 class TestDownloads:
@@ -168,6 +169,12 @@ class TestFaults:
         answer = client.recordings(twice(recording.uuid))
         assert (answer.status_code, answer.headers.get("Retry-After")) == (429, expected)
 
+    def test_after_some_that_went_well(self, client: Client, recording: Recording) -> None:
+        link, token = client.completed(recording)
+        client.zoom.fail(Fault("status", status=503, skip=2))
+        got = [client.get(link, token).status_code for _ in range(4)]
+        assert got == [302, 302, 503, 302]
+
     def test_one_file_only(self, client: Client, recording: Recording) -> None:
         event = client.zoom.event("recording.completed", recording.uuid)
         links = [f["download_url"] for f in event["payload"]["object"]["recording_files"]]
@@ -235,6 +242,70 @@ class TestFaults:
         assert time.monotonic() - began < 5
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
             _ = answer.content
+
+
+class TestLargeFiles:
+    @pytest.fixture
+    def large(self, client: Client) -> Recording:
+        """A lecture whose first file is padded to some 300 KB."""
+        padded = Lecture(1, START, seed="large", seconds=5, segments=1, padding=300_000)
+        return client.zoom.add_lecture(padded)
+
+    def test_what_was_sent_is_counted(self, client: Client, large: Recording) -> None:
+        file, address = large.files[0], client.address(large)
+        assert file.size > 300_000
+        client.get(address)
+        client.get(address, headers={"Range": "bytes=0-99"})
+        client.session.head(address, timeout=5)
+        assert client.zoom.sent == {file.file_id: file.size + 100}
+        client.zoom.fail(Fault("early_close", "cdn", after_bytes=50))
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            client.get(address)
+        assert client.zoom.sent == {file.file_id: file.size + 150}
+
+    def test_a_connection_gets_no_more_than_its_share(self, client: Client) -> None:
+        slow = Lecture(1, START, seconds=5, segments=1, padding=300_000, bytes_per_second=1000)
+        recording = client.zoom.add_lecture(slow)
+        with pytest.raises(requests.ConnectionError, match="timed out"):
+            client.get(client.address(recording), timeout=0.5)
+        # What goes out at once, and then there is a minute until the next.
+        assert client.zoom.sent == {recording.files[0].file_id: CHUNK}
+
+    def test_from_a_request_on_it_is_another_file(self, client: Client, large: Recording) -> None:
+        address = client.address(large)
+        client.zoom.fail(Fault("changed", "cdn", skip=1, file_id=large.files[0].file_id))
+        ranges = [{"Range": f"bytes={first}-{first + 99_999}"} for first in (0, 100_000, 200_000)]
+        old, *new = (client.get(address, headers=asked) for asked in ranges)
+        whole = client.get(client.address(large))
+        (now,) = (each for each in client.zoom.recordings if each.uuid == large.uuid)
+        assert hashlib.sha256(whole.content).hexdigest() == now.files[0].sha256()
+        assert now.files[0].sha256() != large.files[0].sha256()
+        thirds = [whole.content[first : first + 100_000] for first in (0, 100_000, 200_000)]
+        assert [each.content for each in new] == thirds[1:]
+        assert old.content != thirds[0]
+        assert len(whole.content) == large.files[0].size
+        for name in ("ETag", "Last-Modified"):
+            assert {each.headers[name] for each in new} == {whole.headers[name]}
+            assert old.headers[name] != whole.headers[name]
+        assert now.files[1:] == large.files[1:]
+
+    def test_one_that_is_being_read_stays_what_it_was(
+        self, client: Client, large: Recording
+    ) -> None:
+        path, size = large.files[0].path, large.files[0].size
+        assert path is not None
+        answer = client.get(client.address(large), stream=True)
+        client.zoom.fail(Fault("changed", "cdn"))
+        assert len(client.get(client.address(large)).content) == size
+        assert answer.content == path.read_bytes()
+
+    def test_from_a_request_on_old_addresses_are_refused(
+        self, client: Client, large: Recording
+    ) -> None:
+        address = client.address(large)
+        client.zoom.fail(Fault("expired", "cdn", skip=1))
+        assert [client.get(address).status_code for _ in range(3)] == [200, 403, 403]
+        assert client.get(client.address(large)).status_code == 200
 
 
 def test_a_file_without_content_is_not_there(client: Client, recording: Recording) -> None:
