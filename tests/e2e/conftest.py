@@ -10,7 +10,7 @@ import pytest
 from local.driver import Driver
 from local.stack import HOME, LocalStack
 from local.state import State, read_state
-from tests.e2e.scenarios import SERIES, Scene
+from tests.e2e.scene import SERIES, Scene
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,98 +6,22 @@ them to fail. Every recording is a new one, so that they don't get into each oth
 
 from __future__ import annotations
 
-import itertools
 import json
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-from ingester.rules.schedule import DAYS
-from local.driver import Driver, DriverError, Ingest, ZoomRecording, wait_for
+from tests.e2e.copies import (
+    broken_connection,
+    changed_source,
+    handed_over,
+    mended_file,
+    taken_up_again,
+)
+from tests.e2e.scene import SERIES, Scene
 
-SERIES = "20260112345"
 PRESENTER = "multipart/chunked+source"
 PRESENTATION = "presentation/chunked+source"
 CHAT = "chat/chunked+source"
-SECONDS = 25.0
-FAILED = ("WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
-
-# Never twice the same, also on a stack that stays up between runs.
-_meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
-
-
-@dataclass
-class Scene:
-    """A stack, and how long (seconds) to wait for what is to happen."""
-
-    driver: Driver
-    seconds: float = SECONDS
-    start: datetime = field(
-        default_factory=lambda: datetime.now(UTC).replace(microsecond=0) - timedelta(hours=5)
-    )
-
-    def lecture(self, *, scheduled: bool = True, **options: Any) -> ZoomRecording:
-        """A new recording in Zoom, and in the schedule."""
-        meeting = next(_meetings)
-        if scheduled:
-            local = self.start.astimezone(ZoneInfo("US/Eastern"))
-            event = {
-                "day": DAYS[local.weekday()],
-                "time": f"{local:%H:%M}",
-                "title": "Lecture",
-                "opencast_series_id": SERIES,
-                "course_code": "HIST E-1010",
-            }
-            row = {"zoom_series_id": str(meeting), "events": [event]}
-            self.driver.table("schedule").put_item(Item=row)
-        small = {"segments": 1, "views": ("active_speaker",), "chat": False, "extras": False}
-        return self.driver.add_lecture(
-            **{
-                "meeting_id": meeting,
-                "start_time": self.start,
-                "seed": uuid.uuid4().hex,
-                **small,
-                **options,
-            }
-        )
-
-    def completed(self, recording: ZoomRecording) -> None:
-        answer = self.driver.send("recording.completed", recording.uuid)
-        assert answer.status == 200, answer
-
-    def until(self, recording: ZoomRecording, state: str, reason: str = "") -> Ingest:
-        """Waits until the recording is in `state` with `reason` in its reason; a failure that
-        was not waited for ends the waiting."""
-
-        def look() -> Ingest | None:
-            found = self.driver.ingest_status(recording)
-            if found and found.status == state and reason in found.reason:
-                return found
-            if found and found.status in FAILED and found.status != state:
-                raise DriverError(f"{found.status}: {found.reason}")
-            return None
-
-        return wait_for(look, f"{state} {reason}", self.seconds)
-
-    def dead_letter(self, queue: str, needle: str) -> dict[str, Any]:
-        """Waits for a message that holds `needle` on a dead-letter queue, and takes it off."""
-        sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
-
-        def look() -> dict[str, Any] | None:
-            answer = sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-            )
-            found = None
-            for message in answer.get("Messages", ()):
-                if needle in message["Body"]:
-                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                    found = message
-            return found
-
-        return wait_for(look, f"a message about {needle} on {queue}", self.seconds)
 
 
 def scheduled_lecture(scene: Scene) -> None:
@@ -180,20 +104,6 @@ def broken_file(scene: Scene) -> None:
     assert scene.driver.ingests_of(recording) == []
 
 
-def broken_connection(scene: Scene) -> None:
-    """The connection breaks in mid-file: begun anew, and nothing left lying about in S3."""
-    recording = scene.lecture()
-    (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="reset", where="cdn", file_id=file.id, after_bytes=5000)
-    scene.completed(recording)
-    scene.until(recording, "SENT_TO_OPENCAST")
-    bucket = f"{scene.driver.state.stack_name}-zoom-recording-files"
-    uploads = scene.driver.client("s3").list_multipart_uploads(Bucket=bucket)
-    assert not [
-        one for one in uploads.get("Uploads", ()) if str(recording.meeting_id) in one["Key"]
-    ]
-
-
 def opencast_busy(scene: Scene) -> None:
     """Opencast answers 503: tried again later."""
     recording = scene.lecture()
@@ -230,7 +140,11 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         trashed_while_processing,
         gone_from_zoom,
         broken_file,
+        mended_file,
         broken_connection,
+        changed_source,
+        taken_up_again,
+        handed_over,
         opencast_busy,
         unknown_series,
         recent,

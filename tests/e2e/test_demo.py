@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from local import demo
-from tests.e2e.scenarios import Scene
+from tests.e2e.scene import Scene
 
 
 def test_the_demo(scene: Scene, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ import requests
 
 from cdk.names import FUNCTIONS, Function, Names
 from local.driver import Driver, DriverError
-from tests.e2e.scenarios import SCENARIOS, Scene
+from tests.e2e import deployed
+from tests.e2e.scenarios import SCENARIOS
+from tests.e2e.scene import Scene
 from tests.infra.grants import POLICY, Grant, pairs, without
 
 PATIENCE_SECONDS = 8.0
@@ -39,7 +41,9 @@ NEEDED_BY = {
     ("zoom-on-demand", "", ""): "on_demand",
     ("zoom-downloader", "dynamodb:GetItem", "pipeline-status"): "gone_from_zoom",
     ("zoom-downloader", "dynamodb:GetItem", "schedule"): "unclaimed",
-    ("zoom-downloader", "s3:AbortMultipartUpload", ""): "broken_connection",
+    ("zoom-downloader", "s3:AbortMultipartUpload", ""): "changed_source",
+    ("zoom-downloader", "s3:ListBucketMultipartUploads", ""): "taken_up_again",
+    ("zoom-downloader", "s3:ListMultipartUploadParts", ""): "taken_up_again",
     ("zoom-downloader", "sqs:ChangeMessageVisibility", ""): "broken_file",
     ("zoom-downloader", "sqs:SendMessage", "download"): "trashed_while_processing",
     ("zoom-downloader", "sqs:SendMessage", "download-dlq"): "gone_from_zoom",
@@ -76,7 +80,7 @@ def test_every_grant_is_needed(function: Function, scene: Scene) -> None:
             continue
         with _taken_away(scene.driver, role, document, grant):
             if action.startswith("ssm:"):
-                _cold_start(scene.driver, names.function(function))
+                deployed.cold_start(scene.driver, names.function(function))
             try:
                 SCENARIOS[scenario_for(grant, names)](hurried)
             except (AssertionError, DriverError):
@@ -148,14 +152,3 @@ def _taken_away(
         yield
     finally:
         put(document)
-
-
-def _cold_start(driver: Driver, function: str) -> None:
-    """A new version behind the alias: its first container has no secrets kept."""
-    client = driver.client("lambda")
-    configuration = client.get_function_configuration(FunctionName=function)
-    client.update_function_configuration(
-        FunctionName=function, Description=f"{configuration.get('Description', '')}."
-    )
-    version = client.publish_version(FunctionName=function)["Version"]
-    client.update_alias(FunctionName=function, Name="live", FunctionVersion=version)

@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from local.state import State
-from tests.e2e.scenarios import SCENARIOS, Scene
+from tests.e2e.scenarios import SCENARIOS
+from tests.e2e.scene import Scene
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

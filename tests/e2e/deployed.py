@@ -1,0 +1,71 @@
+"""What tests do to the deployed functions and queues themselves, and put right again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.driver import Driver
+
+ALIAS = "live"
+
+
+def cold_start(driver: Driver, function: str, **changes: Any) -> None:
+    """A new version behind the alias: its first container keeps nothing of another's.
+
+    `changes` of its configuration, as Lambda's API names them, go into it and into what is not
+    released.
+    """
+    client = driver.client("lambda")
+    told = client.get_function_configuration(FunctionName=function).get("Description", "")
+    client.update_function_configuration(FunctionName=function, Description=f"{told}.", **changes)
+    version = client.publish_version(FunctionName=function)["Version"]
+    client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
+
+
+@contextmanager
+def time_limit(driver: Driver, function: str, seconds: int) -> Iterator[None]:
+    """Lambda ends each invocation of a function after so many seconds."""
+    client = driver.client("lambda")
+    limit = client.get_function_configuration(FunctionName=function)["Timeout"]
+    released = client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
+    cold_start(driver, function, Timeout=seconds)
+    try:
+        yield
+    finally:
+        client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=released)
+        client.update_function_configuration(FunctionName=function, Timeout=limit)
+
+
+@contextmanager
+def delivered_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[None]:
+    """A message that is received and not let go of is visible again after so many seconds."""
+    sqs, url, name = driver.client("sqs"), driver.queue_url(queue), "VisibilityTimeout"
+    usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={name: str(seconds)})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={name: usual})
+
+
+def kill(driver: Driver, function: str) -> int:
+    """Kills every process in which the local cloud runs a function; how many there were."""
+    # Others' stacks on this machine may have functions of the same name.
+    ours = {
+        f"AWS_LAMBDA_FUNCTION_NAME={function}".encode(),
+        f"AWS_ENDPOINT_URL={driver.state.aws_endpoint_url}".encode(),
+    }
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if ours <= set((process / "environ").read_bytes().split(b"\0")):
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+        except OSError:
+            continue
+    return killed
