@@ -22,9 +22,9 @@ from ingester.transfer.plan import AlreadyThere, Copied, Plan
 
 RESTARTS = 3
 """How often a copy begins anew in one run because its source or its upload became another."""
-SHARE_UNDER_WAY = 5
-LEAST_UNDER_WAY = 4
-"""A crash costs the parts under way: at most a fifth of a file, or four."""
+SHARE_UNDER_WAY = 4
+LEAST_UNDER_WAY = 8
+"""A crash costs the parts under way: at most a quarter of a file, or eight."""
 
 
 class Stage(Enum):

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 MIB = 1024 * 1024
 SMALLEST = 5 * MIB
 LARGEST = 16 * MIB
-WANTED_COUNT = 64
-"""A lecture has so many parts or more, since a crash costs the parts under way."""
+WANTED_COUNT = 40
+"""A small file has so many parts or more, since a crash costs the parts under way."""
+END_SHARE = 8
 LONGEST_END = 128 * MIB
+"""The end of a file is cut small: an eighth of it, but no more than this."""
 MARK_NUMBER = 10_000
 """S3's last part number. It is no part of any file: it marks whose parts an upload holds."""
 MOST = MARK_NUMBER - 1
@@ -36,15 +38,15 @@ class Part:
 
 def part_bytes(size: int) -> int:
     """Bytes of the large parts of a file of `size` bytes."""
-    wanted = min(max(size // WANTED_COUNT, SMALLEST), LARGEST)
-    needed = size // (MOST - LONGEST_END // SMALLEST)
-    return -(-max(wanted, needed) // MIB) * MIB
+    wanted = min(max(size // WANTED_COUNT, SMALLEST), LARGEST) // MIB
+    needed = -(-size // (MOST - LONGEST_END // SMALLEST) // MIB)
+    return max(wanted, needed) * MIB
 
 
 def parts_of(size: int) -> tuple[Part, ...]:
     """The parts of a file of `size` bytes, in order; none of an empty one."""
     large = part_bytes(size)
-    end = size - min(size // 4, LONGEST_END)
+    end = size - min(size // END_SHARE, LONGEST_END)
     parts: list[Part] = []
     first = 0
     while first < size:

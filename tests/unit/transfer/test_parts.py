@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingester.transfer.parts import (
+    END_SHARE,
     LONGEST_END,
     MARK_NUMBER,
     MIB,
@@ -56,7 +57,7 @@ def test_the_parts_are_the_file_and_s3_takes_them(size: int) -> None:
     assert lengths == sorted(lengths, reverse=True)
     assert set(lengths[:-1]) <= {part_bytes(size), SMALLEST}
     large = sum(length for length in lengths if length > SMALLEST)
-    assert large < size - min(size // 4, LONGEST_END) + part_bytes(size)
+    assert large < size - min(size // END_SHARE, LONGEST_END) + part_bytes(size)
 
 
 def test_an_empty_file_has_none() -> None:
@@ -71,7 +72,7 @@ def test_a_part_knows_its_length() -> None:
     ("size", "large", "count", "first_small"),
     [
         (12_000_000, 5, 3, 1),
-        (700_000_000, 11, 74, 51),
+        (500_000_000, 11, 50, 39),
         (1_400_000_000, 16, 100, 77),
         (1408 * MIB, 16, 106, 81),
         (20_000_000_000, 16, 1208, 1186),
