@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +28,8 @@ from ingester.settings import (
     ZoomSecrets,
 )
 from ingester.transfer import mp4
-from ingester.transfer.recording import Inspect
-from ingester.transfer.source import ZoomSource
+from ingester.transfer.engine import Engine
+from ingester.transfer.recording import Inspect, OpenFile
 from tests.cloud import Clock, Cloud
 
 ZOOM_SECRET = "zoom-secret"
@@ -81,15 +81,20 @@ class Sleeper:
         if self.clock:
             self.clock.forward(seconds=seconds)
 
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """In place of `threading.Event.wait`."""
+        self(seconds)
+        return stop.is_set()
+
 
 def downloader_tools(
     aws: Cloud,
     clock: Clock,
     session: requests.Session,
     *,
+    engine: Engine,
+    open_file: OpenFile,
     inspect: Inspect = mp4.inspect,
-    staging: Staging | None = None,
-    sleep: Callable[[float], None] | None = None,
     zoom_secrets: ZoomSecrets | None = None,
     **settings: Any,
 ) -> downloader.Tools:
@@ -108,18 +113,18 @@ def downloader_tools(
             **settings,
         }
     )
-    wait = sleep or Sleeper()
     return downloader.Tools(
         settings=chosen,
         zoom=ZoomApi(
             chosen,
             zoom_secrets or ZoomSecrets(apigee_key="key"),
             session=session,
-            sleep=wait,
+            sleep=Sleeper(),
             clock=clock,
         ),
-        source=ZoomSource(session, chosen.download_hosts),
-        staging=staging or Staging(aws.s3, aws.bucket),
+        engine=engine,
+        open_file=open_file,
+        staging=Staging(aws.s3, aws.bucket),
         status=StatusTable(aws.status, clock),
         schedule=ScheduleTable(aws.schedule),
         downloads=Queue(aws.sqs, aws.download_queue),
@@ -127,7 +132,6 @@ def downloader_tools(
         uploads=Queue(aws.sqs, aws.upload_queue),
         inspect=inspect,
         clock=clock,
-        sleep=wait,
     )
 
 

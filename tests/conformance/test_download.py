@@ -3,83 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import requests
-from requests.adapters import BaseAdapter
+import urllib3
 
 import downloader
-from ingester.neighbours.staging import Staging
 from ingester.rules import timestamps
+from ingester.transfer.access import AccessInUse
+from ingester.transfer.engine import Budget, Engine
+from ingester.transfer.ranges import Version
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases, may_match_now
 from tests.kits import downloader_tools, received
+from tests.staging_bucket import StagingBucket, staging_bucket
 
 BYTES_A_SECOND = 1000
-CDN = "https://ssrweb.zoom.us/files"
-
-
-class ZoomFiles(BaseAdapter):
-    """Zoom's download hosts: a redirect, then as many bytes as the file has seconds, times 1000."""
-
-    def __init__(self, files: list[dict[str, Any]]) -> None:
-        super().__init__()
-        self._files = {file["download_url"]: file for file in files}
-
-    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]  # only what is used
-        response = requests.Response()
-        response.request = request
-        response.url = str(request.url)
-        if response.url in self._files:
-            file = self._files[response.url]
-            extension = {"CHAT": "txt"}.get(file["file_type"].upper(), "MP4")
-            response.status_code = 302
-            response.headers["Location"] = f"{CDN}/{seconds_of(file)}/GMT.{extension}?Policy=x"
-            response.raw = Body(0)
-            return response
-        assert response.url.startswith(CDN)
-        size = int(float(response.url.split("/")[-2])) * BYTES_A_SECOND
-        response.status_code = 200
-        response.headers["Content-Type"] = "video/mp4"
-        response.headers["Content-Length"] = str(size)
-        response.raw = Body(size)
-        return response
-
-    def close(self) -> None:
-        pass
-
-
-class Body:
-    """A body of zeros, read by pieces."""
-
-    def __init__(self, size: int) -> None:
-        self._left = size
-
-    def read(self, amount: int = -1, **_: Any) -> bytes:
-        take = self._left if amount < 0 else min(amount, self._left)
-        self._left -= take
-        return bytes(take)
-
-    def close(self) -> None:
-        pass
-
-    def release_conn(self) -> None:
-        pass
 
 
 @dataclass
-class CountedStaging(Staging):
-    """S3 without the bytes: hours of lecture would not fit into memory."""
+class Body:
+    """Zeros, from `first` to `last`."""
 
-    stored: dict[str, dict[str, str]] = field(default_factory=dict)
+    version: Version
+    first: int
+    last: int
+    name: str
+    is_range: bool = True
 
-    def store(self, key: str, chunks: Iterable[bytes], metadata: dict[str, str]) -> int:
-        self.stored[key] = metadata
-        return sum(len(chunk) for chunk in chunks)
+    def read(self, length: int) -> bytes:
+        taken = min(length, self.last + 1 - self.first)
+        self.first += taken
+        return bytes(taken)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class ZoomFile:
+    """A file as Zoom's download hosts have it: as many bytes as it has seconds, times 1000."""
+
+    file: dict[str, Any]
+
+    def open(self, first: int, last: int) -> Body:
+        extension = {"CHAT": "txt"}.get(self.file["file_type"].upper(), "MP4")
+        size = int(seconds_of(self.file)) * BYTES_A_SECOND
+        version = Version(size, self.file["recording_id"])
+        return Body(version, first, min(last, size - 1), f"GMT.{extension}")
 
 
 @dataclass(frozen=True)
@@ -91,27 +66,44 @@ def seconds_of(file: dict[str, Any]) -> float:
     return timestamps.seconds_between(file["recording_start"], file["recording_end"])
 
 
+@pytest.fixture(scope="module")
+def _bucket() -> Iterator[StagingBucket]:
+    with staging_bucket() as running:
+        yield running
+
+
 @pytest.fixture
-def no_bytes() -> Iterator[CountedStaging]:
-    return CountedStaging()
+def bucket(_bucket: StagingBucket) -> StagingBucket:
+    """Without the bytes: hours of lecture would not fit into memory."""
+    _bucket.begin("hash")
+    return _bucket
 
 
 @pytest.mark.parametrize("case", cases("download"))
-def test_download(case: dict[str, Any], aws: Cloud, clock: Clock, no_bytes: CountedStaging) -> None:
+def test_download(case: dict[str, Any], aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
     message = case["message"]
+    files = {file["download_url"]: file for file in message["recording_files"]}
     if case["schedule"]:
         aws.schedule.put_item(Item=with_series_in_events(case["schedule"]))
-    session = requests.Session()
-    session.mount("https://", ZoomFiles(message["recording_files"]))
-    tools = downloader_tools(
-        aws,
-        clock,
-        session,
-        staging=no_bytes,
-        inspect=lambda _key, _read, size: Lasting(size / BYTES_A_SECOND),
-    )
-    aws.status.put_item(Item=row_of(message))
-    assert downloader.take(received(aws, aws.download_queue, message), tools)
+
+    def open_file(file_id: str, url: str, access: AccessInUse) -> ZoomFile:
+        assert (files[url]["recording_id"], access.now.token) == (
+            file_id,
+            message["download_token"],
+        )
+        return ZoomFile(files[url])
+
+    with urllib3.PoolManager() as http:
+        tools = downloader_tools(
+            aws,
+            clock,
+            requests.Session(),
+            engine=Engine(bucket.written_through(http), Budget(connections=4)),
+            open_file=open_file,
+            inspect=lambda _key, _read, size: Lasting(size / BYTES_A_SECOND),
+        )
+        aws.status.put_item(Item=row_of(message))
+        assert downloader.take(received(aws, aws.download_queue, message), tools)
 
     (row,) = aws.rows().values()
     if matches_now(case) and row["pipeline_state"] == "SENT_TO_UPLOADER":
@@ -126,7 +118,7 @@ def test_download(case: dict[str, Any], aws: Cloud, clock: Clock, no_bytes: Coun
     assert all(one["group"] == message["uuid"] for one in sent)
     if expected:
         ids = {file["recording_id"] for file in message["recording_files"]}
-        assert {one["file_id"] for one in no_bytes.stored.values()} == ids
+        assert {one.metadata["file_id"] for one in bucket.peer.objects()} == ids
 
 
 def matches_now(case: dict[str, Any]) -> bool:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
+import urllib3
 
+from ingester import clients
+from local import media
 from local.authority import Authority, ensure_authority
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
 from tests.cloud import Clock, Cloud
 from tests.neighbours import client_session
+from tests.staging_bucket import StagingBucket, staging_bucket
 from tests.unit.functions.downloader.kit import (
+    LONG,
+    LONGISH,
     MEETING,
     START,
     Kit,
     only,
     row_in,
+    with_file,
 )
 
 
@@ -44,19 +52,87 @@ def zoom(_zoom: ZoomStandIn, lecture: Recording) -> ZoomStandIn:
     """Holds the lecture; neither faults nor memory."""
     _zoom.add(lecture)
     _zoom.clear_faults()
-    _zoom.set(after_expiry="401", name_in="location", cdn_authorization="ignored")
+    _zoom.set(after_expiry="401", name_in="location", cdn_authorization="ignored", ranges=True)
     _zoom.forget_requests()
     return _zoom
 
 
+@pytest.fixture(scope="package")
+def _bucket() -> Iterator[StagingBucket]:
+    with staging_bucket() as running:
+        yield running
+
+
 @pytest.fixture
-def kit(aws: Cloud, clock: Clock, zoom: ZoomStandIn, tls: Authority) -> Iterator[Kit]:
+def bucket(_bucket: StagingBucket) -> StagingBucket:
+    """Empty, with neither faults nor memory."""
+    _bucket.begin()
+    return _bucket
+
+
+@pytest.fixture(scope="package")
+def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
+    """The connections of a warm function."""
+    with pytest.MonkeyPatch.context() as patch:
+        # What OpenSSL reads when it is asked for the default authorities.
+        patch.setenv("SSL_CERT_FILE", str(tls.ca_bundle))
+        pool = clients.http(16)
+    yield pool
+    pool.clear()
+
+
+@pytest.fixture
+def kit(
+    aws: Cloud,
+    clock: Clock,
+    zoom: ZoomStandIn,
+    tls: Authority,
+    bucket: StagingBucket,
+    http: urllib3.PoolManager,
+) -> Iterator[Kit]:
     aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER"))
+    aws.s3 = bucket.client
     with client_session(tls) as session:
-        yield Kit(aws, clock, zoom, session)
+        yield Kit(aws, clock, zoom, session, bucket, http)
+    for thread in threading.enumerate():
+        if thread.name.startswith("transfer"):
+            # What was given up ends a little later than the call that gave it up.
+            thread.join()
 
 
 @pytest.fixture
 def small(zoom: ZoomStandIn, lecture: Recording) -> Recording:
     """One view of one segment, and its chat."""
     return zoom.add(only(lecture, "active_speaker", "chat_file"))
+
+
+Lengthen = Callable[[Recording, int], Recording]
+
+
+@pytest.fixture(scope="package")
+def lengthen(tmp_path_factory: pytest.TempPathFactory) -> Lengthen:
+    """Makes the first file of a recording as large as is wanted."""
+    folder = tmp_path_factory.mktemp("long")
+
+    def lengthen(recording: Recording, size: int) -> Recording:
+        path = folder / f"{size}.mp4"
+        if not path.exists():
+            assert recording.files[0].path
+            movie = recording.files[0].path.read_bytes()
+            path.write_bytes(media.padded(movie, size - len(movie), f"{size}"))
+        return with_file(recording, 0, path=path)
+
+    return lengthen
+
+
+@pytest.fixture
+def long(zoom: ZoomStandIn, lecture: Recording, lengthen: Lengthen) -> Recording:
+    """A view that takes several invocations, a short one, and a chat."""
+    three = only(lecture, "active_speaker", "shared_screen", "chat_file")
+    return zoom.add(lengthen(three, LONG))
+
+
+@pytest.fixture
+def longish(zoom: ZoomStandIn, small: Recording, lengthen: Lengthen) -> Recording:
+    """A view of some parts, and a chat."""
+    return zoom.add(lengthen(small, LONGISH))

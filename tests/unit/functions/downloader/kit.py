@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import requests
+import urllib3
 
 import downloader
 from ingester.settings import ZoomSecrets
+from ingester.transfer.access import AccessInUse
+from ingester.transfer.addresses import DownloadHosts
+from ingester.transfer.engine import Budget, Engine
+from ingester.transfer.source import ZoomBody, ZoomFile
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud
 from tests.kits import Sleeper, downloader_tools, received
+from tests.staging_bucket import StagingBucket
 
 MEETING = 95846636714
 ZIP_ID = "auto-ingest-0001"
@@ -22,18 +31,32 @@ START = datetime(2026, 10, 14, 14, 0, 12, tzinfo=UTC)
 """A Wednesday, 10:00 in the morning on the East coast."""
 FOLDER = f"{MEETING}/{int(START.timestamp())}"
 SERIES = "20260112345"
+MB = 1_000_000
+LONG = 60 * MB
+LONGISH = 16 * MB
+"""Of four parts."""
 
 
 @dataclass
 class Kit:
-    """A downloader, what it is sent and what it has done."""
+    """A downloader, what it is sent and what it has done.
+
+    `before_bytes` is told each range (file id, first byte) before it is asked for. `run_clock` is
+    the copies' own.
+    """
 
     aws: Cloud
     clock: Clock
     zoom: ZoomStandIn
     session: requests.Session
+    bucket: StagingBucket
+    http: urllib3.PoolManager
     settings: dict[str, Any] = field(default_factory=dict)
     sleep: Sleeper = field(default_factory=Sleeper)
+    before_bytes: Callable[[str, int], None] = lambda _id, _first: None
+    run_clock: Callable[[], float] = time.monotonic
+    connections: int = 4
+    bucket_name: str = BUCKET
 
     def tools(self) -> downloader.Tools:
         settings = {
@@ -41,7 +64,6 @@ class Kit:
             "zoom_oauth_url": self.zoom.oauth_url,
             "zoom_account_id": self.zoom.app.account_id,
             "zoom_client_id": self.zoom.app.client_id,
-            "zoom_download_hosts": "127.0.0.1",
             "default_series_id": "99999999999",
             **self.settings,
         }
@@ -49,7 +71,13 @@ class Kit:
             self.aws,
             self.clock,
             self.session,
-            sleep=self.sleep,
+            engine=Engine(
+                self.bucket.written_through(self.http, self.bucket_name),
+                Budget(connections=self.connections),
+                clock=self.run_clock,
+                wait=self.sleep.wait,
+            ),
+            open_file=partial(_Watched, before=self.before_bytes, http=self.http),
             zoom_secrets=ZoomSecrets(zoom_client_secret=self.zoom.app.client_secret),
             **settings,
         )
@@ -116,15 +144,44 @@ class Kit:
         return self.aws.messages(self.aws.download_dlq)
 
     def objects(self) -> dict[str, bytes]:
-        listed = self.aws.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return {
-            one["Key"]: self.aws.s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
-            for one in listed
-        }
+        peer = self.bucket.peer
+        return {one.key: peer.body(one.key) for one in peer.objects()}
 
     def downloads(self) -> int:
         """How often a download address was asked."""
         return sum(one.path.startswith("/rec/download/") for one in self.zoom.requests)
+
+    def asked_of_api(self) -> int:
+        """How often Zoom's API was asked for a recording's files."""
+        return sum(one.path.startswith("/v2/meetings/") for one in self.zoom.requests)
+
+    def fetched(self) -> int:
+        """Bytes that were asked of the CDN, and not refused."""
+        ranges = [one.header("Range") or "" for one in self.zoom.requests if one.status == 206]
+        bounds = [one.removeprefix("bytes=").split("-") for one in ranges]
+        return sum(int(last) - int(first) + 1 for first, last in bounds)
+
+
+class _Watched:
+    """A file of Zoom's that tells which bytes it is asked for, before it asks."""
+
+    def __init__(
+        self,
+        file_id: str,
+        url: str,
+        access: AccessInUse,
+        *,
+        before: Callable[[str, int], None],
+        http: urllib3.PoolManager,
+    ) -> None:
+        self._file_id = file_id
+        self._before = before
+        hosts = DownloadHosts(("127.0.0.1",))
+        self._file = ZoomFile(file_id, url, access, http=http, hosts=hosts)
+
+    def open(self, first: int, last: int) -> ZoomBody:
+        self._before(self._file_id, first)
+        return self._file.open(first, last)
 
 
 def row_in(state: str, **more: Any) -> dict[str, Any]:
@@ -161,3 +218,7 @@ def staged(recording: Recording, *, view: str, segment: int) -> RecordingFile:
         for file in recording.files
         if file.recording_type == view and file.recording_start == starts[segment]
     )
+
+
+def contents(recording: Recording) -> set[bytes]:
+    return {file.path.read_bytes() for file in recording.files if file.path}

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from ingester.transfer.carrier import ATTEMPTS
+from ingester.transfer.parts import parts_of
 from local import media
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.cloud import BUCKET
 from tests.hooks import recorded
 from tests.unit.functions.downloader.kit import (
+    LONGISH,
     MEETING,
     ZIP_ID,
     Kit,
+    contents,
     row_in,
     staged,
     with_file,
@@ -29,18 +32,46 @@ class TestRefusals:
         kit.zoom.expire_download_tokens(lecture.uuid)
         assert kit.take(message)
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        asked = [one for one in kit.zoom.requests if one.path.startswith("/v2/meetings/")]
-        assert len(asked) == 1
-        assert kit.downloads() == 1 + 6
+        assert kit.asked_of_api() == 1
+        # Those that were under way with the dead one, and all with the fresh one.
+        assert kit.downloads() <= kit.connections + 6
+
+    @pytest.mark.parametrize(
+        ("index", "part"), [(0, 1), (1, 0)], ids=["in the middle of a file", "between two files"]
+    )
+    def test_access_that_ends_on_the_way(
+        self, kit: Kit, longish: Recording, index: int, part: int
+    ) -> None:
+        """The token is dead, and so is the signed address of a file under way: fresh ones, once."""
+        last_good = (longish.files[index].file_id, parts_of(LONGISH)[part].first)
+        died: list[str] = []
+
+        def die(file_id: str, first: int) -> None:
+            if (file_id, first) == last_good and not died:
+                died.append(file_id)
+                kit.zoom.expire_download_tokens(longish.uuid)
+                if part:
+                    kit.zoom.fail(Fault(kind="expired", where="cdn"))
+
+        kit.before_bytes = die
+        kit.connections = 1
+        assert kit.take(kit.message(longish))
+        assert died
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert kit.asked_of_api() == 1
+        assert set(kit.objects().values()) == contents(longish)
+        assert kit.fetched() <= 1.3 * longish.total_size
 
     @pytest.mark.parametrize("status", [401, 403, 404])
     def test_a_fresh_token_that_is_refused_too(
         self, kit: Kit, small: Recording, status: int
     ) -> None:
+        kit.connections = 1
         kit.zoom.fail(Fault(kind="status", status=status, times=99))
         message = kit.message(small)
         assert kit.take(message)
         assert kit.downloads() == 2
+        assert kit.asked_of_api() == 1
         (dead,) = kit.dead()
         assert dead["body"] == message
         assert dead["reason"] == f"Zoom answered {status} to the download."
@@ -119,7 +150,8 @@ class TestFailuresThatMayPass:
         )
         assert kit.row["retry_due"] == "2026-10-14T18:34:00Z"
         assert kit.dead() == kit.uploads() == []
-        assert len(kit.sleep.slept) == 4
+        assert kit.downloads() == 2 * ATTEMPTS
+        assert len(kit.sleep.slept) == 2 * (ATTEMPTS - 1)
 
     def test_the_messages_own_visibility_says_when(self, kit: Kit, small: Recording) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
@@ -139,35 +171,61 @@ class TestFailuresThatMayPass:
         assert "retry_due" not in kit.row
 
     @pytest.mark.parametrize("kind", ["reset", "early_close", "short_length", "wrong_bytes"])
-    def test_bytes_that_never_come_whole(self, kit: Kit, small: Recording, kind: Any) -> None:
-        kit.zoom.fail(Fault(kind=kind, where="cdn", times=99, file_id=small.files[0].file_id))
+    @pytest.mark.parametrize("ranges", [True, False])
+    def test_bytes_that_never_come_whole(
+        self, kit: Kit, small: Recording, kind: Any, ranges: bool
+    ) -> None:
+        video = small.files[0].file_id
+        kit.zoom.set(ranges=ranges)
+        kit.zoom.fail(Fault(kind=kind, where="cdn", times=999, file_id=video, after_bytes=0))
         assert not kit.take(kit.message(small))
         assert kit.outcome[1].startswith("retryable failure: ")
         assert kit.uploads() == []
 
-    def test_a_chat_that_is_shorter_than_zoom_told(self, kit: Kit, small: Recording) -> None:
+    def test_bytes_that_were_wrong_once(self, kit: Kit, small: Recording) -> None:
+        """The object is whole and of the right size by then: what is in it counts."""
+        video = small.files[0].file_id
+        kit.zoom.fail(Fault(kind="wrong_bytes", where="cdn", times=2, file_id=video))
+        message = kit.message(small)
+        assert not kit.take(message)
+        assert kit.take(message, receive_count=2)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert small.files[0].path
+        assert small.files[0].path.read_bytes() in kit.objects().values()
+
+    @pytest.mark.parametrize("ranges", [True, False])
+    def test_a_chat_of_another_size_than_zoom_told(
+        self, kit: Kit, small: Recording, ranges: bool
+    ) -> None:
         """No container tells that it is cut: the size does."""
-        chat = small.files[1].file_id
-        kit.zoom.fail(
-            Fault(kind="short_length", where="cdn", times=99, file_id=chat, after_bytes=10)
-        )
-        assert not kit.take(kit.message(small))
-        assert "10 bytes came" in kit.outcome[1]
+        kit.zoom.set(ranges=ranges)
+        message = kit.message(small)
+        message["recording_files"][1]["file_size"] += 10
+        assert not kit.take(message)
+        size = small.files[1].size
+        assert f"tells {size} bytes of " in kit.outcome[1]
+        assert f"Zoom {size + 10}." in kit.outcome[1]
         assert kit.uploads() == []
 
-    def test_bytes_that_come_whole_in_the_end(self, kit: Kit, small: Recording) -> None:
-        kit.zoom.fail(Fault(kind="reset", where="cdn", times=2))
+    @pytest.mark.parametrize("kind", ["reset", "early_close", "short_length"])
+    @pytest.mark.parametrize("ranges", [True, False])
+    def test_bytes_that_come_whole_in_the_end(
+        self, kit: Kit, small: Recording, kind: Any, ranges: bool
+    ) -> None:
+        kit.zoom.set(ranges=ranges)
+        kit.zoom.fail(Fault(kind=kind, where="cdn", times=3))
         kit.zoom.fail(Fault(kind="status", status=503, times=1))
         assert kit.take(kit.message(small))
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert len(kit.sleep.slept) == 3
+        assert set(kit.objects().values()) == contents(small)
+        assert kit.sleep.slept
 
     def test_an_mp4_that_is_none(self, kit: Kit, small: Recording, tmp_path: Path) -> None:
         page = tmp_path / "page.mp4"
         page.write_text("<html>" * 10)
         kit.zoom.add(with_file(small, 0, path=page))
         assert not kit.take(kit.message(small))
-        assert "not a whole MP4" in kit.outcome[1]
+        assert "no MP4" in kit.outcome[1]
         assert kit.uploads() == []
 
     def test_zooms_api_out_of_reach_when_a_token_died(self, kit: Kit, small: Recording) -> None:
@@ -178,7 +236,7 @@ class TestFailuresThatMayPass:
         assert kit.outcome[1].startswith("retryable failure: Zoom's API answered 503")
 
     def test_aws_failing(self, kit: Kit, small: Recording) -> None:
-        kit.aws.s3.delete_bucket(Bucket=BUCKET)
+        kit.bucket_name = "nowhere"
         assert not kit.take(kit.message(small))
         state, reason = kit.outcome
         assert state == "DOWNLOADER_FAILED"

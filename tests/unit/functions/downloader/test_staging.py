@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import downloader
+from ingester.transfer.carrier import ATTEMPTS
+from ingester.transfer.multipart import IDENTITY
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
@@ -16,6 +19,7 @@ from tests.kits import received
 from tests.unit.functions.downloader.kit import (
     FOLDER,
     Kit,
+    contents,
     row_in,
     staged,
     with_file,
@@ -43,7 +47,9 @@ class TestTheWholeWay:
             key: file.path.read_bytes() for key, file in wanted.items() if file.path
         }
         for key, file in wanted.items():
-            assert kit.aws.s3.head_object(Bucket=BUCKET, Key=key)["Metadata"] == {
+            metadata = kit.aws.s3.head_object(Bucket=BUCKET, Key=key)["Metadata"]
+            assert metadata.pop(IDENTITY)
+            assert metadata == {
                 "uuid": lecture.uuid,
                 "file_id": file.file_id,
                 "file_type": key.rpartition(".")[2],
@@ -144,6 +150,31 @@ class TestRepeats:
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
         assert len(kit.uploads()) == 1
 
+    def test_what_is_staged_is_not_copied_again(self, kit: Kit, longish: Recording) -> None:
+        message = kit.message(longish)
+        assert kit.take(message)
+        first = kit.aws.sent_to(kit.aws.upload_queue)
+        fetched, taken = kit.fetched(), kit.bucket.bytes_taken
+        assert kit.take(message, receive_count=2)
+        assert kit.aws.sent_to(kit.aws.upload_queue) == first
+        assert kit.fetched() - fetched == len(longish.files), "a byte each"
+        assert kit.bucket.bytes_taken == taken
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+
+    def test_another_version_of_a_file_is(
+        self, kit: Kit, longish: Recording, tmp_path: Path
+    ) -> None:
+        """Of the same size and name: Zoom's ETag tells them apart."""
+        assert kit.take(kit.message(longish))
+        path = longish.files[0].path
+        assert path
+        content = path.read_bytes()
+        other = tmp_path / "other.mp4"
+        other.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        changed = kit.zoom.add(with_file(longish, 0, path=other))
+        assert kit.take(kit.message(changed))
+        assert set(kit.objects().values()) == contents(changed)
+
     @pytest.mark.parametrize("state", ["UPLOADER_RECEIVED", "SENT_TO_OPENCAST"])
     def test_the_row_is_never_moved_backwards(self, kit: Kit, small: Recording, state: str) -> None:
         kit.aws.status.put_item(Item=row_in(state, reason="as it was"))
@@ -163,7 +194,7 @@ class TestTheHandler:
 
     def test_only_what_is_to_come_back_is_named(self, kit: Kit, small: Recording) -> None:
         good = json.dumps(kit.message(small))
-        kit.zoom.fail(Fault(kind="status", status=500, times=5))
+        kit.zoom.fail(Fault(kind="status", status=500, times=2 * ATTEMPTS))
         records = [
             self.record(kit, good, "fails"),
             self.record(kit, "{}", "malformed"),
@@ -173,7 +204,7 @@ class TestTheHandler:
         assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
 
     def test_the_receive_count_is_the_records(self, kit: Kit, small: Recording) -> None:
-        kit.zoom.fail(Fault(kind="status", status=500, times=5))
+        kit.zoom.fail(Fault(kind="status", status=500, times=99))
         record = self.record(kit, json.dumps(kit.message(small)), "one")
         downloader.answer({"Records": [record]}, kit.tools())
         assert "attempt 2 of 12" in kit.outcome[1]
