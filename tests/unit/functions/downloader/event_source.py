@@ -1,0 +1,109 @@
+"""Lambda's part in it: messages off the download queue, one an invocation, in a given time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import downloader
+from tests.staging_bucket import StagingBucket
+from tests.unit.functions.downloader.kit import Kit
+
+BYTES_A_SECOND = 1_000_000
+
+
+@dataclass
+class BucketTime:
+    """Time that passes as bytes come to S3, a second with each megabyte, and on demand; seconds."""
+
+    bucket: StagingBucket
+    skipped: float = 0.0
+
+    def __call__(self) -> float:
+        return self.skipped + self.bucket.bytes_taken / BYTES_A_SECOND
+
+    def skip(self, seconds: float) -> None:
+        self.skipped += seconds
+
+
+@dataclass
+class Context:
+    """Lambda's context of an invocation that ends at `end`."""
+
+    time: BucketTime
+    end: float
+    aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.end - self.time()) * 1000)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message as it was handed to an invocation, and what became of it."""
+
+    body: dict[str, Any]
+    receive_count: int
+    receipt_handle: str
+    came_back: bool
+
+
+class EventSource:
+    """The event source mapping of the download queue, with a batch size of 1.
+
+    Messages that came back stay invisible for as long as they were told to.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self.time = kit.run_clock = BucketTime(kit.bucket)
+
+    def context(self, seconds: float) -> Context:
+        return Context(self.time, self.time() + seconds)
+
+    def send(self, message: dict[str, Any]) -> None:
+        self._kit.aws.sqs.send_message(
+            QueueUrl=self._kit.aws.download_queue, MessageBody=json.dumps(message)
+        )
+        self._kit.aws.sends.clear()
+
+    def deliver(self, seconds: float, *, crashes: bool = False) -> Delivery | None:
+        """One invocation of so many seconds; None if no message is visible.
+
+        One that `crashes` does so at its very end: Lambda never says that it has succeeded.
+        """
+        kit, queue = self._kit, self._kit.aws.download_queue
+        answer = kit.aws.sqs.receive_message(
+            QueueUrl=queue,
+            MaxNumberOfMessages=1,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        for taken in answer.get("Messages", ()):
+            handle, attributes = taken["ReceiptHandle"], taken["Attributes"]
+            record = {
+                "messageId": taken["MessageId"],
+                "receiptHandle": handle,
+                "body": taken["Body"],
+                "attributes": attributes,
+            }
+            tools = downloader.in_time_of(self.context(seconds), kit.tools())
+            said = downloader.answer({"Records": [record]}, tools)
+            came_back = bool(said["batchItemFailures"])
+            if crashes:
+                kit.aws.sqs.change_message_visibility(
+                    QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0
+                )
+            elif not came_back:
+                kit.aws.sqs.delete_message(QueueUrl=queue, ReceiptHandle=handle)
+            count = int(attributes["ApproximateReceiveCount"])
+            return Delivery(json.loads(taken["Body"]), count, handle, came_back)
+        return None
+
+    def deliver_all(self, seconds: float) -> list[Delivery]:
+        """Invocations of so many seconds each, until no message is visible."""
+        deliveries: list[Delivery] = []
+        while delivery := self.deliver(seconds):
+            deliveries.append(delivery)
+            assert len(deliveries) < 50, "It comes to no end."
+        return deliveries

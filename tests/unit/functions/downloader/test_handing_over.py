@@ -1,0 +1,291 @@
+"""A recording that takes longer than one invocation may."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import downloader
+from bench.transfer.peers.s3_settings import S3Upload
+from ingester.errors import ZoomBusy
+from ingester.transfer.access import AccessInUse
+from ingester.transfer.parts import MARK_NUMBER, parts_of
+from ingester.transfer.ranges import Source, Version
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording
+from tests.kits import Sleeper, received
+from tests.unit.functions.downloader.event_source import EventSource
+from tests.unit.functions.downloader.kit import LONGISH, MB, Kit, contents
+
+SECONDS = 30.0
+"""What an invocation has here: enough for some 20 MB."""
+BARELY = 15.0
+"""Enough for a part or two, where there is one connection."""
+HOW_FAR = re.compile(r"(\d+) of (\d+) MB are copied; the next invocation goes on\.")
+
+
+@pytest.fixture
+def source(kit: Kit) -> EventSource:
+    return EventSource(kit)
+
+
+class Untold:
+    """A file whose host tells neither its size nor its version, and answers no ranges."""
+
+    version = Version(None)
+    first = 0
+    is_range = False
+    name = "chat.txt"
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._left = io.BytesIO()
+
+    def open(self, first: int, last: int) -> Untold:  # noqa: ARG002  # it answers with all
+        self._left = io.BytesIO(self._content)
+        return self
+
+    def read(self, length: int) -> bytes:
+        return self._left.read(length)
+
+    def close(self) -> None:
+        pass
+
+
+class Waiter(Sleeper):
+    """Really waits, until it is told to stop."""
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        return stop.wait(seconds)
+
+
+def no_part_comes(kit: Kit, source: EventSource, file_id: str) -> None:
+    """Where there are ranges a file can be opened, but then Zoom is busy until the time is up."""
+    asked: list[str] = []
+    looks = 1 if kit.zoom.switches.ranges else 0
+
+    def refuse(asked_for: str, _: int) -> None:
+        asked.append(asked_for)
+        if asked.count(file_id) > looks:
+            source.time.skip(SECONDS)
+            raise ZoomBusy("Zoom answered 503 to the download.", retry_after=60)
+
+    kit.sleep = Waiter()
+    kit.connections = 1
+    kit.before_bytes = refuse
+
+
+def chat_first(message: dict[str, Any]) -> dict[str, Any]:
+    """Its files in another order, so that the chat has come when the video is asked for."""
+    return message | {"recording_files": message["recording_files"][::-1]}
+
+
+def kept(upload: S3Upload) -> int:
+    """Bytes of an unfinished upload that the next invocation need not fetch."""
+    return sum(part.size for part in upload.parts if part.number != MARK_NUMBER)
+
+
+class TestThreeInvocations:
+    def test_each_goes_on_where_the_last_one_stopped(
+        self, kit: Kit, source: EventSource, long: Recording
+    ) -> None:
+        source.send(kit.message(long))
+        small = sum(file.size for file in long.files[1:])
+        how_far: list[int] = []
+        while delivery := source.deliver(SECONDS):
+            if kit.row["pipeline_state"] == "SENT_TO_UPLOADER":
+                break
+            assert not delivery.came_back
+            assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
+            told = HOW_FAR.fullmatch(kit.row["reason"])
+            assert told
+            assert int(told[2]) == round(long.total_size / MB)
+            (upload,) = kit.bucket.peer.uploads()
+            # A part that was under way can still have come.
+            assert int(told[1]) <= round((kept(upload) + small) / MB)
+            how_far.append(int(told[1]))
+            assert len(how_far) < 20, "It comes to no end."
+            assert kit.uploads() == []
+        assert len(how_far) >= 2
+        assert how_far == sorted(set(how_far))
+        assert source.deliver(SECONDS) is None
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert set(kit.objects().values()) == contents(long)
+        assert kit.bucket.peer.uploads() == []
+
+    def test_every_message_is_a_new_one_and_none_is_lost(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
+        kit.connections = 1
+        message = kit.message(longish)
+        source.send(message)
+        deliveries = source.deliver_all(BARELY)
+        assert len(deliveries) >= 3
+        assert [one.receive_count for one in deliveries] == [1] * len(deliveries)
+        assert [one.body for one in deliveries] == [message] * len(deliveries)
+        assert not any(one.came_back for one in deliveries)
+        again = kit.aws.sent_to(kit.aws.download_queue)
+        assert [one["delay_seconds"] for one in again] == [0] * (len(deliveries) - 1)
+        assert kit.dead() == []
+        assert len(kit.aws.sent_to(kit.aws.upload_queue)) == len(kit.uploads()) == 1
+        assert kit.fetched() <= 1.3 * longish.total_size
+
+    def test_an_invocation_that_breaks_down_is_gone_on_with_as_well(
+        self, kit: Kit, longish: Recording
+    ) -> None:
+        """Its parts are S3's; only the message comes back by itself, with another receive."""
+        breaks = parts_of(LONGISH)[2].first
+
+        def break_down(_: str, first: int) -> None:
+            if first == breaks:
+                raise RuntimeError("The function's process ends here.")
+
+        kit.connections = 1
+        kit.before_bytes = break_down
+        message = kit.message(longish)
+        with pytest.raises(RuntimeError):
+            kit.take(message)
+        kit.before_bytes = lambda _id, _first: None
+        fetched = kit.fetched()
+        assert kit.take(message, receive_count=2)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert set(kit.objects().values()) == contents(longish)
+        assert kit.fetched() - fetched < LONGISH - breaks + MB
+
+
+class TestOverrides:
+    def test_an_operators_survive(self, kit: Kit, source: EventSource, longish: Recording) -> None:
+        kit.connections = 1
+        source.send(kit.message(longish))
+        event = {"override_series_id": "20260111111", "ignore_schedule": True}
+        tools = downloader.in_time_of(source.context(BARELY), kit.tools())
+        assert downloader.answer(event, tools) == {"message": "done"}
+        assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
+        first, *_ = deliveries = source.deliver_all(BARELY)
+        assert first.body["override_series_id"] == "20260111111"
+        assert first.body["ignore_schedule"] is True
+        assert [one.receive_count for one in deliveries] == [1] * len(deliveries)
+        (sent,) = kit.uploads()
+        assert sent["body"]["opencast_series_id"] == "20260111111"
+
+    def test_the_schedule_stays_ignored(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
+        """No series was given: only the default is left, whatever the schedule says by then."""
+        kit.aws.schedule.put_item(
+            Item={
+                "zoom_series_id": str(longish.meeting_id),
+                "opencast_series_id": "20260199999",
+                "events": [{"day": "W", "time": "10:00", "title": "Lecture"}],
+            }
+        )
+        kit.connections = 1
+        source.send(kit.message(longish))
+        tools = downloader.in_time_of(source.context(BARELY), kit.tools())
+        downloader.answer({"ignore_schedule": True}, tools)
+        assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
+        source.deliver_all(BARELY)
+        (sent,) = kit.uploads()
+        assert sent["body"]["opencast_series_id"] == "99999999999"
+
+
+class TestTwoMessages:
+    def test_a_crash_between_the_new_message_and_the_end_of_the_old(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
+        """Both are delivered from then on, and make the same recording of it once."""
+        kit.connections = 1
+        source.send(kit.message(longish))
+        assert source.deliver(BARELY, crashes=True)
+        deliveries = source.deliver_all(BARELY)
+        assert [one.receive_count for one in deliveries].count(2) == 1
+        assert set(kit.objects().values()) == contents(longish)
+        assert kit.bucket.peer.uploads() == []
+        sent = kit.aws.sent_to(kit.aws.upload_queue)
+        assert len(sent) == 2
+        assert sent[0] == sent[1]
+        assert len(kit.uploads()) == 1
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert kit.dead() == []
+        assert kit.fetched() <= 1.3 * longish.total_size
+
+
+class TestNothingGotThrough:
+    def test_it_is_a_failure_and_counts(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
+        source.send(kit.message(longish))
+        delivery = source.deliver(4.0)
+        assert delivery
+        assert delivery.came_back
+        assert kit.row["pipeline_state"] == "DOWNLOADER_FAILED"
+        assert kit.row["reason"].startswith(
+            "retryable failure: Nothing could be copied in the time that was left. "
+            "(attempt 1 of 12, next try at "
+        )
+        assert kit.aws.sent_to(kit.aws.download_queue) == []
+        kit.aws.sqs.change_message_visibility(
+            QueueUrl=kit.aws.download_queue,
+            ReceiptHandle=delivery.receipt_handle,
+            VisibilityTimeout=0,
+        )
+        again = source.deliver(4.0)
+        assert again
+        assert again.receive_count == 2
+        assert "attempt 2 of 12" in kit.row["reason"]
+
+    def test_also_if_the_other_file_was_there_already(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
+        """Else the message would go round for ever."""
+        video, _ = longish.files
+        kit.zoom.fail(Fault(kind="status", status=500, times=99, file_id=video.file_id))
+        message = chat_first(kit.message(longish))
+        assert not kit.take(message)
+        assert len(kit.objects()) == 1, "the chat"
+        kit.zoom.clear_faults()
+        no_part_comes(kit, source, video.file_id)
+        source.send(message)
+        delivery = source.deliver(SECONDS)
+        assert delivery
+        assert delivery.came_back
+        assert "Nothing could be copied" in kit.row["reason"]
+        assert kit.aws.sent_to(kit.aws.download_queue) == []
+
+    def test_also_if_the_other_file_has_to_be_copied_anew_each_time(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
+        """Nothing tells a file of an untold size from another version of it."""
+        video, chat = longish.files
+        no_part_comes(kit, source, video.file_id)
+        tools = downloader.in_time_of(source.context(SECONDS), kit.tools())
+
+        def open_file(file_id: str, url: str, access: AccessInUse) -> Source:
+            if file_id == chat.file_id and chat.path:
+                return Untold(chat.path.read_bytes())
+            return tools.open_file(file_id, url, access)
+
+        message = chat_first(kit.message(longish))
+        taken = received(kit.aws, kit.aws.download_queue, message)
+        assert not downloader.take(taken, replace(tools, open_file=open_file))
+        assert len(kit.objects()) == 1, "the chat"
+        assert "Nothing could be copied" in kit.row["reason"]
+
+    @pytest.mark.parametrize("ranges", [True, False])
+    def test_but_a_file_that_got_through_is_progress(
+        self, kit: Kit, source: EventSource, longish: Recording, ranges: bool
+    ) -> None:
+        video, _ = longish.files
+        kit.zoom.set(ranges=ranges)
+        no_part_comes(kit, source, video.file_id)
+        source.send(chat_first(kit.message(longish)))
+        delivery = source.deliver(SECONDS)
+        assert delivery
+        assert not delivery.came_back
+        assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
+        assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
