@@ -1,0 +1,192 @@
+"""The downloader as Lambda calls it: all of it from the environment, and what it logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import downloader
+from ingester import log
+from local.authority import Authority
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording
+from tests.kits import received
+from tests.staging_bucket import KNOWN
+from tests.unit.functions.deployed import Context, cold, container, environment_of
+from tests.unit.functions.downloader.kit import ZIP_ID, Kit, contents
+
+Printed = Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Function:
+    """The function in its container, with the settings of its environment."""
+
+    kit: Kit
+    set: Callable[[str, str], None]
+
+    def take(self, message: dict[str, Any], **settings: str) -> dict[str, Any]:
+        """The answer of one cold invocation, with these settings as well."""
+        for name, value in settings.items():
+            self.set(name, value)
+        taken = received(self.kit.aws, self.kit.aws.download_queue, message)
+        record = {
+            "messageId": taken.message_id,
+            "receiptHandle": taken.receipt_handle,
+            "body": taken.body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+        }
+        answer: dict[str, Any] = cold("downloader").handler({"Records": [record]}, Context())
+        return answer
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
+    """What was printed since it was asked last. Loggers are as they were afterwards."""
+    with container():
+        yield lambda: capsys.readouterr().out
+
+
+@pytest.fixture
+def function(
+    kit: Kit, tls: Authority, monkeypatch: pytest.MonkeyPatch, printed: Printed
+) -> Function:
+    printed()
+    zoom = kit.zoom
+    environment = {
+        **environment_of(kit.aws),
+        "ZOOM_API_BASE_URL": zoom.api_base_url,
+        "ZOOM_OAUTH_URL": zoom.oauth_url,
+        "ZOOM_ACCOUNT_ID": zoom.app.account_id,
+        "ZOOM_CLIENT_ID": zoom.app.client_id,
+        "ZOOM_DOWNLOAD_HOSTS": "127.0.0.1",
+        "DEFAULT_SERIES_ID": "99999999999",
+        "DEBUG": "1",
+        "AWS_ENDPOINT_URL_S3": kit.bucket.peer.url,
+        "AWS_ACCESS_KEY_ID": KNOWN.access_key,
+        "AWS_SECRET_ACCESS_KEY": KNOWN.secret_key,
+        "AWS_SESSION_TOKEN": KNOWN.token,
+        "SSL_CERT_FILE": str(tls.ca_bundle),
+        "REQUESTS_CA_BUNDLE": str(tls.ca_bundle),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    kit.aws.ssm.put_parameter(
+        Name="/zoom-ingester/test/ZOOM_CLIENT_SECRET",
+        Value=zoom.app.client_secret,
+        Type="SecureString",
+    )
+    return Function(kit, monkeypatch.setenv)
+
+
+def records_in(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.usefixtures("function")
+@pytest.mark.parametrize(("given", "connections"), [("", 16), ("3", 3)])
+def test_the_connections_are_a_setting(
+    monkeypatch: pytest.MonkeyPatch, given: str, connections: int
+) -> None:
+    monkeypatch.setenv("DOWNLOAD_CONNECTIONS", given)
+    assert cold("downloader").build().engine.budget.connections == connections
+
+
+def test_the_whole_way(function: Function, longish: Recording) -> None:
+    """With no more connections than the setting says."""
+    answer = function.take(function.kit.message(longish), DOWNLOAD_CONNECTIONS="1")
+    assert answer == {"batchItemFailures": []}
+    assert function.kit.outcome == ("SENT_TO_UPLOADER", "")
+    assert set(function.kit.objects().values()) == contents(longish)
+    assert function.kit.bucket.peer.stats().most_bodies == 1
+
+
+def test_records_of_much_trouble(function: Function, longish: Recording, printed: Printed) -> None:
+    """Each tells which recording it is about, those of the threads too, and none a secret."""
+    kit, video = function.kit, longish.files[0].file_id
+    message = kit.message(longish)
+    kit.zoom.expire_download_tokens(longish.uuid)
+    kit.zoom.fail(Fault(kind="reset", where="cdn", file_id=video, skip=1))
+    kit.zoom.fail(Fault(kind="expired", where="cdn", file_id=video, skip=1))
+    kit.zoom.fail(Fault(kind="status", where="cdn", status=503, retry_after=0, skip=1))
+    function.take(message, DOWNLOAD_CONNECTIONS="1")
+    assert kit.outcome == ("SENT_TO_UPLOADER", "")
+    assert kit.zoom.faults == ()
+    text = printed()
+    assert "The part goes on in" in text
+    for record in records_in(text):
+        assert (record["uuid"], record["zip_id"]) == (longish.uuid, ZIP_ID)
+        assert record["aws_request_id"] == Context.aws_request_id
+    for secret in secrets_of(kit):
+        assert secret not in text
+    for address in ("/rec/", "/replay/", "http://", "https://"):
+        assert address not in text
+
+
+def secrets_of(kit: Kit) -> set[str]:
+    """Every token, signature and password that was used."""
+    used = {kit.zoom.app.client_secret, KNOWN.secret_key, KNOWN.token}
+    for request in kit.zoom.requests:
+        used |= set(request.query.values())
+        used.add((request.header("Authorization") or "").partition(" ")[2])
+    used -= {"", "true"}
+    assert len(used) > 6
+    return used
+
+
+class TestMetrics:
+    """CloudWatch reads them out of the log: names, units and namespace are the dashboard's."""
+
+    @pytest.fixture
+    def copied(self, kit: Kit, printed: Printed) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """The record of what was copied for a message."""
+
+        def take(message: dict[str, Any]) -> dict[str, Any]:
+            taken = received(kit.aws, kit.aws.download_queue, message)
+            log.start(Context())
+            log.verbose(False)
+            downloader.take(taken, downloader.in_time_of(Context(), kit.tools()))
+            (found,) = [one for one in records_in(printed()) if one["message"] == "Copied"]
+            return found
+
+        return take
+
+    def test_what_was_copied(self, kit: Kit, longish: Recording, copied: Any) -> None:
+        record = copied(kit.message(longish))
+        assert record["BytesTransferred"] == longish.files[0].size + longish.files[1].size
+        assert record["TransferRate"] > 0
+        assert record["_aws"] == {
+            "Timestamp": int(kit.clock().timestamp() * 1000),
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": "test-log-metrics",
+                    "Dimensions": [[]],
+                    "Metrics": [
+                        {"Name": "BytesTransferred", "Unit": "Bytes"},
+                        {"Name": "TransferRate", "Unit": "Megabytes/Second"},
+                    ],
+                }
+            ],
+        }
+
+    def test_nothing_is_no_rate(self, kit: Kit, small: Recording, copied: Any) -> None:
+        """A redelivery that finds everything staged would spoil the average."""
+        message = kit.message(small)
+        copied(message)
+        record = copied(message)
+        assert record["BytesTransferred"] == 0
+        assert "TransferRate" not in record
+        (directive,) = record["_aws"]["CloudWatchMetrics"]
+        assert [one["Name"] for one in directive["Metrics"]] == ["BytesTransferred"]
+
+    def test_also_of_what_failed(self, kit: Kit, longish: Recording, copied: Any) -> None:
+        """The bytes came all the same."""
+        chat = longish.files[1].file_id
+        kit.connections = 1
+        kit.zoom.fail(Fault(kind="status", status=404, times=9, file_id=chat))
+        assert copied(kit.message(longish))["BytesTransferred"] == longish.files[0].size
+        assert kit.outcome[0] == "DOWNLOADER_FAILED"
