@@ -23,9 +23,9 @@ MOST = 1.05
 )
 def test_one_break_costs_next_to_nothing(rig: Rig, fault: ZoomFault) -> None:
     rig.begin(replace(ZOOM, faults=(fault,)))
-    [copied] = rig.engine().copy(rig.copies("a"))
+    rig.engine().copy(rig.copies("a"))
     settled()
     assert objects_of(rig, "a")["a"].size == SIZE
-    assert getattr(copied, "retries", 0) >= rig.zoom.stats().cuts > 1
+    assert rig.zoom.stats().cuts > 1
     assert rig.zoom.stats().body_bytes <= MOST * SIZE
     assert rig.s3.stats().body_bytes <= MOST * SIZE

@@ -12,11 +12,11 @@ from tests.transfer.lives import short_life, whole_life
 from tests.transfer.rig import Rig
 from tests.transfer.verdict import version_in
 
-SIZE = 100_000_000
-"""So much that the parts under way, which a kill costs, are a fifth of it."""
+SIZE = 200_000_000
+"""So much that the parts under way, which a kill costs, are a quarter of it."""
 COST_OF_A_KILL = 0.3
-ZOOM = ZoomSettings(files={"a": SIZE}, link_mbps=100)
-S3 = S3Settings(mode="hash", link_mbps=100)
+ZOOM = ZoomSettings(files={"a": SIZE}, link_mbps=150)
+S3 = S3Settings(mode="hash", link_mbps=150)
 
 
 def moments(seed: int, kills: int) -> list[int]:

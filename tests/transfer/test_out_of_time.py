@@ -11,10 +11,10 @@ from ingester.transfer.engine import Budget, Engine
 from tests.transfer.rig import Rig, settled
 from tests.transfer.verdict import objects_of
 
-SIZE = 120_000_000
+SIZE = 240_000_000
 ZOOM = ZoomSettings(files={"a": SIZE})
 BYTES_A_SECOND = 10_000_000
-SECONDS = 7.0
+SECONDS = 14.0
 """For each invocation, without what is left in reserve."""
 MOST = 1.1
 
