@@ -23,7 +23,8 @@ from local.settings import names_in
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "example.env"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-SOURCE_ROOTS = (ROOT, ROOT / "functions", ROOT / "functions" / "ingester")
+INGESTER = ROOT / "functions" / "ingester"
+SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 LATER = "Accepted, for functions that aren't part of this version"
 """The heading in example.env of the settings that nothing reads yet."""
@@ -91,6 +92,19 @@ def test_every_make_target_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for code in code_of(document):
         assert set(re.findall(r"^make ([a-z]+)", code)) <= targets
+
+
+def test_the_environments_that_are_told_are_tox_s() -> None:
+    """As what `make test` runs, in their order, and as what can be run alone."""
+    found = re.search(r"^env_list = (.+)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
+    environments = found[1].split(", ") if found else []
+    for document in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / document).read_text("utf-8")
+        paragraph = text.split("\n    make test\n\n")[1].split("\n\n")[0]
+        assert re.findall(r"`([a-z0-9]+)`", paragraph) == environments
+    alone = re.search(r"tox -e unit +# or (.+)$", text, re.MULTILINE)
+    assert alone
+    assert {"unit", *alone[1].split(", ")} == set(environments)
 
 
 def is_path(text: str) -> bool:
