@@ -6,14 +6,12 @@ import hashlib
 import re
 from dataclasses import replace
 
-from local.driver import wait_for
+from ingester.transfer.parts import MIB, SMALLEST
 from tests.e2e import deployed
 from tests.e2e.scene import FAILED, Scene
 
 SECONDS = 90.0
 """How long to wait for a large file, also where others are hurried."""
-MIB = 1024 * 1024
-PART_BYTES = 5 * MIB
 
 
 def mended_file(scene: Scene) -> None:
@@ -33,18 +31,19 @@ def mended_file(scene: Scene) -> None:
         asked = [one.status for one in found if one.origin == "on_demand"]
         return [state for state in asked if state in {"SENT_TO_OPENCAST", *FAILED}]
 
-    assert wait_for(ends, "an end of what was asked for", scene.seconds) == ["SENT_TO_OPENCAST"]
+    assert scene.wait(ends, "an end of what was asked for") == ["SENT_TO_OPENCAST"]
     scene.ingested_whole(recording)
 
 
 def broken_connection(scene: Scene) -> None:
     """The connection breaks and the address expires in mid-file: it goes on where it was."""
     scene = replace(scene, seconds=SECONDS)
-    recording = scene.lecture(padding=40 * MIB, bytes_per_second=20_000_000)
+    recording = scene.lecture(padding=40 * MIB)
     (file,) = recording.wanted()
     for fault in (
-        {"kind": "reset", "skip": 2, "after_bytes": PART_BYTES - 1000},
-        {"kind": "early_close", "skip": 2, "after_bytes": PART_BYTES - 1000},
+        # A reset takes with it what was sent and not read yet.
+        {"kind": "reset", "skip": 2, "after_bytes": 100_000},
+        {"kind": "early_close", "skip": 2, "times": 2, "after_bytes": SMALLEST - 1000},
         {"kind": "expired", "skip": 4},
     ):
         scene.driver.trouble_zoom(where="cdn", file_id=file.id, **fault)
@@ -59,7 +58,7 @@ def changed_source(scene: Scene) -> None:
     scene = replace(scene, seconds=SECONDS)
     recording = scene.lecture(padding=40 * MIB)
     (old,) = recording.wanted()
-    # The first request asks for the size. When the eighth comes, some parts are in S3.
+    # The first request asks for the size, those before the eighth for parts of the old one.
     scene.driver.trouble_zoom(kind="changed", where="cdn", file_id=old.id, skip=7)
     scene.completed(recording)
     scene.until(recording, "SENT_TO_OPENCAST")
@@ -76,8 +75,11 @@ def taken_up_again(scene: Scene) -> None:
     """The function's process dies in mid-copy: the next delivery copies only what is missing."""
     scene = replace(scene, seconds=SECONDS)
     driver = scene.driver
-    recording = scene.lecture(padding=40 * MIB, bytes_per_second=3_000_000)
+    recording = scene.lecture(padding=40 * MIB)
     (file,) = recording.wanted()
+    # Two of nine parts take until the end of this delivery, which comes before their end.
+    stall = {"kind": "stall", "seconds": 30.0, "after_bytes": 1000}
+    driver.trouble_zoom(where="cdn", file_id=file.id, skip=3, times=2, **stall)
 
     def stored() -> bool:
         scene.state(recording)
@@ -85,7 +87,7 @@ def taken_up_again(scene: Scene) -> None:
 
     with deployed.delivered_again_after(driver, "download", 6):
         scene.completed(recording)
-        wait_for(stored, "two parts in S3", scene.seconds)
+        scene.wait(stored, "two parts in S3")
         assert deployed.kill(driver, scene.downloader)
     missing = file.size - sum(scene.stored_parts(recording))
     before = driver.sent(file)
@@ -98,8 +100,8 @@ def handed_over(scene: Scene) -> None:
     """A file that takes longer than an invocation may: the next ones go on, and the row says it."""
     scene = replace(scene, seconds=SECONDS)
     driver = scene.driver
-    # Nine parts: four at once take three seconds, and for four more there isn't enough time.
-    recording = scene.lecture(padding=42 * MIB, bytes_per_second=PART_BYTES // 3)
+    # Six parts: two at once take three seconds, and for two more there isn't enough time.
+    recording = scene.lecture(padding=28 * MIB, bytes_per_second=SMALLEST // 3)
     (file,) = recording.wanted()
     told: list[str] = []
 
@@ -110,9 +112,9 @@ def handed_over(scene: Scene) -> None:
         return found is not None and found.status == "SENT_TO_OPENCAST"
 
     before = scene.waiting("download-dlq")
-    with deployed.time_limit(driver, scene.downloader, 12):
+    with deployed.limited(driver, scene.downloader, seconds=12, DOWNLOAD_CONNECTIONS="2"):
         scene.completed(recording)
-        wait_for(look, "SENT_TO_OPENCAST", scene.seconds)
+        scene.wait(look, "SENT_TO_OPENCAST")
     scene.ingested_whole(recording)
     sentence = rf"(\d+) of {file.size / 1e6:.0f} MB are copied; the next invocation goes on\."
     copied = [int(found[1]) for found in (re.fullmatch(sentence, one) for one in told) if found]

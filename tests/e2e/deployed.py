@@ -28,17 +28,19 @@ def cold_start(driver: Driver, function: str, **changes: Any) -> None:
 
 
 @contextmanager
-def time_limit(driver: Driver, function: str, seconds: int) -> Iterator[None]:
-    """Lambda ends each invocation of a function after so many seconds."""
+def limited(driver: Driver, function: str, seconds: int, **settings: str) -> Iterator[None]:
+    """Lambda ends each invocation of a function after so many seconds; some `settings` differ."""
     client = driver.client("lambda")
-    limit = client.get_function_configuration(FunctionName=function)["Timeout"]
+    found = client.get_function_configuration(FunctionName=function)
+    usual = {"Timeout": found["Timeout"], "Environment": found["Environment"]}
+    variables = {**found["Environment"]["Variables"], **settings}
     released = client.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
-    cold_start(driver, function, Timeout=seconds)
+    cold_start(driver, function, Timeout=seconds, Environment={"Variables": variables})
     try:
         yield
     finally:
         client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=released)
-        client.update_function_configuration(FunctionName=function, Timeout=limit)
+        client.update_function_configuration(FunctionName=function, **usual)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,13 +12,12 @@ from zoneinfo import ZoneInfo
 
 from cdk.names import DOWNLOADER, Names
 from ingester.rules.schedule import DAYS
-from local.driver import Driver, DriverError, Ingest, ZoomRecording, wait_for
+from ingester.transfer.parts import MARK_NUMBER
+from local.driver import Driver, DriverError, Found, Ingest, ZoomRecording, wait_for
 
 SERIES = "20260112345"
 SECONDS = 25.0
 FAILED = ("WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED")
-MARK_NUMBER = 10_000
-"""The part of an upload that is no part of the file, but says whose parts the others are."""
 
 # Never twice the same, also on a stack that stays up between runs.
 _meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
@@ -25,10 +25,14 @@ _meetings = itertools.count(10**10 + uuid.uuid4().int % 10**8 * 100)
 
 @dataclass
 class Scene:
-    """A stack, and how long (seconds) to wait for what is to happen."""
+    """A stack, and how long (seconds) to wait for what is to happen.
+
+    `hopeless` says why it is of no use to wait any longer, "" as long as it may be.
+    """
 
     driver: Driver
     seconds: float = SECONDS
+    hopeless: Callable[[], str] = lambda: ""
     start: datetime = field(
         default_factory=lambda: datetime.now(UTC).replace(microsecond=0) - timedelta(hours=5)
     )
@@ -77,7 +81,18 @@ class Scene:
             found = self.state(recording, expected=state)
             return found if found and found.status == state and reason in found.reason else None
 
-        return wait_for(look, f"{state} {reason}", self.seconds)
+        return self.wait(look, f"{state} {reason}")
+
+    def wait(self, ask: Callable[[], Found | None], what: str) -> Found:
+        """Asks until the answer is true, and gives it. DriverError if that is of no use."""
+
+        def look() -> Found | None:
+            found = ask()
+            if not found and (why := self.hopeless()):
+                raise DriverError(f"No use in waiting for {what}: {why}")
+            return found
+
+        return wait_for(look, what, self.seconds)
 
     def ingested_whole(self, recording: ZoomRecording) -> None:
         """It is in Opencast once, byte for byte as Zoom holds it now, and nothing else is left of
@@ -141,4 +156,4 @@ class Scene:
                     found = message
             return found
 
-        return wait_for(look, f"a message about {needle} on {queue}", self.seconds)
+        return self.wait(look, f"a message about {needle} on {queue}")

@@ -14,7 +14,17 @@ from bench.transfer.peers.zoom import ZoomPeer
 from ingester.transfer.multipart import Bucket
 from local.authority import Authority, ensure_authority
 from tests.neighbours import Web, web_server
-from tests.unit.transfer.copying import BUCKET, CONFIG, CREDENTIALS, KNOWN, S3, ZOOM, Copying
+from tests.unit.transfer.copying import (
+    BUCKET,
+    CONFIG,
+    CREDENTIALS,
+    KNOWN,
+    S3,
+    ZOOM,
+    Clock,
+    Copying,
+    TimedBucket,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -110,3 +120,12 @@ def tls_copying(
     """All of it over TLS, as it is in AWS."""
     bucket = Bucket(tls_client, BUCKET, http=http, credentials=CREDENTIALS)
     return Copying(zoom, s3, bucket, http, is_tls=True)
+
+
+@pytest.fixture
+def timed(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> TimedBucket:
+    """The fake S3's, with a clock of its own."""
+    assert s3.settings == S3
+    bucket = TimedBucket(client, BUCKET, http=http, credentials=CREDENTIALS)
+    bucket.clock = Clock(1000.0)
+    return bucket

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,8 @@ from ingester.errors import IngesterError
 from ingester.transfer.access import Access, AccessInUse
 from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Engine
-from ingester.transfer.multipart import Bucket
-from ingester.transfer.parts import MIB
+from ingester.transfer.multipart import Bucket, StoredPart, Upload
+from ingester.transfer.parts import MIB, Part
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Source
 from ingester.transfer.source import ZoomFile
@@ -66,6 +66,31 @@ def until_stopped(stop: threading.Event, _: float) -> bool:
 def fresh_access() -> Access:
     """What Zoom's API gives."""
     return Access("token", is_fresh=True)
+
+
+@dataclass
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TimedBucket(Bucket):
+    """Time passes with each part that is stored, and at no other moment.
+
+    The engine looks at its clock in the middle of parts as well, if the machine is slow.
+    """
+
+    clock = Clock()
+    part_seconds = 10.0
+
+    def send(self, upload: Upload, part: Part, chunks: Iterable[bytes | memoryview]) -> StoredPart:
+        stored = super().send(upload, part, chunks)
+        self.clock.now += self.part_seconds
+        return stored
 
 
 @dataclass
@@ -120,16 +145,6 @@ class Copying:
     def requests(self, operation: str) -> int:
         """How often S3 was asked for something."""
         return self.s3.stats().operations.get(operation, 0)
-
-
-@dataclass
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def whole(content: Content) -> bytes:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3_settings import S3Fault
 from ingester.errors import (
+    AwsFailed,
     FileUnavailable,
     SlowDown,
     SourceChanged,
@@ -22,6 +23,7 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.transfer.carrier import ATTEMPTS, PATIENCE_SECONDS, Carrier, Stopped
+from ingester.transfer.multipart import Bucket, StoredPart
 from ingester.transfer.plan import Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import FAILURES
@@ -90,6 +92,16 @@ class Carrying:
         self.copying.s3.configure(settings, empty=False)
 
 
+class Away(Bucket):
+    """Nobody answers there, so that nothing is asked of the part."""
+
+    def __init__(self) -> None:
+        pass
+
+    def send(self, *_: object) -> StoredPart:
+        raise AwsFailed("AWS failed: UploadPart (NewConnectionError).")
+
+
 @pytest.fixture
 def carrying(copying: Copying) -> Carrying:
     return Carrying(copying, MemoryFile(TALK))
@@ -126,6 +138,15 @@ class TestPart:
         assert all(body.is_closed for body in carrying.source.bodies)
         assert len(carrying.waited) == 1
         assert (carrying.carrier.progress.retries, carrying.throttled) == (1, throttled)
+
+    def test_where_s3_is_not_even_reached_the_source_is_let_go(self, copying: Copying) -> None:
+        carrying = Carrying(copying, MemoryFile(TALK))
+        plan = carrying.plan()
+        away = replace(carrying.carrier, bucket=Away())
+        with pytest.raises(AwsFailed, match="NewConnectionError"):
+            away.part(plan, plan.missing[0])
+        assert len(carrying.source.bodies) == 1 + ATTEMPTS
+        assert all(body.is_closed for body in carrying.source.bodies)
 
     def test_where_the_source_breaks_it_goes_on(self, carrying: Carrying) -> None:
         carrying.part(Break(20_000), ZoomBusy("Zoom answered 429.", 1.0))
@@ -215,6 +236,7 @@ class TestStopped:
         with pytest.raises(Stopped):
             carrying.part(Break(100))
         assert len(carrying.waited) == 1
+        assert len(carrying.source.asked) == 1
 
 
 class TestPlan:

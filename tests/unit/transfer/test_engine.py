@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -126,6 +127,35 @@ class TestFails:
         assert copying.s3.stats().operations["AbortMultipartUpload"] == 1
         assert copying.s3.stats().open_uploads == 0
         assert copying.s3.objects() == []
+
+    @pytest.mark.parametrize("has_ranges", [True, False])
+    def test_nor_does_what_is_only_being_opened_then(
+        self, copying: Copying, has_ranges: bool
+    ) -> None:
+        """The engine is asked for the time a third time when the failure is known."""
+        opening, asked, noticed = threading.Event(), itertools.count(1), threading.Event()
+
+        def open_slowly(*_: int) -> None:
+            opening.set()
+            assert noticed.wait(10)
+
+        def time_left() -> float:
+            if next(asked) == 3:
+                noticed.set()
+            return 100.0
+
+        gone = FileUnavailable("Zoom answered 400.")
+        other = MemoryFile(Generated("other", TALK), before=open_slowly, has_ranges=has_ranges)
+        lost = MemoryFile(Generated("lost", 10), script=[gone], before=lambda *_: opening.wait(10))
+        copies = [copying.copy_of("other", other), copying.copy_of("lost", lost)]
+        with pytest.raises(FileUnavailable):
+            copying.run(copies, time_left=time_left)
+        for thread in threading.enumerate():
+            if thread.name.startswith("transfer"):
+                thread.join(10)
+        assert copying.requests("CreateMultipartUpload") == 1
+        assert copying.s3.stats().open_uploads == 0
+        assert other.bodies[0].is_closed
 
     def test_for_now_and_the_others_are_finished(self, copying: Copying) -> None:
         """The next run goes on with what is there of the one that failed."""

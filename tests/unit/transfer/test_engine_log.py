@@ -27,6 +27,7 @@ from tests.unit.transfer.copying import (
     ZOOM,
     Clock,
     Copying,
+    TimedBucket,
     key_of,
 )
 from tests.unit.transfer.memory_source import MemoryFile
@@ -49,15 +50,6 @@ def lines() -> Iterator[Lines]:
     logger.setLevel(level)
 
 
-def slow_file(clock: Clock, content: Generated) -> MemoryFile:
-    """Each opening of it takes ten seconds."""
-
-    def before(*_: int) -> None:
-        clock.now += 10
-
-    return MemoryFile(content, before=before)
-
-
 def test_each_file_that_is_staged(copying: Copying, lines: Lines) -> None:
     for _ in range(2):
         copying.run([copying.copy_of("chat")], clock=Clock(100.0))
@@ -69,37 +61,38 @@ def test_each_file_that_is_staged(copying: Copying, lines: Lines) -> None:
     assert (there["bytes"], there["fetched_bytes"]) == (CHAT, 0)
 
 
-def test_how_it_goes(copying: Copying, lines: Lines) -> None:
+def test_how_it_goes(copying: Copying, timed: TimedBucket, lines: Lines) -> None:
     """Every five seconds or so: here each part takes ten."""
-    clock = Clock()
-    talk = slow_file(clock, Generated("talk", 12 * MIB))
-    copies = [copying.copy_of(source=talk), copying.copy_of("slides")]
-    copying.run(copies, clock=clock, budget=ONE_BY_ONE)
+    talk = MemoryFile(Generated("talk", 12 * MIB))
+    copies = [copying.copy_of(source=talk), copying.copy_of("chat")]
+    copying.run(copies, clock=timed.clock, bucket=timed, budget=ONE_BY_ONE)
     going = [line for line in lines() if line["message"] == "Copying"]
-    assert [line["bytes"] for line in going] == [0, 5 * MIB, 10 * MIB, 12 * MIB]
-    assert {line["total_bytes"] for line in going} == {12 * MIB}
-    assert [line["megabytes_per_second"] for line in going] == [0.0, 0.5, 0.5, 0.2]
+    assert [line["bytes"] for line in going] == [5 * MIB, 10 * MIB, 12 * MIB, 12 * MIB + CHAT]
+    assert [line["total_bytes"] for line in going] == [*[12 * MIB] * 3, 12 * MIB + CHAT]
+    assert [line["megabytes_per_second"] for line in going] == [0.5, 0.5, 0.2, 0.0]
     assert {line["connections"] for line in going} == {1}
     assert {line["level"] for line in lines()} == {"INFO"}
 
 
-def test_it_is_told_every_five_seconds_and_not_at_each_part(copying: Copying, lines: Lines) -> None:
-    clock = Clock()
-    talk = slow_file(clock, Generated("talk", 30 * MIB))
-    talk.before = lambda *_: tick(clock, 2.0)
-    copying.run([copying.copy_of(source=talk)], clock=clock, budget=ONE_BY_ONE)
+def test_it_is_told_every_five_seconds_and_not_at_each_part(
+    copying: Copying, timed: TimedBucket, lines: Lines
+) -> None:
+    timed.part_seconds = 2.0
+    copies = [copying.copy_of(source=MemoryFile(Generated("talk", 30 * MIB)))]
+    copying.run(copies, clock=timed.clock, bucket=timed, budget=ONE_BY_ONE)
     going = [line for line in lines() if line["message"] == "Copying"]
-    assert [line["bytes"] for line in going] == [10 * MIB, 25 * MIB]
+    assert [line["bytes"] for line in going] == [15 * MIB, 30 * MIB]
 
 
-def test_what_is_left_for_the_next_run(copying: Copying, lines: Lines) -> None:
-    clock = Clock()
-    talk = slow_file(clock, Generated("talk", 12 * MIB))
+def test_what_is_left_for_the_next_run(copying: Copying, timed: TimedBucket, lines: Lines) -> None:
+    end = timed.clock.now + 20
+    copies = [copying.copy_of(source=MemoryFile(Generated("talk", 12 * MIB)))]
     with pytest.raises(OutOfTime):
         copying.run(
-            [copying.copy_of(source=talk)],
-            clock=clock,
-            time_left=lambda: 30 - clock.now,
+            copies,
+            clock=timed.clock,
+            bucket=timed,
+            time_left=lambda: end - timed.clock.now,
             budget=ONE_BY_ONE,
         )
     last = lines()[-1]
@@ -108,13 +101,12 @@ def test_what_is_left_for_the_next_run(copying: Copying, lines: Lines) -> None:
 
 
 def test_fewer_connections_where_the_other_side_asks_for_less(
-    copying: Copying, lines: Lines
+    copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
-    clock = Clock()
-    talk = slow_file(clock, Generated("talk", 60 * MIB))
-    talk.then(None, ZoomBusy("Zoom answered 429 to the download.", 0.0))
+    busy = ZoomBusy("Zoom answered 429 to the download.", 0.0)
+    talk = MemoryFile(Generated("talk", 60 * MIB), script=[None, busy])
     copying.s3.configure(replace(S3, mode="discard"))
-    copying.run([copying.copy_of(source=talk)], clock=clock)
+    copying.run([copying.copy_of(source=talk)], clock=timed.clock, bucket=timed)
     going = [line["connections"] for line in lines() if line["message"] == "Copying"]
     assert max(going) == 4
     assert set(going[-5:]) <= {1, 2}
@@ -161,7 +153,3 @@ class TestContext:
         [staged] = [line for line in lines() if line["message"].startswith("Staged")]
         assert staged["retries"] == 1
         assert staged["fetched_bytes"] == SLIDES
-
-
-def tick(clock: Clock, seconds: float) -> None:
-    clock.now += seconds

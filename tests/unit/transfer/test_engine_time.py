@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.unit.transfer.copying import (
     CHAT,
     Clock,
     Copying,
+    TimedBucket,
     key_of,
     until_stopped,
     whole,
@@ -26,61 +28,59 @@ SIZE = 12 * MIB
 """Three parts."""
 TALK = Generated("talk", SIZE)
 ONE_BY_ONE = Budget(connections=1, reserve_seconds=5.0)
-PART_SECONDS = 10.0
-
-
-def slow_file(clock: Clock, content: Generated = TALK) -> MemoryFile:
-    """Each part of it takes ten seconds."""
-
-    def before(_: int, last: int) -> None:
-        clock.now += PART_SECONDS if last else 0.0
-
-    return MemoryFile(content, before=before)
 
 
 def ends_at(clock: Clock, seconds: float) -> Callable[[], float]:
-    return lambda: seconds - clock.now
+    """The time that is left, if there are so many seconds from now on."""
+    end = clock.now + seconds
+    return lambda: end - clock.now
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(timed: TimedBucket) -> Clock:
+    return timed.clock
+
+
+@pytest.fixture
+def slow(copying: Copying, timed: TimedBucket) -> Copying:
+    """Each part takes ten seconds to be copied, one after the other."""
+    return replace(copying, bucket=timed)
 
 
 class TestOutOfTime:
-    @pytest.mark.parametrize(
-        ("seconds", "parts"),
-        [(5.1, 1), (30.0, 1), (30.1, 2), (40.0, 2), (40.1, 3)],
-    )
+    @pytest.mark.parametrize(("seconds", "parts"), [(30.0, 1), (30.1, 2), (40.0, 2), (40.1, 3)])
     def test_no_part_is_begun_that_can_not_be_finished(
-        self, copying: Copying, clock: Clock, seconds: float, parts: int
+        self, slow: Copying, clock: Clock, seconds: float, parts: int
     ) -> None:
         """Half again as long as the slowest has to be left, and five seconds for what follows."""
-        talk = slow_file(clock)
+        talk = MemoryFile(TALK)
         run = {"clock": clock, "time_left": ends_at(clock, seconds), "budget": ONE_BY_ONE}
         if parts == 3:
-            [one] = copying.run([copying.copy_of(source=talk)], **run)
+            [one] = slow.run([slow.copy_of(source=talk)], **run)
             assert isinstance(one, Copied)
             return
         with pytest.raises(OutOfTime) as raised:
-            copying.run([copying.copy_of(source=talk)], **run)
+            slow.run([slow.copy_of(source=talk)], **run)
         assert (raised.value.stored, raised.value.total) == (parts * 5 * MIB, SIZE)
-        assert copying.begun() == [[*range(1, parts + 1), MARK_NUMBER]]
+        assert slow.begun() == [[*range(1, parts + 1), MARK_NUMBER]]
         assert len(talk.asked) == 1 + parts
 
-    def test_the_next_run_goes_on(self, copying: Copying, clock: Clock) -> None:
-        talk = slow_file(clock)
-        copies = [copying.copy_of(source=talk)]
+    def test_the_next_run_goes_on(self, slow: Copying, clock: Clock) -> None:
+        copies = [slow.copy_of(source=MemoryFile(TALK))]
         with pytest.raises(OutOfTime, match=r"^5 of 13 MB are copied; the next invocation goes on"):
-            copying.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
-        [one] = copying.run(copies)
+            slow.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
+        [one] = slow.run(copies)
         assert isinstance(one, Copied)
         assert (one.size, one.fetched) == (SIZE, SIZE - 5 * MIB)
-        assert copying.stored() == {key_of("talk"): whole(TALK)}
-        assert copying.requests("UploadPart") == 4
+        assert slow.stored() == {key_of("talk"): whole(TALK)}
+        assert slow.requests("UploadPart") == 4
 
-    def test_what_is_copied_whole_is_progress_too(self, copying: Copying, clock: Clock) -> None:
-        chat = MemoryFile(Generated("chat", CHAT))
+    @pytest.mark.parametrize("has_ranges", [True, False])
+    def test_what_is_copied_whole_is_progress_too(
+        self, copying: Copying, clock: Clock, has_ranges: bool
+    ) -> None:
+        """Also a stream, which has no parts that would count."""
+        chat = MemoryFile(Generated("chat", CHAT), has_ranges=has_ranges)
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat", chat), copying.copy_of(source=talk)]
         with pytest.raises(OutOfTime) as raised:
@@ -88,23 +88,19 @@ class TestOutOfTime:
         assert raised.value.stored == CHAT
         assert list(copying.stored()) == [key_of("chat")]
 
-    def test_without_a_size_there_is_no_total(self, copying: Copying, clock: Clock) -> None:
-        copying.run([copying.copy_of("chat")])
-        talk = slow_file(clock)
+    def test_without_a_size_there_is_no_total(self, slow: Copying, clock: Clock) -> None:
         unsized = MemoryFile(Generated("slides", 10), is_sized=False, has_ranges=False)
-        copies = [copying.copy_of(source=talk), copying.copy_of("slides", unsized)]
+        copies = [slow.copy_of(source=MemoryFile(TALK)), slow.copy_of("slides", unsized)]
         with pytest.raises(OutOfTime, match=r"^5 MB are copied") as raised:
-            copying.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
+            slow.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
         assert raised.value.total is None
 
-    def test_what_needs_no_part_is_done_to_the_end(self, copying: Copying, clock: Clock) -> None:
-        """Completing takes a second; a part that the last one measured would take too long."""
-        talk = slow_file(clock, Generated("talk", CHAT))
-        copies = [copying.copy_of(source=talk)]
-        left = ends_at(clock, PART_SECONDS + 6)
-        [one] = copying.run(copies, clock=clock, time_left=left, budget=ONE_BY_ONE)
+    def test_what_needs_no_part_is_done_to_the_end(self, slow: Copying, clock: Clock) -> None:
+        """An object can still be completed when there is no time for one more part."""
+        copies = [slow.copy_of("chat")]
+        [one] = slow.run(copies, clock=clock, time_left=ends_at(clock, 16), budget=ONE_BY_ONE)
         assert isinstance(one, Copied)
-        assert copying.stored() == {key_of("talk"): whole(Generated("talk", CHAT))}
+        assert list(slow.stored()) == [key_of("chat")]
 
 
 class TestNothing:
@@ -179,10 +175,10 @@ class TestEnd:
             copying.run([copying.copy_of(source=stream)], time_left=ends_at(clock, 50))
         assert stream.bodies[0].is_closed
 
-    def test_what_is_reported(self, copying: Copying, clock: Clock) -> None:
+    def test_what_is_reported(self, slow: Copying, clock: Clock) -> None:
         totals: list[Total] = []
-        copying.run([copying.copy_of(source=slow_file(clock))], clock=clock, report=totals.append)
-        assert totals == [Total(SIZE, 3 * PART_SECONDS, 0)]
+        slow.run(clock=clock, report=totals.append, budget=ONE_BY_ONE)
+        assert totals == [Total(TALK.size + 345, 30.0, 0)]
 
 
 def time_passes(clock: Clock, seconds: float) -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import urllib3
 
 from bench.transfer.peers.content import Generated
+from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import IngesterError
 from ingester.transfer.engine import Budget
 from ingester.transfer.multipart import Bucket, Upload
 from ingester.transfer.parts import MIB
 from ingester.transfer.plan import Copied
-from tests.unit.transfer.copying import CREDENTIALS, Copying, key_of, whole
+from tests.unit.transfer.copying import BUCKET, CREDENTIALS, S3, Copying, key_of, whole
 from tests.unit.transfer.memory_source import VERSION, MemoryFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 TALK = Generated("talk", 12 * MIB)
 """Three parts."""
@@ -56,9 +64,10 @@ class Other:
         return one.fetched
 
 
-def interrupted(copying: Copying) -> Interrupted:
-    client, http = copying.bucket._s3, copying.http  # noqa: SLF001  # the same, interrupted
-    return Interrupted(client, "bucket", http=http, credentials=CREDENTIALS)
+@pytest.fixture
+def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Interrupted:
+    assert s3.settings == S3
+    return Interrupted(client, BUCKET, http=http, credentials=CREDENTIALS)
 
 
 def size_in(results: list[Copied | IngesterError]) -> int:
@@ -89,8 +98,8 @@ def test_the_other_takes_over_what_the_first_has_stored(copying: Copying) -> Non
     assert copying.requests("CompleteMultipartUpload") == 1
 
 
-def test_the_other_removes_what_has_no_mark_yet(copying: Copying) -> None:
-    other, bucket = Other(copying), interrupted(copying)
+def test_the_other_removes_what_has_no_mark_yet(copying: Copying, bucket: Interrupted) -> None:
+    other = Other(copying)
     bucket.before_mark = other
     copies = [copying.copy_of(source=MemoryFile(TALK))]
     results = copying.run(copies, bucket=bucket, budget=ONE_BY_ONE)
@@ -99,8 +108,8 @@ def test_the_other_removes_what_has_no_mark_yet(copying: Copying) -> None:
     assert is_whole(copying)
 
 
-def test_the_other_completes_it_first(copying: Copying) -> None:
-    other, bucket = Other(copying), interrupted(copying)
+def test_the_other_completes_it_first(copying: Copying, bucket: Interrupted) -> None:
+    other = Other(copying)
     bucket.before_complete = other
     results = copying.run([copying.copy_of(source=MemoryFile(TALK))], bucket=bucket)
     assert size_in(results) == TALK.size

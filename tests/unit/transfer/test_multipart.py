@@ -99,10 +99,11 @@ class TestWhole:
         known = Renewed(KNOWN)
         bucket = Bucket(client, BUCKET, http=http, credentials=known)
         upload = bucket.begin(TALK)
+        bucket.send(upload, PART, [BYTES])
         known.now = Credentials(access_key="AKIDNEW", secret_key="new", token="later")
         s3.configure(replace(S3, credentials=known.now), empty=False)
-        bucket.send(upload, PART, [BYTES])
-        assert numbers(s3) == [1]
+        bucket.send(upload, replace(PART, number=2), [BYTES])
+        assert numbers(s3) == [1, 2]
 
 
 @dataclass

@@ -147,6 +147,7 @@ class TestRemoves:
         others = [begun(bucket, replace(TALK, key=key)) for key in (f"{KEY}.txt", f"{KEY}2", "a")]
         assert bucket.resume(TALK) is None
         assert sorted(unfinished(s3)) == sorted(other.upload_id for other in others)
+        assert not {"ListParts", "AbortMultipartUpload"} & set(s3.stats().operations)
 
 
 class TestLists:

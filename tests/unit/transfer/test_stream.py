@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, count
 
 import pytest
 
@@ -32,10 +32,16 @@ class Streaming:
 
     bucket: Bucket
     upload: Upload
-    buffers: Buffers = field(default_factory=lambda: Buffers(3, LENGTH))
     got: list[int] = field(default_factory=list)
     again: Callable[[Callable[[], object]], object] = lambda send: send()
     check: Callable[[], object] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.use(3, LENGTH)
+
+    def use(self, count: int, length: int) -> None:
+        """So many buffers, of so many bytes."""
+        self.count, self.buffers = count, Buffers(count, length)
 
     def copy(self, body: MemoryBody) -> int:
         def got(length: int) -> None:
@@ -51,7 +57,7 @@ class Streaming:
     def all_given_back(self) -> None:
         """Fails if a buffer is still out."""
         with ThreadPoolExecutor(1) as thread:
-            taken = [thread.submit(self.buffers.take).result(5) for _ in range(3)]
+            taken = [thread.submit(self.buffers.take).result(5) for _ in range(self.count)]
         for buffer in taken:
             self.buffers.give_back(buffer)
 
@@ -112,7 +118,7 @@ class TestWhole:
             streaming.copy(body_of(trouble=Break(700_000, is_silent=True)))
 
     def test_no_more_parts_than_s3_takes(self, copying: Copying, streaming: Streaming) -> None:
-        streaming.buffers = Buffers(3, 1)
+        streaming.use(3, 1)
         streaming.again = lambda _: None
         with pytest.raises(TransferFailed, match="too large for a download without ranges"):
             streaming.copy(Endless(TALK, VERSION, 0, 0))
@@ -160,14 +166,22 @@ class TestAgain:
         assert sum(streaming.got) == TALK.size
         assert copying.requests("UploadPart") == 7
 
-    def test_a_part_that_s3_does_not_take_ends_it(
-        self, copying: Copying, streaming: Streaming
+    @pytest.mark.parametrize("number", [1, 5], ids=["the first", "the last"])
+    def test_a_part_that_s3_does_not_take_ends_it_soon(
+        self, streaming: Streaming, number: int
     ) -> None:
-        copying.s3.configure(
-            replace(S3, faults=(S3Fault(what="status", nth=2, times=99),)), empty=False
-        )
+        numbers = count(1)
+
+        def again(send: Callable[[], object]) -> object:
+            if next(numbers) == number:
+                raise SlowDown("AWS failed: UploadPart answered SlowDown.")
+            return send()
+
+        streaming.again = again
+        streaming.use(1, LENGTH)
         with pytest.raises(SlowDown):
             streaming.copy(body_of())
+        assert sum(streaming.got) <= (number + 2) * LENGTH
 
 
 class TestEnds:
