@@ -27,6 +27,20 @@ def test_the_whole_file_in_place_of_a_range(reader: Reader) -> None:
     assert [len(answer.content) for answer in answers] == [5, TALK, TALK, 5]
 
 
+def test_another_range_than_was_asked_for(reader: Reader) -> None:
+    faults = (
+        ZoomFault(what="shifted", request=1),
+        ZoomFault(what="shifted", request=2, after=100),
+    )
+    reader.zoom.configure(replace(ZOOM, faults=faults))
+    address = reader.address()
+    for shift in (1, 100, 0):
+        answer = reader.get(address, Range="bytes=5-9")
+        told = f"bytes {5 + shift}-{9 + shift}/{TALK}"
+        assert (answer.status_code, answer.headers["Content-Range"]) == (206, told)
+        assert answer.content == reader.zoom.content("talk").read(5 + shift, 5)
+
+
 def test_a_wrong_content_range(reader: Reader) -> None:
     address = lying(reader, Content_Range="bytes 7-{last}/1{size}", ETag="")
     answer = reader.get(address, Range="bytes=5-9")

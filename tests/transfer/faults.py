@@ -82,6 +82,13 @@ PAGES = st.builds(
 EXPIRED = st.builds(ZoomFault, what=st.just("expired"), request=REQUESTS)
 EMPTY = st.builds(ZoomFault, what=st.just("empty"), request=REQUESTS, times=TIMES)
 WHOLE = st.builds(ZoomFault, what=st.just("whole"), request=REQUESTS, times=TIMES)
+SHIFTED = st.builds(
+    ZoomFault,
+    what=st.just("shifted"),
+    request=REQUESTS,
+    times=TIMES,
+    after=st.sampled_from([1, 5 * MIB]),
+)
 LIES = st.builds(
     ZoomFault,
     what=st.just("headers"),
@@ -158,5 +165,5 @@ OTHER_CALLS = st.builds(
 )
 OF_S3 = st.one_of(REFUSED_PARTS, BROKEN_PARTS, GONE, OTHER_CALLS)
 OF_ZOOM = st.one_of(
-    BREAKS, BREAKS_OF_ALL, BUSY, REFUSALS, PAGES, EXPIRED, EMPTY, WHOLE, LIES, CHANGES
+    BREAKS, BREAKS_OF_ALL, BUSY, REFUSALS, PAGES, EXPIRED, EMPTY, WHOLE, SHIFTED, LIES, CHANGES
 )

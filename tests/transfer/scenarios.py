@@ -82,7 +82,7 @@ def mild_scenarios(draw: DrawFn, *, is_ranged: bool) -> Scenario:
 @st.composite
 def _mild_faults(draw: DrawFn) -> tuple[list[ZoomFault], list[S3Fault]]:
     is_json = of.PAGES.filter(lambda fault: fault.content_type == "application/json")
-    zoom = draw(st.lists(st.one_of(of.BREAKS, of.BUSY, is_json), max_size=3))
+    zoom = draw(st.lists(st.one_of(of.BREAKS, of.BUSY, of.SHIFTED, is_json), max_size=3))
     zoom += draw(st.lists(of.BREAKS_OF_ALL, max_size=1))
     zoom += draw(st.lists(of.EXPIRED, max_size=1))
     refused = st.one_of(of.REFUSED_PARTS, of.BROKEN_PARTS).filter(lambda one: one.status != 403)

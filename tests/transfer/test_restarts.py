@@ -23,10 +23,11 @@ ONE_BY_ONE = Budget(connections=1)
     "fault",
     [
         ZoomFault(what="whole", request=LATE),
+        ZoomFault(what="shifted", request=LATE),
         ZoomFault(what="headers", request=LATE, headers={"ETag": '"of another"'}),
         ZoomFault(what="headers", request=LATE, headers={"Content-Range": "bytes 0-9/10"}),
     ],
-    ids=["no range", "another ETag", "another range"],
+    ids=["no range", "another range", "another ETag", "another size"],
 )
 def test_one_answer_that_is_wrong_costs_nothing_that_is_stored(rig: Rig, fault: ZoomFault) -> None:
     rig.begin(ONE, zoom_faults=[fault])

@@ -19,7 +19,7 @@ from bench.transfer.peers.content import Content, Generated
 from bench.transfer.peers.program import run_peer
 from bench.transfer.peers.server import Counts, Cut, Server
 from bench.transfer.peers.wire import PACED_STEP, Connection, Request
-from bench.transfer.peers.zoom_files import Files, Selection, retold, select
+from bench.transfer.peers.zoom_files import Files, Selection, retold, select, shifted
 from bench.transfer.peers.zoom_settings import Seen, ZoomFault, ZoomSettings, ZoomStats
 from bench.transfer.peers.zoom_trouble import OF_BODIES, OpenBody, Trouble
 
@@ -186,10 +186,13 @@ class ZoomPeer(Server):
         self, content: Content, name: str, request: Request, faults: Sequence[ZoomFault]
     ) -> Selection:
         """What an answer holds, and what it tells of that."""
-        settings = self.settings
-        if any(fault.what == "whole" for fault in faults):
-            settings = replace(settings, ranges=False)
-        chosen = select(content, name, request.headers, settings)
+        settings, asked = self.settings, request.headers
+        for fault in faults:
+            if fault.what == "whole":
+                settings = replace(settings, ranges=False)
+            elif fault.what == "shifted":
+                asked = shifted(asked, 1 if fault.after is None else fault.after)
+        chosen = select(content, name, asked, settings)
         for fault in faults:
             if fault.what == "headers":
                 chosen = retold(chosen, fault.headers, content.size)

@@ -112,6 +112,14 @@ def select(
     return Selection(206, first, last - first + 1, told)
 
 
+def shifted(asked: Mapping[str, str], count: int) -> Mapping[str, str]:
+    """A request's headers with a range so many bytes further on. Only for `first-last`."""
+    found = RANGE.fullmatch(asked.get("range", ""))
+    if found is None or not all(found.groups()):
+        return asked
+    return {**asked, "range": f"bytes={int(found[1]) + count}-{int(found[2]) + count}"}
+
+
 def retold(chosen: Selection, headers: Mapping[str, str], size: int) -> Selection:
     """A selection that tells other headers; see `headers` of ZoomFault."""
     first, last = chosen.offset, chosen.offset + chosen.length - 1

@@ -7,7 +7,8 @@ from typing import Literal
 from bench.transfer.peers.link import LinkSettings
 
 Where = Literal["rec", "cdn"]
-What = Literal["rst", "fin", "stall", "status", "empty", "expired", "changed", "whole", "headers"]
+Break = Literal["rst", "fin", "stall"]
+What = Break | Literal["status", "empty", "expired", "changed", "whole", "shifted", "headers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +29,13 @@ class ZoomFault:
       A new redirect leads to a good one.
     - `changed`: from this GET on the files are another version, of `size` bytes if that is said.
     - `whole`: the answer is the whole file, whatever range was asked for.
+    - `shifted`: the answer is a range `after` bytes (1 if not said) behind the one that was asked
+      for, and says so.
     - `headers`: the answer tells `headers` in place of its own, "" not at all. `{first}`, `{last}`
       and `{size}` in them are the range's and the file's. Of the body no more comes than a
       Content-Length among them says.
 
-    The last two are of `cdn`. At a `total` they, `status` and `empty` hit the next GET.
+    The last three are of `cdn`. At a `total` they, `status` and `empty` hit the next GET.
     """
 
     what: What

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.transfer.peers.zoom_settings import Where, ZoomFault
 
 OF_BODIES = frozenset({"rst", "fin", "stall"})
-OF_ANSWERS = frozenset({"status", "empty", "whole", "headers"})
+OF_ANSWERS = frozenset({"status", "empty", "whole", "shifted", "headers"})
 
 
 @dataclass(eq=False)
