@@ -60,7 +60,7 @@ def at_once(stop: threading.Event, _: float) -> bool:
 
 def until_stopped(stop: threading.Event, _: float) -> bool:
     """A wait that lasts until the copy is given up."""
-    return stop.wait(30)
+    return stop.wait(10)
 
 
 def fresh_access() -> Access:

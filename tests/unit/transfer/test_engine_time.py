@@ -114,7 +114,7 @@ class TestNothing:
         """It would be so at each run: the message has to come back, and to end one day."""
 
         def wait(stop: threading.Event, seconds: float) -> bool:
-            clock.now = 100
+            clock.now += 100
             return until_stopped(stop, seconds)
 
         away = MemoryFile(TALK, script=[None, *[ZoomUnreachable("No.")] * 99])
@@ -136,7 +136,7 @@ class TestNothing:
         stream = MemoryFile(TALK, has_ranges=False, script=[Break(11 * MIB), *[Break(0)] * 99])
 
         def wait(stop: threading.Event, seconds: float) -> bool:
-            clock.now = 100
+            clock.now += 100
             return until_stopped(stop, seconds)
 
         copies = [copying.copy_of(source=stream)]
@@ -155,7 +155,7 @@ class TestEnd:
         ended: list[Total] = []
 
         def wait(stop: threading.Event, seconds: float) -> bool:
-            clock.now = 100
+            clock.now += 100
             return until_stopped(stop, seconds)
 
         def before(first: int, _: int) -> None:

@@ -26,7 +26,7 @@ from ingester.transfer.source import Refused, ZoomFile
 from local import media
 from local.neighbours.https_server import Answer, Request
 from tests.neighbours import Web
-from tests.unit.transfer.copying import BUCKET, Copying
+from tests.unit.transfer.copying import BUCKET, Copying, until_stopped
 from tests.unit.transfer.zoom_pages import FRESH, FRESH_TOKEN, TOKEN, page, ranged, redirect
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ class TestChecked:
                 file_of(1),
                 file_of(2, view="gallery_view"),
                 time_left=lambda: 0.0 if kept.objects() else 100.0,
-                wait=lambda stop, _: stop.wait(30),
+                wait=until_stopped,
             )
         assert recording.keys == ["000-active_speaker.mp4"]
 
