@@ -86,7 +86,7 @@ def chat_first(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def stored(peer: S3Peer) -> int:
-    """Bytes that the next invocation need not fetch: whole objects, and parts of unfinished ones."""
+    """Bytes that the next invocation need not fetch: objects, and parts of unfinished ones."""
     parts = [part for upload in peer.uploads() for part in upload.parts]
     unfinished = sum(part.size for part in parts if part.number != MARK_NUMBER)
     return unfinished + sum(one.size for one in peer.objects())
