@@ -16,7 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, log, metrics
+from ingester import clients, connections, log, metrics
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
@@ -85,14 +85,14 @@ def build() -> Tools:
     log.verbose(settings.is_debug)
     secrets = read_secrets(ZoomSecrets, clients.ssm(), settings.secrets_path)
     session, sqs = requests.Session(), clients.sqs()
-    connections = settings.download_connections
-    http = clients.http(connections)
-    s3, credentials = clients.s3_for_uploads(connections)
+    at_once = settings.download_connections
+    http = connections.http(at_once)
+    s3, credentials = clients.s3_for_uploads(at_once)
     bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
     return Tools(
         settings=settings,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
-        engine=Engine(bucket, Budget(connections=connections)),
+        engine=Engine(bucket, Budget(connections=at_once)),
         open_file=partial(ZoomFile, http=http, hosts=DownloadHosts(settings.download_hosts)),
         staging=Staging(s3, settings.staging_bucket),
         status=StatusTable(clients.table(settings.status_table), _now),

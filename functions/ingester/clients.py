@@ -1,15 +1,12 @@
-"""Where clients are made, of AWS and of HTTP. They are handed to whatever uses them."""
+"""Where AWS clients are made. They are handed to whatever uses them."""
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import boto3
-import urllib3
 from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
-from urllib3.util.ssl_ import create_urllib3_context
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -25,9 +22,6 @@ _CONFIG = Config(
 )
 
 _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
-_WINDOW_BYTES = 1024 * 1024
-"""How much of a download the kernel may hold for each connection: it counts as the function's
-memory, and is lost when the connection breaks. Enough for 10 MB/s at 100 ms to the other side."""
 
 
 def ssm() -> SSMClient:
@@ -51,16 +45,6 @@ def s3_for_uploads(connections: int) -> tuple[S3Client, Credentials]:
     if credentials is None:
         raise NoCredentialsError
     return client, credentials
-
-
-def http(connections: int) -> urllib3.PoolManager:
-    """Connections for large bodies, so many at most to each host. All share what TLS trusts."""
-    context = create_urllib3_context()
-    context.load_default_certs()
-    options: list[tuple[int, int, int]] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-    if hasattr(socket, "TCP_WINDOW_CLAMP"):
-        options.append((socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WINDOW_BYTES))
-    return urllib3.PoolManager(maxsize=connections, ssl_context=context, socket_options=options)
 
 
 def table(name: str) -> Table:

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.zoom import ZoomPeer
-from ingester import clients
+from ingester import connections
 from local.authority import Authority, ensure_authority
 from tests.transfer.rig import KNOWN, Rig
 
@@ -69,7 +69,7 @@ def _connected(zoom: ZoomPeer, s3: S3Peer, *, trusted: Path | None = None) -> It
         if trusted:
             # What OpenSSL reads when it is asked for the default authorities.
             patch.setenv("SSL_CERT_FILE", str(trusted))
-        http = clients.http(CONNECTIONS)
+        http = connections.http(CONNECTIONS)
     yield Rig(zoom, s3, client, signing, http, is_tls=trusted is not None)
     http.clear()
     client.close()

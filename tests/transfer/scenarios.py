@@ -18,6 +18,8 @@ from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from tests.transfer import faults as of
 
 RANGES = st.just(True)
+SIZES = st.sampled_from([True, True, False])
+"""Whether answers have a Content-Length."""
 VERSION = {"ETag", "Last-Modified"}
 VALIDATORS = st.sampled_from([(True, True), (True, False), (False, True)])
 PERHAPS_NO_VALIDATORS = st.one_of(VALIDATORS, VALIDATORS, st.just((False, False)))
@@ -62,9 +64,10 @@ def scenarios(
     zoom: SearchStrategy[ZoomFault] | None = None,
     s3: SearchStrategy[S3Fault] | None = None,
     ranges: SearchStrategy[bool] = RANGES,
+    sizes: SearchStrategy[bool] = SIZES,
 ) -> Scenario:
     """Some faults of each kind."""
-    settings = ZoomSettings(files=draw(of.FILES), ranges=draw(ranges))
+    settings = ZoomSettings(files=draw(of.FILES), ranges=draw(ranges), content_length=draw(sizes))
     of_zoom = [] if zoom is None else draw(st.lists(zoom, max_size=4))
     of_s3 = [] if s3 is None else draw(st.lists(s3, max_size=3))
     return _scenario(draw, settings, draw(PERHAPS_NO_VALIDATORS), of_zoom, of_s3)
@@ -75,7 +78,7 @@ def mild_scenarios(draw: DrawFn, *, is_ranged: bool) -> Scenario:
     """Few faults, each once: none of them is worth an error."""
     files = draw(of.FILES.filter(lambda files: all(files.values())))
     zoom, s3 = draw(_mild_faults())
-    settings = ZoomSettings(files=files, ranges=is_ranged)
+    settings = ZoomSettings(files=files, ranges=is_ranged, content_length=draw(SIZES))
     return _scenario(draw, settings, draw(VALIDATORS), zoom, s3)
 
 
@@ -111,13 +114,11 @@ def _scenario(
     s3: Sequence[S3Fault],
 ) -> Scenario:
     etag, last_modified = validators
-    content_length = draw(st.sampled_from([True, True, False]))
-    is_clear = content_length and all(fault.what != "headers" for fault in zoom)
+    is_clear = settings.content_length and all(fault.what != "headers" for fault in zoom)
     has_told = not is_clear or draw(st.booleans())
     return Scenario(
         zoom=replace(
             settings,
-            content_length=content_length,
             etag=etag,
             last_modified=last_modified,
             faults=_tellable(zoom, has_validators=etag or last_modified),

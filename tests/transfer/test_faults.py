@@ -34,6 +34,11 @@ KINDS = {
     "changes": scenarios(zoom=st.one_of(of.CHANGES, of.CHANGES, of.BREAKS, of.EXPIRED)),
     "s3": scenarios(s3=of.OF_S3),
     "no ranges": scenarios(zoom=of.OF_ZOOM, s3=of.OF_S3, ranges=st.just(False)),
+    "no sizes": scenarios(
+        zoom=st.one_of(of.BREAKS, of.BREAKS_OF_ALL, of.CHANGES),
+        ranges=st.just(False),
+        sizes=st.just(False),
+    ),
     "everything": scenarios(zoom=of.OF_ZOOM, s3=of.OF_S3),
     "TLS": scenarios(zoom=of.OF_ZOOM, s3=of.OF_S3, ranges=st.booleans()),
 }

@@ -13,6 +13,7 @@ from functools import partial
 from bench.transfer.report import Report
 from bench.transfer.task import HANDED_OVER, File, Task, task_of
 from ingester import clients
+from ingester.connections import http as http_for
 from ingester.errors import OutOfTime
 from ingester.transfer.access import Access, AccessInUse
 from ingester.transfer.addresses import DownloadHosts
@@ -27,7 +28,7 @@ def engine_of(task: Task) -> Engine:
     fixed = task.connections
     budget = Budget(connections=fixed, first_connections=fixed) if fixed else Budget()
     s3, credentials = clients.s3_for_uploads(budget.connections)
-    http = clients.http(budget.connections)
+    http = http_for(budget.connections)
     bucket = Bucket(s3, task.bucket, http=http, credentials=credentials)
     return Engine(bucket, budget, time_left=_time_left(task.seconds_left))
 
@@ -44,7 +45,7 @@ def copies_of(task: Task, connections: int) -> list[Copy]:
     scheme = task.files[0].download_url.partition(":")[0]
     hosts = DownloadHosts(("127.0.0.1", "localhost"), scheme)
     access = AccessInUse(Access(task.token), lambda: Access(task.token, is_fresh=True))
-    zoom_file = partial(ZoomFile, http=clients.http(connections), hosts=hosts)
+    zoom_file = partial(ZoomFile, http=http_for(connections), hosts=hosts)
 
     def copy_of(file: File) -> Copy:
         source = zoom_file(file.id, file.download_url, access)

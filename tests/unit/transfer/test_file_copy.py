@@ -284,6 +284,14 @@ class TestBeginsAnew:
         file.settle(None, None)
         assert begin_all(file) == ["close"]
 
+    def test_also_a_stream_whose_mark_was_still_to_be_made(self) -> None:
+        body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
+        file = opened(file_copy(), plan_for(body=body))
+        assert name_of(file.next_work()) == "stream"
+        file.settle(None, CHANGED)
+        opened(file, plan_for(1000))
+        assert begin_all(file) == ["part"]
+
     def test_when_the_object_that_is_there_is_no_good(self) -> None:
         file = file_copy()
         assert not self.is_anew(file)

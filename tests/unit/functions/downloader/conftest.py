@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import urllib3
 
-from ingester import clients
+from ingester import connections
 from local import media
 from local.authority import Authority, ensure_authority
 from local.neighbours.zoom import ZoomStandIn
@@ -76,7 +76,7 @@ def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
     with pytest.MonkeyPatch.context() as patch:
         # What OpenSSL reads when it is asked for the default authorities.
         patch.setenv("SSL_CERT_FILE", str(tls.ca_bundle))
-        pool = clients.http(16)
+        pool = connections.http(16)
     yield pool
     pool.clear()
 
