@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -54,22 +54,28 @@ def call(rig: Rig, scenario: Scenario) -> IngesterError | None:
         results = rig.engine().copy(copies)
     except IngesterError as error:
         settled()
-        judge(rig, scenario.names, [])
+        judge(rig, scenario.names, scenario.told, [])
         if isinstance(error, PermanentFailure):
             assert scenario.may_leave_an_upload or not rig.s3.uploads()
         return error
     settled()
-    judge(rig, scenario.names, results)
+    judge(rig, scenario.names, scenario.told, results)
     assert scenario.may_leave_an_upload or not rig.s3.uploads()
     return None
 
 
-def judge(rig: Rig, names: Sequence[str], results: Sequence[Copied | IngesterError]) -> None:
-    """All that is there is right, and all that a call returned is there."""
+def judge(
+    rig: Rig,
+    names: Sequence[str],
+    told: Mapping[str, int],
+    results: Sequence[Copied | IngesterError],
+) -> None:
+    """All that is there is right, and all that a call returned is there, of the size told."""
     found = objects_of(rig, names)
     for name, result in zip(names, results, strict=bool(results)):
         if isinstance(result, Copied):
             assert (result.key, result.size) == (key_of(name), found[name].size)
+            assert result.size == told.get(name, result.size)
         else:
             assert isinstance(result, OF_ONE)
 
@@ -84,7 +90,7 @@ def call_again(rig: Rig, scenario: Scenario) -> None:
     told = {name: versions[name].size for name in scenario.told}
     results = rig.engine().copy(rig.copies(scenario.names, told=told, skips=OF_ONE))
     settled()
-    judge(rig, scenario.names, results)
+    judge(rig, scenario.names, told, results)
     wanted = {name: version for name, version in versions.items() if version.size}
     assert objects_of(rig, scenario.names) == wanted
     if not scenario.zoom.ranges:
