@@ -33,7 +33,8 @@ FILES = (
     .filter(lambda sizes: sum(sizes) <= MOST_BYTES)
     .map(lambda sizes: dict(zip("abc", sizes, strict=False)))
 )
-REQUESTS = st.integers(1, LATE)
+REQUESTS = st.one_of(st.integers(1, 3), st.integers(1, LATE))
+"""The first open the files."""
 TIMES = st.sampled_from([1, 1, 1, 2, 3, 6, FOR_GOOD])
 
 

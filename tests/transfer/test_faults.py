@@ -29,7 +29,8 @@ repeatable = settings(
 
 KINDS = {
     "breaks": scenarios(zoom=st.one_of(of.BREAKS, of.BREAKS_OF_ALL)),
-    "answers": scenarios(zoom=st.one_of(of.BUSY, of.REFUSALS, of.PAGES, of.EXPIRED, of.EMPTY)),
+    "answers": scenarios(zoom=st.one_of(of.BUSY, of.REFUSALS, of.EXPIRED)),
+    "pages": scenarios(zoom=st.one_of(of.PAGES, of.EMPTY), ranges=st.booleans()),
     "lies": scenarios(zoom=st.one_of(of.LIES, of.WHOLE, of.SHIFTED, of.BREAKS)),
     "changes": scenarios(zoom=st.one_of(of.CHANGES, of.CHANGES, of.BREAKS, of.EXPIRED)),
     "s3": scenarios(s3=of.OF_S3),

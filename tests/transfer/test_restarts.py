@@ -71,3 +71,15 @@ def test_each_thing_that_tells_a_version_is_looked_at(rig: Rig, telling: str) ->
     rig.engine().copy(rig.copies("a"))
     settled()
     assert objects_of(rig, "a")["a"].version == 2
+
+
+@pytest.mark.parametrize("moment", [{"request": 2}, {"request": LATE}, {"total": SIZE // 2}])
+def test_an_address_that_expired_is_asked_for_anew(rig: Rig, moment: dict[str, int]) -> None:
+    """By one connection: the others take what it found."""
+    expires = ZoomFault(what="expired", **moment)  # type: ignore[arg-type]
+    rig.begin(ONE, zoom_faults=[expires])
+    rig.engine().copy(rig.copies("a"))
+    settled()
+    assert objects_of(rig, "a")["a"].size == SIZE
+    assert rig.zoom.stats().requests["rec"] == 2
+    assert rig.s3.stats().operations["CreateMultipartUpload"] == 1
