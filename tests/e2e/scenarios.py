@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
+from ingester.rules.mediapackage import media_package_id
 from tests.e2e.copies import (
     broken_connection,
     changed_source,
@@ -107,7 +108,9 @@ def broken_file(scene: Scene) -> None:
 def opencast_busy(scene: Scene) -> None:
     """Opencast answers 503: tried again later."""
     recording = scene.lecture()
-    scene.driver.trouble_opencast(kind="status", status=503, path="/api/events")
+    # Other recordings may be on their way still: only this one's event can't be asked for.
+    path = f"/api/events/{media_package_id(recording.uuid)}"
+    scene.driver.trouble_opencast(kind="status", status=503, path=path)
     scene.completed(recording)
     scene.until(recording, "UPLOADER_FAILED", "next try at")
 
