@@ -32,8 +32,8 @@ CONFIG = Config(
     signature_version="s3v4",
     s3={"addressing_style": "path"},
     retries={"total_max_attempts": 1, "mode": "standard"},
-    connect_timeout=5,
-    read_timeout=5,
+    connect_timeout=30,
+    read_timeout=30,
     max_pool_connections=16,
 )
 """A client that tries once, so that each failure shows."""
@@ -112,7 +112,7 @@ class Copying:
             self.access,
             http=self.http,
             hosts=DownloadHosts(("127.0.0.1",), scheme="https" if self.is_tls else "http"),
-            stall_seconds=2.0,
+            stall_seconds=30.0,
         )
 
     def copy_of(self, name: str = "talk", source: Source | None = None, **changes: Any) -> Copy:

@@ -230,7 +230,7 @@ class TestRefusals:
         assert "secret" not in str(raised.value)
 
     def test_no_answer_in_time(self, opener: Opener, web: Web) -> None:
-        opener.stall_seconds = 0.1
+        opener.stall_seconds = 0.4
         web.pages = {"/a": Answer(200, spoil=Spoil(wait=5.0))}
         with pytest.raises(ZoomUnreachable, match="ReadTimeout"):
             opener.fetch()

@@ -128,7 +128,7 @@ class TestBytes:
         ids=["reset", "clean close", "stall"],
     )
     def test_a_stream_that_breaks_off(self, opener: Opener, web: Web, spoil: Spoil) -> None:
-        opener.stall_seconds = 0.1
+        opener.stall_seconds = 0.4 if spoil.stall else 30.0
         web.pages = {"/a.mp4": Answer(200, body=bytes(10_000), spoil=spoil)}
         body = opener.file(f"{web.url}/a.mp4").open(0, 9999)
         with pytest.raises(TransferFailed, match=r"a\.mp4 broke off"):

@@ -57,7 +57,7 @@ class Opener:
     http: urllib3.PoolManager
     access: Access = field(default_factory=lambda: Access(TOKEN, is_fresh=True))
     fresh: list[Access] = field(default_factory=list)
-    stall_seconds: float = 2.0
+    stall_seconds: float = 30.0
     refreshed: int = 0
 
     def __post_init__(self) -> None:
