@@ -10,15 +10,19 @@ from invoke import Collection
 # `invoke` imports this file from anywhere below; `ingester` lies in a source root of its own.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
-from ops import checks, local, package, requirements, schedule, stack
+from ops import checks, codebuild, debug, deploy, local, package, requirements, schedule, stack
 from ops.command import take_both_spellings
 
 take_both_spellings()
 namespace = Collection(
-    package.make_packages,
     checks.run_tests,
+    codebuild.run_build,
+    package.make_packages,
+    deploy.release,
     requirements.update_requirements,
-    local.collection,
-    schedule.collection,
     stack.collection,
+    deploy.collection,
+    debug.collection,
+    schedule.collection,
+    local.collection,
 )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from aws_cdk import Annotations, App
 
-from cdk.settings import Settings, SettingsError, load
+from cdk.reader import SettingsError
+from cdk.settings import Settings, load
 from cdk.stack import ZoomIngester
 
 

@@ -32,8 +32,8 @@ class Build(Construct):
         source, build_spec = _source(settings.codebuild_source_url)
         environment = {
             "STACK_NAME": settings.stack_name,
-            "LAMBDA_CODE_BUCKET": settings.code_bucket,
-            "LAMBDA_RELEASE_ALIAS": settings.release_alias,
+            "LAMBDA_CODE_BUCKET": settings.place.code_bucket,
+            "LAMBDA_RELEASE_ALIAS": settings.place.release_alias,
             "LAMBDA_ARCHITECTURE": settings.architecture,
             "LAMBDA_RUNTIME": settings.runtime,
             "NONINTERACTIVE": "1",
@@ -66,7 +66,7 @@ class Build(Construct):
             for function in FUNCTIONS
             for suffix in ("", ":*")
         ]
-        code = f"arn:{stack.partition}:s3:::{settings.code_bucket}/{settings.stack_name}/*"
+        code = f"arn:{stack.partition}:s3:::{settings.place.code_bucket}/{settings.stack_name}/*"
         project.add_to_role_policy(grants.allow(RELEASE, *functions))
         # UpdateFunctionCode reads the package as whoever calls it.
         project.add_to_role_policy(grants.allow(("s3:PutObject", "s3:GetObject"), code))

@@ -109,7 +109,7 @@ class LambdaFunction(Construct):
             architecture=lambda_.Architecture.custom(settings.architecture),
             handler=f"{function.module}.handler",
             code=lambda_.Code.from_bucket(
-                s3.Bucket.from_bucket_name(self, "Code", settings.code_bucket),
+                s3.Bucket.from_bucket_name(self, "Code", settings.place.code_bucket),
                 names.code_key(function),
             ),
             timeout=Duration.seconds(size.timeout),
@@ -124,7 +124,7 @@ class LambdaFunction(Construct):
         self.alias = lambda_.Alias(
             self,
             "Alias",
-            alias_name=settings.release_alias,
+            alias_name=settings.place.release_alias,
             version=self.version,
         )
 

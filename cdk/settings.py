@@ -1,7 +1,7 @@
 """The settings of a stack: read from the environment and `.env`, checked as a whole.
 
-The environment wins over the file. An empty setting counts as not given. Secrets are kept apart:
-they go to SSM (see ops/secrets.py), never into the template or a function's environment.
+Secrets are kept apart: they go to SSM (see ops/secrets.py), never into the template or a function's
+environment.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
-
-from dotenv import dotenv_values
 
 from cdk import checks
-
-DEFAULT_REGION = "us-east-1"
+from cdk.place import Place, read_place
+from cdk.reader import Reader, given_settings
 
 SECRETS = (
     "APIGEE_KEY",
@@ -36,19 +33,6 @@ OBSOLETE = {
 _UPLOADS_REASON = (
     " (it is the MaximumConcurrency of the upload queue's event source, and AWS takes no 1 there)"
 )
-
-Value = TypeVar("Value")
-
-
-class SettingsError(Exception):
-    """The stack's settings are incomplete or wrong; the text names every one of them."""
-
-    def __init__(self, problems: list[str]) -> None:
-        lines = "\n".join(f"  - {problem}" for problem in problems)
-        super().__init__(
-            f"These settings (environment or .env; see example.env) are missing or wrong:\n{lines}"
-        )
-        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True)
@@ -96,13 +80,9 @@ class Opencast:
 class Settings:
     """A stack's settings, all of them checked. `notes` are to be said once."""
 
-    stack_name: str
-    code_bucket: str
-    release_alias: str
+    place: Place
     architecture: str
     runtime: str
-    region: str
-    profile: str
     tags: tuple[tuple[str, str], ...]
     api_base_url: str
     ingest_allowed_ips: tuple[str, ...]
@@ -119,102 +99,38 @@ class Settings:
     notes: tuple[str, ...] = ()
     _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def stack_name(self) -> str:
+        return self.place.stack_name
+
     def secrets(self) -> dict[str, str]:
         """Every secret setting with its value, "" where it isn't given."""
         return {name: self._secrets.get(name, "") for name in SECRETS}
 
 
-class _Reader:
-    """Reads settings one by one and gathers what is wrong with them."""
-
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self.given = given
-        self.problems: list[str] = []
-
-    def optional(self, name: str, check: checks.Check[Value], default: Value) -> Value:
-        """The setting's value, or `default` if it isn't given or is wrong."""
-        text = self.given.get(name, "")
-        if not text:
-            return default
-        try:
-            return check(text)
-        except ValueError as error:
-            shown = "" if name in SECRETS else f" is {text!r}, but"
-            self.problems.append(f"{name}{shown} has to be {error}.")
-            return default
-
-    def required(self, name: str, what: str, check: checks.Check[Value], empty: Value) -> Value:
-        """The setting's value. Missing, it is a problem; `what` says what belongs there."""
-        if not self.given.get(name):
-            self.problems.append(f"{name} is missing: {what}.")
-        return self.optional(name, check, empty)
-
-    def text(self, name: str, default: str = "") -> str:
-        return self.optional(name, checks.any_text, default)
-
-
-def given_settings(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """What is set in `env_file` and, winning over it, in the environment; stripped, not empty.
-
-    `env_file` may be None or not exist. SettingsError if it is no text.
-    """
-    try:
-        from_file = dotenv_values(env_file, interpolate=False) if env_file else {}
-    except UnicodeDecodeError as error:
-        raise SettingsError([f"{env_file} isn't in UTF-8 ({error}): save it as that."]) from error
-    together = {**from_file, **environment}
-    return {name: value.strip() for name, value in together.items() if value and value.strip()}
-
-
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
     """The stack's settings. SettingsError names every one that is missing or wrong."""
-    reader = _Reader(given_settings(environment, env_file))
+    reader = Reader(given_settings(environment, env_file), hidden=SECRETS)
     settings = _settings(reader)
-    if reader.problems:
-        raise SettingsError(reader.problems)
+    reader.check()
     return settings
 
 
-# The longest name of a function, `-zoom-log-notifications`, has to fit into AWS's 64 characters.
-_stack_name = checks.matching(
-    r"[a-z][a-z0-9-]{0,40}",
-    "at most 41 lower-case letters, digits and dashes, beginning with a letter",
-)
-_bucket_name = checks.matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket")
-_alias = checks.matching(
-    r"(?!\d+$)[A-Za-z0-9_-]{1,128}", "letters, digits, dashes and underscores, and not a number"
-)
 _runtime = checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13")
-_region = checks.matching(r"[a-z]{2,4}(-[a-z]+)+-\d", "a region of AWS, like us-east-1")
 _repository = checks.matching(
     r"https://github\.com/[\w.-]+/[\w.-]+",
     "a GitHub repository, like https://github.com/owner/repository",
 )
 
 
-def _settings(reader: _Reader) -> Settings:
+def _settings(reader: Reader) -> Settings:
     given = reader.given
     return Settings(
-        stack_name=reader.required(
-            "STACK_NAME",
-            "the name of the stack, in front of every name in AWS",
-            _stack_name,
-            "",
-        ),
-        code_bucket=reader.required(
-            "LAMBDA_CODE_BUCKET",
-            "the S3 bucket for the functions' packages",
-            _bucket_name,
-            "",
-        ),
-        release_alias=reader.optional("LAMBDA_RELEASE_ALIAS", _alias, "live"),
+        place=read_place(reader),
         architecture=reader.optional(
             "LAMBDA_ARCHITECTURE", checks.one_of("arm64", "x86_64"), "arm64"
         ),
         runtime=reader.optional("LAMBDA_RUNTIME", _runtime, "python3.13"),
-        region=reader.optional("AWS_REGION", _region, "")
-        or reader.optional("AWS_DEFAULT_REGION", _region, DEFAULT_REGION),
-        profile=reader.text("AWS_PROFILE"),
         tags=reader.optional("STACK_TAGS", checks.tags, ()),
         api_base_url=reader.optional("API_BASE_URL", checks.url("https"), ""),
         ingest_allowed_ips=reader.required(
@@ -242,7 +158,7 @@ def _settings(reader: _Reader) -> Settings:
     )
 
 
-def _unsigned_webhooks(reader: _Reader) -> bool:
+def _unsigned_webhooks(reader: Reader) -> bool:
     allowed = reader.optional("ALLOW_UNSIGNED_WEBHOOKS", checks.yes_or_no, False)
     if not allowed and not reader.given.get("WEBHOOK_VALIDATION_SECRET_TOKEN"):
         reader.problems.append(
@@ -253,7 +169,7 @@ def _unsigned_webhooks(reader: _Reader) -> bool:
     return allowed
 
 
-def _zoom(reader: _Reader) -> Zoom:
+def _zoom(reader: Reader) -> Zoom:
     _check_zoom_access(reader)
     return Zoom(
         api_base_url=reader.required(
@@ -276,7 +192,7 @@ def _zoom(reader: _Reader) -> Zoom:
     )
 
 
-def _check_zoom_access(reader: _Reader) -> None:
+def _check_zoom_access(reader: Reader) -> None:
     """One of the three ways into Zoom's API has to be given, as a whole."""
     ways = (
         ("APIGEE_KEY",),
@@ -300,7 +216,7 @@ def _check_zoom_access(reader: _Reader) -> None:
         )
 
 
-def _opencast(reader: _Reader) -> Opencast:
+def _opencast(reader: Reader) -> Opencast:
     base_url, ecs_cluster = _opencast_address(reader)
     email = reader.required(
         "NOTIFICATION_EMAIL",
@@ -335,7 +251,7 @@ def _opencast(reader: _Reader) -> Opencast:
     )
 
 
-def _opencast_address(reader: _Reader) -> tuple[str, str]:
+def _opencast_address(reader: Reader) -> tuple[str, str]:
     """Opencast's base URL, or the ECS cluster whose exports know it; the other one is empty."""
     base_url = reader.optional("OPENCAST_BASE_URL", checks.url("https", "http"), "")
     cluster = reader.text("OC_CLUSTER_NAME")
@@ -358,7 +274,7 @@ def _opencast_address(reader: _Reader) -> tuple[str, str]:
     return "", ""
 
 
-def _network(reader: _Reader, ecs_cluster: str) -> Network | None:
+def _network(reader: Reader, ecs_cluster: str) -> Network | None:
     """The uploader's place in Opencast's VPC, or None. The subnets say which VPC it is."""
     none: tuple[str, ...] = ()
     subnets = reader.optional(

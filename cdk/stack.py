@@ -40,7 +40,7 @@ class ZoomIngester(Stack):
             description="Moves Zoom's cloud recordings into Opencast",
             analytics_reporting=False,
             synthesizer=CliCredentialsStackSynthesizer(
-                file_assets_bucket_name=settings.code_bucket,
+                file_assets_bucket_name=settings.place.code_bucket,
                 bucket_prefix=f"{settings.stack_name}/templates/",
             ),
         )

@@ -123,6 +123,7 @@ def operator_environment(url: str, ca_bundle: Path, region: str = REGION) -> dic
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "PACKAGE_PLATFORM": "host",
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "NO_PROXY": f"{HOST},localhost",

@@ -223,11 +223,11 @@ class LocalStack:
     ) -> None:
         """Put into the cloud what has to be there before the stack: secrets and code."""
         s3, ssm = self.client("s3"), self.client("ssm")
-        deploy.make_bucket(s3, site.code_bucket, self._access.region)
+        deploy.make_bucket(s3, site.place.code_bucket, self._access.region)
         secrets.write(ssm, names, site.secrets())
         made = packages()
         self._timed(
-            "packages uploaded", lambda: deploy.upload_code(s3, made, site.code_bucket, names)
+            "packages uploaded", lambda: deploy.upload_code(s3, made, site.place.code_bucket, names)
         )
 
     def _compare(self, cdk: deploy.Cdk, stack_name: str) -> None:

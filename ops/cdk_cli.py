@@ -79,6 +79,11 @@ class CdkCli:
             *("deploy", stack_name, "--method=direct", f"--require-approval={approval}"), log=log
         )
 
+    def prepare_change_set(self, stack_name: str, change_set: str) -> None:
+        """Make a change set that can be looked at and executed. OpsError if it fails."""
+        method = ("--method=prepare-change-set", f"--change-set-name={change_set}")
+        self.run("deploy", stack_name, *method, "--require-approval=never")
+
     def destroy(self, stack_name: str, *, log: IO[bytes] | None = None) -> None:
         """Delete the stack, without asking. OpsError if it fails."""
         self.run("destroy", stack_name, "--force", log=log)

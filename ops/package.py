@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-import boto3
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError
 from invoke import Context
-from rich.console import Console
-from rich.table import Table
 
 from cdk import names
-from cdk.settings import DEFAULT_REGION, given_settings
+from ops import terminal
 from ops.closure import closure
 from ops.command import OpsError, command
-from ops.wheels import CACHE, LAMBDA, Platform, install, lock_hash, shipped
+from ops.target import Target, confirm_production, interactive, named
+from ops.wheels import CACHE, LAMBDA, Platform, host, install, lock_hash, shipped
 
 if TYPE_CHECKING:
     from cdk.names import Function
@@ -131,39 +131,37 @@ def chosen(task_name: str | None) -> tuple[Function, ...]:
     return found
 
 
-@dataclass(frozen=True)
-class Destination:
-    """Where a stack takes its code from, and the AWS session to reach it with."""
+def platform_of(environment: Mapping[str, str]) -> Platform:
+    """What packages are made for: Lambda, or with `PACKAGE_PLATFORM=host` this machine.
 
-    bucket: str
-    stack: names.Names
-    session: boto3.Session
-
-
-def destination(settings: Mapping[str, str]) -> Destination:
-    """Where to upload, by the settings of `.env` and the shell. Raises OpsError if unknown."""
-    missing = [name for name in ("LAMBDA_CODE_BUCKET", "STACK_NAME") if name not in settings]
-    if missing:
-        raise OpsError(f"To upload, set {' and '.join(missing)} in .env (see example.env).")
-    region = settings.get("AWS_REGION") or settings.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
-    session = boto3.Session(profile_name=settings.get("AWS_PROFILE"), region_name=region)
-    return Destination(settings["LAMBDA_CODE_BUCKET"], names.Names(settings["STACK_NAME"]), session)
+    The latter is what `invoke local.env` sets, because the local cloud's functions run here.
+    """
+    wanted = environment.get("PACKAGE_PLATFORM", "")
+    if wanted in {"", "lambda"}:
+        return LAMBDA
+    if wanted == "host":
+        return host()
+    raise OpsError(f"PACKAGE_PLATFORM is {wanted!r}: it has to be lambda (the default) or host.")
 
 
-def upload(packages: Sequence[Package], to: Destination) -> None:
-    """Put zips where the stack takes its code from."""
-    s3 = to.session.client("s3")
-    keys = {function.name: to.stack.code_key(function) for function in names.FUNCTIONS}
-    for package in packages:
-        s3.upload_file(str(package.path), to.bucket, keys[package.name])
+def upload(packages: Sequence[Package], target: Target) -> None:
+    """Put zips where the stack takes its code from. OpsError if the bucket can't be used."""
+    s3, bucket = target.client("s3"), target.place.code_bucket
+    keys = {function.name: target.names.code_key(function) for function in names.FUNCTIONS}
+    try:
+        for package in packages:
+            s3.upload_file(str(package.path), bucket, keys[package.name])
+    except (ClientError, S3UploadFailedError) as error:
+        raise OpsError(
+            f"LAMBDA_CODE_BUCKET {bucket} can't be used: {error}. Make the bucket, or name one "
+            "that these credentials may write to."
+        ) from error
 
 
-def show(packages: Sequence[Package], console: Console) -> None:
+def show(packages: Sequence[Package]) -> None:
     """Print what was made."""
-    table = Table("function", "zipped", "CodeSha256")
-    for package in packages:
-        table.add_row(package.name, f"{package.size / 1e6:.2f} MB", package.sha256)
-    console.print(table)
+    rows = [(each.name, f"{each.size / 1e6:.2f} MB", each.sha256) for each in packages]
+    terminal.show("", ("function", "zipped", "CodeSha256"), rows)
 
 
 @command(
@@ -178,8 +176,12 @@ def make_packages(
 ) -> None:
     """Make the functions' zips for AWS in dist/."""
     functions = chosen(function)
-    to = destination(given_settings(os.environ, ROOT / ".env")) if upload_to_s3 else None
-    packages = build(functions, LAMBDA, ROOT / DIST)
-    if to:
-        upload(packages, to)
-    show(packages, Console())
+    target = named() if upload_to_s3 else None
+    if target:
+        print(target.line(), flush=True)
+        if interactive(os.environ):
+            confirm_production(target.place.stack_name, input)
+    packages = build(functions, platform_of(os.environ), ROOT / DIST)
+    if target:
+        upload(packages, target)
+    show(packages)

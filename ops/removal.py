@@ -58,7 +58,13 @@ def empty_bucket(s3: S3Client, bucket: str) -> None:
     for uploads in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for upload in uploads.get("Uploads", ()):
             s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+    delete_below(s3, bucket, "")
+
+
+def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:
+    """Delete the files of a bucket whose keys begin with `prefix`. OpsError if S3 refuses one."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
         keys: list[ObjectIdentifierTypeDef] = [
             {"Key": file["Key"]} for file in page.get("Contents", ())
         ]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from invoke import Collection, Context
 from rich.console import Console
 
-from cdk.names import Names
 from ingester.errors import RequestError
 from ingester.neighbours.tables import ScheduleTable
 from ingester.schedule_import import CSV_SOURCE, ImportReport, Sheet, import_sheets
 from ops.command import OpsError, command
-from ops.stack import confirm_production, interactive, load_settings, session_for
+from ops.target import changing, looking
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -88,11 +86,8 @@ def csv_import(
     _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
 ) -> None:
     """Import the class schedule from a CSV file."""
-    settings = load_settings()
-    if interactive(os.environ) and not dry_run:
-        confirm_production(settings.stack_name, input)
-    dynamodb: Any = session_for(settings).resource("dynamodb")
-    table = dynamodb.Table(Names(settings.stack_name).schedule_table)
+    target = looking() if dry_run else changing()
+    table = target.table(target.names.schedule_table)
     report = import_csv(table, Path(filepath), replace_all=replace_all, dry_run=dry_run)
     show(report, Console(), dry_run=dry_run)
 

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import ClientError
 from invoke import Collection, Context
 
 from cdk import settings as stack_settings
-from cdk.names import FUNCTIONS, Names
+from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
-from ops import package, removal, secrets
-from ops.cdk_cli import ROOT, CdkCli
+from ops import overview, package, removal, secrets, terminal
+from ops.cdk_cli import CdkCli
 from ops.command import OpsError, command
-from ops.wheels import LAMBDA
+from ops.releases import Releases, take_up_settings
+from ops.target import (
+    ENV_FILE,
+    ROOT,
+    Target,
+    changing,
+    confirm_production,
+    exists,
+    interactive,
+    looking,
+    target_of,
+)
+from ops.wheels import LAMBDA, Platform
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_s3 import S3Client
 
-ENV_FILE = ROOT / ".env"
 LAMBDA_ARCHITECTURE = "arm64"
 LAMBDA_RUNTIME = "python3.13"
 """What `invoke package` makes for AWS: see `LAMBDA` in ops/wheels.py."""
 
-Ask = Callable[[str], str]
+NEXT_STEPS = (
+    "Next: register webhook-url in the Zoom app, give ingest-url and status-url to Opencast, "
+    "import the schedule (`invoke schedule.csv-import FILE`), and send a recording through "
+    "(`invoke exec.pipeline UUID`)."
+)
 
 
 def load_settings() -> Settings:
@@ -36,38 +50,24 @@ def load_settings() -> Settings:
     return stack_settings.load(os.environ, ENV_FILE)
 
 
-def session_for(settings: Settings) -> boto3.Session:
-    """The AWS session of a stack: its profile and region."""
-    return boto3.Session(profile_name=settings.profile or None, region_name=settings.region)
-
-
 def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
     """The CDK's command line for a stack, with its region and profile."""
-    region = {"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region}
-    profile = {"AWS_PROFILE": settings.profile} if settings.profile else {}
+    place = settings.place
+    region = {"AWS_REGION": place.region, "AWS_DEFAULT_REGION": place.region}
+    profile = {"AWS_PROFILE": place.profile} if place.profile else {}
     return CdkCli({**environment, **region, **profile}, ENV_FILE)
 
 
-def interactive(environment: Mapping[str, str]) -> bool:
-    """Whether somebody may be asked: NONINTERACTIVE is not set."""
-    return not environment.get("NONINTERACTIVE")
-
-
-def confirm_production(stack_name: str, ask: Ask) -> None:
-    """Ask before a stack is changed that has `prod` in its name. OpsError if it isn't meant."""
-    if "prod" in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
-        raise OpsError(f"{stack_name} was left as it is.")
-
-
-def exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
-    """Whether there is a stack of this name. ClientError if AWS doesn't say."""
-    try:
-        cloudformation.describe_stacks(StackName=stack_name)
-    except ClientError as error:
-        if "does not exist" in error.response["Error"].get("Message", ""):
-            return False
-        raise
-    return True
+def check_platform(settings: Settings, platform: Platform) -> None:
+    """OpsError if the packages won't run where the template puts them."""
+    made = {"LAMBDA_ARCHITECTURE": LAMBDA_ARCHITECTURE, "LAMBDA_RUNTIME": LAMBDA_RUNTIME}
+    wanted = {"LAMBDA_ARCHITECTURE": settings.architecture, "LAMBDA_RUNTIME": settings.runtime}
+    for name, value in wanted.items():
+        if platform is LAMBDA and value != made[name]:
+            raise OpsError(
+                f"{name} is {value}, but packages are made for {made[name]}: "
+                "leave it unset for AWS."
+            )
 
 
 def check_code_bucket(s3: S3Client, bucket: str) -> None:
@@ -82,47 +82,121 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
         ) from error
 
 
-def prepare(settings: Settings, session: boto3.Session) -> list[str]:
-    """What has to be there before a stack is deployed: its packages in S3, its secrets in SSM.
+def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
+    """Make the bucket for packages and templates if it isn't there; whether it was made.
 
-    Returns the names of the secrets that were changed. OpsError if the code bucket is missing or
-    a package can't be made.
+    It is all that this system needs of what `cdk bootstrap` makes. OpsError if it is there and
+    can't be used.
     """
-    if settings.architecture != LAMBDA_ARCHITECTURE:
-        raise OpsError(
-            f"LAMBDA_ARCHITECTURE is {settings.architecture}, but packages are made for "
-            f"{LAMBDA_ARCHITECTURE}: leave it unset for AWS."
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"].get("Code") not in {"404", "NoSuchBucket"}:
+            check_code_bucket(s3, bucket)
+    else:
+        return False
+    if region == "us-east-1":
+        s3.create_bucket(Bucket=bucket)
+    else:
+        # S3 refuses its oldest region here, and wants every other one.
+        s3.create_bucket(
+            Bucket=bucket,
+            CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
         )
-    if settings.runtime != LAMBDA_RUNTIME:
-        raise OpsError(
-            f"LAMBDA_RUNTIME is {settings.runtime}, but packages are made for {LAMBDA_RUNTIME}: "
-            "leave it unset for AWS."
-        )
-    names = Names(settings.stack_name)
-    check_code_bucket(session.client("s3"), settings.code_bucket)
-    packages = package.build(FUNCTIONS, LAMBDA, ROOT / package.DIST)
-    package.upload(packages, package.Destination(settings.code_bucket, names, session))
-    return secrets.write(session.client("ssm"), names, settings.secrets())
+    s3.put_public_access_block(
+        Bucket=bucket,
+        PublicAccessBlockConfiguration={
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        },
+    )
+    return True
 
 
-def deploy(*, expect_stack: bool) -> None:
-    """Make or change the stack, whichever `expect_stack` says; the rest of both is the same."""
-    settings = load_settings()
-    session = session_for(settings)
-    name = settings.stack_name
-    asking = interactive(os.environ)
-    if asking:
-        confirm_production(name, input)
-    if exists(session.client("cloudformation"), name) != expect_stack:
+def without_code(target: Target) -> list[Function]:
+    """The functions of which no package is in the code bucket yet."""
+    s3, bucket = target.client("s3"), target.place.code_bucket
+    return [
+        function
+        for function in FUNCTIONS
+        if not s3.list_objects_v2(Bucket=bucket, Prefix=target.names.code_key(function))["KeyCount"]
+    ]
+
+
+def supply(target: Target, settings: Settings, functions: Sequence[Function]) -> None:
+    """Put into AWS what a deployment needs there: packages of `functions`, and the secrets.
+
+    OpsError if a package can't be made.
+    """
+    platform = package.platform_of(os.environ)
+    check_platform(settings, platform)
+    if functions:
+        package.upload(package.build(functions, platform, ROOT / package.DIST), target)
+        print(f"Packages in s3://{target.place.code_bucket}: {len(functions)}", flush=True)
+    written = secrets.write(target.client("ssm"), target.names, settings.secrets())
+    for line in written.lines():
+        print(line, flush=True)
+
+
+def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
+    """The first line, the production question, and whether the stack is as expected.
+
+    Returns the target and whether the stack is there.
+    """
+    target = target_of(settings.place)
+    name, region = settings.stack_name, settings.place.region
+    print(target.line(), flush=True)
+    there = exists(target.client("cloudformation"), name)
+    if expect_stack is not None and there != expect_stack:
         raise OpsError(
-            f"There is no stack {name} in {settings.region}: `invoke stack.create` makes it."
+            f"There is no stack {name} in {region}: `invoke stack.create` makes it."
             if expect_stack
             else f"The stack {name} is there already: `invoke stack.update` changes it."
         )
-    changed = prepare(settings, session)
-    if changed:
-        print(f"Secrets written to SSM: {', '.join(changed)}")
-    cli_for(settings, os.environ).deploy(name, approval="broadening" if asking else "never")
+    if interactive(os.environ):
+        confirm_production(name, input)
+    return target, there
+
+
+def put_up(*, expect_stack: bool | None) -> None:
+    """Make or change the stack, whichever `expect_stack` says; None is as need be."""
+    settings = load_settings()
+    target, there = begin(settings, expect_stack=expect_stack)
+    s3 = target.client("s3")
+    if there:
+        check_code_bucket(s3, target.place.code_bucket)
+        supply(target, settings, without_code(target))
+    else:
+        if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
+            print(f"Made the bucket {target.place.code_bucket}", flush=True)
+        supply(target, settings, FUNCTIONS)
+    approval = "any-change" if interactive(os.environ) else "never"
+    cli_for(settings, os.environ).deploy(settings.stack_name, approval=approval)
+    if there:
+        say_what_runs(target)
+    else:
+        overview.show_outputs(target)
+        terminal.say(NEXT_STEPS)
+
+
+def say_what_runs(target: Target) -> None:
+    """Let changed settings reach what runs, and say which have to wait for a release."""
+    releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
+    moves, waiting = take_up_settings(releases, FUNCTIONS)
+    for move in moves:
+        terminal.say(
+            f"{move.function.name}: the changed settings run ({releases.alias}: version "
+            f"{move.before} → {move.after}, the same code)."
+        )
+    for function in waiting:
+        terminal.say(
+            f"{function.name}: the changed settings wait for a release, for $LATEST holds code "
+            f"that isn't released: `invoke release -f {function.task}` brings both."
+        )
+    if not (moves or waiting):
+        terminal.say("No function's settings changed.")
 
 
 @command()
@@ -138,7 +212,7 @@ def diff(_context: Context) -> None:
     """Show what an update would change."""
     settings = load_settings()
     # Without credentials the CDK's command line speaks of everything but credentials.
-    session_for(settings).client("sts").get_caller_identity()
+    target_of(settings.place).client("sts").get_caller_identity()
     cli_for(settings, os.environ).run("diff", settings.stack_name)
 
 
@@ -150,34 +224,62 @@ def list_stacks(_context: Context) -> None:
 
 @command()
 def create(_context: Context) -> None:
-    """Make the stack: packages, secrets, then all AWS resources."""
-    deploy(expect_stack=False)
+    """Make the stack: packages, secrets, then all AWS resources; version 1 of all runs."""
+    put_up(expect_stack=False)
 
 
 @command()
 def update(_context: Context) -> None:
-    """Bring the stack to the settings and to cdk/; code and alias stay as they are."""
-    deploy(expect_stack=True)
+    """Bring the stack to the settings and to cdk/; released code stays as it is."""
+    put_up(expect_stack=True)
+
+
+@command()
+def deploy(_context: Context) -> None:
+    """Make the stack or bring it up to date, whichever is needed."""
+    put_up(expect_stack=None)
+
+
+@command()
+def changeset(_context: Context) -> None:
+    """Make a change set of what an update would do, without doing it, and show it."""
+    settings = load_settings()
+    target, _ = begin(settings, expect_stack=True)
+    name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
+    overview.show_change_set(target, name)
+
+
+@command(help={"json": "for other programs"})
+def status(_context: Context, json: bool = False) -> None:
+    """Show what runs: addresses, released versions, queues, alarms, access to Opencast."""
+    found = overview.look(looking())
+    if json:
+        terminal.show_json(found.as_json())
+    else:
+        overview.show(found)
 
 
 @command()
 def delete(_context: Context) -> None:
     """Delete the stack and all it holds; the schedule is written to a CSV file first."""
     settings = load_settings()
-    session = session_for(settings)
-    name, names = settings.stack_name, Names(settings.stack_name)
-    if not exists(session.client("cloudformation"), name):
-        raise OpsError(f"There is no stack {name} in {settings.region}.")
+    target = changing()
+    name, names = settings.stack_name, target.names
     if interactive(os.environ):
         answer = input(f"This deletes {name} with its tables, queues and files. Its name again: ")
         if answer.strip() != name:
             raise OpsError(f"{name} was left as it is.")
     backup = Path(f"{names.schedule_table}.csv")
-    count = removal.save_schedule(session.resource("dynamodb").Table(names.schedule_table), backup)
-    print(f"The schedule ({count} classes) is in {backup}")
-    removal.empty_bucket(session.client("s3"), names.bucket)
+    count = removal.save_schedule(target.table(names.schedule_table), backup)
+    print(f"The schedule ({count} classes) is in {backup}", flush=True)
+    s3 = target.client("s3")
+    removal.empty_bucket(s3, names.bucket)
     cli_for(settings, os.environ).destroy(name)
-    secrets.delete_all(session.client("ssm"), names)
+    secrets.delete_all(target.client("ssm"), names)
+    removal.delete_below(s3, target.place.code_bucket, f"{name}/")
 
 
-collection = Collection("stack", synth, diff, list_stacks, create, update, delete)
+collection = Collection(
+    "stack", status, list_stacks, synth, diff, create, update, deploy, changeset, delete
+)

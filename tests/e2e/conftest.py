@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local.driver import Driver
 from local.stack import HOME, LocalStack
 from local.state import State, read_state
+from tests.e2e.operator import Operator, operator_of
 from tests.e2e.scene import SERIES, Scene
 
 
@@ -22,18 +24,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def state(
+def home(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[State]:
-    """The real template, deployed into the local cloud between the stand-ins."""
+) -> Iterator[Path]:
+    """The folder of the stack: the real template, in the local cloud between the stand-ins."""
     if request.config.getoption("--running", default=False):
-        state = read_state(HOME)
-        assert state, "No local stack is up: `invoke local.up` starts it."
-        yield state
+        yield HOME
         return
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with LocalStack(tmp_path_factory.mktemp("stack"), given=kept) as up:
-        yield up.state
+        yield up.home
+
+
+@pytest.fixture(scope="session")
+def state(home: Path) -> State:
+    """What is known of the stack."""
+    state = read_state(home)
+    assert state, "No local stack is up: `invoke local.up` starts it."
+    return state
+
+
+@pytest.fixture(scope="session")
+def operator(home: Path) -> Operator:
+    """Who types `invoke …` at this stack."""
+    return operator_of(home)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk.settings import Network, SettingsError, load
+from cdk.reader import SettingsError
+from cdk.settings import Network, load
 from ops.cdk_cli import ROOT
 from tests.infra.template import SECRET_SETTINGS, SETTINGS
 
@@ -59,8 +60,8 @@ def test_what_is_required_is_named_at_once() -> None:
 
 def test_defaults_are_the_first_system_s() -> None:
     settings = load(SETTINGS, None)
-    assert settings.release_alias == "live"
-    assert settings.region == "us-east-1"
+    assert settings.place.release_alias == "live"
+    assert settings.place.region == "us-east-1"
     assert settings.buffer_minutes == 30
     assert settings.minimum_duration == 2
     assert settings.local_time_zone == "US/Eastern"

@@ -57,7 +57,7 @@ def test_a_given_setting_wins() -> None:
     )
     site = load(given, None)
     assert site.stack_name == "mine"
-    assert site.code_bucket == "mine-code"
+    assert site.place.code_bucket == "mine-code"
     assert site.zoom.account_id == "theirs"
     assert site.local_time_zone == "Europe/Vienna"
     assert site.webhook_delay_seconds == 7

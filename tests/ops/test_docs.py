@@ -59,7 +59,8 @@ def test_the_readme_s_settings_are_the_example_file_s() -> None:
 def test_the_example_file_s_settings_are_those_that_the_stack_reads() -> None:
     constants = {
         node.value
-        for node in ast.walk(ast.parse((ROOT / "cdk" / "settings.py").read_bytes()))
+        for module in ("place.py", "settings.py")
+        for node in ast.walk(ast.parse((ROOT / "cdk" / module).read_bytes()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     read = {text for text in constants if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", text)}

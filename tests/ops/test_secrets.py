@@ -16,8 +16,8 @@ def versions(aws: Cloud) -> dict[str, int]:
 
 
 def test_secrets_are_secure_strings_under_the_stack_s_path(aws: Cloud) -> None:
-    changed = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": ""})
-    assert changed == ["APIGEE_KEY", "PIPELINE_SIGNING_KEY"]
+    written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": ""})
+    assert written.changed == ("APIGEE_KEY", "PIPELINE_SIGNING_KEY")
     answer = aws.ssm.get_parameter(Name="/zoom-ingester/zip-a/APIGEE_KEY", WithDecryption=True)
     assert answer["Parameter"]["Value"] == "k"
     assert answer["Parameter"]["Type"] == "SecureString"
@@ -25,9 +25,8 @@ def test_secrets_are_secure_strings_under_the_stack_s_path(aws: Cloud) -> None:
 
 def test_only_what_changed_is_written(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": "s"})
-    assert secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k2", "ZOOM_API_SECRET": "s"}) == [
-        "APIGEE_KEY"
-    ]
+    written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k2", "ZOOM_API_SECRET": "s"})
+    assert written.lines() == ["Secrets written to SSM: APIGEE_KEY"]
     path = NAMES.secrets_path
     assert versions(aws) == {
         f"{path}/APIGEE_KEY": 2,
@@ -40,7 +39,7 @@ def test_the_signing_key_is_made_once_and_stays(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {})
     first = secrets.stored(aws.ssm, NAMES)
     assert len(bytes.fromhex(first["PIPELINE_SIGNING_KEY"])) == 32
-    assert secrets.write(aws.ssm, NAMES, {}) == []
+    assert secrets.write(aws.ssm, NAMES, {}).lines() == []
     assert secrets.stored(aws.ssm, NAMES) == first
     secrets.write(aws.ssm, Names("zip-b"), {})
     assert secrets.stored(aws.ssm, Names("zip-b")) != first
@@ -48,8 +47,23 @@ def test_the_signing_key_is_made_once_and_stays(aws: Cloud) -> None:
 
 def test_a_secret_that_is_no_longer_set_is_deleted(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k"})
-    assert secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": ""}) == ["APIGEE_KEY"]
+    written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": ""})
+    assert written.lines() == ["Secrets deleted from SSM, for they aren't set: APIGEE_KEY"]
     assert set(secrets.stored(aws.ssm, NAMES)) == {"PIPELINE_SIGNING_KEY"}
+
+
+def test_what_was_rotated_is_not_overwritten_by_an_old_setting(aws: Cloud) -> None:
+    secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "old", "ZOOM_API_SECRET": "s"})
+    secrets.put(aws.ssm, NAMES, "APIGEE_KEY", "new", secrets.ROTATED)
+    written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "old", "ZOOM_API_SECRET": "s2"})
+    assert written.changed == ("ZOOM_API_SECRET",)
+    assert secrets.stored(aws.ssm, NAMES)["APIGEE_KEY"] == "new"
+    (line,) = [line for line in written.lines() if "APIGEE_KEY" in line]
+    assert "rotated" in line
+    assert "`invoke secrets.rotate APIGEE_KEY`" in line
+    # The settings were mended: nothing to say any more.
+    wanted = {"APIGEE_KEY": "new", "ZOOM_API_SECRET": "s2"}
+    assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 
 
 def test_another_stack_s_secrets_are_left_alone(aws: Cloud) -> None:

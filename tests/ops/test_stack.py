@@ -6,38 +6,15 @@ import csv
 from decimal import Decimal
 from pathlib import Path
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
-from botocore.stub import Stubber
 
 from cdk.settings import load
 from ops import removal, stack
 from ops.cdk_cli import CdkCli
 from ops.command import OpsError
+from ops.wheels import LAMBDA, host
 from tests.cloud import Cloud
 from tests.infra.template import SETTINGS
-
-
-def test_a_production_stack_asks_first() -> None:
-    asked: list[str] = []
-
-    def answer(text: str) -> str:
-        asked.append(text)
-        return "n"
-
-    stack.confirm_production("zip-test", answer)
-    assert asked == []
-    with pytest.raises(OpsError, match="was left as it is"):
-        stack.confirm_production("zip-prod", answer)
-    assert asked == ["Change zip-prod? [y/N] "]
-    stack.confirm_production("zip-prod", lambda _: " Y ")
-
-
-def test_nobody_is_asked_if_noninteractive() -> None:
-    assert stack.interactive({})
-    assert stack.interactive({"NONINTERACTIVE": ""})
-    assert not stack.interactive({"NONINTERACTIVE": "1"})
 
 
 def test_a_code_bucket_that_isn_t_there_is_said(aws: Cloud) -> None:
@@ -47,35 +24,21 @@ def test_a_code_bucket_that_isn_t_there_is_said(aws: Cloud) -> None:
     stack.check_code_bucket(aws.s3, "zip-code")
 
 
-def test_packages_for_another_processor_are_refused() -> None:
-    settings = load({**SETTINGS, "LAMBDA_ARCHITECTURE": "x86_64"}, None)
-    with pytest.raises(OpsError, match="LAMBDA_ARCHITECTURE is x86_64"):
-        stack.prepare(settings, boto3.Session())
+@pytest.mark.parametrize(
+    ("name", "value"), [("LAMBDA_ARCHITECTURE", "x86_64"), ("LAMBDA_RUNTIME", "python3.14")]
+)
+def test_packages_that_would_not_run_are_refused(name: str, value: str) -> None:
+    settings = load({**SETTINGS, name: value}, None)
+    with pytest.raises(OpsError, match=f"{name} is {value}"):
+        stack.check_platform(settings, LAMBDA)
+    stack.check_platform(settings, host())
 
 
-def test_packages_for_another_python_are_refused() -> None:
-    settings = load({**SETTINGS, "LAMBDA_RUNTIME": "python3.14"}, None)
-    with pytest.raises(OpsError, match=r"LAMBDA_RUNTIME is python3\.14"):
-        stack.prepare(settings, boto3.Session())
-
-
-def test_whether_a_stack_is_there() -> None:
-    client = boto3.client(
-        "cloudformation",
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    with Stubber(client) as answers:
-        answers.add_client_error(
-            "describe_stacks", "ValidationError", "Stack with id zip does not exist", 400
-        )
-        assert not stack.exists(client, "zip")
-        answers.add_response("describe_stacks", {"Stacks": []}, {"StackName": "zip"})
-        assert stack.exists(client, "zip")
-        answers.add_client_error("describe_stacks", "AccessDenied", "not authorized", 403)
-        with pytest.raises(ClientError, match="not authorized"):
-            stack.exists(client, "zip")
+def test_the_code_bucket_is_made_once(aws: Cloud) -> None:
+    assert stack.ensure_code_bucket(aws.s3, "zip-code", "us-east-1")
+    assert not stack.ensure_code_bucket(aws.s3, "zip-code", "us-east-1")
+    blocked = aws.s3.get_public_access_block(Bucket="zip-code")["PublicAccessBlockConfiguration"]
+    assert all(blocked.values())
 
 
 def test_the_command_line_gets_region_and_profile_of_the_settings() -> None:

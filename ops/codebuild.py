@@ -1,0 +1,112 @@
+"""`invoke codebuild`: a revision checked, packaged, deployed and released by CodeBuild."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+from invoke import Context
+
+from ops import terminal
+from ops.command import OpsError, command
+from ops.target import changing
+
+POLL_SECONDS = 3.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Build:
+    """A build that is followed: what it said and which phases ended so far."""
+
+    codebuild: Any
+    logs: Any
+    build_id: str
+    _phases: set[str] = field(default_factory=set)
+    _token: dict[str, str] = field(default_factory=dict)
+
+    def news(self) -> tuple[list[str], Mapping[str, Any]]:
+        """Lines since the last look (phases that ended, the log), and the build as it is now."""
+        (build,) = self.codebuild.batch_get_builds(ids=[self.build_id])["builds"]
+        return [*self._log(build), *self._ended(build)], build
+
+    def _ended(self, build: Mapping[str, Any]) -> Iterator[str]:
+        for phase in build.get("phases", ()):
+            name, status = phase["phaseType"], phase.get("phaseStatus")
+            if status and name not in self._phases:
+                self._phases.add(name)
+                yield f"== {name} {status} ({phase.get('durationInSeconds', 0)} s)"
+
+    def _log(self, build: Mapping[str, Any]) -> Iterator[str]:
+        where = build.get("logs", {})
+        if not where.get("streamName"):
+            return
+        while True:
+            try:
+                page = self.logs.get_log_events(
+                    logGroupName=where["groupName"],
+                    logStreamName=where["streamName"],
+                    startFromHead=True,
+                    **self._token,
+                )
+            except ClientError as error:
+                # The stream is named before its first line makes it.
+                if error.response["Error"].get("Code") == "ResourceNotFoundException":
+                    return
+                raise
+            yield from (event["message"].rstrip("\n") for event in page["events"])
+            token = {"nextToken": page["nextForwardToken"]}
+            if not page["events"] or token == self._token:
+                self._token = token
+                return
+            self._token = token
+
+
+def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
+    """Tell what a build does until it ends. OpsError if it doesn't succeed."""
+    while True:
+        lines, found = build.news()
+        for line in lines:
+            say(line)
+        status = found["buildStatus"]
+        if status == "SUCCEEDED":
+            return
+        if status != "IN_PROGRESS":
+            raise OpsError(f"The build ended as {status}{_why(found)}.{_where(found)}")
+        sleep(POLL_SECONDS)
+
+
+def _why(build: Mapping[str, Any]) -> str:
+    """In which phase, and what CodeBuild says of it."""
+    for phase in build.get("phases", ()):
+        if phase.get("phaseStatus") not in {None, "SUCCEEDED", "IN_PROGRESS"}:
+            said = "; ".join(
+                context["message"] for context in phase.get("contexts", ()) if "message" in context
+            )
+            return f" in {phase['phaseType']}" + (f": {said.rstrip('.')}" if said else "")
+    return ""
+
+
+def _where(build: Mapping[str, Any]) -> str:
+    link = build.get("logs", {}).get("deepLink")
+    return f" Its log: {link}" if link else ""
+
+
+@command(name="codebuild", help={"revision": "the tag, branch or commit to release"})
+def run_build(_context: Context, revision: str) -> None:
+    """Let CodeBuild check, package, deploy and release a revision; follow it to its end."""
+    target = changing()
+    client = target.client("codebuild")
+    started = client.start_build(projectName=target.names.codebuild, sourceVersion=revision)
+    build_id = started["build"]["id"]
+    terminal.say(f"Build {build_id} of {revision}")
+    try:
+        follow(Build(client, target.client("logs"), build_id), terminal.say, time.sleep)
+    except KeyboardInterrupt:
+        terminal.say(f"The build goes on without being followed: {build_id}")
+        raise
+    terminal.say(f"{revision} is released. `invoke stack.status` shows what runs.")

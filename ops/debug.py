@@ -1,0 +1,107 @@
+"""`invoke debug.…`: debug logging of every function, in what runs and in what was deployed.
+
+A version's environment is fixed for good, so what runs gets a new version: the released code and
+settings with the other `DEBUG`. Where `$LATEST` holds something that isn't released, it lends its
+place for that moment and gets its own back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+from invoke import Collection, Context
+
+from cdk.names import FUNCTIONS, Function
+from ops import terminal
+from ops.command import command
+from ops.deploy import releases_of
+from ops.releases import Code, Move, Releases
+from ops.target import changing
+
+FETCH_SECONDS = 60.0
+
+Fetch = Callable[[str], bytes]
+
+
+def fetch(address: str) -> bytes:
+    """What is at an address. requests' exceptions if it can't be had."""
+    answer = requests.get(address, timeout=FETCH_SECONDS)
+    answer.raise_for_status()
+    return answer.content
+
+
+def with_debug(code: Code, value: str) -> dict[str, Any]:
+    """A version's configuration with the other `DEBUG`, all other variables as they are."""
+    variables = {**code.variables, "DEBUG": value}
+    return {**code.configuration, "Environment": {"Variables": variables}}
+
+
+def switch(releases: Releases, function: Function, value: str, fetch: Fetch) -> Move | None:
+    """Set `DEBUG` in what runs and in `$LATEST`; None if it was so already.
+
+    OpsError or a ClientError leaves what runs as it was.
+    """
+    latest, released = releases.latest(function), releases.released(function)
+    if latest.variables.get("DEBUG", "") == released.variables.get("DEBUG", "") == value:
+        return None
+    wanted = with_debug(released, value)
+    if latest.same_code(released) and with_debug(latest, value) == wanted:
+        configure(releases, function, latest, wanted)
+        return publish(releases, function, released)
+    borrowed = fetch(releases.address_of(function, released.version))
+    own = fetch(releases.address_of(function, latest.version))
+    try:
+        releases.put_zip(function, borrowed)
+        configure(releases, function, latest, wanted)
+        return publish(releases, function, released)
+    finally:
+        releases.put_zip(function, own)
+        configure(releases, function, releases.latest(function), with_debug(latest, value))
+
+
+def configure(releases: Releases, function: Function, now: Code, wanted: Mapping[str, Any]) -> None:
+    """Bring `$LATEST` from one configuration to another: only what differs is sent."""
+    differing = {
+        name: value for name, value in wanted.items() if now.configuration.get(name) != value
+    }
+    if differing:
+        releases.configure(function, differing)
+
+
+def publish(releases: Releases, function: Function, released: Code) -> Move:
+    """Let `$LATEST` run, which holds the released code: the new version keeps its description."""
+    version = releases.publish(function, released, released.description)
+    return releases.move(function, version)
+
+
+def switch_all(value: str) -> None:
+    """What both tasks do."""
+    target = changing()
+    releases = releases_of(target)
+    word = "on" if value else "off"
+    for function in FUNCTIONS:
+        move = switch(releases, function, value, fetch)
+        if move is None:
+            terminal.say(f"{function.name}: debug logging was {word} already")
+        else:
+            terminal.say(
+                f"{function.name}: debug logging is {word} ({releases.alias} {move.before} → "
+                f"{move.after}, the same code)"
+            )
+
+
+@command()
+def on(_context: Context) -> None:
+    """Log debug records in every function, in what runs too."""
+    switch_all("1")
+
+
+@command()
+def off(_context: Context) -> None:
+    """Log no debug records any more."""
+    switch_all("")
+
+
+collection = Collection("debug", on, off)

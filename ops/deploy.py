@@ -1,0 +1,114 @@
+"""`invoke deploy.…` and `invoke release`: code to `$LATEST`, and from there to what runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from invoke import Collection, Context, Task
+
+from cdk.names import FUNCTIONS, Function
+from ops import package, terminal
+from ops.command import command
+from ops.package import chosen
+from ops.releases import Move, Releases, go_back, release_all
+from ops.target import ROOT, Target, changing
+
+
+def releases_of(target: Target) -> Releases:
+    """The functions of a stack, with its release alias."""
+    return Releases(target.client("lambda"), target.names, target.place.release_alias)
+
+
+def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
+    """Bring this checkout's code to `$LATEST`, where it isn't yet; returns those that changed.
+
+    OpsError if a package can't be made or a function isn't there.
+    """
+    releases = releases_of(target)
+    packages = package.build(functions, package.platform_of(os.environ), ROOT / package.DIST)
+    latest = {function: releases.latest(function) for function in functions}
+    changed = []
+    for function, made in zip(functions, packages, strict=True):
+        if latest[function].sha256 == made.sha256:
+            terminal.say(f"{function.name}: deployed already ({made.size / 1e6:.2f} MB)")
+            continue
+        package.upload([made], target)
+        releases.put_code(function, target.place.code_bucket, target.names.code_key(function))
+        terminal.say(f"{function.name}: deployed ({made.size / 1e6:.2f} MB, {made.sha256})")
+        changed.append(function)
+    return changed
+
+
+def revision() -> str:
+    """What this checkout is: its tag or commit, `-dirty` with changes; "" if git can't say."""
+    git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def show(moves: Sequence[Move], alias: str) -> None:
+    """Print what a release did."""
+    for move in moves:
+        how = f"{move.before} → {move.after}" if move.moved else f"stays at {move.after}"
+        terminal.say(f"{move.function.name}: {alias} {how}")
+
+
+def run(functions: Sequence[Function], *, do_release: bool) -> None:
+    """What every `deploy` task does."""
+    target = changing()
+    deploy(target, functions)
+    releases = releases_of(target)
+    if do_release:
+        show(release_all(releases, functions, revision()), releases.alias)
+        return
+    terminal.say(f"What runs ({releases.alias}) is as before: `invoke release` brings it there.")
+
+
+DO_RELEASE = "release it at once"
+
+
+def task_of(function: Function) -> Task[Any]:
+    """`deploy.<function>`."""
+
+    def task(_context: Context, do_release: bool = False) -> None:
+        run([function], do_release=do_release)
+
+    task.__doc__ = f"Deploy {function.name} from this checkout."
+    return command(name=function.task, help={"do_release": DO_RELEASE})(task)
+
+
+@command(name="all", help={"function": "only this one", "do_release": "release them at once"})
+def deploy_all(_context: Context, function: str | None = None, do_release: bool = False) -> None:
+    """Deploy every function from this checkout, where its code changed."""
+    run(chosen(function), do_release=do_release)
+
+
+@command(
+    help={
+        "function": "only this one, such as zoom-webhook or webhook",
+        "description": "what the new versions are called, such as the revision",
+        "to": "back to this version instead: its number, or its description",
+    }
+)
+def release(
+    _context: Context,
+    function: str | None = None,
+    description: str = "",
+    to: str | None = None,
+) -> None:
+    """Let what was deployed run, or an earlier version again (--to)."""
+    functions = chosen(function)
+    target = changing()
+    releases = releases_of(target)
+    if to:
+        show(go_back(releases, functions, to), releases.alias)
+    else:
+        show(release_all(releases, functions, description), releases.alias)
+
+
+collection = Collection("deploy", deploy_all, *(task_of(function) for function in FUNCTIONS))

@@ -1,0 +1,259 @@
+"""`invoke stack.status` and `stack.changeset`: what is there, as tables or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cdk.names import FUNCTIONS, Names
+from ops import terminal
+from ops.command import OpsError
+from ops.releases import Releases
+from ops.target import Target
+
+AGE_PERIOD = timedelta(minutes=15)
+"""SQS tells CloudWatch of a queue's age every minute or, while it is idle, not at all."""
+
+
+@dataclass(frozen=True)
+class FunctionStatus:
+    """A function: what the alias points to, since when, and whether `$LATEST` differs from it.
+
+    `unreleased` is "", "code", "settings" or both.
+    """
+
+    name: str
+    released: str
+    description: str
+    since: str
+    unreleased: str
+    debug: bool
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """A queue: numbers of messages, and the age of the oldest in seconds (None: not known)."""
+
+    name: str
+    waiting: int
+    in_flight: int
+    delayed: int
+    oldest_seconds: int | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that `stack.status` tells. `outputs` has values by the exports' names."""
+
+    stack: str
+    state: str
+    outputs: Mapping[str, str]
+    functions: tuple[FunctionStatus, ...]
+    queues: tuple[QueueStatus, ...]
+    alarms: Mapping[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for other programs."""
+        return asdict(self)
+
+
+def look(target: Target) -> Overview:
+    """What of the stack runs now."""
+    found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
+    stack = found["Stacks"][0]
+    names = target.names
+    queues = (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq)
+    return Overview(
+        stack=target.place.stack_name,
+        state=stack["StackStatus"],
+        outputs=_outputs(stack),
+        functions=_functions(target),
+        queues=tuple(_queue(target, name) for name in queues),
+        alarms=_alarms(target, names),
+    )
+
+
+def outputs(target: Target) -> dict[str, str]:
+    """The stack's outputs by the names under which they are exported."""
+    found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
+    return _outputs(found["Stacks"][0])
+
+
+def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
+    found = {
+        output.get("ExportName", output["OutputKey"]): output["OutputValue"]
+        for output in stack.get("Outputs", ())
+    }
+    return dict(sorted(found.items()))
+
+
+def _functions(target: Target) -> tuple[FunctionStatus, ...]:
+    releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
+    made = []
+    for function in FUNCTIONS:
+        latest, released = releases.latest(function), releases.released(function)
+        differs = {
+            "code": not latest.same_code(released),
+            "settings": latest.configuration != released.configuration,
+        }
+        made.append(
+            FunctionStatus(
+                name=releases.name(function),
+                released=released.version,
+                description=released.description,
+                since=released.modified[:19].replace("T", " "),
+                unreleased=" and ".join(what for what, does in differs.items() if does),
+                debug=bool(released.variables.get("DEBUG")),
+            )
+        )
+    return tuple(made)
+
+
+def _queue(target: Target, name: str) -> QueueStatus:
+    sqs = target.client("sqs")
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    waiting = int(found["ApproximateNumberOfMessages"])
+    in_flight = int(found["ApproximateNumberOfMessagesNotVisible"])
+    delayed = int(found.get("ApproximateNumberOfMessagesDelayed", 0))
+    is_empty = not (waiting or in_flight or delayed)
+    oldest = 0 if is_empty else _oldest_seconds(target, name)
+    return QueueStatus(name, waiting, in_flight, delayed, oldest)
+
+
+def _oldest_seconds(target: Target, queue: str) -> int | None:
+    """The age of a queue's oldest message as CloudWatch heard it last; SQS itself doesn't tell.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    """
+    now = datetime.now(UTC)
+    answer = target.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SQS",
+        MetricName="ApproximateAgeOfOldestMessage",
+        Dimensions=[{"Name": "QueueName", "Value": queue}],
+        StartTime=now - AGE_PERIOD,
+        EndTime=now,
+        Period=60,
+        Statistics=["Maximum"],
+    )
+    points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
+    return int(points[-1]["Maximum"]) if points else None
+
+
+def _alarms(target: Target, names: Names) -> dict[str, str]:
+    """The stack's alarms that ring, each with its reason."""
+    pages = (
+        target.client("cloudwatch")
+        .get_paginator("describe_alarms")
+        .paginate(AlarmNamePrefix=f"{names.stack}-", StateValue="ALARM")
+    )
+    return {
+        alarm["AlarmName"]: alarm.get("StateReason", "")
+        for page in pages
+        for alarm in page["MetricAlarms"]
+    }
+
+
+def show(found: Overview) -> None:
+    """Print it as tables."""
+    terminal.say(f"{found.stack}: {found.state}")
+    _show_outputs(found.outputs)
+    terminal.show(
+        "Functions",
+        ("function", "released", "as", "since (UTC)", "not released yet", "debug"),
+        [
+            (
+                one.name,
+                one.released,
+                one.description or "-",
+                one.since,
+                one.unreleased or "-",
+                "on" if one.debug else "off",
+            )
+            for one in found.functions
+        ],
+    )
+    terminal.show(
+        "Queues",
+        ("queue", "waiting", "in flight", "delayed", "oldest"),
+        [
+            (
+                one.name,
+                str(one.waiting),
+                str(one.in_flight),
+                str(one.delayed),
+                "?" if one.oldest_seconds is None else age(one.oldest_seconds),
+            )
+            for one in found.queues
+        ],
+    )
+    if found.alarms:
+        terminal.show("Alarms that ring", ("alarm", "why"), list(found.alarms.items()))
+    else:
+        terminal.say("No alarm rings.")
+
+
+def age(seconds: int) -> str:
+    """A length of time as people read it: `2 h 5 min`."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s" if rest else "-"
+
+
+def show_outputs(target: Target) -> None:
+    """Print the stack's addresses."""
+    _show_outputs(outputs(target))
+
+
+def _show_outputs(found: Mapping[str, str]) -> None:
+    terminal.show("Outputs (each is exported under this name)", ("name", "value"), found.items())
+
+
+def show_change_set(target: Target, name: str) -> None:
+    """Print what a change set would do, and how to let it. OpsError if it could not be made."""
+    cloudformation = target.client("cloudformation")
+    stack = target.place.stack_name
+    found = cloudformation.describe_change_set(StackName=stack, ChangeSetName=name)
+    changes = [change["ResourceChange"] for change in found.get("Changes", ())]
+    while token := found.get("NextToken"):
+        found = cloudformation.describe_change_set(
+            StackName=stack, ChangeSetName=name, NextToken=token
+        )
+        changes += [change["ResourceChange"] for change in found.get("Changes", ())]
+    if not changes:
+        terminal.say("An update would change nothing.")
+        _drop(cloudformation, stack, name)
+        return
+    if found["Status"] == "FAILED":
+        raise OpsError(f"The change set can't be used: {found.get('StatusReason', 'no reason')}.")
+    terminal.show(
+        f"Change set {name}",
+        ("what", "resource", "type", "replaced"),
+        [
+            (
+                change["Action"],
+                change["LogicalResourceId"],
+                change["ResourceType"],
+                change.get("Replacement", "-"),
+            )
+            for change in changes
+        ],
+    )
+    terminal.say(
+        "It waits in CloudFormation: execute it or delete it there. `invoke stack.update` does the "
+        "same without it."
+    )
+
+
+def _drop(cloudformation: Any, stack: str, name: str) -> None:
+    try:
+        cloudformation.delete_change_set(StackName=stack, ChangeSetName=name)
+    except ClientError:
+        # The CDK's command line may have deleted the empty one already.
+        return

@@ -1,0 +1,272 @@
+"""Versions of the functions and the release alias: what runs, and how it comes to run.
+
+`$LATEST` is what was deployed, a version is what was published of it (code and configuration, for
+good), the alias is what API Gateway and the queues call. See
+docs/decisions/0003-arm64-versions-alias.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops.command import OpsError, one_line
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+    from cdk.names import Function, Names
+
+LATEST = "$LATEST"
+
+CONFIGURED = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
+"""What of a function's configuration the stack's settings decide, and a version keeps."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """One version of a function: the hash of its code, and what of its configuration counts."""
+
+    version: str
+    sha256: str
+    configuration: Mapping[str, Any]
+    description: str
+    modified: str
+    revision: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment's variables."""
+        return dict(self.configuration.get("Environment", {}).get("Variables", {}))
+
+    def same_code(self, other: Code) -> bool:
+        return self.sha256 == other.sha256
+
+    def same(self, other: Code) -> bool:
+        """Whether releasing the one in place of the other would change nothing."""
+        return self.same_code(other) and self.configuration == other.configuration
+
+
+@dataclass(frozen=True)
+class Move:
+    """The alias of a function went from one version to another."""
+
+    function: Function
+    before: str
+    after: str
+
+    @property
+    def moved(self) -> bool:
+        return self.before != self.after
+
+
+class ReleaseStopped(OpsError):
+    """A release over several functions ended half-way; the text says how far it came."""
+
+    def __init__(self, error: Exception, moved: Sequence[Move], left: Sequence[Function]) -> None:
+        done = ", ".join(f"{move.function.name} {move.before} → {move.after}" for move in moved)
+        super().__init__(
+            f"Stopped at {left[0].name}: {one_line(error)} Released before that: "
+            f"{done or 'none'}. Not released: {', '.join(one.name for one in left)}. "
+            "The same command again goes on from here."
+        )
+
+
+class Releases:
+    """The functions of one stack, as Lambda has them."""
+
+    def __init__(self, client: LambdaClient, names: Names, alias: str) -> None:
+        self._lambda = client
+        self._names = names
+        self.alias = alias
+
+    def latest(self, function: Function) -> Code:
+        """What was deployed last. OpsError if the function isn't there."""
+        return self._code(function, LATEST)
+
+    def released(self, function: Function) -> Code:
+        """What the alias points to. OpsError if there is no such function or alias."""
+        try:
+            version = self._lambda.get_alias(FunctionName=self.name(function), Name=self.alias)
+        except self._lambda.exceptions.ResourceNotFoundException:
+            raise OpsError(
+                f"{self.name(function)} has no alias {self.alias}: is LAMBDA_RELEASE_ALIAS right, "
+                "and the stack up to date (`invoke stack.update`)?"
+            ) from None
+        return self._code(function, version["FunctionVersion"])
+
+    def versions(self, function: Function) -> list[Code]:
+        """Every published version, the oldest first."""
+        pages = self._lambda.get_paginator("list_versions_by_function").paginate(
+            FunctionName=self.name(function)
+        )
+        found = [
+            _code(one) for page in pages for one in page["Versions"] if one["Version"] != LATEST
+        ]
+        return sorted(found, key=lambda code: int(code.version))
+
+    def publish(self, function: Function, expected: Code, description: str = "") -> str:
+        """Make a version of `$LATEST`, which has to be `expected`. Returns its number.
+
+        Lambda makes none, and gives the newest one's number, if nothing changed since that one.
+        """
+        self.settle(function)
+        answer = self._lambda.publish_version(
+            FunctionName=self.name(function),
+            CodeSha256=expected.sha256,
+            Description=description[:256],
+        )
+        name, version = self.name(function), answer["Version"]
+        self._lambda.get_waiter("published_version_active").wait(
+            FunctionName=name, Qualifier=version
+        )
+        return version
+
+    def move(self, function: Function, version: str) -> Move:
+        """Let the alias point to a version."""
+        name = self.name(function)
+        before = self._lambda.get_alias(FunctionName=name, Name=self.alias)
+        if before["FunctionVersion"] != version:
+            self._lambda.update_alias(
+                FunctionName=name,
+                Name=self.alias,
+                FunctionVersion=version,
+                RevisionId=before["RevisionId"],
+            )
+        return Move(function, before["FunctionVersion"], version)
+
+    def release(self, function: Function, description: str = "") -> Move:
+        """Publish what is deployed, if it isn't what is released, and let the alias point to it."""
+        latest, released = self.latest(function), self.released(function)
+        if latest.same(released):
+            return Move(function, released.version, released.version)
+        return self.move(function, self.publish(function, latest, description))
+
+    def put_code(self, function: Function, bucket: str, key: str) -> Code:
+        """Deploy a package from S3 as `$LATEST`; returns when Lambda has taken it up."""
+        name = self.name(function)
+        self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
+        self.settle(function)
+        return self.latest(function)
+
+    def put_zip(self, function: Function, content: bytes) -> None:
+        """Deploy a package's bytes as `$LATEST`."""
+        self._lambda.update_function_code(FunctionName=self.name(function), ZipFile=content)
+        self.settle(function)
+
+    def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
+        """Give `$LATEST` another configuration; returns when Lambda has taken it up."""
+        self._lambda.update_function_configuration(
+            FunctionName=self.name(function), **configuration
+        )
+        self.settle(function)
+
+    def address_of(self, function: Function, version: str) -> str:
+        """Where a version's package can be fetched, for some minutes. A secret like a password."""
+        found = self._lambda.get_function(FunctionName=self.name(function), Qualifier=version)
+        return str(found["Code"]["Location"])
+
+    def settle(self, function: Function) -> None:
+        """Wait until Lambda has finished the last update of `$LATEST`."""
+        self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self.name(function))
+
+    def name(self, function: Function) -> str:
+        """The function's name in AWS."""
+        return self._names.function(function)
+
+    def _code(self, function: Function, version: str) -> Code:
+        try:
+            found = self._lambda.get_function_configuration(
+                FunctionName=self.name(function), Qualifier=version
+            )
+        except self._lambda.exceptions.ResourceNotFoundException:
+            raise OpsError(
+                f"There is no function {self.name(function)} with a version {version}: bring the "
+                "stack up to date (`invoke stack.update`), or see `invoke stack.status`."
+            ) from None
+        return _code(found)
+
+
+def release_all(releases: Releases, functions: Sequence[Function], description: str) -> list[Move]:
+    """Release each function. ReleaseStopped if one can't be; those before it stay released."""
+    return _each(functions, lambda function: releases.release(function, description))
+
+
+def go_back(releases: Releases, functions: Sequence[Function], to: str) -> list[Move]:
+    """Let each alias point to an earlier version: a number, or the description it was given.
+
+    OpsError if a function has no such version: then none is moved.
+    """
+    targets = {function: find_version(releases, function, to) for function in functions}
+    return _each(functions, lambda function: releases.move(function, targets[function]))
+
+
+def find_version(releases: Releases, function: Function, wanted: str) -> str:
+    """The number of the version that is meant. OpsError names those that there are."""
+    versions = releases.versions(function)
+    for code in reversed(versions):
+        if wanted in {code.version, code.description}:
+            return code.version
+    known = ", ".join(
+        f"{code.version} ({code.description})" if code.description else code.version
+        for code in versions[-10:]
+    )
+    raise OpsError(
+        f"{releases.name(function)} has no version {wanted}, so nothing was moved. "
+        f"There are: {known or 'none'}."
+    )
+
+
+def take_up_settings(
+    releases: Releases, functions: Sequence[Function]
+) -> tuple[list[Move], list[Function]]:
+    """Let changed settings reach the alias, where that releases no other code.
+
+    Returns the moves, and the functions whose `$LATEST` holds code that isn't released: their
+    settings come with the next release. ReleaseStopped if one can't be moved.
+    """
+    waiting: list[Function] = []
+
+    def take_up(function: Function) -> Move:
+        latest, released = releases.latest(function), releases.released(function)
+        if latest.same_code(released):
+            return releases.release(function, released.description)
+        if latest.configuration != released.configuration:
+            waiting.append(function)
+        return Move(function, released.version, released.version)
+
+    moves = _each(functions, take_up)
+    return [move for move in moves if move.moved], waiting
+
+
+def _each(functions: Sequence[Function], work: Any) -> list[Move]:
+    moves: list[Move] = []
+    for index, function in enumerate(functions):
+        try:
+            moves.append(work(function))
+        except (BotoCoreError, ClientError, OpsError) as error:
+            moved = [move for move in moves if move.moved]
+            raise ReleaseStopped(error, moved, functions[index:]) from error
+    return moves
+
+
+def _code(found: Mapping[str, Any]) -> Code:
+    # Without what is empty: Lambda leaves it out of one answer and not of another.
+    network = found.get("VpcConfig") or {}
+    known = {
+        "SubnetIds": sorted(network.get("SubnetIds") or ()),
+        "SecurityGroupIds": sorted(network.get("SecurityGroupIds") or ()),
+    }
+    configuration = {name: found[name] for name in CONFIGURED if found.get(name)}
+    configuration["VpcConfig"] = known
+    return Code(
+        version=found["Version"],
+        sha256=found["CodeSha256"],
+        configuration=configuration,
+        description=found.get("Description", ""),
+        modified=found.get("LastModified", ""),
+        revision=found.get("RevisionId", ""),
+    )

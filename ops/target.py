@@ -1,0 +1,122 @@
+"""The stack that a command works on, and the rails around commands that change it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from cdk.names import Names
+from cdk.place import Place, read_place
+from cdk.reader import Reader, given_settings
+from ops.command import OpsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = ROOT / ".env"
+
+Ask = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A stack and the AWS session that reaches it."""
+
+    place: Place
+    session: boto3.Session = field(repr=False)
+
+    @property
+    def names(self) -> Names:
+        """The stack's names in AWS."""
+        return Names(self.place.stack_name)
+
+    def client(self, service: str, config: Config | None = None) -> Any:
+        """A boto3 client of any service."""
+        return self.session.client(service, config=config)  # type: ignore[call-overload]
+
+    def table(self, name: str) -> Any:
+        """A DynamoDB table by its name."""
+        return self.session.resource("dynamodb").Table(name)
+
+    def line(self) -> str:
+        """Which stack, where, by whose rights: the first line of what changes something."""
+        profile = self.place.profile or "(not set)"
+        return f"Stack {self.place.stack_name} in {self.place.region}, AWS_PROFILE {profile}"
+
+
+def target_of(place: Place) -> Target:
+    """How to reach a stack. botocore's ProfileNotFound if its profile isn't there."""
+    session = boto3.Session(profile_name=place.profile or None, region_name=place.region)
+    return Target(place, session)
+
+
+def named() -> Target:
+    """The stack that the shell and `.env` name, there or not. SettingsError if they don't."""
+    reader = Reader(given_settings(os.environ, ENV_FILE))
+    place = read_place(reader)
+    reader.check()
+    return target_of(place)
+
+
+def looking() -> Target:
+    """The stack, for a command that changes nothing. OpsError if it isn't there."""
+    target = named()
+    require(target)
+    return target
+
+
+def changing() -> Target:
+    """The stack, for a command that changes something: it is said which, and asked if need be.
+
+    OpsError if it isn't there, or if the answer is no.
+    """
+    target = named()
+    begin_change(target, os.environ, input)
+    return target
+
+
+def begin_change(target: Target, environment: Mapping[str, str], ask: Ask) -> None:
+    """Say what is about to be changed; ask first if it is in production and someone is there."""
+    print(target.line(), flush=True)
+    require(target)
+    if interactive(environment):
+        confirm_production(target.place.stack_name, ask)
+
+
+def interactive(environment: Mapping[str, str]) -> bool:
+    """Whether somebody may be asked: NONINTERACTIVE is not set."""
+    return not environment.get("NONINTERACTIVE")
+
+
+def confirm_production(stack_name: str, ask: Ask) -> None:
+    """Ask before a stack is changed that has `prod` in its name. OpsError if it isn't meant."""
+    if "prod" in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
+        raise OpsError(f"{stack_name} was left as it is.")
+
+
+def require(target: Target) -> None:
+    """OpsError if the stack isn't there."""
+    if not exists(target.client("cloudformation"), target.place.stack_name):
+        raise OpsError(
+            f"There is no stack {target.place.stack_name} in {target.place.region}: set "
+            "STACK_NAME and AWS_REGION to one that is there, or make it by `invoke stack.create`."
+        )
+
+
+def exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
+    """Whether there is a stack of this name. ClientError if AWS doesn't say."""
+    try:
+        cloudformation.describe_stacks(StackName=stack_name)
+    except ClientError as error:
+        if "does not exist" in error.response["Error"].get("Message", ""):
+            return False
+        raise
+    return True

@@ -1,0 +1,67 @@
+"""The operator at a terminal: `invoke …` as a program of its own, on the local stack."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from local.state import ENVIRONMENT
+from ops.target import ROOT
+
+SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line on stderr of a command that failed."""
+        assert self.code != 0, self.out
+        assert self.err.count("\n") == 1, self.err
+        return self.err.rstrip("\n")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody whose shell has the settings of a stack."""
+
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: str, answer: str = "", **environment: str) -> Done:
+        """Run a command to its end. `answer` is what is typed; `environment` goes on top."""
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", *arguments],
+            cwd=ROOT,
+            env={**self.environment, **environment},
+            input=answer,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def did(self, *arguments: str, answer: str = "", **environment: str) -> str:
+        """Run a command that has to succeed; what it printed."""
+        done = self(*arguments, answer=answer, **environment)
+        assert done.code == 0, f"{arguments}: {done.out}\n{done.err}"
+        return done.out
+
+
+def operator_of(home: Path) -> Operator:
+    """The operator of the local stack whose files are in `home`."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    settings = {name: value or "" for name, value in dotenv_values(home / ENVIRONMENT).items()}
+    return Operator({**kept, **settings, "NONINTERACTIVE": "1"})

@@ -1,0 +1,191 @@
+"""Versions and the release alias: in a Lambda that keeps them as AWS does (moto)."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
+from ops import debug
+from ops.command import OpsError
+from ops.releases import Releases, ReleaseStopped, go_back, release_all, take_up_settings
+
+NAMES = Names("zip-test")
+ALIAS = "live"
+THREE = (WEBHOOK, DOWNLOADER, UPLOADER)
+
+
+def package(code: str) -> bytes:
+    """A zip with this as its one file, the same bytes each time."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("code.py"), code)
+    return made.getvalue()
+
+
+@dataclass
+class Site:
+    """Three functions as the stack makes them: version 1 of each, and the alias on it."""
+
+    client: Any
+    releases: Releases
+
+    def deploy(self, function: Function, code: str) -> None:
+        self.releases.put_zip(function, package(code))
+
+    def set(self, function: Function, **variables: str) -> None:
+        """Change the function's variables, as an update of the stack does."""
+        now = self.releases.latest(function).variables
+        self.releases.configure(function, {"Environment": {"Variables": {**now, **variables}}})
+
+    def runs(self, function: Function) -> str:
+        """The number of the version that runs."""
+        return self.releases.released(function).version
+
+    def code(self, function: Function, version: str = "$LATEST") -> str:
+        name = self.releases.name(function)
+        found = self.client.get_function_configuration(FunctionName=name, Qualifier=version)
+        return str(found["CodeSha256"])
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        trust = {"Version": "2012-10-17", "Statement": []}
+        role = boto3.client("iam", "us-east-1").create_role(
+            RoleName="role", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        client = boto3.client("lambda", "us-east-1")
+        for function in THREE:
+            name = NAMES.function(function)
+            client.create_function(
+                FunctionName=name,
+                Runtime="python3.13",
+                Role=role["Role"]["Arn"],
+                Handler="code.handler",
+                Code={"ZipFile": package("first")},
+                Environment={"Variables": {"STACK_NAME": "zip-test", "DEBUG": ""}},
+            )
+            client.publish_version(FunctionName=name)
+            client.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
+        yield Site(client, Releases(client, NAMES, ALIAS))
+
+
+def test_a_release_brings_what_was_deployed_and_says_from_where_to_where(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    assert site.runs(WEBHOOK) == "1"
+    moves = release_all(site.releases, THREE, "v2")
+    assert [(move.function, move.before, move.after) for move in moves] == [
+        (WEBHOOK, "1", "2"),
+        (DOWNLOADER, "1", "1"),
+        (UPLOADER, "1", "1"),
+    ]
+    assert site.code(WEBHOOK, "2") == site.code(WEBHOOK)
+    assert site.releases.released(WEBHOOK).description == "v2"
+
+
+def test_nothing_new_is_no_new_version(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    release_all(site.releases, [WEBHOOK], "v2")
+    (move,) = release_all(site.releases, [WEBHOOK], "v2 again")
+    assert not move.moved
+    assert [code.version for code in site.releases.versions(WEBHOOK)] == ["1", "2"]
+
+
+def test_back_by_number_or_by_description(site: Site) -> None:
+    for code in ("second", "third"):
+        for function in (WEBHOOK, DOWNLOADER):
+            site.deploy(function, code)
+        release_all(site.releases, (WEBHOOK, DOWNLOADER), f"release-{code}")
+    (move,) = go_back(site.releases, [WEBHOOK], "1")
+    assert (move.before, move.after) == ("3", "1")
+    moves = go_back(site.releases, (WEBHOOK, DOWNLOADER), "release-second")
+    assert [move.after for move in moves] == ["2", "2"]
+
+
+def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    release_all(site.releases, THREE, "v2")
+    with pytest.raises(
+        OpsError, match=r"zip-test-zoom-downloader has no version v2, so nothing was moved\..* 1\."
+    ):
+        go_back(site.releases, THREE, "v2")
+    assert site.runs(WEBHOOK) == "2"
+
+
+def test_a_release_that_stops_half_way_says_how_far_it_came_and_goes_on(site: Site) -> None:
+    for function in THREE:
+        site.deploy(function, "second")
+    name = NAMES.function(DOWNLOADER)
+    site.client.delete_alias(FunctionName=name, Name=ALIAS)
+    with pytest.raises(ReleaseStopped) as stopped:
+        release_all(site.releases, THREE, "v2")
+    assert str(stopped.value).startswith("Stopped at zoom-downloader: ")
+    assert "Released before that: zoom-webhook 1 → 2." in str(stopped.value)
+    assert "Not released: zoom-downloader, zoom-uploader." in str(stopped.value)
+    assert site.runs(UPLOADER) == "1"
+    site.client.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
+    moves = release_all(site.releases, THREE, "v2")
+    assert [(move.before, move.after) for move in moves] == [("2", "2"), ("1", "2"), ("1", "2")]
+
+
+def test_a_changed_setting_reaches_what_runs_without_other_code(site: Site) -> None:
+    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    moves, waiting = take_up_settings(site.releases, THREE)
+    assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]
+    assert waiting == []
+    assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
+    assert site.code(WEBHOOK, "2") == site.code(WEBHOOK, "1")
+
+
+def test_a_changed_setting_waits_where_unreleased_code_is_deployed(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    assert take_up_settings(site.releases, THREE) == ([], [WEBHOOK])
+    assert site.runs(WEBHOOK) == "1"
+    release_all(site.releases, [WEBHOOK], "")
+    assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
+
+
+def never(address: str) -> bytes:
+    raise AssertionError(address)
+
+
+def test_debug_reaches_what_runs_and_keeps_all_else(site: Site) -> None:
+    move = debug.switch(site.releases, WEBHOOK, "1", never)
+    assert move
+    assert (move.before, move.after) == ("1", "2")
+    for code in (site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)):
+        assert code.variables == {"STACK_NAME": "zip-test", "DEBUG": "1"}
+    assert debug.switch(site.releases, WEBHOOK, "1", never) is None
+    assert debug.switch(site.releases, WEBHOOK, "", never)
+    assert site.releases.released(WEBHOOK).variables["DEBUG"] == ""
+    assert site.code(WEBHOOK, site.runs(WEBHOOK)) == site.code(WEBHOOK, "1")
+
+
+def test_debug_releases_no_code_and_loses_none(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    packages = iter([package("first"), package("second")])
+    debug.switch(site.releases, WEBHOOK, "1", lambda _: next(packages))
+    released, latest = site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)
+    assert released.sha256 == site.code(WEBHOOK, "1")
+    assert released.variables == {"STACK_NAME": "zip-test", "DEBUG": "1"}
+    assert latest.sha256 != released.sha256
+    assert latest.variables == {**released.variables, "WEBHOOK_DELAY_SECONDS": "60"}
+
+
+def test_a_function_that_is_not_there(site: Site) -> None:
+    gone = Function("zoom-nothing", "nothing", "nothing", ())
+    with pytest.raises(OpsError, match="There is no function zip-test-zoom-nothing"):
+        site.releases.latest(gone)

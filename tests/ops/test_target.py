@@ -1,0 +1,51 @@
+"""Which stack a command works on, and what is asked before it is changed."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from ops import target
+from ops.command import OpsError
+
+
+def test_a_production_stack_asks_first() -> None:
+    asked: list[str] = []
+
+    def answer(text: str) -> str:
+        asked.append(text)
+        return "n"
+
+    target.confirm_production("zip-test", answer)
+    assert asked == []
+    with pytest.raises(OpsError, match="was left as it is"):
+        target.confirm_production("zip-prod", answer)
+    assert asked == ["Change zip-prod? [y/N] "]
+    target.confirm_production("zip-prod", lambda _: " Y ")
+
+
+def test_nobody_is_asked_if_noninteractive() -> None:
+    assert target.interactive({})
+    assert target.interactive({"NONINTERACTIVE": ""})
+    assert not target.interactive({"NONINTERACTIVE": "1"})
+
+
+def test_whether_a_stack_is_there() -> None:
+    client = boto3.client(
+        "cloudformation",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    with Stubber(client) as answers:
+        answers.add_client_error(
+            "describe_stacks", "ValidationError", "Stack with id zip does not exist", 400
+        )
+        assert not target.exists(client, "zip")
+        answers.add_response("describe_stacks", {"Stacks": []}, {"StackName": "zip"})
+        assert target.exists(client, "zip")
+        answers.add_client_error("describe_stacks", "AccessDenied", "not authorized", 403)
+        with pytest.raises(ClientError, match="not authorized"):
+            target.exists(client, "zip")
