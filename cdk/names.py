@@ -6,12 +6,16 @@ part of the contract. All of them carry the stack's name in front; `Names` puts 
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 
 STAGE = "live"
 """API Gateway's stage, part of every URL that Zoom and Opencast hold."""
 
 API_KEY = "ZoomIngesterApiKey"
+
+GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
+"""The SSM SecureString with the Google account that reads the sheet, for all stacks."""
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
@@ -68,6 +72,11 @@ class Names:
         """The zip's key in `LAMBDA_CODE_BUCKET`."""
         return f"{self.stack}/{function.name}.zip"
 
+    def archive_key(self, function: Function, code_sha256: str) -> str:
+        """Where in `LAMBDA_CODE_BUCKET` a zip is kept for good, by Lambda's `CodeSha256` of it."""
+        digest = base64.b64decode(code_sha256).hex()
+        return f"{self.stack}/archive/{function.name}/{digest}.zip"
+
     def secret(self, setting: str) -> str:
         """The SSM SecureString that holds a secret setting."""
         return f"{self.secrets_path}/{setting}"
@@ -79,6 +88,11 @@ class Names:
     @property
     def access_log(self) -> str:
         return f"/aws/apigateway/{self.stack}-api/access_logs"
+
+    @property
+    def build_log(self) -> str:
+        """CodeBuild's log group, which it would otherwise make itself and leave behind."""
+        return f"/aws/codebuild/{self.codebuild}"
 
     @property
     def api(self) -> str:

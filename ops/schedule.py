@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import csv
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import requests
 from invoke import Collection, Context
-from rich.console import Console
 
+from cdk.names import GOOGLE_CREDENTIALS
+from cdk.reader import given_settings
 from ingester.errors import RequestError
 from ingester.neighbours.tables import ScheduleTable
-from ingester.schedule_import import CSV_SOURCE, ImportReport, Sheet, import_sheets
+from ingester.rules.schedule_rows import ParsedSheet
+from ingester.schedule_import import (
+    JSON_SOURCE,
+    OPENCAST_SOURCE,
+    ImportReport,
+    import_parsed,
+    import_sheets,
+)
+from ops import google_key, oc_import, schedule_report, secrets, terminal
 from ops.command import OpsError, command
-from ops.target import changing, looking
+from ops.schedule_files import read_csv, read_json
+from ops.target import (
+    ENV_FILE,
+    Target,
+    changing,
+    confirm_production,
+    interactive,
+    looking,
+    named,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
-
-MOST_SKIPPED = 20
-
-
-def read_csv(path: Path) -> Sheet:
-    """A CSV file as a sheet. OpsError if it can't be read as CSV in UTF-8 (with a BOM or not)."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, strict=True))
-    except FileNotFoundError:
-        raise OpsError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise OpsError(f"{path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise OpsError(
-            f"{path} is not UTF-8 (byte {error.start}): export the sheet as CSV in UTF-8."
-        ) from error
-    except csv.Error as error:
-        raise OpsError(f"{path} is not CSV: {error}.") from error
-    return Sheet(path.name, f"{CSV_SOURCE}{path.name}", rows)
 
 
 def import_csv(
@@ -51,45 +51,145 @@ def import_csv(
         raise OpsError(str(error)) from error
 
 
-def count(number: int, thing: str) -> str:
-    """`1 meeting`, `2 meetings`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def import_classes(
+    table: Table,
+    parsed: Sequence[ParsedSheet],
+    source: str,
+    *,
+    replace_all: bool = False,
+    dry_run: bool = False,
+) -> ImportReport:
+    """Replaces what came from `source`. OpsError says why nothing was changed."""
+    try:
+        return import_parsed(
+            ScheduleTable(table),
+            parsed,
+            frozenset({source}),
+            replace_all=replace_all,
+            dry_run=dry_run,
+        )
+    except RequestError as error:
+        raise OpsError(str(error)) from error
 
 
-def show(report: ImportReport, console: Console, *, dry_run: bool) -> None:
-    """Prints what an import did."""
-    plan = report.plan
-    would = "would be " if dry_run else ""
-    console.print(
-        f"{count(report.meetings, 'meeting')} with {count(report.events, 'event')}: "
-        f"{plan.added} {would}added, "
-        f"{plan.changed} {would}changed, {plan.unchanged} unchanged, "
-        f"{len(plan.delete)} {would}removed."
-    )
-    if report.skipped:
-        console.print(f"Skipped, {len(report.skipped)} in all:")
-    for one in report.skipped[:MOST_SKIPPED]:
-        console.print(f"  {one}", markup=False)
-    if len(report.skipped) > MOST_SKIPPED:
-        console.print(f"  … and {len(report.skipped) - MOST_SKIPPED} more")
+def show(report: ImportReport, *, dry_run: bool) -> None:
+    """Print what an import did, or would do."""
+    for line in schedule_report.lines(report, dry_run=dry_run):
+        terminal.say(line)
 
 
-HELP = {
-    "filepath": "the CSV file, exported from the sheet in UTF-8",
+def schedule_of(target: Target) -> Table:
+    """The stack's schedule table."""
+    table: Table = target.table(target.names.schedule_table)
+    return table
+
+
+def _endpoint(target: Target, address: str, path: str) -> oc_import.Endpoint:
+    """DCE's endpoint with the stack's own user: the password that is in SSM, else the settings'."""
+    given = given_settings(os.environ, ENV_FILE)
+    name = "OPENCAST_API_PASSWORD"
+    password = secrets.stored(target.client("ssm"), target.names).get(name) or given.get(name, "")
+    return oc_import.endpoint_of(address, path, given.get("OPENCAST_API_USER", ""), password)
+
+
+DRY_RUN = "only say what would change"
+FILE_HELP = {
     "replace-all": "replace the whole schedule, not only what came from a file of this name",
-    "dry-run": "only say what would change",
+    "dry-run": DRY_RUN,
 }
 
 
-@command(name="csv-import", help=HELP, aliases=("import-csv",))
+@command(
+    name="csv-import",
+    help={"filepath": "the CSV file, exported from the sheet in UTF-8", **FILE_HELP},
+    aliases=("import-csv",),
+)
 def csv_import(
     _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
 ) -> None:
     """Import the class schedule from a CSV file."""
     target = looking() if dry_run else changing()
-    table = target.table(target.names.schedule_table)
-    report = import_csv(table, Path(filepath), replace_all=replace_all, dry_run=dry_run)
-    show(report, Console(), dry_run=dry_run)
+    table = schedule_of(target)
+    show(
+        import_csv(table, Path(filepath), replace_all=replace_all, dry_run=dry_run),
+        dry_run=dry_run,
+    )
 
 
-collection = Collection("schedule", csv_import)
+@command(
+    name="import-json",
+    help={
+        "filepath": "a list of objects: the sheet's columns, or rows of the schedule table",
+        **FILE_HELP,
+    },
+    aliases=("json-import",),
+)
+def import_json(
+    _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
+) -> None:
+    """Import the class schedule from a JSON file."""
+    target = looking() if dry_run else changing()
+    path = Path(filepath)
+    report = import_classes(
+        schedule_of(target),
+        [read_json(path)],
+        f"{JSON_SOURCE}{path.name}",
+        replace_all=replace_all,
+        dry_run=dry_run,
+    )
+    show(report, dry_run=dry_run)
+
+
+@command(
+    name="oc-import",
+    help={
+        "endpoint": "the address of DCE's Opencast (engage), like https://opencast.example.edu",
+        "path": f"where it lists the classes, {oc_import.PATH} by default",
+        "replace-all": "replace the whole schedule, not only what came from this Opencast",
+        "dry-run": DRY_RUN,
+    },
+)
+def import_from_opencast(
+    _context: Context,
+    endpoint: str,
+    path: str = oc_import.PATH,
+    replace_all: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Import the class schedule from the listing of DCE's own Opencast."""
+    target = looking() if dry_run else changing()
+    asked = _endpoint(target, endpoint, path)
+    with requests.Session() as session:
+        rows = oc_import.fetch(asked, session)
+    if not rows:
+        terminal.say(f"{asked.host} lists no classes: nothing was changed.")
+        return
+    report = import_classes(
+        schedule_of(target),
+        [oc_import.parse(asked.host, rows)],
+        f"{OPENCAST_SOURCE}{asked.host}",
+        replace_all=replace_all,
+        dry_run=dry_run,
+    )
+    show(report, dry_run=dry_run)
+
+
+@command(
+    name="save-creds",
+    help={"filename": "the key of a Google service account, JSON as Google's console saves it"},
+)
+def save_creds(_context: Context, filename: str = "service_account.json") -> None:
+    """Write the Google account that reads the sheet to SSM, for all stacks here."""
+    key = google_key.read_key(Path(filename))
+    # Not `changing`: it is there before the first stack, and serves all of them.
+    target = named()
+    print(target.line(), flush=True)
+    if interactive(os.environ):
+        confirm_production(target.place.stack_name, input)
+    written = google_key.save(target.client("ssm"), key)
+    done = "is in" if written else "was already in"
+    terminal.say(f"The key {done} SSM, {GOOGLE_CREDENTIALS}, for all stacks of this account.")
+    terminal.say(f"Share the sheet with {key.email}, to read it.")
+
+
+collection = Collection("schedule", csv_import, import_json, import_from_opencast, save_creds)

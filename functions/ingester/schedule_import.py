@@ -1,4 +1,4 @@
-"""A schedule's import: every sheet is read and checked before anything is written."""
+"""A schedule's import: every source is read and checked before anything is written."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Protocol
 import msgspec
 
 from ingester.errors import NothingToImport
-from ingester.rules.schedule import Event, ImportPlan, ScheduledMeeting, plan_import
-from ingester.rules.schedule_rows import Skipped, parse
+from ingester.rules.schedule import ImportPlan, ScheduledMeeting, plan_import
+from ingester.rules.schedule_rows import ParsedSheet, Skipped, parse
 
 CSV_SOURCE = "csv:"
+JSON_SOURCE = "json:"
+OPENCAST_SOURCE = "oc:"
 FIRST_SYSTEM = ""
 """The source of rows that don't say where they came from: the first system's, from the sheet."""
 
@@ -33,12 +35,13 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What an import did, or would do."""
+    """What an import did, or would do. `before` is the whole table as it was."""
 
     plan: ImportPlan
     meetings: int
     events: int
     skipped: tuple[Skipped, ...]
+    before: tuple[ScheduledMeeting, ...] = ()
 
 
 def import_sheets(
@@ -54,24 +57,40 @@ def import_sheets(
     All or nothing: BadRequest for a sheet without its columns, NothingToImport when no row is
     usable; then nothing was written. `dry_run` writes nothing either.
     """
-    events: list[tuple[str, Event]] = []
-    skipped: list[Skipped] = []
-    for sheet in sheets:
-        parsed = parse(sheet.name, sheet.source, sheet.rows)
-        events += parsed.events
-        skipped += parsed.skipped
+    parsed = [parse(sheet.name, sheet.source, sheet.rows) for sheet in sheets]
+    return import_parsed(
+        table,
+        parsed,
+        frozenset(sheet.source for sheet in sheets) | also_replacing,
+        replace_all=replace_all,
+        dry_run=dry_run,
+    )
+
+
+def import_parsed(
+    table: Table,
+    parsed: Sequence[ParsedSheet],
+    sources: frozenset[str],
+    *,
+    replace_all: bool = False,
+    dry_run: bool = False,
+) -> ImportReport:
+    """The same for what has been read already. `sources` are those that it takes the place of."""
+    events = [event for one in parsed for event in one.events]
+    skipped = tuple(skip for one in parsed for skip in one.skipped)
     if not events:
         raise NothingToImport(
             "No row can be used, so nothing was changed. "
             + "; ".join(str(one) for one in skipped[:10])
         )
-    sources = frozenset(sheet.source for sheet in sheets) | also_replacing
-    plan = plan_import(table.all(), events, sources, replace_all=replace_all)
+    before = table.all()
+    plan = plan_import(before, events, sources, replace_all=replace_all)
     if not dry_run:
         table.apply(plan.put, plan.delete)
     return ImportReport(
         plan=plan,
         meetings=len({zoom_series_id for zoom_series_id, _ in events}),
         events=len(events),
-        skipped=tuple(skipped),
+        skipped=skipped,
+        before=tuple(before),
     )

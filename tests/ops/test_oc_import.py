@@ -1,0 +1,228 @@
+"""The classes that DCE's Opencast lists, over real HTTPS with Digest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.rules.schedule import DAYS
+from local.authority import Authority, ensure_authority
+from local.neighbours.https_server import Answer, json_answer
+from ops.command import OpsError
+from ops.oc_import import PATH, Endpoint, days_of, endpoint_of, fetch, parse, time_of
+from ops.schedule import import_classes
+from tests.class_listing import ClassListing, class_listing, listed
+from tests.cloud import Cloud, plain
+from tests.neighbours import client_session
+
+USER, PASSWORD = "zip", "p4ss-w0rd"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def listing(tls: Authority) -> Iterator[ClassListing]:
+    with class_listing(tls, USER, PASSWORD) as made:
+        yield made
+
+
+@pytest.fixture
+def session(tls: Authority) -> Iterator[requests.Session]:
+    with client_session(tls) as made:
+        yield made
+
+
+def at(listing: ClassListing, password: str = PASSWORD, path: str = PATH) -> Endpoint:
+    return endpoint_of(listing.url, path, USER, password)
+
+
+def test_the_classes_become_events(
+    aws: Cloud, listing: ClassListing, session: requests.Session
+) -> None:
+    listing.classes = [
+        listed(day="Tu Th"),
+        listed(seriesId="2026099", seriesNumber=777, day="F", time="9:05 am"),
+    ]
+    parsed = parse(listing.host, fetch(at(listing), session))
+    assert parsed.skipped == ()
+    report = import_classes(aws.schedule, [parsed], f"oc:{listing.host}")
+    assert (report.plan.added, report.meetings, report.events) == (1, 1, 3)
+    (row,) = aws.schedule.scan()["Items"]
+    assert plain(row) == {
+        "zoom_series_id": "86168921331",
+        "opencast_series_id": "2026099",
+        "course_code": "777",
+        "events": [
+            {
+                "day": day,
+                "time": time,
+                "title": "Lecture",
+                "course_code": course,
+                "opencast_series_id": series,
+                "source": f"oc:{listing.host}",
+            }
+            for day, time, course, series in (
+                ("T", "14:30", "HIST E-1010", "20260112345"),
+                ("R", "14:30", "HIST E-1010", "20260112345"),
+                ("F", "9:05", "777", "2026099"),
+            )
+        ],
+    }
+
+
+@pytest.mark.parametrize(("number", "at_once"), [(0, 10), (1, 10), (7, 7), (7, 3), (7, 1)])
+def test_all_pages_are_read(
+    listing: ClassListing, session: requests.Session, number: int, at_once: int
+) -> None:
+    listing.classes = [listed(10_000 + index) for index in range(number)]
+    listing.at_once = at_once
+    assert fetch(at(listing), session) == listing.classes
+    assert len(listing.seen) == max(1, -(-number // at_once))
+
+
+def test_half_a_list_is_none(listing: ClassListing, session: requests.Session) -> None:
+    listing.classes, listing.total = [listed(), listed()], "5"
+    with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2: nothing was changed"):
+        fetch(at(listing), session)
+    # One that doesn't know of offsets gives the same page again and again.
+    page = {"helixEvents": {"total": 5, "resultSet": [listed(), listed()]}}
+    listing.content = json_answer(200, page)
+    with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2"):
+        fetch(at(listing), session)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (Answer(500), "answers 500: check --endpoint and --path"),
+        (Answer(302, (("Location", "/login.html"),)), "answers 302"),
+        (Answer(403), r"refuses zip \(403\)"),
+        (Answer(200, body=b"<html>"), "doesn't answer with a list of classes"),
+        (json_answer(200, []), "no helixEvents"),
+        (json_answer(200, {"helixEvents": {"total": None}}), "no total"),
+    ],
+)
+def test_other_answers_are_said(
+    listing: ClassListing, session: requests.Session, answer: Answer, sentence: str
+) -> None:
+    listing.content = answer
+    with pytest.raises(OpsError, match=sentence) as error:
+        fetch(at(listing), session)
+    assert "\n" not in str(error.value)
+
+
+def test_a_wrong_password_is_not_told(listing: ClassListing, session: requests.Session) -> None:
+    with pytest.raises(OpsError, match=r"refuses zip \(401\)") as error:
+        fetch(at(listing, "wr0ng"), session)
+    assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
+
+
+def test_nobody_there(tls: Authority, session: requests.Session) -> None:
+    with class_listing(tls, USER, PASSWORD) as gone:
+        pass
+    with pytest.raises(OpsError, match="can't be reached"):
+        fetch(at(gone), session)
+
+
+@pytest.mark.parametrize("address", ["ftp://oc", "https://", "https://me:pw@oc.example.edu"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(OpsError, match="--endpoint has to be") as error:
+        endpoint_of(address, PATH, USER, PASSWORD)
+    assert "pw@" not in str(error.value)
+
+
+def test_a_host_alone_is_https() -> None:
+    assert endpoint_of("oc.edu/", PATH, USER, PASSWORD).url == f"https://oc.edu/{PATH}"
+    with pytest.raises(OpsError, match="OPENCAST_API_PASSWORD isn't set"):
+        endpoint_of("oc.edu", PATH, USER, "")
+
+
+def test_what_cant_be_used_is_named_without_the_link() -> None:
+    rows = [
+        listed(),
+        listed(zoomLink="https://zoom.us/my/room?pwd=topsecret"),
+        listed(zoomLink=None),
+        listed(seriesId=""),
+        listed(day="Someday"),
+        listed(time="late"),
+        "nothing",
+        listed(seriesNumber=None, day=""),
+    ]
+    parsed = parse("oc", rows)
+    assert len(parsed.events) == 1
+    assert [str(one) for one in parsed.skipped] == [
+        "oc row 2: HIST E-1010: its zoomLink is not like https://zoom.us/j/1234567890",
+        "oc row 3: HIST E-1010: no zoomLink",
+        "oc row 4: HIST E-1010: no seriesId",
+        "oc row 5: HIST E-1010: day 'Someday' is none that is known",
+        "oc row 6: HIST E-1010: time 'late' is not like 02:30 PM",
+        "oc row 7: it is no object",
+        "oc row 8: no seriesNumber: no day",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        *((text, "M") for text in ("M", "MON", "Mon", "monday")),
+        *((text, "T") for text in ("T", "TUES", "Tu", "Tues")),
+        *((text, "W") for text in ("W", "WED", "Wed")),
+        *((text, "R") for text in ("R", "THURS", "Th", "Thurs")),
+        *((text, "F") for text in ("F", "FRI")),
+        *((text, "S") for text in ("S", "Sat")),
+        *((text, "U") for text in ("U", "Sun")),
+        ("TuTh", "TR"),
+        ("MWF", "MWF"),
+        ("M, W / Fri", "MWF"),
+        ("TR TR", "TR"),
+    ],
+)
+def test_the_spellings_of_days(text: str, letters: str) -> None:
+    assert days_of(text) == list(letters)
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("02:30 PM", "14:30"),
+        ("2:30pm", "14:30"),
+        ("12:00 AM", "0:00"),
+        ("12:15 p.m.", "12:15"),
+        ("11:59 PM", "23:59"),
+        ("14:30", "14:30"),
+        ("09:05:00", "9:05"),
+    ],
+)
+def test_the_spellings_of_times(text: str, time: str) -> None:
+    assert time_of(text) == time
+
+
+@pytest.mark.parametrize("text", ["", "13:00 PM", "0:30 AM", "24:00", "9:60", "noon", "9"])
+def test_times_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="is not like 02:30 PM"):
+        time_of(text)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
+def test_whatever_is_listed_is_used_or_named(rows: list[object]) -> None:
+    parsed = parse("oc", rows)
+    assert {one.row for one in parsed.skipped} <= set(range(1, len(rows) + 1))
+    for meeting, event in parsed.events:
+        assert re.fullmatch(r"[0-9]{3,}", meeting)
+        assert event.day in DAYS
+        assert event.minute_of_week is not None

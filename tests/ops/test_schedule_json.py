@@ -1,0 +1,191 @@
+"""Importing the class schedule from JSON, in every form that a site may have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.rules.schedule import DAYS, Event
+from ingester.schedule_import import ImportReport
+from ops.command import OpsError
+from ops.schedule import import_classes
+from ops.schedule_files import parse_json, read_json
+from tests.cloud import Cloud, plain
+
+SHEET = {
+    "course CODE": "HIST E-1010",
+    "Type": "section",
+    "DAY": "MW",
+    "Start": "9:30",
+    "Meeting ID with Password": "https://zoom.us/j/86168921331?pwd=topsecret",
+    "OC Series": "https://oc/engage/ui/index.html#/2026/01/12345",
+    "Notes": ["whatever"],
+}
+FIRST_SYSTEM = {
+    "zoom_series_id": "86168921331",
+    "opencast_series_id": "20260112345",
+    "course_code": "HIST E-1010",
+    "events": [
+        {"day": "M", "time": "9:30", "title": "Section"},
+        {"day": "W", "time": "9:30", "title": "Section"},
+    ],
+}
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def load(aws: Cloud, path: Path, **options: bool) -> ImportReport:
+    return import_classes(aws.schedule, [read_json(path)], f"json:{path.name}", **options)
+
+
+def stored(aws: Cloud) -> dict[str, Any]:
+    return {item["zoom_series_id"]: plain(item) for item in aws.schedule.scan()["Items"]}
+
+
+def typed(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: TypeSerializer().serialize(value) for key, value in row.items()}
+
+
+EVENTS = [
+    {
+        "day": day,
+        "time": "9:30",
+        "title": "Section",
+        "course_code": "HIST E-1010",
+        "opencast_series_id": "20260112345",
+        "source": "json:fall.json",
+    }
+    for day in "MW"
+]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [SHEET],
+        [FIRST_SYSTEM],
+        [{**FIRST_SYSTEM, "zoom_series_id": 86168921331}],
+        {"86168921331": FIRST_SYSTEM},
+        {"Items": [FIRST_SYSTEM], "Count": 1},
+        {"Items": [typed(FIRST_SYSTEM)], "Count": 1, "ScannedCount": 1},
+        [typed(FIRST_SYSTEM)],
+        [
+            {
+                "zoom_series_id": "86168921331",
+                "events": [{**event, "source": "csv:old.csv"} for event in EVENTS],
+            }
+        ],
+    ],
+    ids=["sheet", "first", "number", "by meeting", "items", "scan", "typed", "ours"],
+)
+def test_every_form_becomes_the_same_rows(aws: Cloud, tmp_path: Path, content: object) -> None:
+    report = load(aws, write(tmp_path / "fall.json", content))
+    assert report.skipped == ()
+    assert stored(aws) == {
+        "86168921331": {
+            "zoom_series_id": "86168921331",
+            "opencast_series_id": "20260112345",
+            "course_code": "HIST E-1010",
+            "events": EVENTS,
+        }
+    }
+
+
+def test_it_replaces_what_came_from_the_same_file(aws: Cloud, tmp_path: Path) -> None:
+    rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002")]
+    load(aws, write(tmp_path / "a.json", rows))
+    load(aws, write(tmp_path / "b.json", [{**FIRST_SYSTEM, "zoom_series_id": "1003"}]))
+    dry = load(aws, write(tmp_path / "a.json", rows[:1]), dry_run=True)
+    assert dry.plan.delete == ("1002",)
+    assert set(stored(aws)) == {"1001", "1002", "1003"}
+    load(aws, tmp_path / "a.json")
+    assert set(stored(aws)) == {"1001", "1003"}
+    load(aws, tmp_path / "a.json", replace_all=True)
+    assert set(stored(aws)) == {"1001"}
+
+
+def test_what_cant_be_used_is_named(aws: Cloud, tmp_path: Path) -> None:
+    rows = [
+        FIRST_SYSTEM,
+        {**FIRST_SYSTEM, "zoom_series_id": "abc"},
+        {**FIRST_SYSTEM, "zoom_series_id": "2002", "events": []},
+        {
+            "zoom_series_id": "2003",
+            "events": [
+                {"day": "X", "time": "9:30"},
+                {"day": "M", "time": "25:00"},
+                {"day": "M", "time": "9:30"},
+                "nothing",
+            ],
+        },
+    ]
+    report = load(aws, write(tmp_path / "a.json", rows))
+    assert [str(one) for one in report.skipped] == [
+        "a.json row 2: zoom_series_id is no meeting's number",
+        "a.json row 3: meeting 2002 has no events",
+        "a.json row 4: meeting 2003, event 1: day 'X' is none of M T W R F S U",
+        "a.json row 4: meeting 2003, event 2: time '25:00' is not a time like 9:30 or 14:05",
+        "a.json row 4: meeting 2003, event 3: no Opencast series",
+        "a.json row 4: meeting 2003, event 4: day '' is none of M T W R F S U",
+    ]
+    parsed = parse_json("b.json", [SHEET, {**SHEET, "Start": "x"}])
+    assert [str(one) for one in parsed.skipped] == [
+        "b.json row 2: start 'x' is not a time like 9:30 or 14:05"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('[{"a": 1},\n {"b" 2}]', r"is not JSON: line 2, column 7: Expecting ':' delimiter"),
+        ("", "is not JSON: line 1, column 1"),
+        ("[" * 100_000, "nested too deeply|is not JSON"),
+        ("12", "holds a number: it has to be a list"),
+        ([FIRST_SYSTEM, 5], "entry 2 is no object, but a number"),
+        ([FIRST_SYSTEM, SHEET], "mixes rows .* entry 2 is the first"),
+        ([{**SHEET, "Day": ["M"]}], "entry 1: Day is a list, and has to be a text"),
+        ([{"Course Code": "x"}], "has no column Type, Day"),
+        ([], "has no column"),
+        ([{**FIRST_SYSTEM, "events": []}], "No row can be used, so nothing was changed"),
+    ],
+)
+def test_what_is_wrong_changes_nothing(
+    aws: Cloud, tmp_path: Path, content: object, sentence: str
+) -> None:
+    load(aws, write(tmp_path / "a.json", [FIRST_SYSTEM]))
+    before = stored(aws)
+    with pytest.raises(OpsError, match=sentence) as error:
+        load(aws, write(tmp_path / "a.json", content), replace_all=True)
+    assert "\n" not in str(error.value)
+    assert stored(aws) == before
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+row = st.fixed_dictionaries({}, optional=dict.fromkeys(FIRST_SYSTEM, anything))
+sheet_row = st.fixed_dictionaries({}, optional=dict.fromkeys(SHEET, anything))
+
+
+@given(anything | st.lists(row) | st.lists(sheet_row) | st.dictionaries(st.text(), row))
+def test_whatever_a_file_holds_is_used_or_explained(content: Any) -> None:
+    try:
+        parsed = parse_json("a.json", content)
+    except OpsError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
+        return
+    for _, event in parsed.events:
+        assert isinstance(event, Event)
+        assert event.day in DAYS
+        assert event.minute_of_week is not None

@@ -1,0 +1,103 @@
+"""What is said of an import: every meeting that changes, and how."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingester.rules.schedule import Event, ScheduledMeeting, assemble, plan_import
+from ingester.rules.schedule_rows import Skipped
+from ingester.schedule_import import ImportReport
+from ops.schedule_report import lines
+
+
+def event(day: str, time: str = "9:30", **changes: str) -> Event:
+    known = {"title": "Lecture", "course_code": "HIST", "opencast_series_id": "2026"}
+    return Event(day=day, time=time, **{**known, "source": "csv:a.csv", **changes})
+
+
+def report(
+    before: list[ScheduledMeeting], events: list[tuple[str, Event]], skipped: int = 0
+) -> ImportReport:
+    return ImportReport(
+        plan=plan_import(before, events, frozenset({"csv:a.csv"})),
+        meetings=len({key for key, _ in events}),
+        events=len(events),
+        skipped=tuple(Skipped("a.csv", row, "no Opencast series") for row in range(skipped)),
+        before=tuple(before),
+    )
+
+
+def rows(*events: tuple[str, Event]) -> list[ScheduledMeeting]:
+    return list(assemble(events).values())
+
+
+def test_added_changed_removed_and_skipped_are_named() -> None:
+    before = rows(("101", event("M")), ("101", event("W")), ("102", event("F")))
+    new = [
+        ("101", event("M")),
+        ("101", event("W", "10:00")),
+        ("103", event("T")),
+        ("103", event("R")),
+        ("103", event("F", course_code="CSCI", opencast_series_id="777")),
+    ]
+    assert lines(report(before, new, skipped=1), dry_run=True) == [
+        (
+            "2 meetings with 5 events: 1 would be added, 1 would be changed, 0 unchanged, "
+            "1 would be removed."
+        ),
+        "Would be added, 1 in all:",
+        "  103: HIST (2026) T 9:30 Lecture, R 9:30 Lecture; CSCI (777) F 9:30 Lecture",
+        "Would be changed, 1 in all:",
+        "  101: - HIST (2026) W 9:30 Lecture  + HIST (2026) W 10:00 Lecture",
+        "Would be removed, 1 in all:",
+        "  102: HIST (2026) F 9:30 Lecture",
+        "Skipped, 1 in all:",
+        "  a.csv row 0: no Opencast series",
+    ]
+    done = lines(report(before, new), dry_run=False)
+    assert done[0].endswith("1 added, 1 changed, 0 unchanged, 1 removed.")
+    assert done[1] == "Added, 1 in all:"
+
+
+def test_of_many_the_first_are_named() -> None:
+    said = lines(report([], [(str(n), event("M")) for n in range(1000, 1023)]), dry_run=False)
+    assert len(said) == 1 + 1 + 20 + 1
+    assert said[-1] == "  … and 3 more"
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (
+            ScheduledMeeting(
+                zoom_series_id="101",
+                opencast_series_id="2026",
+                course_code="HIST",
+                events=(Event(day="M", time="9:30", title="Lecture"),),
+            ),
+            (
+                "  101: HIST (2026) M 9:30 Lecture, the same, from csv:a.csv instead of the "
+                "first system's sheet"
+            ),
+        ),
+        (
+            ScheduledMeeting(zoom_series_id="101"),
+            "  101: + HIST (2026) M 9:30 Lecture",
+        ),
+    ],
+)
+def test_rows_of_the_first_system(before: ScheduledMeeting, said: str) -> None:
+    plan = plan_import([before], [("101", event("M"))], frozenset({"", "csv:a.csv"}))
+    made = ImportReport(plan=plan, meetings=1, events=1, skipped=(), before=(before,))
+    assert lines(made, dry_run=False)[1:] == ["Changed, 1 in all:", said]
+    empty = ScheduledMeeting(zoom_series_id="7", course_code="HIST", opencast_series_id="2026")
+    gone = plan_import([empty], [("101", event("M"))], frozenset({""}))
+    made = ImportReport(plan=gone, meetings=1, events=1, skipped=(), before=(empty,))
+    assert lines(made, dry_run=False)[-1] == "  7: HIST (2026), without events"
+
+
+def test_nothing_changed_is_one_line() -> None:
+    same = [("101", event("M"))]
+    assert lines(report(rows(*same), same), dry_run=False) == [
+        "1 meeting with 1 event: 0 added, 0 changed, 1 unchanged, 0 removed."
+    ]
