@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk import grants
@@ -19,6 +20,7 @@ RELEASE = (
     "lambda:UpdateAlias",
     "lambda:UpdateFunctionCode",
 )
+LOOK = ("cloudformation:DescribeStacks",)
 NO_SOURCE = "echo 'This stack has no CODEBUILD_SOURCE_URL: set it and update the stack.'; exit 1"
 
 
@@ -42,7 +44,7 @@ class Build(Construct):
             self,
             "Project",
             project_name=names.codebuild,
-            description="Checks and packages a revision of the functions",
+            description="Checks, deploys and releases a revision of the functions",
             source=source,
             build_spec=build_spec,
             environment=codebuild.BuildEnvironment(
@@ -54,6 +56,17 @@ class Build(Construct):
                 for name, value in environment.items()
             },
             grant_report_group_permissions=False,
+            logging=codebuild.LoggingOptions(
+                cloud_watch=codebuild.CloudWatchLoggingOptions(
+                    log_group=logs.LogGroup(
+                        self,
+                        "Logs",
+                        log_group_name=names.build_log,
+                        retention=logs.RetentionDays.SIX_MONTHS,
+                        removal_policy=RemovalPolicy.DESTROY,
+                    )
+                )
+            ),
         )
         stack = Stack.of(self)
         functions = [
@@ -67,6 +80,7 @@ class Build(Construct):
             for suffix in ("", ":*")
         ]
         code = f"arn:{stack.partition}:s3:::{settings.place.code_bucket}/{settings.stack_name}/*"
+        project.add_to_role_policy(grants.allow(LOOK, stack.stack_id))
         project.add_to_role_policy(grants.allow(RELEASE, *functions))
         # UpdateFunctionCode reads the package as whoever calls it.
         project.add_to_role_policy(grants.allow(("s3:PutObject", "s3:GetObject"), code))

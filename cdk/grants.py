@@ -22,18 +22,9 @@ from cdk.names import (
     Function,
     Names,
 )
-from cdk.settings import SIGNING_KEY
+from cdk.settings import READ_BY
 
-ZOOM_SECRETS = ("APIGEE_KEY", "ZOOM_CLIENT_SECRET", "ZOOM_API_SECRET")
-
-SECRETS: dict[Function, tuple[str, ...]] = {
-    WEBHOOK: ("WEBHOOK_VALIDATION_SECRET_TOKEN", SIGNING_KEY),
-    ON_DEMAND: (*ZOOM_SECRETS, SIGNING_KEY),
-    DOWNLOADER: ZOOM_SECRETS,
-    UPLOADER: ("OPENCAST_API_PASSWORD",),
-    STATUS_QUERY: (),
-}
-"""The secrets that each function reads."""
+SECRETS = READ_BY
 
 # An event source receives with the function's role.
 CONSUME = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdk import checks
+from cdk.names import DOWNLOADER, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function
 from cdk.place import Place, read_place
 from cdk.reader import Reader, given_settings
 
@@ -25,6 +26,17 @@ SECRETS = (
 
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
 """A secret that is no setting: it is made at the first deployment, and stays."""
+
+ZOOM_SECRETS = ("APIGEE_KEY", "ZOOM_CLIENT_SECRET", "ZOOM_API_SECRET")
+
+READ_BY: Mapping[Function, tuple[str, ...]] = {
+    WEBHOOK: ("WEBHOOK_VALIDATION_SECRET_TOKEN", SIGNING_KEY),
+    ON_DEMAND: (*ZOOM_SECRETS, SIGNING_KEY),
+    DOWNLOADER: ZOOM_SECRETS,
+    UPLOADER: ("OPENCAST_API_PASSWORD",),
+    STATUS_QUERY: (),
+}
+"""The secrets that each function reads."""
 
 OBSOLETE = {
     "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",

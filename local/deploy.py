@@ -5,17 +5,17 @@ cloud starts and packages are made; then one CDK run deploys what was synthesize
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import boto3
 import msgspec
 from botocore.config import Config
 from botocore.session import Session
 
-from cdk.names import FUNCTIONS, Names
+from cdk.names import FUNCTIONS
 from local.cloud import OPERATOR_KEY
 from local.processes import Processes
 from local.state import State
@@ -23,9 +23,6 @@ from ops import package
 from ops.cdk_cli import OPTIONS, PROGRAM, QUIET, CdkCli
 from ops.package import Package
 from ops.wheels import host
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 SYNTH_SECONDS = 180.0
 DEPLOY_SECONDS = 180.0
@@ -114,13 +111,6 @@ class Cdk:
 def build_packages(folder: Path) -> list[Package]:
     """The functions' zips for this machine, those that changed anew."""
     return package.build(FUNCTIONS, host(), folder)
-
-
-def upload_code(s3: "S3Client", packages: Sequence[Package], bucket: str, names: Names) -> None:
-    """Put the functions' packages where the stack takes them from."""
-    keys = {function.name: names.code_key(function) for function in FUNCTIONS}
-    for each in packages:
-        s3.put_object(Bucket=bucket, Key=keys[each.name], Body=each.path.read_bytes())
 
 
 def make_bucket(s3: Any, bucket: str, region: str) -> None:

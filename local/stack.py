@@ -26,7 +26,7 @@ from local.processes import ROOT, Processes, is_leash
 from local.settings import api_url, read_local, stack_settings
 from local.state import CLOUD, State, clear, forget, read_state, remember
 from ops import secrets
-from ops.package import Package
+from ops.package import Package, upload
 
 HOME = ROOT / ".local"
 Result = TypeVar("Result")
@@ -226,9 +226,7 @@ class LocalStack:
         deploy.make_bucket(s3, site.place.code_bucket, self._access.region)
         secrets.write(ssm, names, site.secrets())
         made = packages()
-        self._timed(
-            "packages uploaded", lambda: deploy.upload_code(s3, made, site.place.code_bucket, names)
-        )
+        self._timed("packages uploaded", lambda: upload(made, s3, site.place.code_bucket, names))
 
     def _compare(self, cdk: deploy.Cdk, stack_name: str) -> None:
         physical = deploy.physical_names(self.client("cloudformation"), stack_name)

@@ -8,28 +8,39 @@ place for that moment and gets its own back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import requests
+from botocore.exceptions import ClientError
 from invoke import Collection, Context
 
-from cdk.names import FUNCTIONS, Function
+from cdk.names import FUNCTIONS, Function, Names
 from ops import terminal
-from ops.command import command
+from ops.command import OpsError, command
 from ops.deploy import releases_of
 from ops.releases import Code, Move, Releases
 from ops.target import changing
 
-FETCH_SECONDS = 60.0
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
-Fetch = Callable[[str], bytes]
+Find = Callable[[Function, Code], str]
 
 
-def fetch(address: str) -> bytes:
-    """What is at an address. requests' exceptions if it can't be had."""
-    answer = requests.get(address, timeout=FETCH_SECONDS)
-    answer.raise_for_status()
-    return answer.content
+def finder(s3: S3Client, bucket: str, names: Names) -> Find:
+    """Finds the key of a version's package in the code bucket; OpsError if it isn't there."""
+
+    def find(function: Function, code: Code) -> str:
+        key = names.archive_key(function, code.sha256)
+        try:
+            s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            raise OpsError(
+                f"{function.name} was left as it was: $LATEST isn't what runs, and the package of "
+                f"version {code.version} isn't in s3://{bucket}/{key}. Deploy and release it anew."
+            ) from error
+        return key
+
+    return find
 
 
 def with_debug(code: Code, value: str) -> dict[str, Any]:
@@ -38,7 +49,9 @@ def with_debug(code: Code, value: str) -> dict[str, Any]:
     return {**code.configuration, "Environment": {"Variables": variables}}
 
 
-def switch(releases: Releases, function: Function, value: str, fetch: Fetch) -> Move | None:
+def switch(
+    releases: Releases, function: Function, value: str, bucket: str, find: Find
+) -> Move | None:
     """Set `DEBUG` in what runs and in `$LATEST`; None if it was so already.
 
     OpsError or a ClientError leaves what runs as it was.
@@ -50,14 +63,13 @@ def switch(releases: Releases, function: Function, value: str, fetch: Fetch) -> 
     if latest.same_code(released) and with_debug(latest, value) == wanted:
         configure(releases, function, latest, wanted)
         return publish(releases, function, released)
-    borrowed = fetch(releases.address_of(function, released.version))
-    own = fetch(releases.address_of(function, latest.version))
+    borrowed, own = find(function, released), find(function, latest)
     try:
-        releases.put_zip(function, borrowed)
+        releases.put_code(function, bucket, borrowed)
         configure(releases, function, latest, wanted)
         return publish(releases, function, released)
     finally:
-        releases.put_zip(function, own)
+        releases.put_code(function, bucket, own)
         configure(releases, function, releases.latest(function), with_debug(latest, value))
 
 
@@ -80,9 +92,11 @@ def switch_all(value: str) -> None:
     """What both tasks do."""
     target = changing()
     releases = releases_of(target)
+    bucket = target.place.code_bucket
+    find = finder(target.client("s3"), bucket, target.names)
     word = "on" if value else "off"
     for function in FUNCTIONS:
-        move = switch(releases, function, value, fetch)
+        move = switch(releases, function, value, bucket, find)
         if move is None:
             terminal.say(f"{function.name}: debug logging was {word} already")
         else:

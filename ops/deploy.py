@@ -35,7 +35,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
         if latest[function].sha256 == made.sha256:
             terminal.say(f"{function.name}: deployed already ({made.size / 1e6:.2f} MB)")
             continue
-        package.upload([made], target)
+        package.upload([made], target.client("s3"), target.place.code_bucket, target.names)
         releases.put_code(function, target.place.code_bucket, target.names.code_key(function))
         terminal.say(f"{function.name}: deployed ({made.size / 1e6:.2f} MB, {made.sha256})")
         changed.append(function)

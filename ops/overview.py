@@ -21,7 +21,7 @@ AGE_PERIOD = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """A function: what the alias points to, since when, and whether `$LATEST` differs from it.
+    """A function: what the alias points to, when that was made, and how `$LATEST` differs.
 
     `unreleased` is "", "code", "settings" or both.
     """
@@ -29,7 +29,7 @@ class FunctionStatus:
     name: str
     released: str
     description: str
-    since: str
+    made: str
     unreleased: str
     debug: bool
 
@@ -85,8 +85,9 @@ def outputs(target: Target) -> dict[str, str]:
 
 def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
     found = {
-        output.get("ExportName", output["OutputKey"]): output["OutputValue"]
+        output["ExportName"]: output["OutputValue"]
         for output in stack.get("Outputs", ())
+        if "ExportName" in output
     }
     return dict(sorted(found.items()))
 
@@ -105,7 +106,7 @@ def _functions(target: Target) -> tuple[FunctionStatus, ...]:
                 name=releases.name(function),
                 released=released.version,
                 description=released.description,
-                since=released.modified[:19].replace("T", " "),
+                made=released.modified[:19].replace("T", " "),
                 unreleased=" and ".join(what for what, does in differs.items() if does),
                 debug=bool(released.variables.get("DEBUG")),
             )
@@ -164,13 +165,13 @@ def show(found: Overview) -> None:
     _show_outputs(found.outputs)
     terminal.show(
         "Functions",
-        ("function", "released", "as", "since (UTC)", "not released yet", "debug"),
+        ("function", "released", "as", "made (UTC)", "not released yet", "debug"),
         [
             (
                 one.name,
                 one.released,
                 one.description or "-",
-                one.since,
+                one.made,
                 one.unreleased or "-",
                 "on" if one.debug else "off",
             )

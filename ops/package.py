@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 from invoke import Context
 
@@ -24,10 +23,13 @@ from cdk import names
 from ops import terminal
 from ops.closure import closure
 from ops.command import OpsError, command
-from ops.target import Target, confirm_production, interactive, named
+from ops.target import confirm_production, interactive, named
 from ops.wheels import CACHE, LAMBDA, Platform, host, install, lock_hash, shipped
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
+
     from cdk.names import Function
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,14 +146,20 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     raise OpsError(f"PACKAGE_PLATFORM is {wanted!r}: it has to be lambda (the default) or host.")
 
 
-def upload(packages: Sequence[Package], target: Target) -> None:
-    """Put zips where the stack takes its code from. OpsError if the bucket can't be used."""
-    s3, bucket = target.client("s3"), target.place.code_bucket
-    keys = {function.name: target.names.code_key(function) for function in names.FUNCTIONS}
+def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.Names) -> None:
+    """Put zips where the stack takes its code from, and where they are found again by their hash.
+
+    OpsError if the bucket can't be used.
+    """
+    functions = {function.name: function for function in names.FUNCTIONS}
     try:
         for package in packages:
-            s3.upload_file(str(package.path), bucket, keys[package.name])
-    except (ClientError, S3UploadFailedError) as error:
+            function = functions[package.name]
+            kept = stack.archive_key(function, package.sha256)
+            s3.put_object(Bucket=bucket, Key=kept, Body=package.path.read_bytes())
+            source: CopySourceTypeDef = {"Bucket": bucket, "Key": kept}
+            s3.copy_object(Bucket=bucket, Key=stack.code_key(function), CopySource=source)
+    except ClientError as error:
         raise OpsError(
             f"LAMBDA_CODE_BUCKET {bucket} can't be used: {error}. Make the bucket, or name one "
             "that these credentials may write to."
@@ -183,5 +191,5 @@ def make_packages(
             confirm_production(target.place.stack_name, input)
     packages = build(functions, platform_of(os.environ), ROOT / DIST)
     if target:
-        upload(packages, target)
+        upload(packages, target.client("s3"), target.place.code_bucket, target.names)
     show(packages)

@@ -152,22 +152,12 @@ class Releases:
         self.settle(function)
         return self.latest(function)
 
-    def put_zip(self, function: Function, content: bytes) -> None:
-        """Deploy a package's bytes as `$LATEST`."""
-        self._lambda.update_function_code(FunctionName=self.name(function), ZipFile=content)
-        self.settle(function)
-
     def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
         """Give `$LATEST` another configuration; returns when Lambda has taken it up."""
         self._lambda.update_function_configuration(
             FunctionName=self.name(function), **configuration
         )
         self.settle(function)
-
-    def address_of(self, function: Function, version: str) -> str:
-        """Where a version's package can be fetched, for some minutes. A secret like a password."""
-        found = self._lambda.get_function(FunctionName=self.name(function), Qualifier=version)
-        return str(found["Code"]["Location"])
 
     def settle(self, function: Function) -> None:
         """Wait until Lambda has finished the last update of `$LATEST`."""

@@ -133,7 +133,8 @@ def supply(target: Target, settings: Settings, functions: Sequence[Function]) ->
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
     if functions:
-        package.upload(package.build(functions, platform, ROOT / package.DIST), target)
+        packages = package.build(functions, platform, ROOT / package.DIST)
+        package.upload(packages, target.client("s3"), target.place.code_bucket, target.names)
         print(f"Packages in s3://{target.place.code_bucket}: {len(functions)}", flush=True)
     written = secrets.write(target.client("ssm"), target.names, settings.secrets())
     for line in written.lines():
@@ -278,6 +279,10 @@ def delete(_context: Context) -> None:
     cli_for(settings, os.environ).destroy(name)
     secrets.delete_all(target.client("ssm"), names)
     removal.delete_below(s3, target.place.code_bucket, f"{name}/")
+    terminal.say(
+        f"{name} is gone. Left: the bucket {target.place.code_bucket}, the CSV file, and the role "
+        "by which API Gateway writes this account's logs (other APIs may log by it)."
+    )
 
 
 collection = Collection(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -35,15 +36,20 @@ class Done:
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody whose shell has the settings of a stack."""
+    """Somebody whose shell has the settings of a stack, in a checkout of the project.
+
+    `heard` is everything that any of the commands printed.
+    """
 
     environment: Mapping[str, str]
+    checkout: Path = ROOT
+    heard: list[str] = field(default_factory=list)
 
     def __call__(self, *arguments: str, answer: str = "", **environment: str) -> Done:
         """Run a command to its end. `answer` is what is typed; `environment` goes on top."""
         done = subprocess.run(
             [sys.executable, "-m", "invoke", *arguments],
-            cwd=ROOT,
+            cwd=self.checkout,
             env={**self.environment, **environment},
             input=answer,
             capture_output=True,
@@ -51,6 +57,7 @@ class Operator:
             timeout=SECONDS,
             check=False,
         )
+        self.heard.extend((done.stdout, done.stderr))
         return Done(done.returncode, done.stdout, done.stderr)
 
     def did(self, *arguments: str, answer: str = "", **environment: str) -> str:
@@ -58,6 +65,29 @@ class Operator:
         done = self(*arguments, answer=answer, **environment)
         assert done.code == 0, f"{arguments}: {done.out}\n{done.err}"
         return done.out
+
+
+def check_out(folder: Path) -> Path:
+    """The project as it is here, in a folder of its own that tests may change.
+
+    What `make setup` installs is linked: it depends on the locks alone.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".local").mkdir()
+    for name in (".venv", ".venv-cloud", "node_modules", ".local/wheels", ".local/jsii"):
+        if (ROOT / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    return folder
 
 
 def operator_of(home: Path) -> Operator:

@@ -195,10 +195,11 @@ def test_the_number_of_ingests_at_once_is_a_setting(
     assert found == {10, 2}
 
 
-def test_the_functions_log_for_six_months(template: Template) -> None:
+def test_everything_logs_for_six_months(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
-    assert set(groups) == expected | {f"/aws/apigateway/{STACK}-api/access_logs"}
+    others = {f"/aws/apigateway/{STACK}-api/access_logs", f"/aws/codebuild/{STACK}-codebuild"}
+    assert set(groups) == expected | others
     assert {group["RetentionInDays"] for group in groups.values()} == {180}
 
 

@@ -17,11 +17,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function
-from cdk.place import Place
+from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function, Names
 from ops import package
 from ops.closure import closure
-from ops.target import target_of
 from ops.wheels import LAMBDA, host, is_needed
 
 SOURCE_ROOT = package.ROOT / "functions"
@@ -223,7 +221,7 @@ def test_uploads_go_where_the_stack_takes_its_code_from(
     s3.create_bucket(Bucket="code")
     zipped = tmp_path / "zoom-webhook.zip"
     zipped.write_bytes(b"zip")
-    to = target_of(Place("zip-prod", "code", "live", "us-east-1", ""))
-    package.upload([package.Package("zoom-webhook", zipped, 3, "")], to)
-    stored = s3.get_object(Bucket="code", Key="zip-prod/zoom-webhook.zip")
-    assert stored["Body"].read() == b"zip"
+    made = package.Package("zoom-webhook", zipped, 3, base64.b64encode(bytes(32)).decode())
+    package.upload([made], s3, "code", Names("zip-prod"))
+    for key in ("zip-prod/zoom-webhook.zip", f"zip-prod/archive/zoom-webhook/{'0' * 64}.zip"):
+        assert s3.get_object(Bucket="code", Key=key)["Body"].read() == b"zip"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import zipfile
@@ -16,10 +18,11 @@ from moto import mock_aws
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
 from ops import debug
 from ops.command import OpsError
-from ops.releases import Releases, ReleaseStopped, go_back, release_all, take_up_settings
+from ops.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 
 NAMES = Names("zip-test")
 ALIAS = "live"
+BUCKET = "code"
 THREE = (WEBHOOK, DOWNLOADER, UPLOADER)
 
 
@@ -36,10 +39,20 @@ class Site:
     """Three functions as the stack makes them: version 1 of each, and the alias on it."""
 
     client: Any
+    s3: Any
     releases: Releases
 
     def deploy(self, function: Function, code: str) -> None:
-        self.releases.put_zip(function, package(code))
+        """As `deploy.<function>` does: by way of the bucket, which keeps it."""
+        content = package(code)
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        key = NAMES.archive_key(function, digest)
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+        self.releases.put_code(function, BUCKET, key)
+
+    def debug(self, function: Function, value: str) -> Move | None:
+        find = debug.finder(self.s3, BUCKET, NAMES)
+        return debug.switch(self.releases, function, value, BUCKET, find)
 
     def set(self, function: Function, **variables: str) -> None:
         """Change the function's variables, as an update of the stack does."""
@@ -65,7 +78,9 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         role = boto3.client("iam", "us-east-1").create_role(
             RoleName="role", AssumeRolePolicyDocument=json.dumps(trust)
         )
-        client = boto3.client("lambda", "us-east-1")
+        client, s3 = boto3.client("lambda", "us-east-1"), boto3.client("s3", "us-east-1")
+        s3.create_bucket(Bucket=BUCKET)
+        made = Site(client, s3, Releases(client, NAMES, ALIAS))
         for function in THREE:
             name = NAMES.function(function)
             client.create_function(
@@ -76,9 +91,10 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
                 Code={"ZipFile": package("first")},
                 Environment={"Variables": {"STACK_NAME": "zip-test", "DEBUG": ""}},
             )
+            made.deploy(function, "first")
             client.publish_version(FunctionName=name)
             client.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
-        yield Site(client, Releases(client, NAMES, ALIAS))
+        yield made
 
 
 def test_a_release_brings_what_was_deployed_and_says_from_where_to_where(site: Site) -> None:
@@ -157,18 +173,14 @@ def test_a_changed_setting_waits_where_unreleased_code_is_deployed(site: Site) -
     assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def never(address: str) -> bytes:
-    raise AssertionError(address)
-
-
 def test_debug_reaches_what_runs_and_keeps_all_else(site: Site) -> None:
-    move = debug.switch(site.releases, WEBHOOK, "1", never)
+    move = site.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
     for code in (site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)):
         assert code.variables == {"STACK_NAME": "zip-test", "DEBUG": "1"}
-    assert debug.switch(site.releases, WEBHOOK, "1", never) is None
-    assert debug.switch(site.releases, WEBHOOK, "", never)
+    assert site.debug(WEBHOOK, "1") is None
+    assert site.debug(WEBHOOK, "")
     assert site.releases.released(WEBHOOK).variables["DEBUG"] == ""
     assert site.code(WEBHOOK, site.runs(WEBHOOK)) == site.code(WEBHOOK, "1")
 
@@ -176,13 +188,22 @@ def test_debug_reaches_what_runs_and_keeps_all_else(site: Site) -> None:
 def test_debug_releases_no_code_and_loses_none(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    packages = iter([package("first"), package("second")])
-    debug.switch(site.releases, WEBHOOK, "1", lambda _: next(packages))
+    assert site.debug(WEBHOOK, "1")
     released, latest = site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)
     assert released.sha256 == site.code(WEBHOOK, "1")
     assert released.variables == {"STACK_NAME": "zip-test", "DEBUG": "1"}
     assert latest.sha256 != released.sha256
     assert latest.variables == {**released.variables, "WEBHOOK_DELAY_SECONDS": "60"}
+
+
+def test_debug_changes_nothing_where_the_package_is_not_kept(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    key = NAMES.archive_key(WEBHOOK, site.code(WEBHOOK, "1"))
+    site.s3.delete_object(Bucket=BUCKET, Key=key)
+    with pytest.raises(OpsError, match="zoom-webhook was left as it was"):
+        site.debug(WEBHOOK, "1")
+    assert site.runs(WEBHOOK) == "1"
+    assert site.releases.latest(WEBHOOK).variables["DEBUG"] == ""
 
 
 def test_a_function_that_is_not_there(site: Site) -> None:

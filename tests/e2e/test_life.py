@@ -1,0 +1,264 @@
+"""The life of a stack, from its making to its end, by the operator's commands and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from cdk.names import FUNCTIONS, Names
+from cdk.settings import SECRETS, SIGNING_KEY
+from local.driver import Driver
+from local.state import State
+from ops import secrets
+from tests.e2e.operator import Operator, check_out
+
+SETTING = "WEBHOOK_DELAY_SECONDS"
+CHANGED = "7"
+
+
+@dataclass(frozen=True)
+class Life:
+    """A second stack in the local cloud, and its operator with a checkout of their own."""
+
+    name: str
+    operator: Operator
+    driver: Driver
+
+    @property
+    def names(self) -> Names:
+        return Names(self.name)
+
+    def status(self) -> dict[str, Any]:
+        """`stack.status --json`."""
+        return dict(json.loads(self.operator.did("stack.status", "--json")))
+
+    def released(self) -> dict[str, str]:
+        """The number of the version that runs, by the functions' names."""
+        prefix = f"{self.name}-"
+        return {
+            one["name"].removeprefix(prefix): one["released"] for one in self.status()["functions"]
+        }
+
+    def variables(self, function: str, qualifier: str = "live") -> dict[str, str]:
+        """The environment of what runs."""
+        found = self.driver.client("lambda").get_function_configuration(
+            FunctionName=f"{self.name}-{function}", Qualifier=qualifier
+        )
+        return dict(found["Environment"]["Variables"])
+
+    def code(self, function: str, qualifier: str = "live") -> str:
+        """The hash of the code that runs."""
+        found = self.driver.client("lambda").get_function_configuration(
+            FunctionName=f"{self.name}-{function}", Qualifier=qualifier
+        )
+        return str(found["CodeSha256"])
+
+
+@pytest.fixture
+def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
+    name = f"life-{uuid.uuid4().hex[:6]}"
+    api = f"{state.aws_endpoint_url}/_aws/execute-api/{name}/live"
+    environment = {
+        **operator.environment,
+        "STACK_NAME": name,
+        "LAMBDA_CODE_BUCKET": f"{name}-code",
+        "STACK_TAGS": f"Key=ms-custom-id,Value={name}",
+        "API_BASE_URL": api,
+    }
+    own = replace(operator, environment=environment, checkout=check_out(tmp_path), heard=[])
+    driver = Driver(msgspec.structs.replace(state, stack_name=name, api_url=api))
+    yield Life(name, own, driver)
+    # Of a walk that fell: nothing of it is to trouble the tests after it.
+    driver.client("cloudformation").delete_stack(StackName=name)
+    driver.close()
+
+
+def test_the_life_of_a_stack(life: Life) -> None:
+    create(life)
+    deploy_one_and_release_it(life)
+    switch_debug(life)
+    change_a_setting(life)
+    a_setting_waits_for_unreleased_code(life)
+    go_back(life)
+    build(life)
+    values = secret_values(life)
+    assert_said_nowhere(values, everything_said(life))
+    delete(life)
+
+
+def create(life: Life) -> None:
+    said = life.operator.did("stack.create")
+    assert said.startswith(f"Stack {life.name} in us-east-1, AWS_PROFILE (not set)\n")
+    assert f"{life.driver.state.api_url}/new_recording" in said
+    assert "register webhook-url in the Zoom app" in said
+    status = life.status()
+    assert status["state"] == "CREATE_COMPLETE"
+    assert status["outputs"][f"{life.name}-ingest-url"] == f"{life.driver.state.api_url}/ingest"
+    assert set(life.released().values()) == {"1"}
+    assert {queue["waiting"] for queue in status["queues"]} == {0}
+    assert life.operator("stack.create").error == (
+        f"The stack {life.name} is there already: `invoke stack.update` changes it."
+    )
+
+
+def deploy_one_and_release_it(life: Life) -> None:
+    before = life.code("zoom-webhook")
+    source = life.operator.checkout / "functions" / "webhook.py"
+    source.write_text(f"{source.read_text('utf-8')}\n# Another version.\n", "utf-8")
+    assert "zoom-webhook: deployed (" in life.operator.did("deploy.webhook")
+    assert "zoom-webhook: deployed already" in life.operator.did("deploy.webhook")
+    assert (life.code("zoom-webhook"), life.released()["zoom-webhook"]) == (before, "1")
+    (webhook,) = [one for one in life.status()["functions"] if one["name"].endswith("-webhook")]
+    assert webhook["unreleased"] == "code"
+    said = life.operator.did("release", "--description", "second")
+    assert "zoom-webhook: live 1 → 2" in said
+    assert "zoom-uploader: live stays at 1" in said
+    assert life.code("zoom-webhook") != before
+
+
+def switch_debug(life: Life) -> None:
+    before = {function.name: life.code(function.name) for function in FUNCTIONS}
+    variables = life.variables("zoom-webhook")
+    assert life.operator.did("debug.on").count("debug logging is on") == len(FUNCTIONS)
+    assert life.variables("zoom-webhook") == {**variables, "DEBUG": "1"}
+    assert life.operator.did("debug.on").count("was on already") == len(FUNCTIONS)
+    assert life.operator.did("debug.off").count("debug logging is off") == len(FUNCTIONS)
+    assert life.variables("zoom-webhook") == variables
+    assert {function.name: life.code(function.name) for function in FUNCTIONS} == before
+
+
+def change_a_setting(life: Life) -> None:
+    """A changed setting is shown, made, and runs; the code that runs is as before."""
+    before, code = life.released(), life.code("zoom-webhook")
+    changed = {SETTING: CHANGED}
+    shown = life.operator.did("stack.diff", **changed)
+    assert re.search(rf"{SETTING}[\s\S]*\[\+\] {CHANGED}", shown + life.operator.heard[-1])
+    assert re.search(
+        r"Modify +\S*zoomwebhookFunction", life.operator.did("stack.changeset", **changed)
+    )
+    assert life.variables("zoom-webhook")[SETTING] == "1"
+    said = life.operator.did("stack.update", **changed)
+    assert "zoom-webhook: the changed settings run" in said
+    assert life.variables("zoom-webhook")[SETTING] == CHANGED
+    assert life.code("zoom-webhook") == code
+    now = life.released()
+    assert {name for name in now if now[name] != before[name]} == {"zoom-webhook"}
+
+
+def a_setting_waits_for_unreleased_code(life: Life) -> None:
+    """An update releases nothing: neither code that was deployed nor settings beside it."""
+    before, code = life.released(), life.code("zoom-webhook")
+    source = life.operator.checkout / "functions" / "webhook.py"
+    source.write_text(f"{source.read_text('utf-8')}\n# A third version.\n", "utf-8")
+    life.operator.did("deploy.webhook")
+    said = life.operator.did("stack.update")
+    assert "zoom-webhook: the changed settings wait for a release" in said
+    assert (life.code("zoom-webhook"), life.released()) == (code, before)
+    # Debug logging comes to what runs all the same, and takes the waiting code nowhere.
+    waiting = life.code("zoom-webhook", "$LATEST")
+    life.operator.did("debug.on")
+    assert (life.code("zoom-webhook"), life.code("zoom-webhook", "$LATEST")) == (code, waiting)
+    assert life.variables("zoom-webhook")["DEBUG"] == "1"
+    assert life.variables("zoom-webhook")[SETTING] == CHANGED
+    assert life.variables("zoom-webhook", "$LATEST")[SETTING] == "1"
+    life.operator.did("debug.off")
+    life.operator.did("release", "-f", "webhook", "-d", "third")
+    assert life.code("zoom-webhook") == waiting
+    assert life.variables("zoom-webhook")[SETTING] == "1"
+
+
+def go_back(life: Life) -> None:
+    before = life.released()
+    refused = life.operator("release", "--to", "second")
+    assert "has no version second, so nothing was moved" in refused.error
+    assert life.released() == before
+    assert "zoom-webhook: live" in life.operator.did("release", "-f", "webhook", "--to", "2")
+    assert life.released() == {**before, "zoom-webhook": "2"}
+    life.operator.did("release", "--to", "1")
+    assert set(life.released().values()) == {"1"}
+    life.operator.did("release", "-f", "webhook", "--to", "third")
+
+
+def build(life: Life) -> None:
+    said = life.operator.did("codebuild", "-r", "release-1")
+    assert "== POST_BUILD SUCCEEDED" in said
+    assert "release-1 is released" in said
+
+
+def secret_values(life: Life) -> dict[str, str]:
+    """The stack's secrets by their names, as functions read them."""
+    found = secrets.stored(life.driver.client("ssm"), life.names)
+    given = {name for name in SECRETS if life.operator.environment.get(name)}
+    assert set(found) == given | {SIGNING_KEY}
+    assert found["OPENCAST_API_PASSWORD"] == life.operator.environment["OPENCAST_API_PASSWORD"]
+    return found
+
+
+def everything_said(life: Life) -> dict[str, str]:
+    """The template, the functions' environments, their logs, and what commands printed."""
+    cloudformation, logs = life.driver.client("cloudformation"), life.driver.client("logs")
+    template = cloudformation.get_template(StackName=life.name)["TemplateBody"]
+    said = {"template": json.dumps(template), "terminal": "\n".join(life.operator.heard)}
+    for function in FUNCTIONS:
+        said[f"{function.name}'s environment"] = json.dumps(life.variables(function.name))
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=life.names.log_group(function)
+        )
+        messages = [event["message"] for page in pages for event in page["events"]]
+        said[f"{function.name}'s log"] = "\n".join(messages)
+    return said
+
+
+def assert_said_nowhere(values: dict[str, str], said: dict[str, str]) -> None:
+    found = [
+        (name, where) for name, value in values.items() for where in said if value in said[where]
+    ]
+    assert found == []
+
+
+def delete(life: Life) -> None:
+    """It is asked first; then nothing is left but what was said."""
+    asked = {"NONINTERACTIVE": ""}
+    assert "was left as it is" in life.operator("stack.delete", answer="no\n", **asked).error[-60:]
+    said = life.operator.did("stack.delete", answer=f"{life.name}\n", **asked)
+    assert f"{life.name} is gone." in said
+    saved = life.operator.checkout / f"{life.name}-schedule.csv"
+    with saved.open(encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file)) == []
+    assert left_of(life) == [f"bucket {life.name}-code"]
+    life.driver.client("s3").delete_bucket(Bucket=f"{life.name}-code")
+    assert f"There is no stack {life.name}" in life.operator("stack.status").error
+
+
+def left_of(life: Life) -> list[str]:
+    """What is named after the stack in the cloud, apart from the account's role for the API."""
+    client, found = life.driver.client, []
+    for service, call, key in (
+        ("apigateway", "get_api_keys", "items"),
+        ("apigateway", "get_rest_apis", "items"),
+        ("cloudformation", "list_exports", "Exports"),
+        ("codebuild", "list_projects", "projects"),
+        ("dynamodb", "list_tables", "TableNames"),
+        ("iam", "list_roles", "Roles"),
+        ("lambda", "list_event_source_mappings", "EventSourceMappings"),
+        ("lambda", "list_functions", "Functions"),
+        ("logs", "describe_log_groups", "logGroups"),
+        ("sqs", "list_queues", "QueueUrls"),
+        ("ssm", "describe_parameters", "Parameters"),
+    ):
+        listed = getattr(client(service), call)().get(key, [])
+        named = [one for one in listed if life.name in str(one)]
+        found += [f"{service} {one}" for one in named if "ApiCloudWatchRole" not in str(one)]
+    buckets = [one["Name"] for one in client("s3").list_buckets()["Buckets"]]
+    found += [f"bucket {name}" for name in buckets if name.startswith(life.name)]
+    files = client("s3").list_objects_v2(Bucket=f"{life.name}-code").get("Contents", [])
+    return found + [f"file {one['Key']}" for one in files]
