@@ -10,18 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import UNSET
 
-from ingester import clients, log, signature
+from ingester import clients, hand_in, log
 from ingester.container import Container
 from ingester.errors import (
     BadRequest,
     NotFound,
-    NotReady,
     RequestError,
     WebhookFailed,
     WebhookUnreachable,
@@ -29,11 +28,11 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
-from ingester.neighbours import zoom_events
 from ingester.neighbours.tables import StatusTable
-from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
-from ingester.retry import Sleep, retrying, within
-from ingester.rules.recording import Subject
+from ingester.neighbours.zoom import ZoomApi
+from ingester.neighbours.zoom_events import IngestOptions
+from ingester.retry import Sleep
+from ingester.rules.recording import Subject, uuid_in
 from ingester.rules.states import Origin, State
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
 
@@ -43,7 +42,6 @@ BUDGET_SECONDS = 20.0
 """For everything, tries included: API Gateway gives up after 29."""
 
 ZOOM_SECONDS = 11.0
-WEBHOOK_TIMEOUT = (3.05, 8.0)
 CORS = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -142,26 +140,16 @@ def wanted(request: Request) -> IngestRequest:
         asked = msgspec.convert(given, IngestRequest, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The body is wrong: {error}") from error
-    return msgspec.structs.replace(asked, uuid=_uuid_of(asked.uuid.strip()))
+    if not asked.uuid.strip():
+        raise BadRequest("The body has no uuid.")
+    uuid = uuid_in(asked.uuid)
+    if not uuid:
+        raise NotFound("The Zoom link holds no meeting_id.")
+    return msgspec.structs.replace(asked, uuid=uuid)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _uuid_of(text: str) -> str:
-    if "://" not in text and "meeting_id=" not in text:
-        if not text:
-            raise BadRequest("The body has no uuid.")
-        return text
-    try:
-        values = parse_qs(urlsplit(text).query).get("meeting_id", [])
-    except ValueError:
-        values = []
-    if not values:
-        raise NotFound("The Zoom link holds no meeting_id.")
-    # A uuid is base64: a space is a `+` that was not encoded in the link.
-    return values[0].replace(" ", "+")
 
 
 def ingest(asked: IngestRequest, tools: Tools) -> None:
@@ -171,7 +159,7 @@ def ingest(asked: IngestRequest, tools: Tools) -> None:
         recording = tools.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
         if recording is None:
             raise NotFound(f"Zoom knows no recording {asked.uuid}.")
-        _check_files(recording)
+        hand_in.check_files(recording)
         zip_id = f"on-demand-{uuids.uuid4()}"
         with log.about(zip_id=zip_id):
             subject = Subject(
@@ -182,80 +170,24 @@ def ingest(asked: IngestRequest, tools: Tools) -> None:
                 origin=Origin.ON_DEMAND,
             )
             tools.status.write(zip_id, State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
-            left = BUDGET_SECONDS - (tools.monotonic() - begin)
+            options = IngestOptions(
+                zip_id=zip_id,
+                on_demand_series_id=asked.oc_series_id or UNSET,
+                oc_workflow=asked.oc_workflow or UNSET,
+                allow_multiple_ingests=asked.allow_multiple_ingests,
+                ingest_all_mp4=asked.ingest_all_mp4,
+            )
             try:
-                _post(_event(asked, recording, zip_id, tools), left, tools)
+                hand_in.post(
+                    hand_in.event_of(recording, options, tools.clock()),
+                    url=tools.settings.webhook_url,
+                    key=tools.secrets.signing_key,
+                    seconds=BUDGET_SECONDS - (tools.monotonic() - begin),
+                    session=tools.session,
+                    sleep=tools.sleep,
+                    clock=tools.clock,
+                    monotonic=tools.monotonic,
+                )
             except (WebhookFailed, WebhookUnreachable) as error:
                 tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error))
                 raise
-
-
-def _check_files(recording: MeetingRecordings) -> None:
-    if not recording.recording_files:
-        raise NotReady("Zoom has no files of this recording yet. Try again later.")
-    try:
-        files = zoom_events.files_of(recording.recording_files)
-    except ValueError as error:
-        raise ZoomUnreachable(f"Zoom's answer lacks something: {error}.") from error
-    if not all(file.is_completed for file in files):
-        raise NotReady("Zoom has not finished this recording's files yet. Try again later.")
-
-
-def _event(asked: IngestRequest, recording: MeetingRecordings, zip_id: str, tools: Tools) -> bytes:
-    about = msgspec.to_builtins(recording)
-    token = about.pop("download_access_token")
-    payload = {
-        "object": about,
-        "zip_id": zip_id,
-        "allow_multiple_ingests": asked.allow_multiple_ingests,
-        "ingest_all_mp4": asked.ingest_all_mp4,
-    }
-    if asked.oc_series_id:
-        payload["on_demand_series_id"] = asked.oc_series_id
-    if asked.oc_workflow:
-        payload["oc_workflow"] = asked.oc_workflow
-    return msgspec.json.encode(
-        {
-            "event": zoom_events.ON_DEMAND,
-            "event_ts": int(tools.clock().timestamp() * 1000),
-            "payload": payload,
-            "download_token": token,
-        }
-    )
-
-
-def _post(body: bytes, seconds: float, tools: Tools) -> None:
-    """POSTs the event. A repeat after a lost answer is recognised by its zip id and files."""
-    attempt = retrying(WebhookUnreachable, attempts=3, seconds=seconds, sleep=tools.sleep)
-    begin = tools.monotonic()
-
-    def once() -> None:
-        left = max(0.1, seconds - (tools.monotonic() - begin))
-        headers = {
-            "Content-Type": "application/json",
-            **signature.signed_headers(
-                tools.secrets.pipeline_signing_key, tools.clock().timestamp(), body
-            ),
-        }
-        try:
-            response = tools.session.post(
-                tools.settings.webhook_url,
-                data=body,
-                headers=headers,
-                timeout=within(left, WEBHOOK_TIMEOUT),
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            raise WebhookUnreachable(
-                f"The webhook can't be reached ({type(error).__name__})."
-            ) from error
-        if response.status_code >= 500:
-            raise WebhookUnreachable(f"The webhook answered {response.status_code}.")
-        if response.status_code != 200:
-            raise WebhookFailed(f"The webhook answered {response.status_code}: {_text(response)}")
-
-    attempt(once)
-
-
-def _text(response: requests.Response) -> str:
-    return response.text[:200] or "nothing to ingest"

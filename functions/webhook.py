@@ -22,11 +22,11 @@ from msgspec import UNSET
 
 from ingester import clients, log, signature
 from ingester.container import Container
-from ingester.errors import BadRequest, NotReady, RequestError, Unauthorized
+from ingester.errors import BadRequest, NotReady, RequestError, Unauthorized, WrongSignature
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.neighbours import zoom_events
 from ingester.neighbours.queues import Queue
-from ingester.neighbours.tables import EventsTable, StatusTable
+from ingester.neighbours.tables import EventsTable, StatusRow, StatusTable
 from ingester.neighbours.zoom_events import (
     BadIngest,
     IngestNotification,
@@ -36,7 +36,7 @@ from ingester.neighbours.zoom_events import (
 )
 from ingester.rules import timestamps
 from ingester.rules.messages import DownloadMessage, encode
-from ingester.rules.recording import Subject
+from ingester.rules.recording import Subject, automated
 from ingester.rules.states import DONE, Reception, State, is_undecided, receive
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 
@@ -85,13 +85,18 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return proxy_answer(respond(event, tools()))
+    return proxy_answer(respond(event, tools(), tools.renewed))
 
 
-def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
-    """The answer to one request; every error in the form that Zoom and our own callers expect."""
+def respond(
+    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+) -> Answer:
+    """The answer to one request; every error in the form that Zoom and our own callers expect.
+
+    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    """
     try:
-        return take(request_of(event), tools)
+        return take(request_of(event), tools, renewed or (lambda: tools))
     except RequestError as error:
         logger.warning("Refused with %s: %s", error.status, error)
         return json_answer(error.status, {"message": str(error)})
@@ -100,11 +105,11 @@ def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
         return json_answer(503, {"message": "Not now. Send it again later."})
 
 
-def take(request: Request, tools: Tools) -> Answer:
+def take(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Answer:
     """Checks the signature, then does what the notification asks for."""
-    signed_with = _signer(request, tools)
+    signed_with, tools = _signer(request, tools, renewed)
     event, notification = zoom_events.parse(request.body)
-    if event == zoom_events.ON_DEMAND and signed_with != tools.secrets.pipeline_signing_key:
+    if event == zoom_events.ON_DEMAND and signed_with not in tools.secrets.own_keys:
         raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
     logger.info("Received %s", event, extra={"zoom_event": event})
     match notification:
@@ -126,16 +131,27 @@ def take(request: Request, tools: Tools) -> Answer:
     return NO_CONTENT
 
 
-def _signer(request: Request, tools: Tools) -> str:
-    """The secret that the request was signed with; "" for an unsigned one where that is allowed."""
-    own, zoom = tools.secrets.pipeline_signing_key, tools.secrets.zoom_secrets
-    now = tools.clock().timestamp()
+def _signer(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> tuple[str, Tools]:
+    """The secret that the request was signed with, and the tools that know it.
+
+    A signature that can't be explained may be under a secret that was rotated since. "" for an
+    unsigned request where that is allowed.
+    """
     try:
-        return signature.verify((*zoom, own), request.headers, request.body, now)
+        try:
+            return _verified(request, tools), tools
+        except WrongSignature:
+            tools = renewed()
+            return _verified(request, tools), tools
     except Unauthorized:
-        if zoom or not tools.settings.allow_unsigned_webhooks:
+        if tools.secrets.zoom_secrets or not tools.settings.allow_unsigned_webhooks:
             raise
-        return ""
+        return "", tools
+
+
+def _verified(request: Request, tools: Tools) -> str:
+    known = (*tools.secrets.zoom_secrets, *tools.secrets.own_keys)
+    return signature.verify(known, request.headers, request.body, tools.clock().timestamp())
 
 
 def _answer_challenge(challenge: UrlValidation, signed_with: str, tools: Tools) -> Answer:
@@ -154,7 +170,7 @@ def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
             tools.events.append(subject.recording_id, notification.event)
         except (BotoCoreError, ClientError):
             logger.exception("The recording's event could not be kept; its pauses may be missing")
-    zip_id = f"auto-ingest-{subject.recording_id}"
+    zip_id = automated(subject.recording_id)
     written = tools.status.write(zip_id, notification.state, subject=subject)
     logger.info("%s %s", notification.state, "written" if written else "came too late")
     return NO_CONTENT
@@ -182,7 +198,7 @@ def _fail(zip_id: str, reason: str, subject: Subject | None, tools: Tools) -> No
 
 def _zip_id(request: IngestNotification) -> str:
     if not request.on_demand:
-        return f"auto-ingest-{request.subject.recording_id}"
+        return automated(request.subject.recording_id)
     return request.options.zip_id or f"on-demand-{uuids.uuid4()}"
 
 
@@ -243,7 +259,7 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
         zip_id,
         State.WEBHOOK_RECEIVED,
         subject=request.subject,
-        requested=not (request.on_demand and row and row.ingest_request_time),
+        requested=_is_asked_now(request, row),
         files=files,
         replacing=row.state if row else None,
     )
@@ -253,6 +269,12 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
     tools.status.write(zip_id, State.SENT_TO_DOWNLOADER)
     logger.info("Sent to the downloader", extra={"files": len(request.files)})
     return True
+
+
+def _is_asked_now(request: IngestNotification, row: StatusRow | None) -> bool:
+    """Whether the row's time of request is now: a "+Zoom" request wrote it before it came here."""
+    told = request.on_demand and row is not None and bool(row.ingest_request_time)
+    return bool(request.options.force) or not told
 
 
 def _message(

@@ -37,7 +37,12 @@ OWN_KEY = "own-key"
 
 
 def webhook_tools(
-    aws: Cloud, clock: Clock, *, secrets: str = ZOOM_SECRET, unsigned: bool = False
+    aws: Cloud,
+    clock: Clock,
+    *,
+    secrets: str = ZOOM_SECRET,
+    own: str = OWN_KEY,
+    unsigned: bool = False,
 ) -> webhook.Tools:
     return webhook.Tools(
         settings=WebhookSettings(
@@ -49,9 +54,7 @@ def webhook_tools(
             webhook_delay_seconds=300,
             allow_unsigned_webhooks=unsigned,
         ),
-        secrets=WebhookSecrets(
-            webhook_validation_secret_token=secrets, pipeline_signing_key=OWN_KEY
-        ),
+        secrets=WebhookSecrets(webhook_validation_secret_token=secrets, pipeline_signing_key=own),
         status=StatusTable(aws.status, clock),
         events=EventsTable(aws.events, clock),
         downloads=Queue(aws.sqs, aws.download_queue),

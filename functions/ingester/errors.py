@@ -5,6 +5,7 @@
     ├── RequestError             the caller's request can't be taken; carries the HTTP status
     │   ├── BadRequest           400
     │   ├── Unauthorized         401
+    │   │   └── WrongSignature   under none of the secrets that are known
     │   ├── NotFound             404
     │   ├── NothingToImport      422
     │   └── NotReady             503
@@ -60,6 +61,10 @@ class Unauthorized(RequestError):
     """The signature is missing, wrong or too old."""
 
     status = 401
+
+
+class WrongSignature(Unauthorized):
+    """None of the known secrets made the signature: one may have been rotated since."""
 
 
 class NotFound(RequestError):

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
-from ingester.errors import Unauthorized
+from ingester.errors import Unauthorized, WrongSignature
 
 SIGNATURE_HEADER = "x-zm-signature"
 TIMESTAMP_HEADER = "x-zm-request-timestamp"
@@ -31,8 +31,8 @@ def signed_headers(secret: str, now: float, body: bytes) -> dict[str, str]:
 def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now: float) -> str:
     """The one of `secrets` that `body` was signed with, compared in constant time.
 
-    `headers` in lower case. Unauthorized if the signature is missing, wrong, or made more than
-    five minutes from `now` in either direction.
+    `headers` in lower case. WrongSignature if it was made with none of them, Unauthorized if it is
+    missing, or made more than five minutes from `now` in either direction.
     """
     signature = headers.get(SIGNATURE_HEADER, "")
     timestamp = headers.get(TIMESTAMP_HEADER, "")
@@ -49,7 +49,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
         )
     ]
     if not found:
-        raise Unauthorized("The request's signature is wrong.")
+        raise WrongSignature("The request's signature is wrong.")
     if abs(now - int(timestamp)) > MAX_AGE_SECONDS:
         raise Unauthorized("The request's signature is too old.")
     return found[0]

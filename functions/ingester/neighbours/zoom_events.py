@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ingester.errors import BadRequest
 from ingester.neighbours.zoom_json import readable
 from ingester.rules.messages import RecordingFile
-from ingester.rules.recording import CHAT, VIEWS, Subject, view_of
+from ingester.rules.recording import CHAT, VIEWS, Subject, automated, view_of
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import Origin, State
 
@@ -78,19 +78,20 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording is there to be ingested. `files` are its MP4 and chat files."""
+    """A recording is there to be ingested. `files` are its MP4 and chat files.
+
+    `on_demand`: the request is our own. If it is for the automated ingest's row, the subject's
+    origin is Zoom's notification all the same, as it was when that row was made.
+    """
 
     subject: Subject
+    on_demand: bool
     host_id: str
     duration: int | float
     files: tuple[RecordingFile, ...]
     total_size: int | UnsetType
     download_token: str
     options: IngestOptions
-
-    @property
-    def on_demand(self) -> bool:
-        return self.subject.origin is Origin.ON_DEMAND
 
 
 class Unhandled(msgspec.Struct, frozen=True):
@@ -201,19 +202,22 @@ def _status(event: str, content: dict[str, Any], about: dict[str, Any]) -> Notif
 def _ingest(
     event: str, payload: dict[str, Any], about: dict[str, Any], token: str
 ) -> IngestNotification | BadIngest:
-    origin = Origin.ON_DEMAND if event == ON_DEMAND else Origin.WEBHOOK
+    on_demand = event == ON_DEMAND
+    own_row = automated(about["uuid"])
+    zip_id = _text(payload.get("zip_id")) if on_demand else own_row
+    origin = Origin.WEBHOOK if zip_id == own_row else Origin.ON_DEMAND
     try:
         known = _object(about, _IngestObject)
         options = IngestOptions()
-        if origin is Origin.ON_DEMAND:
+        if on_demand:
             given = {key: value for key, value in payload.items() if value is not None}
             options = msgspec.convert(given, IngestOptions)
         files = files_of(known.recording_files)
     except ValueError as error:
-        zip_id = payload.get("zip_id") if event == ON_DEMAND else f"auto-ingest-{about['uuid']}"
-        return BadIngest(str(error), _what_is_known(about, origin), _text(zip_id))
+        return BadIngest(str(error), _what_is_known(about, origin), zip_id)
     return IngestNotification(
         subject=_subject(known, origin),
+        on_demand=on_demand,
         host_id=known.host_id,
         duration=known.duration,
         files=files,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -44,6 +44,27 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         """ValueError if a text is not what its name says."""
         if not 1970 <= timestamps.parse(self.start_time).year < 3000:
             raise ValueError(f"start_time {self.start_time} is in no year that has recordings")
+
+
+def automated(uuid: str) -> str:
+    """The zip id of the ingest that Zoom's notifications of a recording ask for."""
+    return f"auto-ingest-{uuid}"
+
+
+def uuid_in(text: str) -> str:
+    """The uuid that a text is, or that a link to the recording in Zoom holds; "" if there is none.
+
+    Such a link has it in its query, as `meeting_id`.
+    """
+    text = text.strip()
+    if "://" not in text and "meeting_id=" not in text:
+        return text
+    try:
+        values = parse_qs(urlsplit(text).query).get("meeting_id", [""])
+    except ValueError:
+        return ""
+    # A uuid is base64: a space is a `+` that was not encoded in the link.
+    return values[0].replace(" ", "+")
 
 
 def view_of(recording_type: str) -> str:

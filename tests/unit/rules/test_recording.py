@@ -14,6 +14,7 @@ from ingester.rules.recording import (
     is_too_short,
     segment_numbers,
     staging_key,
+    uuid_in,
     view_names,
     view_of,
 )
@@ -127,3 +128,31 @@ def test_a_subject_needs_a_start_that_can_be_one(start: str) -> None:
     )
     with pytest.raises(ValueError, match="time"):
         subject.check()
+
+
+@pytest.mark.parametrize(
+    ("text", "uuid"),
+    [
+        ("/4Mhc+abc//def==", "/4Mhc+abc//def=="),
+        ("  ajXp112QmuoKj4854875==\n", "ajXp112QmuoKj4854875=="),
+        (
+            "https://zoom.us/r/detail?meeting_id=ajXp112QmuoKj4854875%3D%3D",
+            "ajXp112QmuoKj4854875==",
+        ),
+        ("https://zoom.us/r?a=1&meeting_id=%2F4Mhc%2Babc%2F%2Fdef%3D%3D#x", "/4Mhc+abc//def=="),
+        ("https://zoom.us/r?meeting_id=/4Mhc+abc//def==", "/4Mhc+abc//def=="),
+        ("zoom.us/r?meeting_id=abc%3D", "abc="),
+        ("", ""),
+        (" ", ""),
+        ("https://zoom.us/r", ""),
+        ("https://zoom.us/r?meeting_id=", ""),
+        ("https://[zoom?meeting_id=x", ""),
+    ],
+)
+def test_the_uuid_that_somebody_names(text: str, uuid: str) -> None:
+    assert uuid_in(text) == uuid
+
+
+@given(st.text())
+def test_a_uuid_is_looked_for_in_anything(text: str) -> None:
+    assert isinstance(uuid_in(text), str)

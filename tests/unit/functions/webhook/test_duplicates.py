@@ -10,6 +10,7 @@ from tests.cloud import Clock, Cloud
 from tests.kits import post_webhook
 from tests.unit.functions.webhook.notifications import (
     ZIP_ID,
+    Json,
     Post,
     chat,
     completed,
@@ -90,6 +91,37 @@ def test_an_operators_force_begins_anew(before: str, aws: Cloud, post: Post) -> 
     assert post(on_demand(force=True)) == 200
     assert len(sent(aws)) == 1
     assert state(aws, "on-demand-1") == ("SENT_TO_DOWNLOADER", "")
+
+
+def test_an_operators_force_on_zooms_own_row_leaves_it_zooms(
+    aws: Cloud, post: Post, clock: Clock
+) -> None:
+    assert post(completed()) == 200
+    aws.status.update_item(
+        Key={"zip_id": ZIP_ID},
+        UpdateExpression="SET pipeline_state = :ignored, reason = :reason",
+        ExpressionAttributeValues={
+            ":ignored": "IGNORED",
+            ":reason": "No opencast series match",
+        },
+    )
+    clock.forward(hours=2)
+    assert post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S")) == 200
+    (row,) = aws.rows().values()
+    assert (row["pipeline_state"], row["origin"]) == ("SENT_TO_DOWNLOADER", "webhook_notification")
+    assert row["ingest_request_time"] == "2026-10-14T20:30:00Z"
+    assert sent(aws)[1]["zip_id"] == ZIP_ID
+
+
+@pytest.mark.parametrize("files", [[mp4()], [{"file_type": "MP4"}]])
+def test_an_operators_request_makes_zooms_row_where_there_is_none(
+    files: list[Json], aws: Cloud, post: Post
+) -> None:
+    """A notification that never came, or whose row is too old to be there still."""
+    post(on_demand(*files, zip_id=ZIP_ID, force=True))
+    post(on_demand(*files, zip_id="auto-ingest-another", force=True))
+    assert aws.rows()[ZIP_ID]["origin"] == "webhook_notification"
+    assert aws.rows()["auto-ingest-another"]["origin"] == "on_demand"
 
 
 def test_a_repeated_on_demand_request_is_recognised(aws: Cloud, post: Post) -> None:
