@@ -80,7 +80,10 @@ class Build(Construct):
             for suffix in ("", ":*")
         ]
         code = f"arn:{stack.partition}:s3:::{settings.place.code_bucket}/{settings.stack_name}/*"
-        project.add_to_role_policy(grants.allow(LOOK, stack.stack_id))
+        itself = stack.format_arn(
+            service="cloudformation", resource="stack", resource_name=f"{settings.stack_name}/*"
+        )
+        project.add_to_role_policy(grants.allow(LOOK, itself))
         project.add_to_role_policy(grants.allow(RELEASE, *functions))
         # UpdateFunctionCode reads the package as whoever calls it.
         project.add_to_role_policy(grants.allow(("s3:PutObject", "s3:GetObject"), code))

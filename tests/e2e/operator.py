@@ -67,10 +67,14 @@ class Operator:
         return done.out
 
 
+INSTALLED = (".venv", ".venv-cloud", "node_modules", ".local/wheels", ".local/jsii")
+
+
 def check_out(folder: Path) -> Path:
     """The project as it is here, in a folder of its own that tests may change.
 
-    What `make setup` installs is linked: it depends on the locks alone.
+    What `make setup` installed is linked, since it depends on the locks alone. (`make setup` must
+    not be run there: it would begin by emptying what is not its own.)
     """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -84,7 +88,7 @@ def check_out(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".local").mkdir()
-    for name in (".venv", ".venv-cloud", "node_modules", ".local/wheels", ".local/jsii"):
+    for name in INSTALLED:
         if (ROOT / name).exists():
             (folder / name).symlink_to(ROOT / name)
     return folder
