@@ -10,7 +10,18 @@ from invoke import Collection
 # `invoke` imports this file from anywhere below; `ingester` lies in a source root of its own.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
-from ops import checks, codebuild, debug, deploy, local, package, requirements, schedule, stack
+from ops import (
+    checks,
+    codebuild,
+    debug,
+    deploy,
+    local,
+    migrate,
+    package,
+    requirements,
+    schedule,
+    stack,
+)
 from ops.command import take_both_spellings
 
 take_both_spellings()
@@ -20,6 +31,7 @@ namespace = Collection(
     package.make_packages,
     deploy.release,
     requirements.update_requirements,
+    migrate.migrate,
     stack.collection,
     deploy.collection,
     debug.collection,

@@ -113,12 +113,15 @@ def receive(
     those of earlier requests). A repeat is dropped unless the first never got onto the queue
     (`WEBHOOK_RECEIVED`) or ended failed with no retry of its own due. Files not seen before are
     always sent on; what they reach is an ingest that may be done, so the row isn't touched unless
-    it has ended. An operator's request (`forced`) is always accepted.
+    it has ended. A row that knows no files, though a request got past the webhook, was taken over
+    from the first system, which didn't keep them: all files count as known. An operator's request
+    (`forced`) is always accepted.
     """
     if forced or before is None or is_undecided(before):
         return Reception.ACCEPT
     if before in FAILED and not retry_is_due:
         return Reception.ACCEPT
-    if files <= known_files:
+    is_taken_over = not known_files and before is not State.IGNORED
+    if is_taken_over or files <= known_files:
         return Reception.DUPLICATE
     return Reception.ACCEPT if before is State.IGNORED else Reception.LATE_FILES

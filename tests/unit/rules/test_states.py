@@ -163,6 +163,16 @@ def test_late_files_are_sent_on(before: State) -> None:
     assert received(before, "c") is Reception.LATE_FILES
 
 
+@pytest.mark.parametrize("before", sorted(PIPELINE - ENDED))
+def test_a_row_of_the_first_system_knows_no_files_and_so_all_of_them(before: State) -> None:
+    expected = Reception.ACCEPT if is_undecided(before) else Reception.DUPLICATE
+    assert received(before, "ab", known="") is expected
+
+
+def test_without_an_mp4_nothing_was_known_of_what_came_later() -> None:
+    assert received(State.IGNORED, "ab", known="") is Reception.ACCEPT
+
+
 @given(st.none() | states, st.booleans())
 def test_an_operators_request_is_always_accepted(before: State | None, due: bool) -> None:
     assert received(before, "ab", due=due, forced=True) is Reception.ACCEPT

@@ -1,0 +1,298 @@
+"""What an earlier stack's tables know, taken over into this stack's: decisions and writes.
+
+Rows are copied as they are, in the first system's form where they have it: everything here reads
+both. Nothing is ever written to the earlier stack, and nothing newer in this one is overwritten:
+each write holds only while the row here is as it was when it was decided about.
+
+**Schedule.** A meeting that is here stays as it is: an import that was made here knows better.
+
+**Recording events.** A recording that was running at the switch was started there and stopped here:
+its row becomes both lists together, in the order of time.
+
+**Status.** A row from there takes the place of one here only if
+
+- none is here; or
+- the one here only says what Zoom did (`RECORDING_…`), and the one there says more. A late
+  `meeting.ended` is no reason to forget that the recording is in Opencast; or
+- the one here is older, and this pipeline never worked on it (it would have noted file ids or its
+  marker): it was taken over earlier, and the other stack has gone on since.
+
+What this pipeline then does with such rows, in the webhook (`receive` in ingester/rules/states.py):
+
+- `SENT_TO_OPENCAST`: a repeated notification is a duplicate. The first system kept no file ids, so
+  that all of the recording's files count as known.
+- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED`: the other stack still has the recording in its queues
+  and brings it to Opencast. The row is taken as it is, so that a repeat is a duplicate here too;
+  taken up here, both would ingest it. Running the command again brings how it ended.
+- `…_FAILED`, `IGNORED`: ended. A repeat by Zoom, or an operator, has it tried here; the uploader
+  asks Opencast first.
+- `RECORDING_…`: the notification of the files comes here after the switch, and begins the ingest.
+- `on-demand-…` rows are history for `GET /status`: a new request has a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from ingester.rules.schedule import ScheduledMeeting
+from ingester.rules.states import ZOOM_SIDE, State
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+Item = Mapping[str, Any]
+
+ATTEMPTS = 5
+"""How often a row is decided about anew when it changes in between."""
+
+EXPIRED = "expired"
+UNREADABLE = "can't be read"
+
+
+@dataclass(frozen=True)
+class Write:
+    """A row to be written, and the condition under which it holds."""
+
+    item: Item
+    condition: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Tally:
+    """How it went with one table. `skipped` counts by reason; `named` are rows to be looked at."""
+
+    thing: str
+    taken: int = 0
+    there: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    named: list[str] = field(default_factory=list)
+
+
+Decide = Callable[[Item, Item | None], Write | None]
+"""(the row there, the row here if any) → what to write; None if what is here stays."""
+
+Skip = Callable[[Item], str]
+"""Why a row isn't looked at; "" if it is."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How one table is taken over. `differs` tells whether a row that stays is to be named."""
+
+    thing: str
+    key: str
+    skip: Skip
+    decide: Decide
+    differs: Callable[[Item, Item], bool] = lambda _there, _here: False
+
+
+def take_over(
+    old: Table, new: Table, rules: Rules, *, dry_run: bool, seen: Callable[[int, int], None]
+) -> Tally:
+    """Take a table's rows over by its rules; with `dry_run` only count what would be.
+
+    `seen` is told (rows done, rows in all) as they are worked off.
+    """
+    tally = Tally(rules.thing)
+    rows = list(scan(old))
+    here = {str(item[rules.key]): item for item in scan(new)}
+    for number, row in enumerate(rows, start=1):
+        _take(row, here.get(str(row[rules.key])), new, rules, tally, dry_run=dry_run)
+        seen(number, len(rows))
+    return tally
+
+
+def _take(
+    row: Item, present: Item | None, new: Table, rules: Rules, tally: Tally, *, dry_run: bool
+) -> None:
+    key = str(row[rules.key])
+    reason = rules.skip(row)
+    if reason:
+        tally.skipped[reason] += 1
+        if reason.startswith(UNREADABLE):
+            tally.named.append(f"{key} {reason}")
+        return
+    for _ in range(ATTEMPTS):
+        write = rules.decide(row, present)
+        if write is None:
+            tally.there += 1
+            if present is not None and rules.differs(row, present):
+                tally.named.append(f"{key} is here with something else, and stays so")
+            return
+        if dry_run or put(new, write):
+            tally.taken += 1
+            return
+        present = new.get_item(Key={rules.key: key}, ConsistentRead=True).get("Item")
+    tally.skipped["changed here all the time"] += 1
+    tally.named.append(f"{key} changed here all the time: run it again")
+
+
+def scan(table: Table) -> Iterator[Item]:
+    """Every row of a table, as it is now."""
+    options: dict[str, Any] = {"ConsistentRead": True}
+    while True:
+        page = table.scan(**options)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        options["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def put(table: Table, write: Write) -> bool:
+    """Write a row under its condition; False if that doesn't hold any more."""
+    values = {"ExpressionAttributeValues": dict(write.values)} if write.values else {}
+    try:
+        table.put_item(
+            Item=dict(write.item),
+            ConditionExpression=write.condition,
+            **values,  # type: ignore[arg-type]
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+def has_expired(item: Item, now: datetime) -> bool:
+    """Whether DynamoDB may delete a row: it does so up to days after the time."""
+    expiration = item.get("expiration")
+    return isinstance(expiration, Decimal | int) and expiration <= now.timestamp()
+
+
+SCHEDULE_KEY, EVENTS_KEY, STATUS_KEY = "zoom_series_id", "zoom_uuid", "zip_id"
+
+
+def schedule_rules() -> Rules:
+    """How the schedule is taken over."""
+    return Rules("schedule", SCHEDULE_KEY, _skip_meeting, _decide_meeting, _differs)
+
+
+def _skip_meeting(item: Item) -> str:
+    return "" if _meeting(item) else f"{UNREADABLE} as a meeting of the schedule"
+
+
+def _meeting(item: Item) -> ScheduledMeeting | None:
+    known = {name: value for name, value in item.items() if value is not None}
+    try:
+        return msgspec.convert(known, ScheduledMeeting, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def _decide_meeting(row: Item, here: Item | None) -> Write | None:
+    return None if here else Write(row, f"attribute_not_exists({SCHEDULE_KEY})")
+
+
+def _differs(row: Item, here: Item) -> bool:
+    """Whether classes here are others than there, wherever they come from."""
+    return _classes(row) != _classes(here)
+
+
+def _classes(item: Item) -> set[tuple[str, ...]] | None:
+    meeting = _meeting(item)
+    if meeting is None:
+        return None
+    return {
+        (one.day, one.time, one.title, meeting.course_of(one), meeting.series_of(one))
+        for one in meeting.events
+    }
+
+
+def event_rules(now: datetime) -> Rules:
+    """How the recordings' events are taken over."""
+
+    def skip(item: Item) -> str:
+        if has_expired(item, now):
+            return EXPIRED
+        return "" if _times(item) else f"{UNREADABLE} as a recording's events"
+
+    return Rules("recording events", EVENTS_KEY, skip, _decide_events)
+
+
+def _times(item: Item) -> list[tuple[int, str]]:
+    """A row's events as (seconds, event); empty if it has none, or other than events."""
+    try:
+        return [(int(one["timestamp"]), str(one["event"])) for one in item["recording_event_times"]]
+    except (KeyError, TypeError, ValueError):
+        return []
+
+
+def _decide_events(row: Item, here: Item | None) -> Write | None:
+    if here is None:
+        return Write(row, f"attribute_not_exists({EVENTS_KEY})")
+    both = dict.fromkeys(sorted([*_times(row), *_times(here)]))
+    if set(both) == set(_times(here)):
+        return None
+    merged = {
+        **row,
+        **here,
+        "recording_event_times": [{"event": event, "timestamp": at} for at, event in both],
+    }
+    seen = here.get("recording_event_times")
+    if seen is None:
+        return Write(merged, "attribute_not_exists(recording_event_times)")
+    return Write(merged, "recording_event_times = :seen", {":seen": seen})
+
+
+def status_rules(now: datetime, days: int) -> Rules:
+    """How the status rows of the last `days` days are taken over."""
+    begin = now - timedelta(days=days)
+
+    def skip(item: Item) -> str:
+        updated = _updated(item)
+        if updated is None or not _is_status(item):
+            return f"{UNREADABLE} as a recording's state"
+        if has_expired(item, now):
+            return EXPIRED
+        return f"older than {days} days" if updated < begin else ""
+
+    return Rules("status", STATUS_KEY, skip, _decide_status)
+
+
+def _updated(item: Item) -> datetime | None:
+    day, seconds = item.get("update_date"), item.get("update_time")
+    if not isinstance(day, str) or not isinstance(seconds, Decimal | int):
+        return None
+    try:
+        return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(
+            seconds=int(seconds)
+        )
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_status(item: Item) -> bool:
+    """Whether the state is known, and the meeting is a number, as the index wants it."""
+    return item.get("pipeline_state") in State.__members__ and isinstance(
+        item.get("meeting_id", 0), Decimal | int
+    )
+
+
+def _decide_status(row: Item, here: Item | None) -> Write | None:
+    if here is None:
+        return Write(row, f"attribute_not_exists({STATUS_KEY})")
+    if "file_ids" in here or "ingest_marker" in here:
+        return None
+    before, now = here.get("pipeline_state"), row["pipeline_state"]
+    is_more = before in ZOOM_SIDE and now not in ZOOM_SIDE
+    is_less = before not in ZOOM_SIDE and now in ZOOM_SIDE
+    updated = _updated(here)
+    is_newer = updated is not None and (_updated(row) or updated) > updated
+    if is_less or not (is_more or is_newer):
+        return None
+    return Write(
+        row,
+        "pipeline_state = :state AND update_date = :date AND update_time = :time "
+        "AND attribute_not_exists(file_ids) AND attribute_not_exists(ingest_marker)",
+        {":state": before, ":date": here.get("update_date"), ":time": here.get("update_time")},
+    )

@@ -1,0 +1,365 @@
+"""Taking over from a stack of the first system, whose tables are filled as that one fills them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from cdk.place import Place
+from ingester.neighbours.tables import EventsTable, ScheduleTable, StatusTable
+from ingester.rules.states import Origin, State
+from ops.command import OpsError
+from ops.migrate import pairs, run, show
+from ops.takeover import Tally
+from ops.target import Target
+from tests.cloud import REGION, Clock, Cloud, plain
+from tests.kits import post_webhook, webhook_tools
+from tests.unit.functions.webhook.notifications import UUID, ZIP_ID, chat, completed, mp4
+
+OLD = "old-zip"
+PUTTING = "provide-client-params.dynamodb.PutItem"
+
+
+@dataclass
+class Sites:
+    """The old stack's tables, and this stack."""
+
+    target: Target
+    schedule: Any
+    events: Any
+    status: Any
+    clock: Clock
+
+    def migrate(self, *, days: int = 7, dry_run: bool = False) -> dict[str, Tally]:
+        tables = pairs(self.target, OLD, days=days, now=self.clock())
+        return {tally.thing: tally for tally in run(tables, dry_run=dry_run)}
+
+
+def counts(tallies: dict[str, Tally]) -> dict[str, tuple[int, int, dict[str, int]]]:
+    return {
+        thing: (tally.taken, tally.there, dict(tally.skipped)) for thing, tally in tallies.items()
+    }
+
+
+def old_table(name: str, key: str) -> Any:
+    return boto3.resource("dynamodb", REGION).create_table(
+        TableName=f"{OLD}-{name}",
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+@pytest.fixture
+def sites(aws: Cloud, clock: Clock) -> Sites:
+    here = Place(aws.status.name.removesuffix("-pipeline-status"), "code", "live", REGION, "")
+    return Sites(
+        target=Target(here, boto3.Session(region_name=REGION)),
+        schedule=old_table("schedule", "zoom_series_id"),
+        events=old_table("recording-events", "zoom_uuid"),
+        status=old_table("pipeline-status", "zip_id"),
+        clock=clock,
+    )
+
+
+def status_row(uuid: str, state: str, updated: datetime, **more: Any) -> dict[str, Any]:
+    """A row as the first system writes it: no file ids, no marker."""
+    midnight = updated.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "zip_id": f"auto-ingest-{uuid}",
+        "meeting_id": 86168921331,
+        "recording_id": uuid,
+        "topic": "HIST E-1010",
+        "recording_start_time": "2026-10-14T15:00:00Z",
+        "origin": "webhook_notification",
+        "pipeline_state": state,
+        "ingest_request_time": "2026-10-14T17:00:00Z",
+        "update_date": f"{updated:%Y-%m-%d}",
+        "update_time": int((updated - midnight).total_seconds()),
+        "expiration": int((updated + timedelta(days=7)).timestamp()),
+        **more,
+    }
+
+
+def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, Any]:
+    return {
+        "zoom_uuid": uuid,
+        "recording_event_times": [
+            {"event": f"recording.{event}", "timestamp": at} for event, at in events
+        ],
+        "expiration": int((now + timedelta(days=120)).timestamp()),
+    }
+
+
+MEETING = {
+    "zoom_series_id": "86168921331",
+    "opencast_series_id": "20260112345",
+    "course_code": "HIST E-1010",
+    "events": [{"day": "M", "time": "9:30", "title": "Lecture"}],
+}
+
+
+def fill(sites: Sites) -> None:
+    now = sites.clock()
+    sites.schedule.put_item(Item=MEETING)
+    without_events = {**MEETING, "zoom_series_id": "2002"}
+    del without_events["events"]
+    sites.schedule.put_item(Item=without_events)
+    sites.schedule.put_item(Item={**MEETING, "zoom_series_id": "2003", "events": "nonsense"})
+    sites.events.put_item(Item=events_row("u1", now, ("started", 10), ("paused", 20)))
+    expired = events_row("u2", now - timedelta(days=121), ("started", 10))
+    sites.events.put_item(Item=expired)
+    for hours, state in enumerate(State, start=1):
+        row = status_row(f"u-{state}", state, now - timedelta(hours=hours), reason="a reason")
+        sites.status.put_item(Item=row)
+    sites.status.put_item(
+        Item={
+            **status_row("u9", "IGNORED", now - timedelta(days=1)),
+            "zip_id": "on-demand-5c0f",
+            "origin": "on_demand",
+        }
+    )
+    sites.status.put_item(Item=status_row("u6", "SENT_TO_OPENCAST", now - timedelta(days=6)))
+    gone = status_row("u8", "SENT_TO_OPENCAST", now - timedelta(days=8))
+    sites.status.put_item(Item=gone)
+    sites.status.put_item(Item={"zip_id": "half", "pipeline_state": "IGNORED"})
+
+
+def tables_of(sites: Sites) -> list[Any]:
+    return [sites.schedule, sites.events, sites.status]
+
+
+def everything(*tables: Any) -> list[list[Any]]:
+    return [sorted((plain(item) for item in table.scan()["Items"]), key=str) for table in tables]
+
+
+def test_everything_is_taken_over_as_it_is_and_only_once(aws: Cloud, sites: Sites) -> None:
+    fill(sites)
+    there = everything(*tables_of(sites))
+    dry = sites.migrate(dry_run=True)
+    assert everything(aws.schedule, aws.events, aws.status) == [[], [], []]
+    states = len(State)
+    first = sites.migrate()
+    assert counts(first) == counts(dry)
+    assert counts(first) == {
+        "schedule": (2, 0, {"can't be read as a meeting of the schedule": 1}),
+        "recording events": (1, 0, {"expired": 1}),
+        "status": (
+            states + 2,
+            0,
+            {"expired": 1, "can't be read as a recording's state": 1},
+        ),
+    }
+    assert first["schedule"].named == ["2003 can't be read as a meeting of the schedule"]
+    here = everything(aws.schedule, aws.events, aws.status)
+    assert here == _without(there, {"2003", "u2", "auto-ingest-u8", "half"})
+    again = counts(sites.migrate())
+    assert {thing: (taken, here) for thing, (taken, here, _) in again.items()} == {
+        "schedule": (0, 2),
+        "recording events": (0, 1),
+        "status": (0, states + 2),
+    }
+    assert everything(aws.schedule, aws.events, aws.status) == here
+    assert everything(*tables_of(sites)) == there
+
+
+def _without(tables: list[list[Any]], out: set[str]) -> list[list[Any]]:
+    keys = ("zoom_series_id", "zoom_uuid", "zip_id")
+    return [[row for row in rows if not out & {row.get(key) for key in keys}] for rows in tables]
+
+
+def test_of_the_status_only_the_last_days(sites: Sites) -> None:
+    fill(sites)
+    tally = sites.migrate(days=3)["status"]
+    assert tally.skipped["older than 3 days"] == 1
+
+
+def test_this_pipeline_understands_the_rows(aws: Cloud, sites: Sites) -> None:
+    fill(sites)
+    sites.migrate()
+    meeting = ScheduleTable(aws.schedule).get(86168921331)
+    assert meeting is not None
+    assert meeting.series_of(meeting.events[0]) == "20260112345"
+    row = StatusTable(aws.status, sites.clock).get("auto-ingest-u-SENT_TO_OPENCAST")
+    assert row is not None
+    assert (row.state, row.origin) == (State.SENT_TO_OPENCAST, Origin.WEBHOOK)
+    assert [one.timestamp for one in EventsTable(aws.events, sites.clock).of("u1")] == [10, 20]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "SENT_TO_DOWNLOADER",
+        "OC_SERIES_FOUND",
+        "SENT_TO_UPLOADER",
+        "UPLOADER_RECEIVED",
+        "SENT_TO_OPENCAST",
+    ],
+)
+def test_a_repeated_notification_is_a_duplicate(aws: Cloud, sites: Sites, state: str) -> None:
+    sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
+    sites.migrate()
+    answer = post_webhook(webhook_tools(aws, sites.clock), completed(mp4(), chat()))
+    assert answer.status == 200
+    assert aws.sent_to(aws.download_queue) == []
+    assert aws.rows()[ZIP_ID]["pipeline_state"] == state
+
+
+@contextmanager
+def before_the_first_put(table: Any, do: Callable[[], object]) -> Iterator[None]:
+    """While the block lasts, `do` comes in between at the first write."""
+    waiting = [do]
+
+    def come_between(**_: object) -> None:
+        if waiting:
+            waiting.pop()()
+
+    events = table.meta.client.meta.events
+    events.register(PUTTING, come_between)
+    try:
+        yield
+    finally:
+        events.unregister(PUTTING, come_between)
+
+
+def of_status(sites: Sites) -> Any:
+    return pairs(sites.target, OLD, days=7, now=sites.clock())[2]
+
+
+def test_what_changes_here_in_between_stays(aws: Cloud, sites: Sites) -> None:
+    now = sites.clock()
+    sites.status.put_item(Item=status_row("u1", "SENT_TO_OPENCAST", now - timedelta(hours=1)))
+    ours = {**status_row("u1", "SENT_TO_DOWNLOADER", now), "file_ids": {"f1"}}
+    pair = of_status(sites)
+
+    def work() -> None:
+        aws.status.put_item(Item=ours)
+
+    with before_the_first_put(pair.new, work):
+        (tally,) = run((pair,), dry_run=False)
+    assert (tally.taken, tally.there) == (0, 1)
+    assert aws.rows()["auto-ingest-u1"] == plain(ours)
+
+
+EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "taken"),
+    [
+        # Taken over before, and the old stack has gone on since.
+        (("SENT_TO_OPENCAST", LATER, {}), ("SENT_TO_DOWNLOADER", EARLIER, {}), True),
+        (("SENT_TO_DOWNLOADER", EARLIER, {}), ("SENT_TO_OPENCAST", LATER, {}), False),
+        # This pipeline has worked on it.
+        (
+            ("SENT_TO_OPENCAST", LATER, {}),
+            ("SENT_TO_DOWNLOADER", EARLIER, {"file_ids": {"f"}}),
+            False,
+        ),
+        (
+            ("IGNORED", LATER, {}),
+            ("UPLOADER_RECEIVED", EARLIER, {"ingest_marker": {"time": "t"}}),
+            False,
+        ),
+        # The switch was in the middle of the meeting: what Zoom did is less than what was done.
+        (("SENT_TO_OPENCAST", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), True),
+        (("RECORDING_IN_PROGRESS", LATER, {}), ("IGNORED", EARLIER, {}), False),
+        (("RECORDING_STOPPED", LATER, {}), ("RECORDING_IN_PROGRESS", EARLIER, {}), True),
+        (("RECORDING_IN_PROGRESS", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), False),
+    ],
+)
+def test_which_row_holds(
+    aws: Cloud,
+    sites: Sites,
+    there: tuple[str, timedelta, dict[str, Any]],
+    here: tuple[str, timedelta, dict[str, Any]],
+    taken: bool,
+) -> None:
+    now = sites.clock()
+    theirs, ours = (
+        status_row("u1", state, now - ago, **more) for state, ago, more in (there, here)
+    )
+    sites.status.put_item(Item=theirs)
+    aws.status.put_item(Item=ours)
+    assert sites.migrate()["status"].taken == taken
+    assert aws.rows()["auto-ingest-u1"] == plain(theirs if taken else ours)
+    assert sites.migrate()["status"].taken == 0
+
+
+def test_events_of_a_recording_that_ran_at_the_switch_come_together(
+    aws: Cloud, sites: Sites
+) -> None:
+    now = sites.clock()
+    sites.events.put_item(Item=events_row("u1", now, ("started", 10), ("paused", 20)))
+    aws.events.put_item(Item=events_row("u1", now, ("resumed", 30), ("stopped", 40)))
+    pair = pairs(sites.target, OLD, days=7, now=now)[1]
+
+    def work() -> None:
+        late = events_row("u1", now, ("resumed", 30), ("stopped", 40), ("started", 50))
+        aws.events.put_item(Item=late)
+
+    with before_the_first_put(pair.new, work):
+        (tally,) = run((pair,), dry_run=False)
+    assert tally.taken == 1
+    times = [one.timestamp for one in EventsTable(aws.events, sites.clock).of("u1")]
+    assert times == [10, 20, 30, 40, 50]
+    assert sites.migrate()["recording events"].taken == 0
+
+
+def test_a_meeting_that_was_imported_here_stays_and_is_named(aws: Cloud, sites: Sites) -> None:
+    sites.schedule.put_item(Item=MEETING)
+    sites.schedule.put_item(Item={**MEETING, "zoom_series_id": "2002"})
+    same: dict[str, Any] = copy.deepcopy(MEETING)
+    same["events"][0] |= {"source": "csv:a.csv", "course_code": "HIST E-1010"}
+    other = {**copy.deepcopy(same), "zoom_series_id": "2002", "opencast_series_id": "2027"}
+    for row in (same, other):
+        aws.schedule.put_item(Item=row)
+    tally = sites.migrate()["schedule"]
+    assert (tally.taken, tally.there) == (0, 2)
+    assert tally.named == ["2002 is here with something else, and stays so"]
+    assert everything(aws.schedule) == [sorted([same, other], key=str)]
+
+
+def test_many_rows_on_several_pages(sites: Sites) -> None:
+    with sites.events.batch_writer() as batch:
+        for number in range(60):
+            row = events_row(f"u{number}", sites.clock(), ("started", number))
+            batch.put_item(Item={**row, "filler": "x" * 30_000})
+    assert sites.migrate()["recording events"].taken == 60
+    assert sites.migrate()["recording events"].there == 60
+
+
+def test_without_the_old_tables_nothing_is_written(aws: Cloud, sites: Sites) -> None:
+    fill(sites)
+    sites.events.delete()
+    with pytest.raises(OpsError, match=r"There is no table old-zip-recording-events in us-east-1"):
+        sites.migrate()
+    assert everything(aws.schedule, aws.status) == [[], []]
+
+
+@pytest.mark.parametrize("name", ["test", "no/name"])
+def test_names_that_are_none(sites: Sites, name: str) -> None:
+    with pytest.raises(OpsError, match="--from"):
+        pairs(sites.target, name, days=7, now=datetime.now(UTC))
+
+
+def test_what_is_said(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(sites)
+    show(list(sites.migrate().values()), OLD, dry_run=False)
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        "From old-zip",
+        "table taken over here already skipped",
+        "schedule 2 0 1 can't be read as a meeting of the schedule",
+        "recording events 1 0 1 expired",
+        "status 17 0 1 expired, 1 can't be read as a recording's state",
+        "schedule: 2003 can't be read as a meeting of the schedule",
+        "status: half can't be read as a recording's state",
+    ]
