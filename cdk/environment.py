@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdk import opencast
 from cdk.bucket import StagingBucket
 from cdk.names import DOWNLOADER, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function, Names
 from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues, upload_receive_limit
@@ -97,7 +96,7 @@ def _zoom(settings: Settings) -> dict[str, str]:
 def _opencast(settings: Settings) -> dict[str, str]:
     given = settings.opencast
     return {
-        "OPENCAST_BASE_URL": opencast.address(given),
+        "OPENCAST_BASE_URL": given.base_url,
         "OPENCAST_API_USER": given.api_user,
         "OPENCAST_AUTH": given.auth,
         "OC_CHAT_AS": given.chat_as,

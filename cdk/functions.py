@@ -20,7 +20,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk import environment, grants, opencast
+from cdk import environment, grants
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
@@ -181,8 +181,7 @@ class Functions(Construct):
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.opencast.uploads_at_once)
         if network:
-            group = opencast.security_group(settings.opencast, network)
-            uploader.move_into(network.subnets, group)
+            uploader.move_into(network.subnets, network.security_group)
 
     def alias(self, function: Function) -> lambda_.Alias:
         """What is to be called."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdk import checks
+from cdk import checks, opencast
 from cdk.names import DOWNLOADER, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function
 from cdk.place import Place, read_place
 from cdk.reader import Reader, given_settings
@@ -49,7 +49,7 @@ _UPLOADS_REASON = (
 
 @dataclass(frozen=True)
 class Network:
-    """Where in Opencast's VPC the uploader runs. `security_group` empty: the ECS cluster's own."""
+    """Where in Opencast's VPC the uploader runs."""
 
     subnets: tuple[str, ...]
     security_group: str
@@ -69,13 +69,9 @@ class Zoom:
 
 @dataclass(frozen=True)
 class Opencast:
-    """How the uploader reaches Opencast, without the secret.
-
-    Exactly one of `base_url` and `ecs_cluster` is given; `network` is None outside a VPC.
-    """
+    """How the uploader reaches Opencast, without the secret. `network` is None outside a VPC."""
 
     base_url: str
-    ecs_cluster: str
     network: Network | None
     api_user: str
     auth: str
@@ -121,8 +117,12 @@ class Settings:
 
 
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
-    """The stack's settings. SettingsError names every one that is missing or wrong."""
-    reader = Reader(given_settings(environment, env_file), hidden=SECRETS)
+    """The stack's settings. SettingsError names every one that is missing or wrong.
+
+    Below both comes what was looked up of the Opencast cluster that they name (cdk/opencast.py).
+    """
+    given = given_settings(environment, env_file)
+    reader = Reader({**opencast.noted(given, env_file), **given}, hidden=SECRETS)
     settings = _settings(reader)
     reader.check()
     return settings
@@ -229,7 +229,6 @@ def _check_zoom_access(reader: Reader) -> None:
 
 
 def _opencast(reader: Reader) -> Opencast:
-    base_url, ecs_cluster = _opencast_address(reader)
     email = reader.required(
         "NOTIFICATION_EMAIL",
         "the address for notifications, also the publisher where none is set",
@@ -240,9 +239,8 @@ def _opencast(reader: Reader) -> Opencast:
         "OPENCAST_API_PASSWORD", "the password of OPENCAST_API_USER", checks.any_text, ""
     )
     return Opencast(
-        base_url=base_url,
-        ecs_cluster=ecs_cluster,
-        network=_network(reader, ecs_cluster),
+        base_url=_opencast_address(reader),
+        network=_network(reader),
         api_user=reader.required(
             "OPENCAST_API_USER", "the Opencast user that ingests", checks.any_text, ""
         ),
@@ -263,30 +261,26 @@ def _opencast(reader: Reader) -> Opencast:
     )
 
 
-def _opencast_address(reader: Reader) -> tuple[str, str]:
-    """Opencast's base URL, or the ECS cluster whose exports know it; the other one is empty."""
-    base_url = reader.optional("OPENCAST_BASE_URL", checks.url("https", "http"), "")
+def _opencast_address(reader: Reader) -> str:
+    """Opencast's base URL: given, or looked up."""
     cluster = reader.text("OC_CLUSTER_NAME")
-    stack_type = reader.optional("STACK_TYPE", checks.one_of("ecs"), "")
-    if reader.given.get("OPENCAST_BASE_URL"):
-        return base_url, ""
-    if cluster and stack_type == "ecs":
-        return "", cluster
-    if cluster:
+    reader.optional("STACK_TYPE", checks.one_of(opencast.ECS), "")
+    if cluster and not reader.given.get("OPENCAST_BASE_URL"):
         reader.problems.append(
-            "OPENCAST_BASE_URL is missing: OC_CLUSTER_NAME alone names no address. Set "
-            "OPENCAST_BASE_URL to the admin node's, like http://admin.example.edu, or "
-            f"STACK_TYPE=ecs if {cluster} is an ECS cluster, whose exports know it."
+            f"OPENCAST_BASE_URL is missing: where the Opencast cluster {cluster} is was not looked "
+            "up yet. `invoke stack.diff` does so in AWS (as do create and update), or set "
+            "OPENCAST_BASE_URL to the admin node's address, like http://admin.example.edu."
         )
-    else:
-        reader.problems.append(
-            "OPENCAST_BASE_URL is missing: the address of Opencast's admin node, "
-            "like https://opencast.example.edu."
-        )
-    return "", ""
+        return ""
+    return reader.required(
+        "OPENCAST_BASE_URL",
+        "the address of Opencast's admin node, like https://opencast.example.edu",
+        checks.url("https", "http"),
+        "",
+    )
 
 
-def _network(reader: Reader, ecs_cluster: str) -> Network | None:
+def _network(reader: Reader) -> Network | None:
     """The uploader's place in Opencast's VPC, or None. The subnets say which VPC it is."""
     none: tuple[str, ...] = ()
     subnets = reader.optional(
@@ -303,7 +297,7 @@ def _network(reader: Reader, ecs_cluster: str) -> Network | None:
             "OC_SUBNET_IDS is missing: OC_VPC_ID and OC_SECURITY_GROUP_ID say that the uploader "
             "runs in Opencast's VPC, and it needs subnets there, with a way to AWS's services."
         )
-    if subnets and not (reader.given.get("OC_SECURITY_GROUP_ID") or ecs_cluster):
+    if subnets and not reader.given.get("OC_SECURITY_GROUP_ID"):
         reader.problems.append(
             "OC_SECURITY_GROUP_ID is missing: the uploader's security group in OC_SUBNET_IDS."
         )

@@ -14,7 +14,7 @@ from invoke import Collection, Context
 from cdk import settings as stack_settings
 from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
-from ops import overview, package, removal, secrets, terminal
+from ops import opencast, overview, package, removal, secrets, terminal
 from ops.cdk_cli import CdkCli
 from ops.command import OpsError, command
 from ops.releases import Releases, take_up_settings
@@ -163,6 +163,7 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
 
 def put_up(*, expect_stack: bool | None) -> None:
     """Make or change the stack, whichever `expect_stack` says; None is as need be."""
+    opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
     target, there = begin(settings, expect_stack=expect_stack)
     s3 = target.client("s3")
@@ -211,6 +212,7 @@ def synth(_context: Context) -> None:
 @command()
 def diff(_context: Context) -> None:
     """Show what an update would change."""
+    opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
     # Without credentials the CDK's command line speaks of everything but credentials.
     target_of(settings.place).client("sts").get_caller_identity()
@@ -244,6 +246,7 @@ def deploy(_context: Context) -> None:
 @command()
 def changeset(_context: Context) -> None:
     """Make a change set of what an update would do, without doing it, and show it."""
+    opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
     target, _ = begin(settings, expect_stack=True)
     name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"

@@ -62,8 +62,13 @@ class Template:
         return name.removeprefix(f"{STACK}-")
 
 
-def synthesize(folder: Path, changes: Mapping[str, str] | None = None) -> Template:
-    """The template for SETTINGS with some of them changed ("" takes one away)."""
-    settings = load({**SETTINGS, **(changes or {})}, None)
+def synthesize(
+    folder: Path, changes: Mapping[str, str] | None = None, env_file: Path | None = None
+) -> Template:
+    """The template for SETTINGS with some of them changed ("" takes one away).
+
+    Below them come those of `env_file`.
+    """
+    settings = load({**SETTINGS, **(changes or {})}, env_file)
     build(settings, outdir=folder).synth()
     return Template((folder / f"{STACK}.template.json").read_text())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdk import grants as declared
 from cdk.names import DOWNLOADER, FUNCTIONS, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function
+from cdk.opencast import note_beside
+from cdk.settings import READ_BY
 from ingester import settings as read
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
-from tests.infra.template import STACK, Template
+from tests.infra.template import STACK, Template, synthesize
 
 READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
     WEBHOOK.name: (read.WebhookSettings, read.WebhookSecrets),
@@ -137,7 +139,7 @@ def test_a_function_may_read_the_secrets_that_it_reads(
         for grant in grants(template)
         if grant.function == function.name and grant.action.startswith("ssm:")
     }
-    assert granted == expected == set(declared.SECRETS[function])
+    assert granted == expected == set(READ_BY[function])
 
 
 @pytest.mark.parametrize("function", EXPECTED)
@@ -251,21 +253,15 @@ def test_the_uploader_alone_moves_into_a_vpc(
     }
 
 
-def test_an_ecs_cluster_s_exports_say_where_opencast_is(
-    changed: Callable[[Mapping[str, str]], Template],
-) -> None:
-    template = changed(
-        {
-            "OPENCAST_BASE_URL": "",
-            "STACK_TYPE": "ecs",
-            "OC_CLUSTER_NAME": "oc",
-            "OC_SUBNET_IDS": "subnet-1a",
-        }
+def test_what_was_looked_up_is_in_the_template(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    note_beside(env_file).write_text(
+        "OC_CLUSTER_NAME=oc\nSTACK_TYPE=ecs\nOPENCAST_BASE_URL=https://admin.oc.example.edu\n"
+        "OC_SUBNET_IDS=subnet-1a\nOC_SECURITY_GROUP_ID=sg-3c\n"
     )
+    changes = {"OPENCAST_BASE_URL": "", "STACK_TYPE": "ecs", "OC_CLUSTER_NAME": "oc"}
+    template = synthesize(tmp_path, changes, env_file)
     uploader = functions_of(template)["zoom-uploader"]
-    assert uploader["Environment"]["Variables"]["OPENCAST_BASE_URL"] == {
-        "Fn::Join": ["", ["https://", {"Fn::ImportValue": "oc-admin-public-hostname"}]]
-    }
-    assert uploader["VpcConfig"]["SecurityGroupIds"] == [
-        {"Fn::ImportValue": "oc-private-security-group-id"}
-    ]
+    told = uploader["Environment"]["Variables"]
+    assert told["OPENCAST_BASE_URL"] == "https://admin.oc.example.edu"
+    assert uploader["VpcConfig"] == {"SubnetIds": ["subnet-1a"], "SecurityGroupIds": ["sg-3c"]}

@@ -1,0 +1,232 @@
+"""Where an Opencast cluster of DCE's is, looked up in AWS: its address, and its network.
+
+Looked up once for a cluster and noted in a file beside `.env` (cdk/opencast.py reads it), so that
+synth needs no AWS and a template doesn't change because somebody else's stack did. Taking the file
+away has it looked up anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from cdk import checks
+from cdk.opencast import note_beside, noted, wants_look_up, whose
+from cdk.place import read_place
+from cdk.reader import Reader, given_settings
+from ops import terminal
+from ops.command import OpsError
+from ops.target import target_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+EC2Client = Any
+"""boto3's client of EC2, whose stubs aren't among the project's."""
+
+MOST_SUBNETS = 16
+"""As many as Lambda takes."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where an Opencast is. The network is empty where it was not to be looked up."""
+
+    base_url: str
+    vpc: str = ""
+    subnets: tuple[str, ...] = ()
+    security_group: str = ""
+
+    def settings(self) -> dict[str, str]:
+        """The same as settings, without those that are empty."""
+        named = {
+            "OPENCAST_BASE_URL": self.base_url,
+            "OC_VPC_ID": self.vpc,
+            "OC_SUBNET_IDS": ",".join(self.subnets),
+            "OC_SECURITY_GROUP_ID": self.security_group,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+def ensure_known(environment: Mapping[str, str], env_file: Path) -> None:
+    """Look up where Opencast is, if the settings leave that to us and it isn't noted yet.
+
+    OpsError if it can't be told. Wrong settings are not said here: whoever loads them all does.
+    """
+    given = given_settings(environment, env_file)
+    if not wants_look_up(given) or noted(given, env_file):
+        return
+    reader = Reader(given)
+    place = read_place(reader)
+    if reader.problems or given.get("STACK_TYPE", "").lower() not in {"", "ecs"}:
+        return
+    cluster, is_ecs = whose(given)
+    target = target_of(place)
+    if is_ecs:
+        found = of_ecs(
+            target.client("cloudformation"),
+            target.client("ec2"),
+            cluster,
+            subnets=given.get("OC_SUBNET_IDS", ""),
+        )
+    else:
+        found = of_instances(target.client("ec2"), cluster)
+    note = note_beside(env_file)
+    write_note(note, found, cluster, is_ecs=is_ecs, region=place.region)
+    terminal.say(f"Opencast {cluster} is {found.base_url}; noted in {note}")
+
+
+def write_note(path: Path, found: Found, cluster: str, *, is_ecs: bool, region: str) -> None:
+    """Note what was found, in the form of `.env`. OpsError if it can't be written."""
+    settings = {
+        "OC_CLUSTER_NAME": cluster,
+        **({"STACK_TYPE": "ecs"} if is_ecs else {}),
+        **found.settings(),
+    }
+    text = "".join(f"{name}={value}\n" for name, value in settings.items())
+    head = (
+        f"# Looked up in {region} from the Opencast cluster {cluster}. What is set in the shell or "
+        "in .env wins.\n# Delete this file to have it looked up anew.\n"
+    )
+    try:
+        path.write_text(head + text, encoding="utf-8")
+    except OSError as error:
+        raise OpsError(f"{path} can't be written: {error.strerror}.") from error
+
+
+def of_instances(ec2: EC2Client, cluster: str) -> Found:
+    """The admin node of an OpsWorks cluster, by the tags that OpsWorks gave its instances.
+
+    Its network isn't among the tags. OpsError if there is none, or more than one.
+    """
+    pages = ec2.get_paginator("describe_instances").paginate(
+        Filters=[
+            {"Name": "tag:opsworks:stack", "Values": [cluster]},
+            {"Name": "tag-key", "Values": ["opsworks:layer:admin"]},
+            {"Name": "instance-state-name", "Values": ["pending", "running"]},
+        ]
+    )
+    instances = [
+        instance
+        for page in pages
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+    ]
+    advice = "or set OPENCAST_BASE_URL"
+    if not instances:
+        raise OpsError(
+            f"No instance that runs is tagged opsworks:stack={cluster} and opsworks:layer:admin: "
+            f"check OC_CLUSTER_NAME and AWS_REGION (STACK_TYPE=ecs, if it is one of ECS), {advice}."
+        )
+    if len(instances) > 1:
+        ids = ", ".join(sorted(instance["InstanceId"] for instance in instances))
+        raise OpsError(f"{cluster} has more than one admin node ({ids}): set OPENCAST_BASE_URL.")
+    [instance] = instances
+    host = instance.get("PublicDnsName") or instance.get("PrivateDnsName")
+    if not host:
+        raise OpsError(f"{instance['InstanceId']} has no host name: start it, {advice}.")
+    return Found(_address("http", host))
+
+
+def of_ecs(
+    cloudformation: CloudFormationClient, ec2: EC2Client, cluster: str, *, subnets: str = ""
+) -> Found:
+    """What an ECS cluster's stack exports, and the private subnets of its VPC.
+
+    `subnets` are those that are given: then none are looked up. OpsError if something is missing.
+    """
+    exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")
+    wanted = {
+        name: exports.get(f"{cluster}-{name}", "")
+        for name in ("admin-public-hostname", "vpc-id", "private-security-group-id")
+    }
+    missing = ", ".join(f"{cluster}-{name}" for name, value in wanted.items() if not value)
+    if missing:
+        raise OpsError(
+            f"The stack opencast-ecs-{cluster}-database exports no {missing}: mend it, or give "
+            "OPENCAST_BASE_URL (and, for the uploader in its VPC, OC_SUBNET_IDS and "
+            "OC_SECURITY_GROUP_ID)."
+        )
+    return Found(
+        base_url=_address("https", wanted["admin-public-hostname"]),
+        vpc=wanted["vpc-id"],
+        subnets=() if subnets else private_subnets(ec2, wanted["vpc-id"]),
+        security_group=wanted["private-security-group-id"],
+    )
+
+
+def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]:
+    """A stack's exports by name."""
+    try:
+        [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        if "does not exist" not in error.response["Error"].get("Message", ""):
+            raise
+        raise OpsError(
+            f"There is no stack {stack}: check OC_CLUSTER_NAME and AWS_REGION, or set "
+            "OPENCAST_BASE_URL."
+        ) from None
+    return {
+        output["ExportName"]: output.get("OutputValue", "")
+        for output in found.get("Outputs", ())
+        if "ExportName" in output
+    }
+
+
+def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
+    """A VPC's subnets that reach the world through a NAT gateway, as a function needs it there.
+
+    A function has no address of its own, so an internet gateway is no way out for it. OpsError if
+    there are none.
+    """
+    of_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]
+    tables = [
+        table
+        for page in ec2.get_paginator("describe_route_tables").paginate(Filters=of_vpc)
+        for table in page["RouteTables"]
+    ]
+    subnets = [
+        subnet["SubnetId"]
+        for page in ec2.get_paginator("describe_subnets").paginate(Filters=of_vpc)
+        for subnet in page["Subnets"]
+    ]
+    through_nat = behind_nat(subnets, tables)
+    if not through_nat:
+        raise OpsError(
+            f"No subnet of {vpc} has a route to a NAT gateway: set OC_SUBNET_IDS to subnets with a "
+            "way to AWS's services."
+        )
+    return through_nat[:MOST_SUBNETS]
+
+
+def behind_nat(subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Those subnets whose route table leads through a NAT gateway, in the order of their ids.
+
+    A subnet that no table names has the VPC's main one.
+    """
+    own: dict[str, bool] = {}
+    main = False
+    for table in tables:
+        leads_through_nat = any(
+            route.get("DestinationCidrBlock") == "0.0.0.0/0"
+            and route.get("NatGatewayId")
+            and route.get("State") != "blackhole"
+            for route in table.get("Routes", ())
+        )
+        for association in table.get("Associations", ()):
+            if association.get("Main"):
+                main = leads_through_nat
+            elif association.get("SubnetId"):
+                own[association["SubnetId"]] = leads_through_nat
+    return tuple(sorted(subnet for subnet in subnets if own.get(subnet, main)))
+
+
+def _address(scheme: str, host: str) -> str:
+    try:
+        return checks.url(scheme)(f"{scheme}://{host.strip()}")
+    except ValueError:
+        raise OpsError(f"{host!r} is no host's name: set OPENCAST_BASE_URL.") from None

@@ -1,0 +1,262 @@
+"""Where an Opencast cluster is, looked up in AWS once and noted beside `.env`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from cdk.opencast import note_beside
+from cdk.reader import SettingsError
+from cdk.settings import Network, load
+from ops.command import OpsError
+from ops.opencast import Found, behind_nat, ensure_known, of_ecs, of_instances, private_subnets
+from tests.cloud import REGION, Cloud
+from tests.infra.template import SETTINGS
+
+CLUSTER = "oc-prod"
+EXPORTS = {
+    "oc-prod-vpc-id": "vpc-0a",
+    "oc-prod-private-security-group-id": "sg-0b",
+    "oc-prod-admin-public-hostname": "admin.oc.example.edu",
+}
+
+
+def stack(exports: Mapping[str, str]) -> dict[str, Any]:
+    outputs = [
+        {"OutputKey": f"o{index}", "OutputValue": value, "ExportName": name}
+        for index, (name, value) in enumerate(exports.items())
+    ]
+    made = {"StackName": "s", "CreationTime": "2026-01-01", "StackStatus": "CREATE_COMPLETE"}
+    return {"Stacks": [{**made, "Outputs": [*outputs, {"OutputKey": "x", "OutputValue": "y"}]}]}
+
+
+@pytest.fixture
+def cloudformation(aws: Cloud) -> Iterator[Any]:
+    """moto's own CloudFormation needs more packages than are here."""
+    assert aws.bucket
+    with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
+        yield answers
+
+
+@dataclass
+class Vpc:
+    """A VPC with a public subnet and two private ones, one of them by the main route table."""
+
+    ec2: Any
+    id: str
+    private: tuple[str, ...]
+
+
+@pytest.fixture
+def vpc(ec2: Any) -> Vpc:
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24")["Subnet"]["SubnetId"]
+        for n in range(4)
+    ]
+    internet = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=internet, VpcId=vpc)
+    nat = ec2.create_nat_gateway(SubnetId=subnets[0])["NatGateway"]["NatGatewayId"]
+    of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
+    [main] = ec2.describe_route_tables(Filters=of_vpc)["RouteTables"]
+    ec2.create_route(
+        RouteTableId=main["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat
+    )
+    for subnet, target in (
+        (subnets[0], {"GatewayId": internet}),
+        (subnets[1], {"NatGatewayId": nat}),
+        (subnets[2], {}),
+    ):
+        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        if target:
+            ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
+        ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    return Vpc(ec2, vpc, tuple(sorted((subnets[1], subnets[3]))))
+
+
+@pytest.fixture
+def ec2(aws: Cloud) -> Any:
+    assert aws.bucket
+    return boto3.client("ec2", region_name=REGION)
+
+
+def launch(ec2: Any, **tags: str) -> dict[str, Any]:
+    """An instance with the tags of OpsWorks: `stack` and `layer`."""
+    named = {"opsworks:stack": tags["stack"], f"opsworks:layer:{tags['layer']}": "Any"}
+    found = ec2.run_instances(
+        ImageId="ami-12c6146b",
+        MinCount=1,
+        MaxCount=1,
+        TagSpecifications=[
+            {
+                "ResourceType": "instance",
+                "Tags": [{"Key": key, "Value": value} for key, value in named.items()],
+            }
+        ],
+    )
+    [instance] = found["Instances"]
+    return dict(instance)
+
+
+def test_an_opsworks_cluster_s_admin_node(ec2: Any) -> None:
+    launch(ec2, stack=CLUSTER, layer="workers")
+    launch(ec2, stack="oc-dev", layer="admin")
+    gone = launch(ec2, stack=CLUSTER, layer="admin")
+    ec2.terminate_instances(InstanceIds=[gone["InstanceId"]])
+    with pytest.raises(OpsError, match="No instance that runs is tagged opsworks:stack=oc-prod"):
+        of_instances(ec2, CLUSTER)
+    launch(ec2, stack=CLUSTER, layer="admin")
+    pages = ec2.describe_instances()["Reservations"]
+    [host] = [
+        one["PublicDnsName"]
+        for page in pages
+        for one in page["Instances"]
+        if one["State"]["Name"] == "running"
+        and {"Key": "opsworks:stack", "Value": CLUSTER} in one["Tags"]
+        and {"Key": "opsworks:layer:admin", "Value": "Any"} in one["Tags"]
+    ]
+    assert of_instances(ec2, CLUSTER) == Found(f"http://{host}")
+    launch(ec2, stack=CLUSTER, layer="admin")
+    with pytest.raises(OpsError, match="more than one admin node"):
+        of_instances(ec2, CLUSTER)
+
+
+def test_an_ecs_cluster_s_exports_and_private_subnets(vpc: Vpc, cloudformation: Any) -> None:
+    cloudformation.add_response(
+        "describe_stacks",
+        stack({**EXPORTS, "oc-prod-vpc-id": vpc.id}),
+        {"StackName": "opencast-ecs-oc-prod-database"},
+    )
+    assert of_ecs(cloudformation.client, vpc.ec2, CLUSTER) == Found(
+        "https://admin.oc.example.edu", vpc.id, vpc.private, "sg-0b"
+    )
+
+
+def test_subnets_that_are_given_are_not_looked_up(ec2: Any, cloudformation: Any) -> None:
+    cloudformation.add_response("describe_stacks", stack(EXPORTS))
+    found = of_ecs(cloudformation.client, ec2, CLUSTER, subnets="subnet-1")
+    assert found == Found("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
+
+
+def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
+    cloudformation.add_client_error(
+        "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
+    )
+    with pytest.raises(OpsError, match="There is no stack opencast-ecs-oc-prod-database"):
+        of_ecs(cloudformation.client, ec2, CLUSTER)
+    cloudformation.add_response("describe_stacks", stack({"oc-prod-vpc-id": "vpc-0a"}))
+    with pytest.raises(OpsError, match="exports no oc-prod-admin-public-hostname, oc-prod-priv"):
+        of_ecs(cloudformation.client, ec2, CLUSTER)
+    with pytest.raises(OpsError, match="No subnet of vpc-0a has a route to a NAT gateway"):
+        private_subnets(ec2, "vpc-0a")
+
+
+@pytest.mark.parametrize(
+    ("route", "taken"),
+    [
+        ({"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1"}, True),
+        ({"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}, True),
+        ({"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "n", "State": "blackhole"}, False),
+        ({"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1"}, False),
+        ({"DestinationCidrBlock": "10.1.0.0/16", "NatGatewayId": "nat-1"}, False),
+    ],
+)
+def test_which_routes_are_a_way_out(route: dict[str, str], taken: bool) -> None:
+    tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
+    assert behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
+
+
+def settings_of(**changes: str) -> dict[str, str]:
+    cluster = {"OC_CLUSTER_NAME": CLUSTER, "AWS_REGION": REGION}
+    left = {name: value for name, value in SETTINGS.items() if name != "OPENCAST_BASE_URL"}
+    return {**left, **cluster, **changes}
+
+
+def test_it_is_noted_once_and_read_by_the_settings(
+    ec2: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file = tmp_path / ".env"
+    given = settings_of()
+    with pytest.raises(SettingsError, match=r"oc-prod is was not looked up yet. `invoke stack\."):
+        load(given, env_file)
+    launch(ec2, stack=CLUSTER, layer="admin")
+    ensure_known(given, env_file)
+    found = of_instances(ec2, CLUSTER).base_url
+    assert capsys.readouterr().out == (
+        f"Opencast oc-prod is {found}; noted in {note_beside(env_file)}\n"
+    )
+    assert load(given, env_file).opencast.base_url == found
+    note = note_beside(env_file).read_text()
+    assert note.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
+    # Not a second time: another node would be too many.
+    launch(ec2, stack=CLUSTER, layer="admin")
+    ensure_known(given, env_file)
+    assert note_beside(env_file).read_text() == note
+    note_beside(env_file).unlink()
+    with pytest.raises(OpsError, match="more than one"):
+        ensure_known(given, env_file)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"OPENCAST_BASE_URL": "https://oc.example.edu"},
+        {"OC_CLUSTER_NAME": ""},
+        {"STACK_TYPE": "opsworks"},
+        {"STACK_NAME": ""},
+    ],
+)
+def test_nothing_is_looked_up_that_is_given_or_cant_be(
+    tmp_path: Path, changes: dict[str, str]
+) -> None:
+    ensure_known(settings_of(**changes), tmp_path / ".env")
+    assert list(tmp_path.iterdir()) == []
+
+
+NOTE = """
+OC_CLUSTER_NAME=oc-prod
+STACK_TYPE=ecs
+OPENCAST_BASE_URL=https://admin.oc.example.edu
+OC_VPC_ID=vpc-0a
+OC_SUBNET_IDS=subnet-0a,subnet-0b
+OC_SECURITY_GROUP_ID=sg-0b
+STACK_NAME=another
+"""
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    note_beside(tmp_path / ".env").write_text(NOTE)
+    (tmp_path / ".env").write_text("OC_SECURITY_GROUP_ID=sg-0c\n")
+    return tmp_path / ".env"
+
+
+def test_what_is_given_wins_over_the_note(env_file: Path) -> None:
+    settings = load(settings_of(STACK_TYPE="ECS"), env_file)
+    assert settings.opencast.base_url == "https://admin.oc.example.edu"
+    assert settings.opencast.network == Network(("subnet-0a", "subnet-0b"), "sg-0c")
+    assert settings.stack_name == SETTINGS["STACK_NAME"]
+    settings = load(settings_of(STACK_TYPE="ecs", OC_SUBNET_IDS="subnet-1"), env_file)
+    assert settings.opencast.network == Network(("subnet-1",), "sg-0c")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
+)
+def test_another_cluster_s_note_counts_for_nothing(env_file: Path, changes: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="was not looked up yet"):
+        load(settings_of(**changes), env_file)
+
+
+def test_with_an_address_given_nothing_of_the_note_counts(env_file: Path) -> None:
+    given = settings_of(
+        STACK_TYPE="ecs", OPENCAST_BASE_URL="https://oc.example.edu", OC_SECURITY_GROUP_ID="sg-1"
+    )
+    with pytest.raises(SettingsError, match="OC_SUBNET_IDS is missing"):
+        load(given, env_file)
