@@ -24,8 +24,6 @@ from cdk.names import (
 )
 from cdk.settings import READ_BY
 
-SECRETS = READ_BY
-
 # An event source receives with the function's role.
 CONSUME = (
     "sqs:ReceiveMessage",
@@ -64,7 +62,7 @@ def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.Polic
             resource_name=names.secret(setting).removeprefix("/"),
             arn_format=ArnFormat.SLASH_RESOURCE_NAME,
         )
-        for setting in SECRETS[function]
+        for setting in READ_BY[function]
     ]
     return [allow(("ssm:GetParameter",), *arns)] if arns else []
 

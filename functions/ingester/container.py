@@ -16,9 +16,8 @@ Kept = TypeVar("Kept")
 SECONDS = 300.0
 """How long a rotated secret may stay unnoticed by a warm container."""
 
-YOUNGEST_SECONDS = 10.0
-"""What is younger isn't built anew by `renewed`: a flood of forged requests reads no more secrets
-than one request in this time."""
+SUSPICION_SECONDS = 10.0
+"""How often `renewed` builds anew at most: many forged requests read no more secrets than one."""
 
 
 class Container(Generic[Kept]):
@@ -38,6 +37,7 @@ class Container(Generic[Kept]):
         self._seconds = seconds
         self._clock = clock
         self._kept: tuple[float, Kept] | None = None
+        self._suspected: float | None = None
 
     def __call__(self) -> Kept:
         now = self._clock()
@@ -47,15 +47,15 @@ class Container(Generic[Kept]):
             self._kept = (now, self._built_anew(self._kept[1]))
         return self._kept[1]
 
-    def renewed(self, youngest: float = YOUNGEST_SECONDS) -> Kept:
-        """What there is, built anew before its time unless it is younger than that (seconds).
+    def renewed(self, seconds: float = SUSPICION_SECONDS) -> Kept:
+        """What there is, built anew before its time unless that was done so short a time ago.
 
         For who has reason to think that a secret was rotated.
         """
-        kept = self()
-        now = self._clock()
-        if self._kept is None or now - self._kept[0] < youngest:
+        kept, now = self(), self._clock()
+        if self._suspected is not None and now - self._suspected < seconds:
             return kept
+        self._suspected = now
         self._kept = (now, self._built_anew(kept))
         return self._kept[1]
 
