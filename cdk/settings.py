@@ -267,9 +267,10 @@ def _opencast_address(reader: Reader) -> str:
     reader.optional("STACK_TYPE", checks.one_of(opencast.ECS), "")
     if cluster and not reader.given.get("OPENCAST_BASE_URL"):
         reader.problems.append(
-            f"OPENCAST_BASE_URL is missing: where the Opencast cluster {cluster} is was not looked "
-            "up yet. `invoke stack.diff` does so in AWS (as do create and update), or set "
-            "OPENCAST_BASE_URL to the admin node's address, like http://admin.example.edu."
+            "OPENCAST_BASE_URL is missing, and the address of the Opencast cluster "
+            f"{cluster} wasn't looked up yet: `invoke stack.diff` does so in AWS (as do create "
+            "and update), or set OPENCAST_BASE_URL to the admin node's, like "
+            "http://admin.example.edu."
         )
         return ""
     return reader.required(

@@ -160,7 +160,7 @@ def test_unsigned_webhooks_have_to_be_wanted_aloud() -> None:
 @pytest.mark.parametrize("kind", ["", "ecs"])
 def test_a_cluster_s_name_alone_is_no_address(kind: str) -> None:
     [problem] = problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod", STACK_TYPE=kind)
-    assert problem.startswith("OPENCAST_BASE_URL is missing: where the Opencast cluster oc-prod is")
+    assert problem.startswith("OPENCAST_BASE_URL is missing, and the address of the Opencast")
     assert "`invoke stack.diff`" in problem
 
 

@@ -183,7 +183,7 @@ def test_it_is_noted_once_and_read_by_the_settings(
 ) -> None:
     env_file = tmp_path / ".env"
     given = settings_of()
-    with pytest.raises(SettingsError, match=r"oc-prod is was not looked up yet. `invoke stack\."):
+    with pytest.raises(SettingsError, match=r"oc-prod wasn't looked up yet: `invoke stack\."):
         load(given, env_file)
     launch(ec2, stack=CLUSTER, layer="admin")
     ensure_known(given, env_file)
@@ -250,7 +250,7 @@ def test_what_is_given_wins_over_the_note(env_file: Path) -> None:
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
 def test_another_cluster_s_note_counts_for_nothing(env_file: Path, changes: dict[str, str]) -> None:
-    with pytest.raises(SettingsError, match="was not looked up yet"):
+    with pytest.raises(SettingsError, match="wasn't looked up yet"):
         load(settings_of(**changes), env_file)
 
 

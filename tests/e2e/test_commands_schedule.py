@@ -1,0 +1,231 @@
+"""The commands around the schedule, and taking over from an older stack, on the local stack."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdk.names import GOOGLE_CREDENTIALS, Names
+from local.authority import Authority, ensure_authority
+from local.driver import Driver
+from local.state import State
+from tests.class_listing import ClassListing, class_listing, listed
+from tests.cloud import plain
+from tests.e2e.operator import Operator
+from tests.e2e.scene import Scene
+
+PASSWORD = "OPENCAST_API_PASSWORD"
+KEYS = {"schedule": "zoom_series_id", "recording-events": "zoom_uuid", "pipeline-status": "zip_id"}
+
+
+@pytest.fixture
+def driver(scene: Scene) -> Driver:
+    return scene.driver
+
+
+@pytest.fixture
+def meeting(driver: Driver) -> Iterator[str]:
+    """A meeting's number that nothing else uses; its row is gone afterwards."""
+    number = str(2 * 10**10 + uuid.uuid4().int % 10**9)
+    yield number
+    driver.table("schedule").delete_item(Key={"zoom_series_id": number})
+
+
+def events_of(driver: Driver, meeting: str) -> list[dict[str, Any]] | None:
+    item = driver.table("schedule").get_item(Key={"zoom_series_id": meeting}).get("Item")
+    return plain(item)["events"] if item else None
+
+
+def test_a_schedule_from_json_and_csv_says_what_changes(
+    operator: Operator, driver: Driver, meeting: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"{meeting}.json"
+    first = {"zoom_series_id": meeting, "opencast_series_id": "2026", "course_code": "HIST"}
+    first["events"] = [{"day": "M", "time": "9:30", "title": "Lecture"}]  # type: ignore[assignment]
+    path.write_text(json.dumps([first, {"zoom_series_id": "x"}]))
+    said = operator.did("schedule.import-json", str(path), "--dry-run")
+    assert said.splitlines() == [
+        (
+            "1 meeting with 1 event: 1 would be added, 0 would be changed, 0 unchanged, "
+            "0 would be removed."
+        ),
+        "Would be added, 1 in all:",
+        f"  {meeting}: HIST (2026) M 9:30 Lecture",
+        "Skipped, 1 in all:",
+        f"  {path.name} row 2: zoom_series_id is no meeting's number",
+    ]
+    assert events_of(driver, meeting) is None
+    assert "1 added" in operator.did("schedule.import_json", str(path))
+    assert [one["day"] for one in events_of(driver, meeting) or ()] == ["M"]
+
+    sheet = tmp_path / f"{meeting}.csv"
+    sheet.write_text(
+        "Course Code,Type,Day,Start,Meeting ID with Password,OC Series\n"
+        f"CSCI,Section,F,14:00,https://zoom.us/j/{meeting}?pwd=x,https://oc/#/2027\n"
+    )
+    said = operator.did("schedule.import-csv", str(sheet), "--dry-run")
+    assert f"  {meeting}: + CSCI (2027) F 14:00 Section" in said.splitlines()
+    path.write_text('[{"zoom_series_id": 1,}]')
+    assert "is not JSON: line 1, column 23" in operator("schedule.import-json", str(path)).error
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Authority:
+    return ensure_authority(tmp_path / "tls")
+
+
+@pytest.fixture
+def listing(state: State, driver: Driver, tls: Authority) -> Iterator[ClassListing]:
+    """DCE's listing; who asks needs the password that the stack has in SSM."""
+    ssm = driver.client("ssm")
+    name = Names(state.stack_name).secret(PASSWORD)
+    password = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    with class_listing(tls, "zip-operator", password) as made:
+        yield made
+
+
+def test_a_schedule_from_opencast(
+    operator: Operator, driver: Driver, meeting: str, listing: ClassListing, tls: Authority
+) -> None:
+    command = ("schedule.oc-import", "--endpoint", listing.url)
+    # The password of the shell is an old one: that in SSM counts.
+    shell = {"OPENCAST_API_USER": "zip-operator", PASSWORD: "an-old-one"}
+    shell["REQUESTS_CA_BUNDLE"] = str(tls.ca_bundle)
+    said = operator.did(*command, **shell)
+    assert f"{listing.host} lists no classes: nothing was changed." in said
+    listing.classes = [listed(int(meeting), day="Tu Th"), listed(day="never")]
+    said = operator.did(*command, "--dry-run", **shell)
+    assert f"  {meeting}: HIST E-1010 (20260112345) T 14:30 Lecture, R 14:30 Lecture" in said
+    assert f"  {listing.host} row 2: HIST E-1010: day 'never' is none that is known" in said
+    assert events_of(driver, meeting) is None
+    operator.did(*command, **shell)
+    assert [one["source"] for one in events_of(driver, meeting) or ()] == [f"oc:{listing.host}"] * 2
+    refused = operator(*command, **{**shell, "OPENCAST_API_USER": "nobody"})
+    assert f"{listing.host} refuses nobody (401)" in refused.error
+    assert "an-old-one" not in "".join(operator.heard)
+    assert "topsecret" not in "".join(operator.heard)
+
+
+def test_the_google_account_s_key(operator: Operator, driver: Driver, tmp_path: Path) -> None:
+    ssm = driver.client("ssm")
+    path = tmp_path / "key.json"
+    key = {
+        "type": "service_account",
+        "client_email": "zip@zip.iam.gserviceaccount.com",
+        "private_key": "-----BEGIN PRIVATE KEY-----\nsecretsecret\n-----END PRIVATE KEY-----\n",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    }
+    with suppress(ssm.exceptions.ParameterNotFound):
+        ssm.delete_parameter(Name=GOOGLE_CREDENTIALS)
+    try:
+        path.write_text(json.dumps(key))
+        said = operator.did("schedule.save-creds", "-f", str(path))
+        assert f"The key is in SSM, {GOOGLE_CREDENTIALS}" in said
+        assert "Share the sheet with zip@zip.iam.gserviceaccount.com" in said
+        kept = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)["Parameter"]
+        assert (kept["Type"], json.loads(kept["Value"])) == ("SecureString", key)
+        path.write_text(json.dumps({**key, "private_key": "secretsecret"}))
+        refused = operator("schedule.save-creds", "-f", str(path))
+        assert "its private_key is none in PEM" in refused.error
+        assert "secretsecret" not in "".join(operator.heard)
+    finally:
+        ssm.delete_parameter(Name=GOOGLE_CREDENTIALS)
+
+
+@pytest.fixture
+def older(driver: Driver) -> Iterator[str]:
+    """The tables of a stack of the first system; they are gone afterwards."""
+    dynamodb = driver.client("dynamodb")
+    name = f"older-{uuid.uuid4().hex[:8]}"
+    for table, key in KEYS.items():
+        dynamodb.create_table(
+            TableName=f"{name}-{table}",
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    yield name
+    for table in KEYS:
+        dynamodb.delete_table(TableName=f"{name}-{table}")
+
+
+def put(driver: Driver, table: str, item: dict[str, Any]) -> None:
+    """A row, in DynamoDB's own JSON."""
+    typed = {
+        name: {"N": str(value)}
+        if isinstance(value, int)
+        else {"L": value}
+        if isinstance(value, list)
+        else {"S": value}
+        for name, value in item.items()
+    }
+    driver.client("dynamodb").put_item(TableName=table, Item=typed)
+
+
+def test_an_older_stack_is_taken_over(
+    operator: Operator, scene: Scene, driver: Driver, older: str, meeting: str
+) -> None:
+    now = datetime.now(UTC)
+    recording = scene.lecture(scheduled=False)
+    zip_id = f"auto-ingest-{recording.uuid}"
+    put(
+        driver,
+        f"{older}-schedule",
+        {"zoom_series_id": meeting, "opencast_series_id": "2026", "course_code": "HIST"},
+    )
+    status = {
+        "zip_id": zip_id,
+        "meeting_id": recording.meeting_id,
+        "recording_id": recording.uuid,
+        "topic": "HIST E-1010",
+        "recording_start_time": "2026-10-14T15:00:00Z",
+        "origin": "webhook_notification",
+        "pipeline_state": "SENT_TO_OPENCAST",
+        "update_date": f"{now:%Y-%m-%d}",
+        "update_time": now.hour * 3600 + now.minute * 60,
+        "expiration": int((now + timedelta(days=7)).timestamp()),
+    }
+    put(driver, f"{older}-pipeline-status", status)
+    event = {"event": {"S": "recording.started"}, "timestamp": {"N": "10"}}
+    put(
+        driver,
+        f"{older}-recording-events",
+        {"zoom_uuid": recording.uuid, "recording_event_times": [{"M": event}]},
+    )
+    rows = {
+        "pipeline-status": {"zip_id": zip_id},
+        "recording-events": {"zoom_uuid": recording.uuid},
+    }
+    try:
+        assert _counts(operator.did("migrate", "--from", older, "--dry-run")) == ["1 0 0"] * 3
+        assert _counts(operator.did("migrate", "--from", older)) == ["1 0 0"] * 3
+        assert _counts(operator.did("migrate", f"--from={older}", "--days", "3")) == ["0 1 0"] * 3
+        # What the older stack has brought to Opencast isn't ingested again.
+        scene.completed(recording)
+        found = driver.table("pipeline-status").get_item(Key={"zip_id": zip_id})["Item"]
+        assert plain(found) == status
+    finally:
+        for table, key in rows.items():
+            driver.table(table).delete_item(Key=key)
+    nobody = operator("migrate", "--from", "nobody-zip").error
+    assert "There is no table nobody-zip-schedule, nobody-zip-recording-events" in nobody
+    assert "set STACK_NAME to the new one" in operator("migrate", driver.state.stack_name).error
+
+
+def _counts(said: str) -> list[str]:
+    """Taken over, here already, skipped: of the three tables."""
+    names = ("schedule", "recording events", "status")
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    return [
+        line.removeprefix(f"{name} ")
+        for name in names
+        for line in lines
+        if line.startswith(f"{name} ")
+    ]
