@@ -1,0 +1,44 @@
+"""What operators type to say which recordings they mean, taken as they write it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from ops.command import OpsError
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LONGEST_DAYS = 3660
+LONGEST_UUID = 200
+
+
+def since(text: str) -> timedelta:
+    """A length of time like `30s`, `10m`, `2h` or `7d`. OpsError if it isn't one."""
+    found = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", text.strip().lower())
+    if found:
+        length = timedelta(**{UNITS[found[2]]: int(found[1])})
+        if timedelta(0) < length <= timedelta(days=LONGEST_DAYS):
+            return length
+    raise OpsError(
+        f"--since {text!r} is no length of time: a number with s, m, h or d behind it, like 10m, "
+        f"2h or 7d, at most {LONGEST_DAYS}d."
+    )
+
+
+def recording_uuid(text: str) -> str:
+    """A recording's uuid, without spaces around it. OpsError if it can't be one."""
+    uuid = text.strip()
+    if not uuid or len(uuid) > LONGEST_UUID or not uuid.isprintable() or " " in uuid:
+        raise OpsError(
+            f"{text!r} can't be a recording's uuid, which looks like Aimtz4gZlGgbue/Yk7qppQ==: "
+            "`invoke recordings --meeting ID` shows those of a meeting."
+        )
+    return uuid
+
+
+def meeting_number(text: str) -> int:
+    """A Zoom meeting's number, in groups with spaces or dashes or not. OpsError if it is none."""
+    digits = re.sub(r"[\s-]", "", text)
+    if not re.fullmatch(r"[0-9]{1,19}", digits):
+        raise OpsError(f"{text!r} is no meeting's number: digits, like 861 6892 1331.")
+    return int(digits)

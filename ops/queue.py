@@ -1,0 +1,314 @@
+"""`invoke queue.…`: what waits on the pipeline's queues and in their dead letters, and retries.
+
+The views take nothing away from the functions, but one that finds waiting messages on a live queue
+costs each of them one of its receives (12 on the download queue, 50 or more on the upload queue;
+see `ops/letters.py`), and then says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from invoke import Collection, Context, Exit
+from rich.table import Column
+
+from cdk.names import Names
+from ingester.neighbours.tables import StatusTable
+from ops import asked, letters, terminal
+from ops.command import OpsError, command, one_line
+from ops.interrupts import Asked, noted
+from ops.letters import LOOK_SECONDS, Box, Counts, Letter, Pipe, held
+from ops.printable import moment, printable
+from ops.redrive import Moved, Redrive, Wanted
+from ops.target import Target, changing, looking
+
+PipeOf = Callable[[Names], Pipe]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a view saw of one queue. `is_dead`: it holds dead letters, and looking is free."""
+
+    name: str
+    counts: Counts
+    letters: tuple[Letter, ...]
+    is_dead: bool
+
+    @property
+    def peeked(self) -> bool:
+        """Whether looking cost each message a receive."""
+        return bool(self.letters) and not self.is_dead
+
+    @property
+    def others(self) -> int:
+        """How many waiting messages were not seen, by SQS's count."""
+        return max(0, self.counts.waiting - len(self.letters))
+
+
+def look(target: Target, pipe: Pipe, limit: int) -> tuple[Seen, Seen]:
+    """A queue and its dead letters, up to `limit` messages of each."""
+    sqs = target.client("sqs")
+    return look_live(Box(sqs, pipe.queue), limit), look_dead(Box(sqs, pipe.dead_letters), limit)
+
+
+def look_live(box: Box, limit: int) -> Seen:
+    """What waits on a live queue: one look, none if nothing does."""
+    counts = box.counts()
+    seen = tuple(box.peek(limit)) if counts.waiting else ()
+    return Seen(box.name, counts, seen, is_dead=False)
+
+
+def look_dead(box: Box, limit: int) -> Seen:
+    """The first dead letters, page by page."""
+    counts = box.counts()
+    seen: list[Letter] = []
+    with held(box, LOOK_SECONDS) as hand:
+        while len(seen) < limit:
+            page = hand.draw(limit - len(seen))
+            if not page:
+                break
+            seen += page
+    return Seen(box.name, counts, tuple(seen), is_dead=True)
+
+
+def as_json(seen: Sequence[Seen]) -> dict[str, Any]:
+    """A view for other programs."""
+    return {
+        "queues": [
+            {
+                "name": one.name,
+                "waiting": one.counts.waiting,
+                "in_flight": one.counts.in_flight,
+                "delayed": one.counts.delayed,
+                "receive_limit": one.counts.receive_limit or None,
+                "receives_spent": len(one.letters) if one.peeked else 0,
+            }
+            for one in seen
+        ],
+        "messages": [
+            {
+                "queue": one.name,
+                "message_id": letter.message_id,
+                "uuid": letter.uuid or None,
+                "zip_id": letter.zip_id or None,
+                "meeting_id": letter.meeting or None,
+                "topic": letter.topic or None,
+                "sent": letter.sent.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "received": letter.received,
+                "failed_reason": letter.reason or None,
+                "is_readable": letter.content is not None,
+            }
+            for one in seen
+            for letter in one.letters
+        ],
+    }
+
+
+def show(seen: Sequence[Seen]) -> None:
+    """Print a view as tables."""
+    terminal.show(
+        "Queues",
+        ("queue", "waiting", "in flight", "delayed"),
+        [
+            (one.name, *map(str, (one.counts.waiting, one.counts.in_flight, one.counts.delayed)))
+            for one in seen
+        ],
+    )
+    rows = [row_of(one, letter) for one in seen for letter in one.letters]
+    if rows:
+        columns = ("queue", "uuid", "meeting", "topic", "sent (UTC)", "received", "failed because")
+        terminal.show("Messages", uncut(columns), rows)
+    else:
+        terminal.say("No message can be seen.")
+    for line in (line for one in seen for line in remarks(one)):
+        terminal.say(line)
+
+
+def held_by_others(name: str, count: int) -> str:
+    """A sentence about dead letters that can't be seen now."""
+    verb = "is" if count == 1 else "are"
+    return (
+        f"{count} on {name} {verb} held by somebody who looks at them, and can be seen again in "
+        "some minutes."
+    )
+
+
+def uncut(names: Sequence[str]) -> list[Column]:
+    """Columns that never lose a letter: all but the uuids are folded where it is narrow."""
+    return [Column(name, overflow="fold", no_wrap=name == "uuid") for name in names]
+
+
+def row_of(one: Seen, letter: Letter) -> tuple[str, ...]:
+    """A message as a row of the table."""
+    unreadable = f"(not JSON; message {letter.message_id})"
+    return (
+        one.name,
+        printable(letter.uuid) or (unreadable if letter.content is None else "-"),
+        printable(letter.meeting) or "-",
+        printable(letter.topic) or "-",
+        moment(letter.sent),
+        str(letter.received),
+        printable(letter.reason) or "-",
+    )
+
+
+def remarks(one: Seen) -> list[str]:
+    """What has to be said of a view beside its tables."""
+    said = []
+    if one.peeked:
+        limit = f" of {one.counts.receive_limit}" if one.counts.receive_limit else ""
+        said.append(
+            f"Looking at {len(one.letters)} waiting on {one.name} spent one receive{limit} of each."
+        )
+    said += [
+        f"Don't look again: {letter.uuid or letter.message_id} has no receive left, and what takes "
+        f"it next puts it into the dead letters."
+        for letter in one.letters
+        if one.peeked and letter.received >= one.counts.receive_limit > 0
+    ]
+    if one.is_dead and one.counts.in_flight:
+        said.append(held_by_others(one.name, one.counts.in_flight))
+    if one.others:
+        more = "asking again would spend receives" if one.peeked else "--limit shows more"
+        said.append(f"{one.others} more on {one.name}: {more}.")
+    return said
+
+
+def view(pipe_of: PipeOf, limit: int, *, json: bool) -> None:
+    """What both views do."""
+    positive(limit)
+    target = looking()
+    seen = look(target, pipe_of(target.names), limit)
+    if json:
+        terminal.show_json(as_json(seen))
+    else:
+        show(seen)
+
+
+def positive(limit: int) -> None:
+    """OpsError if there is nothing to do."""
+    if limit < 1:
+        raise OpsError(f"--limit {limit} is no number of messages: 1 or more.")
+
+
+def wanted_of(limit: int, uuid: str | None, *, every: bool) -> Wanted:
+    """Which dead letters an operator asked for. OpsError if that contradicts itself."""
+    positive(limit)
+    if uuid is not None and every:
+        raise OpsError("--all and --uuid exclude each other: leave one of them out.")
+    if uuid is not None:
+        return Wanted(most=None, uuid=asked.recording_uuid(uuid))
+    return Wanted(most=None, unreadable=True) if every else Wanted(most=limit)
+
+
+def retry(pipe_of: PipeOf, wanted: Wanted) -> None:
+    """What both retries do."""
+    target = changing()
+    pipe, sqs = pipe_of(target.names), target.client("sqs")
+    status = StatusTable(target.table(target.names.status_table), lambda: datetime.now(UTC))
+    with noted() as stopped:
+        move(
+            Redrive(pipe, Box(sqs, pipe.queue), Box(sqs, pipe.dead_letters), status),
+            wanted,
+            stopped,
+        )
+
+
+def move(redrive: Redrive, wanted: Wanted, stopped: Asked) -> None:
+    """Move dead letters and print which. Exit with 130 if it was stopped, OpsError if it failed."""
+    moved: list[Moved] = []
+    left: tuple[Letter, ...] = ()
+    error: Exception | None = None
+    total = redrive.dead.counts().waiting if wanted.unreadable else wanted.most
+    with terminal.progress() as bar:
+        task = bar.add_task("Dead letters", total=total)
+
+        def tell(one: Moved) -> None:
+            moved.append(one)
+            bar.advance(task)
+
+        try:
+            left = redrive.run(wanted, stopped, tell)
+        except Exception as caught:  # noqa: BLE001 - raised again below, behind what was moved
+            error = caught
+    report(redrive.pipe, moved, left)
+    so_far = f"{len(moved)} moved, the rest is where it was."
+    if error:
+        raise OpsError(f"Stopped: {one_line(error)} {so_far}") from error
+    if stopped():
+        raise Exit(f"Interrupted. {so_far}", code=130)
+    if not moved:
+        nothing(redrive.pipe, wanted, left, redrive.dead.counts().in_flight)
+
+
+def report(pipe: Pipe, moved: Sequence[Moved], left: Sequence[Letter]) -> None:
+    """Print what was moved, and what can't be read and stayed."""
+    if moved:
+        terminal.show(
+            f"Back on {pipe.queue}",
+            uncut(("uuid", "topic", "had failed because")),
+            [
+                (
+                    printable(one.letter.uuid) or f"(message {one.letter.message_id})",
+                    printable(one.letter.topic) or "-",
+                    printable(one.reason),
+                )
+                for one in moved
+            ],
+        )
+    for letter in left:
+        terminal.say(f"Left: message {letter.message_id} is no JSON. --all moves it too.")
+
+
+def nothing(pipe: Pipe, wanted: Wanted, left: Sequence[Letter], in_flight: int) -> None:
+    """Say that nothing was moved. OpsError if a certain recording was wanted."""
+    more = f" {held_by_others(pipe.dead_letters, in_flight)}" if in_flight else ""
+    if wanted.uuid:
+        raise OpsError(
+            f"Nothing of {wanted.uuid} waits in {pipe.dead_letters}: `invoke queue.{pipe.word}` "
+            f"shows what does, `invoke recordings --uuid {wanted.uuid}` where it is.{more}"
+        )
+    if not left:
+        terminal.say(f"Nothing waits in {pipe.dead_letters}.{more}")
+
+
+VIEW = {"limit": "how many messages of each queue at most", "json": "for other programs"}
+RETRY = {
+    "limit": "how many, the first ones",
+    "uuid": "those of this recording, all of them",
+    "all": "all, those that can't be read too",
+}
+
+
+@command(name="downloads", help=VIEW)
+def show_downloads(_context: Context, limit: int = 20, json: bool = False) -> None:
+    """Show what waits for the downloader, and its dead letters."""
+    view(letters.downloads, limit, json=json)
+
+
+@command(name="uploads", help=VIEW)
+def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None:
+    """Show what waits for the uploader, and its dead letters."""
+    view(letters.uploads, limit, json=json)
+
+
+@command(help=RETRY)
+def retry_downloads(
+    _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
+) -> None:
+    """Send dead letters to the downloader again, the first one if not told otherwise."""
+    retry(letters.downloads, wanted_of(limit, uuid, every=all_))
+
+
+@command(help=RETRY)
+def retry_uploads(
+    _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
+) -> None:
+    """Send dead letters to the uploader again, the first one if not told otherwise."""
+    retry(letters.uploads, wanted_of(limit, uuid, every=all_))
+
+
+collection = Collection("queue", show_downloads, show_uploads, retry_downloads, retry_uploads)

@@ -1,0 +1,136 @@
+"""Dead letters back onto their queue: what `invoke queue.retry-…` does.
+
+For each, in this order: its row goes back to where it was when the message was first sent, and the
+uploader's count of failures is cleared, which would else bury it again at its first new failure;
+the message is sent, its body as it was; the dead letter is deleted. So a crash loses nothing, but
+between sending and deleting it leaves the message in both places. A second retry then is harmless:
+
+- Uploads: the deduplication id is made of the dead letter's own id, so that within five minutes SQS
+  drops the repeat. Later the uploader gets a second message of the same ingest, in the same group
+  and so after the first, and finds that one's marker and event (`uploader._media_package`). A
+  message that is retried, fails and is buried again has another id each time, and is never dropped.
+- Downloads: the second message stages the same files under the same keys, where the first one's
+  are found (`ingester.transfer`); what it sends to the upload queue is dropped as the same
+  content, or meets marker and event there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.rules.states import ENDED
+from ops.interrupts import Asked
+from ops.letters import MOST_AT_ONCE, MOVE_SECONDS, Box, Hand, Letter, Pipe, held
+
+RETRIED = "retried by an operator"
+DOUBT = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which dead letters: the first `most` (None: all), or all of a recording (`uuid`).
+
+    `unreadable` takes those as well whose body is no JSON.
+    """
+
+    most: int | None = 1
+    uuid: str = ""
+    unreadable: bool = False
+
+    def takes(self, letter: Letter) -> bool:
+        if self.uuid:
+            return letter.uuid == self.uuid
+        return letter.content is not None or self.unreadable
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A dead letter that is on its queue again, and why it had been buried."""
+
+    letter: Letter
+    reason: str
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """What moving dead letters of one queue needs."""
+
+    pipe: Pipe
+    live: Box
+    dead: Box
+    status: StatusTable
+
+    def run(
+        self, wanted: Wanted, stopped: Asked, moved: Callable[[Moved], None]
+    ) -> tuple[Letter, ...]:
+        """Move what is wanted, and tell each by `moved`; `stopped` ends it between two.
+
+        Returns the letters that nobody can read and that were not wanted. Only what was there at
+        the beginning is moved: one that fails again at once is not moved for ever. Errors leave
+        everything that was not moved where it was.
+        """
+        begin = self.dead.counts().at
+        left: list[Letter] = []
+        done: list[Letter] = []
+        with held(self.dead, MOVE_SECONDS) as hand:
+            while not stopped() and (wanted.most is None or len(done) < wanted.most):
+                most = MOST_AT_ONCE if wanted.most is None else wanted.most - len(done)
+                drawn = hand.draw(most)
+                if not drawn:
+                    break
+                for letter in drawn:
+                    if stopped():
+                        break
+                    if letter.content is None and not wanted.unreadable:
+                        left.append(letter)
+                    if wanted.takes(letter) and not came_since(letter, begin, done):
+                        moved(self._move(letter, hand))
+                        done.append(letter)
+        return tuple(left)
+
+    def _move(self, letter: Letter, hand: Hand) -> Moved:
+        row = self.status.get(letter.zip_id) if letter.zip_id else None
+        is_rewound = row is not None and self._rewind(row)
+        try:
+            self._send(letter)
+        except (BotoCoreError, ClientError):
+            if row and row.state and is_rewound:
+                self.status.write(
+                    row.zip_id, row.state, row.reason, retry_due=row.retry_due, replacing=row.state
+                )
+            raise
+        hand.drop(letter)
+        known = letter.reason or (row.reason if row else "")
+        return Moved(letter, known or f"received {letter.received} times, no reason known")
+
+    def _rewind(self, row: StatusRow) -> bool:
+        """Let the row say that the message is on its queue, unless the ingest got further."""
+        if row.state in ENDED or row.state is self.pipe.taken:
+            return self.status.write(row.zip_id, self.pipe.sent, RETRIED, replacing=row.state)
+        return self.status.write(row.zip_id, self.pipe.sent, RETRIED)
+
+    def _send(self, letter: Letter) -> None:
+        if not self.pipe.is_fifo:
+            self.live.send(letter.body)
+            return
+        self.live.send(
+            letter.body,
+            MessageGroupId=letter.uuid or letter.group or letter.message_id,
+            MessageDeduplicationId=f"retry-{letter.message_id}",
+        )
+
+
+def came_since(letter: Letter, begin: datetime, moved: Sequence[Letter]) -> bool:
+    """Whether a letter was buried after `begin`, by SQS's clock, which tells whole seconds.
+
+    About that second only the body can say whether it is one that was moved and failed again.
+    """
+    is_doubtful = letter.sent >= begin - DOUBT
+    return letter.sent >= begin or (
+        is_doubtful and any(letter.body == other.body for other in moved)
+    )

@@ -1,0 +1,74 @@
+"""A queue of the in-process AWS with its dead letters, for tests that view and move them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cdk.names import Names
+from ingester.neighbours.queues import Queue
+from ingester.neighbours.tables import StatusTable
+from ingester.rules.recording import Subject
+from ingester.rules.states import Origin, State
+from ops import letters
+from ops.letters import Box, Letter, Pipe
+from ops.redrive import Moved, Redrive, Wanted
+from tests.cloud import Clock, Cloud
+
+NAMES = Names("test")
+DOWNLOADS, UPLOADS = letters.downloads(NAMES), letters.uploads(NAMES)
+SERIES = "Invalid Opencast series id."
+
+
+def body(number: int, **more: object) -> str:
+    message = {
+        "uuid": f"uuid-{number}==",
+        "zip_id": f"auto-ingest-uuid-{number}==",
+        "zoom_series_id": 86168921331,
+        "topic": f"Topic {number}",
+    }
+    return json.dumps({**message, **more})
+
+
+class Site:
+    """One way with its dead letters."""
+
+    def __init__(self, aws: Cloud, clock: Clock, pipe: Pipe) -> None:
+        self.aws, self.pipe = aws, pipe
+        live, dead = (
+            (aws.upload_queue, aws.upload_dlq)
+            if pipe.is_fifo
+            else (aws.download_queue, aws.download_dlq)
+        )
+        self.live_url, self.dead_url = live, dead
+        self.status = StatusTable(aws.status, clock)
+        self.redrive = Redrive(
+            pipe, Box(aws.sqs, pipe.queue), Box(aws.sqs, pipe.dead_letters, 0), self.status
+        )
+
+    def bury(self, text: str, reason: str = SERIES, group: str = "g") -> None:
+        dead = Queue(self.aws.sqs, self.dead_url)
+        if self.pipe.is_fifo:
+            dead.bury_in_order(text, reason, group=group, identity=f"{hash((text, reason, group))}")
+        else:
+            dead.bury(text, reason)
+
+    def row(self, number: int, state: State, **more: Any) -> None:
+        subject = Subject(
+            meeting_id=86168921331,
+            recording_id=f"uuid-{number}==",
+            topic="",
+            start_time="2026-10-14T12:00:00Z",
+            origin=Origin.WEBHOOK,
+        )
+        zip_id = f"auto-ingest-uuid-{number}=="
+        self.status.write(zip_id, state, subject=subject, **more)
+
+    def move(self, wanted: Wanted, stop_after: int = 1000) -> tuple[list[Moved], list[Letter]]:
+        moved: list[Moved] = []
+        left = self.redrive.run(wanted, lambda: len(moved) >= stop_after, moved.append)
+        return moved, list(left)
+
+    def visible(self, url: str) -> int:
+        found = self.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        return int(found["Attributes"]["ApproximateNumberOfMessages"])

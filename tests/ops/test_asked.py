@@ -1,0 +1,95 @@
+"""What operators type: lengths of time, uuids, meetings' numbers."""
+
+from __future__ import annotations
+
+import re
+import signal
+from datetime import timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ops import asked
+from ops.command import OpsError
+from ops.interrupts import noted
+from ops.printable import printable
+
+WRONG = ("0m", "3661d", "999999999d")
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("30s", timedelta(seconds=30)),
+        ("10m", timedelta(minutes=10)),
+        (" 2H ", timedelta(hours=2)),
+        ("7 d", timedelta(days=7)),
+    ],
+)
+def test_lengths_of_time(text: str, length: timedelta) -> None:
+    assert asked.since(text) == length
+
+
+@given(st.text())
+@example("10")
+@example(WRONG[0])
+@example(WRONG[1])
+@example(WRONG[2])
+@example("-1h")
+@example("1w")
+@example("٣d")
+@example("1h30m")
+def test_anything_else_is_an_error_of_one_line(text: str) -> None:
+    if re.fullmatch(r"\s*[0-9]+\s*[smhdSMHD]\s*", text) and text not in WRONG:
+        assert timedelta(0) < asked.since(text) <= timedelta(days=3660)
+        return
+    with pytest.raises(OpsError, match="like 10m, 2h or 7d") as caught:
+        asked.since(text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["", "   ", "a b", "a\nb", "a\x1b[2J", "x" * 201])
+def test_what_can_be_no_uuid(text: str) -> None:
+    with pytest.raises(OpsError, match="can't be a recording's uuid"):
+        asked.recording_uuid(text)
+
+
+def test_a_uuid_as_it_is_pasted() -> None:
+    assert asked.recording_uuid(" /Aimtz4gZlGg+ue//k7qppQ==\n") == "/Aimtz4gZlGg+ue//k7qppQ=="
+
+
+@pytest.mark.parametrize("text", ["86168921331", "861 6892 1331", "861-6892-1331"])
+def test_a_meetings_number_in_groups(text: str) -> None:
+    assert asked.meeting_number(text) == 86168921331
+
+
+@pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
+def test_what_is_no_meetings_number(text: str) -> None:
+    with pytest.raises(OpsError, match="is no meeting's number"):
+        asked.meeting_number(text)
+
+
+@given(st.text(st.characters(exclude_categories=())))
+@example("\x1b]0;title\x07\r\u202e\u2028\ud800")
+def test_no_text_steers_the_terminal(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable() or set(shown) - set(" \u3000\xa0") != set()
+    assert len(shown.splitlines()) <= 1
+    assert "\x1b" not in shown
+    shown.encode()
+
+
+def test_plain_texts_stay() -> None:
+    assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
+
+
+def test_the_first_interrupt_is_noted_and_the_second_counts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with noted() as came:
+        assert not came()
+        signal.raise_signal(signal.SIGINT)
+        assert came()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

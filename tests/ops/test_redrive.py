@@ -1,0 +1,190 @@
+"""Dead letters back onto their queue, whatever comes in between."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from botocore.exceptions import ClientError
+from invoke import Exit
+
+from ingester.rules.states import State
+from ops import letters, queue
+from ops.command import OpsError
+from ops.letters import Box, held
+from ops.redrive import RETRIED, Moved, Wanted
+from tests.cloud import Clock, Cloud
+from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body
+
+
+@pytest.fixture(params=[DOWNLOADS, UPLOADS], ids=["downloads", "uploads"])
+def site(request: pytest.FixtureRequest, aws: Cloud, clock: Clock) -> Site:
+    return Site(aws, clock, request.param)
+
+
+@pytest.fixture
+def downloads(aws: Cloud, clock: Clock) -> Site:
+    return Site(aws, clock, DOWNLOADS)
+
+
+@pytest.fixture
+def uploads(aws: Cloud, clock: Clock) -> Site:
+    return Site(aws, clock, UPLOADS)
+
+
+def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:
+    failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[site.pipe]
+    site.row(1, State.SENT_TO_DOWNLOADER)
+    site.status.write("auto-ingest-uuid-1==", failed, "down", failed_again=True)
+    site.bury(body(1))
+    site.bury(body(2), group="h")
+    (moved,), _ = site.move(Wanted())
+    assert (moved.letter.uuid, moved.reason) == ("uuid-1==", SERIES)
+    (found,) = site.aws.messages(site.live_url)
+    assert found["body"] == json.loads(body(1))
+    assert found["reason"] is None
+    assert found["group"] == ("uuid-1==" if site.pipe.is_fifo else None)
+    row = site.status.get("auto-ingest-uuid-1==")
+    assert row
+    assert (row.state, row.reason, row.failures) == (site.pipe.sent, RETRIED, 0)
+    assert site.visible(site.dead_url) == 1
+
+
+def test_all_of_a_recording_wherever_they_are(site: Site) -> None:
+    for number in range(25):
+        site.bury(body(number % 24, copy=number), reason=f"reason {number}", group=f"g{number}")
+    moved, _ = site.move(Wanted(most=None, uuid="uuid-0=="))
+    assert sorted(one.reason for one in moved) == ["reason 0", "reason 24"]
+    assert site.visible(site.dead_url) == 23
+
+
+def test_a_recordings_second_letter_in_the_same_group(uploads: Site) -> None:
+    for number in range(3):
+        uploads.bury(body(0, try_=number), group="uuid-0==")
+    moved, _ = uploads.move(Wanted(most=None, uuid="uuid-0=="))
+    assert [one.letter.content and one.letter.content["try_"] for one in moved] == [0, 1, 2]
+
+
+def test_what_cannot_be_read_moves_only_with_all(site: Site) -> None:
+    site.bury("no json", group="u")
+    site.bury(body(1), group="g")
+    moved, left = site.move(Wanted(most=2))
+    assert [one.letter.uuid for one in moved] == ["uuid-1=="]
+    assert [letter.body for letter in left] == ["no json"]
+    assert site.visible(site.dead_url) == 1
+    (moved_now,), left = site.move(Wanted(most=None, unreadable=True))
+    assert (moved_now.letter.body, left) == ("no json", [])
+    assert site.visible(site.dead_url) == 0
+
+
+def test_stopped_between_two_the_rest_is_visible_at_once(site: Site) -> None:
+    for number in range(5):
+        site.bury(body(number), group=f"g{number}")
+    moved, _ = site.move(Wanted(most=None, unreadable=True), stop_after=2)
+    assert len(moved) == 2
+    assert (site.visible(site.dead_url), site.visible(site.live_url)) == (3, 2)
+
+
+def test_a_send_that_fails_leaves_letter_and_row_as_they_were(downloads: Site) -> None:
+    downloads.row(1, State.SENT_TO_DOWNLOADER)
+    downloads.status.write("auto-ingest-uuid-1==", State.DOWNLOADER_FAILED, "down")
+    downloads.bury(body(1))
+    downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
+    with pytest.raises(ClientError):
+        downloads.move(Wanted())
+    row = downloads.status.get("auto-ingest-uuid-1==")
+    assert row
+    assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, "down")
+    assert downloads.visible(downloads.dead_url) == 1
+
+
+def test_a_repeat_after_a_crash_is_swallowed_but_not_a_new_failure(uploads: Site) -> None:
+    uploads.bury(body(1))
+    with held(uploads.redrive.dead, 30) as hand:
+        (letter,) = hand.draw()
+        # As _send does, and then the crash: nothing is deleted.
+        uploads.redrive._send(letter)  # noqa: SLF001 - what lies between two of its steps
+    uploads.move(Wanted())
+    assert len(uploads.aws.messages(uploads.live_url)) == 1
+    uploads.bury(body(1), reason="failed again")
+    uploads.move(Wanted())
+    assert len(uploads.aws.messages(uploads.live_url)) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "after"),
+    [
+        (State.IGNORED, State.SENT_TO_UPLOADER),
+        (State.UPLOADER_RECEIVED, State.SENT_TO_UPLOADER),
+        (State.SENT_TO_OPENCAST, State.SENT_TO_OPENCAST),
+    ],
+)
+def test_a_row_goes_back_unless_its_ingest_is_done(
+    uploads: Site, state: State, after: State
+) -> None:
+    uploads.row(1, State.SENT_TO_DOWNLOADER)
+    uploads.status.write("auto-ingest-uuid-1==", state)
+    uploads.bury(body(1))
+    uploads.move(Wanted())
+    row = uploads.status.get("auto-ingest-uuid-1==")
+    assert row
+    assert row.state is after
+
+
+def test_without_a_row_it_moves_and_makes_none(site: Site) -> None:
+    site.bury(body(1), reason="why")
+    (moved,), _ = site.move(Wanted())
+    assert moved.reason == "why"
+    assert site.aws.rows() == {}
+
+
+def test_what_came_since_the_beginning_stays(downloads: Site) -> None:
+    downloads.bury(body(1))
+    late = replace(
+        downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
+    )  # as if it began long ago
+
+    class Early(Box):
+        def counts(self) -> letters.Counts:
+            return late
+
+    early = replace(downloads.redrive, dead=Early(downloads.aws.sqs, DOWNLOADS.dead_letters, 0))
+    early.run(Wanted(most=None), lambda: False, lambda _: None)
+    assert downloads.visible(downloads.dead_url) == 1
+
+
+def test_an_interrupt_says_how_far_it_came(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        site.bury(body(number), group=f"g{number}")
+    answers = iter([False, False, True, True, True])
+    with pytest.raises(Exit) as ended:
+        queue.move(site.redrive, Wanted(most=None, unreadable=True), lambda: next(answers))
+    assert ended.value.code == 130
+    assert ended.value.message == "Interrupted. 1 moved, the rest is where it was."
+    printed = capsys.readouterr().out
+    assert f"Back on {site.pipe.queue}" in printed
+    assert SERIES in printed
+    assert (site.visible(site.dead_url), site.visible(site.live_url)) == (2, 1)
+
+
+def test_an_error_says_how_far_it_came(downloads: Site) -> None:
+    downloads.bury(body(1))
+    downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
+    with pytest.raises(OpsError, match=r"^Stopped: .* 0 moved, the rest is where it was\.$"):
+        queue.move(downloads.redrive, Wanted(), lambda: False)
+    assert downloads.visible(downloads.dead_url) == 1
+
+
+def test_what_fails_again_at_once_is_not_moved_again(site: Site) -> None:
+    site.bury(body(1))
+    moved: list[Moved] = []
+
+    def fail_again(one: Moved) -> None:
+        moved.append(one)
+        site.bury(one.letter.body, reason=f"again {len(moved)}")
+
+    site.redrive.run(Wanted(most=None, unreadable=True), lambda: False, fail_again)
+    assert [one.reason for one in moved] == [SERIES]
+    assert site.visible(site.dead_url) == 1
