@@ -1,0 +1,194 @@
+"""CloudWatch Logs of the functions: all of a time, what comes in, and one recording's story.
+
+FilterLogEvents answers in pages, some of them empty, and shows an event some seconds after it was
+written, a late one minutes after.
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cdk.names import Function, Names
+from ops.log_lines import EPOCH, Line, line_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import FilterLogEventsRequestPaginateTypeDef
+
+MILLISECOND = timedelta(milliseconds=1)
+LATE = timedelta(minutes=5)
+"""How long after it was written an event may still appear."""
+
+POLL_SECONDS = 2.0
+LONGEST_PATTERN = 1024
+"""In characters: FilterLogEvents, filterPattern."""
+
+LONGEST_INVOCATION = timedelta(minutes=16)
+
+
+class Logs:
+    """The log groups of one stack's functions."""
+
+    def __init__(self, client: CloudWatchLogsClient, names: Names) -> None:
+        self._client = client
+        self._names = names
+
+    def read(
+        self,
+        function: Function,
+        begin: datetime,
+        *,
+        end: datetime | None = None,
+        pattern: str = "",
+        stream: str = "",
+    ) -> Iterator[Line]:
+        """A function's events from `begin` on, by time; none if it never wrote any."""
+        asked: FilterLogEventsRequestPaginateTypeDef = {
+            "logGroupName": self._names.log_group(function),
+            "startTime": _ms(begin),
+        }
+        if end:
+            asked["endTime"] = _ms(end)
+        if pattern:
+            asked["filterPattern"] = pattern
+        if stream:
+            asked["logStreamNames"] = [stream]
+        try:
+            for page in self._client.get_paginator("filter_log_events").paginate(**asked):
+                for event in page["events"]:
+                    yield line_of(function, event)
+        except self._client.exceptions.ResourceNotFoundException:
+            return
+
+
+def _ms(moment: datetime) -> int:
+    return max(0, (moment - EPOCH) // MILLISECOND)
+
+
+def in_order(lines: Iterable[Line]) -> list[Line]:
+    """Lines of several functions by the moment in which they were written.
+
+    A line without a time stamp of its own that stands before another in its stream comes before
+    it, also where the log is stored as a whole when the invocation ends (the local cloud does so).
+    """
+    settled: list[Line] = []
+    earliest: dict[tuple[str, str], datetime] = {}
+    for line in reversed(list(lines)):
+        where = (line.function.name, line.stream)
+        behind = earliest.get(where, line.moment)
+        if line.record is None and behind < line.moment:
+            settled.append(replace(line, moment=behind))
+        else:
+            settled.append(line)
+        earliest[where] = settled[-1].moment
+    settled.reverse()
+    return sorted(settled, key=lambda line: line.moment)
+
+
+def everything(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
+    """All lines of some functions from `begin` until now, in order. They are held in memory."""
+    return in_order(line for function in functions for line in logs.read(function, begin))
+
+
+def watch(
+    logs: Logs,
+    functions: Sequence[Function],
+    begin: datetime,
+    *,
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], None],
+) -> Iterator[list[Line]]:
+    """What comes in, each line once, for ever: those from `begin` until now first.
+
+    Each time the last five minutes before the time before are read again, and the lines known by
+    their keys left out. So what appears late is shown late, and nothing is missed.
+    """
+    seen: dict[str, datetime] = {}
+    start = begin
+    while True:
+        now = clock()
+        lines = [
+            line
+            for function in functions
+            for line in logs.read(function, start)
+            if line.key not in seen
+        ]
+        seen.update((line.key, line.stored) for line in lines)
+        yield in_order(lines)
+        # Whole milliseconds, as CloudWatch counts: what is forgotten is never read again.
+        start = max(start, EPOCH + _ms(now - LATE) * MILLISECOND)
+        seen = {key: stored for key, stored in seen.items() if stored >= start}
+        sleep(POLL_SECONDS)
+
+
+def story(
+    logs: Logs, functions: Sequence[Function], uuid: str, zip_ids: Iterable[str], begin: datetime
+) -> list[Line]:
+    """One recording's lines over all functions, in order.
+
+    `zip_ids` are the ingests known so far; others that the records of the recording name are
+    looked for too. With them come the lines of the same invocations that name no recording: what
+    was received, a crash, a time-out.
+    """
+    found: dict[str, Line] = {}
+    asked: set[str] = set()
+    ids = {f"auto-ingest-{uuid}", *zip_ids}
+    conditions = [("uuid", uuid)]
+    while new := sorted(ids - asked):
+        conditions += [("zip_id", zip_id) for zip_id in new]
+        for pattern in patterns(conditions):
+            for function in functions:
+                for line in logs.read(function, begin, pattern=pattern):
+                    if line.said("uuid") == uuid or line.said("zip_id") in ids:
+                        found[line.key] = line
+        asked.update(new)
+        ids |= {line.said("zip_id") for line in found.values()} - {""}
+        conditions = []
+    for line in around(logs, list(found.values()), begin):
+        found.setdefault(line.key, line)
+    return in_order(sorted(found.values(), key=lambda line: line.stored))
+
+
+def around(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
+    """The other lines of the same invocations, without Lambda's bookkeeping."""
+    invocations: dict[tuple[Function, str, str], list[Line]] = {}
+    for line in lines:
+        if request := line.said("aws_request_id"):
+            invocations.setdefault((line.function, line.stream, request), []).append(line)
+    for (function, stream, request), own in invocations.items():
+        first = min(line.stored for line in own) - LONGEST_INVOCATION
+        last = max(line.stored for line in own) + LONGEST_INVOCATION
+        for line in logs.read(
+            function, max(begin, first), end=last, pattern=quoted(request), stream=stream
+        ):
+            names_none = not line.said("uuid") and not line.said("zip_id")
+            if request in line.text and names_none and not line.is_routine:
+                yield line
+
+
+def quoted(text: str) -> str:
+    """A string of a filter pattern.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+    """
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
+    """Filter patterns for records with any of these fields, none too long for AWS."""
+    terms = [f"($.{name} = {quoted(value)})" for name, value in conditions]
+    made: list[list[str]] = [[]]
+    for term in terms:
+        if len(_joined([*made[-1], term])) > LONGEST_PATTERN and made[-1]:
+            made.append([])
+        made[-1].append(term)
+    return [_joined(some) for some in made if some]
+
+
+def _joined(terms: Sequence[str]) -> str:
+    return f"{{ {' || '.join(terms)} }}"

@@ -1,0 +1,166 @@
+"""`invoke logs.…`: what the functions wrote, by time, as it comes in, or of one recording.
+
+Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, with a
+line of its own wherever the date changes; for programs (`--json`) it is one JSON object.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Any
+
+from botocore.config import Config
+from invoke import Collection as Tasks
+from invoke import Context, Exit, Task
+from rich.text import Text
+
+from cdk.names import FUNCTIONS, Function
+from ingester.neighbours.tables import StatusTable
+from ops import asked, terminal
+from ops.command import OpsError, command
+from ops.log_lines import Line, for_programs, human
+from ops.log_reading import Logs, everything, story, watch
+from ops.package import chosen
+from ops.status_rows import rows_of
+from ops.target import Target, looking
+
+PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})
+"""FilterLogEvents is good for some five requests a second in an account."""
+
+HELP = {
+    "watch": "go on showing what comes in, until ^C",
+    "since": "how far to look back: a number with s, m, h or d behind it",
+    "json": "one JSON object a line, with all that was logged",
+}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def logs_of(target: Target) -> Logs:
+    """The logs of a stack's functions."""
+    return Logs(target.client("logs", config=PATIENT), target.names)
+
+
+class Printer:
+    """Prints lines as they come, and the date wherever it changes."""
+
+    def __init__(self, *, as_json: bool, hidden: Collection[str] = ()) -> None:
+        self._as_json = as_json
+        self._hidden = hidden
+        self._date: date | None = None
+        self._console = terminal.console()
+        # Printed by Python: where a pipe is closed, rich would end the program with an error.
+        self._console.file = io.StringIO()
+
+    def __call__(self, lines: Iterable[Line]) -> None:
+        """Print some lines. BrokenPipeError if nobody reads them any more."""
+        for line in lines:
+            if self._as_json:
+                print(for_programs(line))
+                continue
+            if line.moment.date() != self._date:
+                self._date = line.moment.date()
+                self._print(Text(f"{self._date} (UTC)", style="bold"))
+            self._print(human(line, self._hidden))
+        sys.stdout.flush()
+
+    def _print(self, text: Text) -> None:
+        with self._console.capture() as captured:
+            self._console.print(text, soft_wrap=True)
+        print(captured.get(), end="")
+
+
+@contextmanager
+def ending_quietly() -> Iterator[None]:
+    """Lets a command end well when its reader is gone, as `| head` is when it has enough."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Else Python complains when it flushes at its end:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
+    """What every task but `recording` does."""
+    length = asked.since(since)
+    target = looking()
+    logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)
+    with ending_quietly():
+        if watched:
+            follow(watch(logs, functions, begin, clock=now, sleep=time.sleep), show)
+        else:
+            show(everything(logs, functions, begin))
+
+
+def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
+    """Show what comes in until ^C, which is the way to end it: no word about it."""
+    try:
+        for lines in batches:
+            show(lines)
+    except KeyboardInterrupt:
+        raise Exit(code=130) from None
+
+
+def task_of(function: Function) -> Task[Any]:
+    """`logs.<function>`."""
+
+    def task(_context: Context, watch: bool = False, since: str = "1h", json: bool = False) -> None:
+        run([function], since, watched=watch, as_json=json)
+
+    task.__doc__ = f"Show what {function.name} logged."
+    return command(name=function.task, help=HELP)(task)
+
+
+@command(name="all", help=HELP)
+def all_functions(
+    _context: Context, watch: bool = False, since: str = "1h", json: bool = False
+) -> None:
+    """Show what all functions logged, by time."""
+    run(FUNCTIONS, since, watched=watch, as_json=json)
+
+
+@command(
+    help={
+        "uuid": "the recording's uuid, as `invoke recordings` shows it",
+        "function": "only this one, such as zoom-downloader or downloader",
+        "since": HELP["since"],
+        "json": HELP["json"],
+    }
+)
+def recording(
+    _context: Context,
+    uuid: str,
+    function: str | None = None,
+    since: str = "7d",
+    json: bool = False,
+) -> None:
+    """Show one recording's whole way through the functions."""
+    wanted, length, functions = asked.recording_uuid(uuid), asked.since(since), chosen(function)
+    target = looking()
+    status = StatusTable(target.table(target.names.status_table), now)
+    zip_ids = [row.zip_id for row in rows_of(status, wanted, now())]
+    begin = now() - length
+    lines = story(logs_of(target), functions, wanted, zip_ids, begin)
+    if not lines:
+        raise OpsError(
+            f"No log records of {wanted} since {begin:%Y-%m-%d %H:%M} UTC: is the uuid right "
+            "(`invoke recordings --meeting ID` shows a meeting's), or was it earlier "
+            "(`--since 30d`; logs are kept six months)?"
+        )
+    ingests = {line.said("zip_id") for line in lines} - {""}
+    hidden = ("uuid", "zip_id") if len(ingests) == 1 else ("uuid",)
+    with ending_quietly():
+        Printer(as_json=json, hidden=hidden)(lines)
+
+
+collection = Tasks("logs", all_functions, *(task_of(function) for function in FUNCTIONS), recording)

@@ -1,0 +1,23 @@
+"""Which rows of the status table belong to a recording."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ingester.neighbours.tables import STATUS_LIFE, StatusRow, StatusTable
+
+
+def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
+    """Every ingest of a recording, in no order.
+
+    The table has no index by uuid: the row of Zoom's own notification tells the meeting, whose
+    rows can be asked for. Without it there may be "+Zoom" requests still: every row is looked at.
+    """
+    own = status.get(f"auto-ingest-{uuid}")
+    if own and own.meeting_id:
+        rows = status.of_meeting(own.meeting_id)
+        # An index lags behind the table, by a second as a rule.
+        rows += [own] if own.zip_id not in {row.zip_id for row in rows} else []
+    else:
+        rows = status.updated_since(now - STATUS_LIFE)
+    return [row for row in rows if row.recording_id == uuid]
