@@ -1,0 +1,103 @@
+"""What an operator can do about a recording, by its row: a sentence with the command."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ingester.neighbours.tables import StatusRow
+from ingester.rules import timestamps
+from ingester.rules.states import FAILED, Origin, State
+
+LATE = timedelta(minutes=30)
+"""A try that is so long overdue isn't only waiting for its turn."""
+
+QUIET = {
+    State.ON_DEMAND_RECEIVED: timedelta(minutes=5),
+    State.WEBHOOK_RECEIVED: timedelta(minutes=5),
+    State.SENT_TO_DOWNLOADER: timedelta(hours=1),
+    State.OC_SERIES_FOUND: timedelta(hours=1),
+    State.SENT_TO_UPLOADER: timedelta(hours=1),
+    State.UPLOADER_RECEIVED: timedelta(hours=1),
+    State.RECORDING_PROCESSING: timedelta(days=1),
+}
+"""How long a row may stay in a state without a word: longer than any wait or invocation of it."""
+
+NO_SERIES = "No opencast series match"
+INVALID_SERIES = "Invalid Opencast series id."
+
+
+def needs_somebody(row: StatusRow, now: datetime) -> bool:
+    """Whether the row's ingest failed, or has stopped on its way."""
+    return row.state in FAILED or is_stuck(row, now)
+
+
+def is_stuck(row: StatusRow, now: datetime) -> bool:
+    """Whether something should have happened by now."""
+    if due := retry_due(row):
+        return now - due > LATE
+    return row.state in QUIET and now - row.updated > QUIET[row.state]
+
+
+def retry_due(row: StatusRow) -> datetime | None:
+    """When the pipeline tries again by itself, if it does."""
+    if row.state not in FAILED or not row.retry_due:
+        return None
+    try:
+        return timestamps.parse(row.retry_due)
+    except ValueError:
+        return None
+
+
+def next_step(row: StatusRow, now: datetime) -> str:
+    """The sentence; "" for an ingest that is done, ignored for good, or well on its way."""
+    uuid = row.recording_id or "UUID"
+    story = f"`invoke logs.recording {uuid}` shows what happened"
+    if retry_due(row):
+        if is_stuck(row, now):
+            queue = "uploads" if row.state is State.UPLOADER_FAILED else "downloads"
+            return (
+                f"Was due again at {row.retry_due}: `invoke queue.{queue}` shows whether its "
+                f"message is still there, {story}."
+            )
+        return f"Tries again by itself at {row.retry_due}."
+    match row.state:
+        case State.DOWNLOADER_FAILED:
+            retry = f"`invoke queue.retry-downloads --uuid {uuid}`"
+            return f"{retry} once the cause is mended; {story}."
+        case State.UPLOADER_FAILED if INVALID_SERIES in row.reason:
+            return f"Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once \
+Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
+        case State.UPLOADER_FAILED:
+            retry = f"`invoke queue.retry-uploads --uuid {uuid}`"
+            return f"{retry} once the cause is mended; {story}."
+        case State.WEBHOOK_FAILED:
+            return f"`invoke {_again(row, uuid)}` asks for it again; {story}."
+        case State.IGNORED if row.reason == NO_SERIES:
+            return f"With its class in the schedule: `invoke exec.pipeline {uuid}`; without: \
+`invoke exec.pipeline {uuid} --oc-series-id SERIES`."
+        case _:
+            return _stuck(row, uuid, story) if is_stuck(row, now) else ""
+
+
+def _again(row: StatusRow, uuid: str) -> str:
+    """The command that asks for a recording in the way in which it was asked for."""
+    if row.origin == Origin.ON_DEMAND:
+        return f"exec.on-demand {uuid}"
+    return f"exec.webhook {uuid}"
+
+
+def _stuck(row: StatusRow, uuid: str, story: str) -> str:
+    match row.state:
+        case State.ON_DEMAND_RECEIVED | State.WEBHOOK_RECEIVED:
+            return f"Never came onto the queue: `invoke {_again(row, uuid)}` asks for it again."
+        case State.RECORDING_PROCESSING:
+            return f"Zoom never said that it is completed: `invoke exec.pipeline {uuid}` asks Zoom."
+        case State.SENT_TO_UPLOADER | State.UPLOADER_RECEIVED:
+            queue = "uploads"
+        case _:
+            queue = "downloads"
+    return (
+        f"Nothing has happened since {timestamps.write(row.updated)}: `invoke queue.{queue}` shows "
+        f"whether its message waits or was buried (then `invoke queue.retry-{queue} --uuid "
+        f"{uuid}`); {story}."
+    )

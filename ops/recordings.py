@@ -1,0 +1,186 @@
+"""`invoke recordings`: where recordings are, and what can be done about those that got nowhere.
+
+From the status table, whose rows live seven days after their last change. Times are UTC.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from invoke import Context
+from rich.table import Column
+
+from ingester.neighbours.tables import STATUS_LIFE, StatusRow, StatusTable
+from ingester.rules import timestamps
+from ingester.rules.states import Origin
+from ops import asked, terminal
+from ops.command import command
+from ops.next_step import needs_somebody, next_step
+from ops.printable import moment, printable
+from ops.status_rows import rows_of
+from ops.target import looking
+
+DEFAULT_SINCE = "1d"
+KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
+COLUMNS = (
+    "meeting",
+    "topic",
+    "recorded (UTC)",
+    "kind",
+    "state",
+    "reason",
+    "series",
+    "requested",
+    "updated",
+    "uuid",
+)
+
+
+def find(
+    status: StatusTable, *, meeting: int | None, uuid: str, begin: datetime | None, now: datetime
+) -> list[StatusRow]:
+    """The rows that an operator asks for, the newest first.
+
+    `begin` leaves out what was not updated since; without a meeting and a uuid it is how far back
+    the table is read (None: all that it holds).
+    """
+    if uuid:
+        rows = rows_of(status, uuid, now)
+    elif meeting is not None:
+        rows = status.of_meeting(meeting)
+    else:
+        rows = status.updated_since(begin or now - STATUS_LIFE)
+    chosen = [
+        row
+        for row in rows
+        if row.state
+        and (meeting is None or row.meeting_id == meeting)
+        and (begin is None or row.updated >= begin.replace(microsecond=0))
+    ]
+    return sorted(chosen, key=lambda row: (row.updated, row.zip_id), reverse=True)
+
+
+def kind(row: StatusRow) -> str:
+    """Who asked for the ingest, in the words of the status."""
+    return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
+
+
+def as_json(row: StatusRow, now: datetime) -> dict[str, Any]:
+    """A row for other programs; what isn't known is null."""
+    return {
+        "uuid": row.recording_id or None,
+        "zip_id": row.zip_id,
+        "meeting_id": row.meeting_id or None,
+        "topic": row.topic or None,
+        "start_time": row.start_time or None,
+        "origin": row.origin or None,
+        "state": row.state,
+        "reason": row.reason or None,
+        "oc_series_id": row.oc_series_id or None,
+        "ingest_request_time": row.ingest_request_time or None,
+        "last_updated": timestamps.write(row.updated),
+        "retry_due": row.retry_due or None,
+        "next_step": next_step(row, now) or None,
+    }
+
+
+def short(wire: str) -> str:
+    """A wire time stamp in a table: without `T`, seconds and `Z`."""
+    return printable(wire[:16].replace("T", " ")) or "-"
+
+
+def cells(row: StatusRow) -> tuple[str, ...]:
+    """A row of the table."""
+    return (
+        str(row.meeting_id or "-"),
+        printable(row.topic) or "-",
+        short(row.start_time),
+        kind(row),
+        str(row.state),
+        printable(row.reason) or "-",
+        printable(row.oc_series_id) or "-",
+        short(row.ingest_request_time),
+        moment(row.updated),
+        printable(row.recording_id) or "-",
+    )
+
+
+def stacked_columns() -> list[Column]:
+    """The columns of a terminal: two lines a recording, so that a uuid fits in whole."""
+    return [
+        Column("uuid\nmeeting", no_wrap=True),
+        Column("topic\nrecorded (UTC)", overflow="fold"),
+        Column("state\nreason", overflow="fold"),
+        Column("kind\nseries", overflow="fold"),
+        Column("updated\nrequested", no_wrap=True),
+    ]
+
+
+def stacked(row: StatusRow) -> tuple[str, ...]:
+    """A row for these."""
+    meeting, topic, recorded, kind, state, reason, series, requested, updated, uuid = cells(row)
+    pairs = ((uuid, meeting), (topic, recorded), (state, reason), (kind, series))
+    return tuple("\n".join(pair) for pair in (*pairs, (updated, requested)))
+
+
+def steps(rows: Iterable[StatusRow], now: datetime) -> list[str]:
+    """What to do, a line each."""
+    return [
+        f"{row.meeting_id} {row.recording_id} ({kind(row)}): {step}"
+        for row in rows
+        if (step := next_step(row, now))
+    ]
+
+
+def show(rows: Sequence[StatusRow], now: datetime) -> None:
+    """Print rows as a table, and below it what to do."""
+    if not rows:
+        terminal.say("No such recording is known. Rows live seven days after their last change.")
+        return
+    if sys.stdout.isatty():
+        terminal.show("Recordings", stacked_columns(), [stacked(row) for row in rows])
+    else:
+        terminal.show("Recordings", COLUMNS, [cells(row) for row in rows])
+    if to_do := steps(rows, now):
+        terminal.say("What to do next:")
+    for line in to_do:
+        terminal.say(f"  {printable(line)}")
+
+
+@command(
+    name="recordings",
+    help={
+        "meeting": "those of this Zoom meeting, by its number",
+        "uuid": "this recording, with every ingest of it",
+        "since": "only what was updated since: a number with s, m, h or d behind it "
+        "(1d, unless a meeting or a uuid is given)",
+        "failed": "only those that failed or stopped on their way",
+        "json": "for other programs",
+    },
+)
+def recordings(
+    _context: Context,
+    meeting: str | None = None,
+    uuid: str | None = None,
+    since: str | None = None,
+    failed: bool = False,
+    json: bool = False,
+) -> None:
+    """Show where recordings are, and what to do about those that failed."""
+    number = None if meeting is None else asked.meeting_number(meeting)
+    wanted = "" if uuid is None else asked.recording_uuid(uuid)
+    is_open = number is None and not wanted
+    length = asked.since(since or DEFAULT_SINCE) if since is not None or is_open else None
+    target, now = looking(), datetime.now(UTC)
+    status = StatusTable(target.table(target.names.status_table), lambda: now)
+    begin = now - length if length else None
+    rows = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
+    if failed:
+        rows = [row for row in rows if needs_somebody(row, now)]
+    if json:
+        terminal.show_json([as_json(row, now) for row in rows])
+    else:
+        show(rows, now)

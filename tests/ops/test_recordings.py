@@ -1,0 +1,174 @@
+"""Where recordings are, and what an operator can do next."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.rules.recording import Subject
+from ingester.rules.states import FAILED, Origin, State
+from ops import recordings
+from ops.next_step import needs_somebody, next_step
+from tests.cloud import Clock, Cloud
+
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+
+
+def row(state: State, reason: str = "", *, minutes: float = 0, **more: object) -> StatusRow:
+    fields = {
+        "zip_id": "auto-ingest-u==",
+        "meeting_id": 86168921331,
+        "recording_id": "u==",
+        "origin": str(Origin.WEBHOOK),
+        **more,
+    }
+    updated = NOW - timedelta(minutes=minutes)
+    return StatusRow(state=state, reason=reason, updated=updated, **fields)  # type: ignore[arg-type]
+
+
+STEPS = [
+    (
+        row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T18:45:00Z"),
+        "Tries again by itself at 2026-10-14T18:45:00Z.",
+    ),
+    (
+        row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T17:45:00Z"),
+        "Was due again at 2026-10-14T17:45:00Z: `invoke queue.downloads`",
+    ),
+    (
+        row(State.UPLOADER_FAILED, "x", retry_due="2026-10-14T17:45:00Z"),
+        "Was due again at 2026-10-14T17:45:00Z: `invoke queue.uploads`",
+    ),
+    (
+        row(State.DOWNLOADER_FAILED, "permanent failure: no files"),
+        "`invoke queue.retry-downloads --uuid u==` once the cause is mended; `invoke logs.rec",
+    ),
+    (
+        row(State.UPLOADER_FAILED, "Unable to reach Opencast."),
+        "`invoke queue.retry-uploads --uuid u==` once the cause is mended",
+    ),
+    (
+        row(State.UPLOADER_FAILED, "Invalid Opencast series id."),
+        "Another series: `invoke exec.pipeline u== --oc-series-id SERIES`; or, once",
+    ),
+    (row(State.WEBHOOK_FAILED, "Bad webhook data"), "`invoke exec.webhook u==` asks for it again"),
+    (
+        row(State.WEBHOOK_FAILED, "x", origin=str(Origin.ON_DEMAND)),
+        "`invoke exec.on-demand u==` asks for it again",
+    ),
+    (
+        row(State.IGNORED, "No opencast series match"),
+        "With its class in the schedule: `invoke exec.pipeline u==`; without: `invoke exec.pipe",
+    ),
+    (row(State.SENT_TO_DOWNLOADER, minutes=90), "Nothing has happened since 2026-10-14T17:00:00Z"),
+    (row(State.UPLOADER_RECEIVED, minutes=90), "Nothing has happened since"),
+    (row(State.WEBHOOK_RECEIVED, minutes=90), "Never came onto the queue: `invoke exec.webhook"),
+    (row(State.RECORDING_PROCESSING, minutes=2000), "Zoom never said that it is completed"),
+]
+
+
+@pytest.mark.parametrize(("known", "sentence"), STEPS)
+def test_the_next_step(known: StatusRow, sentence: str) -> None:
+    assert next_step(known, NOW).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        row(State.SENT_TO_OPENCAST, minutes=9000),
+        row(State.IGNORED, "Already in opencast", minutes=9000),
+        row(State.SENT_TO_DOWNLOADER, minutes=5),
+        row(State.OC_SERIES_FOUND, minutes=20),
+        row(State.RECORDING_IN_PROGRESS, minutes=200),
+        row(State.UPLOADER_RECEIVED, "asks again at 2026-10-14T18:40:00Z", minutes=1),
+    ],
+)
+def test_nothing_is_to_do_for_what_is_well(known: StatusRow) -> None:
+    assert next_step(known, NOW) == ""
+    assert not needs_somebody(known, NOW)
+
+
+@given(st.sampled_from(State), st.text(), st.floats(0, 20_000), st.text())
+def test_what_needs_somebody_has_a_step(
+    state: State, reason: str, minutes: float, due: str
+) -> None:
+    known = row(state, reason, minutes=minutes, retry_due=due)
+    if needs_somebody(known, NOW):
+        assert next_step(known, NOW).endswith(".")
+    assert needs_somebody(known, NOW) or state not in FAILED
+    json.dumps(recordings.as_json(known, NOW))
+
+
+@pytest.fixture
+def status(aws: Cloud, clock: Clock) -> StatusTable:
+    table = StatusTable(aws.status, clock)
+
+    def write(zip_id: str, meeting: int, uuid: str, origin: Origin, topic: str = "T") -> None:
+        subject = Subject(
+            meeting_id=meeting,
+            recording_id=uuid,
+            topic=topic,
+            start_time="2026-10-14T12:00:00Z",
+            origin=origin,
+        )
+        state = State.ON_DEMAND_RECEIVED if origin == Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
+        table.write(zip_id, state, subject=subject, requested=True)
+        clock.forward(hours=12)
+
+    write("auto-ingest-a==", 1, "a==", Origin.WEBHOOK, "\x1b[2Jhidden")
+    write("on-demand-1", 1, "a==", Origin.ON_DEMAND)
+    write("auto-ingest-b==", 1, "b==", Origin.WEBHOOK)
+    write("on-demand-2", 2, "c==", Origin.ON_DEMAND)
+    table.write("auto-ingest-b==", State.DOWNLOADER_FAILED, "permanent failure: gone")
+    return table
+
+
+def found(
+    status: StatusTable,
+    clock: Clock,
+    meeting: int | None = None,
+    uuid: str = "",
+    hours: float | None = None,
+) -> list[str]:
+    now = clock()
+    begin = now - timedelta(hours=hours) if hours is not None else None
+    rows = recordings.find(status, meeting=meeting, uuid=uuid, begin=begin, now=now)
+    return [one.zip_id for one in rows]
+
+
+def test_which_recordings(status: StatusTable, clock: Clock) -> None:
+    everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
+    assert found(status, clock) == everything
+    assert found(status, clock, hours=12) == everything[:2]
+    assert found(status, clock, meeting=1) == ["auto-ingest-b==", "on-demand-1", "auto-ingest-a=="]
+    assert found(status, clock, meeting=1, hours=12) == ["auto-ingest-b=="]
+    assert found(status, clock, uuid="a==") == ["on-demand-1", "auto-ingest-a=="]
+    assert found(status, clock, uuid="c==") == ["on-demand-2"]
+    assert found(status, clock, uuid="c==", meeting=1) == []
+    assert found(status, clock, uuid="nobody") == []
+
+
+def test_a_row_with_only_a_marker_is_no_recording(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
+    aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
+    assert found(status, clock, uuid="d==") == []
+
+
+def test_the_table_and_what_to_do(
+    status: StatusTable, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = recordings.find(status, meeting=1, uuid="", begin=None, now=clock())
+    recordings.show(rows, clock())
+    printed = capsys.readouterr().out
+    assert "\\x1b[2Jhidden" in printed
+    assert "+Zoom" in printed
+    assert "permanent failure: gone" in printed
+    assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` once" in printed
+    recordings.show([], clock())
+    assert capsys.readouterr().out.startswith("No such recording is known.")
