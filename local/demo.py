@@ -130,7 +130,7 @@ def _import_schedule(driver: Driver, folder: Path, start: datetime, console: Con
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     console.print("\n[bold]Class schedule[/bold] imported from CSV")
-    show(import_csv(driver.table("schedule"), path), console, dry_run=False)
+    show(import_csv(driver.table("schedule"), path), dry_run=False)
 
 
 def _lecture(driver: Driver, start: datetime) -> ZoomRecording:
