@@ -172,3 +172,18 @@ def test_the_table_and_what_to_do(
     assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` once" in printed
     recordings.show([], clock())
     assert capsys.readouterr().out.startswith("No such recording is known.")
+
+
+def test_a_terminal_gets_two_lines_a_recording() -> None:
+    known = row(State.IGNORED, "No opencast series match", topic="A topic")
+    columns = recordings.stacked_columns()
+    cells = recordings.stacked(known)
+    assert len(columns) == len(cells)
+    assert [cell.split("\n") for cell in cells][:3] == [
+        ["u==", "86168921331"],
+        ["A topic", "-"],
+        ["IGNORED", "No opencast series match"],
+    ]
+    assert sorted(line for cell in cells for line in cell.split("\n")) == sorted(
+        recordings.cells(known)
+    )
