@@ -1,0 +1,260 @@
+"""`invoke exec.…`: recordings sent through by hand, and functions called directly."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+from invoke import Collection, Context, Exit
+
+from cdk.names import DOWNLOADER, ON_DEMAND, UPLOADER, Function
+from ingester.log import redact
+from ingester.neighbours.tables import StatusTable
+from ingester.neighbours.zoom import MeetingRecordings
+from ops import following, invocation, overview, terminal
+from ops.command import OpsError, command
+from ops.printable import printable
+from ops.resending import Resender, now, resender, uuid_of
+from ops.stack import load_settings
+from ops.target import Target, changing
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+INGEST_SECONDS = (5.0, 35.0)
+"""To connect to the API, which itself gives up after 29 seconds."""
+
+GOOD_ANSWERS = ("done", "nothing waiting")
+"""What downloader and uploader say when they are called directly and all is well."""
+
+
+def address(target: Target, route: str) -> str:
+    """The address of `webhook-url` or another export. OpsError if the stack has none."""
+    name = target.names.of(route)
+    found = overview.outputs(target).get(name)
+    if not found:
+        raise OpsError(f"The stack has no output {name}: `invoke stack.update` mends that.")
+    return found
+
+
+# +Zoom
+
+
+def request_ingest(
+    url: str,
+    content: dict[str, Any],
+    session: requests.Session,
+    otherwise: Callable[[str], tuple[int, str]],
+) -> str:
+    """What `POST /ingest` says to a request. OpsError if it isn't taken, or can't be sent.
+
+    `otherwise` asks for the same (a body) where the API keeps this machine's address out.
+    """
+    body = json.dumps(content)
+    try:
+        response = session.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=INGEST_SECONDS,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        raise OpsError(
+            f"{urlsplit(url).hostname} can't be reached ({type(error).__name__}): check network "
+            "and proxy, and see whether the request came through: "
+            f"`{following.where(content['uuid'])}`."
+        ) from error
+    status, text = response.status_code, response.text
+    if status == 403:
+        status, text = otherwise(body)
+    said = message_in(text)
+    if status != 200:
+        raise OpsError(f"{urlsplit(url).path} answered {status}: {said}")
+    return said
+
+
+def message_in(body: str) -> str:
+    """The `message` of an answer, or the beginning of whatever it is instead."""
+    try:
+        return redact(str(json.loads(body)["message"]))
+    except (ValueError, KeyError, TypeError):
+        return redact(" ".join(body.split())[:200]) or "nothing more"
+
+
+def call_on_demand(client: LambdaClient, name: str, alias: str, body: str) -> tuple[int, str]:
+    """Status and body of what the on-demand function answers when the API isn't between.
+
+    OpsError if it fails.
+    """
+    event = {
+        "httpMethod": "POST",
+        "path": "/ingest",
+        "headers": {"Content-Type": "application/json"},
+        "queryStringParameters": None,
+        "body": body,
+        "isBase64Encoded": False,
+    }
+    answer = invocation.call(client, name, alias, event)
+    return int(answer["statusCode"]), str(answer["body"])
+
+
+UUID_HELP = "the recording's uuid, or the link to it in Zoom"
+SERIES_HELP = "the Opencast series, instead of the schedule's"
+
+
+@command(
+    name="on-demand",
+    help={
+        "uuid": UUID_HELP,
+        "oc_series_id": SERIES_HELP,
+        "oc_workflow": "the Opencast workflow, instead of DEFAULT_OC_WORKFLOW",
+        "ingest_all_mp4": "every view under a flavor of its own, and no chat",
+        "allow_multiple_ingests": "also if it is in Opencast already",
+    },
+)
+def on_demand(
+    _context: Context,
+    uuid: str,
+    oc_series_id: str = "",
+    oc_workflow: str = "",
+    ingest_all_mp4: bool = False,
+    allow_multiple_ingests: bool = False,
+) -> None:
+    """Ask for an ingest by POST /ingest, as Opencast's "+Zoom" does."""
+    wanted = uuid_of(uuid)
+    target = changing()
+    content = {
+        "uuid": wanted,
+        "oc_series_id": oc_series_id.strip(),
+        "oc_workflow": oc_workflow.strip(),
+        "ingest_all_mp4": ingest_all_mp4,
+        "allow_multiple_ingests": allow_multiple_ingests,
+    }
+
+    def otherwise(body: str) -> tuple[int, str]:
+        name, alias = target.names.function(ON_DEMAND), target.place.release_alias
+        terminal.say(
+            "The API keeps this address out (it isn't in INGEST_ALLOWED_IPS), so "
+            f"{name} is called directly."
+        )
+        return call_on_demand(target.client("lambda", invocation.CONFIG), name, alias, body)
+
+    with requests.Session() as session:
+        said = request_ingest(address(target, "ingest-url"), content, session, otherwise)
+    terminal.say(said)
+    terminal.say(f"Where it is: `{following.where(wanted)}`")
+
+
+# Zoom's notification, once more
+
+
+def resender_of(target: Target, session: requests.Session) -> Resender:
+    """What sends notifications to this stack anew."""
+    url = address(target, "webhook-url")
+    return resender(load_settings(), target.client("ssm"), url, session, time.sleep)
+
+
+def send_anew(
+    sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
+) -> tuple[MeetingRecordings, str]:
+    """Ask Zoom for a recording and send it through; the recording, and its row's zip id."""
+    recording = sender.recording(uuid)
+    terminal.say(
+        f"{printable(recording.topic) or 'Without a topic'}, {recording.start_time}, "
+        f"meeting {recording.id}, "
+        f"files in Zoom: {len(recording.recording_files)}"
+    )
+    zip_id = sender.send(recording, series_id=series_id.strip(), ignore_schedule=ignore_schedule)
+    return recording, zip_id
+
+
+@command(help={"uuid": UUID_HELP, "oc_series_id": SERIES_HELP})
+def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
+    """Send Zoom's notification of a recording once more; its ingest begins anew."""
+    wanted = uuid_of(uuid)
+    target = changing()
+    with requests.Session() as session:
+        recording, zip_id = send_anew(resender_of(target, session), wanted, oc_series_id)
+    terminal.say(f"The webhook has taken it: {zip_id}")
+    terminal.say(f"Where it is: `{following.where(recording.uuid)}`")
+
+
+@command(
+    help={
+        "uuid": UUID_HELP,
+        "oc_series_id": SERIES_HELP,
+        "ignore_schedule": "take DEFAULT_SERIES_ID, whatever the schedule says",
+    }
+)
+def pipeline(
+    _context: Context, uuid: str, oc_series_id: str = "", ignore_schedule: bool = False
+) -> None:
+    """Send a recording through the whole pipeline, and follow it to its end."""
+    wanted = uuid_of(uuid)
+    target = changing()
+    with requests.Session() as session:
+        sender = resender_of(target, session)
+        recording, zip_id = send_anew(sender, wanted, oc_series_id, ignore_schedule=ignore_schedule)
+    table = StatusTable(target.table(target.names.status_table), now)
+    try:
+        row = following.follow(lambda: table.get(zip_id), recording.uuid, terminal.say, time.sleep)
+    except KeyboardInterrupt:
+        raise Exit(
+            "Interrupted: the recording goes on by itself; "
+            f"`{following.where(recording.uuid)}` shows where it is.",
+            code=130,
+        ) from None
+    terminal.say(following.outcome(row, now()))
+
+
+# Functions by themselves
+
+
+def take_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
+    """Let a function take one message off its queue itself. OpsError if that goes wrong."""
+    name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
+    try:
+        answer = invocation.call(target.client("lambda", invocation.CONFIG), name, chosen, event)
+    except KeyboardInterrupt:
+        raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
+    terminal.say(told(name, answer))
+
+
+def told(name: str, answer: Any) -> str:
+    """What a function says about its message. OpsError if that went wrong."""
+    message = answer.get("message") if isinstance(answer, dict) else None
+    if message not in GOOD_ANSWERS:
+        raise OpsError(f"{name}: {redact(str(message or answer))[:200]}")
+    return str(message)
+
+
+QUALIFIER_HELP = "a version, an alias or $LATEST, instead of what runs"
+
+
+@command(
+    help={
+        "series_id": SERIES_HELP,
+        "ignore_schedule": "take DEFAULT_SERIES_ID, whatever the schedule says",
+        "qualifier": QUALIFIER_HELP,
+    }
+)
+def downloader(
+    _context: Context, series_id: str = "", ignore_schedule: bool = False, qualifier: str = ""
+) -> None:
+    """Let the downloader take one waiting message (the queue seldom leaves one)."""
+    event = {"ignore_schedule": ignore_schedule, "override_series_id": series_id.strip()}
+    take_one(changing(), DOWNLOADER, qualifier, event)
+
+
+@command(help={"qualifier": QUALIFIER_HELP})
+def uploader(_context: Context, qualifier: str = "") -> None:
+    """Let the uploader take one waiting message (the queue seldom leaves one)."""
+    take_one(changing(), UPLOADER, qualifier, {})
+
+
+collection = Collection("exec", on_demand, webhook, pipeline, downloader, uploader)

@@ -1,0 +1,81 @@
+"""A recording's row in the status table, followed until the pipeline is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester.neighbours.tables import StatusRow
+from ingester.rules import timestamps
+from ingester.rules.states import ENDED, State
+from ops.command import OpsError, one_line
+from ops.next_step import next_step
+from ops.printable import printable
+
+POLL_SECONDS = 2.0
+
+
+def is_over(row: StatusRow) -> bool:
+    """Whether nothing more happens by itself."""
+    return row.state is State.SENT_TO_OPENCAST or (row.state in ENDED and not row.retry_due)
+
+
+def lines(row: StatusRow) -> list[str]:
+    """What a row says, as it is printed when it has changed. Times are UTC."""
+    reason = printable(row.reason)
+    about = f"{timestamps.write(row.updated)}  {row.state or '':<20}  {reason}".rstrip()
+    if row.retry_due and not is_over(row):
+        return [about, f"{'':<22}tries again at {row.retry_due}"]
+    return [about]
+
+
+def follow(
+    read: Callable[[], StatusRow | None],
+    uuid: str,
+    say: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> StatusRow:
+    """Say each change of a row until its end, and give the row as it is then.
+
+    `read` looks at it; the first look has to be one at this attempt, not at an earlier one's end.
+    OpsError if it can't be looked at any more.
+    """
+    said: list[str] = []
+    while True:
+        try:
+            row = read()
+        except (BotoCoreError, ClientError) as error:
+            raise OpsError(
+                f"The recording goes on by itself, but can't be followed: {one_line(error)} "
+                f"Later: `{where(uuid)}`."
+            ) from error
+        if row is None:
+            raise OpsError(f"{uuid} has no row in the status table any more: was it deleted?")
+        found = lines(row)
+        if found != said:
+            for line in found if found[:1] != said[:1] else found[1:]:
+                say(line)
+            said = found
+        if is_over(row):
+            return row
+        sleep(POLL_SECONDS)
+
+
+def outcome(row: StatusRow, now: datetime) -> str:
+    """The sentence about a recording that is in Opencast. OpsError with the reason if it isn't."""
+    if row.state is not State.SENT_TO_OPENCAST:
+        reason = printable(row.reason).rstrip(".") or "no reason is known"
+        raise OpsError(f"{row.state}: {reason}. {next_step(row, now)}".rstrip())
+    known = {
+        "series": row.oc_series_id,
+        "media package": row.marker.media_package_id if row.marker else "",
+    }
+    details = ", ".join(f"{what} {value}" for what, value in known.items() if value)
+    return f"In Opencast: {details}" if details else "In Opencast."
+
+
+def where(uuid: str) -> str:
+    """The command that shows where a recording is."""
+    return f"invoke recordings --uuid {uuid}"

@@ -1,0 +1,56 @@
+"""Lambda functions called directly, by the operator's own rights."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+
+from ingester.log import redact
+from ops.command import OpsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+READ_SECONDS = 960
+"""A minute more than a function may take, which then has answered that its time is up."""
+
+CONFIG = Config(
+    read_timeout=READ_SECONDS,
+    # A repeat would start the function a second time.
+    retries={"total_max_attempts": 1},
+    # What lies between may drop a connection on which nothing happens for some minutes.
+    tcp_keepalive=True,
+)
+"""For a client that waits for the function's answer."""
+
+
+def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
+    """The answer of a function. `qualifier` is a version, an alias or `$LATEST`.
+
+    OpsError if there is no such version, or the function ended with an error: its type and text.
+    """
+    try:
+        answer = client.invoke(
+            FunctionName=name, Qualifier=qualifier, Payload=json.dumps(event).encode()
+        )
+    except client.exceptions.ResourceNotFoundException:
+        raise OpsError(
+            f"{name} has no version or alias {qualifier}: `invoke stack.status` shows what runs."
+        ) from None
+    content = json.loads(answer["Payload"].read() or b"null")
+    if answer.get("FunctionError"):
+        raise OpsError(f"{name} ended with an error: {_error(content)}")
+    return content
+
+
+def _error(content: Any) -> str:
+    """Lambda's `errorType` and `errorMessage` in a line, without the stack trace.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
+    if not isinstance(content, dict):
+        return "it doesn't say which."
+    told = [str(content[key]) for key in ("errorType", "errorMessage") if content.get(key)]
+    return redact(" ".join(": ".join(told).split())) or "it doesn't say which."

@@ -1,0 +1,113 @@
+"""A recording's notification made anew: asked of Zoom's API, signed, handed to the webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import requests
+from msgspec import UNSET
+
+from cdk.names import Names
+from cdk.settings import Settings
+from ingester import hand_in
+from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
+from ingester.neighbours.zoom_events import IngestOptions
+from ingester.rules.recording import automated, uuid_in
+from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
+from ops.asked import recording_uuid
+from ops.command import OpsError
+
+ZOOM_SECONDS = 60.0
+WEBHOOK_SECONDS = 60.0
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Resender:
+    """What sends a notification anew: Zoom's API, and the webhook with the key for it."""
+
+    zoom: ZoomApi
+    webhook_url: str
+    secrets: OnDemandSecrets
+    session: requests.Session
+    sleep: Callable[[float], None]
+    clock: Callable[[], datetime] = now
+
+    def recording(self, uuid: str) -> MeetingRecordings:
+        """What Zoom has of a recording, all its files finished.
+
+        OpsError if Zoom knows none, and the pipeline's own errors: ZoomUnreachable, ZoomRefused,
+        NotReady.
+        """
+        found = self.zoom.recordings(uuid, seconds=ZOOM_SECONDS)
+        if found is None:
+            raise OpsError(
+                f"Zoom knows no recording {uuid}: take the uuid of the meeting that was recorded, "
+                "or the link to the recording in Zoom."
+            )
+        hand_in.check_files(found)
+        return found
+
+    def send(
+        self, recording: MeetingRecordings, *, series_id: str = "", ignore_schedule: bool = False
+    ) -> str:
+        """Let the automated ingest's row begin anew, whatever it says; the row's zip id.
+
+        When this returns the row has left the state that it was in. WebhookFailed and
+        WebhookUnreachable if the webhook doesn't take it.
+        """
+        zip_id = automated(recording.uuid)
+        options = IngestOptions(
+            zip_id=zip_id,
+            force=True,
+            override_series_id=series_id or UNSET,
+            ignore_schedule=ignore_schedule or UNSET,
+        )
+        hand_in.post(
+            hand_in.event_of(recording, options, self.clock()),
+            url=self.webhook_url,
+            key=self.secrets.signing_key,
+            seconds=WEBHOOK_SECONDS,
+            session=self.session,
+            sleep=self.sleep,
+            clock=self.clock,
+        )
+        return zip_id
+
+
+def resender(
+    settings: Settings,
+    ssm: SsmClient,
+    webhook_url: str,
+    session: requests.Session,
+    sleep: Callable[[float], None],
+) -> Resender:
+    """From the stack's settings, and its secrets as they are in SSM."""
+    path = Names(settings.stack_name).secrets_path
+    secrets = read_secrets(OnDemandSecrets, ssm, path)
+    zoom = ZoomSettings(
+        stack_name=settings.stack_name,
+        secrets_path=path,
+        zoom_api_base_url=settings.zoom.api_base_url,
+        zoom_oauth_url=settings.zoom.oauth_url,
+        zoom_account_id=settings.zoom.account_id,
+        zoom_client_id=settings.zoom.client_id,
+        zoom_api_key=settings.zoom.api_key,
+    )
+    api = ZoomApi(zoom, secrets, session=session, sleep=sleep, clock=now)
+    return Resender(api, webhook_url, secrets, session, sleep)
+
+
+def uuid_of(text: str) -> str:
+    """The uuid that an operator names, by itself or by a link. OpsError if there is none."""
+    uuid = uuid_in(text)
+    if uuid.startswith("-"):
+        raise OpsError(f"{uuid} is no option here: `invoke --help TASK` shows those that are.")
+    if text.strip() and not uuid:
+        raise OpsError("The link holds no meeting_id: name the recording's uuid instead.")
+    return recording_uuid(uuid)

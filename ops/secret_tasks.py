@@ -1,0 +1,204 @@
+"""`invoke secrets.…`: what is known of the stack's secrets, and a new value for one of them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets as randomness
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, TextIO
+
+from invoke import Collection, Context
+
+from cdk.names import Names
+from cdk.reader import given_settings
+from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
+from ingester.container import SECONDS
+from ingester.settings import split
+from ops import secrets, terminal
+from ops.command import OpsError, command
+from ops.target import ENV_FILE, changing, looking
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+NAMES = (*SECRETS, SIGNING_KEY)
+
+WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105  # its name
+
+LONGEST_BYTES = 4096
+"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html"""
+
+
+@dataclass(frozen=True)
+class SecretStatus:
+    """What may be told of a secret.
+
+    `since` in UTC; `settings` is "same", "differs" or "not set" for `.env` and the shell, "" for
+    what is no setting; `read_by` has names of functions.
+    """
+
+    name: str
+    set: bool
+    since: str
+    origin: str
+    settings: str
+    read_by: tuple[str, ...]
+
+
+def readers(name: str) -> tuple[str, ...]:
+    """The functions that read a secret."""
+    return tuple(function.name for function, read in READ_BY.items() if name in read)
+
+
+def look(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretStatus]:
+    """Every secret of the stack, compared with what `given` (`.env` and shell) has."""
+    values, about = secrets.stored(ssm, names), secrets.described(ssm, names)
+    return [_status(name, values, about.get(name), given) for name in NAMES]
+
+
+def _status(
+    name: str,
+    values: Mapping[str, str],
+    stored: secrets.Stored | None,
+    given: Mapping[str, str],
+) -> SecretStatus:
+    setting = "not set"
+    if name in given:
+        same = randomness.compare_digest(given[name].encode(), values.get(name, "").encode())
+        setting = "same" if same else "differs"
+    return SecretStatus(
+        name=name,
+        set=name in values,
+        since=f"{stored.changed.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if stored else "",
+        origin=stored.origin if stored else "",
+        settings="" if name == SIGNING_KEY else setting,
+        read_by=readers(name),
+    )
+
+
+def check_name(name: str, *, keep_old: bool) -> None:
+    """OpsError if there is no such secret, or none of which the old value can be kept."""
+    if name not in NAMES:
+        raise OpsError(f"There is no secret of this name. There are: {', '.join(NAMES)}.")
+    if keep_old and name != WEBHOOK_TOKEN:
+        why = (
+            "its old value is kept by itself, until the next time"
+            if name == SIGNING_KEY
+            else "whoever reads it can have one value only"
+        )
+        raise OpsError(f"--keep-old is for {WEBHOOK_TOKEN}, not for {name}: {why}.")
+
+
+def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
+    """A new value: asked for on a terminal, unseen, or the one line that a pipe has.
+
+    OpsError if it can't be one. No message shows any of it.
+    """
+    if stdin.isatty():
+        value = ask(f"The new {name}: ").strip()
+    else:
+        lines = [line.strip() for line in stdin.read().splitlines() if line.strip()]
+        if len(lines) > 1:
+            raise OpsError("More than one line came, so nothing was changed: a value is one line.")
+        value = "".join(lines)
+    if not value:
+        raise OpsError("The new value is empty, so nothing was changed.")
+    if not value.isprintable() or len(value.encode()) > LONGEST_BYTES:
+        raise OpsError("That is no secret (too long, or not text), so nothing was changed.")
+    return value
+
+
+def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
+    """What SSM is to hold, given what it holds ("" if nothing).
+
+    A new signing key is there beside the one before it, since functions go on signing with that
+    one until they look again; what was kept the last time goes. OpsError if nothing would change.
+    """
+    if name == SIGNING_KEY:
+        return ",".join([new, *split(old)[:1]])
+    if not old:
+        raise OpsError(
+            f"{name} isn't set, so there is nothing to replace: put it into .env, then "
+            "`invoke stack.update`."
+        )
+    kept = [one for one in split(old) if one not in split(new)] if keep_old else []
+    value = ",".join([new, *kept])
+    if value == old:
+        raise OpsError(f"{name} has this value already, so nothing was changed.")
+    if len(value.encode()) > LONGEST_BYTES:
+        raise OpsError("Old and new values are too long together: rotate without --keep-old.")
+    return value
+
+
+def advice(name: str, *, keep_old: bool) -> list[str]:
+    """What is to be known, and to be done, after a rotation."""
+    lines = [f"{name} is replaced. {', '.join(readers(name))}: in use within {_minutes()} minutes."]
+    if name == SIGNING_KEY:
+        return [
+            *lines,
+            f"The key before it is still taken. To be rid of that: again, in {_minutes()} minutes.",
+        ]
+    lines.append("Put the new value into .env too: its old one is not written any more.")
+    if keep_old:
+        lines.append(
+            "Old tokens are still taken. When Zoom signs with the new one: `invoke secrets.rotate "
+            f"{name}` with the new one alone."
+        )
+    return lines
+
+
+def _minutes() -> int:
+    return round(SECONDS / 60)
+
+
+@command(help={"json": "for other programs"})
+def status(_context: Context, json: bool = False) -> None:
+    """Show which secrets are set, since when and by whom; never a value."""
+    target = looking()
+    found = look(target.client("ssm"), target.names, given_settings(os.environ, ENV_FILE))
+    if json:
+        terminal.show_json([asdict(one) for one in found])
+        return
+    terminal.show(
+        f"Secrets below {target.names.secrets_path} in SSM",
+        ("secret", "set", "since (UTC)", "where from", ".env, shell", "read by"),
+        [
+            (
+                one.name,
+                "yes" if one.set else "no",
+                one.since or "-",
+                one.origin or "-",
+                one.settings or "-",
+                ", ".join(one.read_by),
+            )
+            for one in found
+        ],
+    )
+
+
+@command(
+    help={
+        "name": "the secret's name, as `invoke secrets.status` shows it",
+        "keep_old": f"also take what is signed with the old one ({WEBHOOK_TOKEN} only)",
+    }
+)
+def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
+    """Replace a secret without a deployment; the new value is asked for, or piped in."""
+    check_name(name, keep_old=keep_old)
+    target = changing()
+    ssm, names = target.client("ssm"), target.names
+    if name == SIGNING_KEY:
+        new = randomness.token_hex(secrets.SIGNING_KEY_BYTES)
+    else:
+        new = read_value(name, sys.stdin, getpass.getpass)
+    value = replaced(name, secrets.stored(ssm, names).get(name, ""), new, keep_old=keep_old)
+    secrets.put(ssm, names, name, value, secrets.ROTATED)
+    for line in advice(name, keep_old=keep_old):
+        terminal.say(line)
+
+
+collection = Collection("secrets", status, rotate)

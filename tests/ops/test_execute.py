@@ -1,0 +1,351 @@
+"""`invoke exec.…`: what is sent for the operator, and what is said of the answers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+import webhook
+from cdk.settings import load
+from ingester.errors import NotReady, WebhookFailed, WebhookUnreachable
+from ingester.gateway import request_of
+from ingester.neighbours.zoom import ZoomApi
+from ingester.rules.states import State
+from ingester.settings import OnDemandSecrets, ZoomSettings
+from ingester.signature import verify
+from local.authority import Authority, ensure_authority
+from local.neighbours.https_server import Answer, Request, json_answer, text_answer
+from local.neighbours.zoom import ZoomStandIn
+from ops import execute, invocation, resending
+from ops.command import OpsError
+from ops.resending import Resender, uuid_of
+from tests.cloud import Clock, Cloud
+from tests.infra.template import SETTINGS
+from tests.kits import OWN_KEY, Sleeper, webhook_tools
+from tests.unit.zoom_account import (
+    APP,
+    MEETING,
+    UUID,
+    Endpoint,
+    endpoint,
+    file,
+    recording,
+    zoom_stand_in,
+)
+
+ZIP_ID = f"auto-ingest-{UUID}"
+CLOSED = "https://127.0.0.1:9/live/ingest"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def zoom(tls: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZoomStandIn]:
+    with zoom_stand_in(tls, tmp_path_factory.mktemp("zoom"), Clock()) as made:
+        made.add(recording())
+        yield made
+
+
+@pytest.fixture
+def hook(tls: Authority) -> Iterator[Endpoint]:
+    with endpoint(tls) as made:
+        yield made
+
+
+@pytest.fixture
+def session(tls: Authority) -> Iterator[requests.Session]:
+    with requests.Session() as made:
+        made.verify = str(tls.ca_bundle)
+        made.trust_env = False
+        yield made
+
+
+# POST /ingest
+
+
+def nobody(_: str) -> tuple[int, str]:
+    raise AssertionError("the API let the request in")
+
+
+def test_a_request_is_made_as_plus_zoom_makes_it(hook: Endpoint, session: requests.Session) -> None:
+    hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
+    content = {"uuid": UUID, "oc_series_id": "S"}
+    assert execute.request_ingest(hook.url, content, session, nobody) == "Ingest accepted"
+    (request,) = hook.requests
+    assert json.loads(request.body) == content
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (json_answer(404, {"message": "Zoom knows no recording."}), "404: Zoom knows no recording"),
+        (json_answer(503, {"message": "Try again later."}), "503: Try again later"),
+        (json_answer(502, {"message": None}), "502: None"),
+        (json_answer(500, []), "500: []"),
+        (text_answer(504, "text/html", b"<html>\nlate"), "504: <html> late"),
+        (Answer(302), "302: nothing more"),
+    ],
+)
+def test_another_answer_than_200_is_an_error(
+    answer: Answer, said: str, hook: Endpoint, session: requests.Session
+) -> None:
+    hook.answers[:] = [answer]
+    with pytest.raises(OpsError, match="/live/new_recording answered") as error:
+        execute.request_ingest(hook.url, {"uuid": UUID}, session, nobody)
+    assert said in str(error.value)
+
+
+def test_whom_the_api_keeps_out_asks_otherwise(hook: Endpoint, session: requests.Session) -> None:
+    hook.answers[:] = [json_answer(403, {"Message": "User: anonymous is not authorized"})]
+    bodies: list[str] = []
+
+    def otherwise(body: str) -> tuple[int, str]:
+        bodies.append(body)
+        return 200, '{"message": "Ingest accepted"}'
+
+    said = execute.request_ingest(hook.url, {"uuid": UUID}, session, otherwise)
+    assert said == "Ingest accepted"
+    assert bodies == [hook.requests[0].body.decode()]
+    with pytest.raises(OpsError, match="answered 404: no such"):
+        execute.request_ingest(
+            hook.url, {"uuid": UUID}, session, lambda _: (404, '{"message": "no such"}')
+        )
+
+
+def test_an_api_that_can_t_be_reached(session: requests.Session) -> None:
+    with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
+        execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
+
+
+# Functions by themselves
+
+
+def answered(content: object, **more: Any) -> dict[str, Any]:
+    raw = json.dumps(content).encode()
+    return {"StatusCode": 200, "Payload": StreamingBody(io.BytesIO(raw), len(raw)), **more}
+
+
+@pytest.fixture
+def functions() -> Iterator[tuple[Any, Stubber]]:
+    client = boto3.client(
+        "lambda",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=invocation.CONFIG,
+    )
+    with Stubber(client) as answers:
+        yield client, answers
+
+
+def test_what_the_on_demand_function_is_given_is_a_request(
+    functions: tuple[Any, Stubber],
+) -> None:
+    client, answers = functions
+    seen: list[dict[str, Any]] = []
+    client.meta.events.register(
+        "provide-client-params.lambda.Invoke", lambda params, **_: seen.append(dict(params))
+    )
+    answers.add_response("invoke", answered({"statusCode": 200, "body": '{"message": "ok"}'}))
+    found = execute.call_on_demand(client, "zip-zoom-on-demand", "live", '{"uuid": "x"}')
+    assert found == (200, '{"message": "ok"}')
+    (call,) = seen
+    assert (call["FunctionName"], call["Qualifier"]) == ("zip-zoom-on-demand", "live")
+    assert request_of(json.loads(call["Payload"])).body == b'{"uuid": "x"}'
+
+
+def test_a_function_s_error_is_told_without_its_trace(functions: tuple[Any, Stubber]) -> None:
+    client, answers = functions
+    error = {
+        "errorType": "SettingsError",
+        "errorMessage": "A secret is\nmissing, token=abcdef",
+        "stackTrace": ["File /var/task"],
+    }
+    answers.add_response("invoke", answered(error, FunctionError="Unhandled"))
+    with pytest.raises(OpsError) as said:
+        invocation.call(client, "f", "live", {})
+    assert str(said.value) == "f ended with an error: SettingsError: A secret is missing, token=***"
+    for odd in ("text", None, {}, []):
+        answers.add_response("invoke", answered(odd, FunctionError="Unhandled"))
+        with pytest.raises(OpsError, match="doesn't say which"):
+            invocation.call(client, "f", "live", {})
+
+
+def test_a_version_that_isn_t_there(functions: tuple[Any, Stubber]) -> None:
+    client, answers = functions
+    answers.add_client_error("invoke", "ResourceNotFoundException", "Function not found", 404)
+    with pytest.raises(OpsError, match="f has no version or alias 77"):
+        invocation.call(client, "f", "77", {})
+
+
+def test_a_function_is_waited_for_and_not_started_twice(functions: tuple[Any, Stubber]) -> None:
+    config = functions[0].meta.config
+    assert config.read_timeout > 900
+    assert config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize("message", ["done", "nothing waiting"])
+def test_what_a_function_says_is_told(message: str) -> None:
+    assert execute.told("f", {"message": message}) == message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"message": "failed, see the recording's row and the log"},
+        {"message": "not done, see the recording's row and the log"},
+        {"message": None},
+        {},
+        None,
+        [],
+        "x",
+        {"batchItemFailures": []},
+    ],
+)
+def test_anything_else_is_an_error(answer: Any) -> None:
+    with pytest.raises(OpsError, match=r"^f: "):
+        execute.told("f", answer)
+
+
+# Zoom's notification, once more
+
+
+@pytest.fixture
+def sender(zoom: ZoomStandIn, hook: Endpoint, session: requests.Session) -> Resender:
+    settings = ZoomSettings(
+        stack_name="test",
+        secrets_path="/zoom-ingester/test",
+        zoom_api_base_url=zoom.api_base_url,
+        zoom_oauth_url=zoom.oauth_url,
+        zoom_account_id=APP.account_id,
+        zoom_client_id=APP.client_id,
+    )
+    secrets = OnDemandSecrets(
+        zoom_client_secret=APP.client_secret, pipeline_signing_key=f"{OWN_KEY},older"
+    )
+    clock, sleeper = Clock(), Sleeper()
+    api = ZoomApi(settings, secrets, session=session, sleep=sleeper, clock=clock)
+    return Resender(api, hook.url, secrets, session, sleeper, clock)
+
+
+def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
+    tools = webhook_tools(aws, clock)
+
+    def take(request: Request) -> Answer:
+        event = {"headers": dict(request.headers.items()), "body": request.body.decode()}
+        answer = webhook.respond(event, tools)
+        return text_answer(answer.status, "application/json", answer.body.encode())
+
+    return take
+
+
+def test_the_notification_is_zooms_own_row_s_and_forced(sender: Resender, hook: Endpoint) -> None:
+    hook.answers[:] = [text_answer(200, "text/plain", b"Success")]
+    assert sender.send(sender.recording(UUID), series_id="S", ignore_schedule=True) == ZIP_ID
+    (request,) = hook.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert verify([OWN_KEY], headers, request.body, sender.clock().timestamp()) == OWN_KEY
+    event = json.loads(request.body)
+    payload = event["payload"]
+    assert event["event"] == "on.demand.ingest"
+    assert event["download_token"]
+    assert payload.pop("object")["uuid"] == UUID
+    assert payload == {
+        "zip_id": ZIP_ID,
+        "force": True,
+        "override_series_id": "S",
+        "ignore_schedule": True,
+        "allow_multiple_ingests": False,
+        "ingest_all_mp4": False,
+    }
+
+
+@pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
+def test_the_row_begins_anew(
+    before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
+) -> None:
+    if before:
+        item = {"zip_id": ZIP_ID, "pipeline_state": str(before), "file_ids": {"file-1"}}
+        aws.status.put_item(Item=item)
+    hook.answers[:] = [real_webhook(aws, clock)]
+    sender.send(sender.recording(UUID))
+    (row,) = aws.rows().values()
+    assert (row["pipeline_state"], row["origin"]) == ("SENT_TO_DOWNLOADER", "webhook_notification")
+    assert (row["meeting_id"], row["recording_id"]) == (MEETING, UUID)
+    (message,) = aws.sent_to(aws.download_queue)
+    assert (message["body"]["zip_id"], message["body"]["force"]) == (ZIP_ID, True)
+    assert "override_series_id" not in message["body"]
+    assert message["delay_seconds"] == 0
+
+
+def test_what_zoom_doesn_t_know(sender: Resender, hook: Endpoint) -> None:
+    with pytest.raises(OpsError, match="Zoom knows no recording nowhere=="):
+        sender.recording("nowhere==")
+    assert not hook.requests
+
+
+def test_what_zoom_hasn_t_finished(sender: Resender, zoom: ZoomStandIn, hook: Endpoint) -> None:
+    unfinished = replace(file("late"), processing_asks=100)
+    zoom.add(recording(unfinished, uuid="unfinished=="))
+    with pytest.raises(NotReady, match="has not finished"):
+        sender.recording("unfinished==")
+    assert not hook.requests
+
+
+def test_what_the_webhook_doesn_t_take(
+    sender: Resender, zoom: ZoomStandIn, hook: Endpoint, aws: Cloud, clock: Clock
+) -> None:
+    zoom.add(recording(file("audio", "M4A", "audio_only"), uuid="audio=="))
+    hook.answers[:] = [real_webhook(aws, clock)]
+    with pytest.raises(WebhookFailed, match=r"answered 400: The recording has no MP4 files\.$"):
+        sender.send(sender.recording("audio=="))
+    stranger = replace(sender, secrets=OnDemandSecrets(pipeline_signing_key="stranger"))
+    with pytest.raises(WebhookFailed, match="answered 401"):
+        stranger.send(sender.recording(UUID))
+    with pytest.raises(WebhookUnreachable, match="can't be reached"):
+        replace(sender, webhook_url=CLOSED).send(sender.recording(UUID))
+
+
+def test_settings_and_secrets_are_the_stack_s(aws: Cloud, session: requests.Session) -> None:
+    settings = load({**SETTINGS, "STACK_NAME": "zip-a"}, None)
+    for name, value in (("PIPELINE_SIGNING_KEY", "new,old"), ("ZOOM_CLIENT_SECRET", "z")):
+        aws.ssm.put_parameter(Name=f"/zoom-ingester/zip-a/{name}", Value=value, Type="SecureString")
+    made = resending.resender(settings, aws.ssm, "https://x", session, Sleeper())
+    assert (made.secrets.signing_key, made.secrets.zoom_client_secret) == ("new", "z")
+    assert "new" not in repr(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "uuid"),
+    [
+        (UUID, UUID),
+        (f"  {UUID}\n", UUID),
+        (
+            "https://zoom.us/r/detail?meeting_id=ajXp112QmuoKj4854875%3D%3D",
+            "ajXp112QmuoKj4854875==",
+        ),
+    ],
+)
+def test_a_uuid_or_a_link(text: str, uuid: str) -> None:
+    assert uuid_of(text) == uuid
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999]
+)
+def test_what_is_neither(text: str) -> None:
+    with pytest.raises(OpsError) as said:
+        uuid_of(text)
+    assert "\n" not in str(said.value)

@@ -1,0 +1,155 @@
+"""A recording's row, followed to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from ingester.neighbours.tables import IngestMarker, StatusRow
+from ingester.rules.states import State
+from ops import following
+from ops.command import OpsError
+
+UUID = "/4Mhc+abc//def=="
+NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
+
+
+def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> StatusRow:
+    return StatusRow(
+        zip_id=f"auto-ingest-{UUID}",
+        state=state,
+        recording_id=UUID,
+        reason=reason,
+        updated=NOW.replace(minute=minute),
+        **more,
+    )
+
+
+class Looks:
+    """What is seen of a row, look by look."""
+
+    def __init__(self, *found: StatusRow | Exception | None) -> None:
+        self.found = list(found)
+        self.said: list[str] = []
+        self.slept = 0.0
+
+    def __call__(self) -> StatusRow | None:
+        now = self.found.pop(0)
+        if isinstance(now, Exception):
+            raise now
+        return now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    def follow(self) -> StatusRow:
+        return following.follow(self, UUID, self.said.append, self.sleep)
+
+
+def test_each_change_is_said_once() -> None:
+    looks = Looks(
+        row(State.SENT_TO_DOWNLOADER),
+        row(State.SENT_TO_DOWNLOADER),
+        row(State.OC_SERIES_FOUND, minute=1),
+        row(State.OC_SERIES_FOUND, "1 of 2 MB are copied", minute=2),
+        row(State.SENT_TO_OPENCAST, minute=3, oc_series_id="S"),
+    )
+    assert looks.follow().state is State.SENT_TO_OPENCAST
+    assert looks.said == [
+        "2026-11-24T15:00:00Z  SENT_TO_DOWNLOADER",
+        "2026-11-24T15:01:00Z  OC_SERIES_FOUND",
+        "2026-11-24T15:02:00Z  OC_SERIES_FOUND       1 of 2 MB are copied",
+        "2026-11-24T15:03:00Z  SENT_TO_OPENCAST",
+    ]
+    assert looks.slept == 4 * following.POLL_SECONDS
+
+
+@pytest.mark.parametrize("failed", [State.DOWNLOADER_FAILED, State.UPLOADER_FAILED])
+def test_a_failure_with_a_retry_due_is_no_end(failed: State) -> None:
+    due = "2026-11-24T15:01:00Z"
+    looks = Looks(
+        row(failed, "Zoom answered 503", retry_due=due),
+        row(failed, "Zoom answered 503", retry_due=due),
+        row(State.SENT_TO_OPENCAST, minute=1),
+    )
+    looks.follow()
+    assert looks.said == [
+        f"2026-11-24T15:00:00Z  {failed:<20}  Zoom answered 503",
+        f"                      tries again at {due}",
+        "2026-11-24T15:01:00Z  SENT_TO_OPENCAST",
+    ]
+
+
+@pytest.mark.parametrize("state", State)
+def test_where_it_ends(state: State) -> None:
+    ends = {
+        State.SENT_TO_OPENCAST,
+        State.IGNORED,
+        State.WEBHOOK_FAILED,
+        State.DOWNLOADER_FAILED,
+        State.UPLOADER_FAILED,
+    }
+    assert following.is_over(row(state)) is (state in ends)
+
+
+def test_what_a_recording_is_called_can_t_steer_the_terminal() -> None:
+    (line,) = following.lines(row(State.IGNORED, "a\x1b[2Jb\nc"))
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="https://dynamodb"),
+        ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
+    ],
+)
+def test_a_look_that_fails_doesn_t_say_that_the_recording_failed(error: Exception) -> None:
+    looks = Looks(row(State.SENT_TO_DOWNLOADER), error)
+    with pytest.raises(OpsError, match="goes on by itself") as said:
+        looks.follow()
+    assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
+
+
+def test_a_row_that_is_gone() -> None:
+    with pytest.raises(OpsError, match="no row"):
+        Looks(None).follow()
+
+
+def test_what_is_said_of_one_that_arrived() -> None:
+    marker = IngestMarker(media_package_id="mp", time="2026-11-24T15:00:00Z", files=())
+    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", marker=marker)
+    assert following.outcome(arrived, NOW) == "In Opencast: series S, media package mp"
+    assert following.outcome(row(State.SENT_TO_OPENCAST), NOW) == "In Opencast."
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "advice"),
+    [
+        (State.IGNORED, "No opencast series match", "--oc-series-id"),
+        (State.UPLOADER_FAILED, "Invalid Opencast series id.", "--oc-series-id"),
+        (State.DOWNLOADER_FAILED, "permanent failure: gone", "queue.retry-downloads"),
+        (State.IGNORED, "Already in opencast", ""),
+        (State.WEBHOOK_FAILED, "", "exec.webhook"),
+    ],
+)
+def test_what_is_said_of_one_that_didn_t(state: State, reason: str, advice: str) -> None:
+    with pytest.raises(OpsError) as said:
+        following.outcome(row(state, reason), NOW)
+    text = str(said.value)
+    assert text.startswith(f"{state}: {reason.rstrip('.') or 'no reason is known'}. ".rstrip())
+    assert advice in text
+    assert ".." not in text
+
+
+def test_an_interruption_is_the_callers() -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    read: Callable[[], StatusRow] = lambda: row(State.SENT_TO_DOWNLOADER)  # noqa: E731
+    with pytest.raises(KeyboardInterrupt):
+        following.follow(read, UUID, [].append, interrupt)

@@ -1,0 +1,173 @@
+"""`invoke secrets.…`: what is told of secrets, and how one is replaced."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdk.names import Names
+from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
+from ingester.settings import OnDemandSecrets, WebhookSecrets, split
+from ops import secret_tasks, secrets
+from ops.command import OpsError
+from ops.secret_tasks import WEBHOOK_TOKEN, advice, check_name, look, read_value, replaced
+from tests.cloud import Cloud
+
+NAMES = Names("zip-a")
+VALUE = "s3cr3t-of-26-letters-in-all"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def refuse(_: str) -> str:
+    raise AssertionError("nobody is there to ask")
+
+
+def test_what_is_told_of_each_secret(aws: Cloud) -> None:
+    settings = {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", "ZOOM_API_SECRET": ""}
+    secrets.write(aws.ssm, NAMES, settings)
+    secrets.put(aws.ssm, NAMES, "OPENCAST_API_PASSWORD", "q", secrets.ROTATED)
+    found = {
+        one.name: one
+        for one in look(
+            aws.ssm,
+            NAMES,
+            {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", WEBHOOK_TOKEN: "é"},
+        )
+    }
+    assert set(found) == {*SECRETS, SIGNING_KEY}
+    assert [(one.set, one.settings) for one in found.values()] == [
+        (True, "same"),
+        (True, "differs"),
+        (False, "differs"),
+        (False, "not set"),
+        (False, "not set"),
+        (True, ""),
+    ]
+    assert found["APIGEE_KEY"].origin == secrets.FROM_SETTINGS
+    assert found["OPENCAST_API_PASSWORD"].origin == secrets.ROTATED
+    assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand")
+    assert found["APIGEE_KEY"].since
+    assert not found[WEBHOOK_TOKEN].since
+    told = json.dumps([asdict(one) for one in found.values()])
+    for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
+        assert value not in told
+        assert value[:6] not in told
+        assert str(len(value)) not in told.replace("2026", "")
+
+
+def test_every_secret_is_read_by_somebody() -> None:
+    assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
+
+
+def test_a_name_that_is_none() -> None:
+    for name in ("", " ", "APIGEE", "apigee_key", VALUE):
+        with pytest.raises(OpsError, match="There is no secret of this name") as said:
+            check_name(name, keep_old=False)
+        assert all(known in str(said.value) for known in SECRETS)
+        # It may be a value in the wrong place.
+        assert VALUE not in str(said.value)
+
+
+@pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
+def test_an_old_value_is_kept_only_where_several_are_read(name: str) -> None:
+    check_name(name, keep_old=False)
+    if name == WEBHOOK_TOKEN:
+        check_name(name, keep_old=True)
+    else:
+        with pytest.raises(OpsError, match="--keep-old is for"):
+            check_name(name, keep_old=True)
+
+
+def test_a_value_comes_from_a_terminal_or_a_pipe() -> None:
+    asked: list[str] = []
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return f" {VALUE} "
+
+    assert read_value("APIGEE_KEY", Terminal(), ask) == VALUE
+    assert asked == ["The new APIGEE_KEY: "]
+    for text in (VALUE, f"{VALUE}\n", f"  {VALUE}\r\n\n"):
+        assert read_value("APIGEE_KEY", io.StringIO(text), refuse) == VALUE
+
+
+@pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
+def test_what_can_t_be_a_value_changes_nothing(text: str) -> None:
+    with pytest.raises(OpsError, match="nothing was changed") as said:
+        read_value("APIGEE_KEY", io.StringIO(text), refuse)
+    assert "xxx" not in str(said.value)
+
+
+def test_nothing_typed_changes_nothing() -> None:
+    with pytest.raises(OpsError, match="empty"):
+        read_value("APIGEE_KEY", Terminal(), lambda _: " ")
+
+
+def test_the_new_signing_key_is_beside_the_one_before_it() -> None:
+    value = replaced(SIGNING_KEY, "k1", "k2", keep_old=False)
+    assert WebhookSecrets(pipeline_signing_key=value).own_keys == ("k2", "k1")
+    assert OnDemandSecrets(pipeline_signing_key=value).signing_key == "k2"
+    assert replaced(SIGNING_KEY, value, "k3", keep_old=False) == "k3,k2"
+    assert replaced(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
+
+
+def test_the_old_tokens_are_kept_or_not() -> None:
+    assert replaced(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
+    assert replaced(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
+    assert replaced(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
+    assert replaced(WEBHOOK_TOKEN, "b,a", "b", keep_old=False) == "b"
+    assert replaced(WEBHOOK_TOKEN, "a,b", "b", keep_old=True) == "b,a"
+
+
+@given(
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=3),
+    st.sampled_from("abcdef"),
+    st.booleans(),
+)
+def test_the_new_token_comes_first_and_none_twice(old: list[str], new: str, keep: bool) -> None:
+    before = ",".join(dict.fromkeys(old))
+    try:
+        found = split(replaced(WEBHOOK_TOKEN, before, new, keep_old=keep))
+    except OpsError:
+        assert split(before)[0] == new
+        return
+    assert found[0] == new
+    assert sorted(found) == sorted({new, *(split(before) if keep else ())})
+
+
+def test_what_isn_t_set_or_is_the_same_is_not_replaced() -> None:
+    with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
+        replaced("APIGEE_KEY", "", VALUE, keep_old=False)
+    with pytest.raises(OpsError, match="this value already") as said:
+        replaced("APIGEE_KEY", VALUE, VALUE, keep_old=False)
+    assert VALUE not in str(said.value)
+    with pytest.raises(OpsError, match="too long together"):
+        replaced(WEBHOOK_TOKEN, "x" * 3000, "y" * 3000, keep_old=True)
+
+
+def test_what_is_to_be_done_then() -> None:
+    first, *rest = advice("APIGEE_KEY", keep_old=False)
+    assert "zoom-on-demand, zoom-downloader" in first
+    assert "within 5 minutes" in first
+    assert [".env" in line for line in rest] == [True]
+    assert not any(".env" in line for line in advice(SIGNING_KEY, keep_old=False))
+    assert "with the new one alone" in advice(WEBHOOK_TOKEN, keep_old=True)[-1]
+
+
+def test_a_rotated_value_survives_the_next_update(aws: Cloud) -> None:
+    secrets.write(aws.ssm, NAMES, {WEBHOOK_TOKEN: "a"})
+    value = replaced(WEBHOOK_TOKEN, "a", "b", keep_old=True)
+    secrets.put(aws.ssm, NAMES, WEBHOOK_TOKEN, value, secrets.ROTATED)
+    assert not secrets.write(aws.ssm, NAMES, {WEBHOOK_TOKEN: "a"}).changed
+    (token,) = [one for one in look(aws.ssm, NAMES, {}) if one.name == WEBHOOK_TOKEN]
+    assert token.origin == secrets.ROTATED
+    assert secret_tasks.readers(WEBHOOK_TOKEN) == ("zoom-webhook",)
