@@ -25,6 +25,7 @@ from ingester.rules.schedule import DAYS
 from ingester.rules.states import State
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
 from ops.schedule import import_csv, show
+from ops.schedule_files import read_csv
 
 LECTURE, REQUESTED, UNCLAIMED, FORGED = 86168921331, 92345678901, 81122334455, 70000000001
 SCHEDULED_SERIES, REQUESTED_SERIES = "20260112345", "20260199999"
@@ -130,7 +131,7 @@ def _import_schedule(driver: Driver, folder: Path, start: datetime, console: Con
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     console.print("\n[bold]Class schedule[/bold] imported from CSV")
-    show(import_csv(driver.table("schedule"), path), dry_run=False)
+    show(import_csv(driver.table("schedule"), read_csv(path)), dry_run=False)
 
 
 def _lecture(driver: Driver, start: datetime) -> ZoomRecording:

@@ -98,7 +98,7 @@ def _where(build: Mapping[str, Any]) -> str:
 
 @command(name="codebuild", help={"revision": "the tag, branch or commit to release"})
 def run_build(_context: Context, revision: str) -> None:
-    """Let CodeBuild check, package, deploy and release a revision; follow it to its end."""
+    """Have CodeBuild test, deploy and release a revision."""
     target = changing()
     client = target.client("codebuild")
     started = client.start_build(projectName=target.names.codebuild, sourceVersion=revision)

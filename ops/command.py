@@ -51,6 +51,13 @@ def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (`invoke --debug` shows where)"
 
 
+ALSO: Mapping[str, tuple[str, ...]] = {
+    "schedule.csv-import": ("schedule.import-csv",),
+    "schedule.import-json": ("schedule.json-import",),
+}
+"""Other names that documents of sites have for commands: taken, and not listed."""
+
+
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
     """`invoke.task`, whose errors end the program with exit code 1 and a line on stderr."""
 
@@ -95,9 +102,9 @@ def take_both_spellings() -> None:
 
 def add_underscored(context: ParserContext) -> None:
     """Give a command's names and options, as the parser knows them, their other spelling."""
-    known = [str(context.name), *context.aliases]
+    known = [str(context.name), *context.aliases, *ALSO.get(str(context.name), ())]
     others = {underscored(name) for name in known} - set(known)
-    context.aliases = [*context.aliases, *sorted(others)]
+    context.aliases = [*known[1:], *sorted(others)]
     for flag in list(context.flags):
         if underscored(flag) != flag:
             context.flags.alias(underscored(flag), to=flag)

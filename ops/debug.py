@@ -108,13 +108,13 @@ def switch_all(value: str) -> None:
 
 @command()
 def on(_context: Context) -> None:
-    """Log debug records in every function, in what runs too."""
+    """Log debug records, in what runs too."""
     switch_all("1")
 
 
 @command()
 def off(_context: Context) -> None:
-    """Log no debug records any more."""
+    """Stop logging debug records, in what runs too."""
     switch_all("")
 
 

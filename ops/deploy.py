@@ -84,7 +84,7 @@ def task_of(function: Function) -> Task[Any]:
 
 @command(name="all", help={"function": "only this one", "do_release": "release them at once"})
 def deploy_all(_context: Context, function: str | None = None, do_release: bool = False) -> None:
-    """Deploy every function from this checkout, where its code changed."""
+    """Deploy every function whose code changed here."""
     run(chosen(function), do_release=do_release)
 
 
@@ -101,7 +101,7 @@ def release(
     description: str = "",
     to: str | None = None,
 ) -> None:
-    """Let what was deployed run, or an earlier version again (--to)."""
+    """Let deployed code run, or an earlier version (--to)."""
     functions = chosen(function)
     target = changing()
     releases = releases_of(target)

@@ -125,7 +125,7 @@ def on_demand(
     ingest_all_mp4: bool = False,
     allow_multiple_ingests: bool = False,
 ) -> None:
-    """Ask for an ingest by POST /ingest, as Opencast's "+Zoom" does."""
+    """Ask for an ingest, as Opencast's "+Zoom" does."""
     wanted = uuid_of(uuid)
     target = changing()
     content = {
@@ -175,7 +175,7 @@ def send_anew(
 
 @command(help={"uuid": UUID_HELP, "oc_series_id": SERIES_HELP})
 def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
-    """Send Zoom's notification of a recording once more; its ingest begins anew."""
+    """Send Zoom's notification of a recording once more."""
     wanted = uuid_of(uuid)
     target = changing()
     with requests.Session() as session:
@@ -194,7 +194,7 @@ def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
 def pipeline(
     _context: Context, uuid: str, oc_series_id: str = "", ignore_schedule: bool = False
 ) -> None:
-    """Send a recording through the whole pipeline, and follow it to its end."""
+    """Send a recording through and follow it to its end."""
     wanted = uuid_of(uuid)
     target = changing()
     with requests.Session() as session:
@@ -246,14 +246,14 @@ QUALIFIER_HELP = "a version, an alias or $LATEST, instead of what runs"
 def downloader(
     _context: Context, series_id: str = "", ignore_schedule: bool = False, qualifier: str = ""
 ) -> None:
-    """Let the downloader take one waiting message (the queue seldom leaves one)."""
+    """Have the downloader take a waiting message, if any."""
     event = {"ignore_schedule": ignore_schedule, "override_series_id": series_id.strip()}
     take_one(changing(), DOWNLOADER, qualifier, event)
 
 
 @command(help={"qualifier": QUALIFIER_HELP})
 def uploader(_context: Context, qualifier: str = "") -> None:
-    """Let the uploader take one waiting message (the queue seldom leaves one)."""
+    """Have the uploader take a waiting message, if any."""
     take_one(changing(), UPLOADER, qualifier, {})
 
 

@@ -39,7 +39,7 @@ def progress(console: Console) -> Say:
 
 @command()
 def up(_context: Context) -> None:
-    """Start the local cloud, deploy the stack into it, start Zoom's and Opencast's stand-ins."""
+    """Start the whole system on this machine."""
     console = Console()
     stack = LocalStack(say=progress(console))
     try:
@@ -57,13 +57,13 @@ def up(_context: Context) -> None:
 
 @command()
 def down(_context: Context) -> None:
-    """End the local stack. Nothing in it is kept; its logs are, in .local/logs."""
+    """End the local stack; only its logs are kept."""
     print("The local stack is down." if local_state.end(HOME) else "No local stack is up.")
 
 
 @command()
 def status(_context: Context) -> None:
-    """Show what of the local stack runs, where, and what is in its queues."""
+    """Show what of the local stack runs, and its queues."""
     state = running()
     console = Console()
     console.print(addresses(state))
@@ -73,7 +73,7 @@ def status(_context: Context) -> None:
 
 @command()
 def env(_context: Context) -> None:
-    """Print the exports that make every other command work on the local stack."""
+    """Print exports that point commands at the local stack."""
     running()
     file = HOME / local_state.ENVIRONMENT
     for line in file.read_text("utf-8").splitlines():
@@ -85,7 +85,7 @@ def env(_context: Context) -> None:
 
 @command()
 def demo(_context: Context) -> None:
-    """Send recordings through the whole pipeline on this machine, and check what arrives."""
+    """Send recordings through on this machine, and check."""
     console = Console()
     console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
     with LocalStack(say=progress(console)) as stack, closing(Driver(stack.state)) as driver:

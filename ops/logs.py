@@ -144,7 +144,7 @@ def recording(
     since: str = "7d",
     json: bool = False,
 ) -> None:
-    """Show one recording's whole way through the functions."""
+    """Show one recording's way through the functions."""
     wanted, length, functions = asked.recording_uuid(uuid), asked.since(since), chosen(function)
     target = looking()
     status = StatusTable(target.table(target.names.status_table), now)

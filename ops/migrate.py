@@ -123,7 +123,7 @@ def _reasons(skipped: Mapping[str, int]) -> str:
     }
 )
 def migrate(_context: Context, from_: str, days: int = DAYS, dry_run: bool = False) -> None:
-    """Take over schedule, status and recording events from an old stack."""
+    """Take over what an old stack must not forget."""
     if days < 0:
         raise OpsError("--days has to be 0 or more.")
     target = looking() if dry_run else changing()

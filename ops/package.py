@@ -182,7 +182,7 @@ def show(packages: Sequence[Package]) -> None:
 def make_packages(
     _context: Context, function: str | None = None, upload_to_s3: bool = False
 ) -> None:
-    """Make the functions' zips for AWS in dist/."""
+    """Make the functions' zips in dist/."""
     functions = chosen(function)
     target = named() if upload_to_s3 else None
     if target:

@@ -285,13 +285,13 @@ RETRY = {
 
 @command(name="downloads", help=VIEW)
 def show_downloads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the downloader, and its dead letters."""
+    """Show what waits for the downloader; dead letters too."""
     view(letters.downloads, limit, json=json)
 
 
 @command(name="uploads", help=VIEW)
 def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the uploader, and its dead letters."""
+    """Show what waits for the uploader; dead letters too."""
     view(letters.uploads, limit, json=json)
 
 
@@ -299,7 +299,7 @@ def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None
 def retry_downloads(
     _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
 ) -> None:
-    """Send dead letters to the downloader again, the first one if not told otherwise."""
+    """Send dead letters to the downloader again."""
     retry(letters.downloads, wanted_of(limit, uuid, every=all_))
 
 
@@ -307,7 +307,7 @@ def retry_downloads(
 def retry_uploads(
     _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
 ) -> None:
-    """Send dead letters to the uploader again, the first one if not told otherwise."""
+    """Send dead letters to the uploader again."""
     retry(letters.uploads, wanted_of(limit, uuid, every=all_))
 
 

@@ -169,7 +169,7 @@ def recordings(
     failed: bool = False,
     json: bool = False,
 ) -> None:
-    """Show where recordings are, and what to do about those that failed."""
+    """Show where recordings are, and what failed ones need."""
     number = None if meeting is None else asked.meeting_number(meeting)
     wanted = "" if uuid is None else asked.recording_uuid(uuid)
     is_open = number is None and not wanted

@@ -130,7 +130,7 @@ def unasked(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator
     }
 )
 def update_requirements(_context: Context, package: str | None = None, keep: bool = False) -> None:
-    """Upgrade and lock again what functions, commands, tests and developers need."""
+    """Lock all requirements anew."""
     if sys.version_info[:2] != OLDEST_PYTHON:
         oldest = ".".join(str(part) for part in OLDEST_PYTHON)
         raise OpsError(

@@ -19,6 +19,7 @@ from ingester.schedule_import import (
     JSON_SOURCE,
     OPENCAST_SOURCE,
     ImportReport,
+    Sheet,
     import_parsed,
     import_sheets,
 )
@@ -40,12 +41,12 @@ if TYPE_CHECKING:
 
 
 def import_csv(
-    table: Table, path: Path, *, replace_all: bool = False, dry_run: bool = False
+    table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
     """Replaces what came from a file of this name. OpsError says why nothing was changed."""
     try:
         return import_sheets(
-            ScheduleTable(table), [read_csv(path)], replace_all=replace_all, dry_run=dry_run
+            ScheduleTable(table), [sheet], replace_all=replace_all, dry_run=dry_run
         )
     except RequestError as error:
         raise OpsError(str(error)) from error
@@ -102,18 +103,14 @@ FILE_HELP = {
 @command(
     name="csv-import",
     help={"filepath": "the CSV file, exported from the sheet in UTF-8", **FILE_HELP},
-    aliases=("import-csv",),
 )
 def csv_import(
     _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
 ) -> None:
     """Import the class schedule from a CSV file."""
-    target = looking() if dry_run else changing()
-    table = schedule_of(target)
-    show(
-        import_csv(table, Path(filepath), replace_all=replace_all, dry_run=dry_run),
-        dry_run=dry_run,
-    )
+    sheet = read_csv(Path(filepath))
+    table = schedule_of(looking() if dry_run else changing())
+    show(import_csv(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
 @command(
@@ -122,17 +119,16 @@ def csv_import(
         "filepath": "a list of objects: the sheet's columns, or rows of the schedule table",
         **FILE_HELP,
     },
-    aliases=("json-import",),
 )
 def import_json(
     _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
 ) -> None:
     """Import the class schedule from a JSON file."""
-    target = looking() if dry_run else changing()
     path = Path(filepath)
+    sheet = read_json(path)
     report = import_classes(
-        schedule_of(target),
-        [read_json(path)],
+        schedule_of(looking() if dry_run else changing()),
+        [sheet],
         f"{JSON_SOURCE}{path.name}",
         replace_all=replace_all,
         dry_run=dry_run,
@@ -156,7 +152,7 @@ def import_from_opencast(
     replace_all: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Import the class schedule from the listing of DCE's own Opencast."""
+    """Import the class schedule from DCE's Opencast."""
     target = looking() if dry_run else changing()
     asked = _endpoint(target, endpoint, path)
     with requests.Session() as session:
@@ -179,7 +175,7 @@ def import_from_opencast(
     help={"filename": "the key of a Google service account, JSON as Google's console saves it"},
 )
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
-    """Write the Google account that reads the sheet to SSM, for all stacks here."""
+    """Write the Google account that reads the sheet to SSM."""
     key = google_key.read_key(Path(filename))
     # Not `changing`: it is there before the first stack, and serves all of them.
     target = named()

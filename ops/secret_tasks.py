@@ -157,7 +157,7 @@ def _minutes() -> int:
 
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
-    """Show which secrets are set, since when and by whom; never a value."""
+    """Show which secrets are set, not what they are."""
     target = looking()
     found = look(target.client("ssm"), target.names, given_settings(os.environ, ENV_FILE))
     if json:
@@ -187,7 +187,7 @@ def status(_context: Context, json: bool = False) -> None:
     }
 )
 def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
-    """Replace a secret without a deployment; the new value is asked for, or piped in."""
+    """Replace a secret without a deployment."""
     check_name(name, keep_old=keep_old)
     target = changing()
     ssm, names = target.client("ssm"), target.names

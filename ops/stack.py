@@ -221,31 +221,31 @@ def diff(_context: Context) -> None:
 
 @command(name="list")
 def list_stacks(_context: Context) -> None:
-    """Print the name of the stack that the settings describe."""
+    """Print the name of the stack of these settings."""
     cli_for(load_settings(), os.environ).run("list")
 
 
 @command()
 def create(_context: Context) -> None:
-    """Make the stack: packages, secrets, then all AWS resources; version 1 of all runs."""
+    """Make the stack; version 1 of every function runs."""
     put_up(expect_stack=False)
 
 
 @command()
 def update(_context: Context) -> None:
-    """Bring the stack to the settings and to cdk/; released code stays as it is."""
+    """Bring the stack to the settings; released code stays."""
     put_up(expect_stack=True)
 
 
 @command()
 def deploy(_context: Context) -> None:
-    """Make the stack or bring it up to date, whichever is needed."""
+    """Make the stack or bring it up to date."""
     put_up(expect_stack=None)
 
 
 @command()
 def changeset(_context: Context) -> None:
-    """Make a change set of what an update would do, without doing it, and show it."""
+    """Show what an update would do, as a change set."""
     opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
     target, _ = begin(settings, expect_stack=True)
@@ -256,7 +256,7 @@ def changeset(_context: Context) -> None:
 
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
-    """Show what runs: addresses, released versions, queues, alarms, access to Opencast."""
+    """Show what runs: addresses, versions, queues, alarms."""
     found = overview.look(looking())
     if json:
         terminal.show_json(found.as_json())
@@ -266,7 +266,7 @@ def status(_context: Context, json: bool = False) -> None:
 
 @command()
 def delete(_context: Context) -> None:
-    """Delete the stack and all it holds; the schedule is written to a CSV file first."""
+    """Delete the stack; its schedule is saved as CSV first."""
     settings = load_settings()
     target = changing()
     name, names = settings.stack_name, target.names

@@ -19,6 +19,7 @@ from ingester import container, signature
 from ingester.neighbours import tables
 from ingester.transfer import carrier, engine, file_copy, ranges, source
 from local.settings import names_in
+from ops.command import ALSO
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "example.env"
@@ -71,8 +72,7 @@ def test_the_example_file_s_settings_are_those_that_the_stack_reads() -> None:
 
 
 def commands_of(collection: Collection) -> set[str]:
-    names = collection.task_names
-    return {*names, *(alias for aliases in names.values() for alias in aliases)}
+    return {*collection.task_names, *(other for others in ALSO.values() for other in others)}
 
 
 def code_of(document: Path) -> list[str]:

@@ -11,13 +11,19 @@ from typing import Any
 import pytest
 
 from ingester.rules.schedule import ScheduledMeeting
-from ingester.schedule_import import import_sheets
+from ingester.schedule_import import ImportReport, import_sheets
+from ops import schedule
 from ops.command import OpsError
-from ops.schedule import import_csv, show
+from ops.schedule import show
 from ops.schedule_files import read_csv
 from tests.cloud import Cloud, plain
 
 HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"]
+
+
+def import_csv(table: Any, path: Path, **how: bool) -> ImportReport:
+    """As the command does."""
+    return schedule.import_csv(table, read_csv(path), **how)
 
 
 def row(meeting: int = 86168921331, changes: Mapping[str, str] | None = None) -> list[str]:

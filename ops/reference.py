@@ -1,0 +1,86 @@
+"""The reference of all commands, from the commands themselves: `python -m ops.reference`.
+
+It is docs/commands.md; a test holds the file against what this makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from invoke import Argument, Collection
+
+from ops.command import ALSO
+
+INTRODUCTION = """# Commands
+
+All that `invoke` offers, made by `python -m ops.reference > docs/commands.md` from the commands
+themselves. Words in capitals are values; what follows a command without dashes is required. Names
+and options are taken with underscores too (`exec.on_demand --oc_workflow=X`). On the terminal
+`invoke --help COMMAND` says the same.
+"""
+
+TITLES = {
+    "": "Without a group",
+    "stack": "The stack",
+    "deploy": "Code",
+    "debug": "Debug logging",
+    "exec": "Recordings by hand",
+    "queue": "Queues and dead letters",
+    "logs": "Logs",
+    "schedule": "The class schedule",
+    "secrets": "Secrets",
+    "local": "The local stack",
+}
+
+
+def pages(root: Collection) -> Iterator[str]:
+    """The document, line by line."""
+    yield INTRODUCTION
+    groups: dict[str, list[str]] = {}
+    for name in sorted(root.task_names):
+        groups.setdefault(name.rpartition(".")[0], []).append(name)
+    unknown = set(groups) - set(TITLES)
+    if unknown:
+        raise ValueError(f"A title is missing for {', '.join(sorted(unknown))}.")
+    for group, title in TITLES.items():
+        if group in groups:
+            yield f"## {title}\n"
+            yield from table(root, groups[group])
+            yield ""
+
+
+def table(root: Collection, names: list[str]) -> Iterator[str]:
+    """One group's commands."""
+    yield "| command | what it does | options |"
+    yield "| --- | --- | --- |"
+    for name in names:
+        task = root[name]
+        # Asked once: a task hands out its help texts and has them no more.
+        arguments = task.get_arguments()
+        others = "".join(f"<br>`{other}`" for other in ALSO.get(name, ()))
+        required = "".join(f" {value_of(one)}" for one in arguments if one.positional)
+        options = "<br>".join(option(one) for one in arguments)
+        does = (task.__doc__ or "").strip().partition("\n")[0]
+        yield f"| `{name}{required}`{others} | {does} | {options} |"
+
+
+def option(argument: Argument) -> str:
+    """An option as it is typed, and what it means."""
+    typed = [
+        f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-').rstrip('-')}"
+        for name in argument.names
+    ]
+    value = f" {value_of(argument)}" if argument.takes_value else ""
+    said = f": {argument.help}" if argument.help else ""
+    return f"`{', '.join(sorted(typed, key=len))}{value}`{said}"
+
+
+def value_of(argument: Argument) -> str:
+    """What stands for an option's value."""
+    return str(argument.name).upper().rstrip("_")
+
+
+if __name__ == "__main__":
+    import tasks  # it imports this package in its turn
+
+    print("\n".join(pages(tasks.namespace)).rstrip())

@@ -1,0 +1,84 @@
+"""`invoke …` in this process: what it prints, and its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from invoke import Program
+
+import tasks
+
+SHEET = "Course Code,Type,Day,Start,Meeting ID with Password,OC Series\n"
+ROW = "HIST E-1,Lecture,M,9:30,https://zoom.us/j/123,https://oc/#/20260112345\n"
+
+WITHOUT_AWS = {
+    *("test", "package", "update-requirements", "stack.list", "stack.synth"),
+    *("local.up", "local.down", "local.status", "local.env", "local.demo"),
+}
+"""Commands that need no stack in AWS."""
+
+REQUIRED = {
+    "codebuild": ["main"],
+    "exec.on-demand": ["abc=="],
+    "exec.pipeline": ["abc=="],
+    "exec.webhook": ["abc=="],
+    "logs.recording": ["abc=="],
+    "migrate": ["zip-old"],
+    "schedule.csv-import": ["{csv}"],
+    "schedule.import-json": ["{json}"],
+    "schedule.oc-import": ["https://opencast.example.edu"],
+    "schedule.save-creds": ["-f", "{key}"],
+    "secrets.rotate": ["PIPELINE_SIGNING_KEY"],
+}
+"""What a command can't do without."""
+
+NAMES = sorted(set(tasks.namespace.task_names) - WITHOUT_AWS)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def invoke(*arguments: str) -> Ended:
+    """Run a command of the project as the program does, settings from this environment."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            Program(namespace=tasks.namespace).run(["invoke", *arguments])
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def good_files(folder: Path) -> None:
+    """The files that `words` names: each is what its command takes."""
+    (folder / "schedule.csv").write_text(SHEET + ROW)
+    row = dict(zip(SHEET.strip().split(","), ROW.strip().split(","), strict=True))
+    (folder / "schedule.json").write_text(json.dumps([row]))
+    key = {"type": "service_account", "client_email": "a@b.example", "private_key": "-----BEGIN"}
+    (folder / "key.json").write_text(json.dumps({**key, "token_uri": "https://c.example"}))
+
+
+def words(name: str, folder: Path) -> list[str]:
+    """A command with all that it needs."""
+    files = {"csv": "schedule.csv", "json": "schedule.json", "key": "key.json"}
+    paths = {word: str(folder / file) for word, file in files.items()}
+    return [name, *(word.format(**paths) for word in REQUIRED.get(name, ()))]
+
+
+def said_in_a_line(done: Ended) -> str:
+    """The one line of a command that failed and did nothing."""
+    assert done.code == 1, done
+    assert done.err.endswith("\n")
+    assert done.err.count("\n") == 1, done.err
+    assert "Traceback" not in done.err
+    return done.err.strip()

@@ -1,0 +1,98 @@
+"""The reference of all commands: whole, and as the commands are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from cdk.names import FUNCTIONS
+from ops.target import ROOT
+
+NAMES = """
+test codebuild package release update-requirements
+stack.status stack.list stack.synth stack.diff stack.create stack.update stack.changeset
+stack.delete
+deploy.all
+exec.on-demand exec.webhook exec.downloader exec.uploader exec.pipeline
+debug.on debug.off
+queue.downloads queue.uploads queue.retry-downloads queue.retry-uploads
+schedule.oc-import schedule.csv-import schedule.import-csv schedule.import-json schedule.save-creds
+logs.all logs.recording
+stack.deploy
+recordings secrets.status secrets.rotate migrate
+local.up local.demo local.down local.status local.env
+""".split()
+"""The first system's commands, and those that were added."""
+
+OPTIONS = {
+    "codebuild": "-r --revision",
+    "package": "-f --function -u --upload-to-s3",
+    "release": "-f -d --description --to",
+    "deploy.all": "-f --do-release",
+    "exec.on-demand": "--oc-series-id --oc-workflow --ingest-all-mp4 --allow-multiple-ingests",
+    "exec.webhook": "--oc-series-id",
+    "exec.pipeline": "--oc-series-id --ignore-schedule",
+    "exec.downloader": "--series-id --ignore-schedule --qualifier",
+    "exec.uploader": "--qualifier",
+    "queue.downloads": "--limit",
+    "queue.uploads": "--limit",
+    "queue.retry-downloads": "--limit --uuid --all",
+    "queue.retry-uploads": "--limit --uuid --all",
+    "schedule.oc-import": "--endpoint",
+    "schedule.save-creds": "-f",
+    "logs.all": "--watch --since",
+    "logs.recording": "--function --json",
+    "recordings": "--meeting --uuid --since --failed --json",
+}
+
+
+@pytest.fixture(scope="module")
+def made() -> str:
+    command = [sys.executable, "-m", "ops.reference"]
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def rows(made: str) -> dict[str, str]:
+    """The options of each command, by each of its names."""
+    found = {}
+    for line in made.splitlines():
+        cells = line.split(" | ")
+        for name in re.findall(r"`([a-z][a-z.-]+)[^`]*`", cells[0]) if line[:3] == "| `" else ():
+            found[name] = cells[2]
+    return found
+
+
+def test_the_document_is_what_the_commands_make(made: str) -> None:
+    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == made
+
+
+def test_every_known_command_is_there(rows: dict[str, str]) -> None:
+    of_functions = {f"{group}.{one.task}" for one in FUNCTIONS for group in ("deploy", "logs")}
+    assert {*NAMES, *of_functions} <= set(rows)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_known_option_is_there(rows: dict[str, str], name: str) -> None:
+    typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", rows[name]))
+    assert set(OPTIONS[name].split()) <= typed
+
+
+def test_each_function_is_deployed_and_released_at_once(rows: dict[str, str]) -> None:
+    for function in FUNCTIONS:
+        assert "--do-release" in rows[f"deploy.{function.task}"]
+        assert "--watch" in rows[f"logs.{function.task}"]
+
+
+def test_every_command_says_what_it_does_in_a_line(made: str) -> None:
+    for line in made.splitlines():
+        if line.startswith("| `"):
+            said = line.split(" | ")[1]
+            assert re.fullmatch(r"[A-Z][^|]{10,90}\.", said), line
