@@ -20,6 +20,7 @@ from ingester import clients, hand_in, log
 from ingester.container import Container
 from ingester.errors import (
     BadRequest,
+    KeyRefused,
     NotFound,
     RequestError,
     WebhookFailed,
@@ -95,13 +96,18 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return proxy_answer(respond(event, tools()))
+    return proxy_answer(respond(event, tools(), tools.renewed))
 
 
-def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
-    """The answer to one request, always with a message and open to any page (CORS)."""
+def respond(
+    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+) -> Answer:
+    """The answer to one request, always with a message and open to any page (CORS).
+
+    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    """
     try:
-        ingest(wanted(request_of(event)), tools)
+        ingest(wanted(request_of(event)), tools, renewed or (lambda: tools))
     except RequestError as error:
         return _said(error.status, str(error))
     except (ZoomUnreachable, ZoomRefused, WebhookFailed, WebhookUnreachable) as error:
@@ -152,7 +158,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def ingest(asked: IngestRequest, tools: Tools) -> None:
+def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> None:
     """Asks Zoom for the recording and hands it to the webhook, within 20 s."""
     begin = tools.monotonic()
     with log.about(uuid=asked.uuid):
@@ -177,17 +183,29 @@ def ingest(asked: IngestRequest, tools: Tools) -> None:
                 allow_multiple_ingests=asked.allow_multiple_ingests,
                 ingest_all_mp4=asked.ingest_all_mp4,
             )
+            body = hand_in.event_of(recording, options, tools.clock())
             try:
-                hand_in.post(
-                    hand_in.event_of(recording, options, tools.clock()),
-                    url=tools.settings.webhook_url,
-                    key=tools.secrets.signing_key,
-                    seconds=BUDGET_SECONDS - (tools.monotonic() - begin),
-                    session=tools.session,
-                    sleep=tools.sleep,
-                    clock=tools.clock,
-                    monotonic=tools.monotonic,
-                )
+                try:
+                    _post(body, begin, tools)
+                except KeyRefused:
+                    newer = renewed()
+                    if newer.secrets == tools.secrets:
+                        raise
+                    _post(body, begin, newer)
             except (WebhookFailed, WebhookUnreachable) as error:
                 tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error))
                 raise
+
+
+def _post(body: bytes, begin: float, tools: Tools) -> None:
+    """Hands the event in, in what is left of the budget since `begin`."""
+    hand_in.post(
+        body,
+        url=tools.settings.webhook_url,
+        key=tools.secrets.pipeline_signing_key,
+        seconds=BUDGET_SECONDS - (tools.monotonic() - begin),
+        session=tools.session,
+        sleep=tools.sleep,
+        clock=tools.clock,
+        monotonic=tools.monotonic,
+    )

@@ -109,7 +109,7 @@ def take(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Answer
     """Checks the signature, then does what the notification asks for."""
     signed_with, tools = _signer(request, tools, renewed)
     event, notification = zoom_events.parse(request.body)
-    if event == zoom_events.ON_DEMAND and signed_with not in tools.secrets.own_keys:
+    if event == zoom_events.ON_DEMAND and signed_with != tools.secrets.pipeline_signing_key:
         raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
     logger.info("Received %s", event, extra={"zoom_event": event})
     match notification:
@@ -150,7 +150,7 @@ def _signer(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> tup
 
 
 def _verified(request: Request, tools: Tools) -> str:
-    known = (*tools.secrets.zoom_secrets, *tools.secrets.own_keys)
+    known = (*tools.secrets.zoom_secrets, tools.secrets.pipeline_signing_key)
     return signature.verify(known, request.headers, request.body, tools.clock().timestamp())
 
 

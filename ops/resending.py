@@ -71,7 +71,7 @@ class Resender:
         hand_in.post(
             hand_in.event_of(recording, options, self.clock()),
             url=self.webhook_url,
-            key=self.secrets.signing_key,
+            key=self.secrets.pipeline_signing_key,
             seconds=WEBHOOK_SECONDS,
             session=self.session,
             sleep=self.sleep,

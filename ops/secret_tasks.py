@@ -85,12 +85,10 @@ def check_name(name: str, *, keep_old: bool) -> None:
     if name not in NAMES:
         raise OpsError(f"There is no secret of this name. There are: {', '.join(NAMES)}.")
     if keep_old and name != WEBHOOK_TOKEN:
-        why = (
-            "its old value is kept by itself, until the next time"
-            if name == SIGNING_KEY
-            else "whoever reads it can have one value only"
+        raise OpsError(
+            f"--keep-old is for {WEBHOOK_TOKEN}, not for {name}: whoever reads that can have one "
+            "value only."
         )
-        raise OpsError(f"--keep-old is for {WEBHOOK_TOKEN}, not for {name}: {why}.")
 
 
 def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
@@ -115,12 +113,9 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
 def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """What SSM is to hold, given what it holds ("" if nothing).
 
-    A new signing key is there beside the one before it, since functions go on signing with that
-    one until they look again; what was kept the last time goes. OpsError if nothing would change.
+    OpsError if nothing would change.
     """
-    if name == SIGNING_KEY:
-        return ",".join([new, *split(old)[:1]])
-    if not old:
+    if not old and name != SIGNING_KEY:
         raise OpsError(
             f"{name} isn't set, so there is nothing to replace: put it into .env, then "
             "`invoke stack.update`."
@@ -138,10 +133,7 @@ def advice(name: str, *, keep_old: bool) -> list[str]:
     """What is to be known, and to be done, after a rotation."""
     lines = [f"{name} is replaced. {', '.join(readers(name))}: in use within {_minutes()} minutes."]
     if name == SIGNING_KEY:
-        return [
-            *lines,
-            f"The key before it is still taken. To be rid of that: again, in {_minutes()} minutes.",
-        ]
+        return lines
     lines.append("Put the new value into .env too: its old one is not written any more.")
     if keep_old:
         lines.append(

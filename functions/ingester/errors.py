@@ -29,6 +29,7 @@
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     │       └── SlowDown         S3 answered 503, or that a request was too slow
     ├── WebhookFailed            our own webhook endpoint refused a request
+    │   └── KeyRefused           it knows another signing key than ours
     ├── OutOfTime                not a failure: the next invocation goes on with the copy
     └── AskLater                 not a failure: something isn't finished yet
 
@@ -179,6 +180,10 @@ class WebhookUnreachable(RetryableFailure):
 
 class WebhookFailed(IngesterError):
     """The webhook endpoint didn't take an on-demand request."""
+
+
+class KeyRefused(WebhookFailed):
+    """The webhook endpoint knows another signing key: ours may have been rotated since."""
 
 
 class AwsFailed(RetryableFailure):

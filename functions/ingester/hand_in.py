@@ -13,7 +13,13 @@ import msgspec
 import requests
 
 from ingester import signature
-from ingester.errors import NotReady, WebhookFailed, WebhookUnreachable, ZoomUnreachable
+from ingester.errors import (
+    KeyRefused,
+    NotReady,
+    WebhookFailed,
+    WebhookUnreachable,
+    ZoomUnreachable,
+)
 from ingester.neighbours import zoom_events
 from ingester.neighbours.zoom import MeetingRecordings
 from ingester.neighbours.zoom_events import IngestOptions
@@ -65,7 +71,8 @@ def post(
     """POST an event, signed with `key`; returns when the webhook has taken it, within `seconds`.
 
     A repeat after a lost answer is recognised by its zip id and files. WebhookUnreachable if there
-    is no answer or a 5xx in the end, WebhookFailed for any other than 200.
+    is no answer or a 5xx in the end, WebhookFailed for any other than 200, of which KeyRefused says
+    that the webhook has another key.
     """
     attempt = retrying(WebhookUnreachable, attempts=ATTEMPTS, seconds=seconds, sleep=sleep)
     begin = monotonic()
@@ -91,7 +98,8 @@ def post(
         if response.status_code >= 500:
             raise WebhookUnreachable(f"The webhook answered {response.status_code}.")
         if response.status_code != 200:
-            raise WebhookFailed(f"The webhook answered {response.status_code}: {_text(response)}")
+            error_type = KeyRefused if response.status_code == 401 else WebhookFailed
+            raise error_type(f"The webhook answered {response.status_code}: {_text(response)}")
 
     attempt(once)
 

@@ -65,7 +65,7 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
 
 
 class WebhookSecrets(Secrets, frozen=True, kw_only=True):
-    """Each may hold several, separated by commas: while one of them is rotated."""
+    """`webhook_validation_secret_token` may hold several, separated by commas."""
 
     webhook_validation_secret_token: str = ""
     pipeline_signing_key: str
@@ -74,10 +74,6 @@ class WebhookSecrets(Secrets, frozen=True, kw_only=True):
     def zoom_secrets(self) -> tuple[str, ...]:
         return split(self.webhook_validation_secret_token)
 
-    @property
-    def own_keys(self) -> tuple[str, ...]:
-        return split(self.pipeline_signing_key)
-
 
 class OnDemandSettings(ZoomSettings, frozen=True, kw_only=True):
     status_table: str
@@ -85,13 +81,7 @@ class OnDemandSettings(ZoomSettings, frozen=True, kw_only=True):
 
 
 class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
-    """`pipeline_signing_key` may hold several: the first is signed with, the others are older."""
-
     pipeline_signing_key: str
-
-    @property
-    def signing_key(self) -> str:
-        return self.pipeline_signing_key.partition(",")[0].strip()
 
 
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):

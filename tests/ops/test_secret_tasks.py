@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cdk.names import Names
 from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
-from ingester.settings import OnDemandSecrets, WebhookSecrets, split
+from ingester.settings import split
 from ops import secret_tasks, secrets
 from ops.command import OpsError
 from ops.secret_tasks import WEBHOOK_TOKEN, advice, check_name, look, read_value, replaced
@@ -112,11 +112,8 @@ def test_nothing_typed_changes_nothing() -> None:
         read_value("APIGEE_KEY", Terminal(), lambda _: " ")
 
 
-def test_the_new_signing_key_is_beside_the_one_before_it() -> None:
-    value = replaced(SIGNING_KEY, "k1", "k2", keep_old=False)
-    assert WebhookSecrets(pipeline_signing_key=value).own_keys == ("k2", "k1")
-    assert OnDemandSecrets(pipeline_signing_key=value).signing_key == "k2"
-    assert replaced(SIGNING_KEY, value, "k3", keep_old=False) == "k3,k2"
+def test_of_the_old_signing_key_nothing_stays() -> None:
+    assert replaced(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
     assert replaced(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
 
 

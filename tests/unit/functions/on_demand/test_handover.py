@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import on_demand
 import webhook
+from ingester.settings import OnDemandSecrets
 from ingester.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
@@ -72,6 +75,28 @@ def test_the_webhook_doesnt_take_it(answer: Answer, tries: int, stage: Stage) ->
     assert len(stage.hook.requests) == tries
     row = stage.row()
     assert (row["pipeline_state"], row["reason"]) == ("WEBHOOK_FAILED", message)
+
+
+def test_a_key_that_was_rotated_is_looked_up(stage: Stage) -> None:
+    """The webhook looked at its secrets already; this container knows the old key."""
+    stage.hook.answers[:] = [real_webhook(stage)]
+    now = stage.tools
+    old = replace(now, secrets=OnDemandSecrets(pipeline_signing_key="old"))
+    answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: now)
+    assert answer.status == 200
+    assert len(stage.hook.requests) == 2
+    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
+    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
+
+
+def test_a_key_that_nobody_knows_is_tried_once(stage: Stage) -> None:
+    stage.hook.answers[:] = [real_webhook(stage)]
+    old = replace(stage.tools, secrets=OnDemandSecrets(pipeline_signing_key="old"))
+    answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: replace(old))
+    assert answer.status == 500
+    assert "401" in answer.body
+    assert len(stage.hook.requests) == 1
+    assert stage.row()["pipeline_state"] == "WEBHOOK_FAILED"
 
 
 def test_the_webhook_cant_be_reached(stage: Stage) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import webhook
 from ingester import signature
 from ingester.container import Container
-from ingester.settings import OnDemandSecrets
 from tests.cloud import Clock, Cloud
 from tests.kits import webhook_tools
 from tests.unit.functions.webhook.notifications import completed, on_demand, raw, status_event
@@ -46,17 +45,10 @@ def test_a_new_token_is_taken_up_at_once(aws: Cloud, clock: Clock) -> None:
 
 def test_a_new_signing_key_is_taken_up_at_once(aws: Cloud, clock: Clock) -> None:
     warm = Warm(aws, clock, "token", "old")
-    warm.there = ("token", "new,old")
+    warm.there = ("token", "new")
     assert warm.post(on_demand(), "new") == 200
-
-
-def test_the_key_before_the_new_one_is_still_taken(aws: Cloud, clock: Clock) -> None:
-    """The on-demand function may go on signing with it until it looks again."""
-    warm = Warm(aws, clock, "token", "new, old")
-    assert warm.post(on_demand(), "old") == 200
-    assert warm.post(on_demand(zip_id="on-demand-2"), "new") == 200
-    assert warm.post(on_demand(), "new, old") == 401
-    assert warm.post(on_demand(), "token") == 401
+    assert warm.post(on_demand(zip_id="on-demand-2"), "old") == 401
+    assert warm.post(on_demand(zip_id="on-demand-2"), "token") == 401
 
 
 def test_forged_requests_dont_read_secrets_all_the_time(aws: Cloud, clock: Clock) -> None:
@@ -83,8 +75,3 @@ def test_a_rotation_is_seen_where_unsigned_events_are_let_in(aws: Cloud, clock: 
     event["headers"] = signature.signed_headers("new", now, event["body"].encode())
     assert webhook.respond(event, old, lambda: new).status == 200
     assert webhook.respond(event, old).status == 401
-
-
-def test_who_signs_takes_the_newest_key() -> None:
-    assert OnDemandSecrets(pipeline_signing_key="new,old").signing_key == "new"
-    assert OnDemandSecrets(pipeline_signing_key="one").signing_key == "one"
