@@ -8,21 +8,27 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from cdk.names import FUNCTIONS, Names
 from cdk.settings import SECRETS, SIGNING_KEY
-from local.driver import Driver
+from ingester.rules.schedule import DAYS
+from local.driver import Driver, ZoomRecording
 from local.state import State
-from ops import secrets
+from ops import execute, removal, secrets
 from tests.e2e.operator import Operator, check_out
+from tests.e2e.scene import Scene
 
 SETTING = "WEBHOOK_DELAY_SECONDS"
 CHANGED = "7"
+MEETING = 98_765_432_101
+SERIES = "20260154321"
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,20 @@ class Life:
     @property
     def names(self) -> Names:
         return Names(self.name)
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The stack as scenarios drive it."""
+        return Scene(self.driver)
+
+    def lecture(self, **options: Any) -> ZoomRecording:
+        """A new recording in Zoom."""
+        return self.scene.lecture(scheduled=False, **options)
+
+    def queue(self, name: str) -> dict[str, Any]:
+        """What `stack.status` tells of a queue."""
+        found = {one["name"]: one for one in self.status()["queues"]}
+        return dict(found[f"{self.name}-{name}"])
 
     def status(self) -> dict[str, Any]:
         """`stack.status --json`."""
@@ -76,6 +96,7 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
     }
     own = replace(operator, environment=environment, checkout=check_out(tmp_path), heard=[])
     driver = Driver(msgspec.structs.replace(state, stack_name=name, api_url=api))
+    driver.add_series(SERIES, "The whole life")
     yield Life(name, own, driver)
     # Of a walk that fell: nothing of it is to trouble the tests after it.
     driver.client("cloudformation").delete_stack(StackName=name)
@@ -84,6 +105,10 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
 
 def test_the_life_of_a_stack(life: Life) -> None:
     create(life)
+    import_the_schedule(life)
+    send_recordings_by_hand(life)
+    retry_a_download(life)
+    retry_an_upload(life)
     deploy_one_and_release_it(life)
     switch_debug(life)
     change_a_setting(life)
@@ -108,6 +133,66 @@ def create(life: Life) -> None:
     assert life.operator("stack.create").error == (
         f"The stack {life.name} is there already: `invoke stack.update` changes it."
     )
+
+
+def import_the_schedule(life: Life) -> None:
+    """The class of the lecture that follows."""
+    local = life.scene.start.astimezone(ZoneInfo("US/Eastern"))
+    path = life.operator.checkout / "fall.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        link, series = f"https://zoom.us/j/{MEETING}", f"https://oc.example/#/{SERIES}"
+        row = ["HIST E-1", "Lecture", DAYS[local.weekday()], f"{local:%H:%M}", link, series]
+        csv.writer(file).writerows([removal.COLUMNS, row])
+    assert "1 would be added" in life.operator.did("schedule.csv-import", str(path), "--dry-run")
+    assert life.driver.table("schedule").scan()["Count"] == 0
+    assert "1 added" in life.operator.did("schedule.import_csv", str(path))
+
+
+def send_recordings_by_hand(life: Life) -> None:
+    """By the schedule, by an operator's choice, and as "+Zoom" does."""
+    scheduled = life.lecture(meeting_id=MEETING)
+    assert f"In Opencast: series {SERIES}" in life.operator.did("exec.pipeline", scheduled.uuid)
+    unclaimed = life.lecture()
+    refused = life.operator("exec.pipeline", unclaimed.uuid)
+    assert refused.error.startswith("IGNORED: No opencast series match.")
+    chosen = ("--oc-series-id", SERIES)
+    life.operator.did("exec.webhook", unclaimed.uuid, *chosen)
+    asked = life.lecture()
+    life.operator.did("exec.on-demand", asked.uuid, *chosen)
+    for recording in (unclaimed, asked):
+        life.scene.until(recording, "SENT_TO_OPENCAST")
+    for recording in (scheduled, unclaimed, asked):
+        life.scene.ingested_whole(recording)
+    for function in ("downloader", "uploader"):
+        assert life.operator.did(f"exec.{function}").splitlines()[-1] in execute.GOOD_ANSWERS
+
+
+def retry_a_download(life: Life) -> None:
+    recording = life.lecture()
+    (file,) = recording.wanted()
+    life.driver.trouble_zoom(kind="html", where="download", file_id=file.id)
+    failed = life.operator("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
+    assert failed.error.startswith("DOWNLOADER_FAILED: permanent failure")
+    assert recording.uuid in life.operator.did("queue.downloads")
+    assert life.queue("download-dlq")["waiting"] == 1
+    assert recording.uuid in life.operator.did("queue.retry-downloads")
+    life.scene.until(recording, "SENT_TO_OPENCAST")
+    assert life.queue("download-dlq")["waiting"] == 0
+
+
+def retry_an_upload(life: Life) -> None:
+    recording, unknown = life.lecture(), f"{life.name}-later"
+    failed = life.operator("exec.pipeline", recording.uuid, "--oc-series-id", unknown)
+    assert failed.error.startswith("UPLOADER_FAILED: Invalid Opencast series id.")
+    assert recording.uuid in life.operator.did("recordings", "--failed")
+    assert recording.uuid in life.operator.did("queue.uploads")
+    life.driver.add_series(unknown, "Known after all")
+    assert recording.uuid in life.operator.did("queue.retry-uploads", "--uuid", recording.uuid)
+    life.scene.until(recording, "SENT_TO_OPENCAST")
+    assert "Nothing waits in" in life.operator.did("queue.retry-uploads", "--all")
+    story = life.operator.did("logs.recording", recording.uuid)
+    assert story.index("Invalid Opencast series id.") < story.index("Sent to Opencast")
+    assert recording.uuid in life.operator.did("logs.all", "--since", "10m")
 
 
 def deploy_one_and_release_it(life: Life) -> None:
@@ -233,7 +318,7 @@ def delete(life: Life) -> None:
     assert f"{life.name} is gone." in said
     saved = life.operator.checkout / f"{life.name}-schedule.csv"
     with saved.open(encoding="utf-8", newline="") as file:
-        assert list(csv.DictReader(file)) == []
+        assert [line["OC Series"].rpartition("/")[2] for line in csv.DictReader(file)] == [SERIES]
     assert left_of(life) == [f"bucket {life.name}-code"]
     life.driver.client("s3").delete_bucket(Bucket=f"{life.name}-code")
     assert f"There is no stack {life.name}" in life.operator("stack.status").error
