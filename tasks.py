@@ -10,24 +10,17 @@ from invoke import Collection
 # `invoke` imports this file from anywhere below; `ingester` lies in a source root of its own.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
-from ops import (
-    checks,
-    codebuild,
-    debug,
-    deploy,
-    execute,
-    local,
-    logs,
-    migrate,
-    package,
-    queue,
-    recordings,
-    requirements,
-    schedule,
-    secret_tasks,
-    stack,
-)
+from ops import checks, local, requirements
+from ops.code import codebuild, debug, deploy, package
 from ops.command import take_both_spellings
+from ops.logs import commands as logs
+from ops.migration import commands as migration
+from ops.queues import commands as queue
+from ops.recordings import execute
+from ops.recordings import listing as recordings
+from ops.schedule import commands as schedule
+from ops.secrets import commands as secrets
+from ops.stack import commands as stack
 
 take_both_spellings()
 namespace = Collection(
@@ -36,8 +29,7 @@ namespace = Collection(
     package.make_packages,
     deploy.release,
     requirements.update_requirements,
-    migrate.migrate,
-    secret_tasks.collection,
+    migration.migrate,
     stack.collection,
     deploy.collection,
     debug.collection,
@@ -46,5 +38,6 @@ namespace = Collection(
     logs.collection,
     recordings.recordings,
     schedule.collection,
+    secrets.collection,
     local.collection,
 )

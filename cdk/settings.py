@@ -1,6 +1,6 @@
 """The settings of a stack: read from the environment and `.env`, checked as a whole.
 
-Secrets are kept apart: they go to SSM (see ops/secrets.py), never into the template or a function's
+Secrets are kept apart: they go to SSM (see ops/secrets/), never into the template or a function's
 environment.
 """
 

@@ -24,8 +24,8 @@ from rich.table import Table
 from ingester.rules.schedule import DAYS
 from ingester.rules.states import State
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
-from ops.schedule import import_csv, show
-from ops.schedule_files import read_csv
+from ops.schedule.commands import import_csv, show
+from ops.schedule.files import read_csv
 
 LECTURE, REQUESTED, UNCLAIMED, FORGED = 86168921331, 92345678901, 81122334455, 70000000001
 SCHEDULED_SERIES, REQUESTED_SERIES = "20260112345", "20260199999"

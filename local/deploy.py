@@ -19,10 +19,10 @@ from cdk.names import FUNCTIONS
 from local.cloud import OPERATOR_KEY
 from local.processes import Processes
 from local.state import State
-from ops import package
-from ops.cdk_cli import OPTIONS, PROGRAM, QUIET, CdkCli
-from ops.package import Package
-from ops.wheels import host
+from ops.code import package
+from ops.code.package import Package
+from ops.code.wheels import host
+from ops.stack.cdk_cli import OPTIONS, PROGRAM, QUIET, CdkCli
 
 SYNTH_SECONDS = 180.0
 DEPLOY_SECONDS = 180.0

@@ -25,8 +25,8 @@ from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cl
 from local.processes import ROOT, Processes, is_leash
 from local.settings import api_url, read_local, stack_settings
 from local.state import CLOUD, State, clear, forget, read_state, remember
-from ops import secrets
-from ops.package import Package, upload
+from ops.code.package import Package, upload
+from ops.secrets import store as secrets
 
 HOME = ROOT / ".local"
 Result = TypeVar("Result")

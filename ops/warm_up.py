@@ -11,9 +11,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from cdk.names import FUNCTIONS
-from ops.cdk_cli import QUIET
-from ops.package import ROOT, lock_of
-from ops.wheels import CACHE, host, install, lock_hash
+from ops.code.package import ROOT, lock_of
+from ops.code.wheels import CACHE, host, install, lock_hash
+from ops.stack.cdk_cli import QUIET
 
 
 def fetch_packages() -> None:

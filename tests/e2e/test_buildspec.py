@@ -21,7 +21,7 @@ from cdk.names import STATUS_QUERY, Names
 from local.cloud import trust
 from local.driver import Driver
 from local.state import State
-from ops.releases import Code, Releases
+from ops.code.releases import Code, Releases
 from tests.e2e.operator import Operator, check_out
 
 REVISION = "release-2026-11"

@@ -20,7 +20,9 @@ from cdk.names import ON_DEMAND, Names
 from ingester.rules.mediapackage import media_package_id
 from ingester.signature import signed_headers
 from local.state import State
-from ops import execute, secret_tasks, secrets
+from ops.recordings import execute
+from ops.secrets import commands as secret_tasks
+from ops.secrets import store as secrets
 from ops.target import ROOT
 from tests.e2e.operator import Operator
 from tests.e2e.scene import SERIES, Scene

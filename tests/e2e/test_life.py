@@ -21,7 +21,9 @@ from cdk.settings import SECRETS, SIGNING_KEY
 from ingester.rules.schedule import DAYS
 from local.driver import Driver, ZoomRecording
 from local.state import State
-from ops import execute, removal, secrets
+from ops.recordings import execute
+from ops.secrets import store as secrets
+from ops.stack import removal
 from tests.e2e.operator import Operator, check_out
 from tests.e2e.scene import Scene
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.cdk_cli import CdkCli
+from ops.stack.cdk_cli import CdkCli
 from tests.infra.template import SETTINGS, STACK, Template, synthesize
 
 

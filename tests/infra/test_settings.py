@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cdk.reader import SettingsError
 from cdk.settings import Network, load
-from ops.cdk_cli import ROOT
+from ops.stack.cdk_cli import ROOT
 from tests.infra.template import SECRET_SETTINGS, SETTINGS
 
 EVERY_NAME = """

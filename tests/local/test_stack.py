@@ -19,7 +19,7 @@ from local.cloud import PortTaken
 from local.processes import ROOT, Processes, is_leash
 from local.stack import AlreadyUp, Busy, LocalStack
 from local.state import CLOUD, STATE, State, end, remember
-from ops.package import Package
+from ops.code.package import Package
 from tests.local.processes_of import processes_of, wait_for
 
 STARTER = """

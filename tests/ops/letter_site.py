@@ -10,9 +10,9 @@ from ingester.neighbours.queues import Queue
 from ingester.neighbours.tables import StatusTable
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
-from ops import letters
-from ops.letters import Box, Letter, Pipe
-from ops.redrive import Moved, Redrive, Wanted
+from ops.queues import letters
+from ops.queues.letters import Box, Letter, Pipe
+from ops.queues.redrive import Moved, Redrive, Wanted
 from tests.cloud import Clock, Cloud
 
 NAMES = Names("test")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ops import asked
 from ops.command import OpsError
-from ops.interrupts import noted
 from ops.printable import printable
+from ops.queues.interrupts import noted
+from ops.recordings import asked
 
 WRONG = ("0m", "3661d", "999999999d")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.closure import closure
+from ops.code.closure import closure
 
 TREE = {
     "start.py": """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.package import ROOT
+from ops.code.package import ROOT
 
 TASKS = '''
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError

@@ -25,9 +25,9 @@ from ingester.signature import verify
 from local.authority import Authority, ensure_authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from local.neighbours.zoom import ZoomStandIn
-from ops import execute, invocation, resending
 from ops.command import OpsError
-from ops.resending import Resender, uuid_of
+from ops.recordings import execute, invocation, resending
+from ops.recordings.resending import Resender, uuid_of
 from tests.cloud import Clock, Cloud
 from tests.infra.template import SETTINGS
 from tests.kits import OWN_KEY, Sleeper, webhook_tools

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingester.neighbours.tables import IngestMarker, StatusRow
 from ingester.rules.states import State
-from ops import following
 from ops.command import OpsError
+from ops.recordings import following
 
 UUID = "/4Mhc+abc//def=="
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from cdk.names import GOOGLE_CREDENTIALS
 from ops.command import OpsError
-from ops.google_key import read_key, save
+from ops.schedule.google_key import read_key, save
 from tests.cloud import Cloud
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEsecretsecret\n-----END PRIVATE KEY-----\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdk.names import FUNCTIONS
-from ops.closure import imported_names
+from ops.code.closure import imported_names
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE_ROOT = ROOT / "functions"

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from invoke import Exit
 
 from cdk.names import DOWNLOADER, FUNCTIONS, UPLOADER, WEBHOOK, Function, Names
-from ops import logs as tasks
-from ops.log_lines import EPOCH, Line, for_programs, human, line_of
-from ops.log_reading import (
+from ops.logs import commands as tasks
+from ops.logs.lines import EPOCH, Line, for_programs, human, line_of
+from ops.logs.reading import (
     LONGEST_PATTERN,
     Logs,
     around,
@@ -273,8 +273,8 @@ def test_an_interrupt_ends_watching_without_a_word() -> None:
 READER_GONE = """
 from datetime import UTC, datetime
 from cdk.names import WEBHOOK
-from ops.log_lines import line_of
-from ops.logs import Printer, ending_quietly
+from ops.logs.lines import line_of
+from ops.logs.commands import Printer, ending_quietly
 with ending_quietly():
     show = Printer(as_json=False)
     show(line_of(WEBHOOK, {"timestamp": n, "message": "x" * 100}) for n in range(100_000))

@@ -16,8 +16,8 @@ from cdk.place import Place
 from ingester.neighbours.tables import EventsTable, ScheduleTable, StatusTable
 from ingester.rules.states import Origin, State
 from ops.command import OpsError
-from ops.migrate import pairs, run, show
-from ops.takeover import Tally
+from ops.migration.commands import pairs, run, show
+from ops.migration.takeover import Tally
 from ops.target import Target
 from tests.cloud import REGION, Clock, Cloud, plain
 from tests.kits import post_webhook, webhook_tools

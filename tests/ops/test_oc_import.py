@@ -14,8 +14,8 @@ from ingester.rules.schedule import DAYS
 from local.authority import Authority, ensure_authority
 from local.neighbours.https_server import Answer, json_answer
 from ops.command import OpsError
-from ops.oc_import import PATH, Endpoint, days_of, endpoint_of, fetch, parse, time_of
-from ops.schedule import import_classes
+from ops.schedule.commands import import_classes
+from ops.schedule.oc_import import PATH, Endpoint, days_of, endpoint_of, fetch, parse, time_of
 from tests.class_listing import ClassListing, class_listing, listed
 from tests.cloud import Cloud, plain
 from tests.neighbours import client_session

@@ -15,7 +15,14 @@ from cdk.opencast import note_beside
 from cdk.reader import SettingsError
 from cdk.settings import Network, load
 from ops.command import OpsError
-from ops.opencast import Found, behind_nat, ensure_known, of_ecs, of_instances, private_subnets
+from ops.stack.opencast import (
+    Found,
+    behind_nat,
+    ensure_known,
+    of_ecs,
+    of_instances,
+    private_subnets,
+)
 from tests.cloud import REGION, Cloud
 from tests.infra.template import SETTINGS
 

@@ -18,9 +18,9 @@ import pytest
 from moto import mock_aws
 
 from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function, Names
-from ops import package
-from ops.closure import closure
-from ops.wheels import LAMBDA, host, is_needed
+from ops.code import package
+from ops.code.closure import closure
+from ops.code.wheels import LAMBDA, host, is_needed
 
 SOURCE_ROOT = package.ROOT / "functions"
 AARCH64 = 183

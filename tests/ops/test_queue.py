@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk.place import Place
-from ops import letters, queue
 from ops.command import OpsError
-from ops.letters import Box, held, letter_of
-from ops.redrive import Wanted
+from ops.queues import commands as queue
+from ops.queues import letters
+from ops.queues.letters import Box, held, letter_of
+from ops.queues.redrive import Wanted
 from ops.target import Target
 from tests.cloud import Clock, Cloud
 from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body

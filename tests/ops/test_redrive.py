@@ -11,10 +11,11 @@ from botocore.exceptions import ClientError
 from invoke import Exit
 
 from ingester.rules.states import State
-from ops import letters, queue
 from ops.command import OpsError
-from ops.letters import Box, held
-from ops.redrive import RETRIED, Moved, Wanted
+from ops.queues import commands as queue
+from ops.queues import letters
+from ops.queues.letters import Box, held
+from ops.queues.redrive import RETRIED, Moved, Wanted
 from tests.cloud import Clock, Cloud
 from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body
 

@@ -16,9 +16,9 @@ import pytest
 from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
-from ops import debug
+from ops.code import debug
+from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 from ops.command import OpsError
-from ops.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 
 NAMES = Names("zip-test")
 ALIAS = "live"

@@ -13,7 +13,7 @@ import pytest
 from packaging.version import Version
 
 from cdk.names import FUNCTIONS, Function
-from ops.closure import closure, imported_names, locate
+from ops.code.closure import closure, imported_names, locate
 from ops.requirements import ROOT, asked, disagreements, pinned, sources
 
 SOURCE_ROOT = ROOT / "functions"

@@ -12,10 +12,10 @@ import pytest
 
 from ingester.rules.schedule import ScheduledMeeting
 from ingester.schedule_import import ImportReport, import_sheets
-from ops import schedule
 from ops.command import OpsError
-from ops.schedule import show
-from ops.schedule_files import read_csv
+from ops.schedule import commands as schedule
+from ops.schedule.commands import show
+from ops.schedule.files import read_csv
 from tests.cloud import Cloud, plain
 
 HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ingester.rules.schedule import DAYS, Event
 from ingester.schedule_import import ImportReport
 from ops.command import OpsError
-from ops.schedule import import_classes
-from ops.schedule_files import parse_json, read_json
+from ops.schedule.commands import import_classes
+from ops.schedule.files import parse_json, read_json
 from tests.cloud import Cloud, plain
 
 SHEET = {

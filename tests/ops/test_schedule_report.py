@@ -7,7 +7,7 @@ import pytest
 from ingester.rules.schedule import Event, ScheduledMeeting, assemble, plan_import
 from ingester.rules.schedule_rows import Skipped
 from ingester.schedule_import import ImportReport
-from ops.schedule_report import lines
+from ops.schedule.report import lines
 
 
 def event(day: str, time: str = "9:30", **changes: str) -> Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cdk.names import Names
-from ops import secrets
+from ops.secrets import store as secrets
 from tests.cloud import Cloud
 
 NAMES = Names("zip-a")

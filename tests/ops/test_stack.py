@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from cdk.settings import load
-from ops import removal, stack
-from ops.cdk_cli import CdkCli
+from ops.code.wheels import LAMBDA, host
 from ops.command import OpsError
-from ops.wheels import LAMBDA, host
+from ops.stack import commands as stack
+from ops.stack import removal
+from ops.stack.cdk_cli import CdkCli
 from tests.cloud import Cloud
 from tests.infra.template import SETTINGS
 

@@ -2,7 +2,7 @@
 
 The views take nothing away from the functions, but one that finds waiting messages on a live queue
 costs each of them one of its receives (12 on the download queue, 50 or more on the upload queue;
-see `ops/letters.py`), and then says so.
+see `ops/queues/letters.py`), and then says so.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from rich.table import Column
 
 from cdk.names import Names
 from ingester.neighbours.tables import StatusTable
-from ops import asked, letters, terminal
+from ops import terminal
 from ops.command import OpsError, command, one_line
-from ops.interrupts import Asked, noted
-from ops.letters import LOOK_SECONDS, Box, Counts, Letter, Pipe, held
 from ops.printable import moment, printable
-from ops.redrive import Moved, Redrive, Wanted
+from ops.queues import letters
+from ops.queues.interrupts import Asked, noted
+from ops.queues.letters import LOOK_SECONDS, Box, Counts, Letter, Pipe, held
+from ops.queues.redrive import Moved, Redrive, Wanted
+from ops.recordings import asked
 from ops.target import Target, changing, looking
 
 PipeOf = Callable[[Names], Pipe]

@@ -22,12 +22,13 @@ from rich.text import Text
 
 from cdk.names import FUNCTIONS, Function
 from ingester.neighbours.tables import StatusTable
-from ops import asked, terminal
+from ops import terminal
+from ops.code.package import chosen
 from ops.command import OpsError, command
-from ops.log_lines import Line, for_programs, human
-from ops.log_reading import Logs, everything, story, watch
-from ops.package import chosen
-from ops.status_rows import rows_of
+from ops.logs.lines import Line, for_programs, human
+from ops.logs.reading import Logs, everything, story, watch
+from ops.recordings import asked
+from ops.recordings.status_rows import rows_of
 from ops.target import Target, looking
 
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})

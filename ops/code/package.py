@@ -21,10 +21,10 @@ from invoke import Context
 
 from cdk import names
 from ops import terminal
-from ops.closure import closure
+from ops.code.closure import closure
+from ops.code.wheels import CACHE, LAMBDA, Platform, host, install, lock_hash, shipped
 from ops.command import OpsError, command
 from ops.target import confirm_production, interactive, named
-from ops.wheels import CACHE, LAMBDA, Platform, host, install, lock_hash, shipped
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from cdk.names import Function
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
 RECIPE = 1
 """Goes up when the same sources should give another zip."""

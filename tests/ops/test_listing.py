@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ingester.neighbours.tables import StatusRow, StatusTable
 from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
-from ops import recordings
-from ops.next_step import needs_somebody, next_step
+from ops.recordings import listing as recordings
+from ops.recordings.next_step import needs_somebody, next_step
 from tests.cloud import Clock, Cloud
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)

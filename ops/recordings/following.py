@@ -11,8 +11,8 @@ from ingester.neighbours.tables import StatusRow
 from ingester.rules import timestamps
 from ingester.rules.states import ENDED, State
 from ops.command import OpsError, one_line
-from ops.next_step import next_step
 from ops.printable import printable
+from ops.recordings.next_step import next_step
 
 POLL_SECONDS = 2.0
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from cdk.names import Names
 from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
 from ingester.settings import split
-from ops import secret_tasks, secrets
 from ops.command import OpsError
-from ops.secret_tasks import WEBHOOK_TOKEN, advice, check_name, look, read_value, replaced
+from ops.secrets import commands as secret_tasks
+from ops.secrets import store as secrets
+from ops.secrets.commands import WEBHOOK_TOKEN, advice, check_name, look, read_value, replaced
 from tests.cloud import Cloud
 
 NAMES = Names("zip-a")

@@ -12,7 +12,7 @@ from typing import IO
 
 from ops.command import OpsError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
 
 QUIET = {

@@ -10,10 +10,11 @@ from typing import Any
 from invoke import Collection, Context, Task
 
 from cdk.names import FUNCTIONS, Function
-from ops import package, terminal
+from ops import terminal
+from ops.code import package
+from ops.code.package import chosen
+from ops.code.releases import Move, Releases, go_back, release_all
 from ops.command import command
-from ops.package import chosen
-from ops.releases import Move, Releases, go_back, release_all
 from ops.target import ROOT, Target, changing
 
 

@@ -14,10 +14,14 @@ from invoke import Collection, Context
 from cdk import settings as stack_settings
 from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
-from ops import opencast, overview, package, removal, secrets, terminal
-from ops.cdk_cli import CdkCli
+from ops import terminal
+from ops.code import package
+from ops.code.releases import Releases, take_up_settings
+from ops.code.wheels import LAMBDA, Platform
 from ops.command import OpsError, command
-from ops.releases import Releases, take_up_settings
+from ops.secrets import store as secrets
+from ops.stack import opencast, overview, removal
+from ops.stack.cdk_cli import CdkCli
 from ops.target import (
     ENV_FILE,
     ROOT,
@@ -29,14 +33,13 @@ from ops.target import (
     looking,
     target_of,
 )
-from ops.wheels import LAMBDA, Platform
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LAMBDA_ARCHITECTURE = "arm64"
 LAMBDA_RUNTIME = "python3.13"
-"""What `invoke package` makes for AWS: see `LAMBDA` in ops/wheels.py."""
+"""What `invoke package` makes for AWS: see `LAMBDA` in ops/code/wheels.py."""
 
 NEXT_STEPS = (
     "Next: register webhook-url in the Zoom app, give ingest-url and status-url to Opencast, "

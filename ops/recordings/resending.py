@@ -16,8 +16,8 @@ from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.rules.recording import automated, uuid_in
 from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
-from ops.asked import recording_uuid
 from ops.command import OpsError
+from ops.recordings.asked import recording_uuid
 
 ZOOM_SECONDS = 60.0
 WEBHOOK_SECONDS = 60.0

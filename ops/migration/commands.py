@@ -15,7 +15,14 @@ from rich.progress import Progress
 from cdk.names import Names
 from ops import terminal
 from ops.command import OpsError, command
-from ops.takeover import Rules, Tally, event_rules, schedule_rules, status_rules, take_over
+from ops.migration.takeover import (
+    Rules,
+    Tally,
+    event_rules,
+    schedule_rules,
+    status_rules,
+    take_over,
+)
 from ops.target import Target, changing, looking
 
 if TYPE_CHECKING:

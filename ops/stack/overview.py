@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from cdk.names import FUNCTIONS, Names
 from ops import terminal
+from ops.code.releases import Releases
 from ops.command import OpsError
-from ops.releases import Releases
 from ops.target import Target
 
 AGE_PERIOD = timedelta(minutes=15)

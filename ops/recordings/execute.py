@@ -15,11 +15,13 @@ from cdk.names import DOWNLOADER, ON_DEMAND, UPLOADER, Function
 from ingester.log import redact
 from ingester.neighbours.tables import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings
-from ops import following, invocation, overview, terminal
+from ops import terminal
 from ops.command import OpsError, command
 from ops.printable import printable
-from ops.resending import Resender, now, resender, uuid_of
-from ops.stack import load_settings
+from ops.recordings import following, invocation
+from ops.recordings.resending import Resender, now, resender, uuid_of
+from ops.stack import overview
+from ops.stack.commands import load_settings
 from ops.target import Target, changing
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from cdk.reader import given_settings
 from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
 from ingester.container import SECONDS
 from ingester.settings import split
-from ops import secrets, terminal
+from ops import terminal
 from ops.command import OpsError, command
+from ops.secrets import store as secrets
 from ops.target import ENV_FILE, changing, looking
 
 if TYPE_CHECKING:

@@ -23,9 +23,12 @@ from ingester.schedule_import import (
     import_parsed,
     import_sheets,
 )
-from ops import google_key, oc_import, schedule_report, secrets, terminal
+from ops import terminal
 from ops.command import OpsError, command
-from ops.schedule_files import read_csv, read_json
+from ops.schedule import google_key, oc_import
+from ops.schedule import report as schedule_report
+from ops.schedule.files import read_csv, read_json
+from ops.secrets import store as secrets
 from ops.target import (
     ENV_FILE,
     Target,

@@ -15,9 +15,9 @@ from invoke import Collection, Context
 
 from cdk.names import FUNCTIONS, Function, Names
 from ops import terminal
+from ops.code.deploy import releases_of
+from ops.code.releases import Code, Move, Releases
 from ops.command import OpsError, command
-from ops.deploy import releases_of
-from ops.releases import Code, Move, Releases
 from ops.target import changing
 
 if TYPE_CHECKING:

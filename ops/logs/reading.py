@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cdk.names import Function, Names
-from ops.log_lines import EPOCH, Line, line_of
+from ops.logs.lines import EPOCH, Line, line_of
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
