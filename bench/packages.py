@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cdk.names import FUNCTIONS
-from ops import package
-from ops.wheels import LAMBDA, host
+from ops.code import package
+from ops.code.wheels import LAMBDA, host
 
 SERVICE = "sqs"
 CREDENTIALS = {

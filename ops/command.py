@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ParamSpec
 
 from botocore.exceptions import ConnectionError as NoConnection
@@ -51,6 +53,18 @@ def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (`invoke --debug` shows where)"
 
 
+@contextmanager
+def ending_quietly() -> Iterator[None]:
+    """Let a command end well when its reader is gone, as `| head` is when it has enough."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Else Python complains when it flushes at its end:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 ALSO: Mapping[str, tuple[str, ...]] = {
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
@@ -65,7 +79,8 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
-                body(*args, **kwargs)
+                with ending_quietly():
+                    body(*args, **kwargs)
             except (Exit, UnexpectedExit):
                 raise
             except KeyboardInterrupt:

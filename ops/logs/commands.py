@@ -7,11 +7,9 @@ line of its own wherever the date changes; for programs (`--json`) it is one JSO
 from __future__ import annotations
 
 import io
-import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -79,28 +77,15 @@ class Printer:
         print(captured.get(), end="")
 
 
-@contextmanager
-def ending_quietly() -> Iterator[None]:
-    """Lets a command end well when its reader is gone, as `| head` is when it has enough."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Else Python complains when it flushes at its end:
-        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
     """What every task but `recording` does."""
     length = asked.since(since)
     target = looking()
     logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)
-    with ending_quietly():
-        if watched:
-            follow(watch(logs, functions, begin, clock=now, sleep=time.sleep), show)
-        else:
-            show(everything(logs, functions, begin))
+    if watched:
+        follow(watch(logs, functions, begin, clock=now, sleep=time.sleep), show)
+    else:
+        show(everything(logs, functions, begin))
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
@@ -160,8 +145,7 @@ def recording(
         )
     ingests = {line.said("zip_id") for line in lines} - {""}
     hidden = ("uuid", "zip_id") if len(ingests) == 1 else ("uuid",)
-    with ending_quietly():
-        Printer(as_json=json, hidden=hidden)(lines)
+    Printer(as_json=json, hidden=hidden)(lines)
 
 
 collection = Tasks("logs", all_functions, *(task_of(function) for function in FUNCTIONS), recording)

@@ -274,7 +274,8 @@ READER_GONE = """
 from datetime import UTC, datetime
 from cdk.names import WEBHOOK
 from ops.logs.lines import line_of
-from ops.logs.commands import Printer, ending_quietly
+from ops.command import ending_quietly
+from ops.logs.commands import Printer
 with ending_quietly():
     show = Printer(as_json=False)
     show(line_of(WEBHOOK, {"timestamp": n, "message": "x" * 100}) for n in range(100_000))
