@@ -28,7 +28,9 @@ def console() -> Console:
 def table(title: str, columns: Sequence[str | Column]) -> Table:
     """A table for `console`: with lines on a terminal, else columns alone."""
     lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None
-    return Table(*columns, title=title, title_justify="left", title_style="bold", box=lines)
+    # Folded where a terminal is too narrow: half a name or an address is of no use to anybody.
+    whole = (Column(one, overflow="fold") if isinstance(one, str) else one for one in columns)
+    return Table(*whole, title=title, title_justify="left", title_style="bold", box=lines)
 
 
 def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]]) -> None:

@@ -146,8 +146,12 @@ class Scene:
         sqs, url = self.driver.client("sqs"), self.driver.queue_url(queue)
 
         def look() -> dict[str, Any] | None:
+            # Held for a moment only: others' dead letters are among these.
             answer = sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                MessageAttributeNames=["All"],
+                VisibilityTimeout=2,
             )
             found = None
             for message in answer.get("Messages", ()):
