@@ -13,6 +13,7 @@ from cdk.names import FUNCTIONS, Names
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError
+from ops.stack.access import opencast_access
 from ops.target import Target
 
 AGE_PERIOD = timedelta(minutes=15)
@@ -47,7 +48,10 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class Overview:
-    """All that `stack.status` tells. `outputs` has values by the exports' names."""
+    """All that `stack.status` tells. `outputs` has values by the exports' names.
+
+    `opencast` is a sentence on the access to it.
+    """
 
     stack: str
     state: str
@@ -55,6 +59,7 @@ class Overview:
     functions: tuple[FunctionStatus, ...]
     queues: tuple[QueueStatus, ...]
     alarms: Mapping[str, str]
+    opencast: str
 
     def as_json(self) -> dict[str, Any]:
         """The same for other programs."""
@@ -66,14 +71,16 @@ def look(target: Target) -> Overview:
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
+    releases = Releases(target.client("lambda"), names, target.place.release_alias)
     queues = (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq)
     return Overview(
         stack=target.place.stack_name,
         state=stack["StackStatus"],
         outputs=_outputs(stack),
-        functions=_functions(target),
+        functions=_functions(releases),
         queues=tuple(_queue(target, name) for name in queues),
         alarms=_alarms(target, names),
+        opencast=opencast_access(target, releases),
     )
 
 
@@ -92,8 +99,7 @@ def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _functions(target: Target) -> tuple[FunctionStatus, ...]:
-    releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
+def _functions(releases: Releases) -> tuple[FunctionStatus, ...]:
     made = []
     for function in FUNCTIONS:
         latest, released = releases.latest(function), releases.released(function)
@@ -196,6 +202,7 @@ def show(found: Overview) -> None:
         terminal.show("Alarms that ring", ("alarm", "why"), list(found.alarms.items()))
     else:
         terminal.say("No alarm rings.")
+    terminal.say(f"Opencast: {found.opencast}")
 
 
 def age(seconds: int) -> str:

@@ -24,6 +24,7 @@ from local.state import State
 from ops.recordings import execute
 from ops.secrets import store as secrets
 from ops.stack import removal
+from ops.stack.access import GOOD
 from tests.e2e.operator import Operator, check_out
 from tests.e2e.scene import Scene
 
@@ -107,6 +108,7 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
 
 def test_the_life_of_a_stack(life: Life) -> None:
     create(life)
+    look_at_opencast(life)
     import_the_schedule(life)
     send_recordings_by_hand(life)
     retry_a_download(life)
@@ -135,6 +137,18 @@ def create(life: Life) -> None:
     assert life.operator("stack.create").error == (
         f"The stack {life.name} is there already: `invoke stack.update` changes it."
     )
+
+
+def look_at_opencast(life: Life) -> None:
+    """The stack's access to Opencast is told, and a wrong password is no secret either."""
+    assert life.status()["opencast"] == GOOD
+    ssm, name = life.driver.client("ssm"), "OPENCAST_API_PASSWORD"
+    right = secrets.stored(ssm, life.names)[name]
+    secrets.put(ssm, life.names, name, "not this one", secrets.FROM_SETTINGS)
+    said = life.operator.did("stack.status")
+    assert "Opencast: Opencast refuses its user reading its own roles" in said
+    assert "not this one" not in said
+    secrets.put(ssm, life.names, name, right, secrets.FROM_SETTINGS)
 
 
 def import_the_schedule(life: Life) -> None:

@@ -96,11 +96,14 @@ class Opencast:
             return True
         if response.status_code != 404:
             raise self._refusal(response, f"reading events (it needs {READS_EVERY_EVENT})")
-        self._check_reader()
+        self.check_reader()
         return False
 
-    def _check_reader(self) -> None:
-        """Once: may this user read every event?"""
+    def check_reader(self) -> None:
+        """Whether this user may read every event; asked once.
+
+        OpencastRefused if not, OpencastUnreachable when there is no sensible answer.
+        """
         if self._may_read:
             return
         response = self._get("/api/info/me/roles")

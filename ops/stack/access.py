@@ -1,0 +1,38 @@
+"""Whether the stack's Opencast user may do what the uploader needs, asked from here."""
+
+from __future__ import annotations
+
+import requests
+
+from cdk.names import UPLOADER
+from ingester.errors import OpencastRefused, OpencastUnreachable
+from ingester.neighbours.opencast import Opencast
+from ops.code.releases import Releases
+from ops.secrets import store
+from ops.target import Target
+
+GOOD = "the uploader's user may read every event"
+
+
+def opencast_access(target: Target, releases: Releases) -> str:
+    """What Opencast says of the user with which the released uploader logs in.
+
+    From an operator's machine it may be out of reach where the uploader, in its VPC, reaches it.
+    """
+    told = releases.released(UPLOADER).variables
+    password = store.stored(target.client("ssm"), target.names).get("OPENCAST_API_PASSWORD", "")
+    with requests.Session() as session:
+        opencast = Opencast(
+            told.get("OPENCAST_BASE_URL", ""),
+            told.get("OPENCAST_API_USER", ""),
+            password,
+            auth=told.get("OPENCAST_AUTH", "digest"),
+            session=session,
+        )
+        try:
+            opencast.check_reader()
+        except OpencastUnreachable as error:
+            return f"can't be asked from here: {error}"
+        except OpencastRefused as error:
+            return str(error)
+    return GOOD
