@@ -85,7 +85,7 @@ def configure(releases: Releases, function: Function, now: Code, wanted: Mapping
 def publish(releases: Releases, function: Function, released: Code) -> Move:
     """Let `$LATEST` run, which holds the released code: the new version keeps its description."""
     version = releases.publish(function, released, released.description)
-    return releases.move(function, version)
+    return releases.move(function, version, expected=released.version)
 
 
 def switch_all(value: str) -> None:

@@ -106,7 +106,7 @@ def release(
     functions = chosen(function)
     target = changing()
     releases = releases_of(target)
-    if to:
+    if to is not None:
         show(go_back(releases, functions, to), releases.alias)
     else:
         show(release_all(releases, functions, description), releases.alias)

@@ -123,13 +123,16 @@ def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) ->
 
 
 def chosen(task_name: str | None) -> tuple[Function, ...]:
-    """The function with this name (in AWS or in `invoke`), or all. Raises OpsError for neither."""
-    if not task_name:
+    """The function with this name (in AWS or in `invoke`), or with None all. OpsError else.
+
+    Also for "": what a script's unset variable names is not every function.
+    """
+    if task_name is None:
         return names.FUNCTIONS
     found = tuple(f for f in names.FUNCTIONS if task_name in {f.name, f.task, f.module})
     if not found:
         known = ", ".join(function.name for function in names.FUNCTIONS)
-        raise OpsError(f"There is no function {task_name}. There are: {known}.")
+        raise OpsError(f"There is no function {task_name or 'without a name'}. There are: {known}.")
     return found
 
 

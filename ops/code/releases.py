@@ -125,10 +125,18 @@ class Releases:
         )
         return version
 
-    def move(self, function: Function, version: str) -> Move:
-        """Let the alias point to a version."""
+    def move(self, function: Function, version: str, expected: str | None = None) -> Move:
+        """Let the alias point to a version.
+
+        OpsError if it doesn't point to `expected` any more: somebody else has moved it since.
+        """
         name = self.name(function)
         before = self._lambda.get_alias(FunctionName=name, Name=self.alias)
+        if expected not in {None, before["FunctionVersion"]}:
+            raise OpsError(
+                f"{self.alias} of {name} went from {expected} to {before['FunctionVersion']} in "
+                "between, and stays there: see who releases (`invoke stack.status`)."
+            )
         if before["FunctionVersion"] != version:
             self._lambda.update_alias(
                 FunctionName=name,
@@ -143,7 +151,8 @@ class Releases:
         latest, released = self.latest(function), self.released(function)
         if latest.same(released):
             return Move(function, released.version, released.version)
-        return self.move(function, self.publish(function, latest, description))
+        version = self.publish(function, latest, description)
+        return self.move(function, version, expected=released.version)
 
     def put_code(self, function: Function, bucket: str, key: str) -> Code:
         """Deploy a package from S3 as `$LATEST`; returns when Lambda has taken it up."""
@@ -188,17 +197,25 @@ def release_all(releases: Releases, functions: Sequence[Function], description: 
 def go_back(releases: Releases, functions: Sequence[Function], to: str) -> list[Move]:
     """Let each alias point to an earlier version: a number, or the description it was given.
 
-    OpsError if a function has no such version: then none is moved.
+    OpsError if a function has no such version, or none is named: then none is moved.
     """
+    if not to:
+        raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
     targets = {function: find_version(releases, function, to) for function in functions}
     return _each(functions, lambda function: releases.move(function, targets[function]))
 
 
 def find_version(releases: Releases, function: Function, wanted: str) -> str:
-    """The number of the version that is meant. OpsError names those that there are."""
+    """The number of the version that is meant: one's number, else the newest so described.
+
+    OpsError names those that there are.
+    """
     versions = releases.versions(function)
     for code in reversed(versions):
-        if wanted in {code.version, code.description}:
+        if code.version == wanted:
+            return code.version
+    for code in reversed(versions):
+        if code.description == wanted:
             return code.version
     known = ", ".join(
         f"{code.version} ({code.description})" if code.description else code.version

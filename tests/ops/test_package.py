@@ -21,6 +21,7 @@ from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function, Names
 from ops.code import package
 from ops.code.closure import closure
 from ops.code.wheels import LAMBDA, host, is_needed
+from ops.command import OpsError
 
 SOURCE_ROOT = package.ROOT / "functions"
 AARCH64 = 183
@@ -203,6 +204,8 @@ def test_a_function_goes_by_any_of_its_names() -> None:
     for name in ("status-query", "status_query"):
         assert package.chosen(name) == (STATUS_QUERY,)
     assert package.chosen("webhook") == package.chosen("zoom-webhook") == (WEBHOOK,)
+    with pytest.raises(OpsError, match="There is no function without a name"):
+        package.chosen("")
 
 
 def test_a_function_without_a_module(tmp_path: Path) -> None:

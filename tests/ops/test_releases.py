@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +129,20 @@ def test_back_by_number_or_by_description(site: Site) -> None:
     assert [move.after for move in moves] == ["2", "2"]
 
 
+def test_a_number_is_a_number_whatever_later_versions_are_called(site: Site) -> None:
+    for code, description in (("second", ""), ("third", "2")):
+        site.deploy(WEBHOOK, code)
+        release_all(site.releases, [WEBHOOK], description)
+    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2")] == ["2"]
+
+
+def test_back_to_nothing_named_moves_nothing(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
+        go_back(site.releases, [WEBHOOK], "")
+    assert site.runs(WEBHOOK) == "1"
+
+
 def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     release_all(site.releases, THREE, "v2")
@@ -204,6 +218,30 @@ def test_debug_changes_nothing_where_the_package_is_not_kept(site: Site) -> None
         site.debug(WEBHOOK, "1")
     assert site.runs(WEBHOOK) == "1"
     assert site.releases.latest(WEBHOOK).variables["DEBUG"] == ""
+
+
+CHANGES: dict[str, Callable[[Site], object]] = {
+    "release": lambda site: release_all(site.releases, [WEBHOOK], ""),
+    "settings": lambda site: take_up_settings(site.releases, [WEBHOOK]),
+    "debug": lambda site: site.debug(WEBHOOK, "1"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_somebody_else_released_in_between_stays(site: Site, change: str) -> None:
+    site.deploy(WEBHOOK, "second")
+    release_all(site.releases, [WEBHOOK], "")
+    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    somebody = boto3.client("lambda", "us-east-1")
+
+    def go_back_meanwhile(**_: object) -> None:
+        name = NAMES.function(WEBHOOK)
+        somebody.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
+
+    site.client.meta.events.register("before-call.lambda.PublishVersion", go_back_meanwhile)
+    with pytest.raises(OpsError, match="live of zip-test-zoom-webhook went from 2 to 1 in between"):
+        CHANGES[change](site)
+    assert site.runs(WEBHOOK) == "1"
 
 
 def test_a_function_that_is_not_there(site: Site) -> None:
