@@ -93,10 +93,23 @@ class Releases:
             version = self._lambda.get_alias(FunctionName=self.name(function), Name=self.alias)
         except self._lambda.exceptions.ResourceNotFoundException:
             raise OpsError(
-                f"{self.name(function)} has no alias {self.alias}: is LAMBDA_RELEASE_ALIAS right, "
-                "and the stack up to date (`invoke stack.update`)?"
+                f"{self.name(function)} has no alias {self.alias}: is LAMBDA_RELEASE_ALIAS the one "
+                "that the stack was made with, and the function there (`invoke stack.update`)?"
             ) from None
         return self._code(function, version["FunctionVersion"])
+
+    def lacks_alias(self, function: Function) -> bool:
+        """Whether the function is there, and has no such alias."""
+        name, gone = self.name(function), self._lambda.exceptions.ResourceNotFoundException
+        try:
+            self._lambda.get_function_configuration(FunctionName=name)
+        except gone:
+            return False
+        try:
+            self._lambda.get_alias(FunctionName=name, Name=self.alias)
+        except gone:
+            return True
+        return False
 
     def versions(self, function: Function) -> list[Code]:
         """Every published version, the oldest first."""

@@ -164,6 +164,21 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
     return target, there
 
 
+def check_alias(target: Target) -> None:
+    """OpsError if a function that is there lacks the release alias.
+
+    CloudFormation would make that anew, at version 1, and let API and queues call it.
+    """
+    releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
+    without = [function.name for function in FUNCTIONS if releases.lacks_alias(function)]
+    if without:
+        raise OpsError(
+            f"{', '.join(without)}: there is no alias {releases.alias}, and it would be made at "
+            "version 1, so that old code would run: LAMBDA_RELEASE_ALIAS has to be the one that "
+            "the stack was made with."
+        )
+
+
 def put_up(*, expect_stack: bool | None) -> None:
     """Make or change the stack, whichever `expect_stack` says; None is as need be."""
     opencast.ensure_known(os.environ, ENV_FILE)
@@ -171,6 +186,7 @@ def put_up(*, expect_stack: bool | None) -> None:
     target, there = begin(settings, expect_stack=expect_stack)
     s3 = target.client("s3")
     if there:
+        check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
         supply(target, settings, without_code(target))
     else:

@@ -253,6 +253,10 @@ def change_a_setting(life: Life) -> None:
     assert life.code("zoom-webhook") == code
     now = life.released()
     assert {name for name in now if now[name] != before[name]} == {"zoom-webhook"}
+    # A new alias would begin at version 1.
+    renamed = life.operator("stack.update", LAMBDA_RELEASE_ALIAS="other")
+    assert "there is no alias other" in renamed.error
+    assert life.released() == now
 
 
 def a_setting_waits_for_unreleased_code(life: Life) -> None:

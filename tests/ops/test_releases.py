@@ -244,6 +244,14 @@ def test_what_somebody_else_released_in_between_stays(site: Site, change: str) -
     assert site.runs(WEBHOOK) == "1"
 
 
+def test_an_alias_of_another_name_is_noticed_before_it_is_made(site: Site) -> None:
+    assert not site.releases.lacks_alias(WEBHOOK)
+    renamed = Releases(site.client, NAMES, "prod")
+    assert renamed.lacks_alias(WEBHOOK)
+    # One that only comes with the update.
+    assert not renamed.lacks_alias(Function("zoom-nothing", "nothing", "nothing", ()))
+
+
 def test_a_function_that_is_not_there(site: Site) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())
     with pytest.raises(OpsError, match="There is no function zip-test-zoom-nothing"):
