@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,9 @@ from botocore.exceptions import NoCredentialsError, ProfileNotFound
 from invoke import Collection, Exit, Task, UnexpectedExit, task
 from invoke.parser import ParserContext
 from invoke.util import log
+
+from ops.printable import printable
+from ops.terminal import let_go
 
 P = ParamSpec("P")
 
@@ -50,19 +54,31 @@ def one_line(error: Exception) -> str:
     for kind, advice in ADVICE.items():
         if isinstance(error, kind):
             return advice.format(str(error).rstrip("."))
-    return f"{type(error).__name__}: {error} (`invoke --debug` shows where)"
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said} (`invoke --debug` shows where)"
+
+
+def shown(text: str) -> str:
+    """An error's text as a terminal may have it: what others sent can be in it."""
+    return "\n".join(printable(line) for line in text.splitlines())
 
 
 @contextmanager
 def ending_quietly() -> Iterator[None]:
-    """Let a command end well when its reader is gone, as `| head` is when it has enough."""
+    """Let a command end well when its reader is gone, as `| head` is when it has enough.
+
+    Nor does it end because the terminal's encoding has no arrow, or not a topic's letters.
+    """
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # Else Python complains when it flushes at its end:
-        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go(out)
+    finally:
+        sys.stdout = out
 
 
 ALSO: Mapping[str, tuple[str, ...]] = {
@@ -88,7 +104,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
             except Exception as error:
                 if debugging():
                     raise
-                raise Exit(one_line(error), code=1) from error
+                raise Exit(shown(one_line(error)), code=1) from error
 
         made: Task[Callable[P, None]] = task(**options)(run)
         return made

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from cdk.names import Names
 from cdk.place import Place, read_place
 from cdk.reader import Reader, given_settings
+from ops import terminal
 from ops.command import OpsError
 
 if TYPE_CHECKING:
@@ -85,10 +86,16 @@ def changing() -> Target:
 
 def begin_change(target: Target, environment: Mapping[str, str], ask: Ask) -> None:
     """Say what is about to be changed; ask first if it is in production and someone is there."""
-    print(target.line(), flush=True)
+    announce(target)
     require(target)
     if interactive(environment):
         confirm_production(target.place.stack_name, ask)
+
+
+def announce(target: Target) -> None:
+    """Say what is about to be changed. From here on nothing stops because nobody reads on."""
+    terminal.go_on_unheard()
+    print(target.line(), flush=True)
 
 
 def interactive(environment: Mapping[str, str]) -> bool:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from rich import box
 from rich.console import Console
@@ -19,10 +22,17 @@ PLAIN_WIDTH = 10_000
 """Characters a line where nobody looks: nothing is ever folded or cut."""
 
 
+class Screen(Console):
+    """rich's console, but a reader that is gone is an error as it is everywhere in Python."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
+
+
 def console() -> Console:
     """Where a command's answer goes. In a pipe it is plain, each row of a table one line."""
     wide = None if sys.stdout.isatty() else PLAIN_WIDTH
-    return Console(width=wide, highlight=False, markup=False, emoji=False)
+    return Screen(width=wide, highlight=False, markup=False, emoji=False)
 
 
 def table(title: str, columns: Sequence[str | Column]) -> Table:
@@ -48,7 +58,56 @@ def say(text: str) -> None:
 
 def show_json(content: object) -> None:
     """Print what another program reads."""
-    print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+    # In ASCII: a stranger's text can hold what no encoding has (half of a surrogate pair).
+    print(json.dumps(content, indent=2, default=str))
+
+
+class Unheard(io.TextIOBase):
+    """An output that takes what is written also when its reader is gone, as `| head` soon is."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._out.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._out.errors
+
+    def fileno(self) -> int:
+        return self._out.fileno()
+
+    def isatty(self) -> bool:
+        return self._out.isatty()
+
+    def write(self, text: str) -> int:
+        try:
+            return self._out.write(text)
+        except BrokenPipeError:
+            let_go(self._out)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._out.flush()
+        except BrokenPipeError:
+            let_go(self._out)
+
+
+def let_go(out: TextIO) -> None:
+    """From here on nobody hears what is written, nor is there an error about it.
+
+    Not even Python's own when it flushes at its end:
+    https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def go_on_unheard() -> None:
+    """Let this program do what it began to change to the end, whoever reads its output."""
+    sys.stdout = Unheard(sys.stdout)
 
 
 def progress() -> Progress:

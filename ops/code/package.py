@@ -24,7 +24,7 @@ from ops import terminal
 from ops.code.closure import closure
 from ops.code.wheels import CACHE, LAMBDA, Platform, host, install, lock_hash, shipped
 from ops.command import OpsError, command
-from ops.target import confirm_production, interactive, named
+from ops.target import announce, confirm_production, interactive, named
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -189,7 +189,7 @@ def make_packages(
     functions = chosen(function)
     target = named() if upload_to_s3 else None
     if target:
-        print(target.line(), flush=True)
+        announce(target)
         if interactive(os.environ):
             confirm_production(target.place.stack_name, input)
     packages = build(functions, platform_of(os.environ), ROOT / DIST)

@@ -32,6 +32,7 @@ from ops.secrets import store as secrets
 from ops.target import (
     ENV_FILE,
     Target,
+    announce,
     changing,
     confirm_production,
     interactive,
@@ -182,7 +183,7 @@ def save_creds(_context: Context, filename: str = "service_account.json") -> Non
     key = google_key.read_key(Path(filename))
     # Not `changing`: it is there before the first stack, and serves all of them.
     target = named()
-    print(target.line(), flush=True)
+    announce(target)
     if interactive(os.environ):
         confirm_production(target.place.stack_name, input)
     written = google_key.save(target.client("ssm"), key)

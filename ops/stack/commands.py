@@ -26,6 +26,7 @@ from ops.target import (
     ENV_FILE,
     ROOT,
     Target,
+    announce,
     changing,
     confirm_production,
     exists,
@@ -151,7 +152,7 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
     """
     target = target_of(settings.place)
     name, region = settings.stack_name, settings.place.region
-    print(target.line(), flush=True)
+    announce(target)
     there = exists(target.client("cloudformation"), name)
     if expect_stack is not None and there != expect_stack:
         raise OpsError(

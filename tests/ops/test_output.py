@@ -1,0 +1,108 @@
+"""What commands print: to a reader that goes away, in any encoding, with strangers' texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.code.package import ROOT
+
+TASKS = r"""
+from pathlib import Path
+
+from invoke import Collection
+from ops import terminal
+from ops.command import command
+
+
+def tell():
+    terminal.say("zoom-webhook: live 1 \u2192 2")
+    print("topic \U0001f600", flush=True)
+    Path("told").touch()
+
+
+@command()
+def look(_context):
+    tell()
+
+
+@command()
+def change(_context):
+    terminal.go_on_unheard()
+    tell()
+
+
+@command()
+def list_all(_context):
+    terminal.show_json({"topic": "half \ud83d of a pair, \U0001f600, \u00e9"})
+
+
+@command()
+def fail(_context):
+    raise ValueError("Parameter validation failed:\nInvalid \x1b[31mlength")
+
+
+namespace = Collection(look, change, list_all, fail)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    return tmp_path
+
+
+def start(project: Path, command: str, **environment: str) -> subprocess.Popen[bytes]:
+    """Begin a command of the project."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "invoke", command],
+        cwd=project,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize(("command", "goes_on"), [("look", False), ("change", True)])
+def test_without_a_reader_a_look_ends_and_a_change_goes_on(
+    project: Path, command: str, *, goes_on: bool
+) -> None:
+    running = start(project, command)
+    assert running.stdout
+    running.stdout.close()
+    assert running.stderr
+    assert (running.stderr.read(), running.wait()) == (b"", 0)
+    running.stderr.close()
+    assert (project / "told").exists() is goes_on
+
+
+@pytest.mark.parametrize("command", ["look", "change"])
+def test_a_letter_that_the_terminal_lacks_stops_nothing(project: Path, command: str) -> None:
+    running = start(project, command, PYTHONIOENCODING="ascii")
+    said, complained = running.communicate()
+    assert (running.returncode, complained) == (0, b"")
+    assert said == b"zoom-webhook: live 1 \\u2192 2\ntopic \\U0001f600\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_json_is_json_whatever_is_in_it(project: Path, encoding: str) -> None:
+    running = start(project, "list-all", PYTHONIOENCODING=encoding)
+    said, complained = running.communicate()
+    assert (running.returncode, complained) == (0, b"")
+    assert json.loads(said) == {"topic": "half \ud83d of a pair, \U0001f600, \u00e9"}
+
+
+def test_an_error_is_one_line_that_leaves_the_terminal_alone(project: Path) -> None:
+    running = start(project, "fail")
+    _, complained = running.communicate()
+    assert running.returncode == 1
+    assert complained == (
+        b"ValueError: Parameter validation failed: Invalid \\x1b[31mlength "
+        b"(`invoke --debug` shows where)\n"
+    )
