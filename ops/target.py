@@ -80,15 +80,15 @@ def changing() -> Target:
     OpsError if it isn't there, or if the answer is no.
     """
     target = named()
-    begin_change(target, os.environ, input)
+    begin_change(target, given_settings(os.environ, ENV_FILE), input)
     return target
 
 
-def begin_change(target: Target, environment: Mapping[str, str], ask: Ask) -> None:
+def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
     """Say what is about to be changed; ask first if it is in production and someone is there."""
     announce(target)
     require(target)
-    if interactive(environment):
+    if interactive(given):
         confirm_production(target.place.stack_name, ask)
 
 
@@ -98,9 +98,14 @@ def announce(target: Target) -> None:
     print(target.line(), flush=True)
 
 
-def interactive(environment: Mapping[str, str]) -> bool:
-    """Whether somebody may be asked: NONINTERACTIVE is not set."""
-    return not environment.get("NONINTERACTIVE")
+def interactive(given: Mapping[str, str]) -> bool:
+    """Whether somebody may be asked: the settings given don't say NONINTERACTIVE."""
+    return not given.get("NONINTERACTIVE")
+
+
+def may_ask() -> bool:
+    """`interactive`, by the shell and `.env`."""
+    return interactive(given_settings(os.environ, ENV_FILE))
 
 
 def confirm_production(stack_name: str, ask: Ask) -> None:

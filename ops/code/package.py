@@ -24,7 +24,7 @@ from ops import terminal
 from ops.code.closure import closure
 from ops.code.wheels import CACHE, LAMBDA, Platform, host, install, lock_hash, shipped
 from ops.command import OpsError, command
-from ops.target import announce, confirm_production, interactive, named
+from ops.target import announce, confirm_production, may_ask, named
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -190,7 +190,7 @@ def make_packages(
     target = named() if upload_to_s3 else None
     if target:
         announce(target)
-        if interactive(os.environ):
+        if may_ask():
             confirm_production(target.place.stack_name, input)
     packages = build(functions, platform_of(os.environ), ROOT / DIST)
     if target:

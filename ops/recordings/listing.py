@@ -158,7 +158,7 @@ def show(rows: Sequence[StatusRow], now: datetime) -> None:
         "uuid": "this recording, with every ingest of it",
         "since": "only what was updated since: a number with s, m, h or d behind it "
         "(1d, unless a meeting or a uuid is given)",
-        "failed": "only those that failed or stopped on their way",
+        "failed": "only those that failed or stopped on their way, of all that is known",
         "json": "for other programs",
     },
 )
@@ -174,7 +174,10 @@ def recordings(
     number = None if meeting is None else asked.meeting_number(meeting)
     wanted = "" if uuid is None else asked.recording_uuid(uuid)
     is_open = number is None and not wanted
-    length = asked.since(since or DEFAULT_SINCE) if since is not None or is_open else None
+    # What failed or got stuck is found for as long as the table knows of it.
+    length = asked.since(since) if since is not None else None
+    if since is None and is_open and not failed:
+        length = asked.since(DEFAULT_SINCE)
     target, now = looking(), datetime.now(UTC)
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None

@@ -35,8 +35,8 @@ from ops.target import (
     announce,
     changing,
     confirm_production,
-    interactive,
     looking,
+    may_ask,
     named,
 )
 
@@ -93,7 +93,7 @@ def _endpoint(target: Target, address: str, path: str) -> oc_import.Endpoint:
     """DCE's endpoint with the stack's own user: the password that is in SSM, else the settings'."""
     given = given_settings(os.environ, ENV_FILE)
     name = "OPENCAST_API_PASSWORD"
-    password = secrets.stored(target.client("ssm"), target.names).get(name) or given.get(name, "")
+    password = secrets.value_of(target.client("ssm"), target.names, name) or given.get(name, "")
     return oc_import.endpoint_of(address, path, given.get("OPENCAST_API_USER", ""), password)
 
 
@@ -184,7 +184,7 @@ def save_creds(_context: Context, filename: str = "service_account.json") -> Non
     # Not `changing`: it is there before the first stack, and serves all of them.
     target = named()
     announce(target)
-    if interactive(os.environ):
+    if may_ask():
         confirm_production(target.place.stack_name, input)
     written = google_key.save(target.client("ssm"), key)
     done = "is in" if written else "was already in"

@@ -75,6 +75,15 @@ def stored(ssm: SSMClient, names: Names) -> dict[str, str]:
     }
 
 
+def value_of(ssm: SSMClient, names: Names, name: str) -> str:
+    """One secret as it is in SSM, "" if it isn't there; the right to read that one is enough."""
+    try:
+        found = ssm.get_parameter(Name=names.secret(name), WithDecryption=True)
+    except ssm.exceptions.ParameterNotFound:
+        return ""
+    return found["Parameter"]["Value"]
+
+
 def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
     """What SSM says of the stack's secrets, by their names."""
     pages = ssm.get_paginator("describe_parameters").paginate(

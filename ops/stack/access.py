@@ -20,7 +20,7 @@ def opencast_access(target: Target, releases: Releases) -> str:
     From an operator's machine it may be out of reach where the uploader, in its VPC, reaches it.
     """
     told = releases.released(UPLOADER).variables
-    password = store.stored(target.client("ssm"), target.names).get("OPENCAST_API_PASSWORD", "")
+    password = store.value_of(target.client("ssm"), target.names, "OPENCAST_API_PASSWORD")
     with requests.Session() as session:
         opencast = Opencast(
             told.get("OPENCAST_BASE_URL", ""),

@@ -30,8 +30,8 @@ from ops.target import (
     changing,
     confirm_production,
     exists,
-    interactive,
     looking,
+    may_ask,
     target_of,
 )
 
@@ -160,7 +160,7 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
             if expect_stack
             else f"The stack {name} is there already: `invoke stack.update` changes it."
         )
-    if interactive(os.environ):
+    if may_ask():
         confirm_production(name, input)
     return target, there
 
@@ -194,7 +194,7 @@ def put_up(*, expect_stack: bool | None) -> None:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
             print(f"Made the bucket {target.place.code_bucket}", flush=True)
         supply(target, settings, FUNCTIONS)
-    approval = "any-change" if interactive(os.environ) else "never"
+    approval = "any-change" if may_ask() else "never"
     cli_for(settings, os.environ).deploy(settings.stack_name, approval=approval)
     if there:
         say_what_runs(target)
@@ -269,6 +269,7 @@ def changeset(_context: Context) -> None:
     opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
     target, _ = begin(settings, expect_stack=True)
+    check_alias(target)
     name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
     overview.show_change_set(target, name)
@@ -290,7 +291,7 @@ def delete(_context: Context) -> None:
     settings = load_settings()
     target = changing()
     name, names = settings.stack_name, target.names
-    if interactive(os.environ):
+    if may_ask():
         answer = input(f"This deletes {name} with its tables, queues and files. Its name again: ")
         if answer.strip() != name:
             raise OpsError(f"{name} was left as it is.")

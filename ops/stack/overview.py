@@ -254,8 +254,8 @@ def show_change_set(target: Target, name: str) -> None:
         ],
     )
     terminal.say(
-        "It waits in CloudFormation: execute it or delete it there. `invoke stack.update` does the "
-        "same without it."
+        "It waits in CloudFormation, to be executed or deleted there. `invoke stack.update` does "
+        "the same without it, and lets changed settings run too, for which this one needs a release."
     )
 
 
