@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich import box
@@ -83,16 +85,22 @@ class Unheard(io.TextIOBase):
         return self._out.isatty()
 
     def write(self, text: str) -> int:
-        try:
-            return self._out.write(text)
-        except BrokenPipeError:
-            let_go(self._out)
-            return len(text)
+        with self._unheard():
+            self._out.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        try:
+        with self._unheard():
             self._out.flush()
-        except BrokenPipeError:
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # A pipe without a reader, and a terminal that was closed.
+            if error.errno not in {errno.EPIPE, errno.EIO}:
+                raise
             let_go(self._out)
 
 

@@ -7,17 +7,18 @@ place for that moment and gets its own back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from invoke import Collection, Context
+from invoke import Collection, Context, Exit
 
 from cdk.names import FUNCTIONS, Function, Names
 from ops import terminal
 from ops.code.deploy import releases_of
 from ops.code.releases import Code, Move, Releases
 from ops.command import OpsError, command
+from ops.interrupts import noted
 from ops.target import changing
 
 if TYPE_CHECKING:
@@ -88,22 +89,35 @@ def publish(releases: Releases, function: Function, released: Code) -> Move:
     return releases.move(function, version, expected=released.version)
 
 
+def switch_each(
+    releases: Releases, functions: Sequence[Function], value: str, bucket: str, find: Find
+) -> None:
+    """Set `DEBUG` in one function after the other, and say so of each.
+
+    Exit with 130 if it was interrupted: only between two, so that no `$LATEST` loses what it lent
+    its place for.
+    """
+    word = "on" if value else "off"
+    with noted() as stopped:
+        for function in functions:
+            if stopped():
+                raise Exit("Interrupted. The same command again goes on from here.", code=130)
+            move = switch(releases, function, value, bucket, find)
+            if move is None:
+                terminal.say(f"{function.name}: debug logging was {word} already")
+            else:
+                terminal.say(
+                    f"{function.name}: debug logging is {word} ({releases.alias} {move.before} → "
+                    f"{move.after}, the same code)"
+                )
+
+
 def switch_all(value: str) -> None:
     """What both tasks do."""
     target = changing()
-    releases = releases_of(target)
     bucket = target.place.code_bucket
     find = finder(target.client("s3"), bucket, target.names)
-    word = "on" if value else "off"
-    for function in FUNCTIONS:
-        move = switch(releases, function, value, bucket, find)
-        if move is None:
-            terminal.say(f"{function.name}: debug logging was {word} already")
-        else:
-            terminal.say(
-                f"{function.name}: debug logging is {word} ({releases.alias} {move.before} → "
-                f"{move.after}, the same code)"
-            )
+    switch_each(releases_of(target), FUNCTIONS, value, bucket, find)
 
 
 @command()

@@ -19,9 +19,9 @@ from cdk.names import Names
 from ingester.neighbours.tables import StatusTable
 from ops import terminal
 from ops.command import OpsError, command, one_line
+from ops.interrupts import Asked, noted
 from ops.printable import moment, printable
 from ops.queues import letters
-from ops.queues.interrupts import Asked, noted
 from ops.queues.letters import LOOK_SECONDS, Box, Counts, Letter, Pipe, held
 from ops.queues.redrive import Moved, Redrive, Wanted
 from ops.recordings import asked

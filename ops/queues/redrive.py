@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.neighbours.tables import StatusRow, StatusTable
 from ingester.rules.states import ENDED
-from ops.queues.interrupts import Asked
+from ops.interrupts import Asked
 from ops.queues.letters import MOST_AT_ONCE, MOVE_SECONDS, Box, Hand, Letter, Pipe, held
 
 RETRIED = "retried by an operator"

@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ops.command import OpsError
+from ops.interrupts import noted
 from ops.printable import printable
-from ops.queues.interrupts import noted
 from ops.recordings import asked
 
 WRONG = ("0m", "3661d", "999999999d")
@@ -93,3 +93,14 @@ def test_the_first_interrupt_is_noted_and_the_second_counts() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_is_ignored_is_not_noted() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with noted() as came:
+            signal.raise_signal(signal.SIGHUP)
+            assert not came()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import signal
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+from invoke import Exit
 from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
@@ -250,6 +252,23 @@ def test_an_alias_of_another_name_is_noticed_before_it_is_made(site: Site) -> No
     assert renamed.lacks_alias(WEBHOOK)
     # One that only comes with the update.
     assert not renamed.lacks_alias(Function("zoom-nothing", "nothing", "nothing", ()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_interrupt_waits_until_a_function_has_its_own_code_back(
+    site: Site, number: signal.Signals
+) -> None:
+    site.deploy(WEBHOOK, "second")
+    own = site.code(WEBHOOK)
+    publishing = "before-call.lambda.PublishVersion"
+    site.client.meta.events.register(publishing, lambda **_: signal.raise_signal(number))
+    find = debug.finder(site.s3, BUCKET, NAMES)
+    with pytest.raises(Exit, match="goes on from here") as stopped:
+        debug.switch_each(site.releases, THREE, "1", BUCKET, find)
+    assert stopped.value.code == 130
+    assert site.code(WEBHOOK) == own
+    assert site.releases.released(WEBHOOK).variables["DEBUG"] == "1"
+    assert site.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
 def test_a_function_that_is_not_there(site: Site) -> None:
