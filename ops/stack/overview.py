@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cdk.names import FUNCTIONS, Names
+from cdk.names import FUNCTIONS, UPLOADER, Function, Names
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError
+from ops.queues.letters import Box
 from ops.stack.access import opencast_access
 from ops.target import Target
+
+Thing = TypeVar("Thing")
+Answer = TypeVar("Answer")
 
 AGE_PERIOD = timedelta(minutes=15)
 """SQS tells CloudWatch of a queue's age every minute or, while it is idle, not at all."""
@@ -50,7 +54,7 @@ class QueueStatus:
 class Overview:
     """All that `stack.status` tells. `outputs` has values by the exports' names.
 
-    `opencast` is a sentence on the access to it.
+    `opencast` is a sentence on the access to it, `problems` are those on what isn't there.
     """
 
     stack: str
@@ -60,6 +64,7 @@ class Overview:
     queues: tuple[QueueStatus, ...]
     alarms: Mapping[str, str]
     opencast: str
+    problems: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The same for other programs."""
@@ -72,16 +77,48 @@ def look(target: Target) -> Overview:
     stack = found["Stacks"][0]
     names = target.names
     releases = Releases(target.client("lambda"), names, target.place.release_alias)
-    queues = (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq)
+    problems: list[str] = []
+    functions = _all_of(FUNCTIONS, lambda function: _function(releases, function), problems)
+    has_uploader = names.function(UPLOADER) in {function.name for function in functions}
     return Overview(
         stack=target.place.stack_name,
         state=stack["StackStatus"],
         outputs=_outputs(stack),
-        functions=_functions(releases),
-        queues=tuple(_queue(target, name) for name in queues),
+        functions=functions,
+        queues=_queues(target, problems),
         alarms=_alarms(target, names),
-        opencast=opencast_access(target, releases),
+        opencast=opencast_access(target, releases) if has_uploader else "",
+        problems=tuple(problems),
     )
+
+
+def _all_of(
+    things: Sequence[Thing], ask: Callable[[Thing], Answer], problems: list[str]
+) -> tuple[Answer, ...]:
+    """What is known of each thing; the sentence about one that isn't there goes to `problems`.
+
+    Of a stack whose creation was rolled back nothing is there, and a new function comes with the
+    next update only.
+    """
+    answers = []
+    for thing in things:
+        try:
+            answers.append(ask(thing))
+        except OpsError as error:
+            problems.append(str(error))
+    return tuple(answers)
+
+
+def messages(target: Target) -> dict[str, int]:
+    """How many messages each queue holds that holds any, in all."""
+    counted = {one.name: one.waiting + one.in_flight + one.delayed for one in _queues(target, [])}
+    return {name: count for name, count in counted.items() if count}
+
+
+def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
+    names = target.names
+    queues = (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq)
+    return _all_of(queues, lambda name: _queue(target, name), problems)
 
 
 def outputs(target: Target) -> dict[str, str]:
@@ -99,34 +136,25 @@ def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _functions(releases: Releases) -> tuple[FunctionStatus, ...]:
-    made = []
-    for function in FUNCTIONS:
-        latest, released = releases.latest(function), releases.released(function)
-        differs = {
-            "code": not latest.same_code(released),
-            "settings": latest.configuration != released.configuration,
-        }
-        made.append(
-            FunctionStatus(
-                name=releases.name(function),
-                released=released.version,
-                description=released.description,
-                made=released.modified[:19].replace("T", " "),
-                unreleased=" and ".join(what for what, does in differs.items() if does),
-                debug=bool(released.variables.get("DEBUG")),
-            )
-        )
-    return tuple(made)
+def _function(releases: Releases, function: Function) -> FunctionStatus:
+    latest, released = releases.latest(function), releases.released(function)
+    differs = {
+        "code": not latest.same_code(released),
+        "settings": latest.configuration != released.configuration,
+    }
+    return FunctionStatus(
+        name=releases.name(function),
+        released=released.version,
+        description=released.description,
+        made=released.modified[:19].replace("T", " "),
+        unreleased=" and ".join(what for what, does in differs.items() if does),
+        debug=bool(released.variables.get("DEBUG")),
+    )
 
 
 def _queue(target: Target, name: str) -> QueueStatus:
-    sqs = target.client("sqs")
-    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    waiting = int(found["ApproximateNumberOfMessages"])
-    in_flight = int(found["ApproximateNumberOfMessagesNotVisible"])
-    delayed = int(found.get("ApproximateNumberOfMessagesDelayed", 0))
+    counts = Box(target.client("sqs"), name).counts()
+    waiting, in_flight, delayed = counts.waiting, counts.in_flight, counts.delayed
     is_empty = not (waiting or in_flight or delayed)
     oldest = 0 if is_empty else _oldest_seconds(target, name)
     return QueueStatus(name, waiting, in_flight, delayed, oldest)
@@ -202,7 +230,10 @@ def show(found: Overview) -> None:
         terminal.show("Alarms that ring", ("alarm", "why"), list(found.alarms.items()))
     else:
         terminal.say("No alarm rings.")
-    terminal.say(f"Opencast: {found.opencast}")
+    if found.opencast:
+        terminal.say(f"Opencast: {found.opencast}")
+    for problem in found.problems:
+        terminal.say(problem)
 
 
 def age(seconds: int) -> str:
@@ -255,7 +286,8 @@ def show_change_set(target: Target, name: str) -> None:
     )
     terminal.say(
         "It waits in CloudFormation, to be executed or deleted there. `invoke stack.update` does "
-        "the same without it, and lets changed settings run too, for which this one needs a release."
+        "the same without it, and lets changed settings run too, for which this one needs a "
+        "release."
     )
 
 
