@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from urllib.parse import quote
 
 STAGE = "live"
 """API Gateway's stage, part of every URL that Zoom and Opencast hold."""
@@ -76,6 +77,10 @@ class Names:
         """Where in `LAMBDA_CODE_BUCKET` a zip is kept for good, by Lambda's `CodeSha256` of it."""
         digest = base64.b64decode(code_sha256).hex()
         return f"{self.stack}/archive/{function.name}/{digest}.zip"
+
+    def release_key(self, release: str) -> str:
+        """Where in `LAMBDA_CODE_BUCKET` it is noted which versions a release let run."""
+        return f"{self.stack}/releases/{quote(release, safe='')}.json"
 
     def secret(self, setting: str) -> str:
         """The SSM SecureString that holds a secret setting."""

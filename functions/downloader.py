@@ -267,6 +267,7 @@ def _series(wanted: DownloadMessage, tools: Tools) -> tuple[str, str]:
         return asked, DEFAULT_TITLE
     meeting = None if wanted.ignore_schedule else tools.schedule.get(wanted.zoom_series_id)
     if meeting is not None:
+        logger.debug("The schedule has %d classes of this meeting", len(meeting.events))
         event = schedule.match(
             meeting,
             timestamps.parse(wanted.start_time),

@@ -194,6 +194,7 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
     time: with it, an event that is there is our own, and one that isn't may still be coming.
     """
     marker = row.marker if row else None
+    logger.debug("An ingest was sent at %s", marker.time if marker else "no time")
     if marker is None:
         own = mediapackage.media_package_id(wanted.uuid)
         if not tools.opencast.has_event(own):

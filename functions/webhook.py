@@ -244,6 +244,12 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
         retry_is_due=bool(row and row.retry_due),
         forced=bool(request.options.force),
     )
+    logger.debug(
+        "The row says %s: %s",
+        row.state if row else "nothing",
+        reception,
+        extra={"files": len(files)},
+    )
     if reception is Reception.DUPLICATE:
         logger.info("A repeat of a request that is on its way: nothing to do")
         return True

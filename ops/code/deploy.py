@@ -11,7 +11,7 @@ from invoke import Collection, Context, Task
 
 from cdk.names import FUNCTIONS, Function
 from ops import terminal
-from ops.code import package
+from ops.code import ledger, package
 from ops.code.package import chosen
 from ops.code.releases import Move, Releases, go_back, release_all
 from ops.command import command
@@ -65,9 +65,25 @@ def run(functions: Sequence[Function], *, do_release: bool) -> None:
     deploy(target, functions)
     releases = releases_of(target)
     if do_release:
-        show(release_all(releases, functions, revision()), releases.alias)
+        let_run(target, functions, revision())
         return
-    terminal.say(f"What runs ({releases.alias}) is as before: `invoke release` brings it there.")
+    waiting = [one for one in functions if not releases.latest(one).same(releases.released(one))]
+    if waiting:
+        terminal.say(
+            f"What runs ({releases.alias}) is as before: `invoke release` brings it there."
+        )
+    else:
+        terminal.say(f"All of it runs already ({releases.alias}).")
+
+
+def let_run(target: Target, functions: Sequence[Function], description: str) -> None:
+    """Release functions; under a description, it is kept what runs from then on."""
+    releases = releases_of(target)
+    show(release_all(releases, functions, description), releases.alias)
+    if description:
+        versions = {one.name: releases.released(one).version for one in FUNCTIONS}
+        bucket = target.place.code_bucket
+        ledger.write(target.client("s3"), bucket, target.names, description, versions)
 
 
 DO_RELEASE = "release it at once"
@@ -92,8 +108,8 @@ def deploy_all(_context: Context, function: str | None = None, do_release: bool 
 @command(
     help={
         "function": "only this one, such as zoom-webhook or webhook",
-        "description": "what the new versions are called, such as the revision",
-        "to": "back to this version instead: its number, or its description",
+        "description": "what the release is called, such as the revision",
+        "to": "back to what ran as of this release, by its name, or to this version's number",
     }
 )
 def release(
@@ -106,10 +122,11 @@ def release(
     functions = chosen(function)
     target = changing()
     releases = releases_of(target)
-    if to is not None:
-        show(go_back(releases, functions, to), releases.alias)
-    else:
-        show(release_all(releases, functions, description), releases.alias)
+    if to is None:
+        let_run(target, functions, description)
+        return
+    known = ledger.read(target.client("s3"), target.place.code_bucket, target.names, to)
+    show(go_back(releases, functions, to, known), releases.alias)
 
 
 collection = Collection("deploy", deploy_all, *(task_of(function) for function in FUNCTIONS))

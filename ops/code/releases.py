@@ -207,14 +207,21 @@ def release_all(releases: Releases, functions: Sequence[Function], description: 
     return _each(functions, lambda function: releases.release(function, description))
 
 
-def go_back(releases: Releases, functions: Sequence[Function], to: str) -> list[Move]:
-    """Let each alias point to an earlier version: a number, or the description it was given.
+def go_back(
+    releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
+) -> list[Move]:
+    """Let each alias point to an earlier version.
 
-    OpsError if a function has no such version, or none is named: then none is moved.
+    `to` is a version's number, the name of a release, of which `known` are the versions by the
+    functions' names, or else a version's description. OpsError if a function has no such version,
+    or none is named: then none is moved.
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
-    targets = {function: find_version(releases, function, to) for function in functions}
+    targets = {
+        function: find_version(releases, function, known.get(function.name, to))
+        for function in functions
+    }
     return _each(functions, lambda function: releases.move(function, targets[function]))
 
 

@@ -63,11 +63,25 @@ def follow(
         sleep(POLL_SECONDS)
 
 
+def is_earlier(row: StatusRow) -> bool:
+    """Whether the ingest that the row knows of is older than the request that was followed."""
+    return bool(
+        row.marker and row.ingest_request_time and row.marker.time < row.ingest_request_time
+    )
+
+
 def outcome(row: StatusRow, now: datetime) -> str:
     """The sentence about a recording that is in Opencast. OpsError with the reason if it isn't."""
     if row.state is not State.SENT_TO_OPENCAST:
         reason = printable(row.reason).rstrip(".") or "no reason is known"
         raise OpsError(f"{row.state}: {reason}. {next_step(row, now)}".rstrip())
+    if is_earlier(row):
+        raise OpsError(
+            f"It was in Opencast already, since {row.marker.time if row.marker else '?'} (media "
+            f"package {row.marker.media_package_id if row.marker else '?'}), and stays as it is: "
+            "delete the event there first, or let it in once more by `invoke exec.on-demand "
+            f"{row.recording_id} --allow-multiple-ingests`."
+        )
     known = {
         "series": row.oc_series_id,
         "media package": row.marker.media_package_id if row.marker else "",

@@ -136,10 +136,11 @@ def steps(rows: Iterable[StatusRow], now: datetime) -> list[str]:
     ]
 
 
-def show(rows: Sequence[StatusRow], now: datetime) -> None:
-    """Print rows as a table, and below it what to do."""
+def show(rows: Sequence[StatusRow], now: datetime, *, failed: bool = False) -> None:
+    """Print rows as a table, and below it what to do. `failed`: others were left out."""
     if not rows:
-        terminal.say("No such recording is known. Rows live seven days after their last change.")
+        nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
+        terminal.say(f"{nothing}. Rows live seven days after their last change.")
         return
     if sys.stdout.isatty():
         terminal.show("Recordings", stacked_columns(), [stacked(row) for row in rows])
@@ -187,4 +188,4 @@ def recordings(
     if json:
         terminal.show_json([as_json(row, now) for row in rows])
     else:
-        show(rows, now)
+        show(rows, now, failed=failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import requests
+from botocore.exceptions import ClientError
 
 from cdk.names import UPLOADER
 from ingester.errors import OpencastRefused, OpencastUnreachable
@@ -20,7 +21,12 @@ def opencast_access(target: Target, releases: Releases) -> str:
     From an operator's machine it may be out of reach where the uploader, in its VPC, reaches it.
     """
     told = releases.released(UPLOADER).variables
-    password = store.value_of(target.client("ssm"), target.names, "OPENCAST_API_PASSWORD")
+    try:
+        password = store.value_of(target.client("ssm"), target.names, "OPENCAST_API_PASSWORD")
+    except ClientError as error:
+        if not error.response["Error"].get("Code", "").startswith("AccessDenied"):
+            raise
+        return "can't be asked: these credentials may not read its user's password in SSM"
     with requests.Session() as session:
         opencast = Opencast(
             told.get("OPENCAST_BASE_URL", ""),

@@ -80,9 +80,15 @@ class CdkCli:
         )
 
     def prepare_change_set(self, stack_name: str, change_set: str) -> None:
-        """Make a change set that can be looked at and executed. OpsError if it fails."""
+        """Make a change set that can be looked at and executed. OpsError if it fails.
+
+        The command line says much as if it had deployed; it goes to `.local/cdk.log`.
+        """
         method = ("--method=prepare-change-set", f"--change-set-name={change_set}")
-        self.run("deploy", stack_name, *method, "--require-approval=never")
+        path = self.output.parent / ".local" / "cdk.log"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as log:
+            self.run("deploy", stack_name, *method, "--require-approval=never", log=log)
 
     def destroy(self, stack_name: str, *, log: IO[bytes] | None = None) -> None:
         """Delete the stack, without asking. OpsError if it fails."""

@@ -27,11 +27,12 @@ from ops.target import (
     ROOT,
     Target,
     announce,
-    changing,
     confirm_production,
     exists,
     looking,
     may_ask,
+    named,
+    require,
     target_of,
 )
 
@@ -289,24 +290,48 @@ def status(_context: Context, json: bool = False) -> None:
 def delete(_context: Context) -> None:
     """Delete the stack; its schedule is saved as CSV first."""
     settings = load_settings()
-    target = changing()
-    name, names = settings.stack_name, target.names
+    target = named()
+    announce(target)
+    there = exists(target.client("cloudformation"), settings.stack_name)
+    # A deletion that was cut short after the stack itself goes on with what it left.
+    if not there and not removal.remains(target):
+        require(target)
     if may_ask():
-        answer = input(f"This deletes {name} with its tables, queues and files. Its name again: ")
-        if answer.strip() != name:
-            raise OpsError(f"{name} was left as it is.")
-    backup = Path(f"{names.schedule_table}.csv")
-    count = removal.save_schedule(target.table(names.schedule_table), backup)
-    print(f"The schedule ({count} classes) is in {backup}", flush=True)
-    s3 = target.client("s3")
-    removal.empty_bucket(s3, names.bucket)
-    cli_for(settings, os.environ).destroy(name)
-    secrets.delete_all(target.client("ssm"), names)
-    removal.delete_below(s3, target.place.code_bucket, f"{name}/")
+        confirm_deletion(target, there=there)
+    if there:
+        take_down(target, settings)
+    secrets.delete_all(target.client("ssm"), target.names)
+    bucket = target.place.code_bucket
+    removal.delete_below(target.client("s3"), bucket, f"{settings.stack_name}/")
     terminal.say(
-        f"{name} is gone. Left: the bucket {target.place.code_bucket}, the CSV file, and the role "
+        f"{settings.stack_name} is gone. Left: the bucket {bucket}, the CSV file, and the role "
         "by which API Gateway writes this account's logs (other APIs may log by it)."
     )
+
+
+def confirm_deletion(target: Target, *, there: bool) -> None:
+    """Ask whether the stack, with all that waits in it, is to go. OpsError if not."""
+    name = target.place.stack_name
+    confirm_production(name, input)
+    waiting = overview.messages(target) if there else {}
+    for queue, count in waiting.items():
+        print(f"Messages in {queue}, which go with it: {count}", flush=True)
+    answer = input(f"This deletes {name} with its tables, queues and files. Its name again: ")
+    if answer.strip() != name:
+        raise OpsError(f"{name} was left as it is.")
+
+
+def take_down(target: Target, settings: Settings) -> None:
+    """Save the schedule, empty the bucket, delete the stack itself."""
+    names = target.names
+    backup = Path(f"{names.schedule_table}.csv")
+    count = removal.save_schedule(target.table(names.schedule_table), backup)
+    if count is None:
+        terminal.say("The schedule's table is gone already.")
+    else:
+        terminal.say(f"The schedule ({count} classes) is in {backup}")
+    removal.empty_bucket(target.client("s3"), names.bucket)
+    cli_for(settings, os.environ).destroy(settings.stack_name)
 
 
 collection = Collection(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from ops.command import OpsError
+from ops.secrets import store
+from ops.target import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -18,21 +23,44 @@ COLUMNS = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "O
 """As the schedule's import reads them."""
 
 
-def save_schedule(table: Table, path: Path) -> int:
+def save_schedule(table: Table, path: Path) -> int | None:
     """Write the schedule table to a CSV file that `schedule.csv-import` takes.
 
-    Returns how many classes it holds. OpsError if the file is there already: it may be the only
-    copy of an earlier one.
+    Returns how many classes it holds; None if there is no table any more, after a deletion that
+    failed half-way. OpsError if the file is there already with something else:
+    it may be the only copy of an earlier one.
     """
-    lines = [line for row in _rows(table) for line in csv_lines(row)]
     try:
-        with path.open("x", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(lines)
+        lines = [line for row in _rows(table) for line in csv_lines(row)]
+    except ClientError as error:
+        if error.response["Error"].get("Code") == "ResourceNotFoundException":
+            return None
+        raise
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(sorted(lines, key=lambda line: list(line.values())))
+    content = text.getvalue().encode()
+    try:
+        with path.open("xb") as file:
+            file.write(content)
     except FileExistsError:
-        raise OpsError(f"{path} is there already: move it away, nothing was deleted.") from None
+        # The same again is a deletion that was cut short, and is begun anew.
+        if path.read_bytes() != content:
+            raise OpsError(f"{path} is there already: move it away, nothing was deleted.") from None
     return len(lines)
+
+
+def remains(target: Target) -> bool:
+    """Whether secrets or packages of a stack are there, with or without the stack itself."""
+    if store.described(target.client("ssm"), target.names):
+        return True
+    s3, prefix = target.client("s3"), f"{target.place.stack_name}/"
+    try:
+        found = s3.list_objects_v2(Bucket=target.place.code_bucket, Prefix=prefix, MaxKeys=1)
+    except s3.exceptions.NoSuchBucket:
+        return False
+    return bool(found.get("KeyCount"))
 
 
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -54,11 +82,19 @@ def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def empty_bucket(s3: S3Client, bucket: str) -> None:
-    """Delete every file and every unfinished upload of a bucket."""
+    """Delete every file and every unfinished upload of a bucket, if it is there."""
+    try:
+        _abort_uploads(s3, bucket)
+        delete_below(s3, bucket, "")
+    except ClientError as error:
+        if error.response["Error"].get("Code") != "NoSuchBucket":
+            raise
+
+
+def _abort_uploads(s3: S3Client, bucket: str) -> None:
     for uploads in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for upload in uploads.get("Uploads", ()):
             s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-    delete_below(s3, bucket, "")
 
 
 def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:

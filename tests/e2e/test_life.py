@@ -231,6 +231,13 @@ def switch_debug(life: Life) -> None:
     variables = life.variables("zoom-webhook")
     assert life.operator.did("debug.on").count("debug logging is on") == len(FUNCTIONS)
     assert life.variables("zoom-webhook") == {**variables, "DEBUG": "1"}
+    recording = life.lecture()
+    life.operator.did("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
+    story = life.operator.did("logs.recording", recording.uuid)
+    for function in ("webhook", "downloader", "uploader"):
+        assert re.search(rf"{function} +DEBUG ", story)
+    again = life.operator("exec.pipeline", recording.uuid, "--oc-series-id", f"{life.name}-later")
+    assert again.error.startswith("It was in Opencast already, since ")
     assert life.operator.did("debug.on").count("was on already") == len(FUNCTIONS)
     assert life.operator.did("debug.off").count("debug logging is off") == len(FUNCTIONS)
     assert life.variables("zoom-webhook") == variables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +17,18 @@ from tests.cloud import REGION, Cloud
 STACK = {"StackName": "test", "StackStatus": "ROLLBACK_COMPLETE"}
 
 
-def target() -> Target:
-    """The stack, of which CloudFormation says so; the rest is moto's."""
+Answer = tuple[int, dict[str, Any]]
+WHOLE: Mapping[str, Answer] = {"cloudformation.DescribeStacks": (200, {"Stacks": [STACK]})}
+"""CloudFormation knows the stack; what isn't said here is moto's."""
+
+
+def target(answers: Mapping[str, Answer] = WHOLE) -> Target:
+    """The stack as somebody sees it to whom AWS gives these answers: status and content."""
     session = boto3.Session(region_name=REGION)
-    answer = (SimpleNamespace(status_code=200), {"Stacks": [STACK], "ResponseMetadata": {}})
-    say: Any = lambda **_: answer  # noqa: E731 - whose type botocore's stubs have wrong
-    session.events.register("before-call.cloudformation.DescribeStacks", say)
+    for call, (status, content) in answers.items():
+        answer = (SimpleNamespace(status_code=status), {"ResponseMetadata": {}, **content})
+        say: Any = lambda answer=answer, **_: answer  # noqa: E731 - its type is wrong in the stubs
+        session.events.register(f"before-call.{call}", say)
     return Target(Place("test", "test-code", "live", REGION, ""), session)
 
 
@@ -40,3 +47,21 @@ def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> Non
     assert found.problems[-1].startswith("There is no queue test-upload-dlq.fifo: ")
     assert len(found.problems) == len(FUNCTIONS) + 1
     assert overview.messages(target()) == {"test-download-dlq": 1}
+
+
+def test_who_may_not_read_the_password_sees_the_rest(aws: Cloud) -> None:
+    denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
+    code = {"Version": "1", "CodeSha256": "x"}
+    found = overview.look(
+        target(
+            {
+                **WHOLE,
+                "lambda.GetAlias": (200, {"FunctionVersion": "1", "RevisionId": "r"}),
+                "lambda.GetFunctionConfiguration": (200, code),
+                "ssm.GetParameter": denied,
+            }
+        )
+    )
+    assert {function.released for function in found.functions} == {"1"}
+    assert found.opencast.startswith("can't be asked: these credentials may not read")
+    assert (len(found.queues), found.problems) == (4, ())

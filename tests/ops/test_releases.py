@@ -18,7 +18,7 @@ from invoke import Exit
 from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
-from ops.code import debug
+from ops.code import debug, ledger
 from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 from ops.command import OpsError
 
@@ -125,9 +125,9 @@ def test_back_by_number_or_by_description(site: Site) -> None:
         for function in (WEBHOOK, DOWNLOADER):
             site.deploy(function, code)
         release_all(site.releases, (WEBHOOK, DOWNLOADER), f"release-{code}")
-    (move,) = go_back(site.releases, [WEBHOOK], "1")
+    (move,) = go_back(site.releases, [WEBHOOK], "1", {})
     assert (move.before, move.after) == ("3", "1")
-    moves = go_back(site.releases, (WEBHOOK, DOWNLOADER), "release-second")
+    moves = go_back(site.releases, (WEBHOOK, DOWNLOADER), "release-second", {})
     assert [move.after for move in moves] == ["2", "2"]
 
 
@@ -135,14 +135,29 @@ def test_a_number_is_a_number_whatever_later_versions_are_called(site: Site) -> 
     for code, description in (("second", ""), ("third", "2")):
         site.deploy(WEBHOOK, code)
         release_all(site.releases, [WEBHOOK], description)
-    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2")] == ["2"]
+    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
 def test_back_to_nothing_named_moves_nothing(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
-        go_back(site.releases, [WEBHOOK], "")
+        go_back(site.releases, [WEBHOOK], "", {})
     assert site.runs(WEBHOOK) == "1"
+
+
+def test_back_to_what_ran_as_of_a_release(site: Site) -> None:
+    """A release brings versions of those functions only that changed."""
+    site.deploy(WEBHOOK, "second")
+    release_all(site.releases, THREE, "v2")
+    versions = {function.name: site.runs(function) for function in THREE}
+    ledger.write(site.s3, BUCKET, NAMES, "v2/é", versions)
+    for function in THREE:
+        site.deploy(function, "third")
+    release_all(site.releases, THREE, "v3")
+    known = ledger.read(site.s3, BUCKET, NAMES, "v2/é")
+    go_back(site.releases, THREE, "v2/é", known)
+    assert [site.runs(function) for function in THREE] == ["2", "1", "1"]
+    assert ledger.read(site.s3, BUCKET, NAMES, "v1") == {}
 
 
 def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
@@ -151,7 +166,7 @@ def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
     with pytest.raises(
         OpsError, match=r"zip-test-zoom-downloader has no version v2, so nothing was moved\..* 1\."
     ):
-        go_back(site.releases, THREE, "v2")
+        go_back(site.releases, THREE, "v2", {})
     assert site.runs(WEBHOOK) == "2"
 
 

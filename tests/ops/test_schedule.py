@@ -120,7 +120,7 @@ def test_bad_rows_are_named_and_the_good_ones_imported(aws: Cloud, tmp_path: Pat
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
-        (b"Course Code,Type,Day,Start,OC Series\n", "Meeting Id With Password"),
+        (b"Course Code,Type,Day,Start,OC Series\n", "Meeting ID with Password"),
         (b"Course Code;Type;Day;Start\n", "has no column"),
         (b"Course Code,\xff\xfe\n", "is not UTF-8"),
         (b'"Course Code,Type', "is not CSV"),

@@ -94,6 +94,9 @@ def test_the_schedule_is_saved_as_the_import_reads_it(aws: Cloud, tmp_path: Path
         "Meeting ID with Password": "https://zoom.us/j/9999999999",
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
+    # A deletion that was cut short writes the same again; nothing else may be written over it.
+    assert removal.save_schedule(aws.schedule, path) == 3
+    aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):
         removal.save_schedule(aws.schedule, path)
 
@@ -105,3 +108,12 @@ def test_a_bucket_is_emptied_unfinished_uploads_too(aws: Cloud) -> None:
     removal.empty_bucket(aws.s3, aws.bucket)
     aws.s3.delete_bucket(Bucket=aws.bucket)
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
+
+
+def test_what_a_deletion_took_before_it_failed_is_no_obstacle(aws: Cloud, tmp_path: Path) -> None:
+    aws.schedule.delete()
+    aws.s3.delete_bucket(Bucket=aws.bucket)
+    path = tmp_path / "schedule.csv"
+    assert removal.save_schedule(aws.schedule, path) is None
+    assert not path.exists()
+    removal.empty_bucket(aws.s3, aws.bucket)

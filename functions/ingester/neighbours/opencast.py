@@ -182,6 +182,7 @@ class Opencast:
             raise OpencastUnreachable(
                 f"{self.host} gives no answer ({type(error).__name__})."
             ) from error
+        logger.debug("Opencast answered %s to %s", response.status_code, path)
         if response.status_code == 404 and "html" in response.headers.get("Content-Type", ""):
             # A proxy's, while Opencast restarts: it says nothing of events and series.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")

@@ -151,7 +151,9 @@ class StatusTable:
             written = self._update(zip_id, change.with_reason(""), before - {state}, makes_row)
             if not written and state in before:
                 written = self._update(zip_id, change, frozenset({state}), False)
-        if not written:
+        if written:
+            logger.debug("%s written to the row of %s", state, zip_id)
+        else:
             logger.info("%s not written: the row of %s is gone or further on", state, zip_id)
         return written
 

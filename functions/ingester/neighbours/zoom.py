@@ -117,7 +117,7 @@ class ZoomApi:
         query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
         credentials = self._credentials(ends)
         try:
-            return self._session.get(
+            response = self._session.get(
                 url,
                 params=query,
                 headers=credentials,
@@ -127,6 +127,8 @@ class ZoomApi:
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(f"Zoom's API can't be reached ({_kind(error)}).") from error
+        logger.debug("Zoom's API answered %s about the recording", response.status_code)
+        return response
 
     def _credentials(self, ends: float) -> dict[str, str]:
         secrets, settings = self._secrets, self._settings

@@ -19,6 +19,15 @@ MEETING = "meeting id with password"
 SERIES = "oc series"
 COLUMNS = (COURSE_CODE, TYPE, DAY, START, MEETING, SERIES)
 
+SHEET_NAMES = dict(
+    zip(
+        COLUMNS,
+        ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"),
+        strict=True,
+    )
+)
+"""The columns as sheets write them."""
+
 _START = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
@@ -87,7 +96,7 @@ def _header(sheet: str, cells: Sequence[str]) -> dict[str, int]:
     there = {
         " ".join(cell.lstrip("\ufeff").lower().split()): index for index, cell in enumerate(cells)
     }
-    missing = [name.title() for name in COLUMNS if name not in there]
+    missing = [SHEET_NAMES[name] for name in COLUMNS if name not in there]
     if missing:
         raise BadRequest(
             f"{sheet} has no column {', '.join(missing)}. "

@@ -1,0 +1,42 @@
+"""Which version of each function ran as of a release that was given a name.
+
+A release brings new versions of those functions only whose code changed, so the versions'
+descriptions alone don't tell. It is kept as a small file in the code bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from cdk.names import Names
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket"}
+
+
+def write(
+    s3: S3Client, bucket: str, names: Names, release: str, versions: Mapping[str, str]
+) -> None:
+    """Keep what runs now under a release's name: versions by the functions' names.
+
+    The same name once more means what runs now.
+    """
+    content = json.dumps(versions, indent=2, sort_keys=True).encode()
+    s3.put_object(Bucket=bucket, Key=names.release_key(release), Body=content)
+
+
+def read(s3: S3Client, bucket: str, names: Names, release: str) -> dict[str, str]:
+    """What ran as of a release; empty if there was none of this name."""
+    try:
+        found = s3.get_object(Bucket=bucket, Key=names.release_key(release))
+    except ClientError as error:
+        if error.response["Error"].get("Code") in NOT_THERE:
+            return {}
+        raise
+    return {str(name): str(version) for name, version in json.load(found["Body"]).items()}
