@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import pytest
 
 from cdk.names import FUNCTIONS
 from cdk.place import Place
@@ -49,7 +50,8 @@ def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> Non
     assert overview.messages(target()) == {"test-download-dlq": 1}
 
 
-def test_who_may_not_read_the_password_sees_the_rest(aws: Cloud) -> None:
+@pytest.mark.usefixtures("aws")
+def test_who_may_not_read_the_password_sees_the_rest() -> None:
     denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
     code = {"Version": "1", "CodeSha256": "x"}
     found = overview.look(
