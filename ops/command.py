@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,16 @@ class OpsError(Exception):
 def debugging() -> bool:
     """Whether the whole story of an error is wanted: `invoke --debug`, or `DEBUG` set."""
     return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
+
+
+WORDY = ("boto3", "botocore", "s3transfer", "urllib3")
+"""Whose debug records hold whole requests and answers: secrets of SSM, signatures."""
+
+
+def keep_secrets() -> None:
+    """Let `invoke --debug` show where an error comes from, and nothing of what went to AWS."""
+    for name in WORDY:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def one_line(error: Exception) -> str:
@@ -94,6 +105,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            keep_secrets()
             try:
                 with ending_quietly():
                     body(*args, **kwargs)

@@ -15,6 +15,8 @@ from ops.code.package import ROOT
 TASKS = r"""
 from pathlib import Path
 
+import boto3
+from botocore.awsrequest import AWSResponse
 from invoke import Collection
 from ops import terminal
 from ops.command import command
@@ -47,7 +49,17 @@ def fail(_context):
     raise ValueError("Parameter validation failed:\nInvalid \x1b[31mlength")
 
 
-namespace = Collection(look, change, list_all, fail)
+@command()
+def ask(_context):
+    ssm = boto3.client("ssm", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    answer = AWSResponse("https://x", 200, {}, None)
+    answer._content = b'{"Parameter": {"Value": "S3CRET"}}'
+    ssm.meta.events.register("before-send.ssm.GetParameter", lambda **_: answer)
+    assert ssm.get_parameter(Name="x")["Parameter"]["Value"] == "S3CRET"
+    raise ValueError("in the end")
+
+
+namespace = Collection(look, change, list_all, fail, ask)
 """
 
 
@@ -57,10 +69,10 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(project: Path, command: str, **environment: str) -> subprocess.Popen[bytes]:
+def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
     """Begin a command of the project."""
     return subprocess.Popen(
-        [sys.executable, "-m", "invoke", command],
+        [sys.executable, "-m", "invoke", *words],
         cwd=project,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.DEVNULL,
@@ -106,3 +118,9 @@ def test_an_error_is_one_line_that_leaves_the_terminal_alone(project: Path) -> N
         b"ValueError: Parameter validation failed: Invalid \\x1b[31mlength "
         b"(`invoke --debug` shows where)\n"
     )
+
+
+def test_the_whole_story_has_no_secrets(project: Path) -> None:
+    said, complained = start(project, "--debug", "ask").communicate()
+    assert b"ValueError: in the end" in complained
+    assert b"S3CRET" not in said + complained
