@@ -24,7 +24,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.neighbours.tables import StatusRow, StatusTable
 from ingester.rules.states import ENDED
+from ops.command import OpsError, one_line
 from ops.interrupts import Asked
+from ops.printable import printable
 from ops.queues.letters import MOST_AT_ONCE, MOVE_SECONDS, Box, Hand, Letter, Pipe, held
 
 RETRIED = "retried by an operator"
@@ -104,7 +106,13 @@ class Redrive:
                     row.zip_id, row.state, row.reason, retry_due=row.retry_due, replacing=row.state
                 )
             raise
-        hand.drop(letter)
+        try:
+            hand.drop(letter)
+        except (BotoCoreError, ClientError) as error:
+            raise OpsError(
+                f"{printable(letter.uuid) or letter.message_id} was sent again, but its dead "
+                f"letter can't be deleted, so that it is on both queues: {one_line(error)}"
+            ) from error
         known = letter.reason or (row.reason if row else "")
         return Moved(letter, known or f"received {letter.received} times, no reason known")
 

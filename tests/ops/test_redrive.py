@@ -178,6 +178,22 @@ def test_an_error_says_how_far_it_came(downloads: Site) -> None:
     assert downloads.visible(downloads.dead_url) == 1
 
 
+def test_what_was_sent_and_cannot_be_deleted_is_said_to_be_in_both(site: Site) -> None:
+    site.bury(body(1))
+
+    def deny(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteMessage")
+
+    deleting = ("before-call.sqs.DeleteMessage", deny)
+    site.aws.sqs.meta.events.register(*deleting)
+    try:
+        with pytest.raises(OpsError, match=r"uuid-1== was sent again, .* on both queues: .*Denied"):
+            site.move(Wanted())
+    finally:
+        site.aws.sqs.meta.events.unregister(*deleting)
+    assert site.visible(site.live_url) == site.visible(site.dead_url) == 1
+
+
 def test_what_fails_again_at_once_is_not_moved_again(site: Site) -> None:
     site.bury(body(1))
     moved: list[Moved] = []
