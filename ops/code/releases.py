@@ -213,11 +213,14 @@ def go_back(
     """Let each alias point to an earlier version.
 
     `to` is a version's number, the name of a release, of which `known` are the versions by the
-    functions' names, or else a version's description. OpsError if a function has no such version,
-    or none is named: then none is moved.
+    functions' names, or else a version's description. A number is one also where a release has
+    the same name. OpsError if a function has no such version, or none is named: then none is
+    moved.
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
+    if known and any(code.version == to for one in functions for code in releases.versions(one)):
+        known = {}
     targets = {
         function: find_version(releases, function, known.get(function.name, to))
         for function in functions

@@ -138,6 +138,15 @@ def test_a_number_is_a_number_whatever_later_versions_are_called(site: Site) -> 
     assert [move.after for move in go_back(site.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
+def test_a_number_is_a_number_though_a_release_is_called_so(site: Site) -> None:
+    for code in ("second", "third"):
+        site.deploy(WEBHOOK, code)
+        release_all(site.releases, [WEBHOOK], "")
+    release = {WEBHOOK.name: "3"}
+    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2", release)] == ["2"]
+    assert [move.after for move in go_back(site.releases, [WEBHOOK], "7", release)] == ["3"]
+
+
 def test_back_to_nothing_named_moves_nothing(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):

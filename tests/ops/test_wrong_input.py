@@ -70,6 +70,12 @@ def test_no_such_function(arguments: tuple[str, ...]) -> None:
     assert line.startswith("There is no function nothing. There are: zoom-webhook, ")
 
 
+@pytest.mark.usefixtures("site")
+def test_no_revision() -> None:
+    """What a script's unset variable names is not the default branch."""
+    assert "--revision is empty" in said_in_a_line(invoke("codebuild", "-r", " "))
+
+
 @pytest.mark.parametrize("uuid", ["", "   ", "a b"])
 @pytest.mark.parametrize(
     "command",
