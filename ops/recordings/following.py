@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import datetime
 
@@ -80,7 +81,7 @@ def outcome(row: StatusRow, now: datetime) -> str:
             f"It was in Opencast already, since {row.marker.time if row.marker else '?'} (media "
             f"package {row.marker.media_package_id if row.marker else '?'}), and stays as it is: "
             "delete the event there first, or let it in once more by `invoke exec.on-demand "
-            f"{row.recording_id} --allow-multiple-ingests`."
+            f"{shlex.quote(row.recording_id)} --allow-multiple-ingests`."
         )
     known = {
         "series": row.oc_series_id,
@@ -92,4 +93,4 @@ def outcome(row: StatusRow, now: datetime) -> str:
 
 def where(uuid: str) -> str:
     """The command that shows where a recording is."""
-    return f"invoke recordings --uuid {uuid}"
+    return f"invoke recordings --uuid {shlex.quote(uuid)}"

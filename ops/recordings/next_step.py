@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timedelta
 
 from ingester.neighbours.tables import StatusRow
@@ -50,7 +51,8 @@ def retry_due(row: StatusRow) -> datetime | None:
 
 def next_step(row: StatusRow, now: datetime) -> str:
     """The sentence; "" for an ingest that is done, ignored for good, or well on its way."""
-    uuid = row.recording_id or "UUID"
+    # Quoted as a shell needs it: a uuid is a stranger's text where webhooks may be unsigned.
+    uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
     story = f"`invoke logs.recording {uuid}` shows what happened"
     if retry_due(row):
         if is_stuck(row, now):

@@ -93,6 +93,13 @@ def test_nothing_is_to_do_for_what_is_well(known: StatusRow) -> None:
     assert not needs_somebody(known, NOW)
 
 
+@pytest.mark.parametrize("state", sorted(FAILED))
+def test_a_command_to_copy_runs_nothing_of_a_strangers(state: State) -> None:
+    step = next_step(row(state, recording_id="$(id)"), NOW)
+    assert "'$(id)'" in step
+    assert step.count("$(id)") == step.count("'$(id)'")
+
+
 @given(st.sampled_from(State), st.text(), st.floats(0, 20_000), st.text())
 def test_what_needs_somebody_has_a_step(
     state: State, reason: str, minutes: float, due: str
