@@ -262,13 +262,20 @@ def report(pipe: Pipe, moved: Sequence[Moved], left: Sequence[Letter]) -> None:
             ],
         )
     for letter in left:
-        terminal.say(f"Left: message {letter.message_id} is no JSON. --all moves it too.")
+        if letter.content is None:
+            terminal.say(f"Left: message {letter.message_id} is no JSON. --all moves it too.")
+        else:
+            uuid = printable(letter.uuid)
+            terminal.say(
+                f"Left: {uuid} was buried on {moment(letter.sent)}, and its files are gone from S3 "
+                f"after seven days. `invoke exec.pipeline {uuid}` fetches them anew."
+            )
 
 
 def nothing(pipe: Pipe, wanted: Wanted, left: Sequence[Letter], in_flight: int) -> None:
     """Say that nothing was moved. OpsError if a certain recording was wanted."""
     more = f" {held_by_others(pipe.dead_letters, in_flight)}" if in_flight else ""
-    if wanted.uuid:
+    if wanted.uuid and not left:
         raise OpsError(
             f"Nothing of {wanted.uuid} waits in {pipe.dead_letters}: `invoke queue.{pipe.word}` "
             f"shows what does, `invoke recordings --uuid {wanted.uuid}` where it is.{more}"

@@ -31,6 +31,8 @@ from ops.queues.letters import MOST_AT_ONCE, MOVE_SECONDS, Box, Hand, Letter, Pi
 
 RETRIED = "retried by an operator"
 DOUBT = timedelta(seconds=2)
+STAGED = timedelta(days=7)
+"""How long the staging bucket keeps a recording's files (cdk/bucket.py)."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Redrive:
     ) -> tuple[Letter, ...]:
         """Move what is wanted, and tell each by `moved`; `stopped` ends it between two.
 
-        Returns the letters that nobody can read and that were not wanted. Only what was there at
+        Returns those that were left: unreadable ones that were not wanted, and uploads whose files
+        are gone. Only what was there at
         the beginning is moved: one that fails again at once is not moved for ever. Errors leave
         everything that was not moved where it was.
         """
@@ -88,12 +91,22 @@ class Redrive:
                 for letter in drawn:
                     if stopped():
                         break
-                    if letter.content is None and not wanted.unreadable:
+                    if self._stays(letter, wanted, begin):
                         left.append(letter)
-                    if wanted.takes(letter) and not came_since(letter, begin, done):
+                    elif wanted.takes(letter) and not came_since(letter, begin, done):
                         moved(self._move(letter, hand))
                         done.append(letter)
         return tuple(left)
+
+    def _stays(self, letter: Letter, wanted: Wanted, now: datetime) -> bool:
+        """Whether a letter is told of and left, where it could have been meant."""
+        if letter.content is None:
+            return not wanted.unreadable
+        return wanted.takes(letter) and self.is_too_late(letter, now)
+
+    def is_too_late(self, letter: Letter, now: datetime) -> bool:
+        """Whether an upload's staged files are gone: Opencast would be sent dead addresses."""
+        return self.pipe.is_fifo and letter.content is not None and now - letter.sent > STAGED
 
     def _move(self, letter: Letter, hand: Hand) -> Moved:
         row = self.status.get(letter.zip_id) if letter.zip_id else None

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SIGNING_KEY_BYTES = 32
 
-FROM_SETTINGS = "Written by stack.create or stack.update, from the settings"
-ROTATED = "Written by secrets.rotate"
+FROM_SETTINGS = "From the settings"
+ROTATED = "By secrets.rotate"
 MADE = "Made at the first deployment"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,8 +14,8 @@ from ingester.rules.states import State
 from ops.command import OpsError
 from ops.queues import commands as queue
 from ops.queues import letters
-from ops.queues.letters import Box, held
-from ops.queues.redrive import RETRIED, Moved, Wanted
+from ops.queues.letters import Box, Letter, held
+from ops.queues.redrive import RETRIED, STAGED, Moved, Redrive, Wanted
 from tests.cloud import Clock, Cloud
 from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body
 
@@ -205,3 +205,32 @@ def test_what_fails_again_at_once_is_not_moved_again(site: Site) -> None:
     site.redrive.run(Wanted(most=None, unreadable=True), lambda: False, fail_again)
     assert [one.reason for one in moved] == [SERIES]
     assert site.visible(site.dead_url) == 1
+
+
+def test_an_upload_is_left_when_its_files_are_gone(site: Site) -> None:
+    site.bury(body(1))
+    with held(Box(site.aws.sqs, site.pipe.dead_letters, 0), 30) as hand:
+        (letter,) = hand.draw()
+    week = letter.sent + STAGED
+    assert not site.redrive.is_too_late(letter, week)
+    assert site.redrive.is_too_late(letter, week + timedelta(seconds=1)) is site.pipe.is_fifo
+
+
+class FirstTooLate(Redrive):
+    """Of some dead letters, the first recording's are too old."""
+
+    def is_too_late(self, letter: Letter, now: datetime) -> bool:
+        return letter.uuid == "uuid-1==" and super().is_too_late(letter, now + 2 * STAGED)
+
+
+def test_what_is_left_keeps_no_other_from_being_moved(
+    uploads: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        uploads.bury(body(number), group=f"g{number}")
+    queue.move(FirstTooLate(**vars(uploads.redrive)), Wanted(most=1), lambda: False)
+    said = capsys.readouterr().out
+    assert "uuid-2==" in said
+    assert "Left: uuid-1== was buried on " in said
+    assert "`invoke exec.pipeline uuid-1==` fetches them anew" in said
+    assert [one["body"]["uuid"] for one in uploads.aws.messages(uploads.live_url)] == ["uuid-2=="]
