@@ -23,7 +23,7 @@ def closure(module: str, root: Path) -> list[Path]:
         if path in found:
             continue
         found.add(path)
-        for name in imported_names(ast.parse((root / path).read_bytes())):
+        for name in imported_names(ast.parse((root / path).read_bytes(), str(root / path))):
             waiting.extend(path for path in chain(name, root) if path not in found)
     return sorted(found)
 

@@ -110,7 +110,8 @@ def comment_of(path: Path) -> bytes:
 
 def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) -> None:
     """Write files under their names in the archive: sorted, at one time, with fixed modes."""
-    unfinished = path.with_suffix(".part")
+    # Of this process alone: two commands at once may make the same package.
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.comment = comment
         for name in sorted(files):

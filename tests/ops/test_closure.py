@@ -57,3 +57,9 @@ def test_closure(root: Path) -> None:
 def test_a_module_that_is_missing(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no stop\.py in"):
         closure("stop", root)
+
+
+def test_a_mistake_in_the_source_is_said_with_its_file(root: Path) -> None:
+    (root / "start.py").write_text("def broken(:\n")
+    with pytest.raises(SyntaxError, match=r"start\.py, line 1"):
+        closure("start", root)

@@ -228,3 +228,13 @@ def test_uploads_go_where_the_stack_takes_its_code_from(
     package.upload([made], s3, "code", Names("zip-prod"))
     for key in ("zip-prod/zoom-webhook.zip", f"zip-prod/archive/zoom-webhook/{'0' * 64}.zip"):
         assert s3.get_object(Bucket="code", Key=key)["Body"].read() == b"zip"
+
+
+def test_what_another_command_writes_at_the_same_time_stays_its_own(tmp_path: Path) -> None:
+    source, path = tmp_path / "a.py", tmp_path / "made.zip"
+    source.write_text("pass\n")
+    unfinished = tmp_path / "made.part"
+    unfinished.write_bytes(b"theirs")
+    package.write_zip({"a.py": source}, path, 1, b"")
+    assert (unfinished.read_bytes(), zipfile.is_zipfile(path)) == (b"theirs", True)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
