@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec
 
+from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 from botocore.exceptions import ConnectionError as NoConnection
-from botocore.exceptions import NoCredentialsError, ProfileNotFound
 from invoke import Collection, Exit, Task, UnexpectedExit, task
 from invoke.parser import ParserContext
 from invoke.util import log
@@ -37,6 +37,19 @@ ADVICE: Mapping[type[Exception], str] = {
     EOFError: "There is no one to ask: set NONINTERACTIVE if nothing is to be asked.",
 }
 """What to do about others' errors that an operator can mend; `{}` is what they say themselves."""
+
+
+RIGHTS = "these credentials lack that right; docs/security.md says what operators need."
+OLD = "get new credentials (`aws sso login`, or wherever yours come from)."
+REFUSALS: Mapping[str, str] = {
+    "AccessDenied": RIGHTS,
+    "AccessDeniedException": RIGHTS,
+    "UnauthorizedOperation": RIGHTS,
+    "ExpiredToken": OLD,
+    "ExpiredTokenException": OLD,
+    "InvalidClientTokenId": OLD,
+}
+"""What to do about AWS's refusals, by their codes."""
 
 
 class OpsError(Exception):
@@ -62,6 +75,8 @@ def one_line(error: Exception) -> str:
     """An error as the person at the keyboard gets it: ours as they are, others with their type."""
     if type(error).__module__.partition(".")[0] in OWN:
         return str(error)
+    if isinstance(error, ClientError) and (advice := REFUSALS.get(error.response["Error"]["Code"])):
+        return f"{' '.join(str(error).split()).rstrip('.')}: {advice}"
     for kind, advice in ADVICE.items():
         if isinstance(error, kind):
             return advice.format(str(error).rstrip("."))

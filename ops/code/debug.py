@@ -44,12 +44,6 @@ def finder(s3: S3Client, bucket: str, names: Names) -> Find:
     return find
 
 
-def with_debug(code: Code, value: str) -> dict[str, Any]:
-    """A version's configuration with the other `DEBUG`, all other variables as they are."""
-    variables = {**code.variables, "DEBUG": value}
-    return {**code.configuration, "Environment": {"Variables": variables}}
-
-
 def switch(
     releases: Releases, function: Function, value: str, bucket: str, find: Find
 ) -> Move | None:
@@ -60,8 +54,8 @@ def switch(
     latest, released = releases.latest(function), releases.released(function)
     if latest.variables.get("DEBUG", "") == released.variables.get("DEBUG", "") == value:
         return None
-    wanted = with_debug(released, value)
-    if latest.same_code(released) and with_debug(latest, value) == wanted:
+    wanted = released.with_debug(value)
+    if latest.same_code(released) and latest.with_debug(value) == wanted:
         configure(releases, function, latest, wanted)
         return publish(releases, function, released)
     borrowed, own = find(function, released), find(function, latest)
@@ -71,7 +65,7 @@ def switch(
         return publish(releases, function, released)
     finally:
         releases.put_code(function, bucket, own)
-        configure(releases, function, releases.latest(function), with_debug(latest, value))
+        configure(releases, function, releases.latest(function), latest.with_debug(value))
 
 
 def configure(releases: Releases, function: Function, now: Code, wanted: Mapping[str, Any]) -> None:

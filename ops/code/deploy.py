@@ -86,6 +86,16 @@ def let_run(target: Target, functions: Sequence[Function], description: str) -> 
         ledger.write(target.client("s3"), bucket, target.names, description, versions)
 
 
+def say_settings(releases: Releases, move: Move) -> None:
+    """Say which settings are others in an earlier version, which keeps those of its time."""
+    function = move.function
+    before = releases.version(function, move.before).variables
+    after = releases.version(function, move.after).variables
+    others = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    if others:
+        terminal.say(f"{function.name} has the settings of that time again: {', '.join(others)}")
+
+
 DO_RELEASE = "release it at once"
 
 
@@ -126,7 +136,10 @@ def release(
         let_run(target, functions, description)
         return
     known = ledger.read(target.client("s3"), target.place.code_bucket, target.names, to)
-    show(go_back(releases, functions, to, known), releases.alias)
+    moves = go_back(releases, functions, to, known)
+    show(moves, releases.alias)
+    for move in moves:
+        say_settings(releases, move)
 
 
 collection = Collection("deploy", deploy_all, *(task_of(function) for function in FUNCTIONS))

@@ -17,7 +17,8 @@ from cdk.names import Names
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket"}
+NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
+"""S3 says AccessDenied of what isn't there to those who may not list the bucket."""
 
 
 def write(

@@ -146,6 +146,11 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     if wanted in {"", "lambda"}:
         return LAMBDA
     if wanted == "host":
+        if not environment.get("AWS_ENDPOINT_URL"):
+            raise OpsError(
+                "PACKAGE_PLATFORM is host, and AWS_ENDPOINT_URL isn't set: packages for this "
+                "machine are for the local cloud only. Unset it, or `invoke local.env`."
+            )
         return host()
     raise OpsError(f"PACKAGE_PLATFORM is {wanted!r}: it has to be lambda (the default) or host.")
 

@@ -42,6 +42,16 @@ class Code:
         """The environment's variables."""
         return dict(self.configuration.get("Environment", {}).get("Variables", {}))
 
+    @property
+    def debug(self) -> str:
+        """The variable by which debug records are written, "" for off."""
+        return self.variables.get("DEBUG", "")
+
+    def with_debug(self, value: str) -> dict[str, Any]:
+        """The configuration with another `DEBUG`, all other variables as they are."""
+        variables = {**self.variables, "DEBUG": value}
+        return {**self.configuration, "Environment": {"Variables": variables}}
+
     def same_code(self, other: Code) -> bool:
         return self.sha256 == other.sha256
 
@@ -110,6 +120,10 @@ class Releases:
         except gone:
             return True
         return False
+
+    def version(self, function: Function, version: str) -> Code:
+        """One published version. OpsError if there is none of this number."""
+        return self._code(function, version)
 
     def versions(self, function: Function) -> list[Code]:
         """Every published version, the oldest first."""
@@ -255,6 +269,7 @@ def take_up_settings(
 ) -> tuple[list[Move], list[Function]]:
     """Let changed settings reach the alias, where that releases no other code.
 
+    An update of the stack switches debug logging off where settings changed; it stays as it was.
     Returns the moves, and the functions whose `$LATEST` holds code that isn't released: their
     settings come with the next release. ReleaseStopped if one can't be moved.
     """
@@ -262,6 +277,10 @@ def take_up_settings(
 
     def take_up(function: Function) -> Move:
         latest, released = releases.latest(function), releases.released(function)
+        if latest.debug != released.debug:
+            wanted = latest.with_debug(released.debug)["Environment"]
+            releases.configure(function, {"Environment": wanted})
+            latest = releases.latest(function)
         if latest.same_code(released):
             return releases.release(function, released.description)
         if latest.configuration != released.configuration:

@@ -13,7 +13,7 @@ import pytest
 from ops.code.package import ROOT
 
 TASKS = '''
-from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from invoke import Collection
 from ops.command import OpsError, command, take_both_spellings
 
@@ -33,6 +33,8 @@ def fail(_context, how):
         raise NoCredentialsError
     if how == "offline":
         raise EndpointConnectionError(endpoint_url="https://sts.mars.amazonaws.com/")
+    if how == "denied":
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetAlias")
     if how == "alone":
         input("Really? ")
     if how == "interrupt":
@@ -102,6 +104,7 @@ def test_a_bug_is_a_line_too(project: Path) -> None:
         ("keyless", "`aws configure`"),
         ("offline", "check the network, the proxy and AWS_REGION"),
         ("alone", "NONINTERACTIVE"),
+        ("denied", "these credentials lack that right"),
     ],
 )
 def test_what_an_operator_can_mend_comes_with_advice(project: Path, how: str, advice: str) -> None:

@@ -238,3 +238,13 @@ def test_what_another_command_writes_at_the_same_time_stays_its_own(tmp_path: Pa
     package.write_zip({"a.py": source}, path, 1, b"")
     assert (unfinished.read_bytes(), zipfile.is_zipfile(path)) == (b"theirs", True)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
+
+
+def test_packages_for_this_machine_go_to_the_local_cloud_only() -> None:
+    local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
+    assert package.platform_of(local) == host()
+    assert package.platform_of({}) == LAMBDA
+    with pytest.raises(OpsError, match="AWS_ENDPOINT_URL isn't set"):
+        package.platform_of({"PACKAGE_PLATFORM": "host"})
+    with pytest.raises(OpsError, match="has to be lambda"):
+        package.platform_of({"PACKAGE_PLATFORM": "arm"})

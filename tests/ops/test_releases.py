@@ -204,6 +204,15 @@ def test_a_changed_setting_reaches_what_runs_without_other_code(site: Site) -> N
     assert site.code(WEBHOOK, "2") == site.code(WEBHOOK, "1")
 
 
+def test_debug_stays_as_it_was_when_an_update_sets_the_variables_anew(site: Site) -> None:
+    site.debug(WEBHOOK, "1")
+    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60", DEBUG="")
+    take_up_settings(site.releases, THREE)
+    for code in (site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)):
+        assert code.variables["DEBUG"] == "1"
+        assert code.variables["WEBHOOK_DELAY_SECONDS"] == "60"
+
+
 def test_a_changed_setting_waits_where_unreleased_code_is_deployed(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")

@@ -28,6 +28,7 @@ Clock = Callable[[], datetime]
 STATUS_LIFE = timedelta(days=7)
 EVENTS_LIFE = timedelta(days=120)
 REASON_LIMIT = 1000
+EPOCH = "1970-01-01"
 
 
 class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +61,6 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _row(item: Mapping[str, Any]) -> StatusRow:
-    day = datetime.fromisoformat(str(item.get("update_date", "1970-01-01")))
-    marker = item.get("ingest_marker")
     state = str(item.get("pipeline_state", ""))
     return StatusRow(
         zip_id=str(item["zip_id"]),
@@ -74,13 +73,29 @@ def _row(item: Mapping[str, Any]) -> StatusRow:
         reason=str(item.get("reason", "")),
         oc_series_id=str(item.get("oc_series_id", "")),
         ingest_request_time=str(item.get("ingest_request_time", "")),
-        updated=day.replace(tzinfo=UTC) + timedelta(seconds=int(item.get("update_time", 0))),
+        updated=_updated(item),
         files=frozenset(item.get("file_ids", ())),
         retry_due=str(item.get("retry_due", "")),
         zoom_notice=str(item.get("zoom_notice", "")),
         failures=int(item.get("failures", 0)),
-        marker=msgspec.convert(marker, IngestMarker) if marker else None,
+        marker=_marker(item),
     )
+
+
+def _updated(item: Mapping[str, Any]) -> datetime:
+    """When a row was written last; the epoch if that can't be read, so that the rest can."""
+    try:
+        day = datetime.fromisoformat(str(item.get("update_date", EPOCH)))
+        return day.replace(tzinfo=UTC) + timedelta(seconds=int(item.get("update_time", 0)))
+    except (ValueError, OverflowError):
+        logger.warning("The row of %s has no time that can be read", item["zip_id"])
+        return datetime.fromisoformat(EPOCH).replace(tzinfo=UTC)
+
+
+def _marker(item: Mapping[str, Any]) -> IngestMarker | None:
+    """Raises msgspec's ValidationError: an ingest that can't be known mustn't be sent twice."""
+    marker = item.get("ingest_marker")
+    return msgspec.convert(marker, IngestMarker) if marker else None
 
 
 class StatusTable:
