@@ -78,6 +78,10 @@ class Names:
         digest = base64.b64decode(code_sha256).hex()
         return f"{self.stack}/archive/{function.name}/{digest}.zip"
 
+    def loan_key(self, function: Function) -> str:
+        """Where in `LAMBDA_CODE_BUCKET` it is noted what `$LATEST` held before it was lent."""
+        return f"{self.stack}/loans/{function.name}.json"
+
     def release_key(self, release: str) -> str:
         """Where in `LAMBDA_CODE_BUCKET` it is noted which versions a release let run."""
         return f"{self.stack}/releases/{quote(release, safe='')}.json"

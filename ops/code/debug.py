@@ -7,74 +7,42 @@ place for that moment and gets its own back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-from botocore.exceptions import ClientError
 from invoke import Collection, Context, Exit
 
-from cdk.names import FUNCTIONS, Function, Names
+from cdk.names import FUNCTIONS, Function
 from ops import terminal
+from ops.code.archive import Archive, Loan, archive_of, give_back
 from ops.code.deploy import releases_of
 from ops.code.releases import Code, Move, Releases
-from ops.command import OpsError, command
+from ops.command import command
 from ops.interrupts import noted
 from ops.target import changing
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
-Find = Callable[[Function, Code], str]
-
-
-def finder(s3: S3Client, bucket: str, names: Names) -> Find:
-    """Finds the key of a version's package in the code bucket; OpsError if it isn't there."""
-
-    def find(function: Function, code: Code) -> str:
-        key = names.archive_key(function, code.sha256)
-        try:
-            s3.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            raise OpsError(
-                f"{function.name} was left as it was: $LATEST isn't what runs, and the package of "
-                f"version {code.version} isn't in s3://{bucket}/{key}. Deploy and release it anew."
-            ) from error
-        return key
-
-    return find
-
-
-def switch(
-    releases: Releases, function: Function, value: str, bucket: str, find: Find
-) -> Move | None:
+def switch(releases: Releases, function: Function, value: str, archive: Archive) -> Move | None:
     """Set `DEBUG` in what runs and in `$LATEST`; None if it was so already.
 
-    OpsError or a ClientError leaves what runs as it was.
+    OpsError or a ClientError leaves what runs as it was. What `$LATEST` lends its place for is
+    noted first, so that whatever command comes after a killed one gives it back.
     """
+    give_back(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
     if latest.variables.get("DEBUG", "") == released.variables.get("DEBUG", "") == value:
         return None
     wanted = released.with_debug(value)
     if latest.same_code(released) and latest.with_debug(value) == wanted:
-        configure(releases, function, latest, wanted)
+        releases.reconfigure(function, wanted)
         return publish(releases, function, released)
-    borrowed, own = find(function, released), find(function, latest)
+    borrowed, own = archive.find(function, released), archive.find(function, latest)
+    archive.note(function, Loan(own, latest.with_debug(value)))
     try:
-        releases.put_code(function, bucket, borrowed)
-        configure(releases, function, latest, wanted)
+        releases.put_code(function, archive.bucket, borrowed)
+        releases.reconfigure(function, wanted)
         return publish(releases, function, released)
     finally:
-        releases.put_code(function, bucket, own)
-        configure(releases, function, releases.latest(function), latest.with_debug(value))
-
-
-def configure(releases: Releases, function: Function, now: Code, wanted: Mapping[str, Any]) -> None:
-    """Bring `$LATEST` from one configuration to another: only what differs is sent."""
-    differing = {
-        name: value for name, value in wanted.items() if now.configuration.get(name) != value
-    }
-    if differing:
-        releases.configure(function, differing)
+        give_back(releases, function, archive)
 
 
 def publish(releases: Releases, function: Function, released: Code) -> Move:
@@ -84,7 +52,7 @@ def publish(releases: Releases, function: Function, released: Code) -> Move:
 
 
 def switch_each(
-    releases: Releases, functions: Sequence[Function], value: str, bucket: str, find: Find
+    releases: Releases, functions: Sequence[Function], value: str, archive: Archive
 ) -> None:
     """Set `DEBUG` in one function after the other, and say so of each.
 
@@ -96,7 +64,7 @@ def switch_each(
         for function in functions:
             if stopped():
                 raise Exit("Interrupted. The same command again goes on from here.", code=130)
-            move = switch(releases, function, value, bucket, find)
+            move = switch(releases, function, value, archive)
             if move is None:
                 terminal.say(f"{function.name}: debug logging was {word} already")
             else:
@@ -109,9 +77,7 @@ def switch_each(
 def switch_all(value: str) -> None:
     """What both tasks do."""
     target = changing()
-    bucket = target.place.code_bucket
-    find = finder(target.client("s3"), bucket, target.names)
-    switch_each(releases_of(target), FUNCTIONS, value, bucket, find)
+    switch_each(releases_of(target), FUNCTIONS, value, archive_of(target))
 
 
 @command()

@@ -12,6 +12,7 @@ from invoke import Collection, Context, Task
 from cdk.names import FUNCTIONS, Function
 from ops import terminal
 from ops.code import ledger, package
+from ops.code.archive import archive_of, give_back
 from ops.code.package import chosen
 from ops.code.releases import Move, Releases, go_back, release_all
 from ops.command import command
@@ -29,6 +30,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
     OpsError if a package can't be made or a function isn't there.
     """
     releases = releases_of(target)
+    give_all_back(target, functions)
     packages = package.build(functions, package.platform_of(os.environ), ROOT / package.DIST)
     latest = {function: releases.latest(function) for function in functions}
     changed = []
@@ -41,6 +43,14 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
         terminal.say(f"{function.name}: deployed ({made.size / 1e6:.2f} MB, {made.sha256})")
         changed.append(function)
     return changed
+
+
+def give_all_back(target: Target, functions: Sequence[Function]) -> None:
+    """Mend what a killed `debug` command left: `$LATEST` with another's code and settings."""
+    releases, archive = releases_of(target), archive_of(target)
+    for function in functions:
+        if give_back(releases, function, archive):
+            terminal.say(f"{function.name}: $LATEST has what was deployed again.")
 
 
 def revision() -> str:
@@ -79,6 +89,7 @@ def run(functions: Sequence[Function], *, do_release: bool) -> None:
 def let_run(target: Target, functions: Sequence[Function], description: str) -> None:
     """Release functions; under a description, it is kept what runs from then on."""
     releases = releases_of(target)
+    give_all_back(target, functions)
     show(release_all(releases, functions, description), releases.alias)
     if description:
         versions = {one.name: releases.released(one).version for one in FUNCTIONS}

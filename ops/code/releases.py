@@ -195,6 +195,13 @@ class Releases:
         )
         self.settle(function)
 
+    def reconfigure(self, function: Function, wanted: Mapping[str, Any]) -> None:
+        """Bring `$LATEST` to a configuration: only what differs is sent."""
+        now = self.latest(function).configuration
+        differing = {name: value for name, value in wanted.items() if now.get(name) != value}
+        if differing:
+            self.configure(function, differing)
+
     def settle(self, function: Function) -> None:
         """Wait until Lambda has finished the last update of `$LATEST`."""
         self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self.name(function))

@@ -16,6 +16,7 @@ from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
 from ops import terminal
 from ops.code import package
+from ops.code.deploy import give_all_back, releases_of
 from ops.code.releases import Releases, take_up_settings
 from ops.code.wheels import LAMBDA, Platform
 from ops.command import OpsError, command
@@ -190,6 +191,8 @@ def put_up(*, expect_stack: bool | None) -> None:
     if there:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
+        # Before CloudFormation sets anything: what is given back are settings too.
+        give_all_back(target, FUNCTIONS)
         supply(target, settings, without_code(target))
     else:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
@@ -206,7 +209,7 @@ def put_up(*, expect_stack: bool | None) -> None:
 
 def say_what_runs(target: Target) -> None:
     """Let changed settings reach what runs, and say which have to wait for a release."""
-    releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
+    releases = releases_of(target)
     moves, waiting = take_up_settings(releases, FUNCTIONS)
     for move in moves:
         terminal.say(

@@ -31,7 +31,7 @@ def save_schedule(table: Table, path: Path) -> int | None:
     it may be the only copy of an earlier one.
     """
     try:
-        lines = [line for row in _rows(table) for line in csv_lines(row)]
+        lines = [line for row in _rows(table) for line in _lines_of(row)]
     except ClientError as error:
         if error.response["Error"].get("Code") == "ResourceNotFoundException":
             return None
@@ -61,6 +61,16 @@ def remains(target: Target) -> bool:
     except s3.exceptions.NoSuchBucket:
         return False
     return bool(found.get("KeyCount"))
+
+
+def _lines_of(row: dict[str, Any]) -> list[dict[str, str]]:
+    try:
+        return list(csv_lines(row))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise OpsError(
+            f"The schedule's row of meeting {row.get('zoom_series_id')} can't be read, so nothing "
+            "was deleted: mend it or delete it in the schedule table."
+        ) from error
 
 
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
 from ops.code import debug, ledger
+from ops.code.archive import Archive, Loan, give_back
 from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 from ops.command import OpsError
 
@@ -53,8 +54,11 @@ class Site:
         self.releases.put_code(function, BUCKET, key)
 
     def debug(self, function: Function, value: str) -> Move | None:
-        find = debug.finder(self.s3, BUCKET, NAMES)
-        return debug.switch(self.releases, function, value, BUCKET, find)
+        return debug.switch(self.releases, function, value, self.archive)
+
+    @property
+    def archive(self) -> Archive:
+        return Archive(self.s3, BUCKET, NAMES)
 
     def set(self, function: Function, **variables: str) -> None:
         """Change the function's variables, as an update of the stack does."""
@@ -245,6 +249,33 @@ def test_debug_releases_no_code_and_loses_none(site: Site) -> None:
     assert latest.variables == {**released.variables, "WEBHOOK_DELAY_SECONDS": "60"}
 
 
+class Killed(BaseException):
+    """What ends a process, as far as a test can."""
+
+
+class KilledHalfWay(Archive):
+    """Whoever would give back what was lent is gone."""
+
+    def loan(self, function: Function) -> Loan | None:
+        if super().loan(function):
+            raise Killed
+        return None
+
+
+def test_what_a_killed_switch_lent_is_given_back_by_the_next_command(site: Site) -> None:
+    site.deploy(WEBHOOK, "second")
+    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    before = site.releases.latest(WEBHOOK)
+    with pytest.raises(Killed):
+        debug.switch(site.releases, WEBHOOK, "1", KilledHalfWay(site.s3, BUCKET, NAMES))
+    assert site.releases.latest(WEBHOOK).same_code(site.releases.released(WEBHOOK))
+    assert give_back(site.releases, WEBHOOK, site.archive)
+    latest = site.releases.latest(WEBHOOK)
+    assert latest.same_code(before)
+    assert latest.variables == {**before.variables, "DEBUG": "1"}
+    assert not give_back(site.releases, WEBHOOK, site.archive)
+
+
 def test_debug_changes_nothing_where_the_package_is_not_kept(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, site.code(WEBHOOK, "1"))
@@ -295,9 +326,8 @@ def test_an_interrupt_waits_until_a_function_has_its_own_code_back(
     own = site.code(WEBHOOK)
     publishing = "before-call.lambda.PublishVersion"
     site.client.meta.events.register(publishing, lambda **_: signal.raise_signal(number))
-    find = debug.finder(site.s3, BUCKET, NAMES)
     with pytest.raises(Exit, match="goes on from here") as stopped:
-        debug.switch_each(site.releases, THREE, "1", BUCKET, find)
+        debug.switch_each(site.releases, THREE, "1", site.archive)
     assert stopped.value.code == 130
     assert site.code(WEBHOOK) == own
     assert site.releases.released(WEBHOOK).variables["DEBUG"] == "1"

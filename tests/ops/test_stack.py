@@ -101,6 +101,13 @@ def test_the_schedule_is_saved_as_the_import_reads_it(aws: Cloud, tmp_path: Path
         removal.save_schedule(aws.schedule, path)
 
 
+def test_a_row_that_cannot_be_saved_stops_the_deletion(aws: Cloud, tmp_path: Path) -> None:
+    aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
+    with pytest.raises(OpsError, match=r"row of meeting 7 can't be read, so nothing was deleted"):
+        removal.save_schedule(aws.schedule, tmp_path / "schedule.csv")
+    assert not (tmp_path / "schedule.csv").exists()
+
+
 def test_a_bucket_is_emptied_unfinished_uploads_too(aws: Cloud) -> None:
     for number in range(1005):
         aws.s3.put_object(Bucket=aws.bucket, Key=f"{number}", Body=b"")

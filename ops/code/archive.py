@@ -1,0 +1,88 @@
+"""The code bucket's memory: packages by their hash, and what `$LATEST` held before it was lent.
+
+See docs/decisions/0015-packages-are-kept.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from cdk.names import Function, Names
+from ops.code.ledger import NOT_THERE
+from ops.code.releases import Code, Releases
+from ops.command import OpsError
+from ops.target import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Loan:
+    """What `$LATEST` is to have again: the key of its package, and its configuration."""
+
+    key: str
+    configuration: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One stack's part of the code bucket."""
+
+    s3: S3Client
+    bucket: str
+    names: Names
+
+    def find(self, function: Function, code: Code) -> str:
+        """The key of a version's package; OpsError if it isn't there."""
+        key = self.names.archive_key(function, code.sha256)
+        try:
+            self.s3.head_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            raise OpsError(
+                f"{function.name} was left as it was: $LATEST isn't what runs, and the package of "
+                f"version {code.version} isn't in s3://{self.bucket}/{key}. Deploy and release it "
+                "anew."
+            ) from error
+        return key
+
+    def note(self, function: Function, loan: Loan | None) -> None:
+        """Keep what `$LATEST` is to have again; None when it has it."""
+        content = {"key": loan.key, "configuration": loan.configuration} if loan else None
+        self.s3.put_object(
+            Bucket=self.bucket,
+            Key=self.names.loan_key(function),
+            Body=json.dumps(content).encode(),
+        )
+
+    def loan(self, function: Function) -> Loan | None:
+        """What a function's `$LATEST` is to have again, if a command was killed in between."""
+        try:
+            found = self.s3.get_object(Bucket=self.bucket, Key=self.names.loan_key(function))
+        except ClientError as error:
+            if error.response["Error"].get("Code") in NOT_THERE:
+                return None
+            raise
+        content = json.load(found["Body"])
+        return Loan(content["key"], content["configuration"]) if content else None
+
+
+def archive_of(target: Target) -> Archive:
+    """The archive of a stack."""
+    return Archive(target.client("s3"), target.place.code_bucket, target.names)
+
+
+def give_back(releases: Releases, function: Function, archive: Archive) -> bool:
+    """Let `$LATEST` have again what it held before it was lent; whether it was."""
+    loan = archive.loan(function)
+    if loan is None:
+        return False
+    releases.put_code(function, archive.bucket, loan.key)
+    releases.reconfigure(function, loan.configuration)
+    archive.note(function, None)
+    return True
