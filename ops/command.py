@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, ParamSpec
 
 from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
@@ -105,6 +106,19 @@ def ending_quietly() -> Iterator[None]:
         let_go(out)
     finally:
         sys.stdout = out
+
+
+def end_quietly_everywhere() -> None:
+    """`ending_quietly` also where invoke itself prints: `invoke -l | head`."""
+    usual = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, BrokenPipeError):
+            let_go(sys.stdout)
+        else:
+            usual(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 ALSO: Mapping[str, tuple[str, ...]] = {

@@ -146,3 +146,18 @@ def test_an_upload_without_settings() -> None:
         "STACK_NAME",
         "LAMBDA_CODE_BUCKET",
     ]
+
+
+def test_a_list_that_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-u", "-m", "invoke", "-l"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert done.stderr == b""
