@@ -80,7 +80,7 @@ def changing() -> Target:
     OpsError if it isn't there, or if the answer is no.
     """
     target = named()
-    begin_change(target, given_settings(os.environ, ENV_FILE), input)
+    begin_change(target, given_settings(os.environ, ENV_FILE), asked)
     return target
 
 
@@ -106,6 +106,15 @@ def interactive(given: Mapping[str, str]) -> bool:
 def may_ask() -> bool:
     """`interactive`, by the shell and `.env`."""
     return interactive(given_settings(os.environ, ENV_FILE))
+
+
+def asked(question: str) -> str:
+    """What somebody at the terminal answers. EOFError if nobody is there."""
+    try:
+        return input(question)
+    except RuntimeError as error:
+        # Python's word for a program that was started with its standard input closed.
+        raise EOFError from error
 
 
 def confirm_production(stack_name: str, ask: Ask) -> None:

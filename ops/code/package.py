@@ -24,7 +24,7 @@ from ops import terminal
 from ops.code.closure import closure
 from ops.code.wheels import CACHE, LAMBDA, Platform, host, install, lock_hash, shipped
 from ops.command import OpsError, command
-from ops.target import announce, confirm_production, may_ask, named
+from ops.target import announce, asked, confirm_production, may_ask, named
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -197,7 +197,7 @@ def make_packages(
     if target:
         announce(target)
         if may_ask():
-            confirm_production(target.place.stack_name, input)
+            confirm_production(target.place.stack_name, asked)
     packages = build(functions, platform_of(os.environ), ROOT / DIST)
     if target:
         upload(packages, target.client("s3"), target.place.code_bucket, target.names)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 DAYS = 7
+MOST_DAYS = 3660
 """Status rows live no longer."""
 
 MOST_NAMED = 20
@@ -131,8 +132,8 @@ def _reasons(skipped: Mapping[str, int]) -> str:
 )
 def migrate(_context: Context, from_: str, days: int = DAYS, dry_run: bool = False) -> None:
     """Take over what an old stack must not forget."""
-    if days < 0:
-        raise OpsError("--days has to be 0 or more.")
+    if not 0 <= days <= MOST_DAYS:
+        raise OpsError(f"--days has to be a number from 0 to {MOST_DAYS}.")
     target = looking() if dry_run else changing()
     tables = pairs(target, from_, days=days, now=datetime.now(UTC))
     show(run(tables, dry_run=dry_run), from_, dry_run=dry_run)

@@ -33,6 +33,7 @@ from ops.target import (
     ENV_FILE,
     Target,
     announce,
+    asked,
     changing,
     confirm_production,
     looking,
@@ -185,7 +186,7 @@ def save_creds(_context: Context, filename: str = "service_account.json") -> Non
     target = named()
     announce(target)
     if may_ask():
-        confirm_production(target.place.stack_name, input)
+        confirm_production(target.place.stack_name, asked)
     written = google_key.save(target.client("ssm"), key)
     done = "is in" if written else "was already in"
     terminal.say(f"The key {done} SSM, {GOOGLE_CREDENTIALS}, for all stacks of this account.")

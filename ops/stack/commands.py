@@ -28,6 +28,7 @@ from ops.target import (
     ROOT,
     Target,
     announce,
+    asked,
     confirm_production,
     exists,
     looking,
@@ -163,7 +164,7 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
             else f"The stack {name} is there already: `invoke stack.update` changes it."
         )
     if may_ask():
-        confirm_production(name, input)
+        confirm_production(name, asked)
     return target, there
 
 
@@ -315,11 +316,11 @@ def delete(_context: Context) -> None:
 def confirm_deletion(target: Target, *, there: bool) -> None:
     """Ask whether the stack, with all that waits in it, is to go. OpsError if not."""
     name = target.place.stack_name
-    confirm_production(name, input)
+    confirm_production(name, asked)
     waiting = overview.messages(target) if there else {}
     for queue, count in waiting.items():
         print(f"Messages in {queue}, which go with it: {count}", flush=True)
-    answer = input(f"This deletes {name} with its tables, queues and files. Its name again: ")
+    answer = asked(f"This deletes {name} with its tables, queues and files. Its name again: ")
     if answer.strip() != name:
         raise OpsError(f"{name} was left as it is.")
 
