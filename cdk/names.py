@@ -84,7 +84,11 @@ class Names:
 
     def release_key(self, release: str) -> str:
         """Where in `LAMBDA_CODE_BUCKET` it is noted which versions a release let run."""
-        return f"{self.stack}/releases/{quote(release, safe='')}.json"
+        return f"{self.releases_path}{quote(release, safe='')}.json"
+
+    @property
+    def releases_path(self) -> str:
+        return f"{self.stack}/releases/"
 
     def secret(self, setting: str) -> str:
         """The SSM SecureString that holds a secret setting."""

@@ -20,6 +20,9 @@ API_ID = "localzip"
 
 API_ID_TAG = "ms-custom-id"
 
+OF_A_STACK = "LOCAL_STACK"
+"""What `invoke local.env` exports beside a local stack's settings: its name."""
+
 OF_THE_OPERATOR = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Settings of `example.env` that say which account is worked on: never the local cloud."""
 
@@ -44,7 +47,15 @@ class LocalSettings:
 
 
 def read_local(given: Mapping[str, str]) -> LocalSettings:
-    """The local stack's own settings. Raises LocalSettingsError if one is nonsense."""
+    """The local stack's own settings. Raises LocalSettingsError if one is nonsense.
+
+    Also if the others are those of a local stack, whose addresses another can't have.
+    """
+    if another := given.get(OF_A_STACK):
+        raise LocalSettingsError(
+            f"This shell has the settings of the local stack {another} (`invoke local.env`): start "
+            "one from a new shell."
+        )
     extra_ca = given.get("LOCAL_EXTRA_CA", "").strip()
     return LocalSettings(
         region=given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION") or REGION,

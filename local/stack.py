@@ -23,7 +23,7 @@ from local import deploy, parity, standins
 from local.authority import ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_leash
-from local.settings import api_url, read_local, stack_settings
+from local.settings import OF_A_STACK, api_url, read_local, stack_settings
 from local.state import CLOUD, State, clear, forget, read_state, remember
 from ops.code.package import Package, upload
 from ops.secrets import store as secrets
@@ -120,7 +120,7 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """What operators' tasks need to work on this stack: settings, secrets and access."""
         operator = operator_environment(self._access.url, self._trusted, self._access.region)
-        return {**self.settings, **operator}
+        return {**self.settings, **operator, OF_A_STACK: self.state.stack_name}
 
     def _start(self) -> None:
         began = time.monotonic()

@@ -104,6 +104,12 @@ def run_build(_context: Context, revision: str) -> None:
         raise OpsError("--revision is empty: name the tag, branch or commit to release.")
     target = changing()
     client = target.client("codebuild")
+    [project] = client.batch_get_projects(names=[target.names.codebuild])["projects"]
+    if project["source"]["type"] == "NO_SOURCE":
+        raise OpsError(
+            "The stack knows no repository to take revisions from: set CODEBUILD_SOURCE_URL, and "
+            "`invoke stack.update`."
+        )
     started = client.start_build(projectName=target.names.codebuild, sourceVersion=revision)
     build_id = started["build"]["id"]
     terminal.say(f"Build {build_id} of {revision}")

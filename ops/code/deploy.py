@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from invoke import Collection, Context, Task
@@ -15,7 +15,7 @@ from ops.code import ledger, package
 from ops.code.archive import archive_of, give_back
 from ops.code.package import chosen
 from ops.code.releases import Move, Releases, go_back, release_all
-from ops.command import command
+from ops.command import OpsError, command
 from ops.target import ROOT, Target, changing
 
 
@@ -97,6 +97,24 @@ def let_run(target: Target, functions: Sequence[Function], description: str) -> 
         ledger.write(target.client("s3"), bucket, target.names, description, versions)
 
 
+def check_name(release: str) -> None:
+    """OpsError if a release's name would be taken for a version's number."""
+    if release.isdigit():
+        raise OpsError(
+            f"A release can't be named {release}, which is a version's number for "
+            f"`invoke release --to`: v{release}, say."
+        )
+
+
+def no_release(name: str, known: Mapping[str, str]) -> OpsError:
+    """There is no release to go back to; those that there are, the newest first."""
+    listed = ", ".join(f"{release} ({when} UTC)" for release, when in known.items())
+    return OpsError(
+        f"There is no release {name}, so nothing was moved. There are: {listed or 'none'}; or name "
+        "a version's number."
+    )
+
+
 def say_settings(releases: Releases, move: Move) -> None:
     """Say which settings are others in an earlier version, which keeps those of its time."""
     function = move.function
@@ -117,7 +135,7 @@ def task_of(function: Function) -> Task[Any]:
         run([function], do_release=do_release)
 
     task.__doc__ = f"Deploy {function.name} from this checkout."
-    return command(name=function.task, help={"do_release": DO_RELEASE})(task)
+    return command(name=function.task, help={"do_release": DO_RELEASE}, auto_shortflags=False)(task)
 
 
 @command(name="all", help={"function": "only this one", "do_release": "release them at once"})
@@ -141,12 +159,16 @@ def release(
 ) -> None:
     """Let deployed code run, or an earlier version (--to)."""
     functions = chosen(function)
+    check_name(description)
     target = changing()
     releases = releases_of(target)
     if to is None:
         let_run(target, functions, description)
         return
-    known = ledger.read(target.client("s3"), target.place.code_bucket, target.names, to)
+    s3, bucket = target.client("s3"), target.place.code_bucket
+    known = ledger.read(s3, bucket, target.names, to)
+    if to and not known and not to.isdigit():
+        raise no_release(to, ledger.releases(s3, bucket, target.names))
     moves = go_back(releases, functions, to, known)
     show(moves, releases.alias)
     for move in moves:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
@@ -30,6 +31,18 @@ def write(
     """
     content = json.dumps(versions, indent=2, sort_keys=True).encode()
     s3.put_object(Bucket=bucket, Key=names.release_key(release), Body=content)
+
+
+def releases(s3: S3Client, bucket: str, names: Names, most: int = 20) -> dict[str, str]:
+    """The last releases by name, the newest first, each with when it was made (UTC)."""
+    prefix = names.releases_path
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    files = (file for page in pages for file in page.get("Contents", ()))
+    found = [(file["LastModified"], file["Key"]) for file in files]
+    return {
+        unquote(key.removeprefix(prefix).removesuffix(".json")): f"{when:%Y-%m-%d %H:%M}"
+        for when, key in sorted(found, reverse=True)[:most]
+    }
 
 
 def read(s3: S3Client, bucket: str, names: Names, release: str) -> dict[str, str]:

@@ -77,11 +77,12 @@ def outcome(row: StatusRow, now: datetime) -> str:
         reason = printable(row.reason).rstrip(".") or "no reason is known"
         raise OpsError(f"{row.state}: {reason}. {next_step(row, now)}".rstrip())
     if is_earlier(row):
+        series = f" --oc-series-id {shlex.quote(row.oc_series_id)}" if row.oc_series_id else ""
         raise OpsError(
             f"It was in Opencast already, since {row.marker.time if row.marker else '?'} (media "
             f"package {row.marker.media_package_id if row.marker else '?'}), and stays as it is: "
             "delete the event there first, or let it in once more by `invoke exec.on-demand "
-            f"{shlex.quote(row.recording_id)} --allow-multiple-ingests`."
+            f"{shlex.quote(row.recording_id)}{series} --allow-multiple-ingests`."
         )
     known = {
         "series": row.oc_series_id,

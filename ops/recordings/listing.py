@@ -140,7 +140,10 @@ def show(rows: Sequence[StatusRow], now: datetime, *, failed: bool = False) -> N
     """Print rows as a table, and below it what to do. `failed`: others were left out."""
     if not rows:
         nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
-        terminal.say(f"{nothing}. Rows live seven days after their last change.")
+        terminal.say(
+            f"{nothing}. (Without --since that is of the last day, unless a meeting or a uuid is "
+            "named or --failed; rows live seven days after their last change.)"
+        )
         return
     if sys.stdout.isatty():
         terminal.show("Recordings", stacked_columns(), [stacked(row) for row in rows])

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ingester.neighbours.tables import StatusRow
 from ingester.rules import timestamps
-from ingester.rules.states import FAILED, Origin, State
+from ingester.rules.states import FAILED, ZOOM_SIDE, Origin, State
 
 LATE = timedelta(minutes=30)
 """A try that is so long overdue isn't only waiting for its turn."""
@@ -23,6 +23,14 @@ QUIET = {
 }
 """How long a row may stay in a state without a word: longer than any wait or invocation of it."""
 
+BEFORE_FILES = ZOOM_SIDE | {
+    State.ON_DEMAND_RECEIVED,
+    State.WEBHOOK_RECEIVED,
+    State.WEBHOOK_FAILED,
+    State.IGNORED,
+}
+"""States in which a row of ours may know no files."""
+
 NO_SERIES = "No opencast series match"
 INVALID_SERIES = "Invalid Opencast series id."
 
@@ -30,6 +38,15 @@ INVALID_SERIES = "Invalid Opencast series id."
 def needs_somebody(row: StatusRow, now: datetime) -> bool:
     """Whether the row's ingest failed, or has stopped on its way."""
     return row.state in FAILED or is_stuck(row, now)
+
+
+def is_taken_over(row: StatusRow) -> bool:
+    """Whether a row got past a webhook that wrote no files' ids into it: the first system's.
+
+    `invoke migrate` brought it; see `rules.states.receive`.
+    """
+    known = row.files or row.marker or row.retry_due
+    return bool(row.state) and row.state not in BEFORE_FILES and not known
 
 
 def is_stuck(row: StatusRow, now: datetime) -> bool:
@@ -54,6 +71,11 @@ def next_step(row: StatusRow, now: datetime) -> str:
     # Quoted as a shell needs it: a uuid is a stranger's text where webhooks may be unsigned.
     uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
     story = f"`invoke logs.recording {uuid}` shows what happened"
+    if is_taken_over(row) and needs_somebody(row, now):
+        return (
+            "Taken over from another stack, whose queues have its message: if that one is done "
+            f"with it, `invoke exec.pipeline {uuid}` sends it through this one."
+        )
     if retry_due(row):
         if is_stuck(row, now):
             queue = "uploads" if row.state is State.UPLOADER_FAILED else "downloads"

@@ -21,14 +21,14 @@ from ingester.settings import split
 from ops import terminal
 from ops.command import OpsError, command
 from ops.secrets import store as secrets
-from ops.target import ENV_FILE, changing, looking
+from ops.secrets.store import WEBHOOK_TOKEN
+from ops.target import ENV_FILE, changing, looking, may_ask
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 NAMES = (*SECRETS, SIGNING_KEY)
 
-WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105  # its name
 
 LONGEST_BYTES = 4096
 """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html"""
@@ -69,7 +69,7 @@ def _status(
 ) -> SecretStatus:
     setting = "not set"
     if name in given:
-        same = randomness.compare_digest(given[name].encode(), values.get(name, "").encode())
+        same = secrets.is_same(name, given[name], values.get(name, ""))
         setting = "same" if same else "differs"
     return SecretStatus(
         name=name,
@@ -98,7 +98,10 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
     OpsError if it can't be one. No message shows any of it.
     """
     if stdin.isatty():
-        value = ask(f"The new {name}: ").strip()
+        try:
+            value = ask(f"The new {name}: ").strip()
+        except EOFError:
+            value = ""
     else:
         lines = [line.strip() for line in stdin.read().splitlines() if line.strip()]
         if len(lines) > 1:
@@ -187,6 +190,8 @@ def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
     if name == SIGNING_KEY:
         new = randomness.token_hex(secrets.SIGNING_KEY_BYTES)
     else:
+        if sys.stdin.isatty() and not may_ask():
+            raise OpsError(f"NONINTERACTIVE is set, so the new {name} has to come by a pipe.")
         new = read_value(name, sys.stdin, getpass.getpass)
     value = replaced(name, secrets.stored(ssm, names).get(name, ""), new, keep_old=keep_old)
     secrets.put(ssm, names, name, value, secrets.ROTATED)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 SIGNING_KEY_BYTES = 32
+WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105  # its name
 
 FROM_SETTINGS = "From the settings"
 ROTATED = "By secrets.rotate"
@@ -101,6 +102,20 @@ def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
     return {one.name: one for one in found}
 
 
+def is_same(name: str, given: str, present: str) -> bool:
+    """Whether a setting's value is the one in SSM.
+
+    Of the webhook's tokens the first counts: behind it an old one may be kept for a while
+    (`secrets.rotate --keep-old`).
+    """
+    if secrets.compare_digest(given.encode(), present.encode()):
+        return True
+    if name != WEBHOOK_TOKEN:
+        return False
+    first = present.partition(",")[0].strip()
+    return bool(given) and secrets.compare_digest(given.encode(), first.encode())
+
+
 def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
     """Bring SSM to what is wanted, and make the pipeline's signing key if there is none.
 
@@ -109,7 +124,11 @@ def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
     """
     present = stored(ssm, names)
     about = described(ssm, names) if present else {}
-    differing = {name: value for name, value in wanted.items() if value != present.get(name, "")}
+    differing = {
+        name: value
+        for name, value in wanted.items()
+        if not is_same(name, value, present.get(name, ""))
+    }
     kept = [about[name] for name in sorted(differing) if name in about and about[name].rotated]
     for one in kept:
         del differing[one.name]

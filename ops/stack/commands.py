@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -188,6 +189,9 @@ def put_up(*, expect_stack: bool | None) -> None:
     opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
     target, there = begin(settings, expect_stack=expect_stack)
+    if may_ask() and not sys.stdin.isatty():
+        # The CDK's command line would say so in its own words, after all else was done.
+        raise EOFError
     s3 = target.client("s3")
     if there:
         check_alias(target)

@@ -96,6 +96,7 @@ def life(operator: Operator, state: State, tmp_path: Path) -> Iterator[Life]:
         "LAMBDA_CODE_BUCKET": f"{name}-code",
         "STACK_TAGS": f"Key=ms-custom-id,Value={name}",
         "API_BASE_URL": api,
+        "CODEBUILD_SOURCE_URL": "https://github.com/example/zoom-ingester",
     }
     own = replace(operator, environment=environment, checkout=check_out(tmp_path), heard=[])
     driver = Driver(msgspec.structs.replace(state, stack_name=name, api_url=api))
@@ -292,7 +293,7 @@ def go_back(life: Life) -> None:
     """By a release's name for all, by a number for one."""
     before = life.released()
     refused = life.operator("release", "--to", "never")
-    assert "has no version never, so nothing was moved" in refused.error
+    assert "There is no release never, so nothing was moved. There are: third (" in refused.error
     assert life.released() == before
     assert "zoom-webhook: live" in life.operator.did("release", "--to", "second")
     second = dict.fromkeys(before, "1") | {"zoom-webhook": "2"}

@@ -118,3 +118,8 @@ def test_commented_settings_of_the_example_count(tmp_path: Path) -> None:
     example = tmp_path / "example.env"
     example.write_text("# What it is.\nSTACK_NAME=\n#DEBUG=1\n# OC_CHAT_AS=track\nnot A=b\n")
     assert names_in(example) == ("STACK_NAME", "DEBUG", "OC_CHAT_AS")
+
+
+def test_a_shell_with_a_local_stack_s_settings_makes_no_other() -> None:
+    with pytest.raises(LocalSettingsError, match=r"settings of the local stack local-zip"):
+        read_local({"LOCAL_STACK": "local-zip"})

@@ -20,6 +20,7 @@ NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 
 def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> StatusRow:
     return StatusRow(
+        files=frozenset({"file"}),
         zip_id=f"auto-ingest-{UUID}",
         state=state,
         recording_id=UUID,

@@ -25,6 +25,7 @@ def row(state: State, reason: str = "", *, minutes: float = 0, **more: object) -
         "meeting_id": 86168921331,
         "recording_id": "u==",
         "origin": str(Origin.WEBHOOK),
+        "files": frozenset({"file"}),
         **more,
     }
     updated = NOW - timedelta(minutes=minutes)
@@ -32,6 +33,11 @@ def row(state: State, reason: str = "", *, minutes: float = 0, **more: object) -
 
 
 STEPS = [
+    (
+        row(State.UPLOADER_FAILED, "gone", files=frozenset()),
+        "Taken over from another stack, whose queues have its message",
+    ),
+    (row(State.SENT_TO_OPENCAST, files=frozenset()), ""),
     (
         row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T18:45:00Z"),
         "Tries again by itself at 2026-10-14T18:45:00Z.",
@@ -124,7 +130,7 @@ def status(aws: Cloud, clock: Clock) -> StatusTable:
             origin=origin,
         )
         state = State.ON_DEMAND_RECEIVED if origin == Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
-        table.write(zip_id, state, subject=subject, requested=True)
+        table.write(zip_id, state, subject=subject, requested=True, files=("file",))
         clock.forward(hours=12)
 
     write("auto-ingest-a==", 1, "a==", Origin.WEBHOOK, "\x1b[2Jhidden")

@@ -18,7 +18,7 @@ from invoke import Exit
 from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
-from ops.code import debug, ledger
+from ops.code import debug, deploy, ledger
 from ops.code.archive import Archive, Loan, give_back
 from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 from ops.command import OpsError
@@ -171,6 +171,9 @@ def test_back_to_what_ran_as_of_a_release(site: Site) -> None:
     go_back(site.releases, THREE, "v2/é", known)
     assert [site.runs(function) for function in THREE] == ["2", "1", "1"]
     assert ledger.read(site.s3, BUCKET, NAMES, "v1") == {}
+    assert list(ledger.releases(site.s3, BUCKET, NAMES)) == ["v2/é"]
+    said = str(deploy.no_release("v1", ledger.releases(site.s3, BUCKET, NAMES)))
+    assert said.startswith("There is no release v1, so nothing was moved. There are: v2/é (20")
 
 
 def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:

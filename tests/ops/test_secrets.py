@@ -66,6 +66,16 @@ def test_what_was_rotated_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 
 
+def test_the_new_webhook_token_alone_is_the_setting_while_the_old_one_is_kept(aws: Cloud) -> None:
+    name = "WEBHOOK_VALIDATION_SECRET_TOKEN"
+    secrets.write(aws.ssm, NAMES, {name: "old"})
+    secrets.put(aws.ssm, NAMES, name, "new,old", secrets.ROTATED)
+    assert secrets.write(aws.ssm, NAMES, {name: "new"}).lines() == []
+    assert secrets.stored(aws.ssm, NAMES)[name] == "new,old"
+    assert not secrets.is_same("OPENCAST_API_PASSWORD", "a", "a,b")
+    assert not secrets.is_same(name, "", "new")
+
+
 def test_another_stack_s_secrets_are_left_alone(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})

@@ -139,3 +139,8 @@ def test_no_such_secret() -> None:
 @pytest.mark.usefixtures("site")
 def test_no_number(name: str, limit: str) -> None:
     assert "--limit" in said_in_a_line(invoke(f"queue.{name}", f"--limit={limit}"))
+
+
+@pytest.mark.usefixtures("site")
+def test_a_release_named_like_a_version() -> None:
+    assert "can't be named 2" in said_in_a_line(invoke("release", "--description", "2"))
