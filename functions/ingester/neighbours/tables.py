@@ -61,7 +61,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _row(item: Mapping[str, Any]) -> StatusRow:
-    state = str(item.get("pipeline_state", ""))
+    state, marker = str(item.get("pipeline_state", "")), item.get("ingest_marker")
     return StatusRow(
         zip_id=str(item["zip_id"]),
         state=State(state) if state in State.__members__ else None,
@@ -78,7 +78,8 @@ def _row(item: Mapping[str, Any]) -> StatusRow:
         retry_due=str(item.get("retry_due", "")),
         zoom_notice=str(item.get("zoom_notice", "")),
         failures=int(item.get("failures", 0)),
-        marker=_marker(item),
+        # Raised if it makes no sense: an ingest that can't be known mustn't be sent twice.
+        marker=msgspec.convert(marker, IngestMarker) if marker else None,
     )
 
 
@@ -90,12 +91,6 @@ def _updated(item: Mapping[str, Any]) -> datetime:
     except (ValueError, OverflowError):
         logger.warning("The row of %s has no time that can be read", item["zip_id"])
         return datetime.fromisoformat(EPOCH).replace(tzinfo=UTC)
-
-
-def _marker(item: Mapping[str, Any]) -> IngestMarker | None:
-    """Raises msgspec's ValidationError: an ingest that can't be known mustn't be sent twice."""
-    marker = item.get("ingest_marker")
-    return msgspec.convert(marker, IngestMarker) if marker else None
 
 
 class StatusTable:
