@@ -20,23 +20,8 @@ from ops.queues import letters
 from ops.queues.letters import Box, held, letter_of
 from ops.queues.redrive import Wanted
 from ops.target import Target
-from tests.cloud import Clock, Cloud
+from tests.cloud import Cloud
 from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body
-
-
-@pytest.fixture(params=[DOWNLOADS, UPLOADS], ids=["downloads", "uploads"])
-def site(request: pytest.FixtureRequest, aws: Cloud, clock: Clock) -> Site:
-    return Site(aws, clock, request.param)
-
-
-@pytest.fixture
-def downloads(aws: Cloud, clock: Clock) -> Site:
-    return Site(aws, clock, DOWNLOADS)
-
-
-@pytest.fixture
-def uploads(aws: Cloud, clock: Clock) -> Site:
-    return Site(aws, clock, UPLOADS)
 
 
 def test_a_view_shows_dead_letters_and_leaves_them_visible(site: Site) -> None:

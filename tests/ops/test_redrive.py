@@ -16,23 +16,7 @@ from ops.queues import commands as queue
 from ops.queues import letters
 from ops.queues.letters import Box, Letter, held
 from ops.queues.redrive import RETRIED, STAGED, Moved, Redrive, Wanted
-from tests.cloud import Clock, Cloud
 from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body
-
-
-@pytest.fixture(params=[DOWNLOADS, UPLOADS], ids=["downloads", "uploads"])
-def site(request: pytest.FixtureRequest, aws: Cloud, clock: Clock) -> Site:
-    return Site(aws, clock, request.param)
-
-
-@pytest.fixture
-def downloads(aws: Cloud, clock: Clock) -> Site:
-    return Site(aws, clock, DOWNLOADS)
-
-
-@pytest.fixture
-def uploads(aws: Cloud, clock: Clock) -> Site:
-    return Site(aws, clock, UPLOADS)
 
 
 def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:

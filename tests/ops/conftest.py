@@ -1,0 +1,23 @@
+"""Sites that several tests of the operators' commands work on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cloud import Clock, Cloud
+from tests.ops.letter_site import DOWNLOADS, UPLOADS, Site
+
+
+@pytest.fixture(params=[DOWNLOADS, UPLOADS], ids=["downloads", "uploads"])
+def site(request: pytest.FixtureRequest, aws: Cloud, clock: Clock) -> Site:
+    return Site(aws, clock, request.param)
+
+
+@pytest.fixture
+def downloads(aws: Cloud, clock: Clock) -> Site:
+    return Site(aws, clock, DOWNLOADS)
+
+
+@pytest.fixture
+def uploads(aws: Cloud, clock: Clock) -> Site:
+    return Site(aws, clock, UPLOADS)
