@@ -10,10 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.neighbours.tables import StatusRow
 from ingester.rules import timestamps
+from ingester.rules.next_step import next_step
 from ingester.rules.states import ENDED, State
 from ops.command import OpsError, one_line
 from ops.printable import printable
-from ops.recordings.next_step import next_step
 
 POLL_SECONDS = 2.0
 

@@ -15,12 +15,12 @@ from rich.table import Column
 
 from ingester.neighbours.tables import STATUS_LIFE, StatusRow, StatusTable
 from ingester.rules import timestamps
+from ingester.rules.next_step import needs_somebody, next_step
 from ingester.rules.states import Origin
 from ops import terminal
 from ops.command import command
 from ops.printable import moment, printable
 from ops.recordings import asked
-from ops.recordings.next_step import needs_somebody, next_step
 from ops.recordings.status_rows import rows_of
 from ops.target import looking
 

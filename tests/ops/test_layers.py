@@ -19,8 +19,9 @@ OWN = {"bench", "cdk", "functions", "ingester", "local", "ops", "tasks", "tests"
 FUNCTION_MODULES = {path.stem for path in HANDLERS}
 
 PURE = {"base64", "collections", "dataclasses", "datetime", "email", "enum", "functools", "hashlib"}
-PURE |= {"itertools", "math", "posixpath", "re", "types", "typing", "unicodedata", "urllib"}
-PURE |= {"__future__", "binascii", "csv", "io", "json", "string", "uuid", "xml", "zoneinfo"}
+PURE |= {"itertools", "math", "posixpath", "re", "shlex", "types", "typing", "unicodedata"}
+PURE |= {"__future__", "binascii", "csv", "io", "json", "string", "urllib", "uuid", "xml"}
+PURE |= {"zoneinfo"}
 """What of Python a rule may use: nothing that knows the time, the machine or the network."""
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.rules.next_step import needs_somebody, next_step
 from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
 from ops.recordings import listing as recordings
-from ops.recordings.next_step import needs_somebody, next_step
 from tests.cloud import Clock, Cloud
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
