@@ -196,11 +196,14 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
     if recording.is_too_short(wanted.duration, tools.settings.minimum_duration):
         _ignore(wanted, recording.TOO_SHORT, tools)
         return
-    series_id, title = _series(wanted, tools)
+    going = _destination(wanted, tools)
+    series_id, title = going.series_id, going.title
     if not series_id:
         _ignore(wanted, "No opencast series match", tools)
         return
-    tools.status.write(wanted.zip_id, State.OC_SERIES_FOUND, oc_series_id=series_id)
+    tools.status.write(
+        wanted.zip_id, State.OC_SERIES_FOUND, oc_series_id=series_id, course=going.course
+    )
     logger.info("Going to series %s as %s", series_id, title)
     transfer = RecordingTransfer(
         engine=tools.engine,
@@ -260,11 +263,21 @@ def _fresh_access(wanted: DownloadMessage, tools: Tools) -> Access:
     return Access(answer.download_access_token or wanted.download_token, urls, is_fresh=True)
 
 
-def _series(wanted: DownloadMessage, tools: Tools) -> tuple[str, str]:
-    """The Opencast series that the recording goes to ("" for none), and its title."""
+@dataclass(frozen=True)
+class Destination:
+    """Where a recording goes: the Opencast series ("" for none), and as what. The course is known
+    if the schedule gave the series.
+    """
+
+    series_id: str
+    title: str = DEFAULT_TITLE
+    course: str = ""
+
+
+def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
     asked = wanted.override_series_id or wanted.on_demand_series_id
     if asked:
-        return asked, DEFAULT_TITLE
+        return Destination(asked)
     meeting = None if wanted.ignore_schedule else tools.schedule.get(wanted.zoom_series_id)
     if meeting is not None:
         logger.debug("The schedule has %d classes of this meeting", len(meeting.events))
@@ -275,8 +288,8 @@ def _series(wanted: DownloadMessage, tools: Tools) -> tuple[str, str]:
             tools.settings.buffer_minutes,
         )
         if event is not None and meeting.series_of(event):
-            return meeting.series_of(event), event.title
-    return tools.settings.fallback_series_id, DEFAULT_TITLE
+            return Destination(meeting.series_of(event), event.title, meeting.course_of(event))
+    return Destination(tools.settings.fallback_series_id)
 
 
 def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:

@@ -17,7 +17,7 @@ from tests.kits import post_webhook, webhook_tools
 
 INGEST_EVENTS = ("recording.completed", "on.demand.ingest")
 NEW_IN_FILES = {"file_size", "file_extension", "status"}
-NEW_IN_ROWS = {"expiration", "file_ids"}
+NEW_IN_ROWS = {"expiration", "file_ids", "steps"}
 CHANGED_BY_LATE_EVENTS = {"pipeline_state", "reason", "update_date", "update_time"}
 
 

@@ -11,7 +11,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from ingester.errors import ScheduleUnreadable
-from ingester.log import redact
+from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
 from ingester.rules import timestamps
 from ingester.rules.recording import Subject
 from ingester.rules.schedule import ScheduledMeeting
@@ -27,7 +27,6 @@ Clock = Callable[[], datetime]
 
 STATUS_LIFE = timedelta(days=7)
 EVENTS_LIFE = timedelta(days=120)
-REASON_LIMIT = 1000
 EPOCH = "1970-01-01"
 
 
@@ -39,8 +38,21 @@ class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of a row's state. `at` is a wire time stamp; `reason` is cut short."""
+
+    state: str
+    at: str
+    reason: str = ""
+
+
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the status table. `updated` is in UTC; absent texts are ""."""
+    """A row of the status table. `updated` is in UTC; absent texts are "".
+
+    `steps` are its changes of state, from the first to the last; if there were too many, those
+    between the first ten and the last thirty are left out, `steps_left_out` of them. Rows of the
+    first system have none, and no `course`.
+    """
 
     zip_id: str
     state: State | None
@@ -58,6 +70,9 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     zoom_notice: str = ""
     failures: int = 0
     marker: IngestMarker | None = None
+    course: str = ""
+    steps: tuple[Step, ...] = ()
+    steps_left_out: int = 0
 
 
 def _row(item: Mapping[str, Any]) -> StatusRow:
@@ -80,7 +95,19 @@ def _row(item: Mapping[str, Any]) -> StatusRow:
         failures=int(item.get("failures", 0)),
         # Raised if it makes no sense: an ingest that can't be known mustn't be sent twice.
         marker=msgspec.convert(marker, IngestMarker) if marker else None,
+        course=str(item.get("course", "")),
+        steps=tuple(_steps(item)),
+        steps_left_out=int(item.get("steps_left_out", 0)),
     )
+
+
+def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
+    """The steps that can be read: they are told, never acted upon."""
+    for step in item.get("steps", ()):
+        try:
+            yield msgspec.convert(step, Step)
+        except msgspec.ValidationError:
+            logger.warning("A step in the row of %s can't be read", item["zip_id"])
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
@@ -119,6 +146,7 @@ class StatusTable:
         requested: bool = False,
         files: Iterable[str] = (),
         oc_series_id: str = "",
+        course: str = "",
         retry_due: str = "",
         failed_again: bool = False,
         replacing: State | None = None,
@@ -128,6 +156,7 @@ class StatusTable:
         With `subject` the row is made if it isn't there. `reason` replaces the old one; without
         one, the old goes with the old state, and stays when the state is written again.
         `requested` sets the time of the request for ingest. `files` are added to the file ids.
+        `course` goes with the series: another series takes it away.
         `retry_due` says when the pipeline tries again by itself. `failed_again` counts a failure.
         `replacing` names one more state that this write may replace: the one that was read.
         """
@@ -135,11 +164,14 @@ class StatusTable:
         values: dict[str, Any] = {":state": str(state)}
         sets = {"#state": ":state", **self._stamp(values)}
         removes = [] if retry_due else ["retry_due"]
+        if oc_series_id and not course:
+            removes.append("course")
         optional: dict[str, Any] = {
             "oc_series_id": oc_series_id,
+            "course": course,
             "retry_due": retry_due,
             "ingest_request_time": timestamps.write(self._clock()) if requested else "",
-            **(_subject_attributes(subject) if subject else {}),
+            **(subject_attributes(subject) if subject else {}),
         }
         for name, value in optional.items():
             if value:
@@ -153,14 +185,10 @@ class StatusTable:
         elif state is not State.UPLOADER_RECEIVED:
             removes.append("failures")
         before = FOLLOWS[state] | ({replacing} if replacing else frozenset())
-        change = _Change(sets, removes, adds, names, values)
+        step = {"state": str(state), "at": timestamps.write(self._clock())}
+        change = RowChange(sets, removes, adds, names, values, step)
         makes_row = subject is not None and begins(state)
-        if reason:
-            written = self._update(zip_id, change.with_reason(reason), before, makes_row)
-        else:
-            written = self._update(zip_id, change.with_reason(""), before - {state}, makes_row)
-            if not written and state in before:
-                written = self._update(zip_id, change, frozenset({state}), False)
+        written = self._move(zip_id, change, reason, state, before, makes_row)
         if written:
             logger.debug("%s written to the row of %s", state, zip_id)
         else:
@@ -253,8 +281,23 @@ class StatusTable:
         values[":expiration"] = self._expiration()
         return {name: f":{name}" for name in ("update_date", "update_time", "expiration")}
 
+    def _move(
+        self,
+        zip_id: str,
+        change: RowChange,
+        reason: str,
+        state: State,
+        before: frozenset[State],
+        makes_row: bool,
+    ) -> bool:
+        if reason:
+            return self._update(zip_id, change.with_reason(reason), before, makes_row)
+        if self._update(zip_id, change.with_reason(""), before - {state}, makes_row):
+            return True
+        return state in before and self._update(zip_id, change, frozenset({state}), False)
+
     def _update(
-        self, zip_id: str, change: _Change, before: frozenset[State], makes_row: bool
+        self, zip_id: str, change: RowChange, before: frozenset[State], makes_row: bool
     ) -> bool:
         allowed = {f":before{index}": str(state) for index, state in enumerate(sorted(before))}
         conditions = [f"#state IN ({', '.join(allowed)})"] if allowed else []
@@ -263,19 +306,16 @@ class StatusTable:
             conditions.append("attribute_not_exists(#state)")
         if not conditions:
             return False
-        try:
-            self._table.update_item(
-                Key={"zip_id": zip_id},
-                UpdateExpression=change.expression(),
-                ConditionExpression=" OR ".join(conditions),
-                ExpressionAttributeNames=change.names,
-                ExpressionAttributeValues={**change.all_values(), **allowed},
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+        for update in change.updates(" OR ".join(conditions)):
+            update["ExpressionAttributeValues"] |= allowed
+            try:
+                self._table.update_item(Key={"zip_id": zip_id}, **update)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                    raise
+            else:
+                return True
+        return False
 
     def _query(self, **query: Any) -> Iterator[dict[str, Any]]:
         while True:
@@ -284,45 +324,6 @@ class StatusTable:
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-class _Change(msgspec.Struct, frozen=True):
-    """An update: what it sets (attribute → placeholder), removes and adds."""
-
-    sets: dict[str, str]
-    removes: list[str]
-    adds: dict[str, Any]
-    names: dict[str, str]
-    values: dict[str, Any]
-
-    def with_reason(self, reason: str) -> _Change:
-        text = redact(reason)[:REASON_LIMIT]
-        return msgspec.structs.replace(
-            self,
-            sets={**self.sets, "reason": ":reason"},
-            values={**self.values, ":reason": text},
-        )
-
-    def expression(self) -> str:
-        parts = ["SET " + ", ".join(f"{name} = {value}" for name, value in self.sets.items())]
-        if self.removes:
-            parts.append("REMOVE " + ", ".join(self.removes))
-        if self.adds:
-            parts.append("ADD " + ", ".join(f"{name} :add_{name}" for name in self.adds))
-        return " ".join(parts)
-
-    def all_values(self) -> dict[str, Any]:
-        return {**self.values, **{f":add_{name}": value for name, value in self.adds.items()}}
-
-
-def _subject_attributes(subject: Subject) -> dict[str, Any]:
-    return {
-        "meeting_id": subject.meeting_id,
-        "recording_id": subject.recording_id,
-        "topic": subject.topic,
-        "recording_start_time": subject.start_time,
-        "origin": str(subject.origin),
-    }
 
 
 class EventsTable:

@@ -64,6 +64,7 @@ def test_the_first_write_makes_the_row(aws: Cloud, status: StatusTable, clock: C
         "update_date": "2026-10-14",
         "update_time": 18 * 3600 + 30 * 60,
         "expiration": int(clock().timestamp()) + 7 * 86_400,
+        "steps": [{"state": "WEBHOOK_RECEIVED", "at": "2026-10-14T18:30:00Z"}],
     }
 
 
@@ -165,6 +166,18 @@ def test_failures_are_counted_until_something_succeeds(status: StatusTable) -> N
         assert failures() == count
     status.write(ZIP_ID, State.SENT_TO_OPENCAST)
     assert failures() == 0
+
+
+def test_the_course_goes_with_its_series(status: StatusTable) -> None:
+    def course() -> str:
+        row = status.get(ZIP_ID)
+        return row.course if row else "no row"
+
+    status.write(ZIP_ID, State.OC_SERIES_FOUND, subject=SUBJECT, oc_series_id="S", course="HIST")
+    status.write(ZIP_ID, State.DOWNLOADER_FAILED, "x")
+    assert course() == "HIST"
+    status.write(ZIP_ID, State.OC_SERIES_FOUND, oc_series_id="T")
+    assert course() == ""
 
 
 # Notes and markers
@@ -269,6 +282,7 @@ def test_a_row_of_the_first_system_or_with_less(aws: Cloud, status: StatusTable)
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "NEW_STATE", "meeting_id": 5})
     (row,) = status.of_meeting(5)
     assert (row.state, row.files, row.retry_due, row.failures) == (None, frozenset(), "", 0)
+    assert (row.course, row.steps, row.steps_left_out) == ("", (), 0)
 
 
 # Events

@@ -83,20 +83,26 @@ class TestTheSeries:
 
     @pytest.mark.usefixtures("scheduled")
     @pytest.mark.parametrize(
-        ("start_time", "found"),
+        ("start_time", "found", "course"),
         [
-            ("2026-10-14T14:00:12Z", (SERIES, "Section")),
-            ("2026-10-14T22:10:00Z", ("20260154321", "Lecture")),
-            ("2026-10-14T16:29:59Z", ("20260199999", "Lecture")),
-            ("2026-10-14T16:30:00Z", ("99999999999", "Lecture")),
-            ("2026-10-15T14:00:12Z", ("99999999999", "Lecture")),
+            ("2026-10-14T14:00:12Z", (SERIES, "Section"), "HIST E-10"),
+            ("2026-10-14T22:10:00Z", ("20260154321", "Lecture"), "LAST E-1"),
+            ("2026-10-14T16:29:59Z", ("20260199999", "Lecture"), "LAST E-1"),
+            ("2026-10-14T16:30:00Z", ("99999999999", "Lecture"), None),
+            ("2026-10-15T14:00:12Z", ("99999999999", "Lecture"), None),
         ],
         ids=["its own", "another's", "the meeting's", "too late", "another day"],
     )
     def test_then_the_schedules(
-        self, kit: Kit, small: Recording, start_time: str, found: tuple[str, str]
+        self,
+        kit: Kit,
+        small: Recording,
+        start_time: str,
+        found: tuple[str, str],
+        course: str | None,
     ) -> None:
         assert self.series(kit, small, start_time=start_time) == found
+        assert kit.row.get("course") == course
 
     @pytest.mark.usefixtures("scheduled")
     def test_the_buffer_is_a_setting(self, kit: Kit, small: Recording) -> None:
