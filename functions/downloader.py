@@ -27,6 +27,7 @@ from ingester.errors import (
     PermanentFailure,
     RetryableFailure,
 )
+from ingester.metrics import Metric
 from ingester.neighbours.queues import MAX_DELAY_SECONDS, Queue, Received, received_of
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.tables import ScheduleTable, StatusTable
@@ -201,10 +202,12 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
     if not series_id:
         _ignore(wanted, "No opencast series match", tools)
         return
-    tools.status.write(
+    written = tools.status.write(
         wanted.zip_id, State.OC_SERIES_FOUND, oc_series_id=series_id, course=going.course
     )
-    logger.info("Going to series %s as %s", series_id, title)
+    is_first = written and not written.had_series
+    length = {Metric.RECORDING_DURATION: float(wanted.duration)} if is_first else {}
+    logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, tools))
     transfer = RecordingTransfer(
         engine=tools.engine,
         open_file=tools.open_file,
@@ -293,16 +296,22 @@ def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
 
 
 def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:
-    tools.status.write(wanted.zip_id, State.IGNORED, reason)
-    logger.info("Ignored: %s", reason)
+    written = tools.status.write(wanted.zip_id, State.IGNORED, reason)
+    too_short = reason == recording.TOO_SHORT
+    counts = metrics.ignored(written and written.is_change, too_short=too_short)
+    logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
+
+
+def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
+    return metrics.record(tools.settings.stack_name, tools.clock(), values)
 
 
 def _report(total: Total, tools: Tools) -> None:
     """One record for what was copied of a recording in this invocation, with its metrics."""
     speed = rate(total.fetched, total.seconds)
-    values = {metrics.Metric.BYTES_TRANSFERRED: float(total.fetched)}
+    values = {Metric.BYTES_TRANSFERRED: float(total.fetched)}
     if total.fetched:
-        values[metrics.Metric.TRANSFER_RATE] = speed
+        values[Metric.TRANSFER_RATE] = speed
     logger.info(
         "Copied",
         extra={
@@ -310,7 +319,7 @@ def _report(total: Total, tools: Tools) -> None:
             "seconds": round(total.seconds, 2),
             "megabytes_per_second": speed,
             "retries": total.retries,
-            **metrics.record(tools.settings.stack_name, tools.clock(), values),
+            **_counted(values, tools),
         },
     )
 
@@ -335,7 +344,7 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:
         reason = f"permanent failure: {waiting} after a day: an operator is needed"
         tools.dead_letters.bury(encode(wanted), reason)
         tools.status.write(wanted.zip_id, State.DOWNLOADER_FAILED, reason)
-        logger.error("Gave up waiting: %s", waiting)
+        logger.error("Gave up waiting: %s", waiting, extra=_failed(tools))
         return
     delay = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
     again = msgspec.structs.replace(wanted, first_seen=timestamps.write(first_seen))
@@ -354,14 +363,19 @@ def _give_up(message: Received, zip_id: str | None, error: Exception, tools: Too
     """A person has to look: the message goes to the dead letters, the row says why."""
     row = tools.status.get(zip_id) if zip_id and isinstance(error, FileUnavailable) else None
     if zip_id and row and row.zoom_notice:
-        tools.status.write(zip_id, State.IGNORED, row.zoom_notice)
-        logger.warning("Ignored: %s", row.zoom_notice)
+        written = tools.status.write(zip_id, State.IGNORED, row.zoom_notice)
+        counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+        logger.warning("Ignored: %s", row.zoom_notice, extra=_counted(counts, tools))
         return
     tools.dead_letters.bury(message.body, str(error))
     if zip_id:
         reason = f"permanent failure: {error} An operator is needed."
         tools.status.write(zip_id, State.DOWNLOADER_FAILED, reason)
-    logger.error("Permanent failure: %s", error)
+    logger.error("Permanent failure: %s", error, extra=_failed(tools))
+
+
+def _failed(tools: Tools) -> dict[str, Any]:
+    return _counted(metrics.once(Metric.RECORDING_FAILED), tools)
 
 
 def _come_back(message: Received, zip_id: str, error: RetryableFailure, tools: Tools) -> None:
@@ -378,4 +392,7 @@ def _come_back(message: Received, zip_id: str, error: RetryableFailure, tools: T
         f"retryable failure: {error} ({outlook})",
         retry_due=due,
     )
-    logger.log(logging.ERROR if last else logging.WARNING, "%s (%s)", error, outlook)
+    if last:
+        logger.error("%s (%s)", error, outlook, extra=_failed(tools))
+    else:
+        logger.warning("%s (%s)", error, outlook)

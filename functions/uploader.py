@@ -13,7 +13,7 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log
+from ingester import clients, log, metrics
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
@@ -24,6 +24,8 @@ from ingester.errors import (
     RetryableFailure,
     UnknownSeries,
 )
+from ingester.metrics import Metric
+from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.opencast import (
     IngestBroken,
     IngestNotSent,
@@ -34,7 +36,7 @@ from ingester.neighbours.opencast import (
 )
 from ingester.neighbours.queues import Queue, Received, received_of
 from ingester.neighbours.staging import Staging
-from ingester.neighbours.tables import EventsTable, IngestMarker, StatusRow, StatusTable
+from ingester.neighbours.tables import IngestMarker, StatusRow, StatusTable
 from ingester.rules import attempts, mediapackage, recording, timestamps
 from ingester.rules.messages import UploadMessage, decode, zip_id_of
 from ingester.rules.spans import RecordingEvent
@@ -164,8 +166,7 @@ def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
         raise UnknownSeries("Invalid Opencast series id.")
     kept = mediapackage.keep(wanted, tools.settings.minimum_duration)
     if kept is None:
-        tools.status.write(wanted.zip_id, State.IGNORED, recording.TOO_SHORT)
-        logger.info("Ignored: nothing is left without what is too short")
+        _ignore(wanted, recording.TOO_SHORT, tools)
         return
     settings = tools.settings
     publishing = mediapackage.Publishing(
@@ -184,7 +185,32 @@ def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
     )
     workflow = _ingest(wanted, media_package, parts, tools, read_seconds)
     tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST)
-    logger.info("Sent to Opencast", extra={"workflow_id": workflow, "mediapackage": media_package})
+    sent = {"workflow_id": workflow, "mediapackage": media_package}
+    logger.info("Sent to Opencast", extra={**sent, **_arrived(wanted, tools)})
+
+
+def _arrived(wanted: UploadMessage, tools: Tools) -> dict[str, Any]:
+    """The metrics of an ingest that Opencast has."""
+    counts = metrics.once(Metric.WORKFLOW_INITIATED)
+    try:
+        received = timestamps.parse(wanted.webhook_received_time)
+    except ValueError:
+        logger.warning("The message doesn't say readably when its request was received")
+    else:
+        minutes = (tools.clock() - received).total_seconds() / 60
+        counts[Metric.MINUTES_IN_PIPELINE] = round(minutes, 2)
+    return _counted(counts, tools)
+
+
+def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
+    return metrics.record(tools.settings.stack_name, tools.clock(), values)
+
+
+def _ignore(wanted: UploadMessage, reason: str, tools: Tools) -> None:
+    written = tools.status.write(wanted.zip_id, State.IGNORED, reason)
+    too_short = reason == recording.TOO_SHORT
+    counts = metrics.ignored(written and written.is_change, too_short=too_short)
+    logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
 
 
 def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -> str:
@@ -201,8 +227,7 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
             return own
         if wanted.allow_multiple_ingests:
             return str(uuids.uuid4())
-        tools.status.write(wanted.zip_id, State.IGNORED, ALREADY_THERE)
-        logger.info("Ignored: %s", ALREADY_THERE)
+        _ignore(wanted, ALREADY_THERE, tools)
         return ""
     patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
     is_recent = tools.clock() - timestamps.parse(marker.time) < patience
@@ -234,8 +259,9 @@ def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
             f"{', '.join(outside)}. Add them in Opencast, or ingest the recording again."
         )
         logger.error("%s", reason)
-    tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
-    logger.info("The ingest is in Opencast")
+    written = tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
+    is_new = written and written.is_change
+    logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
 
 
 def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
@@ -337,4 +363,5 @@ def _bury(message: Received, zip_id: str, reason: str, group: str, tools: Tools)
     )
     if zip_id:
         tools.status.write(zip_id, State.UPLOADER_FAILED, reason)
-    logger.error("Gave up: %s", reason)
+    counts = metrics.once(Metric.RECORDING_FAILED)
+    logger.error("Gave up: %s", reason, extra=_counted(counts, tools))

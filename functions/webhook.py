@@ -20,13 +20,15 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, log, signature
+from ingester import clients, log, metrics, signature
 from ingester.container import Container
 from ingester.errors import BadRequest, NotReady, RequestError, Unauthorized, WrongSignature
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.metrics import Metric
 from ingester.neighbours import zoom_events
+from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.queues import Queue
-from ingester.neighbours.tables import EventsTable, StatusRow, StatusTable
+from ingester.neighbours.tables import StatusRow, StatusTable, Written
 from ingester.neighbours.zoom_events import (
     BadIngest,
     IngestNotification,
@@ -37,13 +39,23 @@ from ingester.neighbours.zoom_events import (
 from ingester.rules import timestamps
 from ingester.rules.messages import DownloadMessage, encode
 from ingester.rules.recording import Subject, automated
-from ingester.rules.states import DONE, Reception, State, is_undecided, receive
+from ingester.rules.spans import RecordingEvent
+from ingester.rules.states import (
+    DONE,
+    ZOOM_SIDE,
+    Reception,
+    State,
+    is_undecided,
+    receive,
+)
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.webhook")
 
 ATTEMPTS = 3
 """How often a decision is taken anew when the row changed under it."""
+
+STARTED = "recording.started"
 
 NO_CONTENT: Final = Answer(status=204)
 SUCCESS: Final = Answer(status=200, body="Success")
@@ -98,11 +110,24 @@ def respond(
     try:
         return take(request_of(event), tools, renewed or (lambda: tools))
     except RequestError as error:
-        logger.warning("Refused with %s: %s", error.status, error)
+        logger.warning(
+            "Refused with %s: %s", error.status, error, extra=_counted(_refusal(error), tools)
+        )
         return json_answer(error.status, {"message": str(error)})
     except (BotoCoreError, ClientError):
         logger.exception("AWS failed; Zoom is asked to send this again")
         return json_answer(503, {"message": "Not now. Send it again later."})
+
+
+def _refusal(error: RequestError) -> dict[Metric, float]:
+    """401s are counted apart: anybody in the internet can cause them."""
+    if isinstance(error, Unauthorized):
+        return metrics.once(Metric.WEBHOOK_UNAUTHORIZED)
+    return metrics.once(Metric.WEBHOOK_REJECTED, error.status < 500)
+
+
+def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
+    return metrics.record(tools.settings.stack_name, tools.clock(), values)
 
 
 def take(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Answer:
@@ -164,16 +189,27 @@ def _answer_challenge(challenge: UrlValidation, signed_with: str, tools: Tools) 
 
 
 def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
-    subject = notification.subject
+    subject, state = notification.subject, notification.state
+    is_first_start = False
     if notification.event is not None:
         try:
-            tools.events.append(subject.recording_id, notification.event)
+            is_first_start = _keep(notification.event, subject.recording_id, tools)
         except (BotoCoreError, ClientError):
             logger.exception("The recording's event could not be kept; its pauses may be missing")
-    zip_id = automated(subject.recording_id)
-    written = tools.status.write(zip_id, notification.state, subject=subject)
-    logger.info("%s %s", notification.state, "written" if written else "came too late")
+    written = tools.status.write(automated(subject.recording_id), state, subject=subject)
+    has_ended = written and state is State.RECORDING_PROCESSING
+    counts = metrics.once(Metric.MEETING_STARTED, is_first_start)
+    counts |= metrics.once(Metric.MEETING_ENDED, has_ended)
+    logger.info(
+        "%s %s", state, "written" if written else "came too late", extra=_counted(counts, tools)
+    )
     return NO_CONTENT
+
+
+def _keep(event: RecordingEvent, recording_id: str, tools: Tools) -> bool:
+    """Keeps a recording's event; whether it is its first start."""
+    earlier = tools.events.append(recording_id, event)
+    return event.event == STARTED and all(one.event != STARTED for one in earlier)
 
 
 def _note_removal(notification: RemovalNotification, tools: Tools) -> Answer:
@@ -188,12 +224,22 @@ def _note_removal(notification: RemovalNotification, tools: Tools) -> Answer:
 def _reject(bad: BadIngest, tools: Tools) -> Answer:
     """Zoom's data lack a field: the row says so, made if it isn't there."""
     if bad.zip_id:
-        _fail(bad.zip_id, "Bad webhook data", bad.subject, tools)
+        written = _fail(bad.zip_id, "Bad webhook data", bad.subject, tools)
+        counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
+        logger.warning("Failed: bad webhook data", extra=_counted(counts, tools))
     raise bad
 
 
-def _fail(zip_id: str, reason: str, subject: Subject | None, tools: Tools) -> None:
-    tools.status.write(zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=True)
+def _fail(zip_id: str, reason: str, subject: Subject | None, tools: Tools) -> Written | None:
+    return tools.status.write(zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=True)
+
+
+def _is_first(request: IngestNotification, written: Written | None) -> bool:
+    """Whether this is the first time that Zoom says so of a recording, given what was written."""
+    if request.on_demand or written is None:
+        return False
+    before = written.before
+    return before is None or before in ZOOM_SIDE or before is State.WEBHOOK_FAILED
 
 
 def _zip_id(request: IngestNotification) -> str:
@@ -224,9 +270,12 @@ def _ignore(zip_id: str, request: IngestNotification, tools: Tools) -> None:
     if row and row.state and not is_undecided(row.state):
         logger.info("Files without an MP4 came after others: nothing to do")
         return
-    tools.status.write(
+    written = tools.status.write(
         zip_id, State.IGNORED, "No mp4 files", subject=request.subject, requested=True
     )
+    counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, written))
+    counts |= metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+    logger.info("Ignored: it has no MP4 files", extra=_counted(counts, tools))
 
 
 def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
@@ -271,6 +320,8 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
     )
     if not received:
         return False
+    counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, received))
+    logger.info("Accepted", extra=_counted(counts, tools))
     tools.downloads.send(body, delay_seconds=delay)
     tools.status.write(zip_id, State.SENT_TO_DOWNLOADER)
     logger.info("Sent to the downloader", extra={"files": len(request.files)})

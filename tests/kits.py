@@ -15,10 +15,11 @@ import uploader
 import webhook
 from ingester import signature
 from ingester.gateway import Answer
+from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received
 from ingester.neighbours.staging import Staging
-from ingester.neighbours.tables import EventsTable, ScheduleTable, StatusTable
+from ingester.neighbours.tables import ScheduleTable, StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import (
     DownloaderSettings,

@@ -1,27 +1,102 @@
 """Metrics in log records: CloudWatch reads them out of the log, without a call of ours.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+
+Each counts a fact, once: so a record of a change is written where the change was made, not where a
+message was taken that may come again. Why not by Powertools: docs/decisions/0020-own-metrics.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+
+class Unit(StrEnum):
+    """Those of CloudWatch's units that are used. It has none for minutes."""
+
+    COUNT = "Count"
+    BYTES = "Bytes"
+    RATE = "Megabytes/Second"
+    NONE = "None"
 
 
 class Metric(StrEnum):
-    """What is counted. The member's value is its name in CloudWatch."""
+    """What is measured: its name in CloudWatch, its unit, and what one value of it says."""
 
-    BYTES_TRANSFERRED = "BytesTransferred"
-    TRANSFER_RATE = "TransferRate"
+    unit: Unit
+    meaning: str
 
+    RECORDING_COMPLETED = (
+        "RecordingCompleted",
+        Unit.COUNT,
+        "Zoom said for the first time that a recording is complete.",
+    )
+    MEETING_STARTED = (
+        "MeetingStarted",
+        Unit.COUNT,
+        "A meeting's recording was started; a second start of the same one doesn't count.",
+    )
+    MEETING_ENDED = ("MeetingEnded", Unit.COUNT, "A meeting that was recorded has ended.")
+    WEBHOOK_UNAUTHORIZED = (
+        "WebhookUnauthorized",
+        Unit.COUNT,
+        "The webhook answered 401: no signature, a wrong or an old one.",
+    )
+    WEBHOOK_REJECTED = (
+        "WebhookRejected",
+        Unit.COUNT,
+        "The webhook answered another 4xx, to a request that was rightly signed.",
+    )
+    RECORDING_IGNORED = (
+        "RecordingIgnored",
+        Unit.COUNT,
+        "An ingest ended with nothing to ingest; its row's reason says why.",
+    )
+    SKIPPED_FOR_DURATION = (
+        "SkippedForDuration",
+        Unit.COUNT,
+        "One of those that are ignored, because it is shorter than MINIMUM_DURATION.",
+    )
+    RECORDING_FAILED = (
+        "RecordingFailed",
+        Unit.COUNT,
+        "An ingest failed and isn't tried again by itself: a person has to look.",
+    )
+    RECORDING_DURATION = (
+        "RecordingDuration",
+        Unit.NONE,
+        "How many minutes a recording is long, told when its series was found.",
+    )
+    BYTES_TRANSFERRED = (
+        "BytesTransferred",
+        Unit.BYTES,
+        "Bytes that one invocation copied of a recording.",
+    )
+    TRANSFER_RATE = (
+        "TransferRate",
+        Unit.RATE,
+        "How fast one invocation copied, if it copied anything.",
+    )
+    WORKFLOW_INITIATED = (
+        "WorkflowInitiated",
+        Unit.COUNT,
+        "Opencast has an ingest: its workflow runs.",
+    )
+    MINUTES_IN_PIPELINE = (
+        "MinutesInPipeline",
+        Unit.NONE,
+        "Minutes from the webhook's receiving a request until Opencast has the ingest.",
+    )
 
-UNITS = {
-    Metric.BYTES_TRANSFERRED: "Bytes",
-    Metric.TRANSFER_RATE: "Megabytes/Second",
-}
-"""Each metric's unit, one of CloudWatch's (MetricDatum)."""
+    def __new__(cls, name: str, unit: Unit, meaning: str) -> Self:
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.unit = unit
+        member.meaning = meaning
+        return member
 
 
 def namespace_of(stack_name: str) -> str:
@@ -29,8 +104,10 @@ def namespace_of(stack_name: str) -> str:
     return f"{stack_name}-log-metrics"
 
 
-def record(stack_name: str, now: datetime, values: dict[Metric, float]) -> dict[str, Any]:
-    """The `extra` of a log record that carries these values as metrics of `now`."""
+def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> dict[str, Any]:
+    """The `extra` of a log record that carries these values as metrics of `now`; {} without any."""
+    if not values:
+        return {}
     return {
         "_aws": {
             "Timestamp": int(now.timestamp() * 1000),
@@ -38,9 +115,20 @@ def record(stack_name: str, now: datetime, values: dict[Metric, float]) -> dict[
                 {
                     "Namespace": namespace_of(stack_name),
                     "Dimensions": [[]],
-                    "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in values],
+                    "Metrics": [{"Name": name, "Unit": name.unit} for name in values],
                 }
             ],
         },
         **{str(name): value for name, value in values.items()},
     }
+
+
+def once(metric: Metric, happened: object = True) -> dict[Metric, float]:
+    """One of `metric` if it happened, for `record`."""
+    return {metric: 1.0} if happened else {}
+
+
+def ignored(happened: object, *, too_short: bool) -> dict[Metric, float]:
+    """One ingest that ended with nothing to ingest, if it did."""
+    counts = once(Metric.RECORDING_IGNORED, happened)
+    return counts | once(Metric.SKIPPED_FOR_DURATION, happened and too_short)

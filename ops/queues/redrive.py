@@ -132,8 +132,8 @@ class Redrive:
     def _rewind(self, row: StatusRow) -> bool:
         """Let the row say that the message is on its queue, unless the ingest got further."""
         if row.state in ENDED or row.state is self.pipe.taken:
-            return self.status.write(row.zip_id, self.pipe.sent, RETRIED, replacing=row.state)
-        return self.status.write(row.zip_id, self.pipe.sent, RETRIED)
+            return bool(self.status.write(row.zip_id, self.pipe.sent, RETRIED, replacing=row.state))
+        return bool(self.status.write(row.zip_id, self.pipe.sent, RETRIED))
 
     def _send(self, letter: Letter) -> None:
         if not self.pipe.is_fifo:

@@ -16,7 +16,7 @@ import tasks
 import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester import container, signature
-from ingester.neighbours import tables
+from ingester.neighbours import events_table, tables
 from ingester.transfer import carrier, engine, file_copy, ranges, source
 from local.settings import names_in
 from ops.command import ALSO
@@ -165,7 +165,7 @@ def test_the_limits_that_are_told_are_the_code_s() -> None:
         f"| {downloader.ZOOM_SECONDS:g} s in all, for on-demand {on_demand.ZOOM_SECONDS:g} s;",
         f"| what is left of {on_demand.BUDGET_SECONDS:g} s |",
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
-        f"recording events after {tables.EVENTS_LIFE.days}.",
+        f"recording events after {events_table.EVENTS_LIFE.days}.",
     ):
         assert sentence in told
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'

@@ -13,7 +13,8 @@ import boto3
 import pytest
 
 from cdk.place import Place
-from ingester.neighbours.tables import EventsTable, ScheduleTable, StatusTable
+from ingester.neighbours.events_table import EventsTable
+from ingester.neighbours.tables import ScheduleTable, StatusTable
 from ingester.rules.states import Origin, State
 from ops.command import OpsError
 from ops.migration.commands import pairs, run, show

@@ -14,7 +14,7 @@ import botocore.session
 import pytest
 
 from ingester.log import JsonFormatter
-from ingester.metrics import UNITS, Metric, namespace_of, record
+from ingester.metrics import Metric, namespace_of, once, record
 
 NOW = datetime(2026, 11, 24, 18, 30, 0, 250_000, tzinfo=UTC)
 VALUES = {Metric.BYTES_TRANSFERRED: 12_345_678.0, Metric.TRANSFER_RATE: 41.5}
@@ -59,8 +59,17 @@ def test_every_unit_is_one_of_cloudwatchs() -> None:
     """As AWS's own description of its API has them."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
     units = model.shape_for("StandardUnit").enum  # type: ignore[attr-defined]  # a StringShape's
-    assert set(UNITS) == set(Metric)
-    assert set(UNITS.values()) <= set(units)
+    assert {metric.unit for metric in Metric} <= set(units)
+
+
+def test_every_metric_says_what_it_means() -> None:
+    assert all(metric.meaning.endswith(".") for metric in Metric)
+    assert len({metric.meaning for metric in Metric}) == len(Metric)
+
+
+def test_what_did_not_happen_declares_nothing() -> None:
+    assert record("test", NOW, once(Metric.MEETING_ENDED, None)) == {}
+    assert once(Metric.MEETING_ENDED, "yes") == {Metric.MEETING_ENDED: 1.0}
 
 
 @pytest.mark.parametrize("name", ["zip-dev", "test"])

@@ -1,4 +1,4 @@
-"""The three DynamoDB tables: what a recording has been through, when it ran, the schedule."""
+"""Two DynamoDB tables: what a recording has been through, and the schedule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attr
 from ingester.rules import timestamps
 from ingester.rules.recording import Subject
 from ingester.rules.schedule import ScheduledMeeting
-from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import FOLLOWS, State, begins
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ logger = logging.getLogger("ingester.tables")
 Clock = Callable[[], datetime]
 
 STATUS_LIFE = timedelta(days=7)
-EVENTS_LIFE = timedelta(days=120)
 EPOCH = "1970-01-01"
 
 
@@ -75,11 +73,27 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     steps_left_out: int = 0
 
 
+class Written(msgspec.Struct, frozen=True):
+    """What a write made of its row, and whether that had a series before."""
+
+    before: State | None
+    after: State
+    had_series: bool
+
+    @property
+    def is_change(self) -> bool:
+        return self.before is not self.after
+
+
+def _state(item: Mapping[str, Any]) -> State | None:
+    return State.__members__.get(str(item.get("pipeline_state", "")))
+
+
 def _row(item: Mapping[str, Any]) -> StatusRow:
-    state, marker = str(item.get("pipeline_state", "")), item.get("ingest_marker")
+    marker = item.get("ingest_marker")
     return StatusRow(
         zip_id=str(item["zip_id"]),
-        state=State(state) if state in State.__members__ else None,
+        state=_state(item),
         meeting_id=int(item.get("meeting_id", 0)),
         recording_id=str(item.get("recording_id", "")),
         topic=str(item.get("topic", "")),
@@ -124,7 +138,7 @@ class StatusTable:
     """`<stack>-pipeline-status`, one row an ingest.
 
     Every change of state is one conditional update: what `rules.states` doesn't allow is dropped
-    and answered with False.
+    and answered with None.
     """
 
     def __init__(self, table: Table, clock: Clock) -> None:
@@ -150,8 +164,8 @@ class StatusTable:
         retry_due: str = "",
         failed_again: bool = False,
         replacing: State | None = None,
-    ) -> bool:
-        """Moves a row to `state`; False if it isn't there or may not go there from where it is.
+    ) -> Written | None:
+        """Moves a row to `state`; None if it isn't there or may not go there from where it is.
 
         With `subject` the row is made if it isn't there. `reason` replaces the old one; without
         one, the old goes with the old state, and stays when the state is written again.
@@ -289,33 +303,37 @@ class StatusTable:
         state: State,
         before: frozenset[State],
         makes_row: bool,
-    ) -> bool:
+    ) -> Written | None:
         if reason:
             return self._update(zip_id, change.with_reason(reason), before, makes_row)
-        if self._update(zip_id, change.with_reason(""), before - {state}, makes_row):
-            return True
-        return state in before and self._update(zip_id, change, frozenset({state}), False)
+        written = self._update(zip_id, change.with_reason(""), before - {state}, makes_row)
+        if written or state not in before:
+            return written
+        return self._update(zip_id, change, frozenset({state}), False)
 
     def _update(
         self, zip_id: str, change: RowChange, before: frozenset[State], makes_row: bool
-    ) -> bool:
+    ) -> Written | None:
         allowed = {f":before{index}": str(state) for index, state in enumerate(sorted(before))}
         conditions = [f"#state IN ({', '.join(allowed)})"] if allowed else []
         if makes_row:
             # A marker may have made the row before its state was written.
             conditions.append("attribute_not_exists(#state)")
         if not conditions:
-            return False
+            return None
         for update in change.updates(" OR ".join(conditions)):
             update["ExpressionAttributeValues"] |= allowed
             try:
-                self._table.update_item(Key={"zip_id": zip_id}, **update)
+                answer = self._table.update_item(
+                    Key={"zip_id": zip_id}, ReturnValues="ALL_OLD", **update
+                )
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                     raise
             else:
-                return True
-        return False
+                old, after = answer.get("Attributes", {}), State(change.step["state"])
+                return Written(_state(old), after, had_series=bool(old.get("oc_series_id")))
+        return None
 
     def _query(self, **query: Any) -> Iterator[dict[str, Any]]:
         while True:
@@ -324,33 +342,6 @@ class StatusTable:
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-class EventsTable:
-    """`<stack>-recording-events`: when a recording was started, paused, resumed and stopped."""
-
-    def __init__(self, table: Table, clock: Clock) -> None:
-        self._table = table
-        self._clock = clock
-
-    def append(self, uuid: str, event: RecordingEvent) -> None:
-        """Adds an event to a recording's list."""
-        self._table.update_item(
-            Key={"zoom_uuid": uuid},
-            UpdateExpression="SET expiration = :expiration, recording_event_times = "
-            "list_append(if_not_exists(recording_event_times, :none), :event)",
-            ExpressionAttributeValues={
-                ":none": [],
-                ":event": [{"event": event.event, "timestamp": event.timestamp}],
-                ":expiration": int((self._clock() + EVENTS_LIFE).timestamp()),
-            },
-        )
-
-    def of(self, uuid: str) -> list[RecordingEvent]:
-        """A recording's events in the order in which they came; empty if there are none."""
-        item = self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {}
-        times: Any = item.get("recording_event_times") or []
-        return [RecordingEvent(str(one["event"]), int(one["timestamp"])) for one in times]
 
 
 class ScheduleTable:

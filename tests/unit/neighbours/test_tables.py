@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.tables import (
     STATUS_LIFE,
-    EventsTable,
     IngestMarker,
     ScheduleTable,
     StatusTable,
@@ -285,6 +285,22 @@ def test_a_row_of_the_first_system_or_with_less(aws: Cloud, status: StatusTable)
     assert (row.course, row.steps, row.steps_left_out) == ("", (), 0)
 
 
+def test_a_write_tells_what_it_replaced(status: StatusTable) -> None:
+    def found(state: State, **more: Any) -> tuple[State | None, bool, bool]:
+        written = status.write(ZIP_ID, state, subject=SUBJECT, **more)
+        assert written is not None
+        return written.before, written.is_change, written.had_series
+
+    assert found(State.WEBHOOK_RECEIVED, files=["a"]) == (None, True, False)
+    again = (State.WEBHOOK_RECEIVED, False, False)
+    assert found(State.WEBHOOK_RECEIVED, files=["a"]) == again
+    first = found(State.OC_SERIES_FOUND, oc_series_id="S")
+    assert first == (State.WEBHOOK_RECEIVED, True, False)
+    assert found(State.DOWNLOADER_FAILED, reason="x") == (State.OC_SERIES_FOUND, True, True)
+    second = found(State.OC_SERIES_FOUND, oc_series_id="S")
+    assert second == (State.DOWNLOADER_FAILED, True, True)
+
+
 # Events
 
 
@@ -292,8 +308,7 @@ def test_events_are_kept_in_order_with_their_life(aws: Cloud, clock: Clock) -> N
     events = EventsTable(aws.events, clock)
     assert events.of("u==") == []
     kept = [RecordingEvent("recording.started", 5), RecordingEvent("recording.stopped", 3)]
-    for one in kept:
-        events.append("u==", one)
+    assert [events.append("u==", one) for one in kept] == [[], kept[:1]]
     assert events.of("u==") == kept
     (row,) = (plain(one) for one in aws.events.scan()["Items"])
     assert row["expiration"] == int(clock().timestamp()) + 120 * 86_400

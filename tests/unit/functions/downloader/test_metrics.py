@@ -1,0 +1,87 @@
+"""What the downloader measures, beside what it copies: each fact once, whatever comes again."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingester.metrics import Metric
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording
+from tests.unit.functions.downloader.kit import ZIP_ID, Kit, row_in
+from tests.unit.functions.measured import count_of, listen, measured
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    return listen(caplog)
+
+
+def test_a_length_is_told_with_the_series(
+    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+) -> None:
+    kit.take(kit.message(small))
+    assert measured(log) == [{Metric.RECORDING_DURATION: 30}]
+
+
+def test_and_not_again_when_the_message_comes_back(
+    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+) -> None:
+    kit.zoom.fail(Fault(kind="status", status=500, times=99, where="download"))
+    message = kit.message(small)
+    kit.take(message)
+    assert kit.outcome[0] == "DOWNLOADER_FAILED"
+    kit.zoom.clear_faults()
+    kit.take(message, receive_count=2)
+    assert kit.outcome[0] == "SENT_TO_UPLOADER"
+    assert count_of(Metric.RECORDING_DURATION, log) == 30
+
+
+def test_what_is_too_short_is_skipped_once(
+    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+) -> None:
+    for count in (1, 2):
+        kit.take(kit.message(small, duration=1), receive_count=count)
+    assert measured(log) == [{Metric.RECORDING_IGNORED: 1, Metric.SKIPPED_FOR_DURATION: 1}]
+
+
+def test_what_no_course_claims_is_ignored(
+    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+) -> None:
+    kit.settings["default_series_id"] = ""
+    kit.take(kit.message(small))
+    assert measured(log) == [{Metric.RECORDING_IGNORED: 1}]
+
+
+def test_what_was_trashed_is_ignored(
+    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+) -> None:
+    kit.aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER", zoom_notice="Trashed in Zoom"))
+    kit.zoom.fail(Fault(kind="status", status=404, times=9))
+    kit.take(kit.message(small))
+    assert kit.outcome == ("IGNORED", "Trashed in Zoom")
+    assert count_of(Metric.RECORDING_IGNORED, log) == 1
+    assert count_of(Metric.RECORDING_FAILED, log) == 0
+
+
+class TestFailures:
+    def test_a_permanent_one(
+        self, kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+    ) -> None:
+        kit.zoom.fail(Fault(kind="status", status=404, times=9))
+        kit.take(kit.message(small))
+        assert count_of(Metric.RECORDING_FAILED, log) == 1
+        assert len(kit.dead()) == 1
+
+    def test_a_message_that_cannot_be_read(self, kit: Kit, log: pytest.LogCaptureFixture) -> None:
+        kit.take({"zip_id": ZIP_ID})
+        assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
+
+    def test_one_that_may_pass_counts_when_it_is_the_last(
+        self, kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+    ) -> None:
+        kit.zoom.fail(Fault(kind="status", status=500, times=99))
+        kit.take(kit.message(small), receive_count=11)
+        assert count_of(Metric.RECORDING_FAILED, log) == 0
+        kit.zoom.fail(Fault(kind="status", status=500, times=99))
+        kit.take(kit.message(small), receive_count=12)
+        assert count_of(Metric.RECORDING_FAILED, log) == 1

@@ -1,0 +1,74 @@
+"""What the uploader counts: an ingest once, however it was learnt that Opencast has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingester.metrics import Metric
+from tests.unit.functions.measured import count_of, listen, measured
+from tests.unit.functions.uploader.kit import Kit
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    return listen(caplog)
+
+
+def test_a_workflow_and_its_minutes(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    """Since the webhook received the request, as the message says."""
+    received = kit.clock()
+    kit.clock.forward(minutes=42, seconds=30)
+    stamp = received.strftime("%Y-%m-%dT%H:%M:%SZ")
+    kit.take(kit.message(webhook_received_time=stamp))
+    assert measured(log) == [{Metric.WORKFLOW_INITIATED: 1, Metric.MINUTES_IN_PIPELINE: 42.5}]
+
+
+def test_a_redelivery_after_the_end_counts_nothing(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    kit.take(kit.message())
+    kit.take(kit.message(), receive_count=2)
+    assert count_of(Metric.WORKFLOW_INITIATED, log) == 1
+
+
+def test_an_answer_that_was_lost(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    kit.fail("close", after_work=True)
+    kit.take(kit.message())
+    assert measured(log) == []
+    for count in (2, 3):
+        assert kit.take(kit.message(), receive_count=count)
+    assert count_of(Metric.WORKFLOW_INITIATED, log) == 1
+    assert sum(Metric.MINUTES_IN_PIPELINE in values for values in measured(log)) == 1
+
+
+def test_an_unreadable_time_does_not_hold_it_up(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    assert kit.take(kit.message(webhook_received_time="yesterday"))
+    assert kit.outcome == ("SENT_TO_OPENCAST", "")
+    assert measured(log) == [{Metric.WORKFLOW_INITIATED: 1}]
+
+
+def test_what_is_there_already_is_ignored(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    kit.has_event()
+    kit.take(kit.message())
+    assert measured(log) == [{Metric.RECORDING_IGNORED: 1}]
+
+
+def test_what_is_too_short_is_skipped(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    kit.settings["minimum_duration"] = 60
+    kit.take(kit.message())
+    assert kit.outcome[0] == "IGNORED"
+    assert measured(log) == [{Metric.RECORDING_IGNORED: 1, Metric.SKIPPED_FOR_DURATION: 1}]
+
+
+def test_a_permanent_failure(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    kit.take(kit.message(opencast_series_id="nowhere"))
+    assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
+
+
+def test_one_that_may_pass_counts_when_it_is_given_up(
+    kit: Kit, log: pytest.LogCaptureFixture
+) -> None:
+    for count in range(1, 6):
+        kit.fail("status", path="/", status=503)
+        assert count_of(Metric.RECORDING_FAILED, log) == 0
+        kit.take(kit.message(), receive_count=count)
+    assert len(kit.dead()) == 1
+    assert count_of(Metric.RECORDING_FAILED, log) == 1
