@@ -29,13 +29,17 @@ LARGEST_BODY = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came: `path` is still percent-encoded, header names ignore case."""
+    """One request as it came: `path` is still percent-encoded, header names ignore case.
+
+    `query` has the last value of each name; `query_string` all of them, as they were sent.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Message
     body: bytes = field(repr=False)
+    query_string: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             headers=self.headers,
             body=self.rfile.read(length),
+            query_string=parts.query,
         )
         self._send(self.server.application(request))
 

@@ -1,0 +1,160 @@
+"""A stand-in for Slack: its Web API, its people who type commands and press buttons, and what they
+are shown.
+
+It refuses what Slack refuses, records what it is asked, and fails when told to.
+
+In a test:      with SlackStandIn(tls=ensure_authority(folder), workspace=workspace) as slack: ...
+As a process:   python -m local.neighbours.slack --port 9445 --tls-dir .local/tls
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from local import authority
+from local.authority import Authority, ensure_authority
+from local.neighbours.host import Fault, Host, Seen
+from local.neighbours.slack_api import SlackApi
+from local.neighbours.slack_control import control_paths
+from local.neighbours.slack_player import PATIENCE_SECONDS, Outcome, Player, Pressed, Typed
+from local.neighbours.slack_workspace import Message, SlackApp, Workspace, default_workspace
+
+
+class SlackStandIn:
+    """Slack for one workspace and app, from `with` (or `start`) on.
+
+    `trust` is a PEM file for sending commands, by default the authority's. `patience` is how long
+    (seconds) Slack waits for the app.
+    """
+
+    def __init__(
+        self,
+        *,
+        tls: Authority,
+        workspace: Workspace,
+        port: int = 0,
+        trust: Path | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.workspace = workspace
+        self.patience = patience
+        self._trust = trust or tls.ca_bundle
+        self._host = Host(SlackApi(workspace), tls=tls, port=port, clock=workspace.clock)
+
+    def start(self) -> Self:
+        """Begin to listen; raises OSError if the port is taken."""
+        self._host.start()
+        self._host.control_with(control_paths(self.workspace, lambda: self._player))
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; what is under way is broken off."""
+        self._host.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The origin, without a slash at its end."""
+        return self._host.url
+
+    @property
+    def api_base_url(self) -> str:
+        """Where the Web API's methods are, for `SLACK_API_BASE_URL`."""
+        return f"{self.url}/api/"
+
+    @property
+    def requests(self) -> tuple[Seen, ...]:
+        """The app's requests so far."""
+        return self._host.seen
+
+    def fail(self, fault: Fault) -> None:
+        """Let the next requests fail like this."""
+        self._host.fail(fault)
+
+    def command(self, typed: Typed) -> Outcome:
+        """A user types a command (`slack_player.Player.command`)."""
+        return self._player.command(typed)
+
+    def press(self, pressed: Pressed) -> Outcome:
+        """A user presses a button (`slack_player.Player.press`)."""
+        return self._player.press(pressed)
+
+    def messages(self, user: str) -> list[Message]:
+        """What a user, by id or name, sees in all channels."""
+        with self.workspace.lock:
+            return self.workspace.seen_by(self.workspace.user(user), None)
+
+    @property
+    def _player(self) -> Player:
+        return Player(self.workspace, self.url, self._trust, self.patience)
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the stand-in until SIGTERM or SIGINT. Says where it listens in one line of JSON.
+
+    Secrets come from the environment only, where other processes' users can't read them:
+    `SLACK_SIGNING_SECRET` and `SLACK_API_TOKEN`.
+    """
+    options = _arguments(argv)
+    given = {
+        "signing_secret": environ.get("SLACK_SIGNING_SECRET", ""),
+        "bot_token": environ.get("SLACK_API_TOKEN", ""),
+        "request_url": options.request_url,
+    }
+    app = SlackApp(**{name: value for name, value in given.items() if value})
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    slack = SlackStandIn(
+        tls=ensure_authority(options.tls_dir),
+        workspace=default_workspace(
+            app, time.time, groups=options.group, channel=options.channel.removeprefix("#")
+        ),
+        port=options.port,
+        trust=options.trust,
+    )
+    try:
+        slack.start()
+    except OSError as error:
+        print(f"The Slack stand-in can't listen ({error}): free the --port.", file=sys.stderr)
+        return 1
+    try:
+        print(msgspec.json.encode({"url": slack.url, "pid": os.getpid()}).decode(), flush=True)
+        done.wait()
+    finally:
+        slack.stop()
+    return 0
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.neighbours.slack", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--tls-dir", type=Path, default=authority.DEFAULT_FOLDER)
+    parser.add_argument("--trust", type=Path, help="PEM file to trust when commands are sent")
+    parser.add_argument("--request-url", default="", help="where commands and presses go")
+    parser.add_argument("--channel", default="zip", help="a channel's name")
+    parser.add_argument("--group", action="append", default=[], help="a group's handle")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""An app for the Slack stand-in to talk to, and what it is told there."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import requests
+
+from local.neighbours.https_server import Answer, Request, json_answer
+from local.neighbours.slack import SlackStandIn
+from local.neighbours.slack_player import Outcome, Pressed, Typed
+from local.neighbours.slack_workspace import Message
+
+SECRET, TOKEN = "signing", "xoxb-token"
+NOW = 1_795_000_000.0
+Said = Callable[[Request], Answer]
+
+
+@dataclass
+class Clock:
+    """A clock that a test turns."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class App:
+    """An app's endpoint; `said` is what it answers."""
+
+    url: str = ""
+    said: Said = lambda _: Answer(200)
+    seen: list[Request] = field(default_factory=list)
+
+    def answer(self, request: Request) -> Answer:
+        self.seen.append(request)
+        return self.said(request)
+
+    def says(self, **message: Any) -> None:
+        self.said = lambda _: json_answer(200, message)
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The last form that it was sent."""
+        fields = parse_qs(self.seen[-1].body.decode(), keep_blank_values=True, strict_parsing=True)
+        return {name: value for name, (value,) in fields.items()}
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The last press."""
+        pressed: dict[str, Any] = json.loads(self.form["payload"])
+        return pressed
+
+
+@dataclass(frozen=True)
+class Client:
+    """Someone at the stand-in, and the app beside it."""
+
+    slack: SlackStandIn
+    app: App
+    session: requests.Session
+
+    def call(self, method: str, token: str | None = TOKEN, **more: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        headers |= more.pop("headers", {})
+        url = f"{self.slack.api_base_url}{method}"
+        return self.session.request(
+            more.pop("verb", "POST"), url, headers=headers, timeout=10, **more
+        )
+
+    def types(
+        self, text: str = "", user: str = "producer", channel: str = "zip", **more: Any
+    ) -> Outcome:
+        return self.slack.command(Typed(user=user, channel=channel, text=text, **more))
+
+    def presses(self, ts: str, action_id: str = "next", user: str = "producer") -> Outcome:
+        return self.slack.press(Pressed(user=user, ts=ts, action_id=action_id))
+
+    def asked(self) -> str:
+        """The response_url of a new command that showed nothing by itself."""
+        self.app.said = lambda _: Answer(200)
+        assert self.types("1").error is None
+        return self.app.form["response_url"]
+
+    def button(self) -> Message:
+        """A message in the channel with a button, `next`."""
+        self.app.says(response_type="in_channel", blocks=[section("more"), actions("next")])
+        outcome = self.types("123 456 7890")
+        assert outcome.ts, outcome
+        self.app.said = lambda _: Answer(200)
+        return self.message(outcome.ts)
+
+    def message(self, ts: str) -> Message:
+        (found,) = [each for each in self.slack.workspace.messages if each.ts == ts]
+        return found
+
+    def respond(self, url: str, **message: Any) -> requests.Response:
+        return self.session.post(url, json=message, timeout=10)
+
+    def seen_by(self, user: str) -> list[str]:
+        return [message.text for message in self.slack.messages(user)]
+
+    def control(self, method: str, path: str, **more: Any) -> requests.Response:
+        url = f"{self.slack.url}/_control/{path}"
+        return self.session.request(method, url, timeout=10, **more)
+
+
+def section(text: str, kind: str = "mrkdwn") -> dict[str, Any]:
+    return {"type": "section", "text": {"type": kind, "text": text}}
+
+
+def plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text}
+
+
+def button(action_id: str, **more: Any) -> dict[str, Any]:
+    made = {"type": "button", "text": plain("Next"), "action_id": action_id, "value": "v"}
+    return {**made, **more}
+
+
+def actions(*action_ids: str) -> dict[str, Any]:
+    return {"type": "actions", "elements": [button(each) for each in action_ids]}

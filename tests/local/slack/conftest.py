@@ -1,0 +1,38 @@
+"""A Slack stand-in, an app, and a client of the first."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import requests
+
+from local.authority import Authority
+from local.neighbours.https_server import HttpsServer
+from local.neighbours.slack import SlackStandIn
+from local.neighbours.slack_workspace import SlackApp, default_workspace
+from tests.local.slack.client import SECRET, TOKEN, App, Client, Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def app(tls: Authority) -> Iterator[App]:
+    app = App()
+    server = HttpsServer(app.answer, tls.ssl_context())
+    app.url = f"https://127.0.0.1:{server.port}/slack"
+    server.start()
+    yield app
+    server.close()
+
+
+@pytest.fixture
+def client(tls: Authority, clock: Clock, app: App) -> Iterator[Client]:
+    installed = replace(SlackApp(signing_secret=SECRET, bot_token=TOKEN), request_url=app.url)
+    workspace = default_workspace(installed, clock, groups=["zip-users", "staff"], channel="zip")
+    with SlackStandIn(tls=tls, workspace=workspace) as slack, requests.Session() as session:
+        session.verify = str(tls.ca_bundle)
+        session.trust_env = False
+        yield Client(slack, app, session)

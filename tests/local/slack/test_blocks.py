@@ -1,0 +1,167 @@
+"""Which messages Slack takes."""
+
+from typing import Any
+
+import pytest
+
+from local.neighbours.slack_blocks import errors_in
+from local.neighbours.slack_markup import controls_in, problem_in
+from tests.local.slack.client import actions, button, plain, section
+
+
+def context(*texts: str) -> dict[str, Any]:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text} for text in texts]}
+
+
+def header(text: str) -> dict[str, Any]:
+    return {"type": "header", "text": plain(text)}
+
+
+def fields(*texts: str) -> dict[str, Any]:
+    return {"type": "section", "fields": [plain(text) for text in texts]}
+
+
+def one(**more: Any) -> dict[str, Any]:
+    return {"type": "actions", "elements": [{**button("a"), **more}]}
+
+
+GOOD: list[Any] = [
+    [],
+    [{"type": "divider"}] * 50,
+    [section("x" * 3000)],
+    [section("a <b>", "plain_text")],
+    [header("x" * 150)],
+    [fields(*["y" * 2000] * 10)],
+    [context(*["z"] * 10)],
+    [actions(*[str(number) for number in range(25)])],
+    [actions("next"), actions("next")],
+    [one(value="v" * 2000, style="primary", url="https://example.org")],
+    [one(action_id="a" * 255, text={**plain("n" * 75), "emoji": True})],
+    [{**section("with"), "accessory": button("more"), "block_id": "b"}],
+    [{"type": "image", "image_url": "https://example.org/a.png", "alt_text": "a"}],
+    [{"type": "markdown", "text": "# Title"}],
+]
+
+WRONG: list[tuple[Any, str]] = [
+    ("text", "must provide an array [json-pointer:/blocks]"),
+    (["text"], "must provide an object [json-pointer:/blocks/0]"),
+    ([{"type": "divider"}] * 51, "no more than 50 items allowed [json-pointer:/blocks]"),
+    ([{}], "missing required field: type [json-pointer:/blocks/0]"),
+    ([{"type": "heading"}], "unsupported type: heading [json-pointer:/blocks/0/type]"),
+    ([{"type": ["divider"]}], "unsupported type: ['divider'] [json-pointer:/blocks/0/type]"),
+    ([button("loose")], "unsupported type: button [json-pointer:/blocks/0/type]"),
+    (
+        [section("x" * 3001)],
+        "must be less than 3001 characters [json-pointer:/blocks/0/text/text]",
+    ),
+    ([section("")], "must be more than 0 characters [json-pointer:/blocks/0/text/text]"),
+    ([section("a", "markdown")], "unsupported type: markdown [json-pointer:/blocks/0/text/type]"),
+    ([{"type": "section"}], "must define either 'text' or 'fields' [json-pointer:/blocks/0]"),
+    (
+        [{"type": "section", "text": "bare"}],
+        "must provide an object [json-pointer:/blocks/0/text]",
+    ),
+    ([section(5)], "must provide a string [json-pointer:/blocks/0/text/text]"),  # type: ignore[arg-type]  # that is the mistake
+    (
+        [header("x" * 151)],
+        "must be less than 151 characters [json-pointer:/blocks/0/text/text]",
+    ),
+    (
+        [{"type": "header", "text": {"type": "mrkdwn", "text": "*a*"}}],
+        "unsupported type: mrkdwn [json-pointer:/blocks/0/text/type]",
+    ),
+    ([fields(*["f"] * 11)], "no more than 10 items allowed [json-pointer:/blocks/0/fields]"),
+    (
+        [fields("x" * 2001)],
+        "must be less than 2001 characters [json-pointer:/blocks/0/fields/0/text]",
+    ),
+    ([context(*["c"] * 11)], "no more than 10 items allowed [json-pointer:/blocks/0/elements]"),
+    ([context()], "no fewer than 1 items required [json-pointer:/blocks/0/elements]"),
+    (
+        [actions(*[str(number) for number in range(26)])],
+        "no more than 25 items allowed [json-pointer:/blocks/0/elements]",
+    ),
+    (
+        [actions("next", "next")],
+        "`action_id` next already exists [json-pointer:/blocks/0/elements]",
+    ),
+    (
+        [{"type": "divider", "block_id": "b"}] * 2,
+        "`block_id` b already exists [json-pointer:/blocks]",
+    ),
+    (
+        [one(text=plain("n" * 76))],
+        "must be less than 76 characters [json-pointer:/blocks/0/elements/0/text/text]",
+    ),
+    (
+        [one(value="v" * 2001)],
+        "must be less than 2001 characters [json-pointer:/blocks/0/elements/0/value]",
+    ),
+    (
+        [one(action_id="a" * 256)],
+        "must be less than 256 characters [json-pointer:/blocks/0/elements/0/action_id]",
+    ),
+    (
+        [one(style="green")],
+        "must be one of: primary, danger [json-pointer:/blocks/0/elements/0/style]",
+    ),
+    (
+        [one(colour="green")],
+        "invalid additional property: colour [json-pointer:/blocks/0/elements/0]",
+    ),
+    (
+        [{**section("a"), "text": {"type": "mrkdwn", "text": "a", "emoji": True}}],
+        "invalid additional property: emoji [json-pointer:/blocks/0/text]",
+    ),
+    (
+        [{"type": "markdown", "text": "m" * 7000}] * 2,
+        "must be less than 12001 characters in all [json-pointer:/blocks]",
+    ),
+]
+
+
+@pytest.mark.parametrize("blocks", GOOD)
+def test_what_slack_takes(blocks: Any) -> None:
+    assert errors_in(blocks) == []
+
+
+@pytest.mark.parametrize(("blocks", "error"), WRONG)
+def test_what_slack_refuses(blocks: Any, error: str) -> None:
+    assert errors_in(blocks) == [error]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain, *bold* & `code`",
+        "a &lt; b &gt; c",
+        "<https://example.org/a?b=c&amp;d=e|a link> <mailto:a@example.org|mail>",
+        "<@U0PRODUCER> in <#C0ZIPCHAN|zip>, <!here>, <!subteam^S0ALLOWED0>",
+        "<!date^1392734382^{date} at {time}|2014-02-18>",
+        "> a quotation\n>> and another",
+    ],
+)
+def test_mark_up_that_is_right(text: str) -> None:
+    assert problem_in(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Biology <introduction>",
+        "a < b",
+        "1 -> 2",
+        "<not a link|text>",
+        "<@name>",
+        "<!date^tomorrow^{date}|then>",
+        "<!date^1392734382^{date}>",
+        "<https://example.org|open",
+    ],
+)
+def test_mark_up_that_nobody_escaped(text: str) -> None:
+    assert problem_in(text)
+
+
+def test_links_and_mentions_are_found_where_they_work() -> None:
+    found = controls_in("<!channel> see <https://example.org|this> <no> &lt;!here&gt;")
+    assert found == ["<!channel>", "<https://example.org|this>"]

@@ -1,0 +1,270 @@
+"""What people do, what the app is sent, and what people see then."""
+
+import hashlib
+import hmac
+import threading
+
+import pytest
+
+from local.neighbours.https_server import Answer, Spoil, json_answer, text_answer
+from tests.local.slack.client import NOW, SECRET, App, Client, actions, section
+
+TIMEOUT = '/zip failed with the error "operation_timeout"'
+FAILED = '/zip failed with the error "dispatch_failed"'
+
+
+def signed(app: App) -> bool:
+    request = app.seen[-1]
+    stamp = request.headers["X-Slack-Request-Timestamp"]
+    raw = f"v0:{stamp}:".encode() + request.body
+    right = "v0=" + hmac.new(SECRET.encode(), raw, hashlib.sha256).hexdigest()
+    return bool(request.headers["X-Slack-Signature"] == right)
+
+
+def test_a_command_has_every_field_and_slack_s_signature(client: Client) -> None:
+    client.types("  123 456*7890 ", channel="#zip")
+    form = client.app.form
+    assert form.pop("response_url").startswith(f"{client.slack.url}/commands/T0LOCALZIP/")
+    assert len(form.pop("trigger_id").split(".")) == 3
+    assert form.pop("token")
+    assert form == {
+        "team_id": "T0LOCALZIP",
+        "team_domain": "local",
+        "channel_id": "C0ZIPCHAN",
+        "channel_name": "zip",
+        "user_id": "U0PRODUCER",
+        "user_name": "producer",
+        "command": "/zip",
+        "text": "123 456*7890",
+        "api_app_id": "A0LOCALZIP",
+        "is_enterprise_install": "false",
+    }
+    assert signed(client.app)
+    assert client.app.seen[-1].headers["X-Slack-Request-Timestamp"] == str(int(NOW))
+
+
+@pytest.mark.parametrize(
+    ("channel", "name"), [("direct", "directmessage"), ("secret", "privategroup")]
+)
+def test_only_public_channels_are_named(client: Client, channel: str, name: str) -> None:
+    client.types(channel=channel)
+    assert client.app.form["channel_name"] == name
+    assert client.app.form["text"] == ""
+
+
+@pytest.mark.parametrize("forge", ["wrong_secret", "unsigned", "other_body", "old_timestamp"])
+def test_signatures_that_are_no_good(client: Client, forge: str) -> None:
+    client.types(forge=forge)
+    headers = client.app.seen[-1].headers
+    if forge == "unsigned":
+        assert "X-Slack-Signature" not in headers
+    elif forge == "old_timestamp":
+        assert (signed(client.app), headers["X-Slack-Request-Timestamp"]) == (
+            True,
+            str(int(NOW) - 360),
+        )
+    else:
+        assert not signed(client.app)
+
+
+def test_an_answer_in_the_channel_is_for_everybody(client: Client) -> None:
+    client.app.says(response_type="in_channel", text="here", blocks=[section("*here*")])
+    outcome = client.types("1")
+    assert (outcome.status, outcome.error) == (200, None)
+    (message,) = client.slack.messages("stranger")
+    assert (message.ts, message.asked, message.only_for) == (outcome.ts, "/zip 1", None)
+    assert message.blocks[0]["text"] == {"type": "mrkdwn", "text": "*here*", "verbatim": False}
+    assert message.blocks[0]["block_id"]
+
+
+@pytest.mark.parametrize("kind", [{}, {"response_type": "ephemeral"}, {"response_type": "odd"}])
+def test_any_other_answer_is_for_the_one_who_asked(client: Client, kind: dict[str, str]) -> None:
+    client.app.says(text="for you", **kind)
+    client.types()
+    assert (client.seen_by("producer"), client.seen_by("stranger")) == (["for you"], [])
+
+
+def test_text_is_a_message_and_an_empty_answer_is_none(client: Client) -> None:
+    client.app.said = lambda _: text_answer(200, "text/plain", b"It's 80 degrees")
+    client.types()
+    client.app.said = lambda _: Answer(200)
+    assert client.types().ts is None
+    client.app.says(response_type="in_channel")
+    assert client.types().ts is None
+    assert client.seen_by("producer") == ["It's 80 degrees"]
+
+
+def test_slack_waits_three_seconds_and_no_more(client: Client) -> None:
+    assert client.slack.patience == 3.0
+    client.slack.patience = 0.2
+    late = Answer(200, (("Content-Type", "text/plain"),), b"late", spoil=Spoil(wait=30))
+    client.app.said = lambda _: late
+    outcome = client.types()
+    assert (outcome.status, outcome.error) == (None, "operation_timeout")
+    assert 0.2 <= outcome.seconds < 5
+    assert client.seen_by("producer") == [TIMEOUT]
+    assert client.seen_by("stranger") == []
+
+
+def test_anything_but_200_is_an_error_and_its_text_unseen(client: Client) -> None:
+    client.app.said = lambda _: json_answer(401, {"text": "no"})
+    outcome = client.types()
+    assert (outcome.status, outcome.error) == (401, "dispatch_failed")
+    assert client.seen_by("producer") == [FAILED]
+
+
+def test_nobody_there(client: Client) -> None:
+    outcome = client.types(url="https://127.0.0.1:1/slack")
+    assert (outcome.status, outcome.error) == (None, "dispatch_failed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (json_answer(200, {"blocks": [section("x" * 3001)]}), "invalid_blocks"),
+        (json_answer(200, {"blocks": "[]"}), "invalid_blocks_format"),
+        (json_answer(200, ["text"]), "invalid_payload"),
+        (json_answer(200, {"text": 5}), "invalid_arguments"),
+        (text_answer(200, "application/json", b"{"), "invalid_command_response"),
+    ],
+)
+def test_a_message_that_is_refused_is_seen_by_nobody(
+    client: Client, answer: Answer, error: str
+) -> None:
+    client.app.said = lambda _: answer
+    assert client.types().error == error
+    assert client.seen_by("producer") == [f'/zip failed with the error "{error}"']
+    (refusal,) = client.control("GET", "refused").json()
+    assert (refusal["how"], refusal["error"]) == ("answer", error)
+    if error == "invalid_blocks":
+        assert "3001" in refusal["messages"][0]
+
+
+def test_what_nobody_escaped_is_shown_but_noted(client: Client) -> None:
+    client.app.says(blocks=[section("Topic: <Biology> <!channel>")])
+    outcome = client.types()
+    assert outcome.ts
+    message = client.message(outcome.ts)
+    assert "<Biology>" in message.problems[0]
+    assert message.controls == ("<!channel>",)
+    assert client.control("GET", "problems").json() == {outcome.ts: list(message.problems)}
+
+
+def test_a_press_has_slack_s_structure(client: Client) -> None:
+    message = client.button()
+    assert client.presses(message.ts).error is None
+    payload = client.app.payload
+    assert payload["type"] == "block_actions"
+    assert payload["container"] == {
+        "type": "message",
+        "message_ts": message.ts,
+        "channel_id": "C0ZIPCHAN",
+        "is_ephemeral": False,
+    }
+    assert payload["channel"] == {"id": "C0ZIPCHAN", "name": "zip"}
+    assert payload["user"] == {
+        "id": "U0PRODUCER",
+        "username": "producer",
+        "name": "producer",
+        "team_id": "T0LOCALZIP",
+    }
+    assert payload["team"] == {"id": "T0LOCALZIP", "domain": "local"}
+    assert payload["message"]["blocks"] == message.blocks
+    (action,) = payload["actions"]
+    assert action.pop("action_ts")
+    assert action == {
+        "type": "button",
+        "action_id": "next",
+        "block_id": message.blocks[1]["block_id"],
+        "text": {"type": "plain_text", "text": "Next", "emoji": True},
+        "value": "v",
+    }
+    assert payload["response_url"].startswith(f"{client.slack.url}/actions/")
+    assert set(payload) >= {"api_app_id", "token", "trigger_id", "enterprise", "state"}
+    assert signed(client.app)
+
+
+def test_an_ephemeral_message_does_not_come_with_its_button(client: Client) -> None:
+    client.app.says(blocks=[actions("next")])
+    outcome = client.types()
+    assert outcome.ts
+    client.presses(outcome.ts)
+    assert "message" not in client.app.payload
+    assert client.app.payload["container"]["is_ephemeral"] is True
+
+
+def test_what_is_answered_to_a_press_counts_for_nothing(client: Client) -> None:
+    message = client.button()
+    client.app.says(text="ignored", replace_original=True)
+    assert client.presses(message.ts).ts is None
+    assert client.seen_by("producer") == [""]
+    client.app.said = lambda _: Answer(500)
+    assert client.presses(message.ts).error == "dispatch_failed"
+
+
+@pytest.mark.parametrize(("user", "action_id"), [("stranger", "next"), ("producer", "other")])
+def test_nobody_presses_what_they_do_not_see(client: Client, user: str, action_id: str) -> None:
+    client.app.says(blocks=[actions("next")])
+    ts = client.types().ts
+    body = {"user": user, "ts": ts, "action_id": action_id}
+    assert client.control("POST", "press", json=body).status_code == 404
+
+
+def test_several_people_at_once(client: Client) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def wait(_: object) -> Answer:
+        both.wait()
+        return json_answer(200, {"text": "yours"})
+
+    client.app.said = wait
+    threads = [
+        threading.Thread(target=client.types, kwargs={"user": user})
+        for user in ("producer", "stranger")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.seen_by("producer") == client.seen_by("stranger") == ["yours"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("command", {"user": "nobody", "channel": "zip"}, 404),
+        ("command", {"user": "producer", "channel": "nowhere"}, 404),
+        ("command", {"user": "producer"}, 400),
+        ("command", {"user": "producer", "channel": "zip", "txt": "1"}, 400),
+        ("command", {"user": "producer", "channel": "zip", "url": "http://127.0.0.1/"}, 400),
+        ("groups", {"handle": "new"}, 400),
+        ("nonsense", {}, 404),
+    ],
+)
+def test_a_mistake_gets_a_sentence(
+    client: Client, path: str, body: dict[str, str], status: int
+) -> None:
+    answer = client.control("POST", path, json=body)
+    assert answer.status_code == status
+    assert answer.json()["message"]
+
+
+def test_people_groups_and_channels_from_outside(client: Client) -> None:
+    user = {"id": "U0NEWCOMER", "name": "newcomer"}
+    client.control("POST", "users", json=user)
+    group = {"id": "S0ALLOWED0", "handle": "zip-users", "users": ["U0NEWCOMER"]}
+    client.control("POST", "groups", json=group)
+    client.control("POST", "channels", json={"id": "C0NEW", "name": "new", "kind": "private"})
+    body = {"user": "newcomer", "channel": "new", "text": "help"}
+    assert client.control("POST", "command", json=body).json()["status"] == 200
+    assert client.app.form["channel_name"] == "privategroup"
+    told = client.call("usergroups.users.list", data={"usergroup": "S0ALLOWED0"}).json()
+    assert told["users"] == ["U0NEWCOMER"]
+    client.app.says(text="hello")
+    client.control("POST", "command", json=body | {"channel": "direct"})
+    seen = client.control("GET", "messages", params={"user": "newcomer"}).json()
+    assert [(each["text"], each["channel"]) for each in seen] == [("hello", "D0NEWCOMER")]
+    there = client.control("GET", "messages", params={"channel": "zip"}).json()
+    assert there == []
+    client.control("DELETE", "messages")
+    assert client.control("GET", "messages").json() == []
