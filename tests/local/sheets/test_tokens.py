@@ -1,0 +1,136 @@
+"""Who gets a token, and what it opens."""
+
+import time
+from typing import Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.transport.requests import AuthorizedSession, Request
+from google.oauth2 import service_account
+
+from local.authority import Authority
+from local.neighbours.sheets import SheetsStandIn
+from local.neighbours.sheets_account import GRANT, SCOPE, ServiceAccount
+from local.neighbours.sheets_book import Book
+from tests.local.sheets.client import DOCUMENT, NOW, Client, Clock
+
+SHORT_LIVED = "Invalid JWT: Token must be a short-lived token (60 minutes)"
+
+
+def test_a_good_assertion_gets_an_hour(client: Client, clock: Clock) -> None:
+    answer = client.ask_token(grant_type=GRANT, assertion=client.assertion())
+    told = answer.json()
+    assert (answer.status_code, told["token_type"], told["expires_in"]) == (200, "Bearer", 3599)
+    token = told["access_token"]
+    clock.now += 3599
+    assert client.get(f"{DOCUMENT}/values/Fall", token).status_code == 200
+    clock.now += 1
+    assert client.get(f"{DOCUMENT}/values/Fall", token).status_code == 401
+
+
+def test_google_s_own_library_is_content(tls: Authority, account: ServiceAccount) -> None:
+    book = Book(DOCUMENT)
+    book.put("Fall", [["a"]])
+    with (
+        SheetsStandIn(tls=tls, book=book, account=account, clock=time.time) as sheets,
+        requests.Session() as plain,
+    ):
+        plain.trust_env, plain.verify = False, str(tls.ca_bundle)
+        credentials = service_account.Credentials.from_service_account_info(
+            sheets.credentials, scopes=[SCOPE]
+        )
+        with AuthorizedSession(credentials, auth_request=Request(plain)) as session:
+            session.trust_env, session.verify = False, str(tls.ca_bundle)
+            url = f"{sheets.url}/v4/spreadsheets/{DOCUMENT}/values:batchGet"
+            answer = session.get(url, params={"ranges": ["Fall"]}, timeout=10)
+        assert answer.json()["valueRanges"][0]["values"] == [["a"]]
+        assert [seen.where for seen in sheets.requests] == ["token", "values"]
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({}, "invalid_request"),
+        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": GRANT}, "invalid_request"),
+        ({"grant_type": GRANT, "assertion": "a.b"}, "invalid_grant"),
+        ({"grant_type": GRANT, "assertion": "a.b.ü"}, "invalid_grant"),
+        ({"grant_type": GRANT, "assertion": "e30.W10.e30"}, "invalid_grant"),
+    ],
+)
+def test_forms_that_are_refused(client: Client, form: dict[str, str], error: str) -> None:
+    answer = client.ask_token(**form)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert answer.json()["error_description"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "description"),
+    [
+        ({"iss": "other@example.org"}, "invalid_grant", "account not found"),
+        ({"aud": "https://accounts.example.org/token"}, "invalid_grant", "audience"),
+        ({"aud": None}, "invalid_grant", "audience"),
+        ({"scope": None}, "invalid_scope", "Invalid OAuth scope"),
+        (
+            {"scope": "https://www.googleapis.com/auth/spreadsheets"},
+            "invalid_scope",
+            "Invalid OAuth scope",
+        ),
+        ({"iat": None}, "invalid_grant", SHORT_LIVED),
+        ({"exp": None}, "invalid_grant", SHORT_LIVED),
+        ({"exp": int(NOW)}, "invalid_grant", SHORT_LIVED),
+        ({"exp": int(NOW) + 3601}, "invalid_grant", SHORT_LIVED),
+        ({"iat": int(NOW) + 301}, "invalid_grant", SHORT_LIVED),
+    ],
+)
+def test_assertions_that_are_refused(
+    client: Client, changes: dict[str, Any], error: str, description: str
+) -> None:
+    answer = client.ask_token(grant_type=GRANT, assertion=client.assertion(**changes))
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert description in answer.json()["error_description"]
+
+
+def test_another_key_signs_in_vain(client: Client) -> None:
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    answer = client.ask_token(grant_type=GRANT, assertion=client.assertion(key=other))
+    assert answer.json() == {
+        "error": "invalid_grant",
+        "error_description": "Invalid JWT Signature.",
+    }
+
+
+def test_another_algorithm_too(client: Client) -> None:
+    for algorithm, key in (("HS256", "a shared secret of thirty-two bytes"), ("RS512", None)):
+        assertion = client.assertion(key=key, algorithm=algorithm)
+        answer = client.ask_token(grant_type=GRANT, assertion=assertion)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_an_assertion_comes_in_a_form(client: Client) -> None:
+    body = {"grant_type": GRANT, "assertion": client.assertion()}
+    answer = client.session.post(client.sheets.token_uri, json=body, timeout=10)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert client.session.get(client.sheets.token_uri, timeout=10).status_code == 405
+
+
+def test_without_a_token_or_with_another_one(client: Client) -> None:
+    url = f"{client.sheets.url}/v4/spreadsheets/{DOCUMENT}/values/Fall"
+    nobody = client.session.get(url, timeout=10)
+    assert (nobody.status_code, nobody.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
+    stranger = client.get(f"{DOCUMENT}/values/Fall", "ya29.other")
+    assert (stranger.status_code, stranger.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
+
+
+def test_tokens_die_when_told(client: Client) -> None:
+    token = client.token()
+    client.control("POST", "expire")
+    assert client.get(f"{DOCUMENT}/values/Fall", token).status_code == 401
+
+
+def test_no_secret_shows(client: Client) -> None:
+    token = client.token()
+    client.get(f"{DOCUMENT}/values/Fall", token)
+    assert token not in client.control("GET", "requests").text
+    assert "PRIVATE" not in repr(client.sheets.account)
