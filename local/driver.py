@@ -1,4 +1,4 @@
-"""What one does to a local stack that runs: as Zoom, as Opencast's user, as an operator.
+"""What one does to a local stack that runs: as Zoom, as users of Opencast and Slack, as operator.
 
 The demo and the end-to-end tests drive the stack through this, over HTTPS and AWS's API only, so
 that they see what anybody would see.
@@ -223,8 +223,45 @@ class Driver:
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda one: one.last_updated, default=None)
 
+    # As people in Slack, and as who keeps the class schedule
+
+    def type(self, text: str, *, user: str = "producer", channel: str = "", **more: Any) -> Any:
+        """Lets a user type `/zip <text>`, by default in the channel for it; what came of it.
+
+        See `local.neighbours.slack_player.Typed` and `Outcome`.
+        """
+        typed = {"user": user, "channel": channel or "C0ZIPCHAN", "text": text, **more}
+        return self._control("POST", "slack", "command", typed)
+
+    def press(self, ts: str, action_id: str, *, user: str = "producer", **more: Any) -> Any:
+        """Lets a user press a button of the message `ts`; what came of it."""
+        pressed = {"user": user, "ts": ts, "action_id": action_id, **more}
+        return self._control("POST", "slack", "press", pressed)
+
+    def shown(self, user: str = "producer") -> list[dict[str, Any]]:
+        """The messages that a user sees, see `local.neighbours.slack_workspace.Message`."""
+        found: list[dict[str, Any]] = self._control("GET", "slack", f"messages?user={user}")
+        return found
+
+    def trouble_slack(self, **fault: Any) -> None:
+        """Lets Slack fail: see `local.neighbours.host.Fault`."""
+        self._control("POST", "slack", "faults", fault)
+
+    def fill_tab(self, tab: str, rows: list[list[Any]], **more: Any) -> None:
+        """Replaces a tab of the schedule's spreadsheet, see `local.neighbours.sheets`."""
+        self._control("POST", "sheets", "tabs", {"tab": tab, "rows": rows, **more})
+
+    def trouble_sheets(self, **fault: Any) -> None:
+        """Lets Google fail: see `local.neighbours.host.Fault`."""
+        self._control("POST", "sheets", "faults", fault)
+
     def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:
-        base = {"zoom": self.state.zoom_url, "opencast": self.state.opencast_url}[neighbour]
+        base = {
+            "zoom": self.state.zoom_url,
+            "opencast": self.state.opencast_url,
+            "slack": self.state.slack_url,
+            "sheets": self.state.sheets_url,
+        }[neighbour]
         answer = self._session.request(
             method, f"{base}/_control/{path}", json=content, timeout=REQUEST_SECONDS
         )

@@ -43,7 +43,20 @@ class LocalSettings:
     cloud_port: int = 0
     zoom_url: str = ""
     opencast_url: str = ""
+    slack_url: str = ""
+    sheets_url: str = ""
     extra_ca: Path | None = None
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the local stack's cloud and neighbours are, without a slash at the end."""
+
+    cloud: str = ""
+    zoom: str = ""
+    opencast: str = ""
+    slack: str = ""
+    sheets: str = ""
 
 
 def read_local(given: Mapping[str, str]) -> LocalSettings:
@@ -62,18 +75,18 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
         cloud_port=_port(given, "LOCAL_CLOUD_PORT"),
         zoom_url=_url(given, "LOCAL_ZOOM_URL"),
         opencast_url=_url(given, "LOCAL_OPENCAST_URL"),
+        slack_url=_url(given, "LOCAL_SLACK_URL"),
+        sheets_url=_url(given, "LOCAL_SHEETS_URL"),
         extra_ca=Path(extra_ca).expanduser().absolute() if extra_ca else None,
     )
 
 
-def stack_settings(
-    given: Mapping[str, str], *, cloud_url: str, zoom_url: str, opencast_url: str
-) -> dict[str, str]:
+def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
     """The stack's settings, as `.env` would have them: random secrets, the given ones on top."""
-    known = {*_defaults("", "", "", ""), *names_in(EXAMPLE)} - set(OF_THE_OPERATOR)
+    known = {*_defaults("", addresses), *names_in(EXAMPLE)} - set(OF_THE_OPERATOR)
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")
-    settings = {**_defaults(name, cloud_url, zoom_url, opencast_url), **chosen}
+    settings = {**_defaults(name, addresses), **chosen}
     if chosen.get("ALLOW_UNSIGNED_WEBHOOKS", "").strip().lower() == "true":
         # Whoever asks for unsigned webhooks and names no token wants to see what happens without.
         settings["WEBHOOK_VALIDATION_SECRET_TOKEN"] = chosen.get(
@@ -94,27 +107,33 @@ def names_in(example: Path) -> tuple[str, ...]:
     return tuple(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
 
 
-def _defaults(name: str, cloud_url: str, zoom_url: str, opencast_url: str) -> dict[str, str]:
-    zoom_hosts = dict.fromkeys([HOST, "localhost", urlsplit(zoom_url).hostname or HOST])
+def _defaults(name: str, addresses: Addresses) -> dict[str, str]:
+    zoom_hosts = dict.fromkeys([HOST, "localhost", urlsplit(addresses.zoom).hostname or HOST])
     return {
         "STACK_NAME": name,
         "LAMBDA_CODE_BUCKET": f"{name}-code",
         "NOTIFICATION_EMAIL": "operator@example.org",
         "INGEST_ALLOWED_IPS": HOST,
-        "API_BASE_URL": api_url(cloud_url),
+        "API_BASE_URL": api_url(addresses.cloud),
         "STACK_TAGS": "",
         "WEBHOOK_DELAY_SECONDS": "1",
         "WEBHOOK_VALIDATION_SECRET_TOKEN": secrets.token_urlsafe(16),
-        "ZOOM_API_BASE_URL": f"{zoom_url}/v2",
-        "ZOOM_OAUTH_URL": f"{zoom_url}/oauth/token",
+        "ZOOM_API_BASE_URL": f"{addresses.zoom}/v2",
+        "ZOOM_OAUTH_URL": f"{addresses.zoom}/oauth/token",
         "ZOOM_ACCOUNT_ID": "local-account",
         "ZOOM_CLIENT_ID": "local-client",
         "ZOOM_CLIENT_SECRET": secrets.token_urlsafe(16),
         "ZOOM_DOWNLOAD_HOSTS": ",".join(zoom_hosts),
-        "OPENCAST_BASE_URL": opencast_url,
+        "OPENCAST_BASE_URL": addresses.opencast,
         "OPENCAST_API_USER": "zoom_ingester",
         "OPENCAST_API_PASSWORD": secrets.token_urlsafe(16),
         "DEFAULT_OC_WORKFLOW": "schedule-and-upload",
+        "SLACK_SIGNING_SECRET": secrets.token_hex(16),
+        "SLACK_API_TOKEN": f"xoxb-{secrets.token_urlsafe(16)}",
+        "SLACK_ZIP_CHANNEL": "zip",
+        "SLACK_ALLOWED_GROUPS": "zip-users",
+        "GSHEETS_DOC_ID": "local-schedule",
+        "GSHEETS_SHEET_NAMES": "Fall,Spring",
     }
 
 

@@ -23,9 +23,10 @@ from local import deploy, parity, standins
 from local.authority import ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_leash
-from local.settings import OF_A_STACK, api_url, read_local, stack_settings
-from local.state import CLOUD, State, clear, forget, read_state, remember
+from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
+from local.state import CLOUD, GOOGLE_KEY, State, clear, forget, read_state, remember
 from ops.code.package import Package, upload
+from ops.schedule import google_key
 from ops.secrets import store as secrets
 
 HOME = ROOT / ".local"
@@ -133,12 +134,17 @@ class LocalStack:
         )
         port = choose_port(local.cloud_port)
         neighbours = standins.choose(local)
+        files = standins.Files(trusted=self._trusted, google_key=self.home / GOOGLE_KEY)
         self._access = deploy.Access(f"https://{HOST}:{port}", self._trusted, local.region)
         self.settings = stack_settings(
             self.given,
-            cloud_url=self._access.url,
-            zoom_url=neighbours.zoom_url,
-            opencast_url=neighbours.opencast_url,
+            Addresses(
+                cloud=self._access.url,
+                zoom=neighbours.zoom_url,
+                opencast=neighbours.opencast_url,
+                slack=neighbours.slack_url,
+                sheets=neighbours.sheets_url,
+            ),
         )
         site = site_settings.load(self.settings, None)
         env = self._tool_environment()
@@ -158,16 +164,18 @@ class LocalStack:
             )
             answering = pool.submit(
                 self._timed,
-                "Zoom and Opencast started",
-                lambda: standins.start(neighbours, self._processes, env, authority, self._trusted),
+                "neighbours started",
+                lambda: standins.start(neighbours, self._processes, env, authority, files),
             )
             self._timed("cloud started", lambda: cloud.wait(authority.ca_bundle))
             names = Names(site.stack_name)
             self._fill(site, names, packages.result)
             synthesized.result()
+            answering.result()
+            if "sheets" in neighbours.own:
+                google_key.save(self.client("ssm"), google_key.read_key(self.home / GOOGLE_KEY))
             self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
             self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
-            answering.result()
         self._remember(cloud, neighbours)
         self._say("ready", time.monotonic() - began)
 
@@ -241,7 +249,10 @@ class LocalStack:
             stack_name=self.settings["STACK_NAME"],
             zoom_url=neighbours.zoom_url,
             opencast_url=neighbours.opencast_url,
+            slack_url=neighbours.slack_url,
+            sheets_url=neighbours.sheets_url,
             webhook_secret=self.settings["WEBHOOK_VALIDATION_SECRET_TOKEN"].split(",")[0].strip(),
+            slack_signing_secret=self.settings["SLACK_SIGNING_SECRET"],
             pids=self._processes.alive(),
         )
         remember(self.home, self.state, self.environment)

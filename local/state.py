@@ -17,14 +17,16 @@ from local.processes import stop_pids
 STATE = "stack.json"
 ENVIRONMENT = "stack.env"
 CLOUD = "cloud"
+GOOGLE_KEY = "google-key.json"
+"""The service account's file of Google's stand-in."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `stack.json`.
 
     `api_url` is the API's stage, `ca_bundle` a PEM file of what to trust; `webhook_secret` is what
-    Zoom's webhooks are signed with. `pids` has the processes to send SIGTERM to, by name. What
-    there is none of is null.
+    Zoom's webhooks are signed with, `slack_signing_secret` what Slack's requests are. `pids` has
+    the processes to send SIGTERM to, by name. What there is none of is null.
     """
 
     api_url: str
@@ -74,8 +76,9 @@ def end(home: Path) -> bool:
 
 
 def clear(home: Path) -> None:
-    """Remove the files of a cloud that has ended: each function's processes left 150 MB or so."""
+    """Remove what only a running stack needs: each function's processes left 150 MB or so."""
     shutil.rmtree(home / CLOUD, ignore_errors=True)
+    (home / GOOGLE_KEY).unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:

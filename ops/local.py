@@ -76,9 +76,10 @@ def env(_context: Context) -> None:
     """Print exports that point commands at the local stack."""
     running()
     file = HOME / local_state.ENVIRONMENT
+    hidden = {*SECRETS, "SLACK_API_TOKEN", "SLACK_SIGNING_SECRET"}
     for line in file.read_text("utf-8").splitlines():
         name = line.removeprefix("export ").partition("=")[0]
-        if name not in SECRETS:
+        if name not in hidden:
             print(line)
     print(f". {file}  # the secrets")
 
@@ -114,7 +115,13 @@ def addresses(state: State) -> Table:
     """A table of what runs where."""
     address = Column("address", overflow="fold")
     table = Table("", address, "pid", "", title=f"Local stack {state.stack_name}")
-    rows = {"cloud": state.aws_endpoint_url, "zoom": state.zoom_url, "opencast": state.opencast_url}
+    rows = {
+        "cloud": state.aws_endpoint_url,
+        "zoom": state.zoom_url,
+        "opencast": state.opencast_url,
+        "slack": state.slack_url or "",
+        "sheets": state.sheets_url or "",
+    }
     table.add_row("API", state.api_url, "", "")
     for name, url in rows.items():
         pid = state.pids.get(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -122,8 +121,7 @@ def test_the_google_account_s_key(operator: Operator, driver: Driver, tmp_path: 
         "private_key": "-----BEGIN PRIVATE KEY-----\nsecretsecret\n-----END PRIVATE KEY-----\n",
         "token_uri": "https://oauth2.googleapis.com/token",
     }
-    with suppress(ssm.exceptions.ParameterNotFound):
-        ssm.delete_parameter(Name=GOOGLE_CREDENTIALS)
+    before = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)["Parameter"]["Value"]
     try:
         path.write_text(json.dumps(key))
         said = operator.did("schedule.save-creds", "-f", str(path))
@@ -136,7 +134,7 @@ def test_the_google_account_s_key(operator: Operator, driver: Driver, tmp_path: 
         assert "its private_key is none in PEM" in refused.error
         assert "secretsecret" not in "".join(operator.heard)
     finally:
-        ssm.delete_parameter(Name=GOOGLE_CREDENTIALS)
+        ssm.put_parameter(Name=GOOGLE_CREDENTIALS, Value=before, Overwrite=True)
 
 
 @pytest.fixture

@@ -1,19 +1,23 @@
 """The settings with which the local stack is deployed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cdk.settings import load
-from local.settings import LocalSettingsError, names_in, read_local, stack_settings
+from local.settings import Addresses, LocalSettingsError, names_in, read_local, stack_settings
 
 CLOUD = "https://127.0.0.1:4000"
 ZOOM = "https://127.0.0.1:4001"
 OPENCAST = "https://127.0.0.1:4002"
+SLACK = "https://127.0.0.1:4003"
+SHEETS = "https://127.0.0.1:4004"
+ADDRESSES = Addresses(CLOUD, ZOOM, OPENCAST, SLACK, SHEETS)
 
 
 def settings(**given: str) -> dict[str, str]:
-    return stack_settings(given, cloud_url=CLOUD, zoom_url=ZOOM, opencast_url=OPENCAST)
+    return stack_settings(given, ADDRESSES)
 
 
 def test_the_defaults_are_a_whole_set_of_settings() -> None:
@@ -26,6 +30,14 @@ def test_the_defaults_are_a_whole_set_of_settings() -> None:
     assert site.zoom.download_hosts == ("127.0.0.1", "localhost")
     assert site.opencast.base_url == OPENCAST
     assert site.api_base_url == f"{CLOUD}/_aws/execute-api/{dict(site.tags)['ms-custom-id']}/live"
+
+
+def test_slack_and_the_schedule_s_sheet_have_settings_too() -> None:
+    first, second = settings(), settings()
+    for secret in ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"):
+        assert first[secret] != second[secret]
+    named = ("SLACK_ZIP_CHANNEL", "SLACK_ALLOWED_GROUPS", "GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES")
+    assert all(first[name] for name in named)
 
 
 def test_secrets_are_new_each_time() -> None:
@@ -76,9 +88,7 @@ def test_nothing_else_of_the_environment_gets_in() -> None:
 
 
 def test_a_neighbour_elsewhere_may_be_downloaded_from() -> None:
-    given = stack_settings(
-        {}, cloud_url=CLOUD, zoom_url="https://zoom.test:99", opencast_url=OPENCAST
-    )
+    given = stack_settings({}, replace(ADDRESSES, zoom="https://zoom.test:99"))
     assert given["ZOOM_DOWNLOAD_HOSTS"] == "127.0.0.1,localhost,zoom.test"
 
 
@@ -88,6 +98,8 @@ def test_the_local_stacks_own_settings(tmp_path: Path) -> None:
             "LOCAL_CLOUD_PORT": "4566",
             "LOCAL_ZOOM_URL": "https://127.0.0.1:9/",
             "LOCAL_OPENCAST_URL": "http://opencast.test",
+            "LOCAL_SLACK_URL": "https://slack.test/",
+            "LOCAL_SHEETS_URL": "https://sheets.test",
             "LOCAL_EXTRA_CA": str(tmp_path / "ca.pem"),
             "AWS_REGION": "eu-central-1",
         }
@@ -95,6 +107,7 @@ def test_the_local_stacks_own_settings(tmp_path: Path) -> None:
     assert own.cloud_port == 4566
     assert own.zoom_url == "https://127.0.0.1:9"
     assert own.opencast_url == "http://opencast.test"
+    assert (own.slack_url, own.sheets_url) == ("https://slack.test", "https://sheets.test")
     assert own.extra_ca == tmp_path / "ca.pem"
     assert own.region == "eu-central-1"
     assert read_local({}).cloud_port == 0

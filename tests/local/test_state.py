@@ -5,7 +5,17 @@ import shlex
 import stat
 from pathlib import Path
 
-from local.state import CLOUD, ENVIRONMENT, STATE, State, end, forget, read_state, remember
+from local.state import (
+    CLOUD,
+    ENVIRONMENT,
+    GOOGLE_KEY,
+    STATE,
+    State,
+    end,
+    forget,
+    read_state,
+    remember,
+)
 
 KEYS = {
     *("api_url", "aws_endpoint_url", "ca_bundle", "region", "stack_name", "zoom_url"),
@@ -64,6 +74,7 @@ def test_what_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
 def test_ending_a_stack_that_is_gone_forgets_it(tmp_path: Path) -> None:
     remember(tmp_path, state(pids={"cloud": 2**22 + 1}), {})
     (tmp_path / CLOUD / "tmp").mkdir(parents=True)
+    (tmp_path / GOOGLE_KEY).touch()
     assert end(tmp_path)
     assert list(tmp_path.iterdir()) == []
     forget(tmp_path)
