@@ -2,7 +2,7 @@
 
 Each function's import to its first AWS client is timed in a new interpreter, from its own package
 made for this machine, beside a set of imports from another folder, round by round in one run. None
-of them has bytecode of its packages, as in Lambda, where it can't be written; Python's own has.
+of them can write bytecode, as in Lambda: what is in the folders is all there is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rich.table import Table
 
 from cdk.names import FUNCTIONS
 from ops.code import package
-from ops.code.wheels import LAMBDA, host
+from ops.code.wheels import host, lambda_
 
 SERVICE = "sqs"
 CREDENTIALS = {
@@ -43,7 +43,7 @@ class Import:
     statements: str
 
     def milliseconds(self) -> float:
-        """Once, in a new interpreter without bytecode of the folder's modules."""
+        """Once, in a new interpreter that keeps no bytecode."""
         program = (
             f"import time; begin = time.perf_counter()\nimport sys\n"
             f"sys.path.insert(0, {str(self.folder)!r})\n{self.statements}\n"
@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         times = measure(list(imports(folder, given.other)), given.rounds)
-        made = package.build(FUNCTIONS, LAMBDA, folder / "lambda")
+        made = package.build(FUNCTIONS, lambda_(), folder / "lambda")
     sizes = {one.name: f"{one.size / 1e6:.2f} MB" for one in made}
     table = Table("function", "zipped for Lambda", "import to first client", "of the other set")
     for one, milliseconds in times.items():

@@ -46,6 +46,7 @@ from ingester.transfer.multipart import Bucket
 from ingester.transfer.progress import rate
 from ingester.transfer.recording import Inspect, OpenFile, RecordingTransfer
 from ingester.transfer.source import ZoomFile
+from ingester.zones import zone_of
 
 logger = logging.getLogger("ingester.downloader")
 
@@ -217,7 +218,11 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
     )
     pieces = transfer.run(wanted)
     ready = upload_message(
-        wanted, pieces, series_id=series_id, title=title, zone=tools.settings.zone
+        wanted,
+        pieces,
+        series_id=series_id,
+        title=title,
+        zone=zone_of(tools.settings.local_time_zone),
     )
     tools.uploads.send_in_order(encode(ready), group=wanted.uuid)
     tools.status.write(wanted.zip_id, State.SENT_TO_UPLOADER)
@@ -287,7 +292,7 @@ def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
         event = schedule.match(
             meeting,
             timestamps.parse(wanted.start_time),
-            tools.settings.zone,
+            zone_of(tools.settings.local_time_zone),
             tools.settings.buffer_minutes,
         )
         if event is not None and meeting.series_of(event):

@@ -19,8 +19,9 @@ from ops.stack.cdk_cli import QUIET
 def fetch_packages() -> None:
     """Install every function's lock for this machine into the cache. OpsError if one can't be."""
     locks = {lock_hash(lock): lock for lock in (lock_of(each, ROOT) for each in FUNCTIONS)}
+    platform = host()
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda lock: install(lock, host(), ROOT / CACHE), locks.values()))
+        list(pool.map(lambda lock: install(lock, platform, ROOT / CACHE), locks.values()))
 
 
 def main() -> None:

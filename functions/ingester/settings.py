@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -109,10 +108,6 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
         return split(self.zoom_download_hosts)
 
     @property
-    def zone(self) -> ZoneInfo:
-        return zone_of(self.local_time_zone)
-
-    @property
     def fallback_series_id(self) -> str:
         """`DEFAULT_SERIES_ID`; the text `None`, which old templates wrote, counts as unset."""
         return "" if self.default_series_id == "None" else self.default_series_id
@@ -155,16 +150,6 @@ SecretsType = TypeVar("SecretsType", bound=Secrets)
 def split(text: str) -> tuple[str, ...]:
     """A setting that is a list: its parts between commas, stripped, empty ones left out."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """An IANA time zone. SettingsError if there is none of this name."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise SettingsError(
-            f"LOCAL_TIME_ZONE {name!r} is no IANA time zone, like US/Eastern."
-        ) from error
 
 
 def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> SettingsType:

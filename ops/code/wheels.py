@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ops.code.bytecode import Compiler, compiler, compiler_for
 from ops.command import OpsError
 
 CACHE = Path(".local", "wheels")
@@ -22,30 +23,44 @@ class Platform:
     """Where a package is to run: a name for the cache, and what pip has to be told about it.
 
     `level` is how hard zips are compressed: 9 for what is uploaded, 1 for what stays here.
+    `compiler` makes the bytecode; without one packages have none.
     """
 
     name: str
     pip_arguments: tuple[str, ...]
     level: int
+    compiler: Compiler | None
+
+    @property
+    def label(self) -> str:
+        """The name, with the version of the Python that compiled: what a package depends on."""
+        return f"{self.name}-by-{self.compiler.version}" if self.compiler else self.name
 
 
-LAMBDA = Platform(
-    "lambda-arm64-cp313",
-    (
-        *("--platform", "manylinux2014_aarch64"),
-        *("--platform", "manylinux_2_17_aarch64"),
-        *("--platform", "manylinux_2_28_aarch64"),
-        *("--python-version", "3.13", "--implementation", "cp"),
-        *("--abi", "cp313", "--abi", "abi3", "--abi", "none"),
-    ),
-    level=9,
-)
-"""Python 3.13 on arm64 in Lambda (Amazon Linux 2023 has glibc 2.34)."""
+LAMBDA = "lambda-arm64-cp313"
+LAMBDA_PYTHON = "3.13"
+
+
+def lambda_() -> Platform:
+    """Python 3.13 on arm64 in Lambda (Amazon Linux 2023 has glibc 2.34)."""
+    return Platform(
+        LAMBDA,
+        (
+            *("--platform", "manylinux2014_aarch64"),
+            *("--platform", "manylinux_2_17_aarch64"),
+            *("--platform", "manylinux_2_28_aarch64"),
+            *("--python-version", LAMBDA_PYTHON, "--implementation", "cp"),
+            *("--abi", "cp313", "--abi", "abi3", "--abi", "none"),
+        ),
+        level=9,
+        compiler=compiler_for(LAMBDA_PYTHON),
+    )
 
 
 def host() -> Platform:
     """This machine and the running Python: where the local stack's functions run."""
-    return Platform(f"host-{sys.implementation.cache_tag}-{sysconfig.get_platform()}", (), level=1)
+    name = f"host-{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+    return Platform(name, (), level=1, compiler=compiler(Path(sys.executable)))
 
 
 def lock_hash(lock: Path) -> str:
@@ -55,16 +70,17 @@ def lock_hash(lock: Path) -> str:
     return hashlib.sha256(pins.encode()).hexdigest()[:16]
 
 
-def install(lock: Path, platform: Platform, cache: Path) -> Path:
+def install(lock: Path, platform: Platform, root: Path) -> Path:
     """The folder with a lock's packages for a platform: from the cache, or installed now.
 
-    Raises OpsError with pip's reason. A folder that exists is whole: it is renamed into place.
+    Their bytecode is there too, if the platform has a compiler. Raises OpsError with pip's reason.
+    A folder that exists is whole: it is renamed into place.
     """
-    folder = cache / f"{platform.name}-{lock_hash(lock)}"
+    folder = root / f"{platform.label}-{lock_hash(lock)}"
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    unfinished = cache / f"{folder.name}.{os.getpid()}"
+    root.mkdir(parents=True, exist_ok=True)
+    unfinished = root / f"{folder.name}.{os.getpid()}"
     options = ("--quiet", "--no-compile", "--require-hashes", "--no-deps", "--only-binary=:all:")
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
     where = ["--target", str(unfinished), "--requirement", str(lock)]
@@ -75,6 +91,8 @@ def install(lock: Path, platform: Platform, cache: Path) -> Path:
         shutil.rmtree(unfinished, ignore_errors=True)
         said = [line for line in pip.stderr.splitlines() if line.startswith("ERROR")]
         raise OpsError(f"{lock} can't be installed for {platform.name}: {(said or ['?'])[-1]}")
+    if platform.compiler:
+        platform.compiler.compile(unfinished)
     try:
         unfinished.rename(folder)
     except OSError:
@@ -83,11 +101,16 @@ def install(lock: Path, platform: Platform, cache: Path) -> Path:
     return folder
 
 
-def shipped(site: Path, services: tuple[str, ...]) -> Iterator[PurePosixPath]:
-    """The files below `site`, relative to it, that a function using these AWS services needs."""
+def shipped(
+    site: Path, services: tuple[str, ...], bytecode: Collection[PurePosixPath]
+) -> Iterator[PurePosixPath]:
+    """The files below `site`, relative to it, that a function using these AWS services needs.
+
+    Of what is compiled, only `bytecode`.
+    """
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
-        if path.is_file() and is_needed(inside, services):
+        if path.is_file() and (inside in bytecode or is_needed(inside, services)):
             yield inside
 
 
@@ -95,13 +118,16 @@ def is_needed(path: PurePosixPath, services: tuple[str, ...]) -> bool:
     """Whether an installed file is worth its place in a package.
 
     botocore brings the models of some 400 services, most of its weight; of each service that is
-    used everything stays but the examples. Of a distribution's metadata, what
+    used everything stays but the examples. dateutil brings time zones of its own, for systems
+    without any, and botocore asks it for none. Of a distribution's metadata, what
     `importlib.metadata` reads the version from and the licence stay.
     """
     parts = path.parts
     if parts[0] == "bin" or set(parts) & {"__pycache__", "tests", "examples"}:
         return False
     if path.suffix in {".pyc", ".pyi", ".pyx", ".pxd"} or path.name == "py.typed":
+        return False
+    if path.name == "dateutil-zoneinfo.tar.gz":
         return False
     if parts[0].endswith(".dist-info"):
         return path.name == "METADATA" or is_licence(path)

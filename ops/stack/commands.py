@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 LAMBDA_ARCHITECTURE = "arm64"
 LAMBDA_RUNTIME = "python3.13"
-"""What `invoke package` makes for AWS: see `LAMBDA` in ops/code/wheels.py."""
+"""What `invoke package` makes for AWS: see `lambda_` in ops/code/wheels.py."""
 
 NEXT_STEPS = (
     "Next: register webhook-url in the Zoom app, give ingest-url and status-url to Opencast, "
@@ -71,7 +71,7 @@ def check_platform(settings: Settings, platform: Platform) -> None:
     made = {"LAMBDA_ARCHITECTURE": LAMBDA_ARCHITECTURE, "LAMBDA_RUNTIME": LAMBDA_RUNTIME}
     wanted = {"LAMBDA_ARCHITECTURE": settings.architecture, "LAMBDA_RUNTIME": settings.runtime}
     for name, value in wanted.items():
-        if platform is LAMBDA and value != made[name]:
+        if platform.name == LAMBDA and value != made[name]:
             raise OpsError(
                 f"{name} is {value}, but packages are made for {made[name]}: "
                 "leave it unset for AWS."

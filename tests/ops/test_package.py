@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
+import importlib.util
 import os
 import shutil
 import struct
@@ -20,10 +22,16 @@ from moto import mock_aws
 from cdk.names import FUNCTIONS, STATUS_QUERY, WEBHOOK, Function, Names
 from ops.code import package
 from ops.code.closure import closure
-from ops.code.wheels import LAMBDA, host, is_needed
+from ops.code.wheels import host, is_needed, lambda_
 from ops.command import OpsError
 
 SOURCE_ROOT = package.ROOT / "functions"
+HASH_BASED_AND_UNCHECKED = 0b01
+"""The flags of bytecode that isn't compared with its source: PEP 552."""
+
+LATE_IMPORTS = 12
+"""Modules that a client's making comes to import from inside of functions."""
+
 AARCH64 = 183
 """`e_machine` of an ELF file for arm64."""
 
@@ -57,7 +65,7 @@ def entries(made: package.Package) -> dict[str, bytes]:
 
 
 ALONE = """
-import sys
+import os, sys
 folder, function, *services = sys.argv[1:]
 sys.path.insert(0, folder)
 __import__(function)
@@ -66,6 +74,10 @@ from importlib import metadata
 assert metadata.version("boto3") == boto3.__version__
 for service in services:
     print("client", boto3.client(service, region_name="us-east-1").meta.service_model.service_name)
+for name, module in sorted(sys.modules.items()):
+    if getattr(module, "__file__", None) and module.__file__.startswith(folder + "/"):
+        if module.__file__.endswith(".py"):
+            print("read" if os.path.exists(module.__cached__) else "compiled", name)
 if "dynamodb" in services:
     boto3.resource("dynamodb", region_name="us-east-1").Table("x")
 for name, module in sorted(sys.modules.items()):
@@ -95,6 +107,9 @@ def test_it_runs_alone_with_exactly_its_modules_and_services(
     assert done.returncode == 0, done.stderr
     said = [line.split() for line in done.stdout.splitlines()]
     assert [name for kind, name in said if kind == "client"] == list(function.services)
+    read, compiled = ([name for kind, name in said if kind == how] for how in ("read", "compiled"))
+    assert len(read) > 100
+    assert len(compiled) <= LATE_IMPORTS, compiled
     files = {str(path) for path in closure(function.module, SOURCE_ROOT)}
     modules = {
         file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files
@@ -119,8 +134,33 @@ def test_it_holds_nothing_that_nobody_runs(
 ) -> None:
     for name in entries(built[function.name]):
         parts = set(PurePosixPath(name).parts)
-        assert not parts & {"__pycache__", "bin", "tests", "examples", "pip", "RECORD"}, name
-        assert not name.endswith((".pyc", ".pyi")), name
+        assert not parts & {"bin", "tests", "examples", "pip", "RECORD"}, name
+        assert not name.endswith(".pyi"), name
+
+
+@by_name
+def test_its_bytecode_is_of_the_sources_beside_it(
+    function: Function, built: dict[str, package.Package]
+) -> None:
+    """Python doesn't compare them: so they have to be, here."""
+    files = entries(built[function.name])
+    bytecode = [name for name in files if name.endswith(".pyc")]
+    assert {name for name in files if "__pycache__" in name} == set(bytecode)
+    for name in bytecode:
+        source = importlib.util.source_from_cache(name)
+        magic, flags, source_hash = files[name][:4], files[name][4:8], files[name][8:16]
+        assert magic == importlib.util.MAGIC_NUMBER
+        assert int.from_bytes(flags, "little") == HASH_BASED_AND_UNCHECKED, name
+        assert source_hash == importlib.util.source_hash(files[source]), name
+
+
+def test_a_package_without_a_compiler_has_no_bytecode(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform = dataclasses.replace(host(), compiler=None)
+    (made,) = package.build([STATUS_QUERY], platform, tmp_path)
+    assert not [name for name in entries(made) if name.endswith(".pyc")]
+    assert "packages without bytecode" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -190,7 +230,7 @@ def test_entries_have_one_time_and_fixed_modes(built: dict[str, package.Package]
 
 
 def test_lambdas_libraries_are_for_arm64(tmp_path: Path) -> None:
-    (made,) = package.build([WEBHOOK], LAMBDA, tmp_path)
+    (made,) = package.build([WEBHOOK], lambda_(), tmp_path)
     libraries = {name: data for name, data in entries(made).items() if ".so" in name}
     assert libraries
     for name, data in libraries.items():
@@ -243,7 +283,7 @@ def test_what_another_command_writes_at_the_same_time_stays_its_own(tmp_path: Pa
 def test_packages_for_this_machine_go_to_the_local_cloud_only() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
-    assert package.platform_of({}) == LAMBDA
+    assert package.platform_of({}) == lambda_()
     with pytest.raises(OpsError, match="AWS_ENDPOINT_URL isn't set"):
         package.platform_of({"PACKAGE_PLATFORM": "host"})
     with pytest.raises(OpsError, match="has to be lambda"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdk.settings import load
-from ops.code.wheels import LAMBDA, host
+from ops.code.wheels import host, lambda_
 from ops.command import OpsError
 from ops.stack import commands as stack
 from ops.stack import removal
@@ -31,7 +31,7 @@ def test_a_code_bucket_that_isn_t_there_is_said(aws: Cloud) -> None:
 def test_packages_that_would_not_run_are_refused(name: str, value: str) -> None:
     settings = load({**SETTINGS, name: value}, None)
     with pytest.raises(OpsError, match=f"{name} is {value}"):
-        stack.check_platform(settings, LAMBDA)
+        stack.check_platform(settings, lambda_())
     stack.check_platform(settings, host())
 
 

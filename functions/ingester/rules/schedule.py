@@ -7,8 +7,7 @@ and series. Rows of the first system carry these once for the whole meeting; bot
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -61,7 +60,7 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def match(
-    meeting: ScheduledMeeting, start: datetime, zone: ZoneInfo, buffer_minutes: int
+    meeting: ScheduledMeeting, start: datetime, zone: tzinfo, buffer_minutes: int
 ) -> Event | None:
     """The event that a recording starting at `start` (aware) belongs to, or None.
 

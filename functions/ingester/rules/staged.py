@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime, tzinfo
 
 import msgspec
 
@@ -40,7 +39,7 @@ def upload_message(
     *,
     series_id: str,
     title: str,
-    zone: ZoneInfo,
+    zone: tzinfo,
 ) -> UploadMessage:
     """The upload message of a recording whose files are all staged."""
     views = views_of(pieces)

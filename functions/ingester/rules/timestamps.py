@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, tzinfo
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -18,7 +17,7 @@ def write(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(FORMAT)
 
 
-def write_local(moment: datetime, zone: ZoneInfo) -> str:
+def write_local(moment: datetime, zone: tzinfo) -> str:
     """Local wall-clock time in the wire's form.
 
     It ends in `Z` although it isn't UTC: the upload message's `created_local` has always been

@@ -1,0 +1,117 @@
+"""Which modules a cold start imports, and that their bytecode is always the same."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from ops.code.bytecode import Compiler, compiler, compiler_for, imported
+
+TREE = {
+    "own.py": """
+        import json
+        import kit.deep
+        from other import thing as known
+        try:
+            import lost, tried
+        except ImportError:
+            pass
+        class Thing:
+            import in_class
+        def late():
+            import in_function
+    """,
+    "site/kit/__init__.py": "from . import beside",
+    "site/kit/beside.py": "from .deep.leaf import x",
+    "site/kit/deep/__init__.py": "",
+    "site/kit/deep/leaf.py": "from ..upper import y",
+    "site/kit/upper.py": "import kit.beside",
+    "site/kit/unused.py": "",
+    "site/boto3/s3/inject.py": "",
+    "site/boto3/ec2/tags.py": "",
+    "site/other.py": """
+        import sys
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            import for_types
+        elif sys.platform == "emscripten":
+            import elsewhere
+        else:
+            import here
+    """,
+    **{f"site/{name}.py": "" for name in ("tried", "in_class", "in_function", "for_types")},
+    **{f"site/{name}.py": "" for name in ("elsewhere", "here")},
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name, text in TREE.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    return tmp_path
+
+
+def test_what_is_imported(root: Path) -> None:
+    assert sorted(map(str, imported([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
+        "boto3/s3/inject.py",
+        "here.py",
+        "in_class.py",
+        "kit/__init__.py",
+        "kit/beside.py",
+        "kit/deep/__init__.py",
+        "kit/deep/leaf.py",
+        "kit/upper.py",
+        "other.py",
+        "tried.py",
+    ]
+
+
+@pytest.fixture
+def this_python() -> Compiler:
+    found = compiler(Path(sys.executable))
+    assert found
+    assert found.tag == sys.implementation.cache_tag
+    return found
+
+
+def test_the_same_sources_elsewhere_give_the_same_bytecode(
+    this_python: Compiler, tmp_path: Path
+) -> None:
+    sources = {
+        "sets.py": f"x = {{{', '.join(repr(str(n)) for n in range(50))}}}\ny = 1 in {{1, 2, 3}}\n",
+        "kit/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",
+        "broken.py": "def broken(:\n",
+    }
+    made = []
+    for folder in (tmp_path / "one", tmp_path / "a much longer name" / "two"):
+        for name, text in sources.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        this_python.compile(folder)
+        made.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.pyc")})
+    assert made[0] == made[1]
+    assert set(map(str, made[0])) == {
+        str(this_python.compiled(PurePosixPath(name))) for name in sources if name != "broken.py"
+    }
+
+
+def test_a_compiler_is_looked_for_on_the_path(tmp_path: Path) -> None:
+    major, minor = sys.version_info[:2]
+    name = f"python{major}.{minor}"
+    folders = [tmp_path / each for each in ("absent", "stand-in", "other", "right")]
+    for folder in folders[1:]:
+        folder.mkdir()
+    (folders[1] / name).write_text("#!/bin/sh\necho 'no such version' >&2\nexit 127\n")
+    (folders[2] / name).write_text("#!/bin/sh\necho pypy 3.11.1 pypy311\n")
+    for folder in folders[1:3]:
+        (folder / name).chmod(0o755)
+    assert compiler_for(f"{major}.{minor}", ":".join(map(str, folders))) is None
+    (folders[3] / name).symlink_to(sys.executable)
+    found = compiler_for(f"{major}.{minor}", ":".join(["", *map(str, folders)]))
+    assert found
+    assert found.program == folders[3] / name
