@@ -110,7 +110,7 @@ class Tokens:
         now = self._clock()
         if expires <= now or issued > now + SKEW_SECONDS or expires - issued > LIFETIME_SECONDS:
             raise TokenProblem("invalid_grant", _TIMES)
-        if claims.get("aud") not in {audience, GOOGLES_OWN}:
+        if claims.get("aud") not in [audience, GOOGLES_OWN]:
             description = f"Invalid JWT: Failed audience check. The right audience is {audience}"
             raise TokenProblem("invalid_grant", description)
         if claims.get("scope") != SCOPE:

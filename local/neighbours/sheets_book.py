@@ -205,6 +205,10 @@ def _corners(text: str, tab: Tab) -> Area:
     first, colon, last = text.partition(":")
     column, row = _end(first)
     last_column, last_row = _end(last) if colon else (column, row)
+    if last_column and column > last_column:
+        column, last_column = last_column, column
+    if last_row and row > last_row:
+        row, last_row = last_row, row
     area = Area(
         tab,
         top=(row or 1) - 1,

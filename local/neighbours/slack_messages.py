@@ -109,7 +109,7 @@ def _flag(payload: dict[str, Any], name: str) -> bool | None:
     given = payload.get(name)
     if given is None or isinstance(given, bool):
         return given
-    if given in {"true", "false"}:
+    if given in ("true", "false"):
         return bool(given == "true")
     raise Refused("invalid_arguments", [f"must provide a boolean [json-pointer:/{name}]"])
 
@@ -118,7 +118,7 @@ def _problems(payload: dict[str, Any], text: str, blocks: list[Any]) -> list[str
     problems = [f"{name} shows nothing here" for name in payload if name not in KNOWN]
     if len(text) > LONGEST_TEXT:
         problems.append(f"the text is cut after {LONGEST_TEXT} characters")
-    if payload.get("response_type") not in {None, "in_channel", "ephemeral"}:
+    if payload.get("response_type") not in (None, "in_channel", "ephemeral"):
         problems.append(f"Slack knows no response_type {payload['response_type']}")
     if payload.get("delete_original") and len(payload) > 1 and not (text or blocks):
         problems.append("delete_original has to be the only attribute")

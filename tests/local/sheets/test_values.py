@@ -107,6 +107,7 @@ def test_a_whole_cell(client: Client) -> None:
         ("Fall!A2:B", "Fall!A2:B1000", [["a2", "b2"], ["a3", "b3"]]),
         ("'Fall'!c3:Z9999", "Fall!C3:Z1000", [["c3"]]),
         ("A1:B1", "Fall!A1:B1", [["a1", "b1"]]),
+        ("Fall!C3:B2", "Fall!B2:C3", [["b2", "c2"], ["b3", "c3"]]),
         ("D4", "Fall!D4", None),
     ],
 )

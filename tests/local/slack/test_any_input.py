@@ -1,0 +1,51 @@
+"""Whatever an app sends, Slack takes it or says why not."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.neighbours.slack_blocks import BLOCKS, errors_in
+from local.neighbours.slack_markup import controls_in, problem_in
+from local.neighbours.slack_messages import KNOWN, Refused, read_draft, show
+from local.neighbours.slack_workspace import SlackApp, default_workspace
+from tests.local.slack.client import Clock
+
+NAMES = st.sampled_from(
+    sorted({*KNOWN, *BLOCKS, "type", "fields", "elements", "accessory", "button", "plain_text"})
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+PIECES = st.lists(
+    st.sampled_from([*"<>|^!@#a \n&", "http://a", "U0A", "!date^1^{date}|x", "&lt;"]), max_size=12
+).map("".join)
+
+
+@given(ANYTHING)
+def test_blocks(blocks: Any) -> None:
+    assert all("[json-pointer:/blocks" in error for error in errors_in(blocks))
+
+
+@given(ANYTHING)
+def test_messages(payload: Any) -> None:
+    workspace = default_workspace(SlackApp(), Clock(), groups=[], channel="zip")
+    user = workspace.user("producer")
+    hook = workspace.response_url(workspace.channel("zip", user), user)
+    try:
+        show(workspace, read_draft(payload), hook)
+    except Refused:
+        assert workspace.messages == []
+
+
+@given(PIECES)
+def test_every_angle_bracket_means_something_or_is_a_problem(text: str) -> None:
+    rest = text
+    for control in controls_in(text):
+        rest = rest.replace(control, "", 1)
+    if "<" in rest:
+        assert problem_in(text)
+    if problem_in(text) is None:
+        assert "<" not in rest
