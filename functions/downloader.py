@@ -33,7 +33,8 @@ from ingester.neighbours.staging import Staging
 from ingester.neighbours.tables import ScheduleTable, StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of
-from ingester.rules import attempts, recording, schedule, timestamps
+from ingester.rules import attempts, recording, timestamps
+from ingester.rules.destination import Destination, asks_the_schedule, destination_of
 from ingester.rules.messages import DownloadMessage, decode, encode, zip_id_of
 from ingester.rules.staged import upload_message
 from ingester.rules.states import State
@@ -51,7 +52,6 @@ from ingester.zones import zone_of
 logger = logging.getLogger("ingester.downloader")
 
 ZOOM_SECONDS = 60.0
-DEFAULT_TITLE = "Lecture"
 UNFINISHED_PATIENCE = timedelta(days=1)
 FIRST_WAIT_SECONDS = 60
 
@@ -271,33 +271,16 @@ def _fresh_access(wanted: DownloadMessage, tools: Tools) -> Access:
     return Access(answer.download_access_token or wanted.download_token, urls, is_fresh=True)
 
 
-@dataclass(frozen=True)
-class Destination:
-    """Where a recording goes: the Opencast series ("" for none), and as what. The course is known
-    if the schedule gave the series.
-    """
-
-    series_id: str
-    title: str = DEFAULT_TITLE
-    course: str = ""
-
-
 def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
-    asked = wanted.override_series_id or wanted.on_demand_series_id
-    if asked:
-        return Destination(asked)
-    meeting = None if wanted.ignore_schedule else tools.schedule.get(wanted.zoom_series_id)
-    if meeting is not None:
-        logger.debug("The schedule has %d classes of this meeting", len(meeting.events))
-        event = schedule.match(
-            meeting,
-            timestamps.parse(wanted.start_time),
-            zone_of(tools.settings.local_time_zone),
-            tools.settings.buffer_minutes,
-        )
-        if event is not None and meeting.series_of(event):
-            return Destination(meeting.series_of(event), event.title, meeting.course_of(event))
-    return Destination(tools.settings.fallback_series_id)
+    settings = tools.settings
+    meeting = tools.schedule.get(wanted.zoom_series_id) if asks_the_schedule(wanted) else None
+    return destination_of(
+        wanted,
+        meeting,
+        zone=zone_of(settings.local_time_zone),
+        buffer_minutes=settings.buffer_minutes,
+        fallback_series_id=settings.fallback_series_id,
+    )
 
 
 def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:

@@ -1,0 +1,77 @@
+"""Where a recording goes: each source of a series before the ones after it."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from ingester.rules.destination import Destination, asks_the_schedule, destination_of
+from ingester.rules.messages import DownloadMessage
+from ingester.rules.schedule import Event, ScheduledMeeting
+
+EASTERN = ZoneInfo("US/Eastern")
+MEETING = ScheduledMeeting(
+    zoom_series_id="123456789",
+    opencast_series_id="row",
+    course_code="BIO 1",
+    events=(
+        Event(day="M", time="10:00", title="Section", course_code="BIO 2"),
+        Event(day="T", time="10:00", title="Lecture", opencast_series_id="event"),
+    ),
+)
+MONDAY, TUESDAY, FRIDAY = "2026-11-02T15:10:00Z", "2026-11-03T15:10:00Z", "2026-11-06T15:10:00Z"
+WANTED = DownloadMessage(
+    uuid="u",
+    zip_id="auto-ingest-u",
+    zoom_series_id=123456789,
+    topic="Biology",
+    start_time=MONDAY,
+    duration=60,
+    host_id="h",
+    recording_files=(),
+    on_demand_ingest=False,
+    received_time=MONDAY,
+    download_token="t",
+)
+
+
+def going(meeting: ScheduledMeeting | None = MEETING, **fields: object) -> Destination:
+    return destination_of(
+        msgspec.structs.replace(WANTED, **fields),
+        meeting,
+        zone=EASTERN,
+        buffer_minutes=30,
+        fallback_series_id="fallback",
+    )
+
+
+def test_the_class_gives_series_title_and_course() -> None:
+    assert going() == Destination("row", "Section", "BIO 2")
+    assert going(start_time=TUESDAY) == Destination("event", "Lecture", "BIO 1")
+
+
+def test_without_a_class_the_fallback() -> None:
+    assert going(start_time=FRIDAY) == Destination("fallback", "Lecture", "")
+    assert going(None) == Destination("fallback")
+    assert going(msgspec.structs.replace(MEETING, opencast_series_id="")).series_id == "fallback"
+
+
+def test_who_asked_for_a_series_gets_it_an_operator_first() -> None:
+    assert going(on_demand_series_id="asked") == Destination("asked")
+    both = going(on_demand_series_id="asked", override_series_id="operator's")
+    assert both == Destination("operator's")
+
+
+@pytest.mark.parametrize(
+    ("fields", "asks"),
+    [
+        ({}, True),
+        ({"ignore_schedule": True}, False),
+        ({"on_demand_series_id": "asked"}, False),
+        ({"override_series_id": "operator's"}, False),
+    ],
+)
+def test_when_the_schedule_is_asked(fields: dict[str, object], asks: bool) -> None:
+    assert asks_the_schedule(msgspec.structs.replace(WANTED, **fields)) is asks
