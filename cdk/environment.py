@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cdk.bucket import StagingBucket
-from cdk.names import DOWNLOADER, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function, Names
+from cdk.names import DOWNLOADER, ON_DEMAND, SLACK, STATUS_QUERY, UPLOADER, WEBHOOK, Function, Names
 from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues, upload_receive_limit
 from cdk.settings import Settings
 from cdk.tables import Tables
@@ -36,6 +36,11 @@ def environments(
     events = {"EVENTS_TABLE": tables.events.table_name}
     staging = {"STAGING_BUCKET": resources.staging.bucket.bucket_name}
     minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
+    schedule = {
+        "SCHEDULE_TABLE": tables.schedule.table_name,
+        "BUFFER_MINUTES": str(settings.buffer_minutes),
+        "LOCAL_TIME_ZONE": settings.local_time_zone,
+    }
     download_queue = {"DOWNLOAD_QUEUE_URL": queues.download.queue_url}
     upload_queue = {"UPLOAD_QUEUE_URL": queues.upload.queue_url}
     zoom = secrets | _zoom(settings)
@@ -55,17 +60,15 @@ def environments(
         | status
         | staging
         | minimum
+        | schedule
         | download_queue
         | upload_queue
         | {
-            "SCHEDULE_TABLE": tables.schedule.table_name,
             "DOWNLOAD_DLQ_URL": queues.download_dlq.queue_url,
             "DOWNLOAD_RECEIVE_LIMIT": str(DOWNLOAD_RECEIVE_LIMIT),
             "DOWNLOAD_CONNECTIONS": str(settings.download_connections),
             "ZOOM_DOWNLOAD_HOSTS": ",".join(settings.zoom.download_hosts),
             "DEFAULT_SERIES_ID": settings.default_series_id,
-            "BUFFER_MINUTES": str(settings.buffer_minutes),
-            "LOCAL_TIME_ZONE": settings.local_time_zone,
         },
         UPLOADER: every
         | secrets
@@ -80,6 +83,18 @@ def environments(
         }
         | _opencast(settings),
         STATUS_QUERY: every | status,
+        SLACK: every | secrets | status | schedule | _slack(settings, names),
+    }
+
+
+def _slack(settings: Settings, names: Names) -> dict[str, str]:
+    return {
+        "OWN_ALIAS": f"{names.function(SLACK)}:{settings.place.release_alias}",
+        "SLACK_API_BASE_URL": settings.slack.api_base_url,
+        "SLACK_ZIP_CHANNEL": settings.slack.channel,
+        "SLACK_ALLOWED_GROUPS": ",".join(settings.slack.groups),
+        "ZOOM_OAUTH_URL": settings.zoom.oauth_url,
+        "OC_CLUSTER_NAME": settings.opencast.cluster,
     }
 
 

@@ -25,6 +25,7 @@ from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
     ON_DEMAND,
+    SLACK,
     STATUS_QUERY,
     UPLOADER,
     WEBHOOK,
@@ -58,13 +59,14 @@ class Size:
 # MB times seconds. Zoom waits 3 s and then repeats after minutes, so the webhook gets twice that:
 # a cold one imports, makes its clients and writes to DynamoDB in that time. The downloader needs
 # CPU for TLS in both directions. The uploader is billed for waiting while Opencast downloads, so
-# it gets little.
+# it gets little. Slack waits 3 s too, and its SDK takes 0.3 s to import even with a whole CPU.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
     DOWNLOADER: Size(timeout=900, memory=512),
     UPLOADER: Size(timeout=900, memory=256),
     STATUS_QUERY: Size(timeout=30, memory=512),
+    SLACK: Size(timeout=30, memory=1769),
 }
 
 
@@ -163,6 +165,8 @@ class Functions(Construct):
         network = settings.opencast.network
         variables = environment.environments(settings, names, resources)
         statements = grants.statements(resources, in_vpc=network is not None)
+        stack = Stack.of(self)
+        own_alias = (names.function(SLACK), settings.place.release_alias)
         self.by_function = {
             function: LambdaFunction(
                 self,
@@ -171,7 +175,8 @@ class Functions(Construct):
                 environment=variables[function],
                 statements=[
                     *statements[function],
-                    *grants.secrets_of(Stack.of(self), names, function),
+                    *grants.secrets_of(stack, names, function),
+                    *([grants.invoke_itself(stack, *own_alias)] if function is SLACK else []),
                 ],
             )
             for function in FUNCTIONS
@@ -180,6 +185,10 @@ class Functions(Construct):
         self.by_function[DOWNLOADER].consume(queues.download, DOWNLOADS_AT_ONCE)
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.opencast.uploads_at_once)
+        # What Slack's user waits for is of no use later, and posted twice if it is done twice.
+        self.by_function[SLACK].alias.configure_async_invoke(
+            retry_attempts=0, max_event_age=Duration.seconds(60)
+        )
         if network:
             uploader.move_into(network.subnets, network.security_group)
 

@@ -15,6 +15,7 @@ from cdk.names import (
     DOWNLOADER,
     MID_INDEX,
     ON_DEMAND,
+    SLACK,
     STATUS_QUERY,
     TIME_INDEX,
     UPLOADER,
@@ -67,6 +68,17 @@ def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.Polic
     return [allow(("ssm:GetParameter",), *arns)] if arns else []
 
 
+def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
+    """Invoking its own alias. By name: the function depends on its role already."""
+    arn = stack.format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=f"{name}:{alias}",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return allow(("lambda:InvokeFunction",), arn)
+
+
 def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam.PolicyStatement]]:
     """Each function's grants on the stack's own resources. `in_vpc`: the uploader is in a VPC."""
     tables, queues = resources.tables, resources.queues
@@ -113,6 +125,10 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
                 f"{status}/index/{MID_INDEX}",
                 f"{status}/index/{TIME_INDEX}",
             )
+        ],
+        SLACK: [
+            allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}"),
+            allow(("dynamodb:GetItem",), tables.schedule.table_arn),
         ],
     }
 

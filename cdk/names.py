@@ -25,6 +25,7 @@ TIME_INDEX = "time_index"
 WEBHOOK_PATH = "new_recording"
 ON_DEMAND_PATH = "ingest"
 STATUS_PATH = "status"
+SLACK_PATH = "slack"
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ DOWNLOADER = Function(
 )
 UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
 STATUS_QUERY = Function("status-query", "status_query", "status-query", ("dynamodb",))
+SLACK = Function("slack", "slack", "slack", ("dynamodb", "lambda", "ssm"))
 
-FUNCTIONS = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY)
+FUNCTIONS = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY, SLACK)
 
 
 @dataclass(frozen=True)

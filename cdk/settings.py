@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdk import checks, opencast
-from cdk.names import DOWNLOADER, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function
+from cdk.names import DOWNLOADER, ON_DEMAND, SLACK, STATUS_QUERY, UPLOADER, WEBHOOK, Function
 from cdk.place import Place, read_place
 from cdk.reader import Reader, given_settings
 
 SECRETS = (
     "APIGEE_KEY",
     "OPENCAST_API_PASSWORD",
+    "SLACK_API_TOKEN",
+    "SLACK_SIGNING_SECRET",
     "WEBHOOK_VALIDATION_SECRET_TOKEN",
     "ZOOM_API_SECRET",
     "ZOOM_CLIENT_SECRET",
@@ -35,6 +37,7 @@ READ_BY: Mapping[Function, tuple[str, ...]] = {
     DOWNLOADER: ZOOM_SECRETS,
     UPLOADER: ("OPENCAST_API_PASSWORD",),
     STATUS_QUERY: (),
+    SLACK: ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"),
 }
 """The secrets that each function reads."""
 
@@ -82,6 +85,16 @@ class Opencast:
     publisher: str
     override_publisher: str
     override_contributor: str
+    cluster: str
+
+
+@dataclass(frozen=True)
+class Slack:
+    """Who may use `/zip`, and where, without the secrets. Without `groups` nobody may."""
+
+    api_base_url: str
+    channel: str
+    groups: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,7 @@ class Settings:
     codebuild_source_url: str
     zoom: Zoom
     opencast: Opencast
+    slack: Slack
     webhook_delay_seconds: int
     allow_unsigned_webhooks: bool
     default_series_id: str
@@ -154,6 +168,7 @@ def _settings(reader: Reader) -> Settings:
         codebuild_source_url=reader.optional("CODEBUILD_SOURCE_URL", _repository, ""),
         zoom=_zoom(reader),
         opencast=_opencast(reader),
+        slack=_slack(reader),
         webhook_delay_seconds=reader.optional("WEBHOOK_DELAY_SECONDS", checks.whole(0, 900), 300),
         allow_unsigned_webhooks=_unsigned_webhooks(reader),
         default_series_id=reader.text("DEFAULT_SERIES_ID"),
@@ -258,6 +273,21 @@ def _opencast(reader: Reader) -> Opencast:
         publisher=reader.text("DEFAULT_PUBLISHER", email),
         override_publisher=reader.text("OVERRIDE_PUBLISHER"),
         override_contributor=reader.text("OVERRIDE_CONTRIBUTOR"),
+        cluster=reader.text("OC_CLUSTER_NAME"),
+    )
+
+
+def _slack(reader: Reader) -> Slack:
+    """`SLACK_ALLOWED_GROUP` is the groups' older name, which example files of old still have."""
+    groups = checks.list_of(checks.any_text)
+    return Slack(
+        api_base_url=reader.optional(
+            "SLACK_API_BASE_URL", checks.url("https"), "https://slack.com/api"
+        ),
+        channel=reader.text("SLACK_ZIP_CHANNEL"),
+        groups=reader.optional(
+            "SLACK_ALLOWED_GROUPS", groups, reader.optional("SLACK_ALLOWED_GROUP", groups, ())
+        ),
     )
 
 

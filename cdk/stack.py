@@ -14,6 +14,8 @@ from cdk.functions import Functions
 from cdk.names import (
     ON_DEMAND,
     ON_DEMAND_PATH,
+    SLACK,
+    SLACK_PATH,
     STATUS_PATH,
     STATUS_QUERY,
     WEBHOOK,
@@ -58,6 +60,7 @@ class ZoomIngester(Stack):
             "webhook": api.route("POST", WEBHOOK_PATH, functions.alias(WEBHOOK)),
             "ingest": api.route("POST", ON_DEMAND_PATH, functions.alias(ON_DEMAND), cors=True),
             "status": api.route("GET", STATUS_PATH, functions.alias(STATUS_QUERY)),
+            "slack": api.route("POST", SLACK_PATH, functions.alias(SLACK)),
         }
         Exports(self, "Exports", names=names, api=api, queues=queues, routes=routes)
         Build(self, "Build", settings, names)

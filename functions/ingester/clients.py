@@ -11,6 +11,7 @@ from botocore.exceptions import NoCredentialsError
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_ssm.client import SSMClient
@@ -26,6 +27,10 @@ _S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 def ssm() -> SSMClient:
     return boto3.client("ssm", config=_CONFIG)
+
+
+def lambda_() -> LambdaClient:
+    return boto3.client("lambda", config=_CONFIG)
 
 
 def sqs() -> SQSClient:

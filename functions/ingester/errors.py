@@ -24,6 +24,8 @@
     │   ├── UploadGone           S3 knows an upload no more: somebody else ended it
     │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
     │   ├── OpencastRefused      a credential or role is missing
+    │   ├── SlackUnreachable     no connection, a time-out, 429 or 5xx
+    │   ├── SlackRefused         Slack said no: token, scopes, an address that has expired
     │   ├── ScheduleUnreadable   the schedule's row of a meeting makes no sense
     │   ├── WebhookUnreachable   our own webhook endpoint doesn't answer
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
@@ -151,6 +153,21 @@ class OpencastUnreachable(RetryableFailure):
 
 class OpencastRefused(RetryableFailure):
     """Opencast refused our user: an operator can mend that."""
+
+
+class SlackUnreachable(RetryableFailure):
+    """Slack couldn't be reached, or answered that it is busy or broken.
+
+    `retry_after` is what Slack asked us to wait, in seconds, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SlackRefused(RetryableFailure):
+    """Slack refused our token, the app lacks a scope, or a message came too late."""
 
 
 class ScheduleUnreadable(RetryableFailure):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -141,6 +142,47 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
 
 class StatusQuerySettings(Settings, frozen=True, kw_only=True):
     status_table: str
+
+
+class SlackSettings(Settings, frozen=True, kw_only=True):
+    """`own_alias` is what the function invokes to go on after its answer: `<function>:<alias>`.
+
+    `zoom_oauth_url` says where Zoom's pages are: at the same host.
+    """
+
+    secrets_path: str
+    status_table: str
+    schedule_table: str
+    own_alias: str
+    slack_api_base_url: str = "https://slack.com/api"
+    slack_zip_channel: str = ""
+    slack_allowed_groups: str = ""
+    zoom_oauth_url: str = "https://zoom.us/oauth/token"
+    oc_cluster_name: str = ""
+    buffer_minutes: int = 30
+    local_time_zone: str = "US/Eastern"
+
+    @property
+    def channel(self) -> str:
+        """The channel's name or id, as people write it: with or without `#`."""
+        return self.slack_zip_channel.strip().removeprefix("#")
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The handles of the groups, without `@`."""
+        return tuple(group.removeprefix("@") for group in split(self.slack_allowed_groups))
+
+    @property
+    def zoom_web(self) -> str:
+        parts = urlsplit(self.zoom_oauth_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class SlackSecrets(Secrets, frozen=True, kw_only=True):
+    """Both are "" where Slack isn't set up."""
+
+    slack_signing_secret: str = ""
+    slack_api_token: str = ""
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)

@@ -101,6 +101,11 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     return folder
 
 
+HIDES_A_FUNCTION = frozenset({"slack"})
+"""Packages named as a module of ours, which Python would find first: `slack` is slack_sdk's old
+name, kept there for old programs, and our function's."""
+
+
 def shipped(
     site: Path, services: tuple[str, ...], bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
@@ -123,6 +128,8 @@ def is_needed(path: PurePosixPath, services: tuple[str, ...]) -> bool:
     `importlib.metadata` reads the version from and the licence stay.
     """
     parts = path.parts
+    if parts[0] in HIDES_A_FUNCTION:
+        return False
     if parts[0] == "bin" or set(parts) & {"__pycache__", "tests", "examples"}:
         return False
     if path.suffix in {".pyc", ".pyi", ".pyx", ".pxd"} or path.name == "py.typed":

@@ -17,6 +17,8 @@ SECRET_SETTINGS = {
     "ZOOM_CLIENT_SECRET": "secret-of-the-oauth-app",
     "ZOOM_API_SECRET": "secret-of-the-jwt-app",
     "APIGEE_KEY": "secret-of-the-gateway",
+    "SLACK_API_TOKEN": "secret-of-the-slack-bot",
+    "SLACK_SIGNING_SECRET": "secret-of-slack",
 }
 SETTINGS = {
     "STACK_NAME": STACK,

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from cdk.names import DOWNLOADER, FUNCTIONS, ON_DEMAND, STATUS_QUERY, UPLOADER, WEBHOOK, Function
+from cdk.names import (
+    DOWNLOADER,
+    FUNCTIONS,
+    ON_DEMAND,
+    SLACK,
+    STATUS_QUERY,
+    UPLOADER,
+    WEBHOOK,
+    Function,
+)
 from cdk.opencast import note_beside
 from cdk.settings import READ_BY
 from ingester import settings as read
@@ -21,6 +30,7 @@ READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
     DOWNLOADER.name: (read.DownloaderSettings, read.ZoomSecrets),
     UPLOADER.name: (read.UploaderSettings, read.UploaderSecrets),
     STATUS_QUERY.name: (read.StatusQuerySettings, None),
+    SLACK.name: (read.SlackSettings, read.SlackSecrets),
 }
 
 CONSUME = (
@@ -88,6 +98,15 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
+    ],
+    "slack": [
+        (("dynamodb:Query",), (f"{STATUS}/index/mid_index",)),
+        (("dynamodb:GetItem",), (f"{TABLE}schedule",)),
+        (("ssm:GetParameter",), (f"{SECRET}SLACK_SIGNING_SECRET", f"{SECRET}SLACK_API_TOKEN")),
+        (
+            ("lambda:InvokeFunction",),
+            (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}-slack:live",),
+        ),
     ],
 }
 
@@ -195,6 +214,16 @@ def test_the_number_of_ingests_at_once_is_a_setting(
     mappings = changed({"OC_TRACK_UPLOAD_MAX": "2"}).of_type("AWS::Lambda::EventSourceMapping")
     found = {mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings.values()}
     assert found == {10, 2}
+
+
+def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:
+    """A repeat would post an answer twice."""
+    [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
+    function = template.resources[config["FunctionName"]["Ref"]]["Properties"]
+    assert template.short(function["FunctionName"]) == "slack"
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (0, 60)
+    alias = config["Qualifier"]["Fn::Select"][1]["Fn::Split"][1]["Ref"]
+    assert template.resources[alias]["Properties"]["Name"] == "live"
 
 
 def test_everything_logs_for_six_months(template: Template) -> None:

@@ -15,7 +15,7 @@ import uploader
 from tests.infra.template import SECRET_SETTINGS, STACK, Template
 
 DAY = 24 * 3600
-URLS = ("webhook-url", "ingest-url", "status-url")
+URLS = ("webhook-url", "ingest-url", "status-url", "slack-url")
 QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
 
 
@@ -224,6 +224,7 @@ def test_the_api_calls_aliases(template: Template) -> None:
         ("POST", "ingest"),
         ("OPTIONS", "ingest"),
         ("GET", "status"),
+        ("POST", "slack"),
     }
     called = {
         path: function_called(template, method)
@@ -234,6 +235,7 @@ def test_the_api_calls_aliases(template: Template) -> None:
         "new_recording": "zoom-webhook",
         "ingest": "zoom-on-demand",
         "status": "status-query",
+        "slack": "slack",
     }
 
 
@@ -245,7 +247,7 @@ def test_only_the_api_may_call_an_alias_and_only_where_it_routes(template: Templ
         target = template.resources[permission["FunctionName"]["Ref"]]
         assert target["Type"] == "AWS::Lambda::Alias"
         routes.add(permission["SourceArn"]["Fn::Join"][1][-1])
-    assert routes == {"/POST/new_recording", "/POST/ingest", "/GET/status"}
+    assert routes == {"/POST/new_recording", "/POST/ingest", "/GET/status", "/POST/slack"}
 
 
 def test_addresses_that_are_not_allowed_are_kept_out(template: Template) -> None:
@@ -325,6 +327,7 @@ def test_exports(template: Template) -> None:
         "new_recording",
         "ingest",
         "status",
+        "slack",
     ]
     queues = [template.resources[exports[name]["Ref"]]["Properties"] for name in QUEUE_URLS]
     assert [template.short(queue["QueueName"]) for queue in queues] == [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk.reader import SettingsError
-from cdk.settings import Network, load
+from cdk.settings import Network, Slack, load
 from ops.stack.cdk_cli import ROOT
 from tests.infra.template import SECRET_SETTINGS, SETTINGS
 
@@ -21,7 +21,8 @@ OC_CLUSTER_NAME DEFAULT_OC_WORKFLOW OC_TRACK_UPLOAD_MAX INGEST_ALLOWED_IPS GSHEE
 GSHEETS_SHEET_NAMES AWS_PROFILE AWS_REGION STACK_TAGS WEBHOOK_VALIDATION_SECRET_TOKEN
 DEFAULT_SERIES_ID DEFAULT_PUBLISHER OVERRIDE_PUBLISHER OVERRIDE_CONTRIBUTOR MINIMUM_DURATION
 LOG_NOTIFICATIONS_FILTER_LOG_LEVEL SLACK_SIGNING_SECRET SLACK_ZIP_CHANNEL SLACK_ALLOWED_GROUPS
-SLACK_API_TOKEN STACK_TYPE LAMBDA_RELEASE_ALIAS NONINTERACTIVE OPENCAST_BASE_URL OC_VPC_ID
+SLACK_API_TOKEN SLACK_API_BASE_URL STACK_TYPE LAMBDA_RELEASE_ALIAS NONINTERACTIVE
+OPENCAST_BASE_URL OC_VPC_ID
 OC_SUBNET_IDS OC_SECURITY_GROUP_ID OPENCAST_AUTH OC_CHAT_AS OC_INGEST_PATIENCE_HOURS
 ZOOM_ACCOUNT_ID ZOOM_CLIENT_ID ZOOM_CLIENT_SECRET ZOOM_OAUTH_URL ZOOM_DOWNLOAD_HOSTS
 ALLOW_UNSIGNED_WEBHOOKS WEBHOOK_DELAY_SECONDS SCHEDULE_UPDATE_TOKEN API_BASE_URL
@@ -106,6 +107,8 @@ def test_defaults_are_the_first_system_s() -> None:
         ("MINIMUM_DURATION", "nan", "a number"),
         ("MINIMUM_DURATION", "-1", "a number"),
         ("OC_INGEST_PATIENCE_HOURS", "0", "a number from 0.25"),
+        ("SLACK_API_BASE_URL", "http://slack.com/api", "begins with https://"),
+        ("SLACK_ALLOWED_GROUPS", " , ", "a list"),
         ("OPENCAST_AUTH", "oauth", "digest or basic"),
         ("OC_CHAT_AS", "catalog", "attachment or track or none"),
         ("ALLOW_UNSIGNED_WEBHOOKS", "perhaps", "true or false"),
@@ -126,6 +129,15 @@ def test_nonsense_is_named_with_what_belongs_there(name: str, value: str, wanted
 
 def test_a_wrong_setting_is_one_problem() -> None:
     assert len(problems(OPENCAST_BASE_URL="nonsense", OC_TRACK_UPLOAD_MAX="1")) == 2
+
+
+def test_slack_is_optional_and_its_groups_have_an_older_name() -> None:
+    assert load(SETTINGS, None).slack == Slack("https://slack.com/api", "", ())
+    for groups in (
+        {"SLACK_ALLOWED_GROUPS": "staff, chairs", "SLACK_ALLOWED_GROUP": "old"},
+        {"SLACK_ALLOWED_GROUP": "staff,chairs"},
+    ):
+        assert load({**SETTINGS, **groups}, None).slack.groups == ("staff", "chairs")
 
 
 def test_zoom_s_api_needs_a_way_in() -> None:

@@ -33,7 +33,7 @@ LATER = "Accepted, for functions that aren't part of this version"
 NOT_THE_STACKS = {"NONINTERACTIVE"}
 """Read by the commands, not by the stack's settings."""
 
-OTHER_NAMES = {"AWS_DEFAULT_REGION", SIGNING_KEY, *OBSOLETE}
+OTHER_NAMES = {"AWS_DEFAULT_REGION", "SLACK_ALLOWED_GROUP", SIGNING_KEY, *OBSOLETE}
 """Known to the stack's settings, and no settings of example.env."""
 
 GENERATED = {".local", ".venv", ".venv-cloud", "cdk.out", "dist", "node_modules"}

@@ -179,6 +179,8 @@ def test_a_package_without_a_compiler_has_no_bytecode(
         ("requests-2.34.2.dist-info/RECORD", False),
         ("requests-2.34.2.dist-info/licenses/LICENSE", True),
         ("bin/normalizer", False),
+        ("slack/web/client.py", False),
+        ("slack_sdk/web/client.py", True),
     ],
 )
 def test_what_is_worth_its_place(path: str, needed: bool) -> None:

@@ -18,7 +18,13 @@ from ops.requirements import ROOT, asked, disagreements, pinned, sources
 
 SOURCE_ROOT = ROOT / "functions"
 
-DISTRIBUTIONS = {"botocore": "boto3", "jwt": "pyjwt", "zlib_ng": "zlib-ng", "zoneinfo": "tzdata"}
+DISTRIBUTIONS = {
+    "botocore": "boto3",
+    "jwt": "pyjwt",
+    "slack_sdk": "slack-sdk",
+    "zlib_ng": "zlib-ng",
+    "zoneinfo": "tzdata",
+}
 """What has to be installed for an import, where it isn't called the same."""
 
 

@@ -1,0 +1,335 @@
+"""Slack: what it sends us, who is in a user group, and messages to a `response_url`.
+
+Facts from Slack's developer pages: "Verifying requests from Slack", "Implementing slash commands",
+"Handling user interaction", and the reference of `usergroups.list` and `usergroups.users.list`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar, cast
+from urllib.parse import parse_qs
+
+import msgspec
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.signature import Clock, SignatureVerifier
+from slack_sdk.web import SlackResponse, WebClient
+from slack_sdk.webhook import WebhookClient
+
+from ingester.errors import (
+    BadRequest,
+    SlackRefused,
+    SlackUnreachable,
+    Unauthorized,
+    WrongSignature,
+)
+from ingester.neighbours.slack_blocks import Message, payload
+from ingester.retry import Sleep, retrying
+
+logger = logging.getLogger("ingester.slack")
+
+SIGNATURE_HEADER = "x-slack-signature"
+TIMESTAMP_HEADER = "x-slack-request-timestamp"
+
+API_SECONDS = 8
+"""For each answer of Slack's API."""
+
+GROUPS_SECONDS = 300.0
+"""How long it is remembered who is in a group."""
+
+DIRECT_MESSAGE = "directmessage"
+"""What Slack gives as a direct message's channel name."""
+
+MAX_FIELDS = 100
+
+PASSING = frozenset(
+    {
+        "fatal_error",
+        "internal_error",
+        "ratelimited",
+        "request_timeout",
+        "service_unavailable",
+        "team_added_to_org",
+    }
+)
+"""The API's errors that pass by themselves."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, and where; `response_url` takes messages for half an hour, five at most."""
+
+    user_id: str
+    channel_id: str
+    channel_name: str
+    response_url: str
+
+    @property
+    def is_direct_message(self) -> bool:
+        return self.channel_name == DIRECT_MESSAGE
+
+
+class Command(Asked, frozen=True, kw_only=True, tag="command"):
+    """A slash command: `text` stands behind it."""
+
+    text: str = ""
+
+
+class Press(Asked, frozen=True, kw_only=True, tag="press"):
+    """A button was pressed: `value` is the button's."""
+
+    value: str
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """Something that wants no answer but 200."""
+
+
+class _User(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Channel(msgspec.Struct, frozen=True):
+    id: str
+    name: str = ""
+
+
+class _Action(msgspec.Struct, frozen=True):
+    value: str = ""
+
+
+class _Payload(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _BlockActions(msgspec.Struct, frozen=True):
+    user: _User
+    channel: _Channel
+    response_url: str
+    actions: list[_Action]
+
+
+class _Group(msgspec.Struct, frozen=True):
+    id: str
+    handle: str = ""
+
+
+class _Groups(msgspec.Struct, frozen=True):
+    usergroups: list[_Group]
+
+
+class _Users(msgspec.Struct, frozen=True):
+    users: list[str]
+
+
+_Answer = TypeVar("_Answer", bound=msgspec.Struct)
+
+
+class _At(Clock):
+    """The SDK's clock, standing at a moment."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+
+def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> None:
+    """Whether Slack signed `body` with `secret`, no more than five minutes from `now`.
+
+    `headers` in lower case, `now` in seconds since the epoch. Unauthorized if it isn't signed,
+    WrongSignature if the signature is wrong or too old.
+    """
+    signature, timestamp = headers.get(SIGNATURE_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
+    if not signature or not timestamp:
+        raise Unauthorized("The request is not signed.")
+    # What the SDK's verifier would stumble over.
+    is_sane = signature.isascii() and re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII)
+    verifier = SignatureVerifier(secret, _At(now))
+    try:
+        if is_sane and verifier.is_valid(body, timestamp, signature):
+            return
+    except UnicodeDecodeError:
+        logger.info("The request's body is no text")
+    raise WrongSignature("The request's signature is wrong or too old.")
+
+
+def parse(body: bytes) -> Command | Press | Nothing:
+    """What Slack sent, a form. BadRequest if it is nothing that Slack sends."""
+    try:
+        fields = parse_qs(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except ValueError as error:
+        raise BadRequest("The body is not a form.") from error
+    form = {name: values[0] for name, values in fields.items()}
+    if "payload" in form:
+        return _interaction(form["payload"])
+    if "ssl_check" in form:
+        return Nothing()
+    try:
+        command = msgspec.convert(form, Command)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"The body is no slash command: {error}.") from error
+    return _checked(command)
+
+
+def _interaction(text: str) -> Press | Nothing:
+    try:
+        if msgspec.json.decode(text, type=_Payload).type != "block_actions":
+            return Nothing()
+        sent = msgspec.json.decode(text, type=_BlockActions)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise BadRequest(f"The payload can't be read: {error}.") from error
+    if not sent.actions:
+        return Nothing()
+    return _checked(
+        Press(
+            user_id=sent.user.id,
+            channel_id=sent.channel.id,
+            channel_name=sent.channel.name,
+            response_url=sent.response_url,
+            value=sent.actions[0].value,
+        )
+    )
+
+
+_Checked = TypeVar("_Checked", Command, Press)
+
+
+def _checked(asked: _Checked) -> _Checked:
+    if not asked.response_url.startswith("https://"):
+        raise BadRequest("The response_url is not https.")
+    return asked
+
+
+class Members:
+    """Who is in some of the workspace's user groups, which are known by their handles."""
+
+    def __init__(
+        self,
+        client: WebClient,
+        handles: Sequence[str],
+        *,
+        sleep: Sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._handles = frozenset(handle.lower() for handle in handles)
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._known: tuple[float, frozenset[str]] | None = None
+
+    def has(self, user_id: str, *, seconds: float) -> bool:
+        """Whether a user is in one of the groups, as it was at most five minutes ago.
+
+        Tries again within `seconds`. SlackUnreachable or SlackRefused if Slack doesn't say it.
+        """
+        known = self._known
+        if known is None or self._monotonic() - known[0] >= GROUPS_SECONDS:
+            attempt = retrying(SlackUnreachable, attempts=3, seconds=seconds, sleep=self._sleep)
+            known = (self._monotonic(), attempt(self._ask))
+            self._known = known
+        return user_id in known[1]
+
+    def _ask(self) -> frozenset[str]:
+        try:
+            groups = [
+                group
+                for page in _pages(self._client.usergroups_list(), _Groups)
+                for group in page.usergroups
+                if group.handle.lower() in self._handles
+            ]
+            missing = self._handles - {group.handle.lower() for group in groups}
+            if missing:
+                logger.warning("Slack has no user group %s", ", ".join(sorted(missing)))
+            return frozenset(
+                user
+                for group in groups
+                for page in _pages(self._client.usergroups_users_list(usergroup=group.id), _Users)
+                for user in page.users
+            )
+        except SlackApiError as error:
+            raise _said(error) from error
+        except (SlackClientError, OSError, http.client.HTTPException, ValueError) as error:
+            raise SlackUnreachable(f"Slack's API gives no answer ({_kind(error)}).") from error
+
+
+def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
+    """Slack's API with a token. What it does when something fails is ours to say and to log."""
+    return WebClient(
+        token=token,
+        base_url=base_url,
+        timeout=API_SECONDS,
+        ssl=context,
+        retry_handlers=[],
+        logger=_silent(),
+    )
+
+
+def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float) -> None:
+    """Send a message to a `response_url`, once: after a lost answer it may be there already.
+
+    SlackUnreachable or SlackRefused if Slack didn't say that it took it.
+    """
+    client = WebhookClient(
+        url,
+        timeout=cast(int, seconds),  # urllib takes fractions too
+        ssl=context,
+        retry_handlers=[],
+        logger=_silent(),
+    )
+    try:
+        answer = client.send_dict(payload(message))
+    except (SlackClientError, OSError, http.client.HTTPException, ValueError) as error:
+        raise SlackUnreachable(f"Slack didn't take a message ({_kind(error)}).") from error
+    if answer.status_code == 200:
+        return
+    text = f"Slack answered {answer.status_code} to a message: {answer.body[:200]!r}."
+    if answer.status_code == 429 or answer.status_code >= 500:
+        raise SlackUnreachable(text)
+    raise SlackRefused(text)
+
+
+def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
+    """An answer and those that follow it. SlackUnreachable if one makes no sense."""
+    for page in first:
+        try:
+            yield msgspec.convert(page.data, page_type)
+        except msgspec.ValidationError as error:
+            raise SlackUnreachable(
+                f"Slack's API gave an answer that can't be read: {error}."
+            ) from error
+
+
+def _said(error: SlackApiError) -> SlackUnreachable | SlackRefused:
+    """What an error of Slack's API means."""
+    response = error.response
+    code, status = str(response.get("error"))[:200], response.status_code
+    if status == 429 or status >= 500 or code in PASSING:
+        headers = {name.lower(): str(value) for name, value in response.headers.items()}
+        asked = headers.get("retry-after", "")
+        wait = float(asked) if re.fullmatch(r"[0-9]{1,6}", asked, re.ASCII) else None
+        return SlackUnreachable(f"Slack's API answered {status}, {code}.", wait)
+    needed = f" It needs the scope {response.get('needed')}." if response.get("needed") else ""
+    return SlackRefused(
+        f"Slack's API refused to tell groups: {code}.{needed} Check SLACK_API_TOKEN and the "
+        "Slack app's scopes."
+    )
+
+
+def _silent() -> logging.Logger:
+    """For the SDK: what it would say holds addresses that are keys, and is said here again."""
+    quiet = logging.getLogger("ingester.slack.sdk")
+    quiet.setLevel(logging.CRITICAL)
+    return quiet
+
+
+def _kind(error: Exception) -> str:
+    """The error's type: its text can hold addresses, which are keys at Slack."""
+    return type(getattr(error, "reason", error)).__name__

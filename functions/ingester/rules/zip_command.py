@@ -1,0 +1,121 @@
+"""What somebody asks for with `/zip`: the words behind the command, and the button's value."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from ingester.errors import BadRequest
+
+PAGE = 2
+"""How many recordings one press of the button adds."""
+
+MOST = 6
+"""How many recordings one message shows; the next ones begin a new message."""
+
+VERSION = 1
+"""Of the button's value. Messages stay in Slack for years, and so do their buttons."""
+
+_FILLING = re.compile(r"[\s\u200b*\-\u2010-\u2015\u2212]+")
+"""What people write, or copy along, between a meeting number's digits."""
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of a meeting's recordings a message shows, counted from the newest.
+
+    Counted are only those that began no later than `newest_start_time`: recordings that arrive
+    later don't move the others. "" counts all.
+    """
+
+    newest_start_time: str = ""
+    start_index: int = 0
+    count: int = PAGE
+
+
+class Button(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of a message's button: the meeting `mid`, and what the message shows so far."""
+
+    version: int
+    mid: int
+    newest_start_time: str
+    start_index: int
+    count: int
+
+    @property
+    def begins_new_message(self) -> bool:
+        """Whether the message is full."""
+        return self.count >= MOST
+
+    @property
+    def shown(self) -> Window:
+        """What the message shows that the button stands below."""
+        return Window(
+            newest_start_time=self.newest_start_time,
+            start_index=self.start_index,
+            count=self.count,
+        )
+
+    @property
+    def wanted(self) -> Window:
+        """What the press asks for: more in the same message, or the first of a new one."""
+        if self.begins_new_message:
+            return Window(
+                newest_start_time=self.newest_start_time,
+                start_index=self.start_index + self.count,
+            )
+        return msgspec.structs.replace(self.shown, count=self.count + PAGE)
+
+
+def meeting_asked_for(text: str) -> int | None:
+    """The meeting number behind `/zip`; None where help is asked for.
+
+    BadRequest if it is neither.
+    """
+    if text.strip().lower() in {"", "help"}:
+        return None
+    digits = _FILLING.sub("", text)
+    if not re.fullmatch(r"[0-9]{10,11}", digits):
+        raise BadRequest(
+            "That is no Zoom meeting number: it has 10 or 11 digits, like 123 456 7890. "
+            "`/zip help` shows how to ask."
+        )
+    return int(digits)
+
+
+def spaced(meeting: int) -> str:
+    """A meeting number as Zoom shows it: 123 456 7890 or 123 4567 8901."""
+    digits = str(meeting)
+    if len(digits) == 10:
+        return f"{digits[:3]} {digits[3:6]} {digits[6:]}"
+    return f"{digits[:3]} {digits[3:7]} {digits[7:]}" if len(digits) == 11 else digits
+
+
+def write_button(meeting: int, window: Window) -> str:
+    """The value of the button below a message that shows `window`."""
+    button = Button(
+        version=VERSION,
+        mid=meeting,
+        newest_start_time=window.newest_start_time,
+        start_index=window.start_index,
+        count=window.count,
+    )
+    return msgspec.json.encode(button).decode()
+
+
+def read_button(value: str) -> Button:
+    """The button that was pressed. BadRequest if this version doesn't understand it."""
+    try:
+        button = msgspec.json.decode(value, type=Button)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise BadRequest(_OLD_BUTTON) from error
+    is_sound = 0 < button.mid < 10**18 and 0 <= button.start_index < 10**9
+    if button.version != VERSION or not is_sound or not 0 < button.count <= MOST:
+        raise BadRequest(_OLD_BUTTON)
+    return button
+
+
+_OLD_BUTTON = (
+    "This button comes from another version of the Zoom Ingester. "
+    "Ask again with `/zip` and the meeting number."
+)

@@ -1,0 +1,180 @@
+"""What `/zip` says: every state of a recording in words that a lecturer understands."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from ingester.rules import timestamps
+from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
+from ingester.rules.states import FAILED, Origin, State
+from ingester.rules.zip_recordings import Row
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+STATES: dict[State, str] = {
+    State.RECORDING_IN_PROGRESS: "The meeting is being recorded.",
+    State.RECORDING_PAUSED: "The recording is paused.",
+    State.RECORDING_STOPPED: "The recording is stopped. It may be started again.",
+    State.RECORDING_PROCESSING: "The meeting is over, and Zoom is processing the recording.",
+    State.ON_DEMAND_RECEIVED: "Requested",
+    State.WEBHOOK_RECEIVED: "Received",
+    State.WEBHOOK_FAILED: "The request failed",
+    State.SENT_TO_DOWNLOADER: "Waiting to be copied from Zoom",
+    State.OC_SERIES_FOUND: "Being copied from Zoom",
+    State.IGNORED: "Not sent to Opencast",
+    State.DOWNLOADER_FAILED: "Copying it from Zoom failed",
+    State.SENT_TO_UPLOADER: "Copied from Zoom, waiting to be sent to Opencast",
+    State.UPLOADER_RECEIVED: "Being sent to Opencast",
+    State.SENT_TO_OPENCAST: "Sent to Opencast, which is processing or publishing it",
+    State.UPLOADER_FAILED: "Sending it to Opencast failed",
+}
+
+REASONS = {
+    "No opencast series match": (
+        "it doesn't fit any class in the schedule (No opencast series match)"
+    ),
+    "Already in opencast": "it is in Opencast already",
+    "Recording <2 minutes": "it is too short (Recording <2 minutes)",
+    "No mp4 files": "Zoom has no video of it (No mp4 files)",
+    "Bad webhook data": "Zoom's notification lacks something (Bad webhook data)",
+}
+"""The reasons that are known texts, in other words."""
+
+HELP = """\
+`/zip 123 456 7890` shows where the recordings of a Zoom meeting are on their way to Opencast. \
+Spaces and dashes in the number don't matter.
+
+You get the classes that the schedule has for the meeting, and its recordings of the last seven \
+days, newest first: whether Zoom is still recording, what was sent to Opencast, what wasn't and \
+why. A button shows older ones.
+
+An ingest is *automated* if Zoom's own notification began it, and *+Zoom* if somebody asked for it \
+in Opencast."""
+
+NO_RECORDINGS = "No recordings of this meeting in the last seven days."
+NOT_SCHEDULED = "This meeting is not in the schedule."
+SCHEDULE_UNREADABLE = "The schedule has this meeting, but can't be read. An operator has to look."
+END = "End of results."
+ONE_MOMENT = "One moment, I'm looking…"
+
+NOT_SET_UP = (
+    "The Zoom Ingester's Slack integration is not set up. Please tell the people who run it."
+)
+NOT_ALLOWED = (
+    "You may not use this command: you are in none of the Slack groups that may ({groups}). If you "
+    "have been added just now, try again in five minutes."
+)
+WRONG_CHANNEL = "This command works only in {places}."
+NO_GROUPS = (
+    "Slack doesn't tell me now whether you may use this command. Please try again in a minute."
+)
+NO_STATUS = "The recordings' status can't be read now. Please try again in a minute."
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def moment(when: datetime, zone: ZoneInfo) -> str:
+    """A moment on the local clock: Wed, Oct 14, 2026, 2:30 PM EDT."""
+    local = when.astimezone(zone)
+    return (
+        f"{local:%a, %b} {local.day}, {local.year}, {_clock(local.hour, local.minute)} {local:%Z}"
+    )
+
+
+def moment_of(stamp: str, zone: ZoneInfo) -> str:
+    """The moment of a wire time stamp on the local clock; what can't be read as it is."""
+    try:
+        return moment(timestamps.parse(stamp), zone)
+    except (ValueError, OverflowError):
+        return stamp or "unknown"
+
+
+def _clock(hour: int, minute: int) -> str:
+    return f"{hour % 12 or 12}:{minute:02} {'AM' if hour < 12 else 'PM'}"
+
+
+def zoom_side(state: State | None) -> str:
+    """What Zoom says of a recording that nobody has asked to ingest yet."""
+    return STATES[state] if state else "Its state is unknown."
+
+
+def link_of(recording_id: str, zoom_web: str) -> str:
+    """The recording's page in Zoom. `zoom_web` is Zoom's address, like https://zoom.us."""
+    query = quote(recording_id, safe="")
+    return f"{zoom_web}/recording/management/detail?meeting_id={query}"
+
+
+def class_of(meeting: ScheduledMeeting, event: Event) -> str:
+    """A class as people call it: course and title."""
+    return " ".join(filter(None, (meeting.course_of(event), event.title)))
+
+
+def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
+    """One line for each class of a meeting, in the week's order."""
+    events = sorted(
+        meeting.events,
+        key=lambda event: (event.minute_of_week is None, event.minute_of_week or 0),
+    )
+    return tuple(f"{class_of(meeting, event)}: {_weekly(event)}" for event in events)
+
+
+def _weekly(event: Event) -> str:
+    if event.minute_of_week is None:
+        return f"{event.day} {event.time}".strip()
+    hours, minutes = event.time.split(":")
+    return f"{WEEKDAYS[DAYS.index(event.day)]}s at {_clock(int(hours), int(minutes))}"
+
+
+def series_of(meeting: ScheduledMeeting) -> str:
+    """The Opencast series of a meeting's classes, each once."""
+    every = [meeting.series_of(event) for event in meeting.events] or [meeting.opencast_series_id]
+    return ", ".join(dict.fromkeys(filter(None, every)))
+
+
+def ingest_lines(row: Row, zone: ZoneInfo, cluster: str) -> tuple[str, ...]:
+    """An ingest in lines: the first says what it is, the second how it stands.
+
+    `cluster` is the Opencast cluster's name, "" if it has none.
+    """
+    on_demand = row.origin == Origin.ON_DEMAND
+    requested = (
+        f"requested {moment_of(row.ingest_request_time, zone)}"
+        if row.ingest_request_time
+        else "time of request unknown"
+    )
+    lines = [
+        f"{'+Zoom' if on_demand else 'Automated'} ingest, {requested}",
+        _status(row, zone, cluster),
+    ]
+    if row.state in FAILED:
+        lines.append(_outlook(row, zone))
+    if row.reason and row.state is not State.IGNORED:
+        lines.append(f"Reason: {in_words(row.reason, zone)}")
+    if on_demand and row.oc_series_id:
+        lines.append(f"Opencast series: {row.oc_series_id}")
+    return (*lines, f"Updated {moment(row.updated, zone)}")
+
+
+def _status(row: Row, zone: ZoneInfo, cluster: str) -> str:
+    if row.state is None:
+        return "Its state is unknown"
+    if row.state is State.IGNORED and row.reason:
+        return f"{STATES[row.state]}: {in_words(row.reason, zone)}"
+    if row.state is State.UPLOADER_FAILED and cluster:
+        return f"{STATES[row.state]} (cluster {cluster})"
+    return STATES[row.state]
+
+
+def _outlook(row: Row, zone: ZoneInfo) -> str:
+    if row.retry_due:
+        return f"It is tried again by itself, next at {moment_of(row.retry_due, zone)}"
+    return "It isn't tried again by itself: an operator has to look"
+
+
+def in_words(reason: str, zone: ZoneInfo) -> str:
+    """A reason with its time stamps on the local clock."""
+    known = REASONS.get(reason, reason)
+    return _STAMP.sub(lambda found: moment_of(found[0], zone), known)

@@ -1,0 +1,369 @@
+"""POST /slack: `/zip` and the button below its answers.
+
+Slack waits three seconds for an answer. What isn't ready in half of that is said at once, and the
+function invokes itself to finish the work and to post the result to the request's `response_url`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import clients, log
+from ingester.container import Container
+from ingester.errors import (
+    BadRequest,
+    RequestError,
+    ScheduleUnreadable,
+    SlackRefused,
+    SlackUnreachable,
+    WrongSignature,
+)
+from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.neighbours import slack as wire
+from ingester.neighbours.slack import Asked, Command, Members, Nothing, Press
+from ingester.neighbours.slack_blocks import Message, escaped, meeting_message, note, payload
+from ingester.neighbours.tables import ScheduleTable, StatusRow, StatusTable
+from ingester.rules import zip_answer, zip_words
+from ingester.rules.schedule import ScheduledMeeting
+from ingester.rules.zip_answer import Site
+from ingester.rules.zip_command import Button, Window, meeting_asked_for, read_button
+from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
+from ingester.zones import zone_of
+
+logger = logging.getLogger("ingester.slack")
+
+PATIENCE_SECONDS = 1.5
+"""Since the request arrived: what isn't there by then is finished in another invocation."""
+
+COLD_SECONDS, COLD_PATIENCE_SECONDS = 0.5, 2.0
+"""What there is at least if a cold start has taken the time; then at most since it arrived."""
+
+POST_SECONDS = 0.7
+"""For Slack to take a message after a press; two of them come before the press is answered."""
+
+LATER_SECONDS = 20.0
+"""For the work in that other invocation, which has 30."""
+
+LATER = "slack_asked"
+"""The key of that invocation's event. API Gateway's events never have it: what a caller sends is
+inside their `body`."""
+
+ACKNOWLEDGED: Final = Answer(status=200)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the use case works with. `invoke` is given the event of another invocation, `post` an
+    address, a message and seconds."""
+
+    settings: SlackSettings
+    secrets: SlackSecrets
+    members: Members
+    status: StatusTable
+    schedule: ScheduleTable
+    invoke: Callable[[bytes], None]
+    post: Callable[[str, Message, float], None]
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
+
+    @property
+    def site(self) -> Site:
+        settings = self.settings
+        return Site(
+            stack_name=settings.stack_name,
+            zone=zone_of(settings.local_time_zone),
+            buffer_minutes=settings.buffer_minutes,
+            cluster=settings.oc_cluster_name,
+            zoom_web=settings.zoom_web,
+        )
+
+
+def build() -> Tools:
+    settings = read(SlackSettings, os.environ)
+    log.verbose(settings.is_debug)
+    secrets = read_secrets(SlackSecrets, clients.ssm(), settings.secrets_path)
+    context = ssl.create_default_context()
+    client = wire.web_client(secrets.slack_api_token, settings.slack_api_base_url, context)
+    return Tools(
+        settings=settings,
+        secrets=secrets,
+        members=Members(client, settings.groups, sleep=time.sleep),
+        status=StatusTable(clients.table(settings.status_table), _now),
+        schedule=ScheduleTable(clients.table(settings.schedule_table)),
+        invoke=partial(_invoke, settings.own_alias),
+        post=lambda url, message, seconds: wire.post(
+            url, message, context=context, seconds=seconds
+        ),
+        clock=_now,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _invoke(own_alias: str, event: bytes) -> None:
+    """Lambda's client is made only where it is needed: it costs a cold start its time."""
+    clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
+
+
+tools = Container(build)
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """API Gateway's entry, and the one of the function's own invocations."""
+    log.start(context)
+    if LATER in event:
+        finish(event, tools())
+        return {}
+    return proxy_answer(respond(event, tools(), tools.renewed))
+
+
+def respond(
+    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+) -> Answer:
+    """The answer to one request, within Slack's three seconds.
+
+    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    """
+    ends = tools.monotonic() + _seconds_left(event, tools.clock())
+    try:
+        request = request_of(event)
+        tools = _that_know_the_sender(request, tools, renewed or (lambda: tools))
+        if not tools.secrets.slack_signing_secret:
+            # Whoever sent this: nothing in it was looked at.
+            logger.error("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
+            return _said(note(zip_words.NOT_SET_UP))
+        asked = wire.parse(request.body)
+    except RequestError as error:
+        logger.warning("Refused with %s: %s", error.status, error)
+        return json_answer(error.status, {"message": str(error)})
+    if isinstance(asked, Nothing):
+        return ACKNOWLEDGED
+    with log.about(slack_user=asked.user_id):
+        return _answered(asked, tools, ends)
+
+
+def _seconds_left(event: Mapping[str, Any], now: datetime) -> float:
+    """How long to wait for others, by when the request arrived at API Gateway."""
+    arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
+    if not isinstance(arrived, int):
+        return PATIENCE_SECONDS
+    spent = max(0.0, now.timestamp() - arrived / 1000)
+    return max(PATIENCE_SECONDS - spent, min(COLD_SECONDS, COLD_PATIENCE_SECONDS - spent), 0.0)
+
+
+def _that_know_the_sender(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Tools:
+    """The tools under whose secret the request is signed, or those of now if none is set.
+
+    A signature that can't be explained may be under a secret that was set since.
+    """
+    if tools.secrets.slack_signing_secret:
+        try:
+            _verify(request, tools)
+        except WrongSignature:
+            logger.info("The signature isn't understood: is the secret another one by now?")
+        else:
+            return tools
+    newer = renewed()
+    if newer.secrets.slack_signing_secret:
+        _verify(request, newer)
+    return newer
+
+
+def _verify(request: Request, tools: Tools) -> None:
+    secret, now = tools.secrets.slack_signing_secret, tools.clock().timestamp()
+    wire.verify(secret, request.headers, request.body, now)
+
+
+def _answered(asked: Command | Press, tools: Tools, ends: float) -> Answer:
+    try:
+        messages = messages_for(asked, tools, ends)
+    except TimeoutError:
+        messages = (_later(asked, tools),)
+        if isinstance(asked, Press):
+            return ACKNOWLEDGED
+    if isinstance(asked, Command):
+        return _said(messages[0])
+    _deliver(asked, messages, POST_SECONDS, tools)
+    return ACKNOWLEDGED
+
+
+def _said(message: Message) -> Answer:
+    return json_answer(200, payload(message))
+
+
+def _later(asked: Command | Press, tools: Tools) -> Message:
+    """Hands the work to another invocation; what is said meanwhile."""
+    try:
+        tools.invoke(msgspec.json.encode({LATER: asked}))
+    except (BotoCoreError, ClientError):
+        logger.exception("The function could not invoke itself")
+        return note(zip_words.NO_STATUS)
+    logger.info("It takes longer: the result is posted later")
+    return note(zip_words.ONE_MOMENT)
+
+
+def finish(event: Mapping[str, Any], tools: Tools) -> None:
+    """Does what couldn't be done in time, and posts it.
+
+    Never raises for what can go wrong outside: Lambda would begin anew, and post twice.
+    """
+    asked = msgspec.convert(event[LATER], Command | Press)
+    with log.about(slack_user=asked.user_id):
+        try:
+            messages = messages_for(asked, tools, tools.monotonic() + LATER_SECONDS)
+        except TimeoutError:
+            logger.exception("No answer for Slack, even after %s s", LATER_SECONDS)
+            messages = (note(zip_words.NO_STATUS),)
+        _deliver(asked, messages, LATER_SECONDS / 4, tools)
+
+
+def _deliver(asked: Asked, messages: tuple[Message, ...], seconds: float, tools: Tools) -> None:
+    for message in messages:
+        try:
+            tools.post(asked.response_url, message, seconds)
+        except (SlackUnreachable, SlackRefused):
+            # Once only: a message whose answer was lost may be there.
+            logger.exception("A message could not be posted to Slack")
+            return
+
+
+def messages_for(asked: Command | Press, tools: Tools, ends: float) -> tuple[Message, ...]:
+    """What to say, a refusal or an answer; for a press perhaps also the old message anew.
+
+    Slack and the tables are asked side by side. TimeoutError if they haven't answered at `ends`
+    (as `monotonic` counts).
+    """
+    settings = tools.settings
+    if missing := _missing(tools):
+        logger.error("Slack isn't set up: %s missing", ", ".join(missing))
+        return (note(zip_words.NOT_SET_UP),)
+    if not _is_allowed_here(asked, settings):
+        places = f"#{escaped(settings.channel)} and in direct messages"
+        where = places if settings.channel else "direct messages"
+        return (note(zip_words.WRONG_CHANNEL.format(places=where)),)
+    pool = ThreadPoolExecutor(3, "asking")
+    try:
+        may = _begin(pool, tools.members.has, asked.user_id, seconds=LATER_SECONDS)
+        answer = _begun_answer(asked, pool, tools)
+        if not _result(may, ends, tools):
+            groups = ", ".join(f"@{escaped(group)}" for group in settings.groups)
+            return (note(zip_words.NOT_ALLOWED.format(groups=groups)),)
+        return answer(ends)
+    except (SlackUnreachable, SlackRefused):
+        logger.exception("It can't be told who is in the groups")
+        return (note(zip_words.NO_GROUPS),)
+    except (BotoCoreError, ClientError):
+        logger.exception("The tables can't be read")
+        return (note(zip_words.NO_STATUS),)
+    finally:
+        # Who is late goes on alone: its time is limited by its own time-outs.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _missing(tools: Tools) -> tuple[str, ...]:
+    """The settings without which nobody can be let in."""
+    needed = {
+        "SLACK_API_TOKEN": tools.secrets.slack_api_token,
+        "SLACK_ALLOWED_GROUPS": tools.settings.groups,
+    }
+    return tuple(name for name, value in needed.items() if not value)
+
+
+def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
+    channel = settings.channel
+    return asked.is_direct_message or (
+        bool(channel) and channel in {asked.channel_name, asked.channel_id}
+    )
+
+
+def _begin(
+    pool: ThreadPoolExecutor, work: Callable[..., Result], *given: Any, **named: Any
+) -> Future[Result]:
+    """Does it in another thread, where the log knows what it is about."""
+    return pool.submit(contextvars.copy_context().run, partial(work, *given, **named))
+
+
+def _result(future: Future[Result], ends: float, tools: Tools) -> Result:
+    return future.result(timeout=max(0.0, ends - tools.monotonic()))
+
+
+def _begun_answer(
+    asked: Command | Press, pool: ThreadPoolExecutor, tools: Tools
+) -> Callable[[float], tuple[Message, ...]]:
+    """Begins to ask the tables, before it is known whether the user may see the answer."""
+    try:
+        button = read_button(asked.value) if isinstance(asked, Press) else None
+        meeting = button.mid if button else meeting_asked_for(getattr(asked, "text", ""))
+    except BadRequest as error:
+        refusal = (note(str(error)),)
+        return lambda _ends: refusal
+    if meeting is None:
+        return lambda _ends: (note(zip_words.HELP),)
+    rows = _begin(pool, tools.status.of_meeting, meeting)
+    schedule = _begin(pool, _schedule_of, meeting, tools)
+
+    def answer(ends: float) -> tuple[Message, ...]:
+        found = _Found(meeting, _result(rows, ends, tools), *_result(schedule, ends, tools))
+        return _of_press(button, found, tools) if button else (found.message(Window(), tools),)
+
+    return answer
+
+
+def _schedule_of(meeting: int, tools: Tools) -> tuple[ScheduledMeeting | None, bool]:
+    """A meeting's schedule, and whether it can be read."""
+    try:
+        return tools.schedule.get(meeting), True
+    except ScheduleUnreadable:
+        logger.exception("The schedule can't be read")
+        return None, False
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the tables know of a meeting."""
+
+    meeting: int
+    rows: list[StatusRow]
+    schedule: ScheduledMeeting | None
+    schedule_is_readable: bool
+
+    def message(
+        self, window: Window, tools: Tools, *, replaces: bool = False, has_button: bool = True
+    ) -> Message:
+        answer = zip_answer.about(
+            self.meeting,
+            self.rows,
+            self.schedule,
+            window,
+            tools.site,
+            schedule_is_readable=self.schedule_is_readable,
+            has_button=has_button,
+        )
+        return meeting_message(answer, replaces=replaces)
+
+
+def _of_press(button: Button, found: _Found, tools: Tools) -> tuple[Message, ...]:
+    """More in the same message; or a new one, and then the old one again without its button."""
+    if not button.begins_new_message:
+        return (found.message(button.wanted, tools, replaces=True),)
+    return (
+        found.message(button.wanted, tools),
+        found.message(button.shown, tools, replaces=True, has_button=False),
+    )

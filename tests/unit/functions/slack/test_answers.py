@@ -1,0 +1,162 @@
+"""What `/zip` shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.functions.slack.conftest import Put
+from tests.unit.functions.slack.workspace import MEETING, Desk, texts
+
+COMMAND = "123-4567-8901"
+LINK = "https://zoom.us/recording/management/detail?meeting_id=u%2F1%3D%3D"
+
+
+def schedule(desk: Desk, **more: object) -> None:
+    event = {"day": "W", "time": "11:00", "title": "Lecture", "course_code": "HIST E-1010"}
+    other = {"day": "M", "time": "14:05", "title": "Section", "course_code": "HIST E-1011"}
+    item = {
+        "zoom_series_id": str(MEETING),
+        "opencast_series_id": "20260112345",
+        "course_code": "HIST E-1010",
+        "events": [event, {**other, "opencast_series_id": "20260199999"}],
+        **more,
+    }
+    desk.aws.schedule.put_item(Item=item)
+
+
+def test_help(desk: Desk) -> None:
+    for text in ("", "  ", "help", " HELP "):
+        answer = desk.command(text)
+        assert answer["response_type"] == "ephemeral"
+        assert "`/zip 123 456 7890`" in answer["text"]
+
+
+def test_a_meeting(desk: Desk, put: Put) -> None:
+    schedule(desk)
+    put("u/1==", ingest_request_time="2026-10-14T17:00:00Z")
+    answer = desk.command(COMMAND)
+    assert answer["text"] == "Recordings of HIST E-1010"
+    assert texts(answer).splitlines() == [
+        "HIST E-1010",
+        "*Source*",
+        "test",
+        "*Zoom meeting*",
+        "123 4567 8901",
+        "*Opencast series*",
+        "20260112345, 20260199999",
+        "*Schedule*",
+        "HIST E-1011 Section: Mondays at 2:05 PM",
+        "HIST E-1010 Lecture: Wednesdays at 11:00 AM",
+        f"*Wed, Oct 14, 2026, 11:00 AM EDT*  ·  HIST E-1010 Lecture  ·  <{LINK}|Open in Zoom>",
+        "*Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT*",
+        "> Sent to Opencast, which is processing or publishing it",
+        "> Updated Wed, Oct 14, 2026, 2:00 PM EDT",
+        "End of results.",
+    ]
+
+
+def test_nothing_is_known_of_a_meeting(desk: Desk) -> None:
+    told = texts(desk.command("123 456 7890"))
+    assert told.splitlines()[0] == "123 456 7890"
+    assert "This meeting is not in the schedule." in told
+    assert "No recordings of this meeting in the last seven days." in told
+
+
+def test_a_scheduled_meeting_without_recordings(desk: Desk) -> None:
+    schedule(desk)
+    told = texts(desk.command(COMMAND))
+    assert told.splitlines()[0] == "HIST E-1010"
+    assert "Mondays at 2:05 PM" in told
+    assert "No recordings of this meeting in the last seven days." in told
+
+
+def test_a_schedule_that_makes_no_sense(desk: Desk, put: Put) -> None:
+    schedule(desk, events="nonsense")
+    put("u1")
+    told = texts(desk.command(COMMAND))
+    assert "An operator has to look." in told
+    assert "Oct 14" in told
+
+
+def test_a_recording_outside_the_schedule(desk: Desk, put: Put) -> None:
+    schedule(desk)
+    put("u1", recording_start_time="2026-10-14T19:00:00Z")
+    assert "·  outside the scheduled times  ·" in texts(desk.command(COMMAND))
+    desk.set_up(buffer_minutes=300)
+    assert "·  HIST E-1010 Lecture  ·" in texts(desk.command(COMMAND))
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("RECORDING_IN_PROGRESS", "being recorded"),
+        ("RECORDING_PAUSED", "paused"),
+        ("RECORDING_STOPPED", "stopped"),
+        ("RECORDING_PROCESSING", "processing"),
+    ],
+)
+def test_zoom_s_side(desk: Desk, put: Put, state: str, word: str) -> None:
+    put("u1", state)
+    told = texts(desk.command(COMMAND))
+    assert word in told
+    assert "ingest" not in told
+
+
+def test_every_ingest_of_a_recording_newest_first(desk: Desk, put: Put) -> None:
+    put(
+        "u1",
+        "IGNORED",
+        reason="No opencast series match",
+        ingest_request_time="2026-10-14T16:00:00Z",
+    )
+    put(
+        "u1",
+        "OC_SERIES_FOUND",
+        zip_id="on-demand-1",
+        origin="on_demand",
+        oc_series_id="S-1",
+        ingest_request_time="2026-10-14T17:00:00Z",
+    )
+    put("u1", "RECORDING_STOPPED", zip_id="z")
+    told = texts(desk.command(COMMAND))
+    assert told.index("+Zoom ingest") < told.index("Opencast series: S-1") < told.index("Automated")
+    assert "it doesn't fit any class in the schedule" in told
+    assert "stopped" not in told
+
+
+def test_a_failure_says_what_happens_next(desk: Desk, put: Put) -> None:
+    desk.set_up(oc_cluster_name="oc-prod")
+    put(
+        "u1",
+        "UPLOADER_FAILED",
+        reason="Unable to reach Opencast. (attempt 1 of 5, next try at 2026-10-14T18:05:00Z)",
+        retry_due="2026-10-14T18:05:00Z",
+    )
+    put("u2", "DOWNLOADER_FAILED", reason="permanent failure: no file")
+    told = texts(desk.command(COMMAND))
+    assert "> Sending it to Opencast failed (cluster oc-prod)" in told
+    assert "> It is tried again by itself, next at Wed, Oct 14, 2026, 2:05 PM EDT" in told
+    assert "(attempt 1 of 5, next try at Wed, Oct 14, 2026, 2:05 PM EDT)" in told
+    assert "> Copying it from Zoom failed\n> It isn't tried again by itself" in told
+    assert "time of request unknown" in told
+
+
+def test_a_topic_stays_text(desk: Desk, put: Put) -> None:
+    put("u1", topic="<img src=x onerror=alert(1)> & <!channel> " + "<&>" * 100)
+    answer = desk.command(COMMAND)
+    (header,) = [block for block in answer["blocks"] if block["type"] == "header"]
+    title = header["text"]["text"]
+    assert title.startswith("&lt;img src=x onerror=alert(1)&gt; &amp; &lt;!channel&gt; &lt;")
+    assert len(title) <= 150
+    assert title.rstrip("…").endswith(";")
+    assert title in answer["text"]
+
+
+def test_rows_of_anything(desk: Desk, put: Put) -> None:
+    put("u1", "SOMETHING_ELSE", topic=None, recording_start_time=None, origin=None)
+    put("u2", "IGNORED", recording_start_time="noon", reason="<!here>")
+    told = texts(desk.command(COMMAND))
+    assert "*unknown*" in told
+    assert "*noon*" in told
+    assert "Not sent to Opencast: &lt;!here&gt;" in told
+    assert "Its state is unknown" in told

@@ -1,0 +1,89 @@
+"""The function as Lambda calls it: all of it from the environment, in both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from local.authority import Authority
+from tests.cloud import Cloud
+from tests.unit.functions.deployed import Context, cold, container
+from tests.unit.functions.slack.conftest import Put
+from tests.unit.functions.slack.test_refusals import BODY, signed
+from tests.unit.functions.slack.workspace import MEETING, SIGNING_SECRET, TOKEN, Desk, texts
+
+Handler = Callable[[dict[str, Any], object], dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _container() -> Iterator[None]:
+    with container():
+        yield
+
+
+@pytest.fixture
+def handler(desk: Desk, aws: Cloud, tls: Authority, monkeypatch: pytest.MonkeyPatch) -> Handler:
+    environment = {
+        "STACK_NAME": "test",
+        "SECRETS_PATH": "/zoom-ingester/test",
+        "STATUS_TABLE": aws.status.name,
+        "SCHEDULE_TABLE": aws.schedule.name,
+        "OWN_ALIAS": "test-slack:live",
+        "SLACK_API_BASE_URL": f"{desk.workspace.web.url}/api",
+        "SLACK_ZIP_CHANNEL": "#zip",
+        "SLACK_ALLOWED_GROUPS": "@producers",
+        "ZOOM_OAUTH_URL": "https://zoomgov.com/oauth/token",
+        "SSL_CERT_FILE": str(tls.ca_bundle),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for name, value in (("SLACK_SIGNING_SECRET", SIGNING_SECRET), ("SLACK_API_TOKEN", TOKEN)):
+        aws.ssm.put_parameter(Name=f"/zoom-ingester/test/{name}", Value=value, Type="SecureString")
+    made: Handler = cold("slack").handler
+    return made
+
+
+@pytest.fixture
+def now(desk: Desk) -> None:
+    """The handler's clock is the real one."""
+    desk.clock.now = datetime.now(UTC)
+
+
+@pytest.mark.usefixtures("now")
+def test_a_command(handler: Handler, desk: Desk) -> None:
+    answer = handler({"headers": signed(desk), "body": BODY.decode()}, Context())
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["Content-Type"] == "application/json"
+    assert "shows where" in json.loads(answer["body"])["text"]
+    assert handler({"headers": {}, "body": BODY.decode()}, Context())["statusCode"] == 401
+
+
+def test_its_own_invocation(handler: Handler, desk: Desk, put: Put) -> None:
+    put("u1")
+    asked = {
+        "type": "command",
+        "user_id": "U111",
+        "channel_id": "C1",
+        "channel_name": "zip",
+        "response_url": f"{desk.workspace.web.url}/respond",
+        "text": str(MEETING),
+    }
+    assert handler({"slack_asked": asked}, Context()) == {}
+    (message,) = desk.workspace.messages
+    assert "https://zoomgov.com/recording/management/detail?meeting_id=u1" in texts(message)
+    with pytest.raises(msgspec.ValidationError):
+        handler({"slack_asked": {**asked, "type": "other"}}, Context())
+
+
+@pytest.mark.usefixtures("now")
+def test_a_stack_without_slack(handler: Handler, aws: Cloud) -> None:
+    for name in ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"):
+        aws.ssm.delete_parameter(Name=f"/zoom-ingester/test/{name}")
+    answer = handler({"headers": {}, "body": BODY.decode()}, Context())
+    assert answer["statusCode"] == 200
+    assert "is not set up" in json.loads(answer["body"])["text"]

@@ -1,0 +1,81 @@
+"""The button: fourteen recordings, and new ones that arrive between the presses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.unit.functions.slack.conftest import Put
+from tests.unit.functions.slack.workspace import MEETING, Desk, button_of, texts
+
+
+@pytest.fixture
+def lecture(put: Put) -> Put:
+    """A recording by its number: the higher, the later."""
+
+    def add(number: int) -> None:
+        put(f"u{number:02}", recording_start_time=f"2026-10-{number:02}T15:00:00Z")
+
+    return add
+
+
+def shown(message: dict[str, Any]) -> list[int]:
+    """The numbers of the recordings that a message shows, in its order."""
+    return [
+        int(day) for day in re.findall(r"^\*\w+, Oct (\d+), 2026", texts(message), re.MULTILINE)
+    ]
+
+
+def test_fourteen_recordings_while_others_arrive(desk: Desk, lecture: Put) -> None:
+    for number in range(1, 15):
+        lecture(number)
+    first = desk.command(str(MEETING))
+    assert (first["response_type"], shown(first)) == ("in_channel", [14, 13])
+    button = button_of(first)
+    expected = [
+        [(True, [14, 13, 12, 11])],
+        [(True, [14, 13, 12, 11, 10, 9])],
+        [(False, [8, 7]), (True, [14, 13, 12, 11, 10, 9])],
+        [(True, [8, 7, 6, 5])],
+        [(True, [8, 7, 6, 5, 4, 3])],
+        [(False, [2, 1]), (True, [8, 7, 6, 5, 4, 3])],
+    ]
+    for number, wanted in enumerate(expected, start=15):
+        lecture(number)
+        messages = desk.press(button)
+        assert [(one["replace_original"], shown(one)) for one in messages] == wanted
+        assert {one["response_type"] for one in messages} == {"in_channel"}
+        assert all(not button_of(old) for old in messages[1:])
+        button = button_of(messages[0])
+        assert ("End of results." in texts(messages[0])) == (number == 20)
+    assert button == ""
+    assert shown(desk.command(str(MEETING))) == [20, 19]
+
+
+def test_two_recordings_need_no_button(desk: Desk, lecture: Put) -> None:
+    lecture(1)
+    lecture(2)
+    answer = desk.command(str(MEETING))
+    assert (shown(answer), button_of(answer)) == ([2, 1], "")
+    assert texts(answer).endswith("End of results.")
+
+
+def test_an_odd_number_ends_with_one(desk: Desk, lecture: Put) -> None:
+    for number in (1, 2, 3):
+        lecture(number)
+    first = desk.command(str(MEETING))
+    assert "Show more (1 older)" in str(first["blocks"])
+    (more,) = desk.press(button_of(first))
+    assert (shown(more), button_of(more)) == ([3, 2, 1], "")
+
+
+def test_rows_that_have_expired_meanwhile(desk: Desk, lecture: Put) -> None:
+    for number in (1, 2, 3):
+        lecture(number)
+    button = button_of(desk.command(str(MEETING)))
+    for number in (1, 2, 3):
+        desk.aws.status.delete_item(Key={"zip_id": f"auto-ingest-u{number:02}"})
+    (message,) = desk.press(button)
+    assert "No recordings of this meeting" in texts(message)

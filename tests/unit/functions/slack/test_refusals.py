@@ -1,0 +1,206 @@
+"""Who is let in: signatures, groups, channels, and what isn't set up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from slack_sdk.signature import SignatureVerifier
+
+import slack
+from local.neighbours.https_server import Answer, json_answer
+from tests.cloud import Clock
+from tests.unit.functions.slack.conftest import Put
+from tests.unit.functions.slack.workspace import (
+    MEETING,
+    SIGNING_SECRET,
+    STRANGER,
+    Desk,
+    Workspace,
+    texts,
+)
+
+BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2Fx&text="
+
+
+def refused(answer: dict[str, Any]) -> str:
+    """The text of a refusal: seen by who asked alone, and without anything else in it."""
+    assert set(answer) == {"response_type", "replace_original", "text"}
+    assert (answer["response_type"], answer["replace_original"]) == ("ephemeral", False)
+    return str(answer["text"])
+
+
+@pytest.mark.parametrize("minutes", [-5.1, 5.1])
+def test_a_signature_of_another_time(desk: Desk, clock: Clock, minutes: float) -> None:
+    headers = signed(desk)
+    clock.forward(minutes=minutes)
+    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.tools).status == 401
+
+
+def signed(desk: Desk) -> dict[str, str]:
+    stamp = str(int(desk.clock().timestamp()))
+    signature = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=BODY)
+    return {"x-slack-request-timestamp": stamp, "x-slack-signature": str(signature)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x-slack-signature": ""},
+        {"x-slack-signature": "v0=" + "0" * 64},
+        {"x-slack-signature": "v0=\u00e9"},
+        {"x-slack-request-timestamp": ""},
+        {"x-slack-request-timestamp": "now"},
+        {"x-slack-request-timestamp": "\u0661"},
+        {"x-slack-request-timestamp": "9" * 40},
+    ],
+)
+def test_a_request_that_slack_didn_t_sign(
+    desk: Desk, workspace: Workspace, change: dict[str, str]
+) -> None:
+    headers = {**signed(desk), **change}
+    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.tools).status == 401
+    assert workspace.web.seen == []
+
+
+def test_another_body_under_the_signature(desk: Desk) -> None:
+    body = BODY.decode() + "1"
+    assert slack.respond({"headers": signed(desk), "body": body}, desk.tools).status == 401
+    assert slack.respond({"headers": signed(desk), "body": BODY.decode()}, desk.tools).status == 200
+
+
+def test_bytes_that_are_no_text(desk: Desk) -> None:
+    event = {"headers": signed(desk), "body": "//79", "isBase64Encoded": True}
+    assert slack.respond(event, desk.tools).status == 401
+
+
+def test_a_secret_that_was_set_since(desk: Desk) -> None:
+    old, new = desk.set_up(secret="old"), desk.set_up()
+    event = {"headers": signed(desk), "body": BODY.decode()}
+    assert slack.respond(event, old).status == 401
+    assert slack.respond(event, old, lambda: new).status == 200
+    assert json.loads(slack.respond(event, desk.set_up(secret="")).body)["text"].startswith("The Z")
+    assert "shows where" in json.loads(slack.respond(event, desk.tools, lambda: new).body)["text"]
+
+
+def test_without_a_signing_secret_nothing_is_looked_at(desk: Desk, workspace: Workspace) -> None:
+    desk.set_up(secret="")
+    for body in (BODY, b"", b"payload=%7B%7D", b"\xff"):
+        answer = slack.respond(
+            {"headers": {}, "body": body.decode("latin-1")}, desk.tools, lambda: desk.tools
+        )
+        assert answer.status == 200
+        assert "is not set up" in refused(json.loads(answer.body))
+    assert workspace.web.seen == []
+    assert desk.invoked == []
+
+
+@pytest.mark.parametrize("missing", [{"token": ""}, {"slack_allowed_groups": " , "}])
+def test_what_isn_t_set_up(
+    desk: Desk, missing: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.set_up(**missing)
+    assert "is not set up" in refused(desk.command("help"))
+    assert "missing" in caplog.text
+
+
+def test_who_is_in_no_group(desk: Desk, put: Put) -> None:
+    put("u1")
+    for text in ("", "help", "12345678901", "nonsense"):
+        told = refused(desk.command(text, user_id=STRANGER))
+        assert told.startswith("You may not use this command")
+        assert "@Producers, @staff" in told
+    (message,) = desk.press(value(), user={"id": STRANGER})
+    assert refused(message).startswith("You may not use this command")
+
+
+def value() -> str:
+    return json.dumps(
+        {
+            "version": 1,
+            "mid": MEETING,
+            "newest_start_time": "2026-10-14T15:00:00Z",
+            "start_index": 0,
+            "count": 2,
+        }
+    )
+
+
+@pytest.mark.parametrize("user", ["U111", "U222"])
+def test_the_members_of_each_group_may(desk: Desk, user: str) -> None:
+    assert "shows where" in desk.command("help", user_id=user)["text"]
+
+
+def test_the_channel(desk: Desk) -> None:
+    elsewhere = desk.command("help", channel_name="random", channel_id="C2")
+    assert refused(elsewhere) == "This command works only in #zip and in direct messages."
+    (pressed,) = desk.press(value(), channel={"id": "C2", "name": "random"})
+    assert refused(pressed) == refused(elsewhere)
+    for allowed in ({"channel_name": "directmessage", "channel_id": "D1"}, {"channel_id": "C7"}):
+        assert "shows where" in desk.command("help", **allowed)["text"]
+
+
+def test_a_private_channel_is_known_by_its_id(desk: Desk) -> None:
+    desk.set_up(slack_zip_channel="C7")
+    private = {"channel_name": "privategroup", "channel_id": "C7"}
+    assert "shows where" in desk.command("help", **private)["text"]
+    assert "works only" in refused(desk.command("help", channel_name="privategroup"))
+
+
+def test_without_a_channel_only_direct_messages(desk: Desk) -> None:
+    desk.set_up(slack_zip_channel="")
+    for name in ("zip", ""):
+        told = refused(desk.command("help", channel_name=name, channel_id=""))
+        assert told == "This command works only in direct messages."
+    assert "shows where" in desk.command("help", channel_name="directmessage")["text"]
+
+
+@pytest.mark.parametrize(
+    "text", ["1", "123456789", "123456789012", "12345x78901", "help me", "٣" * 10]
+)
+def test_a_bad_meeting_number(desk: Desk, text: str) -> None:
+    assert "10 or 11 digits" in refused(desk.command(text))
+
+
+@pytest.mark.parametrize(
+    "changed", ["", "{}", "null", '{"version": 1', value().replace("1", "2", 1)]
+)
+def test_a_button_of_another_version(desk: Desk, changed: str) -> None:
+    (message,) = desk.press(changed)
+    assert "another version" in refused(message)
+
+
+def test_slack_says_no(desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+    problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
+    workspace.web.pages["/api/usergroups.list"] = json_answer(200, problem)
+    assert "whether you may use this command" in refused(desk.command("12345678901"))
+    assert "usergroups:read" in caplog.text
+    assert "xoxb" not in caplog.text
+
+
+def test_the_tables_can_t_be_read(desk: Desk) -> None:
+    desk.aws.status.delete()
+    assert "can't be read now" in refused(desk.command("12345678901"))
+
+
+def test_a_message_that_slack_doesn_t_take(
+    desk: Desk, workspace: Workspace, put: Put, caplog: pytest.LogCaptureFixture
+) -> None:
+    put("u1")
+    workspace.web.pages["/respond"] = Answer(404, body=b"used_url")
+    assert desk.press(value()) == []
+    assert "used_url" in caplog.text
+
+
+def test_what_slack_asks_beside(desk: Desk) -> None:
+    assert desk.post(b"ssl_check=1&token=x").status == 200
+    assert desk.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
+    for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):
+        assert desk.post(body).status == 400
+
+
+def test_the_groups_are_remembered(desk: Desk, workspace: Workspace) -> None:
+    for _ in range(3):
+        assert texts(desk.command("help"))
+    assert workspace.asked_for_groups == 1

@@ -1,0 +1,180 @@
+"""The function between a Slack workspace over real HTTPS and the in-process AWS."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from slack_sdk.signature import SignatureVerifier
+
+import slack
+from ingester.gateway import Answer
+from ingester.neighbours import slack as wire
+from ingester.neighbours.tables import ScheduleTable, StatusTable
+from ingester.settings import SlackSecrets, SlackSettings
+from local.authority import Authority
+from local.neighbours.https_server import Answer as Page
+from local.neighbours.https_server import Request, json_answer
+from tests.cloud import Clock, Cloud
+from tests.kits import Sleeper
+from tests.neighbours import Web
+
+SIGNING_SECRET = "signing-secret"
+TOKEN = "xoxb-token"
+MEMBER = "U111"
+STRANGER = "U999"
+MEETING = 12345678901
+GROUPS = {"S1": ("producers", [MEMBER]), "S2": ("staff", ["U222"]), "S3": ("others", [STRANGER])}
+
+
+@dataclass
+class Workspace:
+    """A workspace with user groups, that takes messages at its response_url.
+
+    `before` is called before groups are told: it may wait.
+    """
+
+    web: Web
+    groups: Mapping[str, tuple[str, list[str]]] = field(default_factory=lambda: dict(GROUPS))
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    before: Callable[[], object] = lambda: None
+
+    def open(self) -> None:
+        self.web.forget()
+        self.web.pages["/api/usergroups.list"] = self._list
+        self.web.pages["/api/usergroups.users.list"] = self._users
+        self.web.pages["/respond"] = self._respond
+
+    @property
+    def asked_for_groups(self) -> int:
+        return sum(one.path == "/api/usergroups.list" for one in self.web.seen)
+
+    def _list(self, request: Request) -> Page:
+        self.before()
+        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
+        groups = [{"id": id_, "handle": handle} for id_, (handle, _) in self.groups.items()]
+        return json_answer(200, {"ok": True, "usergroups": groups})
+
+    def _users(self, request: Request) -> Page:
+        fields = dict(parse_qsl(request.body.decode()))
+        users = self.groups[fields["usergroup"]][1]
+        return json_answer(200, {"ok": True, "users": users})
+
+    def _respond(self, request: Request) -> Page:
+        self.messages.append(json.loads(request.body))
+        return Page(200, body=b"ok")
+
+
+@dataclass
+class Desk:
+    """Sends what Slack sends, signed, and keeps the events of the function's own invocations."""
+
+    aws: Cloud
+    clock: Clock
+    workspace: Workspace
+    tls: Authority
+    tools: slack.Tools = field(init=False)
+    invoked: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.set_up()
+
+    def set_up(
+        self, *, secret: str = SIGNING_SECRET, token: str = TOKEN, **settings: Any
+    ) -> slack.Tools:
+        chosen = SlackSettings(
+            **{
+                "stack_name": "test",
+                "secrets_path": "/zoom-ingester/test",
+                "status_table": self.aws.status.name,
+                "schedule_table": self.aws.schedule.name,
+                "own_alias": "test-slack:live",
+                "slack_api_base_url": f"{self.workspace.web.url}/api",
+                "slack_zip_channel": "zip",
+                "slack_allowed_groups": "@Producers, staff",
+                **settings,
+            }
+        )
+        context = ssl.create_default_context(cafile=str(self.tls.ca_bundle))
+        client = wire.web_client(token, chosen.slack_api_base_url, context)
+        self.tools = slack.Tools(
+            settings=chosen,
+            secrets=SlackSecrets(slack_signing_secret=secret, slack_api_token=token),
+            members=wire.Members(client, chosen.groups, sleep=Sleeper()),
+            status=StatusTable(self.aws.status, self.clock),
+            schedule=ScheduleTable(self.aws.schedule),
+            invoke=self.invoked.append,
+            post=lambda url, message, seconds: wire.post(
+                url, message, context=context, seconds=seconds
+            ),
+            clock=self.clock,
+        )
+        return self.tools
+
+    def command(self, text: str = "", **changes: str) -> dict[str, Any]:
+        """What a slash command is answered."""
+        fields = {
+            "command": "/zip",
+            "text": text,
+            "user_id": MEMBER,
+            "channel_id": "C1",
+            "channel_name": "zip",
+            "response_url": f"{self.workspace.web.url}/respond",
+            **changes,
+        }
+        answer = self.post(urlencode(fields).encode())
+        assert answer.status == 200, answer
+        return dict(json.loads(answer.body))
+
+    def press(self, value: str, **changes: Any) -> list[dict[str, Any]]:
+        """What a press of a button brings to its response_url."""
+        payload = {
+            "type": "block_actions",
+            "user": {"id": MEMBER},
+            "channel": {"id": "C1", "name": "zip"},
+            "response_url": f"{self.workspace.web.url}/respond",
+            "actions": [{"type": "button", "action_id": "more_recordings", "value": value}],
+            **changes,
+        }
+        before = len(self.workspace.messages)
+        answer = self.post(urlencode({"payload": json.dumps(payload)}).encode())
+        assert (answer.status, answer.body) == (200, "")
+        return self.workspace.messages[before:]
+
+    def post(self, body: bytes, secret: str = SIGNING_SECRET, **event: Any) -> Answer:
+        stamp = str(int(self.clock().timestamp()))
+        signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=body)
+        assert signature
+        headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature}
+        return slack.respond({"headers": headers, "body": body.decode(), **event}, self.tools)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Lets the function's own invocation run; the messages that come of it."""
+        before = len(self.workspace.messages)
+        slack.finish(msgspec.json.decode(self.invoked.pop()), self.tools)
+        return self.workspace.messages[before:]
+
+
+def texts(message: Mapping[str, Any]) -> str:
+    """All that a message shows, a line each."""
+    lines = []
+    for block in message.get("blocks", ()):
+        parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
+        lines += [part["text"] for part in parts if part and isinstance(part["text"], str)]
+    return "\n".join(lines or [message["text"]])
+
+
+def button_of(message: Mapping[str, Any]) -> str:
+    """The value of a message's button, "" if it has none."""
+    values = [
+        element["value"]
+        for block in message["blocks"]
+        if block["type"] == "actions"
+        for element in block["elements"]
+    ]
+    return str(values[0]) if values else ""

@@ -1,0 +1,307 @@
+"""Slack's wire over real HTTPS: forms, groups, and messages."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.errors import BadRequest, SlackRefused, SlackUnreachable
+from ingester.neighbours.slack import (
+    GROUPS_SECONDS,
+    Command,
+    Members,
+    Nothing,
+    Press,
+    parse,
+    post,
+    web_client,
+)
+from ingester.neighbours.slack_blocks import note
+from local.authority import Authority, ensure_authority
+from local.neighbours.https_server import Answer, Request, json_answer, text_answer
+from tests.kits import Sleeper
+from tests.neighbours import Page, Web, web_server
+
+FIELDS = {
+    "user_id": "U1",
+    "channel_id": "C1",
+    "channel_name": "zip",
+    "response_url": "https://hooks.slack.com/commands/T1/1/x",
+    "text": "123 456 7890",
+    "command": "/zip",
+    "token": "t",
+}
+PAYLOAD = {
+    "type": "block_actions",
+    "user": {"id": "U1", "name": "n"},
+    "channel": {"id": "C1", "name": "zip"},
+    "response_url": "https://hooks.slack.com/actions/T1/1/x",
+    "actions": [{"action_id": "more", "value": "v"}],
+}
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def context(tls: Authority) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(tls.ca_bundle))
+
+
+@pytest.fixture(scope="module")
+def server(tls: Authority) -> Iterator[Web]:
+    with web_server(tls) as made:
+        yield made
+
+
+@pytest.fixture
+def web(server: Web) -> Web:
+    server.forget()
+    return server
+
+
+@dataclass
+class Timer:
+    """Seconds that tests move."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Groups:
+    """Who is in the groups `staff` and `chairs`, as a workspace tells it."""
+
+    web: Web
+    context: ssl.SSLContext
+    timer: Timer = field(default_factory=Timer)
+    sleeper: Sleeper = field(default_factory=Sleeper)
+
+    def members(self, *handles: str) -> Members:
+        client = web_client("xoxb-1", f"{self.web.url}/api", self.context)
+        return Members(client, handles, sleep=self.sleeper, monotonic=self.timer)
+
+    def tell(self, *lists: Page) -> None:
+        self.web.pages["/api/usergroups.list"] = list(lists)
+
+
+@pytest.fixture
+def groups(web: Web, context: ssl.SSLContext) -> Groups:
+    made = Groups(web, context)
+    made.tell(listed(S1="staff", S2="chairs", S3="Others"))
+    web.pages["/api/usergroups.users.list"] = users(S1=["U1"], S2=["U2"], S3=["U3"])
+    return made
+
+
+def listed(**handles: str) -> Answer:
+    found = [{"id": id_, "handle": handle, "name": "n"} for id_, handle in handles.items()]
+    return json_answer(200, {"ok": True, "usergroups": found})
+
+
+def users(**of: list[str]) -> Callable[[Request], Answer]:
+    def tell(request: Request) -> Answer:
+        asked = dict(parse_qsl(request.body.decode()))["usergroup"]
+        return json_answer(200, {"ok": True, "users": of[asked]})
+
+    return tell
+
+
+def test_a_command() -> None:
+    assert parse(urlencode(FIELDS).encode()) == Command(
+        user_id="U1",
+        channel_id="C1",
+        channel_name="zip",
+        response_url=FIELDS["response_url"],
+        text="123 456 7890",
+    )
+
+
+def test_a_press() -> None:
+    assert parse(pressed(PAYLOAD)) == Press(
+        user_id="U1",
+        channel_id="C1",
+        channel_name="zip",
+        response_url="https://hooks.slack.com/actions/T1/1/x",
+        value="v",
+    )
+
+
+def pressed(payload: object) -> bytes:
+    return urlencode({"payload": json.dumps(payload)}).encode()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"type": "view_submission"}, {"type": "shortcut", "x": 1}, {**PAYLOAD, "actions": []}],
+)
+def test_what_wants_no_answer(payload: object) -> None:
+    assert parse(pressed(payload)) == Nothing()
+    assert parse(b"ssl_check=1") == Nothing()
+
+
+@pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
+def test_a_command_with_a_field_missing(name: str) -> None:
+    with pytest.raises(BadRequest, match=name):
+        parse(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
+
+
+@pytest.mark.parametrize("url", ["http://hooks.slack.com/x", "file:///etc/passwd", ""])
+def test_a_response_url_that_isn_t_https(url: str) -> None:
+    for body in (
+        urlencode({**FIELDS, "response_url": url}).encode(),
+        pressed({**PAYLOAD, "response_url": url}),
+    ):
+        with pytest.raises(BadRequest, match="https"):
+            parse(body)
+
+
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | st.dictionaries(st.sampled_from([*FIELDS, "payload"]), st.text()).map(
+        lambda form: urlencode(form, errors="replace").encode()
+    )
+    | st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PAYLOAD)), inner),
+    ).map(pressed)
+)
+def test_any_body_is_understood_or_refused(body: bytes) -> None:
+    with suppress(BadRequest):
+        assert isinstance(parse(body), Command | Press | Nothing)
+
+
+def test_members_of_the_groups_by_their_handles(groups: Groups) -> None:
+    members = groups.members("STAFF", "others")
+    assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3", "")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert len(groups.web.seen) == 3
+    assert {token for _, token in groups.web.tokens()} == {"Bearer xoxb-1"}
+
+
+def test_groups_are_asked_again_after_minutes(groups: Groups) -> None:
+    members = groups.members("staff")
+    assert not members.has("U9", seconds=5)
+    groups.web.pages["/api/usergroups.users.list"] = users(S1=["U9"])
+    groups.timer.now = GROUPS_SECONDS - 1
+    assert not members.has("U9", seconds=5)
+    groups.timer.now = GROUPS_SECONDS
+    assert members.has("U9", seconds=5)
+
+
+def test_every_page_is_read(groups: Groups) -> None:
+    def page(request: Request) -> Answer:
+        cursor = dict(parse_qsl(request.body.decode())).get("cursor", "")
+        following = {"": "2", "2": "3", "3": ""}[cursor]
+        answer = {
+            "ok": True,
+            "users": [f"U{cursor}"],
+            "response_metadata": {"next_cursor": following},
+        }
+        return json_answer(200, answer)
+
+    groups.web.pages["/api/usergroups.users.list"] = page
+    members = groups.members("staff")
+    assert all(members.has(user, seconds=5) for user in ("U", "U2", "U3"))
+
+
+def test_a_group_that_isn_t_there(groups: Groups, caplog: pytest.LogCaptureFixture) -> None:
+    assert not groups.members("stuff").has("U1", seconds=5)
+    assert "no user group stuff" in caplog.text
+
+
+def test_slack_is_busy_for_a_moment(groups: Groups) -> None:
+    busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "2"))
+    groups.tell(busy, json_answer(503, {"ok": False}), listed(S1="staff"))
+    assert groups.members("staff").has("U1", seconds=60)
+    assert groups.sleeper.slept[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("page", "word"),
+    [
+        (json_answer(200, {"ok": False, "error": "internal_error"}), "internal_error"),
+        (json_answer(500, {}), "500"),
+        (text_answer(502, "text/html", b"<html>"), "502"),
+        (json_answer(200, {"ok": True, "usergroups": "x"}), "can't be read"),
+        (json_answer(200, {"ok": True}), "can't be read"),
+    ],
+)
+def test_slack_out_of_reach(groups: Groups, page: Answer, word: str) -> None:
+    groups.tell(page)
+    with pytest.raises(SlackUnreachable, match=word):
+        groups.members("staff").has("U1", seconds=0)
+
+
+def test_nobody_listens(groups: Groups, context: ssl.SSLContext) -> None:
+    client = web_client("xoxb-1", "https://127.0.0.1:9/api", context)
+    with pytest.raises(SlackUnreachable, match="ConnectionRefusedError"):
+        Members(client, ["staff"], sleep=groups.sleeper).has("U1", seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("problem", "word"),
+    [
+        ({"ok": False, "error": "invalid_auth"}, "invalid_auth. Check SLACK_API_TOKEN"),
+        (
+            {"ok": False, "error": "missing_scope", "needed": "usergroups:read"},
+            "scope usergroups:read",
+        ),
+    ],
+)
+def test_slack_refuses(groups: Groups, problem: dict[str, object], word: str) -> None:
+    groups.tell(json_answer(200, problem))
+    with pytest.raises(SlackRefused, match=word):
+        groups.members("staff").has("U1", seconds=5)
+    assert len(groups.web.seen) == 1
+
+
+def test_a_message(web: Web, context: ssl.SSLContext) -> None:
+    web.pages["/respond"] = Answer(200, body=b"ok")
+    post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
+    (request,) = web.seen
+    assert request.method == "POST"
+    assert json.loads(request.body) == {
+        "response_type": "ephemeral",
+        "replace_original": False,
+        "text": "hello",
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        (Answer(404, body=b"used_url"), SlackRefused),
+        (Answer(429), SlackUnreachable),
+        (Answer(503), SlackUnreachable),
+    ],
+)
+def test_a_message_that_isn_t_taken(
+    web: Web, context: ssl.SSLContext, page: Answer, kind: type[Exception]
+) -> None:
+    web.pages["/respond"] = page
+    with pytest.raises(kind):
+        post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
+    assert len(web.seen) == 1
+
+
+def test_an_address_stays_out_of_the_error(context: ssl.SSLContext) -> None:
+    with pytest.raises(SlackUnreachable) as raised:
+        post("https://127.0.0.1:9/actions/T1/key", note("hello"), context=context, seconds=5)
+    assert "key" not in str(raised.value)

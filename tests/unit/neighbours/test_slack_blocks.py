@@ -1,0 +1,102 @@
+"""Messages within Slack's limits, whatever is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.neighbours.slack_blocks import (
+    HEADER_LIMIT,
+    Message,
+    escaped,
+    meeting_message,
+    payload,
+)
+from ingester.rules.zip_answer import MeetingAnswer, Shown
+
+BAD = "<&>" * 400
+
+
+def check(message: Message) -> list[dict[str, Any]]:
+    """Slack's limits: https://docs.slack.dev/reference/block-kit/blocks"""
+    blocks: list[dict[str, Any]] = payload(message)["blocks"]
+    assert len(blocks) <= 50
+    assert 0 < len(message.text) <= 3000
+    for block in blocks:
+        texts = [block["text"]] if "text" in block else []
+        texts += block.get("fields", [])
+        limit = {"header": 150}.get(block["type"], 2000 if "fields" in block else 3000)
+        for text in texts:
+            assert 0 < len(text["text"]) <= limit
+            if text["type"] == "mrkdwn":
+                assert text["verbatim"] is True
+    return blocks
+
+
+def answer(**more: Any) -> MeetingAnswer:
+    known = {
+        "title": "t",
+        "facts": (("Source", "s"),),
+        "schedule": (),
+        "recordings": (),
+        "closing": "",
+        "older": 0,
+        "button": "",
+    }
+    return MeetingAnswer(**{**known, **more})
+
+
+def test_six_recordings_of_forty_ingests_of_the_longest_texts() -> None:
+    part = (BAD,) * 7
+    recording = Shown(start=BAD, class_name=BAD, link="https://z/" + "x" * 5000, parts=(part,) * 40)
+    message = meeting_message(
+        answer(
+            title=BAD,
+            facts=((BAD[:10], BAD),) * 3,
+            schedule=(BAD,) * 40,
+            recordings=(recording,) * 6,
+            closing=BAD,
+            older=9,
+            button="v",
+        )
+    )
+    blocks = check(message)
+    assert str(blocks).count("… and 35 more") == 6
+    assert "https://z/" not in str(blocks)
+
+
+def test_many_short_ingests_share_a_section() -> None:
+    parts = tuple((f"Ingest {number}", "Done") for number in range(40))
+    shown = Shown(start="now", class_name="", link="https://z/x", parts=parts)
+    blocks = check(meeting_message(answer(recordings=(shown,))))
+    assert all(f"*Ingest {number}*\n> Done" in blocks[-1]["text"]["text"] for number in range(40))
+
+
+def test_the_button() -> None:
+    blocks = check(meeting_message(answer(older=3, button="value")))
+    (element,) = blocks[-1]["elements"]
+    assert (element["type"], element["value"]) == ("button", "value")
+    assert element["text"] == {"type": "plain_text", "text": "Show more (3 older)"}
+    assert "actions" not in {block["type"] for block in check(meeting_message(answer()))}
+
+
+texts = st.text(min_size=1).filter(lambda text: bool(text.split()))
+
+
+@given(texts, st.integers(10, 400))
+def test_escaped_text_fits_and_holds_no_markup(text: str, limit: int) -> None:
+    short = escaped(text, limit)
+    assert 0 < len(short) <= limit
+    assert not set("<>\n") & set(short)
+    plain = short.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    whole = " ".join(text.split())
+    assert plain == whole or (plain.endswith("…") and whole.startswith(plain[:-1]))
+
+
+@given(texts, st.lists(st.lists(texts, min_size=1, max_size=7).map(tuple), min_size=1, max_size=5))
+def test_any_texts_make_a_message(title: str, parts: list[tuple[str, ...]]) -> None:
+    shown = Shown(start=title, class_name=title, link="https://z", parts=tuple(parts))
+    blocks = check(meeting_message(answer(title=title, recordings=(shown,), schedule=(title,))))
+    assert blocks[0]["text"]["text"] == escaped(title, HEADER_LIMIT)

@@ -1,0 +1,125 @@
+"""`/zip`'s text and its button's value."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.errors import BadRequest
+from ingester.rules.zip_command import (
+    MOST,
+    Button,
+    Window,
+    meeting_asked_for,
+    read_button,
+    spaced,
+    write_button,
+)
+
+FILLING = st.text(" -*\t\u00a0\u2013\u2014\u2011", max_size=2)
+KNOWN = Button(version=1, mid=12345678901, newest_start_time="", start_index=0, count=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1234567890", 1234567890),
+        ("123 456 7890", 1234567890),
+        ("123-4567-8901", 12345678901),
+        ("*123 4567 8901*", 12345678901),
+        (" 123\u00a04567\u00a08901 ", 12345678901),
+        ("", None),
+        ("help", None),
+        (" Help\n", None),
+    ],
+)
+def test_what_is_asked(text: str, number: int | None) -> None:
+    assert meeting_asked_for(text) == number
+
+
+@given(st.text("0123456789", min_size=10, max_size=11), st.data())
+def test_filling_between_digits_doesn_t_matter(digits: str, data: st.DataObject) -> None:
+    text = "".join(digit + data.draw(FILLING) for digit in digits)
+    assert meeting_asked_for(data.draw(FILLING) + text) == int(digits)
+
+
+@given(st.text())
+def test_any_text_is_help_a_number_or_refused(text: str) -> None:
+    with suppress(BadRequest):
+        number = meeting_asked_for(text)
+        assert number is None or 0 <= number < 10**11
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1234567890, "123 456 7890"), (12345678901, "123 4567 8901"), (123456789, "123456789")],
+)
+def test_a_number_as_zoom_shows_it(number: int, text: str) -> None:
+    assert spaced(number) == text
+
+
+@given(
+    st.integers(1, 10**11),
+    st.text(max_size=30),
+    st.integers(0, 1000),
+    st.integers(1, MOST),
+)
+def test_a_button_is_read_as_it_was_written(mid: int, newest: str, start: int, count: int) -> None:
+    window = Window(newest_start_time=newest, start_index=start, count=count)
+    value = write_button(mid, window)
+    assert sorted(json.loads(value)) == [
+        "count",
+        "mid",
+        "newest_start_time",
+        "start_index",
+        "version",
+    ]
+    button = read_button(value)
+    assert (button.mid, button.shown) == (mid, window)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"version": "1"},
+        {"mid": 0},
+        {"mid": 10**18},
+        {"mid": "x"},
+        {"start_index": -1},
+        {"start_index": 10**9},
+        {"count": 0},
+        {"count": MOST + 1},
+        {"newest_start_time": None},
+    ],
+)
+def test_a_button_that_isn_t_ours(change: dict[str, object]) -> None:
+    value = {**json.loads(write_button(1, Window())), **change}
+    with pytest.raises(BadRequest, match="another version"):
+        read_button(json.dumps(value))
+
+
+@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_any_value_is_a_button_or_refused(value: str) -> None:
+    with pytest.raises(BadRequest, match="another version"):
+        read_button(value)
+
+
+def test_a_value_that_is_no_text() -> None:
+    for value in ("\ud800", "[" * 100_000):
+        with pytest.raises(BadRequest):
+            read_button(value)
+
+
+def test_six_recordings_fill_a_message() -> None:
+    windows = []
+    button = KNOWN
+    for _ in range(6):
+        wanted = button.wanted
+        windows.append((wanted.start_index, wanted.count))
+        button = read_button(write_button(button.mid, wanted))
+    assert windows == [(0, 4), (0, 6), (6, 2), (6, 4), (6, 6), (12, 2)]

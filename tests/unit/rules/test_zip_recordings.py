@@ -1,0 +1,70 @@
+"""Rows as recordings, and pages of them that don't shift."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.neighbours.tables import StatusRow
+from ingester.rules.states import State
+from ingester.rules.zip_command import MOST, Window, read_button, write_button
+from ingester.rules.zip_recordings import arrange, page
+
+UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+
+
+def row(
+    uuid: str, start: str = "", state: State = State.SENT_TO_OPENCAST, zip_id: str = ""
+) -> StatusRow:
+    return StatusRow(
+        zip_id=zip_id or uuid, state=state, recording_id=uuid, start_time=start, updated=UPDATED
+    )
+
+
+def test_the_order_of_recordings_is_always_the_same() -> None:
+    rows = [row("a", "1"), row("b", "2"), row("c", "2"), row("d")]
+    for order in (rows, rows[::-1]):
+        assert [one.recording_id for one in arrange(order)] == ["c", "b", "a", "d"]
+
+
+def test_zoom_s_side_counts_until_somebody_asks() -> None:
+    stopped = row("a", "1", State.RECORDING_STOPPED, "auto")
+    (before,) = arrange([stopped])
+    assert (before.zoom_side, before.ingests) == (State.RECORDING_STOPPED, ())
+    asked = row("a", "1", State.ON_DEMAND_RECEIVED, "on-demand")
+    (after,) = arrange([stopped, asked])
+    assert (after.zoom_side, after.ingests) == (None, (asked,))
+
+
+def test_nothing() -> None:
+    found = page((), Window())
+    assert (found.recordings, found.older, found.window.newest_start_time) == ((), 0, "")
+
+
+starts = st.integers(0, 999).map(lambda number: f"2026-{number:03}")
+
+
+@given(st.lists(starts, max_size=20), st.lists(starts, max_size=10))
+def test_whatever_arrives_later_the_presses_show_each_once(
+    first: list[str], later: list[str]
+) -> None:
+    """As long as what arrives is newer."""
+    rows = [row(f"u{number}", start) for number, start in enumerate(first)]
+    newest = max(first, default="")
+    more = [row(f"v{number}", start) for number, start in enumerate(later) if start > newest]
+    found = page(arrange(rows), Window())
+    seen = list(found.recordings)
+    presses = 0
+    while found.older:
+        presses += 1
+        wanted = read_button(write_button(1, found.window)).wanted
+        known = seen[: wanted.start_index]
+        found = page(arrange(rows + more[:presses]), wanted)
+        assert len(found.recordings) <= MOST
+        whole = known + list(found.recordings)
+        assert whole[: len(seen)] == seen
+        seen = whole
+    assert seen == list(arrange(rows))
+    assert presses == max(0, (len(rows) - 1) // 2)

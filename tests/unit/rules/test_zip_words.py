@@ -1,0 +1,152 @@
+"""Every state, reason and class in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.neighbours.tables import StatusRow
+from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.rules.states import FAILED, ZOOM_SIDE, State
+from ingester.rules.zip_words import (
+    STATES,
+    in_words,
+    ingest_lines,
+    link_of,
+    moment_of,
+    schedule_lines,
+    series_of,
+    zoom_side,
+)
+
+ZONE = ZoneInfo("US/Eastern")
+UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+
+
+def lines(state: State | None, cluster: str = "", **more: str) -> list[str]:
+    row = StatusRow(zip_id="z", state=state, updated=UPDATED, **more)  # type: ignore[arg-type]
+    return list(ingest_lines(row, ZONE, cluster))
+
+
+def test_every_state_has_words_of_its_own() -> None:
+    assert set(STATES) == set(State)
+    assert len(set(STATES.values())) == len(State)
+    assert not any("_" in words for words in STATES.values())
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - ZOOM_SIDE))
+def test_an_ingest(state: State) -> None:
+    told = lines(state, origin="webhook_notification", ingest_request_time="2026-10-14T17:00:00Z")
+    assert told[0] == "Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT"
+    assert told[1] == STATES[state]
+    assert told[-1] == "Updated Wed, Oct 14, 2026, 2:30 PM EDT"
+    assert (len(told) == 4) == (state in FAILED)
+
+
+@pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
+def test_zoom_s_side_is_a_sentence(state: State) -> None:
+    assert zoom_side(state).endswith(".")
+
+
+def test_what_isn_t_known() -> None:
+    assert zoom_side(None) == "Its state is unknown."
+    assert lines(None)[:2] == ["Automated ingest, time of request unknown", "Its state is unknown"]
+
+
+def test_a_request_of_opencast_s() -> None:
+    told = lines(State.SENT_TO_UPLOADER, origin="on_demand", oc_series_id="S1")
+    assert told[0].startswith("+Zoom ingest")
+    assert "Opencast series: S1" in told
+    assert "Opencast series: S1" not in lines(State.SENT_TO_UPLOADER, oc_series_id="S1")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("No opencast series match", "it doesn't fit any class in the schedule"),
+        ("Already in opencast", "it is in Opencast already"),
+        ("Recording <2 minutes", "it is too short"),
+        ("No mp4 files", "Zoom has no video of it"),
+        ("Moved to the trash in Zoom", "Moved to the trash in Zoom"),
+    ],
+)
+def test_why_it_was_left_out(reason: str, words: str) -> None:
+    told = lines(State.IGNORED, reason=reason)
+    assert told[1].startswith(f"Not sent to Opencast: {words}")
+    assert not any(line.startswith("Reason") for line in told)
+
+
+@pytest.mark.parametrize("state", sorted(FAILED))
+def test_a_failure_with_and_without_a_next_try(state: State) -> None:
+    told = lines(
+        state, reason="x (next try at 2026-10-14T18:35:00Z)", retry_due="2026-10-14T18:35:00Z"
+    )
+    assert told[2] == "It is tried again by itself, next at Wed, Oct 14, 2026, 2:35 PM EDT"
+    assert told[3] == "Reason: x (next try at Wed, Oct 14, 2026, 2:35 PM EDT)"
+    assert "operator" in lines(state)[2]
+
+
+def test_a_reason_while_it_is_under_way() -> None:
+    told = lines(State.SENT_TO_DOWNLOADER, reason="Zoom hasn't finished; asks again at noon")
+    assert told[2] == "Reason: Zoom hasn't finished; asks again at noon"
+
+
+def test_only_a_failed_upload_names_the_cluster() -> None:
+    assert (
+        lines(State.UPLOADER_FAILED, "oc-prod")[1]
+        == "Sending it to Opencast failed (cluster oc-prod)"
+    )
+    for state in set(State) - {State.UPLOADER_FAILED}:
+        assert "oc-prod" not in " ".join(lines(state, "oc-prod"))
+
+
+@pytest.mark.parametrize(
+    ("stamp", "text"),
+    [
+        ("2026-01-02T05:07:00Z", "Fri, Jan 2, 2026, 12:07 AM EST"),
+        ("2026-07-02T16:00:00Z", "Thu, Jul 2, 2026, 12:00 PM EDT"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("soon", "soon"),
+        ("", "unknown"),
+    ],
+)
+def test_a_moment(stamp: str, text: str) -> None:
+    assert moment_of(stamp, ZONE) == text
+
+
+@given(st.text())
+def test_any_reason_can_be_said(reason: str) -> None:
+    assert isinstance(in_words(reason, ZONE), str)
+
+
+def test_the_link_to_a_recording() -> None:
+    link = link_of("/4M/hc+a//==", "https://zoom.us")
+    page = "https://zoom.us/recording/management/detail?meeting_id="
+    assert link == f"{page}%2F4M%2Fhc%2Ba%2F%2F%3D%3D"
+
+
+def test_classes_in_the_week_s_order() -> None:
+    meeting = ScheduledMeeting(
+        zoom_series_id="1",
+        opencast_series_id="S0",
+        course_code="HIST",
+        events=(
+            Event(day="?", time="9", title="Odd"),
+            Event(day="F", time="9:30", title="Section", opencast_series_id="S2"),
+            Event(day="M", time="00:05", title="Lecture", course_code="MATH"),
+            Event(day="M", time="0:04", title=""),
+        ),
+    )
+    assert schedule_lines(meeting) == (
+        "HIST: Mondays at 12:04 AM",
+        "MATH Lecture: Mondays at 12:05 AM",
+        "HIST Section: Fridays at 9:30 AM",
+        "HIST Odd: ? 9",
+    )
+    assert series_of(meeting) == "S0, S2"
+    assert series_of(ScheduledMeeting(zoom_series_id="1", opencast_series_id="S0")) == "S0"
+    assert series_of(ScheduledMeeting(zoom_series_id="1")) == ""
