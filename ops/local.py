@@ -76,10 +76,9 @@ def env(_context: Context) -> None:
     """Print exports that point commands at the local stack."""
     running()
     file = HOME / local_state.ENVIRONMENT
-    hidden = {*SECRETS, "SLACK_API_TOKEN", "SLACK_SIGNING_SECRET"}
     for line in file.read_text("utf-8").splitlines():
         name = line.removeprefix("export ").partition("=")[0]
-        if name not in hidden:
+        if name not in SECRETS:
             print(line)
     print(f". {file}  # the secrets")
 

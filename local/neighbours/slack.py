@@ -78,7 +78,7 @@ class SlackStandIn:
 
     @property
     def api_base_url(self) -> str:
-        """Where the Web API's methods are, for `SLACK_API_BASE_URL`."""
+        """Where the Web API's methods are, with a slash at the end."""
         return f"{self.url}/api/"
 
     @property
