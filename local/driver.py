@@ -247,6 +247,15 @@ class Driver:
         """Lets Slack fail: see `local.neighbours.host.Fault`."""
         self._control("POST", "slack", "faults", fault)
 
+    def refused_by_slack(self) -> list[dict[str, Any]]:
+        """The messages that Slack didn't take so far, and why."""
+        found: list[dict[str, Any]] = self._control("GET", "slack", "refused")
+        return found
+
+    def scopes_in_slack(self, *scopes: str) -> None:
+        """The app has these scopes from now on."""
+        self._control("POST", "slack", "app", {"scopes": scopes})
+
     def fill_tab(self, tab: str, rows: list[list[Any]], **more: Any) -> None:
         """Replaces a tab of the schedule's spreadsheet, see `local.neighbours.sheets`."""
         self._control("POST", "sheets", "tabs", {"tab": tab, "rows": rows, **more})

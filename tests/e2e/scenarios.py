@@ -19,6 +19,7 @@ from tests.e2e.copies import (
     taken_up_again,
 )
 from tests.e2e.scene import SERIES, Scene
+from tests.e2e.slack import zip_command, zip_when_slack_is_slow
 
 PRESENTER = "multipart/chunked+source"
 PRESENTATION = "presentation/chunked+source"
@@ -151,5 +152,7 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         opencast_busy,
         unknown_series,
         recent,
+        zip_command,
+        zip_when_slack_is_slow,
     )
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.slack_messages import texts
 from tests.unit.functions.slack.conftest import Put
-from tests.unit.functions.slack.workspace import MEETING, Desk, texts
+from tests.unit.functions.slack.workspace import MEETING, Desk
 
 COMMAND = "123-4567-8901"
 LINK = "https://zoom.us/recording/management/detail?meeting_id=u%2F1%3D%3D"

@@ -12,10 +12,11 @@ import pytest
 
 from local.authority import Authority
 from tests.cloud import Cloud
+from tests.slack_messages import texts
 from tests.unit.functions.deployed import Context, cold, container
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import BODY, signed
-from tests.unit.functions.slack.workspace import MEETING, SIGNING_SECRET, TOKEN, Desk, texts
+from tests.unit.functions.slack.workspace import MEETING, SIGNING_SECRET, TOKEN, Desk
 
 Handler = Callable[[dict[str, Any], object], dict[str, Any]]
 

@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 import slack
+from tests.slack_messages import texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
-from tests.unit.functions.slack.workspace import MEETING, STRANGER, Desk, Workspace, texts
+from tests.unit.functions.slack.workspace import MEETING, STRANGER, Desk, Workspace
 
 ONE_MOMENT = "One moment, I'm looking…"
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
-from tests.unit.functions.slack.workspace import MEETING, Desk, button_of, texts
+from tests.unit.functions.slack.workspace import MEETING, Desk
 
 
 @pytest.fixture

@@ -11,15 +11,9 @@ from slack_sdk.signature import SignatureVerifier
 import slack
 from local.neighbours.https_server import Answer, json_answer
 from tests.cloud import Clock
+from tests.slack_messages import texts
 from tests.unit.functions.slack.conftest import Put
-from tests.unit.functions.slack.workspace import (
-    MEETING,
-    SIGNING_SECRET,
-    STRANGER,
-    Desk,
-    Workspace,
-    texts,
-)
+from tests.unit.functions.slack.workspace import MEETING, SIGNING_SECRET, STRANGER, Desk, Workspace
 
 BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2Fx&text="
 

@@ -158,23 +158,3 @@ class Desk:
         before = len(self.workspace.messages)
         slack.finish(msgspec.json.decode(self.invoked.pop()), self.tools)
         return self.workspace.messages[before:]
-
-
-def texts(message: Mapping[str, Any]) -> str:
-    """All that a message shows, a line each."""
-    lines = []
-    for block in message.get("blocks", ()):
-        parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
-        lines += [part["text"] for part in parts if part and isinstance(part["text"], str)]
-    return "\n".join(lines or [message["text"]])
-
-
-def button_of(message: Mapping[str, Any]) -> str:
-    """The value of a message's button, "" if it has none."""
-    values = [
-        element["value"]
-        for block in message["blocks"]
-        if block["type"] == "actions"
-        for element in block["elements"]
-    ]
-    return str(values[0]) if values else ""
