@@ -131,7 +131,6 @@ def _defaults(name: str, addresses: Addresses) -> dict[str, str]:
         "SLACK_API_BASE_URL": f"{addresses.slack}/api",
         "SLACK_SIGNING_SECRET": secrets.token_hex(16),
         "SLACK_API_TOKEN": f"xoxb-{secrets.token_urlsafe(16)}",
-        "SLACK_API_BASE_URL": f"{addresses.slack}/api",
         "SLACK_ZIP_CHANNEL": "zip",
         "SLACK_ALLOWED_GROUPS": "zip-users",
         "GSHEETS_DOC_ID": "local-schedule",
