@@ -59,14 +59,14 @@ class Size:
 # MB times seconds. Zoom waits 3 s and then repeats after minutes, so the webhook gets twice that:
 # a cold one imports, makes its clients and writes to DynamoDB in that time. The downloader needs
 # CPU for TLS in both directions. The uploader is billed for waiting while Opencast downloads, so
-# it gets little. Slack waits 3 s too, and its SDK takes 0.3 s to import even with a whole CPU.
+# it gets little. Slack waits 3 s too, and then tells its user that the app failed.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
     DOWNLOADER: Size(timeout=900, memory=512),
     UPLOADER: Size(timeout=900, memory=256),
     STATUS_QUERY: Size(timeout=30, memory=512),
-    SLACK: Size(timeout=30, memory=1769),
+    SLACK: Size(timeout=30, memory=1024),
 }
 
 

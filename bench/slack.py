@@ -1,0 +1,164 @@
+"""How long Slack waits for `/zip`, cold and warm: `python -m bench.slack`, with a local stack up.
+
+Commands are typed at Slack's stand-in, which signs them, sends them through the local API Gateway
+to the function, and counts the seconds to the answer as Slack does, TLS included. Before each cold
+one a new version goes behind the function's alias, so that its first container has to start,
+read its secrets and ask Slack for the groups. These come no faster than Slack lets an app ask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+
+from cdk.names import SLACK, Names
+from ingester.rules.zip_words import ONE_MOMENT
+from local.driver import Driver
+from local.stack import HOME
+from local.state import read_state
+
+MEETING = 12345678901
+RECORDINGS = 14
+PACE_SECONDS = 3.1
+"""Slack lets an app ask for user groups twenty times a minute."""
+
+SLACK_WAITS = 3.0
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A command: the seconds to its answer, and what that was."""
+
+    seconds: float
+    kind: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Type the commands and print the table. 1 if Slack had shown an error for one of them."""
+    options = _arguments(argv)
+    state = read_state(HOME)
+    if state is None:
+        print("No local stack is up: `invoke local.up` starts it.", file=sys.stderr)
+        return 1
+    driver = Driver(state)
+    try:
+        _fill(driver)
+        with _released(driver) as make_cold:
+            cold = list(_cold(driver, options.cold, make_cold))
+            driver.type(str(MEETING))
+            warm = [_typed(driver) for _ in range(options.warm)]
+    finally:
+        driver.close()
+    Console().print(_table({"cold": cold, "warm": warm}))
+    return int(any(one.kind == "error" for one in (*cold, *warm)))
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.slack", description=__doc__)
+    parser.add_argument("--cold", type=int, default=100, help="commands to cold containers")
+    parser.add_argument("--warm", type=int, default=100, help="commands to a warm one")
+    return parser.parse_args(argv)
+
+
+def _fill(driver: Driver) -> None:
+    """A scheduled meeting with recordings of the last two weeks."""
+    now = datetime.now(UTC)
+    event = {"day": "M", "time": "9:30", "title": "Lecture", "course_code": "HIST E-1010"}
+    row = {"zoom_series_id": str(MEETING), "opencast_series_id": "20260112345", "events": [event]}
+    driver.table("schedule").put_item(Item=row)
+    for number in range(RECORDINGS):
+        start = now - timedelta(days=number)
+        driver.table("pipeline-status").put_item(
+            Item={
+                "zip_id": f"auto-ingest-bench-{number}",
+                "meeting_id": MEETING,
+                "recording_id": f"bench-{number}==",
+                "topic": "HIST E-1010",
+                "recording_start_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+                "ingest_request_time": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+                "origin": "webhook_notification",
+                "pipeline_state": "SENT_TO_OPENCAST",
+                "update_date": f"{start:%Y-%m-%d}",
+                "update_time": 5,
+            }
+        )
+
+
+class _MakeCold:
+    """Puts new versions behind the function's alias."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._client = driver.client("lambda")
+        self.name = Names(driver.state.stack_name).function(SLACK)
+        settings = self._client.get_function_configuration(FunctionName=self.name)
+        variables = settings["Environment"]["Variables"]
+        self.alias = variables["OWN_ALIAS"].rpartition(":")[2]
+        found = self._client.get_alias(FunctionName=self.name, Name=self.alias)
+        self.released: str = found["FunctionVersion"]
+
+    def __call__(self, note: str) -> None:
+        """`note` makes it another version than the one before."""
+        self._client.update_function_configuration(FunctionName=self.name, Description=note)
+        self.point_to(self._client.publish_version(FunctionName=self.name)["Version"])
+
+    def point_to(self, version: str) -> None:
+        self._client.update_alias(FunctionName=self.name, Name=self.alias, FunctionVersion=version)
+
+
+@contextmanager
+def _released(driver: Driver) -> Iterator[_MakeCold]:
+    """What makes containers cold; at the end the alias is where it was."""
+    make_cold = _MakeCold(driver)
+    try:
+        yield make_cold
+    finally:
+        make_cold.point_to(make_cold.released)
+
+
+def _cold(driver: Driver, count: int, make_cold: _MakeCold) -> Iterator[Typed]:
+    for number in range(count):
+        due = time.monotonic() + PACE_SECONDS
+        make_cold(f"bench {time.time_ns()} {number}")
+        yield _typed(driver)
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def _typed(driver: Driver) -> Typed:
+    outcome = driver.type(str(MEETING))
+    if outcome["error"] or outcome["status"] != 200:
+        return Typed(outcome["seconds"], "error")
+    if ONE_MOMENT in outcome["body"]:
+        return Typed(outcome["seconds"], "later")
+    return Typed(outcome["seconds"], "answer" if "in_channel" in outcome["body"] else "error")
+
+
+def _table(runs: dict[str, list[Typed]]) -> Table:
+    table = Table(title=f"Seconds to /zip's answer; Slack waits {SLACK_WAITS:g}")
+    columns = ("", "commands", "p50", "p90", "p99", "most", "answered", "one moment", "errors")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left")
+    for name, typed in runs.items():
+        seconds = sorted(one.seconds for one in typed)
+        kinds = [one.kind for one in typed]
+        ranks = [_rank(seconds, share) for share in (0.5, 0.9, 0.99, 1.0)]
+        counts = [str(kinds.count(kind)) for kind in ("answer", "later", "error")]
+        table.add_row(name, str(len(typed)), *ranks, *counts)
+    return table
+
+
+def _rank(seconds: Sequence[float], share: float) -> str:
+    """The nearest rank: of a hundred, the 99th for p99."""
+    return f"{seconds[math.ceil(share * len(seconds)) - 1]:.2f}" if seconds else "-"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
