@@ -9,7 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cdk.bucket import StagingBucket
-from cdk.names import DOWNLOADER, ON_DEMAND, SLACK, STATUS_QUERY, UPLOADER, WEBHOOK, Function, Names
+from cdk.names import (
+    DOWNLOADER,
+    LOG_NOTIFICATIONS,
+    ON_DEMAND,
+    SLACK,
+    STATUS_QUERY,
+    UPLOADER,
+    WEBHOOK,
+    Function,
+    Names,
+)
+from cdk.notifications import QUIET_SECONDS, Notifications
 from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues, upload_receive_limit
 from cdk.settings import Settings
 from cdk.tables import Tables
@@ -22,6 +33,7 @@ class Resources:
     tables: Tables
     queues: Queues
     staging: StagingBucket
+    notifications: Notifications
     webhook_url: str
 
 
@@ -63,13 +75,7 @@ def environments(
         | schedule
         | download_queue
         | upload_queue
-        | {
-            "DOWNLOAD_DLQ_URL": queues.download_dlq.queue_url,
-            "DOWNLOAD_RECEIVE_LIMIT": str(DOWNLOAD_RECEIVE_LIMIT),
-            "DOWNLOAD_CONNECTIONS": str(settings.download_connections),
-            "ZOOM_DOWNLOAD_HOSTS": ",".join(settings.zoom.download_hosts),
-            "DEFAULT_SERIES_ID": settings.default_series_id,
-        },
+        | _downloads(settings, queues),
         UPLOADER: every
         | secrets
         | status
@@ -84,6 +90,7 @@ def environments(
         | _opencast(settings),
         STATUS_QUERY: every | status,
         SLACK: every | secrets | status | schedule | _slack(settings, names),
+        LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
     }
 
 
@@ -98,6 +105,16 @@ def _slack(settings: Settings, names: Names) -> dict[str, str]:
     }
 
 
+def _downloads(settings: Settings, queues: Queues) -> dict[str, str]:
+    return {
+        "DOWNLOAD_DLQ_URL": queues.download_dlq.queue_url,
+        "DOWNLOAD_RECEIVE_LIMIT": str(DOWNLOAD_RECEIVE_LIMIT),
+        "DOWNLOAD_CONNECTIONS": str(settings.download_connections),
+        "ZOOM_DOWNLOAD_HOSTS": ",".join(settings.zoom.download_hosts),
+        "DEFAULT_SERIES_ID": settings.default_series_id,
+    }
+
+
 def _zoom(settings: Settings) -> dict[str, str]:
     return {
         "ZOOM_API_BASE_URL": settings.zoom.api_base_url,
@@ -105,6 +122,16 @@ def _zoom(settings: Settings) -> dict[str, str]:
         "ZOOM_ACCOUNT_ID": settings.zoom.account_id,
         "ZOOM_CLIENT_ID": settings.zoom.client_id,
         "ZOOM_API_KEY": settings.zoom.api_key,
+    }
+
+
+def _notifications(settings: Settings, resources: Resources) -> dict[str, str]:
+    return {
+        "FAULTS_TABLE": resources.tables.faults.table_name,
+        "TOPIC_ARN": resources.notifications.topic.topic_arn,
+        "LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": settings.notifications_level,
+        "NOTIFICATION_QUIET_SECONDS": str(QUIET_SECONDS),
+        "LOCAL_TIME_ZONE": settings.local_time_zone,
     }
 
 

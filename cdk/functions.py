@@ -24,6 +24,7 @@ from cdk import environment, grants
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
+    LOG_NOTIFICATIONS,
     ON_DEMAND,
     SLACK,
     STATUS_QUERY,
@@ -60,6 +61,7 @@ class Size:
 # a cold one imports, makes its clients and writes to DynamoDB in that time. The downloader needs
 # CPU for TLS in both directions. The uploader is billed for waiting while Opencast downloads, so
 # it gets little. Slack waits 3 s too, and then tells its user that the app failed.
+# Nobody waits for log-notifications.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
@@ -67,6 +69,7 @@ SIZES = {
     UPLOADER: Size(timeout=900, memory=256),
     STATUS_QUERY: Size(timeout=30, memory=512),
     SLACK: Size(timeout=30, memory=1024),
+    LOG_NOTIFICATIONS: Size(timeout=30, memory=256),
 }
 
 
@@ -84,7 +87,7 @@ class LambdaFunction(Construct):
     ) -> None:
         super().__init__(scope, function.name)
         names = Names(settings.stack_name)
-        log_group = logs.LogGroup(
+        self.log_group = logs.LogGroup(
             self,
             "Logs",
             log_group_name=names.log_group(function),
@@ -94,7 +97,7 @@ class LambdaFunction(Construct):
         log = grants.allow(
             ("logs:CreateLogStream", "logs:PutLogEvents"),
             # Without CloudFormation's `:*` behind it this would be the group, not its streams.
-            log_group.log_group_arn,
+            self.log_group.log_group_arn,
         )
         role = iam.Role(
             self,
@@ -118,7 +121,7 @@ class LambdaFunction(Construct):
             memory_size=size.memory,
             environment=environment,
             role=role,
-            log_group=log_group,
+            log_group=self.log_group,
         )
         # Meant: `release` is what changes the code.
         Annotations.of(self).acknowledge_warning(CODE_BY_KEY)
@@ -191,6 +194,15 @@ class Functions(Construct):
         )
         if network:
             uploader.move_into(network.subnets, network.security_group)
+        resources.notifications.mail_records(
+            {
+                function.name: made.log_group
+                for function, made in self.by_function.items()
+                if function != LOG_NOTIFICATIONS
+            },
+            self.alias(LOG_NOTIFICATIONS),
+            settings.notifications_level,
+        )
 
     def alias(self, function: Function) -> lambda_.Alias:
         """What is to be called."""

@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from cdk.environment import Resources
 from cdk.names import (
     DOWNLOADER,
+    LOG_NOTIFICATIONS,
     MID_INDEX,
     ON_DEMAND,
     SLACK,
@@ -129,6 +130,11 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
         SLACK: [
             allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}"),
             allow(("dynamodb:GetItem",), tables.schedule.table_arn),
+        ],
+        LOG_NOTIFICATIONS: [
+            allow(("dynamodb:GetItem",), status),
+            allow(("dynamodb:UpdateItem", "dynamodb:Scan"), tables.faults.table_arn),
+            allow(("sns:Publish",), resources.notifications.topic.topic_arn),
         ],
     }
 

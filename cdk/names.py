@@ -51,8 +51,11 @@ DOWNLOADER = Function(
 UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
 STATUS_QUERY = Function("status-query", "status_query", "status-query", ("dynamodb",))
 SLACK = Function("slack", "slack", "slack", ("dynamodb", "lambda", "ssm"))
+LOG_NOTIFICATIONS = Function(
+    "zoom-log-notifications", "log_notifications", "log-notifications", ("dynamodb", "sns")
+)
 
-FUNCTIONS = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY, SLACK)
+FUNCTIONS = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY, SLACK, LOG_NOTIFICATIONS)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,10 @@ class Names:
     @property
     def events_table(self) -> str:
         return self.of("recording-events")
+
+    @property
+    def faults_table(self) -> str:
+        return self.of("notification-faults")
 
     @property
     def bucket(self) -> str:

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdk import checks, opencast
-from cdk.names import DOWNLOADER, ON_DEMAND, SLACK, STATUS_QUERY, UPLOADER, WEBHOOK, Function
+from cdk.names import (
+    DOWNLOADER,
+    LOG_NOTIFICATIONS,
+    ON_DEMAND,
+    SLACK,
+    STATUS_QUERY,
+    UPLOADER,
+    WEBHOOK,
+    Function,
+)
 from cdk.place import Place, read_place
 from cdk.reader import Reader, given_settings
 
@@ -38,8 +47,12 @@ READ_BY: Mapping[Function, tuple[str, ...]] = {
     UPLOADER: ("OPENCAST_API_PASSWORD",),
     STATUS_QUERY: (),
     SLACK: ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"),
+    LOG_NOTIFICATIONS: (),
 }
 """The secrets that each function reads."""
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+"""The levels of a log, the least important first."""
 
 OBSOLETE = {
     "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",
@@ -118,6 +131,8 @@ class Settings:
     buffer_minutes: int
     download_connections: int
     local_time_zone: str
+    notification_email: str
+    notifications_level: str
     notes: tuple[str, ...] = ()
     _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -176,6 +191,12 @@ def _settings(reader: Reader) -> Settings:
         buffer_minutes=reader.optional("BUFFER_MINUTES", checks.whole(1, 720), 30),
         download_connections=reader.optional("DOWNLOAD_CONNECTIONS", checks.whole(1, 64), 16),
         local_time_zone=reader.optional("LOCAL_TIME_ZONE", checks.time_zone, "US/Eastern"),
+        notification_email=reader.text("NOTIFICATION_EMAIL"),
+        notifications_level=reader.optional(
+            "LOG_NOTIFICATIONS_FILTER_LOG_LEVEL",
+            checks.one_of(*map(str.lower, LEVELS)),
+            "error",
+        ).upper(),
         notes=tuple(
             f"{name} does nothing any more: {why}."
             for name, why in OBSOLETE.items()

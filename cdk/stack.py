@@ -22,6 +22,7 @@ from cdk.names import (
     WEBHOOK_PATH,
     Names,
 )
+from cdk.notifications import Notifications
 from cdk.queues import Queues
 from cdk.settings import Settings
 from cdk.tables import Tables
@@ -53,6 +54,7 @@ class ZoomIngester(Stack):
             tables=Tables(self, "Tables", names),
             queues=queues,
             staging=StagingBucket(self, "Staging", names),
+            notifications=Notifications(self, "Notifications", names, settings.notification_email),
             webhook_url=api.webhook_url,
         )
         functions = Functions(self, "Functions", settings, resources)

@@ -162,7 +162,8 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
     try:
         wanted = decode(message.body, DownloadMessage)
     except MessageError as error:
-        _give_up(message, zip_id_of(message.body), error, tools)
+        with log.about(zip_id=zip_id_of(message.body) or ""):
+            _give_up(message, zip_id_of(message.body), error, tools)
         return True
     wanted = _overridden(wanted, overrides or Overrides())
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
@@ -363,7 +364,7 @@ def _give_up(message: Received, zip_id: str | None, error: Exception, tools: Too
 
 
 def _failed(tools: Tools) -> dict[str, Any]:
-    return _counted(metrics.once(Metric.RECORDING_FAILED), tools)
+    return {"outlook": attempts.BURIED, **_counted(metrics.once(Metric.RECORDING_FAILED), tools)}
 
 
 def _come_back(message: Received, zip_id: str, error: RetryableFailure, tools: Tools) -> None:

@@ -19,6 +19,7 @@ from msgspec import UNSET
 from ingester import clients, hand_in, log
 from ingester.container import Container
 from ingester.errors import (
+    AwsFailed,
     BadRequest,
     KeyRefused,
     NotFound,
@@ -43,6 +44,7 @@ BUDGET_SECONDS = 20.0
 """For everything, tries included: API Gateway gives up after 29."""
 
 ZOOM_SECONDS = 11.0
+TOLD = "Nothing: whoever asked was told to try again later."
 CORS = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -107,13 +109,23 @@ def respond(
     `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
     """
     try:
-        ingest(wanted(request_of(event)), tools, renewed or (lambda: tools))
+        asked = wanted(request_of(event))
+    except RequestError as error:
+        return _said(error.status, str(error))
+    with log.about(uuid=asked.uuid):
+        return _answer(asked, tools, renewed or (lambda: tools))
+
+
+def _answer(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> Answer:
+    try:
+        ingest(asked, tools, renewed)
     except RequestError as error:
         return _said(error.status, str(error))
     except (ZoomUnreachable, ZoomRefused, WebhookFailed, WebhookUnreachable) as error:
         return _said(500, str(error))
-    except (BotoCoreError, ClientError):
-        logger.exception("AWS failed")
+    except (BotoCoreError, ClientError) as error:
+        told = f"{AwsFailed.of(error)} This request wasn't taken."
+        logger.exception("%s", told, extra={"outlook": TOLD})
         return _said(500, "The pipeline could not take this request. Try again later.")
     return _said(200, "Ingest accepted")
 
@@ -161,40 +173,39 @@ def _is_number(value: object) -> bool:
 def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> None:
     """Asks Zoom for the recording and hands it to the webhook, within 20 s."""
     begin = tools.monotonic()
-    with log.about(uuid=asked.uuid):
-        recording = tools.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
-        if recording is None:
-            raise NotFound(f"Zoom knows no recording {asked.uuid}.")
-        hand_in.check_files(recording)
-        zip_id = f"on-demand-{uuids.uuid4()}"
-        with log.about(zip_id=zip_id):
-            subject = Subject(
-                meeting_id=recording.id,
-                recording_id=recording.uuid,
-                topic=recording.topic,
-                start_time=recording.start_time,
-                origin=Origin.ON_DEMAND,
-            )
-            tools.status.write(zip_id, State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
-            options = IngestOptions(
-                zip_id=zip_id,
-                on_demand_series_id=asked.oc_series_id or UNSET,
-                oc_workflow=asked.oc_workflow or UNSET,
-                allow_multiple_ingests=asked.allow_multiple_ingests,
-                ingest_all_mp4=asked.ingest_all_mp4,
-            )
-            body = hand_in.event_of(recording, options, tools.clock())
+    recording = tools.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
+    if recording is None:
+        raise NotFound(f"Zoom knows no recording {asked.uuid}.")
+    hand_in.check_files(recording)
+    zip_id = f"on-demand-{uuids.uuid4()}"
+    with log.about(zip_id=zip_id):
+        subject = Subject(
+            meeting_id=recording.id,
+            recording_id=recording.uuid,
+            topic=recording.topic,
+            start_time=recording.start_time,
+            origin=Origin.ON_DEMAND,
+        )
+        tools.status.write(zip_id, State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+        options = IngestOptions(
+            zip_id=zip_id,
+            on_demand_series_id=asked.oc_series_id or UNSET,
+            oc_workflow=asked.oc_workflow or UNSET,
+            allow_multiple_ingests=asked.allow_multiple_ingests,
+            ingest_all_mp4=asked.ingest_all_mp4,
+        )
+        body = hand_in.event_of(recording, options, tools.clock())
+        try:
             try:
-                try:
-                    _post(body, begin, tools)
-                except KeyRefused:
-                    newer = renewed()
-                    if newer.secrets == tools.secrets:
-                        raise
-                    _post(body, begin, newer)
-            except (WebhookFailed, WebhookUnreachable) as error:
-                tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error))
-                raise
+                _post(body, begin, tools)
+            except KeyRefused:
+                newer = renewed()
+                if newer.secrets == tools.secrets:
+                    raise
+                _post(body, begin, newer)
+        except (WebhookFailed, WebhookUnreachable) as error:
+            tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error))
+            raise
 
 
 def _post(body: bytes, begin: float, tools: Tools) -> None:

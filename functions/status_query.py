@@ -59,7 +59,8 @@ def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
     except RequestError as error:
         return json_answer(error.status, {"message": str(error)})
     except (BotoCoreError, ClientError):
-        logger.exception("The status table can't be read")
+        told = "Nothing is lost: whoever asked was told to ask again later."
+        logger.exception("The status table can't be read", extra={"outlook": told})
         return json_answer(503, {"message": "The status can't be read now. Try again later."})
 
 

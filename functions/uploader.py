@@ -138,7 +138,9 @@ def take(message: Received, tools: Tools, read_seconds: float) -> bool:
     try:
         wanted = decode(message.body, UploadMessage)
     except MessageError as error:
-        _bury(message, zip_id_of(message.body) or "", str(error), "", tools)
+        zip_id = zip_id_of(message.body) or ""
+        with log.about(zip_id=zip_id):
+            _bury(message, zip_id, str(error), "", tools)
         return True
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
@@ -258,10 +260,11 @@ def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
             f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
             f"{', '.join(outside)}. Add them in Opencast, or ingest the recording again."
         )
-        logger.error("%s", reason)
     written = tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
     is_new = written and written.is_change
     logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
+    if reason:
+        logger.error("%s", reason, extra={"outlook": "Nothing: the ingest stays as it is."})
 
 
 def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
@@ -269,7 +272,8 @@ def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
     try:
         return tools.events.of(wanted.uuid)
     except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
-        logger.exception("The recording's events can't be read; its pauses will be missing")
+        goes_on = "It is ingested all the same; its pauses will be missing."
+        logger.exception("The recording's events can't be read", extra={"outlook": goes_on})
         return []
 
 
@@ -363,5 +367,5 @@ def _bury(message: Received, zip_id: str, reason: str, group: str, tools: Tools)
     )
     if zip_id:
         tools.status.write(zip_id, State.UPLOADER_FAILED, reason)
-    counts = metrics.once(Metric.RECORDING_FAILED)
-    logger.error("Gave up: %s", reason, extra=_counted(counts, tools))
+    counts = _counted(metrics.once(Metric.RECORDING_FAILED), tools)
+    logger.error("Gave up: %s", reason, extra={"outlook": attempts.BURIED, **counts})

@@ -15,6 +15,7 @@ import uuid as uuids
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,7 +23,14 @@ from msgspec import UNSET
 
 from ingester import clients, log, metrics, signature
 from ingester.container import Container
-from ingester.errors import BadRequest, NotReady, RequestError, Unauthorized, WrongSignature
+from ingester.errors import (
+    AwsFailed,
+    BadRequest,
+    NotReady,
+    RequestError,
+    Unauthorized,
+    WrongSignature,
+)
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.metrics import Metric
 from ingester.neighbours import zoom_events
@@ -56,6 +64,8 @@ ATTEMPTS = 3
 """How often a decision is taken anew when the row changed under it."""
 
 STARTED = "recording.started"
+AGAIN = "Zoom (or our own caller) is told to send it again; Zoom does so within minutes."
+PAUSES = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
 NO_CONTENT: Final = Answer(status=204)
 SUCCESS: Final = Answer(status=200, body="Success")
@@ -114,9 +124,15 @@ def respond(
             "Refused with %s: %s", error.status, error, extra=_counted(_refusal(error), tools)
         )
         return json_answer(error.status, {"message": str(error)})
-    except (BotoCoreError, ClientError):
-        logger.exception("AWS failed; Zoom is asked to send this again")
-        return json_answer(503, {"message": "Not now. Send it again later."})
+    except (BotoCoreError, ClientError) as error:
+        return _not_now(error)
+
+
+def _not_now(error: Exception) -> Answer:
+    """AWS failed: whoever sent this is asked to send it again."""
+    told = f"{AwsFailed.of(error)} This notification wasn't taken."
+    logger.error("%s", told, exc_info=error, extra={"outlook": AGAIN})
+    return json_answer(503, {"message": "Not now. Send it again later."})
 
 
 def _refusal(error: RequestError) -> dict[Metric, float]:
@@ -141,19 +157,26 @@ def take(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Answer
         case UrlValidation():
             return _answer_challenge(notification, signed_with, tools)
         case StatusNotification():
-            with log.about(uuid=notification.subject.recording_id):
-                return _record_status(notification, tools)
+            uuid = notification.subject.recording_id
+            return _do(partial(_record_status, notification, tools), uuid=uuid)
         case RemovalNotification():
-            with log.about(uuid=notification.uuid):
-                return _note_removal(notification, tools)
+            return _do(partial(_note_removal, notification, tools), uuid=notification.uuid)
         case BadIngest():
             return _reject(notification, tools)
         case IngestNotification():
-            zip_id = _zip_id(notification)
-            with log.about(uuid=notification.subject.recording_id, zip_id=zip_id):
-                return _ingest(notification, zip_id, tools)
+            uuid, zip_id = notification.subject.recording_id, _zip_id(notification)
+            return _do(partial(_ingest, notification, zip_id, tools), uuid=uuid, zip_id=zip_id)
     logger.info("Nothing to do: %s", notification.reason)
     return NO_CONTENT
+
+
+def _do(work: Callable[[], Answer], **about: str) -> Answer:
+    """Does what a notification asks for; every record of it, also AWS's failure, says of what."""
+    with log.about(**about):
+        try:
+            return work()
+        except (BotoCoreError, ClientError) as error:
+            return _not_now(error)
 
 
 def _signer(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> tuple[str, Tools]:
@@ -195,7 +218,7 @@ def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
         try:
             is_first_start = _keep(notification.event, subject.recording_id, tools)
         except (BotoCoreError, ClientError):
-            logger.exception("The recording's event could not be kept; its pauses may be missing")
+            logger.exception("The recording's event could not be kept", extra={"outlook": PAUSES})
     written = tools.status.write(automated(subject.recording_id), state, subject=subject)
     has_ended = written and state is State.RECORDING_PROCESSING
     counts = metrics.once(Metric.MEETING_STARTED, is_first_start)

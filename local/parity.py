@@ -21,6 +21,7 @@ NEVER_HONOURED = (
     "a function's permission to write its log",
     "a function's memory limit",
     "the stage's access log",
+    "the topic's mails, which are files in .local/mail instead",
 )
 """What no API call can bring: held by tests of the template instead (see docs/local.md)."""
 
@@ -46,9 +47,20 @@ def compare(template: Mapping[str, Any], physical: Mapping[str, str], client: Cl
         check = CHECKS.get(resource["Type"])
         if check is None or logical not in physical:
             continue
-        for finding in check(resource.get("Properties", {}), physical[logical], client):
+        properties = _resolved(resource.get("Properties", {}), physical)
+        for finding in check(properties, physical[logical], client):
             (mended if finding.mended else missing).append(finding.what)
     return Parity(tuple(sorted(set(mended))), tuple(sorted({*missing, *NEVER_HONOURED})))
+
+
+def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
+    """Properties with the names of the resources that they refer to."""
+    return {
+        name: physical.get(value["Ref"], value)
+        if isinstance(value, dict) and value.keys() == {"Ref"}
+        else value
+        for name, value in properties.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,19 @@ def _event_source(properties: Mapping[str, Any], uuid: str, client: Client) -> I
             yield Finding(f"an event source's {key}", mended=False)
 
 
+def _subscription(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
+    """A pattern's words all have to be in a line there, not one of them: so it gets every line."""
+    logs, group = client("logs"), properties["LogGroupName"]
+    asked = {"logGroupName": group, "filterNamePrefix": name}
+    [found] = logs.describe_subscription_filters(**asked)["subscriptionFilters"]
+    if found["filterPattern"]:
+        same = {key: found[key] for key in ("logGroupName", "filterName", "destinationArn")}
+        yield _mend(
+            "log-notifications gets every line of the logs",
+            lambda: logs.put_subscription_filter(**same, filterPattern=""),
+        )
+
+
 def _role(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
     found = client("iam").list_role_policies(RoleName=name)["PolicyNames"]
     wanted = {policy["PolicyName"] for policy in properties.get("Policies", [])}
@@ -167,4 +192,5 @@ CHECKS: Mapping[str, Check] = {
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::EventSourceMapping": _event_source,
     "AWS::IAM::Role": _role,
+    "AWS::Logs::SubscriptionFilter": _subscription,
 }

@@ -19,8 +19,8 @@ from typing import Any, Self, TypeVar
 
 from cdk import settings as site_settings
 from cdk.names import Names
-from local import deploy, parity, standins
-from local.authority import ensure_authority, write_bundle
+from local import deploy, mailbox, parity, standins
+from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_leash
 from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
@@ -30,6 +30,7 @@ from ops.schedule import google_key
 from ops.secrets import store as secrets
 
 HOME = ROOT / ".local"
+MAIL = "mail"
 Result = TypeVar("Result")
 
 Say = Callable[[str, float], None]
@@ -147,6 +148,7 @@ class LocalStack:
             ),
         )
         site = site_settings.load(self.settings, None)
+        names = Names(site.stack_name)
         env = self._tool_environment()
         cdk = deploy.Cdk(env, self._processes, self.home)
         with self._threads() as pool:
@@ -162,13 +164,13 @@ class LocalStack:
                 port=port,
                 region=local.region,
             )
+            mails = self._start_mailbox(authority, names)
             answering = pool.submit(
                 self._timed,
                 "neighbours started",
                 lambda: standins.start(neighbours, self._processes, env, authority, files),
             )
             self._timed("cloud started", lambda: cloud.wait(authority.ca_bundle))
-            names = Names(site.stack_name)
             self._fill(site, names, packages.result)
             synthesized.result()
             answering.result()
@@ -176,8 +178,19 @@ class LocalStack:
                 google_key.save(self.client("ssm"), google_key.read_key(self.home / GOOGLE_KEY))
             self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
             self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
+            mails.subscribe(self.client("sns"))
         self._remember(cloud, neighbours)
         self._say("ready", time.monotonic() - began)
+
+    def _start_mailbox(self, authority: Authority, names: Names) -> mailbox.MailboxProcess:
+        return mailbox.start(
+            self._processes,
+            self._tool_environment(),
+            authority,
+            cloud=self._access.url,
+            topic=names.topic,
+            folder=self.home / MAIL,
+        )
 
     def _claim(self) -> None:
         """Take this folder for one stack at a time, also while it starts."""
@@ -251,6 +264,7 @@ class LocalStack:
             opencast_url=neighbours.opencast_url,
             slack_url=neighbours.slack_url,
             sheets_url=neighbours.sheets_url,
+            mail_folder=str(self.home / MAIL),
             webhook_secret=self.settings["WEBHOOK_VALIDATION_SECRET_TOKEN"].split(",")[0].strip(),
             slack_signing_secret=self.settings["SLACK_SIGNING_SECRET"],
             pids=self._processes.alive(),

@@ -25,8 +25,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `stack.json`.
 
     `api_url` is the API's stage, `ca_bundle` a PEM file of what to trust; `webhook_secret` is what
-    Zoom's webhooks are signed with, `slack_signing_secret` what Slack's requests are. `pids` has
-    the processes to send SIGTERM to, by name. What there is none of is null.
+    Zoom's webhooks are signed with, `slack_signing_secret` what Slack's requests are. `mail_folder`
+    is where mails are files. `pids` has the processes to send SIGTERM to, by name. What
+    there is none of is null.
     """
 
     api_url: str
@@ -38,6 +39,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     opencast_url: str
     slack_url: str | None = None
     sheets_url: str | None = None
+    mail_folder: str = ""
     webhook_secret: str
     slack_signing_secret: str | None = None
     pids: dict[str, int]

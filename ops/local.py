@@ -122,6 +122,7 @@ def addresses(state: State) -> Table:
         "sheets": state.sheets_url or "",
     }
     table.add_row("API", state.api_url, "", "")
+    table.add_row("mails", state.mail_folder, "", "")
     for name, url in rows.items():
         pid = state.pids.get(name)
         if pid is None:

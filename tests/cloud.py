@@ -45,6 +45,10 @@ class Cloud:
     status: Any
     events: Any
     schedule: Any
+    faults: Any
+    sns: Any
+    topic: str
+    mail_queue: str
     download_queue: str
     download_dlq: str
     upload_queue: str
@@ -87,6 +91,11 @@ class Cloud:
                 )
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
+    def mails(self) -> list[tuple[str, str]]:
+        """Takes every mail that the topic has sent so far: subject and body."""
+        sent = [message["body"] for message in self.messages(self.mail_queue)]
+        return [(one["Subject"], one["Message"]) for one in sent]
+
     def rows(self) -> dict[str, dict[str, Any]]:
         """Every status row by zip id, numbers as ints."""
         return {item["zip_id"]: plain(item) for item in self.status.scan()["Items"]}
@@ -108,6 +117,7 @@ class _Clients(NamedTuple):
     s3: Any
     ssm: Any
     dynamodb: Any
+    sns: Any
 
 
 @cache
@@ -118,6 +128,7 @@ def _clients() -> _Clients:
         s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
         ssm=boto3.client("ssm", REGION),
         dynamodb=boto3.resource("dynamodb", REGION),
+        sns=boto3.client("sns", REGION),
     )
 
 
@@ -125,7 +136,7 @@ def _clients() -> _Clients:
 def cloud() -> Iterator[Cloud]:
     """A new AWS, empty but for what the stack makes."""
     with mock_aws():
-        sqs, s3, ssm, dynamodb = _clients()
+        sqs, s3, ssm, dynamodb, sns = _clients()
         s3.create_bucket(Bucket=BUCKET)
         fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
 
@@ -139,11 +150,19 @@ def cloud() -> Iterator[Cloud]:
             status=_status_table(dynamodb),
             events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
             schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
+            faults=_table(dynamodb, "test-notification-faults", "fault"),
+            sns=sns,
+            topic=sns.create_topic(Name="test-notifications")["TopicArn"],
+            mail_queue=queue("test-mails"),
             download_queue=queue("test-download"),
             download_dlq=queue("test-download-dlq"),
             upload_queue=queue("test-upload.fifo", **fifo),
             upload_dlq=queue("test-upload-dlq.fifo", **fifo),
         )
+
+        arn = {"QueueUrl": made.mail_queue, "AttributeNames": ["QueueArn"]}
+        endpoint = sqs.get_queue_attributes(**arn)["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=made.topic, Protocol="sqs", Endpoint=endpoint)
 
         def remember(params: dict[str, Any], **_: object) -> None:
             made.sends.append(dict(params))

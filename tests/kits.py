@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import requests
 
 import downloader
+import log_notifications
 import status_query
 import uploader
 import webhook
 from ingester import signature
 from ingester.gateway import Answer
 from ingester.neighbours.events_table import EventsTable
+from ingester.neighbours.faults import FaultTable
+from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received
 from ingester.neighbours.staging import Staging
@@ -23,6 +27,7 @@ from ingester.neighbours.tables import ScheduleTable, StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import (
     DownloaderSettings,
+    LogNotificationsSettings,
     UploaderSettings,
     WebhookSecrets,
     WebhookSettings,
@@ -31,6 +36,7 @@ from ingester.settings import (
 from ingester.transfer import mp4
 from ingester.transfer.engine import Engine
 from ingester.transfer.recording import Inspect, OpenFile
+from ingester.zones import zone_of
 from tests.cloud import Clock, Cloud
 
 ZOOM_SECRET = "zoom-secret"
@@ -184,6 +190,25 @@ def uploader_tools(
 
 def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
     return status_query.Tools(status=StatusTable(aws.status, clock), clock=clock)
+
+
+def notifying_tools(aws: Cloud, clock: Clock, level: str = "ERROR") -> log_notifications.Tools:
+    settings = LogNotificationsSettings(
+        stack_name="zip",
+        status_table=aws.status.name,
+        faults_table=aws.faults.name,
+        topic_arn=aws.topic,
+        log_notifications_filter_log_level=level,
+    )
+    quiet = timedelta(seconds=settings.notification_quiet_seconds)
+    return log_notifications.Tools(
+        settings=settings,
+        status=StatusTable(aws.status, clock),
+        faults=FaultTable(aws.faults, quiet, clock),
+        topic=Topic(aws.sns, aws.topic),
+        zone=zone_of(settings.local_time_zone),
+        clock=clock,
+    )
 
 
 def received(aws: Cloud, url: str, message: Any, *, receive_count: int = 1) -> Received:

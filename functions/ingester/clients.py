@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_sns.client import SNSClient
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_ssm.client import SSMClient
 
@@ -35,6 +36,10 @@ def lambda_() -> LambdaClient:
 
 def sqs() -> SQSClient:
     return boto3.client("sqs", config=_CONFIG)
+
+
+def sns() -> SNSClient:
+    return boto3.client("sns", config=_CONFIG)
 
 
 def s3() -> S3Client:

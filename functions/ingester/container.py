@@ -64,5 +64,8 @@ class Container(Generic[Kept]):
         try:
             return self._build()
         except (BotoCoreError, ClientError):
-            logger.exception("Settings and secrets could not be read anew: going on with the old")
+            logger.exception(
+                "Settings and secrets could not be read anew",
+                extra={"outlook": "It goes on with the old ones, and tries again."},
+            )
             return old

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ingester.errors import SettingsError
+from ingester.rules.log_records import Level
 
 OFF = frozenset({"", "0", "false", "no", "off"})
 
@@ -183,6 +184,25 @@ class SlackSecrets(Secrets, frozen=True, kw_only=True):
 
     slack_signing_secret: str = ""
     slack_api_token: str = ""
+
+
+class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
+    """`notification_quiet_seconds`: how long after a mail its fault is only counted."""
+
+    status_table: str
+    faults_table: str
+    topic_arn: str
+    log_notifications_filter_log_level: str = "ERROR"
+    notification_quiet_seconds: int = 600
+    local_time_zone: str = "US/Eastern"
+
+    @property
+    def at_least(self) -> Level:
+        """The level from which records are mailed. SettingsError if there is none of this name."""
+        name = self.log_notifications_filter_log_level.upper()
+        if name not in Level.__members__:
+            raise SettingsError(f"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL {name!r} is no level.")
+        return Level[name]
 
 
 SettingsType = TypeVar("SettingsType", bound=Settings)

@@ -18,6 +18,7 @@ from tests.e2e.copies import (
     mended_file,
     taken_up_again,
 )
+from tests.e2e.mails import mailed
 from tests.e2e.scene import SERIES, Scene
 from tests.e2e.slack import zip_command, zip_when_slack_is_slow
 
@@ -154,5 +155,6 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         recent,
         zip_command,
         zip_when_slack_is_slow,
+        mailed,
     )
 }

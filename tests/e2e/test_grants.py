@@ -57,6 +57,7 @@ NEEDED_BY = {
     ("status-query", "", ""): "unclaimed",
     ("slack", "lambda:InvokeFunction", ""): "zip_when_slack_is_slow",
     ("slack", "", ""): "zip_command",
+    ("zoom-log-notifications", "", ""): "mailed",
 }
 """(function, action, the resource's last word), "" for any → the scenario that needs the grant."""
 

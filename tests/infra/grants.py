@@ -26,6 +26,7 @@ ARNS = {
     "AWS::SQS::Queue": (f"arn:aws:sqs:{REGION}:{ACCOUNT}:", "QueueName", ""),
     "AWS::DynamoDB::Table": (f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/", "TableName", ""),
     "AWS::S3::Bucket": ("arn:aws:s3:::", "BucketName", ""),
+    "AWS::SNS::Topic": (f"arn:aws:sns:{REGION}:{ACCOUNT}:", "TopicName", ""),
     "AWS::Logs::LogGroup": (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:", "LogGroupName", ":*"),
 }
 """What `Fn::GetAtt Arn` gives: what stands before the name, where the name is, what follows."""
@@ -84,16 +85,21 @@ def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
     if not isinstance(value, dict):
         return value
     if "Ref" in value:
-        return PSEUDO_PARAMETERS[value["Ref"]]
+        return PSEUDO_PARAMETERS.get(value["Ref"]) or arn_of(value["Ref"], resources)
     if "Fn::Join" in value:
         separator, parts = value["Fn::Join"]
         return separator.join(resolve(parts, resources))
     if "Fn::GetAtt" in value:
         name, attribute = value["Fn::GetAtt"]
         assert attribute == "Arn"
-        prefix, key, suffix = ARNS[resources[name]["Type"]]
-        return prefix + resources[name]["Properties"][key] + suffix
+        return arn_of(name, resources)
     return {key: resolve(part, resources) for key, part in value.items()}
+
+
+def arn_of(name: str, resources: Mapping[str, Any]) -> str:
+    """The ARN of a resource by its logical id. (A topic's is what `Ref` gives.)"""
+    prefix, key, suffix = ARNS[resources[name]["Type"]]
+    return str(prefix + resources[name]["Properties"][key] + suffix)
 
 
 def as_list(value: Any) -> list[Any]:

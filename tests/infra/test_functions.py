@@ -11,6 +11,7 @@ import pytest
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
+    LOG_NOTIFICATIONS,
     ON_DEMAND,
     SLACK,
     STATUS_QUERY,
@@ -31,6 +32,7 @@ READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
     UPLOADER.name: (read.UploaderSettings, read.UploaderSecrets),
     STATUS_QUERY.name: (read.StatusQuerySettings, None),
     SLACK.name: (read.SlackSettings, read.SlackSecrets),
+    LOG_NOTIFICATIONS.name: (read.LogNotificationsSettings, None),
 }
 
 CONSUME = (
@@ -107,6 +109,11 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
             ("lambda:InvokeFunction",),
             (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}-slack:live",),
         ),
+    ],
+    "zoom-log-notifications": [
+        (("dynamodb:GetItem",), (STATUS,)),
+        (("dynamodb:UpdateItem", "dynamodb:Scan"), (f"{TABLE}notification-faults",)),
+        (("sns:Publish",), (f"arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-notifications",)),
     ],
 }
 

@@ -110,3 +110,30 @@ def test_what_is_as_it_should_be_is_not_named(access: Access) -> None:
     parity = compare(wanted, {"It": url_of(access)}, access.client)
     assert set(parity.not_honoured) == set(NEVER_HONOURED)
     assert parity.mended == ()
+
+
+def test_a_subscribed_function_gets_every_line(access: Access) -> None:
+    """A pattern with several words would let nothing through: all of them have to be in a line."""
+    logs = access.client("logs")
+    logs.create_log_group(logGroupName="/g")
+    function = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    logs.put_subscription_filter(
+        logGroupName="/g",
+        filterName="mail",
+        filterPattern="?ERROR ?CRITICAL",
+        destinationArn=function,
+    )
+    found = {
+        "Resources": {
+            "Group": {"Type": "AWS::Logs::LogGroup"},
+            "It": {
+                "Type": "AWS::Logs::SubscriptionFilter",
+                "Properties": {"LogGroupName": {"Ref": "Group"}},
+            },
+        }
+    }
+    for mended in (("log-notifications gets every line of the logs",), ()):
+        names = {"Group": "/g", "It": "mail"}
+        assert compare(found, names, access.client).mended == mended
+    [left] = logs.describe_subscription_filters(logGroupName="/g")["subscriptionFilters"]
+    assert (left["filterPattern"], left["destinationArn"]) == ("", function)

@@ -66,8 +66,8 @@ def test_ended_in_the_middle_of_its_start_it_leaves_nothing(
     )
     logs = tmp_path / "logs"
     try:
-        # Cloud, four neighbours and the CDK have begun, each below a leash.
-        wait_for(lambda: len(list(logs.glob("*.log"))) == 6 and len(processes_of(tmp_path)) >= 12)
+        # Cloud, four neighbours, the mailbox and the CDK have begun, each below a leash.
+        wait_for(lambda: len(list(logs.glob("*.log"))) == 7 and len(processes_of(tmp_path)) >= 14)
         os.killpg(starter.pid, number)
         wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
     finally:

@@ -9,6 +9,9 @@ from ingester.rules import timestamps
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
 
+BURIED = "Nothing by itself: its message waits among the dead letters."
+"""What happens next when there are no more tries."""
+
 
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
     """Seconds from attempt `attempt` (the first is 1) to the next: doubled each time."""

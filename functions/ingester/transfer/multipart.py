@@ -223,8 +223,10 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and _code(error) == "NoSuchUpload":
                 return
-            # The bucket's rule removes unfinished uploads after a day; the copy matters more.
-            logger.exception("An unfinished upload of %s could not be removed", key)
+            goes_on = "The copy goes on; the bucket's rule removes it after a day."
+            logger.exception(
+                "An unfinished upload of %s could not be removed", key, extra={"outlook": goes_on}
+            )
 
     def _upload(
         self, destination: Destination, upload_id: str, stored: dict[int, StoredPart]

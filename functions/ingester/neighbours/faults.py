@@ -1,0 +1,150 @@
+"""The table that remembers which faults were mailed, so that repeats become one mail.
+
+Each fault has a row while it is fresh. Until `quiet_until` it is only counted (`unmailed`); who
+finds it past that moment may claim it, and then mails. A claim holds for a while only: if whoever
+made it dies before the mail is sent, the next one claims it again, and the count is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from ingester.rules.alerts import Mail
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+CLAIM = timedelta(seconds=30)
+"""As long as an invocation may take; Lambda repeats one that failed after a minute."""
+
+LIFE = timedelta(days=1)
+BODY_KEPT = 20_000
+"""Characters of the last mail about a fault: a row may have 400 KB, and every repeat writes it."""
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """The right, and the duty, to mail about a fault.
+
+    It happened `times` since `since`, the last mail about it; with the last occurrence's mail.
+    """
+
+    key: str
+    times: int
+    since: datetime
+    latest: datetime
+    mail: Mail
+
+
+class FaultTable:
+    """`<stack>-notification-faults`. `quiet` is how long after a mail a fault is only counted."""
+
+    def __init__(self, table: Table, quiet: timedelta, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._quiet = quiet
+        self._clock = clock
+
+    def happened(self, key: str, times: int, mail: Mail) -> Claim | None:
+        """Counts occurrences of a fault. A claim if they are to be mailed now, None if later."""
+        told: dict[str, Any] = {
+            ":subject": mail.subject,
+            ":body": mail.body[:BODY_KEPT],
+            ":now": self._now(),
+        }
+        counting = "subject = :subject, body = :body, latest = :now, expiration = :expiration"
+        claim = self._claim(key, times, told, f", {counting}")
+        if claim is None:
+            self._table.update_item(
+                Key={"fault": key},
+                UpdateExpression=f"SET {counting} ADD unmailed :times",
+                ExpressionAttributeValues={
+                    **told,
+                    ":times": times,
+                    ":expiration": self._expiration(),
+                },
+            )
+        return claim
+
+    def waiting(self) -> Iterator[Claim]:
+        """A claim on each fault whose repeats are due to be mailed."""
+        scan: dict[str, Any] = {
+            "FilterExpression": "unmailed > :none AND quiet_until <= :now",
+            "ExpressionAttributeValues": {":none": 0, ":now": self._now()},
+            "ConsistentRead": True,
+        }
+        while True:
+            page = self._table.scan(**scan)
+            for item in page["Items"]:
+                claim = self._claim(str(item["fault"]), 0, {":now": self._now()}, "")
+                if claim is not None and claim.times > 0:
+                    yield claim
+            if "LastEvaluatedKey" not in page:
+                return
+            scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def mailed(self, claim: Claim) -> None:
+        """The mail is out: what it told isn't told again, and repeats are counted for a while."""
+        now = self._clock()
+        self._table.update_item(
+            Key={"fault": claim.key},
+            UpdateExpression="SET quiet_until = :until, since = :now, expiration = :expiration "
+            "ADD unmailed :told",
+            ExpressionAttributeValues={
+                ":until": int((now + self._quiet).timestamp()),
+                ":now": int(now.timestamp()),
+                ":told": -claim.times,
+                ":expiration": self._expiration(),
+            },
+        )
+
+    def give_back(self, claim: Claim, times: int) -> None:
+        """The mail couldn't be sent: whoever repeats it counts `times` anew, and may claim."""
+        self._table.update_item(
+            Key={"fault": claim.key},
+            UpdateExpression="SET quiet_until = :now ADD unmailed :told",
+            ExpressionAttributeValues={":now": self._now(), ":told": -times},
+        )
+
+    def _claim(self, key: str, times: int, values: dict[str, Any], sets: str) -> Claim | None:
+        until = int((self._clock() + CLAIM).timestamp())
+        expiration = {":expiration": self._expiration()} if sets else {}
+        try:
+            answer = self._table.update_item(
+                Key={"fault": key},
+                UpdateExpression=f"SET quiet_until = :until{sets} ADD unmailed :times",
+                # A row that is only counted in has no such moment when its own has expired.
+                ConditionExpression="attribute_not_exists(quiet_until) OR quiet_until <= :now",
+                ExpressionAttributeValues={
+                    **values,
+                    ":until": until,
+                    ":times": times,
+                    **expiration,
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return None
+            raise
+        item: Any = answer["Attributes"]
+        return Claim(
+            key=key,
+            times=int(item["unmailed"]),
+            since=_moment(item.get("since", values[":now"])),
+            latest=_moment(item.get("latest", values[":now"])),
+            mail=Mail(subject=str(item.get("subject", "")), body=str(item.get("body", ""))),
+        )
+
+    def _now(self) -> int:
+        return int(self._clock().timestamp())
+
+    def _expiration(self) -> int:
+        return int((self._clock() + LIFE).timestamp())
+
+
+def _moment(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)

@@ -1,0 +1,75 @@
+"""What CloudWatch Logs hands to a function that is subscribed to log groups.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ingester.errors import MessageError
+
+RECORDS = "DATA_MESSAGE"
+LARGEST = 32 * 1024 * 1024
+"""Bytes. CloudWatch Logs sends 1 MB at most, packed; our log lines don't grow to more than this."""
+
+GZIP = zlib.MAX_WBITS | 16
+
+
+class LogEvent(msgspec.Struct, frozen=True):
+    """One line of a log."""
+
+    message: str
+
+
+class LogBatch(msgspec.Struct, frozen=True, rename="camel"):
+    """Lines of one log stream, in their order."""
+
+    log_group: str
+    log_stream: str
+    log_events: tuple[LogEvent, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        return [event.message for event in self.log_events]
+
+
+class _Data(msgspec.Struct):
+    data: str
+
+
+class _Event(msgspec.Struct):
+    awslogs: _Data
+
+
+class _Kind(msgspec.Struct, rename="camel"):
+    message_type: str
+
+
+def batch_of(event: Mapping[str, Any]) -> LogBatch | None:
+    """The lines that an event brings; None if it is only CloudWatch asking whether we are there.
+
+    MessageError if it can't be read.
+    """
+    try:
+        packed = base64.b64decode(msgspec.convert(event, _Event).awslogs.data, validate=True)
+        content = _unpacked(packed)
+        if msgspec.json.decode(content, type=_Kind).message_type != RECORDS:
+            return None
+        return msgspec.json.decode(content, type=LogBatch)
+    except (msgspec.DecodeError, binascii.Error, zlib.error, ValueError, RecursionError) as error:
+        raise MessageError(f"What CloudWatch Logs sent can't be read: {error}") from error
+
+
+def _unpacked(packed: bytes) -> bytes:
+    unpacking = zlib.decompressobj(wbits=GZIP)
+    content = unpacking.decompress(packed, LARGEST)
+    if not unpacking.eof:
+        raise ValueError("it is cut off, or larger than any")
+    return content

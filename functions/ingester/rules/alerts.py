@@ -1,0 +1,267 @@
+"""The mail about a fault: what failed, of which recording, what happens next, what to do.
+
+It is read on a phone, so its first lines say it all; what only helps to look closer comes last.
+SNS sends it as plain text: nothing in it is ever markup.
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html has the limits.
+"""
+
+from __future__ import annotations
+
+import shlex
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ingester.rules import timestamps
+from ingester.rules.faults import Fault
+from ingester.rules.log_records import Level, LogRecord
+from ingester.rules.next_step import Row, next_step, retry_due
+from ingester.rules.states import FAILED, State
+
+SUBJECT_LIMIT = 99
+"""Characters: SNS asks for less than 100."""
+
+BODY_LIMIT = 64 * 1024
+"""Bytes. SNS takes 256 KB, bills by 64, and nobody reads more of it."""
+
+RECORDS_SHOWN = 5
+EXCEPTION_LIMIT = 6000
+TEXT_LIMIT = 2000
+CUT = "\n[…] The rest is in the log."
+
+
+class Recording(Row, Protocol):
+    """What of a status row a mail says, beside what is decided by."""
+
+    @property
+    def meeting_id(self) -> int: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def start_time(self) -> str: ...
+    @property
+    def course(self) -> str: ...
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail, within SNS's limits once it went through `fitted`."""
+
+    subject: str
+    body: str
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the records come from."""
+
+    stack: str
+    region: str
+    log_group: str
+    log_stream: str
+
+
+class _About(msgspec.Struct, frozen=True):
+    """What a function's work is called, what follows its crash by itself, and what can be done."""
+
+    work: str
+    after_crash: str
+    advice: str
+
+
+_ABOUT = {
+    "zoom-webhook": _About(
+        "Webhook",
+        "Zoom sends the notification again by itself, for some hours.",
+        "If the recording isn't in `invoke recordings` by then: `invoke exec.pipeline UUID`.",
+    ),
+    "zoom-on-demand": _About(
+        "+Zoom request",
+        "Nothing: whoever asked was told that it failed.",
+        "Ask again, in Opencast or by `invoke exec.on-demand UUID`.",
+    ),
+    "zoom-downloader": _About(
+        "Download",
+        "Its message is back on the queue after 16 minutes and is tried again.",
+        "If it goes on: `invoke queue.downloads` shows the message, `invoke recordings` the row.",
+    ),
+    "zoom-uploader": _About(
+        "Upload",
+        "Its message is back on the queue after 16 minutes and is tried again.",
+        "If it goes on: `invoke queue.uploads` shows the message, `invoke recordings` the row.",
+    ),
+    "status-query": _About(
+        "Status query",
+        "Nothing is lost: whoever asked was told to ask again.",
+        "Nothing, unless it goes on.",
+    ),
+    "slack": _About(
+        "/zip",
+        "Nothing is lost: who typed it sees that it failed.",
+        "Nothing, unless it goes on.",
+    ),
+    "schedule-update": _About(
+        "Schedule update",
+        "Nothing by itself: the schedule stays as it was.",
+        "Send the sheet again.",
+    ),
+    "zoom-reconcile": _About(
+        "Reconcile",
+        "It looks again when it is due next, also for what it missed now.",
+        "Nothing, unless it goes on.",
+    ),
+}
+_OTHER = _About("", "Nothing that is known here.", "See its log.")
+
+
+def mail_about(
+    fault: Fault, row: Recording | None, source: Source, now: datetime, zone: ZoneInfo
+) -> Mail:
+    """The mail about a fault. `row` is that of the recording it is about, if there is one."""
+    first = fault.first
+    about = _ABOUT.get(fault.function, _OTHER)
+    title = _title(fault, about)
+    what = row.topic if row and row.topic else first.headline
+    subject = f"[{source.stack}] {title}: {_one_line(what)}"
+    expected, advice = _outlook(first, row, about, now)
+    if first.uuid:
+        advice = advice.replace("UUID", shlex.quote(_one_line(first.uuid)))
+    paragraphs = [
+        f"{title}. {_one_line(first.headline)[:TEXT_LIMIT]}",
+        *_recording(first, row, zone),
+        f"What happens next: {expected}",
+        f"What to do: {advice}",
+        f"Log: {log_link(source)}",
+        f"Log group {source.log_group}\nLog stream {source.log_stream}",
+        *_details(fault.records),
+    ]
+    return Mail(subject=subject, body="\n\n".join(paragraphs))
+
+
+def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: ZoneInfo) -> Mail:
+    """The mail about a fault that happened `times` more since one was sent about it."""
+    more = f"{times} more {'time' if times == 1 else 'times'}"
+    first, last = (moment.astimezone(zone).strftime("%H:%M") for moment in (since, until))
+    return Mail(
+        subject=f"({more}) {mail.subject}",
+        body=f"This happened {more} since {first}, last at {last} ({zone}). The last one:\n\n"
+        f"{mail.body}",
+    )
+
+
+def fitted(mail: Mail) -> Mail:
+    """The mail as SNS takes it: its subject short and in ASCII, its body neither empty nor long."""
+    plain = unicodedata.normalize("NFKD", _one_line(mail.subject))
+    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    subject = letters.encode("ascii", "replace").decode()
+    if len(subject) > SUBJECT_LIMIT:
+        subject = f"{subject[: SUBJECT_LIMIT - 3].rstrip()}..."
+    body = "".join(map(_writable, mail.body))
+    encoded = body.encode()
+    if len(encoded) > BODY_LIMIT:
+        kept = encoded[: BODY_LIMIT - len(CUT.encode())]
+        body = kept.decode("utf-8", "ignore") + CUT
+    return Mail(subject=subject or "?", body=body or "?")
+
+
+def log_link(source: Source) -> str:
+    """The log stream's address in CloudWatch's console.
+
+    Names stand behind the `#` encoded twice, with `$25` for the second one's `%25`.
+    """
+    group, stream = (
+        quote(quote(name, safe=""), safe="").replace("%", "$")
+        for name in (source.log_group, source.log_stream)
+    )
+    region = source.region
+    domain = f"{region}.console.aws.amazon.com"
+    if region.startswith("us-gov-"):
+        domain = f"{region}.console.amazonaws-us-gov.com"
+    elif region.startswith("cn-"):
+        domain = f"{region}.console.amazonaws.cn"
+    return (
+        f"https://{domain}/cloudwatch/home?region={region}"
+        f"#logsV2:log-groups/log-group/{group}/log-events/{stream}"
+    )
+
+
+def _title(fault: Fault, about: _About) -> str:
+    work = about.work or fault.function
+    if fault.first.crash:
+        return f"{work} {fault.first.crash}"
+    if fault.first.level >= Level.ERROR:
+        return f"{work} failed"
+    return f"{work}, {fault.first.level.name.lower()}"
+
+
+def _recording(record: LogRecord, row: Recording | None, zone: ZoneInfo) -> Iterable[str]:
+    if row is None:
+        if record.uuid:
+            yield f"Recording: {_one_line(record.uuid)} (its row isn't there)"
+        return
+    try:
+        start = timestamps.parse(row.start_time).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        start = _one_line(row.start_time)
+    course = f"Course: {_one_line(row.course)}\n" if row.course else ""
+    yield (
+        f"Recording: {_one_line(row.topic)[:TEXT_LIMIT]}\n{course}"
+        f"Began {start} ({zone}), meeting {row.meeting_id}, uuid {_one_line(row.recording_id)}"
+    )
+    if row.state:
+        reason = f": {_one_line(row.reason)}" if row.reason else ""
+        yield f"State: {row.state}{reason}"
+
+
+def _outlook(
+    record: LogRecord, row: Recording | None, about: _About, now: datetime
+) -> tuple[str, str]:
+    """What happens by itself, and what a person can do."""
+    if record.crash:
+        return about.after_crash, about.advice
+    step = next_step(row, now) if row else ""
+    if row and retry_due(row):
+        return step, "Nothing yet. If all tries fail, another mail says so."
+    if record.outlook:
+        return record.outlook, step or about.advice
+    if row and row.state in FAILED:
+        return "Nothing: it needs you.", step
+    if row and row.state in (State.SENT_TO_OPENCAST, State.IGNORED):
+        return "Nothing: this ingest has ended.", step or "See the state above."
+    if row:
+        return "The recording goes on its way.", step or "Nothing, unless its state stays as it is."
+    return "Nothing that is known here.", about.advice
+
+
+def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
+    if len(records) > 1:
+        yield f"{len(records)} records tell of it, the first {min(len(records), RECORDS_SHOWN)}:"
+    for record in records[:RECORDS_SHOWN]:
+        where = " ".join(filter(None, (record.timestamp, record.level.name, record.location)))
+        ids = " ".join(
+            f"{name} {_one_line(value)}"
+            for name, value in (
+                ("zip_id", record.zip_id),
+                ("uuid", record.uuid),
+                ("request", record.request_id),
+            )
+            if value
+        )
+        text = record.message[:EXCEPTION_LIMIT]
+        yield "\n".join(filter(None, (where, ids, text, record.exception[-EXCEPTION_LIMIT:])))
+
+
+def _one_line(text: str) -> str:
+    """A stranger's text on one line, without what steers a display."""
+    return " ".join("".join(map(_visible, text)).split())
+
+
+def _visible(letter: str) -> str:
+    return " " if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else letter
+
+
+def _writable(letter: str) -> str:
+    return letter if letter in "\n\t" else _visible(letter)

@@ -1,0 +1,160 @@
+"""Error records of the other functions → mails to the operators, one for each fault."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import clients, log
+from ingester.container import Container
+from ingester.errors import AwsFailed, MessageError
+from ingester.neighbours.faults import Claim, FaultTable
+from ingester.neighbours.log_events import LogBatch, batch_of
+from ingester.neighbours.notifications import Topic, redacted
+from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.rules.alerts import Mail, Source, mail_about, repeated
+from ingester.rules.faults import Fault, faults_in
+from ingester.rules.log_records import records_of
+from ingester.rules.recording import automated
+from ingester.settings import LogNotificationsSettings, read
+from ingester.zones import zone_of
+
+logger = logging.getLogger("ingester.log_notifications")
+
+REPEATED = "It is mailed once more, as a repeat."
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the use case works with."""
+
+    settings: LogNotificationsSettings
+    status: StatusTable
+    faults: FaultTable
+    topic: Topic
+    zone: ZoneInfo
+    clock: Callable[[], datetime]
+
+
+def build() -> Tools:
+    settings = read(LogNotificationsSettings, os.environ)
+    log.verbose(settings.is_debug)
+    quiet = timedelta(seconds=settings.notification_quiet_seconds)
+    return Tools(
+        settings=settings,
+        status=StatusTable(clients.table(settings.status_table), _now),
+        faults=FaultTable(clients.table(settings.faults_table), quiet, _now),
+        topic=Topic(clients.sns(), settings.topic_arn),
+        zone=zone_of(settings.local_time_zone),
+        clock=_now,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+tools = Container(build)
+
+
+def handler(event: Mapping[str, Any], context: object) -> None:
+    """CloudWatch Logs' entry, with records of one log; or the clock's, without.
+
+    An error makes Lambda repeat the event, after one and after two minutes.
+    """
+    log.start(context)
+    if "awslogs" in event:
+        take(event, tools())
+    else:
+        mail_repeats(tools())
+
+
+def take(event: Mapping[str, Any], tools: Tools) -> None:
+    """Mails what the records of one log tell, or counts it.
+
+    An ExceptionGroup of what went wrong if not every mail could be sent.
+    """
+    try:
+        batch = batch_of(event)
+    except MessageError as error:
+        # Repeated, it would be the same.
+        logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
+        return
+    if batch is None:
+        return
+    function = batch.log_group.rpartition("/")[2].removeprefix(f"{tools.settings.stack_name}-")
+    faults = faults_in(records_of(batch.lines), function, tools.settings.at_least)
+    _each([partial(_tell, fault, batch, tools) for fault in faults])
+
+
+def mail_repeats(tools: Tools) -> None:
+    """Mails what happened again since a fault was mailed, once it has been counted long enough."""
+    _each([partial(_send, claim, 0, claim.mail, tools) for claim in tools.faults.waiting()])
+
+
+def _each(mails: Sequence[Callable[[], None]]) -> None:
+    """Does them all; only then raises what went wrong with some, so that none holds up another."""
+    failures = []
+    for mail in mails:
+        try:
+            mail()
+        except Exception as error:  # noqa: BLE001  # raised below
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("Not every mail could be sent", failures)
+
+
+def _tell(fault: Fault, batch: LogBatch, tools: Tools) -> None:
+    """Mails a fault, or counts it if it was mailed a short time ago."""
+    source = Source(
+        stack=tools.settings.stack_name,
+        region=tools.topic.region,
+        log_group=batch.log_group,
+        log_stream=batch.log_stream,
+    )
+    row = _row(fault, tools)
+    mail = redacted(mail_about(fault, row, source, tools.clock(), tools.zone))
+    times = len(fault.records)
+    try:
+        claim = tools.faults.happened(fault.key, times, mail)
+    except (BotoCoreError, ClientError):
+        logger.exception("Repeats can't be counted", extra={"outlook": "Each is mailed at once."})
+        tools.topic.publish(mail)
+        return
+    if claim is not None:
+        _send(claim, times, mail, tools)
+
+
+def _row(fault: Fault, tools: Tools) -> StatusRow | None:
+    """The row of the recording that a fault is about; without it the mail has to do."""
+    zip_id = fault.first.zip_id or (automated(fault.first.uuid) if fault.first.uuid else "")
+    try:
+        return tools.status.get(zip_id) if zip_id else None
+    except (BotoCoreError, ClientError, ValueError, TypeError, ArithmeticError):
+        logger.exception("The recording's row can't be read", extra={"outlook": "Mailed without."})
+        return None
+
+
+def _send(claim: Claim, times: int, mail: Mail, tools: Tools) -> None:
+    """Sends the mail of a claim. `times` of its occurrences are the caller's own."""
+    if claim.times > times:
+        mail = repeated(mail, claim.times, claim.since, claim.latest, tools.zone)
+    try:
+        tools.topic.publish(mail)
+    except (BotoCoreError, ClientError) as error:
+        with suppress(BotoCoreError, ClientError):
+            tools.faults.give_back(claim, times)
+        raise AwsFailed.of(error) from error
+    try:
+        tools.faults.mailed(claim)
+    except (BotoCoreError, ClientError):
+        logger.exception("A mail went out, but not into the table", extra={"outlook": REPEATED})

@@ -1,0 +1,217 @@
+"""The operators' mailbox of the local stack: what SNS would mail, as files.
+
+    python -m local.mailbox --port 0 --cloud https://127.0.0.1:20000 --folder .local/mail …
+
+The local cloud mails nothing. So this listens where SNS's HTTPS subscriptions are delivered, and
+writes each notification of the stack's topic to `0001-<subject>.txt`: the headers that a mail has,
+then its text as it is.
+https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+"""
+
+import argparse
+import os
+import re
+import signal
+import ssl
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from local.authority import Authority, ensure_authority
+from local.cloud import HOST, choose_port
+from local.neighbours.https_server import Answer, HttpsServer, Request
+from local.processes import Processes, Running
+
+SECONDS = 10.0
+SLUG_LIMIT = 60
+SUBSCRIBED = "subscribed to"
+
+
+class Notification(msgspec.Struct, frozen=True, rename="pascal"):
+    """What SNS delivers; a `token` to confirm the subscription with comes first."""
+
+    type: str
+    topic_arn: str
+    message: str
+    subject: str | None = None
+    token: str = ""
+    timestamp: str = ""
+
+
+class Mailbox:
+    """Files the topic's mails in a folder, which it empties at first. `confirm` gets a token."""
+
+    def __init__(
+        self, folder: Path, topic: str, to: str, confirm: Callable[[Notification], None]
+    ) -> None:
+        self._folder = folder
+        self._topic = topic
+        self._to = to
+        self._confirm = confirm
+        self._lock = threading.Lock()
+        self._count = 0
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for old in folder.glob("*.txt"):
+            old.unlink()
+
+    def answer(self, request: Request) -> Answer:
+        """Takes one delivery."""
+        try:
+            notification = msgspec.json.decode(request.body, type=Notification)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Answer(400)
+        if notification.topic_arn.rpartition(":")[2] != self._topic:
+            return Answer(404)
+        if notification.type == "SubscriptionConfirmation":
+            self._confirm(notification)
+        elif notification.type == "Notification":
+            self._file(notification)
+        return Answer(200)
+
+    def _file(self, notification: Notification) -> None:
+        subject = notification.subject or "AWS Notification Message"
+        headers = {
+            "From": f"{self._topic} <no-reply@sns.amazonaws.com>",
+            "To": self._to,
+            "Subject": subject,
+            "Date": format_datetime(_moment(notification.timestamp)),
+            "Content-Type": "text/plain; charset=utf-8",
+        }
+        lines = [f"{name}: {' '.join(value.split())}\n" for name, value in headers.items()]
+        slug = re.sub("[^a-z0-9]+", "-", subject.lower())[:SLUG_LIMIT].strip("-")
+        with self._lock:
+            self._count += 1
+            file = self._folder / f"{self._count:04}-{slug}.txt"
+            unfinished = file.with_suffix(".part")
+            unfinished.write_text(f"{''.join(lines)}\n{notification.message}\n", "utf-8")
+            unfinished.replace(file)
+        print(file, flush=True)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return datetime.now(UTC)
+
+
+def confirm_at(cloud: str, tls: ssl.SSLContext) -> Callable[[Notification], None]:
+    """What confirms a subscription at the cloud, as following the link in SNS's message does."""
+
+    def confirm(notification: Notification) -> None:
+        query = urlencode(
+            {
+                "Action": "ConfirmSubscription",
+                "TopicArn": notification.topic_arn,
+                "Token": notification.token,
+            }
+        )
+        direct = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+        )
+        with direct.open(f"{cloud}/?{query}", timeout=SECONDS):
+            print(SUBSCRIBED, notification.topic_arn, flush=True)
+
+    return confirm
+
+
+@dataclass(frozen=True)
+class MailboxProcess:
+    """A mailbox that was started, for one topic."""
+
+    process: Running
+    url: str
+    topic: str
+
+    def subscribe(self, sns: Any) -> None:
+        """Have the topic's notifications from now on. ProcessFailed if it can't listen."""
+        self._wait_for(self.url)
+        [arn] = [
+            topic["TopicArn"]
+            for page in sns.get_paginator("list_topics").paginate()
+            for topic in page["Topics"]
+            if topic["TopicArn"].endswith(f":{self.topic}")
+        ]
+        sns.subscribe(TopicArn=arn, Protocol="https", Endpoint=self.url)
+        self._wait_for(SUBSCRIBED)
+
+    def _wait_for(self, word: str) -> None:
+        def is_said() -> bool:
+            return word in self.process.log.read_text("utf-8", errors="replace")
+
+        self.process.wait_for(is_said, SECONDS)
+
+
+def start(
+    processes: Processes,
+    env: Mapping[str, str],
+    authority: Authority,
+    *,
+    cloud: str,
+    topic: str,
+    folder: Path,
+) -> MailboxProcess:
+    """Start a mailbox on a free port, without waiting for it. `env` has the stack's settings."""
+    port = choose_port(0)
+    options = {
+        "--port": port,
+        "--tls-dir": authority.certificate.parent,
+        "--cloud": cloud,
+        "--folder": folder,
+        "--topic": topic,
+        "--to": env["NOTIFICATION_EMAIL"],
+    }
+    words = [str(word) for option in options.items() for word in option]
+    command = [sys.executable, "-m", "local.mailbox", *words]
+    process = processes.start("mailbox", command, env)
+    return MailboxProcess(process, f"https://{HOST}:{port}", topic)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Take mails until SIGTERM or SIGINT. Says where it listens in one line of JSON."""
+    options = _arguments(argv)
+    tls = ensure_authority(options.tls_dir)
+    trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
+    mailbox = Mailbox(
+        options.folder, options.topic, options.to, confirm_at(options.cloud, trusting)
+    )
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        server = HttpsServer(mailbox.answer, tls.ssl_context(), options.port)
+    except OSError as error:
+        print(f"The mailbox can't listen ({error}): choose another --port.", file=sys.stderr)
+        return 1
+    server.start()
+    try:
+        where = {"url": f"https://127.0.0.1:{server.port}", "pid": os.getpid()}
+        print(msgspec.json.encode(where).decode(), flush=True)
+        done.wait()
+    finally:
+        server.close()
+    return 0
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.mailbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--tls-dir", type=Path, required=True)
+    parser.add_argument("--cloud", required=True, help="the local cloud's address")
+    parser.add_argument("--folder", type=Path, required=True, help="for the mails")
+    parser.add_argument("--topic", required=True, help="the topic's name")
+    parser.add_argument("--to", required=True, help="the operators' address")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The local mailbox: what SNS delivers becomes files, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import stat
+from collections.abc import Callable, Iterator
+from email import message_from_string, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.authority import Authority
+from local.mailbox import Mailbox, Notification, confirm_at
+from local.neighbours.https_server import Answer, HttpsServer
+from tests.neighbours import client_session, web_server
+
+TOPIC = "zip-notifications"
+ARN = f"arn:aws:sns:us-east-1:123456789012:{TOPIC}"
+
+Deliver = Callable[..., int]
+
+
+@pytest.fixture
+def session(tls: Authority) -> Iterator[requests.Session]:
+    with client_session(tls) as session:
+        yield session
+
+
+@pytest.fixture
+def confirmed() -> list[Notification]:
+    return []
+
+
+@pytest.fixture
+def deliver(
+    tls: Authority, session: requests.Session, tmp_path: Path, confirmed: list[Notification]
+) -> Iterator[Deliver]:
+    mailbox = Mailbox(tmp_path / "mail", TOPIC, "ops@example.edu", confirmed.append)
+    server = HttpsServer(mailbox.answer, tls.ssl_context())
+    server.start()
+
+    def post(**fields: Any) -> int:
+        envelope = {
+            "Type": "Notification",
+            "TopicArn": ARN,
+            "Subject": "[zip] Upload failed: Oceans",
+            "Message": "Upload failed.",
+            "Timestamp": "2026-10-14T18:30:00.000Z",
+            **fields,
+        }
+        url = f"https://127.0.0.1:{server.port}/"
+        return session.post(url, data=json.dumps(envelope), timeout=10).status_code
+
+    yield post
+    server.close()
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted((folder / "mail").iterdir())
+
+
+def test_each_notification_is_a_mail(deliver: Deliver, tmp_path: Path) -> None:
+    assert deliver(Message="Übung\n\n<img src=x onerror=alert(1)>") == 200
+    assert deliver(Subject=None) == 200
+    first, second = files(tmp_path)
+    assert first.name == "0001-zip-upload-failed-oceans.txt"
+    assert second.name == "0002-aws-notification-message.txt"
+    mail = message_from_string(first.read_text("utf-8"), policy=policy.default)
+    assert mail["To"] == "ops@example.edu"
+    assert mail["Subject"] == "[zip] Upload failed: Oceans"
+    assert mail["Date"] == "Wed, 14 Oct 2026 18:30:00 +0000"
+    assert mail.get_content_type() == "text/plain"
+    assert mail.get_payload() == "Übung\n\n<img src=x onerror=alert(1)>\n"
+
+
+def test_a_name_stays_in_the_folder_and_a_header_on_its_line(
+    deliver: Deliver, tmp_path: Path
+) -> None:
+    assert deliver(Subject="../../x\r\nBcc: all@example.edu " + "y" * 300) == 200
+    [file] = files(tmp_path)
+    assert file.name.startswith("0001-x-bcc-all-example-edu-yyy")
+    mail = message_from_string(file.read_text("utf-8"), policy=policy.default)
+    assert mail["Bcc"] is None
+
+
+def test_old_mails_go_when_it_starts(deliver: Deliver, tmp_path: Path) -> None:
+    assert deliver() == 200
+    Mailbox(tmp_path / "mail", TOPIC, "ops@example.edu", lambda _: None)
+    assert files(tmp_path) == []
+    assert stat.S_IMODE((tmp_path / "mail").stat().st_mode) == 0o700
+
+
+def test_a_subscription_is_confirmed(deliver: Deliver, confirmed: list[Notification]) -> None:
+    assert deliver(Type="SubscriptionConfirmation", Token="t", Subject=None) == 200
+    assert [one.token for one in confirmed] == ["t"]
+
+
+def test_other_topics_and_other_texts_are_no_mails(
+    deliver: Deliver, tmp_path: Path, confirmed: list[Notification]
+) -> None:
+    assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other") == 404
+    assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other", Type="SubscriptionConfirmation") == 404
+    assert deliver(Message=None) == 400
+    assert deliver(Type="UnsubscribeConfirmation") == 200
+    assert files(tmp_path) == confirmed == []
+
+
+def test_the_cloud_is_told_the_token(tls: Authority, capsys: pytest.CaptureFixture[str]) -> None:
+    notification = Notification("SubscriptionConfirmation", ARN, "m", token="t&t")
+    trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
+    with web_server(tls) as web:
+        web.pages["/"] = Answer(200)
+        confirm_at(web.url, trusting)(notification)
+    assert web.seen[0].query == {
+        "Action": "ConfirmSubscription",
+        "TopicArn": ARN,
+        "Token": "t&t",
+    }
+    assert capsys.readouterr().out == f"subscribed to {ARN}\n"

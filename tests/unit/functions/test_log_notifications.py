@@ -1,0 +1,256 @@
+"""Records in, mails out: one for each fault, whatever fails on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import log_notifications
+from ingester import log
+from ingester.errors import AwsFailed, SettingsError
+from ingester.rules.recording import Subject
+from ingester.rules.states import Origin, State
+from tests import log_lines
+from tests.cloud import Clock, Cloud
+from tests.kits import notifying_tools
+from tests.log_lines import line_of
+from tests.subscription import log_event
+from tests.unit.functions.deployed import Context, cold, container
+
+UUID = "abc123=="
+ZIP_ID = f"auto-ingest-{UUID}"
+
+
+@pytest.fixture
+def tools(aws: Cloud, clock: Clock) -> log_notifications.Tools:
+    return notifying_tools(aws, clock)
+
+
+def failed_upload(tools: log_notifications.Tools, topic: str = "Oceans") -> str:
+    """A recording whose upload failed for good, and the line that says so."""
+    subject = Subject(
+        meeting_id=86168921331,
+        recording_id=UUID,
+        topic=topic,
+        start_time="2026-10-14T14:00:00Z",
+        origin=Origin.WEBHOOK,
+    )
+    tools.status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=subject, files=["f"])
+    tools.status.write(ZIP_ID, State.UPLOADER_FAILED, "Invalid Opencast series id.")
+    with log.about(uuid=UUID, zip_id=ZIP_ID):
+        return line_of()
+
+
+@contextmanager
+def refusing(client: Any, *operations: str) -> Iterator[None]:
+    """A client whose operations are refused, as without the grant."""
+
+    def refuse(model: Any, **_: object) -> None:
+        if model.name in operations:
+            error = {"Error": {"Code": "AccessDenied", "Message": "no grant"}}
+            raise ClientError(error, model.name)  # type: ignore[arg-type]
+
+    events = client.meta.events
+    events.register_first("before-call", refuse)
+    try:
+        yield
+    finally:
+        events.unregister("before-call", refuse)
+
+
+def test_a_mail_says_which_recording_and_what_to_do(
+    aws: Cloud, tools: log_notifications.Tools
+) -> None:
+    log_notifications.take(log_event(failed_upload(tools)), tools)
+    [(subject, body)] = aws.mails()
+    assert subject == "[zip] Upload failed: Oceans"
+    assert "Recording: Oceans\nBegan 2026-10-14 10:00 (US/Eastern)" in body
+    assert f"`invoke queue.retry-uploads --uuid {UUID}`" in body
+    assert "$252Faws$252Flambda$252Fzip-zoom-uploader/log-events/2026$252F10" in body
+
+
+def test_without_a_zip_id_it_is_the_row_of_zoom_s_notification(
+    aws: Cloud, tools: log_notifications.Tools
+) -> None:
+    failed_upload(tools)
+    with log.about(uuid=UUID):
+        line = line_of("ERROR", "AWS failed")
+    log_notifications.take(log_event(line), tools)
+    assert "Recording: Oceans\n" in aws.mails()[0][1]
+
+
+def test_only_what_is_at_the_level_is_mailed(aws: Cloud, clock: Clock) -> None:
+    lines = [line_of("DEBUG"), line_of("INFO", "ERROR in name only"), line_of("WARNING", "w")]
+    event = log_event(*lines, *log_lines.ROUTINE)
+    log_notifications.take(event, notifying_tools(aws, clock))
+    assert aws.mails() == []
+    log_notifications.take(event, notifying_tools(aws, clock, "warning"))
+    assert [subject for subject, _ in aws.mails()] == ["[zip] Upload, warning: w"]
+
+
+def test_a_crash_is_mailed_also_where_only_critical_records_are(aws: Cloud, clock: Clock) -> None:
+    event = log_event(log_lines.TIMED_OUT, line_of("ERROR"))
+    log_notifications.take(event, notifying_tools(aws, clock, "CRITICAL"))
+    [(subject, _)] = aws.mails()
+    assert subject.startswith("[zip] Upload timed out: Task timed out after")
+
+
+def test_each_fault_has_a_mail_and_its_records_are_together(
+    aws: Cloud, tools: log_notifications.Tools
+) -> None:
+    lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
+    log_notifications.take(log_event(*lines), tools)
+    (_, one), (_, other) = aws.mails()
+    assert "2 records tell of it" in one
+    assert "records tell of it" not in other
+
+
+def test_repeats_become_one_mail_with_a_count(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    event = log_event(failed_upload(tools))
+    log_notifications.take(event, tools)
+    assert len(aws.mails()) == 1
+    for _ in range(17):
+        clock.forward(seconds=20)
+        log_notifications.take(event, tools)
+    log_notifications.mail_repeats(tools)
+    assert aws.mails() == []
+    clock.forward(minutes=5)
+    log_notifications.mail_repeats(tools)
+    [(subject, body)] = aws.mails()
+    assert subject == "(17 more times) [zip] Upload failed: Oceans"
+    assert body.startswith("This happened 17 more times since 14:30, last at 14:35 (US/Eastern).")
+    assert "Recording: Oceans\n" in body
+    clock.forward(minutes=20)
+    log_notifications.mail_repeats(tools)
+    assert aws.mails() == []
+
+
+def test_repeats_that_wait_are_told_with_the_next_one(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    for _ in range(3):
+        log_notifications.take(log_event(line_of()), tools)
+    clock.forward(minutes=10)
+    log_notifications.take(log_event(line_of()), tools)
+    assert aws.mails()[1][0].startswith("(3 more times) [zip] Upload failed")
+
+
+@pytest.mark.parametrize("operations", [("UpdateItem",), ("GetItem",), ("UpdateItem", "GetItem")])
+def test_a_table_that_fails_costs_no_mail(
+    aws: Cloud, tools: log_notifications.Tools, operations: tuple[str, ...]
+) -> None:
+    line = failed_upload(tools)
+    # The tables share a client in tests: both are refused.
+    with refusing(aws.status.meta.client, *operations):
+        log_notifications.take(log_event(line), tools)
+    [(subject, body)] = aws.mails()
+    assert subject.startswith("[zip] Upload failed")
+    assert UUID in body
+
+
+def test_a_mail_that_can_t_be_sent_is_sent_when_lambda_repeats(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    event = log_event(failed_upload(tools), line_of("ERROR", "Another"))
+    with refusing(aws.sns, "Publish"), pytest.raises(ExceptionGroup) as raised:
+        log_notifications.take(event, tools)
+    assert len(raised.value.exceptions) == 2
+    assert raised.group_contains(AwsFailed, match="Publish answered AccessDenied")
+    clock.forward(minutes=1)
+    log_notifications.take(event, tools)
+    assert [subject for subject, _ in aws.mails()] == [
+        "[zip] Upload failed: Oceans",
+        "[zip] Upload failed: Another",
+    ]
+
+
+def test_repeats_that_can_t_be_sent_are_kept(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    for _ in range(3):
+        log_notifications.take(log_event(line_of()), tools)
+    aws.mails()
+    clock.forward(minutes=10)
+    with refusing(aws.sns, "Publish"), pytest.raises(ExceptionGroup):
+        log_notifications.mail_repeats(tools)
+    clock.forward(minutes=5)
+    log_notifications.mail_repeats(tools)
+    [(subject, _)] = aws.mails()
+    assert subject.startswith("(2 more times)")
+
+
+def test_what_can_t_be_read_isn_t_tried_again(
+    tools: log_notifications.Tools, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_notifications.take({"awslogs": {"data": "?"}}, tools)
+    assert "What CloudWatch Logs sent can't be read" in caplog.text
+
+
+def test_no_secret_is_mailed(aws: Cloud, tools: log_notifications.Tools) -> None:
+    url = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIA1&X-Amz-Signature=5ec2e7"
+    told = f"GET {url} Authorization: Bearer 5ec2e7 password='5ec2e7 5ec2e7' download_token=5ec2e7"
+    own = json.dumps({"level": "ERROR", "message": told, "exception": told, "location": "a"})
+    log_notifications.take(log_event(own, f"[ERROR] Bad: {told}"), tools)
+    mails = aws.mails()
+    assert len(mails) == 2
+    assert "5ec2e7" not in str(mails)
+    assert "5ec2e7" not in str(aws.faults.scan()["Items"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(
+    st.lists(
+        st.text()
+        | st.fixed_dictionaries(
+            {"level": st.sampled_from(["ERROR", "CRITICAL"])},
+            optional={
+                name: st.text() | st.integers() | st.lists(st.text()) | st.none()
+                for name in ("message", "uuid", "zip_id", "exception", "location", "outlook")
+            },
+        ).map(json.dumps),
+        max_size=4,
+    ),
+    st.text(max_size=50),
+)
+def test_any_records_are_taken(
+    aws: Cloud, tools: log_notifications.Tools, lines: list[str], group: str
+) -> None:
+    log_notifications.take(log_event(*lines, log_lines.RAISED, group=group), tools)
+    for subject, body in aws.mails():
+        assert len(subject) < 100
+        assert subject.isascii()
+        assert len(body.encode()) < 256 * 1024
+
+
+def test_lambda_calls_it_with_records_and_the_clock_without(
+    aws: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {
+        "STACK_NAME": "zip",
+        "STATUS_TABLE": aws.status.name,
+        "FAULTS_TABLE": aws.faults.name,
+        "TOPIC_ARN": aws.topic,
+        "NOTIFICATION_QUIET_SECONDS": "0",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with container():
+        module = cold("log_notifications")
+        for _ in range(2):
+            module.handler(log_event(line_of()), Context())
+        module.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, Context())
+        assert len(aws.mails()) == 2
+
+
+def test_a_level_that_isn_t_one_is_said(aws: Cloud, clock: Clock) -> None:
+    with pytest.raises(SettingsError, match="LOG_NOTIFICATIONS_FILTER_LOG_LEVEL 'LOUD'"):
+        log_notifications.take(log_event(line_of()), notifying_tools(aws, clock, "loud"))

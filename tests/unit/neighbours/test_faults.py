@@ -1,0 +1,121 @@
+"""The memory of mailed faults: who may mail, and what is only counted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from ingester.neighbours.faults import BODY_KEPT, CLAIM, FaultTable
+from ingester.rules.alerts import Mail
+from tests.cloud import Clock, Cloud
+
+QUIET = timedelta(minutes=10)
+MAIL = Mail(subject="s", body="b")
+
+
+@pytest.fixture
+def table(aws: Cloud, clock: Clock) -> FaultTable:
+    return FaultTable(aws.faults, QUIET, clock)
+
+
+def test_the_first_time_is_to_be_mailed_and_repeats_are_counted(
+    table: FaultTable, clock: Clock
+) -> None:
+    first = table.happened("k", 2, MAIL)
+    assert first
+    assert first.times == 2
+    table.mailed(first)
+    began = clock.now
+    for body in ("c", "d"):
+        clock.forward(minutes=1)
+        assert table.happened("k", 3, Mail(subject="t", body=body)) is None
+    assert list(table.waiting()) == []
+    clock.forward(minutes=8)
+    [claim] = table.waiting()
+    assert (claim.times, claim.since, claim.latest) == (6, began, began + timedelta(minutes=2))
+    assert claim.mail == Mail(subject="t", body="d")
+    table.mailed(claim)
+    clock.forward(minutes=10)
+    assert list(table.waiting()) == []
+
+
+def test_after_a_mail_of_repeats_it_is_quiet_again(table: FaultTable, clock: Clock) -> None:
+    for _ in range(2):
+        claim = table.happened("k", 1, MAIL)
+        if claim:
+            table.mailed(claim)
+    clock.forward(minutes=10)
+    [claim] = table.waiting()
+    table.mailed(claim)
+    clock.forward(minutes=9)
+    assert table.happened("k", 1, MAIL) is None
+    clock.forward(minutes=1)
+    [claim] = table.waiting()
+    assert claim.times == 1
+
+
+def test_long_after_it_is_a_first_time_again(table: FaultTable, clock: Clock) -> None:
+    first = table.happened("k", 1, MAIL)
+    assert first
+    table.mailed(first)
+    clock.forward(minutes=10)
+    again = table.happened("k", 1, MAIL)
+    assert again
+    assert again.times == 1
+
+
+def test_repeats_that_wait_go_with_the_next_occurrence(table: FaultTable, clock: Clock) -> None:
+    first = table.happened("k", 1, MAIL)
+    assert first
+    table.mailed(first)
+    began = clock.now
+    table.happened("k", 4, MAIL)
+    clock.forward(minutes=11)
+    again = table.happened("k", 1, MAIL)
+    assert again
+    assert (again.times, again.since) == (5, began)
+
+
+def test_only_one_may_mail_until_its_claim_lapses(table: FaultTable, clock: Clock) -> None:
+    """Whoever dies between claim and mail leaves the fault to the next one, count and all."""
+    assert table.happened("k", 1, MAIL)
+    assert table.happened("k", 1, MAIL) is None
+    clock.forward(seconds=CLAIM.total_seconds())
+    [claim] = table.waiting()
+    assert claim.times == 2
+    assert list(table.waiting()) == []
+
+
+def test_a_claim_given_back_is_as_if_it_had_never_been(table: FaultTable) -> None:
+    claim = table.happened("k", 3, MAIL)
+    assert claim
+    table.give_back(claim, 3)
+    again = table.happened("k", 3, MAIL)
+    assert again
+    assert again.times == 3
+
+
+def test_faults_are_apart_and_expire(aws: Cloud, table: FaultTable, clock: Clock) -> None:
+    assert table.happened("k", 1, MAIL)
+    assert table.happened("l", 1, Mail(subject="s", body="x" * 99_999))
+    for item in aws.faults.scan()["Items"]:
+        assert item["expiration"] == int((clock.now + timedelta(days=1)).timestamp())
+        assert len(item["body"]) <= BODY_KEPT
+
+
+def test_all_that_wait_are_found(aws: Cloud, table: FaultTable) -> None:
+    for number in range(4):
+        item = {"fault": str(number), "unmailed": 1, "quiet_until": 0, "body": "x" * 390_000}
+        aws.faults.put_item(Item=item)
+    assert "LastEvaluatedKey" in aws.faults.scan()
+    assert {claim.key for claim in table.waiting()} == {"0", "1", "2", "3"}
+
+
+def test_a_row_that_expired_while_it_was_counted_in_doesn_t_stay_mute(
+    aws: Cloud, table: FaultTable
+) -> None:
+    aws.faults.put_item(Item={"fault": "k", "unmailed": 1})
+    claim = table.happened("k", 1, MAIL)
+    assert claim
+    assert claim.times == 2

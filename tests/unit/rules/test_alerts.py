@@ -1,0 +1,190 @@
+"""The mail about a fault: what it says first, and SNS's limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
+from ingester import log
+from ingester.neighbours.tables import StatusRow
+from ingester.rules import alerts
+from ingester.rules.alerts import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
+from ingester.rules.faults import faults_in
+from ingester.rules.log_records import Level, records_of
+from ingester.rules.states import State
+from tests import log_lines
+from tests.log_lines import line_of
+
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+ZONE = ZoneInfo("US/Eastern")
+SOURCE = Source(
+    stack="zip",
+    region="us-east-1",
+    log_group="/aws/lambda/zip-zoom-uploader",
+    log_stream="2026/10/14/[7]abc",
+)
+
+
+def row(state: State = State.UPLOADER_FAILED, **more: object) -> StatusRow:
+    known = {
+        "zip_id": "auto-ingest-u",
+        "meeting_id": 86168921331,
+        "recording_id": "u",
+        "topic": "Oceans",
+        "start_time": "2026-10-14T14:00:00Z",
+        "reason": "Invalid Opencast series id.",
+        "course": "HIST E-1010",
+        "files": frozenset({"f"}),
+        "updated": NOW,
+    }
+    return StatusRow(state=state, **{**known, **more})  # type: ignore[arg-type]
+
+
+def mail(line: str, about: StatusRow | None = None, function: str = "zoom-uploader") -> Mail:
+    [fault] = faults_in(records_of([line]), function, Level.DEBUG)
+    return alerts.mail_about(fault, about, SOURCE, NOW, ZONE)
+
+
+def test_its_first_lines_say_it_all() -> None:
+    told = mail(line_of(), row())
+    assert told.subject == "[zip] Upload failed: Oceans"
+    what, recording, state, following, step, link, *_ = told.body.split("\n\n")
+    assert what == "Upload failed. Gave up: Invalid Opencast series id."
+    assert recording == (
+        "Recording: Oceans\nCourse: HIST E-1010\n"
+        "Began 2026-10-14 10:00 (US/Eastern), meeting 86168921331, uuid u"
+    )
+    assert state == "State: UPLOADER_FAILED: Invalid Opencast series id."
+    assert following == "What happens next: Nothing: it needs you."
+    assert step.startswith("What to do: Another series: `invoke exec.pipeline u --oc-series-id")
+    assert link.startswith("Log: https://us-east-1.console.aws.amazon.com/cloudwatch/home?")
+
+
+@pytest.mark.parametrize(
+    ("about", "outlook", "following", "step"),
+    [
+        (
+            row(retry_due="2026-10-14T18:40:00Z"),
+            "",
+            "Tries again by itself at 2026-10-14T18:40:00Z.",
+            "Nothing yet. If all tries fail, another mail says so.",
+        ),
+        (row(State.SENT_TO_OPENCAST), "", "Nothing: this ingest has ended.", "See the state"),
+        (row(State.SENT_TO_OPENCAST), "It stays.", "It stays.", "If it goes on"),
+        (row(State.OC_SERIES_FOUND), "", "The recording goes on its way.", "Nothing, unless"),
+        (row(), "Buried.", "Buried.", "Another series: `invoke exec.pipeline u"),
+        (None, "Zoom sends again.", "Zoom sends again.", "If it goes on: `invoke queue.uploads`"),
+        (None, "", "Nothing that is known here.", "If it goes on: `invoke queue.uploads`"),
+    ],
+)
+def test_what_happens_next_and_what_to_do(
+    about: StatusRow | None, outlook: str, following: str, step: str
+) -> None:
+    told = mail(line_of(outlook=outlook) if outlook else line_of(), about)
+    assert f"\n\nWhat happens next: {following}" in told.body
+    assert f"\n\nWhat to do: {step}" in told.body
+
+
+@pytest.mark.parametrize(
+    ("line", "subject"),
+    [
+        (log_lines.TIMED_OUT, "[zip] Download timed out: Task timed out after 900.10 seconds"),
+        (log_lines.KILLED, "[zip] Download was killed: Error: Runtime exited with error"),
+        (log_lines.RAISED, "[zip] Download crashed: SettingsError: A secret is missing"),
+        (line_of("WARNING", "Late"), "[zip] Download, warning: Late"),
+    ],
+)
+def test_without_a_recording_the_subject_says_what(line: str, subject: str) -> None:
+    told = mail(line, function="zoom-downloader")
+    assert told.subject.startswith(subject)
+    if "warning" not in subject:
+        assert "What happens next: Its message is back on the queue after 16 minutes" in told.body
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_every_function_s_crash_has_advice(function: object) -> None:
+    if function == LOG_NOTIFICATIONS:
+        return
+    told = mail(log_lines.RAISED, function=getattr(function, "name", ""))
+    assert "Nothing that is known here" not in told.body
+
+
+def test_commands_name_the_recording_where_it_is_known() -> None:
+    with log.about(uuid="/a b=="):
+        line = line_of("ERROR", "AWS failed.")
+    assert "`invoke exec.pipeline '/a b=='`" in mail(line, function="zoom-webhook").body
+    assert "`invoke exec.pipeline UUID`" in mail(line_of(), function="zoom-webhook").body
+
+
+def test_a_function_that_nobody_knows_is_told_of_too() -> None:
+    told = mail(line_of(), function="my-own")
+    assert told.subject == "[zip] my-own failed: Gave up: Invalid Opencast series id."
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["<img src=x onerror=alert(1)>", "a\nSubject: b\r\n\r\nState: fine", "\x1b[31mred\u202egnp"],
+)
+def test_a_topic_is_text_on_its_own_line(topic: str) -> None:
+    told = fitted(mail(line_of(), row(topic=topic)))
+    shown = "".join(letter if letter.isprintable() else " " for letter in topic)
+    assert f"Recording: {' '.join(shown.split())}\n" in told.body
+    assert told.subject.isprintable()
+
+
+def test_records_and_tracebacks_come_last_and_only_some_of_them() -> None:
+    lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in range(9)]
+    [fault] = faults_in(records_of(lines), "zoom-uploader", Level.ERROR)
+    body = alerts.mail_about(fault, None, SOURCE, NOW, ZONE).body
+    assert "9 records tell of it, the first 5:" in body
+    assert body.count("uploader._bury:340") == 5
+    assert body.endswith("Number 4\nKeyError: 4")
+
+
+@pytest.mark.parametrize(("times", "word"), [(1, "1 more time"), (17, "17 more times")])
+def test_repeats_are_one_mail_with_a_count(times: int, word: str) -> None:
+    told = mail(line_of(), row())
+    again = alerts.repeated(told, times, NOW, NOW + timedelta(minutes=9), ZONE)
+    assert again.subject == f"({word}) {told.subject}"
+    assert again.body.startswith(f"This happened {word} since 14:30, last at 14:39 (US/Eastern).")
+    assert again.body.endswith(told.body)
+
+
+def test_the_link_is_encoded_as_the_console_does() -> None:
+    assert log_link(SOURCE) == (
+        "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1"
+        "#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fzip-zoom-uploader"
+        "/log-events/2026$252F10$252F14$252F$255B7$255Dabc"
+    )
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+        ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+    ],
+)
+def test_other_partitions_have_other_consoles(region: str, host: str) -> None:
+    source = Source(stack="zip", region=region, log_group="g", log_stream="s")
+    assert log_link(source).startswith(f"https://{host}/cloudwatch/home?region={region}#")
+
+
+def test_a_subject_is_ascii() -> None:
+    subject = "[zip] Upload failed: Übergröße à la carte, 历史"
+    told = fitted(Mail(subject=subject, body="b"))
+    assert told.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"
+
+
+@given(st.text(), st.text() | st.text().map(lambda text: text * 20_000))
+def test_limits_are_kept_whatever_comes(subject: str, body: str) -> None:
+    told = fitted(Mail(subject=subject, body=body))
+    assert 0 < len(told.subject) <= SUBJECT_LIMIT
+    assert told.subject.isascii()
+    assert told.subject.isprintable()
+    assert 0 < len(told.body.encode()) <= BODY_LIMIT < 256 * 1024

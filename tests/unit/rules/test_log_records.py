@@ -1,0 +1,90 @@
+"""Lines of a log: our own records, what Lambda writes, and anything else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester import log
+from ingester.rules.log_records import Level, records_of
+from tests import log_lines
+from tests.log_lines import REQUEST, line_of
+
+
+def test_our_own_records_are_read_as_they_were_written() -> None:
+    error = KeyError("no such thing")
+    with log.about(uuid="u==", zip_id="auto-ingest-u==", aws_request_id="r"):
+        line = line_of("ERROR", "Gave up: %s", "enough", error=error, outlook="Nothing.")
+    [record] = records_of([line])
+    assert record.level is Level.ERROR
+    assert record.message == record.headline == "Gave up: enough"
+    assert record.location == "uploader._bury:340"
+    assert record.timestamp.endswith("Z")
+    assert (record.uuid, record.zip_id, record.request_id) == ("u==", "auto-ingest-u==", "r")
+    assert record.outlook == "Nothing."
+    assert "KeyError: 'no such thing'" in record.exception
+    assert record.crash == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "crash", "headline"),
+    [
+        (log_lines.TIMED_OUT, "timed out", "Task timed out after 900.10 seconds"),
+        (log_lines.KILLED, "was killed", "Error: Runtime exited with error: signal: killed"),
+        (log_lines.RAISED, "crashed", "SettingsError: A secret is missing under"),
+        (log_lines.NO_IMPORT, "crashed", "Runtime.ImportModuleError: Unable to import module"),
+        (log_lines.PRINTED, "crashed", "KeyError: 1"),
+    ],
+)
+def test_how_a_function_ended(line: str, crash: str, headline: str) -> None:
+    [record] = records_of([line])
+    assert (record.level, record.crash) == (Level.CRITICAL, crash)
+    assert record.headline.startswith(headline)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (log_lines.TIMED_OUT, log_lines.ROUTINE[1], log_lines.TIMEOUT_REPORT),
+        (log_lines.KILLED, log_lines.ROUTINE[1], log_lines.KILLED_REPORT),
+        log_lines.PRINTED.splitlines(),
+    ],
+)
+def test_one_end_told_in_several_lines_is_one_record(lines: tuple[str, ...]) -> None:
+    [record] = records_of([line_of("INFO"), *lines, line_of("INFO")])[1:2]
+    assert record.crash
+    assert len(records_of(lines)) == 1
+
+
+def test_two_ends_are_two_records() -> None:
+    other = log_lines.TIMED_OUT.replace(REQUEST[:8], "00000000")
+    assert [one.crash for one in records_of([log_lines.TIMED_OUT, other])] == ["timed out"] * 2
+
+
+def test_routine_lines_say_nothing() -> None:
+    assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
+
+
+def test_other_text_has_the_level_that_stands_in_it() -> None:
+    lines = ["moov: ERROR at 12", "CRITICAL disk", "a WARNING", "ERRORS are no level", "hm"]
+    assert [one.level.name for one in records_of(lines)] == [
+        "ERROR",
+        "CRITICAL",
+        "WARNING",
+        "INFO",
+        "INFO",
+    ]
+
+
+def test_what_only_looks_like_a_record_is_text() -> None:
+    lines = ["{", "{}", '{"level": 3}', log_lines.with_level(line_of(), "LOUD"), "[1]"]
+    assert all(one.message == line for one, line in zip(records_of(lines), lines, strict=True))
+    [record] = records_of(['{"level": "error", "message": {"a": 1}, "uuid": null}'])
+    assert (record.level, record.message, record.uuid) == (Level.ERROR, '{"a":1}', "")
+
+
+@given(st.lists(st.text() | st.sampled_from([*log_lines.CRASHES, *log_lines.ROUTINE, line_of()])))
+def test_any_lines_are_taken(lines: list[str]) -> None:
+    for record in records_of(lines):
+        assert record.headline == "" or record.headline in record.message
