@@ -133,6 +133,7 @@ def _defaults(name: str, addresses: Addresses) -> dict[str, str]:
         "SLACK_API_TOKEN": f"xoxb-{secrets.token_urlsafe(16)}",
         "SLACK_ZIP_CHANNEL": "zip",
         "SLACK_ALLOWED_GROUPS": "zip-users",
+        "GSHEETS_API_BASE_URL": addresses.sheets,
         "GSHEETS_DOC_ID": "local-schedule",
         "GSHEETS_SHEET_NAMES": "Fall,Spring",
     }

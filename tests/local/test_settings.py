@@ -36,6 +36,7 @@ def test_slack_is_the_stand_in_and_the_schedule_has_a_sheet() -> None:
     site = load(settings(), None)
     assert site.slack.api_base_url == f"{SLACK}/api"
     assert (site.slack.channel, site.slack.groups) == ("zip", ("zip-users",))
+    assert settings()["GSHEETS_API_BASE_URL"] == SHEETS
     assert all(settings()[name] for name in ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES"))
 
 
