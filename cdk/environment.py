@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from cdk.bucket import StagingBucket
 from cdk.names import (
     DOWNLOADER,
+    GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
     UPLOADER,
@@ -46,13 +48,10 @@ def environments(
     secrets = {"SECRETS_PATH": names.secrets_path}
     status = {"STATUS_TABLE": tables.status.table_name}
     events = {"EVENTS_TABLE": tables.events.table_name}
+    classes = {"SCHEDULE_TABLE": tables.schedule.table_name}
     staging = {"STAGING_BUCKET": resources.staging.bucket.bucket_name}
     minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
-    schedule = {
-        "SCHEDULE_TABLE": tables.schedule.table_name,
-        "BUFFER_MINUTES": str(settings.buffer_minutes),
-        "LOCAL_TIME_ZONE": settings.local_time_zone,
-    }
+    schedule = classes | _matching(settings)
     download_queue = {"DOWNLOAD_QUEUE_URL": queues.download.queue_url}
     upload_queue = {"UPLOAD_QUEUE_URL": queues.upload.queue_url}
     zoom = secrets | _zoom(settings)
@@ -88,6 +87,7 @@ def environments(
             "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(settings.opencast.patience_hours)),
         }
         | _opencast(settings),
+        SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
         STATUS_QUERY: every | status,
         SLACK: every | secrets | status | schedule | _slack(settings, names),
         LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
@@ -115,6 +115,14 @@ def _downloads(settings: Settings, queues: Queues) -> dict[str, str]:
     }
 
 
+def _matching(settings: Settings) -> dict[str, str]:
+    """How a recording's start is matched with the schedule's classes."""
+    return {
+        "BUFFER_MINUTES": str(settings.buffer_minutes),
+        "LOCAL_TIME_ZONE": settings.local_time_zone,
+    }
+
+
 def _zoom(settings: Settings) -> dict[str, str]:
     return {
         "ZOOM_API_BASE_URL": settings.zoom.api_base_url,
@@ -132,6 +140,15 @@ def _notifications(settings: Settings, resources: Resources) -> dict[str, str]:
         "LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": settings.notifications_level,
         "NOTIFICATION_QUIET_SECONDS": str(QUIET_SECONDS),
         "LOCAL_TIME_ZONE": settings.local_time_zone,
+    }
+
+
+def _sheets(settings: Settings) -> dict[str, str]:
+    return {
+        "GOOGLE_CREDENTIALS": GOOGLE_CREDENTIALS,
+        "GSHEETS_API_BASE_URL": settings.sheets.api_base_url,
+        "GSHEETS_DOC_ID": settings.sheets.document,
+        "GSHEETS_SHEET_NAMES": ",".join(settings.sheets.tabs),
     }
 
 

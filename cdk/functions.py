@@ -26,6 +26,7 @@ from cdk.names import (
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
     UPLOADER,
@@ -61,12 +62,14 @@ class Size:
 # a cold one imports, makes its clients and writes to DynamoDB in that time. The downloader needs
 # CPU for TLS in both directions. The uploader is billed for waiting while Opencast downloads, so
 # it gets little. Slack waits 3 s too, and then tells its user that the app failed.
+# Google's client takes longer than botocore to import, and somebody waits for the sheet.
 # Nobody waits for log-notifications.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
     DOWNLOADER: Size(timeout=900, memory=512),
     UPLOADER: Size(timeout=900, memory=256),
+    SCHEDULE_UPDATE: Size(timeout=30, memory=1024),
     STATUS_QUERY: Size(timeout=30, memory=512),
     SLACK: Size(timeout=30, memory=1024),
     LOG_NOTIFICATIONS: Size(timeout=30, memory=256),

@@ -13,9 +13,11 @@ from aws_cdk import aws_sqs as sqs
 from cdk.environment import Resources
 from cdk.names import (
     DOWNLOADER,
+    GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     MID_INDEX,
     ON_DEMAND,
+    SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
     TIME_INDEX,
@@ -45,6 +47,15 @@ NETWORK_INTERFACES = (
 )
 
 
+# All rows are compared with the sheet's; one is there alone while that is done.
+REPLACE = (
+    "dynamodb:Scan",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PutItem",
+    "dynamodb:DeleteItem",
+)
+
+
 def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
     """A statement that allows `actions` on `resources`."""
     return iam.PolicyStatement(actions=list(actions), resources=list(resources))
@@ -56,15 +67,18 @@ def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.Polic
     They are encrypted with the account's `aws/ssm` key, whose own policy lets in whoever may read
     the parameter: no grant on KMS is needed.
     """
+    parameters = [names.secret(setting) for setting in READ_BY[function]]
+    if function is SCHEDULE_UPDATE:
+        parameters.append(GOOGLE_CREDENTIALS)
     arns = [
         stack.format_arn(
             service="ssm",
             resource="parameter",
             # The name begins with the slash that separates it.
-            resource_name=names.secret(setting).removeprefix("/"),
+            resource_name=parameter.removeprefix("/"),
             arn_format=ArnFormat.SLASH_RESOURCE_NAME,
         )
-        for setting in READ_BY[function]
+        for parameter in parameters
     ]
     return [allow(("ssm:GetParameter",), *arns)] if arns else []
 
@@ -120,6 +134,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             send(queues.upload_dlq),
             *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
         ],
+        SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
         STATUS_QUERY: [
             allow(
                 ("dynamodb:Query",),

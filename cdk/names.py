@@ -26,6 +26,7 @@ WEBHOOK_PATH = "new_recording"
 ON_DEMAND_PATH = "ingest"
 STATUS_PATH = "status"
 SLACK_PATH = "slack"
+SCHEDULE_UPDATE_PATH = "schedule_update"
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,15 @@ class Function:
 
     `name` is its name in AWS behind the stack's, and the name of its zip and requirements file;
     `module` the file under `functions/`; `task` what operators call it in `invoke` tasks;
-    `services` the AWS service models that its package has to hold.
+    `services` the AWS service models that its package has to hold, `google_apis` the discovery
+    documents of Google's APIs.
     """
 
     name: str
     module: str
     task: str
     services: tuple[str, ...]
+    google_apis: tuple[str, ...] = ()
 
 
 WEBHOOK = Function("zoom-webhook", "webhook", "webhook", ("dynamodb", "sqs", "ssm"))
@@ -49,13 +52,29 @@ DOWNLOADER = Function(
     "zoom-downloader", "downloader", "downloader", ("dynamodb", "s3", "sqs", "ssm")
 )
 UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
+SCHEDULE_UPDATE = Function(
+    "schedule-update",
+    "schedule_update",
+    "schedule-update",
+    ("dynamodb", "ssm"),
+    google_apis=("sheets.v4",),
+)
 STATUS_QUERY = Function("status-query", "status_query", "status-query", ("dynamodb",))
 SLACK = Function("slack", "slack", "slack", ("dynamodb", "lambda", "ssm"))
 LOG_NOTIFICATIONS = Function(
     "zoom-log-notifications", "log_notifications", "log-notifications", ("dynamodb", "sns")
 )
 
-FUNCTIONS = (WEBHOOK, ON_DEMAND, DOWNLOADER, UPLOADER, STATUS_QUERY, SLACK, LOG_NOTIFICATIONS)
+FUNCTIONS = (
+    WEBHOOK,
+    ON_DEMAND,
+    DOWNLOADER,
+    UPLOADER,
+    SCHEDULE_UPDATE,
+    STATUS_QUERY,
+    SLACK,
+    LOG_NOTIFICATIONS,
+)
 
 
 @dataclass(frozen=True)

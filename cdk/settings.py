@@ -15,6 +15,7 @@ from cdk.names import (
     DOWNLOADER,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
     UPLOADER,
@@ -27,6 +28,7 @@ from cdk.reader import Reader, given_settings
 SECRETS = (
     "APIGEE_KEY",
     "OPENCAST_API_PASSWORD",
+    "SCHEDULE_UPDATE_TOKEN",
     "SLACK_API_TOKEN",
     "SLACK_SIGNING_SECRET",
     "WEBHOOK_VALIDATION_SECRET_TOKEN",
@@ -45,6 +47,7 @@ READ_BY: Mapping[Function, tuple[str, ...]] = {
     ON_DEMAND: (*ZOOM_SECRETS, SIGNING_KEY),
     DOWNLOADER: ZOOM_SECRETS,
     UPLOADER: ("OPENCAST_API_PASSWORD",),
+    SCHEDULE_UPDATE: ("SCHEDULE_UPDATE_TOKEN",),
     STATUS_QUERY: (),
     SLACK: ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"),
     LOG_NOTIFICATIONS: (),
@@ -111,6 +114,15 @@ class Slack:
 
 
 @dataclass(frozen=True)
+class Sheets:
+    """The Google Sheet with the schedule; without one both `document` and `tabs` are empty."""
+
+    api_base_url: str
+    document: str
+    tabs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Settings:
     """A stack's settings, all of them checked. `notes` are to be said once."""
 
@@ -123,6 +135,7 @@ class Settings:
     codebuild_source_url: str
     zoom: Zoom
     opencast: Opencast
+    sheets: Sheets
     slack: Slack
     webhook_delay_seconds: int
     allow_unsigned_webhooks: bool
@@ -164,6 +177,11 @@ _repository = checks.matching(
 )
 
 
+_document = checks.matching(
+    r"[A-Za-z0-9_-]+", "the part of the sheet's address between /d/ and /edit"
+)
+
+
 def _settings(reader: Reader) -> Settings:
     given = reader.given
     return Settings(
@@ -183,6 +201,7 @@ def _settings(reader: Reader) -> Settings:
         codebuild_source_url=reader.optional("CODEBUILD_SOURCE_URL", _repository, ""),
         zoom=_zoom(reader),
         opencast=_opencast(reader),
+        sheets=_sheets(reader),
         slack=_slack(reader),
         webhook_delay_seconds=reader.optional("WEBHOOK_DELAY_SECONDS", checks.whole(0, 900), 300),
         allow_unsigned_webhooks=_unsigned_webhooks(reader),
@@ -203,6 +222,25 @@ def _settings(reader: Reader) -> Settings:
             if given.get(name)
         ),
         _secrets={name: given[name] for name in SECRETS if name in given},
+    )
+
+
+def _sheets(reader: Reader) -> Sheets:
+    """The sheet's document and tabs: both are given, or none of them."""
+    pair = ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES")
+    missing = [name for name in pair if not reader.given.get(name)]
+    if len(missing) == 1:
+        reader.problems.append(
+            f"{missing[0]} is missing: the sheet needs its document's id and its tabs' names. "
+            "Leave both empty if there is no Google Sheet."
+        )
+    none: tuple[str, ...] = ()
+    return Sheets(
+        api_base_url=reader.optional(
+            "GSHEETS_API_BASE_URL", checks.url("https"), "https://sheets.googleapis.com"
+        ),
+        document=reader.optional("GSHEETS_DOC_ID", _document, ""),
+        tabs=reader.optional("GSHEETS_SHEET_NAMES", checks.list_of(checks.any_text), none),
     )
 
 

@@ -14,6 +14,8 @@ from cdk.functions import Functions
 from cdk.names import (
     ON_DEMAND,
     ON_DEMAND_PATH,
+    SCHEDULE_UPDATE,
+    SCHEDULE_UPDATE_PATH,
     SLACK,
     SLACK_PATH,
     STATUS_PATH,
@@ -61,6 +63,7 @@ class ZoomIngester(Stack):
         routes = {
             "webhook": api.route("POST", WEBHOOK_PATH, functions.alias(WEBHOOK)),
             "ingest": api.route("POST", ON_DEMAND_PATH, functions.alias(ON_DEMAND), cors=True),
+            "schedule": api.route("POST", SCHEDULE_UPDATE_PATH, functions.alias(SCHEDULE_UPDATE)),
             "status": api.route("GET", STATUS_PATH, functions.alias(STATUS_QUERY)),
             "slack": api.route("POST", SLACK_PATH, functions.alias(SLACK)),
         }

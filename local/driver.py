@@ -260,6 +260,14 @@ class Driver:
         """Replaces a tab of the schedule's spreadsheet, see `local.neighbours.sheets`."""
         self._control("POST", "sheets", "tabs", {"tab": tab, "rows": rows, **more})
 
+    def rename_tab(self, tab: str, to: str) -> None:
+        """Gives a tab another name."""
+        self._control("POST", "sheets", "rename", {"tab": tab, "to": to})
+
+    def expire_google_tokens(self) -> None:
+        """Kills every token that Google's stand-in gave out so far."""
+        self._control("POST", "sheets", "expire")
+
     def trouble_sheets(self, **fault: Any) -> None:
         """Lets Google fail: see `local.neighbours.host.Fault`."""
         self._control("POST", "sheets", "faults", fault)

@@ -12,6 +12,7 @@ import requests
 
 import downloader
 import log_notifications
+import schedule_update
 import status_query
 import uploader
 import webhook
@@ -22,12 +23,16 @@ from ingester.neighbours.faults import FaultTable
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received
+from ingester.neighbours.schedule_lock import ScheduleLock
+from ingester.neighbours.sheets import Sheets
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.tables import ScheduleTable, StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import (
     DownloaderSettings,
     LogNotificationsSettings,
+    ScheduleUpdateSecrets,
+    ScheduleUpdateSettings,
     UploaderSettings,
     WebhookSecrets,
     WebhookSettings,
@@ -185,6 +190,29 @@ def uploader_tools(
         uploads=Queue(aws.sqs, aws.upload_queue),
         dead_letters=Queue(aws.sqs, aws.upload_dlq),
         clock=clock,
+    )
+
+
+def schedule_tools(
+    aws: Cloud, clock: Clock, sheets: Sheets, *, token: str = "", **settings: str
+) -> schedule_update.Tools:
+    chosen = ScheduleUpdateSettings(
+        **{
+            "stack_name": "test",
+            "secrets_path": "/zoom-ingester/test",
+            "schedule_table": aws.schedule.name,
+            "google_credentials": "/zoom-ingester/common/gapi-credentials",
+            "gsheets_doc_id": "doc",
+            "gsheets_sheet_names": "Fall",
+            **settings,
+        }
+    )
+    return schedule_update.Tools(
+        settings=chosen,
+        secrets=ScheduleUpdateSecrets(schedule_update_token=token),
+        sheets=sheets,
+        schedule=ScheduleTable(aws.schedule),
+        lock=ScheduleLock(aws.schedule, clock),
     )
 
 

@@ -4,10 +4,13 @@
     ├── SettingsError            a setting is missing or makes no sense: deploy again
     ├── RequestError             the caller's request can't be taken; carries the HTTP status
     │   ├── BadRequest           400
+    │   │   └── UnusableSheet    422, nothing of a sheet can be trusted
     │   ├── Unauthorized         401
     │   │   └── WrongSignature   under none of the secrets that are known
     │   ├── NotFound             404
+    │   ├── UpdateRunning        409
     │   ├── NothingToImport      422
+    │   ├── NotSetUp             503, until the settings say more
     │   └── NotReady             503
     ├── MessageError             a queue message can't be read: dead-letter queue
     ├── PermanentFailure         trying again won't help: dead-letter queue, a person looks
@@ -27,6 +30,10 @@
     │   ├── SlackUnreachable     no connection, a time-out, 429 or 5xx
     │   ├── SlackRefused         Slack said no: token, scopes, an address that has expired
     │   ├── ScheduleUnreadable   the schedule's row of a meeting makes no sense
+    │   ├── SheetsUnreachable    no connection, 429, 5xx, or an answer that makes no sense
+    │   │   └── SheetsTimedOut   Google took too long
+    │   ├── SheetsRefused        Google said no: the key, the sharing, a tab's name
+    │   │   └── GoogleKeyRefused the key itself
     │   ├── WebhookUnreachable   our own webhook endpoint doesn't answer
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     │       └── SlowDown         S3 answered 503, or that a request was too slow
@@ -60,8 +67,14 @@ class BadRequest(RequestError):
     """What was sent will never be right."""
 
 
+class UnusableSheet(BadRequest):
+    """A sheet with a column missing, or without any: none of it is imported, nor the others."""
+
+    status = 422
+
+
 class Unauthorized(RequestError):
-    """The signature is missing, wrong or too old."""
+    """The signature or the token is missing, wrong or too old."""
 
     status = 401
 
@@ -76,10 +89,22 @@ class NotFound(RequestError):
     status = 404
 
 
+class UpdateRunning(RequestError):
+    """The schedule is just being updated."""
+
+    status = 409
+
+
 class NothingToImport(RequestError):
     """A schedule without a single usable row."""
 
     status = 422
+
+
+class NotSetUp(RequestError):
+    """A function's own settings aren't given, so it does nothing."""
+
+    status = 503
 
 
 class NotReady(RequestError):
@@ -172,6 +197,29 @@ class SlackRefused(RetryableFailure):
 
 class ScheduleUnreadable(RetryableFailure):
     """A meeting's row in the schedule makes no sense: an operator can mend that."""
+
+
+class SheetsUnreachable(RetryableFailure):
+    """Google couldn't be reached, is busy or broken, or its answer can't be believed.
+
+    `retry_after` is what it asked us to wait, in seconds, if it did.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SheetsTimedOut(SheetsUnreachable):
+    """Google didn't answer in time."""
+
+
+class SheetsRefused(RetryableFailure):
+    """Google refused to hand out the sheet: whoever owns the key or the sheet can mend that."""
+
+
+class GoogleKeyRefused(SheetsRefused):
+    """There is no usable key, or Google doesn't take it: another one may have been saved since."""
 
 
 class OutOfTime(IngesterError):

@@ -7,15 +7,22 @@ from typing import Protocol
 
 import msgspec
 
-from ingester.errors import NothingToImport
+from ingester.errors import NothingToImport, UnusableSheet
 from ingester.rules.schedule import ImportPlan, ScheduledMeeting, plan_import
 from ingester.rules.schedule_rows import ParsedSheet, Skipped, parse
 
 CSV_SOURCE = "csv:"
 JSON_SOURCE = "json:"
 OPENCAST_SOURCE = "oc:"
+SHEET_SOURCE = "sheet:"
 FIRST_SYSTEM = ""
 """The source of rows that don't say where they came from: the first system's, from the sheet."""
+
+LARGEST_ROW = 380_000
+"""Bytes of a meeting as JSON: a bit less than what DynamoDB takes as one item (400 KB)."""
+
+NAMED = 10
+"""How many of the rows that can't be used an error names."""
 
 
 class Table(Protocol):
@@ -49,19 +56,22 @@ def import_sheets(
     sheets: Sequence[Sheet],
     *,
     also_replacing: frozenset[str] = frozenset(),
+    kinds: tuple[str, ...] = (),
     replace_all: bool = False,
     dry_run: bool = False,
 ) -> ImportReport:
     """Replaces in the table what came from these sheets (and from `also_replacing`).
 
-    All or nothing: BadRequest for a sheet without its columns, NothingToImport when no row is
-    usable; then nothing was written. `dry_run` writes nothing either.
+    `kinds` are what sources begin with that are replaced too, such as SHEET_SOURCE. All or
+    nothing: UnusableSheet for a sheet without its columns, NothingToImport when no row is usable;
+    then nothing was written. `dry_run` writes nothing either.
     """
     parsed = [parse(sheet.name, sheet.source, sheet.rows) for sheet in sheets]
     return import_parsed(
         table,
         parsed,
         frozenset(sheet.source for sheet in sheets) | also_replacing,
+        kinds=kinds,
         replace_all=replace_all,
         dry_run=dry_run,
     )
@@ -72,6 +82,7 @@ def import_parsed(
     parsed: Sequence[ParsedSheet],
     sources: frozenset[str],
     *,
+    kinds: tuple[str, ...] = (),
     replace_all: bool = False,
     dry_run: bool = False,
 ) -> ImportReport:
@@ -79,18 +90,34 @@ def import_parsed(
     events = [event for one in parsed for event in one.events]
     skipped = tuple(skip for one in parsed for skip in one.skipped)
     if not events:
+        more = len(skipped) - NAMED
         raise NothingToImport(
             "No row can be used, so nothing was changed. "
-            + "; ".join(str(one) for one in skipped[:10])
+            + "; ".join(str(one) for one in skipped[:NAMED])
+            + (f"; and {more} more" if more > 0 else "")
         )
     before = table.all()
+    there = {event.source for meeting in before for event in meeting.events}
+    sources |= {source for source in there if source.startswith(kinds)}
     plan = plan_import(before, events, sources, replace_all=replace_all)
+    _check_sizes(plan)
     if not dry_run:
         table.apply(plan.put, plan.delete)
     return ImportReport(
         plan=plan,
         meetings=len({zoom_series_id for zoom_series_id, _ in events}),
-        events=len(events),
+        events=len(set(events)),
         skipped=skipped,
         before=tuple(before),
     )
+
+
+def _check_sizes(plan: ImportPlan) -> None:
+    """UnusableSheet if DynamoDB would refuse a row, which it would do after others are written."""
+    for meeting in plan.put:
+        if len(msgspec.json.encode(meeting)) > LARGEST_ROW:
+            raise UnusableSheet(
+                f"Meeting {meeting.zoom_series_id} would have {len(meeting.events):,} classes, "
+                "and more text than its row in the schedule's table holds. Are rows repeated by "
+                "mistake, or is a cell far too long? Nothing was changed."
+            )

@@ -205,6 +205,26 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
         return Level[name]
 
 
+class ScheduleUpdateSettings(Settings, frozen=True, kw_only=True):
+    """`google_credentials` is the parameter in SSM with the key of the account that reads."""
+
+    secrets_path: str
+    schedule_table: str
+    google_credentials: str
+    gsheets_api_base_url: str = "https://sheets.googleapis.com"
+    gsheets_doc_id: str = ""
+    gsheets_sheet_names: str = ""
+
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        """The tabs' names, each once."""
+        return tuple(dict.fromkeys(split(self.gsheets_sheet_names)))
+
+
+class ScheduleUpdateSecrets(Secrets, frozen=True, kw_only=True):
+    schedule_update_token: str = ""
+
+
 SettingsType = TypeVar("SettingsType", bound=Settings)
 SecretsType = TypeVar("SecretsType", bound=Secrets)
 
@@ -235,6 +255,15 @@ class SsmClient(Protocol):
     def get_parameter(self, *, Name: str, WithDecryption: bool) -> Any: ...  # boto3's
 
 
+def read_parameter(ssm: SsmClient, name: str) -> str:
+    """A parameter of SSM, "" if there is none."""
+    try:
+        answer = ssm.get_parameter(Name=name, WithDecryption=True)
+    except ssm.exceptions.ParameterNotFound:
+        return ""
+    return str(answer["Parameter"]["Value"])
+
+
 def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
     """The names of a settings or secrets type's variables, as they stand outside."""
     return tuple(field.encode_name for field in msgspec.structs.fields(struct_type))
@@ -246,13 +275,8 @@ def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> 
     One call each, because so every secret has a grant of its own. SettingsError if one that is
     needed is missing.
     """
-    given: dict[str, str] = {}
-    for name in variables_of(secrets_type):
-        try:
-            answer = ssm.get_parameter(Name=f"{path}/{name}", WithDecryption=True)
-        except ssm.exceptions.ParameterNotFound:
-            continue
-        given[name] = answer["Parameter"]["Value"]
+    found = {name: read_parameter(ssm, f"{path}/{name}") for name in variables_of(secrets_type)}
+    given = {name: value for name, value in found.items() if value}
     try:
         return msgspec.convert(given, secrets_type)
     except msgspec.ValidationError as error:

@@ -138,7 +138,7 @@ def _foreign_files(
         if platform.compiler
         else ()
     )
-    return {str(file): site / file for file in shipped(site, function.services, bytecode)}
+    return {str(file): site / file for file in shipped(site, function, bytecode)}
 
 
 def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:

@@ -11,9 +11,13 @@ import sysconfig
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from ops.code.bytecode import Compiler, compiler, compiler_for
 from ops.command import OpsError
+
+if TYPE_CHECKING:
+    from cdk.names import Function
 
 CACHE = Path(".local", "wheels")
 
@@ -107,25 +111,26 @@ name, kept there for old programs, and our function's."""
 
 
 def shipped(
-    site: Path, services: tuple[str, ...], bytecode: Collection[PurePosixPath]
+    site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """The files below `site`, relative to it, that a function using these AWS services needs.
+    """The files below `site`, relative to it, that a function needs.
 
     Of what is compiled, only `bytecode`.
     """
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
-        if path.is_file() and (inside in bytecode or is_needed(inside, services)):
+        if path.is_file() and (inside in bytecode or is_needed(inside, function)):
             yield inside
 
 
-def is_needed(path: PurePosixPath, services: tuple[str, ...]) -> bool:
+def is_needed(path: PurePosixPath, function: Function) -> bool:
     """Whether an installed file is worth its place in a package.
 
     botocore brings the models of some 400 services, most of its weight; of each service that is
-    used everything stays but the examples. dateutil brings time zones of its own, for systems
-    without any, and botocore asks it for none. Of a distribution's metadata, what
-    `importlib.metadata` reads the version from and the licence stay.
+    used everything stays but the examples. So does googleapiclient with the documents of all of
+    Google's APIs, 110 MB of them. dateutil brings time zones of its own, for systems without any,
+    and botocore asks it for none. Of a distribution's metadata, what `importlib.metadata` reads the
+    version from and the licence stay.
     """
     parts = path.parts
     if parts[0] in HIDES_A_FUNCTION:
@@ -139,7 +144,9 @@ def is_needed(path: PurePosixPath, services: tuple[str, ...]) -> bool:
     if parts[0].endswith(".dist-info"):
         return path.name == "METADATA" or is_licence(path)
     if parts[:2] in {("botocore", "data"), ("boto3", "data")} and len(parts) > 3:
-        return parts[2] in services and not path.name.startswith("examples-")
+        return parts[2] in function.services and not path.name.startswith("examples-")
+    if parts[:3] == ("googleapiclient", "discovery_cache", "documents"):
+        return path.stem in function.google_apis
     return True
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from boto3.dynamodb.types import TypeDeserializer
 
 from ingester.errors import RequestError
@@ -140,7 +141,7 @@ def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
             "for rows of the schedule table)."
         ) from error
     # The columns' names are no row here: the first object is entry 1.
-    skipped = [Skipped(one.sheet, one.row - 1, one.reason) for one in parsed.skipped]
+    skipped = [msgspec.structs.replace(one, row=one.row - 1) for one in parsed.skipped]
     return ParsedSheet(parsed.events, tuple(skipped))
 
 

@@ -21,6 +21,7 @@ from tests.e2e.copies import (
 from tests.e2e.mails import mailed
 from tests.e2e.scene import SERIES, Scene
 from tests.e2e.slack import zip_command, zip_when_slack_is_slow
+from tests.e2e.spreadsheet import sheet_updated
 
 PRESENTER = "multipart/chunked+source"
 PRESENTATION = "presentation/chunked+source"
@@ -156,5 +157,6 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         zip_command,
         zip_when_slack_is_slow,
         mailed,
+        sheet_updated,
     )
 }

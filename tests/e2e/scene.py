@@ -37,6 +37,10 @@ class Scene:
         default_factory=lambda: datetime.now(UTC).replace(microsecond=0) - timedelta(hours=5)
     )
 
+    def new_meeting(self) -> int:
+        """The number of a meeting that nobody knows yet."""
+        return next(_meetings)
+
     def lecture(self, *, scheduled: bool = True, **options: Any) -> ZoomRecording:
         """A new recording in Zoom, and in the schedule."""
         meeting = next(_meetings)

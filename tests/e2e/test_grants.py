@@ -53,6 +53,7 @@ NEEDED_BY = {
     ("zoom-uploader", "sqs:ChangeMessageVisibility", ""): "opencast_busy",
     ("zoom-uploader", "sqs:SendMessage", ""): "unknown_series",
     ("zoom-uploader", "", ""): "on_demand",
+    ("schedule-update", "", ""): "sheet_updated",
     ("status-query", "dynamodb:Query", "time_index"): "recent",
     ("status-query", "", ""): "unclaimed",
     ("slack", "lambda:InvokeFunction", ""): "zip_when_slack_is_slow",

@@ -17,6 +17,7 @@ SECRET_SETTINGS = {
     "ZOOM_CLIENT_SECRET": "secret-of-the-oauth-app",
     "ZOOM_API_SECRET": "secret-of-the-jwt-app",
     "APIGEE_KEY": "secret-of-the-gateway",
+    "SCHEDULE_UPDATE_TOKEN": "secret-of-the-script",
     "SLACK_API_TOKEN": "secret-of-the-slack-bot",
     "SLACK_SIGNING_SECRET": "secret-of-slack",
 }

@@ -11,8 +11,10 @@ import pytest
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
+    GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
     UPLOADER,
@@ -30,6 +32,7 @@ READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
     ON_DEMAND.name: (read.OnDemandSettings, read.OnDemandSecrets),
     DOWNLOADER.name: (read.DownloaderSettings, read.ZoomSecrets),
     UPLOADER.name: (read.UploaderSettings, read.UploaderSecrets),
+    SCHEDULE_UPDATE.name: (read.ScheduleUpdateSettings, read.ScheduleUpdateSecrets),
     STATUS_QUERY.name: (read.StatusQuerySettings, None),
     SLACK.name: (read.SlackSettings, read.SlackSecrets),
     LOG_NOTIFICATIONS.name: (read.LogNotificationsSettings, None),
@@ -45,6 +48,7 @@ SQS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-"
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STACK}-"
 STATUS = f"{TABLE}pipeline-status"
 FILES = f"arn:aws:s3:::{STACK}-zoom-recording-files/*"
+GOOGLE_KEY = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{GOOGLE_CREDENTIALS}"
 SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/zoom-ingester/{STACK}/"
 
 EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -97,6 +101,18 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (CONSUME, (f"{SQS}upload.fifo",)),
         (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
         (("ssm:GetParameter",), (f"{SECRET}OPENCAST_API_PASSWORD",)),
+    ],
+    "schedule-update": [
+        (
+            (
+                "dynamodb:Scan",
+                "dynamodb:BatchWriteItem",
+                "dynamodb:PutItem",
+                "dynamodb:DeleteItem",
+            ),
+            (f"{TABLE}schedule",),
+        ),
+        (("ssm:GetParameter",), (f"{SECRET}SCHEDULE_UPDATE_TOKEN", GOOGLE_KEY)),
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
@@ -163,7 +179,7 @@ def test_a_function_may_read_the_secrets_that_it_reads(
     granted = {
         grant.resource.removeprefix(SECRET)
         for grant in grants(template)
-        if grant.function == function.name and grant.action.startswith("ssm:")
+        if grant.function == function.name and grant.resource.startswith(SECRET)
     }
     assert granted == expected == set(READ_BY[function])
 

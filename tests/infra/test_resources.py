@@ -15,7 +15,7 @@ import uploader
 from tests.infra.template import SECRET_SETTINGS, STACK, Template
 
 DAY = 24 * 3600
-URLS = ("webhook-url", "ingest-url", "status-url", "slack-url")
+URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url")
 QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
 
 
@@ -224,6 +224,7 @@ def test_the_api_calls_aliases(template: Template) -> None:
         ("POST", "new_recording"),
         ("POST", "ingest"),
         ("OPTIONS", "ingest"),
+        ("POST", "schedule_update"),
         ("GET", "status"),
         ("POST", "slack"),
     }
@@ -235,6 +236,7 @@ def test_the_api_calls_aliases(template: Template) -> None:
     assert called == {
         "new_recording": "zoom-webhook",
         "ingest": "zoom-on-demand",
+        "schedule_update": "schedule-update",
         "status": "status-query",
         "slack": "slack",
     }
@@ -248,7 +250,13 @@ def test_only_the_api_may_call_an_alias_and_only_where_it_routes(template: Templ
         target = template.resources[permission["FunctionName"]["Ref"]]
         assert target["Type"] == "AWS::Lambda::Alias"
         routes.add(permission["SourceArn"]["Fn::Join"][1][-1])
-    assert routes == {"/POST/new_recording", "/POST/ingest", "/GET/status", "/POST/slack"}
+    assert routes == {
+        "/POST/new_recording",
+        "/POST/ingest",
+        "/POST/schedule_update",
+        "/GET/status",
+        "/POST/slack",
+    }
 
 
 def test_addresses_that_are_not_allowed_are_kept_out(template: Template) -> None:
@@ -327,6 +335,7 @@ def test_exports(template: Template) -> None:
     assert [paths[exports[name]["Ref"]] for name in resource_ids] == [
         "new_recording",
         "ingest",
+        "schedule_update",
         "status",
         "slack",
     ]

@@ -27,6 +27,7 @@ OC_SUBNET_IDS OC_SECURITY_GROUP_ID OPENCAST_AUTH OC_CHAT_AS OC_INGEST_PATIENCE_H
 ZOOM_ACCOUNT_ID ZOOM_CLIENT_ID ZOOM_CLIENT_SECRET ZOOM_OAUTH_URL ZOOM_DOWNLOAD_HOSTS
 ALLOW_UNSIGNED_WEBHOOKS WEBHOOK_DELAY_SECONDS SCHEDULE_UPDATE_TOKEN API_BASE_URL
 CODEBUILD_SOURCE_URL RECONCILE_DAYS LAMBDA_ARCHITECTURE LAMBDA_RUNTIME DOWNLOAD_CONNECTIONS
+GSHEETS_API_BASE_URL
 """.split()
 
 
@@ -114,6 +115,9 @@ def test_defaults_are_the_first_system_s() -> None:
         ("ALLOW_UNSIGNED_WEBHOOKS", "perhaps", "true or false"),
         ("STACK_TAGS", "project=MH", "written Key=a,Value=1 Key=b,Value=2"),
         ("STACK_TAGS", "Key=aws:x,Value=1", "which AWS keeps for itself"),
+        ("GSHEETS_DOC_ID", "https://docs.google.com/x", "between /d/ and /edit"),
+        ("GSHEETS_SHEET_NAMES", ", ,", "a list"),
+        ("GSHEETS_API_BASE_URL", "sheets.googleapis.com", "begins with https://"),
         ("STACK_TYPE", "opsworks", "has to be ecs"),
         ("CODEBUILD_SOURCE_URL", "https://gitlab.com/a/b", "a GitHub repository"),
         ("OC_SUBNET_IDS", "subnet1", "subnet ids"),
@@ -125,6 +129,16 @@ def test_nonsense_is_named_with_what_belongs_there(name: str, value: str, wanted
     [problem] = [line for line in problems(**{name: value}) if line.startswith(f"{name} ")]
     assert wanted in problem
     assert repr(value.strip()) in problem
+
+
+def test_a_sheet_needs_its_document_and_its_tabs() -> None:
+    assert load(SETTINGS, None).sheets.tabs == ()
+    [problem] = problems(GSHEETS_DOC_ID="abc")
+    assert problem.startswith("GSHEETS_SHEET_NAMES is missing")
+    [problem] = problems(GSHEETS_SHEET_NAMES="Fall, Spring 2027")
+    assert problem.startswith("GSHEETS_DOC_ID is missing")
+    given = {**SETTINGS, "GSHEETS_DOC_ID": "abc", "GSHEETS_SHEET_NAMES": "Fall, Spring 2027,"}
+    assert load(given, None).sheets.tabs == ("Fall", "Spring 2027")
 
 
 def test_a_wrong_setting_is_one_problem() -> None:

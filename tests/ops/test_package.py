@@ -129,6 +129,16 @@ def test_it_holds_no_other_services_models(
 
 
 @by_name
+def test_it_holds_no_other_google_apis(
+    function: Function, built: dict[str, package.Package]
+) -> None:
+    documents = PurePosixPath("googleapiclient/discovery_cache/documents")
+    paths = map(PurePosixPath, entries(built[function.name]))
+    held = {path.name for path in paths if path.parent == documents}
+    assert held == {f"{api}.json" for api in function.google_apis}
+
+
+@by_name
 def test_it_holds_nothing_that_nobody_runs(
     function: Function, built: dict[str, package.Package]
 ) -> None:
@@ -166,6 +176,10 @@ def test_a_package_without_a_compiler_has_no_bytecode(
 @pytest.mark.parametrize(
     ("path", "needed"),
     [
+        ("googleapiclient/discovery_cache/documents/sheets.v4.json", True),
+        ("googleapiclient/discovery_cache/documents/drive.v3.json", False),
+        ("googleapiclient/discovery_cache/documents/index.json", False),
+        ("googleapiclient/discovery_cache/file_cache.py", True),
         ("botocore/data/endpoints.json", True),
         ("botocore/data/sqs/2012-11-05/service-2.json.gz", True),
         ("botocore/data/sqs/2012-11-05/examples-1.json", False),
@@ -184,7 +198,8 @@ def test_a_package_without_a_compiler_has_no_bytecode(
     ],
 )
 def test_what_is_worth_its_place(path: str, needed: bool) -> None:
-    assert is_needed(PurePosixPath(path), ("sqs", "dynamodb")) is needed
+    function = Function("x", "x", "x", ("sqs", "dynamodb"), google_apis=("sheets.v4",))
+    assert is_needed(PurePosixPath(path), function) is needed
 
 
 def test_the_same_sources_elsewhere_give_the_same_bytes(

@@ -20,6 +20,8 @@ SOURCE_ROOT = ROOT / "functions"
 
 DISTRIBUTIONS = {
     "botocore": "boto3",
+    "google": "google-auth",
+    "googleapiclient": "google-api-python-client",
     "jwt": "pyjwt",
     "slack_sdk": "slack-sdk",
     "zlib_ng": "zlib-ng",

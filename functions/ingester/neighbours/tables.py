@@ -344,6 +344,10 @@ class StatusTable:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
+IMPORT_LOCK = "an import is running"
+"""The key of the one row that is no meeting, see neighbours/schedule_lock.py."""
+
+
 class ScheduleTable:
     """`<stack>-schedule`: one row a Zoom meeting."""
 
@@ -361,7 +365,8 @@ class ScheduleTable:
         scan: dict[str, Any] = {"ConsistentRead": True}
         while True:
             page = self._table.scan(**scan)
-            meetings += [_meeting(item) for item in page["Items"]]
+            rows = (item for item in page["Items"] if item["zoom_series_id"] != IMPORT_LOCK)
+            meetings += map(_meeting, rows)
             if "LastEvaluatedKey" not in page:
                 return meetings
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ingester.errors import BadRequest
+from ingester.errors import UnusableSheet
 from ingester.rules.schedule import DAYS, Event
 
 COURSE_CODE = "course code"
@@ -29,15 +29,29 @@ SHEET_NAMES = dict(
 """The columns as sheets write them."""
 
 _START = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
+_NOT_QUITE_STARTS = (
+    (re.compile(r"[0-9]*[.,]?[0-9]+"), "a number: give the column the format of a time"),
+    (
+        re.compile(r"[0-9:. ]+[ap]\.?m\.?", re.IGNORECASE),
+        "by twelve hours: write 14:05 for 2:05 PM",
+    ),
+    (re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"), "with seconds: give the column the format hh:mm"),
+    (re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+.*"), "a date: only the time belongs here"),
+)
+_MERGED = " (merged cells? Each row needs its own)"
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """A row that can't be used, or a day in it: where it stands, and why."""
+    """A row that can't be used: where it stands, and why.
+
+    `whole` is False where only something of it can't.
+    """
 
     sheet: str
     row: int
     reason: str
+    whole: bool = True
 
     def __str__(self) -> str:
         return f"{self.sheet} row {self.row}: {self.reason}"
@@ -51,67 +65,122 @@ class ParsedSheet(msgspec.Struct, frozen=True):
 
 
 class _RowProblem(ValueError):
-    """Why a row is skipped."""
+    """Why a row is skipped, and the column where it is."""
+
+    def __init__(self, reason: str, column: str) -> None:
+        super().__init__(reason)
+        self.column = column
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """The row with the columns' names, and where each of COLUMNS is in it."""
+
+    row: int
+    columns: Mapping[str, int]
 
 
 def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet:
-    """Reads a sheet: its first row that isn't empty is the header, rows count from 1 as shown.
+    """Reads a sheet: the first row with all columns' names is the header, rows count from 1.
 
     `sheet` is its name for people, `source` what its events remember. Columns are found by name,
-    in any case and order; others are ignored. BadRequest when a column is missing or there is no
-    header: then nothing of the sheet can be trusted.
+    in any case and order; others are ignored, and so are titles above the header. UnusableSheet
+    when a column is missing or there twice, or the header stands among the rows: then nothing of
+    the sheet can be trusted.
     """
-    header: dict[str, int] | None = None
+    every = list(rows)
+    header = _header(sheet, every)
     events: list[tuple[str, Event]] = []
     skipped: list[Skipped] = []
-    for number, cells in enumerate(rows, start=1):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if header is None:
-            header = _header(sheet, cells)
+    above: dict[str, str] = {}
+    for number, cells in enumerate(every[header.row :], start=header.row + 1):
+        if _is_blank(cells):
+            above = {}
             continue
         row = {
             name: cells[index].strip() if index < len(cells) else ""
-            for name, index in header.items()
+            for name, index in header.columns.items()
         }
+        maybe_merged = {name for name in COLUMNS if not row[name] and above.get(name)}
+        above = {name: row[name] or above.get(name, "") for name in COLUMNS}
         try:
             zoom_series_id = zoom_id_of(row[MEETING])
             days, unknown = _days_of(row[DAY])
             new = _events_of(row, days, source)
         except _RowProblem as problem:
-            skipped.append(Skipped(sheet, number, str(problem)))
+            hint = _MERGED if problem.column in maybe_merged else ""
+            skipped.append(Skipped(sheet, number, f"{problem}{hint}"))
             continue
-        skipped.extend(
-            Skipped(sheet, number, f"day {letter!r} is none of {' '.join(DAYS)}")
-            for letter in unknown
-        )
+        lacking = [
+            *(f"day {letter!r} is none of {' '.join(DAYS)}" for letter in unknown),
+            *(f"no {SHEET_NAMES[name]}{_MERGED}" for name in COLUMNS if name in maybe_merged),
+        ]
+        skipped.extend(Skipped(sheet, number, reason, whole=False) for reason in lacking)
         events.extend((zoom_series_id, event) for event in new)
-    if header is None:
-        raise BadRequest(f"{sheet} is empty: it needs a row with the columns' names.")
     return ParsedSheet(tuple(events), tuple(skipped))
 
 
-def _header(sheet: str, cells: Sequence[str]) -> dict[str, int]:
-    # Spreadsheets put a byte order mark before the first column's name when they export a CSV.
-    there = {
-        " ".join(cell.lstrip("\ufeff").lower().split()): index for index, cell in enumerate(cells)
-    }
-    missing = [SHEET_NAMES[name] for name in COLUMNS if name not in there]
-    if missing:
-        raise BadRequest(
-            f"{sheet} has no column {', '.join(missing)}. "
-            "Its first row must hold the columns' names; nothing was changed."
+def _is_blank(cells: Sequence[str]) -> bool:
+    return not any(cell.strip() for cell in cells)
+
+
+def _header(sheet: str, rows: Sequence[Sequence[str]]) -> _Header:
+    """The first row with all columns' names; if there is none, the error is about the nearest."""
+    nearest: tuple[int, list[str], list[str]] | None = None
+    for number, cells in enumerate(rows, start=1):
+        if _is_blank(cells):
+            continue
+        # Spreadsheets put a byte order mark before the first column's name when they export a CSV.
+        names = [" ".join(cell.lstrip("\ufeff").lower().split()) for cell in cells]
+        missing = [name for name in COLUMNS if name not in names]
+        if not missing:
+            _check_header(sheet, number, names, rows[: number - 1])
+            return _Header(number, {name: names.index(name) for name in COLUMNS})
+        if nearest is None or len(missing) < len(nearest[1]):
+            others = [
+                _shown(cell.strip())
+                for cell, name in zip(cells, names, strict=True)
+                if name and name not in COLUMNS
+            ]
+            nearest = (number, missing, [] if len(missing) == len(COLUMNS) else others)
+    if nearest is None:
+        raise UnusableSheet(
+            f"{sheet} is empty: it needs a row with the columns' names. Nothing was changed."
         )
-    return {name: there[name] for name in COLUMNS}
+    number, missing, others = nearest
+    seen = f" Row {number} also has {', '.join(others[:5])}." if others else ""
+    raise UnusableSheet(
+        f"{sheet} has no column {', '.join(SHEET_NAMES[name] for name in missing)}.{seen} "
+        "One row, above all others, must hold the columns' names; nothing was changed."
+    )
+
+
+def _check_header(
+    sheet: str, number: int, names: Sequence[str], above: Sequence[Sequence[str]]
+) -> None:
+    """UnusableSheet if a column is there twice, or if rows of the schedule are above the header."""
+    for name in COLUMNS:
+        if names.count(name) > 1:
+            raise UnusableSheet(
+                f"{sheet} row {number} names the column {SHEET_NAMES[name]} twice. Rename one of "
+                "them; nothing was changed."
+            )
+    for row, cells in enumerate(above, start=1):
+        if any("https://" in cell for cell in cells):
+            raise UnusableSheet(
+                f"{sheet} row {row} stands above the columns' names, which are in row {number}: "
+                "was the header sorted with the rows? Move it to the top; nothing was changed."
+            )
 
 
 def _events_of(row: Mapping[str, str], days: Sequence[str], source: str) -> list[Event]:
     time = row[START]
     if not _START.fullmatch(time):
-        raise _RowProblem(f"start {_shown(time)} is not a time like 9:30 or 14:05")
+        near = [f", but {what}" for form, what in _NOT_QUITE_STARTS if form.fullmatch(time)]
+        problem = f"start {_shown(time)} is not a time like 9:30 or 14:05{''.join(near[:1])}"
+        raise _RowProblem(problem, START)
     series = series_of(row[SERIES])
     if not days:
-        raise _RowProblem(f"day {_shown(row[DAY])} holds none of {' '.join(DAYS)}")
+        raise _RowProblem(f"day {_shown(row[DAY])} holds none of {' '.join(DAYS)}", DAY)
     return [
         Event(
             day=day,
@@ -133,15 +202,19 @@ def _shown(cell: str) -> str:
 def zoom_id_of(link: str) -> str:
     """The meeting number at the end of a Zoom link's path."""
     if not link:
-        raise _RowProblem("no meeting link")
+        raise _RowProblem("no meeting link", MEETING)
     try:
         parts = urlsplit(link)
     except ValueError as error:
-        raise _RowProblem("the meeting link is broken") from error
+        raise _RowProblem("the meeting link is broken", MEETING) from error
     number = parts.path.rstrip("/").rsplit("/", 1)[-1]
     # The link holds the meeting's passcode: it isn't repeated in the answer or the log.
-    if parts.scheme != "https" or not parts.netloc or not re.fullmatch(r"[0-9]{3,}", number):
-        raise _RowProblem("the meeting link is not like https://zoom.us/j/1234567890")
+    if parts.scheme != "https" or not parts.netloc or not re.fullmatch(r"[0-9]{3,20}", number):
+        alone = re.fullmatch(r"[0-9 .,+-]+(E[+-]?[0-9]+)?", link, re.IGNORECASE)
+        near = ", but a number alone: paste the whole link" if alone else ""
+        raise _RowProblem(
+            f"the meeting link is not like https://zoom.us/j/1234567890{near}", MEETING
+        )
     return number
 
 
@@ -152,13 +225,13 @@ def series_of(link: str) -> str:
     except ValueError:
         series = ""
     if not series:
-        raise _RowProblem("no Opencast series")
+        raise _RowProblem("no Opencast series", SERIES)
     return series
 
 
 def _days_of(text: str) -> tuple[list[str], list[str]]:
     """The known day letters in order, once each, and the letters that aren't days."""
     if _SECRET.search(text):
-        raise _RowProblem(f"day {_shown(text)} holds none of {' '.join(DAYS)}")
+        raise _RowProblem(f"day {_shown(text)} holds none of {' '.join(DAYS)}", DAY)
     letters = dict.fromkeys(re.sub(r"[\s,]", "", text.upper()))
     return [x for x in letters if x in DAYS], [x for x in letters if x not in DAYS]

@@ -1,0 +1,77 @@
+"""One update of the schedule at a time: a row in its table that is there while one runs."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester.errors import UpdateRunning
+from ingester.neighbours.tables import IMPORT_LOCK
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+logger = logging.getLogger("ingester.schedule_lock")
+
+LIFE_SECONDS = 40
+"""How long an update that died is waited for: longer than the function may run."""
+
+CONFLICT = "ConditionalCheckFailedException"
+
+
+class ScheduleLock:
+    """Whoever holds it reads the sheet and writes the table; nobody else does so meanwhile.
+
+    Without it two updates at once could leave the table half of one reading of the sheet and half
+    of another.
+    """
+
+    def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
+        self._table = table
+        self._clock = clock
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds it for as long as the block lasts. UpdateRunning if somebody else does."""
+        owner = str(uuid.uuid4())
+        self._take(owner)
+        try:
+            yield
+        finally:
+            self._release(owner)
+
+    def _take(self, owner: str) -> None:
+        now = int(self._clock().timestamp())
+        try:
+            self._table.put_item(
+                Item={"zoom_series_id": IMPORT_LOCK, "owner": owner, "ends": now + LIFE_SECONDS},
+                # Its own row: botocore repeats a call whose answer was lost.
+                ConditionExpression="attribute_not_exists(zoom_series_id) OR #ends <= :now"
+                " OR #owner = :owner",
+                ExpressionAttributeNames={"#ends": "ends", "#owner": "owner"},
+                ExpressionAttributeValues={":now": now, ":owner": owner},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != CONFLICT:
+                raise
+            raise UpdateRunning(
+                "The schedule is just being updated. Wait for that to end, at most "
+                f"{LIFE_SECONDS} seconds, and try again. This request changed nothing."
+            ) from error
+
+    def _release(self, owner: str) -> None:
+        try:
+            self._table.delete_item(
+                Key={"zoom_series_id": IMPORT_LOCK},
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":owner": owner},
+            )
+        except (BotoCoreError, ClientError):
+            logger.exception("The schedule's lock can't be taken away: it ends by itself")

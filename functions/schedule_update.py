@@ -1,0 +1,219 @@
+"""POST /schedule_update: the Google Sheet's tabs take the schedule's place in its table."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import clients, log
+from ingester.container import Container
+from ingester.errors import (
+    GoogleKeyRefused,
+    NotSetUp,
+    RequestError,
+    ScheduleUnreadable,
+    SheetsRefused,
+    SheetsTimedOut,
+    SheetsUnreachable,
+    Unauthorized,
+)
+from ingester.gateway import Answer, Request, proxy_answer, request_of
+from ingester.neighbours.schedule_lock import ScheduleLock
+from ingester.neighbours.sheets import Sheets, Tab
+from ingester.neighbours.tables import ScheduleTable
+from ingester.rules.schedule_rows import Skipped
+from ingester.schedule_import import (
+    FIRST_SYSTEM,
+    SHEET_SOURCE,
+    ImportReport,
+    Sheet,
+    import_sheets,
+)
+from ingester.settings import (
+    ScheduleUpdateSecrets,
+    ScheduleUpdateSettings,
+    read,
+    read_parameter,
+    read_secrets,
+)
+
+logger = logging.getLogger("ingester.schedule_update")
+
+GOOGLE_SECONDS = 15.0
+"""For reading the sheet, tries included: API Gateway gives up after 29, and the table comes yet."""
+
+TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
+TOLD = 2
+"""How many reasons an answer holds: a spreadsheet's toast shows a few lines."""
+
+LONGEST_REASON = 80
+LOGGED_AT_ONCE = 100
+"""How many reasons go into one log record, which CloudWatch limits to 1 MB."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the use case works with."""
+
+    settings: ScheduleUpdateSettings
+    secrets: ScheduleUpdateSecrets
+    sheets: Sheets
+    schedule: ScheduleTable
+    lock: ScheduleLock
+
+
+def build() -> Tools:
+    settings = read(ScheduleUpdateSettings, os.environ)
+    log.verbose(settings.is_debug)
+    ssm, table = clients.ssm(), clients.table(settings.schedule_table)
+    return Tools(
+        settings=settings,
+        secrets=read_secrets(ScheduleUpdateSecrets, ssm, settings.secrets_path),
+        sheets=Sheets(
+            read_parameter(ssm, settings.google_credentials),
+            base_url=settings.gsheets_api_base_url,
+            session=requests.Session(),
+            sleep=time.sleep,
+            clock=_now,
+        ),
+        schedule=ScheduleTable(table),
+        lock=ScheduleLock(table, _now),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+tools = Container(build)
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """API Gateway's entry."""
+    log.start(context)
+    return proxy_answer(respond(event, tools(), tools.renewed))
+
+
+def respond(
+    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+) -> Answer:
+    """The answer to one request: a text for the spreadsheet's toast, or for its alert.
+
+    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    """
+    try:
+        report = update(request_of(event), tools, renewed or (lambda: tools))
+    except RequestError as error:
+        return _said(error.status, str(error))
+    except SheetsTimedOut as error:
+        return _said(504, str(error))
+    except SheetsUnreachable as error:
+        return _said(503, str(error))
+    except SheetsRefused as error:
+        return _said(502, str(error))
+    except ScheduleUnreadable as error:
+        return _said(500, str(error))
+    except (BotoCoreError, ClientError):
+        logger.exception("AWS failed")
+        return _said(
+            503, "The schedule's table can't be read or written now. Update again in a minute."
+        )
+    _log_skipped(report.skipped)
+    return _said(200, summary(report))
+
+
+def _said(status: int, text: str) -> Answer:
+    logger.log(logging.INFO if status == 200 else logging.WARNING, "%s %s", status, text)
+    return Answer(status=status, body=text, headers={"Content-Type": "text/plain; charset=utf-8"})
+
+
+def update(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> ImportReport:
+    """Reads every tab, checks all, and then writes what has changed.
+
+    Nobody else does so at the same time: UpdateRunning. Unauthorized without the token, if one is
+    set; NotSetUp without a sheet; what Sheets.tabs and import_sheets raise.
+    """
+    if not _has_token(request, tools) and not _has_token(request, renewed()):
+        raise Unauthorized(
+            "The request doesn't carry the right token: the script's property SCHEDULE_TOKEN has "
+            "to be the stack's SCHEDULE_UPDATE_TOKEN."
+        )
+    if not tools.settings.gsheets_doc_id or not tools.settings.tabs:
+        raise NotSetUp(
+            "No Google Sheet is set up for this stack: GSHEETS_DOC_ID and GSHEETS_SHEET_NAMES "
+            "are missing in its settings."
+        )
+    with tools.lock.held():
+        try:
+            tabs = _tabs(tools)
+        except GoogleKeyRefused:
+            newer = renewed()
+            if newer is tools:
+                raise
+            tabs = _tabs(newer)
+        return import_sheets(
+            tools.schedule,
+            [Sheet(tab.name, f"{SHEET_SOURCE}{tab.name}", tab.rows) for tab in tabs],
+            also_replacing=frozenset({FIRST_SYSTEM}),
+            kinds=(SHEET_SOURCE,),
+        )
+
+
+def _has_token(request: Request, tools: Tools) -> bool:
+    """Whether a request carries the token; any request does if none is set."""
+    wanted = tools.secrets.schedule_update_token
+    given = request.headers.get(TOKEN_HEADER, "").strip()
+    return not wanted or hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
+
+
+def _tabs(tools: Tools) -> list[Tab]:
+    settings = tools.settings
+    return tools.sheets.tabs(settings.gsheets_doc_id, settings.tabs, seconds=GOOGLE_SECONDS)
+
+
+def summary(report: ImportReport) -> str:
+    """What an update did, in the few lines that a spreadsheet's toast shows."""
+    meetings = _count(report.meetings, "meeting")
+    parts = [f"Success: {meetings} with {_count(report.events, 'event')}{_changes(report)}."]
+    rows = {(one.sheet, one.row) for one in report.skipped if one.whole}
+    partly = {(one.sheet, one.row) for one in report.skipped} - rows
+    if rows:
+        parts.append(f"{_count(len(rows), 'row')} skipped.")
+    if partly:
+        parts.append(f"{_count(len(partly), 'row')} incomplete.")
+    if report.skipped:
+        told = sorted(report.skipped, key=lambda one: not one.whole)
+        reasons = [_cut(str(one)) for one in told[:TOLD]]
+        more = len(told) - TOLD
+        parts.append("; ".join(reasons) + (f"; and {more} more: see the log." if more > 0 else "."))
+    return " ".join(parts)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
+
+
+def _changes(report: ImportReport) -> str:
+    plan = report.plan
+    numbers = ((plan.added, "new"), (plan.changed, "changed"), (len(plan.delete), "removed"))
+    changes = [f"{number:,} {what}" for number, what in numbers if number]
+    return f" ({', '.join(changes) or 'nothing has changed'})"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _log_skipped(skipped: Sequence[Skipped]) -> None:
+    for first in range(0, len(skipped), LOGGED_AT_ONCE):
+        some = [str(one) for one in skipped[first : first + LOGGED_AT_ONCE]]
+        logger.warning("Rows that can't be used", extra={"rows": some})

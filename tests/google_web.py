@@ -1,0 +1,120 @@
+"""A scripted Google over real HTTPS: a token endpoint, a spreadsheet's values, a key to both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from local.authority import Authority
+from local.neighbours.https_server import Answer, json_answer
+from tests.neighbours import Page, Web, client_session, web_server
+
+DOCUMENT = "1AbC-dEf_gh"
+EMAIL = "reader@project.iam.gserviceaccount.com"
+HEADER = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series")
+VALUES = f"/v4/spreadsheets/{DOCUMENT}/values:batchGet"
+TOKEN = "/token"
+GOOD_TOKEN = json_answer(
+    200, {"access_token": "ya29.t", "expires_in": 3599, "token_type": "Bearer"}
+)
+
+
+@cache
+def private_key() -> str:
+    """An RSA key in PEM, made once."""
+    return (
+        rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        .private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        .decode()
+    )
+
+
+def service_key(token_uri: str) -> str:
+    """A service account's key as Google's console saves it."""
+    return json.dumps(
+        {
+            "type": "service_account",
+            "project_id": "project",
+            "private_key_id": "0123",
+            "private_key": private_key(),
+            "client_email": EMAIL,
+            "client_id": "1",
+            "token_uri": token_uri,
+        }
+    )
+
+
+def row(
+    course: str = "HIST E-1010",
+    kind: str = "lecture",
+    day: str = "MW",
+    start: str = "9:30",
+    link: str = "https://zoom.us/j/86168921331?pwd=topsecret",
+    series: str = "https://oc.example.edu/engage/ui/index.html#/2026/01/12345",
+) -> list[str]:
+    """A good row of a schedule, with some cells changed."""
+    return [course, kind, day, start, link, series]
+
+
+def tabs(*rows: Sequence[Sequence[Any]], name: str = "Fall") -> Answer:
+    """batchGet's answer: one tab's rows each."""
+    ranges = [
+        {"range": f"{name}!A1:Z1000", "majorDimension": "ROWS", "values": values} for values in rows
+    ]
+    return json_answer(200, {"spreadsheetId": DOCUMENT, "valueRanges": ranges})
+
+
+def refusal(status: int, name: str, message: str, **detail: str) -> Answer:
+    """An error as Google's APIs write it."""
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", **detail}] if detail else []
+    error = {"code": status, "message": message, "status": name, "details": details}
+    return json_answer(status, {"error": error})
+
+
+@dataclass
+class Google:
+    """The scripted Google, and a session that reaches it."""
+
+    web: Web
+    session: requests.Session
+    urls: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        return service_key(f"{self.web.url}{TOKEN}")
+
+    def answers(self, *values: Page, token: Page = GOOD_TOKEN) -> None:
+        """What batchGet answers, in turn, the last for good."""
+        self.web.forget()
+        self.urls.clear()
+        self.web.pages = {TOKEN: token, VALUES: list(values)}
+
+    def asked(self) -> list[dict[str, list[str]]]:
+        """The queries of all batchGets so far."""
+        return [parse_qs(urlsplit(url).query) for url in self.urls if VALUES in url]
+
+
+@contextmanager
+def google(tls: Authority) -> Iterator[Google]:
+    """A Google that listens for as long as the block lasts."""
+    with web_server(tls) as web, client_session(tls) as session:
+        made = Google(web, session)
+
+        def note(response: requests.Response, **_: Any) -> None:
+            made.urls.append(response.url)
+
+        session.hooks["response"].append(note)
+        yield made

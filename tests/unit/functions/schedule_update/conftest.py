@@ -1,0 +1,33 @@
+"""Google and the desk of each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.authority import Authority, ensure_authority
+from tests.cloud import Clock, Cloud
+from tests.google_web import DOCUMENT, Google, google
+from tests.kits import schedule_tools
+from tests.unit.functions.schedule_update.desk import (
+    Desk,
+    sheets_of,
+)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def there(tls: Authority) -> Iterator[Google]:
+    with google(tls) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(aws: Cloud, there: Google, clock: Clock) -> Desk:
+    tools = schedule_tools(aws, clock, sheets_of(there, clock), gsheets_doc_id=DOCUMENT)
+    return Desk(aws, there, clock, tools)

@@ -1,0 +1,72 @@
+"""Whoever presses the menu of a sheet: Google over real HTTPS, and the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import schedule_update
+from ingester.neighbours.sheets import Sheets
+from tests.cloud import Clock, Cloud, plain
+from tests.google_web import DOCUMENT, HEADER, Google, tabs
+from tests.kits import schedule_tools
+from tests.unit.zoom_account import Stopwatch
+
+HANDBOOK = (Path(__file__).parents[4] / "docs" / "google-sheets.md").read_text("utf-8")
+SAID = HANDBOOK.split("## What the sheet says")[1]
+SENTENCES = [
+    re.compile(".+?".join(map(re.escape, text.split("…"))))
+    for text in re.findall(r"^\| `([^`]+)` \|", SAID, re.MULTILINE)
+]
+"""What the handbook says that the sheet can say."""
+
+
+@dataclass
+class Desk:
+    """Whoever presses the sheet's menu."""
+
+    aws: Cloud
+    google: Google
+    clock: Clock
+    tools: schedule_update.Tools
+    renewed: Callable[[], schedule_update.Tools] | None = None
+
+    def press(self, **headers: str) -> tuple[int, str]:
+        event = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
+        answer = schedule_update.respond(event, self.tools, self.renewed)
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert (answer.status == 200) == answer.body.startswith("Success")
+        assert "topsecret" not in answer.body
+        if answer.status != 200 or "row" in answer.body:
+            assert any(one.search(answer.body) for one in SENTENCES), "not in the handbook"
+        return answer.status, answer.body
+
+    def sheet(self, *rows: Sequence[str], header: Sequence[str] = HEADER) -> None:
+        self.google.answers(tabs([header, *rows]))
+
+    def stored(self) -> dict[str, list[dict[str, Any]]]:
+        """The events of every meeting in the table."""
+        rows = [plain(item) for item in self.aws.schedule.scan()["Items"]]
+        return {row["zoom_series_id"]: row.get("events", []) for row in rows}
+
+
+def sheets_of(there: Google, clock: Clock, key: str | None = None) -> Sheets:
+    watch = Stopwatch()
+    return Sheets(
+        there.key if key is None else key,
+        base_url=there.web.url,
+        session=there.session,
+        sleep=watch.sleep,
+        clock=clock,
+        monotonic=watch,
+    )
+
+
+def with_tabs(desk: Desk, names: str) -> None:
+    chosen = schedule_tools(
+        desk.aws, desk.clock, desk.tools.sheets, gsheets_doc_id=DOCUMENT, gsheets_sheet_names=names
+    )
+    desk.tools = chosen

@@ -1,0 +1,177 @@
+"""Mistakes in a sheet: each gets a sentence with sheet and row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.google_web import HEADER, row, tabs
+from tests.unit.functions.schedule_update.desk import (
+    SENTENCES,
+    Desk,
+    with_tabs,
+)
+
+MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
+    (
+        "a renamed column",
+        [[*HEADER[:5], "Opencast Series"], row()],
+        422,
+        "Fall has no column OC Series. Row 1 also has 'Opencast Series'. One row, above all",
+    ),
+    ("an empty tab", [], 422, "Fall is empty: it needs a row with the columns' names."),
+    (
+        "a column twice",
+        [[*HEADER, "start"], row()],
+        422,
+        "Fall row 1 names the column Start twice. Rename one",
+    ),
+    (
+        "a header sorted among the rows",
+        [row(), HEADER, row()],
+        422,
+        "Fall row 1 stands above the columns' names, which are in row 2: was the header sorted",
+    ),
+    (
+        "no header",
+        [["only", "notes"]],
+        422,
+        "Fall has no column Course Code, Type, Day, Start, Meeting ID with Password, OC Series.",
+    ),
+    ("only a header", [HEADER], 422, "No row can be used, so nothing was changed."),
+    (
+        "a time as a number",
+        [HEADER, row(start="0.5625")],
+        422,
+        (
+            "Fall row 2: start '0.5625' is not a time like 9:30 or 14:05, but a number: give the "
+            "column the format of a time"
+        ),
+    ),
+    (
+        "a date and time as a serial number",
+        [HEADER, row(start="46023.5625")],
+        422,
+        "Fall row 2: start '46023.5625' is not a time like 9:30 or 14:05, but a number",
+    ),
+    (
+        "a date",
+        [HEADER, row(start="9/1/2026 13:30")],
+        422,
+        "Fall row 2: start '9/1/2026 13:30' is not a time like 9:30 or 14:05, but a date",
+    ),
+    (
+        "a time with AM or PM",
+        [HEADER, row(start="1:30 PM")],
+        422,
+        "Fall row 2: start '1:30 PM' is not a time like 9:30 or 14:05, but by twelve hours",
+    ),
+    (
+        "a time with seconds",
+        [HEADER, row(start="13:30:00")],
+        422,
+        "Fall row 2: start '13:30:00' is not a time like 9:30 or 14:05, but with seconds",
+    ),
+    (
+        "a meeting's number as a number",
+        [HEADER, row(link="86,168,921,331"), row(link="8.6E+10")],
+        422,
+        (
+            "Fall row 2: the meeting link is not like https://zoom.us/j/1234567890, but a number "
+            "alone: paste the whole link; Fall row 3: the meeting link is not like"
+        ),
+    ),
+    (
+        "merged cells",
+        [HEADER, row(), row(start=""), row(series="")],
+        200,
+        (
+            "Fall row 3: start '' is not a time like 9:30 or 14:05 (merged cells? Each row n…; "
+            "Fall row 4: no Opencast series (merged cells? Each row needs its own)."
+        ),
+    ),
+    (
+        "a merged course code",
+        [HEADER, row(), row("", start="11:00"), row("", start="12:00")],
+        200,
+        "(1 new). 2 rows incomplete. Fall row 3: no Course Code (merged cells?",
+    ),
+    (
+        "a title above the header",
+        [["Schedule, Fall 2026"], [], HEADER, row(day="X")],
+        422,
+        "Fall row 4: day 'X' holds none of M T W R F S U",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("cells", "status", "says"), [one[1:] for one in MISTAKES], ids=[one[0] for one in MISTAKES]
+)
+def test_a_mistake_in_the_sheet_is_named_with_sheet_and_row(
+    desk: Desk, cells: list[Sequence[str]], status: int, says: str
+) -> None:
+    other = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}
+    before = {"zoom_series_id": "222", "events": [other]}
+    desk.aws.schedule.put_item(Item=before)
+    desk.google.answers(tabs(cells))
+    told = desk.press()
+    assert told[0] == status
+    assert says in told[1]
+    if not says.startswith("No row"):
+        assert any(one.search(says) for one in SENTENCES), "the reason isn't in the handbook"
+    if status != 200:
+        assert desk.stored() == {"222": [other]}, "nothing may be changed"
+
+
+def test_one_bad_tab_spoils_all(desk: Desk) -> None:
+    with_tabs(desk, "Fall,Spring")
+    desk.google.answers(tabs([HEADER, row()], []))
+    status, text = desk.press()
+    assert (status, text.split(":")[0]) == (422, "Spring is empty")
+    assert desk.stored() == {}
+
+
+def test_thousands_of_rows(desk: Desk) -> None:
+    rows = [
+        row(link=f"https://zoom.us/j/{900000000 + number % 400}", start=f"{8 + number % 12}:00")
+        for number in range(5000)
+    ]
+    desk.sheet(*rows)
+    status, text = desk.press()
+    assert status == 200
+    assert text.startswith("Success: 400 meetings with 2,400 events (400 new).")
+    assert len(desk.stored()) == 400
+
+
+def test_a_meeting_too_large_for_its_row_is_found_before_anything_is_written(desk: Desk) -> None:
+    many = [row(f"COURSE {n}" + "x" * 400, link="https://zoom.us/j/999") for n in range(600)]
+    desk.sheet(row(), *many)
+    status, text = desk.press()
+    assert status == 422
+    assert text.startswith("Meeting 999 would have 1,200 classes")
+    assert desk.stored() == {}
+
+
+cells = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from([*row(), "https://[", "MTW", "9:99", "#/", "\ufeff", "//", "0.5", *HEADER]),
+    st.none(),
+    st.floats(allow_nan=False),
+    st.booleans(),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(with_header=st.booleans(), foreign=st.lists(st.lists(cells, max_size=8), max_size=6))
+def test_any_sheet_gives_a_plan_or_a_sentence(
+    desk: Desk, with_header: bool, foreign: list[list[Any]]
+) -> None:
+    desk.google.answers(tabs([list(HEADER), *foreign] if with_header else foreign))
+    status, text = desk.press()
+    assert status in {200, 422}
+    assert len(text) > 10

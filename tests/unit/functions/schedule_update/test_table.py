@@ -1,0 +1,159 @@
+"""What an update does to the table, and what it says of that."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ingester.neighbours.tables import IMPORT_LOCK
+from local.neighbours.https_server import Answer, Request
+from tests.google_web import HEADER, row, tabs
+from tests.hooks import failing, recorded
+from tests.unit.functions.schedule_update.desk import (
+    Desk,
+    with_tabs,
+)
+
+
+def test_a_press_brings_the_sheet_into_the_table(desk: Desk) -> None:
+    desk.sheet(row(), row("CSCI E-7", "section", "F", "14:05", "https://zoom.us/j/5556667777"))
+    assert desk.press() == (200, "Success: 2 meetings with 3 events (2 new).")
+    stored = desk.stored()
+    assert set(stored) == {"86168921331", "5556667777"}
+    assert stored["5556667777"] == [
+        {
+            "day": "F",
+            "time": "14:05",
+            "title": "Section",
+            "course_code": "CSCI E-7",
+            "opencast_series_id": "20260112345",
+            "source": "sheet:Fall",
+        }
+    ]
+    assert desk.press() == (200, "Success: 2 meetings with 3 events (nothing has changed).")
+
+
+def test_what_left_the_sheet_leaves_the_table(desk: Desk) -> None:
+    desk.sheet(row(), row(link="https://zoom.us/j/5556667777"))
+    desk.press()
+    desk.sheet(row(day="M"))
+    assert desk.press() == (200, "Success: 1 meeting with 1 event (1 changed, 1 removed).")
+    assert list(desk.stored()) == ["86168921331"]
+
+
+def test_all_tabs_are_one_schedule_and_a_tab_that_is_left_out_leaves_it(desk: Desk) -> None:
+    with_tabs(desk, "Fall, Spring 2027,Fall")
+    desk.google.answers(tabs([HEADER, row()], [HEADER, row(link="https://zoom.us/j/5556667777")]))
+    assert desk.press()[0] == 200
+    assert desk.google.asked()[0]["ranges"] == ["'Fall'", "'Spring 2027'"]
+    with_tabs(desk, "Spring 2027")
+    desk.google.answers(tabs([HEADER, row(link="https://zoom.us/j/5556667777")]))
+    assert desk.press()[0] == 200
+    assert {e["source"] for events in desk.stored().values() for e in events} == {
+        "sheet:Spring 2027"
+    }
+
+
+def test_rows_of_the_first_system_count_as_the_sheet_s_others_stay(desk: Desk) -> None:
+    first = {"zoom_series_id": "111", "events": [{"day": "M", "time": "9:00", "title": "L"}]}
+    csv = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}
+    desk.aws.schedule.put_item(Item=first)
+    desk.aws.schedule.put_item(Item={"zoom_series_id": "222", "events": [csv]})
+    desk.sheet(row())
+    assert desk.press()[0] == 200
+    assert set(desk.stored()) == {"222", "86168921331"}
+
+
+def test_only_the_first_reasons_are_told_and_all_are_logged(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.sheet(row(), *[row(link="") for _ in range(250)], row(day="FX"))
+    status, text = desk.press()
+    assert status == 200
+    assert text == (
+        "Success: 1 meeting with 3 events (1 new). 250 rows skipped. 1 row incomplete. "
+        "Fall row 3: no meeting link (merged cells? Each row needs its own); "
+        "Fall row 4: no meeting link (merged cells? Each row needs its own); "
+        "and 249 more: see the log."
+    )
+    logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
+    assert len(logged) == 251
+    assert logged[-1] == "Fall row 253: day 'X' is none of M T W R F S U"
+
+
+def test_two_presses_at_once(desk: Desk) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait(_: Request) -> Answer:
+        inside.set()
+        assert go_on.wait(10)
+        return tabs([HEADER, row()])
+
+    desk.google.answers(wait)
+    first: list[tuple[int, str]] = []
+    thread = threading.Thread(target=lambda: first.append(desk.press()))
+    thread.start()
+    assert inside.wait(10)
+    status, text = desk.press()
+    assert status == 409
+    assert "just being updated" in text
+    go_on.set()
+    thread.join()
+    assert first == [(200, "Success: 1 meeting with 2 events (1 new).")]
+    assert set(desk.stored()) == {"86168921331"}
+    assert desk.press()[0] == 200
+
+
+def test_an_update_that_died_is_not_waited_for_long(desk: Desk) -> None:
+    desk.sheet(row())
+    with desk.tools.lock.held():
+        assert desk.press()[0] == 409
+        assert [meeting.zoom_series_id for meeting in desk.tools.schedule.all()] == []
+        desk.clock.forward(seconds=41)
+        assert desk.press()[0] == 200
+        with desk.tools.lock.held():
+            pass
+    assert IMPORT_LOCK not in desk.stored()
+
+
+def test_a_lock_that_somebody_else_took_over_is_left_to_him(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with desk.tools.lock.held():
+        desk.clock.forward(seconds=41)
+        other = desk.tools.lock.held()
+        other.__enter__()
+    assert IMPORT_LOCK in desk.stored()
+    assert "ends by itself" in caplog.text
+    other.__exit__(None, None, None)
+    assert desk.stored() == {}
+
+
+@pytest.mark.parametrize("operation", ["PutItem", "Scan", "BatchWriteItem"])
+def test_aws_fails(desk: Desk, operation: str) -> None:
+    desk.sheet(row())
+    client = desk.aws.schedule.meta.client
+    with failing(client, f"dynamodb.{operation}", "InternalServerError"):
+        status, text = desk.press()
+    assert status == 503
+    assert "table can't be read or written" in text
+    assert desk.stored() == {}
+    assert desk.press()[0] == 200
+
+
+def test_a_row_of_the_table_that_makes_no_sense(desk: Desk) -> None:
+    desk.aws.schedule.put_item(Item={"zoom_series_id": "222", "events": "x"})
+    desk.sheet(row())
+    status, text = desk.press()
+    assert status == 500
+    assert "row of meeting 222 can't be read" in text
+
+
+def test_nothing_is_written_before_all_is_read(desk: Desk) -> None:
+    desk.google.answers(tabs([HEADER, row()]))
+    client = desk.aws.schedule.meta.client
+    with recorded(client, "dynamodb.BatchWriteItem") as writes:
+        with failing(client, "dynamodb.Scan", "InternalServerError"):
+            assert desk.press()[0] == 503
+        assert writes == []

@@ -1,0 +1,354 @@
+"""Google Sheets over real HTTPS: what is asked, what goes wrong, and who has to mend it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingester.errors import (
+    GoogleKeyRefused,
+    SheetsRefused,
+    SheetsTimedOut,
+    SheetsUnreachable,
+)
+from ingester.neighbours import sheets as neighbour
+from ingester.neighbours.sheets import Sheets, Tab
+from local.authority import Authority, ensure_authority
+from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
+from tests.cloud import Clock
+from tests.google_web import (
+    DOCUMENT,
+    EMAIL,
+    GOOD_TOKEN,
+    TOKEN,
+    VALUES,
+    Google,
+    google,
+    private_key,
+    refusal,
+    service_key,
+    tabs,
+)
+from tests.unit.zoom_account import Stopwatch
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def there(tls: Authority) -> Iterator[Google]:
+    with google(tls) as made:
+        yield made
+
+
+@pytest.fixture
+def watch() -> Stopwatch:
+    return Stopwatch()
+
+
+Ask = Callable[..., list[Tab]]
+
+
+@pytest.fixture
+def ask(there: Google, watch: Stopwatch, clock: Clock) -> Ask:
+    def read(
+        *names: str, key: str | None = None, seconds: float = 15.0, url: str = ""
+    ) -> list[Tab]:
+        sheets = Sheets(
+            there.key if key is None else key,
+            base_url=url or there.web.url,
+            session=there.session,
+            sleep=watch.sleep,
+            clock=clock,
+            monotonic=watch,
+        )
+        return sheets.tabs(DOCUMENT, names or ("Fall",), seconds=seconds)
+
+    return read
+
+
+def test_tabs_as_the_sheet_shows_them_in_one_request(there: Google, ask: Ask) -> None:
+    there.answers(tabs([["a", "b"], [], ["", "9:30"]], []))
+    assert ask("Fall 2026", "Jon's") == [
+        Tab("Fall 2026", (("a", "b"), (), ("", "9:30"))),
+        Tab("Jon's", ()),
+    ]
+    [query] = there.asked()
+    assert query["ranges"] == ["'Fall 2026'", "'Jon''s'"]
+    assert query["valueRenderOption"] == ["FORMATTED_VALUE"]
+    assert query["majorDimension"] == ["ROWS"]
+    assert there.web.tokens()[1] == (VALUES, "Bearer ya29.t")
+
+
+def test_the_account_shows_itself_by_its_key_and_asks_to_read_only(there: Google, ask: Ask) -> None:
+    there.answers(tabs([]))
+    ask()
+    token_request = there.web.seen[0]
+    assert token_request.path == TOKEN
+    form = dict(part.split("=", 1) for part in token_request.body.decode().split("&"))
+    claims = jwt.decode(form["assertion"], options={"verify_signature": False})
+    assert claims["iss"] == EMAIL
+    assert claims["scope"] == "https://www.googleapis.com/auth/spreadsheets.readonly"
+
+
+def test_cells_that_come_as_no_text(there: Google, ask: Ask) -> None:
+    there.answers(tabs([[1, 0.5625, True, False, None, "x"]]))
+    [tab] = ask()
+    assert tab.rows == (("1", "0.5625", "TRUE", "FALSE", "", "x"),)
+
+
+def test_a_tab_without_values(there: Google, ask: Ask) -> None:
+    there.answers(json_answer(200, {"valueRanges": [{"range": "Fall!A1:Z1000"}]}))
+    assert ask() == [Tab("Fall", ())]
+
+
+REFUSALS = [
+    (
+        refusal(403, "PERMISSION_DENIED", "The caller does not have permission"),
+        f"not shared with {EMAIL}: share it with this address",
+    ),
+    (
+        refusal(
+            403,
+            "PERMISSION_DENIED",
+            "Google Sheets API has not been used in project 1 before or it is disabled.",
+            reason="SERVICE_DISABLED",
+        ),
+        "Google Sheets API is not enabled",
+    ),
+    (refusal(404, "NOT_FOUND", "Requested entity was not found."), "no document with the id"),
+    (
+        refusal(400, "INVALID_ARGUMENT", "Unable to parse range: 'Sprung 2027'"),
+        "The sheet has no tab Sprung 2027: was it renamed?",
+    ),
+    (
+        refusal(400, "INVALID_ARGUMENT", "Unable to parse range: something else"),
+        "not all of the tabs Fall, Sprung 2027",
+    ),
+    (
+        refusal(400, "FAILED_PRECONDITION", "This operation is not supported for this document"),
+        "not a Google Sheet: save an Excel file as one",
+    ),
+    (refusal(418, "TEAPOT", "short\n and stout"), "Google answered 418: short and stout"),
+    (Answer(403), f"not shared with {EMAIL}"),
+    (Answer(302, (("Location", "https://127.0.0.1:9/"),)), "Google answered 302: without a reason"),
+    (json_answer(400, ["x"]), "Google answered 400: without a reason"),
+]
+
+
+@pytest.mark.parametrize(("answer", "says"), REFUSALS)
+def test_what_a_person_has_to_mend(
+    there: Google, ask: Ask, watch: Stopwatch, answer: Answer, says: str
+) -> None:
+    there.answers(answer)
+    with pytest.raises(SheetsRefused) as refused:
+        ask("Fall", "Sprung 2027")
+    assert says in str(refused.value)
+    assert watch.slept == []
+
+
+@pytest.mark.parametrize(
+    ("token", "says"),
+    [
+        (
+            json_answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT"}),
+            "invalid_grant: Invalid JWT",
+        ),
+        (text_answer(403, "text/html", b"<html>no</html>"), "<html>no</html>"),
+        (json_answer(200, {"token_type": "Bearer"}), "No access token"),
+    ],
+)
+def test_a_key_that_google_refuses(
+    there: Google, ask: Ask, watch: Stopwatch, token: Answer, says: str
+) -> None:
+    there.answers(tabs([]), token=token)
+    with pytest.raises(GoogleKeyRefused) as refused:
+        ask()
+    assert says in str(refused.value)
+    assert f"the key of {EMAIL}" in str(refused.value)
+    assert "invoke schedule.save-creds" in str(refused.value)
+    assert private_key() not in str(refused.value)
+    assert watch.slept == []
+
+
+def test_no_key_was_saved(ask: Ask) -> None:
+    with pytest.raises(GoogleKeyRefused, match=r"No Google account .* schedule.save-creds"):
+        ask(key="")
+
+
+def test_a_token_that_google_refuses(there: Google, ask: Ask) -> None:
+    there.answers(refusal(401, "UNAUTHENTICATED", "Request had invalid credentials."))
+    with pytest.raises(GoogleKeyRefused, match="doesn't take the token of reader@"):
+        ask()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "{}",
+        "[]",
+        "null",
+        "not json",
+        service_key("https://x").replace("BEGIN", "SECRET"),
+        json.dumps({**json.loads(service_key("https://x")), "private_key": "SECRET"}),
+        json.dumps({**json.loads(service_key("https://x")), "private_key": 5}),
+        json.dumps({**json.loads(service_key("https://x")), "client_email": None}),
+    ],
+)
+def test_what_is_no_key(ask: Ask, key: str) -> None:
+    with pytest.raises(GoogleKeyRefused, match="none of a service account") as refused:
+        ask(key=key)
+    assert "SECRET" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(429, "RESOURCE_EXHAUSTED", "Quota exceeded"),
+        refusal(500, "INTERNAL", "x"),
+        Answer(503),
+        text_answer(502, "text/html", b"<html>"),
+        text_answer(200, "application/json", b'{"valueRanges": [{"range": "Fa'),
+        text_answer(200, "text/html", b"<html>sign in</html>"),
+        json_answer(200, [1]),
+        json_answer(200, 7),
+        json_answer(200, {"valueRanges": "x"}),
+        json_answer(200, {"valueRanges": []}),
+        json_answer(200, {"valueRanges": [{"range": "Fall!B7:Z9", "values": []}]}),
+        json_answer(200, {"valueRanges": [{"range": "Fall!A1", "values": [[{"a": 1}]]}]}),
+        text_answer(200, "application/json", b"\xff\xfe"),
+        text_answer(200, "application/json", b"[" * 100_000),
+        Answer(200, (), b'{"valueRanges": []}', spoil=Spoil(after_bytes=3, how="reset")),
+        Answer(200, (), b'{"valueRanges": []}', spoil=Spoil(after_bytes=3, how="close")),
+    ],
+)
+def test_what_may_pass_is_tried_again(
+    there: Google, ask: Ask, watch: Stopwatch, answer: Answer
+) -> None:
+    there.answers(answer, tabs([["x"]]))
+    assert ask() == [Tab("Fall", (("x",),))]
+    assert len(watch.slept) == 1
+    there.answers(answer)
+    with pytest.raises(SheetsUnreachable, match="Google"):
+        ask()
+    assert len(watch.slept) == 1 + neighbour.ATTEMPTS - 1
+
+
+def test_a_token_endpoint_that_is_busy_is_asked_again(
+    there: Google, ask: Ask, watch: Stopwatch
+) -> None:
+    there.answers(tabs([]), token=lambda _: Answer(503))
+    with pytest.raises(SheetsUnreachable, match="503"):
+        ask()
+    assert len(watch.slept) == neighbour.ATTEMPTS - 1
+    there.web.pages[TOKEN] = [Answer(500), GOOD_TOKEN]
+    assert ask() == [Tab("Fall", ())]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [json_answer(200, 5), json_answer(200, {"access_token": "t", "expires_in": "soon"})],
+)
+def test_a_token_that_makes_no_sense(there: Google, ask: Ask, token: Answer) -> None:
+    there.answers(tabs([]), token=token)
+    with pytest.raises(SheetsUnreachable, match="about the token can't be read"):
+        ask()
+
+
+def test_google_says_how_long_to_wait(there: Google, ask: Ask, watch: Stopwatch) -> None:
+    there.answers(Answer(429, (("Retry-After", "2"),)), tabs([]))
+    ask()
+    assert watch.slept == [2.0]
+
+
+def test_nobody_listens(ask: Ask, there: Google) -> None:
+    there.answers(tabs([]))
+    with pytest.raises(SheetsUnreachable, match="ConnectionError"):
+        ask(url="https://127.0.0.1:9")
+
+
+def test_another_certificate_is_not_trusted(there: Google, clock: Clock, watch: Stopwatch) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        sheets = Sheets(
+            there.key,
+            base_url=there.web.url,
+            session=session,
+            sleep=watch.sleep,
+            clock=clock,
+            monotonic=watch,
+        )
+        with pytest.raises(SheetsUnreachable, match="SSLError"):
+            sheets.tabs(DOCUMENT, ["Fall"], seconds=15)
+
+
+def test_it_ends_in_time(there: Google, ask: Ask, watch: Stopwatch) -> None:
+    def slow(_: Request) -> Answer:
+        watch.now += 20
+        return tabs([])
+
+    # So that there is no second try.
+    watch.longer = 60
+    there.answers(slow)
+    with pytest.raises(SheetsTimedOut, match="did not answer in time"):
+        ask(seconds=15)
+
+
+def test_silence_is_not_waited_for(there: Google, ask: Ask) -> None:
+    there.answers(Answer(200, (), b"{}", spoil=Spoil(wait=30)))
+    with pytest.raises(SheetsTimedOut, match="did not answer in time"):
+        ask(seconds=0.2)
+
+
+def test_far_too_much(there: Google, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbour, "LARGEST_ANSWER", 1 << 20)
+    there.answers(tabs([["x" * (2 << 20)]]))
+    with pytest.raises(SheetsRefused, match="more than 1 MB"):
+        ask()
+
+
+def test_thousands_of_rows(there: Google, ask: Ask) -> None:
+    rows: Sequence[Sequence[str]] = [["some text"] * 10] * 5000
+    there.answers(tabs(rows))
+    [tab] = ask()
+    assert len(tab.rows) == 5000
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["valueRanges", "range", "values", "error", "message", "status", "details"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(status=st.sampled_from([200, 200, 204, 400, 401, 403, 404]), content=anything)
+def test_whatever_google_answers_it_is_tabs_or_an_error_with_a_sentence(
+    there: Google, ask: Ask, status: int, content: Any
+) -> None:
+    there.answers(json_answer(status, content))
+    said = ""
+    try:
+        assert all(isinstance(cell, str) for tab in ask() for row in tab.rows for cell in row)
+    except (SheetsRefused, SheetsUnreachable) as error:
+        said = str(error)
+    assert said == "" or said.startswith(("Google", "The sheet", "The document"))
