@@ -136,7 +136,6 @@ def _defaults(name: str, addresses: Addresses) -> dict[str, str]:
         "GSHEETS_API_BASE_URL": addresses.sheets,
         "GSHEETS_DOC_ID": "local-schedule",
         "GSHEETS_SHEET_NAMES": "Fall,Spring",
-        "GSHEETS_API_BASE_URL": addresses.sheets,
     }
 
 
