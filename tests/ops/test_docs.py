@@ -16,7 +16,7 @@ import tasks
 import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester import container, signature
-from ingester.neighbours import events_table, tables
+from ingester.neighbours import events_table, tables, zoom_events
 from ingester.transfer import carrier, engine, file_copy, ranges, source
 from local.settings import names_in
 from ops.command import ALSO
@@ -146,6 +146,13 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_events_to_subscribe_to_are_those_that_are_handled() -> None:
+    told = (ROOT / "docs" / "zoom.md").read_text("utf-8")
+    events = re.findall(r"^ *\| [^|`]+ \| `([a-z.]+)` \|", told, re.MULTILINE)
+    handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS, *zoom_events.REMOVAL_EVENTS}
+    assert sorted(events) == sorted(handled)
 
 
 def test_the_limits_that_are_told_are_the_code_s() -> None:
