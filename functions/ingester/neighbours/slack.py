@@ -70,7 +70,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_direct_message(self) -> bool:
-        return self.channel_name == DIRECT_MESSAGE
+        """Also by the id: a channel for everybody may have that name."""
+        return self.channel_name == DIRECT_MESSAGE and self.channel_id.startswith("D")
 
 
 class Command(Asked, frozen=True, kw_only=True, tag="command"):

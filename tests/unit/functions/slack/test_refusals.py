@@ -147,7 +147,9 @@ def test_without_a_channel_only_direct_messages(desk: Desk) -> None:
     for name in ("zip", ""):
         told = refused(desk.command("help", channel_name=name, channel_id=""))
         assert told == "This command works only in direct messages."
-    assert "shows where" in desk.command("help", channel_name="directmessage")["text"]
+    direct = {"channel_name": "directmessage", "channel_id": "D1"}
+    assert "shows where" in desk.command("help", **direct)["text"]
+    assert "works only" in refused(desk.command("help", **{**direct, "channel_id": "C1"}))
 
 
 @pytest.mark.parametrize(
