@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk.names import API_KEY, ON_DEMAND_PATH, STAGE, STATUS_PATH, WEBHOOK_PATH, Names
+from cdk.names import API_KEY, ON_DEMAND_PATH, STAGE, WEBHOOK_PATH, Names
 from cdk.settings import Settings
 
 CORS_METHODS = ["POST", "OPTIONS"]
@@ -87,9 +87,13 @@ class Api(Construct):
 
     def route(
         self, method: str, path: str, alias: lambda_.Alias, *, cors: bool = False
-    ) -> apigateway.Resource:
-        """Let `method` on `path` call the alias. `cors` lets browsers call it from any page."""
-        resource = self.rest_api.root.add_resource(path)
+    ) -> apigateway.IResource:
+        """Let `method` on `path` ("" for the root) call the alias.
+
+        `cors` lets browsers call it from any page.
+        """
+        root = self.rest_api.root
+        resource = root.add_resource(path) if path else root
         resource.add_method(
             method,
             apigateway.LambdaIntegration(
@@ -108,7 +112,7 @@ class Api(Construct):
 
 
 def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:
-    """Everyone may call, but POST /ingest and GET /status only from `allowed_ips`."""
+    """Everyone may call, but only from `allowed_ips` POST /ingest, and whatever is read by GET."""
     anyone = [iam.AnyPrincipal()]
     invoke = ["execute-api:Invoke"]
     return iam.PolicyDocument(
@@ -119,10 +123,11 @@ def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:
                 principals=anyone,
                 actions=invoke,
                 # The same routes answer with a slash behind them, which is another resource here.
+                # The page's own ends in `GET/`.
                 resources=[
-                    f"execute-api:/*/{route}{rest}"
-                    for route in (f"POST/{ON_DEMAND_PATH}", f"GET/{STATUS_PATH}")
-                    for rest in ("", "/*")
+                    f"execute-api:/*/POST/{ON_DEMAND_PATH}",
+                    f"execute-api:/*/POST/{ON_DEMAND_PATH}/*",
+                    "execute-api:/*/GET/*",
                 ],
                 conditions={"NotIpAddress": {"aws:SourceIp": list(allowed_ips)}},
             ),

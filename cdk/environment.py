@@ -52,8 +52,7 @@ def environments(
     staging = {"STAGING_BUCKET": resources.staging.bucket.bucket_name}
     minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
     schedule = classes | _matching(settings)
-    download_queue = {"DOWNLOAD_QUEUE_URL": queues.download.queue_url}
-    upload_queue = {"UPLOAD_QUEUE_URL": queues.upload.queue_url}
+    download_queue, upload_queue, download_dlq, upload_dlq = _queues(queues)
     zoom = secrets | _zoom(settings)
     return {
         WEBHOOK: every
@@ -73,8 +72,9 @@ def environments(
         | minimum
         | schedule
         | download_queue
+        | download_dlq
         | upload_queue
-        | _downloads(settings, queues),
+        | _downloads(settings),
         UPLOADER: every
         | secrets
         | status
@@ -82,13 +82,13 @@ def environments(
         | staging
         | minimum
         | upload_queue
+        | upload_dlq
         | {
-            "UPLOAD_DLQ_URL": queues.upload_dlq.queue_url,
             "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(settings.opencast.patience_hours)),
         }
         | _opencast(settings),
         SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
-        STATUS_QUERY: every | status,
+        STATUS_QUERY: every | status | download_queue | download_dlq | upload_queue | upload_dlq,
         SLACK: every | secrets | status | schedule | _slack(settings, names),
         LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
     }
@@ -105,9 +105,8 @@ def _slack(settings: Settings, names: Names) -> dict[str, str]:
     }
 
 
-def _downloads(settings: Settings, queues: Queues) -> dict[str, str]:
+def _downloads(settings: Settings) -> dict[str, str]:
     return {
-        "DOWNLOAD_DLQ_URL": queues.download_dlq.queue_url,
         "DOWNLOAD_RECEIVE_LIMIT": str(DOWNLOAD_RECEIVE_LIMIT),
         "DOWNLOAD_CONNECTIONS": str(settings.download_connections),
         "ZOOM_DOWNLOAD_HOSTS": ",".join(settings.zoom.download_hosts),
@@ -121,6 +120,15 @@ def _matching(settings: Settings) -> dict[str, str]:
         "BUFFER_MINUTES": str(settings.buffer_minutes),
         "LOCAL_TIME_ZONE": settings.local_time_zone,
     }
+
+
+def _queues(queues: Queues) -> tuple[dict[str, str], ...]:
+    return (
+        {"DOWNLOAD_QUEUE_URL": queues.download.queue_url},
+        {"UPLOAD_QUEUE_URL": queues.upload.queue_url},
+        {"DOWNLOAD_DLQ_URL": queues.download_dlq.queue_url},
+        {"UPLOAD_DLQ_URL": queues.upload_dlq.queue_url},
+    )
 
 
 def _zoom(settings: Settings) -> dict[str, str]:

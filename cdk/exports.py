@@ -22,7 +22,7 @@ class Exports(Construct):
         names: Names,
         api: Api,
         queues: Queues,
-        routes: dict[str, apigateway.Resource],
+        routes: dict[str, apigateway.IResource],
     ) -> None:
         super().__init__(scope, construct_id)
         self.names = names

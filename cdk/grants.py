@@ -135,13 +135,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
         ],
         SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
-        STATUS_QUERY: [
-            allow(
-                ("dynamodb:Query",),
-                f"{status}/index/{MID_INDEX}",
-                f"{status}/index/{TIME_INDEX}",
-            )
-        ],
+        STATUS_QUERY: _telling(resources),
         SLACK: [
             allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}"),
             allow(("dynamodb:GetItem",), tables.schedule.table_arn),
@@ -152,6 +146,17 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             allow(("sns:Publish",), resources.notifications.topic.topic_arn),
         ],
     }
+
+
+def _telling(resources: Resources) -> list[iam.PolicyStatement]:
+    """What is told by `/status`: rows by the two indexes, and how many messages there are, not
+    what is in them."""
+    status, queues = resources.tables.status.table_arn, resources.queues
+    counted = (queues.download, queues.download_dlq, queues.upload, queues.upload_dlq)
+    return [
+        allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}", f"{status}/index/{TIME_INDEX}"),
+        allow(("sqs:GetQueueAttributes",), *(queue.queue_arn for queue in counted)),
+    ]
 
 
 def send(*queues: sqs.Queue) -> iam.PolicyStatement:

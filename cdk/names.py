@@ -27,6 +27,8 @@ ON_DEMAND_PATH = "ingest"
 STATUS_PATH = "status"
 SLACK_PATH = "slack"
 SCHEDULE_UPDATE_PATH = "schedule_update"
+PAGE_PATH = ""
+"""The API's root."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Function:
     `name` is its name in AWS behind the stack's, and the name of its zip and requirements file;
     `module` the file under `functions/`; `task` what operators call it in `invoke` tasks;
     `services` the AWS service models that its package has to hold, `google_apis` the discovery
-    documents of Google's APIs.
+    documents of Google's APIs, `files` what it holds beside code, relative to `functions/`.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Function:
     task: str
     services: tuple[str, ...]
     google_apis: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 WEBHOOK = Function("zoom-webhook", "webhook", "webhook", ("dynamodb", "sqs", "ssm"))
@@ -59,7 +62,13 @@ SCHEDULE_UPDATE = Function(
     ("dynamodb", "ssm"),
     google_apis=("sheets.v4",),
 )
-STATUS_QUERY = Function("status-query", "status_query", "status-query", ("dynamodb",))
+STATUS_QUERY = Function(
+    "status-query",
+    "status_query",
+    "status-query",
+    ("dynamodb", "sqs"),
+    files=("status_page.html",),
+)
 SLACK = Function("slack", "slack", "slack", ("dynamodb", "lambda", "ssm"))
 LOG_NOTIFICATIONS = Function(
     "zoom-log-notifications", "log_notifications", "log-notifications", ("dynamodb", "sns")

@@ -14,6 +14,7 @@ from cdk.functions import Functions
 from cdk.names import (
     ON_DEMAND,
     ON_DEMAND_PATH,
+    PAGE_PATH,
     SCHEDULE_UPDATE,
     SCHEDULE_UPDATE_PATH,
     SLACK,
@@ -66,6 +67,7 @@ class ZoomIngester(Stack):
             "schedule": api.route("POST", SCHEDULE_UPDATE_PATH, functions.alias(SCHEDULE_UPDATE)),
             "status": api.route("GET", STATUS_PATH, functions.alias(STATUS_QUERY)),
             "slack": api.route("POST", SLACK_PATH, functions.alias(SLACK)),
+            "page": api.route("GET", PAGE_PATH, functions.alias(STATUS_QUERY)),
         }
         Exports(self, "Exports", names=names, api=api, queues=queues, routes=routes)
         Build(self, "Build", settings, names)

@@ -1,4 +1,4 @@
-"""GET /status: what the status table knows of a meeting, or of the last seconds."""
+"""GET /status: what the status table knows; and GET /, the page that asks it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,29 +15,59 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import clients, log
 from ingester.container import Container
 from ingester.errors import BadRequest, RequestError
-from ingester.gateway import Answer, json_answer, proxy_answer, request_of
-from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.neighbours.queues import Queue
+from ingester.neighbours.status_pages import Position, StatusPages
+from ingester.neighbours.tables import STATUS_LIFE, StatusRow, StatusTable
 from ingester.rules import timestamps
+from ingester.rules.states import State
+from ingester.rules.status_answer import Told, told
 from ingester.settings import StatusQuerySettings, read
+from ingester.static_page import page_answer
 
 logger = logging.getLogger("ingester.status_query")
 
 MAX_SECONDS = 3600
 MAX_DIGITS = 18
+MAX_PERIOD = STATUS_LIFE + timedelta(days=1)
+"""A day more than rows live: whoever asks counts days of their own."""
+
+MEETING_INGESTS = 200
+"""Ingests of a meeting told with their steps: with the longest reasons some 4 MB, of Lambda's 6."""
+
+OVER = frozenset({State.SENT_TO_OPENCAST, State.IGNORED})
+PAGE = Path(__file__).with_name("status_page.html")
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What the use case works with."""
+    """What the use case works with. `queues` go by the names that the answer gives them."""
 
+    stack_name: str
     status: StatusTable
+    pages: StatusPages
+    queues: Mapping[str, Queue]
+    page: Answer
     clock: Callable[[], datetime]
 
 
 def build() -> Tools:
     settings = read(StatusQuerySettings, os.environ)
     log.verbose(settings.is_debug)
-    return Tools(status=StatusTable(clients.table(settings.status_table), _now), clock=_now)
+    table, sqs = clients.table(settings.status_table), clients.sqs()
+    return Tools(
+        stack_name=settings.stack_name,
+        status=StatusTable(table, _now),
+        pages=StatusPages(table),
+        queues={
+            "downloads": Queue(sqs, settings.download_queue_url),
+            "downloads_dead": Queue(sqs, settings.download_dlq_url),
+            "uploads": Queue(sqs, settings.upload_queue_url),
+            "uploads_dead": Queue(sqs, settings.upload_dlq_url),
+        },
+        page=page_answer(PAGE.read_text("utf-8")),
+        clock=_now,
+    )
 
 
 def _now() -> datetime:
@@ -53,22 +84,34 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
-    """The answer to one query."""
+    """The answer to one request: the page, or what a query asks for."""
     try:
-        return json_answer(200, {"records": records(request_of(event).query, tools)})
+        request = request_of(event)
+        return tools.page if request.resource == "/" else _asked(request, tools)
     except RequestError as error:
         return json_answer(error.status, {"message": str(error)})
     except (BotoCoreError, ClientError):
         told = "Nothing is lost: whoever asked was told to ask again later."
-        logger.exception("The status table can't be read", extra={"outlook": told})
+        logger.exception("The status can't be read", extra={"outlook": told})
         return json_answer(503, {"message": "The status can't be read now. Try again later."})
+
+
+def _asked(request: Request, tools: Tools) -> Answer:
+    query = request.query
+    if "meeting_id" in query and _flag(query, "details"):
+        return json_answer(200, of_meeting(query, tools))
+    if not query.keys() & {"meeting_id", "seconds"}:
+        if "since" in query:
+            return json_answer(200, changed_since(query, tools))
+        if _flag(query, "queues"):
+            return json_answer(200, backlogs(tools))
+    return json_answer(200, {"records": records(query, tools)})
 
 
 def records(query: Mapping[str, str], tools: Tools) -> dict[str, Any] | None:
     """By `meeting_id` one meeting or None, by `seconds` the meetings updated since then."""
     if "meeting_id" in query:
-        meeting_id = _digits(query["meeting_id"], "meeting_id must be a meeting number's digits")
-        meetings = _meetings(tools.status.of_meeting(meeting_id))
+        meetings = _meetings(tools.status.of_meeting(_meeting_id(query)))
         return meetings[0] if meetings else None
     if "seconds" in query:
         problem = f"seconds must be a number from 0 to {MAX_SECONDS}"
@@ -77,13 +120,70 @@ def records(query: Mapping[str, str], tools: Tools) -> dict[str, Any] | None:
             raise BadRequest(f"{problem}.")
         begin = tools.clock() - timedelta(seconds=seconds)
         return {"meetings": _meetings(tools.status.updated_since(begin))}
-    raise BadRequest("Ask with ?meeting_id= or ?seconds=.")
+    raise BadRequest("Ask with ?meeting_id=, ?seconds=, ?since= or ?queues=true.")
+
+
+def of_meeting(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
+    """Every ingest of a meeting with its steps, the newest first."""
+    now = tools.clock()
+    rows = tools.status.of_meeting(_meeting_id(query))
+    rows.sort(key=lambda row: (row.updated, row.zip_id), reverse=True)
+    chosen = rows[:MEETING_INGESTS]
+    return _ingests([told(row, now) for row in chosen], now) | {"left_out": len(rows) - len(chosen)}
+
+
+def changed_since(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
+    """The ingests updated from `since` to `until` (now), the newest first, a page at a time.
+
+    `uuid` leaves only a recording's, `open=true` those that aren't over: neither in Opencast nor
+    ignored. If there may be more, `next` is to be sent with the same query.
+    """
+    now = tools.clock()
+    begin = _moment(query["since"], "since")
+    if now - begin > MAX_PERIOD:
+        raise BadRequest(f"since must lie at most {MAX_PERIOD.days} days back.")
+    end = min(_moment(query["until"], "until"), now) if "until" in query else now
+    after = Position.read(query["next"]) if "next" in query else None
+    over = OVER if _flag(query, "open") else frozenset()
+    rows, position = tools.pages.page(begin, end, after, over)
+    chosen = [told(row, now) for row in rows if query.get("uuid") in (None, row.recording_id)]
+    return _ingests(chosen, now) | ({"next": position.token} if position else {})
+
+
+def backlogs(tools: Tools) -> dict[str, Any]:
+    """How many messages each queue holds."""
+    return {
+        "now": timestamps.write(tools.clock()),
+        "stack": tools.stack_name,
+        "queues": {name: queue.backlog() for name, queue in tools.queues.items()},
+    }
+
+
+def _ingests(ingests: Sequence[Told], now: datetime) -> dict[str, Any]:
+    return {"now": timestamps.write(now), "ingests": ingests}
+
+
+def _meeting_id(query: Mapping[str, str]) -> int:
+    return _digits(query["meeting_id"], "meeting_id must be a meeting number's digits")
 
 
 def _digits(text: str, problem: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise BadRequest(f"{problem}.")
     return int(text)
+
+
+def _moment(text: str, name: str) -> datetime:
+    try:
+        return timestamps.parse(text)
+    except ValueError as error:
+        raise BadRequest(f"{name} must be a time like 2026-10-14T18:30:00Z.") from error
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    if query.get(name, "false") not in {"true", "false"}:
+        raise BadRequest(f"{name} must be true or false.")
+    return query.get(name) == "true"
 
 
 def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:

@@ -218,6 +218,15 @@ class Driver:
             for recording in meeting["recordings"]
         }
 
+    def backlogs(self) -> dict[str, dict[str, int]]:
+        """What `GET /status?queues=true` counts, by queue."""
+        answer = self._session.get(
+            f"{self.state.api_url}/status", params={"queues": "true"}, timeout=REQUEST_SECONDS
+        )
+        if answer.status_code != 200:
+            raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
+        return msgspec.convert(answer.json()["queues"], dict[str, dict[str, int]])
+
     def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
         """The state of a recording's newest ingest, None if there is none."""
         found = self.status(recording.meeting_id).get(recording.uuid, [])

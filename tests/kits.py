@@ -26,6 +26,7 @@ from ingester.neighbours.queues import Queue, Received
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.sheets import Sheets
 from ingester.neighbours.staging import Staging
+from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.tables import ScheduleTable, StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import (
@@ -38,6 +39,7 @@ from ingester.settings import (
     WebhookSettings,
     ZoomSecrets,
 )
+from ingester.static_page import page_answer
 from ingester.transfer import mp4
 from ingester.transfer.engine import Engine
 from ingester.transfer.recording import Inspect, OpenFile
@@ -217,7 +219,19 @@ def schedule_tools(
 
 
 def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
-    return status_query.Tools(status=StatusTable(aws.status, clock), clock=clock)
+    return status_query.Tools(
+        stack_name="test",
+        status=StatusTable(aws.status, clock),
+        pages=StatusPages(aws.status),
+        queues={
+            "downloads": Queue(aws.sqs, aws.download_queue),
+            "downloads_dead": Queue(aws.sqs, aws.download_dlq),
+            "uploads": Queue(aws.sqs, aws.upload_queue),
+            "uploads_dead": Queue(aws.sqs, aws.upload_dlq),
+        },
+        page=page_answer(status_query.PAGE.read_text("utf-8")),
+        clock=clock,
+    )
 
 
 def notifying_tools(aws: Cloud, clock: Clock, level: str = "ERROR") -> log_notifications.Tools:

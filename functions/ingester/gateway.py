@@ -15,11 +15,15 @@ from ingester.errors import BadRequest
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request. Header names are in lower case; `body` are the bytes as they were sent."""
+    """An HTTP request. Header names are in lower case; `body` are the bytes as they were sent.
+
+    `resource` is the route that was called, such as `/status`, whatever the address is.
+    """
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    resource: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,7 @@ def request_of(event: Mapping[str, Any]) -> Request:
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         query=event.get("queryStringParameters") or {},
         body=raw,
+        resource=event.get("resource") or "",
     )
 
 

@@ -143,6 +143,10 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
 
 class StatusQuerySettings(Settings, frozen=True, kw_only=True):
     status_table: str
+    download_queue_url: str
+    download_dlq_url: str
+    upload_queue_url: str
+    upload_dlq_url: str
 
 
 class SlackSettings(Settings, frozen=True, kw_only=True):

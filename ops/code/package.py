@@ -1,8 +1,8 @@
 """`invoke package`: a function's zip, the same bytes from the same sources whenever it is made.
 
-In it: the function's module, the modules of `ingester` that it imports, the packages of its own
-lock, and the bytecode of what a cold start imports. The local stack makes the same zips for the
-host's platform.
+In it: the function's module, the modules of `ingester` that it imports, its other files, the
+packages of its own lock, and the bytecode of what a cold start imports. The local stack makes the
+same zips for the host's platform.
 """
 
 from __future__ import annotations
@@ -80,12 +80,17 @@ def build(
     # Not in the threads: CPython 3.11's parser can fail there (python/cpython#106905).
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
-    own = {function: closure(function.module, root / "functions") for function in functions}
+    own = {function: sources(function, root / "functions") for function in functions}
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda lock: install(lock, platform, root / CACHE), locks.values()))
         return list(
             pool.map(lambda function: pack(function, own[function], platform, out, root), functions)
         )
+
+
+def sources(function: Function, root: Path) -> list[Path]:
+    """What of the source root goes into a function's package: its modules and its other files."""
+    return [*closure(function.module, root), *(Path(file) for file in function.files)]
 
 
 def lock_of(function: Function, root: Path) -> Path:
@@ -108,7 +113,8 @@ def pack(
         with tempfile.TemporaryDirectory(dir=out) as name:
             folder = Path(name)
             files = _own_files(own, source, platform, folder)
-            files |= _foreign_files(function, [source / file for file in own], platform, site)
+            modules = [source / file for file in own if file.suffix == ".py"]
+            files |= _foreign_files(function, modules, platform, site)
             write_zip(files, path, platform.level, origin)
     content = path.read_bytes()
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()

@@ -55,6 +55,27 @@ def delivered_again_after(driver: Driver, queue: str, seconds: int) -> Iterator[
         sqs.set_queue_attributes(QueueUrl=url, Attributes={name: usual})
 
 
+@contextmanager
+def kept_out(driver: Driver) -> Iterator[None]:
+    """This machine's address is none of `INGEST_ALLOWED_IPS`."""
+    api = driver.client("apigateway")
+    (found,) = [one for one in api.get_rest_apis()["items"] if "policy" in one]
+    policy = found["policy"]
+    text = policy.encode().decode("unicode_escape") if '\\"' in policy else policy
+    assert "127.0.0.1" in text
+
+    def put(value: str) -> None:
+        patch = {"op": "replace", "path": "/policy", "value": value}
+        api.update_rest_api(restApiId=found["id"], patchOperations=[patch])
+        api.create_deployment(restApiId=found["id"], stageName="live")
+
+    put(text.replace("127.0.0.1", "203.0.113.9"))
+    try:
+        yield
+    finally:
+        put(text)
+
+
 def kill(driver: Driver, function: str) -> int:
     """Kills every process in which the local cloud runs a function; how many there were."""
     # Others' stacks on this machine may have functions of the same name.

@@ -137,6 +137,18 @@ def recent(scene: Scene) -> None:
     assert recording.uuid in found, found
 
 
+def backlogs(scene: Scene) -> None:
+    """`GET /status?queues=true` counts what the four queues hold."""
+    counts = scene.driver.backlogs()
+    assert set(counts) == {"downloads", "downloads_dead", "uploads", "uploads_dead"}
+    before = counts["downloads_dead"]["waiting"]
+    queue = scene.driver.queue_url("download-dlq")
+    sqs = scene.driver.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody='{"uuid": "counted"}')
+    assert scene.driver.backlogs()["downloads_dead"]["waiting"] > before
+    scene.dead_letter("download-dlq", "counted")
+
+
 SCENARIOS: dict[str, Callable[[Scene], None]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -158,5 +170,6 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         zip_when_slack_is_slow,
         mailed,
         sheet_updated,
+        backlogs,
     )
 }

@@ -44,6 +44,7 @@ CONSUME = (
     "sqs:GetQueueAttributes",
     "sqs:ChangeMessageVisibility",
 )
+ALL_QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
 SQS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-"
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STACK}-"
 STATUS = f"{TABLE}pipeline-status"
@@ -116,6 +117,10 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
+        (
+            ("sqs:GetQueueAttributes",),
+            tuple(f"{SQS}{queue}" for queue in ALL_QUEUES),
+        ),
     ],
     "slack": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index",)),

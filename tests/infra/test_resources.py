@@ -15,7 +15,7 @@ import uploader
 from tests.infra.template import SECRET_SETTINGS, STACK, Template
 
 DAY = 24 * 3600
-URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url")
+URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url", "page-url")
 QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
 
 
@@ -28,10 +28,10 @@ def api_resources(template: Template) -> dict[str, str]:
 
 
 def methods_of(template: Template) -> dict[tuple[str, str], Any]:
-    """The API's methods by (method, path)."""
+    """The API's methods by (method, path), "" for the root's."""
     paths = api_resources(template)
     return {
-        (method["HttpMethod"], paths[method["ResourceId"]["Ref"]]): method
+        (method["HttpMethod"], paths.get(method["ResourceId"].get("Ref"), "")): method
         for method in template.of_type("AWS::ApiGateway::Method").values()
     }
 
@@ -227,6 +227,7 @@ def test_the_api_calls_aliases(template: Template) -> None:
         ("POST", "schedule_update"),
         ("GET", "status"),
         ("POST", "slack"),
+        ("GET", ""),
     }
     called = {
         path: function_called(template, method)
@@ -239,6 +240,7 @@ def test_the_api_calls_aliases(template: Template) -> None:
         "schedule_update": "schedule-update",
         "status": "status-query",
         "slack": "slack",
+        "": "status-query",
     }
 
 
@@ -256,6 +258,7 @@ def test_only_the_api_may_call_an_alias_and_only_where_it_routes(template: Templ
         "/POST/schedule_update",
         "/GET/status",
         "/POST/slack",
+        "/GET/",
     }
 
 
@@ -264,8 +267,8 @@ def test_addresses_that_are_not_allowed_are_kept_out(template: Template) -> None
     assert deny["Resource"] == [
         "execute-api:/*/POST/ingest",
         "execute-api:/*/POST/ingest/*",
-        "execute-api:/*/GET/status",
-        "execute-api:/*/GET/status/*",
+        # Whatever is read: the page's own route ends in `GET/`.
+        "execute-api:/*/GET/*",
     ]
     assert deny["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["192.0.2.7", "198.51.100.0/24"]}}
 
@@ -332,12 +335,13 @@ def test_exports(template: Template) -> None:
     resource_ids = [f"{name}-resource-id" for name in URLS]
     assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS}
     paths = api_resources(template)
-    assert [paths[exports[name]["Ref"]] for name in resource_ids] == [
+    assert [paths.get(exports[name].get("Ref"), "") for name in resource_ids] == [
         "new_recording",
         "ingest",
         "schedule_update",
         "status",
         "slack",
+        "",
     ]
     queues = [template.resources[exports[name]["Ref"]]["Properties"] for name in QUEUE_URLS]
     assert [template.short(queue["QueueName"]) for queue in queues] == [
@@ -347,6 +351,7 @@ def test_exports(template: Template) -> None:
         "upload-dlq.fifo",
     ]
     assert exports["webhook-url"]["Fn::Join"][1][-1] == "/live/new_recording"
+    assert exports["page-url"]["Fn::Join"][1][-1] == "/live/"
 
 
 def test_the_on_demand_function_posts_to_the_webhook_s_address(

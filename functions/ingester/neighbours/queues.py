@@ -41,6 +41,14 @@ def received_of(record: Mapping[str, Any]) -> Received:
     )
 
 
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """How many messages a queue holds, about: SQS counts them a little late."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
+
+
 class Queue:
     """One queue, named by its URL."""
 
@@ -101,6 +109,19 @@ class Queue:
                 receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
             )
         return None
+
+    def backlog(self) -> Backlog:
+        """How many messages there are; none of them is taken."""
+        kinds = ("", "NotVisible", "Delayed")
+        counts = self._sqs.get_queue_attributes(
+            QueueUrl=self._url,
+            AttributeNames=[f"ApproximateNumberOfMessages{kind}" for kind in kinds],  # type: ignore[misc]  # the names of the literal type
+        )["Attributes"]
+        waiting, in_flight, delayed = (
+            int(counts[f"ApproximateNumberOfMessages{kind}"])  # type: ignore[index]  # as above
+            for kind in kinds
+        )
+        return Backlog(waiting=waiting, in_flight=in_flight, delayed=delayed)
 
     def delete(self, message: Received) -> None:
         """Lets go of a message taken by `take_one`."""

@@ -36,7 +36,7 @@ class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One change of a row's state. `at` is a wire time stamp; `reason` is cut short."""
 
     state: str
@@ -89,7 +89,8 @@ def _state(item: Mapping[str, Any]) -> State | None:
     return State.__members__.get(str(item.get("pipeline_state", "")))
 
 
-def _row(item: Mapping[str, Any]) -> StatusRow:
+def row_of(item: Mapping[str, Any]) -> StatusRow:
+    """A row as DynamoDB's resource gives it."""
     marker = item.get("ingest_marker")
     return StatusRow(
         zip_id=str(item["zip_id"]),
@@ -148,7 +149,7 @@ class StatusTable:
     def get(self, zip_id: str) -> StatusRow | None:
         """The row as it is now (a consistent read), or None."""
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
-        return _row(item) if item else None
+        return row_of(item) if item else None
 
     def write(
         self,
@@ -255,7 +256,7 @@ class StatusTable:
     def of_meeting(self, meeting_id: int) -> list[StatusRow]:
         """Every row of a meeting, in no order."""
         return [
-            _row(item)
+            row_of(item)
             for item in self._query(
                 IndexName="mid_index",
                 KeyConditionExpression="meeting_id = :meeting",
@@ -271,7 +272,7 @@ class StatusTable:
         while day <= now:
             first = max(0, int((begin - day).total_seconds()))
             rows += [
-                _row(item)
+                row_of(item)
                 for item in self._query(
                     IndexName="time_index",
                     KeyConditionExpression="update_date = :day AND update_time >= :first",

@@ -1,0 +1,101 @@
+"""What is told of an ingest to the page and whoever else asks `/status` for more than its state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from ingester.rules import timestamps
+from ingester.rules.next_step import Row, is_stuck, next_step, retry_due
+from ingester.rules.states import FAILED
+
+
+class Step(Protocol):
+    """One change of a row's state."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def at(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class FullRow(Row, Protocol):
+    """What of a status row (`neighbours.tables.StatusRow`) is told."""
+
+    @property
+    def zip_id(self) -> str: ...
+    @property
+    def meeting_id(self) -> int: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def start_time(self) -> str: ...
+    @property
+    def course(self) -> str: ...
+    @property
+    def oc_series_id(self) -> str: ...
+    @property
+    def ingest_request_time(self) -> str: ...
+    @property
+    def steps(self) -> Sequence[Step]: ...
+    @property
+    def steps_left_out(self) -> int: ...
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An ingest, in the names of `invoke recordings --json`; what isn't known is left out.
+
+    `attention`: a person has to look. `steps` are its states from the first to the last, and
+    `steps_left_out` how many are missing in their midst.
+    """
+
+    zip_id: str
+    uuid: str = ""
+    meeting_id: int = 0
+    topic: str = ""
+    start_time: str = ""
+    origin: str = ""
+    state: str = ""
+    reason: str = ""
+    course: str = ""
+    oc_series_id: str = ""
+    ingest_request_time: str = ""
+    last_updated: str = ""
+    retry_due: str = ""
+    attention: bool = False
+    next_step: str = ""
+    steps: Sequence[Step] = ()
+    steps_left_out: int = 0
+
+
+def needs_a_person(row: Row, now: datetime) -> bool:
+    """Whether the ingest failed with no try of its own to come, or stopped on its way."""
+    return is_stuck(row, now) or (row.state in FAILED and retry_due(row) is None)
+
+
+def told(row: FullRow, now: datetime) -> Told:
+    """What is told of a row at `now`."""
+    return Told(
+        zip_id=row.zip_id,
+        uuid=row.recording_id,
+        meeting_id=row.meeting_id,
+        topic=row.topic,
+        start_time=row.start_time,
+        origin=row.origin,
+        state=str(row.state or ""),
+        reason=row.reason,
+        course=row.course,
+        oc_series_id=row.oc_series_id,
+        ingest_request_time=row.ingest_request_time,
+        last_updated=timestamps.write(row.updated),
+        retry_due=row.retry_due,
+        attention=needs_a_person(row, now),
+        next_step=next_step(row, now),
+        steps=row.steps,
+        steps_left_out=row.steps_left_out,
+    )

@@ -1,0 +1,161 @@
+"""Keyboard, screen reader, narrow windows, light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ingester.gateway import json_answer
+from tests.browser.conftest import REFUSED, Watch
+from tests.browser.looking import focused, open_page, ready
+from tests.browser.site import Site
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+VIEWS = (
+    "",
+    "#day=2026-10-13",
+    "#meeting=96655443322",
+    "#recording=hostile%3D%3D",
+    "#recording=nobody",
+    "#request",
+)
+TASTES: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "narrow": {"viewport": {"width": 360, "height": 640}, "has_touch": True},
+}
+
+in_every_taste = pytest.mark.parametrize(
+    "options", [pytest.param(taste, id=name) for name, taste in TASTES.items()]
+)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong, as far as it is sure. Evaluated over the debugger's protocol,
+    past the page's policy, which would not let it in."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]
+    ]
+
+
+@in_every_taste
+def test_axe_finds_nothing(page: Page, site: Site, watch: Watch) -> None:
+    watch.meant = (REFUSED,)
+    for view in VIEWS:
+        open_page(page, site, view)
+        assert violations(page) == [], view
+    page.get_by_role("button", name="Request ingest").click()
+    assert violations(page) == []
+    site.ingest = json_answer(404, {"message": "Zoom knows no such recording."})
+    page.get_by_label("Recording (required)").fill("x")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_contain_text("There is no such recording.")
+    assert violations(page) == []
+    site.trouble = json_answer(503, {"message": "Try again later."})
+    open_page(page, site)
+    expect(page.locator("#trouble")).to_be_visible()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("options", [TASTES["narrow"]])
+def test_nothing_sticks_out_of_a_narrow_window(page: Page, site: Site) -> None:
+    for view in VIEWS:
+        open_page(page, site, view)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
+
+
+@pytest.mark.parametrize(
+    ("options", "background"),
+    [({"color_scheme": "light"}, "rgb(255, 255, 255)"), ({"color_scheme": "dark"}, "rgb(16, 20")],
+)
+def test_light_and_dark(page: Page, site: Site, background: str) -> None:
+    open_page(page, site)
+    shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert shown.startswith(background)
+
+
+@pytest.mark.parametrize("options", [{"reduced_motion": "reduce"}])
+def test_nothing_moves_for_whom_that_disturbs(page: Page, site: Site) -> None:
+    open_page(page, site)
+    assert page.evaluate(
+        "[...document.querySelectorAll('*')].every(one => "
+        "getComputedStyle(one).transitionDuration === '0s' && "
+        "getComputedStyle(one).animationName === 'none')"
+    )
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Presses Tab until what has the focus is called so."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if focused(page).startswith(name):
+            return
+    raise AssertionError(f"Tab never comes to {name}")
+
+
+def test_by_keyboard_alone(page: Page, site: Site) -> None:
+    open_page(page, site)
+    page.keyboard.press("Tab")
+    assert focused(page) == "skip"
+    page.keyboard.press("Enter")
+    assert focused(page) == "main"
+    page.keyboard.press("Tab")
+    assert focused(page) == "Mapping the Ocean"
+    page.keyboard.press("Enter")
+    ready(page)
+    # The new view's heading has the focus, and what comes next is below it.
+    expect(page.get_by_role("heading", level=1, name="Mapping the Ocean")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert focused(page) == "Meeting 958 4663 6714"
+    page.go_back()
+    ready(page)
+    tab_to(page, "meeting")
+    page.keyboard.type("96655443322")
+    page.keyboard.press("Enter")
+    ready(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
+
+
+def test_the_filters_by_keyboard(page: Page, site: Site) -> None:
+    open_page(page, site)
+    page.get_by_role("radio", name="All").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="Needs a person")).to_be_checked()
+    expect(page.locator("#say")).to_have_text("1 recordings")
+    tab_to(page, "words")
+    page.keyboard.type("nothing like it")
+    expect(page.locator("#say")).to_have_text("0 recordings")
+
+
+def test_the_form_by_keyboard(page: Page, site: Site) -> None:
+    open_page(page, site)
+    tab_to(page, "to-request")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.type("gone==")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_contain_text("Accepted.")
+    assert site.posted == [
+        {"uuid": "gone==", "allow_multiple_ingests": False, "ingest_all_mp4": True}
+    ]
+
+
+def test_what_a_screen_reader_gets(page: Page, site: Site) -> None:
+    open_page(page, site)
+    for landmark in ("banner", "main", "search"):
+        expect(page.get_by_role(landmark)).to_have_count(1)  # type: ignore[arg-type]  # any of them
+    outline = page.locator("h1:visible, h2:visible").all_inner_texts()
+    assert outline == ["Recordings", "Needs a person 2", "Under way 4", "By day"]
+    # States are words; their shapes are not read out.
+    assert page.locator("svg:not([aria-hidden=true])").count() == 0
+    expect(page.get_by_role("listitem").filter(has_text="Upload failed").first).to_be_visible()

@@ -1,0 +1,148 @@
+"""The form that requests an ingest: what it sends, and what it says to every answer."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ingester.gateway import Answer, json_answer
+from tests.browser.conftest import REFUSED, Watch
+from tests.browser.looking import focused, open_page, ready
+from tests.browser.site import Site
+
+LINK = "https://zoom.us/recording/management/detail?meeting_id=gone%3D%3D"
+
+
+def send(page: Page, uuid: str = "gone==") -> None:
+    page.get_by_label("Recording (required)").fill(uuid)
+    page.get_by_role("button", name="Request ingest").click()
+
+
+def test_all_five_parameters_are_sent(page: Page, site: Site) -> None:
+    open_page(page, site, "#request")
+    page.get_by_label("Opencast series").fill(" 20260112345 ")
+    page.get_by_label("Opencast workflow").fill("dce-archive")
+    page.get_by_role("checkbox", name="Ingest it again").check()
+    page.get_by_role("checkbox", name="Ingest every view").check()
+    send(page, LINK)
+    answer = page.locator("#answer")
+    expect(answer).to_have_text("Accepted. The recording is on its way to Opencast. Follow it")
+    assert site.posted == [
+        {
+            "uuid": LINK,
+            "oc_series_id": "20260112345",
+            "oc_workflow": "dce-archive",
+            "allow_multiple_ingests": True,
+            "ingest_all_mp4": True,
+        }
+    ]
+    # Emptied, so that a second click is no second ingest.
+    expect(page.get_by_label("Recording (required)")).to_have_value("")
+    page.get_by_role("link", name="Follow it").click()
+    ready(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
+
+
+def test_a_link_may_fill_in_the_recording(page: Page, site: Site) -> None:
+    open_page(page, site, "#request&uuid=lo%2Bng%3D%3D")
+    expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
+
+
+def test_what_is_left_empty_is_not_sent(page: Page, site: Site) -> None:
+    open_page(page, site, "#request")
+    send(page)
+    expect(page.locator("#answer")).to_contain_text("Accepted.")
+    assert site.posted == [
+        {"uuid": "gone==", "allow_multiple_ingests": False, "ingest_all_mp4": False}
+    ]
+
+
+def test_without_a_recording_nothing_is_sent(page: Page, site: Site) -> None:
+    open_page(page, site, "#request")
+    send(page, "  ")
+    field = page.get_by_label("Recording (required)")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description(
+        "Its uuid, or the link to it in Zoom Which recording? Paste its uuid, or its link in Zoom."
+    )
+    assert focused(page) == "f-uuid"
+    assert site.posted == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            json_answer(400, {"message": "The body is wrong: <b>x</b>"}),
+            ("The request was refused.", "The body is wrong: <b>x</b>", "Nothing was started."),
+        ),
+        (
+            json_answer(403, {"Message": "User: anonymous is not authorized"}),
+            ("You may not request ingests from here.", "INGEST_ALLOWED_IPS"),
+        ),
+        (
+            json_answer(404, {"message": "Zoom knows no recording gone==."}),
+            ("There is no such recording.", "Zoom knows no recording gone==.", "the trash"),
+        ),
+        (json_answer(429, {"message": "Limit Exceeded"}), ("Too many requests at once.",)),
+        (
+            json_answer(500, {"message": "Zoom's API refused the key."}),
+            ("could not take the request.", "Zoom's API refused the key.", "tell an operator"),
+        ),
+        (
+            json_answer(503, {"message": "Zoom has not finished the files."}),
+            ("Zoom isn't done", "Zoom has not finished the files.", "in some minutes"),
+        ),
+        (
+            json_answer(504, {"message": "Endpoint request timed out"}),
+            ("No answer came in time.", "may have been accepted all the same"),
+        ),
+        (
+            Answer(status=502, body="<html>Bad gateway</html>"),
+            ("could not take the request.", "answer 502"),
+        ),
+        (Answer(status=200, body="hm"), ("could not take the request.", "answer 200")),
+    ],
+    ids=lambda value: str(value.status) if isinstance(value, Answer) else "",
+)
+def test_every_answer_is_said_with_what_to_do(
+    page: Page, site: Site, watch: Watch, answer: Answer, said: tuple[str, ...]
+) -> None:
+    watch.meant = (REFUSED,)
+    site.ingest = answer
+    open_page(page, site, "#request")
+    send(page)
+    place = page.locator("#answer")
+    for words in said:
+        expect(place).to_contain_text(words)
+    assert place.locator("b").count() == 0
+    # It is read out, and what was typed is there to be corrected and sent again.
+    expect(place).to_have_role("status")
+    assert said[0] in focused(page)
+    expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
+    expect(page.get_by_role("button", name="Request ingest")).to_be_enabled()
+
+
+def test_no_network(page: Page, site: Site, watch: Watch) -> None:
+    watch.meant = (REFUSED,)
+    open_page(page, site, "#request")
+    page.route("**/ingest", lambda route: route.abort())
+    send(page)
+    expect(page.locator("#answer")).to_contain_text("The pipeline can't be reached.")
+
+
+def test_an_answer_that_never_comes(page: Page, site: Site) -> None:
+    site.ingest = None
+    # Half a minute is too long for a test.
+    page.add_init_script(
+        "const timeout = AbortSignal.timeout; AbortSignal.timeout = () => timeout(1500);"
+    )
+    open_page(page, site, "#request")
+    send(page)
+    button = page.locator("#send")
+    expect(button).to_have_text("Asking Zoom…")
+    button.click(force=True)
+    expect(page.locator("#answer")).to_contain_text("No answer came in time.")
+    expect(button).to_have_text("Request ingest")
+    # The second click, while the first was asking, sent nothing.
+    assert len(site.posted) == 1

@@ -1,0 +1,327 @@
+"""The page in a real browser: what it shows, and how one gets to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Error, Page, expect
+
+from ingester.gateway import json_answer
+from ingester.neighbours.row_change import FIRST_STEPS, MOST_STEPS
+from ingester.neighbours.status_pages import StatusPages
+from tests.browser.conftest import REFUSED, Watch
+from tests.browser.looking import focused, open_page, ready, section, topics
+from tests.browser.recordings import HOSTILE, NOW, Week
+from tests.browser.site import Site
+from tests.cloud import Clock, Cloud
+
+DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
+
+
+def test_what_needs_a_person_comes_first(page: Page, site: Site) -> None:
+    open_page(page, site)
+    first = page.get_by_role("heading", level=2).first
+    expect(first).to_have_text("Needs a person 2")
+    place = section(page, "Needs a person")
+    assert topics(place) == ["Mapping the Ocean", "Data Structures"]
+    expect(place).to_contain_text("Invalid Opencast series id.")
+    expect(place.locator("code").first).to_have_text(
+        "invoke exec.pipeline 8dXp112QmuoKj48w== --oc-series-id SERIES"
+    )
+    expect(place).to_contain_text("4 h 24 min ago")
+    expect(page.locator("#zone")).to_have_text("Times in America/New_York (GMT-4)")
+    expect(page.locator("#stack")).to_have_text("test")
+
+
+def test_what_is_under_way_and_the_queues(page: Page, site: Site, aws: Cloud) -> None:
+    aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
+    aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="2", DelaySeconds=60)
+    aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="3")
+    open_page(page, site)
+    place = section(page, "Under way")
+    assert len(topics(place)) == 4
+    expect(place).to_contain_text("Tries again by itself in 4 min")
+    expect(place).to_contain_text("1 is being recorded or processed by Zoom")
+    numbers = {
+        box.locator("dt").inner_text(): box.locator("dd").inner_text().split("\n")
+        for box in place.locator("dl > div").all()
+    }
+    assert numbers == {
+        "Downloads": ["2", "1 waiting, 1 to come later"],
+        "Uploads": ["0", "nothing waits"],
+        "Download dead letters": ["1", "message given up"],
+        "Upload dead letters": ["0", "none given up"],
+    }
+    expect(place).to_contain_text("invoke queue.downloads")
+    # Looking takes nothing away.
+    assert len(aws.messages(aws.download_dlq)) == 1
+
+
+def test_nothing_to_do(page: Page, site: Site, clock: Clock) -> None:
+    clock.forward(days=20)
+    page.clock.set_system_time(clock())
+    open_page(page, site)
+    expect(section(page, "Needs a person")).to_contain_text("Nothing needs you.")
+    expect(section(page, "Under way")).to_contain_text("No recording is on its way")
+    expect(section(page, "By day")).to_contain_text("No recording changed on this day.")
+
+
+def test_other_peoples_text_stays_text(page: Page, site: Site) -> None:
+    for view in ("", "#recording=hostile%3D%3D"):
+        open_page(page, site, view)
+        expect(page.get_by_text(HOSTILE, exact=True).first).to_be_visible()
+        assert page.locator("img").count() == 0
+        assert page.title() != "1"
+
+
+def test_what_would_make_html_of_text_is_forbidden(page: Page, site: Site, watch: Watch) -> None:
+    watch.meant = ("This document requires 'Trusted", "Executing inline script violates")
+    open_page(page, site)
+    with pytest.raises(Error, match="TrustedHTML"):
+        page.evaluate("document.body.innerHTML = 'x'")
+    with pytest.raises(Error, match="TrustedScript"):
+        page.evaluate("document.createElement('script').textContent = 'window.ran = 1'")
+    page.evaluate(
+        """const script = document.createElement('script');
+        script.append('window.ran = 1');
+        document.body.append(script);"""
+    )
+    assert page.evaluate("window.ran") is None
+
+
+def test_a_meeting_is_found_by_its_number(page: Page, site: Site) -> None:
+    open_page(page, site)
+    page.get_by_label("Zoom meeting number").fill(" 966-5544 3322 ")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
+    assert focused(page) == "h-detail"
+    assert page.url.endswith("#meeting=96655443322")
+    # Each recording of the meeting, the newest first.
+    found = page.get_by_role("heading", level=2).all_inner_texts()
+    assert found == [
+        "Recorded Tue 13 Oct, 09:32",
+        "Recorded Mon 12 Oct, 22:02",
+        "Recorded Sun 11 Oct, 02:14",
+        "Recorded Fri 9 Oct, 06:26",
+    ]
+    page.get_by_label("Zoom meeting number").fill("12345678901")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Meeting 123 4567 8901 isn't known")
+    page.get_by_label("Zoom meeting number").fill("95x")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator("#find-wrong")).to_have_text(
+        "A meeting number has digits only, like 958 4663 6714."
+    )
+    assert focused(page) == "meeting"
+
+
+def test_one_recordings_way(page: Page, site: Site) -> None:
+    open_page(page, site, DATA_STRUCTURES)
+    steps = page.get_by_role("list", name="Steps").get_by_role("listitem")
+    assert steps.count() == 27
+    expect(steps.nth(0)).to_contain_text("13 Oct, 11:30:00")
+    expect(steps.nth(0)).to_contain_text("Received")
+    expect(steps.nth(2)).to_contain_text("+6 min")
+    expect(steps.nth(26)).to_contain_text("answers 503 (try 12 of 12)")
+    details = page.locator("article").inner_text()
+    assert re.search(r"Series\s+20260113301", details)
+    assert re.search(r"On its way\s+6 h 32 min", details)
+    expect(page.get_by_role("link", name="Open the recording")).to_have_attribute(
+        "href", "https://zoom.us/recording/management/detail?meeting_id=gone%3D%3D"
+    )
+    page.get_by_role("link", name="All recordings").click()
+    expect(page.get_by_role("heading", name="Needs a person")).to_be_visible()
+
+
+def test_a_long_way_says_what_is_left_out(page: Page, site: Site, aws: Cloud) -> None:
+    Week(aws).begin("lo+ng/==", timedelta(hours=9), "A long way")
+    steps = [
+        {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T10:00:00Z", "reason": f"try {number}"}
+        for number in range(MOST_STEPS)
+    ]
+    aws.status.update_item(
+        Key={"zip_id": "auto-ingest-lo+ng/=="},
+        UpdateExpression="SET steps = :steps, steps_left_out = :count",
+        ExpressionAttributeValues={":steps": steps, ":count": 23},
+    )
+    # As somebody types it, with a plus that is one.
+    open_page(page, site, "#recording=lo+ng/==")
+    shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
+    assert shown.count() == MOST_STEPS + 1
+    expect(shown.nth(FIRST_STEPS - 1)).to_contain_text("try 9")
+    expect(shown.nth(FIRST_STEPS)).to_have_text("23 steps in between aren't kept.")
+    expect(shown.nth(FIRST_STEPS + 1)).to_contain_text("try 10")
+
+
+def test_a_row_of_the_first_system(page: Page, site: Site, aws: Cloud) -> None:
+    aws.status.put_item(
+        Item={
+            "zip_id": "auto-ingest-old==",
+            "meeting_id": 5,
+            "recording_id": "old==",
+            "pipeline_state": "SENT_TO_OPENCAST",
+            "update_date": "2026-10-14",
+            "update_time": 60_000,
+        }
+    )
+    open_page(page, site, "#meeting=5")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Without a topic")
+    expect(page.locator("article")).to_contain_text("The steps of this ingest weren't kept")
+
+
+def test_a_recording_that_nobody_knows(page: Page, site: Site) -> None:
+    open_page(page, site, "#recording=nobody")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This recording isn't known")
+
+
+def test_by_day_and_state_and_words(page: Page, site: Site) -> None:
+    open_page(page, site)
+    place = section(page, "By day")
+    today = topics(place)
+    page.get_by_role("radio", name="Ignored").check()
+    assert topics(place) == ["Microeconomic Theory", "Office hours 1"]
+    expect(page.locator("#say")).to_have_text("2 recordings")
+    page.get_by_label("Filter by").fill("office")
+    assert topics(place) == ["Office hours 1"]
+    page.get_by_label("Filter by").fill("office ocean")
+    expect(place).to_contain_text("No recording of this day matches the filter.")
+    page.get_by_label("Filter by").fill("")
+    page.get_by_role("radio", name="All").check()
+    assert topics(place) == today
+    page.get_by_role("link", name="Yesterday").click()
+    expect(page.get_by_role("link", name="Yesterday")).to_have_attribute("aria-current", "date")
+    ready(page)
+    expect(place.locator("a.topic").filter(has_text="Data Structures").first).to_be_visible()
+    assert page.url.endswith("#day=2026-10-13")
+    assert set(topics(place)) != set(today)
+
+
+def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
+    with aws.status.batch_writer() as batch:
+        for number in range(110):
+            batch.put_item(
+                Item={
+                    "zip_id": f"z{number}",
+                    "meeting_id": 7,
+                    "recording_id": f"z{number}",
+                    "topic": f"Number {number}",
+                    "pipeline_state": "SENT_TO_OPENCAST",
+                    "update_date": "2026-10-14",
+                    "update_time": 50_000 - number,
+                }
+            )
+    site.tools = replace(site.tools, pages=StatusPages(aws.status, page_rows=50))
+    open_page(page, site)
+    place, earlier = section(page, "By day"), page.get_by_role("button", name="Show earlier ones")
+    assert place.locator("a.topic").count() == 50
+    for count in (100, 120):
+        earlier.click()
+        expect(place.locator("a.topic").nth(count - 1)).to_be_attached()
+    expect(earlier).to_have_count(0)
+    numbered = [topic for topic in topics(place) if topic.startswith("Number")]
+    assert numbered == [f"Number {number}" for number in range(110)]
+
+
+@pytest.mark.parametrize("path", ["/live", "/live/", "/", "/zip/"])
+def test_whatever_the_api_s_address_is(page: Page, site: Site, watch: Watch, path: str) -> None:
+    page.goto(site.origin + path)
+    ready(page)
+    base = site.origin + path.rstrip("/") + "/"
+    assert {url.partition("?")[0] for url in watch.asked if "status" in url} == {f"{base}status"}
+    expect(page.get_by_role("heading", name="Needs a person")).to_have_text("Needs a person 2")
+
+
+class TestRefreshing:
+    def test_it_asks_again_by_itself(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site)
+        Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+        page.clock.run_for(31_000)
+        expect(section(page, "Under way").get_by_text("Just now", exact=True)).to_be_visible()
+        assert page.get_by_role("button", name="The list has changed").count() == 0
+
+    def test_what_one_reads_stays(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site)
+        link = section(page, "Under way").get_by_role("link").first
+        link.focus()
+        Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+        page.clock.run_for(31_000)
+        changed = page.get_by_role("button", name="The list has changed. Show it")
+        expect(changed).to_be_visible()
+        expect(link).to_be_focused()
+        assert page.get_by_role("link", name="Just now").count() == 0
+        changed.click()
+        expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
+        expect(changed).to_be_hidden()
+
+    def test_nobody_looks_nobody_asks(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        turned = """hidden => {
+            Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+            document.dispatchEvent(new Event('visibilitychange'));
+        }"""
+        page.evaluate(turned, True)
+        asked = len(site.asked)
+        page.clock.run_for(120_000)
+        assert len(site.asked) == asked
+        page.evaluate(turned, False)
+        ready(page)
+        expect(page.locator("#updated")).to_have_text("Updated 14:32")
+        assert len(site.asked) > asked
+
+    def test_it_can_be_paused(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.get_by_role("button", name="Pause").click()
+        asked = len(site.asked)
+        page.clock.run_for(120_000)
+        assert len(site.asked) == asked
+        expect(page.locator("#updated")).to_contain_text("Paused.")
+        with page.expect_response(lambda answer: "status" in answer.url):
+            page.get_by_role("button", name="Refresh").click()
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (json_answer(403, {"Message": "explicit deny"}), "You may not read the status from"),
+            (json_answer(503, {"message": "The status can't be read now."}), "can't be read now."),
+            (json_answer(502, {"message": "Internal server error"}), "Internal server error"),
+            (json_answer(504, "x"), "The answer was 504."),
+        ],
+    )
+    def test_an_error_is_said_and_passes(
+        self, page: Page, site: Site, watch: Watch, answer: object, words: str
+    ) -> None:
+        watch.meant = (REFUSED,)
+        open_page(page, site)
+        site.trouble = answer  # type: ignore[assignment]  # an Answer, see above
+        page.clock.run_for(31_000)
+        expect(page.locator("#trouble")).to_contain_text(words)
+        expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
+        expect(page.locator("#say")).to_contain_text(words)
+        # What was there is there still.
+        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        site.trouble = None
+        page.clock.run_for(31_000)
+        expect(page.locator("#trouble")).to_be_hidden()
+
+    def test_no_network(self, page: Page, site: Site, watch: Watch) -> None:
+        watch.meant = (REFUSED,)
+        page.route("**/status?*", lambda route: route.abort())
+        open_page(page, site)
+        expect(page.locator("#trouble")).to_contain_text("The pipeline can't be reached.")
+        expect(section(page, "Needs a person")).to_contain_text("Not loaded.")
+        page.unroute("**/status?*")
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.locator("#trouble")).to_be_hidden()
+        expect(section(page, "Needs a person")).to_contain_text("Data Structures")
+
+
+def test_the_week_is_as_old_as_the_clock_says(page: Page, site: Site) -> None:
+    """A computer whose clock is wrong shows the pipeline's ages all the same."""
+    page.clock.set_system_time(NOW + timedelta(hours=3))
+    open_page(page, site)
+    expect(section(page, "Needs a person")).to_contain_text("4 h 24 min ago")

@@ -1,0 +1,219 @@
+"""GET / and what its page asks of GET /status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import status_query
+from ingester.neighbours.status_pages import StatusPages
+from ingester.rules.recording import Subject
+from ingester.rules.states import Origin, State
+from tests.cloud import Clock, Cloud
+from tests.hooks import failing
+from tests.kits import status_tools
+
+Ask = Callable[..., tuple[int, Any]]
+SINCE = "2026-10-14T00:00:00Z"
+
+
+@pytest.fixture
+def tools(aws: Cloud, clock: Clock) -> status_query.Tools:
+    return status_tools(aws, clock)
+
+
+@pytest.fixture
+def ask(tools: status_query.Tools) -> Ask:
+    def get(**query: str) -> tuple[int, Any]:
+        event = {"resource": "/status", "queryStringParameters": query}
+        answer = status_query.respond(event, tools)
+        return answer.status, json.loads(answer.body)
+
+    return get
+
+
+def write(
+    tools: status_query.Tools, uuid: str, state: State, reason: str = "", **more: Any
+) -> None:
+    subject = Subject(
+        meeting_id=1,
+        recording_id=uuid,
+        topic=f"Topic of {uuid}",
+        start_time="2026-10-14T15:00:00Z",
+        origin=Origin.WEBHOOK,
+    )
+    assert tools.status.write(f"auto-ingest-{uuid}", state, reason, subject=subject, **more)
+
+
+def uuids(body: dict[str, Any]) -> list[str]:
+    return [one["uuid"] for one in body["ingests"]]
+
+
+def test_the_root_is_the_page(tools: status_query.Tools) -> None:
+    answer = status_query.respond({"resource": "/", "queryStringParameters": None}, tools)
+    assert answer.status == 200
+    assert answer.body == status_query.PAGE.read_text("utf-8")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
+    write(tools, "u", State.WEBHOOK_RECEIVED, requested=True, files=["a"])
+    clock.forward(minutes=5)
+    write(tools, "u", State.OC_SERIES_FOUND, oc_series_id="S", course="HIST E-10")
+    clock.forward(minutes=2)
+    write(tools, "u", State.DOWNLOADER_FAILED, "no", retry_due="2026-10-14T18:40:00Z")
+    expected = {
+        "zip_id": "auto-ingest-u",
+        "uuid": "u",
+        "meeting_id": 1,
+        "topic": "Topic of u",
+        "start_time": "2026-10-14T15:00:00Z",
+        "origin": "webhook_notification",
+        "state": "DOWNLOADER_FAILED",
+        "reason": "no",
+        "course": "HIST E-10",
+        "oc_series_id": "S",
+        "ingest_request_time": "2026-10-14T18:30:00Z",
+        "last_updated": "2026-10-14T18:37:00Z",
+        "retry_due": "2026-10-14T18:40:00Z",
+        "next_step": "Tries again by itself at 2026-10-14T18:40:00Z.",
+    }
+    told = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
+    assert ask(since=SINCE) == (200, told)
+    steps = [
+        {"state": "WEBHOOK_RECEIVED", "at": "2026-10-14T18:30:00Z"},
+        {"state": "OC_SERIES_FOUND", "at": "2026-10-14T18:35:00Z"},
+        {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T18:37:00Z", "reason": "no"},
+    ]
+    told = {**told, "ingests": [{**expected, "steps": steps}], "left_out": 0}
+    assert ask(meeting_id="1", details="true") == (200, told)
+    # Nothing of this gets into what others have asked for ever since.
+    ((_, old),) = ask(meeting_id="1")[1].items()
+    assert set(old["recordings"][0]["zip_ingests"][0]) == {
+        *("last_updated", "status", "origin", "reason", "ingest_request_time", "oc_series_id")
+    }
+
+
+def test_what_a_person_has_to_look_at(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
+    write(tools, "stuck", State.WEBHOOK_RECEIVED, files=["a"])
+    clock.forward(hours=2)
+    write(tools, "done", State.SENT_TO_OPENCAST, files=["a"])
+    write(tools, "ignored", State.IGNORED, "No mp4 files")
+    write(tools, "again", State.UPLOADER_FAILED, "x", retry_due="2026-10-14T20:40:00Z")
+    clock.forward(seconds=1)
+    write(tools, "failed", State.UPLOADER_FAILED, "x", files=["a"])
+    write(tools, "going", State.OC_SERIES_FOUND, files=["a"])
+    _, body = ask(since=SINCE, open="true")
+    assert {one["uuid"]: one.get("attention", False) for one in body["ingests"]} == {
+        "stuck": True,
+        "again": False,
+        "failed": True,
+        "going": False,
+    }
+    assert uuids(ask(since=SINCE)[1])[-1] == "stuck"
+    assert uuids(ask(since=SINCE, uuid="again")[1]) == ["again"]
+    assert uuids(ask(since=SINCE, until="2026-10-14T19:00:00Z")[1]) == ["stuck"]
+
+
+def test_page_by_page(tools: status_query.Tools, aws: Cloud, clock: Clock) -> None:
+    for number in range(5):
+        write(tools, f"u{number}", State.WEBHOOK_RECEIVED)
+        clock.forward(seconds=1)
+    small = replace(tools, pages=StatusPages(aws.status, page_rows=2))
+    query, found = {"since": SINCE}, []
+    while True:
+        event = {"queryStringParameters": query}
+        body = json.loads(status_query.respond(event, small).body)
+        found.append(uuids(body))
+        if "next" not in body:
+            break
+        query = {"since": SINCE, "next": body["next"]}
+    assert found == [["u4", "u3"], ["u2", "u1"], ["u0"]]
+
+
+def test_of_a_meeting_with_too_many_the_oldest_are_counted(ask: Ask, aws: Cloud) -> None:
+    with aws.status.batch_writer() as batch:
+        for number in range(203):
+            item = {"zip_id": f"z{number}", "meeting_id": 1, "recording_id": f"z{number}"}
+            times = {"update_date": "2026-10-14", "update_time": number}
+            batch.put_item(Item={**item, **times, "pipeline_state": "IGNORED"})
+    _, body = ask(meeting_id="1", details="true")
+    assert uuids(body) == [f"z{number}" for number in range(202, 2, -1)]
+    assert body["left_out"] == 3
+
+
+def test_the_queues(ask: Ask, aws: Cloud) -> None:
+    aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
+    aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="2", DelaySeconds=60)
+    for body in "34":
+        aws.sqs.send_message(QueueUrl=aws.upload_queue, MessageBody=body, MessageGroupId=body)
+    aws.sqs.receive_message(QueueUrl=aws.upload_queue, MaxNumberOfMessages=1)
+    aws.sqs.send_message(QueueUrl=aws.upload_dlq, MessageBody="5", MessageGroupId="g")
+    none = {"waiting": 0, "in_flight": 0, "delayed": 0}
+    assert ask(queues="true") == (
+        200,
+        {
+            "now": "2026-10-14T18:30:00Z",
+            "stack": "test",
+            "queues": {
+                "downloads": {"waiting": 1, "in_flight": 0, "delayed": 1},
+                "downloads_dead": none,
+                "uploads": {"waiting": 1, "in_flight": 1, "delayed": 0},
+                "uploads_dead": {"waiting": 1, "in_flight": 0, "delayed": 0},
+            },
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ({"since": "yesterday"}, "since must be a time like"),
+        ({"since": SINCE, "until": "2026-10-14"}, "until must be a time like"),
+        ({"since": "2026-10-06T18:00:00Z"}, "since must lie at most 8 days back."),
+        ({"since": SINCE, "open": "yes"}, "open must be true or false."),
+        ({"since": SINCE, "next": "x"}, "next must be what the last answer gave."),
+        ({"queues": "1"}, "queues must be true or false."),
+        ({"queues": "false"}, "Ask with"),
+        ({"meeting_id": "x", "details": "true"}, "meeting_id must be"),
+        ({"meeting_id": "1", "details": ""}, "details must be true or false."),
+    ],
+)
+def test_what_is_asked_wrongly(ask: Ask, query: dict[str, str], problem: str) -> None:
+    status, body = ask(**query)
+    assert status == 400
+    assert problem in body["message"]
+
+
+def test_who_asked_before_is_answered_as_before(ask: Ask, tools: status_query.Tools) -> None:
+    write(tools, "u", State.IGNORED, "x")
+    more = {"since": "x", "queues": "x", "open": "x"}
+    assert ask(seconds="60", **more) == ask(seconds="60")
+    assert ask(meeting_id="1", **more) == ask(meeting_id="1")
+
+
+def test_queues_that_can_t_be_asked(ask: Ask, aws: Cloud) -> None:
+    with failing(aws.sqs, "sqs.GetQueueAttributes", "ServiceUnavailable"):
+        assert ask(queues="true") == (
+            503,
+            {"message": "The status can't be read now. Try again later."},
+        )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    query=st.dictionaries(
+        st.sampled_from(["since", "until", "next", "open", "uuid", "queues", "details"]),
+        st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
+    )
+)
+def test_nothing_makes_it_crash(ask: Ask, query: dict[str, str]) -> None:
+    status, body = ask(**query)
+    assert status in (200, 400)
+    assert body

@@ -1,0 +1,86 @@
+"""The status table by time, over an in-process DynamoDB."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.errors import BadRequest
+from ingester.neighbours.status_pages import Position, StatusPages
+from ingester.rules.states import State
+from tests.cloud import Cloud
+
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+NONE: frozenset[State] = frozenset()
+
+
+@pytest.fixture
+def rows(aws: Cloud) -> list[str]:
+    """Twelve rows over three days, five hours apart, named by their age; every third is ignored."""
+    names = []
+    for number in range(12):
+        at = NOW - timedelta(hours=5 * number)
+        midnight = at.replace(hour=0, minute=0, second=0)
+        names.append(f"z{number:02}")
+        aws.status.put_item(
+            Item={
+                "zip_id": names[-1],
+                "pipeline_state": "WEBHOOK_RECEIVED" if number % 3 else "IGNORED",
+                "update_date": at.strftime("%Y-%m-%d"),
+                "update_time": int((at - midnight).total_seconds()),
+                "steps": [{"state": "IGNORED", "at": "2026-10-14T18:30:00Z"}],
+            }
+        )
+    return names
+
+
+def read(
+    aws: Cloud, begin: datetime, end: datetime, page_rows: int, without: frozenset[State] = NONE
+) -> list[list[str]]:
+    """Every page, each position by way of its token."""
+    table, found = StatusPages(aws.status, page_rows), []
+    position: Position | None = None
+    while True:
+        page, position = table.page(begin, end, position, without)
+        found.append([row.zip_id for row in page])
+        assert all(row.steps == () for row in page)
+        if position is None:
+            return found
+        position = Position.read(position.token)
+
+
+@pytest.mark.parametrize("page_rows", [1, 2, 3, 4, 5, 12, 100])
+def test_every_row_once_the_newest_first(aws: Cloud, rows: list[str], page_rows: int) -> None:
+    found = read(aws, NOW - timedelta(days=3), NOW, page_rows)
+    assert [name for page in found for name in page] == rows
+    assert all(len(page) <= page_rows + 3 for page in found)
+
+
+@pytest.mark.parametrize("page_rows", [2, 100])
+def test_from_when_until_when(aws: Cloud, rows: list[str], page_rows: int) -> None:
+    found = read(aws, NOW - timedelta(hours=35), NOW - timedelta(hours=10), page_rows)
+    assert [name for page in found for name in page] == rows[2:8]
+    assert read(aws, NOW, NOW - timedelta(hours=1), page_rows) == [[]]
+
+
+def test_what_is_passed_over_counts_as_looked_at(aws: Cloud, rows: list[str]) -> None:
+    over = frozenset({State.IGNORED, State.SENT_TO_OPENCAST})
+    found = read(aws, NOW - timedelta(days=3), NOW, 3, over)
+    assert [name for page in found for name in page] == [
+        name for number, name in enumerate(rows) if number % 3
+    ]
+    assert len(found) >= 4
+
+
+@given(st.text() | st.binary().map(lambda some: some.hex()))
+def test_a_token_that_is_none_of_ours(token: str) -> None:
+    with pytest.raises(BadRequest, match="next must be what the last answer gave"):
+        Position.read(token)
+
+
+def test_a_token_of_no_day() -> None:
+    with pytest.raises(BadRequest):
+        Position.read(Position("tomorrow", 5, "z").token)

@@ -1,0 +1,63 @@
+"""A page as an answer: what may run in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from ingester.static_page import page_answer
+from status_query import PAGE
+
+EMPTY = "<!doctype html><title>x</title>"
+
+
+def test_its_own_script_and_style_and_nothing_else() -> None:
+    script, style = "run('ü');\n", "p { color: red }"
+    html = f"{EMPTY}<style>{style}</style><script>{script}</script>"
+    answer = page_answer(html)
+    policy = dict(
+        part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; ")
+    )
+    digests = {
+        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for name, text in (("script", script), ("style", style))
+    }
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": f"'sha256-{digests['script']}'",
+        "style-src": f"'sha256-{digests['style']}'",
+        "connect-src": "'self'",
+        "img-src": "data:",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    assert answer.body == html
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_a_page_without_script() -> None:
+    assert (
+        "script-src 'none'; style-src 'none'"
+        in (page_answer(EMPTY).headers["Content-Security-Policy"])
+    )
+
+
+def test_the_page_is_small_and_makes_no_html_of_text() -> None:
+    html = PAGE.read_text("utf-8")
+    assert len(html.encode()) < 60_000
+    # What takes HTML, or runs text, in a browser.
+    sinks = (
+        "innerHTML outerHTML insertAdjacentHTML document.write eval( DOMParser srcdoc Function( "
+        "createContextualFragment javascript: setHTML"
+    )
+    assert [word for word in sinks.split() if word in html] == []
+    # One file: nothing comes from elsewhere, and no attribute is script or style.
+    others = (" src=", "@import", "url(", " style=", " onclick=", "stylesheet")
+    assert [word for word in others if word in html] == []
+    assert html.count("<script>") == html.count("<script") == 1
+    assert html.count("<style>") == html.count("<style") == 1
