@@ -12,6 +12,13 @@ from constructs import Construct
 from cdk.names import API_KEY, ON_DEMAND_PATH, STAGE, WEBHOOK_PATH, Names
 from cdk.settings import Settings
 
+MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
+"""The routes whose answers and latencies CloudWatch is told: somebody waits for these. Each is paid
+for."""
+
+ERRORS = apigateway.MethodLoggingLevel.ERROR
+"""Logged: why API Gateway itself answered with an error. Never bodies or headers (data traces)."""
+
 CORS_METHODS = ["POST", "OPTIONS"]
 CORS_HEADERS = [*apigateway.Cors.DEFAULT_HEADERS, "Accept-Language", "X-Requested-With"]
 # The browser of whoever clicks "+Zoom" shows an error only if it may read it, and API Gateway
@@ -35,13 +42,6 @@ class Api(Construct):
         self, scope: Construct, construct_id: str, settings: Settings, names: Names
     ) -> None:
         super().__init__(scope, construct_id)
-        access_log = logs.LogGroup(
-            self,
-            "AccessLog",
-            log_group_name=names.access_log,
-            retention=logs.RetentionDays.SIX_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
         self.rest_api = apigateway.RestApi(
             self,
             "Api",
@@ -53,22 +53,13 @@ class Api(Construct):
             # it is kept when the stack goes, since other APIs log through it by then.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
-            deploy_options=apigateway.StageOptions(
-                stage_name=STAGE,
-                access_log_destination=apigateway.LogGroupLogDestination(access_log),
-                access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
-                    caller=False,
-                    http_method=True,
-                    ip=True,
-                    protocol=True,
-                    request_time=True,
-                    resource_path=True,
-                    response_length=True,
-                    status=True,
-                    user=False,
-                ),
-            ),
+            deploy_options=_stage(self._log_group("AccessLog", names.access_log)),
         )
+        # API Gateway would make it itself, kept for ever.
+        execution_log = self._log_group(
+            "ExecutionLog", f"API-Gateway-Execution-Logs_{self.rest_api.rest_api_id}/{STAGE}"
+        )
+        self.rest_api.deployment_stage.node.add_dependency(execution_log)
         self.rest_api.add_api_key("Key", api_key_name=API_KEY)
         for construct, response_type in OPEN_TO_BROWSERS.items():
             self.rest_api.add_gateway_response(
@@ -80,6 +71,15 @@ class Api(Construct):
             f"https://{self.rest_api.rest_api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}/{STAGE}"
         )
         self.webhook_url = self.url(WEBHOOK_PATH)
+
+    def _log_group(self, construct_id: str, name: str) -> logs.LogGroup:
+        return logs.LogGroup(
+            self,
+            construct_id,
+            log_group_name=name,
+            retention=logs.RetentionDays.SIX_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
 
     def url(self, path: str) -> str:
         """The address of a route."""
@@ -109,6 +109,34 @@ class Api(Construct):
                 allow_headers=CORS_HEADERS,
             )
         return resource
+
+
+def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
+    """The stage: what is logged of calls, and what is measured."""
+    return apigateway.StageOptions(
+        stage_name=STAGE,
+        logging_level=ERRORS,
+        data_trace_enabled=False,
+        method_options={
+            # What is said of a route replaces all that is said of the stage.
+            f"/{path}/POST": apigateway.MethodDeploymentOptions(
+                metrics_enabled=True, logging_level=ERRORS, data_trace_enabled=False
+            )
+            for path in MEASURED
+        },
+        access_log_destination=apigateway.LogGroupLogDestination(access_log),
+        access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(
+            caller=False,
+            http_method=True,
+            ip=True,
+            protocol=True,
+            request_time=True,
+            resource_path=True,
+            response_length=True,
+            status=True,
+            user=False,
+        ),
+    )
 
 
 def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:

@@ -23,6 +23,7 @@ class Exports(Construct):
         api: Api,
         queues: Queues,
         routes: dict[str, apigateway.IResource],
+        dashboard_url: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self.names = names
@@ -34,6 +35,7 @@ class Exports(Construct):
         self._export("download-dlq-url", queues.download_dlq.queue_url)
         self._export("upload-fifo-url", queues.upload.queue_url)
         self._export("upload-dlq-fifo-url", queues.upload_dlq.queue_url)
+        self._export("dashboard-url", dashboard_url)
 
     def _export(self, name: str, value: str) -> None:
         CfnOutput(self, name, value=value, export_name=self.names.of(name))

@@ -185,5 +185,14 @@ class Names:
         return self.of("notifications")
 
     @property
+    def metrics(self) -> str:
+        """The namespace of the functions' own metrics."""
+        return self.of("log-metrics")
+
+    @property
+    def dashboard(self) -> str:
+        return self.of("pipeline")
+
+    @property
     def codebuild(self) -> str:
         return self.of("codebuild")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from aws_cdk import CliCredentialsStackSynthesizer, Stack, Tags
 from constructs import Construct
 
+from cdk.alarms import Alarms
 from cdk.api import Api
 from cdk.bucket import StagingBucket
 from cdk.build import Build
+from cdk.dashboard import Dashboard
 from cdk.environment import Resources
 from cdk.exports import Exports
 from cdk.functions import Functions
@@ -69,7 +71,23 @@ class ZoomIngester(Stack):
             "slack": api.route("POST", SLACK_PATH, functions.alias(SLACK)),
             "page": api.route("GET", PAGE_PATH, functions.alias(STATUS_QUERY)),
         }
-        Exports(self, "Exports", names=names, api=api, queues=queues, routes=routes)
+        alarms = Alarms(
+            self,
+            "Alarms",
+            names=names,
+            topic=resources.notifications.topic,
+            patience_hours=settings.opencast.patience_hours,
+        )
+        dashboard = Dashboard(self, "Dashboard", names=names, alarms=alarms.all)
+        Exports(
+            self,
+            "Exports",
+            names=names,
+            api=api,
+            queues=queues,
+            routes=routes,
+            dashboard_url=dashboard.url,
+        )
         Build(self, "Build", settings, names)
         for key, value in settings.tags:
             Tags.of(self).add(key, value)

@@ -5,6 +5,7 @@ matters is looked for after the deploy; what is missing is set through the API, 
 it there, and else named aloud.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -185,6 +186,34 @@ def _role(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[
         yield Finding("a role's policy", mended=False)
 
 
+def _alarm(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
+    found = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    for key in (
+        "MetricName",
+        "Dimensions",
+        "Statistic",
+        "ComparisonOperator",
+        "Threshold",
+        "Period",
+        "EvaluationPeriods",
+        "TreatMissingData",
+    ):
+        if [alarm.get(key, []) for alarm in found] != [properties.get(key, [])]:
+            yield Finding(f"an alarm's {key}", mended=False)
+    if [len(alarm["AlarmActions"]) for alarm in found] != [len(properties["AlarmActions"])]:
+        yield Finding("an alarm's actions", mended=False)
+
+
+def _dashboard(_properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
+    try:
+        body = client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
+        is_there = bool(json.loads(body)["widgets"])
+    except (ClientError, ValueError, KeyError):
+        is_there = False
+    if not is_there:
+        yield Finding("the dashboard", mended=False)
+
+
 CHECKS: Mapping[str, Check] = {
     "AWS::DynamoDB::Table": _table,
     "AWS::S3::Bucket": _bucket,
@@ -193,4 +222,6 @@ CHECKS: Mapping[str, Check] = {
     "AWS::Lambda::EventSourceMapping": _event_source,
     "AWS::IAM::Role": _role,
     "AWS::Logs::SubscriptionFilter": _subscription,
+    "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::CloudWatch::Dashboard": _dashboard,
 }

@@ -91,7 +91,8 @@ class Metric(StrEnum):
         "Minutes from the webhook's receiving a request until Opencast has the ingest.",
     )
 
-    def __new__(cls, name: str, unit: Unit, meaning: str) -> Self:
+    # The defaults are for type checkers: `Metric(name)` finds the one of that name.
+    def __new__(cls, name: str, unit: Unit = Unit.NONE, meaning: str = "") -> Self:
         member = str.__new__(cls, name)
         member._value_ = name
         member.unit = unit

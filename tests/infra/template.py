@@ -38,6 +38,16 @@ SETTINGS = {
 }
 
 
+def joined(value: Any) -> str:
+    """A text of the template; what only AWS fills in is the name of it in braces."""
+    if isinstance(value, str):
+        return value
+    [(function, argument)] = value.items()
+    if function == "Fn::Join":
+        return str(argument[0]).join(joined(part) for part in argument[1])
+    return f"{{{argument if isinstance(argument, str) else argument[0]}}}"
+
+
 class Template:
     """A template, read. `resources` are by logical id."""
 
@@ -57,7 +67,7 @@ class Template:
 
     def named(self, resource_type: str, key: str) -> dict[str, Any]:
         """The properties of all resources of a type by their name, which is under `key`."""
-        return {self.short(p[key]): p for p in self.of_type(resource_type).values()}
+        return {self.short(joined(p[key])): p for p in self.of_type(resource_type).values()}
 
     @staticmethod
     def short(name: str) -> str:

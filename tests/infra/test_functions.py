@@ -257,7 +257,12 @@ def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:
 def test_everything_logs_for_six_months(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
-    others = {f"/aws/apigateway/{STACK}-api/access_logs", f"/aws/codebuild/{STACK}-codebuild"}
+    [api] = template.of_type("AWS::ApiGateway::RestApi")
+    others = {
+        f"/aws/apigateway/{STACK}-api/access_logs",
+        f"API-Gateway-Execution-Logs_{{{api}}}/live",
+        f"/aws/codebuild/{STACK}-codebuild",
+    }
     assert set(groups) == expected | others
     assert {group["RetentionInDays"] for group in groups.values()} == {180}
 

@@ -319,6 +319,8 @@ def test_the_stage_logs_who_called(template: Template) -> None:
     assert group["Properties"]["LogGroupName"] == f"/aws/apigateway/{STACK}-api/access_logs"
     log_format = json.loads(stage["AccessLogSetting"]["Format"])
     assert {"ip", "status", "resourcePath"} <= set(log_format)
+    levels = [(one["LoggingLevel"], one["DataTraceEnabled"]) for one in stage["MethodSettings"]]
+    assert levels == [("ERROR", False)] * 3
 
 
 def test_the_api_key(template: Template) -> None:
@@ -333,7 +335,7 @@ def test_exports(template: Template) -> None:
         if "Export" in output
     }
     resource_ids = [f"{name}-resource-id" for name in URLS]
-    assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS}
+    assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS, "dashboard-url"}
     paths = api_resources(template)
     assert [paths.get(exports[name].get("Ref"), "") for name in resource_ids] == [
         "new_recording",

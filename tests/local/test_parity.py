@@ -137,3 +137,36 @@ def test_a_subscribed_function_gets_every_line(access: Access) -> None:
         assert compare(found, names, access.client).mended == mended
     [left] = logs.describe_subscription_filters(logGroupName="/g")["subscriptionFilters"]
     assert (left["filterPattern"], left["destinationArn"]) == ("", function)
+
+
+ALARM = {
+    "MetricName": "Errors",
+    "Namespace": "AWS/Lambda",
+    "Statistic": "Sum",
+    "Period": 300,
+    "EvaluationPeriods": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    "TreatMissingData": "notBreaching",
+    "AlarmActions": ["arn:aws:sns:us-east-1:123456789012:t"],
+}
+
+
+def test_an_alarm_that_rings_at_another_time_is_named(access: Access) -> None:
+    access.client("cloudwatch").put_metric_alarm(AlarmName="a", **ALARM)
+    known = compare(template("AWS::CloudWatch::Alarm", **ALARM), {"It": "a"}, access.client)
+    assert set(known.not_honoured) == set(NEVER_HONOURED)
+    other = ALARM | {"TreatMissingData": "breaching", "AlarmActions": []}
+    found = compare(template("AWS::CloudWatch::Alarm", **other), {"It": "a"}, access.client)
+    named = {"an alarm's TreatMissingData", "an alarm's actions"}
+    assert set(found.not_honoured) == {*NEVER_HONOURED, *named}
+
+
+def test_a_dashboard_that_is_not_there_or_empty_is_named(access: Access) -> None:
+    wanted = template("AWS::CloudWatch::Dashboard")
+    cloudwatch = access.client("cloudwatch")
+    assert "the dashboard" in compare(wanted, {"It": "d"}, access.client).not_honoured
+    text = '{"type": "text", "properties": {"markdown": "x"}}'
+    cloudwatch.put_dashboard(DashboardName="d", DashboardBody=f'{{"widgets": [{text}]}}')
+    found = compare(wanted, {"It": "d"}, access.client).not_honoured
+    assert set(found) == set(NEVER_HONOURED)

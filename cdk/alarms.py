@@ -1,0 +1,204 @@
+"""The alarms: each mails to the stack's topic, and its description says what to do.
+
+They stand on single metrics, without metric math, which the local cloud can't deploy. Limits, and
+what is thought of a time without data, have their reasons beside them. docs/operations.md lists
+the alarms, held to the template by a test.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cdk.metrics import MAXIMUM, SUM, Metrics
+from cdk.names import FUNCTIONS, ON_DEMAND_PATH, WEBHOOK_PATH, Function, Names
+
+ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+
+BACKLOG = 40
+DOWNLOAD_AGE_HOURS = 2
+"""Ten at a time empty a burst of recordings in minutes. A message that came back for the third time
+isn't counted any more by SQS, so tries, which take six hours, don't ring: what is old here wasn't
+taken up."""
+
+UPLOAD_AGE_MARGIN_HOURS = 2
+"""Beside OC_INGEST_PATIENCE_HOURS: so long a message may rightly wait for Opencast."""
+
+DEAD_LETTER_AGE_DAYS = 10
+"""SQS deletes messages after 14 days: four are left, a long weekend among them."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When an alarm rings: in each of `times` periods of `minutes`, and `silence` if data lack."""
+
+    compared: cloudwatch.ComparisonOperator
+    limit: float
+    minutes: int = 5
+    times: int = 1
+    silence: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
+
+
+class Alarms(Construct):
+    """All alarms. `all` are they, in the order in which the dashboard shows them."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        topic: sns.ITopic,
+        patience_hours: float,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._names = names
+        self._metrics = Metrics(names)
+        self._action = actions.SnsAction(topic)
+        self.all: list[cloudwatch.Alarm] = []
+        for function in FUNCTIONS:
+            self._errors(function)
+        self._refusals()
+        self._answers()
+        self._upload_backlog()
+        self._downloader_idle()
+        upload_hours = math.ceil(patience_hours + UPLOAD_AGE_MARGIN_HOURS)
+        self._age("download", names.download_queue, DOWNLOAD_AGE_HOURS)
+        self._age("upload", names.upload_queue, upload_hours)
+        self._dead_letters("download", names.download_dlq)
+        self._dead_letters("upload", names.upload_dlq)
+
+    def _errors(self, function: Function) -> None:
+        self._add(
+            f"{function.name}-errors",
+            self._metrics.of_function(function, "Errors", SUM),
+            Rule(FROM, 1),
+            f"{self._names.function(function)} crashed or ran out of time. A message comes back "
+            "by itself after 16 minutes; a caller was told. "
+            f"Do: `invoke logs.{function.task}` shows the traceback. If it began with a release: "
+            "`invoke release --to` the one before.",
+        )
+
+    def _refusals(self) -> None:
+        self._add(
+            "webhook-4xx",
+            self._metrics.own("WebhookRejected"),
+            Rule(FROM, 1),
+            "The webhook refused a request that was rightly signed, and Zoom won't repeat it. "
+            "Do: `invoke logs.webhook` says after Refused what its data lack; then "
+            "`invoke exec.webhook` with the recording's uuid.",
+        )
+        self._add(
+            "webhook-401",
+            self._metrics.own("WebhookUnauthorized"),
+            # A few come from whoever tries addresses in the internet. With a wrong secret all
+            # events of all meetings are among them.
+            Rule(FROM, 10, minutes=60),
+            "Many requests to the webhook were wrongly signed: strangers, or Zoom's app has "
+            "another secret token than the stack and every recording is refused. "
+            "Do: compare them; `invoke secrets.rotate WEBHOOK_VALIDATION_SECRET_TOKEN`; then "
+            "`invoke exec.webhook` with the uuid of each that was missed.",
+        )
+
+    def _answers(self) -> None:
+        of_route = self._metrics.of_route
+        self._add(
+            "webhook-5xx",
+            of_route("POST", WEBHOOK_PATH, "5XXError", SUM),
+            Rule(FROM, 1),
+            "The webhook couldn't take a notification; Zoom sends it again within hours. "
+            "Do: `invoke logs.webhook` says what failed. Look later whether `invoke recordings` "
+            "shows it; if not, `invoke exec.webhook` with its uuid.",
+        )
+        self._add(
+            "webhook-latency",
+            of_route("POST", WEBHOOK_PATH, "Latency", MAXIMUM),
+            Rule(FROM, 10_000, minutes=1, times=3),
+            "For three minutes the webhook has taken ten seconds to answer. Zoom waits for three "
+            "and repeats, which does no harm. Do: look at AWS's status page, and on the dashboard "
+            "for functions that are held back.",
+        )
+        self._add(
+            "ingest-5xx",
+            of_route("POST", ON_DEMAND_PATH, "5XXError", SUM),
+            # One was told to whoever asked, and may be a recording that isn't ready (503).
+            Rule(FROM, 3, minutes=15),
+            "Several +Zoom requests failed; who made them was told. Do: `invoke logs.on-demand` "
+            "says whether Zoom's API or the webhook doesn't answer. Recordings that Zoom hasn't "
+            "finished need nothing but a later request.",
+        )
+
+    def _upload_backlog(self) -> None:
+        self._add(
+            "upload-backlog",
+            self._metrics.of_queue(self._names.upload_queue, "ApproximateNumberOfMessagesVisible"),
+            # Lambda asks the queue all the time, so SQS always has data.
+            Rule(ABOVE, BACKLOG, times=6, silence=cloudwatch.TreatMissingData.BREACHING),
+            f"For half an hour more than {BACKLOG} recordings have waited for Opencast, or nobody "
+            "asks the upload queue. Do: look at Opencast's load; in the Lambda console, whether "
+            "the uploader's trigger is enabled. If Opencast can bear more: raise "
+            "OC_TRACK_UPLOAD_MAX and `invoke stack.update`.",
+        )
+
+    def _downloader_idle(self) -> None:
+        self._add(
+            "downloader-idle",
+            # Not on Invocations: of a day without any Lambda has no data, so that a holiday and a
+            # trigger that is switched off look alike. The trigger asks the queue on holidays too.
+            self._metrics.of_queue(self._names.download_queue, "NumberOfEmptyReceives", SUM),
+            Rule(BELOW, 1, minutes=24 * 60, silence=cloudwatch.TreatMissingData.BREACHING),
+            "For a day the downloader was neither called nor its queue asked for messages. (A day "
+            "without recordings is no reason.) Do: in the Lambda console, look whether the "
+            "downloader's trigger is there and enabled; `invoke stack.diff` shows if it is gone.",
+        )
+
+    def _age(self, kind: str, queue: str, hours: int) -> None:
+        self._add(
+            f"{kind}-age",
+            self._metrics.of_queue(queue, "ApproximateAgeOfOldestMessage"),
+            Rule(FROM, hours * 3600),
+            f"A message has waited on the {kind} queue for {hours} hours: more comes than goes, or "
+            f"the {kind}er isn't called. Do: `invoke recordings` says why and when it is tried "
+            f"next; `invoke queue.{kind}s` how many there are; then `invoke logs.{kind}er`.",
+        )
+
+    def _dead_letters(self, kind: str, queue: str) -> None:
+        self._add(
+            f"{kind}-dead-letter",
+            self._metrics.of_queue(queue, "ApproximateNumberOfMessagesVisible"),
+            Rule(FROM, 1),
+            f"The {kind}er gave a recording up: it is in the dead letters. Do: "
+            "`invoke recordings --failed` says which and why. Mend that, then "
+            f"`invoke queue.retry-{kind}s`. This alarm ends when no dead letter is left.",
+        )
+        self._add(
+            f"{kind}-dead-letter-age",
+            self._metrics.of_queue(queue, "ApproximateAgeOfOldestMessage"),
+            Rule(FROM, DEAD_LETTER_AGE_DAYS * 86_400, minutes=60),
+            f"A dead letter of the {kind}er is {DEAD_LETTER_AGE_DAYS} days old; SQS deletes it "
+            f"after 14. Do: `invoke queue.{kind}s` shows it; `invoke queue.retry-{kind}s`, or "
+            "leave it if nobody misses the recording.",
+        )
+
+    def _add(self, name: str, metric: cloudwatch.Metric, rule: Rule, description: str) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_name=self._names.of(name),
+            alarm_description=description,
+            metric=metric.with_(period=Duration.minutes(rule.minutes)),
+            comparison_operator=rule.compared,
+            threshold=rule.limit,
+            evaluation_periods=rule.times,
+            treat_missing_data=rule.silence,
+        )
+        alarm.add_alarm_action(self._action)
+        self.all.append(alarm)

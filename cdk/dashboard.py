@@ -1,0 +1,275 @@
+"""The dashboard: each widget answers the question that is its title."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from cdk.alarms import BACKLOG
+from cdk.metrics import SUM, Metrics
+from cdk.names import DOWNLOADER, FUNCTIONS, ON_DEMAND_PATH, UPLOADER, WEBHOOK_PATH, Names
+
+HOUR = Duration.hours(1)
+DAY = Duration.days(1)
+WIDTH = 24
+"""Of CloudWatch's grid."""
+
+ZOOM_WAITS_SECONDS = 3
+AGE = "ApproximateAgeOfOldestMessage"
+WAITING = "ApproximateNumberOfMessagesVisible"
+
+Lines = Mapping[str, cloudwatch.Metric]
+"""What a graph shows: metrics by what the legend calls them."""
+
+
+class Dashboard(Construct):
+    """`<stack>-pipeline`. `url` is where it is in the console."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        alarms: Sequence[cloudwatch.IAlarm],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._names = names
+        self._metrics = Metrics(names)
+        dashboard = cloudwatch.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=names.dashboard,
+            default_interval=Duration.days(7),
+        )
+        ringing = cloudwatch.AlarmStatusWidget(
+            title="Does an alarm ring?", alarms=list(alarms), width=WIDTH, height=4
+        )
+        dashboard.add_widgets(ringing)
+        for row in (
+            self._recordings(),
+            self._speed(),
+            self._waiting(),
+            self._errors(),
+            self._calls_and_time(),
+            self._storage(),
+        ):
+            dashboard.add_widgets(*row)
+        self.url = (
+            f"https://{Aws.REGION}.console.aws.amazon.com/cloudwatch/home"
+            f"?region={Aws.REGION}#dashboards:name={names.dashboard}"
+        )
+
+    def _recordings(self) -> list[cloudwatch.IWidget]:
+        own = self._metrics.own
+        return [
+            _graph(
+                "How many recordings reached Opencast, and how many didn't?",
+                {
+                    "in Opencast": own("WorkflowInitiated"),
+                    "nothing to ingest": own("RecordingIgnored"),
+                    "failed": own("RecordingFailed"),
+                },
+                period=HOUR,
+                stacked=True,
+            ),
+            _graph(
+                "How many does Zoom announce?",
+                {
+                    "recordings started": own("MeetingStarted"),
+                    "meetings ended": own("MeetingEnded"),
+                    "recordings completed": own("RecordingCompleted"),
+                },
+                period=HOUR,
+            ),
+            _graph(
+                "How many minutes are recorded, and how many recordings are too short to keep?",
+                {"minutes": own("RecordingDuration")},
+                right={"too short": own("SkippedForDuration")},
+                period=HOUR,
+            ),
+        ]
+
+    def _speed(self) -> list[cloudwatch.IWidget]:
+        own = self._metrics.own
+        return [
+            _graph(
+                "How many minutes does a recording take to Opencast?",
+                {
+                    "half of them, at most": own("MinutesInPipeline", "p50"),
+                    "19 of 20, at most": own("MinutesInPipeline", "p95"),
+                },
+                period=HOUR,
+            ),
+            _graph("How many bytes are copied?", {"bytes": own("BytesTransferred")}, period=HOUR),
+            _graph(
+                "How fast is a copy, in MB/s?",
+                {
+                    "half of them, at least": own("TransferRate", "p50"),
+                    "the slowest": own("TransferRate", "Minimum"),
+                },
+                period=HOUR,
+            ),
+        ]
+
+    def _waiting(self) -> list[cloudwatch.IWidget]:
+        names, of_queue = self._names, self._metrics.of_queue
+        queues = {"download": names.download_queue, "upload": names.upload_queue}
+        dead = {"downloads": names.download_dlq, "uploads": names.upload_dlq}
+        counts = {
+            "waiting": WAITING,
+            "in work, or to come back": "ApproximateNumberOfMessagesNotVisible",
+            "delayed": "ApproximateNumberOfMessagesDelayed",
+        }
+        return [
+            _graph(
+                "How long has the oldest message waited, in seconds?",
+                {what: of_queue(queue, AGE) for what, queue in queues.items()},
+            ),
+            _graph(
+                "How many messages are on the way?",
+                {
+                    f"{what}: {count}": of_queue(queue, name)
+                    for what, queue in queues.items()
+                    for count, name in counts.items()
+                },
+                limit=(BACKLOG, "an alarm rings for uploads that wait"),
+            ),
+            _graph(
+                "Do dead letters need somebody, and how old are they, in seconds?",
+                {what: of_queue(queue, WAITING) for what, queue in dead.items()},
+                right={f"{what}: age": of_queue(queue, AGE) for what, queue in dead.items()},
+            ),
+        ]
+
+    def _errors(self) -> list[cloudwatch.IWidget]:
+        metrics = self._metrics
+        routes = {"webhook": WEBHOOK_PATH, "+Zoom": ON_DEMAND_PATH}
+        return [
+            _graph(
+                "Which function crashes or runs out of time, and which is held back?",
+                self._functions("Errors"),
+                right={
+                    f"{function.name} held back": metrics.of_function(function, "Throttles", SUM)
+                    for function in FUNCTIONS
+                },
+            ),
+            _graph(
+                "What is refused, and what fails?",
+                {
+                    "webhook: wrongly signed": metrics.own("WebhookUnauthorized"),
+                    "webhook: refused": metrics.own("WebhookRejected"),
+                    **{
+                        f"{what}: failed": metrics.of_route("POST", path, "5XXError", SUM)
+                        for what, path in routes.items()
+                    },
+                },
+            ),
+            _graph(
+                "How long do Zoom and Opencast wait for an answer, in milliseconds?",
+                {
+                    f"{what} {statistic}": metrics.of_route("POST", path, "Latency", statistic)
+                    for what, path in routes.items()
+                    for statistic in ("p50", "p99")
+                },
+                limit=(ZOOM_WAITS_SECONDS * 1000, "Zoom repeats a notification"),
+            ),
+        ]
+
+    def _calls_and_time(self) -> list[cloudwatch.IWidget]:
+        of_function = self._metrics.of_function
+        return [
+            _graph(
+                "What is paid for: how many milliseconds of functions, each times its memory?",
+                self._functions("Duration"),
+                period=DAY,
+                stacked=True,
+            ),
+            _graph(
+                "What is paid for: how many calls?",
+                {**self._functions("Invocations"), "API": self._metrics.of_api("Count", SUM)},
+                period=DAY,
+                stacked=True,
+            ),
+            _graph(
+                "How many downloads and uploads run at once?",
+                {
+                    function.name: of_function(function, "ConcurrentExecutions", "Maximum")
+                    for function in (DOWNLOADER, UPLOADER)
+                },
+            ),
+        ]
+
+    def _storage(self) -> list[cloudwatch.IWidget]:
+        names, metrics = self._names, self._metrics
+        tables = {
+            "status": names.status_table,
+            "events": names.events_table,
+            "schedule": names.schedule_table,
+            "faults": names.faults_table,
+        }
+        units = {"read": "ConsumedReadCapacityUnits", "written": "ConsumedWriteCapacityUnits"}
+        return [
+            _graph(
+                "What is paid for: how many bytes of recordings are stored?",
+                {"bytes": metrics.stored_bytes()},
+                period=DAY,
+            ),
+            _graph(
+                "What is paid for: how many units of the tables?",
+                {
+                    f"{what} {verb}": metrics.of_table(table, name)
+                    for what, table in tables.items()
+                    for verb, name in units.items()
+                },
+                period=DAY,
+                stacked=True,
+            ),
+            _graph(
+                "What is paid for: how many bytes are logged?",
+                {
+                    function.name: metrics.logged_bytes(names.log_group(function))
+                    for function in FUNCTIONS
+                }
+                | {"API": metrics.logged_bytes(names.access_log)},
+                period=DAY,
+                stacked=True,
+            ),
+        ]
+
+    def _functions(self, name: str) -> dict[str, cloudwatch.Metric]:
+        """One of Lambda's metrics about each function, as a sum."""
+        return {
+            function.name: self._metrics.of_function(function, name, SUM) for function in FUNCTIONS
+        }
+
+
+def _graph(
+    title: str,
+    left: Lines,
+    *,
+    right: Lines | None = None,
+    period: Duration | None = None,
+    stacked: bool = False,
+    limit: tuple[float, str] | None = None,
+) -> cloudwatch.GraphWidget:
+    """A graph. `limit` is a line at a value of the left axis, and what it says."""
+    line = cloudwatch.HorizontalAnnotation(value=limit[0], label=limit[1]) if limit else None
+    return cloudwatch.GraphWidget(
+        title=title,
+        left=_labelled(left),
+        right=_labelled(right or {}),
+        period=period or Duration.minutes(5),
+        stacked=stacked,
+        left_annotations=[line] if line else None,
+        left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
+        right_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
+        width=WIDTH // 3,
+    )
+
+
+def _labelled(lines: Lines) -> list[cloudwatch.IMetric]:
+    return [metric.with_(label=label) for label, metric in lines.items()]

@@ -1,0 +1,95 @@
+"""The metrics that a template's alarms and dashboard ask for, and those that AWS has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from tests.infra.template import Template, joined
+
+DOCUMENTED: dict[str, tuple[frozenset[str], tuple[set[str], ...]]] = {
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    "AWS/Lambda": (
+        frozenset({"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"}),
+        ({"FunctionName"}, {"FunctionName", "Resource"}),
+    ),
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    "AWS/SQS": (
+        frozenset(
+            {
+                "ApproximateAgeOfOldestMessage",
+                "ApproximateNumberOfMessagesDelayed",
+                "ApproximateNumberOfMessagesNotVisible",
+                "ApproximateNumberOfMessagesVisible",
+                "NumberOfEmptyReceives",
+                "NumberOfMessagesDeleted",
+                "NumberOfMessagesReceived",
+                "NumberOfMessagesSent",
+                "SentMessageSize",
+            }
+        ),
+        ({"QueueName"},),
+    ),
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+    "AWS/ApiGateway": (
+        frozenset({"4XXError", "5XXError", "Count", "IntegrationLatency", "Latency"}),
+        ({"ApiName"}, {"ApiName", "Stage"}, {"ApiName", "Method", "Resource", "Stage"}),
+    ),
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+    "AWS/S3": (
+        frozenset({"BucketSizeBytes", "NumberOfObjects"}),
+        ({"BucketName", "StorageType"},),
+    ),
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+    "AWS/DynamoDB": (
+        frozenset({"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}),
+        ({"TableName"}, {"TableName", "GlobalSecondaryIndexName"}),
+    ),
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html
+    "AWS/Logs": (frozenset({"IncomingBytes", "IncomingLogEvents"}), ({"LogGroupName"},)),
+}
+"""AWS's namespaces: the metrics that are documented, as far as they are of use here, and the sets
+of dimensions under which they are found."""
+
+
+class Asked(NamedTuple):
+    """A metric that an alarm or a widget asks for, and who does."""
+
+    namespace: str
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+    statistic: str
+    by: str
+
+
+def of_alarms(template: Template) -> list[Asked]:
+    """What the alarms stand on."""
+    return [
+        Asked(
+            alarm["Namespace"],
+            alarm["MetricName"],
+            tuple((one["Name"], one["Value"]) for one in alarm.get("Dimensions", ())),
+            alarm.get("Statistic") or alarm["ExtendedStatistic"],
+            alarm["AlarmName"],
+        )
+        for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
+    ]
+
+
+def of_dashboard(template: Template) -> list[Asked]:
+    """What the dashboard's graphs show."""
+    found = []
+    for widget in widgets(template):
+        properties = widget["properties"]
+        for namespace, name, *rest in properties.get("metrics", ()):
+            options = rest.pop() if rest and isinstance(rest[-1], dict) else {}
+            dimensions = tuple(zip(rest[::2], rest[1::2], strict=True))
+            statistic = options.get("stat", "Average")
+            found.append(Asked(namespace, name, dimensions, statistic, properties["title"]))
+    return found
+
+
+def widgets(template: Template) -> list[dict[str, Any]]:
+    """The dashboard's widgets."""
+    [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
+    return list(json.loads(joined(dashboard["DashboardBody"]))["widgets"])
