@@ -1,0 +1,70 @@
+"""The metrics in the functions' logs, as CloudWatch would read them out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import botocore.session
+
+from cdk.names import FUNCTIONS, Names
+from ingester.metrics import Metric
+from local.driver import Driver
+
+NAMESPACE_LIMIT = 256
+METRICS_LIMIT = 100
+DIMENSIONS_LIMIT = 30
+"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
+
+LOOK_BACK = timedelta(hours=1)
+
+
+def emitted(driver: Driver, uuid: str | None = None) -> dict[Metric, float]:
+    """The sum of each metric in all records, or in those about a recording.
+
+    Each record is held to the specification.
+    """
+    found: dict[Metric, float] = {}
+    for record in _records(driver):
+        if uuid is None or record.get("uuid") == uuid:
+            for name, value in _declared(record, driver.state.stack_name).items():
+                found[Metric(name)] = found.get(Metric(name), 0) + value
+    return found
+
+
+def _records(driver: Driver) -> Iterator[dict[str, Any]]:
+    """The log records that declare metrics."""
+    names, pages = Names(driver.state.stack_name), driver.client("logs")
+    for function in FUNCTIONS:
+        answers = pages.get_paginator("filter_log_events").paginate(
+            logGroupName=names.log_group(function), filterPattern='"_aws"'
+        )
+        for line in (event["message"] for answer in answers for event in answer["events"]):
+            # Lambda's own lines, and those of a process that ends, are no JSON.
+            if line.startswith("{") and "_aws" in (record := json.loads(line)):
+                yield record
+
+
+def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
+    """A record's metrics and values. AssertionError if CloudWatch would not take them."""
+    metadata = record["_aws"]
+    moment = datetime.fromtimestamp(metadata["Timestamp"] / 1000, UTC)
+    assert abs(datetime.now(UTC) - moment) < LOOK_BACK, record
+    (directive,) = metadata["CloudWatchMetrics"]
+    assert directive["Namespace"] == f"{stack_name}-log-metrics"
+    assert len(directive["Namespace"]) <= NAMESPACE_LIMIT
+    for dimensions in directive["Dimensions"]:
+        assert len(dimensions) <= DIMENSIONS_LIMIT
+        assert all(isinstance(record[name], str) for name in dimensions), record
+    assert 0 < len(directive["Metrics"]) <= METRICS_LIMIT
+    assert all(metric["Unit"] in _units() for metric in directive["Metrics"]), record
+    values = {metric["Name"]: record[metric["Name"]] for metric in directive["Metrics"]}
+    assert all(type(value) in (int, float) for value in values.values()), record
+    return values
+
+
+def _units() -> list[str]:
+    model = botocore.session.get_session().get_service_model("cloudwatch")
+    return list(model.shape_for("StandardUnit").enum)  # type: ignore[attr-defined]  # a StringShape
