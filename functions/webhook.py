@@ -68,7 +68,7 @@ AGAIN = "Zoom (or our own caller) is told to send it again; Zoom does so within 
 PAUSES = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
 NO_CONTENT: Final = Answer(status=204)
-SUCCESS: Final = Answer(status=200, body="Success")
+SUCCESS: Final = Answer(status=200, body="Success", headers={"Content-Type": "text/plain"})
 
 
 @dataclass(frozen=True)

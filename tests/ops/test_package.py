@@ -29,8 +29,8 @@ SOURCE_ROOT = package.ROOT / "functions"
 HASH_BASED_AND_UNCHECKED = 0b01
 """The flags of bytecode that isn't compared with its source: PEP 552."""
 
-LATE_IMPORTS = 12
-"""Modules that a client's making comes to import from inside of functions."""
+LATE_IMPORTS = 16
+"""Modules that a client's making comes to import from inside of functions, or of compiled code."""
 
 AARCH64 = 183
 """`e_machine` of an ELF file for arm64."""

@@ -1,0 +1,107 @@
+"""The running stack's answers are those that docs/openapi.yaml describes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+
+from ingester.signature import signed_headers
+from local.state import State
+from tests import openapi
+from tests.e2e.scene import Scene
+from tests.e2e.spreadsheet import HEADER, Spreadsheet, row
+
+Ask = Callable[..., int]
+
+
+@pytest.fixture
+def ask(state: State) -> Iterator[Ask]:
+    """Asks the API; the status of an answer that is as documented."""
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, state.ca_bundle
+
+        def request(method: str, path: str, **options: Any) -> int:
+            answer = session.request(method, f"{state.api_url}/{path}", timeout=35, **options)
+            contents = openapi.contents(method, path, answer.status_code)
+            kind = answer.headers.get("Content-Type", "").partition(";")[0]
+            if answer.content:
+                content = answer.json() if kind == "application/json" else answer.text
+                openapi.check(contents[kind]["schema"], content)
+            else:
+                assert answer.status_code == 204 or (path, answer.status_code) == ("slack", 200)
+            documented = openapi.operations()[method, path]["responses"][str(answer.status_code)]
+            for header in openapi.resolved(documented).get("headers", {}):
+                assert header in answer.headers
+            return answer.status_code
+
+        yield request
+
+
+def test_new_recording(ask: Ask, state: State, scene: Scene) -> None:
+    def send(body: bytes, secret: str = "") -> int:
+        headers = signed_headers(secret or str(state.webhook_secret), time.time(), body)
+        return ask("POST", "new_recording", data=body, headers=headers)
+
+    assert send(b'{"event": "endpoint.url_validation", "payload": {"plainToken": "t"}}') == 200
+    assert send(b'{"event": "meeting.created", "payload": {"object": {}}}') == 204
+    assert send(b"{") == 400
+    assert send(b"{}", secret="wrong") == 401
+    answer = scene.driver.send("recording.completed", scene.lecture(scheduled=False).uuid)
+    assert (answer.status, answer.body) == (200, "Success")
+    openapi.check(openapi.contents("POST", "new_recording", 200)["text/plain"]["schema"], "Success")
+
+
+def test_ingest(ask: Ask, scene: Scene) -> None:
+    recording = scene.lecture(scheduled=False)
+    assert ask("POST", "ingest", json={"uuid": recording.uuid}) == 200
+    assert ask("POST", "ingest", data="{") == 400
+    assert ask("POST", "ingest", json={"uuid": "https://zoom.us/recording/detail"}) == 404
+    assert ask("OPTIONS", "ingest", headers={"Origin": "https://oc.example.edu"}) == 204
+
+
+def test_status(ask: Ask, scene: Scene) -> None:
+    recording = scene.lecture(scheduled=False)
+    scene.completed(recording)
+    assert ask("GET", "status", params={"meeting_id": str(recording.meeting_id)}) == 200
+    assert ask("GET", "status", params={"meeting_id": "1"}) == 200
+    assert ask("GET", "status", params={"seconds": "3600"}) == 200
+    assert ask("GET", "status") == 400
+
+
+def test_schedule_update(ask: Ask, scene: Scene) -> None:
+    sheet = Spreadsheet(scene.driver)
+    sheet.fill([HEADER, row()], [HEADER])
+    assert ask("POST", "schedule_update") == 200
+    sheet.fill([["nothing"]], [HEADER])
+    assert ask("POST", "schedule_update") == 422
+    scene.driver.trouble_sheets(kind="status", where="values", status=404)
+    assert ask("POST", "schedule_update") == 502
+    scene.driver.trouble_sheets(kind="status", where="values", status=503, times=4)
+    assert ask("POST", "schedule_update") == 503
+
+
+def test_slack(ask: Ask, state: State) -> None:
+    def send(secret: str, **form: str) -> int:
+        now, body = str(int(time.time())), urlencode(form)
+        base = f"v0:{now}:{body}".encode()
+        signature = hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Slack-Request-Timestamp": now,
+            "X-Slack-Signature": f"v0={signature}",
+        }
+        return ask("POST", "slack", data=body, headers=headers)
+
+    secret = str(state.slack_signing_secret)
+    about = {"user_id": "U1", "channel_id": "D1", "channel_name": "directmessage"}
+    about |= {"response_url": "https://127.0.0.1:9/"}
+    assert send(secret, command="/zip", text="help", **about) == 200
+    assert send("wrong", command="/zip", text="help", **about) == 401
+    assert send(secret, payload="{") == 400

@@ -1,0 +1,121 @@
+"""docs/openapi.yaml: it is valid, and says of the API what template and code say."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from cdk.names import FUNCTIONS
+from ingester import errors
+from ingester.rules.states import Origin, State
+from ops.code.closure import closure
+from tests import openapi
+from tests.infra.template import Template
+from tests.infra.test_resources import function_called, methods_of
+
+SOURCE = Path(__file__).resolve().parents[2] / "functions"
+GATEWAY = {("POST", "ingest"): {403}, ("GET", "status"): {403}}
+"""What the API's policy answers, before a function is called."""
+
+NEVER = {
+    "zoom-on-demand": {401: "it signs its own events, and verifies nothing"},
+}
+"""Statuses of errors in a function's modules that the function can't come to, and why."""
+
+
+def statuses_of(module: str) -> set[int]:
+    """What a function may answer, as its code says.
+
+    The statuses that its own file gives to an answer, and those of every request's error that it,
+    or a module of ours that it imports, raises.
+    """
+    found: set[int] = set()
+    for file in closure(module, SOURCE):
+        tree = ast.parse((SOURCE / file).read_bytes())
+        found |= {error.status for error in raised(tree)}
+        if file.name == f"{module}.py":
+            found |= set(answered(tree))
+    return found
+
+
+def raised(tree: ast.Module) -> Iterator[type[errors.RequestError]]:
+    for node in ast.walk(tree):
+        name = (
+            node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+        )
+        kind = getattr(errors, name, None)
+        if isinstance(kind, type) and issubclass(kind, errors.RequestError):
+            yield kind
+
+
+def answered(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        if node.func.id in {"Answer", "json_answer", "_said"}:
+            given = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "status")]
+            for value in given:
+                if isinstance(value, ast.Constant) and isinstance(value.value, int):
+                    yield value.value
+
+
+def test_it_is_openapi() -> None:
+    OpenAPIV31SpecValidator(openapi.document()).validate()
+
+
+def test_paths_and_methods_are_the_api_s(template: Template) -> None:
+    assert set(openapi.operations()) == set(methods_of(template))
+
+
+def test_statuses_are_those_that_the_code_answers(template: Template) -> None:
+    modules = {function.name: function.module for function in FUNCTIONS}
+    for (verb, path), method in methods_of(template).items():
+        if verb == "OPTIONS":
+            continue
+        function = function_called(template, method)
+        responses = openapi.operations()[verb, path]["responses"]
+        documented = {int(status) for status in responses if status != "default"}
+        never = set(NEVER.get(function, {}))
+        derived = statuses_of(modules[function])
+        assert never <= derived, "an exception that is none"
+        assert documented == derived - never | GATEWAY.get((verb, path), set()), function
+        assert "default" in responses, "API Gateway's own errors"
+
+
+def test_states_and_origins_are_the_code_s() -> None:
+    schemas = openapi.document()["components"]["schemas"]
+    assert schemas["State"]["enum"] == list(State)
+    assert schemas["Ingest"]["properties"]["origin"]["enum"] == list(Origin)
+
+
+def examples() -> Iterator[tuple[str, object, object]]:
+    """(where, schema, example) of every content in the document."""
+    for (method, path), operation in openapi.operations().items():
+        body = operation.get("requestBody", {}).get("content", {})
+        kinds = [("request", body)]
+        for status, answer in operation["responses"].items():
+            kinds.append((status, openapi.resolved(answer).get("content", {})))
+        for name, content in kinds:
+            for kind, said in content.items():
+                given = [one["value"] for one in said.get("examples", {}).values()]
+                for example in [*given, *([said["example"]] if "example" in said else [])]:
+                    yield f"{method} {path} {name} {kind}", said["schema"], example
+
+
+@pytest.mark.parametrize(("where", "schema", "example"), list(examples()))
+def test_an_example_fits_its_schema(where: str, schema: dict[str, object], example: object) -> None:
+    assert where
+    openapi.check(schema, example)
+
+
+def test_every_request_and_success_has_an_example() -> None:
+    shown = {where for where, _, _ in examples()}
+    for (method, path), operation in openapi.operations().items():
+        if "requestBody" in operation:
+            assert any(one.startswith(f"{method} {path} request") for one in shown)
+        for kind in openapi.resolved(operation["responses"].get("200", {})).get("content", {}):
+            assert f"{method} {path} 200 {kind}" in shown

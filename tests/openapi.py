@@ -1,0 +1,50 @@
+"""docs/openapi.yaml, for tests: what it says of answers, and whether an answer fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator.readers import read_from_filename
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
+
+
+@cache
+def document() -> Mapping[str, Any]:
+    """The document as it is written."""
+    content, _ = read_from_filename(str(DOCUMENT))
+    return content
+
+
+def resolved(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a reference within the document leads to."""
+    while "$ref" in value:
+        found: Any = document()
+        for part in value["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        value = found
+    return value
+
+
+def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Every operation by method and path, without the slash in front."""
+    return {
+        (method.upper(), path.removeprefix("/")): operation
+        for path, item in document()["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def contents(method: str, path: str, status: int) -> Mapping[str, Any]:
+    """The content types of an answer; KeyError for a status that isn't documented."""
+    answer = operations()[method, path]["responses"][str(status)]
+    return dict(resolved(answer).get("content", {}))
+
+
+def check(schema: Mapping[str, Any], value: object) -> None:
+    """ValidationError if a value doesn't fit a schema of the document."""
+    OAS31Validator({**schema, "components": document()["components"]}).validate(value)
