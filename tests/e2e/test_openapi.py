@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -73,6 +74,13 @@ def test_status(ask: Ask, scene: Scene) -> None:
     assert ask("GET", "status", params={"meeting_id": "1"}) == 200
     assert ask("GET", "status", params={"seconds": "3600"}) == 200
     assert ask("GET", "status") == 400
+    details = {"meeting_id": str(recording.meeting_id), "details": "true"}
+    assert ask("GET", "status", params=details) == 200
+    since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    assert ask("GET", "status", params={"since": since}) == 200
+    assert ask("GET", "status", params={"queues": "true"}) == 200
+    assert ask("GET", "status", params={"since": "yesterday"}) == 400
+    assert ask("GET", "") == 200
 
 
 def test_schedule_update(ask: Ask, scene: Scene) -> None:
