@@ -49,6 +49,8 @@ def test_an_upload_into_an_unknown_series(scene: Scene, operator: Operator) -> N
     story = operator.did("logs.recording", uuid, "--since", "1h", "--json")
     records = [json.loads(line) for line in story.splitlines()]
     functions = list(dict.fromkeys(record["function"] for record in records))
+    # It has its answer from the webhook while the downloader may be at work already.
+    functions.remove("zoom-on-demand")
     assert functions[-3:] == ["zoom-webhook", "zoom-downloader", "zoom-uploader"]
     said = [record.get("message") for record in records]
     assert said.index("Gave up: Invalid Opencast series id.") < said.index("Sent to Opencast")

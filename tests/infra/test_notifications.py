@@ -44,6 +44,18 @@ def test_every_function_s_log_is_mailed_but_the_mailer_s_own(template: Template)
         assert called["FunctionName"] == f"{STACK}-{LOG_NOTIFICATIONS.name}"
 
 
+def test_a_log_is_connected_once_it_may_call(template: Template) -> None:
+    """CloudWatch tries the function at once, and refuses one that it may not call."""
+    for resource in template.resources.values():
+        if resource["Type"] == "AWS::Logs::SubscriptionFilter":
+            [permission] = [
+                template.resources[name]["Properties"] for name in resource["DependsOn"]
+            ]
+            group = resource["Properties"]["LogGroupName"]["Ref"]
+            assert permission["Principal"] == "logs.amazonaws.com"
+            assert permission["SourceArn"]["Fn::GetAtt"][0] == group
+
+
 def test_only_these_logs_and_the_clock_call_the_mailer(template: Template) -> None:
     sources = []
     for permission in template.of_type("AWS::Lambda::Permission").values():
