@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+PATIENCE = 20_000
+"""Milliseconds until something that doesn't come counts as missing: machines may be busy."""
 
 # Root has no sandbox of Chromium's; the rest is what would talk to elsewhere, or take time.
 ARGUMENTS = (
@@ -43,6 +46,7 @@ def browser_here() -> Iterator[Browser]:
 def launched(program: str, *arguments: str) -> Iterator[Browser]:
     """A browser without a window, for as long as the block lasts."""
     with sync_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE)
         browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *arguments])
         try:
             yield browser

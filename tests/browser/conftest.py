@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from tests.browser.chromium import browser_here
+from tests.browser.chromium import PATIENCE, browser_here
 from tests.browser.recordings import NOW, fill
 from tests.browser.site import Site, serving
 from tests.cloud import Clock, Cloud, cloud
@@ -76,7 +76,7 @@ def options() -> dict[str, Any]:
 @pytest.fixture
 def context(browser: Browser, options: dict[str, Any]) -> Iterator[BrowserContext]:
     made = browser.new_context(timezone_id=ZONE, locale="en-GB", **options)
-    made.set_default_timeout(5000)
+    made.set_default_timeout(PATIENCE)
     yield made
     made.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ingester.neighbours.tables import StatusTable
 from ingester.rules import timestamps
@@ -39,7 +40,7 @@ class Week:
         self.clock = Clock()
         self.status = StatusTable(aws.status, self.clock)
 
-    def write(self, uuid: str, ago: timedelta, state: State, reason: str = "", **more: str) -> None:
+    def write(self, uuid: str, ago: timedelta, state: State, reason: str = "", **more: Any) -> None:
         """A state of the recording `uuid`, so long ago."""
         self.clock.now = NOW - ago
         assert self.status.write(f"auto-ingest-{uuid}", state, reason, **more), (uuid, state)
@@ -74,10 +75,14 @@ class Week:
                 break
 
 
+def hours(count: float) -> timedelta:
+    """So many hours."""
+    return timedelta(hours=count)
+
+
 def fill(aws: Cloud) -> None:
     """A week of which this morning needs a person."""
     week = Week(aws)
-    hours = lambda count: timedelta(hours=count)  # noqa: E731  # as short as what it stands in
     for number in range(20):
         week.go(f"done{number:02}==", hours(2 + number * 7.3), number, State.SENT_TO_OPENCAST)
     for number in range(6):
@@ -103,16 +108,16 @@ def fill(aws: Cloud) -> None:
 
 
 def _failures(week: Week) -> None:
-    week.go("8dXp112QmuoKj48w==", timedelta(hours=4.6), 0, State.UPLOADER_RECEIVED)
+    week.go("8dXp112QmuoKj48w==", hours(4.6), 0, State.UPLOADER_RECEIVED)
     week.write(
         "8dXp112QmuoKj48w==",
-        timedelta(hours=4.4),
+        hours(4.4),
         State.UPLOADER_FAILED,
         f"permanent failure: {INVALID_SERIES} An operator is needed.",
     )
-    week.go("gone==", timedelta(hours=27), 5, State.OC_SERIES_FOUND)
+    week.go("gone==", hours(27), 5, State.OC_SERIES_FOUND)
     for number in range(1, 13):
-        ago = timedelta(hours=26.5 - number * 0.5)
+        ago = hours(26.5 - number * 0.5)
         week.write("gone==", ago, State.OC_SERIES_FOUND)
         week.write(
             "gone==",

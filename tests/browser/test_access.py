@@ -153,7 +153,7 @@ def test_the_form_by_keyboard(page: Page, site: Site) -> None:
 def test_what_a_screen_reader_gets(page: Page, site: Site) -> None:
     open_page(page, site)
     for landmark in ("banner", "main", "search"):
-        expect(page.get_by_role(landmark)).to_have_count(1)  # type: ignore[arg-type]  # any of them
+        expect(page.get_by_role(landmark)).to_have_count(1)
     outline = page.locator("h1:visible, h2:visible").all_inner_texts()
     assert outline == ["Recordings", "Needs a person 2", "Under way 4", "By day"]
     # States are words; their shapes are not read out.

@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import browser_here
+from tests.browser.chromium import PATIENCE, browser_here
 from tests.e2e import deployed
 from tests.e2e.scene import SERIES, Scene
-
-IN_TIME = 20_000
 
 ASK = """async ([url, body]) => {
     const answer = await fetch(url, {
@@ -42,7 +40,7 @@ def page(browser: Browser) -> Iterator[Page]:
     # The local cloud's certificate is of an authority that lives as long as the stack: Chromium
     # knows only its own store, and nothing of it is what is tested here.
     context = browser.new_context(ignore_https_errors=True)
-    context.set_default_timeout(IN_TIME)
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
 
