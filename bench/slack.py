@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -36,10 +39,12 @@ SLACK_WAITS = 3.0
 
 @dataclass(frozen=True)
 class Typed:
-    """A command: the seconds to its answer, and what that was."""
+    """A command: the seconds to its answer, what that was, and what a new container has spent of a
+    CPU by then (None if none was started)."""
 
     seconds: float
     kind: str
+    cpu: float | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,10 +130,14 @@ def _released(driver: Driver) -> Iterator[_MakeCold]:
 
 
 def _cold(driver: Driver, count: int, make_cold: _MakeCold) -> Iterator[Typed]:
+    url = driver.state.aws_endpoint_url
     for number in range(count):
         due = time.monotonic() + PACE_SECONDS
         make_cold(f"bench {time.time_ns()} {number}")
-        yield _typed(driver)
+        before = _containers(make_cold.name, url)
+        typed = _typed(driver)
+        after = _containers(make_cold.name, url)
+        yield replace(typed, cpu=sum(after[pid] for pid in after.keys() - before.keys()))
         time.sleep(max(0.0, due - time.monotonic()))
 
 
@@ -141,9 +150,37 @@ def _typed(driver: Driver) -> Typed:
     return Typed(outcome["seconds"], "answer" if "in_channel" in outcome["body"] else "error")
 
 
+def _containers(function: str, cloud: str) -> dict[int, float]:
+    """The CPU seconds of each process in which the local cloud runs a function, by its id."""
+    ours = {f"AWS_LAMBDA_FUNCTION_NAME={function}".encode(), f"AWS_ENDPOINT_URL={cloud}".encode()}
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if ours <= set((process / "environ").read_bytes().split(b"\0")):
+                # utime and stime, the 14th and 15th field; the second may hold blanks (proc(5)).
+                ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+                found[int(process.name)] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
 def _table(runs: dict[str, list[Typed]]) -> Table:
-    table = Table(title=f"Seconds to /zip's answer; Slack waits {SLACK_WAITS:g}")
-    columns = ("", "commands", "p50", "p90", "p99", "most", "answered", "one moment", "errors")
+    cores, load = os.cpu_count(), os.getloadavg()[1]
+    table = Table(
+        title=f"Seconds to /zip's answer; Slack waits {SLACK_WAITS:g}",
+        caption=f"{cores} cores, load {load:.1f}. CPU: the median of a new container's seconds.",
+    )
+    columns = (
+        "",
+        "commands",
+        "p50",
+        "p90",
+        "p99",
+        "most",
+        "answered",
+        "one moment",
+        "errors",
+        "CPU",
+    )
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left")
     for name, typed in runs.items():
@@ -151,7 +188,9 @@ def _table(runs: dict[str, list[Typed]]) -> Table:
         kinds = [one.kind for one in typed]
         ranks = [_rank(seconds, share) for share in (0.5, 0.9, 0.99, 1.0)]
         counts = [str(kinds.count(kind)) for kind in ("answer", "later", "error")]
-        table.add_row(name, str(len(typed)), *ranks, *counts)
+        spent = [one.cpu for one in typed if one.cpu]
+        cpu = f"{statistics.median(spent):.2f}" if spent else "-"
+        table.add_row(name, str(len(typed)), *ranks, *counts, cpu)
     return table
 
 
