@@ -18,6 +18,7 @@ from ingester.rules.schedule import DAYS, Event
 from ingester.rules.schedule_rows import COLUMNS, ParsedSheet, Skipped, parse
 from ingester.schedule_import import CSV_SOURCE, JSON_SOURCE, Sheet
 from ops.command import OpsError
+from ops.given_file import read_text
 
 KEY = "zoom_series_id"
 DYNAMODB_TYPES = frozenset({"S", "N", "BOOL", "NULL", "L", "M", "SS", "NS", "B", "BS"})
@@ -34,22 +35,6 @@ def read_csv(path: Path) -> Sheet:
     except csv.Error as error:
         raise OpsError(f"{path} is not CSV: {error}.") from error
     return Sheet(path.name, f"{CSV_SOURCE}{path.name}", rows)
-
-
-def read_text(path: Path, advice: str) -> str:
-    """A file's text, its line ends as they are. OpsError if it isn't there, or not in UTF-8.
-
-    `advice` is what to do about the latter.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        raise OpsError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise OpsError(f"{path} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise OpsError(f"{path} is not UTF-8 (byte {error.start}): {advice}.") from error
 
 
 def read_json(path: Path) -> ParsedSheet:

@@ -20,6 +20,7 @@ from local.state import (
 KEYS = {
     *("api_url", "aws_endpoint_url", "ca_bundle", "region", "stack_name", "zoom_url"),
     *("opencast_url", "slack_url", "sheets_url", "webhook_secret", "slack_signing_secret", "pids"),
+    "mail_folder",
 }
 
 

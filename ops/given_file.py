@@ -1,0 +1,23 @@
+"""A file that somebody named on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops.command import OpsError
+
+
+def read_text(path: Path, advice: str) -> str:
+    """A file's text, its line ends as they are. OpsError if it isn't there, or not in UTF-8.
+
+    `advice` is what to do about the latter.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise OpsError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise OpsError(f"{path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise OpsError(f"{path} is not UTF-8 (byte {error.start}): {advice}.") from error
