@@ -29,8 +29,9 @@ from ingester.errors import (
 )
 from ingester.metrics import Metric
 from ingester.neighbours.queues import MAX_DELAY_SECONDS, Queue, Received, received_of
+from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.staging import Staging
-from ingester.neighbours.tables import ScheduleTable, StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of
 from ingester.rules import attempts, recording, timestamps

@@ -17,14 +17,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import clients, log
 from ingester.container import Container
 from ingester.errors import AwsFailed, MessageError
-from ingester.neighbours.faults import Claim, FaultTable
+from ingester.neighbours.faults_table import Claim, FaultsTable
 from ingester.neighbours.log_events import LogBatch, batch_of
 from ingester.neighbours.notifications import Topic, redacted
-from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules.alerts import Mail, Source, mail_about, repeated
 from ingester.rules.faults import Fault, faults_in
 from ingester.rules.log_records import records_of
 from ingester.rules.recording import automated
+from ingester.rules.status_row import StatusRow
 from ingester.settings import LogNotificationsSettings, read
 from ingester.zones import zone_of
 
@@ -39,7 +40,7 @@ class Tools:
 
     settings: LogNotificationsSettings
     status: StatusTable
-    faults: FaultTable
+    faults: FaultsTable
     topic: Topic
     zone: ZoneInfo
     clock: Callable[[], datetime]
@@ -52,7 +53,7 @@ def build() -> Tools:
     return Tools(
         settings=settings,
         status=StatusTable(clients.table(settings.status_table), _now),
-        faults=FaultTable(clients.table(settings.faults_table), quiet, _now),
+        faults=FaultsTable(clients.table(settings.faults_table), quiet, _now),
         topic=Topic(clients.sns(), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
         clock=_now,

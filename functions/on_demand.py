@@ -30,7 +30,7 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
-from ingester.neighbours.tables import StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.retry import Sleep

@@ -28,8 +28,8 @@ from ingester.errors import (
 )
 from ingester.gateway import Answer, Request, proxy_answer, request_of
 from ingester.neighbours.schedule_lock import ScheduleLock
+from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets, Tab
-from ingester.neighbours.tables import ScheduleTable
 from ingester.rules.schedule_rows import Skipped
 from ingester.schedule_import import (
     FIRST_SYSTEM,

@@ -33,11 +33,13 @@ from ingester.errors import (
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.neighbours import slack as wire
+from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.slack import Asked, Command, Members, Nothing, Press
 from ingester.neighbours.slack_blocks import Message, escaped, meeting_message, note, payload
-from ingester.neighbours.tables import ScheduleTable, StatusRow, StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules import zip_answer, zip_words
 from ingester.rules.schedule import ScheduledMeeting
+from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_answer import Site
 from ingester.rules.zip_command import Button, Window, meeting_asked_for, read_button
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets

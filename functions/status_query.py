@@ -18,10 +18,11 @@ from ingester.errors import BadRequest, RequestError
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.neighbours.queues import Queue
 from ingester.neighbours.status_pages import Position, StatusPages
-from ingester.neighbours.tables import STATUS_LIFE, StatusRow, StatusTable
+from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
 from ingester.rules.states import State
 from ingester.rules.status_answer import Told, told
+from ingester.rules.status_row import StatusRow
 from ingester.settings import StatusQuerySettings, read
 from ingester.static_page import page_answer
 

@@ -36,11 +36,12 @@ from ingester.neighbours.opencast import (
 )
 from ingester.neighbours.queues import Queue, Received, received_of
 from ingester.neighbours.staging import Staging
-from ingester.neighbours.tables import IngestMarker, StatusRow, StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules import attempts, mediapackage, recording, timestamps
 from ingester.rules.messages import UploadMessage, decode, zip_id_of
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import State
+from ingester.rules.status_row import IngestMarker, StatusRow
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.uploader")

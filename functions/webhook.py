@@ -36,7 +36,7 @@ from ingester.metrics import Metric
 from ingester.neighbours import zoom_events
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.queues import Queue
-from ingester.neighbours.tables import StatusRow, StatusTable, Written
+from ingester.neighbours.status_table import StatusTable, Written
 from ingester.neighbours.zoom_events import (
     BadIngest,
     IngestNotification,
@@ -56,6 +56,7 @@ from ingester.rules.states import (
     is_undecided,
     receive,
 )
+from ingester.rules.status_row import StatusRow
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.webhook")

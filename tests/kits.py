@@ -19,15 +19,16 @@ import webhook
 from ingester import signature
 from ingester.gateway import Answer
 from ingester.neighbours.events_table import EventsTable
-from ingester.neighbours.faults import FaultTable
+from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received
 from ingester.neighbours.schedule_lock import ScheduleLock
+from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_pages import StatusPages
-from ingester.neighbours.tables import ScheduleTable, StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import (
     DownloaderSettings,
@@ -246,7 +247,7 @@ def notifying_tools(aws: Cloud, clock: Clock, level: str = "ERROR") -> log_notif
     return log_notifications.Tools(
         settings=settings,
         status=StatusTable(aws.status, clock),
-        faults=FaultTable(aws.faults, quiet, clock),
+        faults=FaultsTable(aws.faults, quiet, clock),
         topic=Topic(aws.sns, aws.topic),
         zone=zone_of(settings.local_time_zone),
         clock=clock,

@@ -22,8 +22,9 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules.states import ENDED
+from ingester.rules.status_row import StatusRow
 from ops.command import OpsError, one_line
 from ops.interrupts import Asked
 from ops.printable import printable

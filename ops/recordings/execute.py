@@ -13,7 +13,7 @@ from invoke import Collection, Context, Exit
 
 from cdk.names import DOWNLOADER, ON_DEMAND, UPLOADER, Function
 from ingester.log import redact
-from ingester.neighbours.tables import StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings
 from ops import terminal
 from ops.command import OpsError, command

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester.neighbours.tables import StatusRow
 from ingester.rules import timestamps
 from ingester.rules.next_step import next_step
 from ingester.rules.states import ENDED, State
+from ingester.rules.status_row import StatusRow
 from ops.command import OpsError, one_line
 from ops.printable import printable
 

@@ -13,10 +13,11 @@ from typing import Any
 from invoke import Context
 from rich.table import Column
 
-from ingester.neighbours.tables import STATUS_LIFE, StatusRow, StatusTable
+from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
 from ingester.rules.next_step import needs_somebody, next_step
 from ingester.rules.states import Origin
+from ingester.rules.status_row import StatusRow
 from ops import terminal
 from ops.command import command
 from ops.printable import moment, printable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ingester.neighbours.tables import STATUS_LIFE, StatusRow, StatusTable
+from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
+from ingester.rules.status_row import StatusRow
 
 
 def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:

@@ -13,7 +13,7 @@ from invoke import Collection, Context
 from cdk.names import GOOGLE_CREDENTIALS
 from cdk.reader import given_settings
 from ingester.errors import RequestError
-from ingester.neighbours.tables import ScheduleTable
+from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.rules.schedule_rows import ParsedSheet
 from ingester.schedule_import import (
     JSON_SOURCE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingester.neighbours.tables import StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules import timestamps
 from ingester.rules.next_step import INVALID_SERIES, NO_SERIES
 from ingester.rules.recording import Subject

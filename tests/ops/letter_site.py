@@ -7,7 +7,7 @@ from typing import Any
 
 from cdk.names import Names
 from ingester.neighbours.queues import Queue
-from ingester.neighbours.tables import StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from ops.queues import letters

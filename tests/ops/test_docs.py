@@ -16,7 +16,7 @@ import tasks
 import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester import container, signature
-from ingester.neighbours import events_table, tables, zoom_events
+from ingester.neighbours import events_table, status_table, zoom_events
 from ingester.transfer import carrier, engine, file_copy, ranges, source
 from local.settings import names_in
 from ops.command import ALSO
@@ -176,5 +176,5 @@ def test_the_limits_that_are_told_are_the_code_s() -> None:
     ):
         assert sentence in told
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
-    assert tables.STATUS_LIFE.days == 7, '"seven days" in docs/'
+    assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
     assert uploader.MAX_FAILURES == 5, '"the fifth goes to the dead-letter queue"'

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingester.neighbours.tables import IngestMarker, StatusRow
 from ingester.rules.states import State
+from ingester.rules.status_row import IngestMarker, StatusRow
 from ops.command import OpsError
 from ops.recordings import following
 

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.neighbours.tables import StatusRow, StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules.next_step import needs_somebody, next_step
 from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
+from ingester.rules.status_row import StatusRow
 from ops.recordings import listing as recordings
 from tests.cloud import Clock, Cloud
 

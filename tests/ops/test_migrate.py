@@ -14,7 +14,8 @@ import pytest
 
 from cdk.place import Place
 from ingester.neighbours.events_table import EventsTable
-from ingester.neighbours.tables import ScheduleTable, StatusTable
+from ingester.neighbours.schedule_table import ScheduleTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules.states import Origin, State
 from ops.command import OpsError
 from ops.migration.commands import pairs, run, show

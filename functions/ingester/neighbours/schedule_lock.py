@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import UpdateRunning
-from ingester.neighbours.tables import IMPORT_LOCK
+from ingester.neighbours.schedule_table import IMPORT_LOCK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

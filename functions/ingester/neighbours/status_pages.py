@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from ingester.errors import BadRequest
-from ingester.neighbours.tables import StatusRow, row_of
+from ingester.neighbours.status_table import row_of
 from ingester.rules.states import State
+from ingester.rules.status_row import StatusRow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

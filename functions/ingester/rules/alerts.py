@@ -11,7 +11,6 @@ import shlex
 import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -20,8 +19,9 @@ import msgspec
 from ingester.rules import timestamps
 from ingester.rules.faults import Fault
 from ingester.rules.log_records import Level, LogRecord
-from ingester.rules.next_step import Row, next_step, retry_due
+from ingester.rules.next_step import next_step, retry_due
 from ingester.rules.states import FAILED, State
+from ingester.rules.status_row import StatusRow
 
 SUBJECT_LIMIT = 99
 """Characters: SNS asks for less than 100."""
@@ -33,19 +33,6 @@ RECORDS_SHOWN = 5
 EXCEPTION_LIMIT = 6000
 TEXT_LIMIT = 2000
 CUT = "\n[…] The rest is in the log."
-
-
-class Recording(Row, Protocol):
-    """What of a status row a mail says, beside what is decided by."""
-
-    @property
-    def meeting_id(self) -> int: ...
-    @property
-    def topic(self) -> str: ...
-    @property
-    def start_time(self) -> str: ...
-    @property
-    def course(self) -> str: ...
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +105,7 @@ _OTHER = _About("", "Nothing that is known here.", "See its log.")
 
 
 def mail_about(
-    fault: Fault, row: Recording | None, source: Source, now: datetime, zone: ZoneInfo
+    fault: Fault, row: StatusRow | None, source: Source, now: datetime, zone: ZoneInfo
 ) -> Mail:
     """The mail about a fault. `row` is that of the recording it is about, if there is one."""
     first = fault.first
@@ -197,7 +184,7 @@ def _title(fault: Fault, about: _About) -> str:
     return f"{work}, {fault.first.level.name.lower()}"
 
 
-def _recording(record: LogRecord, row: Recording | None, zone: ZoneInfo) -> Iterable[str]:
+def _recording(record: LogRecord, row: StatusRow | None, zone: ZoneInfo) -> Iterable[str]:
     if row is None:
         if record.uuid:
             yield f"Recording: {_one_line(record.uuid)} (its row isn't there)"
@@ -217,7 +204,7 @@ def _recording(record: LogRecord, row: Recording | None, zone: ZoneInfo) -> Iter
 
 
 def _outlook(
-    record: LogRecord, row: Recording | None, about: _About, now: datetime
+    record: LogRecord, row: StatusRow | None, about: _About, now: datetime
 ) -> tuple[str, str]:
     """What happens by itself, and what a person can do."""
     if record.crash:

@@ -6,12 +6,11 @@ Said by `invoke recordings` and in the mails of log-notifications.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from ingester.rules import timestamps
 from ingester.rules.states import FAILED, ZOOM_SIDE, Origin, State
+from ingester.rules.status_row import StatusRow
 
 LATE = timedelta(minutes=30)
 """A try that is so long overdue isn't only waiting for its turn."""
@@ -39,33 +38,12 @@ NO_SERIES = "No opencast series match"
 INVALID_SERIES = "Invalid Opencast series id."
 
 
-class Row(Protocol):
-    """What of an ingest's status row (`neighbours.tables.StatusRow`) is decided by."""
-
-    @property
-    def state(self) -> State | None: ...
-    @property
-    def recording_id(self) -> str: ...
-    @property
-    def origin(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def retry_due(self) -> str: ...
-    @property
-    def updated(self) -> datetime: ...
-    @property
-    def files(self) -> AbstractSet[str]: ...
-    @property
-    def marker(self) -> object: ...
-
-
-def needs_somebody(row: Row, now: datetime) -> bool:
+def needs_somebody(row: StatusRow, now: datetime) -> bool:
     """Whether the row's ingest failed, or has stopped on its way."""
     return row.state in FAILED or is_stuck(row, now)
 
 
-def is_taken_over(row: Row) -> bool:
+def is_taken_over(row: StatusRow) -> bool:
     """Whether a row got past a webhook that wrote no files' ids into it: the first system's.
 
     `invoke migrate` brought it; see `rules.states.receive`.
@@ -74,14 +52,14 @@ def is_taken_over(row: Row) -> bool:
     return bool(row.state) and row.state not in BEFORE_FILES and not known
 
 
-def is_stuck(row: Row, now: datetime) -> bool:
+def is_stuck(row: StatusRow, now: datetime) -> bool:
     """Whether something should have happened by now."""
     if due := retry_due(row):
         return now - due > LATE
     return row.state in QUIET and now - row.updated > QUIET[row.state]
 
 
-def retry_due(row: Row) -> datetime | None:
+def retry_due(row: StatusRow) -> datetime | None:
     """When the pipeline tries again by itself, if it does."""
     if row.state not in FAILED or not row.retry_due:
         return None
@@ -91,7 +69,7 @@ def retry_due(row: Row) -> datetime | None:
         return None
 
 
-def next_step(row: Row, now: datetime) -> str:
+def next_step(row: StatusRow, now: datetime) -> str:
     """The sentence; "" for an ingest that is done, ignored for good, or well on its way."""
     # Quoted as a shell needs it: a uuid is a stranger's text where webhooks may be unsigned.
     uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
@@ -128,14 +106,14 @@ Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
             return _stuck(row, uuid, story) if is_stuck(row, now) else ""
 
 
-def _again(row: Row, uuid: str) -> str:
+def _again(row: StatusRow, uuid: str) -> str:
     """The command that asks for a recording in the way in which it was asked for."""
     if row.origin == Origin.ON_DEMAND:
         return f"exec.on-demand {uuid}"
     return f"exec.webhook {uuid}"
 
 
-def _stuck(row: Row, uuid: str, story: str) -> str:
+def _stuck(row: StatusRow, uuid: str, story: str) -> str:
     match row.state:
         case State.ON_DEMAND_RECEIVED | State.WEBHOOK_RECEIVED:
             return f"Never came onto the queue: `invoke {_again(row, uuid)}` asks for it again."

@@ -4,47 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
 from ingester.rules import timestamps
-from ingester.rules.next_step import Row, is_stuck, next_step, retry_due
+from ingester.rules.next_step import is_stuck, next_step, retry_due
 from ingester.rules.states import FAILED
-
-
-class Step(Protocol):
-    """One change of a row's state."""
-
-    @property
-    def state(self) -> str: ...
-    @property
-    def at(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-
-
-class FullRow(Row, Protocol):
-    """What of a status row (`neighbours.tables.StatusRow`) is told."""
-
-    @property
-    def zip_id(self) -> str: ...
-    @property
-    def meeting_id(self) -> int: ...
-    @property
-    def topic(self) -> str: ...
-    @property
-    def start_time(self) -> str: ...
-    @property
-    def course(self) -> str: ...
-    @property
-    def oc_series_id(self) -> str: ...
-    @property
-    def ingest_request_time(self) -> str: ...
-    @property
-    def steps(self) -> Sequence[Step]: ...
-    @property
-    def steps_left_out(self) -> int: ...
+from ingester.rules.status_row import StatusRow, Step
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,12 +39,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps_left_out: int = 0
 
 
-def needs_a_person(row: Row, now: datetime) -> bool:
+def needs_a_person(row: StatusRow, now: datetime) -> bool:
     """Whether the ingest failed with no try of its own to come, or stopped on its way."""
     return is_stuck(row, now) or (row.state in FAILED and retry_due(row) is None)
 
 
-def told(row: FullRow, now: datetime) -> Told:
+def told(row: StatusRow, now: datetime) -> Told:
     """What is told of a row at `now`."""
     return Told(
         zip_id=row.zip_id,

@@ -9,8 +9,9 @@ import msgspec
 
 from ingester.rules import timestamps, zip_words
 from ingester.rules.schedule import ScheduledMeeting, match
+from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window, spaced, write_button
-from ingester.rules.zip_recordings import Recording, Row, arrange, page
+from ingester.rules.zip_recordings import Recording, arrange, page
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +53,7 @@ class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def about(
     meeting: int,
-    rows: Iterable[Row],
+    rows: Iterable[StatusRow],
     schedule: ScheduledMeeting | None,
     window: Window,
     site: Site,

@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
 from ingester.rules import timestamps
 from ingester.rules.states import ZOOM_SIDE, State
+from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window
-
-
-class Row(Protocol):
-    """What is read of a status row."""
-
-    @property
-    def zip_id(self) -> str: ...
-    @property
-    def state(self) -> State | None: ...
-    @property
-    def recording_id(self) -> str: ...
-    @property
-    def topic(self) -> str: ...
-    @property
-    def start_time(self) -> str: ...
-    @property
-    def origin(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def oc_series_id(self) -> str: ...
-    @property
-    def ingest_request_time(self) -> str: ...
-    @property
-    def retry_due(self) -> str: ...
-    @property
-    def updated(self) -> datetime: ...
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +18,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     recording_id: str
     topic: str
     start_time: str
-    ingests: tuple[Row, ...]
+    ingests: tuple[StatusRow, ...]
     zoom_side: State | None
 
 
@@ -58,9 +30,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     older: int
 
 
-def arrange(rows: Iterable[Row]) -> tuple[Recording, ...]:
+def arrange(rows: Iterable[StatusRow]) -> tuple[Recording, ...]:
     """A meeting's recordings, newest first; two of the same start always in the same order."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[StatusRow]] = {}
     for row in rows:
         groups.setdefault(row.recording_id, []).append(row)
     recordings = [_recording(uuid, of_it) for uuid, of_it in groups.items()]
@@ -69,7 +41,7 @@ def arrange(rows: Iterable[Row]) -> tuple[Recording, ...]:
     )
 
 
-def _recording(uuid: str, rows: Sequence[Row]) -> Recording:
+def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
     newest_first = sorted(
         rows,
         key=lambda row: (row.ingest_request_time or timestamps.write(row.updated), row.zip_id),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from ingester.rules import timestamps
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
 from ingester.rules.states import FAILED, Origin, State
-from ingester.rules.zip_recordings import Row
+from ingester.rules.status_row import StatusRow
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -134,7 +134,7 @@ def series_of(meeting: ScheduledMeeting) -> str:
     return ", ".join(dict.fromkeys(filter(None, every)))
 
 
-def ingest_lines(row: Row, zone: ZoneInfo, cluster: str) -> tuple[str, ...]:
+def ingest_lines(row: StatusRow, zone: ZoneInfo, cluster: str) -> tuple[str, ...]:
     """An ingest in lines: the first says what it is, the second how it stands.
 
     `cluster` is the Opencast cluster's name, "" if it has none.
@@ -158,7 +158,7 @@ def ingest_lines(row: Row, zone: ZoneInfo, cluster: str) -> tuple[str, ...]:
     return (*lines, f"Updated {moment(row.updated, zone)}")
 
 
-def _status(row: Row, zone: ZoneInfo, cluster: str) -> str:
+def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
     if row.state is None:
         return "Its state is unknown"
     if row.state is State.IGNORED and row.reason:
@@ -168,7 +168,7 @@ def _status(row: Row, zone: ZoneInfo, cluster: str) -> str:
     return STATES[row.state]
 
 
-def _outlook(row: Row, zone: ZoneInfo) -> str:
+def _outlook(row: StatusRow, zone: ZoneInfo) -> str:
     if row.retry_due:
         return f"It is tried again by itself, next at {moment_of(row.retry_due, zone)}"
     return "It isn't tried again by itself: an operator has to look"

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from ingester.neighbours.tables import StatusTable, Step
+from ingester.neighbours.status_table import StatusTable
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
+from ingester.rules.status_row import Step
 from tests.cloud import Clock, Cloud
 
 ZIP_ID = "auto-ingest-u=="

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.neighbours.tables import StatusRow
 from ingester.rules.schedule import Event, ScheduledMeeting
 from ingester.rules.states import FAILED, ZOOM_SIDE, State
+from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_words import (
     STATES,
     in_words,

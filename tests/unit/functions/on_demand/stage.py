@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import on_demand
-from ingester.neighbours.tables import StatusTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import OnDemandSecrets, OnDemandSettings
 from local.neighbours.https_server import text_answer

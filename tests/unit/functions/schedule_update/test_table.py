@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ingester.neighbours.tables import IMPORT_LOCK
+from ingester.neighbours.schedule_table import IMPORT_LOCK
 from local.neighbours.https_server import Answer, Request
 from tests.google_web import HEADER, row, tabs
 from tests.hooks import failing, recorded

@@ -15,7 +15,8 @@ from slack_sdk.signature import SignatureVerifier
 import slack
 from ingester.gateway import Answer
 from ingester.neighbours import slack as wire
-from ingester.neighbours.tables import ScheduleTable, StatusTable
+from ingester.neighbours.schedule_table import ScheduleTable
+from ingester.neighbours.status_table import StatusTable
 from ingester.settings import SlackSecrets, SlackSettings
 from local.authority import Authority
 from local.neighbours.https_server import Answer as Page

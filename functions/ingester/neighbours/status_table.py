@@ -1,4 +1,4 @@
-"""Two DynamoDB tables: what a recording has been through, and the schedule."""
+"""The DynamoDB table of what a recording has been through: one row an ingest."""
 
 from __future__ import annotations
 
@@ -10,67 +10,21 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import ClientError
 
-from ingester.errors import ScheduleUnreadable
 from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
 from ingester.rules import timestamps
 from ingester.rules.recording import Subject
-from ingester.rules.schedule import ScheduledMeeting
 from ingester.rules.states import FOLLOWS, State, begins
+from ingester.rules.status_row import IngestMarker, StatusRow, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-logger = logging.getLogger("ingester.tables")
+logger = logging.getLogger("ingester.status_table")
 
 Clock = Callable[[], datetime]
 
 STATUS_LIFE = timedelta(days=7)
 EPOCH = "1970-01-01"
-
-
-class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
-    """Written before the POST to Opencast: this id is ours, posted at `time` with these files."""
-
-    media_package_id: str
-    time: str
-    files: tuple[str, ...]
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of a row's state. `at` is a wire time stamp; `reason` is cut short."""
-
-    state: str
-    at: str
-    reason: str = ""
-
-
-class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the status table. `updated` is in UTC; absent texts are "".
-
-    `steps` are its changes of state, from the first to the last; if there were too many, those
-    between the first ten and the last thirty are left out, `steps_left_out` of them. Rows of the
-    first system have none, and no `course`.
-    """
-
-    zip_id: str
-    state: State | None
-    meeting_id: int = 0
-    recording_id: str = ""
-    topic: str = ""
-    start_time: str = ""
-    origin: str = ""
-    reason: str = ""
-    oc_series_id: str = ""
-    ingest_request_time: str = ""
-    updated: datetime
-    files: frozenset[str] = frozenset()
-    retry_due: str = ""
-    zoom_notice: str = ""
-    failures: int = 0
-    marker: IngestMarker | None = None
-    course: str = ""
-    steps: tuple[Step, ...] = ()
-    steps_left_out: int = 0
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -343,51 +297,3 @@ class StatusTable:
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-IMPORT_LOCK = "an import is running"
-"""The key of the one row that is no meeting, see neighbours/schedule_lock.py."""
-
-
-class ScheduleTable:
-    """`<stack>-schedule`: one row a Zoom meeting."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
-        """A meeting's row, or None. ScheduleUnreadable if it makes no sense."""
-        item = self._table.get_item(Key={"zoom_series_id": str(zoom_series_id)}).get("Item")
-        return _meeting(item) if item else None
-
-    def all(self) -> list[ScheduledMeeting]:
-        """Every row. ScheduleUnreadable if one makes no sense."""
-        meetings: list[ScheduledMeeting] = []
-        scan: dict[str, Any] = {"ConsistentRead": True}
-        while True:
-            page = self._table.scan(**scan)
-            rows = (item for item in page["Items"] if item["zoom_series_id"] != IMPORT_LOCK)
-            meetings += map(_meeting, rows)
-            if "LastEvaluatedKey" not in page:
-                return meetings
-            scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    def apply(self, put: Iterable[ScheduledMeeting], delete: Iterable[str]) -> None:
-        """Writes rows, then deletes others: a meeting that moves is never missing."""
-        with self._table.batch_writer() as batch:
-            for meeting in put:
-                batch.put_item(Item=msgspec.to_builtins(meeting))
-        with self._table.batch_writer() as batch:
-            for zoom_series_id in delete:
-                batch.delete_item(Key={"zoom_series_id": zoom_series_id})
-
-
-def _meeting(item: Mapping[str, Any]) -> ScheduledMeeting:
-    known = {key: value for key, value in item.items() if value is not None}
-    try:
-        return msgspec.convert(known, ScheduledMeeting, strict=False)
-    except msgspec.ValidationError as error:
-        raise ScheduleUnreadable(
-            f"The schedule's row of meeting {item.get('zoom_series_id')} can't be read: {error}. "
-            "Mend or delete it in the schedule table."
-        ) from error

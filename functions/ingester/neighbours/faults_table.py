@@ -40,7 +40,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     mail: Mail
 
 
-class FaultTable:
+class FaultsTable:
     """`<stack>-notification-faults`. `quiet` is how long after a mail a fault is only counted."""
 
     def __init__(self, table: Table, quiet: timedelta, clock: Callable[[], datetime]) -> None:

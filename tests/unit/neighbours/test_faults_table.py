@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ingester.neighbours.faults import BODY_KEPT, CLAIM, FaultTable
+from ingester.neighbours.faults_table import BODY_KEPT, CLAIM, FaultsTable
 from ingester.rules.alerts import Mail
 from tests.cloud import Clock, Cloud
 
@@ -15,12 +15,12 @@ MAIL = Mail(subject="s", body="b")
 
 
 @pytest.fixture
-def table(aws: Cloud, clock: Clock) -> FaultTable:
-    return FaultTable(aws.faults, QUIET, clock)
+def table(aws: Cloud, clock: Clock) -> FaultsTable:
+    return FaultsTable(aws.faults, QUIET, clock)
 
 
 def test_the_first_time_is_to_be_mailed_and_repeats_are_counted(
-    table: FaultTable, clock: Clock
+    table: FaultsTable, clock: Clock
 ) -> None:
     first = table.happened("k", 2, MAIL)
     assert first
@@ -40,7 +40,7 @@ def test_the_first_time_is_to_be_mailed_and_repeats_are_counted(
     assert list(table.waiting()) == []
 
 
-def test_after_a_mail_of_repeats_it_is_quiet_again(table: FaultTable, clock: Clock) -> None:
+def test_after_a_mail_of_repeats_it_is_quiet_again(table: FaultsTable, clock: Clock) -> None:
     for _ in range(2):
         claim = table.happened("k", 1, MAIL)
         if claim:
@@ -55,7 +55,7 @@ def test_after_a_mail_of_repeats_it_is_quiet_again(table: FaultTable, clock: Clo
     assert claim.times == 1
 
 
-def test_long_after_it_is_a_first_time_again(table: FaultTable, clock: Clock) -> None:
+def test_long_after_it_is_a_first_time_again(table: FaultsTable, clock: Clock) -> None:
     first = table.happened("k", 1, MAIL)
     assert first
     table.mailed(first)
@@ -65,7 +65,7 @@ def test_long_after_it_is_a_first_time_again(table: FaultTable, clock: Clock) ->
     assert again.times == 1
 
 
-def test_repeats_that_wait_go_with_the_next_occurrence(table: FaultTable, clock: Clock) -> None:
+def test_repeats_that_wait_go_with_the_next_occurrence(table: FaultsTable, clock: Clock) -> None:
     first = table.happened("k", 1, MAIL)
     assert first
     table.mailed(first)
@@ -77,7 +77,7 @@ def test_repeats_that_wait_go_with_the_next_occurrence(table: FaultTable, clock:
     assert (again.times, again.since) == (5, began)
 
 
-def test_only_one_may_mail_until_its_claim_lapses(table: FaultTable, clock: Clock) -> None:
+def test_only_one_may_mail_until_its_claim_lapses(table: FaultsTable, clock: Clock) -> None:
     """Whoever dies between claim and mail leaves the fault to the next one, count and all."""
     assert table.happened("k", 1, MAIL)
     assert table.happened("k", 1, MAIL) is None
@@ -87,7 +87,7 @@ def test_only_one_may_mail_until_its_claim_lapses(table: FaultTable, clock: Cloc
     assert list(table.waiting()) == []
 
 
-def test_a_claim_given_back_is_as_if_it_had_never_been(table: FaultTable) -> None:
+def test_a_claim_given_back_is_as_if_it_had_never_been(table: FaultsTable) -> None:
     claim = table.happened("k", 3, MAIL)
     assert claim
     table.give_back(claim, 3)
@@ -96,7 +96,7 @@ def test_a_claim_given_back_is_as_if_it_had_never_been(table: FaultTable) -> Non
     assert again.times == 3
 
 
-def test_faults_are_apart_and_expire(aws: Cloud, table: FaultTable, clock: Clock) -> None:
+def test_faults_are_apart_and_expire(aws: Cloud, table: FaultsTable, clock: Clock) -> None:
     assert table.happened("k", 1, MAIL)
     assert table.happened("l", 1, Mail(subject="s", body="x" * 99_999))
     for item in aws.faults.scan()["Items"]:
@@ -104,7 +104,7 @@ def test_faults_are_apart_and_expire(aws: Cloud, table: FaultTable, clock: Clock
         assert len(item["body"]) <= BODY_KEPT
 
 
-def test_all_that_wait_are_found(aws: Cloud, table: FaultTable) -> None:
+def test_all_that_wait_are_found(aws: Cloud, table: FaultsTable) -> None:
     for number in range(4):
         item = {"fault": str(number), "unmailed": 1, "quiet_until": 0, "body": "x" * 390_000}
         aws.faults.put_item(Item=item)
@@ -113,7 +113,7 @@ def test_all_that_wait_are_found(aws: Cloud, table: FaultTable) -> None:
 
 
 def test_a_row_that_expired_while_it_was_counted_in_doesn_t_stay_mute(
-    aws: Cloud, table: FaultTable
+    aws: Cloud, table: FaultsTable
 ) -> None:
     aws.faults.put_item(Item={"fault": "k", "unmailed": 1})
     claim = table.happened("k", 1, MAIL)

@@ -1,0 +1,61 @@
+"""The DynamoDB table of the schedule: one row a Zoom meeting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ingester.errors import ScheduleUnreadable
+from ingester.rules.schedule import ScheduledMeeting
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+IMPORT_LOCK = "an import is running"
+"""The key of the one row that is no meeting, see neighbours/schedule_lock.py."""
+
+
+class ScheduleTable:
+    """`<stack>-schedule`: one row a Zoom meeting."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
+        """A meeting's row, or None. ScheduleUnreadable if it makes no sense."""
+        item = self._table.get_item(Key={"zoom_series_id": str(zoom_series_id)}).get("Item")
+        return _meeting(item) if item else None
+
+    def all(self) -> list[ScheduledMeeting]:
+        """Every row. ScheduleUnreadable if one makes no sense."""
+        meetings: list[ScheduledMeeting] = []
+        scan: dict[str, Any] = {"ConsistentRead": True}
+        while True:
+            page = self._table.scan(**scan)
+            rows = (item for item in page["Items"] if item["zoom_series_id"] != IMPORT_LOCK)
+            meetings += map(_meeting, rows)
+            if "LastEvaluatedKey" not in page:
+                return meetings
+            scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def apply(self, put: Iterable[ScheduledMeeting], delete: Iterable[str]) -> None:
+        """Writes rows, then deletes others: a meeting that moves is never missing."""
+        with self._table.batch_writer() as batch:
+            for meeting in put:
+                batch.put_item(Item=msgspec.to_builtins(meeting))
+        with self._table.batch_writer() as batch:
+            for zoom_series_id in delete:
+                batch.delete_item(Key={"zoom_series_id": zoom_series_id})
+
+
+def _meeting(item: Mapping[str, Any]) -> ScheduledMeeting:
+    known = {key: value for key, value in item.items() if value is not None}
+    try:
+        return msgspec.convert(known, ScheduledMeeting, strict=False)
+    except msgspec.ValidationError as error:
+        raise ScheduleUnreadable(
+            f"The schedule's row of meeting {item.get('zoom_series_id')} can't be read: {error}. "
+            "Mend or delete it in the schedule table."
+        ) from error

@@ -1,0 +1,56 @@
+"""The schedule's table, over an in-process DynamoDB."""
+
+from __future__ import annotations
+
+from ingester.neighbours.schedule_table import ScheduleTable
+from ingester.rules.schedule import Event, ScheduledMeeting
+from tests.cloud import Cloud
+
+
+def meeting(number: str, *events: Event) -> ScheduledMeeting:
+    return ScheduledMeeting(
+        zoom_series_id=number, opencast_series_id="S", course_code="C", events=events
+    )
+
+
+EVENT = Event(day="M", time="9:30", title="Lecture", course_code="C", opencast_series_id="S")
+
+
+def test_the_schedule_is_written_and_read(aws: Cloud) -> None:
+    table = ScheduleTable(aws.schedule)
+    rows = [meeting("1", EVENT), meeting("2", EVENT, EVENT), meeting("3")]
+    table.apply(rows, [])
+    assert table.get(1) == rows[0]
+    assert table.get(9) is None
+    assert sorted(table.all(), key=lambda row: row.zoom_series_id) == rows
+    table.apply([meeting("2")], ["1", "9"])
+    assert sorted(table.all(), key=lambda row: row.zoom_series_id) == [meeting("2"), rows[2]]
+
+
+def test_rows_of_the_first_system(aws: Cloud) -> None:
+    event = {"day": "M", "time": "9:30", "title": "Lecture"}
+    aws.schedule.put_item(
+        Item={
+            "zoom_series_id": "1",
+            "opencast_series_id": "20210112345",
+            "course_code": None,
+            "Course Code": "extra",
+            "events": [event],
+        }
+    )
+    aws.schedule.put_item(Item={"zoom_series_id": "2", "opencast_series_id": "S"})
+    table = ScheduleTable(aws.schedule)
+    row = table.get(1)
+    assert row
+    assert row.series_of(row.events[0]) == "20210112345"
+    bare = table.get(2)
+    assert bare
+    assert bare.events == ()
+
+
+def test_a_schedule_of_more_than_a_page(aws: Cloud) -> None:
+    table = ScheduleTable(aws.schedule)
+    long = Event(day="M", time="9:30", title="x" * 300_000)
+    table.apply([meeting(str(number), long) for number in range(5)], [])
+    assert "LastEvaluatedKey" in aws.schedule.scan()
+    assert len(table.all()) == 5
