@@ -40,7 +40,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from ingester.rules.schedule import ScheduledMeeting
 from ingester.rules.states import ZOOM_SIDE, State
@@ -156,10 +155,8 @@ def put(table: Table, write: Write) -> bool:
             ConditionExpression=write.condition,
             **values,  # type: ignore[arg-type]
         )
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-            return False
-        raise
+    except table.meta.client.exceptions.ConditionalCheckFailedException:
+        return False
     return True
 
 

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from ingester.rules.alerts import Mail
 
@@ -126,10 +125,8 @@ class FaultsTable:
                 },
                 ReturnValues="ALL_NEW",
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return None
-            raise
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return None
         item: Any = answer["Attributes"]
         return Claim(
             key=key,

@@ -22,8 +22,6 @@ logger = logging.getLogger("ingester.schedule_lock")
 LIFE_SECONDS = 40
 """How long an update that died is waited for: longer than the function may run."""
 
-CONFLICT = "ConditionalCheckFailedException"
-
 
 class ScheduleLock:
     """Whoever holds it reads the sheet and writes the table; nobody else does so meanwhile.
@@ -57,9 +55,7 @@ class ScheduleLock:
                 ExpressionAttributeNames={"#ends": "ends", "#owner": "owner"},
                 ExpressionAttributeValues={":now": now, ":owner": owner},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != CONFLICT:
-                raise
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
             raise UpdateRunning(
                 "The schedule is just being updated. Wait for that to end, at most "
                 f"{LIFE_SECONDS} seconds, and try again. This request changed nothing."

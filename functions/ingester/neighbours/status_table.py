@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
 from ingester.rules import timestamps
@@ -282,9 +281,8 @@ class StatusTable:
                 answer = self._table.update_item(
                     Key={"zip_id": zip_id}, ReturnValues="ALL_OLD", **update
                 )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                    raise
+            except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+                continue
             else:
                 old, after = answer.get("Attributes", {}), State(change.step["state"])
                 return Written(_state(old), after, had_series=bool(old.get("oc_series_id")))
