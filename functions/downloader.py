@@ -34,7 +34,7 @@ from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of
-from ingester.rules import attempts, recording, timestamps
+from ingester.rules import attempts, reasons, recording, timestamps
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
 from ingester.rules.messages import DownloadMessage, decode, encode, zip_id_of
 from ingester.rules.staged import upload_message
@@ -198,12 +198,12 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
     """Stages one recording and hands it to the uploader."""
     wanted = _finished(wanted, tools)
     if recording.is_too_short(wanted.duration, tools.settings.minimum_duration):
-        _ignore(wanted, recording.TOO_SHORT, tools)
+        _ignore(wanted, reasons.TOO_SHORT, tools)
         return
     going = _destination(wanted, tools)
     series_id, title = going.series_id, going.title
     if not series_id:
-        _ignore(wanted, "No opencast series match", tools)
+        _ignore(wanted, reasons.NO_SERIES, tools)
         return
     written = tools.status.write(
         wanted.zip_id, State.OC_SERIES_FOUND, oc_series_id=series_id, course=going.course
@@ -287,7 +287,7 @@ def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
 
 def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:
     written = tools.status.write(wanted.zip_id, State.IGNORED, reason)
-    too_short = reason == recording.TOO_SHORT
+    too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
 

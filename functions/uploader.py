@@ -37,7 +37,7 @@ from ingester.neighbours.opencast import (
 from ingester.neighbours.queues import Queue, Received, received_of
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules import attempts, mediapackage, recording, timestamps
+from ingester.rules import attempts, mediapackage, reasons, timestamps
 from ingester.rules.messages import UploadMessage, decode, zip_id_of
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import State
@@ -52,7 +52,6 @@ LONGEST_WAIT_SECONDS = 600
 
 MARGIN_SECONDS = 60.0
 SHORTEST_READ_SECONDS = 5.0
-ALREADY_THERE = "Already in opencast"
 
 
 @dataclass(frozen=True)
@@ -166,10 +165,10 @@ def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
         return
     series = tools.opencast.series(wanted.opencast_series_id)
     if series is None:
-        raise UnknownSeries("Invalid Opencast series id.")
+        raise UnknownSeries(reasons.INVALID_SERIES)
     kept = mediapackage.keep(wanted, tools.settings.minimum_duration)
     if kept is None:
-        _ignore(wanted, recording.TOO_SHORT, tools)
+        _ignore(wanted, reasons.TOO_SHORT, tools)
         return
     settings = tools.settings
     publishing = mediapackage.Publishing(
@@ -211,7 +210,7 @@ def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
 
 def _ignore(wanted: UploadMessage, reason: str, tools: Tools) -> None:
     written = tools.status.write(wanted.zip_id, State.IGNORED, reason)
-    too_short = reason == recording.TOO_SHORT
+    too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
 
@@ -230,7 +229,7 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
             return own
         if wanted.allow_multiple_ingests:
             return str(uuids.uuid4())
-        _ignore(wanted, ALREADY_THERE, tools)
+        _ignore(wanted, reasons.ALREADY_THERE, tools)
         return ""
     patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
     is_recent = tools.clock() - timestamps.parse(marker.time) < patience

@@ -44,7 +44,7 @@ from ingester.neighbours.zoom_events import (
     StatusNotification,
     UrlValidation,
 )
-from ingester.rules import timestamps
+from ingester.rules import reasons, timestamps
 from ingester.rules.messages import DownloadMessage, encode
 from ingester.rules.recording import Subject, automated
 from ingester.rules.spans import RecordingEvent
@@ -248,7 +248,7 @@ def _note_removal(notification: RemovalNotification, tools: Tools) -> Answer:
 def _reject(bad: BadIngest, tools: Tools) -> Answer:
     """Zoom's data lack a field: the row says so, made if it isn't there."""
     if bad.zip_id:
-        written = _fail(bad.zip_id, "Bad webhook data", bad.subject, tools)
+        written = _fail(bad.zip_id, reasons.BAD_DATA, bad.subject, tools)
         counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
         logger.warning("Failed: bad webhook data", extra=_counted(counts, tools))
     raise bad
@@ -295,7 +295,7 @@ def _ignore(zip_id: str, request: IngestNotification, tools: Tools) -> None:
         logger.info("Files without an MP4 came after others: nothing to do")
         return
     written = tools.status.write(
-        zip_id, State.IGNORED, "No mp4 files", subject=request.subject, requested=True
+        zip_id, State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=True
     )
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, written))
     counts |= metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from ingester.rules.reasons import NO_SERIES
 from ingester.rules.schedule import DAYS
 from ingester.rules.states import State
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
@@ -98,7 +99,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
         *_check_requested(driver, guest),
         Check(
             "(c) nobody's recording is IGNORED with its reason",
-            (private.state, private.reason) == ("IGNORED", "No opencast series match")
+            (private.state, private.reason) == ("IGNORED", NO_SERIES)
             and not driver.ingests_of(private.recording),
             f"{private.state} {private.reason}",
         ),

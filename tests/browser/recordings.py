@@ -7,7 +7,7 @@ from typing import Any
 
 from ingester.neighbours.status_table import StatusTable
 from ingester.rules import timestamps
-from ingester.rules.next_step import INVALID_SERIES, NO_SERIES
+from ingester.rules.reasons import INVALID_SERIES, NO_SERIES
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from tests.cloud import Clock, Cloud

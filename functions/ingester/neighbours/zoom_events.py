@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingester.errors import BadRequest
 from ingester.neighbours.zoom_json import readable
+from ingester.rules import reasons
 from ingester.rules.messages import RecordingFile
 from ingester.rules.recording import CHAT, VIEWS, Subject, automated, view_of
 from ingester.rules.spans import RecordingEvent
@@ -113,7 +114,7 @@ class BadIngest(BadRequest):
     """
 
     def __init__(self, problem: str, subject: Subject | None, zip_id: str) -> None:
-        super().__init__(f"Bad webhook data: {problem}")
+        super().__init__(f"{reasons.BAD_DATA}: {problem}")
         self.subject = subject
         self.zip_id = zip_id
 

@@ -129,10 +129,6 @@ def view_names(files: Sequence[RecordingFile]) -> list[str]:
     return names
 
 
-TOO_SHORT = "Recording <2 minutes"
-"""The reason of a recording below the minimum, whatever that is: the text is known."""
-
-
 def is_too_short(minutes: float, minimum_minutes: float) -> bool:
     """Whether a recording is below `MINIMUM_DURATION`."""
     return minutes < minimum_minutes

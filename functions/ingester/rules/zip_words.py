@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from ingester.rules import timestamps
+from ingester.rules import reasons, timestamps
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
@@ -33,13 +33,11 @@ STATES: dict[State, str] = {
 }
 
 REASONS = {
-    "No opencast series match": (
-        "it doesn't fit any class in the schedule (No opencast series match)"
-    ),
-    "Already in opencast": "it is in Opencast already",
-    "Recording <2 minutes": "it is too short (Recording <2 minutes)",
-    "No mp4 files": "Zoom has no video of it (No mp4 files)",
-    "Bad webhook data": "Zoom's notification lacks something (Bad webhook data)",
+    reasons.NO_SERIES: f"it doesn't fit any class in the schedule ({reasons.NO_SERIES})",
+    reasons.ALREADY_THERE: "it is in Opencast already",
+    reasons.TOO_SHORT: f"it is too short ({reasons.TOO_SHORT})",
+    reasons.NO_MP4: f"Zoom has no video of it ({reasons.NO_MP4})",
+    reasons.BAD_DATA: f"Zoom's notification lacks something ({reasons.BAD_DATA})",
 }
 """The reasons that are known texts, in other words."""
 
