@@ -20,7 +20,7 @@ from ingester.neighbours.queues import Queue
 from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
-from ingester.rules.states import State
+from ingester.rules.states import OVER
 from ingester.rules.status_answer import Told, told
 from ingester.rules.status_row import StatusRow
 from ingester.settings import StatusQuerySettings, read
@@ -36,7 +36,6 @@ MAX_PERIOD = STATUS_LIFE + timedelta(days=1)
 MEETING_INGESTS = 200
 """Ingests of a meeting told with their steps: with the longest reasons some 4 MB, of Lambda's 6."""
 
-OVER = frozenset({State.SENT_TO_OPENCAST, State.IGNORED})
 PAGE = Path(__file__).with_name("status_page.html")
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cdk.names import Function, Names
+from ingester.rules.recording import automated
 from ops.logs.lines import EPOCH, Line, line_of
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def story(
     """
     found: dict[str, Line] = {}
     asked: set[str] = set()
-    ids = {f"auto-ingest-{uuid}", *zip_ids}
+    ids = {automated(uuid), *zip_ids}
     conditions = [("uuid", uuid)]
     while new := sorted(ids - asked):
         conditions += [("zip_id", zip_id) for zip_id in new]

@@ -15,7 +15,7 @@ from rich.table import Column
 
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
-from ingester.rules.next_step import needs_somebody, next_step
+from ingester.rules.next_step import failed_or_stopped, next_step
 from ingester.rules.states import Origin
 from ingester.rules.status_row import StatusRow
 from ops import terminal
@@ -188,7 +188,7 @@ def recordings(
     begin = now - length if length else None
     rows = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
     if failed:
-        rows = [row for row in rows if needs_somebody(row, now)]
+        rows = [row for row in rows if failed_or_stopped(row, now)]
     if json:
         terminal.show_json([as_json(row, now) for row in rows])
     else:

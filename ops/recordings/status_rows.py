@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
+from ingester.rules.recording import automated
 from ingester.rules.status_row import StatusRow
 
 
@@ -14,7 +15,7 @@ def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
     The table has no index by uuid: the row of Zoom's own notification tells the meeting, whose
     rows can be asked for. Without it there may be "+Zoom" requests still: every row is looked at.
     """
-    own = status.get(f"auto-ingest-{uuid}")
+    own = status.get(automated(uuid))
     if own and own.meeting_id:
         rows = status.of_meeting(own.meeting_id)
         # An index lags behind the table, by a second as a rule.

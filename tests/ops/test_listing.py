@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules.next_step import needs_somebody, next_step
+from ingester.rules.next_step import failed_or_stopped, next_step
 from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
@@ -97,7 +97,7 @@ def test_the_next_step(known: StatusRow, sentence: str) -> None:
 )
 def test_nothing_is_to_do_for_what_is_well(known: StatusRow) -> None:
     assert next_step(known, NOW) == ""
-    assert not needs_somebody(known, NOW)
+    assert not failed_or_stopped(known, NOW)
 
 
 @pytest.mark.parametrize("state", sorted(FAILED))
@@ -108,13 +108,13 @@ def test_a_command_to_copy_runs_nothing_of_a_strangers(state: State) -> None:
 
 
 @given(st.sampled_from(State), st.text(), st.floats(0, 20_000), st.text())
-def test_what_needs_somebody_has_a_step(
+def test_what_failed_or_stopped_has_a_step(
     state: State, reason: str, minutes: float, due: str
 ) -> None:
     known = row(state, reason, minutes=minutes, retry_due=due)
-    if needs_somebody(known, NOW):
+    if failed_or_stopped(known, NOW):
         assert next_step(known, NOW).endswith(".")
-    assert needs_somebody(known, NOW) or state not in FAILED
+    assert failed_or_stopped(known, NOW) or state not in FAILED
     json.dumps(recordings.as_json(known, NOW))
 
 

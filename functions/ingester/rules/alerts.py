@@ -20,7 +20,7 @@ from ingester.rules import timestamps
 from ingester.rules.faults import Fault
 from ingester.rules.log_records import Level, LogRecord
 from ingester.rules.next_step import next_step, retry_due
-from ingester.rules.states import FAILED, State
+from ingester.rules.states import FAILED, OVER
 from ingester.rules.status_row import StatusRow
 
 SUBJECT_LIMIT = 99
@@ -216,7 +216,7 @@ def _outlook(
         return record.outlook, step or about.advice
     if row and row.state in FAILED:
         return "Nothing: it needs you.", step
-    if row and row.state in (State.SENT_TO_OPENCAST, State.IGNORED):
+    if row and row.state in OVER:
         return "Nothing: this ingest has ended.", step or "See the state above."
     if row:
         return "The recording goes on its way.", step or "Nothing, unless its state stays as it is."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from datetime import datetime, timedelta
 
-from ingester.rules import timestamps
+from ingester.rules import reasons, timestamps
 from ingester.rules.states import FAILED, ZOOM_SIDE, Origin, State
 from ingester.rules.status_row import StatusRow
 
@@ -34,13 +34,15 @@ BEFORE_FILES = ZOOM_SIDE | {
 }
 """States in which a row of ours may know no files."""
 
-NO_SERIES = "No opencast series match"
-INVALID_SERIES = "Invalid Opencast series id."
 
-
-def needs_somebody(row: StatusRow, now: datetime) -> bool:
-    """Whether the row's ingest failed, or has stopped on its way."""
+def failed_or_stopped(row: StatusRow, now: datetime) -> bool:
+    """Whether the row's ingest failed, tried again or not, or has stopped on its way."""
     return row.state in FAILED or is_stuck(row, now)
+
+
+def needs_a_person(row: StatusRow, now: datetime) -> bool:
+    """Whether the ingest failed with no try of its own to come, or stopped on its way."""
+    return is_stuck(row, now) or (row.state in FAILED and retry_due(row) is None)
 
 
 def is_taken_over(row: StatusRow) -> bool:
@@ -74,7 +76,7 @@ def next_step(row: StatusRow, now: datetime) -> str:
     # Quoted as a shell needs it: a uuid is a stranger's text where webhooks may be unsigned.
     uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
     story = f"`invoke logs.recording {uuid}` shows what happened"
-    if is_taken_over(row) and needs_somebody(row, now):
+    if is_taken_over(row) and failed_or_stopped(row, now):
         return (
             "Taken over from another stack, whose queues have its message: if that one is done "
             f"with it, `invoke exec.pipeline {uuid}` sends it through this one."
@@ -91,7 +93,7 @@ def next_step(row: StatusRow, now: datetime) -> str:
         case State.DOWNLOADER_FAILED:
             retry = f"`invoke queue.retry-downloads --uuid {uuid}`"
             return f"{retry} once the cause is mended; {story}."
-        case State.UPLOADER_FAILED if INVALID_SERIES in row.reason:
+        case State.UPLOADER_FAILED if reasons.INVALID_SERIES in row.reason:
             return f"Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once \
 Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
         case State.UPLOADER_FAILED:
@@ -99,7 +101,7 @@ Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
             return f"{retry} once the cause is mended; {story}."
         case State.WEBHOOK_FAILED:
             return f"`invoke {_again(row, uuid)}` asks for it again; {story}."
-        case State.IGNORED if row.reason == NO_SERIES:
+        case State.IGNORED if row.reason == reasons.NO_SERIES:
             return f"With its class in the schedule: `invoke exec.pipeline {uuid}`; without: \
 `invoke exec.pipeline {uuid} --oc-series-id SERIES`."
         case _:

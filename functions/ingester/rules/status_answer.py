@@ -8,8 +8,7 @@ from datetime import datetime
 import msgspec
 
 from ingester.rules import timestamps
-from ingester.rules.next_step import is_stuck, next_step, retry_due
-from ingester.rules.states import FAILED
+from ingester.rules.next_step import needs_a_person, next_step
 from ingester.rules.status_row import StatusRow, Step
 
 
@@ -37,11 +36,6 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_step: str = ""
     steps: Sequence[Step] = ()
     steps_left_out: int = 0
-
-
-def needs_a_person(row: StatusRow, now: datetime) -> bool:
-    """Whether the ingest failed with no try of its own to come, or stopped on its way."""
-    return is_stuck(row, now) or (row.state in FAILED and retry_due(row) is None)
 
 
 def told(row: StatusRow, now: datetime) -> Told:
