@@ -1,9 +1,13 @@
 """What Slack's and Google's stand-ins have in common: where they listen, what they saw, how they
-fail, and the paths of their own by which they are told what to do."""
+fail, the paths of their own by which they are told what to do, and how they run as a process."""
 
+import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Literal, Protocol, Self, TypeVar
 
 import msgspec
@@ -182,6 +186,69 @@ class Host:
             ("POST", "faults"): lambda request: self.fail(read_body(request, Fault)),
             ("DELETE", "faults"): lambda _: self._record.faults.clear(),
         }
+
+
+class StandIn:
+    """A stand-in on a host of its own, from `with` (or `start`) on."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def start(self) -> Self:
+        """Begin to listen; raises OSError if the port is taken."""
+        self._host.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; what is under way is broken off."""
+        self._host.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The origin, without a slash at its end."""
+        return self._host.url
+
+    @property
+    def requests(self) -> tuple[Seen, ...]:
+        """The requests so far, in the order in which they were answered."""
+        return self._host.seen
+
+    def fail(self, fault: Fault) -> None:
+        """Let the next requests fail like this."""
+        self._host.fail(fault)
+
+
+def run(stand_in: StandIn, name: str, prepare: Callable[[], None] = lambda: None) -> int:
+    """Serves until SIGTERM or SIGINT: the program's exit code.
+
+    Says where it listens in one line of JSON, once `prepare` is done.
+    """
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        stand_in.start()
+    except OSError as error:
+        print(f"The {name} stand-in can't listen ({error}): free the --port.", file=sys.stderr)
+        return 1
+    try:
+        prepare()
+        print(msgspec.json.encode({"url": stand_in.url, "pid": os.getpid()}).decode(), flush=True)
+        done.wait()
+    finally:
+        stand_in.stop()
+    return 0
 
 
 def read_body(request: Request, wanted: type[T]) -> T:

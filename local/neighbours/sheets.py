@@ -18,22 +18,19 @@ As a process:   python -m local.neighbours.sheets --tls-dir .local/tls --credent
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from local import authority
 from local.authority import Authority, ensure_authority
-from local.neighbours.host import Fault, Host, Route, Seen, read_body
+from local.neighbours.host import Host, Route, StandIn, read_body, run
 from local.neighbours.https_server import Request
 from local.neighbours.sheets_account import ServiceAccount, Tokens
 from local.neighbours.sheets_api import SheetsApi
@@ -69,7 +66,7 @@ class Sharing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shared: bool
 
 
-class SheetsStandIn:
+class SheetsStandIn(StandIn):
     """Google for one service account and one spreadsheet, from `with` (or `start`) on."""
 
     def __init__(
@@ -85,33 +82,9 @@ class SheetsStandIn:
         self._book = book
         self._tokens = Tokens(self.account, clock)
         self._api = SheetsApi(book, self._tokens, lambda: self.token_uri)
-        self._host = Host(self._api, tls=tls, port=port, clock=clock)
-        self._host.control_with(self._control_paths())
-
-    def start(self) -> Self:
-        """Begin to listen; raises OSError if the port is taken."""
-        self._host.start()
-        return self
-
-    def stop(self) -> None:
-        """Stop listening; what is under way is broken off."""
-        self._host.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """The origin, without a slash at its end: also for `GSHEETS_API_BASE_URL`."""
-        return self._host.url
+        host = Host(self._api, tls=tls, port=port, clock=clock)
+        host.control_with(self._control_paths())
+        super().__init__(host)
 
     @property
     def token_uri(self) -> str:
@@ -122,15 +95,6 @@ class SheetsStandIn:
     def credentials(self) -> dict[str, str]:
         """The service account's file, private key included."""
         return self.account.credentials(self.token_uri)
-
-    @property
-    def requests(self) -> tuple[Seen, ...]:
-        """The requests so far."""
-        return self._host.seen
-
-    def fail(self, fault: Fault) -> None:
-        """Let the next requests fail like this."""
-        self._host.fail(fault)
 
     def put(self, tab: str, rows: Sequence[Sequence[Typed]], merges: Sequence[str] = ()) -> None:
         """Replace a tab's content, or make the tab."""
@@ -215,9 +179,6 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     The service account's file is there by then, for its owner's eyes only.
     """
     options = _arguments(argv, environ)
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
     sheets = SheetsStandIn(
         tls=ensure_authority(options.tls_dir),
         book=default_book(
@@ -225,18 +186,11 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         ),
         port=options.port,
     )
-    try:
-        sheets.start()
-    except OSError as error:
-        print(f"The Google stand-in can't listen ({error}): free the --port.", file=sys.stderr)
-        return 1
-    try:
-        _write(options.credentials, msgspec.json.encode(sheets.credentials))
-        print(msgspec.json.encode({"url": sheets.url, "pid": os.getpid()}).decode(), flush=True)
-        done.wait()
-    finally:
-        sheets.stop()
-    return 0
+    return run(
+        sheets,
+        "Google",
+        lambda: _write(options.credentials, msgspec.json.encode(sheets.credentials)),
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

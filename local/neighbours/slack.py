@@ -9,27 +9,21 @@ As a process:   python -m local.neighbours.slack --port 9445 --tls-dir .local/tl
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import msgspec
 
 from local import authority
 from local.authority import Authority, ensure_authority
-from local.neighbours.host import Fault, Host, Seen
+from local.neighbours.host import Host, StandIn, run
 from local.neighbours.slack_api import SlackApi
 from local.neighbours.slack_control import control_paths
 from local.neighbours.slack_player import PATIENCE_SECONDS, Outcome, Player, Pressed, Typed
 from local.neighbours.slack_workspace import Message, SlackApp, Workspace, default_workspace
 
 
-class SlackStandIn:
+class SlackStandIn(StandIn):
     """Slack for one workspace and app, from `with` (or `start`) on.
 
     `trust` is a PEM file for sending commands, by default the authority's. `patience` is how long
@@ -48,47 +42,14 @@ class SlackStandIn:
         self.workspace = workspace
         self.patience = patience
         self._trust = trust or tls.ca_bundle
-        self._host = Host(SlackApi(workspace), tls=tls, port=port, clock=workspace.clock)
-
-    def start(self) -> Self:
-        """Begin to listen; raises OSError if the port is taken."""
-        self._host.start()
-        self._host.control_with(control_paths(self.workspace, lambda: self._player))
-        return self
-
-    def stop(self) -> None:
-        """Stop listening; what is under way is broken off."""
-        self._host.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """The origin, without a slash at its end."""
-        return self._host.url
+        host = Host(SlackApi(workspace), tls=tls, port=port, clock=workspace.clock)
+        host.control_with(control_paths(workspace, lambda: self._player))
+        super().__init__(host)
 
     @property
     def api_base_url(self) -> str:
         """Where the Web API's methods are, with a slash at the end."""
         return f"{self.url}/api/"
-
-    @property
-    def requests(self) -> tuple[Seen, ...]:
-        """The app's requests so far."""
-        return self._host.seen
-
-    def fail(self, fault: Fault) -> None:
-        """Let the next requests fail like this."""
-        self._host.fail(fault)
 
     def command(self, typed: Typed) -> Outcome:
         """A user types a command (`slack_player.Player.command`)."""
@@ -121,9 +82,6 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         "request_url": options.request_url,
     }
     app = SlackApp(**{name: value for name, value in given.items() if value})
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
     slack = SlackStandIn(
         tls=ensure_authority(options.tls_dir),
         workspace=default_workspace(
@@ -132,17 +90,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         port=options.port,
         trust=options.trust,
     )
-    try:
-        slack.start()
-    except OSError as error:
-        print(f"The Slack stand-in can't listen ({error}): free the --port.", file=sys.stderr)
-        return 1
-    try:
-        print(msgspec.json.encode({"url": slack.url, "pid": os.getpid()}).decode(), flush=True)
-        done.wait()
-    finally:
-        slack.stop()
-    return 0
+    return run(slack, "Slack")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
