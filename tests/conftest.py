@@ -1,4 +1,4 @@
-"""What all tests share: no AWS but the in-process one, no credentials but fake ones."""
+"""What all tests share: an AWS in process, fake credentials, an authority to trust, a clock."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from local.authority import Authority, ensure_authority
 from tests.cloud import Clock, Cloud, cloud
 
 # No deadline: how long an example takes says more about what else the machine is doing.
@@ -25,6 +26,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     with cloud() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """What every server on loopback shows, and what its clients trust. One is as good as many."""
+    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import Credentials, S3Settings
 from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomSettings
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from tests.neighbours import client_session
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ TALK = 3_000_000
 ZOOM = ZoomSettings(files={"talk": TALK})
 S3 = S3Settings(credentials=KNOWN)
 AUTHORIZED = {"Authorization": "Bearer token"}
-
-
-@pytest.fixture(scope="package")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="package")

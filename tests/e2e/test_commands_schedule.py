@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cdk.names import GOOGLE_CREDENTIALS, Names
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.driver import Driver
 from local.state import State
 from tests.class_listing import ClassListing, class_listing, listed
@@ -73,11 +73,6 @@ def test_a_schedule_from_json_and_csv_says_what_changes(
     assert f"  {meeting}: + CSCI (2027) F 14:00 Section" in said.splitlines()
     path.write_text('[{"zoom_series_id": 1,}]')
     assert "is not JSON: line 1, column 23" in operator("schedule.import-json", str(path)).error
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> Authority:
-    return ensure_authority(tmp_path / "tls")
 
 
 @pytest.fixture

@@ -6,17 +6,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.https_server import Answer, HttpsServer, Request, text_answer
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_account import ZoomApp
 from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
-from tests.local.zoom_client import APP, START, Client, Clock, Endpoint, Start
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
+from tests.local.clock import Clock
+from tests.local.zoom_client import APP, START, Client, Endpoint, Start
 
 
 @pytest.fixture(scope="module")

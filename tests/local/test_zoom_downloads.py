@@ -14,7 +14,8 @@ import requests
 from local.neighbours.https_server import CHUNK
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Lecture, Recording, RecordingFile
-from tests.local.zoom_client import APP, START, Client, Clock, twice
+from tests.local.clock import Clock
+from tests.local.zoom_client import APP, START, Client, twice
 
 
 class TestDownloads:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from local.neighbours.zoom_account import OLD_READ_SCOPE, READ_FILES_SCOPE
 from local.neighbours.zoom_api import meeting_of
 from local.neighbours.zoom_recordings import Recording
-from tests.local.zoom_client import APP, Client, Clock, Start, twice
+from tests.local.clock import Clock
+from tests.local.zoom_client import APP, Client, Start, twice
 
 
 class TestOAuth:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from local.neighbours.zoom_recordings import Recording
-from tests.local.zoom_client import Client, Clock, Endpoint, signed
+from tests.local.clock import Clock
+from tests.local.zoom_client import Client, Endpoint, signed
 
 
 class TestWebhooks:

@@ -19,16 +19,6 @@ START = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 APP = ZoomApp(account_id="acc", client_id="cid", client_secret="csecret", webhook_secret="hook")
 
 
-@dataclass
-class Clock:
-    """A clock that a test moves."""
-
-    now: float = 1_795_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @dataclass(frozen=True)
 class Client:
     """A client of one stand-in that trusts its authority and follows no redirect by itself."""

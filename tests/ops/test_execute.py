@@ -22,7 +22,7 @@ from ingester.neighbours.zoom import ZoomApi
 from ingester.rules.states import State
 from ingester.settings import OnDemandSecrets, ZoomSettings
 from ingester.signature import verify
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from local.neighbours.zoom import ZoomStandIn
 from ops.command import OpsError
@@ -44,11 +44,6 @@ from tests.unit.zoom_account import (
 
 ZIP_ID = f"auto-ingest-{UUID}"
 CLOSED = "https://127.0.0.1:9/live/ingest"
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.rules.schedule import DAYS
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.https_server import Answer, json_answer
 from ops.command import OpsError
 from ops.schedule.commands import import_classes
@@ -21,11 +21,6 @@ from tests.cloud import Cloud, plain
 from tests.neighbours import client_session
 
 USER, PASSWORD = "zip", "p4ss-w0rd"
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

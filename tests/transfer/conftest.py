@@ -13,7 +13,7 @@ from botocore.config import Config
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.zoom import ZoomPeer
 from ingester import connections
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from tests.transfer.rig import KNOWN, Rig
 
 CONNECTIONS = 16
@@ -26,11 +26,6 @@ CLIENT = Config(
     max_pool_connections=CONNECTIONS,
 )
 """As `ingester.clients` has it, but for the style of addresses."""
-
-
-@pytest.fixture(scope="package")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="package")

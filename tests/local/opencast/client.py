@@ -14,17 +14,6 @@ DIGEST = {"X-Requested-Auth": "Digest"}
 WORKFLOW = "{http://workflow.opencastproject.org}"
 PACKAGE = "{http://mediapackage.opencastproject.org}"
 Parts = list[tuple[str, Any]]
-NIGHT = 1_795_000_000.0
-
-
-class Clock:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.now = NIGHT
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Client:

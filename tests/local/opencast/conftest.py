@@ -5,15 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.opencast import OpencastStandIn, default_users
+from tests.local.clock import Clock
 from tests.local.file_server import FileServer, serve_files
-from tests.local.opencast.client import Client, Clock
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
+from tests.local.opencast.client import Client
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +25,6 @@ def files(_files: FileServer) -> FileServer:
     _files.headers = {"/b/000-speaker.mp4": {"Content-Type": "video/mp4"}}
     _files.gates, _files.asked, _files.order = {}, threading.Event(), []
     return _files
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

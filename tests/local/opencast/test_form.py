@@ -9,13 +9,7 @@ import requests
 from local.authority import ensure_authority
 from local.neighbours.opencast import OpencastStandIn
 from tests.local.file_server import FileServer, serve_files
-from tests.local.opencast.client import (
-    WORKFLOW,
-    Client,
-    Parts,
-    lecture,
-    parse,
-)
+from tests.local.opencast.client import WORKFLOW, Client, Parts, lecture, parse
 
 
 class TestTheForm:

@@ -6,8 +6,9 @@ from requests.auth import HTTPDigestAuth
 
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import API, User
+from tests.local.clock import NOW, Clock
 from tests.local.file_server import FileServer
-from tests.local.opencast.client import DIGEST, NIGHT, Client, Clock, lecture
+from tests.local.opencast.client import DIGEST, Client, lecture
 
 
 class TestSigningIn:
@@ -17,7 +18,7 @@ class TestSigningIn:
         challenge = answer.headers["WWW-Authenticate"]
         assert challenge.startswith('Digest realm="Opencast", qop="auth", nonce="')
         assert not re.search("algorithm|opaque|stale", challenge)
-        assert clock.now == NIGHT
+        assert clock.now == NOW
 
     def test_a_nonce_dies(self, client: Client, clock: Clock) -> None:
         auth = HTTPDigestAuth("zip", "secret")

@@ -10,8 +10,9 @@ import pytest
 
 from local.authority import Authority
 from local.neighbours.opencast import OpencastStandIn
+from tests.local.clock import NOW, Clock
 from tests.local.file_server import FileServer
-from tests.local.opencast.client import NIGHT, PACKAGE, WORKFLOW, Client, Clock, lecture, parse
+from tests.local.opencast.client import PACKAGE, WORKFLOW, Client, lecture, parse
 
 
 class TestWorkflows:
@@ -50,7 +51,7 @@ class TestWorkflows:
         number = client.listing()[0]["workflow_id"]
         seen = []
         for age in (0.1, 0.5, 5.0):
-            clock.now = NIGHT + age
+            clock.now = NOW + age
             document = client.admin(f"/workflow/instance/{number}.json").json()["workflow"]
             event = client.admin("/api/events/mp-1").json()
             active = client.admin("/workflow/mediaPackage/mp-1/hasActiveWorkflows").text

@@ -8,19 +8,9 @@ import requests
 
 from local.neighbours.sheets import SheetsStandIn
 from local.neighbours.sheets_account import GRANT, SCOPE
+from tests.local.clock import NOW
 
-NOW = 1_795_000_000.0
 DOCUMENT = "document-1"
-
-
-@dataclass
-class Clock:
-    """A clock that a test turns."""
-
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

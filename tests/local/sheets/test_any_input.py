@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from local.neighbours.sheets_account import GRANT, ServiceAccount, TokenProblem, Tokens
 from local.neighbours.sheets_book import Book, RangeProblem, find
 from local.neighbours.sheets_fields import MaskProblem, masked, read_mask
-from tests.local.sheets.client import Clock
+from tests.local.clock import Clock
 
 RANGES = st.lists(st.sampled_from([*"AZ19$:!' ", "Fall", "ZZZ", "1000", "''"]), max_size=7).map(
     "".join

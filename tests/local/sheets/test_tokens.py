@@ -13,7 +13,8 @@ from local.authority import Authority
 from local.neighbours.sheets import SheetsStandIn
 from local.neighbours.sheets_account import GRANT, SCOPE, ServiceAccount
 from local.neighbours.sheets_book import Book
-from tests.local.sheets.client import DOCUMENT, NOW, Client, Clock
+from tests.local.clock import NOW, Clock
+from tests.local.sheets.client import DOCUMENT, Client
 
 SHORT_LIVED = "Invalid JWT: Token must be a short-lived token (60 minutes)"
 

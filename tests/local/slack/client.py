@@ -14,18 +14,7 @@ from local.neighbours.slack_player import Outcome, Pressed, Typed
 from local.neighbours.slack_workspace import Message
 
 SECRET, TOKEN = "signing", "xoxb-token"
-NOW = 1_795_000_000.0
 Said = Callable[[Request], Answer]
-
-
-@dataclass
-class Clock:
-    """A clock that a test turns."""
-
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

@@ -4,18 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import requests
 
 from local.authority import Authority
 from local.neighbours.https_server import HttpsServer
 from local.neighbours.slack import SlackStandIn
 from local.neighbours.slack_workspace import SlackApp, default_workspace
-from tests.local.slack.client import SECRET, TOKEN, App, Client, Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.local.clock import Clock
+from tests.local.slack.client import SECRET, TOKEN, App, Client
+from tests.neighbours import client_session
 
 
 @pytest.fixture
@@ -32,7 +28,5 @@ def app(tls: Authority) -> Iterator[App]:
 def client(tls: Authority, clock: Clock, app: App) -> Iterator[Client]:
     installed = replace(SlackApp(signing_secret=SECRET, bot_token=TOKEN), request_url=app.url)
     workspace = default_workspace(installed, clock, groups=["zip-users", "staff"], channel="zip")
-    with SlackStandIn(tls=tls, workspace=workspace) as slack, requests.Session() as session:
-        session.verify = str(tls.ca_bundle)
-        session.trust_env = False
+    with SlackStandIn(tls=tls, workspace=workspace) as slack, client_session(tls) as session:
         yield Client(slack, app, session)

@@ -9,7 +9,7 @@ from local.neighbours.slack_blocks import BLOCKS, errors_in
 from local.neighbours.slack_markup import controls_in, problem_in
 from local.neighbours.slack_messages import KNOWN, Refused, read_draft, show
 from local.neighbours.slack_workspace import SlackApp, default_workspace
-from tests.local.slack.client import Clock
+from tests.local.clock import Clock
 
 NAMES = st.sampled_from(
     sorted({*KNOWN, *BLOCKS, "type", "fields", "elements", "accessory", "button", "plain_text"})

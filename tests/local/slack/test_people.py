@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from local.neighbours.https_server import Answer, Spoil, json_answer, text_answer
-from tests.local.slack.client import NOW, SECRET, App, Client, actions, section
+from tests.local.clock import NOW
+from tests.local.slack.client import SECRET, App, Client, actions, section
 
 TIMEOUT = '/zip failed with the error "operation_timeout"'
 FAILED = '/zip failed with the error "dispatch_failed"'

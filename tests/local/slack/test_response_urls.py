@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from local.neighbours.host import Fault
-from tests.local.slack.client import Client, Clock, actions, section
+from tests.local.clock import Clock
+from tests.local.slack.client import Client, actions, section
 
 DAY = 86_400
 

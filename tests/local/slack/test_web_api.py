@@ -10,7 +10,8 @@ from slack_sdk.errors import SlackApiError
 from local.authority import Authority
 from local.neighbours.host import Fault
 from local.neighbours.slack_workspace import Group
-from tests.local.slack.client import TOKEN, Client, Clock
+from tests.local.clock import Clock
+from tests.local.slack.client import TOKEN, Client
 
 
 def test_groups_by_handle_and_their_members(client: Client) -> None:

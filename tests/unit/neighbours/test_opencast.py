@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingester.errors import OpencastRefused, OpencastUnreachable
 from ingester.neighbours.opencast import IngestRefused, IngestUncertain, Opencast
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.https_server import Answer, text_answer
 from tests.neighbours import Web, client_session, web_server
 
@@ -21,11 +21,6 @@ ROLES = "/api/info/me/roles"
 SERIES = "/series/20260112345.json"
 INGEST = "/ingest/addMediaPackage/wf"
 TERMS = "http://purl.org/dc/terms/"
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

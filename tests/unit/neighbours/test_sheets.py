@@ -20,7 +20,7 @@ from ingester.errors import (
 )
 from ingester.neighbours import sheets as neighbour
 from ingester.neighbours.sheets import Sheets, Tab
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from tests.cloud import Clock
 from tests.google_web import (
@@ -37,11 +37,6 @@ from tests.google_web import (
     tabs,
 )
 from tests.unit.zoom_account import Stopwatch
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

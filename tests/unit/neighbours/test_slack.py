@@ -25,7 +25,7 @@ from ingester.neighbours.slack import (
     web_client,
 )
 from ingester.neighbours.slack_blocks import note
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from tests.kits import Sleeper
 from tests.neighbours import Page, Web, web_server
@@ -46,11 +46,6 @@ PAYLOAD = {
     "response_url": "https://hooks.slack.com/actions/T1/1/x",
     "actions": [{"action_id": "more", "value": "v"}],
 }
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

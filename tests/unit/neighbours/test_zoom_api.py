@@ -19,7 +19,7 @@ from ingester.errors import ZoomRefused, ZoomUnreachable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.retry import retry_after
 from ingester.settings import ZoomSecrets, ZoomSettings
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.https_server import json_answer
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_account import ZoomApp
@@ -48,11 +48,6 @@ KNOWN = {
     "host_id": "h",
     "duration": 60,
 }
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

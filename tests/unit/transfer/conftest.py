@@ -12,7 +12,7 @@ import urllib3
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.zoom import ZoomPeer
 from ingester.transfer.multipart import Bucket
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from tests.neighbours import Web, web_server
 from tests.unit.transfer.copying import (
     BUCKET,
@@ -28,11 +28,6 @@ from tests.unit.transfer.copying import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-
-
-@pytest.fixture(scope="package")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="package")

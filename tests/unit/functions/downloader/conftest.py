@@ -11,7 +11,7 @@ import urllib3
 
 from ingester import connections
 from local import media
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
 from tests.cloud import Clock, Cloud
@@ -27,11 +27,6 @@ from tests.unit.functions.downloader.kit import (
     row_in,
     with_file,
 )
-
-
-@pytest.fixture(scope="package")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="package")

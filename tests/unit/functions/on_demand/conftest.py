@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.zoom import ZoomStandIn
 from tests.cloud import Clock, Cloud
 from tests.unit.functions.on_demand.stage import OK, Stage
@@ -18,11 +18,6 @@ from tests.unit.zoom_account import (
     recording,
     zoom_stand_in,
 )
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

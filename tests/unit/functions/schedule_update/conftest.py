@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from tests.cloud import Clock, Cloud
 from tests.google_web import DOCUMENT, Google, google
 from tests.kits import schedule_tools
@@ -14,11 +14,6 @@ from tests.unit.functions.schedule_update.desk import (
     Desk,
     sheets_of,
 )
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,12 @@ from typing import Any
 
 import pytest
 
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from tests.cloud import Clock, Cloud
 from tests.neighbours import Web, web_server
 from tests.unit.functions.slack.workspace import MEETING, Desk, Workspace
 
 Put = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

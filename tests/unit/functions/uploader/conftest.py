@@ -6,16 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.authority import Authority, ensure_authority
+from local.authority import Authority
 from local.neighbours.opencast import OpencastStandIn, default_users
 from tests.cloud import Clock, Cloud
 from tests.neighbours import client_session
 from tests.unit.functions.uploader.kit import PASSWORD, SERIES, ZIP_ID, Kit, OpencastTime
-
-
-@pytest.fixture(scope="package")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return ensure_authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="package")
