@@ -53,7 +53,8 @@ def environments(
     minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
     schedule = classes | _matching(settings)
     download_queue, upload_queue, download_dlq, upload_dlq = _queues(queues)
-    zoom = secrets | _zoom(settings)
+    zoom_site = {"ZOOM_OAUTH_URL": settings.zoom.oauth_url}
+    zoom = secrets | zoom_site | _zoom(settings)
     return {
         WEBHOOK: every
         | secrets
@@ -88,8 +89,14 @@ def environments(
         }
         | _opencast(settings),
         SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
-        STATUS_QUERY: every | status | download_queue | download_dlq | upload_queue | upload_dlq,
-        SLACK: every | secrets | status | schedule | _slack(settings, names),
+        STATUS_QUERY: every
+        | zoom_site
+        | status
+        | download_queue
+        | download_dlq
+        | upload_queue
+        | upload_dlq,
+        SLACK: every | secrets | zoom_site | status | schedule | _slack(settings, names),
         LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
     }
 
@@ -100,7 +107,6 @@ def _slack(settings: Settings, names: Names) -> dict[str, str]:
         "SLACK_API_BASE_URL": settings.slack.api_base_url,
         "SLACK_ZIP_CHANNEL": settings.slack.channel,
         "SLACK_ALLOWED_GROUPS": ",".join(settings.slack.groups),
-        "ZOOM_OAUTH_URL": settings.zoom.oauth_url,
         "OC_CLUSTER_NAME": settings.opencast.cluster,
     }
 
@@ -134,7 +140,6 @@ def _queues(queues: Queues) -> tuple[dict[str, str], ...]:
 def _zoom(settings: Settings) -> dict[str, str]:
     return {
         "ZOOM_API_BASE_URL": settings.zoom.api_base_url,
-        "ZOOM_OAUTH_URL": settings.zoom.oauth_url,
         "ZOOM_ACCOUNT_ID": settings.zoom.account_id,
         "ZOOM_CLIENT_ID": settings.zoom.client_id,
         "ZOOM_API_KEY": settings.zoom.api_key,

@@ -21,7 +21,7 @@ from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
 from ingester.rules.states import OVER
-from ingester.rules.status_answer import Told, told
+from ingester.rules.status_answer import told
 from ingester.rules.status_row import StatusRow
 from ingester.settings import StatusQuerySettings, read
 from ingester.static_page import page_answer
@@ -44,6 +44,7 @@ class Tools:
     """What the use case works with. `queues` go by the names that the answer gives them."""
 
     stack_name: str
+    zoom_web: str
     status: StatusTable
     pages: StatusPages
     queues: Mapping[str, Queue]
@@ -57,6 +58,7 @@ def build() -> Tools:
     table, sqs = clients.table(settings.status_table), clients.sqs()
     return Tools(
         stack_name=settings.stack_name,
+        zoom_web=settings.zoom_web,
         status=StatusTable(table, _now),
         pages=StatusPages(table),
         queues={
@@ -125,11 +127,10 @@ def records(query: Mapping[str, str], tools: Tools) -> dict[str, Any] | None:
 
 def of_meeting(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
     """Every ingest of a meeting with its steps, the newest first."""
-    now = tools.clock()
     rows = tools.status.of_meeting(_meeting_id(query))
     rows.sort(key=lambda row: (row.updated, row.zip_id), reverse=True)
     chosen = rows[:MEETING_INGESTS]
-    return _ingests([told(row, now) for row in chosen], now) | {"left_out": len(rows) - len(chosen)}
+    return _ingests(chosen, tools.clock(), tools) | {"left_out": len(rows) - len(chosen)}
 
 
 def changed_since(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
@@ -146,8 +147,8 @@ def changed_since(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
     after = Position.read(query["next"]) if "next" in query else None
     over = OVER if _flag(query, "open") else frozenset()
     rows, position = tools.pages.page(begin, end, after, over)
-    chosen = [told(row, now) for row in rows if query.get("uuid") in (None, row.recording_id)]
-    return _ingests(chosen, now) | ({"next": position.token} if position else {})
+    chosen = [row for row in rows if query.get("uuid") in (None, row.recording_id)]
+    return _ingests(chosen, now, tools) | ({"next": position.token} if position else {})
 
 
 def backlogs(tools: Tools) -> dict[str, Any]:
@@ -159,7 +160,8 @@ def backlogs(tools: Tools) -> dict[str, Any]:
     }
 
 
-def _ingests(ingests: Sequence[Told], now: datetime) -> dict[str, Any]:
+def _ingests(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> dict[str, Any]:
+    ingests = [told(row, now, tools.zoom_web) for row in rows]
     return {"now": timestamps.write(now), "ingests": ingests}
 
 

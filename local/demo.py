@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -22,6 +21,7 @@ from rich.live import Live
 from rich.table import Table
 
 from ingester.rules.reasons import NO_SERIES
+from ingester.rules.recording import zoom_page_of
 from ingester.rules.schedule import DAYS
 from ingester.rules.states import State
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
@@ -168,8 +168,7 @@ def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int
 
 def _ask(driver: Driver, journey: Journey) -> None:
     """(b) What Opencast's "+Zoom" form sends: a Zoom link and a series."""
-    uuid = quote(journey.recording.uuid, safe="")
-    link = f"https://zoom.us/recording/management/detail?meeting_id={uuid}"
+    link = zoom_page_of(journey.recording.uuid, "https://zoom.us")
     answer = driver.ask_for_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
     if answer.status != 200:
         raise DriverError(f"POST /ingest answered {answer.status}: {answer.body}")

@@ -222,6 +222,7 @@ def schedule_tools(
 def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
     return status_query.Tools(
         stack_name="test",
+        zoom_web="https://zoomgov.com",
         status=StatusTable(aws.status, clock),
         pages=StatusPages(aws.status),
         queues={

@@ -39,12 +39,23 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         return f"{type(self).__name__}(…)"
 
 
-class ZoomSettings(Settings, frozen=True, kw_only=True):
+class ZoomSite(Settings, frozen=True, kw_only=True):
+    """Which Zoom the account is at: its pages are at the host of `zoom_oauth_url`."""
+
+    zoom_oauth_url: str = "https://zoom.us/oauth/token"
+
+    @property
+    def zoom_web(self) -> str:
+        """The address of Zoom's pages, without a slash at its end."""
+        parts = urlsplit(self.zoom_oauth_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class ZoomSettings(ZoomSite, frozen=True, kw_only=True):
     """How to reach Zoom's API: the first of an Apigee key, OAuth and JWT that is configured."""
 
     secrets_path: str
     zoom_api_base_url: str
-    zoom_oauth_url: str = "https://zoom.us/oauth/token"
     zoom_account_id: str = ""
     zoom_client_id: str = ""
     zoom_api_key: str = ""
@@ -141,7 +152,7 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
     opencast_api_password: str
 
 
-class StatusQuerySettings(Settings, frozen=True, kw_only=True):
+class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
     status_table: str
     download_queue_url: str
     download_dlq_url: str
@@ -149,11 +160,8 @@ class StatusQuerySettings(Settings, frozen=True, kw_only=True):
     upload_dlq_url: str
 
 
-class SlackSettings(Settings, frozen=True, kw_only=True):
-    """`own_alias` is what the function invokes to go on after its answer: `<function>:<alias>`.
-
-    `zoom_oauth_url` says where Zoom's pages are: at the same host.
-    """
+class SlackSettings(ZoomSite, frozen=True, kw_only=True):
+    """`own_alias` is what the function invokes to go on after its answer: `<function>:<alias>`."""
 
     secrets_path: str
     status_table: str
@@ -162,7 +170,6 @@ class SlackSettings(Settings, frozen=True, kw_only=True):
     slack_api_base_url: str = "https://slack.com/api"
     slack_zip_channel: str = ""
     slack_allowed_groups: str = ""
-    zoom_oauth_url: str = "https://zoom.us/oauth/token"
     oc_cluster_name: str = ""
     buffer_minutes: int = 30
     local_time_zone: str = "US/Eastern"
@@ -176,11 +183,6 @@ class SlackSettings(Settings, frozen=True, kw_only=True):
     def groups(self) -> tuple[str, ...]:
         """The handles of the groups, without `@`."""
         return tuple(group.removeprefix("@") for group in split(self.slack_allowed_groups))
-
-    @property
-    def zoom_web(self) -> str:
-        parts = urlsplit(self.zoom_oauth_url)
-        return f"{parts.scheme}://{parts.netloc}"
 
 
 class SlackSecrets(Secrets, frozen=True, kw_only=True):

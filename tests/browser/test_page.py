@@ -130,7 +130,7 @@ def test_one_recordings_way(page: Page, site: Site) -> None:
     assert re.search(r"Series\s+20260113301", details)
     assert re.search(r"On its way\s+6 h 32 min", details)
     expect(page.get_by_role("link", name="Open the recording")).to_have_attribute(
-        "href", "https://zoom.us/recording/management/detail?meeting_id=gone%3D%3D"
+        "href", "https://zoomgov.com/recording/management/detail?meeting_id=gone%3D%3D"
     )
     page.get_by_role("link", name="All recordings").click()
     expect(page.get_by_role("heading", name="Needs a person")).to_be_visible()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import msgspec
 
@@ -44,6 +44,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         """ValueError if a text is not what its name says."""
         if not 1970 <= timestamps.parse(self.start_time).year < 3000:
             raise ValueError(f"start_time {self.start_time} is in no year that has recordings")
+
+
+def zoom_page_of(uuid: str, zoom_web: str) -> str:
+    """The recording's page in Zoom. `zoom_web` is Zoom's address, like https://zoom.us."""
+    return f"{zoom_web}/recording/management/detail?meeting_id={quote(uuid, safe='')}"
 
 
 def automated(uuid: str) -> str:

@@ -9,18 +9,21 @@ import msgspec
 
 from ingester.rules import timestamps
 from ingester.rules.next_step import needs_a_person, next_step
+from ingester.rules.recording import zoom_page_of
 from ingester.rules.status_row import StatusRow, Step
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An ingest, in the names of `invoke recordings --json`; what isn't known is left out.
 
-    `attention`: a person has to look. `steps` are its states from the first to the last, and
-    `steps_left_out` how many are missing in their midst.
+    `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look.
+    `steps` are its states from the first to the last, and `steps_left_out` how many are missing in
+    their midst.
     """
 
     zip_id: str
     uuid: str = ""
+    zoom_page: str = ""
     meeting_id: int = 0
     topic: str = ""
     start_time: str = ""
@@ -38,11 +41,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps_left_out: int = 0
 
 
-def told(row: StatusRow, now: datetime) -> Told:
-    """What is told of a row at `now`."""
+def told(row: StatusRow, now: datetime, zoom_web: str) -> Told:
+    """What is told of a row at `now`. `zoom_web` is the address of Zoom's pages."""
     return Told(
         zip_id=row.zip_id,
         uuid=row.recording_id,
+        zoom_page=zoom_page_of(row.recording_id, zoom_web) if row.recording_id else "",
         meeting_id=row.meeting_id,
         topic=row.topic,
         start_time=row.start_time,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingester.rules import timestamps, zip_words
+from ingester.rules.recording import zoom_page_of
 from ingester.rules.schedule import ScheduledMeeting, match
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window, spaced, write_button
@@ -103,7 +104,7 @@ def _shown(recording: Recording, schedule: ScheduledMeeting | None, site: Site) 
     return Shown(
         start=zip_words.moment_of(recording.start_time, site.zone),
         class_name=_class(recording, schedule, site),
-        link=zip_words.link_of(recording.recording_id, site.zoom_web),
+        link=zoom_page_of(recording.recording_id, site.zoom_web),
         parts=parts or ((zip_words.zoom_side(recording.zoom_side),),),
     )
 

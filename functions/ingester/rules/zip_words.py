@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from ingester.rules import reasons, timestamps
@@ -97,12 +96,6 @@ def _clock(hour: int, minute: int) -> str:
 def zoom_side(state: State | None) -> str:
     """What Zoom says of a recording that nobody has asked to ingest yet."""
     return STATES[state] if state else "Its state is unknown."
-
-
-def link_of(recording_id: str, zoom_web: str) -> str:
-    """The recording's page in Zoom. `zoom_web` is Zoom's address, like https://zoom.us."""
-    query = quote(recording_id, safe="")
-    return f"{zoom_web}/recording/management/detail?meeting_id={query}"
 
 
 def class_of(meeting: ScheduledMeeting, event: Event) -> str:

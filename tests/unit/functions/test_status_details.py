@@ -71,6 +71,7 @@ def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, cloc
     expected = {
         "zip_id": "auto-ingest-u",
         "uuid": "u",
+        "zoom_page": "https://zoomgov.com/recording/management/detail?meeting_id=u",
         "meeting_id": 1,
         "topic": "Topic of u",
         "start_time": "2026-10-14T15:00:00Z",

@@ -17,6 +17,7 @@ from ingester.rules.recording import (
     uuid_in,
     view_names,
     view_of,
+    zoom_page_of,
 )
 from ingester.rules.states import Origin
 
@@ -156,3 +157,10 @@ def test_the_uuid_that_somebody_names(text: str, uuid: str) -> None:
 @given(st.text())
 def test_a_uuid_is_looked_for_in_anything(text: str) -> None:
     assert isinstance(uuid_in(text), str)
+
+
+def test_a_recording_s_page_in_zoom() -> None:
+    link = zoom_page_of("/4M/hc+a//==", "https://zoom.us")
+    page = "https://zoom.us/recording/management/detail?meeting_id="
+    assert link == f"{page}%2F4M%2Fhc%2Ba%2F%2F%3D%3D"
+    assert uuid_in(link) == "/4M/hc+a//=="

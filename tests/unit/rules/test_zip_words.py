@@ -16,7 +16,6 @@ from ingester.rules.zip_words import (
     STATES,
     in_words,
     ingest_lines,
-    link_of,
     moment_of,
     schedule_lines,
     series_of,
@@ -121,12 +120,6 @@ def test_a_moment(stamp: str, text: str) -> None:
 @given(st.text())
 def test_any_reason_can_be_said(reason: str) -> None:
     assert isinstance(in_words(reason, ZONE), str)
-
-
-def test_the_link_to_a_recording() -> None:
-    link = link_of("/4M/hc+a//==", "https://zoom.us")
-    page = "https://zoom.us/recording/management/detail?meeting_id="
-    assert link == f"{page}%2F4M%2Fhc%2Ba%2F%2F%3D%3D"
 
 
 def test_classes_in_the_week_s_order() -> None:
