@@ -1,10 +1,8 @@
-"""Each function's tools over the in-process AWS, as its handler would build them."""
+"""Tools of functions over the in-process AWS, as their handlers would build them."""
 
 from __future__ import annotations
 
 import json
-import threading
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -46,6 +44,7 @@ from ingester.transfer.engine import Engine
 from ingester.transfer.recording import Inspect, OpenFile
 from ingester.zones import zone_of
 from tests.cloud import Clock, Cloud
+from tests.waits import Sleeper
 
 ZOOM_SECRET = "zoom-secret"
 OWN_KEY = "own-key"
@@ -85,24 +84,6 @@ def post_webhook(tools: webhook.Tools, content: Any, *, key: str | None = None) 
     headers = signature.signed_headers(key, tools.clock().timestamp(), body)
     event = {"headers": headers, "body": body.decode(), "isBase64Encoded": False}
     return webhook.respond(event, tools)
-
-
-@dataclass
-class Sleeper:
-    """A sleep that only remembers, and moves the clock if it has one."""
-
-    clock: Clock | None = None
-    slept: list[float] = field(default_factory=list)
-
-    def __call__(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        if self.clock:
-            self.clock.forward(seconds=seconds)
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        """In place of `threading.Event.wait`."""
-        self(seconds)
-        return stop.is_set()
 
 
 def downloader_tools(

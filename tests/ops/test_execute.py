@@ -30,7 +30,7 @@ from ops.recordings import execute, invocation, resending
 from ops.recordings.resending import Resender, uuid_of
 from tests.cloud import Clock, Cloud
 from tests.infra.template import SETTINGS
-from tests.kits import OWN_KEY, Sleeper, webhook_tools
+from tests.kits import OWN_KEY, webhook_tools
 from tests.unit.zoom_account import (
     APP,
     MEETING,
@@ -41,6 +41,7 @@ from tests.unit.zoom_account import (
     recording,
     zoom_stand_in,
 )
+from tests.waits import Sleeper
 
 ZIP_ID = f"auto-ingest-{UUID}"
 CLOSED = "https://127.0.0.1:9/live/ingest"

@@ -101,20 +101,3 @@ class TimedSession(requests.Session):
         connect, read = options["timeout"]
         self.timeouts.append((self._monotonic(), connect + read))
         return super().send(request, **options)
-
-
-@dataclass
-class Stopwatch:
-    """Seconds that pass when a test says so, or in `sleep`."""
-
-    now: float = 1000.0
-    slept: list[float] = field(default_factory=list)
-    longer: float = 0.0
-    """What a sleep takes beyond what was asked."""
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds + self.longer

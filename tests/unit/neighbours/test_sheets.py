@@ -36,7 +36,7 @@ from tests.google_web import (
     service_key,
     tabs,
 )
-from tests.unit.zoom_account import Stopwatch
+from tests.waits import Stopwatch
 
 
 @pytest.fixture(scope="module")

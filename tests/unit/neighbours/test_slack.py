@@ -27,8 +27,8 @@ from ingester.neighbours.slack import (
 from ingester.neighbours.slack_blocks import note
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
-from tests.kits import Sleeper
 from tests.neighbours import Page, Web, web_server
+from tests.waits import Sleeper, Stopwatch
 
 FIELDS = {
     "user_id": "U1",
@@ -66,22 +66,12 @@ def web(server: Web) -> Web:
 
 
 @dataclass
-class Timer:
-    """Seconds that tests move."""
-
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
 class Groups:
     """Who is in the groups `staff` and `chairs`, as a workspace tells it."""
 
     web: Web
     context: ssl.SSLContext
-    timer: Timer = field(default_factory=Timer)
+    timer: Stopwatch = field(default_factory=lambda: Stopwatch(now=0.0))
     sleeper: Sleeper = field(default_factory=Sleeper)
 
     def members(self, *handles: str) -> Members:

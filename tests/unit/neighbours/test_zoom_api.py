@@ -29,13 +29,13 @@ from tests.unit.zoom_account import (
     APP,
     UUID,
     Endpoint,
-    Stopwatch,
     TimedSession,
     asked,
     endpoint,
     recording,
     zoom_stand_in,
 )
+from tests.waits import Stopwatch
 
 OAUTH = {"zoom_account_id": APP.account_id, "zoom_client_id": APP.client_id}
 OAUTH_SECRET = {"zoom_client_secret": APP.client_secret}

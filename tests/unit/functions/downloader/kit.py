@@ -22,8 +22,9 @@ from ingester.transfer.source import ZoomBody, ZoomFile
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud
-from tests.kits import Sleeper, downloader_tools, received
+from tests.kits import downloader_tools, received
 from tests.staging_bucket import StagingBucket
+from tests.waits import Sleeper
 
 MEETING = 95846636714
 ZIP_ID = "auto-ingest-0001"

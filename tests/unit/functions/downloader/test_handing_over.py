@@ -18,9 +18,10 @@ from ingester.transfer.parts import MARK_NUMBER, parts_of
 from ingester.transfer.ranges import Source, Version
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.kits import Sleeper, received
+from tests.kits import received
 from tests.unit.functions.downloader.event_source import EventSource
 from tests.unit.functions.downloader.kit import LONGISH, MB, Kit, contents
+from tests.waits import Sleeper
 
 SECONDS = 30.0
 """What an invocation has here: enough for some 20 MB."""

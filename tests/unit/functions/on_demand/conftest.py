@@ -10,14 +10,8 @@ from local.authority import Authority
 from local.neighbours.zoom import ZoomStandIn
 from tests.cloud import Clock, Cloud
 from tests.unit.functions.on_demand.stage import OK, Stage
-from tests.unit.zoom_account import (
-    Endpoint,
-    Stopwatch,
-    TimedSession,
-    endpoint,
-    recording,
-    zoom_stand_in,
-)
+from tests.unit.zoom_account import Endpoint, TimedSession, endpoint, recording, zoom_stand_in
+from tests.waits import Stopwatch
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,8 @@ from local.neighbours.https_server import text_answer
 from local.neighbours.zoom import ZoomStandIn
 from tests.cloud import Clock, Cloud
 from tests.kits import OWN_KEY
-from tests.unit.zoom_account import (
-    APP,
-    UUID,
-    Endpoint,
-    Stopwatch,
-    TimedSession,
-)
+from tests.unit.zoom_account import APP, UUID, Endpoint, TimedSession
+from tests.waits import Stopwatch
 
 OK = text_answer(200, "text/plain", b"Success")
 LINK = "https://harvard.zoom.us/recording/detail?meeting_id="

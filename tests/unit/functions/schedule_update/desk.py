@@ -13,7 +13,7 @@ from ingester.neighbours.sheets import Sheets
 from tests.cloud import Clock, Cloud, plain
 from tests.google_web import DOCUMENT, HEADER, Google, tabs
 from tests.kits import schedule_tools
-from tests.unit.zoom_account import Stopwatch
+from tests.waits import Stopwatch
 
 HANDBOOK = (Path(__file__).parents[4] / "docs" / "google-sheets.md").read_text("utf-8")
 SAID = HANDBOOK.split("## What the sheet says")[1]

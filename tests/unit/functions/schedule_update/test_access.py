@@ -19,7 +19,7 @@ from tests.unit.functions.schedule_update.desk import (
     Desk,
     sheets_of,
 )
-from tests.unit.zoom_account import Stopwatch
+from tests.waits import Stopwatch
 
 
 @pytest.mark.parametrize(

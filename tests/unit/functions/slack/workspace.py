@@ -22,8 +22,8 @@ from local.authority import Authority
 from local.neighbours.https_server import Answer as Page
 from local.neighbours.https_server import Request, json_answer
 from tests.cloud import Clock, Cloud
-from tests.kits import Sleeper
 from tests.neighbours import Web
+from tests.waits import Sleeper
 
 SIGNING_SECRET = "signing-secret"
 TOKEN = "xoxb-token"
