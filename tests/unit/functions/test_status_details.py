@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import status_query
+from ingester.neighbours.row_change import FIRST_STEPS
 from ingester.neighbours.status_pages import StatusPages
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
@@ -60,6 +62,13 @@ def test_the_root_is_the_page(tools: status_query.Tools) -> None:
     assert answer.status == 200
     assert answer.body == status_query.PAGE.read_text("utf-8")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_the_page_knows_every_state_and_where_steps_are_left_out() -> None:
+    page = status_query.PAGE.read_text("utf-8")
+    words = page.partition("const WORDS = {")[2].partition("};")[0]
+    assert set(re.findall(r"([A-Z_]+): \[", words)) == {str(state) for state in State}
+    assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
 def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
