@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, ParamSpec
@@ -132,10 +133,17 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
     """`invoke.task`, whose errors end the program with exit code 1 and a line on stderr."""
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
+        required = [
+            name
+            for name, one in inspect.signature(body).parameters.items()
+            if one.default is inspect.Parameter.empty
+        ]
+
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             keep_secrets()
             try:
+                refuse_options(kwargs.get(name) for name in required)
                 with ending_quietly():
                     body(*args, **kwargs)
             except (Exit, UnexpectedExit):
@@ -151,6 +159,17 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
         return made
 
     return decorate
+
+
+def refuse_options(given: Iterable[object]) -> None:
+    """OpsError if a required argument looks like an option.
+
+    invoke takes the next word for such an argument, whatever it is: `invoke codebuild --help` would
+    build a revision of that name.
+    """
+    for word in given:
+        if isinstance(word, str) and word.startswith("-"):
+            raise OpsError(f"{word} is no option here: `invoke --help TASK` shows those that are.")
 
 
 def take_both_spellings() -> None:

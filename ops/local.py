@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from invoke import Collection, Context, Exit
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
 from cdk.names import Names
 from cdk.settings import SECRETS, load
@@ -19,7 +20,9 @@ from local.driver import Driver
 from local.processes import is_leash
 from local.stack import HOME, AlreadyUp, LocalStack, Say
 from local.state import State
+from ops import terminal
 from ops.command import OpsError, command
+from ops.terminal import table
 
 COUNTED = {
     "waiting": "ApproximateNumberOfMessages",
@@ -65,7 +68,7 @@ def down(_context: Context) -> None:
 def status(_context: Context) -> None:
     """Show what of the local stack runs, and its queues."""
     state = running()
-    console = Console()
+    console = terminal.console()
     console.print(addresses(state))
     if is_leash(state.pids.get("cloud", 0)):
         console.print(queues(state))
@@ -112,8 +115,8 @@ def running() -> State:
 
 def addresses(state: State) -> Table:
     """A table of what runs where."""
-    address = Column("address", overflow="fold")
-    table = Table("", address, "pid", "", title=f"Local stack {state.stack_name}")
+    # As narrow as can be: a folded address is copied with a hole in it.
+    made = table(f"Local stack {state.stack_name}", ("", "address", "process"))
     rows = {
         "cloud": state.aws_endpoint_url,
         "zoom": state.zoom_url,
@@ -121,27 +124,28 @@ def addresses(state: State) -> Table:
         "slack": state.slack_url or "",
         "sheets": state.sheets_url or "",
     }
-    table.add_row("API", state.api_url, "", "")
-    table.add_row("mails", state.mail_folder, "", "")
+    made.add_row("page", f"{state.api_url}/", "")
+    made.add_row("API", state.api_url, "")
+    made.add_row("mails", state.mail_folder, "")
     for name, url in rows.items():
         pid = state.pids.get(name)
         if pid is None:
-            table.add_row(name, url, "", "not ours")
+            made.add_row(name, url, "not ours")
         else:
-            table.add_row(name, url, str(pid), "runs" if is_leash(pid) else "[red]is gone[/red]")
-    return table
+            made.add_row(name, url, str(pid) if is_leash(pid) else Text("is gone", style="red"))
+    return made
 
 
 def queues(state: State) -> Table:
     """A table of how many messages are in each queue."""
     names = Names(state.stack_name)
     sqs: Any = Access.of(state).client("sqs")
-    table = Table("queue", *COUNTED)
+    made = table("Queues", ("queue", *COUNTED))
     for name in (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq):
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        table.add_row(name, *(found[attribute] for attribute in COUNTED.values()))
-    return table
+        made.add_row(name, *(found[attribute] for attribute in COUNTED.values()))
+    return made
 
 
 collection = Collection("local", up, down, status, env, demo)

@@ -16,7 +16,7 @@ from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.rules.recording import automated, uuid_in
 from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
-from ops.command import OpsError
+from ops.command import OpsError, refuse_options
 from ops.recordings.asked import recording_uuid
 
 ZOOM_SECONDS = 60.0
@@ -106,8 +106,7 @@ def resender(
 def uuid_of(text: str) -> str:
     """The uuid that an operator names, by itself or by a link. OpsError if there is none."""
     uuid = uuid_in(text)
-    if uuid.startswith("-"):
-        raise OpsError(f"{uuid} is no option here: `invoke --help TASK` shows those that are.")
+    refuse_options([uuid])
     if text.strip() and not uuid:
         raise OpsError("The link holds no meeting_id: name the recording's uuid instead.")
     return recording_uuid(uuid)

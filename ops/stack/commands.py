@@ -47,8 +47,9 @@ LAMBDA_RUNTIME = "python3.13"
 """What `invoke package` makes for AWS: see `lambda_` in ops/code/wheels.py."""
 
 NEXT_STEPS = (
-    "Next: register webhook-url in the Zoom app, give ingest-url and status-url to Opencast, "
-    "import the schedule (`invoke schedule.csv-import FILE`), and send a recording through "
+    "Next: follow the link in the mail that AWS sends to NOTIFICATION_EMAIL, register webhook-url "
+    "in the Zoom app, give ingest-url and status-url to Opencast, import the schedule "
+    "(`invoke schedule.csv-import FILE`), and send a recording through "
     "(`invoke exec.pipeline UUID`)."
 )
 

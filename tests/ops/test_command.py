@@ -80,6 +80,12 @@ def test_dashes_and_underscores(project: Path, words: tuple[str, ...]) -> None:
     assert invoke(project, *words).stdout == "U X True\n"
 
 
+def test_an_option_is_no_argument(project: Path) -> None:
+    done = invoke(project, "fail", "--help")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "--help is no option here: `invoke --help TASK` shows those that are.\n"
+
+
 def test_the_list_shows_one_spelling(project: Path) -> None:
     listed = invoke(project, "-l").stdout
     assert "exec.on-demand" in listed

@@ -194,8 +194,9 @@ def _recording(record: LogRecord, row: StatusRow | None, zone: ZoneInfo) -> Iter
     except (ValueError, OverflowError):
         start = _one_line(row.start_time)
     course = f"Course: {_one_line(row.course)}\n" if row.course else ""
+    series = f"Series: {_one_line(row.oc_series_id)[:TEXT_LIMIT]}\n" if row.oc_series_id else ""
     yield (
-        f"Recording: {_one_line(row.topic)[:TEXT_LIMIT]}\n{course}"
+        f"Recording: {_one_line(row.topic)[:TEXT_LIMIT]}\n{course}{series}"
         f"Began {start} ({zone}), meeting {row.meeting_id}, uuid {_one_line(row.recording_id)}"
     )
     if row.state:

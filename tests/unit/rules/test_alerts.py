@@ -39,6 +39,7 @@ def row(state: State = State.UPLOADER_FAILED, **more: object) -> StatusRow:
         "start_time": "2026-10-14T14:00:00Z",
         "reason": "Invalid Opencast series id.",
         "course": "HIST E-1010",
+        "oc_series_id": "20260112345",
         "files": frozenset({"f"}),
         "updated": NOW,
     }
@@ -56,7 +57,7 @@ def test_its_first_lines_say_it_all() -> None:
     what, recording, state, following, step, link, *_ = told.body.split("\n\n")
     assert what == "Upload failed. Gave up: Invalid Opencast series id."
     assert recording == (
-        "Recording: Oceans\nCourse: HIST E-1010\n"
+        "Recording: Oceans\nCourse: HIST E-1010\nSeries: 20260112345\n"
         "Began 2026-10-14 10:00 (US/Eastern), meeting 86168921331, uuid u"
     )
     assert state == "State: UPLOADER_FAILED: Invalid Opencast series id."
