@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 PAGE_ROWS = 500
 """Rows looked at for one page: with the longest reasons some 3 MB, of the 6 that Lambda answers."""
 
+LAST_SECOND = 86_399
+"""Of a day."""
+
+LONGEST_KEY = 500
+"""Characters. DynamoDB takes 2048 bytes as a key; a uuid of Zoom's has some 24 characters."""
+
 _ATTRIBUTES = (
     "zip_id, meeting_id, recording_id, topic, recording_start_time, origin, pipeline_state, "
     "reason, course, oc_series_id, ingest_request_time, update_date, update_time, retry_due, "
@@ -33,8 +39,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     """The row behind which the next page begins."""
 
     update_date: str
-    update_time: int
-    zip_id: str
+    update_time: Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
+    zip_id: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)]
 
     @classmethod
     def read(cls, token: str) -> Self:
@@ -112,6 +118,8 @@ def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]
     day = end.replace(hour=0, minute=0, second=0, microsecond=0)
     while day + timedelta(days=1) > begin:
         first = max(0, int((begin - day).total_seconds()))
-        last = min(86_399, int((end - day).total_seconds()))
-        yield day, first, last
+        last = min(LAST_SECOND, int((end - day).total_seconds()))
+        # DynamoDB refuses a range that ends before it begins: who asks may have a clock ahead.
+        if first <= last:
+            yield day, first, last
         day -= timedelta(days=1)

@@ -12,6 +12,7 @@ from ingester.errors import BadRequest
 from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.rules.states import State
 from tests.cloud import Cloud
+from tests.hooks import recorded
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 NONE: frozenset[State] = frozenset()
@@ -59,6 +60,17 @@ def test_every_row_once_the_newest_first(aws: Cloud, rows: list[str], page_rows:
     assert all(len(page) <= page_rows + 3 for page in found)
 
 
+def test_nothing_is_asked_for_that_ends_before_it_begins(aws: Cloud, rows: list[str]) -> None:
+    """DynamoDB refuses it, with an error that would be mailed; a clock ahead is enough for one."""
+    with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
+        for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
+            assert read(aws, NOW + ahead, NOW, 2) == [[]]
+        assert read(aws, NOW - timedelta(hours=1), NOW, 2) == [[rows[0]]]
+    asked = [query["ExpressionAttributeValues"] for query in seen]
+    assert asked
+    assert all(values[":first"] <= values[":last"] for values in asked)
+
+
 @pytest.mark.parametrize("page_rows", [2, 100])
 def test_from_when_until_when(aws: Cloud, rows: list[str], page_rows: int) -> None:
     found = read(aws, NOW - timedelta(hours=35), NOW - timedelta(hours=10), page_rows)
@@ -81,6 +93,16 @@ def test_a_token_that_is_none_of_ours(token: str) -> None:
         Position.read(token)
 
 
-def test_a_token_of_no_day() -> None:
+@pytest.mark.parametrize(
+    "position",
+    [
+        Position("tomorrow", 5, "z"),
+        Position("2026-10-14", -1, "z"),
+        Position("2026-10-14", 10**50, "z"),
+        Position("2026-10-14", 5, ""),
+        Position("2026-10-14", 5, "z" * 3000),
+    ],
+)
+def test_a_token_of_no_row(position: Position) -> None:
     with pytest.raises(BadRequest):
-        Position.read(Position("tomorrow", 5, "z").token)
+        Position.read(position.token)
