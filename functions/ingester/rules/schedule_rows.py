@@ -39,6 +39,11 @@ _NOT_QUITE_STARTS = (
     (re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+.*"), "a date: only the time belongs here"),
 )
 _MERGED = " (merged cells? Each row needs its own)"
+_LINK = re.compile(r"://|pwd=", re.IGNORECASE)
+LONGEST_NAME = 200
+"""Characters of a course or type. They are shown in Slack, mails and the page, and kept in each
+recording's row: a link may hold a passcode, and a cell 50,000 characters."""
+
 _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 
 
@@ -111,6 +116,11 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
             skipped.append(Skipped(sheet, number, f"{problem}{hint}"))
             continue
         lacking = [
+            *(
+                f"{SHEET_NAMES[name]} {what}: it was left out"
+                for name in (COURSE_CODE, TYPE)
+                if (what := _no_name(row[name]))
+            ),
             *(f"day {letter!r} is none of {' '.join(DAYS)}" for letter in unknown),
             *(f"no {SHEET_NAMES[name]}{_MERGED}" for name in COLUMNS if name in maybe_merged),
         ]
@@ -185,13 +195,24 @@ def _events_of(row: Mapping[str, str], days: Sequence[str], source: str) -> list
         Event(
             day=day,
             time=time,
-            title=row[TYPE].title() or "Lecture",
-            course_code=row[COURSE_CODE],
+            title=_name(row[TYPE]).title() or "Lecture",
+            course_code=_name(row[COURSE_CODE]),
             opencast_series_id=series,
             source=source,
         )
         for day in days
     ]
+
+
+def _name(cell: str) -> str:
+    return "" if _no_name(cell) else cell
+
+
+def _no_name(cell: str) -> str:
+    """What a cell is that can't be a course's or a class's name; "" for one that can."""
+    if _LINK.search(cell):
+        return "is a link"
+    return f"is longer than {LONGEST_NAME} characters" if len(cell) > LONGEST_NAME else ""
 
 
 def _shown(cell: str) -> str:

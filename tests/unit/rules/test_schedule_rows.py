@@ -54,6 +54,23 @@ def test_a_row_becomes_one_event_a_day() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "what"),
+    [(LINK, "is a link"), ("x" * 50_000, "is longer than 200 characters")],
+)
+def test_a_course_that_is_no_name_is_left_out_and_the_class_stays(cell: str, what: str) -> None:
+    """It would be shown with its passcode in Slack, mails and the page, and fill their answers."""
+    found = read(row(Course_Code=cell, Type=cell, Day="M"))
+    [(meeting, event)] = found.events
+    assert (meeting, event.course_code, event.title) == ("95846636714", "", "Lecture")
+    assert [str(one) for one in found.skipped] == [
+        f"Fall row 2: Course Code {what}: it was left out",
+        f"Fall row 2: Type {what}: it was left out",
+    ]
+    assert not any(one.whole for one in found.skipped)
+    assert "S3cret" not in repr(found)
+
+
+@pytest.mark.parametrize(
     ("cell", "days"),
     [("M", "M"), ("MTWRFSU", "MTWRFSU"), ("M, W,F", "MWF"), ("t r", "TR"), ("MM", "M")],
 )

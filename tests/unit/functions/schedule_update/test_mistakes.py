@@ -149,11 +149,11 @@ def test_thousands_of_rows(desk: Desk) -> None:
 
 
 def test_a_meeting_too_large_for_its_row_is_found_before_anything_is_written(desk: Desk) -> None:
-    many = [row(f"COURSE {n}" + "x" * 400, link="https://zoom.us/j/999") for n in range(600)]
+    many = [row(f"COURSE {n}" + "x" * 180, link="https://zoom.us/j/999") for n in range(700)]
     desk.sheet(row(), *many)
     status, text = desk.press()
     assert status == 422
-    assert text.startswith("Meeting 999 would have 1,200 classes")
+    assert text.startswith("Meeting 999 would have 1,400 classes")
     assert desk.stored() == {}
 
 
