@@ -9,12 +9,26 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk.names import API_KEY, ON_DEMAND_PATH, STAGE, WEBHOOK_PATH, Names
+from cdk.names import (
+    API_KEY,
+    ON_DEMAND_PATH,
+    SCHEDULE_UPDATE_PATH,
+    SLACK_PATH,
+    STAGE,
+    WEBHOOK_PATH,
+    Names,
+)
 from cdk.settings import Settings
 
 MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
 """The routes whose answers and latencies CloudWatch is told: somebody waits for these. Each is paid
 for."""
+
+THROTTLED = {SLACK_PATH: (10, 20), SCHEDULE_UPDATE_PATH: (1, 5)}
+"""Requests a second, and how many at once beyond that, on routes that anybody may call and only
+people use. More of them get 429 from API Gateway, which is not paid for: else a stranger could
+take the account's Lambdas, and SSM's few reads a second, from the webhook. The webhook itself isn't
+throttled: a request more that is refused may be a recording."""
 
 ERRORS = apigateway.MethodLoggingLevel.ERROR
 """Logged: why API Gateway itself answered with an error. Never bodies or headers (data traces)."""
@@ -123,6 +137,15 @@ def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
                 metrics_enabled=True, logging_level=ERRORS, data_trace_enabled=False
             )
             for path in MEASURED
+        }
+        | {
+            f"/{path}/POST": apigateway.MethodDeploymentOptions(
+                throttling_rate_limit=rate,
+                throttling_burst_limit=burst,
+                logging_level=ERRORS,
+                data_trace_enabled=False,
+            )
+            for path, (rate, burst) in THROTTLED.items()
         },
         access_log_destination=apigateway.LogGroupLogDestination(access_log),
         access_log_format=apigateway.AccessLogFormat.json_with_standard_fields(

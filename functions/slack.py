@@ -148,8 +148,8 @@ def respond(
         request = request_of(event)
         tools = _that_know_the_sender(request, tools, renewed or (lambda: tools))
         if not tools.secrets.slack_signing_secret:
-            # Whoever sent this: nothing in it was looked at.
-            logger.error("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
+            # Whoever sent this: nothing in it was looked at, so it is nothing to mail either.
+            logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
             return _said(note(zip_words.NOT_SET_UP))
         asked = wire.parse(request.body)
     except RequestError as error:

@@ -320,7 +320,7 @@ def test_the_stage_logs_who_called(template: Template) -> None:
     log_format = json.loads(stage["AccessLogSetting"]["Format"])
     assert {"ip", "status", "resourcePath"} <= set(log_format)
     levels = [(one["LoggingLevel"], one["DataTraceEnabled"]) for one in stage["MethodSettings"]]
-    assert levels == [("ERROR", False)] * 3
+    assert levels == [("ERROR", False)] * 5
 
 
 def test_the_api_key(template: Template) -> None:

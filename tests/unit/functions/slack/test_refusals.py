@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -78,7 +79,9 @@ def test_a_secret_that_was_set_since(desk: Desk) -> None:
     assert "shows where" in json.loads(slack.respond(event, desk.tools, lambda: new).body)["text"]
 
 
-def test_without_a_signing_secret_nothing_is_looked_at(desk: Desk, workspace: Workspace) -> None:
+def test_without_a_signing_secret_nothing_is_looked_at(
+    desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
     desk.set_up(secret="")
     for body in (BODY, b"", b"payload=%7B%7D", b"\xff"):
         answer = slack.respond(
@@ -88,6 +91,9 @@ def test_without_a_signing_secret_nothing_is_looked_at(desk: Desk, workspace: Wo
         assert "is not set up" in refused(json.loads(answer.body))
     assert workspace.web.seen == []
     assert desk.invoked == []
+    assert "SLACK_SIGNING_SECRET is missing" in caplog.text
+    # Errors are mailed, and anybody may send this.
+    assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 @pytest.mark.parametrize("missing", [{"token": ""}, {"slack_allowed_groups": " , "}])
