@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ingester.neighbours.faults_table import Claim, FaultsTable
 from ingester.neighbours.log_events import LogBatch, batch_of
 from ingester.neighbours.notifications import Topic, redacted
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules.alerts import Mail, Source, mail_about, repeated
+from ingester.rules.alerts import Mail, Source, mail_about, one_of_many, repeated
 from ingester.rules.faults import Fault, faults_in
 from ingester.rules.log_records import records_of
 from ingester.rules.recording import automated
@@ -54,7 +55,7 @@ def build() -> Tools:
         settings=settings,
         status=StatusTable(clients.table(settings.status_table), _now),
         faults=FaultsTable(clients.table(settings.faults_table), quiet, _now),
-        topic=Topic(clients.sns(), settings.topic_arn),
+        topic=Topic(clients.sns(), settings.topic_arn, sleep=time.sleep),
         zone=zone_of(settings.local_time_zone),
         clock=_now,
     )
@@ -127,6 +128,11 @@ def _tell(fault: Fault, batch: LogBatch, tools: Tools) -> None:
     times = len(fault.records)
     try:
         claim = tools.faults.happened(fault.key, times, mail)
+        if claim is not None and tools.faults.is_one_of_many(fault.function):
+            times, mail = claim.times, redacted(one_of_many(mail))
+            own, claim = claim, tools.faults.happened(fault.function, times, mail)
+            # It is told there. Its next occurrence asks again whether there are still so many.
+            tools.faults.give_back(own, times)
     except (BotoCoreError, ClientError):
         logger.exception("Repeats can't be counted", extra={"outlook": "Each is mailed at once."})
         tools.topic.publish(mail)

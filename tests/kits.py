@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -217,7 +218,12 @@ def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
     )
 
 
-def notifying_tools(aws: Cloud, clock: Clock, level: str = "ERROR") -> log_notifications.Tools:
+def notifying_tools(
+    aws: Cloud,
+    clock: Clock,
+    level: str = "ERROR",
+    sleep: Callable[[float], None] = lambda _seconds: None,
+) -> log_notifications.Tools:
     settings = LogNotificationsSettings(
         stack_name="zip",
         status_table=aws.status.name,
@@ -230,7 +236,7 @@ def notifying_tools(aws: Cloud, clock: Clock, level: str = "ERROR") -> log_notif
         settings=settings,
         status=StatusTable(aws.status, clock),
         faults=FaultsTable(aws.faults, quiet, clock),
-        topic=Topic(aws.sns, aws.topic),
+        topic=Topic(aws.sns, aws.topic, sleep=sleep),
         zone=zone_of(settings.local_time_zone),
         clock=clock,
     )

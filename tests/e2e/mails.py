@@ -39,6 +39,7 @@ def forget_faults(scene: Scene) -> None:
 
 def mailed(scene: Scene) -> None:
     """A failure is mailed with its recording; its repeats come as one mail with a count."""
+    forget_faults(scene)
     recording = scene.lecture(scheduled=False, topic="Oceans")
     stack = scene.driver.state.stack_name
 

@@ -24,6 +24,12 @@ def names(scene: Scene) -> Names:
     return Names(scene.driver.state.stack_name)
 
 
+@pytest.fixture(autouse=True)
+def few_faults(scene: Scene) -> None:
+    """Of many, as other tests may have had, the next one would only be counted."""
+    forget_faults(scene)
+
+
 def test_a_failed_download_and_a_topic_that_stays_text(scene: Scene, names: Names) -> None:
     recording = scene.lecture(topic=IMAGE)
     (file,) = recording.wanted()
@@ -55,7 +61,6 @@ def test_a_webhook_that_aws_fails(scene: Scene, names: Names) -> None:
 
 
 def test_a_function_that_crashes(scene: Scene, names: Names) -> None:
-    forget_faults(scene)
     recording, said = scene.lecture(), "UPLOAD_RECEIVE_LIMIT"
     before = len(mails(scene, said))
     with deployed.delivered_again_after(scene.driver, "upload.fifo", 5):
@@ -71,7 +76,6 @@ def test_a_function_that_crashes(scene: Scene, names: Names) -> None:
 
 
 def test_a_function_that_runs_out_of_time(scene: Scene, names: Names) -> None:
-    forget_faults(scene)
     recording, said = scene.lecture(), "Task timed out after 3.00 seconds"
     before = len(mails(scene, said))
     path = f"/api/events/{media_package_id(recording.uuid)}"

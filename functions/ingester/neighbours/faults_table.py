@@ -3,6 +3,7 @@
 Each fault has a row while it is fresh. Until `quiet_until` it is only counted (`unmailed`); who
 finds it past that moment may claim it, and then mails. A claim holds for a while only: if whoever
 made it dies before the mail is sent, the next one claims it again, and the count is still there.
+A function has a row too, with the number of mails about it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ CLAIM = timedelta(seconds=30)
 """As long as an invocation may take; Lambda repeats one that failed after a minute."""
 
 LIFE = timedelta(days=1)
+
+MOST_MAILS = 5
+"""About one function, while one fault is quiet. SNS takes away a mailbox's subscription that gets
+more than ten mails in a second, and nobody reads hundreds.
+https://repost.aws/knowledge-center/sns-email-subscription-disabled
+"""
+
 BODY_KEPT = 20_000
 """Characters of the last mail about a fault: a row may have 400 KB, and every repeat writes it."""
 
@@ -68,6 +76,30 @@ class FaultsTable:
             )
         return claim
 
+    def is_one_of_many(self, function: str) -> bool:
+        """Counts a mail about a function. Whether it is one too many for mails of their own."""
+        now, key = self._clock(), {"fault": function}
+        begun = self._if_so(
+            "attribute_not_exists(mails_until) OR mails_until <= :now",
+            Key=key,
+            UpdateExpression="SET mails_until = :until, mails = :one, expiration = :expiration",
+            ExpressionAttributeValues={
+                ":now": int(now.timestamp()),
+                ":until": int((now + self._quiet).timestamp()),
+                ":one": 1,
+                ":expiration": self._expiration(),
+            },
+        )
+        if begun is not None:
+            return False
+        counted: Any = self._table.update_item(
+            Key=key,
+            UpdateExpression="ADD mails :one",
+            ExpressionAttributeValues={":one": 1},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(counted["Attributes"]["mails"]) > MOST_MAILS
+
     def waiting(self) -> Iterator[Claim]:
         """A claim on each fault whose repeats are due to be mailed."""
         scan: dict[str, Any] = {
@@ -111,23 +143,15 @@ class FaultsTable:
     def _claim(self, key: str, times: int, values: dict[str, Any], sets: str) -> Claim | None:
         until = int((self._clock() + CLAIM).timestamp())
         expiration = {":expiration": self._expiration()} if sets else {}
-        try:
-            answer = self._table.update_item(
-                Key={"fault": key},
-                UpdateExpression=f"SET quiet_until = :until{sets} ADD unmailed :times",
-                # A row that is only counted in has no such moment when its own has expired.
-                ConditionExpression="attribute_not_exists(quiet_until) OR quiet_until <= :now",
-                ExpressionAttributeValues={
-                    **values,
-                    ":until": until,
-                    ":times": times,
-                    **expiration,
-                },
-                ReturnValues="ALL_NEW",
-            )
-        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+        item = self._if_so(
+            # A row that is only counted in has no such moment when its own has expired.
+            "attribute_not_exists(quiet_until) OR quiet_until <= :now",
+            Key={"fault": key},
+            UpdateExpression=f"SET quiet_until = :until{sets} ADD unmailed :times",
+            ExpressionAttributeValues={**values, ":until": until, ":times": times, **expiration},
+        )
+        if item is None:
             return None
-        item: Any = answer["Attributes"]
         return Claim(
             key=key,
             times=int(item["unmailed"]),
@@ -135,6 +159,16 @@ class FaultsTable:
             latest=_moment(item.get("latest", values[":now"])),
             mail=Mail(subject=str(item.get("subject", "")), body=str(item.get("body", ""))),
         )
+
+    def _if_so(self, condition: str, **update: Any) -> Any:
+        """The row as an update leaves it, None if the condition doesn't hold."""
+        try:
+            answer = self._table.update_item(
+                ConditionExpression=condition, ReturnValues="ALL_NEW", **update
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return None
+        return answer["Attributes"]
 
     def _now(self) -> int:
         return int(self._clock().timestamp())

@@ -139,6 +139,16 @@ def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: Zon
     )
 
 
+def one_of_many(mail: Mail) -> Mail:
+    """The mail about a fault for which there were too many others before it."""
+    return Mail(
+        subject=f"(many) {mail.subject}",
+        body="So much fails that from here on it isn't mailed one by one, but counted. "
+        "`invoke recordings --failed` lists the recordings, `invoke logs.all --since 1h` tells "
+        f"all. The latest:\n\n{mail.body}",
+    )
+
+
 def fitted(mail: Mail) -> Mail:
     """The mail as SNS takes it: its subject short and in ASCII, its body neither empty nor long."""
     plain = unicodedata.normalize("NFKD", _one_line(mail.subject))

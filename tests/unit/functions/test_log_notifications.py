@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 import log_notifications
 from ingester import log
 from ingester.errors import AwsFailed, SettingsError
+from ingester.neighbours.faults_table import MOST_MAILS
+from ingester.neighbours.notifications import PAUSE_SECONDS
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from tests import log_lines
@@ -142,6 +144,88 @@ def test_repeats_that_wait_are_told_with_the_next_one(
     clock.forward(minutes=10)
     log_notifications.take(log_event(line_of()), tools)
     assert aws.mails()[1][0].startswith("(3 more times) [zip] Upload failed")
+
+
+def failures_of(recordings: range) -> list[str]:
+    lines = []
+    for number in recordings:
+        with log.about(uuid=f"uuid{number}=="):
+            lines.append(line_of("ERROR", "Gave up: Opencast answers 503"))
+    return lines
+
+
+def test_recordings_that_all_fail_at_once_don_t_have_a_mail_each(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    """SNS would take the mailbox's subscription away, and alarms with it."""
+    for first in range(0, 60, 20):
+        log_notifications.take(log_event(*failures_of(range(first, first + 20))), tools)
+    subjects = [subject for subject, _ in aws.mails()]
+    assert subjects[:MOST_MAILS] == ["[zip] Upload failed: Gave up: Opencast answers 503"] * 5
+    assert subjects[MOST_MAILS:] == ["(many) [zip] Upload failed: Gave up: Opencast answers 503"]
+    clock.forward(minutes=10)
+    log_notifications.mail_repeats(tools)
+    [(subject, body)] = aws.mails()
+    assert subject.startswith("(54 more times) (many) [zip] Upload failed")
+    assert "`invoke recordings --failed`" in body
+    assert "uuid59==" in body
+    # They fail once more: still no mail each.
+    log_notifications.take(log_event(*failures_of(range(10, 30))), tools)
+    assert len(aws.mails()) <= MOST_MAILS + 1
+    clock.forward(minutes=20)
+    log_notifications.mail_repeats(tools)
+    [(subject, _)] = aws.mails()
+    assert "more times) (many) " in subject
+
+
+def test_after_many_faults_one_has_its_mail_again(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    log_notifications.take(log_event(*failures_of(range(20))), tools)
+    aws.mails()
+    clock.forward(minutes=10)
+    log_notifications.take(log_event(*failures_of(range(30, 31))), tools)
+    assert [subject for subject, _ in aws.mails()] == [
+        "[zip] Upload failed: Gave up: Opencast answers 503"
+    ]
+
+
+def test_what_fails_in_another_function_is_not_drowned(
+    aws: Cloud, tools: log_notifications.Tools
+) -> None:
+    log_notifications.take(log_event(*failures_of(range(20))), tools)
+    aws.mails()
+    group = "/aws/lambda/zip-zoom-downloader"
+    log_notifications.take(log_event(*failures_of(range(1)), group=group), tools)
+    assert [subject for subject, _ in aws.mails()] == [
+        "[zip] Download failed: Gave up: Opencast answers 503"
+    ]
+
+
+def test_one_of_many_that_can_t_be_sent_is_told_later(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    log_notifications.take(log_event(*failures_of(range(MOST_MAILS))), tools)
+    aws.mails()
+    event = log_event(*failures_of(range(10, 13)))
+    with refusing(aws.sns, "Publish"), pytest.raises(ExceptionGroup):
+        log_notifications.take(event, tools)
+    clock.forward(minutes=1)
+    log_notifications.take(event, tools)
+    clock.forward(minutes=10)
+    log_notifications.mail_repeats(tools)
+    assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == [
+        "(many)",
+        "(2 more times) (many)",
+    ]
+
+
+def test_mails_are_sent_slower_than_sns_allows(aws: Cloud, clock: Clock) -> None:
+    waits: list[float] = []
+    tools = notifying_tools(aws, clock, sleep=waits.append)
+    log_notifications.take(log_event(*failures_of(range(3))), tools)
+    assert len(waits) == 2
+    assert all(0 < wait <= PAUSE_SECONDS for wait in waits)
 
 
 @pytest.mark.parametrize("operations", [("UpdateItem",), ("GetItem",), ("UpdateItem", "GetItem")])
