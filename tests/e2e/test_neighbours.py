@@ -45,8 +45,8 @@ def test_the_key_in_ssm_opens_the_schedule_s_sheet(
         url = f"{state.sheets_url}/v4/spreadsheets/{settings['GSHEETS_DOC_ID']}/values:batchGet"
         answer = google.get(url, params={"ranges": tabs}, timeout=10)
     assert answer.status_code == 200
-    told = answer.json()["valueRanges"]
-    assert [each["values"][0][0] for each in told] == ["Course Code"] * 2
+    told = [each["range"].partition("!")[0].strip("'") for each in answer.json()["valueRanges"]]
+    assert told == tabs
 
 
 def test_the_token_opens_slack_and_its_people_are_heard(
