@@ -71,7 +71,12 @@ def test_a_download_of_what_zoom_does_not_give(scene: Scene, operator: Operator)
     scene.ingested_whole(recording)
     assert mine(operator, "downloads", recording.uuid) == []
 
-    story = operator.did("logs.recording", recording.uuid)
+    def told() -> str:
+        said = operator.did("logs.recording", recording.uuid)
+        return said if "INFO     Sent to Opencast" in said else ""
+
+    # A record may come after what it tells of.
+    story = scene.wait(told, "the end of the story")
     for earlier, later in (
         ("webhook      INFO     Received recording.completed", "downloader   INFO     Going to"),
         ("downloader   ERROR    Permanent failure", "downloader   INFO     Sent to the uploader"),
