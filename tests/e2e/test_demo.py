@@ -16,7 +16,6 @@ from local.driver import Driver, DriverError, ZoomRecording
 from tests.e2e.emitted import emitted
 from tests.e2e.scene import Scene
 
-
 FORGED = 3
 """The forged webhooks of the demo."""
 
