@@ -71,7 +71,8 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> None:
     """CloudWatch Logs' entry, with records of one log; or the clock's, without.
 
-    An error makes Lambda repeat the event, after one and after two minutes.
+    An error makes Lambda repeat the event, after one and after two minutes: only where nothing of
+    it is in the table yet.
     """
     log.start(context)
     if "awslogs" in event:
@@ -100,7 +101,7 @@ def take(event: Mapping[str, Any], tools: Tools) -> None:
 
 def mail_repeats(tools: Tools) -> None:
     """Mails what happened again since a fault was mailed, once it has been counted long enough."""
-    _each([partial(_send, claim, 0, claim.mail, tools) for claim in tools.faults.waiting()])
+    _each([partial(_send, claim, claim.mail, tools) for claim in tools.faults.waiting()])
 
 
 def _each(mails: Sequence[Callable[[], None]]) -> None:
@@ -137,8 +138,13 @@ def _tell(fault: Fault, batch: LogBatch, tools: Tools) -> None:
         logger.exception("Repeats can't be counted", extra={"outlook": "Each is mailed at once."})
         tools.topic.publish(mail)
         return
-    if claim is not None:
-        _send(claim, times, mail, tools)
+    if claim is None:
+        return
+    try:
+        _send(claim, mail, tools, own=times)
+    except AwsFailed:
+        # Not repeated by Lambda, which gives up after three minutes.
+        logger.exception("A mail couldn't be sent", extra={"outlook": "The clock sends it."})
 
 
 def _row(fault: Fault, tools: Tools) -> StatusRow | None:
@@ -151,15 +157,18 @@ def _row(fault: Fault, tools: Tools) -> StatusRow | None:
         return None
 
 
-def _send(claim: Claim, times: int, mail: Mail, tools: Tools) -> None:
-    """Sends the mail of a claim. `times` of its occurrences are the caller's own."""
-    if claim.times > times:
+def _send(claim: Claim, mail: Mail, tools: Tools, *, own: int = 0) -> None:
+    """Sends the mail of a claim. `own` of its occurrences are the caller's.
+
+    AwsFailed if it can't be sent: then it waits in the table for the clock.
+    """
+    if claim.times > max(own, 1 if claim.is_first else 0):
         mail = repeated(mail, claim.times, claim.since, claim.latest, tools.zone)
     try:
         tools.topic.publish(mail)
     except (BotoCoreError, ClientError) as error:
         with suppress(BotoCoreError, ClientError):
-            tools.faults.give_back(claim, times)
+            tools.faults.give_back(claim)
         raise AwsFailed.of(error) from error
     try:
         tools.faults.mailed(claim)

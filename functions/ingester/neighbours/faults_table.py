@@ -38,10 +38,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The right, and the duty, to mail about a fault.
 
     It happened `times` since `since`, the last mail about it; with the last occurrence's mail.
+    `is_first`: there was none yet.
     """
 
     key: str
     times: int
+    is_first: bool
     since: datetime
     latest: datetime
     mail: Mail
@@ -132,8 +134,8 @@ class FaultsTable:
             },
         )
 
-    def give_back(self, claim: Claim, times: int) -> None:
-        """The mail couldn't be sent: whoever repeats it counts `times` anew, and may claim."""
+    def give_back(self, claim: Claim, times: int = 0) -> None:
+        """The mail wasn't sent: anybody may claim. `times` are told elsewhere, or counted anew."""
         self._table.update_item(
             Key={"fault": claim.key},
             UpdateExpression="SET quiet_until = :now ADD unmailed :told",
@@ -155,6 +157,7 @@ class FaultsTable:
         return Claim(
             key=key,
             times=int(item["unmailed"]),
+            is_first="since" not in item,
             since=_moment(item.get("since", values[":now"])),
             latest=_moment(item.get("latest", values[":now"])),
             mail=Mail(subject=str(item.get("subject", "")), body=str(item.get("body", ""))),
