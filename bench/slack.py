@@ -24,7 +24,6 @@ from rich.console import Console
 from rich.table import Table
 
 from cdk.names import SLACK, Names
-from ingester.rules.zip_words import ONE_MOMENT
 from local.driver import Driver
 from local.stack import HOME
 from local.state import read_state
@@ -35,6 +34,9 @@ PACE_SECONDS = 3.1
 """Slack lets an app ask for user groups twenty times a minute."""
 
 SLACK_WAITS = 3.0
+
+ONE_MOMENT = "One moment"
+"""How the function's answer begins when the real one comes later (a test holds it to that)."""
 
 
 @dataclass(frozen=True)

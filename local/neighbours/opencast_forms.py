@@ -7,7 +7,7 @@ from email.message import Message
 from io import BufferedIOBase
 from typing import Protocol
 
-from multipart import (  # type: ignore[import-untyped]  # one module, which carries no py.typed
+from multipart import (
     MultipartError,
     MultipartSegment,
     PushMultipartParser,

@@ -107,7 +107,7 @@ def test_a_failure_with_status_200(
     upload_id = create(client)
     send(client, upload_id)
     [part] = client.list_parts(Bucket=BUCKET, Key="k", UploadId=upload_id)["Parts"]
-    named = {name: part[name] for name in ("PartNumber", "ETag", "ChecksumCRC32")}  # type: ignore[literal-required]
+    named = {name: part[name] for name in ("PartNumber", "ETag", "ChecksumCRC32")}
     with pytest.raises(ClientError, match="InternalError"):
         client.complete_multipart_upload(
             Bucket=BUCKET,

@@ -185,7 +185,7 @@ def wire(s3: S3Peer) -> Any:
     made.close()
 
 
-def part_address(wire: Wire, **headers: str) -> str:
+def part_address(wire: Wire, **headers: Any) -> str:
     _, body, _ = wire.send("POST", "/bucket/k?uploads", **headers)
     upload_id = body.split(b"<UploadId>")[1].split(b"<")[0].decode()
     return f"/bucket/k?partNumber=1&uploadId={upload_id}"
@@ -258,11 +258,12 @@ def test_what_is_no_list_of_parts(wire: Wire, body: bytes) -> None:
 
 
 def test_what_isn_t_spoken_is_said(wire: Wire) -> None:
-    for method, target, headers in (
+    asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("GET", "/bucket", {}),
         ("POST", "/bucket/k?uploads", {"x_amz_checksum_algorithm": "SHA256"}),
         ("POST", "/bucket/k?uploads", WITH | {"x_amz_checksum_type": "FULL_OBJECT"}),
         ("PUT", "/bucket/k", {"x_amz_checksum_sha1": "x"}),
-    ):
+    )
+    for method, target, headers in asked:
         status, body, _ = wire.send(method, target, **headers)
         assert (status, b"NotImplemented" in body) == (501, True)

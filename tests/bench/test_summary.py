@@ -65,7 +65,7 @@ def curl(**other: object) -> Curl:
 
 
 def test_medians_of_the_runs_that_counted() -> None:
-    lines = [
+    lines: list[Run | Curl | Missing] = [
         run(seconds=8.0),
         run(seconds=10.0),
         run(seconds=64.0),
@@ -77,7 +77,7 @@ def test_medians_of_the_runs_that_counted() -> None:
     ]
     table = summary.comparison(lines)
     first, second, third = table.rows
-    assert first[2:3] + first[7:9] == ["curl GET + curl PUT", "1.50", "1.00"]
+    assert [*first[2:3], *first[7:9]] == ["curl GET + curl PUT", "1.50", "1.00"]
     assert second[:3] == ["i", "1x512", "s3transfer"]
     assert third == [
         *("ii", "1x512", "engine", "3/4", "10.00", "8.00-64.00", "51"),

@@ -58,9 +58,9 @@ def test_the_token_opens_slack_and_its_people_are_heard(
     handles = [group["handle"] for group in answer.json()["usergroups"]]
     assert set(settings["SLACK_ALLOWED_GROUPS"].split(",")) <= set(handles)
     assert state.slack_signing_secret == settings["SLACK_SIGNING_SECRET"]
-    for user, answer in (("producer", "/zip 123 456 7890"), ("stranger", "You may not use")):
+    for user, said in (("producer", "/zip 123 456 7890"), ("stranger", "You may not use")):
         outcome = driver.type("help", user=user)
         (shown,) = [each for each in driver.shown(user) if each["ts"] == outcome["ts"]]
-        assert answer in shown["text"]
+        assert said in shown["text"]
         assert (shown["only_for"] is not None, shown["problems"]) == (True, [])
     assert driver.type("help", forge="old_timestamp")["status"] == 401

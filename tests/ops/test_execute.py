@@ -173,6 +173,7 @@ def test_a_function_s_error_is_told_without_its_trace(functions: tuple[Any, Stub
     with pytest.raises(OpsError) as said:
         invocation.call(client, "f", "live", {})
     assert str(said.value) == "f ended with an error: SettingsError: A secret is missing, token=***"
+    odd: object
     for odd in ("text", None, {}, []):
         answers.add_response("invoke", answered(odd, FunctionError="Unhandled"))
         with pytest.raises(OpsError, match="doesn't say which"):

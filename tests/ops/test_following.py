@@ -152,5 +152,6 @@ def test_an_interruption_is_the_callers() -> None:
         raise KeyboardInterrupt
 
     read: Callable[[], StatusRow] = lambda: row(State.SENT_TO_DOWNLOADER)  # noqa: E731
+    said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        following.follow(read, UUID, [].append, interrupt)
+        following.follow(read, UUID, said.append, interrupt)

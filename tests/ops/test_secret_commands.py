@@ -16,7 +16,8 @@ from ingester.settings import split
 from ops.command import OpsError
 from ops.secrets import commands as secret_tasks
 from ops.secrets import store as secrets
-from ops.secrets.commands import WEBHOOK_TOKEN, advice, check_name, look, read_value, replaced
+from ops.secrets.commands import advice, check_name, look, read_value, replaced
+from ops.secrets.store import WEBHOOK_TOKEN
 from tests.cloud import Cloud
 
 NAMES = Names("zip-a")

@@ -94,7 +94,7 @@ def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, cloc
         "retry_due": "2026-10-14T18:40:00Z",
         "next_step": "Tries again by itself at 2026-10-14T18:40:00Z.",
     }
-    told = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
+    told: dict[str, Any] = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
     assert ask(since=SINCE) == (200, told)
     steps = [
         {"state": "WEBHOOK_RECEIVED", "at": "2026-10-14T18:30:00Z"},

@@ -35,7 +35,7 @@ def late(desk: Desk, milliseconds: int = 2000) -> None:
         arrived = int(desk.clock().timestamp() * 1000) - milliseconds
         return original(body, requestContext={"requestTimeEpoch": arrived}, **more)
 
-    desk.post = post  # type: ignore[method-assign]
+    desk.post = post  # type: ignore[method-assign, assignment]
 
 
 def test_a_command_is_answered_at_once_and_finished_later(

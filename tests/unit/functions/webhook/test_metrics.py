@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 import webhook
 from ingester.metrics import Metric
@@ -50,7 +51,7 @@ def test_it_counts_although_the_queue_fails_and_not_when_zoom_repeats(
 ) -> None:
     class Broken:
         def send(self, *_: Any, **_more: Any) -> None:
-            raise webhook.ClientError({"Error": {"Code": "AccessDenied"}}, "SendMessage")
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "SendMessage")
 
     broken: Any = Broken()
     assert post_webhook(dataclasses.replace(tools, downloads=broken), completed()).status == 503
