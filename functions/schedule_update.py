@@ -55,7 +55,7 @@ TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
 TOLD = 2
 """How many reasons an answer holds: a spreadsheet's toast shows a few lines."""
 
-LONGEST_REASON = 80
+LONGEST_REASON = 120
 LOGGED_AT_ONCE = 100
 """How many reasons go into one log record, which CloudWatch limits to 1 MB."""
 
@@ -194,7 +194,8 @@ def summary(report: ImportReport) -> str:
         told = sorted(report.skipped, key=lambda one: not one.whole)
         reasons = [_cut(str(one)) for one in told[:TOLD]]
         more = len(told) - TOLD
-        parts.append("; ".join(reasons) + (f"; and {more} more: see the log." if more > 0 else "."))
+        rest = f"; and {more} more, told once these are mended." if more > 0 else "."
+        parts.append("; ".join(reasons) + rest)
     return " ".join(parts)
 
 

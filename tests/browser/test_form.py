@@ -48,6 +48,11 @@ def test_a_link_may_fill_in_the_recording(page: Page, site: Site) -> None:
     expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
 
 
+def test_the_form_says_of_which_stack_it_is(page: Page, site: Site) -> None:
+    open_page(page, site, "#request")
+    expect(page.locator("#stack")).to_have_text(site.tools.stack_name)
+
+
 def test_what_is_left_empty_is_not_sent(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     send(page)
@@ -63,7 +68,8 @@ def test_without_a_recording_nothing_is_sent(page: Page, site: Site) -> None:
     field = page.get_by_label("Recording (required)")
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_accessible_description(
-        "Its uuid, or the link to it in Zoom Which recording? Paste its uuid, or its link in Zoom."
+        "The link to its page in Zoom (not to join), or its uuid "
+        "Which recording? Paste the link to its page in Zoom, or its uuid."
     )
     assert focused(page) == "f-uuid"
     assert site.posted == []
@@ -82,7 +88,11 @@ def test_without_a_recording_nothing_is_sent(page: Page, site: Site) -> None:
         ),
         (
             json_answer(404, {"message": "Zoom knows no recording gone==."}),
-            ("There is no such recording.", "Zoom knows no recording gone==.", "the trash"),
+            (
+                "There is no such recording.",
+                "Zoom knows no recording gone==.",
+                "not the meeting's number",
+            ),
         ),
         (json_answer(429, {"message": "Limit Exceeded"}), ("Too many requests at once.",)),
         (

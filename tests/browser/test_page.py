@@ -132,6 +132,9 @@ def test_one_recordings_way(page: Page, site: Site) -> None:
     expect(page.get_by_role("link", name="Open the recording")).to_have_attribute(
         "href", "https://zoomgov.com/recording/management/detail?meeting_id=gone%3D%3D"
     )
+    page.get_by_role("link", name="Request an ingest of it").click()
+    expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
+    page.go_back()
     page.get_by_role("link", name="All recordings").click()
     expect(page.get_by_role("heading", name="Needs a person")).to_be_visible()
 

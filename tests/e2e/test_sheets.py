@@ -101,13 +101,13 @@ def test_a_mistake_that_spoils_the_sheet_is_an_alert(
 
 
 @pytest.mark.parametrize("mistake", SKIPPED, ids=lambda mistake: mistake[0])
-def test_a_mistake_in_a_row_is_told_in_the_toast(
+def test_a_mistake_in_a_row_stays_until_it_is_read(
     updated: Spreadsheet, mistake: tuple[str, list[Any], dict[str, Any], str]
 ) -> None:
     _, rows, more, says = mistake
     updated.fill(rows, **more)
     shown = updated.press()
-    assert shown.kind == "toast"
+    assert shown.kind == "alert"
     assert "1 row skipped." in shown.text
     assert says in shown.text
     assert "topsecret" not in shown.text

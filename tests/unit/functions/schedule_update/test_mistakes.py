@@ -90,7 +90,8 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         [HEADER, row(), row(start=""), row(series="")],
         200,
         (
-            "Fall row 3: start '' is not a time like 9:30 or 14:05 (merged cells? Each row n…; "
+            "Fall row 3: start '' is not a time like 9:30 or 14:05 "
+            "(merged cells? Each row needs its own); "
             "Fall row 4: no Opencast series (merged cells? Each row needs its own)."
         ),
     ),

@@ -75,7 +75,7 @@ def test_only_the_first_reasons_are_told_and_all_are_logged(
         "Success: 1 meeting with 3 events (1 new). 250 rows skipped. 1 row incomplete. "
         "Fall row 3: no meeting link (merged cells? Each row needs its own); "
         "Fall row 4: no meeting link (merged cells? Each row needs its own); "
-        "and 249 more: see the log."
+        "and 249 more, told once these are mended."
     )
     logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
     assert len(logged) == 251
