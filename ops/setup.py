@@ -81,6 +81,9 @@ class Step:
     def run(self) -> None:
         """Fill the folder. A run that is cut short leaves no stamp: the next starts afresh."""
         wanted = self.wanted()
+        if Path(self.folder).is_symlink():
+            # Else npm would empty what it leads to.
+            Path(self.folder).unlink()
         fresh = self.found()[:1] != [self.identity]
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)

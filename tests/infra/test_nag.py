@@ -38,8 +38,8 @@ REASONS = {
         "one would learn from a 400 what the API expects. So the functions check bodies, by types."
     ),
     ("AwsSolutions-APIG3", "Api/Api/DeploymentStage.*"): (
-        "A web ACL costs more than the stack does, and has nothing to do: there is no SQL, and nobody "
-        "signs in. Forged requests end at the signature, before a table is read."
+        "A web ACL costs more than the stack does, and has nothing to do: there is no SQL, and "
+        "nobody signs in. Forged requests end at the signature, before a table is read."
     ),
     ("AwsSolutions-APIG4", "Api/Api/Default/*"): SELF_AUTHENTICATING,
     ("AwsSolutions-COG4", "Api/Api/Default/*"): SELF_AUTHENTICATING,

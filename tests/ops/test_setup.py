@@ -157,6 +157,20 @@ def test_a_folder_is_filled_once_refreshed_with_its_lock_and_anew_after_a_break(
 
 
 @pytest.mark.usefixtures("at_tmp_path")
+def test_what_a_link_leads_to_is_left_alone() -> None:
+    others = Path("another's")
+    others.mkdir()
+    (others / "tool").write_text("theirs")
+    Path("folder").symlink_to(others)
+    lock, installation = Path("lock.txt"), Installation()
+    lock.write_text("one")
+    setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
+    assert [path.name for path in others.iterdir()] == ["tool"]
+    assert installation.runs == [True]
+    assert not Path("folder").is_symlink()
+
+
+@pytest.mark.usefixtures("at_tmp_path")
 def test_another_python_starts_afresh() -> None:
     lock, installation = Path("lock.txt"), Installation()
     lock.write_text("one")
