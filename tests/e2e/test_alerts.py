@@ -14,7 +14,7 @@ from cdk.names import UPLOADER, WEBHOOK, Names
 from ingester.rules.mediapackage import media_package_id
 from tests.e2e import deployed
 from tests.e2e.mails import forget_faults, mail, mails
-from tests.e2e.scene import Scene
+from tests.e2e.scene import SERIES, Scene
 
 IMAGE = "<img src=x onerror=alert(1)>"
 
@@ -38,7 +38,7 @@ def test_a_failed_download_and_a_topic_that_stays_text(scene: Scene, names: Name
     scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
     subject, body = mail(scene, recording.uuid)
     assert subject == f"[{names.stack}] Download failed: {IMAGE}"
-    assert f"\n\nRecording: {IMAGE}\nCourse: HIST E-1010\nBegan " in body
+    assert f"\n\nRecording: {IMAGE}\nCourse: HIST E-1010\nSeries: {SERIES}\nBegan " in body
     assert "What happens next: Nothing by itself: its message waits among the dead letters." in body
     assert f"What to do: `invoke queue.retry-downloads --uuid {recording.uuid}` once" in body
     assert f"$252Faws$252Flambda$252F{names.stack}-zoom-downloader/log-events/" in body
