@@ -1,4 +1,6 @@
-"""docs/zoom.md and docs/opencast.md, walked through by their steps against the stand-ins.
+"""docs/zoom.md, opencast.md and slack.md, walked through by their steps against the stand-ins.
+
+docs/google-sheets.md is in test_sheets.py, which runs its script.
 
 That the app's one scope is enough the stand-in sees to, on every way through the pipeline.
 """
@@ -12,10 +14,13 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
 from ops.target import ROOT
 from tests.e2e.operator import Operator
 from tests.e2e.scene import SERIES, Scene
+from tests.e2e.slack import pressed, put_row, typed, without_groups
+from tests.slack_messages import texts
 
 SHOWN = {
     "recording.started": "RECORDING_IN_PROGRESS",
@@ -95,6 +100,26 @@ def test_opencast_s_steps(scene: Scene, operator: Operator) -> None:
     )
     assert json.loads(done.stdout) == {"message": "Ingest accepted"}
     scene.until(asked, "SENT_TO_OPENCAST")
+
+
+def test_slack_s_steps(scene: Scene, operator: Operator) -> None:
+    """The app of the manifest, with its scopes and no others, on the address of the stack."""
+    app = yaml.safe_load((ROOT / "docs" / "slack-manifest.yaml").read_text("utf-8"))
+    (command,) = app["features"]["slash_commands"]
+    interactivity = app["settings"]["interactivity"]
+    assert interactivity["is_enabled"]
+    found = re.search(r"-slack-url +https://\S+(/live/slack)\s", operator.did("stack.status"))
+    assert found
+    for address in (command["url"], interactivity["request_url"]):
+        assert address.endswith(found[1])
+    without_groups(scene)
+    scene.driver.scopes_in_slack(*app["oauth_config"]["scopes"]["bot"])
+    shown = typed(scene, "help")
+    assert texts(shown).startswith(f"`{command['command']} 123 456 7890`")
+    meeting = scene.new_meeting()
+    for number in range(3):
+        put_row(scene, meeting, number)
+    pressed(scene, typed(scene, str(meeting))["ts"])
 
 
 @pytest.mark.parametrize("name", ["zoom", "opencast"])
