@@ -18,8 +18,7 @@ from ingester.errors import (
     SheetsTimedOut,
     SheetsUnreachable,
 )
-from ingester.neighbours import sheets as neighbour
-from ingester.neighbours.sheets import Sheets, Tab
+from ingester.neighbours.sheets import ATTEMPTS, LARGEST_ANSWER, Sheets, Tab
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from tests.cloud import Clock
@@ -236,7 +235,7 @@ def test_what_may_pass_is_tried_again(
     there.answers(answer)
     with pytest.raises(SheetsUnreachable, match="Google"):
         ask()
-    assert len(watch.slept) == 1 + neighbour.ATTEMPTS - 1
+    assert len(watch.slept) == 1 + ATTEMPTS - 1
 
 
 def test_a_token_endpoint_that_is_busy_is_asked_again(
@@ -245,7 +244,7 @@ def test_a_token_endpoint_that_is_busy_is_asked_again(
     there.answers(tabs([]), token=lambda _: Answer(503))
     with pytest.raises(SheetsUnreachable, match="503"):
         ask()
-    assert len(watch.slept) == neighbour.ATTEMPTS - 1
+    assert len(watch.slept) == ATTEMPTS - 1
     there.web.pages[TOKEN] = [Answer(500), GOOD_TOKEN]
     assert ask() == [Tab("Fall", ())]
 
@@ -305,10 +304,9 @@ def test_silence_is_not_waited_for(there: Google, ask: Ask) -> None:
         ask(seconds=0.2)
 
 
-def test_far_too_much(there: Google, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbour, "LARGEST_ANSWER", 1 << 20)
-    there.answers(tabs([["x" * (2 << 20)]]))
-    with pytest.raises(SheetsRefused, match="more than 1 MB"):
+def test_far_too_much(there: Google, ask: Ask) -> None:
+    there.answers(tabs([["x" * (LARGEST_ANSWER + 1)]]))
+    with pytest.raises(SheetsRefused, match="more than 32 MB"):
         ask()
 
 
