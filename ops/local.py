@@ -76,7 +76,7 @@ def status(_context: Context) -> None:
 
 @command()
 def env(_context: Context) -> None:
-    """Print exports that point commands at the local stack."""
+    """Print exports that lead to the local stack."""
     running()
     file = HOME / local_state.ENVIRONMENT
     for line in file.read_text("utf-8").splitlines():
@@ -88,7 +88,7 @@ def env(_context: Context) -> None:
 
 @command()
 def demo(_context: Context) -> None:
-    """Send recordings through on this machine, and check."""
+    """Send recordings through on this machine; check."""
     console = Console()
     console.print("[bold]The local stack[/bold] (seconds of each step, side by side)")
     with LocalStack(say=progress(console)) as stack, closing(Driver(stack.state)) as driver:

@@ -98,7 +98,7 @@ def _where(build: Mapping[str, Any]) -> str:
 
 @command(name="codebuild", help={"revision": "the tag, branch or commit to release"})
 def run_build(_context: Context, revision: str) -> None:
-    """Have CodeBuild test, deploy and release a revision."""
+    """Have CodeBuild test and release a revision."""
     if not revision.strip():
         # CodeBuild would take the default branch as it is now.
         raise OpsError("--revision is empty: name the tag, branch or commit to release.")

@@ -157,7 +157,7 @@ def release(
     description: str = "",
     to: str | None = None,
 ) -> None:
-    """Let deployed code run, or an earlier version (--to)."""
+    """Let deployed code run, or an earlier one (--to)."""
     functions = chosen(function)
     check_name(description)
     target = changing()

@@ -294,13 +294,13 @@ RETRY = {
 
 @command(name="downloads", help=VIEW)
 def show_downloads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the downloader; dead letters too."""
+    """Show what waits for the downloader; dead letters."""
     view(letters.downloads, limit, json=json)
 
 
 @command(name="uploads", help=VIEW)
 def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None:
-    """Show what waits for the uploader; dead letters too."""
+    """Show what waits for the uploader; dead letters."""
     view(letters.uploads, limit, json=json)
 
 

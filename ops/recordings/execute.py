@@ -248,7 +248,7 @@ QUALIFIER_HELP = "a version, an alias or $LATEST, instead of what runs"
 def downloader(
     _context: Context, series_id: str = "", ignore_schedule: bool = False, qualifier: str = ""
 ) -> None:
-    """Have the downloader take a waiting message, if any."""
+    """Have the downloader take a waiting message."""
     event = {"ignore_schedule": ignore_schedule, "override_series_id": series_id.strip()}
     take_one(changing(), DOWNLOADER, qualifier, event)
 

@@ -175,7 +175,7 @@ def recordings(
     failed: bool = False,
     json: bool = False,
 ) -> None:
-    """Show where recordings are, and what failed ones need."""
+    """Show where recordings are, what failed ones need."""
     number = None if meeting is None else asked.meeting_number(meeting)
     wanted = "" if uuid is None else asked.recording_uuid(uuid)
     is_open = number is None and not wanted

@@ -180,7 +180,7 @@ def import_from_opencast(
     help={"filename": "the key of a Google service account, JSON as Google's console saves it"},
 )
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
-    """Write the Google account that reads the sheet to SSM."""
+    """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
     # Not `changing`: it is there before the first stack, and serves all of them.
     target = named()

@@ -263,7 +263,7 @@ def create(_context: Context) -> None:
 
 @command()
 def update(_context: Context) -> None:
-    """Bring the stack to the settings; released code stays."""
+    """Apply the settings; released code stays."""
     put_up(expect_stack=True)
 
 
@@ -287,7 +287,7 @@ def changeset(_context: Context) -> None:
 
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
-    """Show what runs: addresses, versions, queues, alarms."""
+    """Show addresses, versions, queues, alarms."""
     found = overview.look(looking())
     if json:
         terminal.show_json(found.as_json())
@@ -297,7 +297,7 @@ def status(_context: Context, json: bool = False) -> None:
 
 @command()
 def delete(_context: Context) -> None:
-    """Delete the stack; its schedule is saved as CSV first."""
+    """Delete the stack; save its schedule before."""
     settings = load_settings()
     target = named()
     announce(target)

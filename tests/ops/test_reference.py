@@ -96,3 +96,13 @@ def test_every_command_says_what_it_does_in_a_line(made: str) -> None:
         if line.startswith("| `"):
             said = line.split(" | ")[1]
             assert re.fullmatch(r"[A-Z][^|]{10,90}\.", said), line
+
+
+def test_the_list_of_commands_has_a_line_for_each() -> None:
+    """What is too long for 80 columns would be folded."""
+    command = [sys.executable, "-m", "invoke", "--list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = [line for line in listed.splitlines() if line.startswith("  ")]
+    assert len(lines) > 50
+    for line in lines:
+        assert re.fullmatch(r"  [a-z][a-z.-]+ +[A-Z].*\.( \(.*\))?", line), line
