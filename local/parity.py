@@ -167,16 +167,10 @@ def _event_source(properties: Mapping[str, Any], uuid: str, client: Client) -> I
 
 
 def _subscription(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
-    """A pattern's words all have to be in a line there, not one of them: so it gets every line."""
-    logs, group = client("logs"), properties["LogGroupName"]
-    asked = {"logGroupName": group, "filterNamePrefix": name}
-    [found] = logs.describe_subscription_filters(**asked)["subscriptionFilters"]
-    if found["filterPattern"]:
-        same = {key: found[key] for key in ("logGroupName", "filterName", "destinationArn")}
-        yield _mend(
-            "log-notifications gets every line of the logs",
-            lambda: logs.put_subscription_filter(**same, filterPattern=""),
-        )
+    asked = {"logGroupName": properties["LogGroupName"], "filterNamePrefix": name}
+    found = client("logs").describe_subscription_filters(**asked)["subscriptionFilters"]
+    if [one["filterPattern"] for one in found] != [properties["FilterPattern"]]:
+        yield Finding("a log's subscription", mended=False)
 
 
 def _role(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:

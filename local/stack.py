@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 
 from cdk import settings as site_settings
 from cdk.names import Names
-from local import deploy, mailbox, parity, standins
+from local import deploy, mailbox, parity, standins, subscription_filters
 from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_leash
@@ -177,8 +177,10 @@ class LocalStack:
             if "sheets" in neighbours.own:
                 google_key.save(self.client("ssm"), google_key.read_key(self.home / GOOGLE_KEY))
             self._timed("stack deployed", lambda: cdk.deploy(site.stack_name))
+            logs = subscription_filters.start(self._processes, env, self._access)
             self._timed("cloud compared with template", lambda: self._compare(cdk, site.stack_name))
             mails.subscribe(self.client("sns"))
+            subscription_filters.wait_for(logs)
         self._remember(cloud, neighbours)
         self._say("ready", time.monotonic() - began)
 

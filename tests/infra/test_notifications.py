@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
 from ingester.rules.log_records import Level, records_of
+from local.subscription_filters import matches
 from tests.infra.template import STACK, Template
 from tests.log_lines import CRASHES, ROUTINE, line_of
 
 Changed = Callable[[Mapping[str, str]], Template]
-
-
-def matches(pattern: str, line: str) -> bool:
-    """What CloudWatch does with a pattern of optional words and phrases."""
-    words = re.findall(r'\?(?:"([^"]+)"|(\w+))', pattern)
-    assert re.sub(r'\?(?:"[^"]+"|\w+)', "", pattern).strip() == ""
-    return any((phrase or word) in line for phrase, word in words)
 
 
 def pattern_of(template: Template) -> str:

@@ -1,4 +1,4 @@
-"""Fixtures of the Zoom stand-in's tests."""
+"""Fixtures of the local stack's tests: a cloud, and Zoom's stand-in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,31 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.authority import Authority
+from local.authority import Authority, ensure_authority, write_bundle
+from local.cloud import start_cloud
+from local.deploy import Access
 from local.neighbours.https_server import Answer, HttpsServer, Request, text_answer
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_account import ZoomApp
 from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
+from local.processes import Processes
 from tests.local.clock import Clock
 from tests.local.zoom_client import APP, START, Client, Endpoint, Start
+
+
+@pytest.fixture(scope="module")
+def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
+    """To a local cloud with nothing in it."""
+    folder = tmp_path_factory.mktemp("cloud")
+    authority = ensure_authority(folder / "tls")
+    trusted = write_bundle(folder / "trusted.pem", authority)
+    processes = Processes(folder / "logs")
+    try:
+        cloud = start_cloud(folder / "cloud", authority, trusted, processes)
+        cloud.wait(authority.ca_bundle)
+        yield Access(cloud.url, trusted, "us-east-1")
+    finally:
+        processes.stop()
 
 
 @pytest.fixture(scope="module")

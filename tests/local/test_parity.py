@@ -1,25 +1,12 @@
 """The template compared with what the local cloud made of it, against the real local cloud."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from local.authority import ensure_authority, write_bundle
-from local.cloud import start_cloud
 from local.deploy import Access
 from local.parity import NEVER_HONOURED, compare
-from local.processes import Processes
 
-ASSUME = {
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-        }
-    ]
-}
 TABLE = {
     "TableName": "rows",
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
@@ -28,22 +15,11 @@ TABLE = {
 }
 
 
-@pytest.fixture(scope="module")
-def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
-    folder = tmp_path_factory.mktemp("cloud")
-    authority = ensure_authority(folder / "tls")
-    trusted = write_bundle(folder / "trusted.pem", authority)
-    processes = Processes(folder / "logs")
-    try:
-        cloud = start_cloud(folder / "cloud", authority, trusted, processes)
-        cloud.wait(authority.ca_bundle)
-        access = Access(cloud.url, trusted, "us-east-1")
-        access.client("dynamodb").create_table(**TABLE)
-        access.client("s3").create_bucket(Bucket="files")
-        access.client("sqs").create_queue(QueueName="q", Attributes={"VisibilityTimeout": "30"})
-        yield access
-    finally:
-        processes.stop()
+@pytest.fixture(scope="module", autouse=True)
+def made(access: Access) -> None:
+    access.client("dynamodb").create_table(**TABLE)
+    access.client("s3").create_bucket(Bucket="files")
+    access.client("sqs").create_queue(QueueName="q", Attributes={"VisibilityTimeout": "30"})
 
 
 def template(kind: str, **properties: Any) -> dict[str, Any]:
@@ -112,31 +88,21 @@ def test_what_is_as_it_should_be_is_not_named(access: Access) -> None:
     assert parity.mended == ()
 
 
-def test_a_subscribed_function_gets_every_line(access: Access) -> None:
-    """A pattern with several words would let nothing through: all of them have to be in a line."""
-    logs = access.client("logs")
+def test_a_log_that_is_not_subscribed_to_or_otherwise_is_named(access: Access) -> None:
+    logs, subscription = access.client("logs"), {"LogGroupName": "/g", "FilterPattern": "?ERROR"}
     logs.create_log_group(logGroupName="/g")
-    function = "arn:aws:lambda:us-east-1:123456789012:function:f"
-    logs.put_subscription_filter(
-        logGroupName="/g",
-        filterName="mail",
-        filterPattern="?ERROR ?CRITICAL",
-        destinationArn=function,
-    )
-    found = {
-        "Resources": {
-            "Group": {"Type": "AWS::Logs::LogGroup"},
-            "It": {
-                "Type": "AWS::Logs::SubscriptionFilter",
-                "Properties": {"LogGroupName": {"Ref": "Group"}},
-            },
-        }
-    }
-    for mended in (("log-notifications gets every line of the logs",), ()):
-        names = {"Group": "/g", "It": "mail"}
-        assert compare(found, names, access.client).mended == mended
-    [left] = logs.describe_subscription_filters(logGroupName="/g")["subscriptionFilters"]
-    assert (left["filterPattern"], left["destinationArn"]) == ("", function)
+    wanted, named = template("AWS::Logs::SubscriptionFilter", **subscription), {"It": "mail"}
+    assert "a log's subscription" in compare(wanted, named, access.client).not_honoured
+    for pattern, missing in (("?WARNING", {"a log's subscription"}), ("?ERROR", set())):
+        logs.put_subscription_filter(
+            logGroupName="/g",
+            filterName="mail",
+            filterPattern=pattern,
+            destinationArn="arn:aws:lambda:us-east-1:123456789012:function:f",
+        )
+        found = compare(wanted, named, access.client)
+        assert set(found.not_honoured) == {*NEVER_HONOURED, *missing}
+        assert found.mended == ()
 
 
 ALARM = {

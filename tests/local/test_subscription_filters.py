@@ -1,0 +1,186 @@
+"""What the logs' subscribers are called with, against the real local cloud."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cdk.notifications import pattern
+from ingester.neighbours.log_events import batch_of
+from local.deploy import Access
+from local.subscription_filters import Deliveries, Line, SubscriptionFilter, envelope, matches
+from tests.local.processes_of import wait_for
+
+ASSUME = {
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+        }
+    ]
+}
+MAILER = """
+import json, os, uuid
+
+def handler(event, context):
+    name = os.path.join(os.environ["FOLDER"], uuid.uuid4().hex)
+    with open(name, "w") as file:
+        json.dump(event, file)
+    os.rename(name, name + ".json")
+"""
+TALKER = """
+def handler(event, context):
+    print(event["said"])
+    if "raised" in event:
+        raise KeyError(event["raised"])
+"""
+FILTER = SubscriptionFilter("/aws/lambda/f", "mail", "?ERROR", "arn")
+
+Make = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def make(access: Access) -> Make:
+    """Makes a function of some code. Returns its address."""
+    role = access.client("iam").create_role(
+        RoleName="functions", AssumeRolePolicyDocument=json.dumps(ASSUME)
+    )
+
+    def make(name: str, code: str, **environment: str) -> str:
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as file:
+            file.writestr("code.py", code)
+        made = access.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=role["Role"]["Arn"],
+            Handler="code.handler",
+            Code={"ZipFile": content.getvalue()},
+            Environment={"Variables": environment},
+        )
+        return str(made["FunctionArn"])
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("told")
+
+
+@pytest.fixture(scope="module")
+def mailer(make: Make, told: Path) -> str:
+    return make("mailer", MAILER, FOLDER=str(told))
+
+
+@pytest.fixture
+def talker(access: Access, make: Make, mailer: str, told: Path) -> Iterator[str]:
+    """A function whose log is mailed."""
+    for old in told.iterdir():
+        old.unlink()
+    name = f"talker{next(NUMBERS)}"
+    make(name, TALKER)
+    say(access, name, "nothing")
+    access.client("logs").put_subscription_filter(
+        logGroupName=f"/aws/lambda/{name}",
+        filterName="mail",
+        filterPattern=pattern("ERROR"),
+        destinationArn=mailer,
+    )
+    yield name
+    access.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{name}")
+
+
+NUMBERS = count()
+
+
+def say(access: Access, function: str, said: str, **event: str) -> None:
+    payload = json.dumps({"said": said, **event})
+    access.client("lambda").invoke(FunctionName=function, Payload=payload)
+
+
+def lines_told(folder: Path) -> list[list[str]]:
+    batches = [batch_of(json.loads(file.read_text())) for file in folder.glob("*.json")]
+    return sorted(batch.lines for batch in batches if batch)
+
+
+def deliveries(access: Access) -> Deliveries:
+    found = Deliveries(access.client("logs"), access.client("lambda"))
+    found.look()
+    return found
+
+
+def test_what_matches_is_told_once(access: Access, talker: str, told: Path) -> None:
+    mails = deliveries(access)
+    for said in ("INFO one", "ERROR two", "INFO three"):
+        say(access, talker, said)
+        mails.deliver()
+    say(access, talker, "ERROR four")
+    mails.deliver()
+    wait_for(lambda: len(lines_told(told)) >= 2)
+    assert sorted(lines[1] for lines in lines_told(told)) == ["ERROR four", "ERROR two"]
+
+
+def test_a_crash_is_told_with_all_its_lines(access: Access, talker: str, told: Path) -> None:
+    say(access, talker, "it begins", raised="a key")
+    deliveries(access).deliver()
+    wait_for(lambda: bool(lines_told(told)))
+    [lines] = lines_told(told)
+    assert "it begins" in lines
+    assert "Traceback (most recent call last):" in lines
+    assert "KeyError: 'a key'" in lines
+
+
+def test_a_pattern_may_change(access: Access, talker: str, mailer: str, told: Path) -> None:
+    mails = deliveries(access)
+    say(access, talker, "INFO one, not two")
+    mails.deliver()
+    access.client("logs").put_subscription_filter(
+        logGroupName=f"/aws/lambda/{talker}",
+        filterName="mail",
+        filterPattern="?two ?zwei",
+        destinationArn=mailer,
+    )
+    mails.look()
+    say(access, talker, "INFO two")
+    mails.deliver()
+    wait_for(lambda: bool(lines_told(told)))
+    assert [lines[1] for lines in lines_told(told)] == ["INFO two"]
+
+
+def test_a_log_that_is_gone_holds_up_no_other(
+    access: Access, talker: str, mailer: str, told: Path
+) -> None:
+    logs = access.client("logs")
+    logs.create_log_group(logGroupName="/a")
+    logs.put_subscription_filter(
+        logGroupName="/a", filterName="a", filterPattern="?x ?y", destinationArn=mailer
+    )
+    mails = deliveries(access)
+    logs.delete_log_group(logGroupName="/a")
+    say(access, talker, "ERROR one")
+    with pytest.raises(ExceptionGroup, match="Not every log was handed over"):
+        mails.deliver()
+    wait_for(lambda: bool(lines_told(told)))
+    mails.look()
+    mails.deliver()
+
+
+@pytest.mark.parametrize("other", ["", "ERROR", "?ERROR -x", '{ $.level = "ERROR" }', "?x [a, b]"])
+def test_a_pattern_that_is_not_known_is_refused(other: str) -> None:
+    with pytest.raises(ValueError, match="Not a pattern of optional words only"):
+        matches(other, "ERROR")
+
+
+def test_the_function_can_read_it() -> None:
+    line: Line = {"timestamp": 1, "message": "é\n", "logStreamName": "s"}
+    batch = batch_of(envelope(FILTER, "s", [line]))
+    assert batch is not None
+    assert (batch.log_group, batch.log_stream, batch.lines) == ("/aws/lambda/f", "s", ["é\n"])
