@@ -6,22 +6,19 @@ Grants that the local cloud doesn't enforce are held by the template's test inst
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import requests
 
 from cdk.names import FUNCTIONS, Function, Names
 from local.driver import Driver, DriverError
-from tests.e2e import deployed
+from tests.e2e import deployed, grants
 from tests.e2e.scenarios import SCENARIOS
 from tests.e2e.scene import Scene
-from tests.infra.grants import POLICY, Grant, pairs, without
+from tests.infra.grants import Grant
 
 PATIENCE_SECONDS = 8.0
 LOG = "the local cloud writes a function's log itself"
@@ -79,14 +76,12 @@ def scenario_for(grant: Grant, names: Names) -> str:
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_every_grant_is_needed(function: Function, scene: Scene) -> None:
     names = Names(scene.driver.state.stack_name)
-    role = _role(scene.driver, names.function(function))
-    document = _policy(scene.driver, role)
     unneeded = []
-    for action, resource in pairs(document):
+    for action, resource in grants.granted(scene.driver, names.function(function)):
         grant = Grant(function.name, action, resource)
         if action in NOT_ENFORCED and (function.name, action) not in ENFORCED:
             continue
-        with _taken_away(scene.driver, role, document, grant):
+        with grants.taken_away(scene.driver, names.function(function), action, resource):
             if action.startswith("ssm:"):
                 deployed.cold_start(scene.driver, names.function(function))
             try:
@@ -124,17 +119,6 @@ def test_another_address_gets_403(scene: Scene) -> None:
     assert driver.status(1) == {}
 
 
-def _role(driver: Driver, function: str) -> str:
-    found = driver.client("lambda").get_function_configuration(FunctionName=function)
-    return str(found["Role"].rsplit("/", 1)[-1])
-
-
-def _policy(driver: Driver, role: str) -> dict[str, Any]:
-    found = driver.client("iam").get_role_policy(RoleName=role, PolicyName=POLICY)
-    document = found["PolicyDocument"]
-    return dict(json.loads(document) if isinstance(document, str) else document)
-
-
 def _crashes(driver: Driver, log_group: str, action: str) -> Callable[[], str]:
     """Tells when from now on an invocation ended in an error for want of a grant.
 
@@ -149,19 +133,3 @@ def _crashes(driver: Driver, log_group: str, action: str) -> Callable[[], str]:
         return next((line for line in lines if f"not authorized to perform: {action} " in line), "")
 
     return look
-
-
-@contextmanager
-def _taken_away(
-    driver: Driver, role: str, document: dict[str, Any], grant: Grant
-) -> Iterator[None]:
-    iam = driver.client("iam")
-
-    def put(content: dict[str, Any]) -> None:
-        iam.put_role_policy(RoleName=role, PolicyName=POLICY, PolicyDocument=json.dumps(content))
-
-    put(without(document, grant))
-    try:
-        yield
-    finally:
-        put(document)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cdk.names import SLACK, Names
+from ingester.rules import zip_words
 from ingester.rules.states import State
-from ingester.rules.zip_words import STATES
-from tests.e2e import deployed
+from ingester.rules.zip_words import REASONS, STATES
+from tests.e2e import deployed, grants
 from tests.e2e.scene import Scene
 from tests.e2e.slack import (
     Shown,
@@ -118,6 +120,37 @@ def test_slack_refuses_to_tell_groups(scene: Scene) -> None:
         scene.driver.scopes_in_slack("commands", "usergroups:read")
 
 
+@pytest.fixture
+def without_status(scene: Scene) -> Iterator[None]:
+    """The function may not read the recordings' status."""
+    names = Names(scene.driver.state.stack_name)
+    function, table = names.function(SLACK), f":table/{names.of('pipeline-status')}"
+    with ExitStack() as stack:
+        for action, resource in grants.granted(scene.driver, function):
+            if table in resource:
+                stack.enter_context(grants.taken_away(scene.driver, function, action, resource))
+        yield
+
+
+@pytest.mark.usefixtures("without_status")
+def test_the_status_can_t_be_read(scene: Scene, meeting: int) -> None:
+    assert refusal(scene, str(meeting)) == zip_words.NO_STATUS
+    assert "`/zip 123 456 7890`" in refusal(scene)
+
+
+def test_the_status_can_t_be_read_any_more(
+    scene: Scene, meeting: int, request: pytest.FixtureRequest
+) -> None:
+    for number in range(3):
+        put_row(scene, meeting, number)
+    shown = typed(scene, str(meeting))
+    request.getfixturevalue("without_status")
+    pressed(scene, shown["ts"])
+    told = newest(scene, shown["ts"], zip_words.NO_STATUS)
+    assert told["only_for"]
+    assert message(scene, shown["ts"])["blocks"] == shown["blocks"]
+
+
 def test_nothing_is_known(scene: Scene, meeting: int) -> None:
     told = texts(typed(scene, str(meeting)))
     assert "This meeting is not in the schedule." in told
@@ -129,6 +162,26 @@ def test_only_the_schedule_is_known(scene: Scene) -> None:
     assert "HIST E-1010 Lecture: " in told
     assert "20260112345" in told
     assert "No recordings of this meeting in the last seven days." in told
+
+
+def test_a_schedule_that_can_t_be_read(scene: Scene, meeting: int) -> None:
+    put_row(scene, meeting)
+    table, key = scene.driver.table("schedule"), {"zoom_series_id": str(meeting)}
+    table.put_item(Item=key | {"events": "broken"})
+    try:
+        told = texts(typed(scene, str(meeting)))
+    finally:
+        table.delete_item(Key=key)
+    assert zip_words.SCHEDULE_UNREADABLE in told
+    assert STATES[State.SENT_TO_OPENCAST] in told
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_has_its_words(scene: Scene, meeting: int, reason: str) -> None:
+    put_row(scene, meeting, pipeline_state="IGNORED", reason=reason)
+    told = texts(typed(scene, str(meeting)))
+    words = html.escape(REASONS[reason], quote=False)
+    assert f"{STATES[State.IGNORED]}: {words}" in told
 
 
 def test_every_state_has_its_words(scene: Scene) -> None:

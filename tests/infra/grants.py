@@ -55,14 +55,14 @@ def grants(template: Template) -> list[Grant]:
     return sorted(found)
 
 
-def without(document: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
-    """A role's policy document, its ARNs resolved, as it is without one grant.
+def without(document: Mapping[str, Any], action: str, resource: str) -> dict[str, Any]:
+    """A role's policy document, its ARNs resolved, as it is without one action on one resource.
 
-    The grant has to be in it.
+    It has to be in there.
     """
     before = list(pairs(document))
-    left = [pair for pair in before if pair != (grant.action, grant.resource)]
-    assert len(left) < len(before), f"{grant} isn't in the policy"
+    left = [pair for pair in before if pair != (action, resource)]
+    assert len(left) < len(before), f"{action} on {resource} isn't in the policy"
     statements = [
         {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in left
     ]

@@ -208,7 +208,7 @@ def test_a_policy_without_a_grant_lacks_it_alone() -> None:
             {"Effect": "Allow", "Action": "b:Z", "Resource": "r1"},
         ]
     }
-    left = without(document, Grant("f", "a:Y", "r1"))["Statement"]
+    left = without(document, "a:Y", "r1")["Statement"]
     assert [(statement["Action"], statement["Resource"]) for statement in left] == [
         ("a:X", "r1"),
         ("a:X", "r2"),
