@@ -188,6 +188,8 @@ def summary(report: ImportReport) -> str:
     partly = {(one.sheet, one.row) for one in report.skipped} - rows
     if rows:
         parts.append(f"{_count(len(rows), 'row')} skipped.")
+    if report.kept:
+        parts.append(f"{_count(len(report.kept), 'event')} kept as before.")
     if partly:
         parts.append(f"{_count(len(partly), 'row')} incomplete.")
     if report.skipped:

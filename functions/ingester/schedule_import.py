@@ -8,7 +8,8 @@ from typing import Protocol
 import msgspec
 
 from ingester.errors import NothingToImport, UnusableSheet
-from ingester.rules.schedule import ImportPlan, ScheduledMeeting, plan_import
+from ingester.rules.schedule import Event, ImportPlan, ScheduledMeeting, plan_import
+from ingester.rules.schedule_kept import still_there
 from ingester.rules.schedule_rows import ParsedSheet, Skipped, parse
 
 CSV_SOURCE = "csv:"
@@ -42,12 +43,17 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What an import did, or would do. `before` is the whole table as it was."""
+    """What an import did, or would do.
+
+    `meetings` and `events` count what was read; `kept` are the classes that stay as they were,
+    because rows that may be theirs can't be read. `before` is the whole table as it was.
+    """
 
     plan: ImportPlan
     meetings: int
     events: int
     skipped: tuple[Skipped, ...]
+    kept: tuple[tuple[str, Event], ...] = ()
     before: tuple[ScheduledMeeting, ...] = ()
 
 
@@ -86,7 +92,10 @@ def import_parsed(
     replace_all: bool = False,
     dry_run: bool = False,
 ) -> ImportReport:
-    """The same for what has been read already. `sources` are those that it takes the place of."""
+    """The same for what has been read already. `sources` are those that it takes the place of.
+
+    A class whose row is there but can't be read stays as it was.
+    """
     events = [event for one in parsed for event in one.events]
     skipped = tuple(skip for one in parsed for skip in one.skipped)
     if not events:
@@ -99,7 +108,13 @@ def import_parsed(
     before = table.all()
     there = {event.source for meeting in before for event in meeting.events}
     sources |= {source for source in there if source.startswith(kinds)}
-    plan = plan_import(before, events, sources, replace_all=replace_all)
+    kept = still_there(
+        before,
+        events,
+        (skip.unread for skip in skipped if skip.unread),
+        None if replace_all else sources,
+    )
+    plan = plan_import(before, [*kept, *events], sources, replace_all=replace_all)
     _check_sizes(plan)
     if not dry_run:
         table.apply(plan.put, plan.delete)
@@ -108,6 +123,7 @@ def import_parsed(
         meetings=len({zoom_series_id for zoom_series_id, _ in events}),
         events=len(set(events)),
         skipped=skipped,
+        kept=tuple(kept),
         before=tuple(before),
     )
 

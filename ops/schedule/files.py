@@ -15,6 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from ingester.errors import RequestError
 from ingester.rules.schedule import DAYS, Event
+from ingester.rules.schedule_kept import Unread
 from ingester.rules.schedule_rows import COLUMNS, ParsedSheet, Skipped, parse
 from ingester.schedule_import import CSV_SOURCE, JSON_SOURCE, Sheet
 from ops.command import OpsError
@@ -147,18 +148,23 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
     for number, row in enumerate(rows, start=1):
         meeting = _text(row.get(KEY))
         if not re.fullmatch(r"[0-9]{3,}", meeting):
-            skipped.append(Skipped(name, number, f"{KEY} is no meeting's number"))
+            unread = Unread(source=source, course=_text(row.get("course_code")))
+            reason = f"{KEY} is no meeting's number"
+            skipped.append(Skipped(name, number, reason, unread=unread))
             continue
+        unread = Unread(source=source, meeting=meeting)
         found = row.get("events") or []
         if not isinstance(found, list) or not found:
-            skipped.append(Skipped(name, number, f"meeting {meeting} has no events"))
+            reason = f"meeting {meeting} has no events"
+            skipped.append(Skipped(name, number, reason, unread=unread if found else None))
             continue
         for index, one in enumerate(found, start=1):
             event = _event(row, one if isinstance(one, dict) else {}, source)
             problem = _problem(event)
             if problem:
                 reason = f"meeting {meeting}, event {index}: {problem}"
-                skipped.append(Skipped(name, number, reason))
+                unread = Unread(source=source, meeting=meeting, course=event.course_code)
+                skipped.append(Skipped(name, number, reason, unread=unread))
             else:
                 events.append((meeting, event))
     return ParsedSheet(tuple(events), tuple(skipped))

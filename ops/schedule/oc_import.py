@@ -16,6 +16,7 @@ import requests
 from requests.auth import HTTPDigestAuth
 
 from ingester.rules.schedule import Event
+from ingester.rules.schedule_kept import Unread
 from ingester.rules.schedule_rows import ParsedSheet, Skipped
 from ingester.schedule_import import OPENCAST_SOURCE
 from ops.command import OpsError
@@ -152,21 +153,24 @@ def _read(content: Any) -> _Page:
 
 def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
     """The classes as events, each a `Lecture`; those that can't be used are skipped and named."""
+    source = f"{OPENCAST_SOURCE}{host}"
     events: list[tuple[str, Event]] = []
     skipped: list[Skipped] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             skipped.append(Skipped(host, number, "it is no object"))
             continue
-        course = _text(row, "seriesNumber")
+        course, link, meeting = _text(row, "seriesNumber"), _text(row, "zoomLink"), ""
         try:
-            meeting = _meeting(_text(row, "zoomLink"))
+            meeting = _meeting(link)
             series = _text(row, "seriesId")
             if not series:
                 raise ValueError("no seriesId")
             days, time = days_of(_text(row, "day")), time_of(_text(row, "time"))
         except ValueError as error:
-            skipped.append(Skipped(host, number, f"{course or 'no seriesNumber'}: {error}"))
+            unread = Unread(source=source, meeting=meeting, course=course) if link else None
+            reason = f"{course or 'no seriesNumber'}: {error}"
+            skipped.append(Skipped(host, number, reason, unread=unread))
             continue
         events += [
             (
@@ -177,7 +181,7 @@ def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
                     title=TITLE,
                     course_code=course,
                     opencast_series_id=series,
-                    source=f"{OPENCAST_SOURCE}{host}",
+                    source=source,
                 ),
             )
             for day in days

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.rules.schedule import Event, ScheduledMeeting, assemble
 from ingester.schedule_import import FIRST_SYSTEM, ImportReport
 
 MOST = 20
@@ -16,7 +16,7 @@ Class = tuple[str, str, str, str, str]
 
 
 def lines(report: ImportReport, *, dry_run: bool) -> list[str]:
-    """The numbers, then what is added, changed, removed and skipped."""
+    """The numbers, then what is added, changed, removed, kept and skipped."""
     plan = report.plan
     before = {meeting.zoom_series_id: meeting for meeting in report.before}
     would = "would be " if dry_run else ""
@@ -35,8 +35,14 @@ def lines(report: ImportReport, *, dry_run: bool) -> list[str]:
         *section("Would be added" if dry_run else "Added", added),
         *section("Would be changed" if dry_run else "Changed", changed),
         *section("Would be removed" if dry_run else "Removed", removed),
+        *section("Kept as before", _kept(report)),
         *section("Skipped", [str(one) for one in report.skipped]),
     ]
+
+
+def _kept(report: ImportReport) -> list[str]:
+    """The classes whose rows can't be read, by their meetings."""
+    return [described(meeting) for meeting in assemble(report.kept).values()]
 
 
 def section(title: str, entries: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from ingester.schedule_import import ImportReport
 from ops.command import OpsError
 from ops.schedule.commands import import_classes
 from ops.schedule.files import parse_json, read_json
+from ops.schedule.report import lines
 from tests.cloud import Cloud, plain
 
 SHEET = {
@@ -141,6 +142,32 @@ def test_what_cant_be_used_is_named(aws: Cloud, tmp_path: Path) -> None:
     assert [str(one) for one in parsed.skipped] == [
         "b.json row 2: start 'x' is not a time like 9:30 or 14:05"
     ]
+
+
+def test_a_class_whose_row_cant_be_read_stays(aws: Cloud, tmp_path: Path) -> None:
+    rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002", "1003")]
+    load(aws, write(tmp_path / "a.json", rows))
+    before = stored(aws)
+    broken = [
+        rows[0],
+        {**rows[1], "events": [{"day": "M", "time": "9:30"}, {"day": "W", "time": "half past"}]},
+        {**rows[2], "events": "nonsense"},
+    ]
+    report = load(aws, write(tmp_path / "a.json", broken))
+    assert {(key, one.day) for key, one in report.kept} == {
+        ("1002", "W"),
+        ("1003", "M"),
+        ("1003", "W"),
+    }
+    assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
+    assert "Kept as before, 2 in all:" in lines(report, dry_run=False)
+    # Without events is no mistake: such a meeting has none.
+    load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
+    assert set(stored(aws)) == {"1001"}
+    # Everything is replaced, but for a class whose row is there: from then on it is this file's.
+    columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
+    load(aws, write(tmp_path / "b.json", columns), replace_all=True)
+    assert {one["source"] for one in stored(aws)["1001"]["events"]} == {"json:b.json"}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import msgspec
 
 from ingester.errors import UnusableSheet
 from ingester.rules.schedule import DAYS, Event
+from ingester.rules.schedule_kept import Unread
 
 COURSE_CODE = "course code"
 TYPE = "type"
@@ -50,13 +51,15 @@ _SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
 class Skipped(msgspec.Struct, frozen=True):
     """A row that can't be used: where it stands, and why.
 
-    `whole` is False where only something of it can't.
+    `whole` is False where only something of it can't. `unread` is what may be in the schedule
+    already of a row that has a class all the same.
     """
 
     sheet: str
     row: int
     reason: str
     whole: bool = True
+    unread: Unread | None = None
 
     def __str__(self) -> str:
         return f"{self.sheet} row {self.row}: {self.reason}"
@@ -106,14 +109,15 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
             for name, index in header.columns.items()
         }
         maybe_merged = {name for name in COLUMNS if not row[name] and above.get(name)}
-        above = {name: row[name] or above.get(name, "") for name in COLUMNS}
+        over, above = above, {name: row[name] or above.get(name, "") for name in COLUMNS}
         try:
             zoom_series_id = zoom_id_of(row[MEETING])
             days, unknown = _days_of(row[DAY])
             new = _events_of(row, days, source)
         except _RowProblem as problem:
             hint = _MERGED if problem.column in maybe_merged else ""
-            skipped.append(Skipped(sheet, number, f"{problem}{hint}"))
+            unread = _unread(row, over, source)
+            skipped.append(Skipped(sheet, number, f"{problem}{hint}", unread=unread))
             continue
         lacking = [
             *(
@@ -127,6 +131,33 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
         skipped.extend(Skipped(sheet, number, reason, whole=False) for reason in lacking)
         events.extend((zoom_series_id, event) for event in new)
     return ParsedSheet(tuple(events), tuple(skipped))
+
+
+def _unread(row: Mapping[str, str], above: Mapping[str, str], source: str) -> Unread | None:
+    """What is known of a row that can't be used; `above` holds the cells over its own.
+
+    None for one without a link, which nobody records, unless it may share that of the row above.
+    """
+    own = row[COURSE_CODE] or above.get(COURSE_CODE, "")
+    course = None if _no_name(own) else own
+    if row[MEETING]:
+        return Unread(source=source, meeting=_meeting_or_none(row[MEETING]), course=course)
+    if not above.get(MEETING):
+        return None
+    shares = own == above.get(COURSE_CODE, "")
+    return Unread(
+        source=source,
+        meeting=_meeting_or_none(above[MEETING]) if shares else "",
+        course=course,
+        maybe_merged=True,
+    )
+
+
+def _meeting_or_none(link: str) -> str:
+    try:
+        return zoom_id_of(link)
+    except _RowProblem:
+        return ""
 
 
 def _is_blank(cells: Sequence[str]) -> bool:
