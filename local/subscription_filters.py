@@ -18,7 +18,7 @@ import threading
 import traceback
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -96,7 +96,7 @@ class Delivery:
         self._logs = logs
         self._functions = functions
         self._since = 0
-        self._handled: Collection[str] = ()
+        self._handled: set[str] = set()
 
     def deliver(self) -> None:
         """Hand over what has been logged since the last time, each invocation's lines once.
@@ -105,7 +105,11 @@ class Delivery:
         event of each line. An invocation's lines go together where one of them matches, as
         Lambda's one event of a whole traceback does.
         """
-        streams = self._streams()
+        answer = self._logs.filter_log_events(logGroupName=self.filter.group, startTime=self._since)
+        lines: list[Line] = answer["events"]
+        streams: dict[str, list[Line]] = defaultdict(list)
+        for line in lines:
+            streams[line["logStreamName"]].append(line)
         for stream in streams.keys() - self._handled:
             if any(matches(self.filter.pattern, line["message"]) for line in streams[stream]):
                 event = envelope(self.filter, stream, streams[stream])
@@ -114,17 +118,11 @@ class Delivery:
                     InvocationType="Event",
                     Payload=msgspec.json.encode(event),
                 )
-        self._handled = streams.keys()
-
-    def _streams(self) -> Mapping[str, list[Line]]:
-        answer = self._logs.filter_log_events(logGroupName=self.filter.group, startTime=self._since)
-        lines: list[Line] = answer["events"]
+            self._handled.add(stream)
+        # Only now: what wasn't handed over is to be looked at again.
+        self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)
-        streams: dict[str, list[Line]] = defaultdict(list)
-        for line in lines:
-            streams[line["logStreamName"]].append(line)
-        return streams
 
 
 class Deliveries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -15,6 +16,7 @@ from cdk.notifications import pattern
 from ingester.neighbours.log_events import batch_of
 from local.deploy import Access
 from local.subscription_filters import Deliveries, Line, SubscriptionFilter, envelope, matches
+from tests.hooks import failing
 from tests.local.processes_of import wait_for
 
 ASSUME = {
@@ -171,6 +173,26 @@ def test_a_log_that_is_gone_holds_up_no_other(
     wait_for(lambda: bool(lines_told(told)))
     mails.look()
     mails.deliver()
+
+
+def test_what_could_not_be_told_is_told_later(access: Access, talker: str, told: Path) -> None:
+    logs, functions = access.client("logs"), access.client("lambda")
+    mails = Deliveries(logs, functions)
+    mails.look()
+    early = {"logGroupName": f"/aws/lambda/{talker}", "logStreamName": "early"}
+    logs.create_log_stream(**early)
+    minute_ago = int(time.time() * 1000) - 60_000
+    lines = [{"timestamp": minute_ago, "message": line} for line in ("START", "ERROR one")]
+    logs.put_log_events(**early, logEvents=lines)
+    say(access, talker, "INFO two")
+    with (
+        failing(functions, "lambda.Invoke", "TooManyRequestsException"),
+        pytest.raises(ExceptionGroup),
+    ):
+        mails.deliver()
+    mails.deliver()
+    wait_for(lambda: bool(lines_told(told)))
+    assert [lines[1] for lines in lines_told(told)] == ["ERROR one"]
 
 
 @pytest.mark.parametrize("other", ["", "ERROR", "?ERROR -x", '{ $.level = "ERROR" }', "?x [a, b]"])
