@@ -43,12 +43,17 @@ def _state(item: Mapping[str, Any]) -> State | None:
 
 
 def row_of(item: Mapping[str, Any]) -> StatusRow:
-    """A row as DynamoDB's resource gives it."""
-    marker = item.get("ingest_marker")
+    """A row as DynamoDB's resource gives it.
+
+    One that somebody has edited by hand makes no other row unreadable: what can't be read of it is
+    left out. Only of the marker it is told, since an ingest that can't be known mustn't be sent
+    twice.
+    """
+    marker = _marker(item)
     return StatusRow(
         zip_id=str(item["zip_id"]),
         state=_state(item),
-        meeting_id=int(item.get("meeting_id", 0)),
+        meeting_id=_number(item, "meeting_id"),
         recording_id=str(item.get("recording_id", "")),
         topic=str(item.get("topic", "")),
         start_time=str(item.get("recording_start_time", "")),
@@ -57,21 +62,50 @@ def row_of(item: Mapping[str, Any]) -> StatusRow:
         oc_series_id=str(item.get("oc_series_id", "")),
         ingest_request_time=str(item.get("ingest_request_time", "")),
         updated=_updated(item),
-        files=frozenset(item.get("file_ids", ())),
+        files=frozenset(map(str, _several(item, "file_ids"))),
         retry_due=str(item.get("retry_due", "")),
         zoom_notice=str(item.get("zoom_notice", "")),
-        failures=int(item.get("failures", 0)),
-        # Raised if it makes no sense: an ingest that can't be known mustn't be sent twice.
-        marker=msgspec.convert(marker, IngestMarker) if marker else None,
+        failures=_number(item, "failures"),
+        marker=marker,
+        has_unreadable_marker=bool(item.get("ingest_marker")) and marker is None,
         course=str(item.get("course", "")),
         steps=tuple(_steps(item)),
-        steps_left_out=int(item.get("steps_left_out", 0)),
+        steps_left_out=_number(item, "steps_left_out"),
     )
+
+
+def _marker(item: Mapping[str, Any]) -> IngestMarker | None:
+    written = item.get("ingest_marker")
+    if not written:
+        return None
+    try:
+        marker = msgspec.convert(written, IngestMarker)
+        timestamps.parse(marker.time)
+    except (msgspec.ValidationError, ValueError):
+        logger.warning("The marker in the row of %s can't be read", item["zip_id"])
+        return None
+    return marker
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    try:
+        return int(item.get(name, 0))
+    except (ValueError, TypeError, OverflowError):
+        logger.warning("%s in the row of %s can't be read", name, item["zip_id"])
+        return 0
+
+
+def _several(item: Mapping[str, Any], name: str) -> Iterable[Any]:
+    found = item.get(name, ())
+    if isinstance(found, list | tuple | set | frozenset):
+        return found
+    logger.warning("%s in the row of %s can't be read", name, item["zip_id"])
+    return ()
 
 
 def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
     """The steps that can be read: they are told, never acted upon."""
-    for step in item.get("steps", ()):
+    for step in _several(item, "steps"):
         try:
             yield msgspec.convert(step, Step)
         except msgspec.ValidationError:
@@ -82,7 +116,7 @@ def _updated(item: Mapping[str, Any]) -> datetime:
     """When a row was written last; the epoch if that can't be read, so that the rest can."""
     try:
         day = datetime.fromisoformat(str(item.get("update_date", EPOCH)))
-        return day.replace(tzinfo=UTC) + timedelta(seconds=int(item.get("update_time", 0)))
+        return day.replace(tzinfo=UTC) + timedelta(seconds=_number(item, "update_time"))
     except (ValueError, OverflowError):
         logger.warning("The row of %s has no time that can be read", item["zip_id"])
         return datetime.fromisoformat(EPOCH).replace(tzinfo=UTC)

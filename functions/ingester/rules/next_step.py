@@ -50,7 +50,7 @@ def is_taken_over(row: StatusRow) -> bool:
 
     `invoke migrate` brought it; see `rules.states.receive`.
     """
-    known = row.files or row.marker or row.retry_due
+    known = row.files or row.marker or row.has_unreadable_marker or row.retry_due
     return bool(row.state) and row.state not in BEFORE_FILES and not known
 
 

@@ -28,6 +28,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the status table. `updated` is in UTC; absent texts are "".
 
+    `has_unreadable_marker`: there is an `ingest_marker`, but not what it says.
+
     `steps` are its changes of state, from the first to the last; if there were too many, those
     between the first ten and the last thirty are left out, `steps_left_out` of them. Rows of the
     first system have none, and no `course`.
@@ -49,6 +51,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     zoom_notice: str = ""
     failures: int = 0
     marker: IngestMarker | None = None
+    has_unreadable_marker: bool = False
     course: str = ""
     steps: tuple[Step, ...] = ()
     steps_left_out: int = 0

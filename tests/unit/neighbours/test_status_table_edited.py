@@ -1,0 +1,79 @@
+"""Rows of the status table that somebody has edited by hand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.neighbours.status_table import StatusTable, row_of
+from ingester.rules.recording import Subject
+from ingester.rules.states import Origin, State
+from tests.cloud import Clock, Cloud
+
+ZIP_ID = "auto-ingest-u=="
+SUBJECT = Subject(
+    meeting_id=95846636714,
+    recording_id="u==",
+    topic="HIST",
+    start_time="2026-10-14T15:00:00Z",
+    origin=Origin.WEBHOOK,
+)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.text()
+    | st.binary()
+    | st.decimals(allow_nan=False, allow_infinity=False)
+)
+VALUES = st.recursive(
+    SCALARS | st.sets(st.text()) | st.sets(st.decimals(allow_nan=False, allow_infinity=False)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+ATTRIBUTES = (
+    "ingest_marker",
+    "failures",
+    "file_ids",
+    "steps",
+    "steps_left_out",
+    "topic",
+    "reason",
+    "retry_due",
+    "meeting_id",
+    "update_time",
+    "update_date",
+    "pipeline_state",
+)
+
+
+@given(st.dictionaries(st.sampled_from(ATTRIBUTES), VALUES))
+def test_a_row_that_somebody_edited_holds_up_no_other(edited: dict[str, Any]) -> None:
+    row = row_of({"zip_id": ZIP_ID, **edited})
+    assert row.zip_id == ZIP_ID
+    there = bool(edited.get("ingest_marker"))
+    assert row.has_unreadable_marker is (there and row.marker is None)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"ingest_marker": "x"},
+        {"ingest_marker": {"media_package_id": "m", "time": "noon", "files": []}},
+        {"failures": "many"},
+        {"file_ids": [{}]},
+        {"steps": 7},
+        {"steps_left_out": "some"},
+    ],
+)
+def test_the_others_of_its_meeting_are_read_too(
+    aws: Cloud, clock: Clock, spoilt: dict[str, Any]
+) -> None:
+    status = StatusTable(aws.status, clock)
+    for number, more in enumerate(({}, spoilt, {})):
+        status.write(f"{ZIP_ID}{number}", State.WEBHOOK_RECEIVED, subject=SUBJECT)
+        aws.status.put_item(Item={**aws.rows()[f"{ZIP_ID}{number}"], **more})
+    assert len(status.of_meeting(SUBJECT.meeting_id)) == 3
+    assert len(status.updated_since(clock() - timedelta(hours=1))) == 3
