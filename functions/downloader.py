@@ -26,6 +26,7 @@ from ingester.errors import (
     OutOfTime,
     PermanentFailure,
     RetryableFailure,
+    Unforeseen,
 )
 from ingester.metrics import Metric
 from ingester.neighbours.queues import MAX_DELAY_SECONDS, Queue, Received, received_of
@@ -182,6 +183,11 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
         except (BotoCoreError, ClientError) as error:
             _come_back(message, wanted.zip_id, AwsFailed.of(error), tools)
             return False
+        except Exception as error:
+            if message.receive_count < tools.settings.download_receive_limit:
+                raise
+            # SQS would bury it, and its row would say that it is on its way.
+            _give_up(message, wanted.zip_id, Unforeseen.of(error), tools)
         return True
 
 
@@ -361,7 +367,8 @@ def _give_up(message: Received, zip_id: str | None, error: Exception, tools: Too
     if zip_id:
         reason = f"permanent failure: {error} An operator is needed."
         tools.status.write(zip_id, State.DOWNLOADER_FAILED, reason)
-    logger.error("Permanent failure: %s", error, extra=_failed(tools))
+    cause = isinstance(error, Unforeseen)
+    logger.error("Permanent failure: %s", error, exc_info=cause, extra=_failed(tools))
 
 
 def _failed(tools: Tools) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from ingester.container import Container
 from ingester.errors import (
     AskLater,
     AwsFailed,
+    MarkerUnreadable,
     MessageError,
     OpencastUnreachable,
     PermanentFailure,
     RetryableFailure,
+    Unforeseen,
     UnknownSeries,
 )
 from ingester.metrics import Metric
@@ -153,6 +155,12 @@ def take(message: Received, tools: Tools, read_seconds: float) -> bool:
             return _come_back(message, wanted, error, tools)
         except (BotoCoreError, ClientError) as error:
             return _come_back(message, wanted, AwsFailed.of(error), tools)
+        except Exception as error:
+            if message.receive_count < tools.settings.upload_receive_limit:
+                raise
+            # SQS would bury it, and its row would say that it is on its way.
+            unforeseen = Unforeseen.of(error)
+            _bury(message, wanted.zip_id, str(unforeseen), wanted.uuid, tools, with_cause=True)
         return True
 
 
@@ -221,6 +229,11 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
     Opencast shows an event only when its files are fetched. The marker in the row bridges that
     time: with it, an event that is there is our own, and one that isn't may still be coming.
     """
+    if row and row.has_unreadable_marker:
+        raise MarkerUnreadable(
+            "Whether it was sent can't be told: the row's ingest_marker can't be read. If Opencast "
+            "has it, all is well; if not, remove the attribute, and retry."
+        )
     marker = row.marker if row else None
     logger.debug("An ingest was sent at %s", marker.time if marker else "no time")
     if marker is None:
@@ -360,12 +373,24 @@ def _sentence(error: RetryableFailure) -> str:
     return str(error)
 
 
-def _bury(message: Received, zip_id: str, reason: str, group: str, tools: Tools) -> None:
-    """No more tries: the message goes to the dead letters, the row says why."""
+def _bury(
+    message: Received,
+    zip_id: str,
+    reason: str,
+    group: str,
+    tools: Tools,
+    *,
+    with_cause: bool = False,
+) -> None:
+    """No more tries: the message goes to the dead letters, the row says why.
+
+    `with_cause` puts the traceback of the error that is being handled into the log.
+    """
     tools.dead_letters.bury_in_order(
         message.body, reason, group=group or message.message_id, identity=message.message_id
     )
     if zip_id:
         tools.status.write(zip_id, State.UPLOADER_FAILED, reason)
     counts = _counted(metrics.once(Metric.RECORDING_FAILED), tools)
-    logger.error("Gave up: %s", reason, extra={"outlook": attempts.BURIED, **counts})
+    extra = {"outlook": attempts.BURIED, **counts}
+    logger.error("Gave up: %s", reason, exc_info=with_cause, extra=extra)

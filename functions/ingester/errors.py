@@ -17,7 +17,9 @@
     │   ├── FileUnavailable      Zoom has no such file (any more), or not for us
     │   ├── NoPresenter          none of the views can be the main one
     │   ├── UnknownSeries        Opencast has no such series
-    │   └── TooManyFailures      retryable, but it happened too often
+    │   ├── MarkerUnreadable     whether the recording was sent can't be told
+    │   ├── TooManyFailures      retryable, but it happened too often
+    │   └── Unforeseen           none of these, until a message's last try
     ├── RetryableFailure         may pass by itself: the message comes back
     │   ├── ZoomUnreachable      no connection, a time-out, 429 or 5xx
     │   │   └── ZoomBusy         429 or 503: later, and less at once
@@ -133,8 +135,21 @@ class UnknownSeries(PermanentFailure):
     """Opencast has no series of this id."""
 
 
+class MarkerUnreadable(PermanentFailure):
+    """The `ingest_marker` of a row makes no sense: sent anew, the recording may be there twice."""
+
+
 class TooManyFailures(PermanentFailure):
     """A retryable failure happened as often as it may."""
+
+
+class Unforeseen(PermanentFailure):
+    """An error that nobody has thought of, in a message's last try. Its cause is in the log."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Unforeseen:
+        """From the error, whose text isn't meant for a row."""
+        return cls(f"An error that was not foreseen ({type(error).__name__}): see the log.")
 
 
 class RetryableFailure(IngesterError):

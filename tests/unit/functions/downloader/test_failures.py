@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +343,33 @@ class TestMalformedMessages:
         )
         assert answer["Messages"][0]["Body"] == "{not json"
         assert "FailedReason" in answer["Messages"][0]["MessageAttributes"]
+
+
+class TestWhatNobodyForesaw:
+    @pytest.fixture(autouse=True)
+    def _broken(self, kit: Kit) -> None:
+        def stumble(_file_id: str, _first: int) -> None:
+            raise KeyError("token=abc")
+
+        kit.before_bytes = stumble
+
+    def test_it_comes_back_as_long_as_it_may(self, kit: Kit, small: Recording) -> None:
+        with pytest.raises(KeyError):
+            kit.take(kit.message(small), receive_count=11)
+        assert kit.dead() == []
+
+    def test_the_last_time_its_row_says_so(
+        self, kit: Kit, small: Recording, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """SQS would have buried it without a word."""
+        message = kit.message(small)
+        assert kit.take(message, receive_count=12)
+        said = "An error that was not foreseen (KeyError): see the log."
+        assert kit.outcome == (
+            "DOWNLOADER_FAILED",
+            f"permanent failure: {said} An operator is needed.",
+        )
+        [dead] = kit.dead()
+        assert (dead["body"], dead["reason"]) == (message, said)
+        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        assert "stumble" in logging.Formatter().format(record)

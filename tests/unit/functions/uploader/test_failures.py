@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -201,3 +202,30 @@ def test_failures_end_also_when_the_row_is_gone(kit: Kit) -> None:
     assert kit.take(kit.message(), receive_count=5)
     (dead,) = kit.dead()
     assert "attempt 5 of 5, no more tries" in dead["reason"]
+
+
+class TestWhatNobodyForesaw:
+    @pytest.fixture(autouse=True)
+    def _broken(self, kit: Kit) -> None:
+        def stumble() -> None:
+            raise KeyError("token=abc")
+
+        kit.when_answered("/series/", stumble)
+
+    def test_it_comes_back_as_long_as_it_may(self, kit: Kit) -> None:
+        with pytest.raises(KeyError):
+            kit.take(kit.message(), receive_count=49)
+        assert kit.dead() == []
+
+    def test_the_last_time_its_row_says_so(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """SQS would have buried it without a word."""
+        message = kit.message()
+        assert kit.take(message, receive_count=50)
+        said = "An error that was not foreseen (KeyError): see the log."
+        assert kit.outcome == ("UPLOADER_FAILED", said)
+        [dead] = kit.dead()
+        assert (dead["body"], dead["reason"]) == (message, said)
+        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        assert "stumble" in logging.Formatter().format(record)

@@ -72,6 +72,32 @@ class TestTheFirstTime:
         assert kit.posts == 1
 
 
+class TestAMarkerThatCanTBeRead:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "x",
+            7,
+            {"media_package_id": OWN_ID, "time": "2026-10-14T18:30:00Z"},
+            {"media_package_id": OWN_ID, "time": "noon", "files": []},
+        ],
+    )
+    def test_nothing_is_sent(self, kit: Kit, value: Any) -> None:
+        """It may have been sent, and nobody knows under which id."""
+        kit.aws.status.update_item(
+            Key={"zip_id": ZIP_ID},
+            UpdateExpression="SET ingest_marker = :marker",
+            ExpressionAttributeValues={":marker": value},
+        )
+        assert kit.take(kit.message())
+        assert kit.posts == 0
+        state, reason = kit.outcome
+        assert state == "UPLOADER_FAILED"
+        assert "ingest_marker can't be read" in reason
+        [dead] = kit.dead()
+        assert dead["reason"] == reason
+
+
 class TestALostAnswer:
     def test_an_event_that_came_of_it_is_our_own(self, kit: Kit) -> None:
         kit.fail("close", after_work=True)
