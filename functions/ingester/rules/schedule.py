@@ -34,11 +34,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def minute_of_week(self) -> int | None:
         """Counted from Monday, 0:00; None if day or time can't be read (edited by hand, say)."""
+        if len(self.day) != 1 or self.day not in DAYS:
+            return None
         try:
-            hours, minutes = self.time.split(":")
-            return DAYS.index(self.day) * DAY_MINUTES + int(hours) * 60 + int(minutes)
+            hours, minutes = map(int, self.time.split(":"))
         except ValueError:
             return None
+        if not (0 <= hours < 24 and 0 <= minutes < 60):
+            return None
+        return DAYS.index(self.day) * DAY_MINUTES + hours * 60 + minutes
 
 
 class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):

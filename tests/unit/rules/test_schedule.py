@@ -97,6 +97,20 @@ def test_an_event_that_cant_be_read_matches_nothing_and_breaks_nothing(
     assert found("2026-11-23T09:30:00", Event(title="?", **broken), good) == good
 
 
+@pytest.mark.parametrize("day", ["", "MT", "TW", "m"])
+def test_what_is_no_day_is_not_its_first_letter_either(day: str) -> None:
+    for local in ("2026-11-23T10:00:00", "2026-11-24T10:00:00"):
+        assert found(local, event(day, "10:00")) is None
+
+
+@pytest.mark.parametrize("time", ["25:00", "24:00", "-1:30", "9:60", "9:-5"])
+def test_what_is_no_time_is_not_that_of_another_day(time: str) -> None:
+    monday = datetime(2026, 11, 23, tzinfo=EASTERN)
+    week = [monday + timedelta(minutes=20 * step) for step in range(7 * 72)]
+    row = meeting(event("W", time))
+    assert [one for one in week if match(row, one, EASTERN, BUFFER)] == []
+
+
 def test_no_events_no_match() -> None:
     assert found("2026-11-23T10:00:00") is None
 
