@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -69,8 +69,9 @@ def import_sheets(
     """Replaces in the table what came from these sheets (and from `also_replacing`).
 
     `kinds` are what sources begin with that are replaced too, such as SHEET_SOURCE. All or
-    nothing: UnusableSheet for a sheet without its columns, NothingToImport when no row is usable;
-    then nothing was written. `dry_run` writes nothing either.
+    nothing: UnusableSheet for a sheet without its columns, or whose rows have all become unusable,
+    NothingToImport when no row is usable; then nothing was written. `dry_run` writes nothing
+    either.
     """
     parsed = [parse(sheet.name, sheet.source, sheet.rows) for sheet in sheets]
     return import_parsed(
@@ -99,14 +100,10 @@ def import_parsed(
     events = [event for one in parsed for event in one.events]
     skipped = tuple(skip for one in parsed for skip in one.skipped)
     if not events:
-        more = len(skipped) - NAMED
-        raise NothingToImport(
-            "No row can be used, so nothing was changed. "
-            + "; ".join(str(one) for one in skipped[:NAMED])
-            + (f"; and {more} more" if more > 0 else "")
-        )
+        raise NothingToImport(f"No row can be used, so nothing was changed. {_named(skipped)}")
     before = table.all()
     there = {event.source for meeting in before for event in meeting.events}
+    _check_tabs(parsed, there)
     sources |= {source for source in there if source.startswith(kinds)}
     kept = still_there(
         before,
@@ -126,6 +123,26 @@ def import_parsed(
         kept=tuple(kept),
         before=tuple(before),
     )
+
+
+def _named(skipped: Sequence[Skipped]) -> str:
+    """The first of what was skipped, in an error."""
+    more = len(skipped) - NAMED
+    first = "; ".join(str(one) for one in skipped[:NAMED])
+    return first + (f"; and {more} more" if more > 0 else "")
+
+
+def _check_tabs(parsed: Sequence[ParsedSheet], there: Collection[str]) -> None:
+    """UnusableSheet for one that the table has classes from, and whose rows all can't be used.
+
+    Somebody changed a column's format, or the formula that fills it has failed: it isn't empty.
+    """
+    for one in parsed:
+        if not one.events and one.skipped and one.source in there:
+            raise UnusableSheet(
+                f"{one.name} has classes in the schedule, and now none of its rows can be used. "
+                f"Nothing was changed. {_named(one.skipped)}"
+            )
 
 
 def _check_sizes(plan: ImportPlan) -> None:

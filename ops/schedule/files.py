@@ -128,7 +128,7 @@ def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
         ) from error
     # The columns' names are no row here: the first object is entry 1.
     skipped = [msgspec.structs.replace(one, row=one.row - 1) for one in parsed.skipped]
-    return ParsedSheet(parsed.events, tuple(skipped))
+    return msgspec.structs.replace(parsed, skipped=tuple(skipped))
 
 
 def _cell(name: str, number: int, column: str, value: Any) -> str:

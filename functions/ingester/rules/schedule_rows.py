@@ -39,6 +39,12 @@ _NOT_QUITE_STARTS = (
     (re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"), "with seconds: give the column the format hh:mm"),
     (re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+.*"), "a date: only the time belongs here"),
 )
+_NO_VALUE = re.compile(
+    r"#¡?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#N/[A-Z]|#NV|(?i:loading)(?:\.{3}|…)"
+)
+"""What a cell shows whose formula has failed, in any language, or hasn't ended yet."""
+
+_SERIES = re.compile(r"[\w.:-]+")
 _MERGED = " (merged cells? Each row needs its own)"
 _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 LONGEST_NAME = 200
@@ -66,10 +72,15 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class ParsedSheet(msgspec.Struct, frozen=True):
-    """A sheet's usable events as (zoom id, event), and what was skipped."""
+    """A sheet's usable events as (zoom id, event), and what was skipped.
+
+    `name` is the sheet's for people, `source` what its events remember.
+    """
 
     events: tuple[tuple[str, Event], ...]
     skipped: tuple[Skipped, ...]
+    name: str = ""
+    source: str = ""
 
 
 class _RowProblem(ValueError):
@@ -111,12 +122,13 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
         maybe_merged = {name for name in COLUMNS if not row[name] and above.get(name)}
         over, above = above, {name: row[name] or above.get(name, "") for name in COLUMNS}
         try:
+            _check_values(row)
             zoom_series_id = zoom_id_of(row[MEETING])
             days, unknown = _days_of(row[DAY])
             new = _events_of(row, days, source)
         except _RowProblem as problem:
             hint = _MERGED if problem.column in maybe_merged else ""
-            unread = _unread(row, over, source)
+            unread = _unread(row, over, source) or _unknown(cells, row, source)
             skipped.append(Skipped(sheet, number, f"{problem}{hint}", unread=unread))
             continue
         lacking = [
@@ -130,7 +142,19 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
         ]
         skipped.extend(Skipped(sheet, number, reason, whole=False) for reason in lacking)
         events.extend((zoom_series_id, event) for event in new)
-    return ParsedSheet(tuple(events), tuple(skipped))
+    return ParsedSheet(tuple(events), tuple(skipped), sheet, source)
+
+
+def _check_values(row: Mapping[str, str]) -> None:
+    """_RowProblem if a cell that the row can't do without is no value of the sheet's now.
+
+    `#REF!` would be read as Thursday and Friday, or as the series `REF!`.
+    """
+    needed = (MEETING, DAY, START, SERIES) if row[MEETING] else COLUMNS
+    for name in needed:
+        if _NO_VALUE.fullmatch(row[name]):
+            problem = f"{SHEET_NAMES[name]} is {row[name]!r}: wait, or mend the cell's formula"
+            raise _RowProblem(problem, name)
 
 
 def _unread(row: Mapping[str, str], above: Mapping[str, str], source: str) -> Unread | None:
@@ -151,6 +175,15 @@ def _unread(row: Mapping[str, str], above: Mapping[str, str], source: str) -> Un
         course=course,
         maybe_merged=True,
     )
+
+
+def _unknown(cells: Sequence[str], row: Mapping[str, str], source: str) -> Unread | None:
+    """A row without a link that a formula fills, which has failed: it may hold a class."""
+    ours = [cell for cell in row.values() if cell]
+    if not any(_NO_VALUE.fullmatch(cell.strip()) for cell in ours or cells):
+        return None
+    course = row[COURSE_CODE]
+    return Unread(source=source, course=None if not course or _no_name(course) else course)
 
 
 def _meeting_or_none(link: str) -> str:
@@ -243,6 +276,8 @@ def _no_name(cell: str) -> str:
     """What a cell is that can't be a course's or a class's name; "" for one that can."""
     if _LINK.search(cell):
         return "is a link"
+    if _NO_VALUE.fullmatch(cell):
+        return f"is {cell!r}"
     return f"is longer than {LONGEST_NAME} characters" if len(cell) > LONGEST_NAME else ""
 
 
@@ -272,12 +307,14 @@ def zoom_id_of(link: str) -> str:
 
 def series_of(link: str) -> str:
     """The Opencast series in a link's fragment: `…/index.html#/2021/01/12345` → `20210112345`."""
+    before = link.partition("#")[0]
     try:
         series = urlsplit(link).fragment.replace("/", "").strip()
     except ValueError:
         series = ""
-    if not series:
-        raise _RowProblem("no Opencast series", SERIES)
+    if not series or not before or len(before.split()) > 1 or not _SERIES.fullmatch(series):
+        near = ", but something else after a #" if series else ""
+        raise _RowProblem(f"no Opencast series{near}", SERIES)
     return series
 
 

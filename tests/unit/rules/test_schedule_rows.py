@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +105,12 @@ def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
         ("OC_Series", "", "no Opencast series"),
         ("OC_Series", "https://matterhorn.example.edu/index.html", "no Opencast series"),
         ("OC_Series", "https://[x#/2021/01/1", "no Opencast series"),
+        ("OC_Series", "see mail #12345", "no Opencast series, but something else after a #"),
+        ("OC_Series", "#12345", "no Opencast series, but something else"),
+        ("OC_Series", "https://admin/#!/series?series=abc", "no Opencast series, but"),
+        ("OC_Series", "https://o/#/2026/01/1\nhttps://o/#/2026/01/2", "no Opencast series, but"),
+        ("OC_Series", "#REF!", "OC Series is '#REF!': wait"),
+        ("Day", "#NV", "Day is '#NV': wait"),
         ("Day", "", "day '' holds none of M T W R F S U"),
         ("Day", "XYZ", "day 'XYZ' holds none of"),
     ],
@@ -173,7 +181,9 @@ def test_no_message_holds_a_passcode_whatever_column_it_is_in(column: str, link:
 
 cells = st.one_of(
     st.text(max_size=12),
-    st.sampled_from([*GOOD.values(), "https://[", "MTW", "9:99", "#/", "\ufeff", "//"]),
+    st.sampled_from(
+        [*GOOD.values(), "https://[", "MTW", "9:99", "#/", "\ufeff", "//", "#REF!", "a # b"]
+    ),
 )
 rows = st.lists(st.lists(cells, max_size=7), max_size=4)
 
@@ -192,4 +202,4 @@ def test_whatever_the_cells_hold_only_a_bad_request_is_raised(
         assert number.isascii()
         assert number.isdigit()
         assert event.minute_of_week is not None
-        assert event.opencast_series_id
+        assert re.fullmatch(r"[\w.:-]+", event.opencast_series_id)

@@ -111,15 +111,68 @@ def test_a_row_of_which_nothing_can_be_read_keeps_what_no_other_row_has(desk: De
 
 
 def test_a_column_in_the_wrong_format_removes_nothing(desk: Desk) -> None:
-    with_tabs(desk, "Fall,Spring")
-    other = row(link=f"{ZOOM}5556667777")
-    desk.google.answers(tabs([HEADER, *many(400)], [HEADER, other]))
+    desk.sheet(row("TEXT"), *many(400))
     assert desk.press()[0] == 200
     before = desk.stored()
-    desk.google.answers(tabs([HEADER, *many(400, start="9:30 AM")], [HEADER, other]))
+    desk.sheet(row("TEXT"), *many(400, start="9:30 AM"))
     status, text = desk.press()
     assert (status, desk.stored()) == (200, before)
     assert "(nothing has changed). 400 rows skipped. 800 events kept as before." in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (many(50, start="9:30 AM"), "Fall row 2: start '9:30 AM' is not a time"),
+        ([["#REF!"]], "Fall row 2: Course Code is '#REF!': wait, or mend the cell's formula"),
+        ([["Loading..."]], "Fall row 2: Course Code is 'Loading...'"),
+    ],
+)
+def test_a_tab_without_a_usable_row_spoils_all(
+    desk: Desk, rows: list[list[str]], says: str
+) -> None:
+    with_tabs(desk, "Fall,Spring")
+    other = row(link=f"{ZOOM}5556667777")
+    # As long as nothing is there from it, others aren't kept from the schedule.
+    desk.google.answers(tabs([HEADER, *rows], [HEADER, other]))
+    assert desk.press()[0] == 200
+    desk.google.answers(tabs([HEADER, *many(50)], [HEADER, other]))
+    assert desk.press()[0] == 200
+    before = desk.stored()
+    desk.google.answers(tabs([HEADER, *rows], [HEADER, row(link=f"{ZOOM}5556667777", day="F")]))
+    status, text = desk.press()
+    assert status == 422
+    assert text.startswith(
+        "Fall has classes in the schedule, and now none of its rows can be used. Nothing was "
+        f"changed. {says}"
+    )
+    assert desk.stored() == before
+    # With nothing but its header it is meant so.
+    desk.google.answers(tabs([HEADER], [HEADER, other]))
+    assert desk.press()[0] == 200
+    assert set(desk.stored()) == {"5556667777"}
+
+
+@pytest.mark.parametrize("cell", ["#REF!", "#N/A", "#NAME?", "#DIV/0!", "Loading...", "#¡REF!"])
+@pytest.mark.parametrize("column", ["link", "day", "start", "series"])
+def test_what_a_formula_shows_is_no_value(desk: Desk, column: str, cell: str) -> None:
+    desk.sheet(row("OK", link=f"{ZOOM}999"), row(day="M"))
+    assert desk.press()[0] == 200
+    before = desk.stored()
+    desk.sheet(row("OK", link=f"{ZOOM}999"), row(**{"day": "M"} | {column: cell}))
+    status, text = desk.press()
+    assert status == 200
+    assert f"is {cell!r}: wait, or mend the cell's formula" in text
+    assert desk.stored() == before
+
+
+@pytest.mark.parametrize("cell", ["#REF!", "Loading..."])
+def test_a_name_that_a_formula_lacks_is_left_out_and_the_class_taken(desk: Desk, cell: str) -> None:
+    desk.sheet(row(cell, cell, "M"))
+    status, text = desk.press()
+    assert (status, f"Course Code is {cell!r}: it was left out" in text) == (200, True)
+    ((event,),) = desk.stored().values()
+    assert (event["title"], event.get("course_code")) == ("Lecture", None)
 
 
 def test_rows_of_the_first_system_stay_too(desk: Desk) -> None:
