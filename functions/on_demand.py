@@ -34,7 +34,7 @@ from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.retry import Sleep
-from ingester.rules.recording import Subject, uuid_in
+from ingester.rules.recording import Subject, is_meeting_number, uuid_in
 from ingester.rules.states import Origin, State
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
 
@@ -139,7 +139,7 @@ def wanted(request: Request) -> IngestRequest:
     """What a request asks for, in the types that callers really send.
 
     null and "" count as absent; "true", "false" and numbers in digits are taken. BadRequest for
-    anything else, NotFound for a link without a `meeting_id`.
+    anything else, NotFound for a link without a `meeting_id` and for a meeting's number.
     """
     if not request.body:
         raise BadRequest("The request has no body.")
@@ -163,6 +163,8 @@ def wanted(request: Request) -> IngestRequest:
     uuid = uuid_in(asked.uuid)
     if not uuid:
         raise NotFound("The Zoom link holds no meeting_id.")
+    if is_meeting_number(uuid):
+        raise NotFound("That is a meeting's number; name one recording.")
     return msgspec.structs.replace(asked, uuid=uuid)
 
 

@@ -14,7 +14,7 @@ from cdk.settings import Settings
 from ingester import hand_in
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
-from ingester.rules.recording import automated, uuid_in
+from ingester.rules.recording import automated, is_meeting_number, uuid_in
 from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
 from ops.command import OpsError, refuse_options
 from ops.recordings.asked import recording_uuid
@@ -109,4 +109,9 @@ def uuid_of(text: str) -> str:
     refuse_options([uuid])
     if text.strip() and not uuid:
         raise OpsError("The link holds no meeting_id: name the recording's uuid instead.")
+    if is_meeting_number(uuid):
+        raise OpsError(
+            f"{uuid} is a meeting's number; name one recording. `invoke recordings --meeting` "
+            "lists those that are known."
+        )
     return recording_uuid(uuid)

@@ -76,6 +76,36 @@ def test_without_a_recording_nothing_is_sent(page: Page, site: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    "number", ["96655443322", "966 5544-3322", "zoom.us/?meeting_id=96655443322"]
+)
+def test_a_meeting_s_number_is_not_sent(page: Page, site: Site, number: str) -> None:
+    """Zoom would take it for the meeting's latest recording."""
+    open_page(page, site, "#request")
+    send(page, number)
+    assert focused(page) == "f-uuid"
+    expect(page.locator("#wrong-uuid")).to_contain_text("That is a meeting's number; name one")
+    assert site.posted == []
+    page.get_by_role("link", name="those of this meeting").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data Structures")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://zoom.us/rec?a=1&meeting_id=lo+ng/==#x",
+        "https://zoom.us/rec?meeting_id=lo%2Bng%2F%3D%3D",
+        "zoom.us/recording/detail?meeting_id=lo%2Bng/==",
+        "lo+ng/==",
+    ],
+)
+def test_what_the_server_takes_can_be_followed(page: Page, site: Site, text: str) -> None:
+    open_page(page, site, "#request")
+    send(page, text)
+    link = page.get_by_role("link", name="Follow it")
+    expect(link).to_have_attribute("href", "#recording=lo%2Bng%2F%3D%3D")
+
+
+@pytest.mark.parametrize(
     ("answer", "said"),
     [
         (

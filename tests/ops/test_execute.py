@@ -338,7 +338,8 @@ def test_a_uuid_or_a_link(text: str, uuid: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999]
+    "text",
+    ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
 def test_what_is_neither(text: str) -> None:
     with pytest.raises(OpsError) as said:

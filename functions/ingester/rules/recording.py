@@ -72,6 +72,16 @@ def uuid_in(text: str) -> str:
     return values[0].replace(" ", "+")
 
 
+def is_meeting_number(text: str) -> bool:
+    """Whether a text is a meeting's number, as people write it: digits, spaces and dashes.
+
+    Zoom takes one where a uuid belongs, and answers with the latest recording of that meeting. No
+    uuid looks like it: 16 bytes in base64 end with `==`.
+    """
+    digits = "".join(text.split()).replace("-", "")
+    return digits.isascii() and digits.isdigit()
+
+
 def view_of(recording_type: str) -> str:
     """The view that a Zoom `recording_type` stands for.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from ingester.rules.recording import (
     VIEWS,
     Subject,
     extension_of,
+    is_meeting_number,
     is_too_short,
     segment_numbers,
     staging_key,
@@ -152,6 +155,27 @@ def test_a_subject_needs_a_start_that_can_be_one(start: str) -> None:
 )
 def test_the_uuid_that_somebody_names(text: str, uuid: str) -> None:
     assert uuid_in(text) == uuid
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("95846636714", True),
+        (" 958-4663 6714", True),
+        ("ajXp112QmuoKj4854875==", False),
+        ("12345678901234567890==", False),
+        ("٣٣", False),
+        ("-", False),
+        ("", False),
+    ],
+)
+def test_a_meeting_s_number(text: str, is_one: bool) -> None:
+    assert is_meeting_number(text) is is_one
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_no_uuid_is_a_meeting_s_number(content: bytes) -> None:
+    assert not is_meeting_number(b64encode(content).decode())
 
 
 @given(st.text())

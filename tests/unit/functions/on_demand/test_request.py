@@ -85,6 +85,15 @@ def test_a_uuid_or_a_link_that_holds_it(uuid: str, stage: Stage) -> None:
     assert stage.posted()["payload"]["object"]["uuid"] == UUID
 
 
+@pytest.mark.parametrize("number", ["95846636714", 95846636714, "958 4663 6714", f"{LINK}86168921"])
+def test_a_meeting_s_number_is_no_recording(number: Any, stage: Stage) -> None:
+    """Zoom would answer with the meeting's latest recording, whichever that is."""
+    said = (404, "That is a meeting's number; name one recording.")
+    assert stage.ask({"uuid": number}) == said
+    assert not stage.zoom.requests
+    assert not stage.aws.rows()
+
+
 def test_a_link_without_a_meeting_id(stage: Stage) -> None:
     for link in ("https://zoom.us/rec", LINK, "https://[x?meeting_id=y", "https://zoom.us/?id=1"):
         assert stage.ask({"uuid": link})[0] == 404
