@@ -48,6 +48,26 @@ def test_a_link_may_fill_in_the_recording(page: Page, site: Site) -> None:
     expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
 
 
+def test_another_recording_begins_with_an_empty_form(page: Page, site: Site, watch: Watch) -> None:
+    watch.meant = (REFUSED,)
+    site.ingest = json_answer(404, {"message": "Zoom knows no such recording."})
+    open_page(page, site, "#request&uuid=first%3D%3D")
+    page.get_by_label("Opencast series").fill("20260112345")
+    page.get_by_role("checkbox", name="Ingest it again").check()
+    page.get_by_role("button", name="Request ingest").click()
+    expect(page.locator("#answer")).to_contain_text("There is no such recording.")
+    # What one typed is there still after a look elsewhere.
+    page.get_by_role("link", name="Recordings", exact=True).click()
+    page.go_back()
+    expect(page.get_by_label("Opencast series")).to_have_value("20260112345")
+    page.goto(f"{site.url}#request&uuid=second%3D%3D")
+    expect(page.get_by_label("Recording (required)")).to_have_value("second==")
+    expect(page.get_by_label("Recording (required)")).not_to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Opencast series")).to_have_value("")
+    expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
+    expect(page.locator("#answer")).to_be_empty()
+
+
 def test_the_form_says_of_which_stack_it_is(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
     expect(page.locator("#stack")).to_have_text(site.tools.stack_name)
