@@ -1,7 +1,8 @@
 """POST /slack: `/zip` and the button below its answers.
 
-Slack waits three seconds for an answer. What isn't ready in half of that is said at once, and the
-function invokes itself to finish the work and to post the result to the request's `response_url`.
+Slack waits three seconds for an answer. A press is acknowledged at once, and a command that isn't
+ready in half of that is answered with "One moment": the function invokes itself to do the work and
+to post the result to the request's `response_url`.
 """
 
 from __future__ import annotations
@@ -42,22 +43,17 @@ from ingester.rules.schedule import ScheduledMeeting
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_answer import Site
 from ingester.rules.zip_command import Button, Window, meeting_asked_for, read_button
+from ingester.rules.zip_patience import Limits, limits
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
 from ingester.zones import zone_of
 
 logger = logging.getLogger("ingester.slack")
 
-PATIENCE_SECONDS = 1.5
-"""Since the request arrived: what isn't there by then is finished in another invocation."""
-
-COLD_SECONDS, COLD_PATIENCE_SECONDS = 0.5, 2.0
-"""What there is at least if a cold start has taken the time; then at most since it arrived."""
-
-POST_SECONDS = 0.7
-"""For Slack to take a message after a press; two of them come before the press is answered."""
-
-LATER_SECONDS = 20.0
+LATER_SECONDS = 18.0
 """For the work in that other invocation, which has 30."""
+
+POST_SECONDS = 5.0
+"""For Slack to take a message; a press brings two at most."""
 
 LATER = "slack_asked"
 """The key of that invocation's event. API Gateway's events never have it: what a caller sends is
@@ -143,7 +139,7 @@ def respond(
 
     `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
     """
-    ends = tools.monotonic() + _seconds_left(event, tools.clock())
+    ends = _limits(event, tools)
     try:
         request = request_of(event)
         tools = _that_know_the_sender(request, tools, renewed or (lambda: tools))
@@ -161,13 +157,13 @@ def respond(
         return _answered(asked, tools, ends)
 
 
-def _seconds_left(event: Mapping[str, Any], now: datetime) -> float:
+def _limits(event: Mapping[str, Any], tools: Tools) -> Limits:
     """How long to wait for others, by when the request arrived at API Gateway."""
+    now = tools.monotonic()
     arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
     if not isinstance(arrived, int):
-        return PATIENCE_SECONDS
-    spent = max(0.0, now.timestamp() - arrived / 1000)
-    return max(PATIENCE_SECONDS - spent, min(COLD_SECONDS, COLD_PATIENCE_SECONDS - spent), 0.0)
+        return limits(0.0, now)
+    return limits(tools.clock().timestamp() - arrived / 1000, now)
 
 
 def _that_know_the_sender(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Tools:
@@ -193,32 +189,37 @@ def _verify(request: Request, tools: Tools) -> None:
     wire.verify(secret, request.headers, request.body, now)
 
 
-def _answered(asked: Command | Press, tools: Tools, ends: float) -> Answer:
+def _answered(asked: Command | Press, tools: Tools, ends: Limits) -> Answer:
+    """A command's answer. A press is acknowledged; what it brings is another invocation's work."""
+    if isinstance(asked, Press):
+        if not _handed_over(asked, tools, ends):
+            _deliver(asked, (note(zip_words.NO_STATUS),), ends.answer - tools.monotonic(), tools)
+        return ACKNOWLEDGED
     try:
-        messages = messages_for(asked, tools, ends)
+        return _said(messages_for(asked, tools, ends.work)[0])
     except TimeoutError:
-        messages = (_later(asked, tools),)
-        if isinstance(asked, Press):
-            return ACKNOWLEDGED
-    if isinstance(asked, Command):
-        return _said(messages[0])
-    _deliver(asked, messages, POST_SECONDS, tools)
-    return ACKNOWLEDGED
+        handed_over = _handed_over(asked, tools, ends)
+        return _said(note(zip_words.ONE_MOMENT if handed_over else zip_words.NO_STATUS))
 
 
 def _said(message: Message) -> Answer:
     return json_answer(200, payload(message))
 
 
-def _later(asked: Command | Press, tools: Tools) -> Message:
-    """Hands the work to another invocation; what is said meanwhile."""
+def _handed_over(asked: Command | Press, tools: Tools, ends: Limits) -> bool:
+    """Hands the work to another invocation; whether AWS said in time that it took it."""
     try:
-        tools.invoke(msgspec.json.encode({LATER: asked}))
-    except (BotoCoreError, ClientError):
+        _within(
+            ends.hand_over(tools.monotonic()),
+            tools,
+            tools.invoke,
+            msgspec.json.encode({LATER: asked}),
+        )
+    except (BotoCoreError, ClientError, TimeoutError):
         logger.exception("The function could not invoke itself")
-        return note(zip_words.NO_STATUS)
-    logger.info("It takes longer: the result is posted later")
-    return note(zip_words.ONE_MOMENT)
+        return False
+    logger.info("The result is posted later")
+    return True
 
 
 def finish(event: Mapping[str, Any], tools: Tools) -> None:
@@ -233,17 +234,22 @@ def finish(event: Mapping[str, Any], tools: Tools) -> None:
         except TimeoutError:
             logger.exception("No answer for Slack, even after %s s", LATER_SECONDS)
             messages = (note(zip_words.NO_STATUS),)
-        _deliver(asked, messages, LATER_SECONDS / 4, tools)
+        _deliver(asked, messages, POST_SECONDS, tools)
 
 
 def _deliver(asked: Asked, messages: tuple[Message, ...], seconds: float, tools: Tools) -> None:
+    """Posts messages, each once and in so many seconds."""
     for message in messages:
         try:
-            tools.post(asked.response_url, message, seconds)
-        except (SlackUnreachable, SlackRefused):
-            # Once only: a message whose answer was lost may be there.
-            logger.exception("A message could not be posted to Slack")
+            # Also as a whole: a time-out of a connection counts from each byte anew.
+            ends = tools.monotonic() + seconds
+            _within(ends, tools, tools.post, asked.response_url, message, seconds)
+        except SlackRefused:
+            logger.exception("Slack refused a message")
             return
+        except (SlackUnreachable, TimeoutError):
+            # It may be there, so it isn't sent again; and then the old one has to lose its button.
+            logger.exception("A message may not have been posted to Slack")
 
 
 def messages_for(asked: Command | Press, tools: Tools, ends: float) -> tuple[Message, ...]:
@@ -300,6 +306,15 @@ def _begin(
 ) -> Future[Result]:
     """Does it in another thread, where the log knows what it is about."""
     return pool.submit(contextvars.copy_context().run, partial(work, *given, **named))
+
+
+def _within(ends: float, tools: Tools, work: Callable[..., Result], *given: Any) -> Result:
+    """What a call gives; TimeoutError if it has given nothing at `ends`. It then goes on alone."""
+    pool = ThreadPoolExecutor(1, "handing")
+    try:
+        return _result(_begin(pool, work, *given), ends, tools)
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _result(future: Future[Result], ends: float, tools: Tools) -> Result:

@@ -67,9 +67,20 @@ def newest(scene: Scene, after: str, word: str, user: str = "producer") -> Shown
 
 
 def pressed(scene: Scene, ts: str, **more: Any) -> None:
-    """Presses the button of a message, which has to be acknowledged with nothing."""
+    """Presses the button of a message, which has to be acknowledged with nothing, in time."""
     outcome = scene.driver.press(ts, ACTION, **more)
     assert (outcome["status"], outcome["body"], outcome["error"]) == (200, "", None)
+    assert outcome["seconds"] < 3
+
+
+def changed(scene: Scene, before: Shown) -> Shown:
+    """Waits until a message is another than it was: what a press brings comes after its answer."""
+
+    def look() -> Shown | None:
+        now = message(scene, before["ts"])
+        return now if now["blocks"] != before["blocks"] else None
+
+    return scene.wait(look, "the message to change")
 
 
 def without_groups(scene: Scene) -> None:

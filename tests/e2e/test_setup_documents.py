@@ -19,7 +19,7 @@ import yaml
 from ops.target import ROOT
 from tests.e2e.operator import Operator
 from tests.e2e.scene import SERIES, Scene
-from tests.e2e.slack import pressed, put_row, typed, without_groups
+from tests.e2e.slack import changed, pressed, put_row, typed, without_groups
 from tests.slack_messages import texts
 
 SHOWN = {
@@ -119,7 +119,9 @@ def test_slack_s_steps(scene: Scene, operator: Operator) -> None:
     meeting = scene.new_meeting()
     for number in range(3):
         put_row(scene, meeting, number)
-    pressed(scene, typed(scene, str(meeting))["ts"])
+    shown = typed(scene, str(meeting))
+    pressed(scene, shown["ts"])
+    changed(scene, shown)
 
 
 @pytest.mark.parametrize("name", ["zoom", "opencast"])

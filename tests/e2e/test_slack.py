@@ -19,6 +19,7 @@ from tests.e2e import deployed, grants
 from tests.e2e.scene import Scene
 from tests.e2e.slack import (
     Shown,
+    changed,
     message,
     newest,
     pressed,
@@ -243,10 +244,12 @@ def test_fourteen_recordings_while_others_arrive(scene: Scene, meeting: int) -> 
     begun: list[str] = []
     while button_of(message(scene, current)):
         put_row(scene, meeting, 12 + seen)
+        before = message(scene, current)
         pressed(scene, current)
+        after = changed(scene, before)
         if seen % 6 == 0:
-            assert not button_of(message(scene, current))
-            assert days(message(scene, current)) == every[seen - 6 : seen]
+            assert not button_of(after)
+            assert days(after) == every[seen - 6 : seen]
             begun.append(current)
             current = newest(scene, current, every[seen])["ts"]
         seen += 2
@@ -275,3 +278,18 @@ def test_slack_is_slow_for_a_stranger_too(scene: Scene, meeting: int) -> None:
     first = typed(scene, str(meeting), user="stranger")
     told = newest(scene, first["ts"], "You may not use this command", "stranger")
     assert told["only_for"]
+
+
+def test_slack_is_slow_to_take_what_a_press_brings(scene: Scene, meeting: int) -> None:
+    """The press is answered in time, and the old message loses its button all the same."""
+    for number in range(7):
+        put_row(scene, meeting, number)
+    shown = full = typed(scene, str(meeting))
+    for _ in range(2):
+        pressed(scene, shown["ts"])
+        full = changed(scene, full)
+    scene.driver.trouble_slack(kind="slow", where="response_url", seconds=8)
+    pressed(scene, shown["ts"])
+    assert len(days(newest(scene, shown["ts"], "End of results."))) == 1
+    old = changed(scene, full)
+    assert (days(old), button_of(old)) == (days(full), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 import slack
-from tests.slack_messages import texts
+from local.neighbours.https_server import Answer, Spoil
+from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
 from tests.unit.functions.slack.workspace import MEETING, STRANGER, Desk, Workspace
+from tests.waits import Stopwatch
 
 ONE_MOMENT = "One moment, I'm looking…"
 
@@ -63,11 +66,12 @@ def test_a_stranger_gets_nothing_of_it_later_either(
 
 
 def test_a_press_is_acknowledged_and_finished_later(
-    desk: Desk, slow: threading.Event, put: Put
+    desk: Desk, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
+    """At once, whatever Slack is at: nothing is asked, and nothing posted, before the answer."""
     put("u1")
-    late(desk)
-    assert desk.press(value()) == []
+    desk.acknowledged(value())
+    assert workspace.web.seen == []
     slow.set()
     (message,) = desk.finish()
     assert message["replace_original"] is True
@@ -98,14 +102,101 @@ def test_what_is_known_needs_no_time(desk: Desk, slow: threading.Event) -> None:
     assert not slow.is_set()
 
 
-def test_the_function_can_t_invoke_itself(desk: Desk, slow: threading.Event) -> None:
-    def fail(_event: bytes) -> None:
-        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
+def test_a_start_that_took_everything_leaves_no_time_to_wait(
+    desk: Desk, slow: threading.Event, put: Put
+) -> None:
+    """By a clock that stands: 2.1 s after it arrived, nobody is waited for."""
+    put("u1")
+    late(desk, 2100)
+    desk.tools = slack.Tools(**{**vars(desk.tools), "monotonic": Stopwatch()})
+    begin = time.monotonic()
+    assert refused(desk.command(str(MEETING))) == ONE_MOMENT
+    assert time.monotonic() - begin < 0.4
+    assert not slow.is_set()
 
+
+def fail(_event: bytes) -> None:
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
+
+
+def test_the_function_can_t_invoke_itself(
+    desk: Desk, workspace: Workspace, slow: threading.Event
+) -> None:
     late(desk)
     desk.tools = slack.Tools(**{**vars(desk.tools), "invoke": fail})
     assert "try again in a minute" in refused(desk.command(str(MEETING)))
+    desk.acknowledged(value())
+    (message,) = workspace.messages
+    assert "try again in a minute" in refused(message)
     slow.set()
+
+
+def test_aws_takes_its_time_for_the_invocation(desk: Desk, slow: threading.Event, put: Put) -> None:
+    """It says something in time all the same; Slack's three seconds include the cold start."""
+    put("u1")
+    late(desk, 1700)
+    desk.tools = slack.Tools(**{**vars(desk.tools), "invoke": lambda _: slow.wait(30)})
+    begin = time.monotonic()
+    assert "try again in a minute" in refused(desk.command(str(MEETING)))
+    assert time.monotonic() - begin < 1.2
+
+
+def test_a_note_about_a_press_isn_t_waited_for_either(desk: Desk, slow: threading.Event) -> None:
+    """Also if Slack trickles, so that the connection never times out."""
+    late(desk, 2000)
+    changed = {"invoke": fail, "post": lambda *_: slow.wait(30)}
+    desk.tools = slack.Tools(**{**vars(desk.tools), **changed})
+    begin = time.monotonic()
+    desk.acknowledged(value())
+    assert time.monotonic() - begin < 0.9
+
+
+def full_message_s_button() -> str:
+    """Of a message with six recordings: a press of it begins a new one."""
+    return value().replace('"count": 2', '"count": 6')
+
+
+@pytest.mark.parametrize("answer", [Answer(503), Answer(200, spoil=Spoil(after_bytes=0))])
+def test_the_old_message_loses_its_button_if_the_new_one_may_be_there(
+    desk: Desk, workspace: Workspace, put: Put, answer: Answer
+) -> None:
+    """Else a second press brings the same recordings again."""
+    seven(put)
+    taken = workspace.web.pages["/respond"]
+    assert not isinstance(taken, list)
+    workspace.web.pages["/respond"] = [answer, taken]
+    (old,) = desk.press(full_message_s_button())
+    assert (old["replace_original"], button_of(old)) == (True, "")
+
+
+def seven(put: Put) -> None:
+    for number in range(1, 8):
+        put(f"u{number}", recording_start_time=f"2026-10-0{number}T15:00:00Z")
+
+
+def test_what_slack_refuses_isn_t_followed_by_anything(
+    desk: Desk, workspace: Workspace, put: Put
+) -> None:
+    """The button stays for another press."""
+    seven(put)
+    workspace.web.pages["/respond"] = Answer(404, body=b"expired_url")
+    assert desk.press(full_message_s_button()) == []
+    assert [one.path for one in workspace.web.seen].count("/respond") == 1
+
+
+@pytest.mark.parametrize("text", ["help", str(MEETING)])
+def test_nobody_tells_the_groups_in_the_other_invocation_either(
+    desk: Desk, slow: threading.Event, text: str
+) -> None:
+    """After its own patience the user is told so, and not left with "One moment"."""
+    late(desk)
+    assert refused(desk.command(text)) == ONE_MOMENT
+    # The clock stands, so that it is over at once; only posting has its own time.
+    clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
+    desk.tools = slack.Tools(**{**vars(desk.tools), "monotonic": lambda: next(clock)})
+    (message,) = desk.finish()
+    assert "try again in a minute" in refused(message)
+    assert not slow.is_set()
 
 
 def test_an_event_of_its_own_can_t_come_through_the_api(desk: Desk) -> None:
