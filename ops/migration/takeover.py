@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ingester.neighbours.schedule_table import IMPORT_LOCK
 from ingester.rules.schedule import ScheduledMeeting
 from ingester.rules.states import ZOOM_SIDE, State
 
@@ -85,13 +86,17 @@ Skip = Callable[[Item], str]
 
 @dataclass(frozen=True)
 class Rules:
-    """How one table is taken over. `differs` tells whether a row that stays is to be named."""
+    """How one table is taken over. `differs` tells whether a row that stays is to be named.
+
+    `besides` are the keys of rows that are none of the table's things, and stay where they are.
+    """
 
     thing: str
     key: str
     skip: Skip
     decide: Decide
     differs: Callable[[Item, Item], bool] = lambda _there, _here: False
+    besides: frozenset[str] = frozenset()
 
 
 def take_over(
@@ -102,7 +107,7 @@ def take_over(
     `seen` is told (rows done, rows in all) as they are worked off.
     """
     tally = Tally(rules.thing)
-    rows = list(scan(old))
+    rows = [item for item in scan(old) if item[rules.key] not in rules.besides]
     here = {str(item[rules.key]): item for item in scan(new)}
     for number, row in enumerate(rows, start=1):
         _take(row, here.get(str(row[rules.key])), new, rules, tally, dry_run=dry_run)
@@ -171,7 +176,8 @@ SCHEDULE_KEY, EVENTS_KEY, STATUS_KEY = "zoom_series_id", "zoom_uuid", "zip_id"
 
 def schedule_rules() -> Rules:
     """How the schedule is taken over."""
-    return Rules("schedule", SCHEDULE_KEY, _skip_meeting, _decide_meeting, _differs)
+    lock = frozenset({IMPORT_LOCK})
+    return Rules("schedule", SCHEDULE_KEY, _skip_meeting, _decide_meeting, _differs, lock)
 
 
 def _skip_meeting(item: Item) -> str:

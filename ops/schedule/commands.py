@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from invoke import Collection, Context
 from cdk.names import GOOGLE_CREDENTIALS
 from cdk.reader import given_settings
 from ingester.errors import RequestError
+from ingester.neighbours.schedule_lock import COMMAND_SECONDS, ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.rules.schedule_rows import ParsedSheet
 from ingester.schedule_import import (
@@ -49,12 +52,10 @@ def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
     """Replaces what came from a file of this name. OpsError says why nothing was changed."""
-    try:
+    with _alone(table, dry_run=dry_run):
         return import_sheets(
             ScheduleTable(table), [sheet], replace_all=replace_all, dry_run=dry_run
         )
-    except RequestError as error:
-        raise OpsError(str(error)) from error
 
 
 def import_classes(
@@ -66,7 +67,7 @@ def import_classes(
     dry_run: bool = False,
 ) -> ImportReport:
     """Replaces what came from `source`. OpsError says why nothing was changed."""
-    try:
+    with _alone(table, dry_run=dry_run):
         return import_parsed(
             ScheduleTable(table),
             parsed,
@@ -74,6 +75,18 @@ def import_classes(
             replace_all=replace_all,
             dry_run=dry_run,
         )
+
+
+@contextmanager
+def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
+    """While the block lasts nobody else changes the schedule, unless it only looks.
+
+    OpsError for what the import raises, and if somebody else is changing it.
+    """
+    lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
+    try:
+        with nullcontext() if dry_run else lock.held():
+            yield
     except RequestError as error:
         raise OpsError(str(error)) from error
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ingester.neighbours.schedule_table import IMPORT_LOCK
 from ops.command import OpsError
 from ops.secrets import store
 from ops.target import Target
@@ -122,8 +123,11 @@ def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:
 
 
 def _rows(table: Table) -> Iterator[dict[str, Any]]:
-    answer = table.scan()
-    yield from answer["Items"]
-    while "LastEvaluatedKey" in answer:
-        answer = table.scan(ExclusiveStartKey=answer["LastEvaluatedKey"])
-        yield from answer["Items"]
+    """The meetings as they are now, without an import's lock."""
+    scan: dict[str, Any] = {"ConsistentRead": True}
+    while True:
+        page = table.scan(**scan)
+        yield from (item for item in page["Items"] if item["zoom_series_id"] != IMPORT_LOCK)
+        if "LastEvaluatedKey" not in page:
+            return
+        scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -24,6 +24,7 @@ from cdk.names import (
 from cdk.opencast import note_beside
 from cdk.settings import READ_BY
 from ingester import settings as read
+from ingester.neighbours.schedule_lock import COMMAND_SECONDS, LIFE_SECONDS
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
 from tests.infra.template import STACK, Template, synthesize
 
@@ -252,6 +253,12 @@ def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:
     assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (0, 60)
     alias = config["Qualifier"]["Fn::Select"][1]["Fn::Split"][1]["Ref"]
     assert template.resources[alias]["Properties"]["Name"] == "live"
+
+
+def test_the_schedule_s_lock_outlives_whoever_holds_it(template: Template) -> None:
+    """Else a second press begins while the first still writes."""
+    seconds = functions_of(template)[SCHEDULE_UPDATE.name]["Timeout"]
+    assert seconds < LIFE_SECONDS < COMMAND_SECONDS
 
 
 def test_everything_logs_for_six_months(template: Template) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from cdk.place import Place
 from ingester.neighbours.events_table import EventsTable
-from ingester.neighbours.schedule_table import ScheduleTable
+from ingester.neighbours.schedule_table import IMPORT_LOCK, ScheduleTable
 from ingester.neighbours.status_table import StatusTable
 from ingester.rules.states import Origin, State
 from ops.command import OpsError
@@ -327,6 +327,14 @@ def test_a_meeting_that_was_imported_here_stays_and_is_named(aws: Cloud, sites: 
     assert (tally.taken, tally.there) == (0, 2)
     assert tally.named == ["2002 is here with something else, and stays so"]
     assert everything(aws.schedule) == [sorted([same, other], key=str)]
+
+
+def test_an_import_that_died_there_is_no_meeting(aws: Cloud, sites: Sites) -> None:
+    sites.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "owner": "x", "ends": 1})
+    sites.schedule.put_item(Item=MEETING)
+    tally = sites.migrate()["schedule"]
+    assert (tally.taken, tally.there, tally.skipped, tally.named) == (1, 0, {}, [])
+    assert everything(aws.schedule) == [[MEETING]]
 
 
 def test_many_rows_on_several_pages(sites: Sites) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdk.settings import load
+from ingester.neighbours.schedule_table import IMPORT_LOCK
 from ops.code.wheels import host, lambda_
 from ops.command import OpsError
 from ops.stack import commands as stack
@@ -99,6 +100,12 @@ def test_the_schedule_is_saved_as_the_import_reads_it(aws: Cloud, tmp_path: Path
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):
         removal.save_schedule(aws.schedule, path)
+
+
+def test_an_import_that_died_is_no_class(aws: Cloud, tmp_path: Path) -> None:
+    """Whatever its row may hold."""
+    aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
+    assert removal.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
 def test_a_row_that_cannot_be_saved_stops_the_deletion(aws: Cloud, tmp_path: Path) -> None:

@@ -22,17 +22,23 @@ logger = logging.getLogger("ingester.schedule_lock")
 LIFE_SECONDS = 40
 """How long an update that died is waited for: longer than the function may run."""
 
+COMMAND_SECONDS = 300
+"""The same for a command, which reads and writes the table over a line that may be slow."""
+
 
 class ScheduleLock:
-    """Whoever holds it reads the sheet and writes the table; nobody else does so meanwhile.
+    """Whoever holds it reads the schedule's source and writes its table; nobody else does so then.
 
-    Without it two updates at once could leave the table half of one reading of the sheet and half
-    of another.
+    Without it two imports at once could leave the table half of one and half of another, or one
+    undo what the other brought. It ends by itself after `life` seconds.
     """
 
-    def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, table: Table, clock: Callable[[], datetime], life: int = LIFE_SECONDS
+    ) -> None:
         self._table = table
         self._clock = clock
+        self._life = life
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -48,7 +54,7 @@ class ScheduleLock:
         now = int(self._clock().timestamp())
         try:
             self._table.put_item(
-                Item={"zoom_series_id": IMPORT_LOCK, "owner": owner, "ends": now + LIFE_SECONDS},
+                Item={"zoom_series_id": IMPORT_LOCK, "owner": owner, "ends": now + self._life},
                 # Its own row: botocore repeats a call whose answer was lost.
                 ConditionExpression="attribute_not_exists(zoom_series_id) OR #ends <= :now"
                 " OR #owner = :owner",
@@ -57,8 +63,8 @@ class ScheduleLock:
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException as error:
             raise UpdateRunning(
-                "The schedule is just being updated. Wait for that to end, at most "
-                f"{LIFE_SECONDS} seconds, and try again. This request changed nothing."
+                "The schedule is just being updated, from the sheet or by a command. Wait for that "
+                "to end, a few minutes at most, and try again. Nothing was changed by this."
             ) from error
 
     def _release(self, owner: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.rules.schedule import Event, ScheduledMeeting
 from tests.cloud import Cloud
+from tests.hooks import recorded
 
 
 def meeting(number: str, *events: Event) -> ScheduledMeeting:
@@ -54,3 +55,14 @@ def test_a_schedule_of_more_than_a_page(aws: Cloud) -> None:
     table.apply([meeting(str(number), long) for number in range(5)], [])
     assert "LastEvaluatedKey" in aws.schedule.scan()
     assert len(table.all()) == 5
+
+
+def test_what_was_just_written_is_read(aws: Cloud) -> None:
+    """An import that reads an older state of the table would put that back."""
+    table = ScheduleTable(aws.schedule)
+    long = Event(day="M", time="9:30", title="x" * 300_000)
+    table.apply([meeting(str(number), long) for number in range(5)], [])
+    with recorded(aws.schedule.meta.client, "dynamodb.Scan") as scans:
+        table.all()
+    assert len(scans) > 1
+    assert all(scan["ConsistentRead"] for scan in scans)
