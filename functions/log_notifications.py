@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,10 @@ from ingester.container import Container
 from ingester.errors import AwsFailed, MessageError
 from ingester.neighbours.faults_table import Claim, FaultsTable
 from ingester.neighbours.log_events import LogBatch, batch_of
+from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic, redacted
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules.alerts import Mail, Source, mail_about, one_of_many, repeated
+from ingester.rules.alerts import Mail, Source, mail_about, one_of_many, repeated, together
 from ingester.rules.faults import Fault, faults_in
 from ingester.rules.log_records import records_of
 from ingester.rules.recording import automated
@@ -33,6 +35,10 @@ from ingester.zones import zone_of
 logger = logging.getLogger("ingester.log_notifications")
 
 REPEATED = "It is mailed once more, as a repeat."
+BY_THE_CLOCK = "The clock sends it."
+
+WAIT = timedelta(seconds=20)
+"""How long an invocation waits for moments at which its mails may go out; it has 30 seconds."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Tools:
     settings: LogNotificationsSettings
     status: StatusTable
     faults: FaultsTable
+    pace: MailPace
     topic: Topic
     zone: ZoneInfo
     clock: Callable[[], datetime]
@@ -51,11 +58,13 @@ def build() -> Tools:
     settings = read(LogNotificationsSettings, os.environ)
     log.verbose(settings.is_debug)
     quiet = timedelta(seconds=settings.notification_quiet_seconds)
+    faults = clients.table(settings.faults_table)
     return Tools(
         settings=settings,
         status=StatusTable(clients.table(settings.status_table), _now),
-        faults=FaultsTable(clients.table(settings.faults_table), quiet, _now),
-        topic=Topic(clients.sns(), settings.topic_arn, sleep=time.sleep),
+        faults=FaultsTable(faults, quiet, _now),
+        pace=MailPace(faults, clock=_now, sleep=time.sleep, by_chance=random.random),
+        topic=Topic(clients.sns(), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
         clock=_now,
     )
@@ -96,15 +105,19 @@ def take(event: Mapping[str, Any], tools: Tools) -> None:
         return
     function = batch.log_group.rpartition("/")[2].removeprefix(f"{tools.settings.stack_name}-")
     faults = faults_in(records_of(batch.lines), function, tools.settings.at_least)
-    _each([partial(_tell, fault, batch, tools) for fault in faults])
+    until, uncounted = tools.clock() + WAIT, list[Mail]()
+    mails = [partial(_tell, fault, batch, until, uncounted, tools) for fault in faults]
+    _each([*mails, partial(_tell_uncounted, uncounted, until, tools)])
 
 
 def mail_repeats(tools: Tools) -> None:
     """Mails what happened again since a fault was mailed, once it has been counted long enough."""
-    _each([partial(_send, claim, claim.mail, tools) for claim in tools.faults.waiting()])
+    until = tools.clock() + WAIT
+    # Each is claimed when its turn comes: a claim doesn't last as long as many mails take.
+    _each(partial(_send, claim, claim.mail, until, tools) for claim in tools.faults.waiting())
 
 
-def _each(mails: Sequence[Callable[[], None]]) -> None:
+def _each(mails: Iterable[Callable[[], None]]) -> None:
     """Does them all; only then raises what went wrong with some, so that none holds up another."""
     failures = []
     for mail in mails:
@@ -116,8 +129,13 @@ def _each(mails: Sequence[Callable[[], None]]) -> None:
         raise ExceptionGroup("Not every mail could be sent", failures)
 
 
-def _tell(fault: Fault, batch: LogBatch, tools: Tools) -> None:
-    """Mails a fault, or counts it if it was mailed a short time ago."""
+def _tell(
+    fault: Fault, batch: LogBatch, until: datetime, uncounted: list[Mail], tools: Tools
+) -> None:
+    """Mails a fault, or counts it if it was mailed a short time ago.
+
+    Its mail goes to `uncounted` if the table fails.
+    """
     source = Source(
         stack=tools.settings.stack_name,
         region=tools.topic.region,
@@ -135,16 +153,28 @@ def _tell(fault: Fault, batch: LogBatch, tools: Tools) -> None:
             # It is told there. Its next occurrence asks again whether there are still so many.
             tools.faults.give_back(own, times)
     except (BotoCoreError, ClientError):
-        logger.exception("Repeats can't be counted", extra={"outlook": "Each is mailed at once."})
-        tools.topic.publish(mail)
+        logger.exception("Repeats can't be counted", extra={"outlook": "It is mailed at once."})
+        uncounted.append(mail)
         return
     if claim is None:
         return
     try:
-        _send(claim, mail, tools, own=times)
+        _send(claim, mail, until, tools, own=times)
     except AwsFailed:
         # Not repeated by Lambda, which gives up after three minutes.
-        logger.exception("A mail couldn't be sent", extra={"outlook": "The clock sends it."})
+        logger.exception("A mail couldn't be sent", extra={"outlook": BY_THE_CLOCK})
+
+
+def _tell_uncounted(mails: list[Mail], until: datetime, tools: Tools) -> None:
+    """One mail about all that no table knows of: without it nothing holds back a flood.
+
+    AwsFailed if there is no moment for it: then Lambda repeats the event.
+    """
+    if not mails:
+        return
+    if not tools.pace.turn(until):
+        raise AwsFailed("The table of faults failed, and others were mailing all the time.")
+    tools.topic.publish(together(mails))
 
 
 def _row(fault: Fault, tools: Tools) -> StatusRow | None:
@@ -157,20 +187,30 @@ def _row(fault: Fault, tools: Tools) -> StatusRow | None:
         return None
 
 
-def _send(claim: Claim, mail: Mail, tools: Tools, *, own: int = 0) -> None:
+def _send(claim: Claim, mail: Mail, until: datetime, tools: Tools, *, own: int = 0) -> None:
     """Sends the mail of a claim. `own` of its occurrences are the caller's.
 
-    AwsFailed if it can't be sent: then it waits in the table for the clock.
+    It waits in the table for the clock if no moment for it comes before `until`, or if it can't be
+    sent; then AwsFailed.
     """
     if claim.times > max(own, 1 if claim.is_first else 0):
         mail = repeated(mail, claim.times, claim.since, claim.latest, tools.zone)
+    if not tools.pace.turn(until):
+        _give_back(claim, tools)
+        logger.warning("Too many mails go out now", extra={"outlook": BY_THE_CLOCK})
+        return
     try:
         tools.topic.publish(mail)
     except (BotoCoreError, ClientError) as error:
-        with suppress(BotoCoreError, ClientError):
-            tools.faults.give_back(claim)
+        _give_back(claim, tools)
         raise AwsFailed.of(error) from error
     try:
         tools.faults.mailed(claim)
     except (BotoCoreError, ClientError):
         logger.exception("A mail went out, but not into the table", extra={"outlook": REPEATED})
+
+
+def _give_back(claim: Claim, tools: Tools) -> None:
+    """Lets whoever comes next mail it; a claim that can't be given back lapses by itself."""
+    with suppress(BotoCoreError, ClientError):
+        tools.faults.give_back(claim)

@@ -19,6 +19,7 @@ from ingester import signature
 from ingester.gateway import Answer
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.faults_table import FaultsTable
+from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received
@@ -222,7 +223,7 @@ def notifying_tools(
     aws: Cloud,
     clock: Clock,
     level: str = "ERROR",
-    sleep: Callable[[float], None] = lambda _seconds: None,
+    sleep: Callable[[float], None] | None = None,
 ) -> log_notifications.Tools:
     settings = LogNotificationsSettings(
         stack_name="zip",
@@ -236,7 +237,10 @@ def notifying_tools(
         settings=settings,
         status=StatusTable(aws.status, clock),
         faults=FaultsTable(aws.faults, quiet, clock),
-        topic=Topic(aws.sns, aws.topic, sleep=sleep),
+        pace=MailPace(
+            aws.faults, clock=clock, sleep=sleep or Sleeper(clock), by_chance=lambda: 0.5
+        ),
+        topic=Topic(aws.sns, aws.topic),
         zone=zone_of(settings.local_time_zone),
         clock=clock,
     )

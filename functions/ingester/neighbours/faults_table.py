@@ -3,7 +3,7 @@
 Each fault has a row while it is fresh. Until `quiet_until` it is only counted (`unmailed`); who
 finds it past that moment may claim it, and then mails. A claim holds for a while only: if whoever
 made it dies before the mail is sent, the next one claims it again, and the count is still there.
-A function has a row too, with the number of mails about it.
+A function has a row too, with the number of mails about it, and the pace of all mails has one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ CLAIM = timedelta(seconds=30)
 LIFE = timedelta(days=1)
 
 MOST_MAILS = 5
-"""About one function, while one fault is quiet. SNS takes away a mailbox's subscription that gets
-more than ten mails in a second, and nobody reads hundreds.
-https://repost.aws/knowledge-center/sns-email-subscription-disabled
-"""
+"""About one function, while one fault is quiet. Nobody reads hundreds, and a mailbox that gets more
+than ten in a second is cut off (`mail_pace.py`)."""
 
 BODY_KEPT = 20_000
 """Characters of the last mail about a fault: a row may have 400 KB, and every repeat writes it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,26 +12,13 @@ from ingester.rules.alerts import Mail, fitted
 if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
 
-PAUSE_SECONDS = 0.2
-"""Between two mails: SNS takes away a mailbox's subscription at more than ten in a second."""
-
 
 class Topic:
     """`<stack>-notifications`, named by its ARN."""
 
-    def __init__(
-        self,
-        sns: SNSClient,
-        arn: str,
-        *,
-        sleep: Callable[[float], None],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, sns: SNSClient, arn: str) -> None:
         self._sns = sns
         self._arn = arn
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._next = monotonic()
 
     @property
     def region(self) -> str:
@@ -46,9 +31,6 @@ class Topic:
         Records are redacted when they are written; here it is done again for what others wrote.
         """
         safe = redacted(mail)
-        if (wait := self._next - self._monotonic()) > 0:
-            self._sleep(wait)
-        self._next = self._monotonic() + PAUSE_SECONDS
         self._sns.publish(TopicArn=self._arn, Subject=safe.subject, Message=safe.body)
 
 

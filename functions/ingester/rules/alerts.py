@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -30,6 +30,7 @@ BODY_LIMIT = 64 * 1024
 """Bytes. SNS takes 256 KB, bills by 64, and nobody reads more of it."""
 
 RECORDS_SHOWN = 5
+OTHERS_NAMED = 50
 EXCEPTION_LIMIT = 6000
 TEXT_LIMIT = 2000
 CUT = "\n[…] The rest is in the log."
@@ -146,6 +147,23 @@ def one_of_many(mail: Mail) -> Mail:
         body="So much fails that from here on it isn't mailed one by one, but counted. "
         "`invoke recordings --failed` lists the recordings, `invoke logs.all --since 1h` tells "
         f"all. The latest:\n\n{mail.body}",
+    )
+
+
+def together(mails: Sequence[Mail]) -> Mail:
+    """The mail about faults that can't be counted, at least one: the first, and what else there is.
+
+    What else is told by its subject.
+    """
+    first, *others = mails
+    if not others:
+        return first
+    count = f"{len(others)} other{'s' if len(others) > 1 else ''}"
+    subjects = "\n".join(_one_line(mail.subject) for mail in others[:OTHERS_NAMED])
+    return Mail(
+        subject=f"(and {count}) {first.subject}",
+        body="The table that counts faults can't be written, so these have one mail together. "
+        f"Beside the one below:\n{subjects}\nThe log has all.\n\n{first.body}",
     )
 
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +12,6 @@ import log_notifications
 from ingester import log
 from ingester.errors import AwsFailed, SettingsError
 from ingester.neighbours.faults_table import MOST_MAILS
-from ingester.neighbours.notifications import PAUSE_SECONDS
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from tests import log_lines
@@ -25,6 +20,7 @@ from tests.kits import notifying_tools
 from tests.log_lines import line_of
 from tests.subscription import log_event
 from tests.unit.functions.deployed import Context, cold, container
+from tests.unit.functions.mailing import failures_of, refusing
 
 UUID = "abc123=="
 ZIP_ID = f"auto-ingest-{UUID}"
@@ -48,23 +44,6 @@ def failed_upload(tools: log_notifications.Tools, topic: str = "Oceans") -> str:
     tools.status.write(ZIP_ID, State.UPLOADER_FAILED, "Invalid Opencast series id.")
     with log.about(uuid=UUID, zip_id=ZIP_ID):
         return line_of()
-
-
-@contextmanager
-def refusing(client: Any, *operations: str) -> Iterator[None]:
-    """A client whose operations are refused, as without the grant."""
-
-    def refuse(model: Any, **_: object) -> None:
-        if model.name in operations:
-            error = {"Error": {"Code": "AccessDenied", "Message": "no grant"}}
-            raise ClientError(error, model.name)  # type: ignore[arg-type]
-
-    events = client.meta.events
-    events.register_first("before-call", refuse)
-    try:
-        yield
-    finally:
-        events.unregister("before-call", refuse)
 
 
 def test_a_mail_says_which_recording_and_what_to_do(
@@ -146,14 +125,6 @@ def test_repeats_that_wait_are_told_with_the_next_one(
     assert aws.mails()[1][0].startswith("(3 more times) [zip] Upload failed")
 
 
-def failures_of(recordings: range) -> list[str]:
-    lines = []
-    for number in recordings:
-        with log.about(uuid=f"uuid{number}=="):
-            lines.append(line_of("ERROR", "Gave up: Opencast answers 503"))
-    return lines
-
-
 def test_recordings_that_all_fail_at_once_don_t_have_a_mail_each(
     aws: Cloud, tools: log_notifications.Tools, clock: Clock
 ) -> None:
@@ -217,14 +188,6 @@ def test_one_of_many_that_can_t_be_sent_is_told_later(
     ]
 
 
-def test_mails_are_sent_slower_than_sns_allows(aws: Cloud, clock: Clock) -> None:
-    waits: list[float] = []
-    tools = notifying_tools(aws, clock, sleep=waits.append)
-    log_notifications.take(log_event(*failures_of(range(3))), tools)
-    assert len(waits) == 2
-    assert all(0 < wait <= PAUSE_SECONDS for wait in waits)
-
-
 @pytest.mark.parametrize("operations", [("UpdateItem",), ("GetItem",), ("UpdateItem", "GetItem")])
 def test_a_table_that_fails_costs_no_mail(
     aws: Cloud, tools: log_notifications.Tools, operations: tuple[str, ...]
@@ -262,6 +225,16 @@ def test_a_mail_that_can_t_be_sent_is_sent_by_the_clock_whenever_it_can(
     clock.forward(minutes=15)
     log_notifications.mail_repeats(tools)
     assert aws.mails() == []
+
+
+def test_what_happens_again_after_a_refused_mail_is_mailed_at_once(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    with refusing(aws.sns, "Publish"):
+        log_notifications.take(log_event(line_of()), tools)
+    clock.forward(seconds=1)
+    log_notifications.take(log_event(line_of()), tools)
+    assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == ["(2 more times)"]
 
 
 def test_neither_table_nor_topic(aws: Cloud, tools: log_notifications.Tools) -> None:

@@ -1,0 +1,112 @@
+"""Mails go out no faster than SNS allows, however many containers send some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+import log_notifications
+from cdk.functions import SIZES
+from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
+from ingester.neighbours.faults_table import MOST_MAILS
+from ingester.neighbours.mail_pace import KEY, PAUSE, SPREAD_SECONDS
+from log_notifications import WAIT
+from tests.cloud import Clock, Cloud
+from tests.kits import notifying_tools
+from tests.subscription import log_event
+from tests.unit.functions.mailing import failures_of, refusing
+from tests.waits import Sleeper
+
+GROUPS = [f"/aws/lambda/zip-{function.name}" for function in FUNCTIONS]
+
+
+@pytest.fixture
+def tools(aws: Cloud, clock: Clock) -> log_notifications.Tools:
+    return notifying_tools(aws, clock)
+
+
+@contextmanager
+def mail_times(aws: Cloud, clock: Clock) -> Iterator[list[datetime]]:
+    """When mails go to SNS."""
+    times: list[datetime] = []
+
+    def note(model: Any, **_: object) -> None:
+        if model.name == "Publish":
+            times.append(clock())
+
+    aws.sns.meta.events.register_first("before-call", note)
+    try:
+        yield times
+    finally:
+        aws.sns.meta.events.unregister("before-call", note)
+
+
+def assert_slow(times: list[datetime]) -> None:
+    assert all(later - earlier >= PAUSE for earlier, later in pairwise(times))
+
+
+def test_all_containers_together_mail_slower_than_sns_allows(aws: Cloud, clock: Clock) -> None:
+    containers = [notifying_tools(aws, clock) for _ in GROUPS]
+    with mail_times(aws, clock) as times:
+        for group, tools in zip(GROUPS, containers, strict=True):
+            log_notifications.take(log_event(*failures_of(range(9)), group=group), tools)
+    assert len(times) == len(GROUPS) * (MOST_MAILS + 1)
+    assert_slow(times)
+
+
+def test_a_mail_for_which_there_is_no_moment_is_sent_by_the_clock(
+    aws: Cloud,
+    tools: log_notifications.Tools,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    taken = int((clock() + timedelta(hours=1)).timestamp() * 1000)
+    aws.faults.put_item(Item={"fault": KEY, "next_mail": taken})
+    began = clock()
+    log_notifications.take(log_event(*failures_of(range(3))), tools)
+    assert clock() - began <= WAIT + PAUSE
+    assert WAIT.total_seconds() + SPREAD_SECONDS < SIZES[LOG_NOTIFICATIONS].timeout
+    assert aws.mails() == []
+    assert caplog.text.count("Too many mails go out now") == 3
+    aws.faults.delete_item(Key={"fault": KEY})
+    with mail_times(aws, clock) as times:
+        log_notifications.mail_repeats(tools)
+    assert len(aws.mails()) == 3
+    assert_slow(times)
+    log_notifications.mail_repeats(tools)
+    assert aws.mails() == []
+
+
+def test_the_clock_claims_no_more_than_it_can_mail(
+    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+) -> None:
+    """A claim lasts 30 seconds: one made long before its mail would be made a second time."""
+    for number in range(200):
+        aws.faults.put_item(
+            Item={"fault": str(number), "unmailed": 1, "quiet_until": 0, "subject": str(number)}
+        )
+    sent: list[str] = []
+    for _ in range(3):
+        began = clock()
+        log_notifications.mail_repeats(tools)
+        assert clock() - began <= WAIT + PAUSE
+        sent += [subject for subject, _ in aws.mails()]
+        clock.forward(minutes=5)
+    assert len(sent) == len(set(sent)) == 200
+
+
+def test_without_the_table_a_batch_has_one_mail_at_some_moment(aws: Cloud, clock: Clock) -> None:
+    sleeper = Sleeper(clock)
+    tools = notifying_tools(aws, clock, sleep=sleeper)
+    with refusing(aws.faults.meta.client, "UpdateItem"):
+        log_notifications.take(log_event(*failures_of(range(20))), tools)
+    [(subject, body)] = aws.mails()
+    assert subject.startswith("(and 19 others) [zip] Upload failed: Gave up")
+    assert body.count("[zip] Upload failed") == 19
+    assert "uuid0==" in body
+    assert sleeper.slept == [SPREAD_SECONDS / 2]
