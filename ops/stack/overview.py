@@ -23,6 +23,12 @@ Answer = TypeVar("Answer")
 AGE_PERIOD = timedelta(minutes=15)
 """SQS tells CloudWatch of a queue's age every minute or, while it is idle, not at all."""
 
+LINK = (
+    "`aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ADDRESS` "
+    "sends a link to follow."
+)
+FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md, No mail comes)."
+
 
 @dataclass(frozen=True)
 class FunctionStatus:
@@ -54,7 +60,8 @@ class QueueStatus:
 class Overview:
     """All that `stack.status` tells. `outputs` has values by the exports' names.
 
-    `opencast` is a sentence on the access to it, `problems` are those on what isn't there.
+    `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
+    the access to it, `problems` are those on what isn't there.
     """
 
     stack: str
@@ -63,6 +70,7 @@ class Overview:
     functions: tuple[FunctionStatus, ...]
     queues: tuple[QueueStatus, ...]
     alarms: Mapping[str, str]
+    mails: Mapping[str, bool]
     opencast: str
     problems: tuple[str, ...]
 
@@ -87,6 +95,7 @@ def look(target: Target) -> Overview:
         functions=functions,
         queues=_queues(target, problems),
         alarms=_alarms(target, names),
+        mails=_mails(target, stack["StackId"], problems),
         opencast=opencast_access(target, releases) if has_uploader else "",
         problems=tuple(problems),
     )
@@ -193,6 +202,29 @@ def _alarms(target: Target, names: Names) -> dict[str, str]:
     }
 
 
+def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, bool]:
+    """Who gets the topic's mails, and whether they come: only to whom followed the link.
+
+    SNS takes a mailbox that gets too many at once back to pending, and forgets it after 48 hours.
+    """
+    _, partition, _, region, account, _ = stack_arn.split(":", 5)
+    topic = f"arn:{partition}:sns:{region}:{account}:{target.names.topic}"
+    sns = target.client("sns")
+    try:
+        pages = list(sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic))
+    except sns.exceptions.NotFoundException:
+        problems.append(f"There is no topic {target.names.topic}: nothing is mailed.")
+        return {}
+    found = {
+        one["Endpoint"]: one["SubscriptionArn"].startswith("arn:")
+        for page in pages
+        for one in page["Subscriptions"]
+    }
+    if not found:
+        problems.append(f"Nobody gets mails: {LINK.format(topic=topic)}")
+    return found
+
+
 def show(found: Overview) -> None:
     """Print it as tables."""
     terminal.say(f"{found.stack}: {found.state}")
@@ -230,6 +262,10 @@ def show(found: Overview) -> None:
         terminal.show("Alarms that ring", ("alarm", "why"), list(found.alarms.items()))
     else:
         terminal.say("No alarm rings.")
+    for address, is_confirmed in found.mails.items():
+        told = "go to" if is_confirmed else "don't go to"
+        why = "" if is_confirmed else f", which isn't confirmed: {FOLLOW}"
+        terminal.say(f"Mails {told} {address}{why}")
     if found.opencast:
         terminal.say(f"Opencast: {found.opencast}")
     for problem in found.problems:

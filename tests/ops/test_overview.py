@@ -15,7 +15,13 @@ from ops.stack import overview
 from ops.target import Target
 from tests.cloud import REGION, Cloud
 
-STACK = {"StackName": "test", "StackStatus": "ROLLBACK_COMPLETE"}
+ACCOUNT = "123456789012"
+STACK = {
+    "StackName": "test",
+    "StackStatus": "ROLLBACK_COMPLETE",
+    "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/test/1",
+}
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:test-notifications"
 
 
 Answer = tuple[int, dict[str, Any]]
@@ -36,7 +42,8 @@ def target(answers: Mapping[str, Answer] = WHOLE) -> Target:
 def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> None:
     aws.sqs.delete_queue(QueueUrl=aws.upload_dlq)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
-    found = overview.look(target())
+    gone = (404, {"Error": {"Code": "NotFound", "Message": "no topic"}})
+    found = overview.look(target({**WHOLE, "sns.ListSubscriptionsByTopic": gone}))
     assert found.state == "ROLLBACK_COMPLETE"
     assert {queue.name: queue.waiting for queue in found.queues} == {
         "test-download": 0,
@@ -45,8 +52,10 @@ def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> Non
     }
     assert (found.functions, found.opencast) == ((), "")
     assert found.problems[0].startswith("There is no function test-zoom-webhook ")
-    assert found.problems[-1].startswith("There is no queue test-upload-dlq.fifo: ")
-    assert len(found.problems) == len(FUNCTIONS) + 1
+    queue, topic = found.problems[-2:]
+    assert queue.startswith("There is no queue test-upload-dlq.fifo: ")
+    assert topic == "There is no topic test-notifications: nothing is mailed."
+    assert len(found.problems) == len(FUNCTIONS) + 2
     assert overview.messages(target()) == {"test-download-dlq": 1}
 
 
@@ -58,6 +67,7 @@ def test_who_may_not_read_the_password_sees_the_rest() -> None:
         target(
             {
                 **WHOLE,
+                **mailbox(TOPIC),
                 "lambda.GetAlias": (200, {"FunctionVersion": "1", "RevisionId": "r"}),
                 "lambda.GetFunctionConfiguration": (200, code),
                 "ssm.GetParameter": denied,
@@ -67,3 +77,35 @@ def test_who_may_not_read_the_password_sees_the_rest() -> None:
     assert {function.released for function in found.functions} == {"1"}
     assert found.opencast.startswith("can't be asked: these credentials may not read")
     assert (len(found.queues), found.problems) == (4, ())
+
+
+def mailbox(*subscriptions: str) -> dict[str, Answer]:
+    """SNS's answer for a topic with subscriptions of these ARNs, of ops0@example.edu and so on."""
+    listed = [
+        {"Endpoint": f"ops{number}@example.edu", "SubscriptionArn": arn}
+        for number, arn in enumerate(subscriptions)
+    ]
+    return {"sns.ListSubscriptionsByTopic": (200, {"Subscriptions": listed})}
+
+
+@pytest.mark.usefixtures("aws")
+def test_it_says_whether_mails_come(capsys: pytest.CaptureFixture[str]) -> None:
+    """SNS doesn't when it is asked to publish: that succeeds all the same."""
+    answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
+    found = overview.look(target(answers))
+    assert found.as_json()["mails"] == {
+        "ops0@example.edu": True,
+        "ops1@example.edu": False,
+        "ops2@example.edu": False,
+    }
+    overview.show(found)
+    told = capsys.readouterr().out
+    assert "Mails go to ops0@example.edu\n" in told
+    assert "Mails don't go to ops1@example.edu, which isn't confirmed: follow the link" in told
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_mailbox_that_sns_has_forgotten_is_told_with_the_command_for_a_link() -> None:
+    found = overview.look(target({**WHOLE, **mailbox()}))
+    assert found.mails == {}
+    assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]
