@@ -92,20 +92,28 @@ class Alarms(Construct):
             "webhook-4xx",
             self._metrics.own("WebhookRejected"),
             Rule(FROM, 1),
-            "The webhook refused a request that was rightly signed, and Zoom won't repeat it. "
+            "The webhook refused a request that Zoom had rightly signed, and won't repeat. "
             "Do: `invoke logs.webhook` says after Refused what its data lack; then "
             "`invoke exec.webhook` with the recording's uuid.",
         )
         self._add(
             "webhook-401",
             self._metrics.own("WebhookUnauthorized"),
-            # A few come from whoever tries addresses in the internet. With a wrong secret all
-            # events of all meetings are among them.
+            # A few come from whoever tries addresses in the internet.
             Rule(FROM, 10, minutes=60),
-            "Many requests to the webhook were wrongly signed: strangers, or Zoom's app has "
-            "another secret token than the stack and every recording is refused. "
-            "Do: compare them; `invoke secrets.rotate WEBHOOK_VALIDATION_SECRET_TOKEN`; then "
-            "`invoke exec.webhook` with the uuid of each that was missed.",
+            "Many requests to the webhook weren't signed, or wrongly, or too long ago: most likely "
+            "strangers. If webhook-signature rings too, see there. Do: `invoke logs.webhook` says "
+            "after Refused which it was; too old would be a clock of Zoom's or a replay.",
+        )
+        self._add(
+            "webhook-signature",
+            self._metrics.own("WebhookWronglySigned"),
+            # Strangers don't sign. A small site has some four events a meeting, so one is enough.
+            Rule(FROM, 1, minutes=60),
+            "A request to the webhook was signed with a secret that isn't the stack's: most likely "
+            "Zoom's app has another secret token, and every recording is refused and not sent "
+            "again. Do: compare them; `invoke secrets.rotate WEBHOOK_VALIDATION_SECRET_TOKEN`; "
+            "then `invoke exec.webhook` with the uuid of each that was missed.",
         )
 
     def _answers(self) -> None:
@@ -114,7 +122,8 @@ class Alarms(Construct):
             "webhook-5xx",
             of_route("POST", WEBHOOK_PATH, "5XXError", SUM),
             Rule(FROM, 1),
-            "The webhook couldn't take a notification; Zoom sends it again within hours. "
+            "The webhook couldn't take a notification; Zoom sends it again three times within an "
+            "hour and a half. "
             "Do: `invoke logs.webhook` says what failed. Look later whether `invoke recordings` "
             "shows it; if not, `invoke exec.webhook` with its uuid.",
         )

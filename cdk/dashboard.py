@@ -160,8 +160,9 @@ class Dashboard(Construct):
             _graph(
                 "What is refused, and what fails?",
                 {
-                    "webhook: wrongly signed": metrics.own("WebhookUnauthorized"),
-                    "webhook: refused": metrics.own("WebhookRejected"),
+                    "webhook: 401": metrics.own("WebhookUnauthorized"),
+                    "webhook: signed with another secret": metrics.own("WebhookWronglySigned"),
+                    "webhook: another 4xx for Zoom": metrics.own("WebhookRejected"),
                     **{
                         f"{what}: failed": metrics.of_route("POST", path, "5XXError", SUM)
                         for what, path in routes.items()

@@ -45,6 +45,7 @@ from ingester.neighbours.zoom_events import (
     UrlValidation,
 )
 from ingester.rules import reasons, timestamps
+from ingester.rules.attempts import ZOOM_REPEATS
 from ingester.rules.messages import DownloadMessage, encode
 from ingester.rules.recording import Subject, automated
 from ingester.rules.spans import RecordingEvent
@@ -65,7 +66,7 @@ ATTEMPTS = 3
 """How often a decision is taken anew when the row changed under it."""
 
 STARTED = "recording.started"
-AGAIN = "Zoom (or our own caller) is told to send it again; Zoom does so within minutes."
+AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
 PAUSES = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
 NO_CONTENT: Final = Answer(status=204)
@@ -118,12 +119,15 @@ def respond(
 
     `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
     """
+    signed_with = ""
     try:
-        return take(request_of(event), tools, renewed or (lambda: tools))
+        request = request_of(event)
+        signed_with, tools = _signer(request, tools, renewed or (lambda: tools))
+        return take(request, signed_with, tools)
     except RequestError as error:
-        logger.warning(
-            "Refused with %s: %s", error.status, error, extra=_counted(_refusal(error), tools)
-        )
+        is_own = bool(signed_with) and signed_with == tools.secrets.pipeline_signing_key
+        counts = _counted(metrics.refused(error, is_own=is_own), tools)
+        logger.warning("Refused with %s: %s", error.status, error, extra=counts)
         return json_answer(error.status, {"message": str(error)})
     except (BotoCoreError, ClientError) as error:
         return _not_now(error)
@@ -136,20 +140,12 @@ def _not_now(error: Exception) -> Answer:
     return json_answer(503, {"message": "Not now. Send it again later."})
 
 
-def _refusal(error: RequestError) -> dict[Metric, float]:
-    """401s are counted apart: anybody in the internet can cause them."""
-    if isinstance(error, Unauthorized):
-        return metrics.once(Metric.WEBHOOK_UNAUTHORIZED)
-    return metrics.once(Metric.WEBHOOK_REJECTED, error.status < 500)
-
-
 def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
     return metrics.record(tools.settings.stack_name, tools.clock(), values)
 
 
-def take(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Answer:
-    """Checks the signature, then does what the notification asks for."""
-    signed_with, tools = _signer(request, tools, renewed)
+def take(request: Request, signed_with: str, tools: Tools) -> Answer:
+    """Does what the notification asks for, that was rightly signed with this secret."""
     event, notification = zoom_events.parse(request.body)
     if event == zoom_events.ON_DEMAND and signed_with != tools.secrets.pipeline_signing_key:
         raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
@@ -163,7 +159,8 @@ def take(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Answer
         case RemovalNotification():
             return _do(partial(_note_removal, notification, tools), uuid=notification.uuid)
         case BadIngest():
-            return _reject(notification, tools)
+            about = {"uuid": notification.uuid, "zip_id": notification.zip_id}
+            return _do(partial(_reject, notification, tools), **about)
         case IngestNotification():
             uuid, zip_id = notification.subject.recording_id, _zip_id(notification)
             return _do(partial(_ingest, notification, zip_id, tools), uuid=uuid, zip_id=zip_id)
@@ -250,7 +247,10 @@ def _reject(bad: BadIngest, tools: Tools) -> Answer:
     if bad.zip_id:
         written = _fail(bad.zip_id, reasons.BAD_DATA, bad.subject, tools)
         counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
-        logger.warning("Failed: bad webhook data", extra=_counted(counts, tools))
+        # Who asked by "+Zoom" is told, and a recording that is under way already goes on.
+        is_mailed = written and bad.zip_id == automated(bad.uuid)
+        level = logging.ERROR if is_mailed else logging.WARNING
+        logger.log(level, "%s", bad, extra=_counted(counts, tools))
     raise bad
 
 

@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from ingester.errors import RequestError, Unauthorized, WrongSignature
+
 
 class Unit(StrEnum):
     """Those of CloudWatch's units that are used. It has none for minutes."""
@@ -45,10 +47,15 @@ class Metric(StrEnum):
         Unit.COUNT,
         "The webhook answered 401: no signature, a wrong or an old one.",
     )
+    WEBHOOK_WRONGLY_SIGNED = (
+        "WebhookWronglySigned",
+        Unit.COUNT,
+        "One of those 401s, because it was signed with a secret that isn't ours.",
+    )
     WEBHOOK_REJECTED = (
         "WebhookRejected",
         Unit.COUNT,
-        "The webhook answered another 4xx, to a request that was rightly signed.",
+        "The webhook answered another 4xx, to a request that Zoom had rightly signed.",
     )
     RECORDING_IGNORED = (
         "RecordingIgnored",
@@ -133,3 +140,16 @@ def ignored(happened: object, *, too_short: bool) -> dict[Metric, float]:
     """One ingest that ended with nothing to ingest, if it did."""
     counts = once(Metric.RECORDING_IGNORED, happened)
     return counts | once(Metric.SKIPPED_FOR_DURATION, happened and too_short)
+
+
+def refused(error: RequestError, *, is_own: bool) -> dict[Metric, float]:
+    """What is refused of Zoom's requests; whoever made one of our own is told.
+
+    401s are counted apart: anybody in the internet can cause them. But who signs, and wrongly, is
+    most likely Zoom, under a secret that isn't ours.
+    """
+    if isinstance(error, Unauthorized):
+        is_wrong = isinstance(error, WrongSignature)
+        counts = once(Metric.WEBHOOK_WRONGLY_SIGNED, is_wrong)
+        return counts | once(Metric.WEBHOOK_UNAUTHORIZED)
+    return once(Metric.WEBHOOK_REJECTED, error.status < 500 and not is_own)

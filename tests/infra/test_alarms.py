@@ -54,6 +54,7 @@ def test_when_they_ring(alarms: dict[str, Any]) -> None:
         **dict.fromkeys(ERRORS, ("Errors", "Sum", ">=", 1, 300, 1, GOOD)),
         "webhook-4xx": ("WebhookRejected", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-401": ("WebhookUnauthorized", "Sum", ">=", 10, HOUR, 1, GOOD),
+        "webhook-signature": ("WebhookWronglySigned", "Sum", ">=", 1, HOUR, 1, GOOD),
         "webhook-5xx": ("5XXError", "Sum", ">=", 1, 300, 1, GOOD),
         "webhook-latency": ("Latency", "Maximum", ">=", 10_000, 60, 3, GOOD),
         "ingest-5xx": ("5XXError", "Sum", ">=", 3, 900, 1, GOOD),

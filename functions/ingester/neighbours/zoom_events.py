@@ -110,11 +110,13 @@ Notification = (
 class BadIngest(BadRequest):
     """An ingest event that lacks a field.
 
-    `subject` names the recording, if that can be read; `zip_id` its row ("" if it has none).
+    `uuid` is the recording's, `subject` what else is known of it; `zip_id` its row ("" if it has
+    none).
     """
 
-    def __init__(self, problem: str, subject: Subject | None, zip_id: str) -> None:
+    def __init__(self, problem: str, uuid: str, subject: Subject | None, zip_id: str) -> None:
         super().__init__(f"{reasons.BAD_DATA}: {problem}")
+        self.uuid = uuid
         self.subject = subject
         self.zip_id = zip_id
 
@@ -215,7 +217,7 @@ def _ingest(
             options = msgspec.convert(given, IngestOptions)
         files = files_of(known.recording_files)
     except ValueError as error:
-        return BadIngest(str(error), _what_is_known(about, origin), zip_id)
+        return BadIngest(str(error), about["uuid"], _what_is_known(about, origin), zip_id)
     return IngestNotification(
         subject=_subject(known, origin),
         on_demand=on_demand,

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingester.rules import timestamps
+from ingester.rules.attempts import ZOOM_REPEATS
 from ingester.rules.faults import Fault
 from ingester.rules.log_records import Level, LogRecord
 from ingester.rules.next_step import next_step, retry_due
@@ -63,7 +64,7 @@ class _About(msgspec.Struct, frozen=True):
 _ABOUT = {
     "zoom-webhook": _About(
         "Webhook",
-        "Zoom sends the notification again by itself, for some hours.",
+        f"The notification is to be sent again. {ZOOM_REPEATS}",
         "If the recording isn't in `invoke recordings` by then: `invoke exec.pipeline UUID`.",
     ),
     "zoom-on-demand": _About(

@@ -9,6 +9,9 @@ from ingester.rules import timestamps
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
 
+ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
+"""What it does with a notification that got no answer or 5xx: after 5, 20 and 60 minutes more."""
+
 BURIED = "Nothing by itself: its message waits among the dead letters."
 """What happens next when there are no more tries."""
 

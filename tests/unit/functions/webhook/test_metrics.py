@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 import webhook
+from ingester import signature
+from ingester.log import JsonFormatter
 from ingester.metrics import Metric
+from ingester.rules.log_records import Level, records_of
 from ingester.rules.states import State
-from tests.cloud import Cloud
-from tests.kits import post_webhook
+from tests.cloud import Clock, Cloud
+from tests.kits import ZOOM_SECRET, post_webhook
 from tests.unit.functions.measured import count_of, listen, measured
 from tests.unit.functions.webhook.notifications import (
+    UUID,
+    ZIP_ID,
+    Json,
     Post,
     about,
     chat,
@@ -22,6 +29,7 @@ from tests.unit.functions.webhook.notifications import (
     mp4,
     on_demand,
     put,
+    raw,
     status_event,
     without,
 )
@@ -118,7 +126,53 @@ def test_refused_requests_are_counted_401s_apart(
 ) -> None:
     assert post_webhook(tools, completed(), key="forged").status == 401
     assert post_webhook(tools, b"{").status == 400
-    assert measured(log) == [{Metric.WEBHOOK_UNAUTHORIZED: 1}, {Metric.WEBHOOK_REJECTED: 1}]
+    assert webhook.respond(raw(completed()), tools).status == 401
+    assert measured(log) == [
+        {Metric.WEBHOOK_WRONGLY_SIGNED: 1, Metric.WEBHOOK_UNAUTHORIZED: 1},
+        {Metric.WEBHOOK_REJECTED: 1},
+        {Metric.WEBHOOK_UNAUTHORIZED: 1},
+    ]
+
+
+def test_a_signature_that_is_too_old_isn_t_a_wrong_one(
+    tools: webhook.Tools, clock: Clock, log: pytest.LogCaptureFixture
+) -> None:
+    event = raw(completed())
+    then = clock().timestamp() - 301
+    event["headers"] = signature.signed_headers(ZOOM_SECRET, then, event["body"].encode())
+    assert webhook.respond(event, tools).status == 401
+    assert measured(log) == [{Metric.WEBHOOK_UNAUTHORIZED: 1}]
+
+
+@pytest.mark.parametrize(
+    "files", [[chat()], [mp4(status="processing")], [without(mp4(), "id")]], ids=str
+)
+def test_what_we_ask_ourselves_is_told_to_who_asked_and_rings_nothing(
+    files: list[Json], post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    assert post(on_demand(*files)) == 400
+    assert count_of(Metric.WEBHOOK_REJECTED, log) == 0
+    assert not [record for record in log.records if record.levelno >= logging.ERROR]
+
+
+def test_data_of_zoom_s_that_can_t_be_used_are_mailed_with_the_recording(
+    post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    """A person has to ask for it again: Zoom doesn't repeat what was refused with 400."""
+    log.handler.setFormatter(JsonFormatter())
+    assert post(completed(without(mp4(), "id"))) == 400
+    records = records_of(log.text.splitlines())
+    [mailed] = [record for record in records if record.level >= Level.ERROR]
+    assert (mailed.uuid, mailed.zip_id) == (UUID, ZIP_ID)
+    assert mailed.message.startswith("Bad webhook data: ")
+
+
+def test_bad_data_of_a_recording_that_is_under_way_are_not_mailed(
+    aws: Cloud, post: Post, log: pytest.LogCaptureFixture
+) -> None:
+    put(aws, State.SENT_TO_OPENCAST)
+    assert post(completed(without(mp4(), "id"))) == 400
+    assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
 def test_an_answer_of_5xx_is_no_rejection(
