@@ -36,6 +36,7 @@ from ingester.neighbours.zoom_events import IngestOptions
 from ingester.retry import Sleep
 from ingester.rules.recording import Subject, is_meeting_number, uuid_in
 from ingester.rules.states import Origin, State
+from ingester.rules.status_row import Asked
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.on_demand")
@@ -188,7 +189,18 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
             start_time=recording.start_time,
             origin=Origin.ON_DEMAND,
         )
-        tools.status.write(zip_id, State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+        tools.status.write(
+            zip_id,
+            State.ON_DEMAND_RECEIVED,
+            subject=subject,
+            requested=True,
+            asked=Asked(
+                oc_series_id=asked.oc_series_id,
+                oc_workflow=asked.oc_workflow,
+                allow_multiple_ingests=asked.allow_multiple_ingests,
+                ingest_all_mp4=asked.ingest_all_mp4,
+            ),
+        )
         options = IngestOptions(
             zip_id=zip_id,
             on_demand_series_id=asked.oc_series_id or UNSET,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from ingester.gateway import Answer, json_answer
+from ingester.rules.states import Origin
 from tests.browser.conftest import REFUSED, Watch
 from tests.browser.looking import focused, open_page, ready
+from tests.browser.recordings import Week
 from tests.browser.site import Site
+from tests.cloud import Cloud
 
 LINK = "https://zoom.us/recording/management/detail?meeting_id=gone%3D%3D"
 
@@ -66,6 +71,26 @@ def test_another_recording_begins_with_an_empty_form(page: Page, site: Site, wat
     expect(page.get_by_label("Opencast series")).to_have_value("")
     expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
     expect(page.locator("#answer")).to_be_empty()
+
+
+def test_a_request_is_repeated_as_it_was(page: Page, site: Site, aws: Cloud) -> None:
+    week = Week(aws)
+    week.begin("lo+ng==", timedelta(minutes=9), "Twice", origin=Origin.ON_DEMAND)
+    aws.status.update_item(
+        Key={"zip_id": "auto-ingest-lo+ng=="},
+        UpdateExpression="SET asked = :asked",
+        ExpressionAttributeValues={
+            ":asked": {"oc_series_id": "S+1&", "oc_workflow": "w f", "ingest_all_mp4": True}
+        },
+    )
+    open_page(page, site, "#recording=lo%2Bng==")
+    expect(page.locator("article")).to_contain_text("series S+1&, workflow w f, every view")
+    page.get_by_role("link", name="Request an ingest of it").click()
+    expect(page.get_by_label("Recording (required)")).to_have_value("lo+ng==")
+    expect(page.get_by_label("Opencast series")).to_have_value("S+1&")
+    expect(page.get_by_label("Opencast workflow")).to_have_value("w f")
+    expect(page.get_by_role("checkbox", name="Ingest every view")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Ingest it again")).not_to_be_checked()
 
 
 def test_the_form_says_of_which_stack_it_is(page: Page, site: Site) -> None:

@@ -13,7 +13,7 @@ from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attr
 from ingester.rules import timestamps
 from ingester.rules.recording import Subject
 from ingester.rules.states import FOLLOWS, State, begins
-from ingester.rules.status_row import IngestMarker, StatusRow, Step
+from ingester.rules.status_row import Asked, IngestMarker, StatusRow, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -71,6 +71,7 @@ def row_of(item: Mapping[str, Any]) -> StatusRow:
         course=str(item.get("course", "")),
         steps=tuple(_steps(item)),
         steps_left_out=_number(item, "steps_left_out"),
+        asked=_asked(item),
     )
 
 
@@ -112,6 +113,14 @@ def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
             logger.warning("A step in the row of %s can't be read", item["zip_id"])
 
 
+def _asked(item: Mapping[str, Any]) -> Asked:
+    try:
+        return msgspec.convert(item.get("asked", {}), Asked)
+    except msgspec.ValidationError:
+        logger.warning("asked in the row of %s can't be read", item["zip_id"])
+        return Asked()
+
+
 def _updated(item: Mapping[str, Any]) -> datetime:
     """When a row was written last; the epoch if that can't be read, so that the rest can."""
     try:
@@ -146,6 +155,7 @@ class StatusTable:
         *,
         subject: Subject | None = None,
         requested: bool = False,
+        asked: Asked | None = None,
         files: Iterable[str] = (),
         oc_series_id: str = "",
         course: str = "",
@@ -157,8 +167,8 @@ class StatusTable:
 
         With `subject` the row is made if it isn't there. `reason` replaces the old one; without
         one, the old goes with the old state, and stays when the state is written again.
-        `requested` sets the time of the request for ingest. `files` are added to the file ids.
-        `course` goes with the series: another series takes it away.
+        `requested` sets the time of the request for ingest, `asked` what it asked for. `files` are
+        added to the file ids. `course` goes with the series: another series takes it away.
         `retry_due` says when the pipeline tries again by itself. `failed_again` counts a failure.
         `replacing` names one more state that this write may replace: the one that was read.
         """
@@ -172,6 +182,7 @@ class StatusTable:
             "oc_series_id": oc_series_id,
             "course": course,
             "retry_due": retry_due,
+            "asked": msgspec.to_builtins(asked) if asked else {},
             "ingest_request_time": timestamps.write(self._clock()) if requested else "",
             **(subject_attributes(subject) if subject else {}),
         }

@@ -111,7 +111,14 @@ Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
 def _again(row: StatusRow, uuid: str) -> str:
     """The command that asks for a recording in the way in which it was asked for."""
     if row.origin == Origin.ON_DEMAND:
-        return f"exec.on-demand {uuid}"
+        asked = row.asked
+        given = {"--oc-series-id": asked.oc_series_id, "--oc-workflow": asked.oc_workflow}
+        ticked = {
+            "--allow-multiple-ingests": asked.allow_multiple_ingests,
+            "--ingest-all-mp4": asked.ingest_all_mp4,
+        }
+        options = [f"{name} {shlex.quote(value)}" for name, value in given.items() if value]
+        return " ".join(["exec.on-demand", uuid, *options, *(x for x in ticked if ticked[x])])
     return f"exec.webhook {uuid}"
 
 

@@ -10,7 +10,7 @@ import msgspec
 from ingester.rules import timestamps
 from ingester.rules.next_step import needs_a_person, next_step
 from ingester.rules.recording import zoom_page_of
-from ingester.rules.status_row import StatusRow, Step
+from ingester.rules.status_row import Asked, StatusRow, Step
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -18,7 +18,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look.
     `steps` are its states from the first to the last, and `steps_left_out` how many are missing in
-    their midst.
+    their midst. `asked` is what a request asked for beside the recording, if it did.
     """
 
     zip_id: str
@@ -39,6 +39,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     next_step: str = ""
     steps: Sequence[Step] = ()
     steps_left_out: int = 0
+    asked: Asked | None = None
 
 
 def told(row: StatusRow, now: datetime, zoom_web: str) -> Told:
@@ -62,4 +63,5 @@ def told(row: StatusRow, now: datetime, zoom_web: str) -> Told:
         next_step=next_step(row, now),
         steps=row.steps,
         steps_left_out=row.steps_left_out,
+        asked=None if row.asked == Asked() else row.asked,
     )

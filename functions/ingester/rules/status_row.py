@@ -25,6 +25,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a "+Zoom" request asked for beside the recording."""
+
+    oc_series_id: str = ""
+    oc_workflow: str = ""
+    allow_multiple_ingests: bool = False
+    ingest_all_mp4: bool = False
+
+
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the status table. `updated` is in UTC; absent texts are "".
 
@@ -33,6 +42,7 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     `steps` are its changes of state, from the first to the last; if there were too many, those
     between the first ten and the last thirty are left out, `steps_left_out` of them. Rows of the
     first system have none, and no `course`.
+    `asked.oc_series_id` is the series of the request, `oc_series_id` the one that was found.
     """
 
     zip_id: str
@@ -55,3 +65,4 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     course: str = ""
     steps: tuple[Step, ...] = ()
     steps_left_out: int = 0
+    asked: Asked = Asked()

@@ -39,6 +39,7 @@ ATTRIBUTES = (
     "file_ids",
     "steps",
     "steps_left_out",
+    "asked",
     "topic",
     "reason",
     "retry_due",
@@ -66,6 +67,7 @@ def test_a_row_that_somebody_edited_holds_up_no_other(edited: dict[str, Any]) ->
         {"file_ids": [{}]},
         {"steps": 7},
         {"steps_left_out": "some"},
+        {"asked": {"oc_series_id": 1}},
     ],
 )
 def test_the_others_of_its_meeting_are_read_too(

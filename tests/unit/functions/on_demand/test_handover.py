@@ -10,6 +10,7 @@ import pytest
 
 import on_demand
 import webhook
+from ingester.rules.next_step import next_step
 from ingester.settings import OnDemandSecrets
 from ingester.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
@@ -105,6 +106,24 @@ def test_the_webhook_cant_be_reached(stage: Stage) -> None:
     assert (status, "can't be reached" in message) == (500, True)
     assert (stage.row()["pipeline_state"], stage.row()["reason"]) == ("WEBHOOK_FAILED", message)
     assert len(stage.watch.slept) == 2
+
+
+def test_what_was_asked_for_is_kept_if_the_webhook_doesnt_take_it(stage: Stage) -> None:
+    stage.set_up(webhook_url=CLOSED)
+    asked = {"oc_series_id": "S 1", "oc_workflow": "wf", "ingest_all_mp4": True}
+    assert stage.ask({"uuid": UUID, **asked})[0] == 500
+    assert stage.row()["asked"] == asked
+    # The series that was found counts a recording's length: it is another one.
+    assert "oc_series_id" not in stage.row()
+    row = stage.tools.status.get(stage.row()["zip_id"])
+    assert row
+    command = f"exec.on-demand {UUID} --oc-series-id 'S 1' --oc-workflow wf --ingest-all-mp4"
+    assert next_step(row, stage.clock()).startswith(f"`invoke {command}` asks for it again")
+
+
+def test_who_asks_for_nothing_beside_the_recording(stage: Stage) -> None:
+    assert stage.ask()[0] == 200
+    assert "asked" not in stage.row()
 
 
 def real_webhook(stage: Stage) -> Any:
