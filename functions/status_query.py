@@ -20,6 +20,7 @@ from ingester.neighbours.queues import Queue
 from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
+from ingester.rules.next_step import needs_a_person, settled_among
 from ingester.rules.states import OVER
 from ingester.rules.status_answer import told
 from ingester.rules.status_row import StatusRow
@@ -35,6 +36,10 @@ MAX_PERIOD = STATUS_LIFE + timedelta(days=1)
 
 MEETING_INGESTS = 200
 """Ingests of a meeting told with their steps: with the longest reasons some 4 MB, of Lambda's 6."""
+
+MEETINGS_LOOKED_UP = 20
+"""For each page of ingests, whether those that need a person have been settled by later ones. What
+isn't looked up goes on needing one."""
 
 PAGE = Path(__file__).with_name("status_page.html")
 
@@ -130,7 +135,7 @@ def of_meeting(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
     rows = tools.status.of_meeting(_meeting_id(query))
     rows.sort(key=lambda row: (row.updated, row.zip_id), reverse=True)
     chosen = rows[:MEETING_INGESTS]
-    return _ingests(chosen, tools.clock(), tools) | {"left_out": len(rows) - len(chosen)}
+    return _ingests(chosen, rows, tools.clock(), tools) | {"left_out": len(rows) - len(chosen)}
 
 
 def changed_since(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
@@ -148,7 +153,8 @@ def changed_since(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
     over = OVER if _flag(query, "open") else frozenset()
     rows, position = tools.pages.page(begin, end, after, over)
     chosen = [row for row in rows if query.get("uuid") in (None, row.recording_id)]
-    return _ingests(chosen, now, tools) | ({"next": position.token} if position else {})
+    siblings = _siblings(chosen, now, tools)
+    return _ingests(chosen, siblings, now, tools) | ({"next": position.token} if position else {})
 
 
 def backlogs(tools: Tools) -> dict[str, Any]:
@@ -160,8 +166,18 @@ def backlogs(tools: Tools) -> dict[str, Any]:
     }
 
 
-def _ingests(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> dict[str, Any]:
-    ingests = [told(row, now, tools.zoom_web) for row in rows]
+def _siblings(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> list[StatusRow]:
+    """All ingests of the meetings of those rows that need a person, of so many meetings."""
+    needy = [row.meeting_id for row in rows if row.meeting_id and needs_a_person(row, now)]
+    meetings = list(dict.fromkeys(needy))[:MEETINGS_LOOKED_UP]
+    return [row for meeting in meetings for row in tools.status.of_meeting(meeting)]
+
+
+def _ingests(
+    rows: Sequence[StatusRow], siblings: Sequence[StatusRow], now: datetime, tools: Tools
+) -> dict[str, Any]:
+    settled = settled_among(siblings, now)
+    ingests = [told(row, now, tools.zoom_web, settled.get(row.zip_id)) for row in rows]
     return {"now": timestamps.write(now), "ingests": ingests}
 
 

@@ -6,7 +6,7 @@ From the status table, whose rows live seven days after their last change. Times
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from rich.table import Column
 
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
-from ingester.rules.next_step import failed_or_stopped, next_step
+from ingester.rules.next_step import failed_or_stopped, next_step, settled_among, settled_step
 from ingester.rules.states import Origin
 from ingester.rules.status_row import StatusRow
 from ops import terminal
@@ -70,7 +70,13 @@ def kind(row: StatusRow) -> str:
     return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
 
 
-def as_json(row: StatusRow, now: datetime) -> dict[str, Any]:
+def to_do(row: StatusRow, now: datetime, settled: Mapping[str, StatusRow]) -> str:
+    """What to do about a row; `settled` as of `settled_among`."""
+    sibling = settled.get(row.zip_id)
+    return settled_step(sibling) if sibling else next_step(row, now)
+
+
+def as_json(row: StatusRow, now: datetime, settled: Mapping[str, StatusRow]) -> dict[str, Any]:
     """A row for other programs; what isn't known is null."""
     return {
         "uuid": row.recording_id or None,
@@ -85,7 +91,7 @@ def as_json(row: StatusRow, now: datetime) -> dict[str, Any]:
         "ingest_request_time": row.ingest_request_time or None,
         "last_updated": timestamps.write(row.updated),
         "retry_due": row.retry_due or None,
-        "next_step": next_step(row, now) or None,
+        "next_step": to_do(row, now, settled) or None,
     }
 
 
@@ -128,16 +134,22 @@ def stacked(row: StatusRow) -> tuple[str, ...]:
     return tuple("\n".join(pair) for pair in (*pairs, (updated, requested)))
 
 
-def steps(rows: Iterable[StatusRow], now: datetime) -> list[str]:
+def steps(rows: Iterable[StatusRow], now: datetime, settled: Mapping[str, StatusRow]) -> list[str]:
     """What to do, a line each."""
     return [
         f"{row.meeting_id} {row.recording_id} ({kind(row)}): {step}"
         for row in rows
-        if (step := next_step(row, now))
+        if (step := to_do(row, now, settled))
     ]
 
 
-def show(rows: Sequence[StatusRow], now: datetime, *, failed: bool = False) -> None:
+def show(
+    rows: Sequence[StatusRow],
+    now: datetime,
+    settled: Mapping[str, StatusRow],
+    *,
+    failed: bool = False,
+) -> None:
     """Print rows as a table, and below it what to do. `failed`: others were left out."""
     if not rows:
         nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
@@ -150,9 +162,10 @@ def show(rows: Sequence[StatusRow], now: datetime, *, failed: bool = False) -> N
         terminal.show("Recordings", stacked_columns(), [stacked(row) for row in rows])
     else:
         terminal.show("Recordings", COLUMNS, [cells(row) for row in rows])
-    if to_do := steps(rows, now):
+    lines = steps(rows, now, settled)
+    if lines:
         terminal.say("What to do next:")
-    for line in to_do:
+    for line in lines:
         terminal.say(f"  {printable(line)}")
 
 
@@ -187,9 +200,10 @@ def recordings(
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
     rows = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
+    settled = settled_among(rows, now)
     if failed:
-        rows = [row for row in rows if failed_or_stopped(row, now)]
+        rows = [row for row in rows if failed_or_stopped(row, now) and row.zip_id not in settled]
     if json:
-        terminal.show_json([as_json(row, now) for row in rows])
+        terminal.show_json([as_json(row, now, settled) for row in rows])
     else:
-        show(rows, now, failed=failed)
+        show(rows, now, settled, failed=failed)

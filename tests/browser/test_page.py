@@ -12,6 +12,9 @@ from playwright.sync_api import Error, Page, expect
 from ingester.gateway import json_answer
 from ingester.neighbours.row_change import FIRST_STEPS, MOST_STEPS
 from ingester.neighbours.status_pages import StatusPages
+from ingester.neighbours.status_table import StatusTable
+from ingester.rules.recording import Subject
+from ingester.rules.states import Origin, State
 from tests.browser.conftest import REFUSED, Watch
 from tests.browser.looking import focused, open_page, ready, section, topics
 from tests.browser.recordings import HOSTILE, NOW, Week
@@ -34,6 +37,29 @@ def test_what_needs_a_person_comes_first(page: Page, site: Site) -> None:
     expect(place).to_contain_text("4 h 24 min ago")
     expect(page.locator("#zone")).to_have_text("Times in America/New_York (GMT-4)")
     expect(page.locator("#stack")).to_have_text("test")
+
+
+def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aws: Cloud) -> None:
+    status = StatusTable(aws.status, Clock(NOW))
+    subject = Subject(
+        meeting_id=96655443322,
+        recording_id="gone==",
+        topic="Data Structures",
+        start_time="2026-10-13T13:32:00Z",
+        origin=Origin.ON_DEMAND,
+    )
+    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+    status.write("on-demand-1", State.SENT_TO_OPENCAST, oc_series_id="20260113301")
+    open_page(page, site, "#day=2026-10-14")
+    assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
+    page.get_by_role("link", name="Yesterday").click()
+    ready(page)
+    page.get_by_role("radio", name="Failed, done later").check()
+    place = section(page, "By day")
+    assert topics(place) == ["Data Structures"]
+    expect(place.locator("li").filter(has_text="Data Structures")).to_contain_text(
+        "Nothing: a later request brought it into Opencast, series 20260113301."
+    )
 
 
 def test_what_is_under_way_and_the_queues(page: Page, site: Site, aws: Cloud) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules.next_step import failed_or_stopped, next_step
+from ingester.rules.next_step import failed_or_stopped, next_step, settled_among
 from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
@@ -115,7 +115,7 @@ def test_what_failed_or_stopped_has_a_step(
     if failed_or_stopped(known, NOW):
         assert next_step(known, NOW).endswith(".")
     assert failed_or_stopped(known, NOW) or state not in FAILED
-    json.dumps(recordings.as_json(known, NOW))
+    json.dumps(recordings.as_json(known, NOW, {}))
 
 
 @pytest.fixture
@@ -178,13 +178,13 @@ def test_the_table_and_what_to_do(
     status: StatusTable, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = recordings.find(status, meeting=1, uuid="", begin=None, now=clock())
-    recordings.show(rows, clock())
+    recordings.show(rows, clock(), {})
     printed = capsys.readouterr().out
     assert "\\x1b[2Jhidden" in printed
     assert "+Zoom" in printed
     assert "permanent failure: gone" in printed
     assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` once" in printed
-    recordings.show([], clock())
+    recordings.show([], clock(), {})
     assert capsys.readouterr().out.startswith("No such recording is known.")
 
 
@@ -201,3 +201,20 @@ def test_a_terminal_gets_two_lines_a_recording() -> None:
     assert sorted(line for cell in cells for line in cell.split("\n")) == sorted(
         recordings.cells(known)
     )
+
+
+def test_what_a_later_request_brought_in_is_no_failure_any_more(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failed = row(State.UPLOADER_FAILED, "x", minutes=90, ingest_request_time="2026-10-14T16:00:00Z")
+    later = row(
+        State.SENT_TO_OPENCAST,
+        zip_id="on-demand-1",
+        oc_series_id="S",
+        ingest_request_time="2026-10-14T17:30:00Z",
+    )
+    settled = settled_among([failed, later], NOW)
+    recordings.show([failed, later], NOW, settled)
+    said = "Nothing: a later request brought it into Opencast, series S."
+    assert said in capsys.readouterr().out
+    assert recordings.as_json(failed, NOW, settled)["next_step"] == said

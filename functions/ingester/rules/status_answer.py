@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from ingester.rules import timestamps
-from ingester.rules.next_step import needs_a_person, next_step
+from ingester.rules.next_step import needs_a_person, next_step, settled_step
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.status_row import Asked, StatusRow, Step
 
@@ -16,7 +16,8 @@ from ingester.rules.status_row import Asked, StatusRow, Step
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An ingest, in the names of `invoke recordings --json`; what isn't known is left out.
 
-    `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look.
+    `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look,
+    `settled_by`: one would have, if not for a later ingest of the recording, which has this zip id.
     `steps` are its states from the first to the last, and `steps_left_out` how many are missing in
     their midst. `asked` is what a request asked for beside the recording, if it did.
     """
@@ -36,14 +37,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_updated: str = ""
     retry_due: str = ""
     attention: bool = False
+    settled_by: str = ""
     next_step: str = ""
     steps: Sequence[Step] = ()
     steps_left_out: int = 0
     asked: Asked | None = None
 
 
-def told(row: StatusRow, now: datetime, zoom_web: str) -> Told:
-    """What is told of a row at `now`. `zoom_web` is the address of Zoom's pages."""
+def told(row: StatusRow, now: datetime, zoom_web: str, settled_by: StatusRow | None = None) -> Told:
+    """What is told of a row at `now`. `zoom_web` is the address of Zoom's pages.
+
+    `settled_by` is the later ingest that makes the row's failure the past, if there is one.
+    """
     return Told(
         zip_id=row.zip_id,
         uuid=row.recording_id,
@@ -59,8 +64,9 @@ def told(row: StatusRow, now: datetime, zoom_web: str) -> Told:
         ingest_request_time=row.ingest_request_time,
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
-        attention=needs_a_person(row, now),
-        next_step=next_step(row, now),
+        attention=needs_a_person(row, now) and not settled_by,
+        settled_by=settled_by.zip_id if settled_by else "",
+        next_step=settled_step(settled_by) if settled_by else next_step(row, now),
         steps=row.steps,
         steps_left_out=row.steps_left_out,
         asked=None if row.asked == Asked() else row.asked,

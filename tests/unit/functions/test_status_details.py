@@ -131,6 +131,53 @@ def test_what_a_person_has_to_look_at(ask: Ask, tools: status_query.Tools, clock
     assert uuids(ask(since=SINCE, until="2026-10-14T19:00:00Z")[1]) == ["stuck"]
 
 
+def later_request(
+    tools: status_query.Tools, clock: Clock, meeting: int, uuid: str, state: State
+) -> None:
+    """A failed ingest, and a +Zoom request for the recording an hour later, now in `state`."""
+    for zip_id, end in ((f"auto-ingest-{uuid}", State.UPLOADER_FAILED), (f"on-{uuid}", state)):
+        subject = Subject(
+            meeting_id=meeting,
+            recording_id=uuid,
+            topic="T",
+            start_time="2026-10-14T15:00:00Z",
+            origin=Origin.ON_DEMAND,
+        )
+        begin = State.ON_DEMAND_RECEIVED
+        tools.status.write(zip_id, begin, subject=subject, requested=True, files=["f"])
+        tools.status.write(zip_id, end, "no", oc_series_id="S")
+        clock.forward(hours=1)
+
+
+def test_what_a_later_request_brought_in_needs_nobody(
+    ask: Ask, tools: status_query.Tools, clock: Clock
+) -> None:
+    later_request(tools, clock, 1, "done", State.SENT_TO_OPENCAST)
+    later_request(tools, clock, 2, "failed", State.UPLOADER_FAILED)
+    for query in ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"}):
+        told = {one["zip_id"]: one for one in ask(**query)[1]["ingests"]}
+        settled = told["auto-ingest-done"]
+        assert settled["settled_by"] == "on-done"
+        assert "attention" not in settled
+        assert settled["next_step"] == (
+            "Nothing: a later request brought it into Opencast, series S."
+        )
+    _, body = ask(since=SINCE)
+    needy = [one["zip_id"] for one in body["ingests"] if one.get("attention")]
+    assert needy == ["on-failed", "auto-ingest-failed"]
+
+
+def test_so_many_meetings_are_looked_up_for_a_page(
+    ask: Ask, tools: status_query.Tools, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_query, "MEETINGS_LOOKED_UP", 1)
+    later_request(tools, clock, 1, "first", State.SENT_TO_OPENCAST)
+    later_request(tools, clock, 2, "second", State.SENT_TO_OPENCAST)
+    _, body = ask(since=SINCE, open="true")
+    told = {one["uuid"]: (one.get("attention"), one.get("settled_by")) for one in body["ingests"]}
+    assert told == {"second": (None, "on-second"), "first": (True, None)}
+
+
 def test_page_by_page(tools: status_query.Tools, aws: Cloud, clock: Clock) -> None:
     for number in range(5):
         write(tools, f"u{number}", State.WEBHOOK_RECEIVED)
