@@ -370,6 +370,7 @@ class _Found:
             self.schedule,
             window,
             tools.site,
+            tools.clock(),
             schedule_is_readable=self.schedule_is_readable,
             has_button=has_button,
         )

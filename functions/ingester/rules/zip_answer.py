@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -58,11 +59,12 @@ def about(
     schedule: ScheduledMeeting | None,
     window: Window,
     site: Site,
+    now: datetime,
     *,
     schedule_is_readable: bool = True,
     has_button: bool = True,
 ) -> MeetingAnswer:
-    """The message that shows `window` of a meeting.
+    """The message that shows `window` of a meeting as it is `now`.
 
     `schedule_is_readable` False says that there is a schedule that makes no sense, `has_button`
     False that the next recordings stand in another message already.
@@ -77,7 +79,7 @@ def about(
         title=_title(meeting, every, schedule),
         facts=tuple(facts),
         schedule=_schedule(schedule, is_readable=schedule_is_readable),
-        recordings=tuple(_shown(one, schedule, site) for one in found.recordings),
+        recordings=tuple(_shown(one, schedule, site, now) for one in found.recordings),
         closing=closing if every else zip_words.NO_RECORDINGS,
         older=found.older,
         button=write_button(meeting, found.window) if found.older and has_button else "",
@@ -99,13 +101,20 @@ def _schedule(schedule: ScheduledMeeting | None, *, is_readable: bool) -> tuple[
     return lines or (zip_words.NOT_SCHEDULED,)
 
 
-def _shown(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> Shown:
-    parts = tuple(zip_words.ingest_lines(row, site.zone, site.cluster) for row in recording.ingests)
+def _shown(
+    recording: Recording, schedule: ScheduledMeeting | None, site: Site, now: datetime
+) -> Shown:
+    if recording.zoom_side:
+        parts: tuple[tuple[str, ...], ...] = ((zip_words.zoom_side(recording.zoom_side, now),),)
+    else:
+        parts = tuple(
+            zip_words.ingest_lines(row, site.zone, site.cluster, now) for row in recording.ingests
+        )
     return Shown(
         start=zip_words.moment_of(recording.start_time, site.zone),
         class_name=_class(recording, schedule, site),
         link=zoom_page_of(recording.recording_id, site.zoom_web),
-        parts=parts or ((zip_words.zoom_side(recording.zoom_side),),),
+        parts=parts,
     )
 
 

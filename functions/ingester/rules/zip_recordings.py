@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ingester.rules import timestamps
-from ingester.rules.states import ZOOM_SIDE, State
+from ingester.rules.states import ZOOM_SIDE
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording: its ingests, newest first, or `zoom_side`, what Zoom says of it so far."""
+    """A recording: its ingests, newest first, or `zoom_side`, the row of what Zoom says so far."""
 
     recording_id: str
     topic: str
     start_time: str
     ingests: tuple[StatusRow, ...]
-    zoom_side: State | None
+    zoom_side: StatusRow | None
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
         topic=next((row.topic for row in newest_first if row.topic), ""),
         start_time=max(row.start_time for row in rows),
         ingests=ingests,
-        zoom_side=None if ingests else newest_first[0].state,
+        zoom_side=None if ingests else newest_first[0],
     )
 
 

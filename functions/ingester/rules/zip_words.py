@@ -7,6 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ingester.rules import reasons, timestamps
+from ingester.rules.next_step import is_stuck, retry_due
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
@@ -51,6 +52,7 @@ why. A button shows older ones.
 An ingest is *automated* if Zoom's own notification began it, and *+Zoom* if somebody asked for it \
 in Opencast."""
 
+STUCK = "Nothing has happened for too long: an operator has to look"
 NO_RECORDINGS = "No recordings of this meeting in the last seven days."
 NOT_SCHEDULED = "This meeting is not in the schedule."
 SCHEDULE_UNREADABLE = "The schedule has this meeting, but can't be read. An operator has to look."
@@ -93,9 +95,10 @@ def _clock(hour: int, minute: int) -> str:
     return f"{hour % 12 or 12}:{minute:02} {'AM' if hour < 12 else 'PM'}"
 
 
-def zoom_side(state: State | None) -> str:
+def zoom_side(row: StatusRow, now: datetime) -> str:
     """What Zoom says of a recording that nobody has asked to ingest yet."""
-    return STATES[state] if state else "Its state is unknown."
+    said = STATES[row.state] if row.state else "Its state is unknown."
+    return f"{said} {STUCK}." if is_stuck(row, now) else said
 
 
 def class_of(meeting: ScheduledMeeting, event: Event) -> str:
@@ -125,8 +128,8 @@ def series_of(meeting: ScheduledMeeting) -> str:
     return ", ".join(dict.fromkeys(filter(None, every)))
 
 
-def ingest_lines(row: StatusRow, zone: ZoneInfo, cluster: str) -> tuple[str, ...]:
-    """An ingest in lines: the first says what it is, the second how it stands.
+def ingest_lines(row: StatusRow, zone: ZoneInfo, cluster: str, now: datetime) -> tuple[str, ...]:
+    """An ingest in lines: the first says what it is, the second how it stands at `now`.
 
     `cluster` is the Opencast cluster's name, "" if it has none.
     """
@@ -140,8 +143,8 @@ def ingest_lines(row: StatusRow, zone: ZoneInfo, cluster: str) -> tuple[str, ...
         f"{'+Zoom' if on_demand else 'Automated'} ingest, {requested}",
         _status(row, zone, cluster),
     ]
-    if row.state in FAILED:
-        lines.append(_outlook(row, zone))
+    if outlook := _outlook(row, zone, now):
+        lines.append(outlook)
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row.reason, zone)}")
     if on_demand and row.oc_series_id:
@@ -159,8 +162,13 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
     return STATES[row.state]
 
 
-def _outlook(row: StatusRow, zone: ZoneInfo) -> str:
-    if row.retry_due:
+def _outlook(row: StatusRow, zone: ZoneInfo, now: datetime) -> str:
+    """What happens next, where that isn't clear; the page flags the same rows."""
+    if is_stuck(row, now):
+        return STUCK
+    if row.state not in FAILED:
+        return ""
+    if retry_due(row):
         return f"It is tried again by itself, next at {moment_of(row.retry_due, zone)}"
     return "It isn't tried again by itself: an operator has to look"
 

@@ -32,7 +32,7 @@ def test_the_order_of_recordings_is_always_the_same() -> None:
 def test_zoom_s_side_counts_until_somebody_asks() -> None:
     stopped = row("a", "1", State.RECORDING_STOPPED, "auto")
     (before,) = arrange([stopped])
-    assert (before.zoom_side, before.ingests) == (State.RECORDING_STOPPED, ())
+    assert (before.zoom_side, before.ingests) == (stopped, ())
     asked = row("a", "1", State.ON_DEMAND_RECEIVED, "on-demand")
     (after,) = arrange([stopped, asked])
     assert (after.zoom_side, after.ingests) == (None, (asked,))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingester.rules.next_step import is_stuck, needs_a_person
 from ingester.rules.schedule import Event, ScheduledMeeting
 from ingester.rules.states import FAILED, ZOOM_SIDE, State
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_words import (
     STATES,
+    STUCK,
     in_words,
     ingest_lines,
     moment_of,
@@ -26,9 +28,14 @@ ZONE = ZoneInfo("US/Eastern")
 UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
 
-def lines(state: State | None, cluster: str = "", **more: str) -> list[str]:
-    row = StatusRow(zip_id="z", state=state, updated=UPDATED, **more)  # type: ignore[arg-type]
-    return list(ingest_lines(row, ZONE, cluster))
+def row_in(state: State | None, **more: str) -> StatusRow:
+    return StatusRow(zip_id="z", state=state, updated=UPDATED, **more)  # type: ignore[arg-type]
+
+
+def lines(
+    state: State | None, cluster: str = "", now: datetime = UPDATED, **more: str
+) -> list[str]:
+    return list(ingest_lines(row_in(state, **more), ZONE, cluster, now))
 
 
 def test_every_state_has_words_of_its_own() -> None:
@@ -48,11 +55,12 @@ def test_an_ingest(state: State) -> None:
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
 def test_zoom_s_side_is_a_sentence(state: State) -> None:
-    assert zoom_side(state).endswith(".")
+    assert zoom_side(row_in(state), UPDATED) == STATES[state]
+    assert STATES[state].endswith(".")
 
 
 def test_what_isn_t_known() -> None:
-    assert zoom_side(None) == "Its state is unknown."
+    assert zoom_side(row_in(None), UPDATED) == "Its state is unknown."
     assert lines(None)[:2] == ["Automated ingest, time of request unknown", "Its state is unknown"]
 
 
@@ -87,6 +95,27 @@ def test_a_failure_with_and_without_a_next_try(state: State) -> None:
     assert told[2] == "It is tried again by itself, next at Wed, Oct 14, 2026, 2:35 PM EDT"
     assert told[3] == "Reason: x (next try at Wed, Oct 14, 2026, 2:35 PM EDT)"
     assert "operator" in lines(state)[2]
+
+
+@given(
+    st.sampled_from(sorted(State)),
+    st.sampled_from(["", "soon", "2026-10-14T18:35:00Z", "2026-10-17T18:30:00Z"]),
+    st.timedeltas(timedelta(0), timedelta(days=7)),
+)
+def test_what_the_page_flags_is_flagged_here(
+    state: State, retry_due: str, later: timedelta
+) -> None:
+    row, now = row_in(state, retry_due=retry_due), UPDATED + later
+    is_zoom_s = state in ZOOM_SIDE
+    told = zoom_side(row, now) if is_zoom_s else " ".join(ingest_lines(row, ZONE, "", now))
+    assert ("an operator has to look" in told) == needs_a_person(row, now)
+    assert (STUCK in told) == is_stuck(row, now)
+    assert "next at" not in told or not needs_a_person(row, now)
+
+
+def test_a_next_try_that_can_t_be_read_is_none() -> None:
+    told = lines(State.UPLOADER_FAILED, retry_due="soon")
+    assert told[2] == "It isn't tried again by itself: an operator has to look"
 
 
 def test_a_reason_while_it_is_under_way() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ingester.rules.zip_words import STUCK
 from tests.slack_messages import texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.workspace import MEETING, Desk
@@ -140,6 +141,19 @@ def test_a_failure_says_what_happens_next(desk: Desk, put: Put) -> None:
     assert "(attempt 1 of 5, next try at Wed, Oct 14, 2026, 2:05 PM EDT)" in told
     assert "> Copying it from Zoom failed\n> It isn't tried again by itself" in told
     assert "time of request unknown" in told
+
+
+def test_what_has_stopped_says_so(desk: Desk, put: Put) -> None:
+    put("u1", "SENT_TO_DOWNLOADER")
+    put("u1", "UPLOADER_FAILED", zip_id="z", retry_due="2026-10-14T18:05:00Z")
+    put("u2", "RECORDING_PROCESSING")
+    assert "next at" in texts(desk.command(COMMAND))
+    desk.clock.forward(days=3)
+    told = texts(desk.command(COMMAND))
+    assert "next at" not in told
+    assert f"> Waiting to be copied from Zoom\n> {STUCK}" in told
+    assert f"> Sending it to Opencast failed\n> {STUCK}" in told
+    assert f"Zoom is processing the recording. {STUCK}." in told
 
 
 def test_a_topic_stays_text(desk: Desk, put: Put) -> None:
