@@ -36,7 +36,14 @@ from ingester.gateway import Answer, Request, json_answer, proxy_answer, request
 from ingester.neighbours import slack as wire
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.slack import Asked, Command, Members, Nothing, Press
-from ingester.neighbours.slack_blocks import Message, escaped, meeting_message, note, payload
+from ingester.neighbours.slack_blocks import (
+    Message,
+    channel_link,
+    escaped,
+    meeting_message,
+    note,
+    payload,
+)
 from ingester.neighbours.status_table import StatusTable
 from ingester.rules import zip_answer, zip_words
 from ingester.rules.schedule import ScheduledMeeting
@@ -263,7 +270,7 @@ def messages_for(asked: Command | Press, tools: Tools, ends: float) -> tuple[Mes
         logger.error("Slack isn't set up: %s missing", ", ".join(missing))
         return (note(zip_words.NOT_SET_UP),)
     if not _is_allowed_here(asked, settings):
-        places = f"#{escaped(settings.channel)} and in direct messages"
+        places = f"{channel_link(settings.channel)} and in direct messages"
         where = places if settings.channel else "direct messages"
         return (note(zip_words.WRONG_CHANNEL.format(places=where)),)
     pool = ThreadPoolExecutor(3, "asking")

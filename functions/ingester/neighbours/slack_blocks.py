@@ -7,6 +7,7 @@ and nothing of connections.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -35,6 +36,9 @@ SECTIONS_OF_A_RECORDING = 5
 LINE_LIMIT = 400
 LINK_LIMIT = 2000
 ACTION = "more_recordings"
+
+CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{8,}", re.ASCII)
+"""Names have no capitals."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -68,7 +72,11 @@ def note(text: str) -> Message:
 
 
 def escaped(text: str, limit: int = LINE_LIMIT) -> str:
-    """Foreign text as text: no markup of Slack's works in it; one line, `limit` characters long."""
+    """Foreign text as one line, `limit` characters long, in which nothing is a link or a mention.
+
+    Where Slack takes markup, `*bold*`, `~struck~` and `:emoji:` in it still work: they can't be
+    escaped, and do no harm.
+    """
     out: list[str] = []
     size = 0
     for char in " ".join(text.split()):
@@ -78,6 +86,11 @@ def escaped(text: str, limit: int = LINE_LIMIT) -> str:
         out.append(piece)
         size += len(piece)
     return "".join(out)
+
+
+def channel_link(channel: str) -> str:
+    """A channel by its name or its id, as Slack shows it to who may see it."""
+    return f"<#{channel}>" if CHANNEL_ID.fullmatch(channel) else f"#{escaped(channel)}"
 
 
 def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message:

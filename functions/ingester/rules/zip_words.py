@@ -28,14 +28,15 @@ STATES: dict[State, str] = {
     State.DOWNLOADER_FAILED: "Copying it from Zoom failed",
     State.SENT_TO_UPLOADER: "Copied from Zoom, waiting to be sent to Opencast",
     State.UPLOADER_RECEIVED: "Being sent to Opencast",
-    State.SENT_TO_OPENCAST: "Sent to Opencast, which is processing or publishing it",
+    State.SENT_TO_OPENCAST: "Sent to Opencast, which is processing it or has published it",
     State.UPLOADER_FAILED: "Sending it to Opencast failed",
 }
 
 REASONS = {
     reasons.NO_SERIES: f"it doesn't fit any class in the schedule ({reasons.NO_SERIES})",
     reasons.ALREADY_THERE: "it is in Opencast already",
-    reasons.TOO_SHORT: f"it is too short ({reasons.TOO_SHORT})",
+    # How long is enough is a setting, which the reason's two minutes don't follow.
+    reasons.TOO_SHORT: "it is too short",
     reasons.NO_MP4: f"Zoom has no video of it ({reasons.NO_MP4})",
     reasons.BAD_DATA: f"Zoom's notification lacks something ({reasons.BAD_DATA})",
 }

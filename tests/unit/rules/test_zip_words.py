@@ -84,6 +84,7 @@ def test_a_request_of_opencast_s() -> None:
 def test_why_it_was_left_out(reason: str, words: str) -> None:
     told = lines(State.IGNORED, reason=reason)
     assert told[1].startswith(f"Not sent to Opencast: {words}")
+    assert "minutes" not in told[1]
     assert not any(line.startswith("Reason") for line in told)
 
 

@@ -51,7 +51,7 @@ def test_a_meeting(desk: Desk, put: Put) -> None:
         "HIST E-1010 Lecture: Wednesdays at 11:00 AM",
         f"*Wed, Oct 14, 2026, 11:00 AM EDT*  ·  HIST E-1010 Lecture  ·  <{LINK}|Open in Zoom>",
         "*Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT*",
-        "> Sent to Opencast, which is processing or publishing it",
+        "> Sent to Opencast, which is processing it or has published it",
         "> Updated Wed, Oct 14, 2026, 2:00 PM EDT",
         "End of results.",
     ]

@@ -142,10 +142,11 @@ def test_the_channel(desk: Desk) -> None:
 
 
 def test_a_private_channel_is_known_by_its_id(desk: Desk) -> None:
-    desk.set_up(slack_zip_channel="C7")
-    private = {"channel_name": "privategroup", "channel_id": "C7"}
+    desk.set_up(slack_zip_channel="C0123ABCD")
+    private = {"channel_name": "privategroup", "channel_id": "C0123ABCD"}
     assert "shows where" in desk.command("help", **private)["text"]
-    assert "works only" in refused(desk.command("help", channel_name="privategroup"))
+    told = refused(desk.command("help", channel_name="privategroup"))
+    assert told == "This command works only in <#C0123ABCD> and in direct messages."
 
 
 def test_without_a_channel_only_direct_messages(desk: Desk) -> None:
