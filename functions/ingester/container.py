@@ -32,8 +32,11 @@ class Container(Generic[Kept]):
         build: Callable[[], Kept],
         seconds: float = SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        carry: Callable[[Kept, Kept], Kept] = lambda _old, new: new,
     ) -> None:
+        """`carry` gives, of the old and the new, the new with what still holds of the old."""
         self._build = build
+        self._carry = carry
         self._seconds = seconds
         self._clock = clock
         self._kept: tuple[float, Kept] | None = None
@@ -62,10 +65,11 @@ class Container(Generic[Kept]):
     def _built_anew(self, old: Kept) -> Kept:
         """Built anew; the old one while AWS can't say the secrets, which seldom change."""
         try:
-            return self._build()
+            new = self._build()
         except (BotoCoreError, ClientError):
             logger.exception(
                 "Settings and secrets could not be read anew",
                 extra={"outlook": "It goes on with the old ones, and tries again."},
             )
             return old
+        return self._carry(old, new)

@@ -99,6 +99,15 @@ def test_aws_is_not_asked_all_the_time_either_while_it_cant_say(
     assert container.renewed() == 2
 
 
+def test_what_is_carried_over_from_the_old_one(building: Building) -> None:
+    container = Container(building, 300, building.clock, lambda old, new: 10 * old + new)
+    assert [container(), container.renewed()] == [1, 12]
+    building.now = 300
+    assert container() == 123
+    building.now, building.failure = 600, EndpointConnectionError(endpoint_url="https://ssm")
+    assert container() == 123
+
+
 def test_a_secret_that_was_taken_away_is_noticed(
     building: Building, container: Container[int]
 ) -> None:

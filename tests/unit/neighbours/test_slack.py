@@ -190,6 +190,24 @@ def test_groups_are_asked_again_after_minutes(groups: Groups) -> None:
     assert members.has("U9", seconds=5)
 
 
+@pytest.mark.parametrize(
+    ("token", "path", "handles", "is_kept"),
+    [
+        ("xoxb-1", "/api", ("STAFF",), True),
+        ("xoxb-2", "/api", ("staff",), False),
+        ("xoxb-1", "/other", ("staff",), False),
+        ("xoxb-1", "/api", ("staff", "chairs"), False),
+    ],
+)
+def test_what_is_known_holds_for_who_asks_the_same(
+    groups: Groups, token: str, path: str, handles: tuple[str, ...], is_kept: bool
+) -> None:
+    known = groups.members("staff")
+    client = web_client(token, f"{groups.web.url}{path}", groups.context)
+    newer = Members(client, handles, sleep=groups.sleeper)
+    assert newer.or_known(known) is (known if is_kept else newer)
+
+
 def test_every_page_is_read(groups: Groups) -> None:
     def page(request: Request) -> Answer:
         cursor = dict(parse_qsl(request.body.decode())).get("cursor", "")

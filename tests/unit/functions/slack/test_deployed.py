@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from local.authority import Authority
+from local.neighbours.https_server import json_answer
 from tests.cloud import Cloud
 from tests.slack_messages import texts
 from tests.unit.functions.deployed import Context, cold, container
@@ -62,6 +63,32 @@ def test_a_command(handler: Handler, desk: Desk) -> None:
     assert answer["headers"]["Content-Type"] == "application/json"
     assert "shows where" in json.loads(answer["body"])["text"]
     assert handler({"headers": {}, "body": BODY.decode()}, Context())["statusCode"] == 401
+
+
+@pytest.mark.usefixtures("now")
+def test_a_forged_request_forgets_no_groups(handler: Handler, desk: Desk) -> None:
+    """Else anybody could have Slack asked as often as its limits allow."""
+    command = {"headers": signed(desk), "body": BODY.decode()}
+    forged = {**command, "headers": {**signed(desk), "x-slack-signature": "v0=" + "0" * 64}}
+    assert handler(command, Context())["statusCode"] == 200
+    assert handler(forged, Context())["statusCode"] == 401
+    assert handler(command, Context())["statusCode"] == 200
+    assert desk.workspace.asked_for_groups == 1
+
+
+@pytest.mark.usefixtures("now")
+def test_another_token_asks_for_the_groups_anew(handler: Handler, desk: Desk, aws: Cloud) -> None:
+    command = {"headers": signed(desk), "body": BODY.decode()}
+    assert "shows where" in handler(command, Context())["body"]
+    for name, value in (("SLACK_SIGNING_SECRET", "new"), ("SLACK_API_TOKEN", "other")):
+        aws.ssm.put_parameter(
+            Name=f"/zoom-ingester/test/{name}", Value=value, Type="SecureString", Overwrite=True
+        )
+    desk.workspace.web.pages["/api/usergroups.list"] = json_answer(
+        200, {"ok": False, "error": "invalid_auth"}
+    )
+    answer = handler({**command, "headers": signed(desk, "new")}, Context())
+    assert "whether you may use this command" in answer["body"]
 
 
 def test_its_own_invocation(handler: Handler, desk: Desk, put: Put) -> None:

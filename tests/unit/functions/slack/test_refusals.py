@@ -33,9 +33,9 @@ def test_a_signature_of_another_time(desk: Desk, clock: Clock, minutes: float) -
     assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.tools).status == 401
 
 
-def signed(desk: Desk) -> dict[str, str]:
+def signed(desk: Desk, secret: str = SIGNING_SECRET) -> dict[str, str]:
     stamp = str(int(desk.clock().timestamp()))
-    signature = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=BODY)
+    signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=BODY)
     return {"x-slack-request-timestamp": stamp, "x-slack-signature": str(signature)}
 
 
