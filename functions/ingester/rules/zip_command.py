@@ -14,8 +14,9 @@ PAGE = 2
 MOST = 6
 """How many recordings one message shows; the next ones begin a new message."""
 
-VERSION = 1
-"""Of the button's value. Messages stay in Slack for years, and so do their buttons."""
+VERSION = 100
+"""Of the button's value. Messages stay in Slack for years, and so do their buttons: also those of
+the first system, whose fields have these names. So this is a number that it won't have used."""
 
 _FILLING = re.compile(r"[\s\u200b*\-\u2010-\u2015\u2212]+")
 """What people write, or copy along, between a meeting number's digits."""

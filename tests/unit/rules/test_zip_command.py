@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ingester.errors import BadRequest
 from ingester.rules.zip_command import (
     MOST,
+    VERSION,
     Button,
     Window,
     meeting_asked_for,
@@ -21,7 +22,7 @@ from ingester.rules.zip_command import (
 )
 
 FILLING = st.text(" -*\t\u00a0\u2013\u2014\u2011", max_size=2)
-KNOWN = Button(version=1, mid=12345678901, newest_start_time="", start_index=0, count=2)
+KNOWN = Button(version=VERSION, mid=12345678901, newest_start_time="", start_index=0, count=2)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,9 @@ def test_a_button_is_read_as_it_was_written(mid: int, newest: str, start: int, c
 @pytest.mark.parametrize(
     "change",
     [
+        {"version": 1},
         {"version": 2},
+        {"version": VERSION + 1},
         {"version": "1"},
         {"mid": 0},
         {"mid": 10**18},

@@ -10,6 +10,7 @@ import pytest
 from slack_sdk.signature import SignatureVerifier
 
 import slack
+from ingester.rules.zip_command import VERSION
 from local.neighbours.https_server import Answer, json_answer
 from tests.cloud import Clock
 from tests.slack_messages import texts
@@ -118,7 +119,7 @@ def test_who_is_in_no_group(desk: Desk, put: Put) -> None:
 def value() -> str:
     return json.dumps(
         {
-            "version": 1,
+            "version": VERSION,
             "mid": MEETING,
             "newest_start_time": "2026-10-14T15:00:00Z",
             "start_index": 0,
@@ -167,7 +168,7 @@ def test_a_bad_meeting_number(desk: Desk, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", ["", "{}", "null", '{"version": 1', value().replace("1", "2", 1)]
+    "changed", ["", "{}", "null", '{"version": 1', value().replace(str(VERSION), "1", 1)]
 )
 def test_a_button_of_another_version(desk: Desk, changed: str) -> None:
     (message,) = desk.press(changed)
