@@ -7,8 +7,10 @@ and nothing of connections.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -32,6 +34,13 @@ FIELD_LIMIT = 2000
 
 SECTIONS_OF_A_RECORDING = 5
 """The most for one recording's ingests, so that six recordings stay within Slack's 50 blocks."""
+
+BLOCKS_LIMIT = 12_000
+"""Of all blocks as JSON. Slack's reference has no such limit, but it has refused messages of little
+more as `msg_blocks_too_long` (slackapi/bolt-js, issues 2509 and 2867)."""
+
+SECTION = 150
+"""What a section has as JSON beside its text, with a count of what is left out."""
 
 LINE_LIMIT = 400
 LINK_LIMIT = 2000
@@ -96,7 +105,7 @@ def channel_link(channel: str) -> str:
 def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message:
     """The message about a meeting, for everybody in the channel."""
     title = escaped(answer.title, HEADER_LIMIT)
-    blocks: list[Block] = [
+    top: list[Block] = [
         HeaderBlock(text=PlainTextObject(text=title, emoji=True)),
         SectionBlock(
             fields=[
@@ -106,13 +115,13 @@ def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message
         ),
         *(_sections(["*Schedule*", *map(escaped, answer.schedule)], 2, "\n")),
     ]
-    for recording in answer.recordings:
-        blocks += [DividerBlock(), *_recording(recording)]
+    heads = [_head(recording) for recording in answer.recordings]
+    end: list[Block] = []
     if answer.closing:
-        blocks += [DividerBlock(), ContextBlock(elements=[_markup(escaped(answer.closing))])]
+        end += [DividerBlock(), ContextBlock(elements=[_markup(escaped(answer.closing))])]
     if answer.button:
         label = f"Show more ({answer.older} older)"
-        blocks.append(
+        end.append(
             ActionsBlock(
                 elements=[
                     ButtonElement(
@@ -121,24 +130,34 @@ def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message
                 ]
             )
         )
+    room = BLOCKS_LIMIT - _size([*top, *chain.from_iterable(heads), *end]) - len(heads) * SECTION
+    middle: list[Block] = []
+    for head, recording in zip(heads, answer.recordings, strict=True):
+        texts = [_part(lines) for lines in recording.parts]
+        ingests = list(_sections(texts, SECTIONS_OF_A_RECORDING, "\n\n", room))
+        room -= _size(ingests)
+        middle += [*head, *ingests]
     return Message(
         text=f"Recordings of {title}",
-        blocks=tuple(block.to_dict() for block in blocks),
+        blocks=tuple(block.to_dict() for block in (*top, *middle, *end)),
         in_channel=True,
         replaces=replaces,
     )
 
 
-def _recording(recording: Shown) -> Iterator[Block]:
-    """A recording's start with its link, then its ingests."""
+def _size(blocks: Iterable[Block]) -> int:
+    """How many characters blocks have as JSON."""
+    return len(json.dumps([block.to_dict() for block in blocks], ensure_ascii=False))
+
+
+def _head(recording: Shown) -> list[Block]:
+    """A line above a recording, and its start with its link."""
     head = [f"*{escaped(recording.start)}*"]
     if recording.class_name:
         head.append(escaped(recording.class_name))
     if len(recording.link) <= LINK_LIMIT:
         head.append(f"<{recording.link}|Open in Zoom>")
-    yield SectionBlock(text=_markup("  ·  ".join(head)))
-    texts = [_part(lines) for lines in recording.parts]
-    yield from _sections(texts, SECTIONS_OF_A_RECORDING, "\n\n")
+    return [DividerBlock(), SectionBlock(text=_markup("  ·  ".join(head)))]
 
 
 def _part(lines: tuple[str, ...]) -> str:
@@ -149,19 +168,29 @@ def _part(lines: tuple[str, ...]) -> str:
     return "\n".join([f"*{first}*", f"> {status}", *(f"> {line}" for line in rest)])
 
 
-def _sections(texts: Iterable[str], most: int, between: str) -> Iterator[Block]:
-    """As few sections as hold the texts, `most` at most; what doesn't fit is counted."""
+def _sections(
+    texts: Iterable[str], most: int, between: str, room: int = BLOCKS_LIMIT
+) -> Iterator[Block]:
+    """As few sections as hold the texts, `most` at most, in `room` characters.
+
+    What doesn't fit, and all that comes after it, is counted; the count may be beyond `room`.
+    """
     packed: list[str] = []
     left_out = 0
     for text in texts:
-        if packed and len(packed[-1]) + len(between) + len(text) <= TEXT_LIMIT - 100:
-            packed[-1] += between + text
-        elif len(packed) < most:
-            packed.append(text)
-        else:
+        joins = bool(packed) and len(packed[-1]) + len(between) + len(text) <= TEXT_LIMIT - 100
+        size = len(json.dumps(text, ensure_ascii=False)) + (len(between) if joins else SECTION)
+        if left_out or size > room or not (joins or len(packed) < most):
             left_out += 1
+            continue
+        room -= size
+        if joins:
+            packed[-1] += between + text
+        else:
+            packed.append(text)
     if left_out:
-        packed[-1] += f"{between}… and {left_out} more"
+        more = f"… and {left_out} more"
+        packed[-1:] = [f"{packed[-1]}{between}{more}" if packed else more]
     for text in packed:
         yield SectionBlock(text=_markup(text))
 

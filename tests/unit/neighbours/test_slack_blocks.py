@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.neighbours.slack_blocks import (
+    BLOCKS_LIMIT,
     HEADER_LIMIT,
     Message,
     escaped,
@@ -63,8 +66,36 @@ def test_six_recordings_of_forty_ingests_of_the_longest_texts() -> None:
         )
     )
     blocks = check(message)
-    assert str(blocks).count("… and 35 more") == 6
+    assert str(blocks).count("… and 39 more") + str(blocks).count("… and 40 more") == 6
     assert "https://z/" not in str(blocks)
+
+
+def test_a_message_stays_within_what_slack_takes_in_all() -> None:
+    """The newest ingests are there, the others counted, recording by recording."""
+    part = ("Automated ingest", "Sending it to Opencast failed", 'Reason: "' + "x" * 300)
+    recordings = tuple(
+        Shown(start=f"day {number}", class_name="", link="https://z/x", parts=(part,) * 8)
+        for number in range(6)
+    )
+    blocks = check(meeting_message(answer(recordings=recordings, older=3, button="value")))
+    assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
+    told = "\n".join(block["text"]["text"] for block in blocks if "text" in block)
+    left_out = [int(number) for number in re.findall(r"… and (\d+) more", told)]
+    assert told.count("Automated ingest") + sum(left_out) == 6 * 8
+    assert left_out == sorted(left_out)
+    assert (left_out[-1], told.count("Automated ingest") > 20) == (8, True)
+    assert [told.count(f"day {number}") for number in range(6)] == [1] * 6
+
+
+def test_nothing_in_the_middle_is_left_out() -> None:
+    """After one that doesn't fit a shorter one isn't shown either."""
+    long = ("Ingest", *("x" * 390,) * 7)
+    parts = (("Newest", "y"), *(long,) * 5, ("Oldest", "z"))
+    shown = Shown(start="now", class_name="", link="https://z/x", parts=parts)
+    told = str(check(meeting_message(answer(recordings=(shown,)))))
+    assert "Newest" in told
+    assert "Oldest" not in told
+    assert f"… and {7 - 1 - told.count('*Ingest*')} more" in told
 
 
 def test_many_short_ingests_share_a_section() -> None:
