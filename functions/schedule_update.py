@@ -30,7 +30,8 @@ from ingester.gateway import Answer, Request, proxy_answer, request_of
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets, Tab
-from ingester.rules.schedule_rows import Skipped
+from ingester.rules.schedule import assemble
+from ingester.rules.schedule_words import change, described, removed
 from ingester.schedule_import import (
     FIRST_SYSTEM,
     SHEET_SOURCE,
@@ -52,8 +53,14 @@ GOOGLE_SECONDS = 15.0
 """For reading the sheet, tries included: API Gateway gives up after 29, and the table comes yet."""
 
 TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
-TOLD = 2
-"""How many reasons an answer holds: a spreadsheet's toast shows a few lines."""
+TOLD = 10
+"""How many reasons an answer holds. With any, the sheet shows an alert, which has room."""
+
+TOLD_REMOVED = 5
+"""How many of the meetings that lost classes an answer names."""
+
+FEW = 2
+"""How many rows without a link are told one by one: the rest is counted, for most are meant so."""
 
 LONGEST_REASON = 120
 LOGGED_AT_ONCE = 100
@@ -127,7 +134,7 @@ def respond(
         return _said(
             503, "The schedule's table can't be read or written now. Update again in a minute."
         )
-    _log_skipped(report.skipped)
+    _log(report)
     return _said(200, summary(report))
 
 
@@ -181,7 +188,11 @@ def _tabs(tools: Tools) -> list[Tab]:
 
 
 def summary(report: ImportReport) -> str:
-    """What an update did, in the few lines that a spreadsheet's toast shows."""
+    """What an update did: a line with the numbers, then one for each thing to look at.
+
+    What was removed comes first, then rows that are kept in the schedule as they were, others
+    that can't be used, and those that lack something.
+    """
     meetings = _count(report.meetings, "meeting")
     parts = [f"Success: {meetings} with {_count(report.events, 'event')}{_changes(report)}."]
     rows = {(one.sheet, one.row) for one in report.skipped if one.whole}
@@ -192,13 +203,33 @@ def summary(report: ImportReport) -> str:
         parts.append(f"{_count(len(report.kept), 'event')} kept as before.")
     if partly:
         parts.append(f"{_count(len(partly), 'row')} incomplete.")
-    if report.skipped:
-        told = sorted(report.skipped, key=lambda one: not one.whole)
-        reasons = [_cut(str(one)) for one in told[:TOLD]]
-        more = len(told) - TOLD
-        rest = f"; and {more} more, told once these are mended." if more > 0 else "."
-        parts.append("; ".join(reasons) + rest)
-    return " ".join(parts)
+    gone = _removed(report)
+    lines = [f"Removed: {_cut(one)}" for one in gone[:TOLD_REMOVED]]
+    if len(gone) > TOLD_REMOVED:
+        lines.append(f"Removed: {len(gone) - TOLD_REMOVED:,} more.")
+    return "\n".join([" ".join(parts), *lines, *_reasons(report)])
+
+
+def _reasons(report: ImportReport) -> list[str]:
+    """The first reasons, those that cost most before others."""
+    keeping = {one.row for one in report.kept}
+    idle = [one for one in report.skipped if one.unlinked and one.unread not in keeping]
+    counted = {(one.sheet, one.row) for one in idle} if len(idle) > FEW else set()
+    told = sorted(
+        (one for one in report.skipped if (one.sheet, one.row) not in counted),
+        key=lambda one: (one.unread not in keeping, one.unlinked, not one.whole),
+    )
+    lines = [_cut(str(one)) for one in told[:TOLD]]
+    if len(told) > TOLD:
+        lines.append(f"And {len(told) - TOLD:,} more, told once these are mended.")
+    if counted:
+        first = f"{idle[0].sheet} row {idle[0].row}"
+        lines.append(f"{len(counted):,} rows have no meeting link, the first is {first}.")
+    return lines
+
+
+def _removed(report: ImportReport) -> list[str]:
+    return removed(report.before, report.plan.put, report.plan.delete)
 
 
 def _cut(text: str) -> str:
@@ -216,7 +247,24 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def _log_skipped(skipped: Sequence[Skipped]) -> None:
-    for first in range(0, len(skipped), LOGGED_AT_ONCE):
-        some = [str(one) for one in skipped[first : first + LOGGED_AT_ONCE]]
-        logger.warning("Rows that can't be used", extra={"rows": some})
+def _log(report: ImportReport) -> None:
+    """All of what the answer tells the beginning of, and every change."""
+    before = {meeting.zoom_series_id: meeting for meeting in report.before}
+    added = [described(row) for row in report.plan.put if row.zoom_series_id not in before]
+    changed = [
+        change(before[row.zoom_series_id], row)
+        for row in report.plan.put
+        if row.zoom_series_id in before
+    ]
+    _log_rows(logging.INFO, "Meetings that are new", added)
+    _log_rows(logging.INFO, "Meetings that have changed", changed)
+    _log_rows(logging.WARNING, "Classes that were removed", _removed(report))
+    kept = assemble((one.meeting, one.event) for one in report.kept).values()
+    _log_rows(logging.WARNING, "Classes that were kept as before", list(map(described, kept)))
+    skipped = [str(one) for one in report.skipped]
+    _log_rows(logging.WARNING, "Rows that can't be used", skipped)
+
+
+def _log_rows(level: int, what: str, rows: Sequence[str]) -> None:
+    for first in range(0, len(rows), LOGGED_AT_ONCE):
+        logger.log(level, what, extra={"rows": rows[first : first + LOGGED_AT_ONCE]})

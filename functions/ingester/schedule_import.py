@@ -8,8 +8,8 @@ from typing import Protocol
 import msgspec
 
 from ingester.errors import NothingToImport, UnusableSheet
-from ingester.rules.schedule import Event, ImportPlan, ScheduledMeeting, plan_import
-from ingester.rules.schedule_kept import still_there
+from ingester.rules.schedule import ImportPlan, ScheduledMeeting, plan_import
+from ingester.rules.schedule_kept import Kept, still_there
 from ingester.rules.schedule_rows import ParsedSheet, Skipped, parse
 
 CSV_SOURCE = "csv:"
@@ -53,7 +53,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     meetings: int
     events: int
     skipped: tuple[Skipped, ...]
-    kept: tuple[tuple[str, Event], ...] = ()
+    kept: tuple[Kept, ...] = ()
     before: tuple[ScheduledMeeting, ...] = ()
 
 
@@ -111,7 +111,8 @@ def import_parsed(
         (skip.unread for skip in skipped if skip.unread),
         None if replace_all else sources,
     )
-    plan = plan_import(before, [*kept, *events], sources, replace_all=replace_all)
+    stay = [(one.meeting, one.event) for one in kept]
+    plan = plan_import(before, [*stay, *events], sources, replace_all=replace_all)
     _check_sizes(plan)
     if not dry_run:
         table.apply(plan.put, plan.delete)

@@ -51,6 +51,25 @@ class Shown:
     kind: str
     text: str
     asked: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    title: str = ""
+
+
+def pressed(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
+    """Opens a sheet with the documented script and these properties, and presses its menu."""
+    done = subprocess.run(
+        ["node", str(SHIM)],
+        input=json.dumps({"script": documented_script(), "properties": properties}),
+        env={"PATH": os.environ["PATH"], "NODE_EXTRA_CA_CERTS": str(ca_bundle)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert (seen["menu"], seen["item"]) == ("ZIP", "Update ZIP schedule")
+    last = seen["shown"][-1]
+    return Shown(last["as"], last["text"], tuple(seen["asked"]), last["title"])
 
 
 @dataclass
@@ -82,23 +101,7 @@ class Spreadsheet:
         properties = {"SCHEDULE_URL": address}
         if self.token:
             properties["SCHEDULE_TOKEN"] = self.token
-        done = subprocess.run(
-            ["node", str(SHIM)],
-            input=json.dumps({"script": documented_script(), "properties": properties}),
-            env={
-                "PATH": os.environ["PATH"],
-                "NODE_EXTRA_CA_CERTS": str(self.driver.state.ca_bundle),
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        seen = json.loads(done.stdout)
-        assert (seen["menu"], seen["item"]) == ("ZIP", "Update ZIP schedule")
-        last = seen["shown"][-1]
-        return Shown(last["as"], last["text"], tuple(seen["asked"]))
+        return pressed(properties, Path(self.driver.state.ca_bundle))
 
     def scheduled(self) -> dict[str, list[Mapping[str, Any]]]:
         """The events in the stack's table that came from the sheet, by meeting."""

@@ -30,7 +30,8 @@ def sheet(state: State) -> Iterator[Spreadsheet]:
 @pytest.fixture
 def updated(sheet: Spreadsheet) -> Spreadsheet:
     """A sheet that was brought into the table."""
-    assert sheet.press().kind == "toast"
+    # Of the classes of the test before it is an alert that they were removed.
+    assert sheet.press().text.startswith("Success: 2 meetings with 3 events")
     assert set(sheet.scheduled()) == {"81000000001", "81000000002"}
     return sheet
 
@@ -48,7 +49,18 @@ def test_menu_post_table_toast(updated: Spreadsheet) -> None:
     assert shown.text == "Success: 2 meetings with 5 events (2 changed)."
     assert shown.asked[0]["muteHttpExceptions"] is True
     updated.fill([HEADER, row()])
-    assert updated.press().text == "Success: 1 meeting with 2 events (1 changed, 1 removed)."
+    shown = updated.press()
+    assert shown.kind == "alert"
+    assert shown.text.splitlines() == [
+        "Success: 1 meeting with 2 events (1 changed, 1 removed).",
+        "Removed: 81000000002: HIST E-1010 (20260112345) M 14:05 Lecture, W 14:05 Lecture",
+        "Removed: 81000000001: HIST E-1010 (20260112345) F 9:30 Lecture",
+    ]
+    updated.fill([HEADER, row(day="M")])
+    shown = updated.press()
+    assert (shown.kind, "Removed: 81000000001" in shown.text) == ("alert", True)
+    updated.fill([HEADER, row()])
+    assert updated.press().kind == "toast"
     assert set(updated.scheduled()) == {"81000000001"}
 
 
@@ -118,7 +130,9 @@ def test_thousands_of_rows(updated: Spreadsheet) -> None:
     rows = [row(link, start=f"'{8 + n // 500}:15", day="M") for n, link in enumerate(links)]
     updated.fill([HEADER, *rows])
     shown = updated.press()
-    assert shown.text == ("Success: 501 meetings with 5,001 events (500 new, 1 removed).")
+    first, _, rest = shown.text.partition("\n")
+    assert first == "Success: 501 meetings with 5,001 events (500 new, 1 removed)."
+    assert rest == "Removed: 81000000001: HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture"
     assert len(updated.scheduled()) == 501
 
 

@@ -154,7 +154,7 @@ def test_a_class_whose_row_cant_be_read_stays(aws: Cloud, tmp_path: Path) -> Non
         {**rows[2], "events": "nonsense"},
     ]
     report = load(aws, write(tmp_path / "a.json", broken))
-    assert {(key, one.day) for key, one in report.kept} == {
+    assert {(one.meeting, one.event.day) for one in report.kept} == {
         ("1002", "W"),
         ("1003", "M"),
         ("1003", "W"),

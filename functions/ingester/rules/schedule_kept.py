@@ -26,20 +26,28 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True):
     maybe_merged: bool = False
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """A class that stays in a meeting, and the row that may be its own."""
+
+    meeting: str
+    event: Event
+    row: Unread
+
+
 def still_there(
     before: Iterable[ScheduledMeeting],
     read: Iterable[tuple[str, Event]],
     unread: Iterable[Unread],
     sources: Collection[str] | None,
-) -> list[tuple[str, Event]]:
-    """The table's classes that rows in `unread` may hold, as (zoom id, event).
+) -> list[Kept]:
+    """The table's classes that rows in `unread` may hold.
 
     `before` is the table, `read` what could be read, `sources` those that are replaced (None: all).
     They remember the source of their row, and carry their own course and series. A class that was
     read at the same time of the same meeting and course takes the place of the earlier one.
     """
     rows = _Rows(read, unread)
-    stay: list[tuple[str, Event]] = []
+    stay: list[Kept] = []
     for meeting in before:
         key = meeting.zoom_series_id
         for event in meeting.events:
@@ -56,7 +64,7 @@ def still_there(
                 opencast_series_id=meeting.series_of(event),
                 source=row.source,
             )
-            stay.append((key, own))
+            stay.append(Kept(key, own, row))
     return stay
 
 
@@ -92,12 +100,10 @@ class _Rows:
         return next(iter((*rows, *unknown)), None)
 
     def _of_meeting(self, key: str, course: str, *, gone: bool) -> Sequence[Unread]:
-        """Rows of its meeting: of its course, or if no row has that, of whichever."""
-        return [
-            row
-            for row in self._by_meeting.get(key, ())
-            if gone or row.course is None or _same(row.course) == _same(course)
-        ]
+        """Rows of its meeting: of its course, and if no row has that, of whichever."""
+        rows = self._by_meeting.get(key, ())
+        own = [row for row in rows if row.course is not None and _same(row.course) == _same(course)]
+        return [*own, *(row for row in rows if gone or row.course is None)]
 
     def _of_course(self, key: str, course: str, *, gone: bool) -> Sequence[Unread]:
         """Rows of its course that don't say which meeting is theirs.

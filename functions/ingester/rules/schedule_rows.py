@@ -58,7 +58,8 @@ class Skipped(msgspec.Struct, frozen=True):
     """A row that can't be used: where it stands, and why.
 
     `whole` is False where only something of it can't. `unread` is what may be in the schedule
-    already of a row that has a class all the same.
+    already of a row that has a class all the same. A row that is `unlinked` has no link, as one
+    that nobody wants recorded.
     """
 
     sheet: str
@@ -66,6 +67,7 @@ class Skipped(msgspec.Struct, frozen=True):
     reason: str
     whole: bool = True
     unread: Unread | None = None
+    unlinked: bool = False
 
     def __str__(self) -> str:
         return f"{self.sheet} row {self.row}: {self.reason}"
@@ -129,7 +131,9 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
         except _RowProblem as problem:
             hint = _MERGED if problem.column in maybe_merged else ""
             unread = _unread(row, over, source) or _unknown(cells, row, source)
-            skipped.append(Skipped(sheet, number, f"{problem}{hint}", unread=unread))
+            unlinked = problem.column == MEETING and not row[MEETING]
+            reason = f"{problem}{hint}"
+            skipped.append(Skipped(sheet, number, reason, unread=unread, unlinked=unlinked))
             continue
         lacking = [
             *(

@@ -36,7 +36,7 @@ TABLE = list(
 
 def stay(*rows: Unread, read: list[tuple[str, Event]] | None = None) -> list[tuple[str, str]]:
     found = still_there(TABLE, read or [], rows, SOURCES)
-    return [(key, one.course_code) for key, one in found]
+    return [(one.meeting, one.event.course_code) for one in found]
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,9 @@ def test_classes_of_other_sources_are_not_asked_for_but_all_if_all_are_replaced(
         )
     ]
     rows = [unread(meeting="1")]
-    ((key, first),) = still_there(table, [], rows, SOURCES)
-    assert (key, first.source, first.course_code, first.opencast_series_id) == (
+    (kept,) = still_there(table, [], rows, SOURCES)
+    first = kept.event
+    assert (kept.meeting, first.source, first.course_code, first.opencast_series_id) == (
         "1",
         "sheet:Fall",
         "A",
@@ -85,7 +86,7 @@ def test_classes_of_other_sources_are_not_asked_for_but_all_if_all_are_replaced(
     )
     # They are the row's from now on: mended, it replaces them.
     everything = still_there(table, [], rows, None)
-    assert [(one.day, one.source) for _, one in everything] == [
+    assert [(one.event.day, one.event.source) for one in everything] == [
         ("M", "sheet:Fall"),
         ("F", "sheet:Fall"),
     ]
@@ -112,7 +113,7 @@ def test_whatever_can_t_be_read_keeps_only_what_was_there_and_loses_no_named_cla
     held = [(key, one) for key, one in held if one.course_code or one.source]
     table = list(assemble(held).values())
     found = still_there(table, read, unread, SOURCES)
-    slots = {(key, one.course_code, one.day) for key, one in found}
+    slots = {(one.meeting, one.event.course_code, one.event.day) for one in found}
     assert slots <= {(key, one.course_code, one.day) for key, one in held}
     if not unread:
         assert found == []

@@ -91,15 +91,15 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
         200,
         (
             "Fall row 3: start '' is not a time like 9:30 or 14:05 "
-            "(merged cells? Each row needs its own); "
-            "Fall row 4: no Opencast series (merged cells? Each row needs its own)."
+            "(merged cells? Each row needs its own)\n"
+            "Fall row 4: no Opencast series (merged cells? Each row needs its own)"
         ),
     ),
     (
         "a merged course code",
         [HEADER, row(), row("", start="11:00"), row("", start="12:00")],
         200,
-        "(1 new). 2 rows incomplete. Fall row 3: no Course Code (merged cells?",
+        "(1 new). 2 rows incomplete.\nFall row 3: no Course Code (merged cells?",
     ),
     (
         "a title above the header",

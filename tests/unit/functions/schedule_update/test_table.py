@@ -38,8 +38,43 @@ def test_what_left_the_sheet_leaves_the_table(desk: Desk) -> None:
     desk.sheet(row(), row(link="https://zoom.us/j/5556667777"))
     desk.press()
     desk.sheet(row(day="M"))
-    assert desk.press() == (200, "Success: 1 meeting with 1 event (1 changed, 1 removed).")
+    assert desk.press() == (
+        200,
+        (
+            "Success: 1 meeting with 1 event (1 changed, 1 removed).\n"
+            "Removed: 5556667777: HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture\n"
+            "Removed: 86168921331: HIST E-1010 (20260112345) W 9:30 Lecture"
+        ),
+    )
     assert list(desk.stored()) == ["86168921331"]
+
+
+def test_of_many_that_left_the_first_are_named_and_all_are_logged(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = [row(f"C-{n}", link=f"https://zoom.us/j/{1000 + n}") for n in range(250)]
+    desk.sheet(row(), *many)
+    desk.press()
+    desk.sheet(row(start="10:30"))
+    caplog.clear()
+    caplog.set_level("INFO")
+    status, text = desk.press()
+    assert status == 200
+    lines = text.splitlines()
+    assert lines[0] == "Success: 1 meeting with 2 events (1 changed, 250 removed)."
+    assert len(lines) == 1 + 5 + 1
+    assert lines[-1] == "Removed: 245 more."
+    logged = {
+        what: [line for one in caplog.records if one.msg == what for line in vars(one)["rows"]]
+        for what in ("Classes that were removed", "Meetings that have changed")
+    }
+    assert len(logged["Classes that were removed"]) == 250
+    assert logged["Meetings that have changed"] == [
+        (
+            "86168921331: - HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture"
+            "  + HIST E-1010 (20260112345) M 10:30 Lecture, W 10:30 Lecture"
+        )
+    ]
 
 
 def test_all_tabs_are_one_schedule_and_a_tab_that_is_left_out_leaves_it(desk: Desk) -> None:
@@ -68,18 +103,39 @@ def test_rows_of_the_first_system_count_as_the_sheet_s_others_stay(desk: Desk) -
 def test_only_the_first_reasons_are_told_and_all_are_logged(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk.sheet(row(), *[row(link="") for _ in range(250)], row(day="FX"))
+    desk.sheet(
+        row(),
+        *[row(link="") for _ in range(250)],
+        row(day="FX"),
+        *[row(start=f"{number} PM") for number in range(12)],
+    )
     status, text = desk.press()
     assert status == 200
-    assert text == (
-        "Success: 1 meeting with 3 events (1 new). 250 rows skipped. 1 row incomplete. "
-        "Fall row 3: no meeting link (merged cells? Each row needs its own); "
-        "Fall row 4: no meeting link (merged cells? Each row needs its own); "
-        "and 249 more, told once these are mended."
-    )
+    assert text.splitlines() == [
+        "Success: 1 meeting with 3 events (1 new). 262 rows skipped. 1 row incomplete.",
+        *(
+            f"Fall row {254 + number}: start '{number} PM' is not a time like 9:30 or 14:05, but "
+            "by twelve hours: write 14:05 for 2:05 PM"
+            for number in range(10)
+        ),
+        "And 3 more, told once these are mended.",
+        "250 rows have no meeting link, the first is Fall row 3.",
+    ]
     logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
-    assert len(logged) == 251
-    assert logged[-1] == "Fall row 253: day 'X' is none of M T W R F S U"
+    assert len(logged) == 263
+    assert logged[250] == "Fall row 253: day 'X' is none of M T W R F S U"
+
+
+def test_what_costs_a_class_is_told_first_and_what_nobody_records_last(desk: Desk) -> None:
+    """Rows that nobody will mend hide no later mistake."""
+    others = [row("lab", link=""), row("lab 2", link="")]
+    new = row("NEW", start="noon", link="https://zoom.us/j/555")
+    desk.sheet(row(), *others, row("PHYS", link="https://zoom.us/j/444"))
+    assert desk.press()[0] == 200
+    phys = row("PHYS", link="https://zoom.us/j/444", start="2 PM")
+    desk.sheet(row(day="MWX"), *others, new, phys)
+    places = [line.split(":")[0] for line in desk.press()[1].splitlines()[1:]]
+    assert places == [f"Fall row {number}" for number in (6, 5, 2, 3, 4)]
 
 
 def test_two_presses_at_once(desk: Desk) -> None:

@@ -49,7 +49,7 @@ def test_it_stays_and_what_can_be_read_is_taken(
     assert sheet("9:30")[0] == 200
     status, text = sheet("10:30", **broken)
     assert status == 200
-    assert "1 row skipped. 1 event kept as before. Fall row 3: " in text
+    assert "1 row skipped. 1 event kept as before.\nFall row 3: " in text
     key = link.removeprefix(ZOOM)
     there = {("81000000001", "HIST E-1", "M", "10:30"), (key, "HIST E-2", "W", "9:30")}
     assert classes(desk) == there

@@ -1,0 +1,39 @@
+"""The sheet's script, as it is documented: what stays until it is read, and what goes away."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.authority import Authority
+from local.neighbours.https_server import Answer
+from tests.e2e.spreadsheet import pressed
+from tests.neighbours import web_server
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind", "title"),
+    [
+        (200, "Success: 1 meeting with 1 event (1 new).", "toast", "ZIP schedule"),
+        (200, "Success: 1 meeting with 1 event (1 changed). 1 row skipped.", "alert", "every row"),
+        (200, "Success: 1 meeting with 1 event (1 new). 1 row incomplete.", "alert", "every row"),
+        (200, "Success: 2 meetings with 2 events (1 removed).", "alert", "were removed"),
+        (
+            200,
+            "Success: 1 meeting with 1 event (1 changed).\nRemoved: 123: A (1) M 9:30 Lecture",
+            "alert",
+            "were removed",
+        ),
+        (200, "<html>Sign in", "alert", "not updated"),
+        (200, "", "alert", "not updated"),
+        (503, "Google is busy", "alert", "not updated"),
+    ],
+)
+def test_toast_or_alert(tls: Authority, status: int, text: str, kind: str, title: str) -> None:
+    with web_server(tls) as web:
+        web.pages = {"/": Answer(status, body=text.encode())}
+        shown = pressed({"SCHEDULE_URL": f"{web.url}/"}, tls.ca_bundle)
+    assert shown.kind == kind
+    assert title in shown.title
+    assert text in shown.text
+    if title == "not updated" and status == 200:
+        assert shown.text.startswith("SCHEDULE_URL leads elsewhere: ")
