@@ -8,7 +8,8 @@ from typing import Protocol
 import msgspec
 
 from ingester.errors import NothingToImport, UnusableSheet
-from ingester.rules.schedule import ImportPlan, ScheduledMeeting, plan_import
+from ingester.rules.schedule import ImportPlan, ScheduledMeeting, from_elsewhere, plan_import
+from ingester.rules.schedule_clashes import clashes
 from ingester.rules.schedule_kept import Kept, still_there
 from ingester.rules.schedule_rows import ParsedSheet, Skipped, parse
 
@@ -112,7 +113,9 @@ def import_parsed(
         None if replace_all else sources,
     )
     stay = [(one.meeting, one.event) for one in kept]
-    plan = plan_import(before, [*stay, *events], sources, replace_all=replace_all)
+    plan = plan_import(before, events, sources, staying=stay, replace_all=replace_all)
+    beside = [] if replace_all else from_elsewhere(before, sources)
+    skipped = (*skipped, *clashes(parsed, [*stay, *beside]))
     _check_sizes(plan)
     if not dry_run:
         table.apply(plan.put, plan.delete)

@@ -128,7 +128,8 @@ def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
         ) from error
     # The columns' names are no row here: the first object is entry 1.
     skipped = [msgspec.structs.replace(one, row=one.row - 1) for one in parsed.skipped]
-    return msgspec.structs.replace(parsed, skipped=tuple(skipped))
+    numbers = tuple(row - 1 for row in parsed.rows)
+    return msgspec.structs.replace(parsed, skipped=tuple(skipped), rows=numbers)
 
 
 def _cell(name: str, number: int, column: str, value: Any) -> str:
@@ -144,6 +145,7 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
     event, or a row without any, that would never match is skipped and named.
     """
     events: list[tuple[str, Event]] = []
+    numbers: list[int] = []
     skipped: list[Skipped] = []
     for number, row in enumerate(rows, start=1):
         meeting = _text(row.get(KEY))
@@ -167,7 +169,8 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
                 skipped.append(Skipped(name, number, reason, unread=unread))
             else:
                 events.append((meeting, event))
-    return ParsedSheet(tuple(events), tuple(skipped))
+                numbers.append(number)
+    return ParsedSheet(tuple(events), tuple(skipped), name, source, tuple(numbers))
 
 
 def _event(row: Mapping[str, Any], one: Mapping[str, Any], source: str) -> Event:

@@ -155,6 +155,7 @@ def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
     """The classes as events, each a `Lecture`; those that can't be used are skipped and named."""
     source = f"{OPENCAST_SOURCE}{host}"
     events: list[tuple[str, Event]] = []
+    numbers: list[int] = []
     skipped: list[Skipped] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
@@ -186,7 +187,8 @@ def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
             )
             for day in days
         ]
-    return ParsedSheet(tuple(events), tuple(skipped))
+        numbers += [number] * len(days)
+    return ParsedSheet(tuple(events), tuple(skipped), host, source, tuple(numbers))
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

@@ -46,9 +46,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the schedule table. `course_code` and `opencast_series_id` are the last event's:
+    """A row of the schedule table. `course_code` and `opencast_series_id` are those of the event
 
-    they are what the first system reads, should a site go back to it.
+    that was imported last: they are what the first system reads, should a site go back to it.
     """
 
     zoom_series_id: str
@@ -70,7 +70,7 @@ def match(
 
     An event matches when the local start lies less than `buffer_minutes` from it on the clock of
     the week, in whole minutes, so that 00:05 on Tuesday is near 23:50 on Monday. Of several, the
-    nearest; an event that can't be read never matches.
+    nearest, and of these the first; an event that can't be read never matches.
     """
     local = start.astimezone(zone)
     minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
@@ -95,18 +95,29 @@ class ImportPlan(msgspec.Struct, frozen=True):
     unchanged: int
 
 
-def assemble(events: Iterable[tuple[str, Event]]) -> dict[str, ScheduledMeeting]:
-    """(zoom id, event) pairs as one row a meeting, repeated events once."""
-    meetings: dict[str, list[Event]] = {}
-    for zoom_series_id, event in events:
-        known = meetings.setdefault(zoom_series_id, [])
-        if event not in known:
-            known.append(event)
+def assemble(
+    events: Iterable[tuple[str, Event]], others: Iterable[tuple[str, Event]] = ()
+) -> dict[str, ScheduledMeeting]:
+    """(zoom id, event) pairs as one row a meeting, repeated events once.
+
+    `events` come before `others`, so that of two at the same time theirs is the recording, and the
+    last of them gives the row its own course and series.
+    """
+    meetings: dict[str, dict[Event, None]] = {}
+    own: dict[str, Event] = {}
+    for pairs in (events, others):
+        last: dict[str, Event] = {}
+        for zoom_series_id, event in pairs:
+            known = meetings.setdefault(zoom_series_id, {})
+            if event not in known:
+                known[event] = None
+                last[zoom_series_id] = event
+        own = last | own
     return {
         zoom_series_id: ScheduledMeeting(
             zoom_series_id=zoom_series_id,
-            opencast_series_id=known[-1].opencast_series_id,
-            course_code=known[-1].course_code,
+            opencast_series_id=own[zoom_series_id].opencast_series_id,
+            course_code=own[zoom_series_id].course_code,
             events=tuple(known),
         )
         for zoom_series_id, known in meetings.items()
@@ -118,25 +129,22 @@ def plan_import(
     events: Sequence[tuple[str, Event]],
     sources: frozenset[str],
     *,
+    staying: Sequence[tuple[str, Event]] = (),
     replace_all: bool = False,
 ) -> ImportPlan:
     """What has to change so that the table holds `events` in place of those from `sources`.
 
-    Events of other sources stay, also within a meeting that both name, and meetings that these
-    sources don't concern stay as they are. `sources` holds "" when rows of the first system are
-    to be replaced too.
+    Events of other sources stay, and so do those in `staying`, also within a meeting that both
+    name, but behind those of `events`. Meetings that these sources don't concern stay as they
+    are. `sources` holds "" when rows of the first system are to be replaced too.
     """
     before = {meeting.zoom_series_id: meeting for meeting in existing}
-    concerned = {key for key, _ in events} | {
+    concerned = {key for key, _ in (*events, *staying)} | {
         key for key, meeting in before.items() if replace_all or _sources_of(meeting) & sources
     }
-    kept = [
-        (key, event)
-        for key, meeting in before.items()
-        for event in meeting.events
-        if key in concerned and not replace_all and event.source not in sources
-    ]
-    wanted = assemble([*_with_own_course(existing, kept), *events])
+    elsewhere = [] if replace_all else from_elsewhere(existing, sources)
+    kept = [(key, event) for key, event in elsewhere if key in concerned]
+    wanted = assemble(events, [*staying, *kept])
     put = tuple(row for key, row in wanted.items() if before.get(key) != row)
     return ImportPlan(
         put=put,
@@ -152,19 +160,20 @@ def _sources_of(meeting: ScheduledMeeting) -> set[str]:
     return {event.source for event in meeting.events} or {""}
 
 
-def _with_own_course(
-    existing: Sequence[ScheduledMeeting], kept: Sequence[tuple[str, Event]]
+def from_elsewhere(
+    existing: Iterable[ScheduledMeeting], sources: frozenset[str]
 ) -> list[tuple[str, Event]]:
-    """Kept events with the meeting's course and series where they have none of their own."""
-    rows = {meeting.zoom_series_id: meeting for meeting in existing}
+    """The events of other sources, with the meeting's course and series if they have none."""
     return [
         (
-            key,
+            meeting.zoom_series_id,
             msgspec.structs.replace(
                 event,
-                course_code=rows[key].course_of(event),
-                opencast_series_id=rows[key].series_of(event),
+                course_code=meeting.course_of(event),
+                opencast_series_id=meeting.series_of(event),
             ),
         )
-        for key, event in kept
+        for meeting in existing
+        for event in meeting.events
+        if event.source not in sources
     ]

@@ -76,13 +76,15 @@ class Skipped(msgspec.Struct, frozen=True):
 class ParsedSheet(msgspec.Struct, frozen=True):
     """A sheet's usable events as (zoom id, event), and what was skipped.
 
-    `name` is the sheet's for people, `source` what its events remember.
+    `name` is the sheet's for people, `source` what its events remember, and `rows` has the row of
+    each of them.
     """
 
     events: tuple[tuple[str, Event], ...]
     skipped: tuple[Skipped, ...]
     name: str = ""
     source: str = ""
+    rows: tuple[int, ...] = ()
 
 
 class _RowProblem(ValueError):
@@ -111,6 +113,7 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
     every = list(rows)
     header = _header(sheet, every)
     events: list[tuple[str, Event]] = []
+    numbers: list[int] = []
     skipped: list[Skipped] = []
     above: dict[str, str] = {}
     for number, cells in enumerate(every[header.row :], start=header.row + 1):
@@ -146,7 +149,8 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
         ]
         skipped.extend(Skipped(sheet, number, reason, whole=False) for reason in lacking)
         events.extend((zoom_series_id, event) for event in new)
-    return ParsedSheet(tuple(events), tuple(skipped), sheet, source)
+        numbers.extend(number for _ in new)
+    return ParsedSheet(tuple(events), tuple(skipped), sheet, source, tuple(numbers))
 
 
 def _check_values(row: Mapping[str, str]) -> None:

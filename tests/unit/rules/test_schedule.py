@@ -189,7 +189,7 @@ def test_two_sources_in_one_meeting_are_replaced_apart() -> None:
     both = meeting(SHEET, FILE, series="S2", course="File")
     moved = event("W", "9:00", "S1", "Sheet", "sheet/a")
     plan = planned([both], [("1", moved)], "sheet/a")
-    assert plan.put == (meeting(FILE, moved, series="S1", course="Sheet"),)
+    assert plan.put == (meeting(moved, FILE, series="S1", course="Sheet"),)
     assert (plan.delete, plan.added, plan.changed) == ((), 0, 1)
     gone = planned([both], [("2", moved)], "sheet/a")
     assert [row for row in gone.put if row.zoom_series_id == "1"] == [
@@ -212,9 +212,27 @@ def test_a_row_of_the_first_system_keeps_its_course_when_another_joins() -> None
     plan = planned([old], [("1", FILE)], "file.csv")
     (row,) = plan.put
     assert [(row.series_of(one), row.course_of(one)) for one in row.events] == [
-        ("old", "Old"),
         ("S2", "File"),
+        ("old", "Old"),
     ]
+    assert (row.opencast_series_id, row.course_code) == ("S2", "File")
+
+
+def test_of_two_at_the_same_time_what_was_imported_last_is_the_recording_s() -> None:
+    earlier = event("M", "9:00", "old", "A", "file.csv")
+    later = event("M", "9:00", "new", "A", "sheet/a")
+    before = [meeting(earlier, series="old", course="A")]
+    (row,) = planned(before, [("1", later)], "sheet/a").put
+    monday = datetime(2026, 11, 23, 9, 5, tzinfo=EASTERN)
+    assert match(row, monday, EASTERN, BUFFER) == later
+    assert row.opencast_series_id == "new"
+    # Of one import it is the first, and a class that only stays comes behind what was read.
+    both = [("1", later), ("1", event("M", "9:00", "other", "B", "sheet/a"))]
+    (row,) = planned([], both, "sheet/a").put
+    assert match(row, monday, EASTERN, BUFFER) == later
+    plan = plan_import([], [("1", later)], frozenset({"sheet/a"}), staying=[("1", earlier)])
+    assert [one.opencast_series_id for one in plan.put[0].events] == ["new", "old"]
+    assert plan.put[0].opencast_series_id == "new"
 
 
 def test_replace_all_replaces_every_source() -> None:
@@ -257,7 +275,10 @@ def test_after_an_import_the_source_holds_what_was_imported_and_others_what_they
     after = applied(before, planned(before, new, source))
     pairs = {(row.zoom_series_id, one) for row in after for one in row.events}
     assert pairs == {pair for pair in held if pair[1].source != source} | set(new)
-    assert all(row.opencast_series_id == row.events[-1].opencast_series_id for row in after)
+    for row in after:
+        own = [one for one in row.events if one.source == source] or list(row.events)
+        assert row.opencast_series_id in {one.opencast_series_id for one in own}
+        assert list(row.events[: len(own)]) == own, "what was imported comes first"
     again = planned(after, new, source)
     assert again.delete == ()
     assert {(row.zoom_series_id, one) for row in applied(after, again) for one in row.events} == (

@@ -138,6 +138,24 @@ def test_what_costs_a_class_is_told_first_and_what_nobody_records_last(desk: Des
     assert places == [f"Fall row {number}" for number in (6, 5, 2, 3, 4)]
 
 
+def test_a_class_that_two_have_is_told_and_the_sheet_s_counts(desk: Desk) -> None:
+    csv = {"day": "M", "time": "9:30", "title": "L", "source": "csv:fall.csv"}
+    csv |= {"course_code": "A", "opencast_series_id": "OLD"}
+    desk.aws.schedule.put_item(Item={"zoom_series_id": "86168921331", "events": [csv]})
+    desk.sheet(row(day="M"), row("B", day="M", series="https://oc/#/2027"))
+    status, text = desk.press()
+    assert status == 200
+    assert text.splitlines() == [
+        "Success: 1 meeting with 2 events (1 changed). 2 rows incomplete.",
+        "Fall row 3: M 9:30 is Fall row 2's already, for another series: that one counts",
+        "Fall row 2: M 9:30 is also that of series OLD, from csv:fall.csv: this row counts",
+    ]
+    meeting = desk.tools.schedule.get(86168921331)
+    assert meeting
+    series = [one.opencast_series_id for one in meeting.events]
+    assert (series, meeting.opencast_series_id) == (["20260112345", "2027", "OLD"], "2027")
+
+
 def test_two_presses_at_once(desk: Desk) -> None:
     inside, go_on = threading.Event(), threading.Event()
 
