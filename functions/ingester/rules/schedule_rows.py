@@ -39,10 +39,23 @@ _NOT_QUITE_STARTS = (
     (re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"), "with seconds: give the column the format hh:mm"),
     (re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+.*"), "a date: only the time belongs here"),
 )
+_OTHER_DAYS = (
+    (re.compile(r"Th", re.IGNORECASE), "'Th' is read as Tuesday: write R for Thursday"),
+    (re.compile(r"[Tt]u"), "'Tu' is Tuesday and Sunday: write T for Tuesday alone"),
+    (re.compile(r"[Ss]u"), "'Su' is Saturday and Sunday: write U for Sunday alone"),
+)
+"""Spellings that are taken letter by letter, and seldom meant so."""
+
+MORNING = 6
+"""Classes at an earlier hour were rather written by twelve hours."""
+
 _NO_VALUE = re.compile(
     r"#¡?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#N/[A-Z]|#NV|(?i:loading)(?:\.{3}|…)"
 )
 """What a cell shows whose formula has failed, in any language, or hasn't ended yet."""
+
+_MEETING = re.compile(r"[1-9][0-9]{2,19}")
+"""Zoom's numbers have no leading 0: with one, no recording would ever be the row's."""
 
 _SERIES = re.compile(r"[\w.:-]+")
 _MERGED = " (merged cells? Each row needs its own)"
@@ -138,19 +151,35 @@ def parse(sheet: str, source: str, rows: Iterable[Sequence[str]]) -> ParsedSheet
             reason = f"{problem}{hint}"
             skipped.append(Skipped(sheet, number, reason, unread=unread, unlinked=unlinked))
             continue
-        lacking = [
-            *(
-                f"{SHEET_NAMES[name]} {what}: it was left out"
-                for name in (COURSE_CODE, TYPE)
-                if (what := _no_name(row[name]))
-            ),
-            *(f"day {letter!r} is none of {' '.join(DAYS)}" for letter in unknown),
-            *(f"no {SHEET_NAMES[name]}{_MERGED}" for name in COLUMNS if name in maybe_merged),
-        ]
-        skipped.extend(Skipped(sheet, number, reason, whole=False) for reason in lacking)
+        notes = _notes(row, unknown, maybe_merged)
+        skipped.extend(Skipped(sheet, number, reason, whole=False) for reason in notes)
         events.extend((zoom_series_id, event) for event in new)
         numbers.extend(number for _ in new)
     return ParsedSheet(tuple(events), tuple(skipped), sheet, source, tuple(numbers))
+
+
+def _notes(row: Mapping[str, str], unknown: Sequence[str], maybe_merged: set[str]) -> list[str]:
+    """What a row that is taken lacks, and what of it may be meant otherwise."""
+    return [
+        *(
+            f"{SHEET_NAMES[name]} {what}: it was left out"
+            for name in (COURSE_CODE, TYPE)
+            if (what := _no_name(row[name]))
+        ),
+        *(f"day {letter!r} is none of {' '.join(DAYS)}" for letter in unknown),
+        *(f"day {what}" for form, what in _OTHER_DAYS if form.search(row[DAY])),
+        *(
+            f"start {row[START]!r} is at night: write {int(hour) + 12}:{minutes} for the afternoon"
+            for hour, minutes in [row[START].split(":")]
+            if int(hour) < MORNING
+        ),
+        # Nobody needs a type: without one it is a lecture.
+        *(
+            f"no {SHEET_NAMES[name]}{_MERGED}"
+            for name in COLUMNS
+            if name in maybe_merged and name != TYPE
+        ),
+    ]
 
 
 def _check_values(row: Mapping[str, str]) -> None:
@@ -298,13 +327,16 @@ def zoom_id_of(link: str) -> str:
     """The meeting number at the end of a Zoom link's path."""
     if not link:
         raise _RowProblem("no meeting link", MEETING)
+    joined = link.partition("?")[0].count("://")
+    if max(joined, sum("://" in word for word in link.split())) > 1:
+        raise _RowProblem("two meeting links in one cell: a row can have but one", MEETING)
     try:
         parts = urlsplit(link)
     except ValueError as error:
         raise _RowProblem("the meeting link is broken", MEETING) from error
     number = parts.path.rstrip("/").rsplit("/", 1)[-1]
     # The link holds the meeting's passcode: it isn't repeated in the answer or the log.
-    if parts.scheme != "https" or not parts.netloc or not re.fullmatch(r"[0-9]{3,20}", number):
+    if parts.scheme != "https" or not parts.netloc or not _MEETING.fullmatch(number):
         alone = re.fullmatch(r"[0-9 .,+-]+(E[+-]?[0-9]+)?", link, re.IGNORECASE)
         near = ", but a number alone: paste the whole link" if alone else ""
         raise _RowProblem(

@@ -83,6 +83,41 @@ def test_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("column", "cell", "days", "says"),
+    [
+        ("Day", "Tu", "TU", ["day 'Tu' is Tuesday and Sunday: write T for Tuesday alone"]),
+        ("Day", "M, Su", "MSU", ["day 'Su' is Saturday and Sunday: write U for Sunday alone"]),
+        (
+            "Day",
+            "TTh",
+            "T",
+            [
+                "day 'H' is none of M T W R F S U",
+                "day 'Th' is read as Tuesday: write R for Thursday",
+            ],
+        ),
+        ("Day", "TU", "TU", []),
+        ("Start", "1:30", "MW", ["start '1:30' is at night: write 13:30 for the afternoon"]),
+        ("Start", "05:59", "MW", ["start '05:59' is at night: write 17:59 for the afternoon"]),
+        ("Start", "6:00", "MW", []),
+        ("Type", "", "MW", []),
+    ],
+)
+def test_what_is_seldom_meant_so_is_taken_with_a_hint(
+    column: str, cell: str, days: str, says: list[str]
+) -> None:
+    sheet = read(row(Day="F"), row(**{column: cell}))
+    assert "".join(event.day for _, event in sheet.events) == f"F{days}"
+    assert [str(one) for one in sheet.skipped] == [f"Fall row 3: {text}" for text in says]
+    assert not any(one.whole for one in sheet.skipped)
+
+
+def test_a_link_that_leads_on_to_another_is_one() -> None:
+    link = "https://zoom.us/j/95846636714?pwd=x&next=https://example.edu"
+    assert {key for key, _ in read(row(Meeting_ID_with_Password=link)).events} == {"95846636714"}
+
+
+@pytest.mark.parametrize(
     ("cell", "title"), [("section", "Section"), ("FINAL EXAM", "Final Exam"), ("", "Lecture")]
 )
 def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
@@ -96,6 +131,15 @@ def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
         ("Meeting_ID_with_Password", "http://zoom.us/j/95846636714", "meeting link is not like"),
         ("Meeting_ID_with_Password", "https://zoom.us/my/name", "meeting link is not like"),
         ("Meeting_ID_with_Password", "95846636714", "meeting link is not like"),
+        ("Meeting_ID_with_Password", "https://zoom.us/j/0123456789", "meeting link is not like"),
+        *(
+            ("Meeting_ID_with_Password", cell, "two meeting links in one cell")
+            for cell in (
+                f"{LINK}\nhttps://zoom.us/j/222222?pwd=S3cretPass",
+                f"{LINK} (old: https://zoom.us/j/222222)",
+                "https://zoom.us/j/111111https://zoom.us/j/222222",
+            )
+        ),
         ("Meeting_ID_with_Password", "https://[zoom/j/95846636714", "link is broken"),
         ("Start", "", "start '' is not a time"),
         ("Start", "25:00", "start '25:00' is not a time"),
