@@ -28,7 +28,7 @@ from ingester.schedule_import import (
 )
 from ops import terminal
 from ops.command import OpsError, command
-from ops.schedule import google_key, oc_import
+from ops.schedule import google_key, oc_import, sources
 from ops.schedule import report as schedule_report
 from ops.schedule.files import read_csv, read_json
 from ops.secrets import store as secrets
@@ -75,6 +75,12 @@ def import_classes(
             replace_all=replace_all,
             dry_run=dry_run,
         )
+
+
+def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
+    """Takes away what came from `source`. OpsError says why nothing was changed."""
+    with _alone(table, dry_run=dry_run):
+        return sources.remove(ScheduleTable(table), source, dry_run=dry_run)
 
 
 @contextmanager
@@ -189,6 +195,25 @@ def import_from_opencast(
 
 
 @command(
+    name="remove",
+    help={
+        "source": "where the classes came from, as csv:fall.csv, json:…, oc:… or first-system",
+        "dry-run": DRY_RUN,
+    },
+)
+def remove(_context: Context, source: str, dry_run: bool = False) -> None:
+    """Take the classes of one file out of the schedule.
+
+    They are there under the file's name, and stay when the same classes come from a sheet.
+    """
+    report = remove_source(
+        schedule_of(looking() if dry_run else changing()), source, dry_run=dry_run
+    )
+    for line in schedule_report.removal_lines(report, source, dry_run=dry_run):
+        terminal.say(line)
+
+
+@command(
     name="save-creds",
     help={"filename": "the key of a Google service account, JSON as Google's console saves it"},
 )
@@ -206,4 +231,6 @@ def save_creds(_context: Context, filename: str = "service_account.json") -> Non
     terminal.say(f"Share the sheet with {key.email}, to read it.")
 
 
-collection = Collection("schedule", csv_import, import_json, import_from_opencast, save_creds)
+collection = Collection(
+    "schedule", csv_import, import_json, import_from_opencast, remove, save_creds
+)

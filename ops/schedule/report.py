@@ -12,6 +12,15 @@ MOST = 20
 """Lines of one kind; of more only the number is told."""
 
 
+def removal_lines(report: ImportReport, source: str, *, dry_run: bool) -> list[str]:
+    """What was taken away of a source: a line with the numbers, then each meeting."""
+    plan = report.plan
+    done = "would be removed" if dry_run else "removed"
+    gone = f"{count(len(plan.delete), 'meeting')} {done}"
+    stays = f"{plan.changed} keep{'s' if plan.changed == 1 else ''} classes from elsewhere."
+    return [f"From {source}: {gone}, {stays}", *lines(report, dry_run=dry_run)[1:]]
+
+
 def lines(report: ImportReport, *, dry_run: bool) -> list[str]:
     """The numbers, then what is added, changed, removed, kept and skipped."""
     plan = report.plan

@@ -71,6 +71,18 @@ def test_a_schedule_from_json_and_csv_says_what_changes(
     )
     said = operator.did("schedule.import-csv", str(sheet), "--dry-run")
     assert f"  {meeting}: + CSCI (2027) F 14:00 Section" in said.splitlines()
+    operator.did("schedule.import-csv", str(sheet))
+    assert [one["day"] for one in events_of(driver, meeting) or ()] == ["F", "M"]
+    said = operator.did("schedule.remove", f"json:{path.name}", "--dry-run")
+    assert f"  {meeting}: - HIST (2026) M 9:30 Lecture" in said.splitlines()
+    operator.did("schedule.remove", f"json:{path.name}")
+    assert [one["day"] for one in events_of(driver, meeting) or ()] == ["F"]
+    operator.did("schedule.remove", "--source", f"csv:{sheet.name}")
+    assert events_of(driver, meeting) is None
+    assert (
+        f"from csv:{sheet.name}, so nothing"
+        in operator("schedule.remove", f"csv:{sheet.name}").error
+    )
     path.write_text('[{"zoom_series_id": 1,}]')
     assert "is not JSON: line 1, column 23" in operator("schedule.import-json", str(path)).error
 
