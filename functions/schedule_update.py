@@ -50,7 +50,8 @@ from ingester.settings import (
 logger = logging.getLogger("ingester.schedule_update")
 
 GOOGLE_SECONDS = 15.0
-"""For reading the sheet, tries included: API Gateway gives up after 29, and the table comes yet."""
+"""For reading the sheet, all tries and a second key included: API Gateway gives up after 29, and
+the table comes yet."""
 
 TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
 TOLD = 10
@@ -76,6 +77,7 @@ class Tools:
     sheets: Sheets
     schedule: ScheduleTable
     lock: ScheduleLock
+    monotonic: Callable[[], float] = time.monotonic
 
 
 def build() -> Tools:
@@ -149,6 +151,7 @@ def update(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Impo
     Nobody else does so at the same time: UpdateRunning. Unauthorized without the token, if one is
     set; NotSetUp without a sheet; what Sheets.tabs and import_sheets raise.
     """
+    ends = tools.monotonic() + GOOGLE_SECONDS
     if not _has_token(request, tools) and not _has_token(request, renewed()):
         raise Unauthorized(
             "The request doesn't carry the right token: the script's property SCHEDULE_TOKEN has "
@@ -161,12 +164,12 @@ def update(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Impo
         )
     with tools.lock.held():
         try:
-            tabs = _tabs(tools)
+            tabs = _tabs(tools, ends)
         except GoogleKeyRefused:
             newer = renewed()
-            if newer is tools:
+            if newer is tools or tools.monotonic() >= ends:
                 raise
-            tabs = _tabs(newer)
+            tabs = _tabs(newer, ends)
         return import_sheets(
             tools.schedule,
             [Sheet(tab.name, f"{SHEET_SOURCE}{tab.name}", tab.rows) for tab in tabs],
@@ -182,9 +185,9 @@ def _has_token(request: Request, tools: Tools) -> bool:
     return not wanted or hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
 
 
-def _tabs(tools: Tools) -> list[Tab]:
-    settings = tools.settings
-    return tools.sheets.tabs(settings.gsheets_doc_id, settings.tabs, seconds=GOOGLE_SECONDS)
+def _tabs(tools: Tools, ends: float) -> list[Tab]:
+    settings, left = tools.settings, ends - tools.monotonic()
+    return tools.sheets.tabs(settings.gsheets_doc_id, settings.tabs, seconds=left)
 
 
 def summary(report: ImportReport) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,7 +12,17 @@ from ingester.neighbours.sheets import Sheets
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer
 from tests.cloud import Cloud
-from tests.google_web import DOCUMENT, HEADER, Google, refusal, row, service_key, tabs
+from tests.google_web import (
+    DOCUMENT,
+    GOOD_TOKEN,
+    HEADER,
+    TOKEN,
+    Google,
+    refusal,
+    row,
+    service_key,
+    tabs,
+)
 from tests.kits import schedule_tools
 from tests.unit.functions.deployed import Context, cold, container
 from tests.unit.functions.schedule_update.desk import (
@@ -109,6 +119,46 @@ def test_a_key_that_was_replaced_is_taken_up_at_once(desk: Desk) -> None:
         assert desk.press()[0] == 502
         desk.renewed = lambda: new
         assert desk.press()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("first", "renewing", "second", "status"), [(6, 2, 6, 200), (10, 0, 6, 504), (6, 9, 0, 502)]
+)
+def test_both_keys_together_have_the_time_of_one(
+    desk: Desk, first: int, renewing: int, second: int, status: int
+) -> None:
+    """The function ends after 30 seconds, and API Gateway tells the sheet nothing then."""
+    watch = Stopwatch()
+
+    def after(seconds: int, answer: Answer) -> Callable[[Request], Answer]:
+        def page(_: Request) -> Answer:
+            watch.now += seconds
+            return answer
+
+        return page
+
+    def tools() -> schedule_update.Tools:
+        sheets = Sheets(
+            desk.google.key,
+            base_url=desk.google.web.url,
+            session=desk.google.session,
+            sleep=watch.sleep,
+            clock=desk.clock,
+            monotonic=watch,
+        )
+        return replace(desk.tools, sheets=sheets, monotonic=watch)
+
+    refused = json_answer(400, {"error": "invalid_grant"})
+    desk.google.answers(after(second, tabs([HEADER, row()])))
+    desk.google.web.pages[TOKEN] = [after(first, refused), GOOD_TOKEN]
+    desk.tools, newer = tools(), tools()
+
+    def renewed() -> schedule_update.Tools:
+        watch.now += renewing
+        return newer
+
+    desk.renewed = renewed
+    assert desk.press()[0] == status
 
 
 def test_as_lambda_calls_it(
