@@ -285,6 +285,23 @@ class TestRefreshing:
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
         expect(changed).to_be_hidden()
 
+    def test_after_midnight_today_is_another_day(
+        self, page: Page, site: Site, aws: Cloud, clock: Clock
+    ) -> None:
+        open_page(page, site)
+        week = Week(aws)
+        clock.forward(hours=10)
+        week.begin("late==", -timedelta(hours=9.9), "After midnight")
+        page.clock.fast_forward(36_000_000)
+        place = section(page, "By day")
+        expect(place.get_by_role("link", name="After midnight")).to_be_visible()
+        assert topics(place) == ["After midnight"]
+        today = place.get_by_role("link", name="Today")
+        expect(today).to_have_attribute("aria-current", "date")
+        expect(place.get_by_role("link", name="Yesterday")).to_have_attribute(
+            "href", "#day=2026-10-14"
+        )
+
     def test_nobody_looks_nobody_asks(self, page: Page, site: Site) -> None:
         open_page(page, site)
         turned = """hidden => {
