@@ -280,10 +280,41 @@ class TestRefreshing:
         changed = page.get_by_role("button", name="The list has changed. Show it")
         expect(changed).to_be_visible()
         expect(link).to_be_focused()
+        expect(page.locator("#say")).to_have_text("The list has changed.")
         assert page.get_by_role("link", name="Just now").count() == 0
         changed.click()
         expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
         expect(changed).to_be_hidden()
+        # What has been shown isn't offered again.
+        link.focus()
+        with page.expect_response(lambda answer: "queues" in answer.url):
+            page.clock.run_for(31_000)
+        expect(page.locator("#updated")).to_have_text("Updated 14:31")
+        expect(changed).to_be_hidden()
+
+    def test_who_has_just_come_reads_nothing_yet(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site, "#request")
+        page.get_by_role("link", name="Recordings", exact=True).click()
+        ready(page)
+        expect(page.get_by_role("heading", level=1)).to_be_focused()
+        Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+        page.clock.run_for(31_000)
+        expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
+
+    def test_a_recording_that_one_follows_moves(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site)
+        section(page, "Under way").get_by_role("link", name="Organic Chemistry II").first.click()
+        ready(page)
+        expect(page.locator("article")).to_contain_text("Waits for download")
+        link = page.get_by_role("link", name="Request an ingest of it")
+        link.focus()
+        week = Week(aws)
+        week.write("fresh==", timedelta(seconds=1), State.OC_SERIES_FOUND, oc_series_id="S")
+        page.clock.run_for(31_000)
+        expect(page.locator("article h3")).to_contain_text("Downloading")
+        said = "Organic Chemistry II, Section 3: Downloading"
+        expect(page.locator("#say")).to_have_text(said)
+        expect(link).to_be_focused()
 
     def test_after_midnight_today_is_another_day(
         self, page: Page, site: Site, aws: Cloud, clock: Clock
