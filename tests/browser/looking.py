@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from playwright.sync_api import Locator, Page
 
 from tests.browser.site import Site
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def open_page(page: Page, site: Site, view: str = "") -> None:
@@ -32,3 +36,13 @@ def topics(place: Locator) -> list[str]:
 def focused(page: Page) -> str:
     """The text, or the id, of what has the focus."""
     return str(page.evaluate("document.activeElement.id || document.activeElement.innerText"))
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong, as far as it is sure. Evaluated over the debugger's protocol,
+    past the page's policy, which would not let it in."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +9,9 @@ from playwright.sync_api import Page, expect
 
 from ingester.gateway import json_answer
 from tests.browser.conftest import REFUSED, Watch
-from tests.browser.looking import focused, open_page, ready
+from tests.browser.looking import focused, open_page, ready, violations
 from tests.browser.site import Site
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = (
     "",
     "#day=2026-10-13",
@@ -31,16 +29,6 @@ TASTES: dict[str, dict[str, Any]] = {
 in_every_taste = pytest.mark.parametrize(
     "options", [pytest.param(taste, id=name) for name, taste in TASTES.items()]
 )
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong, as far as it is sure. Evaluated over the debugger's protocol,
-    past the page's policy, which would not let it in."""
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
-    return [
-        f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]
-    ]
 
 
 @in_every_taste

@@ -16,10 +16,11 @@ from ingester.neighbours.status_table import StatusTable
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from tests.browser.conftest import REFUSED, Watch
-from tests.browser.looking import focused, open_page, ready, section, topics
+from tests.browser.looking import focused, open_page, ready, section, topics, violations
 from tests.browser.recordings import HOSTILE, NOW, Week
 from tests.browser.site import Site
 from tests.cloud import Clock, Cloud
+from tests.hooks import failing
 
 DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
 
@@ -384,6 +385,32 @@ class TestTrouble:
         site.trouble = None
         page.clock.run_for(31_000)
         expect(page.locator("#trouble")).to_be_hidden()
+
+    def test_queues_that_can_t_be_counted_hide_nothing_else(
+        self, page: Page, site: Site, watch: Watch, aws: Cloud
+    ) -> None:
+        watch.meant = (REFUSED,)
+        with failing(aws.sqs, "sqs.GetQueueAttributes", "ServiceUnavailable"):
+            open_page(page, site)
+        place = section(page, "Under way")
+        expect(place).to_contain_text("What waits on the queues can't be counted now.")
+        assert len(topics(place)) == 4
+        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        expect(page.locator("#trouble")).to_be_hidden()
+        assert violations(page) == []
+        page.get_by_role("button", name="Refresh").click()
+        expect(place.get_by_text("none given up").first).to_be_visible()
+        expect(place).not_to_contain_text("can't be counted")
+
+    def test_nothing_is_said_twice(self, page: Page, site: Site, watch: Watch) -> None:
+        watch.meant = (REFUSED,)
+        site.trouble = json_answer(
+            503, {"message": "The status can't be read now. Try again later."}
+        )
+        open_page(page, site)
+        expect(page.locator("#trouble")).to_have_text(
+            "The status can't be read now. Try again later. It is tried again by itself."
+        )
 
     def test_no_network(self, page: Page, site: Site, watch: Watch) -> None:
         watch.meant = (REFUSED,)
