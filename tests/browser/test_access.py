@@ -114,10 +114,20 @@ def test_the_filters_by_keyboard(page: Page, site: Site) -> None:
     page.get_by_role("radio", name="All").focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="Needs a person")).to_be_checked()
-    expect(page.locator("#say")).to_have_text("1 recordings")
+    expect(page.locator("#say")).to_have_text("1 recording")
     tab_to(page, "words")
     page.keyboard.type("nothing like it")
     expect(page.locator("#say")).to_have_text("0 recordings")
+
+
+def test_a_day_keeps_the_focus(page: Page, site: Site) -> None:
+    open_page(page, site)
+    yesterday = page.get_by_role("link", name="Yesterday")
+    yesterday.focus()
+    page.keyboard.press("Enter")
+    expect(yesterday).to_have_attribute("aria-current", "date")
+    ready(page)
+    expect(yesterday).to_be_focused()
 
 
 def test_the_form_by_keyboard(page: Page, site: Site) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Error, Page, Route, expect
 
 from ingester.gateway import json_answer
 from ingester.neighbours.row_change import FIRST_STEPS, MOST_STEPS
@@ -247,12 +247,53 @@ def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
     open_page(page, site)
     place, earlier = section(page, "By day"), page.get_by_role("button", name="Show earlier ones")
     assert place.locator("a.topic").count() == 50
+    # What is counted, and what no filter finds, is told of what has come.
+    expect(page.locator("#c-")).to_have_text("50+")
+    page.get_by_label("Filter by").fill("Number 90")
+    expect(place).to_contain_text("None of the latest 50 of this day matches the filter.")
+    page.get_by_label("Filter by").fill("")
     for count in (100, 120):
-        earlier.click()
+        earlier.focus()
+        page.keyboard.press("Enter")
         expect(place.locator("a.topic").nth(count - 1)).to_be_attached()
     expect(earlier).to_have_count(0)
+    # The button is gone: the focus is on what it brought.
+    expect(place.locator("a.topic").nth(100)).to_be_focused()
+    expect(page.locator("#c-")).to_have_text("120")
     numbered = [topic for topic in topics(place) if topic.startswith("Number")]
     assert numbered == [f"Number {number}" for number in range(110)]
+
+
+def test_of_many_the_first_are_shown(page: Page, site: Site, aws: Cloud) -> None:
+    with aws.status.batch_writer() as batch:
+        for number in range(400):
+            state = "DOWNLOADER_FAILED" if number % 2 else "SENT_TO_DOWNLOADER"
+            batch.put_item(
+                Item={
+                    "zip_id": f"z{number}",
+                    "meeting_id": 7,
+                    "recording_id": f"z{number}",
+                    "topic": f"Number {number}",
+                    "pipeline_state": state,
+                    "file_ids": {"f"},
+                    "update_date": "2026-10-14",
+                    "update_time": 66_590 - number,
+                }
+            )
+    open_page(page, site)
+    for heading, count in (("Needs a person", 202), ("Under way", 204)):
+        place = section(page, heading)
+        assert len(topics(place)) == 12
+        button = place.get_by_role("button", name=f"Show all {count}")
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(button).to_have_count(0)
+        assert len(topics(place)) == count
+        expect(place.locator("a.topic").nth(12)).to_be_focused()
+    # They stay when the page asks anew.
+    page.get_by_role("button", name="Refresh").click()
+    ready(page)
+    assert len(topics(section(page, "Under way"))) == 204
 
 
 @pytest.mark.parametrize("path", ["/live", "/live/", "/", "/zip/"])
@@ -380,11 +421,18 @@ class TestTrouble:
         expect(page.locator("#trouble")).to_contain_text(words)
         expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
         expect(page.locator("#say")).to_contain_text(words)
+        # It is said once, not every half minute; and that it is over is said too.
+        page.evaluate("document.getElementById('say').textContent = 'something else'")
+        with page.expect_response(lambda answer: "status" in answer.url):
+            page.clock.run_for(31_000)
+        page.clock.run_for(5_000)
+        expect(page.locator("#say")).to_have_text("something else")
         # What was there is there still.
         assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
         site.trouble = None
         page.clock.run_for(31_000)
         expect(page.locator("#trouble")).to_be_hidden()
+        expect(page.locator("#say")).to_have_text("The status can be read again.")
 
     def test_queues_that_can_t_be_counted_hide_nothing_else(
         self, page: Page, site: Site, watch: Watch, aws: Cloud
@@ -429,3 +477,34 @@ def test_the_week_is_as_old_as_the_clock_says(page: Page, site: Site) -> None:
     page.clock.set_system_time(NOW + timedelta(hours=3))
     open_page(page, site)
     expect(section(page, "Needs a person")).to_contain_text("4 h 24 min ago")
+
+
+@pytest.mark.parametrize("days", [-2.0, 2.0])
+def test_a_clock_that_is_days_off(page: Page, site: Site, days: float) -> None:
+    page.clock.set_system_time(NOW + timedelta(days=days))
+    open_page(page, site)
+    assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+    expect(page.get_by_role("link", name="Today")).to_have_attribute("aria-current", "date")
+    assert "Microeconomic Theory" in topics(section(page, "By day"))
+
+
+def test_an_answer_that_comes_too_late_is_dropped(page: Page, site: Site) -> None:
+    open_page(page, site)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/status?*", hold)
+    with page.expect_request(lambda request: "until=" in request.url):
+        page.get_by_role("button", name="Refresh").click()
+    page.get_by_role("link", name="Request an ingest").click()
+    assert len(held) == 3
+    for route in held:
+        with page.expect_event("requestfinished"):
+            route.continue_()
+    page.unroute("**/status?*")
+    # Once an answer to a later question is read, those before it have been.
+    page.evaluate("fetch('status?queues=true').then(answer => answer.text())")
+    expect(page.locator("body")).to_have_attribute("data-ready", "request")
+    expect(page.locator("#say")).to_have_text("")
