@@ -1,0 +1,222 @@
+"""The page as time goes by: what it asks anew, what stays as it is, and what it says of trouble."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from ingester.gateway import json_answer
+from ingester.rules.states import State
+from tests.browser.conftest import REFUSED, Watch
+from tests.browser.looking import open_page, ready, section, topics, violations
+from tests.browser.recordings import NOW, Week
+from tests.browser.site import Site
+from tests.cloud import Clock, Cloud
+from tests.hooks import failing
+
+
+class TestRefreshing:
+    def test_it_asks_again_by_itself(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site)
+        Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+        page.clock.run_for(31_000)
+        expect(section(page, "Under way").get_by_text("Just now", exact=True)).to_be_visible()
+        assert page.get_by_role("button", name="The list has changed").count() == 0
+
+    def test_what_one_reads_stays(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site)
+        link = section(page, "Under way").get_by_role("link").first
+        link.focus()
+        Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+        page.clock.run_for(31_000)
+        changed = page.get_by_role("button", name="The list has changed. Show it")
+        expect(changed).to_be_visible()
+        expect(link).to_be_focused()
+        expect(page.locator("#say")).to_have_text("The list has changed.")
+        assert page.get_by_role("link", name="Just now").count() == 0
+        changed.click()
+        expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
+        expect(changed).to_be_hidden()
+        # What has been shown isn't offered again.
+        link.focus()
+        with page.expect_response(lambda answer: "queues" in answer.url):
+            page.clock.run_for(31_000)
+        expect(page.locator("#updated")).to_have_text("Updated 14:31")
+        expect(changed).to_be_hidden()
+
+    def test_who_has_just_come_reads_nothing_yet(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site, "#request")
+        page.get_by_role("link", name="Recordings", exact=True).click()
+        ready(page)
+        expect(page.get_by_role("heading", level=1)).to_be_focused()
+        Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+        page.clock.run_for(31_000)
+        expect(section(page, "Under way").get_by_role("link", name="Just now")).to_be_visible()
+
+    def test_a_recording_that_one_follows_moves(self, page: Page, site: Site, aws: Cloud) -> None:
+        open_page(page, site)
+        section(page, "Under way").get_by_role("link", name="Organic Chemistry II").first.click()
+        ready(page)
+        expect(page.locator("article")).to_contain_text("Waits for download")
+        link = page.get_by_role("link", name="Request an ingest of it")
+        link.focus()
+        week = Week(aws)
+        week.write("fresh==", timedelta(seconds=1), State.OC_SERIES_FOUND, oc_series_id="S")
+        page.clock.run_for(31_000)
+        expect(page.locator("article h3")).to_contain_text("Downloading")
+        said = "Organic Chemistry II, Section 3: Downloading"
+        expect(page.locator("#say")).to_have_text(said)
+        expect(link).to_be_focused()
+
+    def test_after_midnight_today_is_another_day(
+        self, page: Page, site: Site, aws: Cloud, clock: Clock
+    ) -> None:
+        open_page(page, site)
+        week = Week(aws)
+        clock.forward(hours=10)
+        week.begin("late==", -timedelta(hours=9.9), "After midnight")
+        page.clock.fast_forward(36_000_000)
+        place = section(page, "By day")
+        expect(place.get_by_role("link", name="After midnight")).to_be_visible()
+        assert topics(place) == ["After midnight"]
+        today = place.get_by_role("link", name="Today")
+        expect(today).to_have_attribute("aria-current", "date")
+        expect(place.get_by_role("link", name="Yesterday")).to_have_attribute(
+            "href", "#day=2026-10-14"
+        )
+
+    def test_nobody_looks_nobody_asks(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        turned = """hidden => {
+            Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+            document.dispatchEvent(new Event('visibilitychange'));
+        }"""
+        page.evaluate(turned, True)
+        asked = len(site.asked)
+        page.clock.run_for(120_000)
+        assert len(site.asked) == asked
+        page.evaluate(turned, False)
+        ready(page)
+        expect(page.locator("#updated")).to_have_text("Updated 14:32")
+        assert len(site.asked) > asked
+
+    def test_it_can_be_paused(self, page: Page, site: Site) -> None:
+        open_page(page, site)
+        page.get_by_role("button", name="Pause").click()
+        asked = len(site.asked)
+        page.clock.run_for(120_000)
+        assert len(site.asked) == asked
+        expect(page.locator("#updated")).to_contain_text("Paused.")
+        with page.expect_response(lambda answer: "status" in answer.url):
+            page.get_by_role("button", name="Refresh").click()
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (json_answer(403, {"Message": "explicit deny"}), "You may not read the status from"),
+            (json_answer(503, {"message": "The status can't be read now."}), "can't be read now."),
+            (json_answer(502, {"message": "Internal server error"}), "Internal server error"),
+            (json_answer(504, "x"), "The answer was 504."),
+        ],
+    )
+    def test_an_error_is_said_and_passes(
+        self, page: Page, site: Site, watch: Watch, answer: object, words: str
+    ) -> None:
+        watch.meant = (REFUSED,)
+        open_page(page, site)
+        site.trouble = answer  # type: ignore[assignment]  # an Answer, see above
+        page.clock.run_for(31_000)
+        expect(page.locator("#trouble")).to_contain_text(words)
+        expect(page.locator("#trouble")).to_contain_text("What is shown is of 14:30.")
+        expect(page.locator("#say")).to_contain_text(words)
+        # It is said once, not every half minute; and that it is over is said too.
+        page.evaluate("document.getElementById('say').textContent = 'something else'")
+        with page.expect_response(lambda answer: "status" in answer.url):
+            page.clock.run_for(31_000)
+        page.clock.run_for(5_000)
+        expect(page.locator("#say")).to_have_text("something else")
+        # What was there is there still.
+        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        site.trouble = None
+        page.clock.run_for(31_000)
+        expect(page.locator("#trouble")).to_be_hidden()
+        expect(page.locator("#say")).to_have_text("The status can be read again.")
+
+    def test_queues_that_can_t_be_counted_hide_nothing_else(
+        self, page: Page, site: Site, watch: Watch, aws: Cloud
+    ) -> None:
+        watch.meant = (REFUSED,)
+        with failing(aws.sqs, "sqs.GetQueueAttributes", "ServiceUnavailable"):
+            open_page(page, site)
+        place = section(page, "Under way")
+        expect(place).to_contain_text("What waits on the queues can't be counted now.")
+        assert len(topics(place)) == 4
+        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        expect(page.locator("#trouble")).to_be_hidden()
+        assert violations(page) == []
+        page.get_by_role("button", name="Refresh").click()
+        expect(place.get_by_text("none given up").first).to_be_visible()
+        expect(place).not_to_contain_text("can't be counted")
+
+    def test_nothing_is_said_twice(self, page: Page, site: Site, watch: Watch) -> None:
+        watch.meant = (REFUSED,)
+        site.trouble = json_answer(
+            503, {"message": "The status can't be read now. Try again later."}
+        )
+        open_page(page, site)
+        expect(page.locator("#trouble")).to_have_text(
+            "The status can't be read now. Try again later. It is tried again by itself."
+        )
+
+    def test_no_network(self, page: Page, site: Site, watch: Watch) -> None:
+        watch.meant = (REFUSED,)
+        page.route("**/status?*", lambda route: route.abort())
+        open_page(page, site)
+        expect(page.locator("#trouble")).to_contain_text("The pipeline can't be reached.")
+        expect(section(page, "Needs a person")).to_contain_text("Not loaded.")
+        page.unroute("**/status?*")
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.locator("#trouble")).to_be_hidden()
+        expect(section(page, "Needs a person")).to_contain_text("Data Structures")
+
+
+def test_the_week_is_as_old_as_the_clock_says(page: Page, site: Site) -> None:
+    """A computer whose clock is wrong shows the pipeline's ages all the same."""
+    page.clock.set_system_time(NOW + timedelta(hours=3))
+    open_page(page, site)
+    expect(section(page, "Needs a person")).to_contain_text("4 h 24 min ago")
+
+
+@pytest.mark.parametrize("days", [-2.0, 2.0])
+def test_a_clock_that_is_days_off(page: Page, site: Site, days: float) -> None:
+    page.clock.set_system_time(NOW + timedelta(days=days))
+    open_page(page, site)
+    assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+    expect(page.get_by_role("link", name="Today")).to_have_attribute("aria-current", "date")
+    assert "Microeconomic Theory" in topics(section(page, "By day"))
+
+
+def test_an_answer_that_comes_too_late_is_dropped(page: Page, site: Site) -> None:
+    open_page(page, site)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/status?*", hold)
+    with page.expect_request(lambda request: "until=" in request.url):
+        page.get_by_role("button", name="Refresh").click()
+    page.get_by_role("link", name="Request an ingest").click()
+    assert len(held) == 3
+    for route in held:
+        with page.expect_event("requestfinished"):
+            route.continue_()
+    page.unroute("**/status?*")
+    # Once an answer to a later question is read, those before it have been.
+    page.evaluate("fetch('status?queues=true').then(answer => answer.text())")
+    expect(page.locator("body")).to_have_attribute("data-ready", "request")
+    expect(page.locator("#say")).to_have_text("")
