@@ -53,6 +53,7 @@ def environments(
     minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
     schedule = classes | _matching(settings)
     download_queue, upload_queue, download_dlq, upload_dlq = _queues(queues)
+    counted = download_queue | download_dlq | upload_queue | upload_dlq
     zoom_site = {"ZOOM_OAUTH_URL": settings.zoom.oauth_url}
     zoom = secrets | zoom_site | _zoom(settings)
     return {
@@ -89,16 +90,14 @@ def environments(
         }
         | _opencast(settings),
         SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
-        STATUS_QUERY: every
-        | zoom_site
-        | status
-        | download_queue
-        | download_dlq
-        | upload_queue
-        | upload_dlq,
+        STATUS_QUERY: every | zoom_site | status | counted | _patience(settings),
         SLACK: every | secrets | zoom_site | status | schedule | _slack(settings, names),
         LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
     }
+
+
+def _patience(settings: Settings) -> dict[str, str]:
+    return {"OC_INGEST_PATIENCE_HOURS": f"{settings.opencast.patience_hours:g}"}
 
 
 def _slack(settings: Settings, names: Names) -> dict[str, str]:
@@ -172,7 +171,7 @@ def _opencast(settings: Settings) -> dict[str, str]:
         "OPENCAST_API_USER": given.api_user,
         "OPENCAST_AUTH": given.auth,
         "OC_CHAT_AS": given.chat_as,
-        "OC_INGEST_PATIENCE_HOURS": f"{given.patience_hours:g}",
+        **_patience(settings),
         "DEFAULT_OC_WORKFLOW": given.workflow,
         "DEFAULT_PUBLISHER": given.publisher,
         "OVERRIDE_PUBLISHER": given.override_publisher,

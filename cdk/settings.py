@@ -302,6 +302,11 @@ def _check_zoom_access(reader: Reader) -> None:
         )
 
 
+def read_patience_hours(reader: Reader) -> float:
+    """`OC_INGEST_PATIENCE_HOURS`: how long an ingest's outcome is waited for."""
+    return reader.optional("OC_INGEST_PATIENCE_HOURS", checks.decimal(0.25, 168), 6.0)
+
+
 def _opencast(reader: Reader) -> Opencast:
     email = reader.required(
         "NOTIFICATION_EMAIL",
@@ -322,7 +327,7 @@ def _opencast(reader: Reader) -> Opencast:
         chat_as=reader.optional(
             "OC_CHAT_AS", checks.one_of("attachment", "track", "none"), "attachment"
         ),
-        patience_hours=reader.optional("OC_INGEST_PATIENCE_HOURS", checks.decimal(0.25, 168), 6.0),
+        patience_hours=read_patience_hours(reader),
         uploads_at_once=reader.optional(
             "OC_TRACK_UPLOAD_MAX", checks.whole(2, 1000, _UPLOADS_REASON), 5
         ),

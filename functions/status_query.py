@@ -55,6 +55,7 @@ class Tools:
     queues: Mapping[str, Queue]
     page: Answer
     clock: Callable[[], datetime]
+    patience: timedelta
 
 
 def build() -> Tools:
@@ -74,6 +75,7 @@ def build() -> Tools:
         },
         page=page_answer(PAGE.read_text("utf-8")),
         clock=_now,
+        patience=timedelta(hours=settings.oc_ingest_patience_hours),
     )
 
 
@@ -168,7 +170,11 @@ def backlogs(tools: Tools) -> dict[str, Any]:
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> list[StatusRow]:
     """All ingests of the meetings of those rows that need a person, of so many meetings."""
-    needy = [row.meeting_id for row in rows if row.meeting_id and needs_a_person(row, now)]
+    needy = [
+        row.meeting_id
+        for row in rows
+        if row.meeting_id and needs_a_person(row, now, tools.patience)
+    ]
     meetings = list(dict.fromkeys(needy))[:MEETINGS_LOOKED_UP]
     return [row for meeting in meetings for row in tools.status.of_meeting(meeting)]
 
@@ -176,8 +182,17 @@ def _siblings(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> list[St
 def _ingests(
     rows: Sequence[StatusRow], siblings: Sequence[StatusRow], now: datetime, tools: Tools
 ) -> dict[str, Any]:
-    settled = settled_among(siblings, now)
-    ingests = [told(row, now, tools.zoom_web, settled.get(row.zip_id)) for row in rows]
+    settled = settled_among(siblings, now, tools.patience)
+    ingests = [
+        told(
+            row,
+            now,
+            zoom_web=tools.zoom_web,
+            patience=tools.patience,
+            settled_by=settled.get(row.zip_id),
+        )
+        for row in rows
+    ]
     return {"now": timestamps.write(now), "ingests": ingests}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from cdk.names import Names
 from cdk.place import Place, read_place
 from cdk.reader import Reader, given_settings
+from cdk.settings import read_patience_hours
 from ops import terminal
 from ops.command import OpsError
 
@@ -65,6 +67,14 @@ def named() -> Target:
     place = read_place(reader)
     reader.check()
     return target_of(place)
+
+
+def patience_given() -> timedelta:
+    """How long the stack waits for Opencast, by its settings. SettingsError if that is wrong."""
+    reader = Reader(given_settings(os.environ, ENV_FILE))
+    hours = read_patience_hours(reader)
+    reader.check()
+    return timedelta(hours=hours)
 
 
 def looking() -> Target:

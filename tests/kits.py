@@ -216,6 +216,7 @@ def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
         },
         page=page_answer(status_query.PAGE.read_text("utf-8")),
         clock=clock,
+        patience=timedelta(hours=6),
     )
 
 

@@ -158,6 +158,7 @@ class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
     download_dlq_url: str
     upload_queue_url: str
     upload_dlq_url: str
+    oc_ingest_patience_hours: float = 6
 
 
 class SlackSettings(ZoomSite, frozen=True, kw_only=True):

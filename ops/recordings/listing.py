@@ -6,8 +6,8 @@ From the status table, whose rows live seven days after their last change. Times
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from invoke import Context
@@ -23,7 +23,7 @@ from ops.command import command
 from ops.printable import moment, printable
 from ops.recordings import asked
 from ops.recordings.status_rows import rows_of
-from ops.target import looking
+from ops.target import looking, patience_given
 
 DEFAULT_SINCE = "1d"
 KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
@@ -70,13 +70,15 @@ def kind(row: StatusRow) -> str:
     return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
 
 
-def to_do(row: StatusRow, now: datetime, settled: Mapping[str, StatusRow]) -> str:
-    """What to do about a row; `settled` as of `settled_among`."""
-    sibling = settled.get(row.zip_id)
-    return settled_step(sibling) if sibling else next_step(row, now)
+def steps_of(rows: Sequence[StatusRow], now: datetime, patience: timedelta) -> dict[str, str]:
+    """What to do about each that needs anything: zip id → the sentence."""
+    settled = settled_among(rows, now, patience)
+    said = {row.zip_id: next_step(row, now, patience) for row in rows}
+    said |= {zip_id: settled_step(sibling) for zip_id, sibling in settled.items()}
+    return {zip_id: step for zip_id, step in said.items() if step}
 
 
-def as_json(row: StatusRow, now: datetime, settled: Mapping[str, StatusRow]) -> dict[str, Any]:
+def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     """A row for other programs; what isn't known is null."""
     return {
         "uuid": row.recording_id or None,
@@ -91,7 +93,7 @@ def as_json(row: StatusRow, now: datetime, settled: Mapping[str, StatusRow]) -> 
         "ingest_request_time": row.ingest_request_time or None,
         "last_updated": timestamps.write(row.updated),
         "retry_due": row.retry_due or None,
-        "next_step": to_do(row, now, settled) or None,
+        "next_step": step,
     }
 
 
@@ -134,22 +136,7 @@ def stacked(row: StatusRow) -> tuple[str, ...]:
     return tuple("\n".join(pair) for pair in (*pairs, (updated, requested)))
 
 
-def steps(rows: Iterable[StatusRow], now: datetime, settled: Mapping[str, StatusRow]) -> list[str]:
-    """What to do, a line each."""
-    return [
-        f"{row.meeting_id} {row.recording_id} ({kind(row)}): {step}"
-        for row in rows
-        if (step := to_do(row, now, settled))
-    ]
-
-
-def show(
-    rows: Sequence[StatusRow],
-    now: datetime,
-    settled: Mapping[str, StatusRow],
-    *,
-    failed: bool = False,
-) -> None:
+def show(rows: Sequence[StatusRow], steps: Mapping[str, str], *, failed: bool = False) -> None:
     """Print rows as a table, and below it what to do. `failed`: others were left out."""
     if not rows:
         nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
@@ -162,7 +149,11 @@ def show(
         terminal.show("Recordings", stacked_columns(), [stacked(row) for row in rows])
     else:
         terminal.show("Recordings", COLUMNS, [cells(row) for row in rows])
-    lines = steps(rows, now, settled)
+    lines = [
+        f"{row.meeting_id} {row.recording_id} ({kind(row)}): {steps[row.zip_id]}"
+        for row in rows
+        if row.zip_id in steps
+    ]
     if lines:
         terminal.say("What to do next:")
     for line in lines:
@@ -200,10 +191,13 @@ def recordings(
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
     rows = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
-    settled = settled_among(rows, now)
+    patience = patience_given()
+    steps = steps_of(rows, now, patience)
     if failed:
-        rows = [row for row in rows if failed_or_stopped(row, now) and row.zip_id not in settled]
+        settled = settled_among(rows, now, patience)
+        stopped = [row for row in rows if failed_or_stopped(row, now, patience)]
+        rows = [row for row in stopped if row.zip_id not in settled]
     if json:
-        terminal.show_json([as_json(row, now, settled) for row in rows])
+        terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     else:
-        show(rows, now, settled, failed=failed)
+        show(rows, steps, failed=failed)

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdk import alarms
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules.next_step import failed_or_stopped, next_step, settled_among
+from ingester.rules.next_step import (
+    DOWNLOAD_WAIT,
+    PATIENCE,
+    UPLOAD_MARGIN,
+    failed_or_stopped,
+    next_step,
+)
 from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
@@ -72,7 +79,7 @@ STEPS = [
         row(State.IGNORED, "No opencast series match"),
         "With its class in the schedule: `invoke exec.pipeline u==`; without: `invoke exec.pipe",
     ),
-    (row(State.SENT_TO_DOWNLOADER, minutes=90), "Nothing has happened since 2026-10-14T17:00:00Z"),
+    (row(State.SENT_TO_DOWNLOADER, minutes=150), "Nothing has happened since 2026-10-14T16:00:00Z"),
     (row(State.UPLOADER_RECEIVED, minutes=90), "Nothing has happened since"),
     (row(State.WEBHOOK_RECEIVED, minutes=90), "Never came onto the queue: `invoke exec.webhook"),
     (row(State.RECORDING_PROCESSING, minutes=2000), "Zoom never said that it is completed"),
@@ -100,6 +107,38 @@ def test_nothing_is_to_do_for_what_is_well(known: StatusRow) -> None:
     assert not failed_or_stopped(known, NOW)
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "hours"),
+    [
+        (State.SENT_TO_DOWNLOADER, "", 2),
+        # Handed over to the next invocation, it waits for its turn again.
+        (State.OC_SERIES_FOUND, "620 of 900 MB are copied", 2),
+        (State.OC_SERIES_FOUND, "", 1),
+        (State.SENT_TO_UPLOADER, "", 8),
+        (State.UPLOADER_RECEIVED, "", 1),
+    ],
+)
+def test_what_waits_for_its_turn_needs_nobody(state: State, reason: str, hours: int) -> None:
+    assert not failed_or_stopped(row(state, reason, minutes=60 * hours - 1), NOW)
+    assert failed_or_stopped(row(state, reason, minutes=60 * hours + 1), NOW)
+
+
+def test_who_waits_longer_for_opencast_waits_longer_for_its_turn() -> None:
+    waiting = row(State.SENT_TO_UPLOADER, minutes=60 * 25)
+    patience = timedelta(hours=24)
+    assert (failed_or_stopped(waiting, NOW), failed_or_stopped(waiting, NOW, patience)) == (
+        True,
+        False,
+    )
+    assert next_step(waiting, NOW)
+    assert next_step(waiting, NOW, patience) == ""
+
+
+def test_the_alarms_ring_for_the_same_waits() -> None:
+    assert timedelta(hours=alarms.DOWNLOAD_AGE_HOURS) == DOWNLOAD_WAIT
+    assert timedelta(hours=alarms.UPLOAD_AGE_MARGIN_HOURS) == UPLOAD_MARGIN
+
+
 @pytest.mark.parametrize("state", sorted(FAILED))
 def test_a_command_to_copy_runs_nothing_of_a_strangers(state: State) -> None:
     step = next_step(row(state, recording_id="$(id)"), NOW)
@@ -115,7 +154,7 @@ def test_what_failed_or_stopped_has_a_step(
     if failed_or_stopped(known, NOW):
         assert next_step(known, NOW).endswith(".")
     assert failed_or_stopped(known, NOW) or state not in FAILED
-    json.dumps(recordings.as_json(known, NOW, {}))
+    json.dumps(recordings.as_json(known, next_step(known, NOW)))
 
 
 @pytest.fixture
@@ -178,13 +217,13 @@ def test_the_table_and_what_to_do(
     status: StatusTable, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = recordings.find(status, meeting=1, uuid="", begin=None, now=clock())
-    recordings.show(rows, clock(), {})
+    recordings.show(rows, recordings.steps_of(rows, clock(), PATIENCE))
     printed = capsys.readouterr().out
     assert "\\x1b[2Jhidden" in printed
     assert "+Zoom" in printed
     assert "permanent failure: gone" in printed
     assert "  1 b== (automated): `invoke queue.retry-downloads --uuid b==` once" in printed
-    recordings.show([], clock(), {})
+    recordings.show([], {})
     assert capsys.readouterr().out.startswith("No such recording is known.")
 
 
@@ -213,8 +252,8 @@ def test_what_a_later_request_brought_in_is_no_failure_any_more(
         oc_series_id="S",
         ingest_request_time="2026-10-14T17:30:00Z",
     )
-    settled = settled_among([failed, later], NOW)
-    recordings.show([failed, later], NOW, settled)
+    steps = recordings.steps_of([failed, later], NOW, PATIENCE)
+    recordings.show([failed, later], steps)
     said = "Nothing: a later request brought it into Opencast, series S."
     assert said in capsys.readouterr().out
-    assert recordings.as_json(failed, NOW, settled)["next_step"] == said
+    assert recordings.as_json(failed, steps["auto-ingest-u=="])["next_step"] == said

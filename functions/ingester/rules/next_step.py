@@ -16,16 +16,24 @@ from ingester.rules.status_row import StatusRow
 LATE = timedelta(minutes=30)
 """A try that is so long overdue isn't only waiting for its turn."""
 
+DOWNLOAD_WAIT = timedelta(hours=2)
+UPLOAD_MARGIN = timedelta(hours=2)
+"""How long a message may wait for its turn, an upload's beside the patience with Opencast: so long
+as the alarms of the queues' age don't ring (`cdk/alarms.py`; a test compares)."""
+
+PATIENCE = timedelta(hours=6)
+"""`OC_INGEST_PATIENCE_HOURS`, where the stack's own isn't known."""
+
 QUIET = {
     State.ON_DEMAND_RECEIVED: timedelta(minutes=5),
     State.WEBHOOK_RECEIVED: timedelta(minutes=5),
-    State.SENT_TO_DOWNLOADER: timedelta(hours=1),
+    State.SENT_TO_DOWNLOADER: DOWNLOAD_WAIT,
     State.OC_SERIES_FOUND: timedelta(hours=1),
-    State.SENT_TO_UPLOADER: timedelta(hours=1),
     State.UPLOADER_RECEIVED: timedelta(hours=1),
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
-"""How long a row may stay in a state without a word: longer than any wait or invocation of it."""
+"""How long a row may stay in a state without a word: longer than any wait or invocation of it.
+What waits for the uploader may for `PATIENCE` and `UPLOAD_MARGIN`."""
 
 BEFORE_FILES = ZOOM_SIDE | {
     State.ON_DEMAND_RECEIVED,
@@ -36,24 +44,26 @@ BEFORE_FILES = ZOOM_SIDE | {
 """States in which a row of ours may know no files."""
 
 
-def failed_or_stopped(row: StatusRow, now: datetime) -> bool:
+def failed_or_stopped(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> bool:
     """Whether the row's ingest failed, tried again or not, or has stopped on its way."""
-    return row.state in FAILED or is_stuck(row, now)
+    return row.state in FAILED or is_stuck(row, now, patience)
 
 
-def needs_a_person(row: StatusRow, now: datetime) -> bool:
+def needs_a_person(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> bool:
     """Whether the ingest failed with no try of its own to come, or stopped on its way."""
-    return is_stuck(row, now) or (row.state in FAILED and retry_due(row) is None)
+    return is_stuck(row, now, patience) or (row.state in FAILED and retry_due(row) is None)
 
 
-def settled_among(rows: Sequence[StatusRow], now: datetime) -> dict[str, StatusRow]:
+def settled_among(
+    rows: Sequence[StatusRow], now: datetime, patience: timedelta = PATIENCE
+) -> dict[str, StatusRow]:
     """Of the ingests that need a person those that don't any more: zip id → `settled_by`."""
     recordings: dict[str, list[StatusRow]] = {}
     for row in rows:
         recordings.setdefault(row.recording_id, []).append(row)
     settled = {}
     for row in rows:
-        if row.recording_id and needs_a_person(row, now):
+        if row.recording_id and needs_a_person(row, now, patience):
             sibling = settled_by(row, recordings[row.recording_id])
             if sibling:
                 settled[row.zip_id] = sibling
@@ -105,11 +115,24 @@ def is_taken_over(row: StatusRow) -> bool:
     return bool(row.state) and row.state not in BEFORE_FILES and not known
 
 
-def is_stuck(row: StatusRow, now: datetime) -> bool:
-    """Whether something should have happened by now."""
+def is_stuck(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> bool:
+    """Whether something should have happened by now.
+
+    `patience` is how long the stack waits for Opencast, here as in all that follows from it.
+    """
     if due := retry_due(row):
         return now - due > LATE
-    return row.state in QUIET and now - row.updated > QUIET[row.state]
+    quiet = _quiet(row, patience)
+    return quiet is not None and now - row.updated > quiet
+
+
+def _quiet(row: StatusRow, patience: timedelta) -> timedelta | None:
+    if row.state is State.SENT_TO_UPLOADER:
+        return patience + UPLOAD_MARGIN
+    if row.state is State.OC_SERIES_FOUND and row.reason:
+        # Handed over to the next invocation, by a message that waits for its turn.
+        return DOWNLOAD_WAIT
+    return QUIET.get(row.state) if row.state else None
 
 
 def retry_due(row: StatusRow) -> datetime | None:
@@ -122,18 +145,18 @@ def retry_due(row: StatusRow) -> datetime | None:
         return None
 
 
-def next_step(row: StatusRow, now: datetime) -> str:
+def next_step(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> str:
     """The sentence; "" for an ingest that is done, ignored for good, or well on its way."""
     # Quoted as a shell needs it: a uuid is a stranger's text where webhooks may be unsigned.
     uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
     story = f"`invoke logs.recording {uuid}` shows what happened"
-    if is_taken_over(row) and failed_or_stopped(row, now):
+    if is_taken_over(row) and failed_or_stopped(row, now, patience):
         return (
             "Taken over from another stack, whose queues have its message: if that one is done "
             f"with it, `invoke exec.pipeline {uuid}` sends it through this one."
         )
     if retry_due(row):
-        if is_stuck(row, now):
+        if is_stuck(row, now, patience):
             queue = "uploads" if row.state is State.UPLOADER_FAILED else "downloads"
             return (
                 f"Was due again at {row.retry_due}: `invoke queue.{queue}` shows whether its "
@@ -156,7 +179,7 @@ Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
             return f"With its class in the schedule: `invoke exec.pipeline {uuid}`; without: \
 `invoke exec.pipeline {uuid} --oc-series-id SERIES`."
         case _:
-            return _stuck(row, uuid, story) if is_stuck(row, now) else ""
+            return _stuck(row, uuid, story) if is_stuck(row, now, patience) else ""
 
 
 def _again(row: StatusRow, uuid: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -44,8 +44,16 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: Asked | None = None
 
 
-def told(row: StatusRow, now: datetime, zoom_web: str, settled_by: StatusRow | None = None) -> Told:
-    """What is told of a row at `now`. `zoom_web` is the address of Zoom's pages.
+def told(
+    row: StatusRow,
+    now: datetime,
+    *,
+    zoom_web: str,
+    patience: timedelta,
+    settled_by: StatusRow | None = None,
+) -> Told:
+    """What is told of a row at `now`. `zoom_web` is the address of Zoom's pages, `patience` how
+    long the stack waits for Opencast.
 
     `settled_by` is the later ingest that makes the row's failure the past, if there is one.
     """
@@ -64,9 +72,9 @@ def told(row: StatusRow, now: datetime, zoom_web: str, settled_by: StatusRow | N
         ingest_request_time=row.ingest_request_time,
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
-        attention=needs_a_person(row, now) and not settled_by,
+        attention=needs_a_person(row, now, patience) and not settled_by,
         settled_by=settled_by.zip_id if settled_by else "",
-        next_step=settled_step(settled_by) if settled_by else next_step(row, now),
+        next_step=settled_step(settled_by) if settled_by else next_step(row, now, patience),
         steps=row.steps,
         steps_left_out=row.steps_left_out,
         asked=None if row.asked == Asked() else row.asked,

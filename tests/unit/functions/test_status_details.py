@@ -112,6 +112,7 @@ def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, cloc
 
 def test_what_a_person_has_to_look_at(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
     write(tools, "stuck", State.WEBHOOK_RECEIVED, files=["a"])
+    write(tools, "waits", State.SENT_TO_UPLOADER, files=["a"])
     clock.forward(hours=2)
     write(tools, "done", State.SENT_TO_OPENCAST, files=["a"])
     write(tools, "ignored", State.IGNORED, "No mp4 files")
@@ -122,13 +123,14 @@ def test_what_a_person_has_to_look_at(ask: Ask, tools: status_query.Tools, clock
     _, body = ask(since=SINCE, open="true")
     assert {one["uuid"]: one.get("attention", False) for one in body["ingests"]} == {
         "stuck": True,
+        "waits": False,
         "again": False,
         "failed": True,
         "going": False,
     }
-    assert uuids(ask(since=SINCE)[1])[-1] == "stuck"
+    assert "stuck" in uuids(ask(since=SINCE)[1])[-2:]
     assert uuids(ask(since=SINCE, uuid="again")[1]) == ["again"]
-    assert uuids(ask(since=SINCE, until="2026-10-14T19:00:00Z")[1]) == ["stuck"]
+    assert uuids(ask(since=SINCE, until="2026-10-14T19:00:00Z")[1]) == ["waits", "stuck"]
 
 
 def later_request(
