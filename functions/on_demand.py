@@ -180,6 +180,7 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
     if recording is None:
         raise NotFound(f"Zoom knows no recording {asked.uuid}.")
     hand_in.check_files(recording)
+    hand_in.check_video(recording)
     zip_id = f"on-demand-{uuids.uuid4()}"
     with log.about(zip_id=zip_id):
         subject = Subject(

@@ -14,6 +14,7 @@ import requests
 
 from ingester import signature
 from ingester.errors import (
+    BadRequest,
     KeyRefused,
     NotReady,
     WebhookFailed,
@@ -41,6 +42,12 @@ def check_files(recording: MeetingRecordings) -> None:
         raise ZoomUnreachable(f"Zoom's answer lacks something: {error}.") from error
     if not all(file.is_completed for file in files):
         raise NotReady("Zoom has not finished this recording's files yet. Try again later.")
+
+
+def check_video(recording: MeetingRecordings) -> None:
+    """BadRequest if none of the files, which are checked, is a video."""
+    if not any(file.is_mp4 for file in zoom_events.files_of(recording.recording_files)):
+        raise BadRequest("This recording has no video (MP4): there is nothing to ingest.")
 
 
 def event_of(recording: MeetingRecordings, options: IngestOptions, now: datetime) -> bytes:

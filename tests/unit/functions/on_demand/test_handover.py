@@ -20,8 +20,6 @@ from tests.unit.functions.on_demand.stage import CLOSED, OK, Stage
 from tests.unit.zoom_account import (
     MEETING,
     UUID,
-    file,
-    recording,
 )
 
 
@@ -137,16 +135,6 @@ def real_webhook(stage: Stage) -> Any:
     return take
 
 
-def test_a_recording_without_video_ends_ignored(stage: Stage) -> None:
-    uuid = "audio=="
-    stage.zoom.add(replace(recording(uuid=uuid), files=(file("audio", "M4A", "audio_only"),)))
-    stage.hook.answers[:] = [real_webhook(stage)]
-    status, message = stage.ask({"uuid": uuid})
-    assert (status, "no MP4 files" in message) == (500, True)
-    row = stage.row()
-    assert (row["pipeline_state"], row["reason"]) == ("IGNORED", "No mp4 files")
-
-
 def test_a_repeat_after_a_lost_answer_is_recognised(stage: Stage) -> None:
     take = real_webhook(stage)
 
@@ -172,13 +160,6 @@ def test_answers_lost_for_good_leave_what_the_webhook_wrote(stage: Stage) -> Non
     assert stage.ask()[0] == 500
     assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
     assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
-
-
-def test_a_recording_without_an_mp4(stage: Stage) -> None:
-    stage.zoom.add(recording(file("chat-1", "CHAT", "chat_file")))
-    stage.hook.answers[:] = [real_webhook(stage)]
-    assert stage.ask()[0] == 500
-    assert (stage.row()["pipeline_state"], stage.row()["reason"]) == ("IGNORED", "No mp4 files")
 
 
 # Time

@@ -50,6 +50,23 @@ def test_no_files_yet(files: tuple[RecordingFile, ...], stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
+    "files",
+    [
+        (file("audio", "M4A", "audio_only"),),
+        (file("audio", "M4A", "audio_only"), file("chat-1", "CHAT", "chat_file")),
+    ],
+)
+def test_no_video(files: tuple[RecordingFile, ...], stage: Stage) -> None:
+    """Asked for again it has none either: no 5xx, and nothing that needs anybody."""
+    uuid = f"audio{len(files)}=="
+    stage.zoom.add(replace(recording(uuid=uuid), files=files))
+    said = "This recording has no video (MP4): there is nothing to ingest."
+    assert stage.ask({"uuid": uuid}) == (400, said)
+    assert not stage.aws.rows()
+    assert not stage.hook.requests
+
+
+@pytest.mark.parametrize(
     "fault",
     [
         Fault("status", "api", times=9, status=500),
