@@ -159,7 +159,7 @@ def test_what_the_server_takes_can_be_followed(page: Page, site: Site, text: str
         ),
         (
             json_answer(403, {"Message": "User: anonymous is not authorized"}),
-            ("You may not request ingests from here.", "INGEST_ALLOWED_IPS"),
+            ("You may not request ingests from here.", "are you on the VPN?"),
         ),
         (
             json_answer(404, {"message": "Zoom knows no recording gone==."}),

@@ -30,12 +30,41 @@ def test_what_needs_a_person_comes_first(page: Page, site: Site) -> None:
     place = section(page, "Needs a person")
     assert topics(place) == ["Mapping the Ocean", "Data Structures"]
     expect(place).to_contain_text("Invalid Opencast series id.")
-    expect(place.locator("code").first).to_have_text(
-        "invoke exec.pipeline 8dXp112QmuoKj48w== --oc-series-id SERIES"
-    )
+    expect(place).not_to_contain_text("operator is needed")
+    expect(place).to_contain_text("Opencast has no series 20260112345: request it with the right")
+    expect(place).to_contain_text("Request it again; if that fails too, tell an operator.")
     expect(place).to_contain_text("4 h 24 min ago")
     expect(page.locator("#zone")).to_have_text("Times in America/New_York (GMT-4)")
     expect(page.locator("#stack")).to_have_text("test")
+
+
+def test_commands_are_folded_up_for_operators(page: Page, site: Site, aws: Cloud) -> None:
+    open_page(page, site)
+    place = section(page, "Needs a person")
+    command = place.get_by_text("invoke exec.pipeline 8dXp112QmuoKj48w== --oc-series-id SERIES")
+    expect(command).to_be_hidden()
+    place.get_by_text("For operators").first.click()
+    expect(command).to_be_visible()
+    # It stays unfolded when the page asks anew.
+    Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_role("link", name="Just now").first).to_be_visible()
+    expect(command).to_be_visible()
+    expect(place.get_by_text("invoke queue.retry-downloads")).to_be_hidden()
+
+
+def test_a_producer_is_led_to_the_form(page: Page, site: Site) -> None:
+    open_page(page, site)
+    place = section(page, "Needs a person")
+    place.get_by_role("link", name="Request it: Mapping the Ocean").click()
+    expect(page.get_by_label("Recording (required)")).to_have_value("8dXp112QmuoKj48w==")
+    # The series that Opencast doesn't have isn't offered again.
+    expect(page.get_by_label("Opencast series")).to_have_value("")
+    open_page(page, site, "#recording=private0==")
+    article = page.locator("article")
+    expect(article).to_contain_text("No class at that time: request it with its series.")
+    expect(article.get_by_role("link", name="Request it: Office hours 1")).to_be_visible()
+    expect(article.locator("code").first).to_be_hidden()
 
 
 def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aws: Cloud) -> None:
@@ -80,7 +109,9 @@ def test_what_is_under_way_and_the_queues(page: Page, site: Site, aws: Cloud) ->
         "Download dead letters": ["1", "message given up"],
         "Upload dead letters": ["0", "none given up"],
     }
-    expect(place).to_contain_text("invoke queue.downloads")
+    expect(place.get_by_text("invoke queue.downloads")).to_be_hidden()
+    place.get_by_text("For operators").click()
+    expect(place.get_by_text("invoke queue.downloads")).to_be_visible()
     # Looking takes nothing away.
     assert len(aws.messages(aws.download_dlq)) == 1
 

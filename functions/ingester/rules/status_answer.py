@@ -11,6 +11,7 @@ from ingester.rules import timestamps
 from ingester.rules.next_step import needs_a_person, next_step, settled_step
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.status_row import Asked, StatusRow, Step
+from ingester.rules.what_to_do import what_to_do
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -18,6 +19,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look,
     `settled_by`: one would have, if not for a later ingest of the recording, which has this zip id.
+    `next_step` is what an operator can do, with commands, `what_to_do` what anybody can.
     `steps` are its states from the first to the last, and `steps_left_out` how many are missing in
     their midst. `asked` is what a request asked for beside the recording, if it did.
     """
@@ -39,6 +41,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attention: bool = False
     settled_by: str = ""
     next_step: str = ""
+    what_to_do: str = ""
     steps: Sequence[Step] = ()
     steps_left_out: int = 0
     asked: Asked | None = None
@@ -75,6 +78,7 @@ def told(
         attention=needs_a_person(row, now, patience) and not settled_by,
         settled_by=settled_by.zip_id if settled_by else "",
         next_step=settled_step(settled_by) if settled_by else next_step(row, now, patience),
+        what_to_do=settled_step(settled_by) if settled_by else what_to_do(row, now, patience),
         steps=row.steps,
         steps_left_out=row.steps_left_out,
         asked=None if row.asked == Asked() else row.asked,

@@ -93,6 +93,7 @@ def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, cloc
         "last_updated": "2026-10-14T18:37:00Z",
         "retry_due": "2026-10-14T18:40:00Z",
         "next_step": "Tries again by itself at 2026-10-14T18:40:00Z.",
+        "what_to_do": "It is tried again by itself.",
     }
     told: dict[str, Any] = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
     assert ask(since=SINCE) == (200, told)
