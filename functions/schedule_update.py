@@ -65,7 +65,9 @@ FEW = 2
 
 LONGEST_REASON = 120
 LOGGED_AT_ONCE = 100
-"""How many reasons go into one log record, which CloudWatch limits to 1 MB."""
+LONGEST_LOGGED = 1000
+"""How many reasons, and how much of each, go into a log record, which CloudWatch limits to 1 MB:
+a meeting may have thousands of classes."""
 
 
 @dataclass(frozen=True)
@@ -235,8 +237,8 @@ def _removed(report: ImportReport) -> list[str]:
     return removed(report.before, report.plan.put, report.plan.delete)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 1]}…"
+def _cut(text: str, longest: int = LONGEST_REASON) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _changes(report: ImportReport) -> str:
@@ -270,4 +272,5 @@ def _log(report: ImportReport) -> None:
 
 def _log_rows(level: int, what: str, rows: Sequence[str]) -> None:
     for first in range(0, len(rows), LOGGED_AT_ONCE):
-        logger.log(level, what, extra={"rows": rows[first : first + LOGGED_AT_ONCE]})
+        some = [_cut(one, LONGEST_LOGGED) for one in rows[first : first + LOGGED_AT_ONCE]]
+        logger.log(level, what, extra={"rows": some})

@@ -100,6 +100,19 @@ def test_rows_of_the_first_system_count_as_the_sheet_s_others_stay(desk: Desk) -
     assert set(desk.stored()) == {"222", "86168921331"}
 
 
+def test_a_meeting_of_many_classes_fits_a_log_record(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [row(f"COURSE {n} {'x' * 150}", start=f"{n % 24}:{n % 60:02d}") for n in range(500)]
+    desk.sheet(*rows, row("STAYS", link="https://zoom.us/j/111"))
+    desk.press()
+    desk.sheet(row("STAYS", link="https://zoom.us/j/111"))
+    caplog.clear()
+    assert desk.press()[0] == 200
+    ((line,),) = (vars(one)["rows"] for one in caplog.records if "removed" in one.msg)
+    assert (line[:11], len(line)) == ("86168921331", 1000)
+
+
 def test_only_the_first_reasons_are_told_and_all_are_logged(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
