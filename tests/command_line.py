@@ -30,6 +30,7 @@ REQUIRED = {
     "migrate": ["zip-old"],
     "schedule.csv-import": ["{csv}"],
     "schedule.import-json": ["{json}"],
+    "schedule.remove": ["csv:fall.csv"],
     "schedule.oc-import": ["https://opencast.example.edu"],
     "schedule.save-creds": ["-f", "{key}"],
     "secrets.rotate": ["PIPELINE_SIGNING_KEY"],

@@ -206,6 +206,9 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 
     They are there under the file's name, and stay when the same classes come from a sheet.
     """
+    # What a script's unset variable names is not the first system.
+    if not source.strip():
+        raise OpsError("SOURCE is empty: name where the classes came from, like csv:fall.csv.")
     report = remove_source(
         schedule_of(looking() if dry_run else changing()), source, dry_run=dry_run
     )

@@ -19,7 +19,8 @@ deploy.all
 exec.on-demand exec.webhook exec.downloader exec.uploader exec.pipeline
 debug.on debug.off
 queue.downloads queue.uploads queue.retry-downloads queue.retry-uploads
-schedule.oc-import schedule.csv-import schedule.import-csv schedule.import-json schedule.save-creds
+schedule.oc-import schedule.csv-import schedule.import-csv schedule.import-json schedule.remove
+schedule.save-creds
 logs.all logs.recording
 stack.deploy
 recordings secrets.status secrets.rotate migrate
@@ -42,6 +43,7 @@ OPTIONS = {
     "queue.retry-downloads": "--limit --uuid --all",
     "queue.retry-uploads": "--limit --uuid --all",
     "schedule.oc-import": "--endpoint",
+    "schedule.remove": "--dry-run",
     "schedule.save-creds": "-f",
     "logs.all": "--watch --since",
     "logs.recording": "--function --json",

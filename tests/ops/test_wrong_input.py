@@ -114,6 +114,12 @@ def test_a_wrong_schedule(command: str, content: bytes | None, reason: str, site
     assert reason in said_in_a_line(invoke(command, str(path)))
 
 
+@pytest.mark.parametrize("source", ["", " "])
+@pytest.mark.usefixtures("site")
+def test_no_source_of_classes(source: str) -> None:
+    assert "SOURCE is empty" in said_in_a_line(invoke("schedule.remove", source))
+
+
 @pytest.mark.parametrize("content", [None, b"", b"[]", b'{"type": "authorized_user"}', b"\xff"])
 def test_a_wrong_key_of_the_service_account(content: bytes | None, site: Path) -> None:
     path = site / "wrong"
