@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,7 +16,10 @@ from hypothesis import strategies as st
 
 from ingester.errors import BadRequest, SlackRefused, SlackUnreachable
 from ingester.neighbours.slack import (
+    API_SECONDS,
     GROUPS_SECONDS,
+    MAX_FIELDS,
+    PASSING,
     Command,
     Members,
     Nothing,
@@ -152,6 +156,14 @@ def test_a_response_url_that_isn_t_https(url: str) -> None:
             parse(body)
 
 
+def test_a_form_of_too_many_fields() -> None:
+    many = {f"f{number}": "" for number in range(MAX_FIELDS - len(FIELDS) + 1)}
+    with pytest.raises(BadRequest, match="not a form"):
+        parse(urlencode({**FIELDS, **many}).encode())
+    many.popitem()
+    assert isinstance(parse(urlencode({**FIELDS, **many}).encode()), Command)
+
+
 @given(
     st.binary()
     | st.text().map(str.encode)
@@ -208,6 +220,21 @@ def test_what_is_known_holds_for_who_asks_the_same(
     assert newer.or_known(known) is (known if is_kept else newer)
 
 
+def test_minutes_count_from_before_slack_was_asked(groups: Groups) -> None:
+    """Who was taken out of a group while Slack answered isn't let in for longer than that."""
+
+    def slow(_request: Request) -> Answer:
+        groups.timer.now += 10
+        return listed(S1="staff")
+
+    groups.tell(slow)
+    members = groups.members("staff")
+    assert members.has("U1", seconds=60)
+    groups.web.pages["/api/usergroups.users.list"] = users(S1=[])
+    groups.timer.now = GROUPS_SECONDS
+    assert not members.has("U1", seconds=60)
+
+
 def test_every_page_is_read(groups: Groups) -> None:
     def page(request: Request) -> Answer:
         cursor = dict(parse_qsl(request.body.decode())).get("cursor", "")
@@ -236,10 +263,18 @@ def test_slack_is_busy_for_a_moment(groups: Groups) -> None:
     assert groups.sleeper.slept[0] == 2
 
 
+def test_slack_asks_for_more_patience_than_there_is(groups: Groups) -> None:
+    groups.tell(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
+    with pytest.raises(SlackUnreachable):
+        groups.members("staff").has("U1", seconds=20)
+    assert groups.sleeper.slept == []
+
+
 @pytest.mark.parametrize(
     ("page", "word"),
     [
-        (json_answer(200, {"ok": False, "error": "internal_error"}), "internal_error"),
+        *((json_answer(200, {"ok": False, "error": code}), code) for code in sorted(PASSING)),
+        (json_answer(200, {"ok": False, "error": "ratelimited"}), "ratelimited"),
         (json_answer(500, {}), "500"),
         (text_answer(502, "text/html", b"<html>"), "502"),
         (json_answer(200, {"ok": True, "usergroups": "x"}), "can't be read"),
@@ -302,6 +337,22 @@ def test_a_message_that_isn_t_taken(
     with pytest.raises(kind):
         post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
     assert len(web.seen) == 1
+
+
+def test_keys_stay_out_of_the_log(
+    groups: Groups, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What Slack's SDK would log on its own: the addresses, which are keys, and headers."""
+    groups.web.pages["/actions/T1/key"] = Answer(200, body=b"ok")
+    with caplog.at_level(logging.DEBUG):
+        post(f"{groups.web.url}/actions/T1/key", note("hello"), context=context, seconds=5)
+        assert groups.members("staff").has("U1", seconds=5)
+    assert groups.web.seen[0].path == "/actions/T1/key"
+    assert not [word for word in ("key", "xoxb-1", "hello") if word in caplog.text]
+
+
+def test_each_answer_of_the_api_has_its_time(context: ssl.SSLContext) -> None:
+    assert web_client("xoxb-1", "https://127.0.0.1:9/api", context).timeout == API_SECONDS
 
 
 def test_an_address_stays_out_of_the_error(context: ssl.SSLContext) -> None:

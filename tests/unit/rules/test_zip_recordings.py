@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,43 @@ def test_zoom_s_side_counts_until_somebody_asks() -> None:
     asked = row("a", "1", State.ON_DEMAND_RECEIVED, "on-demand")
     (after,) = arrange([stopped, asked])
     assert (after.zoom_side, after.ingests) == (None, (asked,))
+
+
+def test_a_recording_begins_when_its_rows_last_say() -> None:
+    """A row that doesn't know it, or an older one, doesn't move the recording to another page."""
+    rows = [row("a", "2"), row("a", "", zip_id="b"), row("a", "1", zip_id="c")]
+    for order in (rows, rows[::-1]):
+        (found,) = arrange(order)
+        assert found.start_time == "2"
+
+
+def test_ingests_come_by_their_request_or_else_by_their_last_change() -> None:
+    def at(zip_id: str, requested: str, hour: int) -> StatusRow:
+        return msgspec.structs.replace(
+            row("a", zip_id=zip_id),
+            ingest_request_time=requested,
+            updated=UPDATED.replace(hour=hour),
+        )
+
+    rows = [
+        at("z", "2026-10-14T10:00:00Z", 23),
+        at("y", "", 11),
+        at("x", "2026-10-14T12:00:00Z", 13),
+        at("w", "", 9),
+    ]
+    for order in (rows, rows[::-1]):
+        (found,) = arrange(order)
+        assert [one.zip_id for one in found.ingests] == ["x", "y", "z", "w"]
+
+
+def test_zoom_s_side_is_the_newest_that_it_says() -> None:
+    older = row("a", "1", State.RECORDING_STOPPED, "a")
+    newer = msgspec.structs.replace(
+        row("a", "1", State.RECORDING_PROCESSING, "b"), updated=UPDATED + timedelta(minutes=1)
+    )
+    for order in ([older, newer], [newer, older]):
+        (found,) = arrange(order)
+        assert found.zoom_side == newer
 
 
 def test_nothing() -> None:

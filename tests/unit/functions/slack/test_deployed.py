@@ -36,7 +36,7 @@ def handler(desk: Desk, aws: Cloud, tls: Authority, monkeypatch: pytest.MonkeyPa
         "STATUS_TABLE": aws.status.name,
         "SCHEDULE_TABLE": aws.schedule.name,
         "OWN_ALIAS": "test-slack:live",
-        "SLACK_API_BASE_URL": f"{desk.workspace.web.url}/api",
+        "SLACK_API_BASE_URL": f"{desk.workspace.url}/api",
         "SLACK_ZIP_CHANNEL": "#zip",
         "SLACK_ALLOWED_GROUPS": "@producers",
         "ZOOM_OAUTH_URL": "https://zoomgov.com/oauth/token",
@@ -84,28 +84,46 @@ def test_another_token_asks_for_the_groups_anew(handler: Handler, desk: Desk, aw
         aws.ssm.put_parameter(
             Name=f"/zoom-ingester/test/{name}", Value=value, Type="SecureString", Overwrite=True
         )
-    desk.workspace.web.pages["/api/usergroups.list"] = json_answer(
-        200, {"ok": False, "error": "invalid_auth"}
-    )
+    invalid = json_answer(200, {"ok": False, "error": "invalid_auth"})
+    desk.workspace.answer("/api/usergroups.list", invalid)
     answer = handler({**command, "headers": signed(desk, "new")}, Context())
     assert "whether you may use this command" in answer["body"]
 
 
-def test_its_own_invocation(handler: Handler, desk: Desk, put: Put) -> None:
-    put("u1")
-    asked = {
+def asked(desk: Desk) -> dict[str, str]:
+    """What the function hands to its own invocation."""
+    return {
         "type": "command",
         "user_id": "U111",
         "channel_id": "C1",
         "channel_name": "zip",
-        "response_url": f"{desk.workspace.web.url}/respond",
+        "response_url": f"{desk.workspace.url}/respond",
         "text": str(MEETING),
     }
-    assert handler({"slack_asked": asked}, Context()) == {}
+
+
+def test_its_own_invocation(handler: Handler, desk: Desk, put: Put) -> None:
+    put("u1")
+    assert handler({"slack_asked": asked(desk)}, Context()) == {}
     (message,) = desk.workspace.messages
     assert "https://zoomgov.com/recording/management/detail?meeting_id=u1" in texts(message)
     with pytest.raises(msgspec.ValidationError):
-        handler({"slack_asked": {**asked, "type": "other"}}, Context())
+        handler({"slack_asked": {**asked(desk), "type": "other"}}, Context())
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("is_later", [False, True])
+def test_every_record_says_who_asked(
+    handler: Handler, desk: Desk, capsys: pytest.CaptureFixture[str], is_later: bool
+) -> None:
+    """Also what is logged in the threads that ask Slack."""
+    desk.workspace.groups = {}
+    request = {"headers": signed(desk), "body": BODY.decode()}
+    handler({"slack_asked": asked(desk)} if is_later else request, Context())
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one for one in records if "no user group" in one["message"]]
+    for record in records:
+        assert (record["slack_user"], record["aws_request_id"]) == ("U111", Context.aws_request_id)
 
 
 @pytest.mark.usefixtures("now")

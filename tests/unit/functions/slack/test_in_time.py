@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 import slack
-from local.neighbours.https_server import Answer, Spoil
+from ingester.neighbours.slack import API_SECONDS
+from local.neighbours.https_server import Answer, Spoil, json_answer
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
@@ -71,7 +72,7 @@ def test_a_press_is_acknowledged_and_finished_later(
     """At once, whatever Slack is at: nothing is asked, and nothing posted, before the answer."""
     put("u1")
     desk.acknowledged(value())
-    assert workspace.web.seen == []
+    assert workspace.asked == []
     slow.set()
     (message,) = desk.finish()
     assert message["replace_original"] is True
@@ -111,7 +112,7 @@ def test_a_start_that_took_everything_leaves_no_time_to_wait(
     desk.tools = slack.Tools(**{**vars(desk.tools), "monotonic": Stopwatch()})
     begin = time.monotonic()
     assert refused(desk.command(str(MEETING))) == ONE_MOMENT
-    assert time.monotonic() - begin < 0.4
+    assert time.monotonic() - begin < 1.4
     assert not slow.is_set()
 
 
@@ -138,7 +139,7 @@ def test_aws_takes_its_time_for_the_invocation(desk: Desk, slow: threading.Event
     desk.tools = slack.Tools(**{**vars(desk.tools), "invoke": lambda _: slow.wait(30)})
     begin = time.monotonic()
     assert "try again in a minute" in refused(desk.command(str(MEETING)))
-    assert time.monotonic() - begin < 1.2
+    assert time.monotonic() - begin < 2.5
 
 
 def test_a_note_about_a_press_isn_t_waited_for_either(desk: Desk, slow: threading.Event) -> None:
@@ -148,7 +149,7 @@ def test_a_note_about_a_press_isn_t_waited_for_either(desk: Desk, slow: threadin
     desk.tools = slack.Tools(**{**vars(desk.tools), **changed})
     begin = time.monotonic()
     desk.acknowledged(value())
-    assert time.monotonic() - begin < 0.9
+    assert time.monotonic() - begin < 2.5
 
 
 def full_message_s_button() -> str:
@@ -162,9 +163,7 @@ def test_the_old_message_loses_its_button_if_the_new_one_may_be_there(
 ) -> None:
     """Else a second press brings the same recordings again."""
     seven(put)
-    taken = workspace.web.pages["/respond"]
-    assert not isinstance(taken, list)
-    workspace.web.pages["/respond"] = [answer, taken]
+    workspace.answer("/respond", answer, workspace.take)
     (old,) = desk.press(full_message_s_button())
     assert (old["replace_original"], button_of(old)) == (True, "")
 
@@ -179,9 +178,9 @@ def test_what_slack_refuses_isn_t_followed_by_anything(
 ) -> None:
     """The button stays for another press."""
     seven(put)
-    workspace.web.pages["/respond"] = Answer(404, body=b"expired_url")
+    workspace.answer("/respond", Answer(404, body=b"expired_url"))
     assert desk.press(full_message_s_button()) == []
-    assert [one.path for one in workspace.web.seen].count("/respond") == 1
+    assert workspace.asked.count("/respond") == 1
 
 
 @pytest.mark.parametrize("text", ["help", str(MEETING)])
@@ -197,6 +196,20 @@ def test_nobody_tells_the_groups_in_the_other_invocation_either(
     (message,) = desk.finish()
     assert "try again in a minute" in refused(message)
     assert not slow.is_set()
+
+
+def test_the_other_invocation_has_time_for_all_of_it() -> None:
+    """Two answers of Slack's API, then two messages, within what the template gives: 30 s."""
+    assert 2 * API_SECONDS <= slack.LATER_SECONDS
+    assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
+
+
+def test_slack_s_own_patience_is_no_longer_than_ours(desk: Desk, workspace: Workspace) -> None:
+    """It says when to ask again: nobody waits for that."""
+    busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "60"))
+    workspace.answer("/api/usergroups.list", busy)
+    assert "whether you may use this command" in refused(desk.command("help"))
+    assert workspace.asked == ["/api/usergroups.list"]
 
 
 def test_an_event_of_its_own_can_t_come_through_the_api(desk: Desk) -> None:

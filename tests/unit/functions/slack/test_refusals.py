@@ -57,7 +57,7 @@ def test_a_request_that_slack_didn_t_sign(
 ) -> None:
     headers = {**signed(desk), **change}
     assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.tools).status == 401
-    assert workspace.web.seen == []
+    assert workspace.asked == []
 
 
 def test_another_body_under_the_signature(desk: Desk) -> None:
@@ -90,7 +90,7 @@ def test_without_a_signing_secret_nothing_is_looked_at(
         )
         assert answer.status == 200
         assert "is not set up" in refused(json.loads(answer.body))
-    assert workspace.web.seen == []
+    assert workspace.asked == []
     assert desk.invoked == []
     assert "SLACK_SIGNING_SECRET is missing" in caplog.text
     # Errors are mailed, and anybody may send this.
@@ -177,7 +177,7 @@ def test_a_button_of_another_version(desk: Desk, changed: str) -> None:
 
 def test_slack_says_no(desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
-    workspace.web.pages["/api/usergroups.list"] = json_answer(200, problem)
+    workspace.answer("/api/usergroups.list", json_answer(200, problem))
     assert "whether you may use this command" in refused(desk.command("12345678901"))
     assert "usergroups:read" in caplog.text
     assert "xoxb" not in caplog.text
@@ -192,7 +192,7 @@ def test_a_message_that_slack_doesn_t_take(
     desk: Desk, workspace: Workspace, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     put("u1")
-    workspace.web.pages["/respond"] = Answer(404, body=b"used_url")
+    workspace.answer("/respond", Answer(404, body=b"used_url"))
     assert desk.press(value()) == []
     assert "used_url" in caplog.text
 

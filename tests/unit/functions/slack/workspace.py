@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,10 +20,10 @@ from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.status_table import StatusTable
 from ingester.settings import SlackSecrets, SlackSettings
 from local.authority import Authority
-from local.neighbours.https_server import Answer as Page
+from local.neighbours.https_server import Answer as Told
 from local.neighbours.https_server import Request, json_answer
 from tests.cloud import Clock, Cloud
-from tests.neighbours import Web
+from tests.neighbours import Page, Web
 from tests.waits import Sleeper
 
 SIGNING_SECRET = "signing-secret"
@@ -37,38 +38,55 @@ GROUPS = {"S1": ("producers", [MEMBER]), "S2": ("staff", ["U222"]), "S3": ("othe
 class Workspace:
     """A workspace with user groups, that takes messages at its response_url.
 
-    `before` is called before groups are told: it may wait.
+    `before` is called before groups are told: it may wait. The server is other tests' too, and
+    threads of theirs may still ask it something: so each workspace has addresses of its own.
     """
 
     web: Web
     groups: Mapping[str, tuple[str, list[str]]] = field(default_factory=lambda: dict(GROUPS))
     messages: list[dict[str, Any]] = field(default_factory=list)
     before: Callable[[], object] = lambda: None
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def open(self) -> None:
         self.web.forget()
-        self.web.pages["/api/usergroups.list"] = self._list
-        self.web.pages["/api/usergroups.users.list"] = self._users
-        self.web.pages["/respond"] = self._respond
+        self.answer("/api/usergroups.list", self._list)
+        self.answer("/api/usergroups.users.list", self._users)
+        self.answer("/respond", self.take)
+
+    @property
+    def url(self) -> str:
+        return f"{self.web.url}/{self.name}"
+
+    def answer(self, path: str, *pages: Page) -> None:
+        """From now on this is what a path answers, one after the other."""
+        self.web.pages[f"/{self.name}{path}"] = list(pages)
+
+    @property
+    def asked(self) -> list[str]:
+        """The paths that were asked so far."""
+        start = f"/{self.name}"
+        paths = [request.path for request in self.web.seen]
+        return [path.removeprefix(start) for path in paths if path.startswith(start)]
 
     @property
     def asked_for_groups(self) -> int:
-        return sum(one.path == "/api/usergroups.list" for one in self.web.seen)
+        return self.asked.count("/api/usergroups.list")
 
-    def _list(self, request: Request) -> Page:
+    def _list(self, request: Request) -> Told:
         self.before()
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         groups = [{"id": id_, "handle": handle} for id_, (handle, _) in self.groups.items()]
         return json_answer(200, {"ok": True, "usergroups": groups})
 
-    def _users(self, request: Request) -> Page:
+    def _users(self, request: Request) -> Told:
         fields = dict(parse_qsl(request.body.decode()))
         users = self.groups[fields["usergroup"]][1]
         return json_answer(200, {"ok": True, "users": users})
 
-    def _respond(self, request: Request) -> Page:
+    def take(self, request: Request) -> Told:
         self.messages.append(json.loads(request.body))
-        return Page(200, body=b"ok")
+        return Told(200, body=b"ok")
 
 
 @dataclass
@@ -95,7 +113,7 @@ class Desk:
                 "status_table": self.aws.status.name,
                 "schedule_table": self.aws.schedule.name,
                 "own_alias": "test-slack:live",
-                "slack_api_base_url": f"{self.workspace.web.url}/api",
+                "slack_api_base_url": f"{self.workspace.url}/api",
                 "slack_zip_channel": "zip",
                 "slack_allowed_groups": "@Producers, staff",
                 **settings,
@@ -125,7 +143,7 @@ class Desk:
             "user_id": MEMBER,
             "channel_id": "C1",
             "channel_name": "zip",
-            "response_url": f"{self.workspace.web.url}/respond",
+            "response_url": f"{self.workspace.url}/respond",
             **changes,
         }
         answer = self.post(urlencode(fields).encode())
@@ -145,7 +163,7 @@ class Desk:
             "type": "block_actions",
             "user": {"id": MEMBER},
             "channel": {"id": "C1", "name": "zip"},
-            "response_url": f"{self.workspace.web.url}/respond",
+            "response_url": f"{self.workspace.url}/respond",
             "actions": [{"type": "button", "action_id": "more_recordings", "value": value}],
             **changes,
         }
