@@ -66,6 +66,17 @@ def test_what_another_row_has_is_not_kept_for_this_one() -> None:
     ]
 
 
+def test_of_several_rows_a_class_is_its_own_course_s() -> None:
+    """The answer names those rows first that cost a class."""
+    both = [unread(meeting="1", course="A"), unread(meeting="1", course="B")]
+    for rows in (both, both[::-1]):
+        found = still_there(TABLE, [], rows, SOURCES)
+        assert [(one.event.course_code, one.row.course) for one in found] == [
+            ("A", "A"),
+            ("B", "B"),
+        ]
+
+
 def test_classes_of_other_sources_are_not_asked_for_but_all_if_all_are_replaced() -> None:
     table = [
         ScheduledMeeting(

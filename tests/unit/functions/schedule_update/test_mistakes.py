@@ -95,6 +95,44 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
             "Fall row 4: no Opencast series (merged cells? Each row needs its own)"
         ),
     ),
+    *(
+        (f"{cell} as a day", [HEADER, row(day=cell)], 200, f"Fall row 2: day '{cell}' is {what}")
+        for cell, what in (
+            ("Tu", "Tuesday and Sunday: write T"),
+            ("Su", "Saturday and Sunday: write U"),
+            ("Th", "read as Tuesday: write R"),
+        )
+    ),
+    (
+        "an afternoon's class by twelve hours",
+        [HEADER, row(start="1:30")],
+        200,
+        "Fall row 2: start '1:30' is at night: write 13:30 for the afternoon",
+    ),
+    (
+        "two links in a cell",
+        [HEADER, row(link="https://zoom.us/j/111\nhttps://zoom.us/j/222")],
+        422,
+        "Fall row 2: two meeting links in one cell",
+    ),
+    (
+        "a formula that has failed",
+        [HEADER, row(series="#REF!")],
+        422,
+        "Fall row 2: OC Series is '#REF!': wait, or mend the cell's formula",
+    ),
+    (
+        "a name that is too long",
+        [HEADER, row("x" * 201)],
+        200,
+        "Fall row 2: Course Code is longer than 200 characters: it was left out",
+    ),
+    (
+        "a row that was copied with its link",
+        [HEADER, row(), row(series="https://oc/#/2027")],
+        200,
+        "Fall row 3: M 9:30, W 9:30 is Fall row 2's already, for another series: that one counts",
+    ),
     (
         "a merged course code",
         [HEADER, row(), row("", start="11:00"), row("", start="12:00")],
