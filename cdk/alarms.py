@@ -17,7 +17,16 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk.metrics import MAXIMUM, SUM, Metrics
-from cdk.names import FUNCTIONS, ON_DEMAND_PATH, WEBHOOK_PATH, Function, Names
+from cdk.names import (
+    DOWNLOADER,
+    FUNCTIONS,
+    LOG_NOTIFICATIONS,
+    ON_DEMAND_PATH,
+    UPLOADER,
+    WEBHOOK_PATH,
+    Function,
+    Names,
+)
 
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
@@ -32,8 +41,25 @@ taken up."""
 UPLOAD_AGE_MARGIN_HOURS = 2
 """Beside OC_INGEST_PATIENCE_HOURS: so long a message may rightly wait for Opencast."""
 
-DEAD_LETTER_AGE_DAYS = 10
-"""SQS deletes messages after 14 days: four are left, a long weekend among them."""
+DAY = 24 * 60
+LEFT_FOR_DAYS = {"download": 7, "upload": 4}
+"""So many days in a row with dead letters ring once more. SQS deletes them after 14, but the copied
+files that an upload needs are gone after seven: three are left, a weekend among them. Not by the
+age of the oldest: SQS leaves out what was received three times, and each look receives it."""
+
+LOST_AFTER = {
+    "download": "SQS deletes them after 14.",
+    "upload": "The files that were copied for them are deleted after 7; then only "
+    "`invoke exec.pipeline` with the uuid helps.",
+}
+
+BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was its last try."
+AFTER_CRASH = {
+    DOWNLOADER: BACK_ON_ITS_QUEUE,
+    UPLOADER: BACK_ON_ITS_QUEUE,
+    LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
+}
+"""What follows by itself."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +107,8 @@ class Alarms(Construct):
             f"{function.name}-errors",
             self._metrics.of_function(function, "Errors", SUM),
             Rule(FROM, 1),
-            f"{self._names.function(function)} crashed or ran out of time. A message comes back "
-            "by itself after 16 minutes; a caller was told. "
+            f"{self._names.function(function)} crashed or ran out of time. "
+            f"{AFTER_CRASH.get(function, 'Whoever called it was told.')} "
             f"Do: `invoke logs.{function.task}` shows the traceback. If it began with a release: "
             "`invoke release --to` the one before.",
         )
@@ -163,7 +189,8 @@ class Alarms(Construct):
             # Not on Invocations: of a day without any Lambda has no data, so that a holiday and a
             # trigger that is switched off look alike. The trigger asks the queue on holidays too.
             self._metrics.of_queue(self._names.download_queue, "NumberOfEmptyReceives", SUM),
-            Rule(BELOW, 1, minutes=24 * 60, silence=cloudwatch.TreatMissingData.BREACHING),
+            # Lambda makes some 20,000 of them a day, `invoke queue.downloads` a few.
+            Rule(BELOW, 100, minutes=DAY, silence=cloudwatch.TreatMissingData.BREACHING),
             "For a day the downloader was neither called nor its queue asked for messages. (A day "
             "without recordings is no reason.) Do: in the Lambda console, look whether the "
             "downloader's trigger is there and enabled; `invoke stack.diff` shows if it is gone.",
@@ -190,11 +217,11 @@ class Alarms(Construct):
         )
         self._add(
             f"{kind}-dead-letter-age",
-            self._metrics.of_queue(queue, "ApproximateAgeOfOldestMessage"),
-            Rule(FROM, DEAD_LETTER_AGE_DAYS * 86_400, minutes=60),
-            f"A dead letter of the {kind}er is {DEAD_LETTER_AGE_DAYS} days old; SQS deletes it "
-            f"after 14. Do: `invoke queue.{kind}s` shows it; `invoke queue.retry-{kind}s`, or "
-            "leave it if nobody misses the recording.",
+            self._metrics.of_queue(queue, "ApproximateNumberOfMessagesVisible"),
+            Rule(FROM, 1, minutes=DAY, times=LEFT_FOR_DAYS[kind]),
+            f"For {LEFT_FOR_DAYS[kind]} days the {kind}er has had dead letters. {LOST_AFTER[kind]} "
+            f"Do: `invoke queue.{kind}s` shows them; `invoke queue.retry-{kind}s`, or leave them "
+            "if nobody misses the recordings.",
         )
 
     def _add(self, name: str, metric: cloudwatch.Metric, rule: Rule, description: str) -> None:

@@ -9,8 +9,19 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk.alarms import BACKLOG
+from cdk.functions import SIZES
 from cdk.metrics import SUM, Metrics
-from cdk.names import DOWNLOADER, FUNCTIONS, ON_DEMAND_PATH, UPLOADER, WEBHOOK_PATH, Names
+from cdk.names import (
+    DOWNLOADER,
+    FUNCTIONS,
+    MID_INDEX,
+    ON_DEMAND_PATH,
+    TIME_INDEX,
+    UPLOADER,
+    WEBHOOK_PATH,
+    Function,
+    Names,
+)
 
 HOUR = Duration.hours(1)
 DAY = Duration.days(1)
@@ -21,7 +32,7 @@ ZOOM_WAITS_SECONDS = 3
 AGE = "ApproximateAgeOfOldestMessage"
 WAITING = "ApproximateNumberOfMessagesVisible"
 
-Lines = Mapping[str, cloudwatch.Metric]
+Lines = Mapping[str, cloudwatch.Metric | cloudwatch.MathExpression]
 """What a graph shows: metrics by what the legend calls them."""
 
 
@@ -86,7 +97,7 @@ class Dashboard(Construct):
                 period=HOUR,
             ),
             _graph(
-                "How many minutes are recorded, and how many recordings are too short to keep?",
+                "How many minutes were recorded for a series, how many recordings were too short?",
                 {"minutes": own("RecordingDuration")},
                 right={"too short": own("SkippedForDuration")},
                 period=HOUR,
@@ -139,9 +150,9 @@ class Dashboard(Construct):
                 limit=(BACKLOG, "an alarm rings for uploads that wait"),
             ),
             _graph(
-                "Do dead letters need somebody, and how old are they, in seconds?",
+                # Their age would leave out those that somebody has looked at three times.
+                "Do dead letters need somebody?",
                 {what: of_queue(queue, WAITING) for what, queue in dead.items()},
-                right={f"{what}: age": of_queue(queue, AGE) for what, queue in dead.items()},
             ),
         ]
 
@@ -184,8 +195,8 @@ class Dashboard(Construct):
         of_function = self._metrics.of_function
         return [
             _graph(
-                "What is paid for: how many milliseconds of functions, each times its memory?",
-                self._functions("Duration"),
+                "What is paid for: how many GB-seconds of functions?",
+                {function.name: self._gb_seconds(function) for function in FUNCTIONS},
                 period=DAY,
                 stacked=True,
             ),
@@ -206,11 +217,14 @@ class Dashboard(Construct):
 
     def _storage(self) -> list[cloudwatch.IWidget]:
         names, metrics = self._names, self._metrics
-        tables = {
-            "status": names.status_table,
-            "events": names.events_table,
-            "schedule": names.schedule_table,
-            "faults": names.faults_table,
+        tables: dict[str, tuple[str, str | None]] = {
+            "status": (names.status_table, None),
+            # What is read and written of an index isn't in its table's own figures.
+            "status by meeting": (names.status_table, MID_INDEX),
+            "status by day": (names.status_table, TIME_INDEX),
+            "events": (names.events_table, None),
+            "schedule": (names.schedule_table, None),
+            "faults": (names.faults_table, None),
         }
         units = {"read": "ConsumedReadCapacityUnits", "written": "ConsumedWriteCapacityUnits"}
         return [
@@ -222,8 +236,8 @@ class Dashboard(Construct):
             _graph(
                 "What is paid for: how many units of the tables?",
                 {
-                    f"{what} {verb}": metrics.of_table(table, name)
-                    for what, table in tables.items()
+                    f"{what} {verb}": metrics.of_table(table, name, index)
+                    for what, (table, index) in tables.items()
                     for verb, name in units.items()
                 },
                 period=DAY,
@@ -240,6 +254,16 @@ class Dashboard(Construct):
                 stacked=True,
             ),
         ]
+
+    def _gb_seconds(self, function: Function) -> cloudwatch.MathExpression:
+        """What Lambda bills: how long a function ran, times the memory that it has."""
+        milliseconds = f"{function.module}_milliseconds"
+        duration = self._metrics.of_function(function, "Duration", SUM)
+        return cloudwatch.MathExpression(
+            expression=f"{milliseconds} * {SIZES[function].memory} / 1024 / 1000",
+            using_metrics={milliseconds: duration},
+            period=DAY,
+        )
 
     def _functions(self, name: str) -> dict[str, cloudwatch.Metric]:
         """One of Lambda's metrics about each function, as a sum."""

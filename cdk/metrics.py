@@ -51,9 +51,10 @@ class Metrics:
         """One of API Gateway's about all routes together."""
         return _metric("AWS/ApiGateway", name, statistic, ApiName=self.names.api)
 
-    def of_table(self, table: str, name: str) -> cloudwatch.Metric:
-        """One of DynamoDB's about a table, by its name in AWS."""
-        return _metric("AWS/DynamoDB", name, SUM, TableName=table)
+    def of_table(self, table: str, name: str, index: str | None = None) -> cloudwatch.Metric:
+        """One of DynamoDB's about a table, by its name in AWS, or about one of its indexes."""
+        of = {"GlobalSecondaryIndexName": index} if index else {}
+        return _metric("AWS/DynamoDB", name, SUM, TableName=table, **of)
 
     def stored_bytes(self) -> cloudwatch.Metric:
         """What S3 holds in the bucket, told once a day."""

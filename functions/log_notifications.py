@@ -142,8 +142,9 @@ def _tell(
         log_group=batch.log_group,
         log_stream=batch.log_stream,
     )
-    row = _row(fault, tools)
-    mail = redacted(mail_about(fault, row, source, tools.clock(), tools.zone))
+    row, is_readable = _row(fault, tools)
+    now, zone = tools.clock(), tools.zone
+    mail = redacted(mail_about(fault, row, source, now, zone, is_readable=is_readable))
     times = len(fault.records)
     try:
         claim = tools.faults.happened(fault.key, times, mail)
@@ -177,14 +178,17 @@ def _tell_uncounted(mails: list[Mail], until: datetime, tools: Tools) -> None:
     tools.topic.publish(together(mails))
 
 
-def _row(fault: Fault, tools: Tools) -> StatusRow | None:
-    """The row of the recording that a fault is about; without it the mail has to do."""
+def _row(fault: Fault, tools: Tools) -> tuple[StatusRow | None, bool]:
+    """The row of the recording that a fault is about, and whether it could be read.
+
+    Without it the mail has to do.
+    """
     zip_id = fault.first.zip_id or (automated(fault.first.uuid) if fault.first.uuid else "")
     try:
-        return tools.status.get(zip_id) if zip_id else None
+        return tools.status.get(zip_id) if zip_id else None, True
     except (BotoCoreError, ClientError, ValueError, TypeError, ArithmeticError):
         logger.exception("The recording's row can't be read", extra={"outlook": "Mailed without."})
-        return None
+        return None, False
 
 
 def _send(claim: Claim, mail: Mail, until: datetime, tools: Tools, *, own: int = 0) -> None:

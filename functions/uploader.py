@@ -48,6 +48,8 @@ from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secr
 
 logger = logging.getLogger("ingester.uploader")
 
+ADD_THEM = "Add them in Opencast; or a second event: \
+`invoke exec.on-demand UUID --allow-multiple-ingests`."
 MAX_FAILURES = 5
 LONGEST_WAIT_SECONDS = 600
 """Between two questions whether an ingest is done: 50 receives cover the patience of 6 hours."""
@@ -277,7 +279,7 @@ def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
     is_new = written and written.is_change
     logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
     if reason:
-        logger.error("%s", reason, extra={"outlook": "Nothing: the ingest stays as it is."})
+        logger.error("%s", reason, extra=log.goes_on("The ingest stays as it is.", ADD_THEM))
 
 
 def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
@@ -285,8 +287,8 @@ def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
     try:
         return tools.events.of(wanted.uuid)
     except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
-        goes_on = "It is ingested all the same; its pauses will be missing."
-        logger.exception("The recording's events can't be read", extra={"outlook": goes_on})
+        goes_on = log.goes_on("It is ingested all the same; its pauses will be missing.")
+        logger.exception("The recording's events can't be read", extra=goes_on)
         return []
 
 

@@ -216,7 +216,7 @@ def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
         try:
             is_first_start = _keep(notification.event, subject.recording_id, tools)
         except (BotoCoreError, ClientError):
-            logger.exception("The recording's event could not be kept", extra={"outlook": PAUSES})
+            logger.exception("The recording's event could not be kept", extra=log.goes_on(PAUSES))
     written = tools.status.write(automated(subject.recording_id), state, subject=subject)
     has_ended = written and state is State.RECORDING_PROCESSING
     counts = metrics.once(Metric.MEETING_STARTED, is_first_start)

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester import log
+
 logger = logging.getLogger("ingester.container")
 
 Kept = TypeVar("Kept")
@@ -69,7 +71,7 @@ class Container(Generic[Kept]):
         except (BotoCoreError, ClientError):
             logger.exception(
                 "Settings and secrets could not be read anew",
-                extra={"outlook": "It goes on with the old ones, and tries again."},
+                extra=log.goes_on("It works with the old ones, and tries again."),
             )
             return old
         return self._carry(old, new)

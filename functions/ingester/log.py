@@ -76,6 +76,14 @@ def _redacted(value: Any) -> Any:
     return value if isinstance(value, int | float | bool | None) else redact(str(value))
 
 
+def goes_on(outlook: str, advice: str = "") -> dict[str, Any]:
+    """The `extra` of an error that stopped nothing: what follows by itself, and what is left to do.
+
+    In `advice` the word UUID stands for the recording's.
+    """
+    return {"outlook": outlook, "goes_on": True, **({"advice": advice} if advice else {})}
+
+
 def start(context: object) -> None:
     """Begins an invocation: records go to stdout, where Lambda picks them up, with its id."""
     handler = logging.StreamHandler(sys.stdout)

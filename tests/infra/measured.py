@@ -81,7 +81,10 @@ def of_dashboard(template: Template) -> list[Asked]:
     found = []
     for widget in widgets(template):
         properties = widget["properties"]
-        for namespace, name, *rest in properties.get("metrics", ()):
+        for metric in properties.get("metrics", ()):
+            if isinstance(metric[0], dict):
+                continue  # a formula: what it stands on are lines of their own, not shown
+            namespace, name, *rest = metric
             options = rest.pop() if rest and isinstance(rest[-1], dict) else {}
             dimensions = tuple(zip(rest[::2], rest[1::2], strict=True))
             statistic = options.get("stat", "Average")

@@ -17,7 +17,8 @@ OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 HOUR = 3600
 DAY = 24 * HOUR
 PATIENCE_HOURS = 6
-ERRORS = {f"{function.name}-errors" for function in FUNCTIONS}
+ERRORS_OF = [function.name for function in FUNCTIONS]
+ERRORS = {f"{name}-errors" for name in ERRORS_OF}
 GOOD = "notBreaching"
 BAD = "breaching"
 
@@ -48,7 +49,6 @@ def rule_of(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def test_when_they_ring(alarms: dict[str, Any]) -> None:
     age, waiting = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
-    dead_age = (age, "Maximum", ">=", 10 * DAY, HOUR, 1, GOOD)
     dead = (waiting, "Maximum", ">=", 1, 300, 1, GOOD)
     assert {name: rule_of(alarm) for name, alarm in alarms.items()} == {
         **dict.fromkeys(ERRORS, ("Errors", "Sum", ">=", 1, 300, 1, GOOD)),
@@ -59,13 +59,13 @@ def test_when_they_ring(alarms: dict[str, Any]) -> None:
         "webhook-latency": ("Latency", "Maximum", ">=", 10_000, 60, 3, GOOD),
         "ingest-5xx": ("5XXError", "Sum", ">=", 3, 900, 1, GOOD),
         "upload-backlog": (waiting, "Maximum", ">", 40, 300, 6, BAD),
-        "downloader-idle": ("NumberOfEmptyReceives", "Sum", "<", 1, DAY, 1, BAD),
+        "downloader-idle": ("NumberOfEmptyReceives", "Sum", "<", 100, DAY, 1, BAD),
         "download-age": (age, "Maximum", ">=", 2 * HOUR, 300, 1, GOOD),
         "upload-age": (age, "Maximum", ">=", (PATIENCE_HOURS + 2) * HOUR, 300, 1, GOOD),
         "download-dead-letter": dead,
         "upload-dead-letter": dead,
-        "download-dead-letter-age": dead_age,
-        "upload-dead-letter-age": dead_age,
+        "download-dead-letter-age": (waiting, "Maximum", ">=", 1, DAY, 7, GOOD),
+        "upload-dead-letter-age": (waiting, "Maximum", ">=", 1, DAY, 4, GOOD),
     }
 
 
@@ -114,6 +114,39 @@ def test_waiting_longer_for_opencast_is_no_alarm(
     patient = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
     limit = patient.named("AWS::CloudWatch::Alarm", "AlarmName")["upload-age"]["Threshold"]
     assert limit == (24 + 2) * HOUR
+
+
+def test_dead_letters_are_told_again_while_there_is_something_to_retry(
+    alarms: dict[str, Any], template: Template
+) -> None:
+    """Of a download until SQS deletes it, of an upload until S3 deletes the files; and CloudWatch
+    looks back no further than a week."""
+    queues = template.named("AWS::SQS::Queue", "QueueName")
+    [bucket] = [
+        one
+        for one in template.of_type("AWS::S3::Bucket").values()
+        if "LifecycleConfiguration" in one
+    ]
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    lost_after = {
+        "download": queues["download-dlq"]["MessageRetentionPeriod"],
+        "upload": rule["ExpirationInDays"] * DAY,
+    }
+    for kind, seconds in lost_after.items():
+        alarm = alarms[f"{kind}-dead-letter-age"]
+        rings_after = alarm["Period"] * alarm["EvaluationPeriods"]
+        assert rings_after <= min(seconds - 3 * DAY, 7 * DAY), kind
+        assert f"after {seconds // DAY}" in alarm["AlarmDescription"], kind
+
+
+def test_the_text_of_a_crash_fits_the_function(alarms: dict[str, Any]) -> None:
+    told = {name: alarms[f"{name}-errors"]["AlarmDescription"] for name in ERRORS_OF}
+    assert {name for name, text in told.items() if "message comes back" in text} == {
+        "zoom-downloader",
+        "zoom-uploader",
+    }
+    assert "mails about errors are missing" in told["zoom-log-notifications"]
+    assert "Whoever called it was told" in told["status-query"]
 
 
 def test_none_needs_metric_math(alarms: dict[str, Any]) -> None:

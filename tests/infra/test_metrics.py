@@ -104,6 +104,87 @@ def test_every_widget_asks_a_question_of_its_own(template: Template) -> None:
     assert all(title.endswith("?") for title in titles)
 
 
+SHOWN = {
+    "How many recordings reached Opencast, and how many didn't?": {
+        "WorkflowInitiated",
+        "RecordingIgnored",
+        "RecordingFailed",
+    },
+    "How many does Zoom announce?": {"MeetingStarted", "MeetingEnded", "RecordingCompleted"},
+    "How many minutes were recorded for a series, how many recordings were too short?": {
+        "RecordingDuration",
+        "SkippedForDuration",
+    },
+    "How many minutes does a recording take to Opencast?": {"MinutesInPipeline"},
+    "How many bytes are copied?": {"BytesTransferred"},
+    "How fast is a copy, in MB/s?": {"TransferRate"},
+    "How long has the oldest message waited, in seconds?": {"ApproximateAgeOfOldestMessage"},
+    "How many messages are on the way?": {
+        "ApproximateNumberOfMessagesVisible",
+        "ApproximateNumberOfMessagesNotVisible",
+        "ApproximateNumberOfMessagesDelayed",
+    },
+    "Do dead letters need somebody?": {"ApproximateNumberOfMessagesVisible"},
+    "Which function crashes or runs out of time, and which is held back?": {"Errors", "Throttles"},
+    "What is refused, and what fails?": {
+        "WebhookUnauthorized",
+        "WebhookWronglySigned",
+        "WebhookRejected",
+        "5XXError",
+    },
+    "How long do Zoom and Opencast wait for an answer, in milliseconds?": {"Latency"},
+    "What is paid for: how many GB-seconds of functions?": {"Duration"},
+    "What is paid for: how many calls?": {"Invocations", "Count"},
+    "How many downloads and uploads run at once?": {"ConcurrentExecutions"},
+    "What is paid for: how many bytes of recordings are stored?": {"BucketSizeBytes"},
+    "What is paid for: how many units of the tables?": {
+        "ConsumedReadCapacityUnits",
+        "ConsumedWriteCapacityUnits",
+    },
+    "What is paid for: how many bytes are logged?": {"IncomingBytes"},
+}
+"""What each question is answered by."""
+
+
+def test_what_answers_each_question(template: Template) -> None:
+    shown: dict[str, set[str]] = {}
+    for one in of_dashboard(template):
+        shown.setdefault(one.by, set()).add(one.name)
+    assert shown == SHOWN
+
+
+def test_a_function_is_billed_by_its_own_memory(template: Template) -> None:
+    [widget] = [one for one in widgets(template) if "GB-s" in one["properties"]["title"]]
+    metrics = widget["properties"]["metrics"]
+    functions = template.named("AWS::Lambda::Function", "FunctionName")
+    durations = {
+        options["id"]: dimension
+        for *_, dimension, options in (one for one in metrics if isinstance(one[0], str))
+    }
+    formulas = [one[0]["expression"] for one in metrics if isinstance(one[0], dict)]
+    assert len(formulas) == len(durations) == len(FUNCTIONS)
+    for formula in formulas:
+        parts = re.fullmatch(r"(\w+) \* (\d+) / 1024 / 1000", formula)
+        assert parts is not None, formula
+        name = durations[parts[1]].removeprefix(f"{STACK}-")
+        assert functions[name]["MemorySize"] == int(parts[2]), name
+
+
+def test_of_a_table_its_indexes_are_shown_too(template: Template) -> None:
+    """Their units aren't among the table's own, and Opencast's page asks by them all day."""
+    shown = {
+        (found["TableName"], found["GlobalSecondaryIndexName"])
+        for one in of_dashboard(template)
+        if "GlobalSecondaryIndexName" in (found := dict(one.dimensions))
+    }
+    there = {
+        (table["TableName"], index["IndexName"])
+        for table in template.of_type("AWS::DynamoDB::Table").values()
+        for index in table.get("GlobalSecondaryIndexes", ())
+    }
+    assert shown == there != set()
+
+
 def test_minutes_in_pipeline_by_percentiles(template: Template) -> None:
     shown = {one.statistic for one in of_dashboard(template) if one.name == "MinutesInPipeline"}
     assert shown == {"p50", "p95"}

@@ -11,7 +11,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -248,9 +247,7 @@ def test_what_did_not_change_is_not_made_again(
     module = copied_project / "functions" / "status_query.py"
     module.write_text(module.read_text() + "\n")
     before = {made.path.name: made.path.stat().st_mtime_ns for made in built.values()}
-    started = time.monotonic()
     made = package.build(FUNCTIONS, host(), dist, copied_project)
-    assert time.monotonic() - started < len(FUNCTIONS)
     changed = {again.name for again in made if again.sha256 != built[again.name].sha256}
     assert changed == {STATUS_QUERY.name}
     kept = {

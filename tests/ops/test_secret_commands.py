@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -57,11 +57,12 @@ def test_what_is_told_of_each_secret(aws: Cloud) -> None:
     assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand")
     assert found["APIGEE_KEY"].since
     assert not found[WEBHOOK_TOKEN].since
-    told = json.dumps([asdict(one) for one in found.values()])
+    # Without the moments, whose figures may be any.
+    told = json.dumps([asdict(replace(one, since="")) for one in found.values()])
     for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
         assert value not in told
         assert value[:6] not in told
-        assert str(len(value)) not in told.replace("2026", "")
+        assert str(len(value)) not in told
 
 
 def test_every_secret_is_read_by_somebody() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester import log
 from ingester.errors import UpdateRunning
 from ingester.neighbours.schedule_table import IMPORT_LOCK
 
@@ -76,4 +77,5 @@ class ScheduleLock:
                 ExpressionAttributeValues={":owner": owner},
             )
         except (BotoCoreError, ClientError):
-            logger.exception("The schedule's lock can't be taken away: it ends by itself")
+            goes_on = log.goes_on("It ends by itself; until then nobody can change the schedule.")
+            logger.exception("The schedule's lock can't be taken away", extra=goes_on)

@@ -53,6 +53,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     log_stream: str
 
 
+AFTER_CRASH = (
+    "Its message is back on the queue after 16 minutes and is tried again, unless this was its "
+    "last try: then it lies among the dead letters."
+)
+
+
 class _About(msgspec.Struct, frozen=True):
     """What a function's work is called, what follows its crash by itself, and what can be done."""
 
@@ -74,12 +80,12 @@ _ABOUT = {
     ),
     "zoom-downloader": _About(
         "Download",
-        "Its message is back on the queue after 16 minutes and is tried again.",
+        AFTER_CRASH,
         "If it goes on: `invoke queue.downloads` shows the message, `invoke recordings` the row.",
     ),
     "zoom-uploader": _About(
         "Upload",
-        "Its message is back on the queue after 16 minutes and is tried again.",
+        AFTER_CRASH,
         "If it goes on: `invoke queue.uploads` shows the message, `invoke recordings` the row.",
     ),
     "status-query": _About(
@@ -107,9 +113,16 @@ _OTHER = _About("", "Nothing that is known here.", "See its log.")
 
 
 def mail_about(
-    fault: Fault, row: StatusRow | None, source: Source, now: datetime, zone: ZoneInfo
+    fault: Fault,
+    row: StatusRow | None,
+    source: Source,
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    is_readable: bool = True,
 ) -> Mail:
-    """The mail about a fault. `row` is that of the recording it is about, if there is one."""
+    """The mail about a fault. `row` is that of the recording it is about, if there is one and it
+    `is_readable`."""
     first = fault.first
     about = _ABOUT.get(fault.function, _OTHER)
     title = _title(fault, about)
@@ -120,7 +133,7 @@ def mail_about(
         advice = advice.replace("UUID", shlex.quote(_one_line(first.uuid)))
     paragraphs = [
         f"{title}. {_one_line(first.headline)[:TEXT_LIMIT]}",
-        *_recording(first, row, zone),
+        *_recording(first, row, zone, is_readable=is_readable),
         f"What happens next: {expected}",
         f"What to do: {advice}",
         f"Log: {log_link(source)}",
@@ -208,15 +221,20 @@ def _title(fault: Fault, about: _About) -> str:
     work = about.work or fault.function
     if fault.first.crash:
         return f"{work} {fault.first.crash}"
+    if fault.first.goes_on:
+        return f"{work} went on, with an error"
     if fault.first.level >= Level.ERROR:
         return f"{work} failed"
     return f"{work}, {fault.first.level.name.lower()}"
 
 
-def _recording(record: LogRecord, row: StatusRow | None, zone: ZoneInfo) -> Iterable[str]:
+def _recording(
+    record: LogRecord, row: StatusRow | None, zone: ZoneInfo, *, is_readable: bool
+) -> Iterable[str]:
     if row is None:
         if record.uuid:
-            yield f"Recording: {_one_line(record.uuid)} (its row isn't there)"
+            lack = "isn't there" if is_readable else "couldn't be read just now"
+            yield f"Recording: {_one_line(record.uuid)} (its row {lack})"
         return
     try:
         start = timestamps.parse(row.start_time).astimezone(zone).strftime("%Y-%m-%d %H:%M")
@@ -239,6 +257,8 @@ def _outlook(
     """What happens by itself, and what a person can do."""
     if record.crash:
         return about.after_crash, about.advice
+    if record.goes_on:
+        return record.outlook, record.advice or "Nothing, unless it goes on."
     step = next_step(row, now) if row else ""
     if row and retry_due(row):
         return step, "Nothing yet. If all tries fail, another mail says so."

@@ -32,8 +32,9 @@ class Level(IntEnum):
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a log says; absent texts are "".
 
-    `outlook` is what the function does about it by itself. `crash` says in a word or two how the
-    function itself ended, "" if it went on.
+    `outlook` is what the function does about it by itself, `advice` what a person can do, and
+    `goes_on` whether the work went on in spite of it (`log.goes_on`). `crash` says in a word or two
+    how the function itself ended, "" if it didn't.
     """
 
     level: Level
@@ -44,6 +45,8 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     zip_id: str = ""
     request_id: str = ""
     outlook: str = ""
+    advice: str = ""
+    goes_on: bool = False
     exception: str = ""
     crash: str = ""
 
@@ -67,6 +70,8 @@ class _Written(msgspec.Struct):
     zip_id: Any = ""
     aws_request_id: Any = ""
     outlook: Any = ""
+    advice: Any = ""
+    goes_on: Any = False
     exception: Any = ""
 
 
@@ -123,6 +128,8 @@ def _own(text: str) -> LogRecord | None:
         zip_id=_text(written.zip_id),
         request_id=_text(written.aws_request_id),
         outlook=_text(written.outlook),
+        advice=_text(written.advice),
+        goes_on=written.goes_on is True,
         exception=_text(written.exception),
     )
 

@@ -27,6 +27,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from zlib_ng import zlib_ng
 
+from ingester import log
 from ingester.errors import AwsFailed, SlowDown, UploadGone
 from ingester.transfer.parts import MARK_NUMBER, Part
 
@@ -223,10 +224,8 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and _code(error) == "NoSuchUpload":
                 return
-            goes_on = "The copy goes on; the bucket's rule removes it after a day."
-            logger.exception(
-                "An unfinished upload of %s could not be removed", key, extra={"outlook": goes_on}
-            )
+            goes_on = log.goes_on("The copy goes on; the bucket's rule removes it after a day.")
+            logger.exception("An unfinished upload of %s could not be removed", key, extra=goes_on)
 
     def _upload(
         self, destination: Destination, upload_id: str, stored: dict[int, StoredPart]

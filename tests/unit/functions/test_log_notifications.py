@@ -198,6 +198,7 @@ def test_a_table_that_fails_costs_no_mail(
         log_notifications.take(log_event(line), tools)
     [(subject, body)] = aws.mails()
     assert subject.startswith("[zip] Upload failed")
+    assert ("couldn't be read just now" in body) == ("GetItem" in operations)
     assert UUID in body
 
 
@@ -289,7 +290,16 @@ def test_no_secret_is_mailed(aws: Cloud, tools: log_notifications.Tools) -> None
             {"level": st.sampled_from(["ERROR", "CRITICAL"])},
             optional={
                 name: st.text() | st.integers() | st.lists(st.text()) | st.none()
-                for name in ("message", "uuid", "zip_id", "exception", "location", "outlook")
+                for name in (
+                    "message",
+                    "uuid",
+                    "zip_id",
+                    "exception",
+                    "location",
+                    "outlook",
+                    "advice",
+                    "goes_on",
+                )
             },
         ).map(json.dumps),
         max_size=4,

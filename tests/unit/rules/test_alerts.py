@@ -107,6 +107,26 @@ def test_without_a_recording_the_subject_says_what(line: str, subject: str) -> N
         assert "What happens next: Its message is back on the queue after 16 minutes" in told.body
 
 
+def test_what_stopped_nothing_isn_t_called_failed() -> None:
+    extra = log.goes_on("Its pauses will be missing.", "Look at UUID.")
+    with log.about(uuid="u=="):
+        told = mail(line_of("ERROR", "No events", **extra), row(State.SENT_TO_OPENCAST))
+    assert told.subject == "[zip] Upload went on, with an error: Oceans"
+    assert "\n\nWhat happens next: Its pauses will be missing.\n\n" in told.body
+    assert "\n\nWhat to do: Look at u==.\n\n" in told.body
+    without = mail(line_of("ERROR", "No events", **log.goes_on("So it is.")))
+    assert "\n\nWhat to do: Nothing, unless it goes on.\n\n" in without.body
+
+
+def test_a_row_that_can_t_be_read_isn_t_called_missing() -> None:
+    with log.about(uuid="u"):
+        [fault] = faults_in(records_of([line_of()]), "zoom-uploader", Level.ERROR)
+    missing = alerts.mail_about(fault, None, SOURCE, NOW, ZONE)
+    assert "Recording: u (its row isn't there)" in missing.body
+    unreadable = alerts.mail_about(fault, None, SOURCE, NOW, ZONE, is_readable=False)
+    assert "Recording: u (its row couldn't be read just now)" in unreadable.body
+
+
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_every_function_s_crash_has_advice(function: object) -> None:
     if function == LOG_NOTIFICATIONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from ingester.rules.faults import Fault, faults_in, shape_of
@@ -11,9 +12,8 @@ from tests.log_lines import REQUEST
 
 
 def record(message: str = "Gave up", **more: str) -> LogRecord:
-    return LogRecord(
-        level=Level.ERROR, message=message, **{"location": "uploader._bury:340", **more}
-    )
+    known = LogRecord(level=Level.ERROR, message=message, location="uploader._bury:340")
+    return msgspec.structs.replace(known, **more)
 
 
 def faults(*records: LogRecord, function: str = "zoom-uploader") -> list[Fault]:

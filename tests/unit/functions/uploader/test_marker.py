@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+import uploader
+from ingester.log import JsonFormatter
+from ingester.rules.log_records import records_of
 from tests.hooks import recorded
 from tests.unit.functions.uploader.kit import OWN_ID, UUID, ZIP_ID, Kit, Refusing
 
@@ -298,7 +301,11 @@ class TestLateFiles:
         assert "000-chat_file.txt" in reason
         assert "000-shared_screen.mp4" in reason
         assert kit.posts == 1
-        assert [one.levelname for one in caplog.records if "came after" in one.message] == ["ERROR"]
+        [told] = [one for one in caplog.records if "came after" in one.message]
+        assert told.levelname == "ERROR"
+        [record] = records_of([JsonFormatter().format(told)])
+        assert (record.goes_on, record.advice) == (True, uploader.ADD_THEM)
+        assert "exec.on-demand UUID --allow-multiple-ingests" in record.advice
 
     def test_so_is_another_segment_under_the_same_key(self, kit: Kit) -> None:
         """A notification that brings the second segment only: it is number 0 of its message."""
