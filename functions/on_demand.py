@@ -9,7 +9,7 @@ import uuid as uuids
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import requests
@@ -35,6 +35,7 @@ from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.retry import Sleep
 from ingester.rules.recording import Subject, is_meeting_number, uuid_in
+from ingester.rules.series_id import series_id_in
 from ingester.rules.states import Origin, State
 from ingester.rules.status_row import Asked
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
@@ -45,6 +46,12 @@ BUDGET_SECONDS = 20.0
 """For everything, tries included: API Gateway gives up after 29."""
 
 ZOOM_SECONDS = 11.0
+LONGEST_UUID = 2000
+"""Characters of a uuid, or of the link that holds it."""
+
+LONGEST_WORKFLOW = 200
+"""Characters. It stays in the row, and /status tells it."""
+
 TOLD = "Nothing: whoever asked was told to try again later."
 CORS = {"Access-Control-Allow-Origin": "*"}
 
@@ -89,9 +96,9 @@ tools = Container(build)
 class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of a request. `uuid` is the meeting's, or a link that holds it."""
 
-    uuid: str
+    uuid: Annotated[str, msgspec.Meta(max_length=LONGEST_UUID)]
     oc_series_id: str = ""
-    oc_workflow: str = ""
+    oc_workflow: Annotated[str, msgspec.Meta(max_length=LONGEST_WORKFLOW)] = ""
     allow_multiple_ingests: bool = False
     ingest_all_mp4: bool = False
 
@@ -139,7 +146,8 @@ def _said(status: int, message: str) -> Answer:
 def wanted(request: Request) -> IngestRequest:
     """What a request asks for, in the types that callers really send.
 
-    null and "" count as absent; "true", "false" and numbers in digits are taken. BadRequest for
+    null and blanks count as absent, and blanks around a text as if they weren't there; "true",
+    "false" and numbers in digits are taken, and a link to the series for its id. BadRequest for
     anything else, NotFound for a link without a `meeting_id` and for a meeting's number.
     """
     if not request.body:
@@ -151,26 +159,28 @@ def wanted(request: Request) -> IngestRequest:
     if not isinstance(content, dict):
         raise BadRequest("The body is not a JSON object.")
     given = {
-        key: str(value) if _is_number(value) else value
-        for key, value in content.items()
-        if value is not None and value != ""
+        key: text for key, value in content.items() if (text := _plain(value)) not in (None, "")
     }
     try:
         asked = msgspec.convert(given, IngestRequest, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The body is wrong: {error}") from error
-    if not asked.uuid.strip():
-        raise BadRequest("The body has no uuid.")
+    series = series_id_in(asked.oc_series_id)
+    if asked.oc_series_id and not series:
+        raise BadRequest("oc_series_id is no series' id, nor Opencast's link to a series.")
     uuid = uuid_in(asked.uuid)
     if not uuid:
         raise NotFound("The Zoom link holds no meeting_id.")
     if is_meeting_number(uuid):
         raise NotFound("That is a meeting's number; name one recording.")
-    return msgspec.structs.replace(asked, uuid=uuid)
+    return msgspec.structs.replace(asked, uuid=uuid, oc_series_id=series)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _plain(value: object) -> object:
+    """A value of the body: a number as its digits, a text without blanks around it."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else value
 
 
 def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> None:
@@ -219,7 +229,9 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
                     raise
                 _post(body, begin, newer)
         except (WebhookFailed, WebhookUnreachable) as error:
-            tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error))
+            if tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error)) is None:
+                # The row is further on: only the webhook's answers were lost.
+                return
             raise
 
 

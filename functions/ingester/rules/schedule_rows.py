@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ingester.errors import UnusableSheet
+from ingester.rules import series_id
 from ingester.rules.schedule import DAYS, Event
 from ingester.rules.schedule_kept import Unread
 
@@ -57,7 +58,6 @@ _NO_VALUE = re.compile(
 _MEETING = re.compile(r"[1-9][0-9]{2,19}")
 """Zoom's numbers have no leading 0: with one, no recording would ever be the row's."""
 
-_SERIES = re.compile(r"[\w.:-]+")
 _MERGED = " (merged cells? Each row needs its own)"
 _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 LONGEST_NAME = 200
@@ -346,14 +346,10 @@ def zoom_id_of(link: str) -> str:
 
 
 def series_of(link: str) -> str:
-    """The Opencast series in a link's fragment: `…/index.html#/2021/01/12345` → `20210112345`."""
-    before = link.partition("#")[0]
-    try:
-        series = urlsplit(link).fragment.replace("/", "").strip()
-    except ValueError:
-        series = ""
-    if not series or not before or len(before.split()) > 1 or not _SERIES.fullmatch(series):
-        near = ", but something else after a #" if series else ""
+    """The Opencast series in a link (`series_id.in_link`)."""
+    series = series_id.in_link(link)
+    if not series:
+        near = ", but something else after a #" if series_id.after_hash(link) else ""
         raise _RowProblem(f"no Opencast series{near}", SERIES)
     return series
 

@@ -35,6 +35,11 @@ def test_a_wrong_type(stage: Stage) -> None:
         {"allow_multiple_ingests": "perhaps"},
         {"ingest_all_mp4": 2},
         {"ingest_all_mp4": {}},
+        {"oc_series_id": "Marine Biology"},
+        {"oc_series_id": "https://oc.example.edu/series/1"},
+        {"oc_series_id": "1" * 201},
+        {"oc_workflow": "w" * 201},
+        {"uuid": "u" * 2001},
     ]
     for wrong in wrongs:
         status, message = stage.ask({"uuid": UUID} | wrong)
@@ -53,6 +58,12 @@ FLAGS = {"allow_multiple_ingests": False, "ingest_all_mp4": False}
         ({"oc_series_id": None, "oc_workflow": "", "allow_multiple_ingests": None}, {}),
         ({"oc_series_id": 20210112345}, {"on_demand_series_id": "20210112345"}),
         ({"oc_series_id": "S", "oc_workflow": "wf"}, {"on_demand_series_id": "S"}),
+        ({"oc_series_id": " \t", "oc_workflow": "  "}, {}),
+        ({"oc_series_id": " S\n"}, {"on_demand_series_id": "S"}),
+        (
+            {"oc_series_id": "https://oc.example.edu/index.html#/2021/01/12345"},
+            {"on_demand_series_id": "20210112345"},
+        ),
         ({"allow_multiple_ingests": "true"}, {"allow_multiple_ingests": True}),
         ({"allow_multiple_ingests": 1, "ingest_all_mp4": "0"}, {"allow_multiple_ingests": True}),
         ({"ingest_all_mp4": True, "extra": {}}, {"ingest_all_mp4": True}),
@@ -66,7 +77,7 @@ def test_types_that_callers_send(
     payload = stage.posted()["payload"]
     names = ("on_demand_series_id", "allow_multiple_ingests", "ingest_all_mp4")
     assert {name: payload[name] for name in names if name in payload} == FLAGS | expected
-    assert payload.get("oc_workflow") == (given.get("oc_workflow") or None)
+    assert payload.get("oc_workflow") == ((given.get("oc_workflow") or "").strip() or None)
 
 
 @pytest.mark.parametrize(

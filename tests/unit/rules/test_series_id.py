@@ -1,0 +1,38 @@
+"""Series' ids as people have them at hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingester.rules.series_id import LONGEST, series_id_in
+
+
+@pytest.mark.parametrize(
+    ("text", "series"),
+    [
+        ("20260112345", "20260112345"),
+        ("f5f7b9a2-93a6-4d1a-9ad4-d5a1f4d3e0c1", "f5f7b9a2-93a6-4d1a-9ad4-d5a1f4d3e0c1"),
+        ("https://oc.example.edu/index.html#/2026/01/12345", "20260112345"),
+        ("a" * LONGEST, "a" * LONGEST),
+        ("a" * (LONGEST + 1), ""),
+        ("https://o/#" + "a" * (LONGEST + 1), ""),
+        ("https://oc.example.edu/series/1", ""),
+        ("Marine Biology", ""),
+        ("2026/01/12345", ""),
+        ("..", ".."),
+        ("\u200b20260112345", ""),
+        ("20260112345\x00", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_an_id(text: str, series: str) -> None:
+    assert series_id_in(text) == series
+
+
+@given(st.text())
+def test_any_text_is_an_id_or_none(text: str) -> None:
+    found = series_id_in(text)
+    assert series_id_in(found) == found
+    assert not set(found) & set(" \t\n/#")
