@@ -77,12 +77,14 @@ def _lines_of(row: dict[str, Any]) -> list[dict[str, str]]:
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
     """A row of the schedule table as lines of the CSV, one for each of its classes.
 
-    Rows of the first system have course and series once for the whole meeting.
+    Rows of the first system have course and series once for the whole meeting. A class that says
+    where it came from has its own course, or none.
     """
     for event in row.get("events", ()):
+        shared = "" if event.get("source") else row.get("course_code", "")
         series = str(event.get("opencast_series_id") or row.get("opencast_series_id", ""))
         yield {
-            "Course Code": str(event.get("course_code") or row.get("course_code", "")),
+            "Course Code": str(event.get("course_code") or shared),
             "Type": str(event["title"]),
             "Day": str(event["day"]),
             "Start": str(event["time"]),

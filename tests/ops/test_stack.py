@@ -102,6 +102,12 @@ def test_the_schedule_is_saved_as_the_import_reads_it(aws: Cloud, tmp_path: Path
         removal.save_schedule(aws.schedule, path)
 
 
+def test_a_class_without_a_course_is_saved_without_one() -> None:
+    nameless = {"day": "M", "time": "9:30", "title": "Lecture", "source": "sheet:Fall"}
+    row = {"zoom_series_id": "7", "course_code": "CSCI E-7", "events": [nameless]}
+    assert [line["Course Code"] for line in removal.csv_lines(row)] == [""]
+
+
 def test_an_import_that_died_is_no_class(aws: Cloud, tmp_path: Path) -> None:
     """Whatever its row may hold."""
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})

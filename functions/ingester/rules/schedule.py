@@ -60,7 +60,8 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
         return event.opencast_series_id or self.opencast_series_id
 
     def course_of(self, event: Event) -> str:
-        return event.course_code or self.course_code
+        """A class with a source and without a course has none: the meeting's is another class's."""
+        return event.course_code or ("" if event.source else self.course_code)
 
 
 def match(

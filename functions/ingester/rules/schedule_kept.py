@@ -53,8 +53,7 @@ def still_there(
         for event in meeting.events:
             if sources is not None and event.source not in sources:
                 continue
-            # Only the first system has a meeting's course for all of its classes.
-            course = event.course_code if event.source else meeting.course_of(event)
+            course = meeting.course_of(event)
             row = rows.of(key, course)
             if row is None or rows.has_read(key, course, event):
                 continue

@@ -121,6 +121,16 @@ def test_each_event_has_its_own_course_and_else_the_meetings() -> None:
     assert [row.course_of(one) for one in row.events] == ["A", "R"]
 
 
+def test_a_class_without_a_course_is_given_none_of_another_class_s() -> None:
+    """The meeting's is the course of what was imported last; series are always the class's own."""
+    nameless = event("M", "9:00", "S1", "", "csv:f")
+    rows = list(planned([], [("1", nameless), ("1", SHEET)], "csv:f").put)
+    assert rows[0].course_code == "Sheet"
+    assert [rows[0].course_of(one) for one in rows[0].events] == ["", "Sheet"]
+    (row,) = planned(rows, [("1", SHEET)], "sheet/a").put
+    assert nameless in row.events
+
+
 @settings(max_examples=100)
 @given(
     st.sampled_from(DAYS),
