@@ -67,6 +67,41 @@ def test_a_producer_is_led_to_the_form(page: Page, site: Site) -> None:
     expect(article.locator("code").first).to_be_hidden()
 
 
+def test_what_opencast_may_have_is_left_to_an_operator(page: Page, site: Site, aws: Cloud) -> None:
+    week = Week(aws)
+    week.begin("m==", timedelta(hours=8), "Sent, perhaps")
+    reason = "The ingest was sent to Opencast: look for it in Opencast: an operator is needed"
+    week.write("m==", timedelta(hours=1), State.UPLOADER_FAILED, reason)
+    marker = {"media_package_id": "x", "time": "2026-10-14T12:00:00Z", "files": ["a"]}
+    aws.status.update_item(
+        Key={"zip_id": "auto-ingest-m=="},
+        UpdateExpression="SET ingest_marker = :marker, asked = :asked",
+        ExpressionAttributeValues={":marker": marker, ":asked": {"allow_multiple_ingests": True}},
+    )
+    open_page(page, site)
+    shown = section(page, "Needs a person").locator("li").filter(has_text="Sent, perhaps")
+    expect(shown).to_contain_text("Tell an operator.")
+    expect(shown.get_by_role("link", name="Request it")).to_have_count(0)
+    # The recording's own page has a link to the form, which asks for no second ingest.
+    open_page(page, site, "#recording=m==")
+    expect(page.locator("article")).to_contain_text("Asked for\nagain", use_inner_text=True)
+    link = page.get_by_role("link", name="Request an ingest of it")
+    expect(link).to_have_attribute("href", "#request&uuid=m%3D%3D")
+
+
+def test_what_another_stack_may_bring_in_is_left_to_an_operator(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    item = {"zip_id": "auto-ingest-old==", "meeting_id": 5, "recording_id": "old=="}
+    times = {"update_date": "2026-10-14", "update_time": 60_000}
+    failed = {"pipeline_state": "UPLOADER_FAILED", "reason": "Unable to reach Opencast."}
+    aws.status.put_item(Item={**item, **times, **failed})
+    open_page(page, site, "#meeting=5")
+    article = page.locator("article")
+    expect(article).to_contain_text("Tell an operator.")
+    expect(article.get_by_role("link")).to_have_count(0)
+
+
 def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aws: Cloud) -> None:
     status = StatusTable(aws.status, Clock(NOW))
     subject = Subject(

@@ -11,7 +11,7 @@ from ingester.rules import timestamps
 from ingester.rules.next_step import needs_a_person, next_step, settled_step
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.status_row import Asked, StatusRow, Step
-from ingester.rules.what_to_do import what_to_do
+from ingester.rules.what_to_do import ToDo, what_to_do
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,7 +19,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look,
     `settled_by`: one would have, if not for a later ingest of the recording, which has this zip id.
-    `next_step` is what an operator can do, with commands, `what_to_do` what anybody can.
+    `next_step` is what an operator can do, with commands, `what_to_do` what anybody can;
+    `request_helps`: a request by the page's form is what that asks for.
     `steps` are its states from the first to the last, and `steps_left_out` how many are missing in
     their midst. `asked` is what a request asked for beside the recording, if it did.
     """
@@ -42,6 +43,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settled_by: str = ""
     next_step: str = ""
     what_to_do: str = ""
+    request_helps: bool = False
     steps: Sequence[Step] = ()
     steps_left_out: int = 0
     asked: Asked | None = None
@@ -60,6 +62,7 @@ def told(
 
     `settled_by` is the later ingest that makes the row's failure the past, if there is one.
     """
+    to_do = ToDo(settled_step(settled_by)) if settled_by else what_to_do(row, now, patience)
     return Told(
         zip_id=row.zip_id,
         uuid=row.recording_id,
@@ -78,7 +81,8 @@ def told(
         attention=needs_a_person(row, now, patience) and not settled_by,
         settled_by=settled_by.zip_id if settled_by else "",
         next_step=settled_step(settled_by) if settled_by else next_step(row, now, patience),
-        what_to_do=settled_step(settled_by) if settled_by else what_to_do(row, now, patience),
+        what_to_do=to_do.sentence,
+        request_helps=to_do.request_helps,
         steps=row.steps,
         steps_left_out=row.steps_left_out,
         asked=None if row.asked == Asked() else row.asked,

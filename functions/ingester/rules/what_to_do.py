@@ -7,17 +7,31 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from ingester.rules import reasons
 from ingester.rules.next_step import failed_or_stopped, is_stuck, is_taken_over, retry_due
-from ingester.rules.states import State
+from ingester.rules.states import FAILED, State
 from ingester.rules.status_row import StatusRow
 
-TELL = "Tell an operator."
-AGAIN = "Request it again; if that fails too, tell an operator."
+
+class ToDo(msgspec.Struct, frozen=True):
+    """A sentence, and whether a request by the form is what it asks for: the page leads there."""
+
+    sentence: str = ""
+    request_helps: bool = False
 
 
-def what_to_do(row: StatusRow, now: datetime, patience: timedelta) -> str:
-    """The sentence; "" for an ingest that is done, ignored for good, or well on its way.
+NOTHING = ToDo()
+TELL = ToDo("Tell an operator.")
+BY_ITSELF = ToDo("It is tried again by itself.")
+AGAIN = ToDo("Request it again; if that fails too, tell an operator.", request_helps=True)
+WITH_SERIES = ToDo("No class at that time: request it with its series.", request_helps=True)
+TWICE = ToDo("Opencast has it already. To have it there twice, tick Ingest it again.")
+
+
+def what_to_do(row: StatusRow, now: datetime, patience: timedelta) -> ToDo:
+    """Nothing for an ingest that is done, ignored for good, or well on its way.
 
     `patience` is how long the stack waits for Opencast.
     """
@@ -25,16 +39,21 @@ def what_to_do(row: StatusRow, now: datetime, patience: timedelta) -> str:
         # Its message is in the queues of another stack: requested here it might come in twice.
         return TELL
     if retry_due(row):
-        return TELL if is_stuck(row, now, patience) else "It is tried again by itself."
+        return TELL if is_stuck(row, now, patience) else BY_ITSELF
+    was_sent = row.marker or row.has_unreadable_marker
+    if was_sent and (row.state in FAILED or row.reason == reasons.NO_SERIES):
+        # Whether Opencast has it can't be told: another request's row knows of no marker.
+        return TELL
     match row.state:
         case State.UPLOADER_FAILED if reasons.INVALID_SERIES in row.reason:
             series = f" {row.oc_series_id}" if row.oc_series_id else " of this id"
-            return f"Opencast has no series{series}: request it with the right one."
+            said = f"Opencast has no series{series}: request it with the right one."
+            return ToDo(said, request_helps=True)
         case State.WEBHOOK_FAILED | State.DOWNLOADER_FAILED | State.UPLOADER_FAILED:
             return AGAIN
         case State.IGNORED if row.reason == reasons.NO_SERIES:
-            return "No class at that time: request it with its series."
+            return WITH_SERIES
         case State.IGNORED if row.reason == reasons.ALREADY_THERE:
-            return "Opencast has it already. To have it there twice, tick Ingest it again."
+            return TWICE
         case _:
-            return TELL if is_stuck(row, now, patience) else ""
+            return TELL if is_stuck(row, now, patience) else NOTHING

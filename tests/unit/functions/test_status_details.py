@@ -161,13 +161,14 @@ def test_what_a_later_request_brought_in_needs_nobody(
         told = {one["zip_id"]: one for one in ask(**query)[1]["ingests"]}
         settled = told["auto-ingest-done"]
         assert settled["settled_by"] == "on-done"
-        assert "attention" not in settled
+        assert not settled.keys() & {"attention", "request_helps"}
         assert settled["next_step"] == (
             "Nothing: a later request brought it into Opencast, series S."
         )
     _, body = ask(since=SINCE)
     needy = [one["zip_id"] for one in body["ingests"] if one.get("attention")]
     assert needy == ["on-failed", "auto-ingest-failed"]
+    assert needy == [one["zip_id"] for one in body["ingests"] if one.get("request_helps")]
 
 
 def test_so_many_meetings_are_looked_up_for_a_page(

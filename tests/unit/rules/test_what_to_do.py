@@ -12,10 +12,21 @@ from hypothesis import strategies as st
 from ingester.rules import reasons
 from ingester.rules.next_step import PATIENCE, next_step
 from ingester.rules.states import State
-from ingester.rules.status_row import StatusRow
-from ingester.rules.what_to_do import AGAIN, TELL, what_to_do
+from ingester.rules.status_row import IngestMarker, StatusRow
+from ingester.rules.what_to_do import (
+    AGAIN,
+    BY_ITSELF,
+    NOTHING,
+    TELL,
+    TWICE,
+    WITH_SERIES,
+    ToDo,
+    what_to_do,
+)
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+MARKER = IngestMarker(media_package_id="m", time="2026-10-14T12:00:00Z", files=("f",))
+INVALID = f"no: {reasons.INVALID_SERIES}"
 
 
 def row(state: State, reason: str = "", *, hours: float = 0, **more: Any) -> StatusRow:
@@ -24,37 +35,49 @@ def row(state: State, reason: str = "", *, hours: float = 0, **more: Any) -> Sta
 
 
 @pytest.mark.parametrize(
-    ("known", "sentence"),
+    ("known", "to_do"),
     [
         (row(State.WEBHOOK_FAILED, "x"), AGAIN),
         (row(State.DOWNLOADER_FAILED, "x"), AGAIN),
         (row(State.UPLOADER_FAILED, "x"), AGAIN),
         (row(State.UPLOADER_FAILED, "x", files=frozenset()), TELL),
         (
-            row(State.UPLOADER_FAILED, f"no: {reasons.INVALID_SERIES}", oc_series_id="S"),
-            "Opencast has no series S: request it with the right one.",
+            row(State.UPLOADER_FAILED, INVALID, oc_series_id="S"),
+            ToDo("Opencast has no series S: request it with the right one.", request_helps=True),
         ),
-        (
-            row(State.IGNORED, reasons.NO_SERIES),
-            "No class at that time: request it with its series.",
-        ),
-        (
-            row(State.IGNORED, reasons.ALREADY_THERE),
-            "Opencast has it already. To have it there twice, tick Ingest it again.",
-        ),
-        (row(State.IGNORED, reasons.NO_MP4), ""),
-        (
-            row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:40:00Z"),
-            "It is tried again by itself.",
-        ),
+        (row(State.IGNORED, reasons.NO_SERIES), WITH_SERIES),
+        (row(State.IGNORED, reasons.ALREADY_THERE), TWICE),
+        (row(State.IGNORED, reasons.NO_MP4), NOTHING),
+        (row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:40:00Z"), BY_ITSELF),
         (row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T17:40:00Z"), TELL),
         (row(State.SENT_TO_UPLOADER, hours=9), TELL),
-        (row(State.SENT_TO_UPLOADER, hours=1), ""),
-        (row(State.SENT_TO_OPENCAST), ""),
+        (row(State.SENT_TO_UPLOADER, hours=1), NOTHING),
+        (row(State.SENT_TO_OPENCAST), NOTHING),
+        (row(State.SENT_TO_OPENCAST, marker=MARKER), NOTHING),
+        (row(State.IGNORED, reasons.TOO_SHORT, marker=MARKER), NOTHING),
     ],
 )
-def test_the_sentence(known: StatusRow, sentence: str) -> None:
-    assert what_to_do(known, NOW, PATIENCE) == sentence
+def test_what_there_is_to_do(known: StatusRow, to_do: ToDo) -> None:
+    assert what_to_do(known, NOW, PATIENCE) == to_do
+
+
+@pytest.mark.parametrize("sent", [{"marker": MARKER}, {"has_unreadable_marker": True}])
+@pytest.mark.parametrize(
+    "known",
+    [
+        (State.WEBHOOK_FAILED, "x"),
+        (State.DOWNLOADER_FAILED, "x"),
+        (State.UPLOADER_FAILED, "x"),
+        (State.UPLOADER_FAILED, INVALID),
+        (State.IGNORED, reasons.NO_SERIES),
+    ],
+)
+def test_what_opencast_may_have_is_not_requested_again(
+    known: tuple[State, str], sent: dict[str, Any]
+) -> None:
+    """Another request's row knows of no marker, so it may come in twice."""
+    assert what_to_do(row(*known), NOW, PATIENCE).request_helps
+    assert what_to_do(row(*known, **sent), NOW, PATIENCE) == TELL
 
 
 @given(st.sampled_from(State), st.text(), st.floats(0, 20_000), st.text())
@@ -62,8 +85,10 @@ def test_who_has_no_terminal_gets_no_command(
     state: State, reason: str, hours: float, due: str
 ) -> None:
     known = row(state, reason, hours=hours, retry_due=due)
-    said = what_to_do(known, NOW, PATIENCE)
+    to_do = what_to_do(known, NOW, PATIENCE)
+    said = to_do.sentence
     assert "`" not in said
     assert "invoke" not in said
     if next_step(known, NOW, PATIENCE):
         assert said.endswith(".")
+    assert ("request it" in said.lower()) == to_do.request_helps
