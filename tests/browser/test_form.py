@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from ingester.gateway import Answer, json_answer
 from ingester.rules.states import Origin
@@ -206,6 +206,39 @@ def test_every_answer_is_said_with_what_to_do(
     assert said[0] in focused(page)
     expect(page.get_by_label("Recording (required)")).to_have_value("gone==")
     expect(page.get_by_role("button", name="Request ingest")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (json_answer(200, {"message": "Ingest accepted"}), "Accepted."),
+        (json_answer(404, {"message": "x"}), "There is no such recording."),
+    ],
+    ids=["200", "404"],
+)
+def test_an_answer_changes_nothing_of_another_recording_s_form(
+    page: Page, site: Site, watch: Watch, answer: Answer, said: str
+) -> None:
+    watch.meant = (REFUSED,)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    open_page(page, site, "#request&uuid=first%3D%3D")
+    page.route("**/ingest", hold)
+    with page.expect_request("**/ingest"):
+        page.get_by_role("button", name="Request ingest").click()
+    page.goto(f"{site.url}#request&uuid=second%3D%3D")
+    workflow = page.get_by_label("Opencast workflow")
+    workflow.fill("typed")
+    held[0].fulfill(status=answer.status, body=answer.body)
+    expect(page.locator("#answer")).to_contain_text(f"Your request for first==:{said}")
+    field = page.get_by_label("Recording (required)")
+    expect(field).to_have_value("second==")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    expect(workflow).to_have_value("typed")
+    expect(workflow).to_be_focused()
 
 
 def test_no_network(page: Page, site: Site, watch: Watch) -> None:
