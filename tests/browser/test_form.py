@@ -172,7 +172,12 @@ def test_what_the_server_takes_can_be_followed(page: Page, site: Site, text: str
         (json_answer(429, {"message": "Limit Exceeded"}), ("Too many requests at once.",)),
         (
             json_answer(500, {"message": "Zoom's API refused the key."}),
-            ("could not take the request.", "Zoom's API refused the key.", "tell an operator"),
+            (
+                "could not take the request.",
+                "Zoom's API refused the key.",
+                "Look for the recording before you send it again",
+                "tell an operator",
+            ),
         ),
         (
             json_answer(503, {"message": "Zoom has not finished the files."}),
@@ -184,7 +189,7 @@ def test_what_the_server_takes_can_be_followed(page: Page, site: Site, text: str
         ),
         (
             Answer(status=502, body="<html>Bad gateway</html>"),
-            ("could not take the request.", "answer 502"),
+            ("could not take the request.", "Look for the recording before", "answer 502"),
         ),
         (Answer(status=200, body="hm"), ("could not take the request.", "answer 200")),
     ],
