@@ -31,7 +31,8 @@ from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets, Tab
 from ingester.rules.schedule import assemble
-from ingester.rules.schedule_words import change, described, removed
+from ingester.rules.schedule_losses import Losses, losses
+from ingester.rules.schedule_words import change, described
 from ingester.schedule_import import (
     FIRST_SYSTEM,
     SHEET_SOURCE,
@@ -198,8 +199,10 @@ def summary(report: ImportReport) -> str:
     What was removed comes first, then rows that are kept in the schedule as they were, others
     that can't be used, and those that lack something.
     """
+    left = _losses(report)
     meetings = _count(report.meetings, "meeting")
-    parts = [f"Success: {meetings} with {_count(report.events, 'event')}{_changes(report)}."]
+    changes = _changes(report, left)
+    parts = [f"Success: {meetings} with {_count(report.events, 'event')}{changes}."]
     rows = {(one.sheet, one.row) for one in report.skipped if one.whole}
     partly = {(one.sheet, one.row) for one in report.skipped} - rows
     if rows:
@@ -208,10 +211,9 @@ def summary(report: ImportReport) -> str:
         parts.append(f"{_count(len(report.kept), 'event')} kept as before.")
     if partly:
         parts.append(f"{_count(len(partly), 'row')} incomplete.")
-    gone = _removed(report)
-    lines = [f"Removed: {_cut(one)}" for one in gone[:TOLD_REMOVED]]
-    if len(gone) > TOLD_REMOVED:
-        lines.append(f"Removed: {len(gone) - TOLD_REMOVED:,} more.")
+    lines = [f"Removed: {_cut(described(one))}" for one in left.lost[:TOLD_REMOVED]]
+    if len(left.lost) > TOLD_REMOVED:
+        lines.append(f"Removed: {len(left.lost) - TOLD_REMOVED:,} more.")
     return "\n".join([" ".join(parts), *lines, *_reasons(report)])
 
 
@@ -233,17 +235,23 @@ def _reasons(report: ImportReport) -> list[str]:
     return lines
 
 
-def _removed(report: ImportReport) -> list[str]:
-    return removed(report.before, report.plan.put, report.plan.delete)
+def _losses(report: ImportReport) -> Losses:
+    return losses(report.before, report.plan.put, report.plan.delete)
 
 
 def _cut(text: str, longest: int = LONGEST_REASON) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _changes(report: ImportReport) -> str:
-    plan = report.plan
-    numbers = ((plan.added, "new"), (plan.changed, "changed"), (len(plan.delete), "removed"))
+def _changes(report: ImportReport, left: Losses) -> str:
+    """The sheet's script shows an alert for "removed": it is said only where a class is lost."""
+    plan, replaced = report.plan, len(left.moved)
+    numbers = (
+        (plan.added, "new"),
+        (plan.changed, "changed"),
+        (replaced, "replaced"),
+        (len(plan.delete) - replaced, "removed"),
+    )
     changes = [f"{number:,} {what}" for number, what in numbers if number]
     return f" ({', '.join(changes) or 'nothing has changed'})"
 
@@ -263,7 +271,10 @@ def _log(report: ImportReport) -> None:
     ]
     _log_rows(logging.INFO, "Meetings that are new", added)
     _log_rows(logging.INFO, "Meetings that have changed", changed)
-    _log_rows(logging.WARNING, "Classes that were removed", _removed(report))
+    left = _losses(report)
+    replaced = [f"{described(one)}, now in {', '.join(others)}" for one, others in left.moved]
+    _log_rows(logging.INFO, "Meetings whose classes have moved to others", replaced)
+    _log_rows(logging.WARNING, "Classes that were removed", list(map(described, left.lost)))
     kept = assemble((one.meeting, one.event) for one in report.kept).values()
     _log_rows(logging.WARNING, "Classes that were kept as before", list(map(described, kept)))
     skipped = [str(one) for one in report.skipped]

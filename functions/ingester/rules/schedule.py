@@ -64,6 +64,11 @@ class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
         return event.course_code or ("" if event.source else self.course_code)
 
 
+def same_course(course: str) -> str:
+    """A course however it is typed."""
+    return " ".join(course.casefold().split())
+
+
 def match(
     meeting: ScheduledMeeting, start: datetime, zone: tzinfo, buffer_minutes: int
 ) -> Event | None:

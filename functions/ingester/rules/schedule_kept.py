@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.rules.schedule import Event, ScheduledMeeting, same_course
 
 
 class Unread(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class _Rows:
         self._courses: set[tuple[str, str]] = set()
         self._times: set[tuple[str, str, int | None]] = set()
         for key, event in read:
-            course = _same(event.course_code)
+            course = same_course(event.course_code)
             self._courses.add((key, course))
             self._times.add((key, course, event.minute_of_week))
         self._by_meeting: dict[str, list[Unread]] = {}
@@ -83,16 +83,16 @@ class _Rows:
             if row.meeting and not row.maybe_merged:
                 self._by_meeting.setdefault(row.meeting, []).append(row)
             else:
-                name = None if row.course is None else _same(row.course)
+                name = None if row.course is None else same_course(row.course)
                 self._by_course.setdefault(name, []).append(row)
 
     def has_read(self, key: str, course: str, event: Event) -> bool:
         """Whether this course's class at this time of this meeting was read."""
-        return (key, _same(course), event.minute_of_week) in self._times
+        return (key, same_course(course), event.minute_of_week) in self._times
 
     def of(self, key: str, course: str) -> Unread | None:
         """The first row that may hold a class of this course in this meeting."""
-        gone = (key, _same(course)) not in self._courses
+        gone = (key, same_course(course)) not in self._courses
         rows = (*self._of_meeting(key, course, gone=gone), *self._of_course(key, course, gone=gone))
         # A row of which nothing can be read may hold whatever no other row has.
         unknown = self._by_course.get(None, ()) if gone else ()
@@ -101,7 +101,11 @@ class _Rows:
     def _of_meeting(self, key: str, course: str, *, gone: bool) -> Sequence[Unread]:
         """Rows of its meeting: of its course, and if no row has that, of whichever."""
         rows = self._by_meeting.get(key, ())
-        own = [row for row in rows if row.course is not None and _same(row.course) == _same(course)]
+        own = [
+            row
+            for row in rows
+            if row.course is not None and same_course(row.course) == same_course(course)
+        ]
         return [*own, *(row for row in rows if gone or row.course is None)]
 
     def _of_course(self, key: str, course: str, *, gone: bool) -> Sequence[Unread]:
@@ -112,11 +116,6 @@ class _Rows:
         """
         return [
             row
-            for row in self._by_course.get(_same(course), ())
+            for row in self._by_course.get(same_course(course), ())
             if gone or not row.maybe_merged or row.meeting == key
         ]
-
-
-def _same(course: str) -> str:
-    """A course however it is typed."""
-    return " ".join(course.casefold().split())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 
 from ingester.rules.schedule import Event, ScheduledMeeting
@@ -35,30 +34,6 @@ def change(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
     if were != are:
         return f"{same}, the same, from {are} instead of {were}"
     return f"{same}, the same, in another order"
-
-
-def lost(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
-    """A meeting with the classes that it loses and gets no other for; "" if there are none.
-
-    One that moves to another time is changed, and so is one whose course has another name.
-    """
-    old, new = _classes(before), _classes(after)
-    taken = {one[2:4] for one in new}
-    gone = [one for one in old if one[2:4] not in taken]
-    had = {(one[0], *one[2:4]) for one in old}
-    come = Counter(one[0] for one in new if (one[0], *one[2:4]) not in had)
-    missed = Counter(one[0] for one in gone)
-    fewer = [one for one in gone if missed[one[0]] > come[one[0]]]
-    return f"{before.zoom_series_id}: {_listed(fewer)}" if fewer else ""
-
-
-def removed(
-    before: Sequence[ScheduledMeeting], put: Iterable[ScheduledMeeting], delete: Iterable[str]
-) -> list[str]:
-    """The meetings that leave the table `before`, and those that lose classes."""
-    rows = {meeting.zoom_series_id: meeting for meeting in before}
-    fewer = [lost(rows[row.zoom_series_id], row) for row in put if row.zoom_series_id in rows]
-    return [*(described(rows[key]) for key in delete if key in rows), *filter(None, fewer)]
 
 
 def _classes(meeting: ScheduledMeeting) -> list[Class]:

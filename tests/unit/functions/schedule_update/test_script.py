@@ -14,6 +14,7 @@ from tests.neighbours import web_server
     ("status", "text", "kind", "title"),
     [
         (200, "Success: 1 meeting with 1 event (1 new).", "toast", "ZIP schedule"),
+        (200, "Success: 1 meeting with 1 event (1 new, 1 replaced).", "toast", "ZIP schedule"),
         (200, "Success: 1 meeting with 1 event (1 changed). 1 row skipped.", "alert", "every row"),
         (200, "Success: 1 meeting with 1 event (1 new). 1 row incomplete.", "alert", "every row"),
         (200, "Success: 2 meetings with 2 events (1 removed).", "alert", "were removed"),

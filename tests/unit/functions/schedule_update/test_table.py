@@ -49,6 +49,30 @@ def test_what_left_the_sheet_leaves_the_table(desk: Desk) -> None:
     assert list(desk.stored()) == ["86168921331"]
 
 
+def test_a_new_link_removes_no_class(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.sheet(row(), row("B", link="https://zoom.us/j/5556667777"))
+    desk.press()
+    desk.sheet(row(link="https://zoom.us/j/5557778888"), row("B", link="https://zoom.us/j/444"))
+    caplog.set_level("INFO")
+    assert desk.press() == (200, "Success: 2 meetings with 4 events (2 new, 2 replaced).")
+    (moved,) = (vars(one)["rows"] for one in caplog.records if "have moved" in one.msg)
+    classes = "(20260112345) M 9:30 Lecture, W 9:30 Lecture"
+    assert sorted(moved) == [
+        f"5556667777: B {classes}, now in 444",
+        f"86168921331: HIST E-1010 {classes}, now in 5557778888",
+    ]
+
+
+def test_a_course_that_another_pushed_out_of_its_time_is_told(desk: Desk) -> None:
+    desk.sheet(row("A", day="M"), row("B", day="W", series="https://oc/#/2027"))
+    desk.press()
+    desk.sheet(row("B", day="M", series="https://oc/#/2027"))
+    assert desk.press()[1].splitlines() == [
+        "Success: 1 meeting with 1 event (1 changed).",
+        "Removed: 86168921331: A (20260112345) M 9:30 Lecture",
+    ]
+
+
 def test_of_many_that_left_the_first_are_named_and_all_are_logged(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,138 @@
+"""Which classes an import of the schedule takes away, and which it only changes or moves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from ingester.rules.schedule import Event, ScheduledMeeting, same_course
+
+Sameness = tuple[str | None, str | None, int | tuple[str, str]]
+"""Course, series and time of a class; None where they don't matter."""
+
+
+class Losses(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves the table.
+
+    `lost` are meetings with those of their classes that are nowhere any more; `moved` are meetings
+    that leave while each of their classes came into another, with the numbers of these.
+    """
+
+    lost: tuple[ScheduledMeeting, ...]
+    moved: tuple[tuple[ScheduledMeeting, tuple[str, ...]], ...]
+
+
+class _Class(msgspec.Struct, frozen=True):
+    """A class of a meeting. `same` has what makes another the same, the most telling first."""
+
+    meeting: str
+    event: Event
+    course: str
+    same: tuple[Sameness, ...]
+
+
+def losses(
+    before: Iterable[ScheduledMeeting], put: Sequence[ScheduledMeeting], delete: Sequence[str]
+) -> Losses:
+    """What leaves the table `before`, when `put` is written and `delete` taken away.
+
+    A class that its meeting has at the same time, under the same course or series, has changed. One
+    that has come into another meeting so has moved, and one whose course gets another
+    time in the meeting has changed too: each of these stands for one that is missing.
+    """
+    rows = {meeting.zoom_series_id: meeting for meeting in before}
+    after: dict[str, ScheduledMeeting | None] = {key: None for key in delete if key in rows}
+    after |= {row.zoom_series_id: row for row in put}
+    gone: dict[str, list[_Class]] = {}
+    come: dict[str, list[_Class]] = {}
+    for key, meeting in after.items():
+        gone[key], come[key] = _differences(rows.get(key), meeting)
+    went = _moves(
+        [one for some in gone.values() for one in some],
+        [one for some in come.values() for one in some],
+    )
+    arrived = set(went.values())
+    lost, moved = [], []
+    for key, meeting in after.items():
+        missing = [one for one in gone[key] if one not in went]
+        others = [one for one in come[key] if one not in arrived]
+        events = tuple(one.event for one in _fewer(missing, others))
+        if events or (meeting is None and not rows[key].events):
+            lost.append(msgspec.structs.replace(rows[key], events=events))
+        elif meeting is None:
+            numbers = dict.fromkeys(went[one].meeting for one in gone[key])
+            moved.append((rows[key], tuple(numbers)))
+    return Losses(lost=tuple(lost), moved=tuple(moved))
+
+
+def _differences(
+    old: ScheduledMeeting | None, new: ScheduledMeeting | None
+) -> tuple[list[_Class], list[_Class]]:
+    """The classes that a meeting has no more, and those that it has got."""
+    had, has = _classes(old), _classes(new)
+    before = {same for one in had for same in one.same}
+    after = {same for one in has for same in one.same}
+    # Rows of the first system have the last class's course and series for all of them.
+    times = {(None, None, _time(one.event)) for one in has}
+    return (
+        [
+            one
+            for one in had
+            if after.isdisjoint(one.same)
+            and (one.event.source or (None, None, _time(one.event)) not in times)
+        ],
+        [one for one in has if before.isdisjoint(one.same)],
+    )
+
+
+def _moves(gone: Sequence[_Class], come: Iterable[_Class]) -> Mapping[_Class, _Class]:
+    """Which of the classes that left a meeting came into another, and as which."""
+    went: dict[_Class, _Class] = {}
+    free = dict.fromkeys(come)
+    for kind in range(len(_same("", "", 0))):
+        places: dict[Sameness, list[_Class]] = {}
+        for one in free:
+            places.setdefault(one.same[kind], []).append(one)
+        for one in gone:
+            there = [] if one in went else places.get(one.same[kind], [])
+            if there:
+                went[one] = there.pop(0)
+                del free[went[one]]
+    return went
+
+
+def _fewer(missing: Sequence[_Class], others: Iterable[_Class]) -> list[_Class]:
+    """The missing classes of courses that get less of `others` than are missing."""
+    misses = Counter(one.course for one in missing)
+    gets = Counter(one.course for one in others)
+    return [one for one in missing if misses[one.course] > gets[one.course]]
+
+
+def _classes(meeting: ScheduledMeeting | None) -> list[_Class]:
+    if meeting is None:
+        return []
+    return [
+        _Class(
+            meeting.zoom_series_id,
+            event,
+            course := same_course(meeting.course_of(event)),
+            _same(course, meeting.series_of(event), _time(event)),
+        )
+        for event in meeting.events
+    ]
+
+
+def _same(course: str, series: str, time: int | tuple[str, str]) -> tuple[Sameness, ...]:
+    """Without a course or a series there is nothing but both to compare."""
+    return (
+        (course, series, time),
+        (None if series else course, series, time),
+        (course, None if course else series, time),
+    )
+
+
+def _time(event: Event) -> int | tuple[str, str]:
+    minute = event.minute_of_week
+    return (event.day, event.time) if minute is None else minute
