@@ -172,6 +172,27 @@ class TestTrouble:
             "The status can't be read now. Try again later. It is tried again by itself."
         )
 
+    def test_another_day_s_recordings_are_not_shown_as_the_chosen_day_s(
+        self, page: Page, site: Site, watch: Watch
+    ) -> None:
+        watch.meant = (REFUSED,)
+        open_page(page, site)
+        place = section(page, "By day")
+        site.trouble = json_answer(503, {"message": "x"})
+        page.get_by_role("link", name="Yesterday").click()
+        expect(page.locator("#trouble")).to_be_visible()
+        expect(place).to_contain_text("Not loaded.")
+        page.get_by_role("radio", name="Ignored").check()
+        page.get_by_label("Filter by").fill("e")
+        assert topics(place) == []
+        expect(page.locator("#c-")).to_have_text("–")
+        expect(page.locator("#say")).not_to_contain_text("recordings")
+        # What else is there is there still.
+        assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
+        site.trouble = None
+        page.get_by_role("button", name="Refresh").click()
+        expect(place.get_by_role("link", name="Office hours").first).to_be_visible()
+
     def test_no_network(self, page: Page, site: Site, watch: Watch) -> None:
         watch.meant = (REFUSED,)
         page.route("**/status?*", lambda route: route.abort())
@@ -198,6 +219,28 @@ def test_a_clock_that_is_days_off(page: Page, site: Site, days: float) -> None:
     assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
     expect(page.get_by_role("link", name="Today")).to_have_attribute("aria-current", "date")
     assert "Microeconomic Theory" in topics(section(page, "By day"))
+
+
+def test_a_day_that_is_being_loaded_shows_no_other(page: Page, site: Site) -> None:
+    open_page(page, site)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/status?*", hold)
+    with page.expect_request(lambda request: "until=" in request.url):
+        page.get_by_role("link", name="Yesterday").click()
+    place = section(page, "By day")
+    page.get_by_label("Filter by").fill("e")
+    assert topics(place) == []
+    expect(place).to_contain_text("Loading…")
+    expect(page.locator("#say")).to_have_text("")
+    for route in held:
+        route.continue_()
+    # The filter holds for what came.
+    expect(place.get_by_role("link", name="Data Structures").first).to_be_visible()
+    assert all("e" in topic.lower() for topic in topics(place))
 
 
 def test_an_answer_that_comes_too_late_is_dropped(page: Page, site: Site) -> None:
