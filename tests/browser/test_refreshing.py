@@ -185,7 +185,7 @@ class TestTrouble:
         page.get_by_role("radio", name="Ignored").check()
         page.get_by_label("Filter by").fill("e")
         assert topics(place) == []
-        expect(page.locator("#c-")).to_have_text("–")
+        expect(page.locator("#c-")).to_have_text("\u2013")
         expect(page.locator("#say")).not_to_contain_text("recordings")
         # What else is there is there still.
         assert topics(section(page, "Needs a person")) == ["Mapping the Ocean", "Data Structures"]
