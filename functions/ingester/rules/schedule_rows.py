@@ -211,7 +211,16 @@ def _unread(row: Mapping[str, str], above: Mapping[str, str], source: str) -> Un
         meeting=_meeting_or_none(above[MEETING]) if shares else "",
         course=course,
         maybe_merged=True,
+        events=_classes_without_a_link({**row, COURSE_CODE: own}, source),
     )
+
+
+def _classes_without_a_link(row: Mapping[str, str], source: str) -> tuple[Event, ...]:
+    """What a row would bring if it had a link; nothing if another cell can't be read either."""
+    try:
+        return tuple(_events_of(row, _days_of(row[DAY])[0], source))
+    except _RowProblem:
+        return ()
 
 
 def _unknown(cells: Sequence[str], row: Mapping[str, str], source: str) -> Unread | None:

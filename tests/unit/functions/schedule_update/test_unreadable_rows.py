@@ -98,6 +98,47 @@ def test_a_row_that_was_never_recorded_keeps_no_other_of_its_course(desk: Desk) 
     assert {day for key, _, day, _ in classes(desk) if key == "444"} == {"T"}
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_class_whose_link_alone_was_deleted_stays_beside_others_of_its_course(
+    desk: Desk, is_first: bool
+) -> None:
+    """Whichever stands above it, a row of its own meeting or of another."""
+
+    def sheet(**cells: str) -> tuple[int, str]:
+        rows = [row("HIST", **({"day": "M"} | cells)), row("HIST", day="W")]
+        desk.sheet(row("CSCI", day="T", link=f"{ZOOM}444"), *(rows if is_first else rows[::-1]))
+        return desk.press()
+
+    assert sheet()[0] == 200
+    before = classes(desk)
+    assert "1 row skipped. 1 event kept as before.\nFall row" in sheet(link="")[1]
+    assert classes(desk) == before
+
+
+def test_a_row_with_a_new_link_and_a_bad_cell_keeps_its_class(desk: Desk) -> None:
+    desk.sheet(row("A", day="M"), row("A", day="W"), row("B", link=f"{ZOOM}444"))
+    assert desk.press()[0] == 200
+    before = desk.stored()
+    bad = row("A", day="M", start="9.30", link=f"{ZOOM}555")
+    desk.sheet(bad, row("A", day="W"), row("B", link=f"{ZOOM}444"))
+    assert "1 row skipped. 1 event kept as before." in desk.press()[1]
+    assert sorted(desk.stored()["86168921331"], key=str) == sorted(before["86168921331"], key=str)
+    desk.sheet(bad, row("B", link=f"{ZOOM}444"))
+    assert "2 events kept as before" in desk.press()[1]
+    # Mended, it takes their place.
+    desk.sheet(row("A", day="M", link=f"{ZOOM}555"), row("B", link=f"{ZOOM}444"))
+    assert desk.press()[0] == 200
+    assert set(desk.stored()) == {"555", "444"}
+
+
+def test_a_bad_row_of_a_meeting_that_has_its_course_keeps_none_of_another(desk: Desk) -> None:
+    desk.sheet(row("A", day="M"), row("A", day="W", link=f"{ZOOM}444"), row("B", day="F"))
+    assert desk.press()[0] == 200
+    desk.sheet(row("A", day="W", start="9.30", link=f"{ZOOM}444"), row("B", day="F"))
+    assert "1 event kept as before" in desk.press()[1]
+    assert {(key, day) for key, _, day, _ in classes(desk)} == {("86168921331", "F"), ("444", "W")}
+
+
 def test_a_row_of_which_nothing_can_be_read_keeps_what_no_other_row_has(desk: Desk) -> None:
     desk.sheet(row("A"), row("B", link=f"{ZOOM}2222"))
     assert desk.press()[0] == 200
