@@ -107,6 +107,7 @@ def _slack(settings: Settings, names: Names) -> dict[str, str]:
         "SLACK_ZIP_CHANNEL": settings.slack.channel,
         "SLACK_ALLOWED_GROUPS": ",".join(settings.slack.groups),
         "OC_CLUSTER_NAME": settings.opencast.cluster,
+        **_patience(settings),
     }
 
 

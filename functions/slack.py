@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -95,6 +95,7 @@ class Tools:
             buffer_minutes=settings.buffer_minutes,
             cluster=settings.oc_cluster_name,
             zoom_web=settings.zoom_web,
+            patience=timedelta(hours=settings.oc_ingest_patience_hours),
         )
 
 

@@ -172,6 +172,7 @@ class SlackSettings(ZoomSite, frozen=True, kw_only=True):
     slack_zip_channel: str = ""
     slack_allowed_groups: str = ""
     oc_cluster_name: str = ""
+    oc_ingest_patience_hours: float = 6
     buffer_minutes: int = 30
     local_time_zone: str = "US/Eastern"
 

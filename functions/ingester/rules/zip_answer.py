@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from ingester.rules import timestamps, zip_words
+from ingester.rules.next_step import settled_among
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.schedule import ScheduledMeeting, match
 from ingester.rules.status_row import StatusRow
@@ -19,7 +20,8 @@ from ingester.rules.zip_recordings import Recording, arrange, page
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """What the answers say of the installation.
 
-    `cluster` is Opencast's name, perhaps "", `zoom_web` the address of Zoom's pages.
+    `cluster` is Opencast's name, perhaps "", `zoom_web` the address of Zoom's pages, `patience` how
+    long the stack waits for Opencast.
     """
 
     stack_name: str
@@ -27,6 +29,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     buffer_minutes: int
     cluster: str
     zoom_web: str
+    patience: timedelta
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +58,7 @@ class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def about(
     meeting: int,
-    rows: Iterable[StatusRow],
+    rows: Sequence[StatusRow],
     schedule: ScheduledMeeting | None,
     window: Window,
     site: Site,
@@ -64,13 +67,14 @@ def about(
     schedule_is_readable: bool = True,
     has_button: bool = True,
 ) -> MeetingAnswer:
-    """The message that shows `window` of a meeting as it is `now`.
+    """The message that shows `window` of a meeting as it is `now`. `rows` are all that it has.
 
     `schedule_is_readable` False says that there is a schedule that makes no sense, `has_button`
     False that the next recordings stand in another message already.
     """
     every = arrange(rows)
     found = page(every, window)
+    settled = settled_among(rows, now, site.patience)
     facts = [("Source", site.stack_name), ("Zoom meeting", spaced(meeting))]
     if schedule and zip_words.series_of(schedule):
         facts.append(("Opencast series", zip_words.series_of(schedule)))
@@ -79,7 +83,7 @@ def about(
         title=_title(meeting, every, schedule),
         facts=tuple(facts),
         schedule=_schedule(schedule, is_readable=schedule_is_readable),
-        recordings=tuple(_shown(one, schedule, site, now) for one in found.recordings),
+        recordings=tuple(_shown(one, schedule, site, now, settled) for one in found.recordings),
         closing=closing if every else zip_words.NO_RECORDINGS,
         older=found.older,
         button=write_button(meeting, found.window) if found.older and has_button else "",
@@ -102,13 +106,25 @@ def _schedule(schedule: ScheduledMeeting | None, *, is_readable: bool) -> tuple[
 
 
 def _shown(
-    recording: Recording, schedule: ScheduledMeeting | None, site: Site, now: datetime
+    recording: Recording,
+    schedule: ScheduledMeeting | None,
+    site: Site,
+    now: datetime,
+    settled: Mapping[str, StatusRow],
 ) -> Shown:
     if recording.zoom_side:
         parts: tuple[tuple[str, ...], ...] = ((zip_words.zoom_side(recording.zoom_side, now),),)
     else:
         parts = tuple(
-            zip_words.ingest_lines(row, site.zone, site.cluster, now) for row in recording.ingests
+            zip_words.ingest_lines(
+                row,
+                site.zone,
+                site.cluster,
+                now,
+                patience=site.patience,
+                settled_by=settled.get(row.zip_id),
+            )
+            for row in recording.ingests
         )
     return Shown(
         start=zip_words.moment_of(recording.start_time, site.zone),

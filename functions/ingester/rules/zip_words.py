@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ingester.rules import reasons, timestamps
-from ingester.rules.next_step import is_stuck, retry_due
+from ingester.rules.next_step import is_stuck, retry_due, settled_step
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
@@ -129,10 +129,19 @@ def series_of(meeting: ScheduledMeeting) -> str:
     return ", ".join(dict.fromkeys(filter(None, every)))
 
 
-def ingest_lines(row: StatusRow, zone: ZoneInfo, cluster: str, now: datetime) -> tuple[str, ...]:
+def ingest_lines(
+    row: StatusRow,
+    zone: ZoneInfo,
+    cluster: str,
+    now: datetime,
+    *,
+    patience: timedelta,
+    settled_by: StatusRow | None = None,
+) -> tuple[str, ...]:
     """An ingest in lines: the first says what it is, the second how it stands at `now`.
 
-    `cluster` is the Opencast cluster's name, "" if it has none.
+    `cluster` is the Opencast cluster's name, "" if it has none, `patience` how long the stack waits
+    for Opencast. `settled_by` is the later ingest that makes the row's failure the past, if any.
     """
     on_demand = row.origin == Origin.ON_DEMAND
     requested = (
@@ -144,7 +153,8 @@ def ingest_lines(row: StatusRow, zone: ZoneInfo, cluster: str, now: datetime) ->
         f"{'+Zoom' if on_demand else 'Automated'} ingest, {requested}",
         _status(row, zone, cluster),
     ]
-    if outlook := _outlook(row, zone, now):
+    outlook = _settled(settled_by) if settled_by else _outlook(row, zone, now, patience)
+    if outlook:
         lines.append(outlook)
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row.reason, zone)}")
@@ -163,9 +173,14 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
     return STATES[row.state]
 
 
-def _outlook(row: StatusRow, zone: ZoneInfo, now: datetime) -> str:
+def _settled(sibling: StatusRow) -> str:
+    """Of an ingest that `sibling` settled, as the page has it."""
+    return f"What is left to do? {settled_step(sibling)}"
+
+
+def _outlook(row: StatusRow, zone: ZoneInfo, now: datetime, patience: timedelta) -> str:
     """What happens next, where that isn't clear; the page flags the same rows."""
-    if is_stuck(row, now):
+    if is_stuck(row, now, patience):
         return STUCK
     if row.state not in FAILED:
         return ""

@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.next_step import is_stuck, needs_a_person
+from ingester.rules import status_answer, zip_answer
+from ingester.rules.next_step import PATIENCE, settled_among
 from ingester.rules.schedule import Event, ScheduledMeeting
 from ingester.rules.states import FAILED, ZOOM_SIDE, State
 from ingester.rules.status_row import StatusRow
+from ingester.rules.zip_command import Window
 from ingester.rules.zip_words import (
     STATES,
-    STUCK,
     in_words,
     ingest_lines,
     moment_of,
@@ -35,7 +37,7 @@ def row_in(state: State | None, **more: str) -> StatusRow:
 def lines(
     state: State | None, cluster: str = "", now: datetime = UPDATED, **more: str
 ) -> list[str]:
-    return list(ingest_lines(row_in(state, **more), ZONE, cluster, now))
+    return list(ingest_lines(row_in(state, **more), ZONE, cluster, now, patience=PATIENCE))
 
 
 def test_every_state_has_words_of_its_own() -> None:
@@ -101,17 +103,50 @@ def test_a_failure_with_and_without_a_next_try(state: State) -> None:
 @given(
     st.sampled_from(sorted(State)),
     st.sampled_from(["", "soon", "2026-10-14T18:35:00Z", "2026-10-17T18:30:00Z"]),
+    st.none() | st.sampled_from(sorted(State)),
     st.timedeltas(timedelta(0), timedelta(days=7)),
+    st.sampled_from([1, 6, 48]),
 )
 def test_what_the_page_flags_is_flagged_here(
-    state: State, retry_due: str, later: timedelta
+    state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
-    row, now = row_in(state, retry_due=retry_due), UPDATED + later
-    is_zoom_s = state in ZOOM_SIDE
-    told = zoom_side(row, now) if is_zoom_s else " ".join(ingest_lines(row, ZONE, "", now))
-    assert ("an operator has to look" in told) == needs_a_person(row, now)
-    assert (STUCK in told) == is_stuck(row, now)
-    assert "next at" not in told or not needs_a_person(row, now)
+    """With the stack's own patience, and whatever has been asked for since."""
+    row, now, patience = row_in(state, retry_due=retry_due), UPDATED + later, timedelta(hours=hours)
+    row = msgspec.structs.replace(
+        row, recording_id="u", meeting_id=1234567890, ingest_request_time="2026-10-14T18:00:00Z"
+    )
+    again = {"zip_id": "again", "ingest_request_time": "2026-10-14T18:20:00Z"}
+    others = [msgspec.structs.replace(row, state=again_in, **again)] if again_in else []
+    rows = [*others, row]
+    settled = settled_among(rows, now, patience)
+    page = [
+        status_answer.told(
+            one,
+            now,
+            zoom_web="https://zoom.us",
+            patience=patience,
+            settled_by=settled.get(one.zip_id),
+        )
+        for one in rows
+    ]
+    (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
+    said = [" ".join(part) for part in shown.parts]
+    there = [one for one in page if one.state not in ZOOM_SIDE] or page[:1]
+    assert ["an operator has to look" in one for one in said] == [one.attention for one in there]
+    for mine, pages in zip(said, there, strict=True):
+        assert pages.what_to_do in mine or not pages.settled_by
+        assert "next at" not in mine or not pages.attention
+
+
+def site(patience: timedelta) -> zip_answer.Site:
+    return zip_answer.Site(
+        stack_name="test",
+        zone=ZONE,
+        buffer_minutes=30,
+        cluster="",
+        zoom_web="https://zoom.us",
+        patience=patience,
+    )
 
 
 def test_a_next_try_that_can_t_be_read_is_none() -> None:

@@ -156,6 +156,31 @@ def test_what_has_stopped_says_so(desk: Desk, put: Put) -> None:
     assert f"Zoom is processing the recording. {STUCK}." in told
 
 
+def test_what_a_later_request_brought_into_opencast_is_nobody_s_to_look_at(
+    desk: Desk, put: Put
+) -> None:
+    put("u1", "UPLOADER_FAILED", ingest_request_time="2026-10-14T16:00:00Z")
+    assert "an operator has to look" in texts(desk.command(COMMAND))
+    put(
+        "u1",
+        "SENT_TO_OPENCAST",
+        zip_id="on-demand-1",
+        origin="on_demand",
+        ingest_request_time="2026-10-14T17:00:00Z",
+    )
+    told = texts(desk.command(COMMAND))
+    assert "an operator has to look" not in told
+    assert "> Sending it to Opencast failed\n> What is left to do? Nothing: a later request" in told
+
+
+def test_how_long_the_stack_waits_for_opencast_counts(desk: Desk, put: Put) -> None:
+    put("u1", "SENT_TO_UPLOADER")
+    desk.clock.forward(hours=10)
+    assert STUCK in texts(desk.command(COMMAND))
+    desk.set_up(oc_ingest_patience_hours=48)
+    assert STUCK not in texts(desk.command(COMMAND))
+
+
 def test_a_topic_stays_text(desk: Desk, put: Put) -> None:
     put("u1", topic="<img src=x onerror=alert(1)> & <!channel> " + "<&>" * 100)
     answer = desk.command(COMMAND)
