@@ -20,7 +20,8 @@ from ingester.neighbours.queues import Queue
 from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
-from ingester.rules.next_step import needs_a_person, settled_among
+from ingester.rules.next_step import needs_a_person
+from ingester.rules.siblings import siblings_among
 from ingester.rules.states import OVER
 from ingester.rules.status_answer import told
 from ingester.rules.status_row import StatusRow
@@ -37,9 +38,9 @@ MAX_PERIOD = STATUS_LIFE + timedelta(days=1)
 MEETING_INGESTS = 200
 """Ingests of a meeting told with their steps: with the longest reasons some 4 MB, of Lambda's 6."""
 
-MEETINGS_LOOKED_UP = 20
-"""For each page of ingests, whether those that need a person have been settled by later ones. What
-isn't looked up goes on needing one."""
+MEETINGS_LOOKED_UP = 100
+"""For each page of ingests, whether others have settled those that need a person, in a second or
+less. What isn't looked up goes on needing one."""
 
 PAGE = Path(__file__).with_name("status_page.html")
 
@@ -169,7 +170,11 @@ def backlogs(tools: Tools) -> dict[str, Any]:
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> list[StatusRow]:
-    """All ingests of the meetings of those rows that need a person, of so many meetings."""
+    """All ingests of the meetings of those rows that need a person, of so many meetings.
+
+    With their steps, which the rows of a page lack: without these late files make an earlier
+    success look like a later one.
+    """
     needy = [
         row.meeting_id
         for row in rows
@@ -180,16 +185,16 @@ def _siblings(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> list[St
 
 
 def _ingests(
-    rows: Sequence[StatusRow], siblings: Sequence[StatusRow], now: datetime, tools: Tools
+    rows: Sequence[StatusRow], every: Sequence[StatusRow], now: datetime, tools: Tools
 ) -> dict[str, Any]:
-    settled = settled_among(siblings, now, tools.patience)
+    siblings = siblings_among(every, now, tools.patience)
     ingests = [
         told(
             row,
             now,
             zoom_web=tools.zoom_web,
             patience=tools.patience,
-            settled_by=settled.get(row.zip_id),
+            sibling=siblings.get(row.zip_id),
         )
         for row in rows
     ]

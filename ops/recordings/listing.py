@@ -15,7 +15,8 @@ from rich.table import Column
 
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
-from ingester.rules.next_step import failed_or_stopped, next_step, settled_among, settled_step
+from ingester.rules.next_step import failed_or_stopped, next_step
+from ingester.rules.siblings import siblings_among
 from ingester.rules.states import Origin
 from ingester.rules.status_row import StatusRow
 from ops import terminal
@@ -72,9 +73,9 @@ def kind(row: StatusRow) -> str:
 
 def steps_of(rows: Sequence[StatusRow], now: datetime, patience: timedelta) -> dict[str, str]:
     """What to do about each that needs anything: zip id → the sentence."""
-    settled = settled_among(rows, now, patience)
+    siblings = siblings_among(rows, now, patience)
     said = {row.zip_id: next_step(row, now, patience) for row in rows}
-    said |= {zip_id: settled_step(sibling) for zip_id, sibling in settled.items()}
+    said |= {zip_id: sibling.step for zip_id, sibling in siblings.items()}
     return {zip_id: step for zip_id, step in said.items() if step}
 
 
@@ -194,7 +195,8 @@ def recordings(
     patience = patience_given()
     steps = steps_of(rows, now, patience)
     if failed:
-        settled = settled_among(rows, now, patience)
+        siblings = siblings_among(rows, now, patience)
+        settled = {zip_id for zip_id, sibling in siblings.items() if sibling.is_done}
         stopped = [row for row in rows if failed_or_stopped(row, now, patience)]
         rows = [row for row in stopped if row.zip_id not in settled]
     if json:

@@ -120,9 +120,33 @@ def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aw
     page.get_by_role("radio", name="Failed, done later").check()
     place = section(page, "By day")
     assert topics(place) == ["Data Structures"]
-    expect(place.locator("li").filter(has_text="Data Structures")).to_contain_text(
+    settled = place.locator("li").filter(has_text="Data Structures")
+    expect(settled).to_contain_text(
         "Nothing: a later request brought it into Opencast, series 20260113301."
     )
+    expect(settled.get_by_role("link", name="Request it")).to_have_count(0)
+
+
+def test_what_lacked_a_series_and_came_with_one(page: Page, site: Site, aws: Cloud) -> None:
+    """The usual way of a meeting that no class was found for."""
+    status = StatusTable(aws.status, Clock(NOW))
+    subject = Subject(
+        meeting_id=95846636714,
+        recording_id="private0==",
+        topic="Office hours 1",
+        start_time="2026-10-14T13:32:00Z",
+        origin=Origin.ON_DEMAND,
+    )
+    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+    open_page(page, site, "#recording=private0==")
+    ignored = page.locator("article").filter(has_text="No opencast series match")
+    expect(ignored).to_contain_text("Wait: another request for it is on its way to Opencast.")
+    expect(ignored.get_by_role("link")).to_have_count(0)
+    status.write("on-demand-1", State.SENT_TO_OPENCAST, oc_series_id="20260113301")
+    page.clock.run_for(31_000)
+    expect(ignored.get_by_role("heading")).to_contain_text("Ignored, done later")
+    expect(ignored).to_contain_text("Nothing: a later request brought it into Opencast")
+    expect(ignored.get_by_role("link")).to_have_count(0)
 
 
 def test_what_is_under_way_and_the_queues(page: Page, site: Site, aws: Cloud) -> None:

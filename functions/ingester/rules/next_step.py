@@ -6,7 +6,6 @@ Said by `invoke recordings` and in the mails of log-notifications.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from ingester.rules import reasons, timestamps
@@ -52,58 +51,6 @@ def failed_or_stopped(row: StatusRow, now: datetime, patience: timedelta = PATIE
 def needs_a_person(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> bool:
     """Whether the ingest failed with no try of its own to come, or stopped on its way."""
     return is_stuck(row, now, patience) or (row.state in FAILED and retry_due(row) is None)
-
-
-def settled_among(
-    rows: Sequence[StatusRow], now: datetime, patience: timedelta = PATIENCE
-) -> dict[str, StatusRow]:
-    """Of the ingests that need a person those that don't any more: zip id → `settled_by`."""
-    recordings: dict[str, list[StatusRow]] = {}
-    for row in rows:
-        recordings.setdefault(row.recording_id, []).append(row)
-    settled = {}
-    for row in rows:
-        if row.recording_id and needs_a_person(row, now, patience):
-            sibling = settled_by(row, recordings[row.recording_id])
-            if sibling:
-                settled[row.zip_id] = sibling
-    return settled
-
-
-def settled_by(row: StatusRow, siblings: Iterable[StatusRow]) -> StatusRow | None:
-    """The ingest of the same recording that was asked for, or came into Opencast, after the row.
-
-    An earlier success says nothing of the row: it may have been meant for another series. When the
-    row itself changed doesn't count against a later request: its last try may have come very late.
-    """
-    for sibling in siblings:
-        if (
-            sibling.zip_id != row.zip_id
-            and sibling.recording_id == row.recording_id
-            and _is_in_opencast(sibling)
-            and _came_after(sibling, row)
-        ):
-            return sibling
-    return None
-
-
-def _is_in_opencast(row: StatusRow) -> bool:
-    is_there = row.state is State.IGNORED and row.reason == reasons.ALREADY_THERE
-    return is_there or row.state is State.SENT_TO_OPENCAST
-
-
-def _came_after(sibling: StatusRow, row: StatusRow) -> bool:
-    if row.ingest_request_time and sibling.ingest_request_time > row.ingest_request_time:
-        return True
-    # Late files write the state once more: what counts is when the row first came there.
-    came = [step.at for step in sibling.steps if step.state == sibling.state]
-    return min(came, default=timestamps.write(sibling.updated)) > timestamps.write(row.updated)
-
-
-def settled_step(sibling: StatusRow) -> str:
-    """What to do about a row that `sibling` settled."""
-    series = f", series {sibling.oc_series_id}" if sibling.oc_series_id else ""
-    return f"Nothing: a later request brought it into Opencast{series}."
 
 
 def is_taken_over(row: StatusRow) -> bool:

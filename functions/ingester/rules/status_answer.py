@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ingester.rules import timestamps
-from ingester.rules.next_step import needs_a_person, next_step, settled_step
+from ingester.rules.next_step import needs_a_person, next_step
 from ingester.rules.recording import zoom_page_of
+from ingester.rules.siblings import Sibling
 from ingester.rules.status_row import Asked, StatusRow, Step
 from ingester.rules.what_to_do import ToDo, what_to_do
 
@@ -55,14 +56,15 @@ def told(
     *,
     zoom_web: str,
     patience: timedelta,
-    settled_by: StatusRow | None = None,
+    sibling: Sibling | None = None,
 ) -> Told:
     """What is told of a row at `now`. `zoom_web` is the address of Zoom's pages, `patience` how
     long the stack waits for Opencast.
 
-    `settled_by` is the later ingest that makes the row's failure the past, if there is one.
+    `sibling` is the ingest that counts instead of the row, if there is one.
     """
-    to_do = ToDo(settled_step(settled_by)) if settled_by else what_to_do(row, now, patience)
+    to_do = ToDo(sibling.step) if sibling else what_to_do(row, now, patience)
+    is_settled = sibling is not None and sibling.is_done
     return Told(
         zip_id=row.zip_id,
         uuid=row.recording_id,
@@ -78,9 +80,9 @@ def told(
         ingest_request_time=row.ingest_request_time,
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
-        attention=needs_a_person(row, now, patience) and not settled_by,
-        settled_by=settled_by.zip_id if settled_by else "",
-        next_step=settled_step(settled_by) if settled_by else next_step(row, now, patience),
+        attention=needs_a_person(row, now, patience) and not is_settled,
+        settled_by=sibling.row.zip_id if sibling and is_settled else "",
+        next_step=sibling.step if sibling else next_step(row, now, patience),
         what_to_do=to_do.sentence,
         request_helps=to_do.request_helps,
         steps=row.steps,

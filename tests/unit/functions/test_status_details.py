@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import status_query
 from ingester.neighbours.row_change import FIRST_STEPS
 from ingester.neighbours.status_pages import StatusPages
+from ingester.rules.reasons import NO_SERIES
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from tests.cloud import Clock, Cloud
@@ -152,6 +153,22 @@ def later_request(
         clock.forward(hours=1)
 
 
+def request_again(tools: status_query.Tools, clock: Clock, uuid: str, state: State) -> None:
+    """A +Zoom request for a recording that was written before, now in `state`."""
+    clock.forward(minutes=10)
+    (row,) = [row for row in tools.status.of_meeting(1) if row.recording_id == uuid]
+    subject = Subject(
+        meeting_id=row.meeting_id,
+        recording_id=uuid,
+        topic=row.topic,
+        start_time=row.start_time,
+        origin=Origin.ON_DEMAND,
+    )
+    begin = State.ON_DEMAND_RECEIVED
+    tools.status.write(f"on-{uuid}", begin, subject=subject, requested=True, files=["f"])
+    tools.status.write(f"on-{uuid}", state, oc_series_id="S")
+
+
 def test_what_a_later_request_brought_in_needs_nobody(
     ask: Ask, tools: status_query.Tools, clock: Clock
 ) -> None:
@@ -169,6 +186,48 @@ def test_what_a_later_request_brought_in_needs_nobody(
     needy = [one["zip_id"] for one in body["ingests"] if one.get("attention")]
     assert needy == ["on-failed", "auto-ingest-failed"]
     assert needy == [one["zip_id"] for one in body["ingests"] if one.get("request_helps")]
+
+
+def test_what_was_requested_again_waits(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
+    """Else whoever looks next requests it once more."""
+    write(tools, "u", State.WEBHOOK_RECEIVED, requested=True, files=["a"])
+    write(tools, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
+    request_again(tools, clock, "u", State.SENT_TO_DOWNLOADER)
+    queries = ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"})
+
+    def failed() -> list[tuple[Any, ...]]:
+        rows = [one for query in queries for one in ask(**query)[1]["ingests"]]
+        names = ("attention", "request_helps", "what_to_do", "next_step")
+        return [tuple(map(one.get, names)) for one in rows if one["zip_id"] == "auto-ingest-u"]
+
+    said = "Wait: another request for it is on its way to Opencast."
+    assert failed() == [(True, None, said, said)] * 2
+    # What has stopped on its way isn't waited for.
+    clock.forward(hours=3)
+    assert [one[:2] for one in failed()] == [(True, True)] * 2
+
+
+def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(
+    ask: Ask, tools: status_query.Tools, clock: Clock
+) -> None:
+    write(tools, "u", State.WEBHOOK_RECEIVED, requested=True, files=["a"])
+    write(tools, "u", State.IGNORED, NO_SERIES)
+    request_again(tools, clock, "u", State.SENT_TO_OPENCAST)
+    told = {one["zip_id"]: one for one in ask(meeting_id="1", details="true")[1]["ingests"]}
+    ignored = told["auto-ingest-u"]
+    assert ignored["settled_by"] == "on-u"
+    assert ignored["what_to_do"] == "Nothing: a later request brought it into Opencast, series S."
+    assert "request_helps" not in ignored
+
+
+def test_after_an_outage_what_was_requested_again_needs_nobody(
+    ask: Ask, tools: status_query.Tools, clock: Clock
+) -> None:
+    for meeting in range(30):
+        later_request(tools, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
+    told = ask(since=SINCE, open="true")[1]["ingests"]
+    assert len(told) == 30
+    assert not any(one.get("attention") for one in told)
 
 
 def test_so_many_meetings_are_looked_up_for_a_page(
