@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingester.rules import status_answer, zip_answer
@@ -107,6 +107,7 @@ def test_a_failure_with_and_without_a_next_try(state: State) -> None:
     st.timedeltas(timedelta(0), timedelta(days=7)),
     st.sampled_from([1, 6, 48]),
 )
+@example(State.UPLOADER_FAILED, "", State.SENT_TO_OPENCAST, timedelta(0), 6)
 def test_what_the_page_flags_is_flagged_here(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
