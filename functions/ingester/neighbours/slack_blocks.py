@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -113,7 +114,7 @@ def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message
                 for label, value in answer.facts
             ]
         ),
-        *(_sections(["*Schedule*", *map(escaped, answer.schedule)], 2, "\n")),
+        *_schedule(answer.schedule),
     ]
     heads = [_head(recording) for recording in answer.recordings]
     end: list[Block] = []
@@ -131,12 +132,8 @@ def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message
             )
         )
     room = BLOCKS_LIMIT - _size([*top, *chain.from_iterable(heads), *end]) - len(heads) * SECTION
-    middle: list[Block] = []
-    for head, recording in zip(heads, answer.recordings, strict=True):
-        texts = [_part(lines) for lines in recording.parts]
-        ingests = list(_sections(texts, SECTIONS_OF_A_RECORDING, "\n\n", room))
-        room -= _size(ingests)
-        middle += [*head, *ingests]
+    ingests = _ingests(answer.recordings, room)
+    middle = chain.from_iterable(chain.from_iterable(zip(heads, ingests, strict=True)))
     return Message(
         text=f"Recordings of {title}",
         blocks=tuple(block.to_dict() for block in (*top, *middle, *end)),
@@ -168,31 +165,68 @@ def _part(lines: tuple[str, ...]) -> str:
     return "\n".join([f"*{first}*", f"> {status}", *(f"> {line}" for line in rest)])
 
 
-def _sections(
-    texts: Iterable[str], most: int, between: str, room: int = BLOCKS_LIMIT
-) -> Iterator[Block]:
-    """As few sections as hold the texts, `most` at most, in `room` characters.
-
-    What doesn't fit, and all that comes after it, is counted; the count may be beyond `room`.
-    """
-    packed: list[str] = []
-    left_out = 0
+def _schedule(lines: Iterable[str]) -> list[Block]:
+    texts = ["*Schedule*", *map(escaped, lines)]
+    pack = _Pack(2, "\n")
     for text in texts:
-        joins = bool(packed) and len(packed[-1]) + len(between) + len(text) <= TEXT_LIMIT - 100
-        size = len(json.dumps(text, ensure_ascii=False)) + (len(between) if joins else SECTION)
-        if left_out or size > room or not (joins or len(packed) < most):
-            left_out += 1
-            continue
-        room -= size
+        if not pack.take(text, BLOCKS_LIMIT):
+            break
+    left_out = len(texts) - pack.held
+    return pack.sections(f"… and {left_out} more" if left_out else "")
+
+
+def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
+    """The sections of each recording's ingests, in `room` characters; counts may be beyond it.
+
+    First the newest of each, if need be without its reason, so that no recording is without a
+    state; then by turns what there is room for. After one that doesn't fit no older one comes.
+    """
+    packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]
+    for number, (pack, recording) in enumerate(zip(packs, recordings, strict=True)):
+        newest, share = recording.parts[0], room // (len(packs) - number)
+        room -= pack.take(_part(newest), share) or pack.take(_part(newest[:2]), room)
+    for turn in range(1, max((len(one.parts) for one in recordings), default=0)):
+        for pack, recording in zip(packs, recordings, strict=True):
+            if pack.held == turn < len(recording.parts):
+                room -= pack.take(_part(recording.parts[turn]), room)
+    return [
+        pack.sections(_left_out(len(recording.parts) - pack.held, pack))
+        for pack, recording in zip(packs, recordings, strict=True)
+    ]
+
+
+def _left_out(number: int, pack: _Pack) -> str:
+    ingests = f"{number} {'earlier ' if pack.held else ''}{'ingest' if number == 1 else 'ingests'}"
+    return f"… and {ingests}" if pack.held and number else ingests if number else ""
+
+
+@dataclass
+class _Pack:
+    """Texts in as few sections as hold them, `most` at most; `held` counts them."""
+
+    most: int
+    between: str
+    held: int = 0
+    _packed: list[str] = field(default_factory=list)
+
+    def take(self, text: str, room: int) -> int:
+        """Adds a text if it fits, and says how many characters of the room it has taken."""
+        packed = self._packed
+        joins = bool(packed) and len(packed[-1] + self.between + text) <= TEXT_LIMIT - 100
+        size = len(json.dumps(text, ensure_ascii=False)) + (len(self.between) if joins else SECTION)
+        if size > room or not (joins or len(packed) < self.most):
+            return 0
+        self.held += 1
         if joins:
-            packed[-1] += between + text
+            packed[-1] += self.between + text
         else:
             packed.append(text)
-    if left_out:
-        more = f"… and {left_out} more"
-        packed[-1:] = [f"{packed[-1]}{between}{more}" if packed else more]
-    for text in packed:
-        yield SectionBlock(text=_markup(text))
+        return size
+
+    def sections(self, more: str) -> list[Block]:
+        """The sections, `more` at the end of the last."""
+        texts = [*self._packed[:-1], self.between.join(filter(None, [*self._packed[-1:], more]))]
+        return [SectionBlock(text=_markup(text)) for text in texts if text]
 
 
 def _markup(text: str) -> MarkdownTextObject:
