@@ -112,8 +112,14 @@ def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aw
         origin=Origin.ON_DEMAND,
     )
     status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
-    status.write("on-demand-1", State.SENT_TO_OPENCAST, oc_series_id="20260113301")
     open_page(page, site, "#day=2026-10-14")
+    assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
+    waits = section(page, "Under way").locator("li").filter(has_text="Download failed").last
+    expect(waits).to_contain_text("Wait: another request for it is on its way to Opencast.")
+    expect(waits.get_by_role("link", name="Request it")).to_have_count(0)
+    status.write("on-demand-1", State.SENT_TO_OPENCAST, oc_series_id="20260113301")
+    page.get_by_role("button", name="Refresh").click()
+    expect(section(page, "Under way").get_by_text("Wait: another")).to_have_count(0)
     assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
     page.get_by_role("link", name="Yesterday").click()
     ready(page)

@@ -19,7 +19,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An ingest, in the names of `invoke recordings --json`; what isn't known is left out.
 
     `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look,
-    `settled_by`: one would have, if not for a later ingest of the recording, which has this zip id.
+    `settled_by`: one would have, if not for a later ingest of the recording, which has this zip id;
+    `waits_for`: if not for another one that is on its way to Opencast.
     `next_step` is what an operator can do, with commands, `what_to_do` what anybody can;
     `request_helps`: a request by the page's form is what that asks for.
     `steps` are its states from the first to the last, and `steps_left_out` how many are missing in
@@ -42,6 +43,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_due: str = ""
     attention: bool = False
     settled_by: str = ""
+    waits_for: str = ""
     next_step: str = ""
     what_to_do: str = ""
     request_helps: bool = False
@@ -64,7 +66,6 @@ def told(
     `sibling` is the ingest that counts instead of the row, if there is one.
     """
     to_do = ToDo(sibling.step) if sibling else what_to_do(row, now, patience)
-    is_settled = sibling is not None and sibling.is_done
     return Told(
         zip_id=row.zip_id,
         uuid=row.recording_id,
@@ -80,8 +81,9 @@ def told(
         ingest_request_time=row.ingest_request_time,
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
-        attention=needs_a_person(row, now, patience) and not is_settled,
-        settled_by=sibling.row.zip_id if sibling and is_settled else "",
+        attention=needs_a_person(row, now, patience) and sibling is None,
+        settled_by=sibling.row.zip_id if sibling and sibling.is_done else "",
+        waits_for=sibling.row.zip_id if sibling and not sibling.is_done else "",
         next_step=sibling.step if sibling else next_step(row, now, patience),
         what_to_do=to_do.sentence,
         request_helps=to_do.request_helps,

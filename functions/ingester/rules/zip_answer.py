@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingester.rules import timestamps, zip_words
-from ingester.rules.next_step import settled_among
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.schedule import ScheduledMeeting, match
+from ingester.rules.siblings import Sibling, siblings_among
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window, spaced, write_button
 from ingester.rules.zip_recordings import Recording, arrange, page
@@ -74,7 +74,7 @@ def about(
     """
     every = arrange(rows)
     found = page(every, window)
-    settled = settled_among(rows, now, site.patience)
+    siblings = siblings_among(rows, now, site.patience)
     facts = [("Source", site.stack_name), ("Zoom meeting", spaced(meeting))]
     if schedule and zip_words.series_of(schedule):
         facts.append(("Opencast series", zip_words.series_of(schedule)))
@@ -83,7 +83,7 @@ def about(
         title=_title(meeting, every, schedule),
         facts=tuple(facts),
         schedule=_schedule(schedule, is_readable=schedule_is_readable),
-        recordings=tuple(_shown(one, schedule, site, now, settled) for one in found.recordings),
+        recordings=tuple(_shown(one, schedule, site, now, siblings) for one in found.recordings),
         closing=closing if every else zip_words.NO_RECORDINGS,
         older=found.older,
         button=write_button(meeting, found.window) if found.older and has_button else "",
@@ -110,7 +110,7 @@ def _shown(
     schedule: ScheduledMeeting | None,
     site: Site,
     now: datetime,
-    settled: Mapping[str, StatusRow],
+    siblings: Mapping[str, Sibling],
 ) -> Shown:
     if recording.zoom_side:
         parts: tuple[tuple[str, ...], ...] = ((zip_words.zoom_side(recording.zoom_side, now),),)
@@ -122,7 +122,7 @@ def _shown(
                 site.cluster,
                 now,
                 patience=site.patience,
-                settled_by=settled.get(row.zip_id),
+                sibling=siblings.get(row.zip_id),
             )
             for row in recording.ingests
         )

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ingester.rules import reasons, timestamps
-from ingester.rules.next_step import is_stuck, retry_due, settled_step
+from ingester.rules.next_step import is_stuck, retry_due
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
+from ingester.rules.siblings import Sibling
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
 
@@ -136,12 +137,12 @@ def ingest_lines(
     now: datetime,
     *,
     patience: timedelta,
-    settled_by: StatusRow | None = None,
+    sibling: Sibling | None = None,
 ) -> tuple[str, ...]:
     """An ingest in lines: the first says what it is, the second how it stands at `now`.
 
     `cluster` is the Opencast cluster's name, "" if it has none, `patience` how long the stack waits
-    for Opencast. `settled_by` is the later ingest that makes the row's failure the past, if any.
+    for Opencast. `sibling` is the ingest that counts instead of the row, if there is one.
     """
     on_demand = row.origin == Origin.ON_DEMAND
     requested = (
@@ -153,8 +154,9 @@ def ingest_lines(
         f"{'+Zoom' if on_demand else 'Automated'} ingest, {requested}",
         _status(row, zone, cluster),
     ]
-    outlook = _settled(settled_by) if settled_by else _outlook(row, zone, now, patience)
-    if outlook:
+    # What is left to do is said as the page has it.
+    left = f"What is left to do? {sibling.step}" if sibling else ""
+    if outlook := left or _outlook(row, zone, now, patience):
         lines.append(outlook)
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row.reason, zone)}")
@@ -171,11 +173,6 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
     if row.state is State.UPLOADER_FAILED and cluster:
         return f"{STATES[row.state]} (cluster {cluster})"
     return STATES[row.state]
-
-
-def _settled(sibling: StatusRow) -> str:
-    """Of an ingest that `sibling` settled, as the page has it."""
-    return f"What is left to do? {settled_step(sibling)}"
 
 
 def _outlook(row: StatusRow, zone: ZoneInfo, now: datetime, patience: timedelta) -> str:

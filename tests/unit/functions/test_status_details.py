@@ -197,14 +197,14 @@ def test_what_was_requested_again_waits(ask: Ask, tools: status_query.Tools, clo
 
     def failed() -> list[tuple[Any, ...]]:
         rows = [one for query in queries for one in ask(**query)[1]["ingests"]]
-        names = ("attention", "request_helps", "what_to_do", "next_step")
+        names = ("attention", "request_helps", "waits_for", "what_to_do", "next_step")
         return [tuple(map(one.get, names)) for one in rows if one["zip_id"] == "auto-ingest-u"]
 
     said = "Wait: another request for it is on its way to Opencast."
-    assert failed() == [(True, None, said, said)] * 2
+    assert failed() == [(None, None, "on-u", said, said)] * 2
     # What has stopped on its way isn't waited for.
     clock.forward(hours=3)
-    assert [one[:2] for one in failed()] == [(True, True)] * 2
+    assert [one[:3] for one in failed()] == [(True, True, None)] * 2
 
 
 def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingester.rules import status_answer, zip_answer
-from ingester.rules.next_step import PATIENCE, settled_among
+from ingester.rules.next_step import PATIENCE
 from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.rules.siblings import siblings_among
 from ingester.rules.states import FAILED, ZOOM_SIDE, State
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window
@@ -119,14 +120,14 @@ def test_what_the_page_flags_is_flagged_here(
     again = {"zip_id": "again", "ingest_request_time": "2026-10-14T18:20:00Z"}
     others = [msgspec.structs.replace(row, state=again_in, **again)] if again_in else []
     rows = [*others, row]
-    settled = settled_among(rows, now, patience)
+    siblings = siblings_among(rows, now, patience)
     page = [
         status_answer.told(
             one,
             now,
             zoom_web="https://zoom.us",
             patience=patience,
-            settled_by=settled.get(one.zip_id),
+            sibling=siblings.get(one.zip_id),
         )
         for one in rows
     ]
@@ -135,7 +136,7 @@ def test_what_the_page_flags_is_flagged_here(
     there = [one for one in page if one.state not in ZOOM_SIDE] or page[:1]
     assert ["an operator has to look" in one for one in said] == [one.attention for one in there]
     for mine, pages in zip(said, there, strict=True):
-        assert pages.what_to_do in mine or not pages.settled_by
+        assert pages.what_to_do in mine or pages.zip_id not in siblings
         assert "next at" not in mine or not pages.attention
 
 
