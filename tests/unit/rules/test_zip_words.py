@@ -109,6 +109,7 @@ def test_a_failure_with_and_without_a_next_try(state: State) -> None:
     st.sampled_from([1, 6, 48]),
 )
 @example(State.UPLOADER_FAILED, "", State.SENT_TO_OPENCAST, timedelta(0), 6)
+@example(State.UPLOADER_FAILED, "", State.SENT_TO_UPLOADER, timedelta(0), 6)
 def test_what_the_page_flags_is_flagged_here(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
