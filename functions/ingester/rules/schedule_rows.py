@@ -58,6 +58,9 @@ _NO_VALUE = re.compile(
 _MEETING = re.compile(r"[1-9][0-9]{2,19}")
 """Zoom's numbers have no leading 0: with one, no recording would ever be the row's."""
 
+_ZOOM_LINK = re.compile(r"(?<!=)https?://[^\s/]+/(?:j|w|s|my|wc/join)/[0-9]+", re.IGNORECASE)
+"""Wherever in a cell: two may have nothing between them. After a `=` it is a query's."""
+
 _MERGED = " (merged cells? Each row needs its own)"
 _LINK = re.compile(r"://|pwd=", re.IGNORECASE)
 LONGEST_NAME = 200
@@ -336,16 +339,19 @@ def zoom_id_of(link: str) -> str:
     """The meeting number at the end of a Zoom link's path."""
     if not link:
         raise _RowProblem("no meeting link", MEETING)
-    joined = link.partition("?")[0].count("://")
-    if max(joined, sum("://" in word for word in link.split())) > 1:
+    links = [found.start() for found in _ZOOM_LINK.finditer(link)]
+    joined = 0 if links else link.partition("?")[0].count("://")
+    if max(len(links), joined, sum("://" in word for word in link.split())) > 1:
         raise _RowProblem("two meeting links in one cell: a row can have but one", MEETING)
     try:
         parts = urlsplit(link)
     except ValueError as error:
         raise _RowProblem("the meeting link is broken", MEETING) from error
     number = parts.path.rstrip("/").rsplit("/", 1)[-1]
+    # Mail programs wrap links into longer ones of their own.
+    is_plain = parts.scheme == "https" and parts.netloc and links in ([0], [])
     # The link holds the meeting's passcode: it isn't repeated in the answer or the log.
-    if parts.scheme != "https" or not parts.netloc or not _MEETING.fullmatch(number):
+    if not is_plain or not _MEETING.fullmatch(number):
         alone = re.fullmatch(r"[0-9 .,+-]+(E[+-]?[0-9]+)?", link, re.IGNORECASE)
         near = ", but a number alone: paste the whole link" if alone else ""
         raise _RowProblem(

@@ -113,8 +113,10 @@ def test_what_is_seldom_meant_so_is_taken_with_a_hint(
 
 
 def test_a_link_that_leads_on_to_another_is_one() -> None:
-    link = "https://zoom.us/j/95846636714?pwd=x&next=https://example.edu"
-    assert {key for key, _ in read(row(Meeting_ID_with_Password=link)).events} == {"95846636714"}
+    for other in ("https://example.edu", "https://zoom.us/j/222222"):
+        link = f"https://zoom.us/j/95846636714?pwd=x&next={other}"
+        events = read(row(Meeting_ID_with_Password=link)).events
+        assert {key for key, _ in events} == {"95846636714"}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,19 @@ def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
                 f"{LINK}\nhttps://zoom.us/j/222222?pwd=S3cretPass",
                 f"{LINK} (old: https://zoom.us/j/222222)",
                 "https://zoom.us/j/111111https://zoom.us/j/222222",
+                f"{LINK},https://zoom.us/j/222222?pwd=S3cretPass",
+                f"{LINK};https://zoom.us/wc/join/222222",
+                f"{LINK}|https://zoom.us/w/222222",
+                f"{LINK}https://zoom.us/j/222222",
+                "https://example.edu/111111,https://example.edu/222222",
+            )
+        ),
+        # As a mail program has wrapped it.
+        *(
+            ("Meeting_ID_with_Password", cell, "meeting link is not like")
+            for cell in (
+                "https://urldefense.com/v3/__https://zoom.us/j/95846636714__;x",
+                f"https://urldefense.com/v3/__{LINK}__;!!x",
             )
         ),
         ("Meeting_ID_with_Password", "https://[zoom/j/95846636714", "link is broken"),
