@@ -137,7 +137,9 @@ def respond(
     except (BotoCoreError, ClientError):
         logger.exception("AWS failed")
         return _said(
-            503, "The schedule's table can't be read or written now. Update again in a minute."
+            503,
+            "The schedule's table can't be read or written now. Part of it may be changed already: "
+            "update again in a minute.",
         )
     _log(report)
     return _said(200, summary(report))

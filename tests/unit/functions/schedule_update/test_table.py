@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 import pytest
 
@@ -252,6 +253,20 @@ def test_aws_fails(desk: Desk, operation: str) -> None:
     assert "table can't be read or written" in text
     assert desk.stored() == {}
     assert desk.press()[0] == 200
+
+
+def test_aws_fails_half_way(desk: Desk) -> None:
+    """Rows are written in batches: who reads the answer has to press again for the rest."""
+    desk.sheet(*[row(link=f"https://zoom.us/j/{1000 + number}") for number in range(60)])
+    client, calls = desk.aws.schedule.meta.client, count()
+    second = failing(
+        client, "dynamodb.BatchWriteItem", "InternalServerError", lambda _: next(calls) == 1
+    )
+    with second:
+        status, text = desk.press()
+    assert (status, len(desk.stored())) == (503, 25)
+    assert "Part of it may be changed already: update again" in text
+    assert desk.press()[1] == "Success: 60 meetings with 120 events (35 new)."
 
 
 def test_a_row_of_the_table_that_makes_no_sense(desk: Desk) -> None:
