@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from cdk import alarms
 from ingester.neighbours.status_table import StatusTable
+from ingester.rules import timestamps
 from ingester.rules.next_step import (
     DOWNLOAD_WAIT,
     PATIENCE,
     UPLOAD_MARGIN,
     failed_or_stopped,
+    needs_a_person,
     next_step,
 )
 from ingester.rules.recording import Subject
@@ -52,11 +54,15 @@ STEPS = [
     ),
     (
         row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T17:45:00Z"),
-        "Was due again at 2026-10-14T17:45:00Z: `invoke queue.downloads`",
+        "Tries again by itself when its turn comes, due since 2026-10-14T17:45:00Z.",
     ),
     (
-        row(State.UPLOADER_FAILED, "x", retry_due="2026-10-14T17:45:00Z"),
-        "Was due again at 2026-10-14T17:45:00Z: `invoke queue.uploads`",
+        row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T16:25:00Z"),
+        "Was due again at 2026-10-14T16:25:00Z: `invoke queue.downloads`",
+    ),
+    (
+        row(State.UPLOADER_FAILED, "x", retry_due="2026-10-14T10:25:00Z"),
+        "Was due again at 2026-10-14T10:25:00Z: `invoke queue.uploads`",
     ),
     (
         row(State.DOWNLOADER_FAILED, "permanent failure: no files"),
@@ -116,11 +122,27 @@ def test_nothing_is_to_do_for_what_is_well(known: StatusRow) -> None:
         (State.OC_SERIES_FOUND, "", 1),
         (State.SENT_TO_UPLOADER, "", 8),
         (State.UPLOADER_RECEIVED, "", 1),
+        # So does what Opencast is asked about once more.
+        (State.UPLOADER_RECEIVED, "not there yet; asks again at 2026-10-14T17:34:00Z", 8),
     ],
 )
 def test_what_waits_for_its_turn_needs_nobody(state: State, reason: str, hours: int) -> None:
     assert not failed_or_stopped(row(state, reason, minutes=60 * hours - 1), NOW)
     assert failed_or_stopped(row(state, reason, minutes=60 * hours + 1), NOW)
+
+
+@pytest.mark.parametrize(
+    ("state", "hours"), [(State.DOWNLOADER_FAILED, 2), (State.UPLOADER_FAILED, 8)]
+)
+def test_a_next_try_waits_for_its_turn_too(state: State, hours: int) -> None:
+    due = timestamps.write(NOW - timedelta(hours=hours))
+    failed = row(state, "x", minutes=60 * hours + 9, retry_due=due)
+    later = NOW + timedelta(minutes=1)
+    assert not needs_a_person(failed, NOW)
+    assert needs_a_person(failed, later)
+    # Who waits longer for Opencast lets uploads wait longer for their turn.
+    longer = PATIENCE + timedelta(hours=1)
+    assert needs_a_person(failed, later, longer) is (state is State.DOWNLOADER_FAILED)
 
 
 def test_who_waits_longer_for_opencast_waits_longer_for_its_turn() -> None:

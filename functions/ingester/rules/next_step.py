@@ -12,9 +12,6 @@ from ingester.rules import reasons, timestamps
 from ingester.rules.states import FAILED, ZOOM_SIDE, Origin, State
 from ingester.rules.status_row import StatusRow
 
-LATE = timedelta(minutes=30)
-"""A try that is so long overdue isn't only waiting for its turn."""
-
 DOWNLOAD_WAIT = timedelta(hours=2)
 UPLOAD_MARGIN = timedelta(hours=2)
 """How long a message may wait for its turn, an upload's beside the patience with Opencast: so long
@@ -32,7 +29,10 @@ QUIET = {
     State.RECORDING_PROCESSING: timedelta(days=1),
 }
 """How long a row may stay in a state without a word: longer than any wait or invocation of it.
-What waits for the uploader may for `PATIENCE` and `UPLOAD_MARGIN`."""
+What waits for its turn in a queue, the first time or again, may as long as `_turn` says."""
+
+OF_UPLOADS = {State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED}
+"""States of rows whose message is the upload queue's."""
 
 BEFORE_FILES = ZOOM_SIDE | {
     State.ON_DEMAND_RECEIVED,
@@ -68,18 +68,23 @@ def is_stuck(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> b
     `patience` is how long the stack waits for Opencast, here as in all that follows from it.
     """
     if due := retry_due(row):
-        return now - due > LATE
+        return now - due > _turn(row, patience)
     quiet = _quiet(row, patience)
     return quiet is not None and now - row.updated > quiet
 
 
 def _quiet(row: StatusRow, patience: timedelta) -> timedelta | None:
-    if row.state is State.SENT_TO_UPLOADER:
-        return patience + UPLOAD_MARGIN
-    if row.state is State.OC_SERIES_FOUND and row.reason:
-        # Handed over to the next invocation, by a message that waits for its turn.
-        return DOWNLOAD_WAIT
+    # With a reason it is handed over to the next invocation, or Opencast is asked once more: by a
+    # message that waits for its turn.
+    comes_again = row.state in {State.OC_SERIES_FOUND, State.UPLOADER_RECEIVED} and row.reason
+    if row.state is State.SENT_TO_UPLOADER or comes_again:
+        return _turn(row, patience)
     return QUIET.get(row.state) if row.state else None
+
+
+def _turn(row: StatusRow, patience: timedelta) -> timedelta:
+    """How long the message of a row may wait in its queue for its turn."""
+    return patience + UPLOAD_MARGIN if row.state in OF_UPLOADS else DOWNLOAD_WAIT
 
 
 def retry_due(row: StatusRow) -> datetime | None:
@@ -102,13 +107,15 @@ def next_step(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> 
             "Taken over from another stack, whose queues have its message: if that one is done "
             f"with it, `invoke exec.pipeline {uuid}` sends it through this one."
         )
-    if retry_due(row):
+    if due := retry_due(row):
         if is_stuck(row, now, patience):
-            queue = "uploads" if row.state is State.UPLOADER_FAILED else "downloads"
+            queue = "uploads" if row.state in OF_UPLOADS else "downloads"
             return (
                 f"Was due again at {row.retry_due}: `invoke queue.{queue}` shows whether its "
                 f"message is still there, {story}."
             )
+        if due < now:
+            return f"Tries again by itself when its turn comes, due since {row.retry_due}."
         return f"Tries again by itself at {row.retry_due}."
     match row.state:
         case State.DOWNLOADER_FAILED:
@@ -149,10 +156,8 @@ def _stuck(row: StatusRow, uuid: str, story: str) -> str:
             return f"Never came onto the queue: `invoke {_again(row, uuid)}` asks for it again."
         case State.RECORDING_PROCESSING:
             return f"Zoom never said that it is completed: `invoke exec.pipeline {uuid}` asks Zoom."
-        case State.SENT_TO_UPLOADER | State.UPLOADER_RECEIVED:
-            queue = "uploads"
         case _:
-            queue = "downloads"
+            queue = "uploads" if row.state in OF_UPLOADS else "downloads"
     return (
         f"Nothing has happened since {timestamps.write(row.updated)}: `invoke queue.{queue}` shows "
         f"whether its message waits or was buried (then `invoke queue.retry-{queue} --uuid "

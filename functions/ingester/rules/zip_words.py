@@ -181,8 +181,10 @@ def _outlook(row: StatusRow, zone: ZoneInfo, now: datetime, patience: timedelta)
         return STUCK
     if row.state not in FAILED:
         return ""
-    if retry_due(row):
-        return f"It is tried again by itself, next at {moment_of(row.retry_due, zone)}"
+    if due := retry_due(row):
+        if due < now:
+            return f"It is tried again by itself when its turn comes, due since {moment(due, zone)}"
+        return f"It is tried again by itself, next at {moment(due, zone)}"
     return "It isn't tried again by itself: an operator has to look"
 
 

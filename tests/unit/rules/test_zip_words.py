@@ -152,6 +152,14 @@ def site(patience: timedelta) -> zip_answer.Site:
     )
 
 
+def test_a_next_try_that_waits_for_its_turn() -> None:
+    due = "2026-10-14T18:35:00Z"
+    told = lines(State.UPLOADER_FAILED, now=UPDATED + timedelta(hours=1), retry_due=due)
+    assert told[2] == (
+        "It is tried again by itself when its turn comes, due since Wed, Oct 14, 2026, 2:35 PM EDT"
+    )
+
+
 def test_a_next_try_that_can_t_be_read_is_none() -> None:
     told = lines(State.UPLOADER_FAILED, retry_due="soon")
     assert told[2] == "It isn't tried again by itself: an operator has to look"

@@ -131,21 +131,21 @@ def test_a_failure_says_what_happens_next(desk: Desk, put: Put) -> None:
     put(
         "u1",
         "UPLOADER_FAILED",
-        reason="Unable to reach Opencast. (attempt 1 of 5, next try at 2026-10-14T18:05:00Z)",
-        retry_due="2026-10-14T18:05:00Z",
+        reason="Unable to reach Opencast. (attempt 1 of 5, next try at 2026-10-14T18:35:00Z)",
+        retry_due="2026-10-14T18:35:00Z",
     )
     put("u2", "DOWNLOADER_FAILED", reason="permanent failure: no file")
     told = texts(desk.command(COMMAND))
     assert "> Sending it to Opencast failed (cluster oc-prod)" in told
-    assert "> It is tried again by itself, next at Wed, Oct 14, 2026, 2:05 PM EDT" in told
-    assert "(attempt 1 of 5, next try at Wed, Oct 14, 2026, 2:05 PM EDT)" in told
+    assert "> It is tried again by itself, next at Wed, Oct 14, 2026, 2:35 PM EDT" in told
+    assert "(attempt 1 of 5, next try at Wed, Oct 14, 2026, 2:35 PM EDT)" in told
     assert "> Copying it from Zoom failed\n> It isn't tried again by itself" in told
     assert "time of request unknown" in told
 
 
 def test_what_has_stopped_says_so(desk: Desk, put: Put) -> None:
     put("u1", "SENT_TO_DOWNLOADER")
-    put("u1", "UPLOADER_FAILED", zip_id="z", retry_due="2026-10-14T18:05:00Z")
+    put("u1", "UPLOADER_FAILED", zip_id="z", retry_due="2026-10-14T18:35:00Z")
     put("u2", "RECORDING_PROCESSING")
     assert "next at" in texts(desk.command(COMMAND))
     desk.clock.forward(days=3)
