@@ -56,7 +56,7 @@ the table comes yet."""
 
 TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
 TOLD = 10
-"""How many reasons an answer holds. With any, the sheet shows an alert, which has room."""
+"""How many rows an answer names. With any, the sheet shows an alert, which has room."""
 
 TOLD_REMOVED = 5
 """How many of the meetings that lost classes an answer names."""
@@ -64,7 +64,9 @@ TOLD_REMOVED = 5
 FEW = 2
 """How many rows without a link are told one by one: the rest is counted, for most are meant so."""
 
-LONGEST_REASON = 120
+LONGEST_LINE = 400
+"""Of an answer: two tabs' names and a class on all days fit, and what is wrong with them."""
+
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
 """How many reasons, and how much of each, go into a log record, which CloudWatch limits to 1 MB:
@@ -220,7 +222,7 @@ def summary(report: ImportReport) -> str:
 
 
 def _reasons(report: ImportReport) -> list[str]:
-    """The first reasons, those that cost most before others."""
+    """What is to be said of the first rows, those that cost most before others."""
     keeping = {one.row for one in report.kept}
     idle = [one for one in report.skipped if one.unlinked and one.unread not in keeping]
     counted = {(one.sheet, one.row) for one in idle} if len(idle) > FEW else set()
@@ -228,9 +230,15 @@ def _reasons(report: ImportReport) -> list[str]:
         (one for one in report.skipped if (one.sheet, one.row) not in counted),
         key=lambda one: (one.unread not in keeping, one.unlinked, not one.whole),
     )
-    lines = [_cut(str(one)) for one in told[:TOLD]]
-    if len(told) > TOLD:
-        lines.append(f"And {len(told) - TOLD:,} more, told once these are mended.")
+    rows: dict[tuple[str, int], list[str]] = {}
+    for one in told:
+        rows.setdefault((one.sheet, one.row), []).append(one.reason)
+    lines = [
+        _cut(f"{sheet} row {row}: {'; '.join(reasons)}")
+        for (sheet, row), reasons in list(rows.items())[:TOLD]
+    ]
+    if len(rows) > TOLD:
+        lines.append(f"And {_count(len(rows) - TOLD, 'more row')}, told once these are mended.")
     if counted:
         first = f"{idle[0].sheet} row {idle[0].row}"
         lines.append(f"{len(counted):,} rows have no meeting link, the first is {first}.")
@@ -241,7 +249,7 @@ def _losses(report: ImportReport) -> Losses:
     return losses(report.before, report.plan.put, report.plan.delete)
 
 
-def _cut(text: str, longest: int = LONGEST_REASON) -> str:
+def _cut(text: str, longest: int = LONGEST_LINE) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

@@ -169,8 +169,8 @@ def _notes(row: Mapping[str, str], unknown: Sequence[str], maybe_merged: set[str
             for name in (COURSE_CODE, TYPE)
             if (what := _no_name(row[name]))
         ),
-        *(f"day {letter!r} is none of {' '.join(DAYS)}" for letter in unknown),
         *(f"day {what}" for form, what in _OTHER_DAYS if form.search(row[DAY])),
+        *(f"day {letter!r} is none of {' '.join(DAYS)}" for letter in unknown),
         *(
             f"start {row[START]!r} is at night: write {int(hour) + 12}:{minutes} for the afternoon"
             for hour, minutes in [row[START].split(":")]

@@ -92,8 +92,8 @@ def test_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
             "TTh",
             "T",
             [
-                "day 'H' is none of M T W R F S U",
                 "day 'Th' is read as Tuesday: write R for Thursday",
+                "day 'H' is none of M T W R F S U",
             ],
         ),
         ("Day", "TU", "TU", []),

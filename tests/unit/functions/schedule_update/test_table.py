@@ -156,12 +156,37 @@ def test_only_the_first_reasons_are_told_and_all_are_logged(
             "by twelve hours: write 14:05 for 2:05 PM"
             for number in range(10)
         ),
-        "And 3 more, told once these are mended.",
+        "And 3 more rows, told once these are mended.",
         "250 rows have no meeting link, the first is Fall row 3.",
     ]
     logged = [line for record in caplog.records for line in getattr(record, "rows", [])]
     assert len(logged) == 263
     assert logged[250] == "Fall row 253: day 'X' is none of M T W R F S U"
+
+
+def test_all_of_a_row_is_one_line(desk: Desk) -> None:
+    desk.sheet(*[row(day="Tu/Th", link=f"https://zoom.us/j/{100 + n}") for n in range(11)])
+    first, *rows, more = desk.press()[1].splitlines()
+    assert "11 rows incomplete." in first
+    assert rows == [
+        (
+            f"Fall row {2 + n}: day 'Th' is read as Tuesday: write R for Thursday; day 'Tu' is "
+            "Tuesday and Sunday: write T for Tuesday alone; day '/' is none of M T W R F S U; "
+            "day 'H' is none of M T W R F S U"
+        )
+        for n in range(10)
+    ]
+    assert more == "And 1 more row, told once these are mended."
+
+
+def test_a_line_has_room_for_what_is_wrong_and_for_a_week_s_classes(desk: Desk) -> None:
+    with_tabs(desk, "Fall 2026 Graduate School of Arts and Sciences without laboratories")
+    desk.sheet(row("A", day="MTWRFSU"), row("B", day="MTWRFSU", series="https://oc/#/2027"))
+    (line,) = desk.press()[1].splitlines()[1:]
+    assert line.endswith("row 2's already, for another series: that one counts")
+    desk.sheet(row("C", link="https://zoom.us/j/999"))
+    (line,) = desk.press()[1].splitlines()[1:]
+    assert line.count("U 9:30 Lecture") == 2
 
 
 def test_what_costs_a_class_is_told_first_and_what_nobody_records_last(desk: Desk) -> None:
