@@ -216,6 +216,15 @@ def test_a_name_that_a_formula_lacks_is_left_out_and_the_class_taken(desk: Desk,
     assert (event["title"], event.get("course_code")) == ("Lecture", None)
 
 
+def test_a_row_at_a_kept_class_s_time_is_told(desk: Desk) -> None:
+    """A recording can go to one of the two series only: the row's, as long as the other is bad."""
+    desk.sheet(row("A", day="M"), row("B", day="W", series="https://oc/#/2027"))
+    assert desk.press()[0] == 200
+    desk.sheet(row("A", day="MW"), row("B", start="9.30", series="https://oc/#/2027"))
+    says = "Fall row 2: W 9:30 is also that of series 2027, from sheet:Fall: this row counts"
+    assert says in desk.press()[1].splitlines()
+
+
 def test_rows_of_the_first_system_stay_too(desk: Desk) -> None:
     desk.aws.schedule.put_item(
         Item={
