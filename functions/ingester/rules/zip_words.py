@@ -109,12 +109,13 @@ def class_of(meeting: ScheduledMeeting, event: Event) -> str:
 
 
 def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
-    """One line for each class of a meeting, in the week's order."""
+    """One line for each class of a meeting, in the week's order; a class of two sources has one."""
     events = sorted(
         meeting.events,
         key=lambda event: (event.minute_of_week is None, event.minute_of_week or 0),
     )
-    return tuple(f"{class_of(meeting, event)}: {_weekly(event)}" for event in events)
+    lines = (f"{class_of(meeting, event)}: {_weekly(event)}" for event in events)
+    return tuple(dict.fromkeys(lines))
 
 
 def _weekly(event: Event) -> str:

@@ -219,3 +219,31 @@ def test_classes_in_the_week_s_order() -> None:
     assert series_of(meeting) == "S0, S2"
     assert series_of(ScheduledMeeting(zoom_series_id="1", opencast_series_id="S0")) == "S0"
     assert series_of(ScheduledMeeting(zoom_series_id="1")) == ""
+
+
+def test_a_class_that_a_file_and_the_sheet_have_is_listed_once() -> None:
+    both = tuple(
+        Event(day="M", time=time, title="Lecture", course_code="A", source=source)
+        for source, time in (("sheet:Fall", "9:30"), ("csv:fall.csv", "09:30"))
+    )
+    meeting = ScheduledMeeting(zoom_series_id="1", events=both)
+    assert schedule_lines(meeting) == ("A Lecture: Mondays at 9:30 AM",)
+
+
+def test_the_title_is_the_newest_topic_that_there_is() -> None:
+    def titled(*topics: str, course: str = "") -> str:
+        rows = [
+            msgspec.structs.replace(
+                row_in(State.SENT_TO_OPENCAST),
+                recording_id=f"u{number}",
+                topic=topic,
+                start_time=f"2026-10-1{number}T18:00:00Z",
+            )
+            for number, topic in enumerate(topics)
+        ]
+        schedule = ScheduledMeeting(zoom_series_id="1", course_code=course) if course else None
+        return zip_answer.about(1234567890, rows, schedule, Window(), site(PATIENCE), UPDATED).title
+
+    assert titled("Oldest", "Newer", " ", course="HIST") == "Newer"
+    assert titled("", " ", course="HIST") == "HIST"
+    assert titled("") == "123 456 7890"
