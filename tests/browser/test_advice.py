@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from ingester.neighbours.status_table import StatusTable
 from ingester.rules import timestamps
+from ingester.rules.reasons import INVALID_SERIES
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
+from ingester.rules.status_row import Asked
 from tests.browser.looking import open_page, ready, section, topics
 from tests.browser.recordings import NOW, Week
 from tests.browser.site import Site
@@ -47,13 +50,43 @@ def test_a_producer_is_led_to_the_form(page: Page, site: Site) -> None:
     place = section(page, "Needs a person")
     place.get_by_role("link", name="Request it: Mapping the Ocean").click()
     expect(page.get_by_label("Recording (required)")).to_have_value("8dXp112QmuoKj48w==")
-    # The series that Opencast doesn't have isn't offered again.
-    expect(page.get_by_label("Opencast series")).to_have_value("")
     open_page(page, site, "#recording=private0==")
     article = page.locator("article")
     expect(article).to_contain_text("No class at that time: request it with its series.")
     expect(article.get_by_role("link", name="Request it: Office hours 1")).to_be_visible()
     expect(article.locator("code").first).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("reason", "series"),
+    [(f"permanent failure: {INVALID_SERIES}", ""), ("Unable to reach Opencast.", "S1")],
+)
+def test_a_series_that_opencast_doesn_t_have_isn_t_offered_again(
+    page: Page, site: Site, aws: Cloud, reason: str, series: str
+) -> None:
+    week = Week(aws)
+    week.begin("s==", timedelta(hours=3), "Asked for", origin=Origin.ON_DEMAND)
+    asked = Asked(oc_series_id="S1", oc_workflow="w")
+    week.write("s==", timedelta(hours=2.9), State.SENT_TO_DOWNLOADER, asked=asked)
+    week.write("s==", timedelta(hours=2.5), State.UPLOADER_FAILED, reason, oc_series_id="S1")
+    open_page(page, site)
+    page.get_by_role("link", name="Request it: Asked for").first.click()
+    expect(page.get_by_label("Recording (required)")).to_have_value("s==")
+    expect(page.get_by_label("Opencast series")).to_have_value(series)
+    expect(page.get_by_label("Opencast workflow")).to_have_value("w")
+
+
+def test_a_series_that_nobody_asked_for_is_left_to_the_schedule(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    """Requested as its own, the default series would go before the class that was added since."""
+    week = Week(aws)
+    week.begin("d==", timedelta(hours=3), "Stood in for")
+    week.write("d==", timedelta(hours=2.8), State.OC_SERIES_FOUND, oc_series_id="DEFAULT")
+    week.write("d==", timedelta(hours=2.5), State.DOWNLOADER_FAILED, "permanent failure: x")
+    open_page(page, site)
+    link = page.get_by_role("link", name="Request it: Stood in for").first
+    expect(link).to_have_attribute("href", "#request&uuid=d%3D%3D")
 
 
 def test_what_opencast_may_have_is_left_to_an_operator(page: Page, site: Site, aws: Cloud) -> None:
