@@ -46,6 +46,24 @@ class TestRefreshing:
         expect(page.locator("#updated")).to_have_text("Updated 14:31")
         expect(changed).to_be_hidden()
 
+    @pytest.mark.parametrize(
+        "reads",
+        [
+            "getSelection().selectAllChildren(document.getElementById('h-now'))",
+            "scrollTo(0, 200)",
+        ],
+        ids=["marked", "scrolled"],
+    )
+    def test_what_one_marked_or_scrolled_to_stays(
+        self, page: Page, site: Site, aws: Cloud, reads: str
+    ) -> None:
+        open_page(page, site)
+        page.evaluate(reads)
+        Week(aws).begin("new==", timedelta(seconds=1), "Just now")
+        page.clock.run_for(31_000)
+        expect(page.get_by_role("button", name="The list has changed")).to_be_visible()
+        assert page.get_by_role("link", name="Just now").count() == 0
+
     def test_who_has_just_come_reads_nothing_yet(self, page: Page, site: Site, aws: Cloud) -> None:
         open_page(page, site, "#request")
         page.get_by_role("link", name="Recordings", exact=True).click()
