@@ -7,17 +7,16 @@ to post the result to the request's `response_url`.
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,6 +32,7 @@ from ingester.errors import (
     WrongSignature,
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.in_time import begin, result, within
 from ingester.neighbours import slack as wire
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.slack import Asked, Command, Members, Nothing, Press
@@ -67,8 +67,6 @@ LATER = "slack_asked"
 inside their `body`."""
 
 ACKNOWLEDGED: Final = Answer(status=200)
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -222,9 +220,9 @@ def _said(message: Message) -> Answer:
 def _handed_over(asked: Command | Press, tools: Tools, ends: Limits) -> bool:
     """Hands the work to another invocation; whether AWS said in time that it took it."""
     try:
-        _within(
+        within(
             ends.hand_over(tools.monotonic()),
-            tools,
+            tools.monotonic,
             tools.invoke,
             msgspec.json.encode({LATER: asked}),
         )
@@ -256,7 +254,7 @@ def _deliver(asked: Asked, messages: tuple[Message, ...], seconds: float, tools:
         try:
             # Also as a whole: a time-out of a connection counts from each byte anew.
             ends = tools.monotonic() + seconds
-            _within(ends, tools, tools.post, asked.response_url, message, seconds)
+            within(ends, tools.monotonic, tools.post, asked.response_url, message, seconds)
         except SlackRefused:
             logger.exception("Slack refused a message")
             return
@@ -281,9 +279,9 @@ def messages_for(asked: Command | Press, tools: Tools, ends: float) -> tuple[Mes
         return (note(zip_words.WRONG_CHANNEL.format(places=where)),)
     pool = ThreadPoolExecutor(3, "asking")
     try:
-        may = _begin(pool, tools.members.has, asked.user_id, seconds=LATER_SECONDS)
+        may = begin(pool, tools.members.has, asked.user_id, seconds=LATER_SECONDS)
         answer = _begun_answer(asked, pool, tools)
-        if not _result(may, ends, tools):
+        if not result(may, ends, tools.monotonic):
             groups = ", ".join(f"@{escaped(group)}" for group in settings.groups)
             return (note(zip_words.NOT_ALLOWED.format(groups=groups)),)
         return answer(ends)
@@ -314,26 +312,6 @@ def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
     )
 
 
-def _begin(
-    pool: ThreadPoolExecutor, work: Callable[..., Result], *given: Any, **named: Any
-) -> Future[Result]:
-    """Does it in another thread, where the log knows what it is about."""
-    return pool.submit(contextvars.copy_context().run, partial(work, *given, **named))
-
-
-def _within(ends: float, tools: Tools, work: Callable[..., Result], *given: Any) -> Result:
-    """What a call gives; TimeoutError if it has given nothing at `ends`. It then goes on alone."""
-    pool = ThreadPoolExecutor(1, "handing")
-    try:
-        return _result(_begin(pool, work, *given), ends, tools)
-    finally:
-        pool.shutdown(wait=False)
-
-
-def _result(future: Future[Result], ends: float, tools: Tools) -> Result:
-    return future.result(timeout=max(0.0, ends - tools.monotonic()))
-
-
 def _begun_answer(
     asked: Command | Press, pool: ThreadPoolExecutor, tools: Tools
 ) -> Callable[[float], tuple[Message, ...]]:
@@ -346,11 +324,13 @@ def _begun_answer(
         return lambda _ends: refusal
     if meeting is None:
         return lambda _ends: (note(zip_words.HELP),)
-    rows = _begin(pool, tools.status.of_meeting, meeting)
-    schedule = _begin(pool, _schedule_of, meeting, tools)
+    rows = begin(pool, tools.status.of_meeting, meeting)
+    schedule = begin(pool, _schedule_of, meeting, tools)
 
     def answer(ends: float) -> tuple[Message, ...]:
-        found = _Found(meeting, _result(rows, ends, tools), *_result(schedule, ends, tools))
+        found = _Found(
+            meeting, result(rows, ends, tools.monotonic), *result(schedule, ends, tools.monotonic)
+        )
         return _of_press(button, found, tools) if button else (found.message(Window(), tools),)
 
     return answer
