@@ -1,4 +1,4 @@
-"""`python -m tests.browser.screenshots`: the pictures of the page in docs/, from a made-up week."""
+"""The pictures of the page in docs/, from a made-up week: docs/page.md has the command."""
 
 from __future__ import annotations
 
