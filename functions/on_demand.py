@@ -96,7 +96,7 @@ tools = Container(build)
 class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of a request. `uuid` is the meeting's, or a link that holds it."""
 
-    uuid: Annotated[str, msgspec.Meta(max_length=LONGEST_UUID)]
+    uuid: Annotated[str, msgspec.Meta(max_length=LONGEST_UUID)] = ""
     oc_series_id: str = ""
     oc_workflow: Annotated[str, msgspec.Meta(max_length=LONGEST_WORKFLOW)] = ""
     allow_multiple_ingests: bool = False
@@ -165,6 +165,8 @@ def wanted(request: Request) -> IngestRequest:
         asked = msgspec.convert(given, IngestRequest, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"The body is wrong: {error}") from error
+    if not asked.uuid:
+        raise BadRequest("The body has no uuid.")
     series = series_id_in(asked.oc_series_id)
     if asked.oc_series_id and not series:
         raise BadRequest("oc_series_id is no series' id, nor Opencast's link to a series.")

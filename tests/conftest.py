@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,13 @@ from tests.cloud import Clock, Cloud, cloud
 # No deadline: how long an example takes says more about what else the machine is doing.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
+
+
+def pytest_configure() -> None:
+    """^C works in tests and in what they start, also where a shell has begun them with `&`, which
+    makes its programs deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -84,7 +84,8 @@ def test_a_schedule_from_json_and_csv_says_what_changes(
         in operator("schedule.remove", f"csv:{sheet.name}").error
     )
     path.write_text('[{"zoom_series_id": 1,}]')
-    assert "is not JSON: line 1, column 23" in operator("schedule.import-json", str(path)).error
+    # Pythons differ in the column, the comma's or what follows it.
+    assert "is not JSON: line 1, column 2" in operator("schedule.import-json", str(path)).error
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ def test_no_body_no_json_no_uuid(stage: Stage) -> None:
     bodies = ["", "{", "[]", '"uuid"', "{}", '{"uuid": null}', '{"uuid": ""}', '{"uuid": "  "}']
     for body in (*bodies, "[" * 100_000):
         assert stage.ask(body)[0] == 400
+    assert {stage.ask(body)[1] for body in bodies[4:]} == {"The body has no uuid."}
     assert not stage.zoom.requests
 
 
