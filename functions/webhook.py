@@ -339,6 +339,7 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
         State.WEBHOOK_RECEIVED,
         subject=request.subject,
         requested=_is_asked_now(request, row),
+        asked=request.asked,
         files=files,
         replacing=row.state if row else None,
     )

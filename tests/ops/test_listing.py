@@ -22,7 +22,7 @@ from ingester.rules.next_step import (
 )
 from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
-from ingester.rules.status_row import StatusRow
+from ingester.rules.status_row import Asked, StatusRow
 from ops.recordings import listing as recordings
 from tests.cloud import Clock, Cloud
 
@@ -77,6 +77,10 @@ STEPS = [
         "Another series: `invoke exec.pipeline u== --oc-series-id SERIES`; or, once",
     ),
     (row(State.WEBHOOK_FAILED, "Bad webhook data"), "`invoke exec.webhook u==` asks for it again"),
+    (
+        row(State.WEBHOOK_FAILED, "x", asked=Asked(oc_series_id="S 1", oc_workflow="w")),
+        "`invoke exec.webhook u== --oc-series-id 'S 1'` asks for it again",
+    ),
     (
         row(State.WEBHOOK_FAILED, "x", origin=str(Origin.ON_DEMAND)),
         "`invoke exec.on-demand u==` asks for it again",

@@ -131,6 +131,16 @@ def _updated(item: Mapping[str, Any]) -> datetime:
         return datetime.fromisoformat(EPOCH).replace(tzinfo=UTC)
 
 
+def _outdated(oc_series_id: str, course: str, retry_due: str, asked: Asked | None) -> list[str]:
+    """The attributes of a row that don't outlive a write of these."""
+    removes = [] if retry_due else ["retry_due"]
+    if oc_series_id and not course:
+        removes.append("course")
+    if asked == Asked():
+        removes.append("asked")
+    return removes
+
+
 class StatusTable:
     """`<stack>-pipeline-status`, one row an ingest.
 
@@ -167,17 +177,16 @@ class StatusTable:
 
         With `subject` the row is made if it isn't there. `reason` replaces the old one; without
         one, the old goes with the old state, and stays when the state is written again.
-        `requested` sets the time of the request for ingest, `asked` what it asked for. `files` are
-        added to the file ids. `course` goes with the series: another series takes it away.
-        `retry_due` says when the pipeline tries again by itself. `failed_again` counts a failure.
-        `replacing` names one more state that this write may replace: the one that was read.
+        `requested` sets the time of the request for ingest, `asked` what it asked for: if nothing,
+        what an earlier one did is forgotten. `files` are added to the file ids. `course` goes with
+        the series: another series takes it away. `retry_due` says when the pipeline tries again by
+        itself. `failed_again` counts a failure. `replacing` names one more state that this write
+        may replace: the one that was read.
         """
         names = {"#state": "pipeline_state"}
         values: dict[str, Any] = {":state": str(state)}
         sets = {"#state": ":state", **self._stamp(values)}
-        removes = [] if retry_due else ["retry_due"]
-        if oc_series_id and not course:
-            removes.append("course")
+        removes = _outdated(oc_series_id, course, retry_due, asked)
         optional: dict[str, Any] = {
             "oc_series_id": oc_series_id,
             "course": course,

@@ -20,6 +20,7 @@ from ingester.rules.messages import RecordingFile
 from ingester.rules.recording import CHAT, VIEWS, Subject, automated, view_of
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import Origin, State
+from ingester.rules.status_row import Asked
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
@@ -93,6 +94,13 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
     total_size: int | UnsetType
     download_token: str
     options: IngestOptions
+
+    @property
+    def asked(self) -> Asked | None:
+        """What its row is to say that it asked for; None if "+Zoom" has written that already."""
+        if self.on_demand and not self.options.force:
+            return None
+        return Asked(oc_series_id=self.options.override_series_id or "")
 
 
 class Unhandled(msgspec.Struct, frozen=True):

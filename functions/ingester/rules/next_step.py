@@ -138,16 +138,19 @@ Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
 
 def _again(row: StatusRow, uuid: str) -> str:
     """The command that asks for a recording in the way in which it was asked for."""
-    if row.origin == Origin.ON_DEMAND:
-        asked = row.asked
-        given = {"--oc-series-id": asked.oc_series_id, "--oc-workflow": asked.oc_workflow}
+    asked, is_plus_zoom = row.asked, row.origin == Origin.ON_DEMAND
+    words = ["exec.on-demand" if is_plus_zoom else "exec.webhook", uuid]
+    if asked.oc_series_id:
+        words.append(f"--oc-series-id {shlex.quote(asked.oc_series_id)}")
+    if is_plus_zoom:
+        if asked.oc_workflow:
+            words.append(f"--oc-workflow {shlex.quote(asked.oc_workflow)}")
         ticked = {
             "--allow-multiple-ingests": asked.allow_multiple_ingests,
             "--ingest-all-mp4": asked.ingest_all_mp4,
         }
-        options = [f"{name} {shlex.quote(value)}" for name, value in given.items() if value]
-        return " ".join(["exec.on-demand", uuid, *options, *(x for x in ticked if ticked[x])])
-    return f"exec.webhook {uuid}"
+        words += [name for name in ticked if ticked[name]]
+    return " ".join(words)
 
 
 def _stuck(row: StatusRow, uuid: str, story: str) -> str:

@@ -26,7 +26,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a "+Zoom" request asked for beside the recording."""
+    """What a request asked for beside the recording: "+Zoom", or an operator's."""
 
     oc_series_id: str = ""
     oc_workflow: str = ""

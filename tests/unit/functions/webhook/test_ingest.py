@@ -145,6 +145,24 @@ def test_what_an_operator_overrides_travels_in_the_message(aws: Cloud, post: Pos
     assert {name: sent(aws)[0][name] for name in overrides} == overrides
 
 
+def test_the_row_says_what_the_latest_request_asked_for(aws: Cloud, post: Post) -> None:
+    """Who requests the recording once more, on the page, is to send it to the same series."""
+    post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S"))
+    assert aws.rows()[ZIP_ID]["asked"] == {"oc_series_id": "S"}
+    post(on_demand(zip_id=ZIP_ID, force=True))
+    assert "asked" not in aws.rows()[ZIP_ID]
+    by_plus_zoom = {"oc_workflow": "w", "ingest_all_mp4": True}
+    put(aws, State.ON_DEMAND_RECEIVED, "on-demand-1", asked=by_plus_zoom)
+    post(on_demand(oc_workflow="w", ingest_all_mp4=True))
+    assert aws.rows()["on-demand-1"]["asked"] == by_plus_zoom
+
+
+def test_zooms_own_notification_asks_for_no_series(aws: Cloud, post: Post) -> None:
+    put(aws, State.DOWNLOADER_FAILED, asked={"oc_series_id": "S"})
+    assert post(completed()) == 200
+    assert "asked" not in aws.rows()[ZIP_ID]
+
+
 def test_zoom_cant_override_anything(aws: Cloud, post: Post) -> None:
     content = completed()
     content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "on-demand-9"}
