@@ -25,11 +25,14 @@ class Losses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Class(msgspec.Struct, frozen=True):
-    """A class of a meeting. `same` has what makes another the same, the most telling first."""
+    """A class of a meeting. `same` has what makes another the same, the most telling first.
+
+    `whose` is its course, or without one its series, as the other of the two.
+    """
 
     meeting: str
     event: Event
-    course: str
+    whose: tuple[str, str]
     same: tuple[Sameness, ...]
 
 
@@ -39,8 +42,8 @@ def losses(
     """What leaves the table `before`, when `put` is written and `delete` taken away.
 
     A class that its meeting has at the same time, under the same course or series, has changed. One
-    that has come into another meeting so has moved, and one whose course gets another
-    time in the meeting has changed too: each of these stands for one that is missing.
+    that has come into another meeting so has moved, and one whose course (or series, if it has no
+    course) gets another time in the meeting has changed too: each stands for one that is missing.
     """
     rows = {meeting.zoom_series_id: meeting for meeting in before}
     after: dict[str, ScheduledMeeting | None] = {key: None for key in delete if key in rows}
@@ -105,23 +108,25 @@ def _moves(gone: Sequence[_Class], come: Iterable[_Class]) -> Mapping[_Class, _C
 
 def _fewer(missing: Sequence[_Class], others: Iterable[_Class]) -> list[_Class]:
     """The missing classes of courses that get less of `others` than are missing."""
-    misses = Counter(one.course for one in missing)
-    gets = Counter(one.course for one in others)
-    return [one for one in missing if misses[one.course] > gets[one.course]]
+    misses = Counter(one.whose for one in missing)
+    gets = Counter(one.whose for one in others)
+    return [one for one in missing if misses[one.whose] > gets[one.whose]]
 
 
 def _classes(meeting: ScheduledMeeting | None) -> list[_Class]:
     if meeting is None:
         return []
-    return [
-        _Class(
-            meeting.zoom_series_id,
-            event,
-            course := same_course(meeting.course_of(event)),
-            _same(course, meeting.series_of(event), _time(event)),
-        )
-        for event in meeting.events
-    ]
+    return [_class(meeting, event) for event in meeting.events]
+
+
+def _class(meeting: ScheduledMeeting, event: Event) -> _Class:
+    course, series = same_course(meeting.course_of(event)), meeting.series_of(event)
+    return _Class(
+        meeting.zoom_series_id,
+        event,
+        (course, "") if course else ("", series),
+        _same(course, series, _time(event)),
+    )
 
 
 def _same(course: str, series: str, time: int | tuple[str, str]) -> tuple[Sameness, ...]:

@@ -15,13 +15,13 @@ SERIES = {"A": "100", "A2": "100", "B": "200"}
 
 
 def event(text: str) -> Event:
-    """`A M 9:30`, or `A M 9:30 300` with a series of its own."""
+    """`A M 9:30`, or `A M 9:30 300` with a series of its own; `- M 9:30 300` has no course."""
     course, day, time, *series = text.split()
     return Event(
         day=day,
         time=time,
         title="L",
-        course_code=course,
+        course_code=course.replace("-", ""),
         opencast_series_id=(series or [SERIES[course]])[0],
         source="sheet:Fall",
     )
@@ -62,6 +62,13 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         # One takes the place of the other.
         (["A M 9:30", "B W 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
+        # Without a course the series says whose it is.
+        (
+            ["- M 9:30 100", "- W 9:30 300"],
+            ["- M 9:30 100", "- F 9:30 400"],
+            ["7: (no course) (300) W 9:30 L"],
+        ),
+        (["- M 9:30 100", "- W 9:30 300"], ["- M 9:30 100", "- F 9:30 300"], []),
         (
             ["A M 9:30", "A W 9:30", "A F 9:30"],
             ["A T 9:30"],
