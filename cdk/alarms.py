@@ -22,6 +22,7 @@ from cdk.names import (
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND_PATH,
+    SLACK,
     UPLOADER,
     WEBHOOK_PATH,
     Function,
@@ -57,6 +58,7 @@ BACK_ON_ITS_QUEUE = "Its message comes back after 16 minutes, unless that was it
 AFTER_CRASH = {
     DOWNLOADER: BACK_ON_ITS_QUEUE,
     UPLOADER: BACK_ON_ITS_QUEUE,
+    SLACK: "Who typed /zip may have no answer.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
 """What follows by itself."""

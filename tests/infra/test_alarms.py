@@ -146,6 +146,7 @@ def test_the_text_of_a_crash_fits_the_function(alarms: dict[str, Any]) -> None:
         "zoom-uploader",
     }
     assert "mails about errors are missing" in told["zoom-log-notifications"]
+    assert "Who typed /zip may have no answer" in told["slack"]
     assert "Whoever called it was told" in told["status-query"]
 
 

@@ -95,13 +95,13 @@ _ABOUT = {
     ),
     "slack": _About(
         "/zip",
-        "Nothing is lost: who typed it sees that it failed.",
+        "Nothing is lost, but who typed it may have no answer.",
         "Nothing, unless it goes on.",
     ),
     "schedule-update": _About(
         "Schedule update",
-        "Nothing by itself: the schedule stays as it was.",
-        "Send the sheet again.",
+        "Nothing by itself. Part of the schedule may be changed already.",
+        "Send the sheet again: it brings the rest.",
     ),
     "zoom-reconcile": _About(
         "Reconcile",

@@ -135,6 +135,17 @@ def test_every_function_s_crash_has_advice(function: object) -> None:
     assert "Nothing that is known here" not in told.body
 
 
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("slack", "who typed it may have no answer"),
+        ("schedule-update", "Part of the schedule may be changed already"),
+    ],
+)
+def test_what_ran_out_of_time_may_have_done_part_of_it(function: str, said: str) -> None:
+    assert said in mail(log_lines.TIMED_OUT, function=function).body
+
+
 def test_commands_name_the_recording_where_it_is_known() -> None:
     with log.about(uuid="/a b=="):
         line = line_of("ERROR", "AWS failed.")
