@@ -39,8 +39,9 @@ from ingester.neighbours.opencast import (
 from ingester.neighbours.queues import Queue, Received, received_of
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules import attempts, mediapackage, reasons, timestamps
+from ingester.rules import attempts, mediapackage, one_ingest, reasons, timestamps
 from ingester.rules.messages import UploadMessage, decode, zip_id_of
+from ingester.rules.one_ingest import Verdict
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import State
 from ingester.rules.status_row import IngestMarker, StatusRow
@@ -48,14 +49,9 @@ from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secr
 
 logger = logging.getLogger("ingester.uploader")
 
-ADD_THEM = "Add them in Opencast; or a second event: \
-`invoke exec.on-demand UUID --allow-multiple-ingests`."
 MAX_FAILURES = 5
 LONGEST_WAIT_SECONDS = 600
 """Between two questions whether an ingest is done: 50 receives cover the patience of 6 hours."""
-
-MARGIN_SECONDS = 60.0
-SHORTEST_READ_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
-    read_seconds = read_seconds_of(context.get_remaining_time_in_millis())
+    read_seconds = attempts.read_seconds(context.get_remaining_time_in_millis())
     return answer(event, tools(), read_seconds)
 
 
@@ -119,11 +115,6 @@ def answer(event: Mapping[str, Any], tools: Tools, read_seconds: float) -> dict[
         if not take(message, tools, read_seconds)
     ]
     return {"batchItemFailures": failed}
-
-
-def read_seconds_of(remaining_milliseconds: int) -> float:
-    """How long an ingest's answer is waited for: until a minute before the invocation's end."""
-    return max(SHORTEST_READ_SECONDS, remaining_milliseconds / 1000 - MARGIN_SECONDS)
 
 
 def invoked_directly(tools: Tools, read_seconds: float) -> dict[str, Any]:
@@ -246,12 +237,19 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
             return str(uuids.uuid4())
         _ignore(wanted, reasons.ALREADY_THERE, tools)
         return ""
-    patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
-    is_recent = tools.clock() - timestamps.parse(marker.time) < patience
+    return _after_marker(wanted, marker, row.state if row else None, tools)
+
+
+def _after_marker(
+    wanted: UploadMessage, marker: IngestMarker, state: State | None, tools: Tools
+) -> str:
+    """The same for a recording that was sent: its row's marker says so."""
+    now, patience = tools.clock(), timedelta(hours=tools.settings.oc_ingest_patience_hours)
     try:
         there = tools.opencast.has_event(marker.media_package_id)
     except RetryableFailure as error:
-        if not is_recent or (row and row.state is State.SENT_TO_OPENCAST):
+        is_recent = one_ingest.is_young(marker, now, patience)
+        if not is_recent or state is State.SENT_TO_OPENCAST:
             raise
         # Not counted: were this message buried, another request for the recording would not know
         # of its ingest and send a second one.
@@ -260,26 +258,29 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
     if there:
         _finish(wanted, marker, tools)
         return ""
-    if is_recent:
-        raise AskLater("The ingest was sent to Opencast, which doesn't show it yet")
-    logger.warning("Opencast shows nothing of the ingest sent at %s: sending it again", marker.time)
-    return marker.media_package_id
+    match one_ingest.of_absent(marker, state, now, patience):
+        case Verdict.COMING:
+            raise AskLater("The ingest was sent to Opencast, which doesn't show it yet")
+        case Verdict.DELETED:
+            reason = one_ingest.deleted(marker)
+            # Not if it was requested meanwhile: that request's message has to find another state.
+            tools.status.explain(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
+            logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", one_ingest.SEND_IT))
+            return ""
+        case Verdict.LOST:
+            logger.warning("Opencast shows nothing of the ingest sent at %s: again", marker.time)
+            return marker.media_package_id
 
 
 def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
     """The event is our own: done, unless files came that its ingest didn't have."""
-    outside = sorted(set(mediapackage.ingested_files(wanted)) - set(marker.files))
-    reason = ""
-    if outside:
-        reason = (
-            f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
-            f"{', '.join(outside)}. Add them in Opencast, or ingest the recording again."
-        )
+    reason = one_ingest.stayed_outside(wanted, marker)
     written = tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
     is_new = written and written.is_change
     logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
     if reason:
-        logger.error("%s", reason, extra=log.goes_on("The ingest stays as it is.", ADD_THEM))
+        extra = log.goes_on("The ingest stays as it is.", one_ingest.ADD_THEM)
+        logger.error("%s", reason, extra=extra)
 
 
 def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
@@ -349,7 +350,8 @@ def _come_back(
     # count failures.
     counts = row is not None and row.state not in (None, State.SENT_TO_OPENCAST)
     count = row.failures + 1 if row and counts else message.receive_count
-    reason = _sentence(error)
+    unreachable = "Unable to reach Opencast. " if isinstance(error, OpencastUnreachable) else ""
+    reason = f"{unreachable}{error}"
     if count >= MAX_FAILURES or message.receive_count >= tools.settings.upload_receive_limit:
         outlook = attempts.outlook(count, MAX_FAILURES, "")
         _bury(message, wanted.zip_id, f"{reason} ({outlook})", wanted.uuid, tools)
@@ -367,12 +369,6 @@ def _come_back(
     )
     logger.warning("%s (%s)", reason, outlook)
     return False
-
-
-def _sentence(error: RetryableFailure) -> str:
-    if isinstance(error, OpencastUnreachable):
-        return f"Unable to reach Opencast. {error}"
-    return str(error)
 
 
 def _bury(

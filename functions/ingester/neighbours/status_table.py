@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ingester.log import redact
 from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
 from ingester.rules import timestamps
 from ingester.rules.recording import Subject
@@ -231,6 +232,22 @@ class StatusTable:
                 ":reason": f"{zoom_notice}{outlook}"[:REASON_LIMIT],
             },
         )
+
+    def explain(self, zip_id: str, state: State, reason: str) -> None:
+        """Gives a row another reason, unless it has left this state: no step, nothing happened."""
+        try:
+            self._table.update_item(
+                Key={"zip_id": zip_id},
+                UpdateExpression="SET reason = :reason, expiration = :expiration",
+                ConditionExpression="pipeline_state = :state",
+                ExpressionAttributeValues={
+                    ":state": str(state),
+                    ":reason": redact(reason)[:REASON_LIMIT],
+                    ":expiration": self._expiration(),
+                },
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            logger.info("No reason written: the row of %s is gone or further on", zip_id)
 
     def add_files(self, zip_id: str, files: Iterable[str]) -> None:
         """Adds file ids to a row whose state stays as it is."""

@@ -1,4 +1,4 @@
-"""When a failed message is tried again, and the sentence that says so in its row."""
+"""How long a try may take, when a failed message is tried again, and the sentence that says so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from ingester.rules import timestamps
 
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600
+
+MARGIN_SECONDS = 60.0
+SHORTEST_READ_SECONDS = 5.0
 
 ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
 """What it does with a notification that got no answer or 5xx: after 5, 20 and 60 minutes more."""
@@ -19,6 +22,11 @@ BURIED = "Nothing by itself: its message waits among the dead letters."
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
     """Seconds from attempt `attempt` (the first is 1) to the next: doubled each time."""
     return min(longest, FIRST_SECONDS << min(attempt - 1, 20))
+
+
+def read_seconds(remaining_milliseconds: int) -> float:
+    """How long an ingest's answer is waited for: until a minute before the invocation's end."""
+    return max(SHORTEST_READ_SECONDS, remaining_milliseconds / 1000 - MARGIN_SECONDS)
 
 
 def next_try(now: datetime, seconds: int) -> str:

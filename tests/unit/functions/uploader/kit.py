@@ -162,6 +162,10 @@ class Kit:
         event = Event(identifier=identifier, terms={"title": ["T"]}, created="2026-10-14T14:00:12Z")
         self.opencast.store.add_event(event, active=False)
 
+    def delete_event(self, identifier: str = OWN_ID) -> None:
+        """As somebody does in Opencast's admin interface."""
+        self.opencast.store.events.pop(identifier)
+
     def when_answered(self, path: str, act: Callable[[], None]) -> None:
         """Does something the first time that an answer from this path has come."""
         done: list[bool] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import uploader
+from ingester.rules import attempts
 from tests.cloud import BUCKET
 from tests.unit.functions.uploader.kit import FOLDER, OWN_ID, SERIES, UUID, Kit, content
 
@@ -255,6 +255,6 @@ class TestRecordingTimes:
 
 
 def test_the_answer_is_waited_for_until_a_minute_before_the_end() -> None:
-    assert uploader.read_seconds_of(900_000) == 840
-    assert uploader.read_seconds_of(10_000) == uploader.SHORTEST_READ_SECONDS > 0
+    assert attempts.read_seconds(900_000) == 840
+    assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0
     assert BUCKET in STREAM

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import uploader
 from ingester.log import JsonFormatter
+from ingester.rules import one_ingest
 from ingester.rules.log_records import records_of
 from tests.hooks import recorded
 from tests.unit.functions.uploader.kit import OWN_ID, UUID, ZIP_ID, Kit, Refusing
@@ -304,7 +304,7 @@ class TestLateFiles:
         [told] = [one for one in caplog.records if "came after" in one.message]
         assert told.levelname == "ERROR"
         [record] = records_of([JsonFormatter().format(told)])
-        assert (record.goes_on, record.advice) == (True, uploader.ADD_THEM)
+        assert (record.goes_on, record.advice) == (True, one_ingest.ADD_THEM)
         assert "exec.on-demand UUID --allow-multiple-ingests" in record.advice
 
     def test_so_is_another_segment_under_the_same_key(self, kit: Kit) -> None:

@@ -1,0 +1,60 @@
+"""One ingest, not two: what a message may still do once the row's marker says that it was sent."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from ingester.rules import mediapackage, timestamps
+from ingester.rules.messages import UploadMessage
+from ingester.rules.states import State
+from ingester.rules.status_row import IngestMarker
+
+ADD_THEM = "Add them in Opencast; or a second event: \
+`invoke exec.on-demand UUID --allow-multiple-ingests`."
+SEND_IT = "If it is wanted there: `invoke exec.pipeline UUID`."
+
+
+class Verdict(StrEnum):
+    """What the event's absence means."""
+
+    COMING = "coming"
+    DELETED = "deleted"
+    LOST = "lost"
+
+
+def of_absent(
+    marker: IngestMarker, state: State | None, now: datetime, patience: timedelta
+) -> Verdict:
+    """What it means that Opencast doesn't show the marker's event, given the row's state.
+
+    Only of a doubtful ingest it means that it got lost: a row in `SENT_TO_OPENCAST` knows that it
+    arrived. A request by `exec.pipeline` takes the row out of that state.
+    """
+    if is_young(marker, now, patience):
+        return Verdict.COMING
+    return Verdict.DELETED if state is State.SENT_TO_OPENCAST else Verdict.LOST
+
+
+def is_young(marker: IngestMarker, now: datetime, patience: timedelta) -> bool:
+    """Whether Opencast may still be fetching the files, and show no event for that."""
+    return now - timestamps.parse(marker.time) < patience
+
+
+def deleted(marker: IngestMarker) -> str:
+    """The reason of an ingest whose event is gone."""
+    return (
+        f"The ingest of {marker.time} isn't in Opencast any more: was it deleted there? It isn't "
+        "sent again by itself; `exec.pipeline` sends it."
+    )
+
+
+def stayed_outside(message: UploadMessage, marker: IngestMarker) -> str:
+    """The reason of an ingest that lacks files of the message; "" if it has them all."""
+    outside = sorted(set(mediapackage.ingested_files(message)) - set(marker.files))
+    if not outside:
+        return ""
+    return (
+        f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
+        f"{', '.join(outside)}. Add them in Opencast, or ingest the recording again."
+    )
