@@ -17,6 +17,7 @@ from tests.kits import status_tools
 DOCS = Path(__file__).parents[2] / "docs"
 WIDE = {"viewport": {"width": 960, "height": 720}}
 NARROW = {"viewport": {"width": 360, "height": 720}}
+WHOLE_FORM = {"viewport": {"width": 360, "height": 760}}
 PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "page-light.png": ("", {**WIDE, "color_scheme": "light"}),
     "page-dark.png": ("", {**WIDE, "color_scheme": "dark"}),
@@ -25,7 +26,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
         "#meeting=95846636714&recording=8dXp112QmuoKj48w%3D%3D",
         {**WIDE, "color_scheme": "light"},
     ),
-    "page-request.png": ("#request", {**NARROW, "color_scheme": "dark"}),
+    "page-request.png": ("#request", {**WHOLE_FORM, "color_scheme": "dark"}),
 }
 # Colored edges of letters would make the files several times as large.
 GREY_LETTERS = "--disable-lcd-text"

@@ -141,6 +141,7 @@ def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aw
     assert topics(place) == ["Data Structures"]
     waits = section(page, "Under way").locator("li").filter(has_text="Download failed").last
     expect(waits).to_contain_text("Wait: another request for it is on its way to Opencast.")
+    expect(waits.locator(".state")).to_have_class("state again")
     expect(waits.get_by_role("link", name="Request it")).to_have_count(0)
     status.write("on-demand-1", State.SENT_TO_OPENCAST, oc_series_id="20260113301")
     page.get_by_role("button", name="Refresh").click()
@@ -153,6 +154,36 @@ def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aw
         "Nothing: a later request brought it into Opencast, series 20260113301."
     )
     expect(settled.get_by_role("link", name="Request it")).to_have_count(0)
+
+
+def test_a_try_that_never_came_isn_t_announced_beside_another_request(
+    page: Page, site: Site, aws: Cloud
+) -> None:
+    week = Week(aws)
+    week.begin("lost==", timedelta(hours=12), "Message gone")
+    due = timestamps.write(NOW - timedelta(hours=10))
+    reason = "Unable to reach Opencast."
+    week.write("lost==", timedelta(hours=11), State.UPLOADER_FAILED, reason, retry_due=due)
+    status = StatusTable(aws.status, Clock(NOW))
+    row = status.get("auto-ingest-lost==")
+    assert row
+    subject = Subject(
+        meeting_id=row.meeting_id,
+        recording_id="lost==",
+        topic="Message gone",
+        start_time=row.start_time,
+        origin=Origin.ON_DEMAND,
+    )
+    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+    open_page(page, site)
+    waits = section(page, "Under way").locator("li").filter(has_text="Upload failed").last
+    expect(waits).to_contain_text("Wait: another request for it")
+    expect(waits).not_to_contain_text("next try")
+    status.write("on-demand-1", State.SENT_TO_OPENCAST)
+    open_page(page, site, "#recording=lost==")
+    settled = page.locator("article").filter(has_text="Failed, done later")
+    expect(settled).to_contain_text("Nothing: a later request brought it into Opencast.")
+    expect(settled).not_to_contain_text("Next try")
 
 
 def test_what_lacked_a_series_and_came_with_one(page: Page, site: Site, aws: Cloud) -> None:

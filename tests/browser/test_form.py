@@ -25,7 +25,11 @@ def send(page: Page, uuid: str = "gone==") -> None:
 
 def test_all_five_parameters_are_sent(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
-    page.get_by_label("Opencast series").fill(" 20260112345 ")
+    series = page.get_by_label("Opencast series")
+    expect(series).to_have_accessible_description(
+        "Its id, or the link to it. Left empty, the class schedule decides"
+    )
+    series.fill(" 20260112345 ")
     page.get_by_label("Opencast workflow").fill("dce-archive")
     page.get_by_role("checkbox", name="Ingest it again").check()
     page.get_by_role("checkbox", name="Ingest every view").check()
