@@ -128,7 +128,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
         UPLOADER: [
             allow(read_write, status),
             allow(("dynamodb:GetItem",), events),
-            # With this grant Opencast reads, by the URLs that the uploader signs.
+            # The uploader looks whether a file is there; Opencast reads, by the URLs that it signs.
             allow(("s3:GetObject",), files),
             allow(CONSUME, queues.upload.queue_arn),
             send(queues.upload_dlq),

@@ -184,7 +184,7 @@ def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
         kept,
         _events(wanted, tools),
         publishing,
-        lambda key: tools.staging.presign(key, int(settings.oc_ingest_patience_hours * 3600)),
+        lambda file: tools.staging.address_of(file, int(settings.oc_ingest_patience_hours * 3600)),
     )
     workflow = _ingest(wanted, media_package, parts, tools, read_seconds)
     tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST)

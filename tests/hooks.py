@@ -23,13 +23,18 @@ def recorded(client: Any, operation: str) -> Iterator[list[dict[str, Any]]]:
 
 @contextmanager
 def failing(
-    client: Any, operation: str, code: str, when: Callable[[dict[str, Any]], bool] = bool
+    client: Any,
+    operation: str,
+    code: str,
+    when: Callable[[dict[str, Any]], bool] = bool,
+    status: int = 400,
 ) -> Iterator[None]:
     """Calls fail with AWS's error `code`, those whose parameters are as `when` wants them."""
+    answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def fail(params: dict[str, Any], **_: Any) -> None:
         if when(params):
-            raise ClientError({"Error": {"Code": code}}, operation.partition(".")[2])
+            raise ClientError(answer, operation.partition(".")[2])  # type: ignore[arg-type]  # only what is read
 
     with _registered(client, f"provide-client-params.{operation}", fail):
         yield

@@ -17,6 +17,7 @@
     │   ├── FileUnavailable      Zoom has no such file (any more), or not for us
     │   ├── NoPresenter          none of the views can be the main one
     │   ├── UnknownSeries        Opencast has no such series
+    │   ├── StagedFileLost       a staged file is gone, or another one has its place
     │   ├── MarkerUnreadable     whether the recording was sent can't be told
     │   ├── TooManyFailures      retryable, but it happened too often
     │   └── Unforeseen           none of these, until a message's last try
@@ -133,6 +134,10 @@ class NoPresenter(PermanentFailure):
 
 class UnknownSeries(PermanentFailure):
     """Opencast has no series of this id."""
+
+
+class StagedFileLost(PermanentFailure):
+    """A file that was staged is gone from S3, or another one has its place."""
 
 
 class MarkerUnreadable(PermanentFailure):

@@ -80,6 +80,10 @@ def test_upload(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
                 "recording_event_times": case["recording_events"],
             }
         )
+    for view in message["s3_files"].values():
+        for file in view["segments"]:
+            body = bytes(file["ffprobe_bytes"])
+            aws.s3.put_object(Bucket=aws.bucket, Key=file["filename"], Body=body)
     aws.status.put_item(
         Item={
             "zip_id": message["zip_id"],

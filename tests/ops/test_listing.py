@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cdk import alarms
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules import timestamps
+from ingester.rules import reasons, timestamps
 from ingester.rules.next_step import (
     DOWNLOAD_WAIT,
     PATIENCE,
@@ -75,6 +75,14 @@ STEPS = [
     (
         row(State.UPLOADER_FAILED, "Invalid Opencast series id."),
         "Another series: `invoke exec.pipeline u== --oc-series-id SERIES`; or, once",
+    ),
+    (
+        row(State.UPLOADER_FAILED, f"{reasons.FILES_GONE} (k): x"),
+        "`invoke exec.webhook u==` fetches its files anew, while Zoom has them; `invoke logs.rec",
+    ),
+    (
+        row(State.UPLOADER_FAILED, f"{reasons.FILES_REPLACED} (k)", origin=str(Origin.ON_DEMAND)),
+        "`invoke exec.on-demand u==` fetches its files anew",
     ),
     (row(State.WEBHOOK_FAILED, "Bad webhook data"), "`invoke exec.webhook u==` asks for it again"),
     (

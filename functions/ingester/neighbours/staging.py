@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
+from ingester.errors import StagedFileLost
+from ingester.rules import reasons
+from ingester.rules.messages import StagedFile
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
@@ -22,6 +28,27 @@ class Staging:
         )
         with answer["Body"] as body:
             return body.read()
+
+    def address_of(self, file: StagedFile, seconds: int) -> str:
+        """`presign` of a file that is still there, as it was staged; StagedFileLost if it isn't."""
+        key = file.filename
+        try:
+            size = self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            # Without s3:ListBucket S3 says 403 of an object that isn't there.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
+                raise
+            raise StagedFileLost(
+                f"{reasons.FILES_GONE} ({key}): exec.pipeline fetches them anew, while Zoom has "
+                "them."
+            ) from error
+        # A key tells the segment's number within its message. Of a chat no size is known.
+        if file.ffprobe_bytes and size != file.ffprobe_bytes:
+            raise StagedFileLost(
+                f"{reasons.FILES_REPLACED} ({key}): what that one brought is sent by itself; if it "
+                "isn't, exec.pipeline fetches all anew."
+            )
+        return self.presign(key, seconds)
 
     def presign(self, key: str, seconds: int) -> str:
         """A URL that hands out an object for `seconds`, or until our credentials end."""

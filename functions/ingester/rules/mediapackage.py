@@ -81,7 +81,7 @@ def form(
     kept: Kept,
     events: Sequence[RecordingEvent],
     publishing: Publishing,
-    presign: Callable[[str], str],
+    address_of: Callable[[StagedFile], str],
 ) -> list[tuple[str, str]]:
     """The parts of Opencast's ingest form, in the order that it needs: a flavor, then its file.
 
@@ -107,7 +107,7 @@ def form(
     for view, flavor in choose(kept.views).items():
         name = CHAT_PARTS[publishing.chat_as] if view == CHAT else "mediaUri"
         for file in kept.views[view] if name else ():
-            parts += [("flavor", flavor), (name, presign(file.filename))]
+            parts += [("flavor", flavor), (name, address_of(file))]
     return parts
 
 

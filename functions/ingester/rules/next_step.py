@@ -121,12 +121,8 @@ def next_step(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> 
         case State.DOWNLOADER_FAILED:
             retry = f"`invoke queue.retry-downloads --uuid {uuid}`"
             return f"{retry} once the cause is mended; {story}."
-        case State.UPLOADER_FAILED if reasons.INVALID_SERIES in row.reason:
-            return f"Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once \
-Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
         case State.UPLOADER_FAILED:
-            retry = f"`invoke queue.retry-uploads --uuid {uuid}`"
-            return f"{retry} once the cause is mended; {story}."
+            return _failed_upload(row, uuid, story)
         case State.WEBHOOK_FAILED:
             return f"`invoke {_again(row, uuid)}` asks for it again; {story}."
         case State.IGNORED if row.reason == reasons.NO_SERIES:
@@ -134,6 +130,16 @@ Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`."
 `invoke exec.pipeline {uuid} --oc-series-id SERIES`."
         case _:
             return _stuck(row, uuid, story) if is_stuck(row, now, patience) else ""
+
+
+def _failed_upload(row: StatusRow, uuid: str, story: str) -> str:
+    retry = f"`invoke queue.retry-uploads --uuid {uuid}`"
+    if reasons.INVALID_SERIES in row.reason:
+        return f"Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once \
+Opencast has this one: {retry}."
+    if any(one in row.reason for one in (reasons.FILES_GONE, reasons.FILES_REPLACED)):
+        return f"`invoke {_again(row, uuid)}` fetches its files anew, while Zoom has them; {story}."
+    return f"{retry} once the cause is mended; {story}."
 
 
 def _again(row: StatusRow, uuid: str) -> str:

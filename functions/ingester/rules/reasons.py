@@ -1,6 +1,6 @@
 """Reasons that stand in a status row word for word: others know them, and decide by them.
 
-The first system wrote the same, so they stay as they are.
+The first system wrote the first six, so they stay as they are.
 """
 
 NO_SERIES = "No opencast series match"
@@ -10,3 +10,6 @@ NO_MP4 = "No mp4 files"
 BAD_DATA = "Bad webhook data"
 TOO_SHORT = "Recording <2 minutes"
 """Below `MINIMUM_DURATION`, whatever that is."""
+
+FILES_GONE = "Its staged files are gone from S3"
+FILES_REPLACED = "A later notification's files have replaced its staged ones"

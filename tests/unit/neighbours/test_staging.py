@@ -6,9 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
+from ingester.errors import StagedFileLost
 from ingester.neighbours.staging import Staging
+from ingester.rules.messages import StagedFile
 from tests.cloud import BUCKET, Cloud
+from tests.hooks import failing
 
 KEY = "95846636714/1791986412/000-active_speaker.mp4"
 
@@ -39,3 +43,39 @@ class TestPresigned:
         url = staging.presign(KEY, 60)
         assert urlsplit(url).path.endswith("/000-active_speaker.mp4")
         assert requests.get(url, timeout=5).content == b"the file"
+
+
+class TestAStagedFile:
+    def file(self, size: int) -> StagedFile:
+        time = "2026-10-14T14:00:12Z"
+        return StagedFile(
+            filename=KEY,
+            segment_num=0,
+            recording_start=time,
+            recording_end=time,
+            ffprobe_bytes=size,
+            ffprobe_seconds=0,
+        )
+
+    @pytest.mark.parametrize("size", [8, 0])
+    def test_it_has_an_address(self, aws: Cloud, staging: Staging, size: int) -> None:
+        """A chat's size isn't told: 0."""
+        aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"the file")
+        assert "X-Amz-Signature" in staging.address_of(self.file(size), 60)
+
+    @pytest.mark.parametrize("code", ["404", "403"])
+    def test_it_is_gone(self, aws: Cloud, staging: Staging, code: str) -> None:
+        """Without `s3:ListBucket` S3 answers 403 instead."""
+        refused = failing(aws.s3, "s3.HeadObject", code, status=int(code))
+        with refused, pytest.raises(StagedFileLost, match=r"gone from S3 .*: exec\.pipeline"):
+            staging.address_of(self.file(8), 60)
+
+    def test_another_has_its_place(self, aws: Cloud, staging: Staging) -> None:
+        aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"another file")
+        with pytest.raises(StagedFileLost, match="A later notification's files have replaced"):
+            staging.address_of(self.file(8), 60)
+
+    def test_that_s3_is_busy_says_nothing_of_it(self, aws: Cloud, staging: Staging) -> None:
+        busy = failing(aws.s3, "s3.HeadObject", "SlowDown", status=503)
+        with busy, pytest.raises(ClientError, match="SlowDown"):
+            staging.address_of(self.file(8), 60)

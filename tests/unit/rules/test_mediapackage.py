@@ -147,7 +147,7 @@ def parts_of(
 ) -> list[tuple[str, str]]:
     left = keep(came, 2)
     assert left is not None
-    return form("mp-id", came, left, events, publishing, lambda key: f"https://s3/{key}")
+    return form("mp-id", came, left, events, publishing, lambda file: f"https://s3/{file.filename}")
 
 
 def test_the_forms_parts_in_order() -> None:

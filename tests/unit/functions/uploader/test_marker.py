@@ -236,16 +236,6 @@ class TestCertainties:
         assert marker(kit) is None
         assert kit.row["failures"] == 1
 
-    def test_broken_down_because_a_file_is_gone(self, kit: Kit) -> None:
-        message = kit.message()
-        kit.aws.s3.delete_object(
-            Bucket=kit.aws.bucket,
-            Key=message["s3_files"]["active_speaker"]["segments"][0]["filename"],
-        )
-        assert not kit.take(message)
-        assert kit.outcome[0] == "UPLOADER_FAILED"
-        assert marker(kit) is None
-
     def test_broken_down_with_the_event_there(self, kit: Kit) -> None:
         kit.fail("status", status=502, after_work=True)
         assert kit.take(kit.message())
