@@ -45,25 +45,41 @@ COLUMNS = (
 def find(
     status: StatusTable, *, meeting: int | None, uuid: str, begin: datetime | None, now: datetime
 ) -> list[StatusRow]:
-    """The rows that an operator asks for, the newest first.
+    """The rows of a meeting, of a recording, or all, the newest first.
 
-    `begin` leaves out what was not updated since; without a meeting and a uuid it is how far back
-    the table is read (None: all that it holds).
+    Also those from before `begin`, down to what the table holds for sure: what became of a
+    recording may stand in a row that has waited for longer.
     """
     if uuid:
         rows = rows_of(status, uuid, now)
     elif meeting is not None:
         rows = status.of_meeting(meeting)
     else:
-        rows = status.updated_since(begin or now - STATUS_LIFE)
-    chosen = [
-        row
-        for row in rows
-        if row.state
-        and (meeting is None or row.meeting_id == meeting)
-        and (begin is None or row.updated >= begin.replace(microsecond=0))
-    ]
+        earliest = now - STATUS_LIFE
+        rows = status.updated_since(min(begin, earliest) if begin else earliest)
+    chosen = [row for row in rows if row.state and meeting in (None, row.meeting_id)]
     return sorted(chosen, key=lambda row: (row.updated, row.zip_id), reverse=True)
+
+
+def listed(
+    rows: Sequence[StatusRow],
+    now: datetime,
+    patience: timedelta,
+    *,
+    begin: datetime | None,
+    failed: bool,
+) -> list[StatusRow]:
+    """Which of the rows found are shown: those updated since `begin`, or all.
+
+    `failed`: of these only what failed or stopped, and no other request brought into Opencast.
+    """
+    recent = [row for row in rows if begin is None or row.updated >= begin.replace(microsecond=0)]
+    if not failed:
+        return recent
+    siblings = siblings_among(rows, now, patience)
+    settled = {zip_id for zip_id, sibling in siblings.items() if sibling.is_done}
+    stopped = [row for row in recent if failed_or_stopped(row, now, patience)]
+    return [row for row in stopped if row.zip_id not in settled]
 
 
 def kind(row: StatusRow) -> str:
@@ -191,14 +207,10 @@ def recordings(
     target, now = looking(), datetime.now(UTC)
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
-    rows = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
+    found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
     patience = patience_given()
-    steps = steps_of(rows, now, patience)
-    if failed:
-        siblings = siblings_among(rows, now, patience)
-        settled = {zip_id for zip_id, sibling in siblings.items() if sibling.is_done}
-        stopped = [row for row in rows if failed_or_stopped(row, now, patience)]
-        rows = [row for row in stopped if row.zip_id not in settled]
+    steps = steps_of(found, now, patience)
+    rows = listed(found, now, patience, begin=begin, failed=failed)
     if json:
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,8 @@ from ingester.rules.recording import Subject
 from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import Asked, StatusRow
 from ops.recordings import listing as recordings
-from tests.cloud import Clock, Cloud
+from tests.cloud import REGION, Clock, Cloud
+from tests.command_line import invoke
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
@@ -225,7 +228,8 @@ def found(
     now = clock()
     begin = now - timedelta(hours=hours) if hours is not None else None
     rows = recordings.find(status, meeting=meeting, uuid=uuid, begin=begin, now=now)
-    return [one.zip_id for one in rows]
+    listed = recordings.listed(rows, now, PATIENCE, begin=begin, failed=False)
+    return [one.zip_id for one in listed]
 
 
 def test_which_recordings(status: StatusTable, clock: Clock) -> None:
@@ -291,3 +295,61 @@ def test_what_a_later_request_brought_in_is_no_failure_any_more(
     said = "Nothing: a later request brought it into Opencast, series S."
     assert said in capsys.readouterr().out
     assert recordings.as_json(failed, steps["auto-ingest-u=="])["next_step"] == said
+
+
+# The command
+
+
+@pytest.fixture
+def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTable]:
+    """Writes an ingest of a recording, asked for so many hours ago; the table, then."""
+    monkeypatch.setenv("STACK_NAME", "test")
+    monkeypatch.setenv("AWS_REGION", REGION)
+    monkeypatch.setenv("LAMBDA_CODE_BUCKET", "code")
+    topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    boto3.client("cloudformation", REGION).create_stack(
+        StackName="test", TemplateBody=json.dumps(topic)
+    )
+
+    def begin(zip_id: str, uuid: str, hours: float) -> StatusTable:
+        table = StatusTable(aws.status, Clock(datetime.now(UTC) - timedelta(hours=hours)))
+        subject = Subject(
+            meeting_id=1,
+            recording_id=uuid,
+            topic="T",
+            start_time="2026-10-14T12:00:00Z",
+            origin=Origin.ON_DEMAND,
+        )
+        table.write(
+            zip_id, State.WEBHOOK_RECEIVED, subject=subject, requested=True, files=("file",)
+        )
+        return table
+
+    return begin
+
+
+def told(*options: str) -> dict[str, str | None]:
+    done = invoke("recordings", "--json", *options)
+    assert done.code == 0, done.err
+    return {one["zip_id"]: one["next_step"] for one in json.loads(done.out)}
+
+
+def test_what_failed_is_told_but_not_what_was_done_later(
+    began: Callable[..., StatusTable],
+) -> None:
+    for uuid in ("gone", "settled", "awaited"):
+        failed = began(f"auto-ingest-{uuid}", uuid, 5)
+        failed.write(f"auto-ingest-{uuid}", State.DOWNLOADER_FAILED, "permanent failure: x")
+    began("on-demand-1", "settled", 4).write("on-demand-1", State.SENT_TO_OPENCAST)
+    # It waits for longer than --since looks back.
+    began("on-demand-2", "awaited", 3).write("on-demand-2", State.SENT_TO_UPLOADER)
+    began("auto-ingest-awaited", "awaited", 0).write(
+        "auto-ingest-awaited", State.DOWNLOADER_FAILED, "permanent failure: x"
+    )
+    steps = told("--failed")
+    assert steps.keys() == {"auto-ingest-gone", "auto-ingest-awaited"}
+    assert str(steps["auto-ingest-gone"]).startswith("`invoke queue.retry-downloads")
+    waits = "Wait: another request for it is on its way to Opencast."
+    assert steps["auto-ingest-awaited"] == waits
+    assert told("--since", "1h") == {"auto-ingest-awaited": waits}
+    assert told().keys() == {*steps, "auto-ingest-settled", "on-demand-1", "on-demand-2"}
