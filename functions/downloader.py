@@ -37,7 +37,7 @@ from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of
 from ingester.rules import attempts, reasons, recording, timestamps
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
-from ingester.rules.messages import DownloadMessage, decode, encode, zip_id_of
+from ingester.rules.messages import DownloadMessage, decode, encode, overridden, zip_id_of
 from ingester.rules.staged import upload_message
 from ingester.rules.states import State
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
@@ -74,14 +74,6 @@ class Tools:
     uploads: Queue
     inspect: Inspect
     clock: Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """What an operator may decide instead of the schedule."""
-
-    series_id: str = ""
-    ignore_schedule: bool = False
 
 
 def build() -> Tools:
@@ -150,16 +142,16 @@ def invoked_directly(event: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     message = tools.downloads.take_one()
     if message is None:
         return {"message": "nothing waiting"}
-    overrides = Overrides(
-        str(event.get("override_series_id") or ""), bool(event.get("ignore_schedule"))
-    )
-    done = take(message, tools, overrides)
+    series_id = str(event.get("override_series_id") or "")
+    body = overridden(message.body, series_id, bool(event.get("ignore_schedule")))
+    message = msgspec.structs.replace(message, body=body)
+    done = take(message, tools)
     if done:
         tools.downloads.delete(message)
     return {"message": "done" if done else "failed, see the recording's row and the log"}
 
 
-def take(message: Received, tools: Tools, overrides: Overrides | None = None) -> bool:
+def take(message: Received, tools: Tools) -> bool:
     """Handles one message; False if it is to come back. Its row tells how it went."""
     try:
         wanted = decode(message.body, DownloadMessage)
@@ -167,7 +159,6 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
         with log.about(zip_id=zip_id_of(message.body) or ""):
             _give_up(message, zip_id_of(message.body), error, tools)
         return True
-    wanted = _overridden(wanted, overrides or Overrides())
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
             download(wanted, tools)
@@ -189,15 +180,6 @@ def take(message: Received, tools: Tools, overrides: Overrides | None = None) ->
             # SQS would bury it, and its row would say that it is on its way.
             _give_up(message, wanted.zip_id, Unforeseen.of(error), tools)
         return True
-
-
-def _overridden(wanted: DownloadMessage, given: Overrides) -> DownloadMessage:
-    """What was given to the invocation goes before what travels in the message, and with it on."""
-    if given.series_id:
-        wanted = msgspec.structs.replace(wanted, override_series_id=given.series_id)
-    if given.ignore_schedule:
-        wanted = msgspec.structs.replace(wanted, ignore_schedule=True)
-    return wanted
 
 
 def download(wanted: DownloadMessage, tools: Tools) -> None:

@@ -144,6 +144,23 @@ def decode(text: str, message_type: type[MessageType]) -> MessageType:
         raise MessageError(f"The message on the queue can't be read: {error}") from error
 
 
+def overridden(text: str, series_id: str, ignore_schedule: bool) -> str:
+    """A download message with what an operator decides instead of the schedule, to travel with it.
+
+    One without anything to decide, or that can't be read, stays as it is.
+    """
+    changes: dict[str, str | bool] = {}
+    if series_id:
+        changes["override_series_id"] = series_id
+    if ignore_schedule:
+        changes["ignore_schedule"] = True
+    try:
+        message = decode(text, DownloadMessage)
+    except MessageError:
+        return text
+    return encode(msgspec.structs.replace(message, **changes)) if changes else text
+
+
 class _ZipId(msgspec.Struct):
     zip_id: str
 
