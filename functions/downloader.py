@@ -21,7 +21,7 @@ from ingester.container import Container
 from ingester.errors import (
     AskLater,
     AwsFailed,
-    FileUnavailable,
+    FileGone,
     MessageError,
     OutOfTime,
     PermanentFailure,
@@ -56,6 +56,8 @@ logger = logging.getLogger("ingester.downloader")
 ZOOM_SECONDS = 60.0
 UNFINISHED_PATIENCE = timedelta(days=1)
 FIRST_WAIT_SECONDS = 60
+ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
+`invoke exec.on-demand UUID --allow-multiple-ingests`."
 
 
 @dataclass(frozen=True)
@@ -206,17 +208,19 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
         inspect=tools.inspect,
         refresh=lambda: _fresh_access(wanted, tools),
     )
-    pieces = transfer.run(wanted)
+    staged = transfer.run(wanted)
     ready = upload_message(
         wanted,
-        pieces,
+        staged.pieces,
         series_id=series_id,
         title=title,
         zone=zone_of(tools.settings.local_time_zone),
     )
     tools.uploads.send_in_order(encode(ready), group=wanted.uuid)
-    tools.status.write(wanted.zip_id, State.SENT_TO_UPLOADER)
+    tools.status.write(wanted.zip_id, State.SENT_TO_UPLOADER, staged.reason)
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
+    if staged.reason:
+        logger.error("%s", staged.reason, extra=log.goes_on("The other files go on.", ADD_THEM))
 
 
 def _finished(wanted: DownloadMessage, tools: Tools) -> DownloadMessage:
@@ -246,7 +250,7 @@ def _finished(wanted: DownloadMessage, tools: Tools) -> DownloadMessage:
 def _ask_zoom(wanted: DownloadMessage, tools: Tools) -> MeetingRecordings:
     answer = tools.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
     if answer is None:
-        raise FileUnavailable("Zoom knows this recording no more.")
+        raise FileGone("Zoom knows this recording no more.")
     return answer
 
 
@@ -339,7 +343,7 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:
 
 def _give_up(message: Received, zip_id: str | None, error: Exception, tools: Tools) -> None:
     """A person has to look: the message goes to the dead letters, the row says why."""
-    row = tools.status.get(zip_id) if zip_id and isinstance(error, FileUnavailable) else None
+    row = tools.status.get(zip_id) if zip_id and isinstance(error, FileGone) else None
     if zip_id and row and row.zoom_notice:
         written = tools.status.write(zip_id, State.IGNORED, row.zoom_notice)
         counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)

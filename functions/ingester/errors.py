@@ -15,6 +15,7 @@
     ├── MessageError             a queue message can't be read: dead-letter queue
     ├── PermanentFailure         trying again won't help: dead-letter queue, a person looks
     │   ├── FileUnavailable      Zoom has no such file (any more), or not for us
+    │   │   └── FileGone         it says that it has none
     │   ├── NoPresenter          none of the views can be the main one
     │   ├── UnknownSeries        Opencast has no such series
     │   ├── StagedFileLost       a staged file is gone, or another one has its place
@@ -126,6 +127,10 @@ class PermanentFailure(IngesterError):
 
 class FileUnavailable(PermanentFailure):
     """Zoom doesn't hand out a file: deleted, not authorized, or not a recording at all."""
+
+
+class FileGone(FileUnavailable):
+    """Zoom doesn't know a recording or a file any more, as when it was moved to the trash."""
 
 
 class NoPresenter(PermanentFailure):

@@ -23,6 +23,8 @@ ONE = ZoomSettings(files={"a": 24_000_000})
 TWO = replace(ONE, files={"a": 24_000_000, "b": 30_000_000})
 PAGE = ZoomFault(what="status", status=200, body="<html>", request=4, times=99)
 REFUSED = ZoomFault(what="status", status=404, request=4, times=99)
+PAGE_AGAIN = replace(PAGE, where="rec", request=3, times=2)
+"""Also when the address is asked for again, and with a fresh token."""
 IN_THE_REDIRECT = replace(REFUSED, where="rec", request=2)
 CHANGED = ZoomFault(what="changed", request=3)
 
@@ -57,7 +59,7 @@ def test_a_file_that_is_gone_after_it_changed_leaves_nothing_of_before(rig: Rig)
 
 
 def test_a_file_that_is_skipped_leaves_nothing(rig: Rig) -> None:
-    rig.begin(TWO, zoom_faults=[replace(PAGE, request=6, times=1)])
+    rig.begin(TWO, zoom_faults=[replace(PAGE, request=6, times=1), PAGE_AGAIN])
     skipped = rig.engine().copy(rig.copies(TWO.files, skips=(NotAFile,)))
     settled()
     assert sorted(isinstance(one, Copied) for one in skipped) == [False, True]

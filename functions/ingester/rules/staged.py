@@ -18,6 +18,25 @@ class StagedPiece(msgspec.Struct, frozen=True):
     file: StagedFile
 
 
+class Staged(msgspec.Struct, frozen=True):
+    """What became of a recording's files. `missing` are the MP4 files that Zoom didn't hand out,
+    each by its view and segment.
+    """
+
+    pieces: tuple[StagedPiece, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """What the row says of it; "" if nothing is missing."""
+        if not self.missing:
+            return ""
+        return (
+            f"Zoom answered with a page instead of {len(self.missing)} of the MP4 files, which "
+            f"stay outside: {', '.join(self.missing)}."
+        )
+
+
 def views_of(pieces: Sequence[StagedPiece]) -> dict[str, StagedView]:
     """The pieces by view, a view's files in the order of the segments."""
     views: dict[str, list[StagedFile]] = {}

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from ingester.errors import FileUnavailable, PermanentFailure
+from ingester.errors import FileGone, PermanentFailure
 from ingester.rules.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.rules.recording import extension_of, segment_numbers, staging_key, view_names
-from ingester.rules.staged import StagedPiece
+from ingester.rules.staged import Staged, StagedPiece
 from ingester.transfer.access import Access, AccessInUse
 from ingester.transfer.engine import Engine
 from ingester.transfer.plan import Copied, Copy, Target
@@ -49,10 +49,10 @@ class RecordingTransfer:
     inspect: Inspect
     refresh: Callable[[], Access]
 
-    def run(self, wanted: DownloadMessage) -> list[StagedPiece]:
+    def run(self, wanted: DownloadMessage) -> Staged:
         """Every file that Zoom hands out, staged, in the message's order; an empty chat is none.
 
-        FileUnavailable if no MP4 is left, or Zoom refuses a file with a fresh token as well;
+        FileGone if no MP4 is left, Refused if Zoom refuses a file with a fresh token as well;
         TransferFailed, ZoomUnreachable and AwsFailed when it may go better later; OutOfTime when
         the next invocation is to go on.
         """
@@ -66,15 +66,18 @@ class RecordingTransfer:
             ]
         )
         pieces: list[StagedPiece] = []
+        missing: list[str] = []
         for file, view, result in zip(files, views, results, strict=True):
             segment = segments[file.recording_start]
             if isinstance(result, Copied):
                 pieces.append(StagedPiece(view, _staged(file, segment, result)))
             else:
                 logger.warning("Skipped %s of segment %d: %s", view, segment, result)
+                if file.is_mp4:
+                    missing.append(f"{view} of segment {segment}")
         if not any(piece.file.ffprobe_seconds for piece in pieces):
-            raise FileUnavailable("Zoom handed out none of the recording's MP4 files.")
-        return pieces
+            raise FileGone("Zoom handed out none of the recording's MP4 files.")
+        return Staged(tuple(pieces), tuple(missing))
 
     def _copy(
         self,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import urllib3
 
 from ingester.errors import (
+    FileGone,
     FileUnavailable,
     SourceChanged,
     TransferFailed,
@@ -38,7 +39,8 @@ STALL_SECONDS = 10.0
 """Without a byte for so long a download counts as broken. S3 waits 20 s for the same byte."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_REFUSALS = frozenset({401, 403, 404, 410})
+_GONE = frozenset({404, 410})
+_REFUSALS = _GONE | {401, 403}
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ERROR_BODIES = frozenset({"application/json", "application/xml", "text/xml"})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
@@ -48,8 +50,12 @@ class Refused(FileUnavailable):
     """Zoom answered 401, 403, 404 or 410: a fresh token may help once."""
 
 
-class NotAFile(FileUnavailable):
-    """Zoom answered with an HTML page: the file is deleted, or not for us."""
+class NotThere(Refused, FileGone):
+    """It was 404 or 410."""
+
+
+class NotAFile(FileGone):
+    """Zoom answered with an HTML page: the file is deleted, or not for us with this token."""
 
 
 class ZoomBody:
@@ -122,7 +128,7 @@ class ZoomFile:
         known = self._address
         if known is not None:
             response = self._get(known.url, known.token, first, last)
-            if response.status not in _REFUSALS:
+            if response.status not in _REFUSALS and not _is_page(response):
                 return _body(response, known, first)
             response.close()
         with self._lock:
@@ -136,11 +142,20 @@ class ZoomFile:
         access = self._access.now
         try:
             return self._follow(access, first, last)
-        except Refused:
-            fresh = self._access.instead_of(access)
+        except (Refused, NotAFile) as refused:
+            fresh = self._fresh(access, refused)
             if fresh is None:
                 raise
             return self._follow(fresh, first, last)
+
+    def _fresh(self, access: Access, refused: Refused | NotAFile) -> Access | None:
+        try:
+            return self._access.instead_of(access)
+        except FileGone:
+            if isinstance(refused, NotAFile):
+                # Deleted, both say: what other files are left is not given up for this one.
+                return None
+            raise
 
     def _follow(
         self, access: Access, first: int, last: int
@@ -222,23 +237,33 @@ def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
     if status == 416:
         # What it means stands in its headers; its body explains it to people, in HTML or XML.
         return
+    if _is_page(response):
+        response.close()
+        raise NotAFile("Zoom answered with an HTML page: deleted, or not authorized.")
     if status in (200, 206):
-        content_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        if content_type in _PAGES:
-            response.close()
-            raise NotAFile("Zoom answered with an HTML page: deleted, or not authorized.")
+        content_type = _content_type(response)
         if content_type in _ERROR_BODIES:
             response.close()
             raise TransferFailed(f"Zoom answered with {content_type} where a file should be.")
         return
     response.close()
     if status in _REFUSALS:
-        raise Refused(f"Zoom answered {status} to the download.")
+        refusal = NotThere if status in _GONE else Refused
+        raise refusal(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
         asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
         kind = ZoomBusy if status in (429, 503) else ZoomUnreachable
         raise kind(f"Zoom answered {status} to the download.", asked)
     raise FileUnavailable(f"Zoom answered {status} to the download.")
+
+
+def _content_type(response: urllib3.BaseHTTPResponse) -> str:
+    return response.headers.get("Content-Type", "").split(";")[0].strip().lower()
+
+
+def _is_page(response: urllib3.BaseHTTPResponse) -> bool:
+    """Whether a page for people comes as the file."""
+    return response.status in (200, 206) and _content_type(response) in _PAGES
 
 
 def _is_packed(response: urllib3.BaseHTTPResponse) -> bool:

@@ -12,10 +12,10 @@ import pytest
 from msgspec import UNSET
 
 from bench.transfer.peers.s3 import S3Peer
-from ingester.errors import FileUnavailable, OutOfTime, TransferFailed
+from ingester.errors import FileGone, OutOfTime, TransferFailed
 from ingester.neighbours.staging import Staging
 from ingester.rules.messages import DownloadMessage, RecordingFile, StagedFile
-from ingester.rules.staged import StagedPiece
+from ingester.rules.staged import Staged, StagedPiece
 from ingester.transfer import mp4
 from ingester.transfer.access import Access
 from ingester.transfer.addresses import DownloadHosts
@@ -84,6 +84,7 @@ class Recording:
     copying: Copying
     staging: Staging
     fresh: list[Access] = field(default_factory=list)
+    staged: Staged = field(default_factory=lambda: Staged(()))
 
     def run(self, *files: dict[str, Any], **engine: Any) -> list[StagedPiece]:
         transfer = RecordingTransfer(
@@ -95,7 +96,8 @@ class Recording:
             inspect=mp4.inspect,
             refresh=lambda: self.fresh.pop(0),
         )
-        return transfer.run(message(self.web, *files))
+        self.staged = transfer.run(message(self.web, *files))
+        return list(self.staged.pieces)
 
     @property
     def keys(self) -> list[str]:
@@ -213,20 +215,25 @@ class TestMissing:
         chat: Answer,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
+        recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": ranged(movie(5)), "/2": chat}
         [piece] = recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
         assert piece.view == "active_speaker"
         assert recording.keys == ["000-active_speaker.mp4"]
         assert "Skipped chat_file of segment 0: Zoom" in caplog.text
+        assert recording.staged.missing == ()
 
     def test_a_view_that_is_a_page(self, recording: Recording, movie: Movie) -> None:
+        recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": GONE, "/2": ranged(movie(5))}
         [piece] = recording.run(file_of(1), file_of(2, view="gallery_view"))
         assert piece.view == "gallery_view"
+        assert recording.staged.missing == ("active_speaker of segment 0",)
 
     def test_no_view_is_left(self, recording: Recording) -> None:
+        recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": GONE, "/2": ranged(CHAT)}
-        with pytest.raises(FileUnavailable, match="none of the recording's MP4 files"):
+        with pytest.raises(FileGone, match="none of the recording's MP4 files"):
             recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
 
     def test_a_view_without_bytes_is_not_left_out(self, recording: Recording, movie: Movie) -> None:

@@ -12,8 +12,8 @@ import urllib3
 
 from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomFault
-from ingester.errors import FileUnavailable, SourceChanged, TransferFailed, ZoomBusy
-from ingester.transfer.access import Access
+from ingester.errors import FileGone, FileUnavailable, SourceChanged, TransferFailed, ZoomBusy
+from ingester.transfer.access import Access, AccessInUse
 from ingester.transfer.ranges import EmptyFile, Version
 from ingester.transfer.source import NotAFile, Refused, ZoomFile
 from local.neighbours.https_server import Answer, Request, Spoil
@@ -33,6 +33,7 @@ from tests.unit.transfer.zoom_pages import (
 )
 
 THREADS = 6
+PAGE = page(b"<html>", kind="text/html")
 
 
 @pytest.fixture
@@ -176,8 +177,15 @@ class TestAddress:
         assert read(file.open(3, 9)) == b"3456789"
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
-    def test_a_page_behind_it_is_no_file(self, opener: Opener, web: Web) -> None:
-        web.pages = {"/a": redirect("/b"), "/b": [ranged(), page(b"<html>", kind="text/html")]}
+    def test_a_page_behind_it_may_be_an_expired_address(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": [redirect("/b"), redirect("/c")], "/b": [ranged(), PAGE], "/c": ranged()}
+        file = opener.file()
+        file.open(0, 9).close()
+        assert read(file.open(3, 9)) == b"3456789"
+        assert paths(web) == ["/a", "/b", "/b", "/a", "/c"]
+
+    def test_a_page_behind_the_new_one_too_is_no_file(self, opener: Opener, web: Web) -> None:
+        web.pages = {"/a": redirect("/b"), "/b": [ranged(), PAGE]}
         file = opener.file()
         file.open(0, 9).close()
         with pytest.raises(NotAFile):
@@ -248,12 +256,41 @@ class TestFreshAccess:
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
 
+    def test_a_page_can_be_how_a_dead_token_looks(self, opener: Opener, web: Web) -> None:
+        opener.expect(Access(FRESH_TOKEN, is_fresh=True))
+        web.pages = {"/a": [PAGE, page()]}
+        assert opener.fetch()[1] == DIGITS
+        assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
+
+    def test_a_page_for_the_fresh_one_too_is_the_end(self, opener: Opener, web: Web) -> None:
+        opener.expect(Access(FRESH_TOKEN, is_fresh=True))
+        web.pages = {"/a": PAGE}
+        with pytest.raises(NotAFile):
+            opener.fetch()
+        assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
+
+    @pytest.mark.parametrize(
+        ("answer", "raises"), [(PAGE, NotAFile), (Answer(401), FileGone)], ids=["page", "401"]
+    )
+    def test_when_zoom_knows_the_recording_no_more(
+        self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
+    ) -> None:
+        """A page costs its own file alone, as it would have without the question."""
+
+        def gone() -> Access:
+            raise FileGone("Zoom knows this recording no more.")
+
+        opener.in_use = AccessInUse(Access(TOKEN), gone)
+        web.pages = {"/a": answer}
+        with pytest.raises(raises) as raised:
+            opener.fetch()
+        assert type(raised.value) is raises
+
     def test_other_refusals_are_not_the_tokens_fault(self, opener: Opener, web: Web) -> None:
         opener.expect()
-        web.pages = {"/a": page(b"<html>", kind="text/html"), "/b": Answer(400)}
-        for path in ("/a", "/b"):
-            with pytest.raises(FileUnavailable):
-                opener.fetch(f"{web.url}{path}")
+        web.pages = {"/b": Answer(400)}
+        with pytest.raises(FileUnavailable):
+            opener.fetch(f"{web.url}/b")
         assert opener.refreshed == 0
 
     def test_a_file_may_have_another_address_by_then(self, opener: Opener, web: Web) -> None:

@@ -22,7 +22,6 @@ from tests.unit.functions.downloader.kit import (
     Kit,
     contents,
     row_in,
-    staged,
     with_file,
 )
 
@@ -80,26 +79,6 @@ class TestRefusals:
             "DOWNLOADER_FAILED",
             f"permanent failure: Zoom answered {status} to the download. An operator is needed.",
         )
-
-    def test_a_page_instead_of_one_file(self, kit: Kit, lecture: Recording) -> None:
-        """Zoom's way to say: deleted. The others go on."""
-        gone = staged(lecture, view="shared_screen", segment=0)
-        kit.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
-        assert kit.take(kit.message(lecture))
-        (sent,) = kit.uploads()
-        screen = sent["body"]["s3_files"]["shared_screen"]["segments"]
-        assert [one["segment_num"] for one in screen] == [1]
-        assert len(kit.objects()) == 5
-
-    def test_pages_instead_of_all(self, kit: Kit, lecture: Recording) -> None:
-        message = kit.message(lecture)
-        kit.zoom.fail(Fault(kind="html", times=99))
-        assert kit.take(message)
-        (dead,) = kit.dead()
-        assert "none of the recording's MP4" in dead["reason"]
-        assert kit.outcome[0] == "DOWNLOADER_FAILED"
-        assert kit.outcome[1].startswith("permanent failure: ")
-        assert kit.uploads() == []
 
     def test_an_empty_chat_keeps_nothing_back(
         self, kit: Kit, small: Recording, tmp_path: Path
@@ -299,6 +278,15 @@ class TestRemovedInZoom:
     def test_what_can_still_be_had_is_taken(self, kit: Kit, small: Recording) -> None:
         assert kit.take(kit.message(small))
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
+
+    @pytest.mark.usefixtures("noticed")
+    def test_it_excuses_no_address_elsewhere(self, kit: Kit, small: Recording) -> None:
+        message = kit.message(small)
+        message["recording_files"][0]["download_url"] = "https://cdn.elsewhere.example/x"
+        assert kit.take(message)
+        assert len(kit.dead()) == 1
+        assert kit.outcome[0] == "DOWNLOADER_FAILED"
+        assert "ZOOM_DOWNLOAD_HOSTS" in kit.outcome[1]
 
     @pytest.mark.usefixtures("noticed")
     def test_it_excuses_no_other_failure(self, kit: Kit) -> None:

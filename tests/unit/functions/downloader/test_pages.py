@@ -1,0 +1,69 @@
+"""What becomes of a recording of which Zoom shows a page: deleted, or not authorized."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording
+from tests.unit.functions.downloader.kit import Kit, staged
+
+
+def test_a_token_that_dies_on_the_way_and_is_answered_with_pages(
+    kit: Kit, lecture: Recording
+) -> None:
+    seen: set[str] = set()
+
+    def die(file_id: str, _first: int) -> None:
+        if file_id not in seen and len(seen) == 2:
+            kit.zoom.expire_download_tokens(lecture.uuid)
+        seen.add(file_id)
+
+    kit.zoom.set(after_expiry="html")
+    kit.before_bytes = die
+    kit.connections = 1
+    assert kit.take(kit.message(lecture))
+    assert kit.outcome == ("SENT_TO_UPLOADER", "")
+    assert kit.asked_of_api() == 1
+    assert len(kit.objects()) == 6
+
+
+def test_one_page_is_no_lost_file(kit: Kit, lecture: Recording) -> None:
+    screen = staged(lecture, view="shared_screen", segment=0)
+    kit.zoom.fail(Fault(kind="html", file_id=screen.file_id, times=1))
+    assert kit.take(kit.message(lecture))
+    assert kit.outcome == ("SENT_TO_UPLOADER", "")
+    assert len(kit.objects()) == 6
+
+
+def test_a_page_instead_of_one_file(
+    kit: Kit, lecture: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others go on, and it is told."""
+    gone = staged(lecture, view="shared_screen", segment=0)
+    kit.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
+    assert kit.take(kit.message(lecture))
+    told = (
+        "Zoom answered with a page instead of 1 of the MP4 files, which stay outside: "
+        "shared_screen of segment 0."
+    )
+    assert kit.outcome == ("SENT_TO_UPLOADER", told)
+    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.getMessage() == told
+    assert vars(record)["goes_on"]
+    assert "exec.on-demand UUID" in vars(record)["advice"]
+    (sent,) = kit.uploads()
+    screen = sent["body"]["s3_files"]["shared_screen"]["segments"]
+    assert [one["segment_num"] for one in screen] == [1]
+    assert len(kit.objects()) == 5
+
+
+def test_pages_instead_of_all(kit: Kit, lecture: Recording) -> None:
+    message = kit.message(lecture)
+    kit.zoom.fail(Fault(kind="html", times=99))
+    assert kit.take(message)
+    (dead,) = kit.dead()
+    assert "none of the recording's MP4" in dead["reason"]
+    assert kit.outcome[0] == "DOWNLOADER_FAILED"
+    assert kit.outcome[1].startswith("permanent failure: ")
+    assert kit.uploads() == []
