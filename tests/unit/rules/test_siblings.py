@@ -48,6 +48,19 @@ DONE = State.SENT_TO_OPENCAST
         # The failed one's last try came after the later request was through.
         (row("while it was tried", DONE, asked=4, changed=3.5), True),
         (row("slow", DONE, asked=6, changed=1), True),
+        (
+            row(
+                "slow, as it went",
+                DONE,
+                asked=6,
+                changed=1,
+                steps=(
+                    Step(state="WEBHOOK_RECEIVED", at=ago(6)),
+                    Step(state="SENT_TO_OPENCAST", at=ago(1)),
+                ),
+            ),
+            True,
+        ),
         (row("before", DONE, asked=9, changed=8), False),
         (row("no time of asking", DONE, asked=None, changed=8), False),
         (row("there", State.IGNORED, asked=2, changed=1, reason=ALREADY_THERE), True),
@@ -98,6 +111,13 @@ def test_what_is_waited_for(sibling: StatusRow, is_awaited: bool) -> None:
     assert found is None or not found.is_done
 
 
+def test_who_waits_longer_for_opencast_waits_longer_for_the_other_one() -> None:
+    waits = row("waits", State.SENT_TO_UPLOADER, asked=10, changed=10)
+    assert siblings_among([FAILED, waits], NOW) == {}
+    found = siblings_among([FAILED, waits], NOW, timedelta(hours=24))
+    assert found == {"failed": Sibling(waits, is_done=False)}
+
+
 def test_what_is_there_counts_before_what_is_on_its_way() -> None:
     later = row("later", DONE, asked=2, changed=1)
     going = row("going", State.UPLOADER_RECEIVED, asked=1, changed=0.5)
@@ -117,8 +137,20 @@ def test_only_what_got_nowhere_is_settled() -> None:
     later = row("later", DONE, asked=2, changed=1)
     again = row("again", State.UPLOADER_FAILED, asked=5, changed=3, retry_due=ago(-1))
     going = row("going", State.UPLOADER_RECEIVED, asked=5, changed=0.1)
-    nameless = row("nameless", State.WEBHOOK_FAILED, asked=5, changed=3, recording_id="")
-    assert siblings_among([later, again, going, nameless], NOW) == {}
+    assert siblings_among([later, again, going], NOW) == {}
+
+
+def test_rows_without_a_uuid_are_nobodys_siblings() -> None:
+    failed = row("failed", State.WEBHOOK_FAILED, asked=5, changed=3, recording_id="")
+    later = row("later", DONE, asked=2, changed=1, recording_id="")
+    assert siblings_among([failed, later], NOW) == {}
+
+
+def test_an_earlier_success_doesn_t_settle_what_nobody_asked_for() -> None:
+    stuck = row("stuck", State.RECORDING_PROCESSING, asked=None, changed=30)
+    earlier = row("earlier", DONE, asked=50, changed=49)
+    assert got_nowhere(stuck, NOW)
+    assert siblings_among([stuck, earlier], NOW) == {}
 
 
 def test_what_is_said() -> None:
