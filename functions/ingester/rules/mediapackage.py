@@ -35,7 +35,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 def keep(message: UploadMessage, minimum_minutes: float) -> Kept | None:
     """Drops a first segment that is too short, as when a host tries out the button; None if
-    nothing is left.
+    no video is left.
 
     A view's first file goes if it belongs to segment 0 and lasts under `minimum_minutes`; with
     it go the chat and the times of segment 0.
@@ -51,7 +51,8 @@ def keep(message: UploadMessage, minimum_minutes: float) -> Kept | None:
     if dropped and CHAT in views:
         views[CHAT] = tuple(file for file in views[CHAT] if file.segment_num != 0)
     views = {view: files for view, files in views.items() if files}
-    if dropped and not any(view in VIEWS and view != CHAT for view in views):
+    # Views that nobody knows are something, though not to publish: that is for a person to see.
+    if dropped and not any(view != CHAT for view in views):
         return None
     segments: dict[int, tuple[str, str]] = {}
     for view, files in views.items():

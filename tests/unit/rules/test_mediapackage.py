@@ -105,7 +105,7 @@ def test_a_view_goes_if_nothing_of_it_is_left() -> None:
     assert segments_of(left) == {"shared_screen": [1]}
 
 
-@pytest.mark.parametrize("others", [{}, {CHAT: {1: 0.0}}, {"unrecognized_type_x": {1: 1200.0}}])
+@pytest.mark.parametrize("others", [{}, {CHAT: {1: 0.0}}, {"unrecognized_type_x": {0: 5.0}}])
 def test_nothing_left_to_ingest(others: dict[str, dict[int, float]]) -> None:
     assert keep(message({"shared_screen": {0: 5.0}} | others), 2) is None
 

@@ -220,6 +220,20 @@ class TestFalseStarts:
         assert kit.posts == 0
         assert "ingest_marker" not in kit.row
 
+    def test_a_long_view_that_nobody_knows_is_for_a_person(self, kit: Kit) -> None:
+        """Too short is what was dropped, not the lecture after it."""
+        message = kit.message("active_speaker")
+        (file,) = message["s3_files"]["active_speaker"]["segments"]
+        long = {**file, "segment_num": 1, "recording_start": "2026-10-14T15:00:12Z"}
+        view = {"segments": [long], "view_bytes": 1, "view_seconds": 3000}
+        message["s3_files"]["unrecognized_type_production_studio"] = view
+        assert kit.take(self.short(message, "active_speaker"))
+        state, reason = kit.outcome
+        assert state == "UPLOADER_FAILED"
+        assert "(unrecognized_type_production_studio) can be the presenter" in reason
+        assert [dead["reason"] for dead in kit.dead()] == [reason]
+        assert kit.posts == 0
+
 
 class TestRecordingTimes:
     def events(self, kit: Kit, events: Any) -> None:
