@@ -113,11 +113,7 @@ def form(
 
 
 def ingested_files(message: UploadMessage) -> tuple[str, ...]:
-    """A message's files by key and start, to compare with those of an ingest that was made.
-
-    The key alone wouldn't do: segments are numbered within a message, so a later one that brings
-    other files only can use the same keys again.
-    """
+    """A message's files by key and start, as its ingest's marker keeps them."""
     return tuple(
         sorted(
             f"{file.filename} of {file.recording_start}"

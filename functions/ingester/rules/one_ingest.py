@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -13,6 +14,9 @@ from ingester.rules.status_row import IngestMarker
 ADD_THEM = "Add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
 SEND_IT = "If it is wanted there: `invoke exec.pipeline UUID`."
+
+_NUMBER = re.compile(r"^\d+/\d+/\d+-")
+"""What a key has before its view: meeting, start, segment (`rules.recording.staging_key`)."""
 
 
 class Verdict(StrEnum):
@@ -51,10 +55,19 @@ def deleted(marker: IngestMarker) -> str:
 
 def stayed_outside(message: UploadMessage, marker: IngestMarker) -> str:
     """The reason of an ingest that lacks files of the message; "" if it has them all."""
-    outside = sorted(set(mediapackage.ingested_files(message)) - set(marker.files))
+    inside = {_of_view(file) for file in marker.files}
+    files = mediapackage.ingested_files(message)
+    outside = [file for file in files if _of_view(file) not in inside]
     if not outside:
         return ""
     return (
         f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
         f"{', '.join(outside)}. Add them in Opencast, or ingest the recording again."
     )
+
+
+def _of_view(file: str) -> str:
+    """A marker's file by view and start: a segment has another number, and key, in each message
+    that brings it with others.
+    """
+    return _NUMBER.sub("", file, count=1)

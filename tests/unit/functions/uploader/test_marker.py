@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import uuid
 from typing import Any
@@ -306,6 +307,25 @@ class TestLateFiles:
         assert kit.take(late)
         assert kit.outcome[1].startswith("1 file(s) came after the ingest")
         assert "000-active_speaker.mp4 of 2026-10-14T15:00:12Z" in kit.outcome[1]
+
+    def test_the_same_file_under_another_number_is_inside(self, kit: Kit) -> None:
+        """Zoom finished an earlier segment later: what was number 0 is number 1 then."""
+        both = kit.message(segments=2)
+        second = copy.deepcopy(both)
+        files = second["s3_files"]["active_speaker"]["segments"]
+        files[:] = [{**files[1], "segment_num": 0, "filename": files[0]["filename"]}]
+        kit.take(second)
+        assert kit.take(both)
+        assert kit.outcome[1].startswith("1 file(s) came after the ingest")
+        assert "000-active_speaker.mp4 of 2026-10-14T14:00:12Z" in kit.outcome[1]
+
+    def test_an_older_message_has_nothing_outside(self, kit: Kit) -> None:
+        both = kit.message(segments=2)
+        kit.take(both)
+        files = both["s3_files"]["active_speaker"]["segments"]
+        files[:] = [{**files[1], "segment_num": 0, "filename": files[0]["filename"]}]
+        assert kit.take(both)
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
 
     def test_the_marker_knows_its_files_and_its_time(self, kit: Kit) -> None:
         kit.take(kit.message("active_speaker", "chat_file"))
