@@ -287,7 +287,7 @@ def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
     """The recorded events; without them the files' own times have to do."""
     try:
         return tools.events.of(wanted.uuid)
-    except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
+    except (BotoCoreError, ClientError, ArithmeticError, LookupError, TypeError, ValueError):
         goes_on = log.goes_on("It is ingested all the same; its pauses will be missing.")
         logger.exception("The recording's events can't be read", extra=goes_on)
         return []

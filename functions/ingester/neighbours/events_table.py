@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ingester.rules.spans import RecordingEvent
+from ingester.rules.spans import EPOCH, RecordingEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -37,8 +37,14 @@ class EventsTable:
         return _events(answer.get("Attributes", {}))
 
     def of(self, uuid: str) -> list[RecordingEvent]:
-        """A recording's events in the order in which they came; empty if there are none."""
-        return _events(self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {})
+        """A recording's events in the order in which they came; empty if there are none.
+
+        An error of Python's own if they can't be read, or have a time that is none.
+        """
+        events = _events(self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {})
+        if any(event.moment < EPOCH for event in events):
+            raise ValueError("An event lies before 1970.")
+        return events
 
 
 def _events(item: Mapping[str, Any]) -> list[RecordingEvent]:

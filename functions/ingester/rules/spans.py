@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ingester.rules import timestamps
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STARTS = frozenset({"recording.started", "recording.resumed"})
 _ENDS = frozenset({"recording.paused", "recording.stopped"})
 
@@ -17,6 +18,11 @@ class RecordingEvent(NamedTuple):
 
     event: str
     timestamp: int
+
+    @property
+    def moment(self) -> datetime:
+        """OverflowError if no calendar has it, as when somebody wrote milliseconds."""
+        return EPOCH + timedelta(seconds=self.timestamp)
 
 
 class _Mark(NamedTuple):
@@ -46,8 +52,7 @@ def recording_times(
     first = min(mark.moment for mark in marks if mark.starts)
     for event in events:
         if event.event in _STARTS | _ENDS:
-            moment = datetime.fromtimestamp(event.timestamp, UTC)
-            marks.append(_Mark(moment, True, len(marks), event.event in _STARTS))
+            marks.append(_Mark(event.moment, True, len(marks), event.event in _STARTS))
     spans: list[str] = []
     opened: datetime | None = None
     for mark in sorted(marks):

@@ -252,7 +252,16 @@ class TestRecordingTimes:
         assert times.startswith("2026-10-14T14:00:12Z_2026-10-14T14:03:32Z,2026-10-14T14:05:12Z_")
 
     @pytest.mark.parametrize(
-        "events", ["nonsense", [{"event": "recording.paused"}], [{"timestamp": "x"}], 7]
+        "events",
+        [
+            "nonsense",
+            [{"event": "recording.paused"}],
+            [{"timestamp": "x"}],
+            7,
+            # Milliseconds.
+            [{"event": "recording.paused", "timestamp": 1791986612000}],
+            [{"event": "recording.paused", "timestamp": -(10**20)}],
+        ],
     )
     def test_events_of_nonsense_are_done_without(self, kit: Kit, events: Any) -> None:
         self.events(kit, events)
