@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import math
 import os
 import uuid as uuids
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
-from msgspec import UNSET
 
 from ingester import clients, log, metrics, signature
 from ingester.container import Container
@@ -44,9 +43,9 @@ from ingester.neighbours.zoom_events import (
     StatusNotification,
     UrlValidation,
 )
-from ingester.rules import reasons, timestamps
+from ingester.rules import reasons
 from ingester.rules.attempts import ZOOM_REPEATS
-from ingester.rules.messages import DownloadMessage, encode
+from ingester.rules.messages import encode
 from ingester.rules.recording import Subject, automated
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import (
@@ -326,11 +325,10 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
     if reception is Reception.DUPLICATE:
         logger.info("A repeat of a request that is on its way: nothing to do")
         return True
-    is_partial = bool(row and not row.files <= files)
-    body = encode(_message(request, zip_id, is_partial, tools))
     delay = 0 if request.on_demand else tools.settings.webhook_delay_seconds
-    if reception is Reception.LATE_FILES:
+    if row and reception is Reception.LATE_FILES:
         logger.warning("Files that were not known before arrived late: sent on")
+        body = _body(request, zip_id, row.files, tools)
         tools.downloads.send(body, delay_seconds=delay)
         tools.status.add_files(zip_id, files)
         return True
@@ -347,6 +345,8 @@ def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
         return False
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, received))
     logger.info("Accepted", extra=_counted(counts, tools))
+    # Not what was read: another request may have written its files since.
+    body = _body(request, zip_id, received.files, tools)
     tools.downloads.send(body, delay_seconds=delay)
     tools.status.write(zip_id, State.SENT_TO_DOWNLOADER)
     logger.info("Sent to the downloader", extra={"files": len(request.files)})
@@ -359,36 +359,9 @@ def _is_asked_now(request: IngestNotification, row: StatusRow | None) -> bool:
     return bool(request.options.force) or not told
 
 
-def _message(
-    request: IngestNotification, zip_id: str, is_partial: bool, tools: Tools
-) -> DownloadMessage:
-    subject, options, now = request.subject, request.options, tools.clock()
-    return DownloadMessage(
-        uuid=subject.recording_id,
-        zoom_series_id=subject.meeting_id,
-        topic=subject.topic,
-        start_time=subject.start_time,
-        duration=request.duration,
-        host_id=request.host_id,
-        recording_files=request.files,
-        on_demand_ingest=request.on_demand,
-        zip_id=zip_id,
-        received_time=timestamps.write(now),
-        download_token=request.download_token,
-        allow_multiple_ingests=options.allow_multiple_ingests,
-        ingest_all_mp4=options.ingest_all_mp4,
-        on_demand_series_id=options.on_demand_series_id or UNSET,
-        oc_workflow=options.oc_workflow or UNSET,
-        zoom_total_size_bytes=request.total_size,
-        zoom_processing_minutes=(UNSET if request.on_demand else _processing_minutes(request, now)),
-        force=options.force,
-        override_series_id=options.override_series_id,
-        ignore_schedule=options.ignore_schedule,
-        is_partial=is_partial or UNSET,
-    )
-
-
-def _processing_minutes(request: IngestNotification, now: datetime) -> float:
-    """Whole minutes that Zoom took, from the meeting's end until this notification."""
-    end = timestamps.parse(request.subject.start_time) + timedelta(minutes=request.duration)
-    return float(math.floor((now - end).total_seconds() / 60))
+def _body(
+    request: IngestNotification, zip_id: str, known_files: AbstractSet[str], tools: Tools
+) -> str:
+    """The message. It is partial if files that are known from before are not among its own."""
+    is_partial = not known_files <= {file.recording_id for file in request.files}
+    return encode(request.message(zip_id, is_partial, tools.clock()))

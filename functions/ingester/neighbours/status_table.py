@@ -28,11 +28,12 @@ EPOCH = "1970-01-01"
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a write made of its row, and whether that had a series before."""
+    """What a write made of its row; whether that had a series before, and which file ids."""
 
     before: State | None
     after: State
     had_series: bool
+    files: frozenset[str]
 
     @property
     def is_change(self) -> bool:
@@ -356,7 +357,8 @@ class StatusTable:
                 continue
             else:
                 old, after = answer.get("Attributes", {}), State(change.step["state"])
-                return Written(_state(old), after, had_series=bool(old.get("oc_series_id")))
+                files = frozenset(map(str, _several(old, "file_ids")))
+                return Written(_state(old), after, bool(old.get("oc_series_id")), files)
         return None
 
     def _query(self, **query: Any) -> Iterator[dict[str, Any]]:

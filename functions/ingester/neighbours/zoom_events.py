@@ -6,8 +6,9 @@ sends varies: ids come as numbers or strings, files without type or status, type
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -15,8 +16,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingester.errors import BadRequest
 from ingester.neighbours.zoom_json import readable
-from ingester.rules import reasons
-from ingester.rules.messages import RecordingFile
+from ingester.rules import reasons, timestamps
+from ingester.rules.messages import DownloadMessage, RecordingFile
 from ingester.rules.recording import CHAT, VIEWS, Subject, automated, view_of
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import Origin, State
@@ -94,6 +95,38 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
     total_size: int | UnsetType
     download_token: str
     options: IngestOptions
+
+    def message(self, zip_id: str, is_partial: bool, now: datetime) -> DownloadMessage:
+        """The message on the download queue that it asks for."""
+        subject, options = self.subject, self.options
+        return DownloadMessage(
+            uuid=subject.recording_id,
+            zoom_series_id=subject.meeting_id,
+            topic=subject.topic,
+            start_time=subject.start_time,
+            duration=self.duration,
+            host_id=self.host_id,
+            recording_files=self.files,
+            on_demand_ingest=self.on_demand,
+            zip_id=zip_id,
+            received_time=timestamps.write(now),
+            download_token=self.download_token,
+            allow_multiple_ingests=options.allow_multiple_ingests,
+            ingest_all_mp4=options.ingest_all_mp4,
+            on_demand_series_id=options.on_demand_series_id or UNSET,
+            oc_workflow=options.oc_workflow or UNSET,
+            zoom_total_size_bytes=self.total_size,
+            zoom_processing_minutes=UNSET if self.on_demand else self._processing_minutes(now),
+            force=options.force,
+            override_series_id=options.override_series_id,
+            ignore_schedule=options.ignore_schedule,
+            is_partial=is_partial or UNSET,
+        )
+
+    def _processing_minutes(self, now: datetime) -> float:
+        """Whole minutes that Zoom took, from the meeting's end until this notification."""
+        end = timestamps.parse(self.subject.start_time) + timedelta(minutes=self.duration)
+        return float(math.floor((now - end).total_seconds() / 60))
 
     @property
     def asked(self) -> Asked | None:

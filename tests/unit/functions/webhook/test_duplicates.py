@@ -7,6 +7,7 @@ import pytest
 import webhook
 from ingester.rules.states import State
 from tests.cloud import Clock, Cloud
+from tests.hooks import failing
 from tests.kits import post_webhook
 from tests.unit.functions.webhook.notifications import (
     ZIP_ID,
@@ -81,6 +82,24 @@ def test_late_files_without_the_earlier_ones_are_said_to_be_a_part(aws: Cloud, p
     for files in (["file-1"], ["file-1", "file-2"], ["file-3"]):
         assert post(completed(*map(mp4, files))) == 200
     assert [message.get("is_partial") for message in sent(aws)] == [None, None, True]
+
+
+def test_of_two_that_come_at_once_one_is_a_part(aws: Cloud, post: Post) -> None:
+    """Both read no row; the other one's files are in it when this one writes its own."""
+    others: list[int] = []
+
+    def meanwhile(_: object) -> bool:
+        if not others:
+            others.append(0)
+            with failing(aws.sqs, "sqs.SendMessage", "InternalError"):
+                others[0] = post(completed(mp4("file-1")))
+        return False
+
+    with failing(aws.status.meta.client, "dynamodb.UpdateItem", "none", when=meanwhile):
+        assert post(completed(mp4("file-2"))) == 200
+    assert others == [503]
+    assert post(completed(mp4("file-1"))) == 200
+    assert [message.get("is_partial") for message in sent(aws)] == [None, True]
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "IGNORED", "SENT_TO_OPENCAST"])
