@@ -146,11 +146,25 @@ def invoked_directly(event: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
         return {"message": "nothing waiting"}
     series_id = str(event.get("override_series_id") or "")
     body = overridden(message.body, series_id, bool(event.get("ignore_schedule")))
-    message = msgspec.structs.replace(message, body=body)
-    done = take(message, tools)
-    if done:
+    done = take(msgspec.structs.replace(message, body=body), tools)
+    is_other = body != message.body
+    if not done and is_other:
+        _replace(message, body, tools)
+    if done or is_other:
         tools.downloads.delete(message)
     return {"message": "done" if done else "failed, see the recording's row and the log"}
+
+
+def _replace(message: Received, body: str, tools: Tools) -> None:
+    """What is decided is to count in the next try as well, of which the queue's message knows none.
+
+    The new message has all its tries before it, unless this was the old one's last.
+    """
+    if message.receive_count >= tools.settings.download_receive_limit:
+        tools.dead_letters.bury(body, "It failed in its last try, see the log.")
+        return
+    wait = attempts.backoff_seconds(message.receive_count)
+    tools.downloads.send(body, delay_seconds=wait)
 
 
 def take(message: Received, tools: Tools) -> bool:
@@ -324,7 +338,9 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:
     age = now - first_seen
     if age >= UNFINISHED_PATIENCE:
         reason = f"permanent failure: {waiting} after a day: an operator is needed"
-        tools.dead_letters.bury(encode(wanted), reason)
+        # Retried, it waits as long as a new one.
+        anew = msgspec.structs.replace(wanted, first_seen=UNSET)
+        tools.dead_letters.bury(encode(anew), reason)
         tools.status.write(wanted.zip_id, State.DOWNLOADER_FAILED, reason)
         logger.error("Gave up waiting: %s", waiting, extra=_failed(tools))
         return

@@ -15,6 +15,7 @@ from tests.unit.functions.downloader.kit import (
     SERIES,
     Kit,
     row_in,
+    with_file,
 )
 
 
@@ -178,12 +179,26 @@ class TestFilesThatAreNotFinished:
         assert kit.take(message)
         assert kit.aws.sent_to(kit.aws.download_queue) == []
         (dead,) = kit.dead()
+        del message["first_seen"]
         assert dead["body"] == message
         assert "after a day" in dead["reason"]
         state, reason = kit.outcome
         assert state == "DOWNLOADER_FAILED"
         assert reason.startswith("permanent failure: ")
         assert "operator is needed" in reason
+
+    def test_retried_then_it_waits_as_long_again(
+        self, kit: Kit, zoom: ZoomStandIn, small: Recording
+    ) -> None:
+        slow = with_file(small, 0, processing_asks=9, file_id="slow-0")
+        unfinished = zoom.add(dataclasses.replace(slow, uuid="slow=="))
+        kit.clock.forward(days=1)
+        kit.take(kit.message(unfinished, first_seen="2026-10-14T18:30:00Z"))
+        (dead,) = kit.dead()
+        kit.clock.forward(hours=5)
+        assert kit.take(dead["body"])
+        assert "asks again at" in kit.outcome[1]
+        assert kit.dead() == []
 
     def test_waiting_after_a_failure_is_told_as_well(self, kit: Kit, unfinished: Recording) -> None:
         row = row_in("DOWNLOADER_FAILED", reason="retryable", retry_due="2026-10-14T18:40:00Z")

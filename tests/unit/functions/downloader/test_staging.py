@@ -237,6 +237,25 @@ class TestTheHandler:
         assert downloader.answer({}, kit.tools())["message"].startswith("failed")
         assert self.left(kit) == 1
 
+    @pytest.mark.parametrize("limit", [12, 1])
+    def test_what_an_operator_decided_stays_with_what_failed(
+        self, kit: Kit, small: Recording, limit: int
+    ) -> None:
+        """Its message is another one, in the queue or, after its last try, a dead letter."""
+        kit.settings["download_receive_limit"] = limit
+        kit.zoom.fail(Fault(kind="status", status=500, times=99))
+        kit.aws.sqs.send_message(
+            QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
+        )
+        event = {"override_series_id": "20260111111"}
+        assert downloader.answer(event, kit.tools())["message"].startswith("failed")
+        is_last = limit == 1
+        where = kit.aws.download_dlq if is_last else kit.aws.download_queue
+        sent = kit.aws.sent_to(where)[-1]
+        assert sent["body"]["override_series_id"] == "20260111111"
+        assert sent["delay_seconds"] == (0 if is_last else 60)
+        assert self.left(kit) == 0, "the old one"
+
     def left(self, kit: Kit) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = kit.aws.sqs.get_queue_attributes(
