@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -276,6 +277,8 @@ def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
     """The event is our own: done, unless files came that its ingest didn't have."""
     reason = one_ingest.stayed_outside(wanted, marker)
     written = tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
+    if not marker.seen:
+        tools.status.set_marker(wanted.zip_id, msgspec.structs.replace(marker, seen=True))
     is_new = written and written.is_change
     logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
     if reason:

@@ -33,9 +33,10 @@ def of_absent(
     """What it means that Opencast doesn't show the marker's event, given the row's state.
 
     Only of a doubtful ingest it means that it got lost: a row in `SENT_TO_OPENCAST` knows that it
-    arrived. A request by `exec.pipeline` takes the row out of that state.
+    arrived. A request by `exec.pipeline` takes the row out of that state. What was seen there
+    isn't waited for; an answer alone wouldn't do, since Opencast's index may lag behind it.
     """
-    if is_young(marker, now, patience):
+    if is_young(marker, now, patience) and not marker.seen:
         return Verdict.COMING
     return Verdict.DELETED if state is State.SENT_TO_OPENCAST else Verdict.LOST
 

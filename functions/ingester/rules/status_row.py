@@ -10,11 +10,15 @@ from ingester.rules.states import State
 
 
 class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
-    """Written before the POST to Opencast: this id is ours, posted at `time` with these files."""
+    """Written before the POST to Opencast: this id is ours, posted at `time` with these files.
+
+    `seen`: its event was there since.
+    """
 
     media_package_id: str
     time: str
     files: tuple[str, ...]
+    seen: bool = False
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

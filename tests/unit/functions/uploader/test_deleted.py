@@ -74,3 +74,34 @@ def test_one_that_may_only_be_late_is_waited_for(kit: Kit) -> None:
     kit.clock.forward(hours=5)
     assert not kit.take(kit.message(), receive_count=2)
     assert (kit.posts, kit.outcome) == (1, ("SENT_TO_OPENCAST", ""))
+
+
+class TestSeenThereBefore:
+    """As after `exec.pipeline`, which says that the event has to be deleted first."""
+
+    @pytest.fixture(autouse=True)
+    def _deleted(self, kit: Kit) -> None:
+        kit.take(kit.message())
+        rewrite(kit, "SENT_TO_UPLOADER")
+        kit.take(kit.message())
+        kit.clock.forward(minutes=30)
+        kit.delete_event()
+
+    def test_the_next_request_is_sent_at_once(self, kit: Kit) -> None:
+        rewrite(kit, "SENT_TO_UPLOADER")
+        assert kit.take(kit.message())
+        assert (kit.outcome, kit.posts) == (("SENT_TO_OPENCAST", ""), 2)
+
+    def test_and_waited_for_if_its_answer_is_lost(self, kit: Kit) -> None:
+        rewrite(kit, "SENT_TO_UPLOADER")
+        kit.fail("close")
+        assert not kit.take(kit.message())
+        kit.clock.forward(hours=1)
+        assert not kit.take(kit.message(), receive_count=2)
+        assert "doesn't show it yet" in kit.outcome[1]
+        assert kit.posts == 2
+
+    def test_anything_else_is_told_so_at_once(self, kit: Kit) -> None:
+        assert kit.take(kit.message())
+        assert "isn't in Opencast any more" in kit.outcome[1]
+        assert kit.posts == 1
