@@ -31,7 +31,7 @@ from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets, Tab
 from ingester.rules.schedule import assemble
-from ingester.rules.schedule_losses import Losses, losses
+from ingester.rules.schedule_losses import Losses, Lost, losses
 from ingester.rules.schedule_words import change, described
 from ingester.schedule_import import (
     FIRST_SYSTEM,
@@ -61,6 +61,9 @@ TOLD = 10
 TOLD_REMOVED = 5
 """How many of the meetings that lost classes an answer names."""
 
+ALSO_NAMED = 3
+"""How many of the meetings that have a removed class too."""
+
 FEW = 2
 """How many rows without a link are told one by one: the rest is counted, for most are meant so."""
 
@@ -71,6 +74,20 @@ LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
 """How many reasons, and how much of each, go into a log record, which CloudWatch limits to 1 MB:
 a meeting may have thousands of classes."""
+
+
+NOT_NOW = (
+    "The schedule's table can't be read or written now. Part of it may be changed already: "
+    "update again in a minute."
+)
+
+
+class BrokeOff(Exception):
+    """AWS failed while the table was written: part of what is reported may be done."""
+
+    def __init__(self, report: ImportReport) -> None:
+        super().__init__(NOT_NOW)
+        self.report = report
 
 
 @dataclass(frozen=True)
@@ -136,14 +153,13 @@ def respond(
         return _said(502, str(error))
     except ScheduleUnreadable as error:
         return _said(500, str(error))
+    except BrokeOff as error:
+        logger.exception("AWS failed")
+        # The next update compares with what this one has left: it doesn't know of all of these.
+        return _said(503, "\n".join([NOT_NOW, *_removed("To be removed", _losses(error.report))]))
     except (BotoCoreError, ClientError):
         logger.exception("AWS failed")
-        return _said(
-            503,
-            "The schedule's table can't be read or written now. Part of it may be changed already: "
-            "update again in a minute.",
-        )
-    _log(report)
+        return _said(503, NOT_NOW)
     return _said(200, summary(report))
 
 
@@ -153,10 +169,10 @@ def _said(status: int, text: str) -> Answer:
 
 
 def update(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> ImportReport:
-    """Reads every tab, checks all, and then writes what has changed.
+    """Reads every tab, checks all, and then logs and writes what has changed.
 
     Nobody else does so at the same time: UpdateRunning. Unauthorized without the token, if one is
-    set; NotSetUp without a sheet; what Sheets.tabs and import_sheets raise.
+    set; NotSetUp without a sheet; BrokeOff; what Sheets.tabs and import_sheets raise.
     """
     ends = tools.monotonic() + GOOGLE_SECONDS
     if not _has_token(request, tools) and not _has_token(request, renewed()):
@@ -177,12 +193,20 @@ def update(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Impo
             if newer is tools or tools.monotonic() >= ends:
                 raise
             tabs = _tabs(newer, ends)
-        return import_sheets(
+        report = import_sheets(
             tools.schedule,
             [Sheet(tab.name, f"{SHEET_SOURCE}{tab.name}", tab.rows) for tab in tabs],
             also_replacing=frozenset({FIRST_SYSTEM}),
             kinds=(SHEET_SOURCE,),
+            dry_run=True,
         )
+        # Before it is done: whatever breaks that off, the log has what no later update can tell.
+        _log(report)
+        try:
+            tools.schedule.apply(report.plan.put, report.plan.delete)
+        except (BotoCoreError, ClientError) as error:
+            raise BrokeOff(report) from error
+        return report
 
 
 def _has_token(request: Request, tools: Tools) -> bool:
@@ -215,10 +239,19 @@ def summary(report: ImportReport) -> str:
         parts.append(f"{_count(len(report.kept), 'event')} kept as before.")
     if partly:
         parts.append(f"{_count(len(partly), 'row')} incomplete.")
-    lines = [f"Removed: {_cut(described(one))}" for one in left.lost[:TOLD_REMOVED]]
+    return "\n".join([" ".join(parts), *_removed("Removed", left), *_reasons(report)])
+
+
+def _removed(word: str, left: Losses) -> list[str]:
+    lines = [f"{word}: {_lost(one, LONGEST_LINE)}" for one in left.lost[:TOLD_REMOVED]]
     if len(left.lost) > TOLD_REMOVED:
-        lines.append(f"Removed: {len(left.lost) - TOLD_REMOVED:,} more.")
-    return "\n".join([" ".join(parts), *lines, *_reasons(report)])
+        lines.append(f"{word}: {len(left.lost) - TOLD_REMOVED:,} more.")
+    return lines
+
+
+def _lost(one: Lost, longest: int) -> str:
+    also = f"; also in {', '.join(one.also_in[:ALSO_NAMED])}" if one.also_in else ""
+    return f"{_cut(described(one.meeting), longest - len(also))}{also}"
 
 
 def _reasons(report: ImportReport) -> list[str]:
@@ -280,13 +313,14 @@ def _log(report: ImportReport) -> None:
         if row.zoom_series_id in before
     ]
     _log_rows(logging.INFO, "Meetings that are new", added)
-    _log_rows(logging.INFO, "Meetings that have changed", changed)
+    _log_rows(logging.INFO, "Meetings that change", changed)
     left = _losses(report)
     replaced = [f"{described(one)}, now in {', '.join(others)}" for one, others in left.moved]
-    _log_rows(logging.INFO, "Meetings whose classes have moved to others", replaced)
-    _log_rows(logging.WARNING, "Classes that were removed", list(map(described, left.lost)))
+    _log_rows(logging.INFO, "Meetings whose classes move to others", replaced)
+    removed = [_lost(one, LONGEST_LOGGED) for one in left.lost]
+    _log_rows(logging.WARNING, "Classes that are removed", removed)
     kept = assemble((one.meeting, one.event) for one in report.kept).values()
-    _log_rows(logging.WARNING, "Classes that were kept as before", list(map(described, kept)))
+    _log_rows(logging.WARNING, "Classes that are kept as before", list(map(described, kept)))
     skipped = [str(one) for one in report.skipped]
     _log_rows(logging.WARNING, "Rows that can't be used", skipped)
 

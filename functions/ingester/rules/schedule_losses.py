@@ -13,14 +13,25 @@ Sameness = tuple[str | None, str | None, int | tuple[str, str]]
 """Course, series and time of a class; None where they don't matter."""
 
 
+class Lost(msgspec.Struct, frozen=True):
+    """A meeting, with those of its classes that it has no more.
+
+    `also_in` are others that have each of these classes at its time too. They had it before, or got
+    it in place of another: of an update that broke off halfway, they may be where a class moved to.
+    """
+
+    meeting: ScheduledMeeting
+    also_in: tuple[str, ...]
+
+
 class Losses(msgspec.Struct, frozen=True, kw_only=True):
     """What leaves the table.
 
-    `lost` are meetings with those of their classes that are nowhere any more; `moved` are meetings
-    that leave while each of their classes came into another, with the numbers of these.
+    `moved` are meetings that leave while each of their classes came into another, with the numbers
+    of these.
     """
 
-    lost: tuple[ScheduledMeeting, ...]
+    lost: tuple[Lost, ...]
     moved: tuple[tuple[ScheduledMeeting, tuple[str, ...]], ...]
 
 
@@ -57,13 +68,15 @@ def losses(
         [one for some in come.values() for one in some],
     )
     arrived = set(went.values())
+    everywhere = _places({**rows, **after}.values())
     lost, moved = [], []
     for key, meeting in after.items():
         missing = [one for one in gone[key] if one not in went]
         others = [one for one in come[key] if one not in arrived]
-        events = tuple(one.event for one in _fewer(missing, others))
-        if events or (meeting is None and not rows[key].events):
-            lost.append(msgspec.structs.replace(rows[key], events=events))
+        fewer = _fewer(missing, others)
+        if fewer or (meeting is None and not rows[key].events):
+            left = msgspec.structs.replace(rows[key], events=tuple(one.event for one in fewer))
+            lost.append(Lost(left, _also_in(fewer, everywhere)))
         elif meeting is None:
             numbers = dict.fromkeys(went[one].meeting for one in gone[key])
             moved.append((rows[key], tuple(numbers)))
@@ -111,6 +124,26 @@ def _fewer(missing: Sequence[_Class], others: Iterable[_Class]) -> list[_Class]:
     misses = Counter(one.whose for one in missing)
     gets = Counter(one.whose for one in others)
     return [one for one in missing if misses[one.whose] > gets[one.whose]]
+
+
+def _places(table: Iterable[ScheduledMeeting | None]) -> Mapping[Sameness, Sequence[str]]:
+    """Which meetings have a class."""
+    places: dict[Sameness, list[str]] = {}
+    for one in (one for meeting in table for one in _classes(meeting)):
+        for same in one.same:
+            places.setdefault(same, []).append(one.meeting)
+    return places
+
+
+def _also_in(
+    classes: Sequence[_Class], places: Mapping[Sameness, Sequence[str]]
+) -> tuple[str, ...]:
+    """Other meetings that have all of these classes; none if one of these is nowhere."""
+    found = [
+        next((key for same in one.same for key in places.get(same, ()) if key != one.meeting), None)
+        for one in classes
+    ]
+    return () if None in found else tuple(dict.fromkeys(key for key in found if key))
 
 
 def _classes(meeting: ScheduledMeeting | None) -> list[_Class]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.rules.schedule import Event, ScheduledMeeting, assemble
-from ingester.rules.schedule_losses import Losses, losses
+from ingester.rules.schedule_losses import Losses, Lost, losses
 from ingester.rules.schedule_words import described
 
 SERIES = {"A": "100", "A2": "100", "B": "200"}
@@ -43,7 +43,7 @@ def leaving(before: list[ScheduledMeeting], after: list[ScheduledMeeting]) -> Lo
 
 
 def lost(before: list[str], after: list[str]) -> list[str]:
-    return [described(one) for one in leaving(table(*before), table(*after)).lost]
+    return [described(one.meeting) for one in leaving(table(*before), table(*after)).lost]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,23 @@ def test_a_meeting_all_of_whose_classes_are_in_others_says_in_which() -> None:
     before = table("A M 9:30", "B W 9:30", "6: B F 9:30")
     found = leaving(before, table("8: B W 9:30", "9: A M 9:30"))
     assert [(one.zoom_series_id, others) for one, others in found.moved] == [("7", ("9", "8"))]
-    assert [one.zoom_series_id for one in found.lost] == ["6"]
+    assert [one.meeting.zoom_series_id for one in found.lost] == ["6"]
+
+
+@pytest.mark.parametrize(
+    ("after", "others"),
+    [
+        (["8: A M 9:30", "9: B W 9:30"], ("8", "9")),
+        (["8: A M 9:30"], ()),
+        (["8: A M 9:30", "B W 9:30", "9: B W 9:30"], ("8",)),
+    ],
+)
+def test_a_class_that_another_meeting_has_had_too_is_told_with_that(
+    after: list[str], others: tuple[str, ...]
+) -> None:
+    """It may have gone there when an update broke off, or have been there twice."""
+    before = table("A M 9:30", "B W 9:30", "8: A M 9:30", "9: B W 9:30")
+    assert next(one.also_in for one in leaving(before, table(*after)).lost) == others
 
 
 def test_a_meeting_of_the_first_system_has_the_last_class_s_course_for_all() -> None:
@@ -123,13 +139,13 @@ def test_a_meeting_of_the_first_system_has_the_last_class_s_course_for_all() -> 
         zoom_series_id="7", course_code="B", opencast_series_id="200", events=events
     )
     (one,) = leaving([shared], table("A M 9:30", "B W 9:30")).lost
-    assert described(one) == "7: B (200) F 9:30 L"
+    assert described(one.meeting) == "7: B (200) F 9:30 L"
 
 
 def test_one_without_classes_is_told_when_it_leaves() -> None:
     bare = ScheduledMeeting(zoom_series_id="7", opencast_series_id="1")
     found = leaving([bare], [])
-    assert (found.lost, found.moved) == ((bare,), ())
+    assert (found.lost, found.moved) == ((Lost(bare, ()),), ())
 
 
 classes = st.lists(
@@ -146,7 +162,8 @@ def test_no_class_that_leaves_is_untold_unless_one_came_in_its_place(
     before: list[str], after: list[str]
 ) -> None:
     found = leaving(table(*before), table(*after))
-    told = [(one.zoom_series_id, event) for one in found.lost for event in one.events]
+    lost = [one.meeting for one in found.lost]
+    told = [(one.zoom_series_id, event) for one in lost for event in one.events]
     held = {(one.zoom_series_id, event) for one in table(*after) for event in one.events}
     assert not held & set(told)
     assert len(set(told)) == len(told)

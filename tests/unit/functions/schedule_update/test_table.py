@@ -56,7 +56,7 @@ def test_a_new_link_removes_no_class(desk: Desk, caplog: pytest.LogCaptureFixtur
     desk.sheet(row(link="https://zoom.us/j/5557778888"), row("B", link="https://zoom.us/j/444"))
     caplog.set_level("INFO")
     assert desk.press() == (200, "Success: 2 meetings with 4 events (2 new, 2 replaced).")
-    (moved,) = (vars(one)["rows"] for one in caplog.records if "have moved" in one.msg)
+    (moved,) = (vars(one)["rows"] for one in caplog.records if "classes move" in one.msg)
     classes = "(20260112345) M 9:30 Lecture, W 9:30 Lecture"
     assert sorted(moved) == [
         f"5556667777: B {classes}, now in 444",
@@ -91,10 +91,10 @@ def test_of_many_that_left_the_first_are_named_and_all_are_logged(
     assert lines[-1] == "Removed: 245 more."
     logged = {
         what: [line for one in caplog.records if one.msg == what for line in vars(one)["rows"]]
-        for what in ("Classes that were removed", "Meetings that have changed")
+        for what in ("Classes that are removed", "Meetings that change")
     }
-    assert len(logged["Classes that were removed"]) == 250
-    assert logged["Meetings that have changed"] == [
+    assert len(logged["Classes that are removed"]) == 250
+    assert logged["Meetings that change"] == [
         (
             "86168921331: - HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture"
             "  + HIST E-1010 (20260112345) M 10:30 Lecture, W 10:30 Lecture"
@@ -292,6 +292,46 @@ def test_aws_fails_half_way(desk: Desk) -> None:
     assert (status, len(desk.stored())) == (503, 25)
     assert "Part of it may be changed already: update again" in text
     assert desk.press()[1] == "Success: 60 meetings with 120 events (35 new)."
+
+
+def broken_off(desk: Desk, call: int) -> str:
+    """The answer to a press whose write to the table fails."""
+    client, calls = desk.aws.schedule.meta.client, count()
+    fails = failing(
+        client, "dynamodb.BatchWriteItem", "InternalServerError", lambda _: next(calls) == call
+    )
+    with fails:
+        status, text = desk.press()
+    assert status == 503
+    return text
+
+
+def test_what_an_update_that_broke_off_removed_is_told_then(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next one doesn't know: it compares with what this one left."""
+    links = [f"https://zoom.us/j/{1000 + number}" for number in range(60)]
+    desk.sheet(*[row(link=link) for link in links])
+    desk.press()
+    desk.sheet(*[row(day="M", link=link) for link in links])
+    lines = broken_off(desk, call=2).splitlines()
+    class_ = "HIST E-1010 (20260112345) W 9:30 Lecture"
+    assert lines[1:3] == [f"To be removed: {1000 + n}: {class_}" for n in range(2)]
+    assert lines[6:] == ["To be removed: 55 more."]
+    logged = [row for one in caplog.records for row in vars(one).get("rows", ())]
+    assert logged == [f"{1000 + n}: {class_}" for n in range(60)]
+    assert "(10 changed)" in desk.press()[1]
+
+
+def test_what_an_update_that_broke_off_moved_is_told_with_where_it_is(desk: Desk) -> None:
+    desk.sheet(row(day="M"))
+    desk.press()
+    desk.sheet(row(day="M", link="https://zoom.us/j/5556667777"))
+    assert len(broken_off(desk, call=1).splitlines()) == 1
+    assert desk.press()[1].splitlines() == [
+        "Success: 1 meeting with 1 event (1 removed).",
+        "Removed: 86168921331: HIST E-1010 (20260112345) M 9:30 Lecture; also in 5556667777",
+    ]
 
 
 def test_a_row_of_the_table_that_makes_no_sense(desk: Desk) -> None:
