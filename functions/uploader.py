@@ -274,16 +274,17 @@ def _after_marker(
 
 
 def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
-    """The event is our own: done, unless files came that its ingest didn't have."""
-    reason = one_ingest.stayed_outside(wanted, marker)
+    """The event is our own: done, unless its ingest differs from what the message wants."""
+    differences = one_ingest.differences(wanted, marker)
+    reason = " ".join(one.reason for one in differences)
     written = tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
     if not marker.seen:
         tools.status.set_marker(wanted.zip_id, msgspec.structs.replace(marker, seen=True))
     is_new = written and written.is_change
     logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
-    if reason:
-        extra = log.goes_on("The ingest stays as it is.", one_ingest.ADD_THEM)
-        logger.error("%s", reason, extra=extra)
+    for one in differences:
+        extra = log.goes_on("The ingest stays as it is.", one.advice)
+        logger.error("%s", one.reason, extra=extra)
 
 
 def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
@@ -305,6 +306,7 @@ def _ingest(
         media_package_id=media_package,
         time=timestamps.write(tools.clock()),
         files=mediapackage.ingested_files(wanted),
+        series=wanted.opencast_series_id,
     )
     tools.status.set_marker(wanted.zip_id, marker)
     try:

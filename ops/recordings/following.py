@@ -85,7 +85,8 @@ def outcome(row: StatusRow, now: datetime) -> str:
             f"{shlex.quote(row.recording_id)}{series} --allow-multiple-ingests`."
         )
     known = {
-        "series": row.oc_series_id,
+        # The row's is the one that was asked for last.
+        "series": (row.marker.series if row.marker else "") or row.oc_series_id,
         "media package": row.marker.media_package_id if row.marker else "",
     }
     details = ", ".join(f"{what} {value}" for what, value in known.items() if value)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
@@ -126,6 +127,9 @@ def test_what_is_said_of_one_that_arrived() -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", marker=marker)
     assert following.outcome(arrived, NOW) == "In Opencast: series S, media package mp"
     assert following.outcome(row(State.SENT_TO_OPENCAST), NOW) == "In Opencast."
+    marker = msgspec.structs.replace(marker, series="T")
+    elsewhere = row(State.SENT_TO_OPENCAST, oc_series_id="S", marker=marker)
+    assert following.outcome(elsewhere, NOW) == "In Opencast: series T, media package mp"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+import msgspec
+
 from ingester.rules import mediapackage, timestamps
 from ingester.rules.messages import UploadMessage
 from ingester.rules.states import State
@@ -13,6 +15,7 @@ from ingester.rules.status_row import IngestMarker
 
 ADD_THEM = "Add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
+CHANGE_IT = "Look which series is right, and change it in Opencast if need be."
 SEND_IT = "If it is wanted there: `invoke exec.pipeline UUID`."
 
 _NUMBER = re.compile(r"^\d+/\d+/\d+-")
@@ -54,8 +57,33 @@ def deleted(marker: IngestMarker) -> str:
     )
 
 
-def stayed_outside(message: UploadMessage, marker: IngestMarker) -> str:
-    """The reason of an ingest that lacks files of the message; "" if it has them all."""
+class Difference(msgspec.Struct, frozen=True):
+    """What a message wanted otherwise than its recording was ingested, and what to do about it."""
+
+    reason: str
+    advice: str
+
+
+def differences(message: UploadMessage, marker: IngestMarker) -> list[Difference]:
+    """How the ingest that is there differs from the message's."""
+    found = [
+        Difference(_stayed_outside(message, marker), ADD_THEM),
+        Difference(_other_series(message, marker), CHANGE_IT),
+    ]
+    return [one for one in found if one.reason]
+
+
+def _other_series(message: UploadMessage, marker: IngestMarker) -> str:
+    """The reason of an ingest into a series that isn't the message's; "" if it is."""
+    if marker.series in ("", message.opencast_series_id):
+        return ""
+    return (
+        f"It was ingested into series {marker.series}, before it was asked for in "
+        f"{message.opencast_series_id}: in Opencast its series can be changed."
+    )
+
+
+def _stayed_outside(message: UploadMessage, marker: IngestMarker) -> str:
     inside = {_of_view(file) for file in marker.files}
     files = mediapackage.ingested_files(message)
     outside = [file for file in files if _of_view(file) not in inside]

@@ -12,12 +12,14 @@ from ingester.rules.states import State
 class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
     """Written before the POST to Opencast: this id is ours, posted at `time` with these files.
 
-    `seen`: its event was there since.
+    `series`: the one it went into, "" in markers that are older than this field. `seen`: its event
+    was there since.
     """
 
     media_package_id: str
     time: str
     files: tuple[str, ...]
+    series: str = ""
     seen: bool = False
 
 

@@ -13,7 +13,7 @@ from ingester.log import JsonFormatter
 from ingester.rules import one_ingest
 from ingester.rules.log_records import records_of
 from tests.hooks import recorded
-from tests.unit.functions.uploader.kit import OWN_ID, UUID, ZIP_ID, Kit, Refusing
+from tests.unit.functions.uploader.kit import OWN_ID, SERIES, UUID, ZIP_ID, Kit, Refusing
 
 
 def marker(kit: Kit) -> Any:
@@ -279,6 +279,29 @@ class TestMultipleIngests:
         assert kit.take(message, receive_count=3)
         (ingest,) = kit.opencast.ingests
         assert ingest.mediapackage_id == chosen != OWN_ID
+
+
+class TestAnotherSeries:
+    def test_the_reason_names_the_one_that_it_is_in(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """`exec.pipeline --oc-series-id`, while an earlier message was on the upload queue."""
+        kit.take(kit.message())
+        assert kit.take(kit.message(opencast_series_id="20260100000"))
+        said = f"It was ingested into series {SERIES}, before it was asked for in 20260100000"
+        assert kit.outcome[0] == "SENT_TO_OPENCAST"
+        assert kit.outcome[1].startswith(said)
+        assert kit.part("isPartOf") == [marker(kit)["series"]] == [SERIES]
+        [told] = [one for one in caplog.records if said in one.message]
+        assert (told.levelname, told.__dict__["advice"]) == ("ERROR", one_ingest.CHANGE_IT)
+
+    def test_a_marker_that_names_none_says_nothing(self, kit: Kit) -> None:
+        kit.take(kit.message())
+        kit.aws.status.update_item(
+            Key={"zip_id": ZIP_ID}, UpdateExpression="REMOVE ingest_marker.series"
+        )
+        assert kit.take(kit.message(opencast_series_id="20260100000"))
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
 
 
 class TestLateFiles:
