@@ -39,11 +39,12 @@ from ingester.neighbours.status_table import StatusTable, Written
 from ingester.neighbours.zoom_events import (
     BadIngest,
     IngestNotification,
+    RecoveryNotification,
     RemovalNotification,
     StatusNotification,
     UrlValidation,
 )
-from ingester.rules import reasons
+from ingester.rules import notices, reasons
 from ingester.rules.attempts import ZOOM_REPEATS
 from ingester.rules.messages import encode
 from ingester.rules.recording import Subject, automated
@@ -66,6 +67,9 @@ ATTEMPTS = 3
 
 STARTED = "recording.started"
 AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
+KEEPS_CHANGING = "The recording's row keeps changing. Send it again later."
+GIVEN_UP = "Nothing: this ingest has ended."
+SEND_IT = "If it is wanted: `invoke recordings --uuid UUID` names the command."
 PAUSES = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
 NO_CONTENT: Final = Answer(status=204)
@@ -157,6 +161,8 @@ def take(request: Request, signed_with: str, tools: Tools) -> Answer:
             return _do(partial(_record_status, notification, tools), uuid=uuid)
         case RemovalNotification():
             return _do(partial(_note_removal, notification, tools), uuid=notification.uuid)
+        case RecoveryNotification():
+            return _do(partial(_note_recovery, notification, tools), uuid=notification.uuid)
         case BadIngest():
             about = {"uuid": notification.uuid, "zip_id": notification.zip_id}
             return _do(partial(_reject, notification, tools), **about)
@@ -241,6 +247,32 @@ def _note_removal(notification: RemovalNotification, tools: Tools) -> Answer:
     return NO_CONTENT
 
 
+def _note_recovery(notification: RecoveryNotification, tools: Tools) -> Answer:
+    """Takes back what was noted when it was thrown away.
+
+    What was given up meanwhile is told, and not sent on by itself: this notification has neither
+    files nor token, and Zoom need not have all files again at this moment.
+    """
+    for found in tools.status.of_meeting(notification.meeting_id):
+        if found.recording_id == notification.uuid:
+            with log.about(zip_id=found.zip_id):
+                _take_back(found.zip_id, tools)
+    return NO_CONTENT
+
+
+def _take_back(zip_id: str, tools: Tools) -> None:
+    for _ in range(ATTEMPTS):
+        row = tools.status.get(zip_id)
+        if row is None or not (row.state and row.zoom_notice):
+            return
+        if tools.status.take_back_note(row, notices.reason_without(row)):
+            logger.info("It is out of Zoom's trash again: the notice is taken back")
+            if notices.was_given_up(row):
+                logger.error("%s", reasons.RECOVERED, extra=log.goes_on(GIVEN_UP, SEND_IT))
+            return
+    raise NotReady(KEEPS_CHANGING)
+
+
 def _reject(bad: BadIngest, tools: Tools) -> Answer:
     """Zoom's data lack a field: the row says so, made if it isn't there."""
     if bad.zip_id:
@@ -284,7 +316,7 @@ def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
     for _ in range(ATTEMPTS):
         if _hand_on(request, zip_id, tools):
             return SUCCESS
-    raise NotReady("The recording's row keeps changing. Send it again later.")
+    raise NotReady(KEEPS_CHANGING)
 
 
 def _ignore(zip_id: str, request: IngestNotification, tools: Tools) -> None:

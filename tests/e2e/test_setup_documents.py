@@ -30,6 +30,7 @@ SHOWN = {
     "meeting.ended": "RECORDING_PROCESSING",
     "webinar.ended": "RECORDING_PROCESSING",
     "recording.trashed": "RECORDING_PROCESSING",
+    "recording.recovered": "RECORDING_PROCESSING",
     "recording.deleted": "RECORDING_PROCESSING",
 }
 """What `/status` says of a recording after each event, in the order in which they come here."""

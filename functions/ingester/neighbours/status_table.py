@@ -133,9 +133,14 @@ def _updated(item: Mapping[str, Any]) -> datetime:
         return datetime.fromisoformat(EPOCH).replace(tzinfo=UTC)
 
 
-def _outdated(oc_series_id: str, course: str, retry_due: str, asked: Asked | None) -> list[str]:
+def _outdated(
+    state: State, oc_series_id: str, course: str, retry_due: str, asked: Asked | None
+) -> list[str]:
     """The attributes of a row that don't outlive a write of these."""
     removes = [] if retry_due else ["retry_due"]
+    if state is State.WEBHOOK_RECEIVED:
+        # Zoom said it before this request.
+        removes.append("zoom_notice")
     if oc_series_id and not course:
         removes.append("course")
     if asked == Asked():
@@ -188,7 +193,7 @@ class StatusTable:
         names = {"#state": "pipeline_state"}
         values: dict[str, Any] = {":state": str(state)}
         sets = {"#state": ":state", **self._stamp(values)}
-        removes = _outdated(oc_series_id, course, retry_due, asked)
+        removes = _outdated(state, oc_series_id, course, retry_due, asked)
         optional: dict[str, Any] = {
             "oc_series_id": oc_series_id,
             "course": course,
@@ -249,6 +254,26 @@ class StatusTable:
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             logger.info("No reason written: the row of %s is gone or further on", zip_id)
+
+    def take_back_note(self, row: StatusRow, reason: str) -> bool:
+        """Takes Zoom's word away again; False if the row isn't any more as it was read."""
+        try:
+            self._table.update_item(
+                Key={"zip_id": row.zip_id},
+                UpdateExpression="SET reason = :reason REMOVE zoom_notice",
+                ConditionExpression="zoom_notice = :notice AND #state = :state"
+                " AND (attribute_not_exists(reason) OR reason = :old)",
+                ExpressionAttributeNames={"#state": "pipeline_state"},
+                ExpressionAttributeValues={
+                    ":reason": reason,
+                    ":notice": row.zoom_notice,
+                    ":state": str(row.state),
+                    ":old": row.reason,
+                },
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def add_files(self, zip_id: str, files: Iterable[str]) -> None:
         """Adds file ids to a row whose state stays as it is."""

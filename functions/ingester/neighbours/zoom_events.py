@@ -40,6 +40,8 @@ REMOVAL_EVENTS = {
     "recording.deleted": "The recording was deleted in Zoom",
 }
 
+RECOVERED = "recording.recovered"
+
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
 LARGEST_NUMBER = 10**18
 """What counts as a number of Zoom's: DynamoDB takes 38 digits, and Zoom's have 9 to 13."""
@@ -65,6 +67,13 @@ class RemovalNotification(msgspec.Struct, frozen=True):
     uuid: str
     meeting_id: int
     notice: str
+
+
+class RecoveryNotification(msgspec.Struct, frozen=True):
+    """A recording is back from Zoom's trash."""
+
+    uuid: str
+    meeting_id: int
 
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +153,12 @@ class Unhandled(msgspec.Struct, frozen=True):
 
 
 Notification = (
-    UrlValidation | StatusNotification | RemovalNotification | IngestNotification | Unhandled
+    UrlValidation
+    | StatusNotification
+    | RemovalNotification
+    | RecoveryNotification
+    | IngestNotification
+    | Unhandled
 )
 
 
@@ -205,7 +219,8 @@ def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
 
 def _notification(event: str, content: dict[str, Any]) -> Notification | BadIngest:
     ingest = event in (COMPLETED, ON_DEMAND)
-    if not (ingest or event in STATUS_EVENTS or event in REMOVAL_EVENTS or event == URL_VALIDATION):
+    others = {URL_VALIDATION, RECOVERED, *REMOVAL_EVENTS}
+    if not (ingest or event in STATUS_EVENTS or event in others):
         return Unhandled(event)
     payload = content.get("payload")
     if not isinstance(payload, dict):
@@ -221,6 +236,8 @@ def _notification(event: str, content: dict[str, Any]) -> Notification | BadInge
         raise BadRequest("The payload has no object with a uuid.")
     if event in REMOVAL_EVENTS:
         return RemovalNotification(uuid, _number(about.get("id")), REMOVAL_EVENTS[event])
+    if event == RECOVERED:
+        return RecoveryNotification(uuid, _number(about.get("id")))
     if not ingest:
         return _status(event, content, about)
     token = content.get("download_token")

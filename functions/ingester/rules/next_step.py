@@ -128,6 +128,8 @@ def next_step(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> 
         case State.IGNORED if row.reason == reasons.NO_SERIES:
             return f"With its class in the schedule: `invoke exec.pipeline {uuid}`; without: \
 `invoke exec.pipeline {uuid} --oc-series-id SERIES`."
+        case State.IGNORED if row.reason == reasons.RECOVERED:
+            return f"`invoke {_again(row, uuid)}` asks for it again, if it is wanted."
         case _:
             return _stuck(row, uuid, story) if is_stuck(row, now, patience) else ""
 

@@ -41,7 +41,8 @@ def what_to_do(row: StatusRow, now: datetime, patience: timedelta) -> ToDo:
     if retry_due(row):
         return TELL if is_stuck(row, now, patience) else BY_ITSELF
     was_sent = row.marker or row.has_unreadable_marker
-    if was_sent and (row.state in FAILED or row.reason == reasons.NO_SERIES):
+    lacks = (reasons.NO_SERIES, reasons.RECOVERED)
+    if was_sent and (row.state in FAILED or row.reason in lacks):
         # Whether Opencast has it can't be told: another request's row knows of no marker.
         return TELL
     match row.state:
@@ -53,6 +54,8 @@ def what_to_do(row: StatusRow, now: datetime, patience: timedelta) -> ToDo:
             return AGAIN
         case State.IGNORED if row.reason == reasons.NO_SERIES:
             return WITH_SERIES
+        case State.IGNORED if row.reason == reasons.RECOVERED:
+            return AGAIN
         case State.IGNORED if row.reason == reasons.ALREADY_THERE:
             return TWICE
         case _:

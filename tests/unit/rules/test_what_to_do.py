@@ -46,6 +46,7 @@ def row(state: State, reason: str = "", *, hours: float = 0, **more: Any) -> Sta
             ToDo("Opencast has no series S: request it with the right one.", request_helps=True),
         ),
         (row(State.IGNORED, reasons.NO_SERIES), WITH_SERIES),
+        (row(State.IGNORED, reasons.RECOVERED), AGAIN),
         (row(State.IGNORED, reasons.ALREADY_THERE), TWICE),
         (row(State.IGNORED, reasons.NO_MP4), NOTHING),
         (row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:40:00Z"), BY_ITSELF),
@@ -71,6 +72,7 @@ def test_what_there_is_to_do(known: StatusRow, to_do: ToDo) -> None:
         (State.UPLOADER_FAILED, "x"),
         (State.UPLOADER_FAILED, INVALID),
         (State.IGNORED, reasons.NO_SERIES),
+        (State.IGNORED, reasons.RECOVERED),
     ],
 )
 def test_what_opencast_may_have_is_not_requested_again(

@@ -1,19 +1,24 @@
-"""What Zoom says of a recording on its side, and that it was removed."""
+"""What Zoom says of a recording on its side, that it was removed, and that it is back."""
 
 from __future__ import annotations
 
 import pytest
 
 from ingester.neighbours.zoom_events import STATUS_EVENTS
+from ingester.rules import reasons
 from ingester.rules.states import State
 from tests.cloud import Clock, Cloud, plain
+from tests.hooks import failing
 from tests.unit.functions.webhook.notifications import (
     MEETING,
     UUID,
     ZIP_ID,
     Json,
     Post,
+    completed,
+    on_demand,
     put,
+    sent,
     state,
     status_event,
     untouched,
@@ -144,7 +149,76 @@ def test_removal_is_noted_on_rows_on_their_way_only(
         assert rows[zip_id] == before[zip_id]
 
 
-def test_removal_of_what_nobody_knows(aws: Cloud, post: Post) -> None:
+@pytest.mark.parametrize("event", ["recording.deleted", "recording.recovered"])
+def test_removal_of_what_nobody_knows(event: str, aws: Cloud, post: Post) -> None:
     for meeting in (None, "x", 10**40, MEETING):
-        assert post(status_event("recording.deleted", id=meeting)) == 204
+        assert post(status_event(event, id=meeting)) == 204
     assert untouched(aws)
+
+
+def test_what_is_recovered_goes_its_way_as_if_nothing_had_been(aws: Cloud, post: Post) -> None:
+    known: Json = {"meeting_id": MEETING, "recording_id": UUID}
+    put(aws, State.SENT_TO_DOWNLOADER, **known)
+    due: Json = {"retry_due": "2026-10-14T18:40:00Z", "reason": "next try at 18:40"}
+    put(aws, State.DOWNLOADER_FAILED, "on-demand-1", **known, **due)
+    put(aws, State.OC_SERIES_FOUND, "other", meeting_id=MEETING, recording_id="other")
+    before = aws.rows()
+    before[ZIP_ID]["reason"] = ""
+    for event in ("recording.trashed", "recording.trashed", "recording.recovered"):
+        assert post(status_event(event)) == 204
+    assert aws.rows() == before
+
+
+def test_what_was_given_up_and_is_recovered_is_told(
+    aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It isn't sent on by itself: who threw it away may not want it in Opencast."""
+    assert post(completed()) == 200
+    assert post(status_event("recording.trashed")) == 204
+    notice = aws.rows()[ZIP_ID]["zoom_notice"]
+    put(aws, State.IGNORED, reason=notice)
+    assert post(status_event("recording.recovered")) == 204
+    assert state(aws) == ("IGNORED", reasons.RECOVERED)
+    assert "zoom_notice" not in aws.rows()[ZIP_ID]
+    assert post(status_event("recording.recovered")) == 204
+    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.getMessage() == reasons.RECOVERED
+    assert "recordings --uuid UUID" in vars(record)["advice"]
+    assert len(sent(aws)) == 1
+
+
+def test_what_was_ignored_for_another_reason_stays_so(
+    aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    known: Json = {"meeting_id": MEETING, "recording_id": UUID, "zoom_notice": "Thrown away"}
+    put(aws, State.IGNORED, **known, reason="Recording <2 minutes")
+    assert post(status_event("recording.recovered")) == 204
+    assert state(aws) == ("IGNORED", "Recording <2 minutes")
+    assert "zoom_notice" not in aws.rows()[ZIP_ID]
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_row_that_changes_while_it_is_recovered(times: int, aws: Cloud, post: Post) -> None:
+    """It is read again; if that doesn't end, Zoom is asked to say so again."""
+    known: Json = {"meeting_id": MEETING, "recording_id": UUID, "zoom_notice": "Thrown away"}
+    put(aws, State.OC_SERIES_FOUND, **known, reason="Thrown away")
+    changes: list[str] = []
+
+    def changed(params: Json) -> bool:
+        if "REMOVE zoom_notice" in params["UpdateExpression"] and len(changes) < times:
+            changes.append(f"change {len(changes)}")
+            put(aws, State.OC_SERIES_FOUND, reason=changes[-1])
+        return False
+
+    with failing(aws.status.meta.client, "dynamodb.UpdateItem", "none", when=changed):
+        assert post(status_event("recording.recovered")) == (204 if times == 1 else 503)
+    assert ("zoom_notice" in aws.rows()[ZIP_ID]) is (times == 3)
+    assert state(aws) == ("OC_SERIES_FOUND", changes[-1])
+
+
+def test_a_request_that_is_accepted_takes_the_notice_away(aws: Cloud, post: Post) -> None:
+    put(aws, State.IGNORED, zoom_notice="Thrown away", reason="Thrown away", file_ids={"file-1"})
+    assert post(on_demand(zip_id=ZIP_ID, force=True)) == 200
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+    assert "zoom_notice" not in aws.rows()[ZIP_ID]
