@@ -93,7 +93,7 @@ def gone_from_zoom(scene: Scene) -> None:
     """Zoom answers with a page instead of the file: a person has to look."""
     recording = scene.lecture()
     (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="html", where="download", file_id=file.id)
+    scene.driver.trouble_zoom(kind="html", where="download", file_id=file.id, times=2)
     scene.completed(recording)
     scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
     message = scene.dead_letter("download-dlq", recording.uuid)

@@ -60,7 +60,7 @@ def test_an_upload_into_an_unknown_series(scene: Scene, operator: Operator) -> N
 def test_a_download_of_what_zoom_does_not_give(scene: Scene, operator: Operator) -> None:
     recording = scene.lecture()
     (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="html", where="download", file_id=file.id)
+    scene.driver.trouble_zoom(kind="html", where="download", file_id=file.id, times=2)
     scene.completed(recording)
     scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
     shown = operator.did("queue.downloads", "--limit", "100")
