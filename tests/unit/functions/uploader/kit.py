@@ -173,6 +173,8 @@ class Kit:
         def hook(response: requests.Response, **_: Any) -> None:
             if path in str(response.url) and response.status_code != 401 and not done:
                 done.append(True)
+                # Read to its end: what raises would leave its socket to the garbage collector.
+                assert response.content is not None
                 act()
 
         self.session.hooks["response"].append(hook)
