@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import time
-import uuid as uuids
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, hand_in, log
+from ingester import clients, hand_in, log, new_ids
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
@@ -33,7 +33,7 @@ from ingester.gateway import Answer, Request, json_answer, proxy_answer, request
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
-from ingester.retry import Sleep
+from ingester.retry import Chance, Sleep
 from ingester.rules.recording import Subject, is_meeting_number, uuid_in
 from ingester.rules.series_id import series_id_in
 from ingester.rules.states import Origin, State
@@ -68,6 +68,8 @@ class Tools:
     clock: Callable[[], datetime]
     sleep: Sleep
     monotonic: Callable[[], float] = time.monotonic
+    by_chance: Chance = random.random
+    new_id: Callable[[], str] = new_ids.random_uuid
 
 
 def build() -> Tools:
@@ -193,7 +195,7 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
         raise NotFound(f"Zoom knows no recording {asked.uuid}.")
     hand_in.check_files(recording)
     hand_in.check_video(recording)
-    zip_id = f"on-demand-{uuids.uuid4()}"
+    zip_id = f"on-demand-{tools.new_id()}"
     with log.about(zip_id=zip_id):
         subject = Subject(
             meeting_id=recording.id,
@@ -248,4 +250,5 @@ def _post(body: bytes, begin: float, tools: Tools) -> None:
         sleep=tools.sleep,
         clock=tools.clock,
         monotonic=tools.monotonic,
+        by_chance=tools.by_chance,
     )

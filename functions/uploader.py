@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid as uuids
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log, metrics
+from ingester import clients, log, metrics, new_ids
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
@@ -67,6 +66,7 @@ class Tools:
     uploads: Queue
     dead_letters: Queue
     clock: Callable[[], datetime]
+    new_id: Callable[[], str] = new_ids.random_uuid
 
 
 def build() -> Tools:
@@ -235,7 +235,7 @@ def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -
         if not tools.opencast.has_event(own):
             return own
         if wanted.allow_multiple_ingests:
-            return str(uuids.uuid4())
+            return tools.new_id()
         _ignore(wanted, reasons.ALREADY_THERE, tools)
         return ""
     return _after_marker(wanted, marker, row.state if row else None, tools)

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import logging
 import os
-import uuid as uuids
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log, metrics, signature
+from ingester import clients, log, metrics, new_ids, signature
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
@@ -86,6 +85,7 @@ class Tools:
     events: EventsTable
     downloads: Queue
     clock: Callable[[], datetime]
+    new_id: Callable[[], str] = new_ids.random_uuid
 
 
 def build() -> Tools:
@@ -167,7 +167,7 @@ def take(request: Request, signed_with: str, tools: Tools) -> Answer:
             about = {"uuid": notification.uuid, "zip_id": notification.zip_id}
             return _do(partial(_reject, notification, tools), **about)
         case IngestNotification():
-            uuid, zip_id = notification.subject.recording_id, _zip_id(notification)
+            uuid, zip_id = notification.subject.recording_id, _zip_id(notification, tools)
             return _do(partial(_ingest, notification, zip_id, tools), uuid=uuid, zip_id=zip_id)
     logger.info("Nothing to do: %s", notification.reason)
     return NO_CONTENT
@@ -297,10 +297,10 @@ def _is_first(request: IngestNotification, written: Written | None) -> bool:
     return before is None or before in ZOOM_SIDE or before is State.WEBHOOK_FAILED
 
 
-def _zip_id(request: IngestNotification) -> str:
+def _zip_id(request: IngestNotification, tools: Tools) -> str:
     if not request.on_demand:
         return automated(request.subject.recording_id)
-    return request.options.zip_id or f"on-demand-{uuids.uuid4()}"
+    return request.options.zip_id or f"on-demand-{tools.new_id()}"
 
 
 def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:

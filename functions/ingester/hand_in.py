@@ -5,6 +5,7 @@ The on-demand function does it for Opencast's "+Zoom", operators' commands for w
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -24,7 +25,7 @@ from ingester.errors import (
 from ingester.neighbours import zoom_events
 from ingester.neighbours.zoom import MeetingRecordings
 from ingester.neighbours.zoom_events import IngestOptions
-from ingester.retry import Sleep, retrying, within
+from ingester.retry import Chance, Sleep, retrying, within
 
 TIMEOUT = (3.05, 8.0)
 """Seconds to connect to the webhook, and to wait for its answer."""
@@ -74,6 +75,7 @@ def post(
     sleep: Sleep,
     clock: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
+    by_chance: Chance = random.random,
 ) -> None:
     """POST an event, signed with `key`; returns when the webhook has taken it, within `seconds`.
 
@@ -81,7 +83,14 @@ def post(
     is no answer or a 5xx in the end, WebhookFailed for any other than 200, of which KeyRefused says
     that the webhook has another key.
     """
-    attempt = retrying(WebhookUnreachable, attempts=ATTEMPTS, seconds=seconds, sleep=sleep)
+    attempt = retrying(
+        WebhookUnreachable,
+        attempts=ATTEMPTS,
+        seconds=seconds,
+        sleep=sleep,
+        monotonic=monotonic,
+        by_chance=by_chance,
+    )
     begin = monotonic()
 
     def once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,8 @@ import tenacity
 from ingester.errors import IngesterError
 
 Sleep = Callable[[float], None]
+Chance = Callable[[], float]
+"""A number from 0 up to, but not including, 1: `random.random`."""
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
@@ -24,23 +27,14 @@ def within(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
     return connect, min(timeout[1], seconds - connect)
 
 
-class _Wait(tenacity.wait.wait_base):
-    """What the other side asked for (`retry_after`), else exponential with full jitter."""
-
-    def __init__(self) -> None:
-        self._backoff = tenacity.wait_random_exponential(
-            multiplier=FIRST_WAIT, max=LONGEST_WAIT, min=FIRST_WAIT / 5
-        )
-
-    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = getattr(error, "retry_after", None)
-        return float(asked) if asked is not None else self._backoff(retry_state)
-
-
-def backoff(failures: int, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT) -> float:
+def backoff(
+    failures: int,
+    first: float = FIRST_WAIT,
+    longest: float = LONGEST_WAIT,
+    by_chance: Chance = random.random,
+) -> float:
     """Seconds to wait after the `failures`-th failure in a row: exponential, with full jitter."""
-    return random.uniform(0, min(longest, first * 2.0 ** (failures - 1)))  # noqa: S311  # no secret
+    return by_chance() * min(longest, first * 2.0 ** (failures - 1))
 
 
 def retrying(
@@ -50,16 +44,33 @@ def retrying(
     seconds: float,
     sleep: Sleep,
     before: Callable[[tenacity.RetryCallState], Any] | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+    by_chance: Chance = random.random,
 ) -> tenacity.Retrying:
-    """A tenacity `Retrying` for `errors`; the last of them is raised as it is.
+    """A tenacity `Retrying` for `errors`, to be called once; the last of them is raised as it is.
 
-    It ends after `attempts`, or before a wait that would lead beyond `seconds` from the start.
-    `before` is called before each wait.
+    It waits as long as the other side asked for (`retry_after` of the error), else exponentially
+    with jitter. It ends after `attempts`, or before a wait that would lead beyond `seconds` from
+    now. `before` is called before each wait. `monotonic` counts the seconds.
     """
+    begin = monotonic()
+
+    def wait(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = getattr(error, "retry_after", None)
+        if asked is not None:
+            return float(asked)
+        return max(FIRST_WAIT / 5, backoff(state.attempt_number, by_chance=by_chance))
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        # tenacity's own stop_before_delay reads a clock that can't be handed in.
+        is_late = monotonic() - begin + state.upcoming_sleep >= seconds
+        return state.attempt_number >= attempts or is_late
+
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(errors),
-        stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(seconds),
-        wait=_Wait(),
+        stop=stop,
+        wait=wait,
         sleep=sleep,
         before_sleep=before,
         reraise=True,

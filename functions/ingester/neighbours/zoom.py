@@ -7,6 +7,7 @@ Facts from Zoom's API reference ("Get meeting recordings", "Server-to-Server OAu
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -20,7 +21,7 @@ from msgspec import UNSET, UnsetType
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
 from ingester.neighbours.zoom_json import readable
-from ingester.retry import Sleep, retry_after, retrying, within
+from ingester.retry import Chance, Sleep, retry_after, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
 
 logger = logging.getLogger("ingester.zoom")
@@ -76,6 +77,7 @@ class ZoomApi:
         sleep: Sleep,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
+        by_chance: Chance = random.random,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
@@ -83,6 +85,7 @@ class ZoomApi:
         self._sleep = sleep
         self._clock = clock
         self._monotonic = monotonic
+        self._by_chance = by_chance
         self._token: tuple[str, float] | None = None
 
     def recordings(self, uuid: str, *, seconds: float) -> MeetingRecordings | None:
@@ -91,7 +94,14 @@ class ZoomApi:
         Tries again, and ends within `seconds`. ZoomUnreachable when Zoom stays out of reach,
         ZoomRefused when it refuses our credentials or the app lacks a scope.
         """
-        attempt = retrying(ZoomUnreachable, attempts=4, seconds=seconds, sleep=self._sleep)
+        attempt = retrying(
+            ZoomUnreachable,
+            attempts=4,
+            seconds=seconds,
+            sleep=self._sleep,
+            monotonic=self._monotonic,
+            by_chance=self._by_chance,
+        )
         return attempt(self._recordings, uuid, self._monotonic() + seconds)
 
     def _recordings(self, uuid: str, ends: float) -> MeetingRecordings | None:
