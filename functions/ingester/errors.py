@@ -20,6 +20,7 @@
     │   ├── UnknownSeries        Opencast has no such series
     │   ├── StagedFileLost       a staged file is gone, or another one has its place
     │   ├── MarkerUnreadable     whether the recording was sent can't be told
+    │   ├── LedgerUnreadable     the ledger's record of the recording makes no sense
     │   ├── TooManyFailures      retryable, but it happened too often
     │   └── Unforeseen           none of these, until a message's last try
     ├── RetryableFailure         may pass by itself: the message comes back
@@ -33,6 +34,7 @@
     │   ├── OpencastRefused      a credential or role is missing
     │   ├── SlackUnreachable     no connection, a time-out, 429 or 5xx
     │   ├── SlackRefused         Slack said no: token, scopes, an address that has expired
+    │   ├── LedgerBusy           other processes keep changing the ledger's record
     │   ├── ScheduleUnreadable   the schedule's row of a meeting makes no sense
     │   ├── SheetsUnreachable    no connection, 429, 5xx, or an answer that makes no sense
     │   │   └── SheetsTimedOut   Google took too long
@@ -149,6 +151,10 @@ class MarkerUnreadable(PermanentFailure):
     """The `ingest_marker` of a row makes no sense: sent anew, the recording may be there twice."""
 
 
+class LedgerUnreadable(PermanentFailure):
+    """The ledger's record of a recording makes no sense: sent anew, it may be there twice."""
+
+
 class TooManyFailures(PermanentFailure):
     """A retryable failure happened as often as it may."""
 
@@ -218,6 +224,10 @@ class SlackUnreachable(RetryableFailure):
 
 class SlackRefused(RetryableFailure):
     """Slack refused our token, the app lacks a scope, or a message came too late."""
+
+
+class LedgerBusy(RetryableFailure):
+    """Other processes keep changing the ledger's record of a recording."""
 
 
 class ScheduleUnreadable(RetryableFailure):
