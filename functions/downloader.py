@@ -29,17 +29,28 @@ from ingester.errors import (
     Unforeseen,
 )
 from ingester.metrics import Metric
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.queues import MAX_DELAY_SECONDS, Queue, Received, received_of
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
-from ingester.neighbours.zoom_events import files_of
-from ingester.rules import attempts, reasons, recording, timestamps
+from ingester.neighbours.zoom_events import files_of, names_of
+from ingester.rules import attempts, ledger, reasons, recording, timestamps
+from ingester.rules.continuing import continued
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
-from ingester.rules.messages import DownloadMessage, decode, encode, overridden, zip_id_of
+from ingester.rules.ledger import End
+from ingester.rules.messages import (
+    DownloadMessage,
+    RecordingFile,
+    decode,
+    encode,
+    overridden,
+    zip_id_of,
+)
+from ingester.rules.recording import Subject, automated
 from ingester.rules.staged import upload_message
-from ingester.rules.states import State
+from ingester.rules.states import Origin, State
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.transfer import mp4
 from ingester.transfer.access import Access
@@ -69,6 +80,7 @@ class Tools:
     engine: Engine
     open_file: OpenFile
     staging: Staging
+    ledger: Ledger
     status: StatusTable
     schedule: ScheduleTable
     downloads: Queue
@@ -93,6 +105,7 @@ def build() -> Tools:
         engine=Engine(bucket, Budget(connections=at_once)),
         open_file=partial(ZoomFile, http=http, hosts=DownloadHosts(settings.download_hosts)),
         staging=Staging(s3, settings.staging_bucket),
+        ledger=Ledger(clients.table(settings.recordings_table), _now),
         status=StatusTable(clients.table(settings.status_table), _now),
         schedule=ScheduleTable(clients.table(settings.schedule_table)),
         downloads=Queue(sqs, settings.download_queue_url),
@@ -173,34 +186,41 @@ def take(message: Received, tools: Tools) -> bool:
         wanted = decode(message.body, DownloadMessage)
     except MessageError as error:
         with log.about(zip_id=zip_id_of(message.body) or ""):
-            _give_up(message, zip_id_of(message.body), error, tools)
+            _give_up(message, "", zip_id_of(message.body), error, tools)
         return True
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
-            download(wanted, tools)
-        except OutOfTime as error:
-            _hand_over(wanted, error, tools)
-        except AskLater as error:
-            _wait(wanted, error, tools)
+            _step(wanted, tools)
         except PermanentFailure as error:
-            _give_up(message, wanted.zip_id, error, tools)
+            _give_up(message, wanted.uuid, wanted.zip_id, error, tools)
         except RetryableFailure as error:
-            _come_back(message, wanted.zip_id, error, tools)
-            return False
+            return _come_back(message, wanted, error, tools)
         except (BotoCoreError, ClientError) as error:
-            _come_back(message, wanted.zip_id, AwsFailed.of(error), tools)
-            return False
+            return _come_back(message, wanted, AwsFailed.of(error), tools)
         except Exception as error:
             if message.receive_count < tools.settings.download_receive_limit:
                 raise
             # SQS would bury it, and its row would say that it is on its way.
-            _give_up(message, wanted.zip_id, Unforeseen.of(error), tools)
+            _give_up(message, wanted.uuid, wanted.zip_id, Unforeseen.of(error), tools)
         return True
 
 
+def _step(wanted: DownloadMessage, tools: Tools) -> None:
+    """Download, or send the message anew if there is more to do later."""
+    try:
+        download(wanted, tools)
+    except OutOfTime as error:
+        _hand_over(wanted, error, tools)
+    except AskLater as error:
+        _wait(wanted, error, tools)
+    except FileGone:
+        if not _is_thrown_away(wanted, tools):
+            raise
+
+
 def download(wanted: DownloadMessage, tools: Tools) -> None:
-    """Stages one recording and hands it to the uploader."""
-    wanted = _finished(wanted, tools)
+    """Stage one recording and hand it to the uploader."""
+    wanted, given_up = _complete(wanted, tools)
     if recording.is_too_short(wanted.duration, tools.settings.minimum_duration):
         _ignore(wanted, reasons.TOO_SHORT, tools)
         return
@@ -209,8 +229,13 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
     if not series_id:
         _ignore(wanted, reasons.NO_SERIES, tools)
         return
-    written = tools.status.write(
-        wanted.zip_id, State.OC_SERIES_FOUND, oc_series_id=series_id, course=going.course
+    written = tools.status.report(
+        wanted.zip_id,
+        State.OC_SERIES_FOUND,
+        oc_series_id=series_id,
+        course=going.course,
+        # The webhook may not have known it.
+        subject=_subject(wanted) if wanted.is_partial else None,
     )
     is_first = written and not written.had_series
     length = {Metric.RECORDING_DURATION: float(wanted.duration)} if is_first else {}
@@ -230,21 +255,46 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
         title=title,
         zone=zone_of(tools.settings.local_time_zone),
     )
+    staged_ids = {piece.file.file_id for piece in staged.pieces}
+    left_out = [
+        file.recording_id for file in wanted.recording_files if file.recording_id not in staged_ids
+    ]
+    # Before the send: the uploader waits for a message with every file that isn't left out.
+    tools.ledger.change(wanted.uuid, lambda record: ledger.without(record, [*left_out, *given_up]))
+    reason = " ".join(filter(None, (staged.reason, _told(given_up))))
     tools.uploads.send_in_order(encode(ready), group=wanted.uuid)
-    tools.status.write(wanted.zip_id, State.SENT_TO_UPLOADER, staged.reason)
+    tools.status.report(wanted.zip_id, State.SENT_TO_UPLOADER, reason)
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
-    if staged.reason:
-        logger.error("%s", staged.reason, extra=log.goes_on("The other files go on.", ADD_THEM))
+    if reason:
+        logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))
 
 
-def _finished(wanted: DownloadMessage, tools: Tools) -> DownloadMessage:
-    """The message with all files finished, as Zoom's API has them by now. AskLater if not yet.
+def _told(given_up: Mapping[str, str]) -> str:
+    """What people are told of files (id → name) that Zoom named and doesn't list; "" without."""
+    if not given_up:
+        return ""
+    return (
+        f"Zoom's API doesn't list {len(given_up)} file(s) that Zoom had named, which stay outside: "
+        f"{', '.join(given_up.values())}."
+    )
 
-    Zoom never repeats a notification that came before its files were done. One that brings late
-    files alone would number its segments from 0 again and overwrite what is staged.
+
+def _complete(wanted: DownloadMessage, tools: Tools) -> tuple[DownloadMessage, Mapping[str, str]]:
+    """The message with every file of the recording, all finished, as Zoom's API has them by now.
+
+    Also the names of files (by id) that Zoom had named and still doesn't list after a day. Zoom
+    never repeats a notification that came before its files were done, and a message may know fewer
+    files than the ledger: those of one notification among several.
+
+    Raises:
+        AskLater: Zoom hasn't finished the files, or doesn't list one yet that it has named.
+        FileGone: Zoom knows the recording no more.
     """
-    if all(file.is_completed for file in wanted.recording_files) and not wanted.is_partial:
-        return wanted
+    record = tools.ledger.get(wanted.uuid)
+    known = {file.recording_id for file in wanted.recording_files}
+    is_finished = all(file.is_completed for file in wanted.recording_files)
+    if is_finished and not wanted.is_partial and not ledger.not_listed(record, known):
+        return wanted, {}
     answer = _ask_zoom(wanted, tools)
     try:
         files = files_of(answer.recording_files)
@@ -253,11 +303,39 @@ def _finished(wanted: DownloadMessage, tools: Tools) -> DownloadMessage:
     unfinished = sum(not file.is_completed for file in files)
     if unfinished or not files:
         raise AskLater(f"Zoom has not finished {unfinished or 'any'} of the files")
+    now = tools.clock()
+    names = {**names_of(wanted.recording_files), **names_of(files)}
+    record = tools.ledger.change(wanted.uuid, lambda old: ledger.with_files(old, names, now))
+    listed = {file.recording_id for file in files}
+    if awaited := ledger.files_to_wait_for(record, listed, now):
+        raise AskLater(f"Zoom's API doesn't list {len(awaited)} file(s) yet that Zoom has named")
+    return _filled(wanted, answer, files), ledger.files_given_up(record, listed)
+
+
+def _filled(
+    wanted: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
+) -> DownloadMessage:
+    """The message with the files and the rest that Zoom's API tells."""
     return msgspec.structs.replace(
         wanted,
+        zoom_series_id=wanted.zoom_series_id or answer.id,
+        topic=wanted.topic or answer.topic,
+        start_time=wanted.start_time or answer.start_time,
+        host_id=wanted.host_id or answer.host_id,
         recording_files=files,
         duration=answer.duration,
         download_token=answer.download_access_token or wanted.download_token,
+    )
+
+
+def _subject(wanted: DownloadMessage) -> Subject:
+    is_automated = wanted.zip_id == automated(wanted.uuid)
+    return Subject(
+        meeting_id=wanted.zoom_series_id,
+        recording_id=wanted.uuid,
+        topic=wanted.topic,
+        start_time=wanted.start_time,
+        origin=Origin.WEBHOOK if is_automated else Origin.ON_DEMAND,
     )
 
 
@@ -292,7 +370,9 @@ def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
 
 
 def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:
-    written = tools.status.write(wanted.zip_id, State.IGNORED, reason)
+    subject = _subject(wanted) if wanted.is_partial else None
+    _note_end(wanted.uuid, wanted.zip_id, End.IGNORED, tools)
+    written = tools.status.report(wanted.zip_id, State.IGNORED, reason, subject=subject)
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
@@ -321,13 +401,18 @@ def _report(total: Total, tools: Tools) -> None:
 
 
 def _hand_over(wanted: DownloadMessage, ended: OutOfTime, tools: Tools) -> None:
-    """Sends the message anew, for the next invocation to go on where this one stopped.
+    """Send the message anew, for the next invocation to go on where this one stopped.
 
     A message that came back would spend one of its receives, and a long recording all of them: so
-    it is another one. Each has stored at least one part more, so it comes to an end.
+    it is another one. It carries how far the copy is: one that doesn't grow comes to an end.
+
+    Raises:
+        CopyStuck: nothing was added in several invocations in a row.
+        CopyEndless: it has gone on for a day.
     """
-    tools.downloads.send(encode(wanted))
-    tools.status.write(wanted.zip_id, State.OC_SERIES_FOUND, str(ended))
+    copying = continued(wanted.copying, ended.stored, tools.clock())
+    tools.downloads.send(encode(msgspec.structs.replace(wanted, copying=copying)))
+    tools.status.report(wanted.zip_id, State.OC_SERIES_FOUND, str(ended))
     logger.info("Handed over: %s", ended)
 
 
@@ -341,34 +426,53 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:
         # Retried, it waits as long as a new one.
         anew = msgspec.structs.replace(wanted, first_seen=UNSET)
         tools.dead_letters.bury(encode(anew), reason)
-        tools.status.write(wanted.zip_id, State.DOWNLOADER_FAILED, reason)
+        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, tools)
+        tools.status.report(wanted.zip_id, State.DOWNLOADER_FAILED, reason)
         logger.error("Gave up waiting: %s", waiting, extra=_failed(tools))
         return
     delay = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
     again = msgspec.structs.replace(wanted, first_seen=timestamps.write(first_seen))
     tools.downloads.send(encode(again), delay_seconds=delay)
     due = attempts.next_try(now, delay)
-    tools.status.write(
+    tools.status.report(
         wanted.zip_id,
         State.SENT_TO_DOWNLOADER,
         f"{waiting}; asks again at {due}",
-        replacing=State.DOWNLOADER_FAILED,
+        replacing=frozenset({State.DOWNLOADER_FAILED}),
     )
     logger.info("%s; asks again at %s", waiting, due)
 
 
-def _give_up(message: Received, zip_id: str | None, error: Exception, tools: Tools) -> None:
+def _is_thrown_away(wanted: DownloadMessage, tools: Tools) -> bool:
+    """Whether Zoom said that the recording was thrown away: then it is no failure."""
+    notice = tools.ledger.get(wanted.uuid).notice
+    if not notice:
+        return False
+    tools.ledger.change(
+        wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, End.GONE)
+    )
+    written = tools.status.report(wanted.zip_id, State.IGNORED, notice)
+    counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+    logger.warning("Ignored: %s", notice, extra=_counted(counts, tools))
+    return True
+
+
+def _note_end(uuid: str, zip_id: str, end: End, tools: Tools) -> None:
+    """Note in the ledger how a request ended, once its message is where it belongs."""
+    tools.ledger.note(uuid, lambda record: ledger.with_end(record, zip_id, end))
+
+
+def _give_up(
+    message: Received, uuid: str, zip_id: str | None, error: Exception, tools: Tools
+) -> None:
     """A person has to look: the message goes to the dead letters, the row says why."""
-    row = tools.status.get(zip_id) if zip_id and isinstance(error, FileGone) else None
-    if zip_id and row and row.zoom_notice:
-        written = tools.status.write(zip_id, State.IGNORED, row.zoom_notice)
-        counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
-        logger.warning("Ignored: %s", row.zoom_notice, extra=_counted(counts, tools))
-        return
     tools.dead_letters.bury(message.body, str(error))
     if zip_id:
+        if uuid:
+            end = End.GONE if isinstance(error, FileGone) else End.FAILED
+            _note_end(uuid, zip_id, end, tools)
         reason = f"permanent failure: {error} An operator is needed."
-        tools.status.write(zip_id, State.DOWNLOADER_FAILED, reason)
+        tools.status.report(zip_id, State.DOWNLOADER_FAILED, reason)
     cause = isinstance(error, Unforeseen)
     logger.error("Permanent failure: %s", error, exc_info=cause, extra=_failed(tools))
 
@@ -377,21 +481,25 @@ def _failed(tools: Tools) -> dict[str, Any]:
     return {"outlook": attempts.BURIED, **_counted(metrics.once(Metric.RECORDING_FAILED), tools)}
 
 
-def _come_back(message: Received, zip_id: str, error: RetryableFailure, tools: Tools) -> None:
-    """May pass by itself: the message comes back with backoff, until the queue's limit."""
+def _come_back(
+    message: Received, wanted: DownloadMessage, error: RetryableFailure, tools: Tools
+) -> bool:
+    """May pass by itself: the message comes back with backoff, until the queue's limit; False."""
     limit = tools.settings.download_receive_limit
     last = message.receive_count >= limit
     seconds = 0 if last else attempts.backoff_seconds(message.receive_count)
     due = "" if last else attempts.next_try(tools.clock(), seconds)
     tools.downloads.retry_in(message, seconds)
     outlook = attempts.outlook(message.receive_count, limit, due)
-    tools.status.write(
-        zip_id,
+    tools.status.report(
+        wanted.zip_id,
         State.DOWNLOADER_FAILED,
         f"retryable failure: {error} ({outlook})",
         retry_due=due,
     )
     if last:
+        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, tools)
         logger.error("%s (%s)", error, outlook, extra=_failed(tools))
     else:
         logger.warning("%s (%s)", error, outlook)
+    return False

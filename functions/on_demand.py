@@ -22,6 +22,7 @@ from ingester.errors import (
     AwsFailed,
     BadRequest,
     KeyRefused,
+    LedgerUnreadable,
     NotFound,
     RequestError,
     WebhookFailed,
@@ -30,7 +31,8 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
-from ingester.neighbours.status_table import StatusTable
+from ingester.neighbours.ledger import Ledger
+from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.retry import Chance, Sleep
@@ -63,6 +65,7 @@ class Tools:
     settings: OnDemandSettings
     secrets: OnDemandSecrets
     zoom: ZoomApi
+    ledger: Ledger
     status: StatusTable
     session: requests.Session
     clock: Callable[[], datetime]
@@ -81,6 +84,7 @@ def build() -> Tools:
         settings=settings,
         secrets=secrets,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
+        ledger=Ledger(clients.table(settings.recordings_table), _now),
         status=StatusTable(clients.table(settings.status_table), _now),
         session=session,
         clock=_now,
@@ -204,11 +208,11 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
             start_time=recording.start_time,
             origin=Origin.ON_DEMAND,
         )
-        tools.status.write(
+        tools.status.report(
             zip_id,
             State.ON_DEMAND_RECEIVED,
             subject=subject,
-            requested=True,
+            requested=Requested.NOW,
             asked=Asked(
                 oc_series_id=asked.oc_series_id,
                 oc_workflow=asked.oc_workflow,
@@ -233,10 +237,19 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
                     raise
                 _post(body, begin, newer)
         except (WebhookFailed, WebhookUnreachable) as error:
-            if tools.status.write(zip_id, State.WEBHOOK_FAILED, str(error)) is None:
-                # The row is further on: only the webhook's answers were lost.
+            if _is_sent(recording.uuid, zip_id, tools):
+                logger.info("Only the webhook's answers were lost")
                 return
+            tools.status.report(zip_id, State.WEBHOOK_FAILED, str(error))
             raise
+
+
+def _is_sent(uuid: str, zip_id: str, tools: Tools) -> bool:
+    """Whether the ledger knows that the webhook has taken the request, as far as it can be read."""
+    try:
+        return tools.ledger.get(uuid).request(zip_id).is_sent
+    except (BotoCoreError, ClientError, LedgerUnreadable):
+        return False
 
 
 def _post(body: bytes, begin: float, tools: Tools) -> None:

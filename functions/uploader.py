@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,7 +17,6 @@ from ingester.container import Container
 from ingester.errors import (
     AskLater,
     AwsFailed,
-    MarkerUnreadable,
     MessageError,
     OpencastUnreachable,
     PermanentFailure,
@@ -28,6 +26,7 @@ from ingester.errors import (
 )
 from ingester.metrics import Metric
 from ingester.neighbours.events_table import EventsTable
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.opencast import (
     IngestBroken,
     IngestNotSent,
@@ -39,19 +38,22 @@ from ingester.neighbours.opencast import (
 from ingester.neighbours.queues import Queue, Received, received_of
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules import attempts, mediapackage, one_ingest, reasons, timestamps
+from ingester.rules import attempts, ledger, mediapackage, one_ingest, reasons, timestamps
+from ingester.rules.ledger import Absence, End, Ingest, Outcome, Post, Record
 from ingester.rules.messages import UploadMessage, decode, zip_id_of
-from ingester.rules.one_ingest import Verdict
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import State
-from ingester.rules.status_row import IngestMarker, StatusRow
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.uploader")
 
 MAX_FAILURES = 5
 LONGEST_WAIT_SECONDS = 600
-"""Between two questions whether an ingest is done: 50 receives cover the patience of 6 hours."""
+"""Between two questions to Opencast; the queue's limit of receives is made for it
+(`cdk/queues.py`)."""
+
+UNREACHABLE = "Unable to reach Opencast."
+ANOTHER = "Another request for this recording is just being ingested"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Tools:
     settings: UploaderSettings
     opencast: Opencast
     staging: Staging
+    ledger: Ledger
     status: StatusTable
     events: EventsTable
     uploads: Queue
@@ -84,6 +87,7 @@ def build() -> Tools:
             session=requests.Session(),
         ),
         staging=Staging(clients.s3(), settings.staging_bucket),
+        ledger=Ledger(clients.table(settings.recordings_table), _now),
         status=StatusTable(clients.table(settings.status_table), _now),
         events=EventsTable(clients.table(settings.events_table), _now),
         uploads=Queue(sqs, settings.upload_queue_url),
@@ -134,9 +138,8 @@ def take(message: Received, tools: Tools, read_seconds: float) -> bool:
     try:
         wanted = decode(message.body, UploadMessage)
     except MessageError as error:
-        zip_id = zip_id_of(message.body) or ""
-        with log.about(zip_id=zip_id):
-            _bury(message, zip_id, str(error), "", tools)
+        with log.about(zip_id=zip_id_of(message.body) or ""):
+            _bury(message, None, str(error), tools)
         return True
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
@@ -144,25 +147,32 @@ def take(message: Received, tools: Tools, read_seconds: float) -> bool:
         except AskLater as error:
             return _ask_later(message, wanted, error, tools)
         except PermanentFailure as error:
-            _bury(message, wanted.zip_id, str(error), wanted.uuid, tools)
+            _bury(message, wanted, str(error), tools)
+        except IngestBroken as error:
+            return _come_back(message, wanted, error, tools)
+        except (OpencastUnreachable, AwsFailed) as error:
+            return _wait_out(message, wanted, error, tools)
         except RetryableFailure as error:
             return _come_back(message, wanted, error, tools)
         except (BotoCoreError, ClientError) as error:
-            return _come_back(message, wanted, AwsFailed.of(error), tools)
+            return _wait_out(message, wanted, AwsFailed.of(error), tools)
         except Exception as error:
             if message.receive_count < tools.settings.upload_receive_limit:
                 raise
             # SQS would bury it, and its row would say that it is on its way.
-            unforeseen = Unforeseen.of(error)
-            _bury(message, wanted.zip_id, str(unforeseen), wanted.uuid, tools, with_cause=True)
+            _bury(message, wanted, str(Unforeseen.of(error)), tools, with_cause=True)
         return True
 
 
 def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
-    """Ingests one recording, unless it is there already or on its way."""
-    tools.status.write(wanted.zip_id, State.UPLOADER_RECEIVED)
-    row = tools.status.get(wanted.zip_id)
-    media_package = _media_package(wanted, row, tools)
+    """Ingest one recording, unless it is there already or on its way."""
+    tools.status.report(wanted.zip_id, State.UPLOADER_RECEIVED)
+    record = tools.ledger.get(wanted.uuid)
+    files = one_ingest.files_of(wanted)
+    if ledger.is_superseded(record, wanted.zip_id, set(files)):
+        logger.info("Another message of this request brings more files: nothing to do")
+        return
+    media_package = _media_package(wanted, record, tools)
     if not media_package:
         return
     series = tools.opencast.series(wanted.opencast_series_id)
@@ -187,8 +197,15 @@ def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
         publishing,
         lambda file: tools.staging.address_of(file, int(settings.oc_ingest_patience_hours * 3600)),
     )
-    workflow = _ingest(wanted, media_package, parts, tools, read_seconds)
-    tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST)
+    claim = Ingest(
+        zip_id=wanted.zip_id,
+        series=wanted.opencast_series_id,
+        files=files,
+        posts=(Post(attempt=tools.new_id(), at=timestamps.write(tools.clock())),),
+    )
+    _claim(record, media_package, claim, tools)
+    workflow = _ingest(wanted, media_package, claim.posts[0].attempt, parts, tools, read_seconds)
+    tools.status.report(wanted.zip_id, State.SENT_TO_OPENCAST)
     sent = {"workflow_id": workflow, "mediapackage": media_package}
     logger.info("Sent to Opencast", extra={**sent, **_arrived(wanted, tools)})
 
@@ -211,80 +228,96 @@ def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
 
 
 def _ignore(wanted: UploadMessage, reason: str, tools: Tools) -> None:
-    written = tools.status.write(wanted.zip_id, State.IGNORED, reason)
+    _note_end(wanted, End.IGNORED, tools)
+    written = tools.status.report(wanted.zip_id, State.IGNORED, reason)
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
 
 
-def _media_package(wanted: UploadMessage, row: StatusRow | None, tools: Tools) -> str:
+def _note_end(wanted: UploadMessage, end: End, tools: Tools) -> None:
+    """Note in the ledger how a request ended."""
+    tools.ledger.note(wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, end))
+
+
+def _media_package(wanted: UploadMessage, record: Record, tools: Tools) -> str:
     """The id to ingest under; "" when there is nothing (more) to ingest.
 
-    Opencast shows an event only when its files are fetched. The marker in the row bridges that
-    time: with it, an event that is there is our own, and one that isn't may still be coming.
+    Opencast shows an event only when its files are fetched. The ledger bridges that time: with an
+    ingest in it an event that is there is the pipeline's own, and one that isn't may be coming.
     """
-    if row and row.has_unreadable_marker:
-        raise MarkerUnreadable(
-            "Whether it was sent can't be told: the row's ingest_marker can't be read. If Opencast "
-            "has it, all is well; if not, remove the attribute, and retry."
-        )
-    marker = row.marker if row else None
-    logger.debug("An ingest was sent at %s", marker.time if marker else "no time")
-    if marker is None:
-        own = mediapackage.media_package_id(wanted.uuid)
-        if not tools.opencast.has_event(own):
-            return own
-        if wanted.allow_multiple_ingests:
-            return tools.new_id()
+    primary = mediapackage.media_package_id(wanted.uuid)
+    own = record.ingest_of(wanted.zip_id)
+    if not own and wanted.allow_multiple_ingests:
+        is_there = primary in record.ingests or tools.opencast.has_event(primary)
+        return tools.new_id() if is_there else primary
+    ingest = record.ingests.get(own or primary)
+    logger.debug("An ingest was sent at %s", ingest.posted_at if ingest else "no time")
+    if ingest is None:
+        if not tools.opencast.has_event(primary):
+            return primary
         _ignore(wanted, reasons.ALREADY_THERE, tools)
         return ""
-    return _after_marker(wanted, marker, row.state if row else None, tools)
+    return _after_ingest(wanted, own or primary, ingest, record, tools)
 
 
-def _after_marker(
-    wanted: UploadMessage, marker: IngestMarker, state: State | None, tools: Tools
+def _after_ingest(
+    wanted: UploadMessage, media_package: str, ingest: Ingest, record: Record, tools: Tools
 ) -> str:
-    """The same for a recording that was sent: its row's marker says so."""
-    now, patience = tools.clock(), timedelta(hours=tools.settings.oc_ingest_patience_hours)
-    try:
-        there = tools.opencast.has_event(marker.media_package_id)
-    except RetryableFailure as error:
-        is_recent = one_ingest.is_young(marker, now, patience)
-        if not is_recent or state is State.SENT_TO_OPENCAST:
-            raise
-        # Not counted: were this message buried, another request for the recording would not know
-        # of its ingest and send a second one.
-        sentence = str(error).removesuffix(".")
-        raise AskLater(f"The ingest was sent; Opencast can't be asked: {sentence}") from error
-    if there:
-        _finish(wanted, marker, tools)
+    """The same for a recording that the ledger has an ingest of, this request's or another's."""
+    is_own = ingest.zip_id == wanted.zip_id
+    if tools.opencast.has_event(media_package):
+        if is_own:
+            _finish(wanted, media_package, ingest, tools)
+        else:
+            _finish_beside(wanted, media_package, ingest, tools)
         return ""
-    match one_ingest.of_absent(marker, state, now, patience):
-        case Verdict.COMING:
-            raise AskLater("The ingest was sent to Opencast, which doesn't show it yet")
-        case Verdict.DELETED:
-            reason = one_ingest.deleted(marker)
+    patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
+    match ledger.absence_of(ingest, record.request(wanted.zip_id), tools.clock(), patience):
+        case Absence.COMING:
+            sent = "The ingest was sent to Opencast" if is_own else ANOTHER
+            raise AskLater(f"{sent}, which doesn't show it yet" if is_own else sent)
+        case Absence.DELETED:
+            reason = one_ingest.deleted(ingest)
+            _note_end(wanted, End.IGNORED, tools)
             # Not if it was requested meanwhile: that request's message has to find another state.
             tools.status.explain(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
             logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", one_ingest.SEND_IT))
             return ""
-        case Verdict.LOST:
-            logger.warning("Opencast shows nothing of the ingest sent at %s: again", marker.time)
-            return marker.media_package_id
+        case Absence.LOST:
+            logger.warning(
+                "Opencast shows nothing of the ingest sent at %s: again", ingest.posted_at
+            )
+    return media_package
 
 
-def _finish(wanted: UploadMessage, marker: IngestMarker, tools: Tools) -> None:
+def _finish(wanted: UploadMessage, media_package: str, ingest: Ingest, tools: Tools) -> None:
     """The event is our own: done, unless its ingest differs from what the message wants."""
-    differences = one_ingest.differences(wanted, marker)
-    reason = " ".join(one.reason for one in differences)
-    written = tools.status.write(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
-    if not marker.seen:
-        tools.status.set_marker(wanted.zip_id, msgspec.structs.replace(marker, seen=True))
+    differences = one_ingest.differences(wanted, ingest)
+    reason = " ".join(difference.reason for difference in differences)
+    _note_shown(wanted, media_package, ingest, tools)
+    written = tools.status.report(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
     is_new = written and written.is_change
     logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
-    for one in differences:
-        extra = log.goes_on("The ingest stays as it is.", one.advice)
-        logger.error("%s", one.reason, extra=extra)
+    for difference in differences:
+        extra = log.goes_on("The ingest stays as it is.", difference.advice)
+        logger.error("%s", difference.reason, extra=extra)
+
+
+def _finish_beside(wanted: UploadMessage, media_package: str, ingest: Ingest, tools: Tools) -> None:
+    """Another request's ingest is in Opencast: files that it lacks are told, in its row."""
+    _note_shown(wanted, media_package, ingest, tools)
+    outside = one_ingest.stayed_outside(one_ingest.files_of(wanted), ingest)
+    _ignore(wanted, reasons.ALREADY_THERE, tools)
+    if outside:
+        tools.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, outside)
+        extra = log.goes_on("The ingest stays as it is.", one_ingest.ADD_THEM)
+        logger.error("%s", outside, extra=extra)
+
+
+def _note_shown(wanted: UploadMessage, media_package: str, ingest: Ingest, tools: Tools) -> None:
+    if not ingest.is_shown:
+        tools.ledger.change(wanted.uuid, lambda record: ledger.with_shown(record, media_package))
 
 
 def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
@@ -297,103 +330,154 @@ def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
         return []
 
 
+def _claim(record: Record, media_package: str, claim: Ingest, tools: Tools) -> None:
+    """Note the POST in the ledger before it is made, if nothing has changed since it was decided.
+
+    Raises:
+        AskLater: another process has written the record: decide anew.
+    """
+    if tools.ledger.replace(record, ledger.with_claim(record, media_package, claim)):
+        return
+    # botocore repeats a write whose answer was lost, and the repeat meets the first one.
+    known = tools.ledger.get(record.uuid).ingests.get(media_package)
+    if known is None or known.posts[-1].attempt != claim.posts[0].attempt:
+        raise AskLater("The recording's record in the ledger has just changed")
+
+
 def _ingest(
-    wanted: UploadMessage, media_package: str, parts: Parts, tools: Tools, read_seconds: float
+    wanted: UploadMessage,
+    media_package: str,
+    attempt: str,
+    parts: Parts,
+    tools: Tools,
+    read_seconds: float,
 ) -> str:
-    """POSTs under the protection of the marker; the workflow's id."""
-    workflow = wanted.oc_workflow or tools.settings.default_oc_workflow
-    marker = IngestMarker(
-        media_package_id=media_package,
-        time=timestamps.write(tools.clock()),
-        files=mediapackage.ingested_files(wanted),
-        series=wanted.opencast_series_id,
-    )
-    tools.status.set_marker(wanted.zip_id, marker)
+    """POST under the protection of the claim; the workflow's id.
+
+    Raises:
+        AskLater: Opencast's answer never came: the POST may be at work.
+        IngestBroken, IngestRefused, IngestNotSent: this POST made nothing.
+    """
+
+    def note(outcome: Outcome, workflow: str = "") -> None:
+        tools.ledger.change(
+            wanted.uuid,
+            lambda record: ledger.with_answer(record, media_package, attempt, outcome, workflow),
+        )
+
+    name = wanted.oc_workflow or tools.settings.default_oc_workflow
     try:
-        return tools.opencast.ingest(workflow, parts, read_seconds=read_seconds)
+        workflow = tools.opencast.ingest(name, parts, read_seconds=read_seconds)
     except (IngestRefused, IngestNotSent):
-        tools.status.clear_marker(wanted.zip_id)
+        note(Outcome.REFUSED)
         raise
     except IngestUncertain as error:
         raise AskLater(str(error).removesuffix(".")) from error
-    except IngestBroken:
-        return _after_breakdown(wanted, media_package, tools)
-
-
-def _after_breakdown(wanted: UploadMessage, media_package: str, tools: Tools) -> str:
-    """After a 5xx: the event is there and all is well, or it isn't and may be sent again."""
-    try:
-        there = tools.opencast.has_event(media_package)
-    except RetryableFailure as error:
-        raise AskLater("Opencast broke down in the ingest and can't be asked about it") from error
-    if there:
-        return ""
-    tools.status.clear_marker(wanted.zip_id)
-    raise OpencastUnreachable("It broke down in the ingest (5xx) and has no such event.")
+    except IngestBroken as error:
+        try:
+            is_there = tools.opencast.has_event(media_package)
+        except RetryableFailure as unasked:
+            broken = "Opencast broke down in the ingest and can't be asked about it"
+            raise AskLater(broken) from unasked
+        if not is_there:
+            note(Outcome.REFUSED)
+            raise IngestBroken(
+                "It broke down in the ingest (500) and has no such event."
+            ) from error
+        workflow = ""
+    note(Outcome.TAKEN, workflow)
+    return workflow
 
 
 def _ask_later(message: Received, wanted: UploadMessage, waiting: AskLater, tools: Tools) -> bool:
     """Waiting spends receives; after the last one the queue would drop the message unsaid."""
     if message.receive_count >= tools.settings.upload_receive_limit:
         reason = f"{waiting}: look for it in Opencast. No more questions: an operator is needed"
-        _bury(message, wanted.zip_id, reason, wanted.uuid, tools)
+        _bury(message, wanted, reason, tools)
         return True
-    seconds = attempts.backoff_seconds(message.receive_count, LONGEST_WAIT_SECONDS)
-    due = attempts.next_try(tools.clock(), seconds)
+    due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, tools)
+    reason = f"{waiting}; asks again at {due}"
+    tools.status.report(wanted.zip_id, State.UPLOADER_RECEIVED, reason)
+    logger.info("%s", reason)
+    return False
+
+
+def _retry(message: Received, attempt: int, longest: int, tools: Tools) -> str:
+    """Let the message come back with backoff; when that is."""
+    seconds = attempts.backoff_seconds(attempt, longest)
     tools.uploads.retry_in(message, seconds)
-    tools.status.write(wanted.zip_id, State.UPLOADER_RECEIVED, f"{waiting}; asks again at {due}")
-    logger.info("%s; asks again at %s", waiting, due)
+    return attempts.next_try(tools.clock(), seconds)
+
+
+def _wait_out(
+    message: Received,
+    wanted: UploadMessage,
+    error: OpencastUnreachable | AwsFailed,
+    tools: Tools,
+) -> bool:
+    """Opencast or AWS can't be reached: that isn't the recording's failure, it waits."""
+    since = message.first_received or tools.clock()
+    outage = timedelta(hours=tools.settings.oc_outage_hours)
+    is_opencast = isinstance(error, OpencastUnreachable)
+    reason = f"{UNREACHABLE} {error}" if is_opencast else str(error)
+    is_last = message.receive_count >= tools.settings.upload_receive_limit
+    if is_last or tools.clock() - since >= outage:
+        _bury(message, wanted, f"{reason} (since {timestamps.write(since)}, no more tries)", tools)
+        return True
+    due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, tools)
+    told = f"{reason} (waiting since {timestamps.write(since)}, next try at {due})"
+    tools.status.report(wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due)
+    counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)
+    if message.receive_count == MAX_FAILURES and not is_opencast:
+        # An outage of Opencast has an alarm. A grant that is missing looks like this.
+        logger.error("%s", told, extra=log.goes_on("It is tried again by itself."))
+    else:
+        logger.warning("%s", told, extra=_counted(counts, tools))
     return False
 
 
 def _come_back(
     message: Received, wanted: UploadMessage, error: RetryableFailure, tools: Tools
 ) -> bool:
-    """A real failure: counted in the row, because waiting spends receives too."""
-    row = tools.status.get(wanted.zip_id)
-    # A row that is gone (its marker alone may be there), or of an ingest that is done, doesn't
-    # count failures.
-    counts = row is not None and row.state not in (None, State.SENT_TO_OPENCAST)
-    count = row.failures + 1 if row and counts else message.receive_count
-    unreachable = "Unable to reach Opencast. " if isinstance(error, OpencastUnreachable) else ""
-    reason = f"{unreachable}{error}"
+    """A real failure: counted in the ledger, because waiting spends receives too."""
+    record = tools.ledger.change(
+        wanted.uuid, lambda record: ledger.with_failure(record, wanted.zip_id)
+    )
+    count = record.request(wanted.zip_id).failures
+    reason = f"{UNREACHABLE} {error}" if isinstance(error, OpencastUnreachable) else str(error)
     if count >= MAX_FAILURES or message.receive_count >= tools.settings.upload_receive_limit:
         outlook = attempts.outlook(count, MAX_FAILURES, "")
-        _bury(message, wanted.zip_id, f"{reason} ({outlook})", wanted.uuid, tools)
+        _bury(message, wanted, f"{reason} ({outlook})", tools)
         return True
-    seconds = attempts.backoff_seconds(count)
-    due = attempts.next_try(tools.clock(), seconds)
-    tools.uploads.retry_in(message, seconds)
-    outlook = attempts.outlook(count, MAX_FAILURES, due)
-    tools.status.write(
-        wanted.zip_id,
-        State.UPLOADER_FAILED,
-        f"{reason} ({outlook})",
-        retry_due=due,
-        failed_again=True,
+    due = _retry(message, count, attempts.LONGEST_SECONDS, tools)
+    told = f"{reason} ({attempts.outlook(count, MAX_FAILURES, due)})"
+    tools.status.report(
+        wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due, failed_again=True
     )
-    logger.warning("%s (%s)", reason, outlook)
+    logger.warning("%s", told)
     return False
 
 
 def _bury(
     message: Received,
-    zip_id: str,
+    wanted: UploadMessage | None,
     reason: str,
-    group: str,
     tools: Tools,
     *,
     with_cause: bool = False,
 ) -> None:
     """No more tries: the message goes to the dead letters, the row says why.
 
-    `with_cause` puts the traceback of the error that is being handled into the log.
+    `wanted` is None if it can't be read. `with_cause` puts the traceback of the error that is being
+    handled into the log.
     """
-    tools.dead_letters.bury_in_order(
-        message.body, reason, group=group or message.message_id, identity=message.message_id
-    )
+    group = wanted.uuid if wanted else message.message_id
+    tools.dead_letters.bury_in_order(message.body, reason, group=group, identity=message.message_id)
+    if wanted:
+        _note_end(wanted, End.FAILED, tools)
+    zip_id = wanted.zip_id if wanted else zip_id_of(message.body)
     if zip_id:
-        tools.status.write(zip_id, State.UPLOADER_FAILED, reason)
+        tools.status.report(zip_id, State.UPLOADER_FAILED, reason)
     counts = _counted(metrics.once(Metric.RECORDING_FAILED), tools)
     extra = {"outlook": attempts.BURIED, **counts}
     logger.error("Gave up: %s", reason, exc_info=with_cause, extra=extra)

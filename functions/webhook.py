@@ -10,20 +10,22 @@ import hashlib
 import hmac
 import logging
 import os
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import UNSET
 
 from ingester import clients, log, metrics, new_ids, signature
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
     BadRequest,
+    LedgerBusy,
+    LedgerUnreadable,
     NotReady,
     RequestError,
     Unauthorized,
@@ -33,42 +35,38 @@ from ingester.gateway import Answer, Request, json_answer, proxy_answer, request
 from ingester.metrics import Metric
 from ingester.neighbours import zoom_events
 from ingester.neighbours.events_table import EventsTable
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.queues import Queue
-from ingester.neighbours.status_table import StatusTable, Written
+from ingester.neighbours.status_table import Requested, StatusTable, Written
 from ingester.neighbours.zoom_events import (
     BadIngest,
     IngestNotification,
+    Notification,
     RecoveryNotification,
     RemovalNotification,
     StatusNotification,
     UrlValidation,
 )
-from ingester.rules import notices, reasons
+from ingester.rules import ledger, notices, reasons, timestamps
 from ingester.rules.attempts import ZOOM_REPEATS
-from ingester.rules.messages import encode
+from ingester.rules.ledger import Record
+from ingester.rules.ledger import Request as Wish
+from ingester.rules.messages import DownloadMessage, encode
 from ingester.rules.recording import Subject, automated
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import (
     DONE,
+    ENDED,
     ZOOM_SIDE,
-    Reception,
     State,
-    is_undecided,
-    receive,
 )
-from ingester.rules.status_row import StatusRow
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.webhook")
 
-ATTEMPTS = 3
-"""How often a decision is taken anew when the row changed under it."""
-
 STARTED = "recording.started"
 AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
-KEEPS_CHANGING = "The recording's row keeps changing. Send it again later."
-GIVEN_UP = "Nothing: this ingest has ended."
-SEND_IT = "If it is wanted: `invoke recordings --uuid UUID` names the command."
+UNCHECKED = "The signature can't be checked at this moment. Send it again later."
 PAUSES = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
 NO_CONTENT: Final = Answer(status=204)
@@ -81,6 +79,7 @@ class Tools:
 
     settings: WebhookSettings
     secrets: WebhookSecrets
+    ledger: Ledger
     status: StatusTable
     events: EventsTable
     downloads: Queue
@@ -95,6 +94,7 @@ def build() -> Tools:
     return Tools(
         settings=settings,
         secrets=read_secrets(WebhookSecrets, clients.ssm(), settings.secrets_path),
+        ledger=Ledger(clients.table(settings.recordings_table), clock),
         status=StatusTable(clients.table(settings.status_table), clock),
         events=EventsTable(clients.table(settings.events_table), clock),
         downloads=Queue(clients.sqs(), settings.download_queue_url),
@@ -112,88 +112,49 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return proxy_answer(respond(event, tools(), tools.renewed))
+    return proxy_answer(respond(event, tools(), tools.read_anew))
 
 
 def respond(
-    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+    event: Mapping[str, Any], tools: Tools, read_anew: Callable[[], Tools | None] | None = None
 ) -> Answer:
     """The answer to one request; every error in the form that Zoom and our own callers expect.
 
-    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    `read_anew` gives tools with the secrets of this moment, None if they can't be read now.
     """
     signed_with = ""
     try:
         request = request_of(event)
-        signed_with, tools = _signer(request, tools, renewed or (lambda: tools))
+        signed_with, tools = _signer(request, tools, read_anew or (lambda: tools))
         return take(request, signed_with, tools)
     except RequestError as error:
         is_own = bool(signed_with) and signed_with == tools.secrets.pipeline_signing_key
         counts = _counted(metrics.refused(error, is_own=is_own), tools)
         logger.warning("Refused with %s: %s", error.status, error, extra=counts)
         return json_answer(error.status, {"message": str(error)})
-    except (BotoCoreError, ClientError) as error:
-        return _not_now(error)
-
-
-def _not_now(error: Exception) -> Answer:
-    """AWS failed: whoever sent this is asked to send it again."""
-    told = f"{AwsFailed.of(error)} This notification wasn't taken."
-    logger.error("%s", told, exc_info=error, extra={"outlook": AGAIN})
-    return json_answer(503, {"message": "Not now. Send it again later."})
 
 
 def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
     return metrics.record(tools.settings.stack_name, tools.clock(), values)
 
 
-def take(request: Request, signed_with: str, tools: Tools) -> Answer:
-    """Does what the notification asks for, that was rightly signed with this secret."""
-    event, notification = zoom_events.parse(request.body)
-    if event == zoom_events.ON_DEMAND and signed_with != tools.secrets.pipeline_signing_key:
-        raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
-    logger.info("Received %s", event, extra={"zoom_event": event})
-    match notification:
-        case UrlValidation():
-            return _answer_challenge(notification, signed_with, tools)
-        case StatusNotification():
-            uuid = notification.subject.recording_id
-            return _do(partial(_record_status, notification, tools), uuid=uuid)
-        case RemovalNotification():
-            return _do(partial(_note_removal, notification, tools), uuid=notification.uuid)
-        case RecoveryNotification():
-            return _do(partial(_note_recovery, notification, tools), uuid=notification.uuid)
-        case BadIngest():
-            about = {"uuid": notification.uuid, "zip_id": notification.zip_id}
-            return _do(partial(_reject, notification, tools), **about)
-        case IngestNotification():
-            uuid, zip_id = notification.subject.recording_id, _zip_id(notification, tools)
-            return _do(partial(_ingest, notification, zip_id, tools), uuid=uuid, zip_id=zip_id)
-    logger.info("Nothing to do: %s", notification.reason)
-    return NO_CONTENT
-
-
-def _do(work: Callable[[], Answer], **about: str) -> Answer:
-    """Does what a notification asks for; every record of it, also AWS's failure, says of what."""
-    with log.about(**about):
-        try:
-            return work()
-        except (BotoCoreError, ClientError) as error:
-            return _not_now(error)
-
-
-def _signer(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> tuple[str, Tools]:
+def _signer(
+    request: Request, tools: Tools, read_anew: Callable[[], Tools | None]
+) -> tuple[str, Tools]:
     """The secret that the request was signed with, and the tools that know it.
 
-    A signature that can't be explained may be under a secret that was rotated since. "" for an
-    unsigned request where that is allowed.
+    "" for an unsigned request where that is allowed. A signature that can't be explained may be
+    under a secret that was rotated since. Zoom never repeats what got a 401: so that is the answer
+    only if the secrets of this moment were read.
     """
     try:
         try:
             return _verified(request, tools), tools
-        except WrongSignature:
-            tools = renewed()
-            return _verified(request, tools), tools
+        except WrongSignature as wrong:
+            newer = read_anew()
+            if newer is None:
+                raise NotReady(UNCHECKED) from wrong
+            return _verified(request, newer), newer
     except Unauthorized:
         if tools.secrets.zoom_secrets or not tools.settings.allow_unsigned_webhooks:
             raise
@@ -203,6 +164,79 @@ def _signer(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> tup
 def _verified(request: Request, tools: Tools) -> str:
     known = (*tools.secrets.zoom_secrets, tools.secrets.pipeline_signing_key)
     return signature.verify(known, request.headers, request.body, tools.clock().timestamp())
+
+
+def take(request: Request, signed_with: str, tools: Tools) -> Answer:
+    """Do what the notification asks for, that was rightly signed with this secret.
+
+    Raises:
+        RequestError: it can't be taken, for good (4xx) or at this moment (503).
+    """
+    event, notification = zoom_events.parse(request.body)
+    if event == zoom_events.ON_DEMAND and signed_with != tools.secrets.pipeline_signing_key:
+        raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
+    zip_id = _zip_id(notification, tools)
+    with log.about(**_named(notification, zip_id)):
+        logger.info("Received %s", event, extra={"zoom_event": event})
+        try:
+            return _done(notification, zip_id, signed_with, tools)
+        except (BotoCoreError, ClientError) as error:
+            # Whoever sent this is asked to send it again.
+            told = f"{AwsFailed.of(error)} This notification wasn't taken."
+            logger.error("%s", told, exc_info=error, extra={"outlook": AGAIN})
+            return json_answer(503, {"message": "Not now. Send it again later."})
+        except (LedgerBusy, LedgerUnreadable) as error:
+            logger.error("%s This notification wasn't taken.", error, extra={"outlook": AGAIN})
+            raise NotReady("Not now. Send it again later.") from error
+
+
+def _zip_id(notification: Notification | BadIngest, tools: Tools) -> str:
+    """The row of the ingest that is asked for; "" if none is."""
+    match notification:
+        case BadIngest():
+            return notification.zip_id
+        case IngestNotification(on_demand=False):
+            return automated(notification.subject.recording_id)
+        case IngestNotification():
+            return notification.options.zip_id or f"on-demand-{tools.new_id()}"
+    return ""
+
+
+def _named(notification: Notification | BadIngest, zip_id: str) -> dict[str, str]:
+    """What every log record about a notification says of it."""
+    about = {"zip_id": zip_id} if zip_id else {}
+    match notification:
+        case BadIngest():
+            return {**about, "uuid": notification.uuid}
+        case IngestNotification() | StatusNotification():
+            return {**about, "uuid": notification.subject.recording_id}
+    return about
+
+
+def _done(
+    notification: Notification | BadIngest, zip_id: str, signed_with: str, tools: Tools
+) -> Answer:
+    match notification:
+        case UrlValidation():
+            return _answer_challenge(notification, signed_with, tools)
+        case StatusNotification():
+            return _record_status(notification, tools)
+        case RemovalNotification():
+            for uuid in notification.uuids:
+                with log.about(uuid=uuid):
+                    _note_removal(uuid, notification.notice, tools)
+            return NO_CONTENT
+        case RecoveryNotification():
+            for uuid in notification.uuids:
+                with log.about(uuid=uuid):
+                    _recover(uuid, tools)
+            return NO_CONTENT
+        case BadIngest():
+            return _reject(notification, tools)
+        case IngestNotification():
+            return _ingest(notification, zip_id, tools)
+    logger.info("Nothing to do: %s", notification.reason)
+    return NO_CONTENT
 
 
 def _answer_challenge(challenge: UrlValidation, signed_with: str, tools: Tools) -> Answer:
@@ -233,50 +267,70 @@ def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
 
 
 def _keep(event: RecordingEvent, recording_id: str, tools: Tools) -> bool:
-    """Keeps a recording's event; whether it is its first start."""
+    """Keep a recording's event; whether it is its first start."""
     earlier = tools.events.append(recording_id, event)
     return event.event == STARTED and all(one.event != STARTED for one in earlier)
 
 
-def _note_removal(notification: RemovalNotification, tools: Tools) -> Answer:
-    for row in tools.status.of_meeting(notification.meeting_id):
-        if row.recording_id == notification.uuid and (row.retry_due or row.state not in DONE):
-            outlook = f"; {row.reason}" if row.retry_due else ""
-            tools.status.note(row.zip_id, notification.notice, outlook)
-            logger.warning("%s while it was on its way", notification.notice)
-    return NO_CONTENT
-
-
-def _note_recovery(notification: RecoveryNotification, tools: Tools) -> Answer:
-    """Takes back what was noted when it was thrown away.
-
-    What was given up meanwhile is told, and not sent on by itself: this notification has neither
-    files nor token, and Zoom need not have all files again at this moment.
-    """
-    for found in tools.status.of_meeting(notification.meeting_id):
-        if found.recording_id == notification.uuid:
-            with log.about(zip_id=found.zip_id):
-                _take_back(found.zip_id, tools)
-    return NO_CONTENT
-
-
-def _take_back(zip_id: str, tools: Tools) -> None:
-    for _ in range(ATTEMPTS):
+def _note_removal(uuid: str, notice: str, tools: Tools) -> None:
+    """Note that a recording was thrown away: a download that then finds nothing isn't a failure."""
+    record = tools.ledger.get(uuid)
+    if record.requests:
+        record = tools.ledger.change(uuid, partial(ledger.with_notice, notice=notice))
+    for zip_id in sorted({automated(uuid), *record.requests}):
         row = tools.status.get(zip_id)
-        if row is None or not (row.state and row.zoom_notice):
-            return
-        if tools.status.take_back_note(row, notices.reason_without(row)):
-            logger.info("It is out of Zoom's trash again: the notice is taken back")
-            if notices.was_given_up(row):
-                logger.error("%s", reasons.RECOVERED, extra=log.goes_on(GIVEN_UP, SEND_IT))
-            return
-    raise NotReady(KEEPS_CHANGING)
+        if row and (row.retry_due or row.state not in DONE):
+            outlook = f"; {row.reason}" if row.retry_due else ""
+            tools.status.note(zip_id, notice, outlook)
+            logger.warning("%s while it was on its way", notice)
+
+
+def _recover(uuid: str, tools: Tools) -> None:
+    """Take back what was noted when a recording was thrown away, and take it up again."""
+    record = tools.ledger.get(uuid)
+    if record.notice:
+        record = tools.ledger.change(uuid, partial(ledger.with_notice, notice=""))
+    for zip_id in sorted({automated(uuid), *record.requests}):
+        row = tools.status.get(zip_id)
+        if row and row.state and row.zoom_notice:
+            tools.status.take_back_note(row, notices.reason_without(row))
+    for zip_id, request in ledger.given_up(record).items():
+        with log.about(zip_id=zip_id):
+            logger.info("It is out of Zoom's trash again: it is taken up again")
+            _take_up(uuid, zip_id, request, tools)
+
+
+def _take_up(uuid: str, zip_id: str, request: Wish, tools: Tools) -> None:
+    """Send a download message for a request that was given up. Zoom's API tells the rest."""
+    is_automated = zip_id == automated(uuid)
+    asked = request.asked
+    message = DownloadMessage(
+        uuid=uuid,
+        zoom_series_id=0,
+        topic="",
+        start_time="",
+        duration=0,
+        host_id="",
+        recording_files=(),
+        on_demand_ingest=not is_automated,
+        zip_id=zip_id,
+        received_time=timestamps.write(tools.clock()),
+        download_token="",
+        allow_multiple_ingests=asked.allow_multiple_ingests,
+        ingest_all_mp4=asked.ingest_all_mp4,
+        on_demand_series_id=asked.oc_series_id or UNSET,
+        oc_workflow=asked.oc_workflow or UNSET,
+        is_partial=True,
+    )
+    tools.status.report(zip_id, State.WEBHOOK_RECEIVED, replacing=ENDED)
+    _send(message, frozenset(), tools)
 
 
 def _reject(bad: BadIngest, tools: Tools) -> Answer:
-    """Zoom's data lack a field: the row says so, made if it isn't there."""
+    """A request of our own lacks a field: the row says so, made if it isn't there."""
     if bad.zip_id:
-        written = _fail(bad.zip_id, reasons.BAD_DATA, bad.subject, tools)
+        subject = bad.subject if bad.subject.meeting_id else None
+        written = _fail(bad.zip_id, reasons.BAD_DATA, subject, tools)
         counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
         # Who asked by "+Zoom" is told, and a recording that is under way already goes on.
         is_mailed = written and bad.zip_id == automated(bad.uuid)
@@ -286,7 +340,9 @@ def _reject(bad: BadIngest, tools: Tools) -> Answer:
 
 
 def _fail(zip_id: str, reason: str, subject: Subject | None, tools: Tools) -> Written | None:
-    return tools.status.write(zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=True)
+    return tools.status.report(
+        zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW
+    )
 
 
 def _is_first(request: IngestNotification, written: Written | None) -> bool:
@@ -297,103 +353,85 @@ def _is_first(request: IngestNotification, written: Written | None) -> bool:
     return before is None or before in ZOOM_SIDE or before is State.WEBHOOK_FAILED
 
 
-def _zip_id(request: IngestNotification, tools: Tools) -> str:
-    if not request.on_demand:
-        return automated(request.subject.recording_id)
-    return request.options.zip_id or f"on-demand-{tools.new_id()}"
-
-
 def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
     if request.on_demand and not all(file.is_completed for file in request.files):
         reason = "Zoom has not finished all files of this recording yet"
         _fail(zip_id, reason, request.subject, tools)
         raise BadRequest(f"{reason}. Try again later.")
-    if not any(file.is_mp4 for file in request.files):
-        _ignore(zip_id, request, tools)
+    record = tools.ledger.change(
+        request.subject.recording_id, lambda record: _accepted(record, request, zip_id, tools)
+    )
+    wish = record.request(zip_id)
+    if request.has_video is False:
+        if wish.is_sent:
+            logger.info("Files without an MP4 came after others: nothing to do")
+        else:
+            _ignore(zip_id, request, tools)
         if request.on_demand:
             raise BadRequest("The recording has no MP4 files.")
         return NO_CONTENT
-    for _ in range(ATTEMPTS):
-        if _hand_on(request, zip_id, tools):
-            return SUCCESS
-    raise NotReady(KEEPS_CHANGING)
+    if ledger.is_duplicate(record, zip_id, set(request.names)):
+        logger.info("A repeat of a request that is on its way: nothing to do")
+        return SUCCESS
+    _hand_on(request, zip_id, wish, tools)
+    return SUCCESS
+
+
+def _accepted(record: Record, request: IngestNotification, zip_id: str, tools: Tools) -> Record:
+    """The record with the request's files, and with the request unless that is under way."""
+    record = ledger.with_files(record, request.names, tools.clock())
+    if request.has_video is False:
+        if record.request(zip_id).is_sent:
+            return record
+        record = ledger.with_request(record, zip_id, request.asked, tools.clock())
+        return ledger.with_end(record, zip_id, ledger.End.IGNORED)
+    if record.request(zip_id).is_sent and not request.options.force:
+        return record
+    return ledger.with_request(record, zip_id, request.asked, tools.clock())
 
 
 def _ignore(zip_id: str, request: IngestNotification, tools: Tools) -> None:
-    """Nothing to ingest; what an earlier request got under way stays as it is."""
-    row = tools.status.get(zip_id)
-    if row and row.state and not is_undecided(row.state):
-        logger.info("Files without an MP4 came after others: nothing to do")
-        return
-    written = tools.status.write(
-        zip_id, State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=True
+    """Nothing to ingest."""
+    written = tools.status.report(
+        zip_id, State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=Requested.NOW
     )
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, written))
     counts |= metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
     logger.info("Ignored: it has no MP4 files", extra=_counted(counts, tools))
 
 
-def _hand_on(request: IngestNotification, zip_id: str, tools: Tools) -> bool:
-    """Puts the recording on the download queue unless it is there; False to decide anew.
+def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, tools: Tools) -> None:
+    """Put the recording on the download queue.
 
-    The order of the writes makes a crash between any two harmless: the row says
-    `WEBHOOK_RECEIVED` until the message is surely sent, and a repeat that finds this sends again.
+    The order of the writes makes a crash between any two harmless: the ledger knows the files
+    before the message is sent, and notes that it was sent after that. A repeat that finds no such
+    note sends the message again.
     """
-    row = tools.status.get(zip_id)
-    files = {file.recording_id for file in request.files}
-    reception = receive(
-        row.state if row else None,
-        known_files=row.files if row else frozenset(),
-        files=files,
-        retry_is_due=bool(row and row.retry_due),
-        forced=bool(request.options.force),
-    )
-    logger.debug(
-        "The row says %s: %s",
-        row.state if row else "nothing",
-        reception,
-        extra={"files": len(files)},
-    )
-    if reception is Reception.DUPLICATE:
-        logger.info("A repeat of a request that is on its way: nothing to do")
-        return True
-    delay = 0 if request.on_demand else tools.settings.webhook_delay_seconds
-    if row and reception is Reception.LATE_FILES:
+    if wish.is_sent:
         logger.warning("Files that were not known before arrived late: sent on")
-        body = _body(request, zip_id, row.files, tools)
-        tools.downloads.send(body, delay_seconds=delay)
-        tools.status.add_files(zip_id, files)
-        return True
-    received = tools.status.write(
+        replaced = frozenset({State.IGNORED})
+    else:
+        replaced = frozenset(State) if request.options.force else ENDED
+    told = request.on_demand and not request.options.force
+    received = tools.status.report(
         zip_id,
         State.WEBHOOK_RECEIVED,
         subject=request.subject,
-        requested=_is_asked_now(request, row),
+        # A "+Zoom" request wrote its time into its row before it came here.
+        requested=Requested.UNLESS_KNOWN if told else Requested.NOW,
         asked=request.asked,
-        files=files,
-        replacing=row.state if row else None,
+        files=request.names,
+        replacing=replaced,
     )
-    if not received:
-        return False
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, received))
     logger.info("Accepted", extra=_counted(counts, tools))
-    # Not what was read: another request may have written its files since.
-    body = _body(request, zip_id, received.files, tools)
-    tools.downloads.send(body, delay_seconds=delay)
-    tools.status.write(zip_id, State.SENT_TO_DOWNLOADER)
-    logger.info("Sent to the downloader", extra={"files": len(request.files)})
-    return True
+    _send(request.message(zip_id, tools.clock()), request.names, tools)
 
 
-def _is_asked_now(request: IngestNotification, row: StatusRow | None) -> bool:
-    """Whether the row's time of request is now: a "+Zoom" request wrote it before it came here."""
-    told = request.on_demand and row is not None and bool(row.ingest_request_time)
-    return bool(request.options.force) or not told
-
-
-def _body(
-    request: IngestNotification, zip_id: str, known_files: AbstractSet[str], tools: Tools
-) -> str:
-    """The message. It is partial if files that are known from before are not among its own."""
-    is_partial = not known_files <= {file.recording_id for file in request.files}
-    return encode(request.message(zip_id, is_partial, tools.clock()))
+def _send(message: DownloadMessage, files: Iterable[str], tools: Tools) -> None:
+    """Send a message with these files. From then on a failure only means that less is noted."""
+    delay = 0 if message.on_demand_ingest else tools.settings.webhook_delay_seconds
+    tools.downloads.send(encode(message), delay_seconds=delay)
+    tools.ledger.note(message.uuid, partial(ledger.with_sent, zip_id=message.zip_id, files=files))
+    tools.status.report(message.zip_id, State.SENT_TO_DOWNLOADER)
+    logger.info("Sent to the downloader", extra={"files": len(message.recording_files)})

@@ -20,6 +20,7 @@ from ingester.gateway import Answer
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.mail_pace import MailPace
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received
@@ -72,6 +73,7 @@ def webhook_tools(
             allow_unsigned_webhooks=unsigned,
         ),
         secrets=WebhookSecrets(webhook_validation_secret_token=secrets, pipeline_signing_key=own),
+        ledger=Ledger(aws.recordings, clock),
         status=StatusTable(aws.status, clock),
         events=EventsTable(aws.events, clock),
         downloads=Queue(aws.sqs, aws.download_queue),
@@ -128,6 +130,7 @@ def downloader_tools(
         engine=engine,
         open_file=open_file,
         staging=Staging(aws.s3, aws.bucket),
+        ledger=Ledger(aws.recordings, clock),
         status=StatusTable(aws.status, clock),
         schedule=ScheduleTable(aws.schedule),
         downloads=Queue(aws.sqs, aws.download_queue),
@@ -174,6 +177,7 @@ def uploader_tools(
             session=session,
         ),
         staging=Staging(aws.s3, aws.bucket),
+        ledger=Ledger(aws.recordings, clock),
         status=StatusTable(aws.status, clock),
         events=EventsTable(aws.events, clock),
         uploads=Queue(aws.sqs, aws.upload_queue),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -20,6 +21,11 @@ SECONDS = 300.0
 
 SUSPICION_SECONDS = 10.0
 """How often `renewed` builds anew at most: many forged requests read no more secrets than one."""
+
+
+READINGS = 10
+READING_SECONDS = 60.0
+"""`read_anew` builds at most so often in so many seconds: the same for a flood of forgeries."""
 
 
 class Container(Generic[Kept]):
@@ -43,6 +49,7 @@ class Container(Generic[Kept]):
         self._clock = clock
         self._kept: tuple[float, Kept] | None = None
         self._suspected: float | None = None
+        self._readings: deque[float] = deque(maxlen=READINGS)
 
     def __call__(self) -> Kept:
         now = self._clock()
@@ -64,14 +71,32 @@ class Container(Generic[Kept]):
         self._kept = (now, self._built_anew(kept))
         return self._kept[1]
 
+    def read_anew(self) -> Kept | None:
+        """Build anew at this moment; None if AWS fails, or if that was done too often lately.
+
+        For a decision that must not be taken by secrets that were read before.
+        """
+        old, now = self(), self._clock()
+        if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
+            return None
+        self._readings.append(now)
+        new = self._built()
+        if new is None:
+            return None
+        self._kept = (now, self._carry(old, new))
+        return self._kept[1]
+
     def _built_anew(self, old: Kept) -> Kept:
         """Built anew; the old one while AWS can't say the secrets, which seldom change."""
+        new = self._built()
+        return old if new is None else self._carry(old, new)
+
+    def _built(self) -> Kept | None:
         try:
-            new = self._build()
+            return self._build()
         except (BotoCoreError, ClientError):
             logger.exception(
                 "Settings and secrets could not be read anew",
                 extra=log.goes_on("It works with the old ones, and tries again."),
             )
-            return old
-        return self._carry(old, new)
+            return None

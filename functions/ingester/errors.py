@@ -19,8 +19,8 @@
     │   ├── NoPresenter          none of the views can be the main one
     │   ├── UnknownSeries        Opencast has no such series
     │   ├── StagedFileLost       a staged file is gone, or another one has its place
-    │   ├── MarkerUnreadable     whether the recording was sent can't be told
     │   ├── LedgerUnreadable     the ledger's record of the recording makes no sense
+    │   ├── CopyEndless          a copy has gone on for a day
     │   ├── TooManyFailures      retryable, but it happened too often
     │   └── Unforeseen           none of these, until a message's last try
     ├── RetryableFailure         may pass by itself: the message comes back
@@ -29,6 +29,7 @@
     │   ├── ZoomRefused          Zoom's API said no: credentials, scopes
     │   ├── TransferFailed       a file's bytes did not arrive whole
     │   ├── SourceChanged        a file became another one while it was copied
+    │   ├── CopyStuck            several invocations in a row added nothing to a copy
     │   ├── UploadGone           S3 knows an upload no more: somebody else ended it
     │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
     │   ├── OpencastRefused      a credential or role is missing
@@ -147,12 +148,12 @@ class StagedFileLost(PermanentFailure):
     """A file that was staged is gone from S3, or another one has its place."""
 
 
-class MarkerUnreadable(PermanentFailure):
-    """The `ingest_marker` of a row makes no sense: sent anew, the recording may be there twice."""
-
-
 class LedgerUnreadable(PermanentFailure):
     """The ledger's record of a recording makes no sense: sent anew, it may be there twice."""
+
+
+class CopyEndless(PermanentFailure):
+    """A copy has gone on from invocation to invocation for a day."""
 
 
 class TooManyFailures(PermanentFailure):
@@ -197,6 +198,10 @@ class TransferFailed(RetryableFailure):
 
 class SourceChanged(RetryableFailure):
     """The file at Zoom became another one while it was copied."""
+
+
+class CopyStuck(RetryableFailure):
+    """Several invocations in a row have added nothing to a copy."""
 
 
 class UploadGone(RetryableFailure):

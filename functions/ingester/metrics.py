@@ -87,6 +87,11 @@ class Metric(StrEnum):
         Unit.RATE,
         "How fast one invocation copied, if it copied anything.",
     )
+    OPENCAST_UNREACHABLE = (
+        "OpencastUnreachable",
+        Unit.COUNT,
+        "An upload waits because Opencast can't be reached.",
+    )
     WORKFLOW_INITIATED = (
         "WorkflowInitiated",
         Unit.COUNT,

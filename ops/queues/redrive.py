@@ -117,7 +117,11 @@ class Redrive:
         except (BotoCoreError, ClientError):
             if row and row.state and is_rewound:
                 self.status.write(
-                    row.zip_id, row.state, row.reason, retry_due=row.retry_due, replacing=row.state
+                    row.zip_id,
+                    row.state,
+                    row.reason,
+                    retry_due=row.retry_due,
+                    replacing=frozenset({row.state}),
                 )
             raise
         try:
@@ -133,7 +137,8 @@ class Redrive:
     def _rewind(self, row: StatusRow) -> bool:
         """Let the row say that the message is on its queue, unless the ingest got further."""
         if row.state in ENDED or row.state is self.pipe.taken:
-            return bool(self.status.write(row.zip_id, self.pipe.sent, RETRIED, replacing=row.state))
+            replaced = frozenset({row.state})
+            return bool(self.status.write(row.zip_id, self.pipe.sent, RETRIED, replacing=replaced))
         return bool(self.status.write(row.zip_id, self.pipe.sent, RETRIED))
 
     def _send(self, letter: Letter) -> None:

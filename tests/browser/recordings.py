@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingester.neighbours.status_table import StatusTable
+from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.rules import timestamps
 from ingester.rules.reasons import INVALID_SERIES, NO_SERIES
 from ingester.rules.recording import Subject
@@ -60,7 +60,7 @@ class Week:
         )
         state = State.ON_DEMAND_RECEIVED if origin is Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
         self.status.write(
-            f"auto-ingest-{uuid}", state, subject=subject, requested=True, files=["a"]
+            f"auto-ingest-{uuid}", state, subject=subject, requested=Requested.NOW, files=["a"]
         )
 
     def go(self, uuid: str, ago: timedelta, lecture: int, until: State) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from ingester.neighbours.status_table import StatusTable
+from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.rules import timestamps
 from ingester.rules.reasons import INVALID_SERIES
 from ingester.rules.recording import Subject
@@ -133,7 +133,7 @@ def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aw
         start_time="2026-10-13T13:32:00Z",
         origin=Origin.ON_DEMAND,
     )
-    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW)
     open_page(page, site, "#day=2026-10-13")
     assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
     place = section(page, "By day")
@@ -174,7 +174,7 @@ def test_a_try_that_never_came_isn_t_announced_beside_another_request(
         start_time=row.start_time,
         origin=Origin.ON_DEMAND,
     )
-    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW)
     open_page(page, site)
     waits = section(page, "Under way").locator("li").filter(has_text="Upload failed").last
     expect(waits).to_contain_text("Wait: another request for it")
@@ -196,7 +196,7 @@ def test_what_lacked_a_series_and_came_with_one(page: Page, site: Site, aws: Clo
         start_time="2026-10-14T13:32:00Z",
         origin=Origin.ON_DEMAND,
     )
-    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=True)
+    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW)
     open_page(page, site, "#recording=private0==")
     ignored = page.locator("article").filter(has_text="No opencast series match")
     expect(ignored).to_contain_text("Wait: another request for it is on its way to Opencast.")

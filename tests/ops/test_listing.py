@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk import alarms
-from ingester.neighbours.status_table import StatusTable
+from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.rules import reasons, timestamps
 from ingester.rules.next_step import (
     DOWNLOAD_WAIT,
@@ -211,7 +211,7 @@ def status(aws: Cloud, clock: Clock) -> StatusTable:
             origin=origin,
         )
         state = State.ON_DEMAND_RECEIVED if origin == Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
-        table.write(zip_id, state, subject=subject, requested=True, files=("file",))
+        table.write(zip_id, state, subject=subject, requested=Requested.NOW, files=("file",))
         clock.forward(hours=12)
 
     write("auto-ingest-a==", 1, "a==", Origin.WEBHOOK, "\x1b[2Jhidden")
@@ -325,7 +325,11 @@ def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTa
             origin=Origin.ON_DEMAND,
         )
         table.write(
-            zip_id, State.WEBHOOK_RECEIVED, subject=subject, requested=True, files=("file",)
+            zip_id,
+            State.WEBHOOK_RECEIVED,
+            subject=subject,
+            requested=Requested.NOW,
+            files=("file",),
         )
         return table
 

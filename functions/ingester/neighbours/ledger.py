@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester.errors import LedgerBusy, LedgerUnreadable
+from ingester.errors import AwsFailed, LedgerBusy, LedgerUnreadable
 from ingester.rules.ledger import Record
 
 if TYPE_CHECKING:
@@ -32,6 +33,18 @@ class Ledger:
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table
         self._clock = clock
+
+    def note(self, uuid: str, change: Callable[[Record], Record]) -> None:
+        """`change` for what follows a message that is sent: a failure is logged, not raised.
+
+        Were it raised, the message that led here would come back beside the one that was sent.
+        """
+        try:
+            self.change(uuid, change)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("The ledger isn't written. %s", AwsFailed.of(error))
+        except (LedgerBusy, LedgerUnreadable) as error:
+            logger.warning("The ledger isn't written. %s", error)
 
     def get(self, uuid: str) -> Record:
         """The record of a recording (a consistent read), an empty one if there is none.

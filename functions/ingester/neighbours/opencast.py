@@ -33,7 +33,7 @@ Parts = Sequence[tuple[str, str]]
 
 
 class IngestRefused(OpencastRefused):
-    """Opencast answered the ingest with 4xx: it certainly made nothing."""
+    """Opencast answered the ingest with 4xx: this POST certainly made nothing."""
 
 
 class IngestNotSent(OpencastUnreachable):
@@ -45,7 +45,7 @@ class IngestUncertain(OpencastUnreachable):
 
 
 class IngestBroken(OpencastUnreachable):
-    """Opencast answered the ingest with 5xx: whether the event is there has to be asked."""
+    """Opencast itself answered the ingest with 500: whether the event is there has to be asked."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,9 @@ class Opencast:
         """POSTs a media package and gives the id of the workflow, "" if one is already running.
 
         Opencast fetches every file inside the request, so the answer can take hours.
-        IngestNotSent and IngestRefused if nothing was started for certain, IngestBroken after a
-        5xx, and IngestUncertain when no answer came: it must not be sent again before asking.
+        IngestNotSent and IngestRefused if nothing was started for certain, IngestBroken after
+        Opencast's own 500, and IngestUncertain when no answer of Opencast's came: it must not be
+        sent again before asking.
         """
         form = [(name, (None, value)) for name, value in parts]
         try:
@@ -160,9 +161,10 @@ class Opencast:
         status = response.status_code
         if status == 409:
             return ""
-        if status == 504:
-            # A proxy lost patience, not Opencast: it may still be fetching the files.
-            raise IngestUncertain("A proxy before Opencast gave up on the ingest's answer (504)")
+        if status >= 500 and (status != 500 or _is_page(response)):
+            # A proxy says so, not Opencast, which may still be fetching the files. Opencast's own
+            # errors are 500 without a page.
+            raise IngestUncertain(f"A proxy before Opencast answered the ingest with {status}")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to the ingest.")
         if status != 200:
@@ -183,7 +185,7 @@ class Opencast:
                 f"{self.host} gives no answer ({type(error).__name__})."
             ) from error
         logger.debug("Opencast answered %s to %s", response.status_code, path)
-        if response.status_code == 404 and "html" in response.headers.get("Content-Type", ""):
+        if response.status_code == 404 and _is_page(response):
             # A proxy's, while Opencast restarts: it says nothing of events and series.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
@@ -204,6 +206,10 @@ class Opencast:
             raise OpencastUnreachable(
                 f"{self.host} answered with something that isn't JSON: a page of a proxy?"
             ) from error
+
+
+def _is_page(response: requests.Response) -> bool:
+    return "html" in response.headers.get("Content-Type", "")
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:

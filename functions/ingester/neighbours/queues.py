@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,12 +24,16 @@ _NOT_TEXT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """A message taken from a queue. `receive_count` is 1 at the first try."""
+    """A message taken from a queue. `receive_count` is 1 at the first try.
+
+    `first_received` is when that was, None if SQS doesn't tell.
+    """
 
     message_id: str
     receipt_handle: str
     body: str
     receive_count: int
+    first_received: datetime | None = None
 
 
 def received_of(record: Mapping[str, Any]) -> Received:
@@ -38,7 +43,12 @@ def received_of(record: Mapping[str, Any]) -> Received:
         receipt_handle=record["receiptHandle"],
         body=record["body"],
         receive_count=int(record["attributes"]["ApproximateReceiveCount"]),
+        first_received=_moment(record["attributes"].get("ApproximateFirstReceiveTimestamp")),
     )
+
+
+def _moment(milliseconds: str | None) -> datetime | None:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +109,10 @@ class Queue:
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=1,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=[
+                "ApproximateReceiveCount",
+                "ApproximateFirstReceiveTimestamp",
+            ],
         )
         for message in answer.get("Messages", ()):
             return Received(
@@ -107,6 +120,9 @@ class Queue:
                 receipt_handle=message["ReceiptHandle"],
                 body=message["Body"],
                 receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+                first_received=_moment(
+                    message["Attributes"].get("ApproximateFirstReceiveTimestamp")
+                ),
             )
         return None
 

@@ -42,11 +42,10 @@ class Staging:
                 f"{reasons.FILES_GONE} ({key}): exec.pipeline fetches them anew, while Zoom has "
                 "them."
             ) from error
-        # A key tells the segment's number within its message. Of a chat no size is known.
+        # Of a chat no size is known.
         if file.ffprobe_bytes and size != file.ffprobe_bytes:
             raise StagedFileLost(
-                f"{reasons.FILES_REPLACED} ({key}): what that one brought is sent by itself; if it "
-                "isn't, exec.pipeline fetches all anew."
+                f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them anew."
             )
         return self.presign(key, seconds)
 

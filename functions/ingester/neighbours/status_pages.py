@@ -30,7 +30,7 @@ LONGEST_KEY = 500
 _ATTRIBUTES = (
     "zip_id, meeting_id, recording_id, topic, recording_start_time, origin, pipeline_state, "
     "reason, course, oc_series_id, ingest_request_time, update_date, update_time, retry_due, "
-    "file_ids, ingest_marker, asked"
+    "file_ids, asked"
 )
 """Without the steps, which a list doesn't show."""
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from enum import Enum, auto
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester.errors import AwsFailed
 from ingester.log import redact
 from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
 from ingester.rules import timestamps
 from ingester.rules.recording import Subject
 from ingester.rules.states import FOLLOWS, State, begins
-from ingester.rules.status_row import Asked, IngestMarker, StatusRow, Step
+from ingester.rules.status_row import Asked, StatusRow, Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -25,6 +30,13 @@ Clock = Callable[[], datetime]
 
 STATUS_LIFE = timedelta(days=7)
 EPOCH = "1970-01-01"
+
+
+class Requested(Enum):
+    """That a write is a request for ingest: whose time is `NOW`, or stays if the row has one."""
+
+    NOW = auto()
+    UNLESS_KNOWN = auto()
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -48,10 +60,8 @@ def row_of(item: Mapping[str, Any]) -> StatusRow:
     """A row as DynamoDB's resource gives it.
 
     One that somebody has edited by hand makes no other row unreadable: what can't be read of it is
-    left out. Only of the marker it is told, since an ingest that can't be known mustn't be sent
-    twice.
+    left out.
     """
-    marker = _marker(item)
     return StatusRow(
         zip_id=str(item["zip_id"]),
         state=_state(item),
@@ -68,26 +78,11 @@ def row_of(item: Mapping[str, Any]) -> StatusRow:
         retry_due=str(item.get("retry_due", "")),
         zoom_notice=str(item.get("zoom_notice", "")),
         failures=_number(item, "failures"),
-        marker=marker,
-        has_unreadable_marker=bool(item.get("ingest_marker")) and marker is None,
         course=str(item.get("course", "")),
         steps=tuple(_steps(item)),
         steps_left_out=_number(item, "steps_left_out"),
         asked=_asked(item),
     )
-
-
-def _marker(item: Mapping[str, Any]) -> IngestMarker | None:
-    written = item.get("ingest_marker")
-    if not written:
-        return None
-    try:
-        marker = msgspec.convert(written, IngestMarker)
-        timestamps.parse(marker.time)
-    except (msgspec.ValidationError, ValueError):
-        logger.warning("The marker in the row of %s can't be read", item["zip_id"])
-        return None
-    return marker
 
 
 def _number(item: Mapping[str, Any], name: str) -> int:
@@ -148,8 +143,26 @@ def _outdated(
     return removes
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
+    """Make `write` return None where AWS fails. The row then lags behind what really happened."""
+
+    @wraps(write)
+    def report(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return write(*args, **kwargs)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("The status row isn't written. %s", AwsFailed.of(error))
+            return None
+
+    return report
+
+
 class StatusTable:
-    """`<stack>-pipeline-status`, one row an ingest.
+    """`<stack>-pipeline-status`, one row an ingest: a report for people. The ledger decides.
 
     Every change of state is one conditional update: what `rules.states` doesn't allow is dropped
     and answered with None.
@@ -171,14 +184,14 @@ class StatusTable:
         reason: str = "",
         *,
         subject: Subject | None = None,
-        requested: bool = False,
+        requested: Requested | None = None,
         asked: Asked | None = None,
         files: Iterable[str] = (),
         oc_series_id: str = "",
         course: str = "",
         retry_due: str = "",
         failed_again: bool = False,
-        replacing: State | None = None,
+        replacing: AbstractSet[State] = frozenset(),
     ) -> Written | None:
         """Moves a row to `state`; None if it isn't there or may not go there from where it is.
 
@@ -187,8 +200,8 @@ class StatusTable:
         `requested` sets the time of the request for ingest, `asked` what it asked for: if nothing,
         what an earlier one did is forgotten. `files` are added to the file ids. `course` goes with
         the series: another series takes it away. `retry_due` says when the pipeline tries again by
-        itself. `failed_again` counts a failure. `replacing` names one more state that this write
-        may replace: the one that was read.
+        itself. `failed_again` counts a failure. `replacing` are more states that this write may
+        replace.
         """
         names = {"#state": "pipeline_state"}
         values: dict[str, Any] = {":state": str(state)}
@@ -206,6 +219,9 @@ class StatusTable:
             if value:
                 sets[name] = f":{name}"
                 values[f":{name}"] = value
+        if requested is Requested.UNLESS_KNOWN:
+            known = "if_not_exists(ingest_request_time, :ingest_request_time)"
+            sets["ingest_request_time"] = known
         adds: dict[str, Any] = {}
         if files:
             adds["file_ids"] = set(files)
@@ -213,7 +229,7 @@ class StatusTable:
             adds["failures"] = 1
         elif state is not State.UPLOADER_RECEIVED:
             removes.append("failures")
-        before = FOLLOWS[state] | ({replacing} if replacing else frozenset())
+        before = FOLLOWS[state] | replacing
         step = {"state": str(state), "at": timestamps.write(self._clock())}
         change = RowChange(sets, removes, adds, names, values, step)
         makes_row = subject is not None and begins(state)
@@ -223,6 +239,9 @@ class StatusTable:
         else:
             logger.info("%s not written: the row of %s is gone or further on", state, zip_id)
         return written
+
+    report = never_raising(write)
+    """`write` for what only tells people of a step that is done, or will be done all the same."""
 
     def note(self, zip_id: str, zoom_notice: str, outlook: str = "") -> None:
         """Writes what Zoom said of a recording on its way into its row, and its reason.
@@ -239,6 +258,7 @@ class StatusTable:
             },
         )
 
+    @never_raising
     def explain(self, zip_id: str, state: State, reason: str) -> None:
         """Gives a row another reason, unless it has left this state: no step, nothing happened."""
         try:
@@ -274,34 +294,6 @@ class StatusTable:
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-    def add_files(self, zip_id: str, files: Iterable[str]) -> None:
-        """Adds file ids to a row whose state stays as it is."""
-        self._table.update_item(
-            Key={"zip_id": zip_id},
-            UpdateExpression="ADD file_ids :files",
-            ConditionExpression="attribute_exists(zip_id)",
-            ExpressionAttributeValues={":files": set(files)},
-        )
-
-    def set_marker(self, zip_id: str, marker: IngestMarker) -> None:
-        """Says that the POST to Opencast is about to be made; makes the row if it is gone."""
-        self._table.update_item(
-            Key={"zip_id": zip_id},
-            UpdateExpression="SET ingest_marker = :marker, expiration = :expiration",
-            ExpressionAttributeValues={
-                ":marker": msgspec.to_builtins(marker),
-                ":expiration": self._expiration(),
-            },
-        )
-
-    def clear_marker(self, zip_id: str) -> None:
-        """Takes the marker away: the POST certainly made nothing."""
-        self._table.update_item(
-            Key={"zip_id": zip_id},
-            UpdateExpression="REMOVE ingest_marker SET expiration = :expiration",
-            ExpressionAttributeValues={":expiration": self._expiration()},
-        )
 
     def of_meeting(self, meeting_id: int) -> list[StatusRow]:
         """Every row of a meeting, in no order."""
@@ -368,7 +360,6 @@ class StatusTable:
         allowed = {f":before{index}": str(state) for index, state in enumerate(sorted(before))}
         conditions = [f"#state IN ({', '.join(allowed)})"] if allowed else []
         if makes_row:
-            # A marker may have made the row before its state was written.
             conditions.append("attribute_not_exists(#state)")
         if not conditions:
             return None

@@ -18,7 +18,7 @@ from ingester.errors import BadRequest
 from ingester.neighbours.zoom_json import readable
 from ingester.rules import reasons, timestamps
 from ingester.rules.messages import DownloadMessage, RecordingFile
-from ingester.rules.recording import CHAT, VIEWS, Subject, automated, view_of
+from ingester.rules.recording import CHAT, VIEWS, Subject, automated, name_of, view_of
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import Origin, State
 from ingester.rules.status_row import Asked
@@ -35,12 +35,20 @@ STATUS_EVENTS = {
     "meeting.ended": State.RECORDING_PROCESSING,
     "webinar.ended": State.RECORDING_PROCESSING,
 }
+_TRASHED = "The recording was moved to the trash in Zoom"
+_DELETED = "The recording was deleted in Zoom"
 REMOVAL_EVENTS = {
-    "recording.trashed": "The recording was moved to the trash in Zoom",
-    "recording.deleted": "The recording was deleted in Zoom",
+    "recording.trashed": _TRASHED,
+    "recording.batch_trashed": _TRASHED,
+    "recording.deleted": _DELETED,
+    "recording.batch_deleted": _DELETED,
 }
+RECOVERY_EVENTS = frozenset({"recording.recovered", "recording.batch_recovered"})
+"""The batch events are an admin's; they name several recordings, and no meeting number
+(zoom/rivet-javascript, meetings.d.ts)."""
 
-RECOVERED = "recording.recovered"
+OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretation"})
+"""Zoom's video types that are none of the five views."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
 LARGEST_NUMBER = 10**18
@@ -62,18 +70,16 @@ class StatusNotification(msgspec.Struct, frozen=True):
 
 
 class RemovalNotification(msgspec.Struct, frozen=True):
-    """A recording was trashed or deleted in Zoom; `notice` is the sentence for its row."""
+    """Recordings were trashed or deleted in Zoom; `notice` is the sentence for their rows."""
 
-    uuid: str
-    meeting_id: int
+    uuids: tuple[str, ...]
     notice: str
 
 
 class RecoveryNotification(msgspec.Struct, frozen=True):
-    """A recording is back from Zoom's trash."""
+    """Recordings are back from Zoom's trash."""
 
-    uuid: str
-    meeting_id: int
+    uuids: tuple[str, ...]
 
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +98,9 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
 class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
     """A recording is there to be ingested. `files` are its MP4 and chat files.
 
+    `is_partial`: it lacks something that Zoom's API can tell. Only the uuid is sure to be there
+    then, and `files` are those that can be read. `has_video` is None if that can't be told.
+    `names` are those of all files that have an id, by that id.
     `on_demand`: the request is our own. If it is for the automated ingest's row, the subject's
     origin is Zoom's notification all the same, as it was when that row was made.
     """
@@ -104,8 +113,11 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
     total_size: int | UnsetType
     download_token: str
     options: IngestOptions
+    is_partial: bool = False
+    has_video: bool | None
+    names: dict[str, str]
 
-    def message(self, zip_id: str, is_partial: bool, now: datetime) -> DownloadMessage:
+    def message(self, zip_id: str, now: datetime) -> DownloadMessage:
         """The message on the download queue that it asks for."""
         subject, options = self.subject, self.options
         return DownloadMessage(
@@ -125,24 +137,30 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
             on_demand_series_id=options.on_demand_series_id or UNSET,
             oc_workflow=options.oc_workflow or UNSET,
             zoom_total_size_bytes=self.total_size,
-            zoom_processing_minutes=UNSET if self.on_demand else self._processing_minutes(now),
+            zoom_processing_minutes=self._processing_minutes(now),
             force=options.force,
             override_series_id=options.override_series_id,
             ignore_schedule=options.ignore_schedule,
-            is_partial=is_partial or UNSET,
+            is_partial=self.is_partial or UNSET,
         )
 
-    def _processing_minutes(self, now: datetime) -> float:
+    def _processing_minutes(self, now: datetime) -> float | UnsetType:
         """Whole minutes that Zoom took, from the meeting's end until this notification."""
+        if self.on_demand or not self.subject.start_time:
+            return UNSET
         end = timestamps.parse(self.subject.start_time) + timedelta(minutes=self.duration)
         return float(math.floor((now - end).total_seconds() / 60))
 
     @property
-    def asked(self) -> Asked | None:
-        """What its row is to say that it asked for; None if "+Zoom" has written that already."""
-        if self.on_demand and not self.options.force:
-            return None
-        return Asked(oc_series_id=self.options.override_series_id or "")
+    def asked(self) -> Asked:
+        """What it asked for beside the recording."""
+        options = self.options
+        return Asked(
+            oc_series_id=options.override_series_id or options.on_demand_series_id or "",
+            oc_workflow=options.oc_workflow or "",
+            allow_multiple_ingests=options.allow_multiple_ingests,
+            ingest_all_mp4=options.ingest_all_mp4,
+        )
 
 
 class Unhandled(msgspec.Struct, frozen=True):
@@ -169,14 +187,15 @@ class BadIngest(BadRequest):
     none).
     """
 
-    def __init__(self, problem: str, uuid: str, subject: Subject | None, zip_id: str) -> None:
+    def __init__(self, problem: str, uuid: str, subject: Subject, zip_id: str) -> None:
         super().__init__(f"{reasons.BAD_DATA}: {problem}")
         self.uuid = uuid
         self.subject = subject
         self.zip_id = zip_id
 
 
-_MINUTES = Meta(ge=0, le=1_000_000)
+LONGEST_MINUTES = 1_000_000
+_MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
 
 
 class _Object(msgspec.Struct, kw_only=True):
@@ -201,9 +220,10 @@ _ObjectType = TypeVar("_ObjectType", bound=_Object)
 def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
     """The event's name, and the notification in a request's body.
 
-    A status event that lacks a field is Unhandled: Zoom can't do anything about it. An ingest
-    event that lacks one is answered with a BadIngest (not raised: its signature may still have
-    to be judged by the event's name). BadRequest if the rest can't be read.
+    A status event that lacks a field is Unhandled: Zoom can't do anything about it. Zoom's own
+    ingest event that lacks one is partial: its API tells the rest. An event of our own that lacks
+    one is answered with a BadIngest (not raised: its signature may still have to be judged by the
+    event's name). BadRequest if the rest can't be read.
     """
     try:
         content = msgspec.json.decode(readable(body))
@@ -218,9 +238,8 @@ def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
 
 
 def _notification(event: str, content: dict[str, Any]) -> Notification | BadIngest:
-    ingest = event in (COMPLETED, ON_DEMAND)
-    others = {URL_VALIDATION, RECOVERED, *REMOVAL_EVENTS}
-    if not (ingest or event in STATUS_EVENTS or event in others):
+    others = {COMPLETED, ON_DEMAND, URL_VALIDATION, *REMOVAL_EVENTS, *RECOVERY_EVENTS}
+    if not (event in STATUS_EVENTS or event in others):
         return Unhandled(event)
     payload = content.get("payload")
     if not isinstance(payload, dict):
@@ -230,20 +249,45 @@ def _notification(event: str, content: dict[str, Any]) -> Notification | BadInge
         if not isinstance(token, str) or not token:
             raise BadRequest("The payload has no plainToken.")
         return UrlValidation(token)
+    return _of_recordings(event, content, payload)
+
+
+def _of_recordings(
+    event: str, content: dict[str, Any], payload: dict[str, Any]
+) -> Notification | BadIngest:
+    """The notification of an event about one recording, or several."""
     about = payload.get("object")
-    uuid = about.get("uuid") if isinstance(about, dict) else None
-    if not isinstance(about, dict) or not isinstance(uuid, str) or not uuid:
+    uuids = _uuids(about) if isinstance(about, dict) else ()
+    if not isinstance(about, dict) or not uuids:
         raise BadRequest("The payload has no object with a uuid.")
     if event in REMOVAL_EVENTS:
-        return RemovalNotification(uuid, _number(about.get("id")), REMOVAL_EVENTS[event])
-    if event == RECOVERED:
-        return RecoveryNotification(uuid, _number(about.get("id")))
-    if not ingest:
+        return RemovalNotification(uuids, REMOVAL_EVENTS[event])
+    if event in RECOVERY_EVENTS:
+        return RecoveryNotification(uuids)
+    if not _text(about.get("uuid")):
+        raise BadRequest("The payload has no object with a uuid.")
+    if event in STATUS_EVENTS:
         return _status(event, content, about)
-    token = content.get("download_token")
-    if not isinstance(token, str) or not token:
+    token = _text(content.get("download_token"))
+    if event == COMPLETED:
+        return _completed(about, token)
+    if not token:
         raise BadRequest("The body has no download_token.")
-    return _ingest(event, payload, about, token)
+    return _on_demand(payload, about, token)
+
+
+def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
+    """The recordings that an event is about: one, or those of an admin's bulk action."""
+    several = about.get("meeting_uuids")
+    meetings = about.get("meetings")
+    found: list[object] = [about.get("uuid")]
+    found += several if isinstance(several, list) else []
+    found += [
+        meeting.get("meeting_uuid")
+        for meeting in (meetings if isinstance(meetings, list) else [])
+        if isinstance(meeting, dict)
+    ]
+    return tuple(dict.fromkeys(uuid for uuid in found if isinstance(uuid, str) and uuid))
 
 
 def _status(event: str, content: dict[str, Any], about: dict[str, Any]) -> Notification:
@@ -260,22 +304,57 @@ def _status(event: str, content: dict[str, Any], about: dict[str, Any]) -> Notif
     )
 
 
-def _ingest(
-    event: str, payload: dict[str, Any], about: dict[str, Any], token: str
+def _on_demand(
+    payload: dict[str, Any], about: dict[str, Any], token: str
 ) -> IngestNotification | BadIngest:
-    on_demand = event == ON_DEMAND
     own_row = automated(about["uuid"])
-    zip_id = _text(payload.get("zip_id")) if on_demand else own_row
+    zip_id = _text(payload.get("zip_id"))
     origin = Origin.WEBHOOK if zip_id == own_row else Origin.ON_DEMAND
     try:
         known = _object(about, _IngestObject)
-        options = IngestOptions()
-        if on_demand:
-            given = {key: value for key, value in payload.items() if value is not None}
-            options = msgspec.convert(given, IngestOptions)
+        given = {key: value for key, value in payload.items() if value is not None}
+        options = msgspec.convert(given, IngestOptions)
         files = files_of(known.recording_files)
     except ValueError as error:
         return BadIngest(str(error), about["uuid"], _what_is_known(about, origin), zip_id)
+    return _complete(known, files, token, origin=origin, options=options, on_demand=True)
+
+
+def _completed(about: dict[str, Any], token: str) -> IngestNotification:
+    """Zoom's own event. Zoom never repeats what is refused, and its API knows what is missing."""
+    try:
+        known = _object(about, _IngestObject)
+        files = files_of(known.recording_files)
+        if token:
+            return _complete(known, files, token, origin=Origin.WEBHOOK, options=IngestOptions())
+    except ValueError:
+        pass
+    subject = _what_is_known(about, Origin.WEBHOOK)
+    files, has_video = _readable_files(about.get("recording_files"))
+    return IngestNotification(
+        subject=subject,
+        on_demand=False,
+        host_id=_text(about.get("host_id")),
+        duration=_minutes(about.get("duration")),
+        files=files,
+        total_size=_size(about.get("total_size")),
+        download_token=token,
+        options=IngestOptions(),
+        is_partial=True,
+        has_video=has_video,
+        names=_names(about.get("recording_files")),
+    )
+
+
+def _complete(
+    known: _IngestObject,
+    files: tuple[RecordingFile, ...],
+    token: str,
+    *,
+    origin: Origin,
+    options: IngestOptions,
+    on_demand: bool = False,
+) -> IngestNotification:
     return IngestNotification(
         subject=_subject(known, origin),
         on_demand=on_demand,
@@ -285,7 +364,44 @@ def _ingest(
         total_size=_size(known.total_size),
         download_token=token,
         options=options,
+        has_video=any(file.is_mp4 for file in files),
+        names=names_of(files),
     )
+
+
+def names_of(files: Iterable[RecordingFile]) -> dict[str, str]:
+    """What people are told of each file, by its id."""
+    return {
+        file.recording_id: name_of(view_of(file.recording_type), file.recording_start)
+        for file in files
+    }
+
+
+def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | None]:
+    """The MP4 and chat files that can be read, and whether a video is among all of them."""
+    if not isinstance(files, list):
+        return (), None
+    readable: list[RecordingFile] = []
+    all_readable = True
+    for file in files:
+        try:
+            readable += files_of([file])
+        except ValueError:
+            all_readable = False
+    has_video = any(file.is_mp4 for file in readable)
+    return tuple(readable), has_video if has_video or all_readable else None
+
+
+def _names(files: object) -> dict[str, str]:
+    """The names of the MP4 and chat files that have an id, whatever else they lack."""
+    return {
+        file["id"]: name_of(
+            view_of(_text(file.get("recording_type"))),
+            _text(file.get("recording_start")) or "an unknown time",
+        )
+        for file in (files if isinstance(files, list) else [])
+        if isinstance(file, dict) and _text(file.get("id")) and _is_wanted(file)
+    }
 
 
 def _object(about: dict[str, Any], object_type: type[_ObjectType]) -> _ObjectType:
@@ -308,17 +424,21 @@ def _subject(known: _Object, origin: Origin) -> Subject:
     )
 
 
-def _what_is_known(about: dict[str, Any], origin: Origin) -> Subject | None:
-    number = _number(about.get("id"))
-    if not number:
-        return None
-    return Subject(
-        meeting_id=number,
+def _what_is_known(about: dict[str, Any], origin: Origin) -> Subject:
+    """The recording, with 0 and "" for what can't be read."""
+    start_time = _text(about.get("start_time"))
+    subject = Subject(
+        meeting_id=_number(about.get("id")),
         recording_id=about["uuid"],
         topic=_text(about.get("topic")),
-        start_time=_text(about.get("start_time")),
+        start_time=start_time,
         origin=origin,
     )
+    try:
+        subject.check()
+    except ValueError:
+        return msgspec.structs.replace(subject, start_time="")
+    return subject
 
 
 def _number(value: object) -> int:
@@ -326,6 +446,13 @@ def _number(value: object) -> int:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_NUMBER:
         return value
+    return 0
+
+
+def _minutes(value: object) -> int | float:
+    """A duration in minutes, 0 if it can't be read."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value if 0 <= value <= LONGEST_MINUTES else 0
     return 0
 
 
@@ -355,7 +482,8 @@ def _is_wanted(file: object) -> bool:
     if file_type:
         return file_type.upper() in ("MP4", "CHAT")
     video = _text(file.get("file_extension")).upper() == "MP4"
-    return video or view_of(_text(file.get("recording_type"))) in VIEWS - {CHAT}
+    recording_type = _text(file.get("recording_type"))
+    return video or view_of(recording_type) in VIEWS - {CHAT} or recording_type in OTHER_VIDEOS
 
 
 def _file(file: dict[str, Any]) -> RecordingFile:

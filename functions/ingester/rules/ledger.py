@@ -55,13 +55,16 @@ class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request for an ingest: one row of the status table.
 
-    `at` is when it was accepted last, with `asked`. `sent` are the ids of the files whose download
-    message surely got onto the queue; a request that failed has none.
+    `at` is when it was accepted last, with `asked`. `is_sent`: its download message surely got onto
+    the queue, `sent` are the ids of the files that it named; a request that failed has none.
+    `is_taken_over`: another stack sent it, and nobody knows which files: all count as sent.
     `failures` counts attempts of the uploader that failed.
     """
 
     at: str = ""
     asked: Asked = Asked()
+    is_sent: bool = False
+    is_taken_over: bool = False
     sent: tuple[str, ...] = ()
     end: End | None = None
     failures: int = 0
@@ -92,7 +95,8 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def posted_at(self) -> str:
         """When the last POST that Opencast didn't refuse was begun."""
-        return max(post.at for post in self.posts if post.outcome is not Outcome.REFUSED)
+        at_work = (post.at for post in self.posts if post.outcome is not Outcome.REFUSED)
+        return max(at_work, default=self.posts[-1].at)
 
     @property
     def is_taken(self) -> bool:
@@ -117,7 +121,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def was_asked_for(self) -> bool:
         """Whether some request for an ingest got onto the queue, whatever became of it."""
-        return any(request.sent or request.end for request in self.requests.values())
+        has_failed = (End.FAILED, End.GONE)
+        return any(one.is_sent or one.end in has_failed for one in self.requests.values())
 
     def request(self, zip_id: str) -> Request:
         """The request of this id; an empty one if there is none."""
@@ -148,8 +153,8 @@ def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     Zoom repeats a notification that it got no answer to, with other tokens and URLs: what makes it
     the same is the recording and its files' ids.
     """
-    sent = record.request(zip_id).sent
-    return bool(sent) and files <= set(sent)
+    request = record.request(zip_id)
+    return request.is_sent and (request.is_taken_over or files <= set(request.sent))
 
 
 def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Record:
@@ -157,7 +162,8 @@ def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Re
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
     kept = _newest(record, others)
-    return replace(record, requests={**kept, zip_id: request})
+    # Zoom said before this request that the recording was thrown away.
+    return replace(record, requests={**kept, zip_id: request}, notice="")
 
 
 def _newest(record: Record, requests: Mapping[str, Request]) -> dict[str, Request]:
@@ -171,14 +177,15 @@ def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
     """Note that a message with these files is on the download queue: the request is under way."""
     request = record.request(zip_id)
     sent = tuple(sorted({*request.sent, *files}))
-    return _with(record, zip_id, replace(request, sent=sent, end=None))
+    return _with(record, zip_id, replace(request, is_sent=True, sent=sent, end=None))
 
 
 def with_end(record: Record, zip_id: str, end: End) -> Record:
     """Note how a request ended. One that failed has nothing on a queue any more."""
-    request = record.request(zip_id)
-    sent = request.sent if end is End.IGNORED else ()
-    return _with(record, zip_id, replace(request, sent=sent, end=end, failures=0))
+    request = replace(record.request(zip_id), end=end, failures=0)
+    if end is not End.IGNORED:
+        request = replace(request, is_sent=False, sent=())
+    return _with(record, zip_id, request)
 
 
 def with_failure(record: Record, zip_id: str) -> Record:
@@ -192,24 +199,30 @@ def _with(record: Record, zip_id: str, request: Request) -> Record:
 
 
 def files_to_wait_for(record: Record, listed: AbstractSet[str], now: datetime) -> list[str]:
-    """The ids of files that Zoom has named within a day and that are not among `listed`.
+    """The ids of files that Zoom has named within a day, that are not among `listed`, and that no
+    ingest holds.
 
     Zoom's API may lag behind its own notifications.
     """
     return [
         file_id
-        for file_id in _not_listed(record, listed)
+        for file_id in files_given_up(record, listed)
         if now - timestamps.parse(record.files[file_id].at) < LAG
     ]
 
 
-def names_given_up(record: Record, listed: AbstractSet[str]) -> list[str]:
-    """The names of files that Zoom has named and isn't listing, and that no ingest holds."""
+def files_given_up(record: Record, listed: AbstractSet[str]) -> dict[str, str]:
+    """Files (id → name) that Zoom has named and isn't listing, and that no ingest holds."""
     ingested = {file_id for ingest in record.ingests.values() for file_id in ingest.files}
-    return [record.files[one].name for one in _not_listed(record, listed) if one not in ingested]
+    return {
+        file_id: record.files[file_id].name
+        for file_id in not_listed(record, listed)
+        if file_id not in ingested
+    }
 
 
-def _not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
+def not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
+    """The ids of files that Zoom has named and that are neither among `listed` nor left out."""
     return [one for one in record.files if one not in listed and one not in record.left_out]
 
 
@@ -229,11 +242,14 @@ def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
 
 
 def with_claim(record: Record, media_package: str, claim: Ingest) -> Record:
-    """Note a POST before it is made. Earlier POSTs of the media package are remembered."""
+    """Note a POST before it is made.
+
+    Earlier POSTs whose answer never came are remembered: one of them may still be at work. Those
+    of an event that was deleted in Opencast are over.
+    """
     known = record.ingests.get(media_package)
-    earlier = known.posts if known else ()
-    is_shown = known.is_shown if known else False
-    ingest = replace(claim, posts=(*earlier, *claim.posts), is_shown=is_shown)
+    earlier = known.posts if known and not known.is_taken else ()
+    ingest = replace(claim, posts=(*earlier, *claim.posts))
     return replace(record, ingests={**record.ingests, media_package: ingest})
 
 
@@ -254,7 +270,10 @@ def with_answer(
     if not ingest.is_shown and all(post.outcome is Outcome.REFUSED for post in posts):
         return replace(record, ingests=others)
     changed = replace(ingest, posts=posts, workflow=workflow or ingest.workflow)
-    return replace(record, ingests={**others, media_package: changed})
+    record = replace(record, ingests={**others, media_package: changed})
+    if outcome is not Outcome.TAKEN:
+        return record
+    return _with(record, ingest.zip_id, replace(record.request(ingest.zip_id), failures=0))
 
 
 def with_shown(record: Record, media_package: str) -> Record:
@@ -290,3 +309,15 @@ def absence_of(ingest: Ingest, request: Request, now: datetime, patience: timede
     if not ingest.is_taken:
         return Absence.LOST
     return Absence.ASKED_AGAIN if request.at > ingest.posted_at else Absence.DELETED
+
+
+def with_notice(record: Record, notice: str) -> Record:
+    """Note that Zoom said that the recording was thrown away; "" if it is there again."""
+    return replace(record, notice=notice)
+
+
+def given_up(record: Record) -> dict[str, Request]:
+    """The requests that ended because Zoom didn't have the recording."""
+    return {
+        zip_id: request for zip_id, request in record.requests.items() if request.end is End.GONE
+    }

@@ -67,6 +67,15 @@ def _is_false_start(file: StagedFile, minimum_minutes: float) -> bool:
     return file.segment_num == 0 and file.ffprobe_seconds < minimum_minutes * 60
 
 
+def _choice(kept: Kept) -> list[str]:
+    """The views to choose from: of those that nobody knows only videos, which have seconds."""
+    return [
+        view
+        for view, files in kept.views.items()
+        if view in VIEWS or any(file.ffprobe_seconds for file in files)
+    ]
+
+
 class Publishing(msgspec.Struct, frozen=True, kw_only=True):
     """What the site and the series decide about a media package."""
 
@@ -105,19 +114,8 @@ def form(
         ("zoomRecordingTimes", spans.recording_times(kept.segments, events)),
     ]
     choose = flavors.for_archiving if message.ingest_all_mp4 else flavors.for_publishing
-    for view, flavor in choose(kept.views).items():
+    for view, flavor in choose(_choice(kept)).items():
         name = CHAT_PARTS[publishing.chat_as] if view == CHAT else "mediaUri"
         for file in kept.views[view] if name else ():
             parts += [("flavor", flavor), (name, address_of(file))]
     return parts
-
-
-def ingested_files(message: UploadMessage) -> tuple[str, ...]:
-    """A message's files by key and start, as its ingest's marker keeps them."""
-    return tuple(
-        sorted(
-            f"{file.filename} of {file.recording_start}"
-            for view in message.s3_files.values()
-            for file in view.segments
-        )
-    )

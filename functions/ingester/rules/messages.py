@@ -51,10 +51,25 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
         return self.status is UNSET or self.status == "completed"
 
 
+class Copying(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a copy is that goes on from invocation to invocation.
+
+    It began at `since`; `stored_bytes` are in S3, and `idle` invocations in a row added none.
+    """
+
+    since: str
+    stored_bytes: int
+    idle: int = 0
+
+    def __post_init__(self) -> None:
+        timestamps.parse(self.since)
+
+
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Webhook to downloader: one recording that is to be fetched from Zoom.
 
-    `is_partial`: files that were named before are not among these, so Zoom has to be asked for all.
+    `is_partial`: Zoom has to be asked for all files, and for what is empty here; only `uuid`,
+    `zip_id` and `received_time` are sure to be there.
     """
 
     uuid: str
@@ -79,15 +94,17 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
     ignore_schedule: bool | UnsetType = UNSET
     first_seen: str | UnsetType = UNSET
     is_partial: bool | UnsetType = UNSET
+    copying: Copying | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        timestamps.parse(self.start_time)
+        if self.start_time or not self.is_partial:
+            timestamps.parse(self.start_time)
         if self.first_seen is not UNSET:
             timestamps.parse(self.first_seen)
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of one view in the staging bucket. `filename` is its key."""
+    """One file of one view in the staging bucket. `filename` is its key, `file_id` Zoom's id."""
 
     filename: str
     segment_num: int
@@ -95,6 +112,7 @@ class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
     recording_end: str
     ffprobe_bytes: int
     ffprobe_seconds: int | float
+    file_id: str | UnsetType = UNSET
 
 
 class StagedView(msgspec.Struct, frozen=True, kw_only=True):

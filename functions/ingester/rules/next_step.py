@@ -56,9 +56,9 @@ def needs_a_person(row: StatusRow, now: datetime, patience: timedelta = PATIENCE
 def is_taken_over(row: StatusRow) -> bool:
     """Whether a row got past a webhook that wrote no files' ids into it: the first system's.
 
-    `invoke migrate` brought it; see `rules.states.receive`.
+    `invoke migrate` brought it.
     """
-    known = row.files or row.marker or row.has_unreadable_marker or row.retry_due
+    known = row.files or row.retry_due
     return bool(row.state) and row.state not in BEFORE_FILES and not known
 
 
@@ -128,8 +128,6 @@ def next_step(row: StatusRow, now: datetime, patience: timedelta = PATIENCE) -> 
         case State.IGNORED if row.reason == reasons.NO_SERIES:
             return f"With its class in the schedule: `invoke exec.pipeline {uuid}`; without: \
 `invoke exec.pipeline {uuid} --oc-series-id SERIES`."
-        case State.IGNORED if row.reason == reasons.RECOVERED:
-            return f"`invoke {_again(row, uuid)}` asks for it again, if it is wanted."
         case _:
             return _stuck(row, uuid, story) if is_stuck(row, now, patience) else ""
 

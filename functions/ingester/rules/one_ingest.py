@@ -1,59 +1,40 @@
-"""One ingest, not two: what a message may still do once the row's marker says that it was sent."""
+"""One ingest, not two: how an ingest that is there differs from what a message wants."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Mapping
 
 import msgspec
 
-from ingester.rules import mediapackage, timestamps
-from ingester.rules.messages import UploadMessage
-from ingester.rules.states import State
-from ingester.rules.status_row import IngestMarker
+from ingester.rules.ledger import Ingest
+from ingester.rules.messages import StagedFile, UploadMessage
+from ingester.rules.recording import name_of
 
 ADD_THEM = "Add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
 CHANGE_IT = "Look which series is right, and change it in Opencast if need be."
 SEND_IT = "If it is wanted there: `invoke exec.pipeline UUID`."
 
-_NUMBER = re.compile(r"^\d+/\d+/\d+-")
-"""What a key has before its view: meeting, start, segment (`rules.recording.staging_key`)."""
+
+def files_of(message: UploadMessage) -> dict[str, str]:
+    """A message's files, id → name. A message of an earlier version has keys in place of ids."""
+    return {
+        identity_of(file): name_of(view, file.recording_start)
+        for view, staged in message.s3_files.items()
+        for file in staged.segments
+    }
 
 
-class Verdict(StrEnum):
-    """What the event's absence means."""
-
-    COMING = "coming"
-    DELETED = "deleted"
-    LOST = "lost"
+def identity_of(file: StagedFile) -> str:
+    """What tells a staged file from all others of its recording."""
+    return file.file_id or file.filename
 
 
-def of_absent(
-    marker: IngestMarker, state: State | None, now: datetime, patience: timedelta
-) -> Verdict:
-    """What it means that Opencast doesn't show the marker's event, given the row's state.
-
-    Only of a doubtful ingest it means that it got lost: a row in `SENT_TO_OPENCAST` knows that it
-    arrived. A request by `exec.pipeline` takes the row out of that state. What was seen there
-    isn't waited for; an answer alone wouldn't do, since Opencast's index may lag behind it.
-    """
-    if is_young(marker, now, patience) and not marker.seen:
-        return Verdict.COMING
-    return Verdict.DELETED if state is State.SENT_TO_OPENCAST else Verdict.LOST
-
-
-def is_young(marker: IngestMarker, now: datetime, patience: timedelta) -> bool:
-    """Whether Opencast may still be fetching the files, and show no event for that."""
-    return now - timestamps.parse(marker.time) < patience
-
-
-def deleted(marker: IngestMarker) -> str:
+def deleted(ingest: Ingest) -> str:
     """The reason of an ingest whose event is gone."""
     return (
-        f"The ingest of {marker.time} isn't in Opencast any more: was it deleted there? It isn't "
-        "sent again by itself; `exec.pipeline` sends it."
+        f"The ingest of {ingest.posted_at} isn't in Opencast any more: was it deleted there? It "
+        "isn't sent again by itself; `exec.pipeline` sends it."
     )
 
 
@@ -64,29 +45,18 @@ class Difference(msgspec.Struct, frozen=True):
     advice: str
 
 
-def differences(message: UploadMessage, marker: IngestMarker) -> list[Difference]:
+def differences(message: UploadMessage, ingest: Ingest) -> list[Difference]:
     """How the ingest that is there differs from the message's."""
     found = [
-        Difference(_stayed_outside(message, marker), ADD_THEM),
-        Difference(_other_series(message, marker), CHANGE_IT),
+        Difference(stayed_outside(files_of(message), ingest), ADD_THEM),
+        Difference(_other_series(message, ingest), CHANGE_IT),
     ]
-    return [one for one in found if one.reason]
+    return [difference for difference in found if difference.reason]
 
 
-def _other_series(message: UploadMessage, marker: IngestMarker) -> str:
-    """The reason of an ingest into a series that isn't the message's; "" if it is."""
-    if marker.series in ("", message.opencast_series_id):
-        return ""
-    return (
-        f"It was ingested into series {marker.series}, before it was asked for in "
-        f"{message.opencast_series_id}: in Opencast its series can be changed."
-    )
-
-
-def _stayed_outside(message: UploadMessage, marker: IngestMarker) -> str:
-    inside = {_of_view(file) for file in marker.files}
-    files = mediapackage.ingested_files(message)
-    outside = [file for file in files if _of_view(file) not in inside]
+def stayed_outside(files: Mapping[str, str], ingest: Ingest) -> str:
+    """The reason of an ingest that lacks some of these files (id → name); "" if it has all."""
+    outside = [name for file_id, name in files.items() if file_id not in ingest.files]
     if not outside:
         return ""
     return (
@@ -95,8 +65,11 @@ def _stayed_outside(message: UploadMessage, marker: IngestMarker) -> str:
     )
 
 
-def _of_view(file: str) -> str:
-    """A marker's file by view and start: a segment has another number, and key, in each message
-    that brings it with others.
-    """
-    return _NUMBER.sub("", file, count=1)
+def _other_series(message: UploadMessage, ingest: Ingest) -> str:
+    """The reason of an ingest into a series that isn't the message's; "" if it is."""
+    if ingest.series == message.opencast_series_id:
+        return ""
+    return (
+        f"It was ingested into series {ingest.series}, before it was asked for in "
+        f"{message.opencast_series_id}: in Opencast its series can be changed."
+    )

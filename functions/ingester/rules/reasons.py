@@ -12,5 +12,4 @@ TOO_SHORT = "Recording <2 minutes"
 """Below `MINIMUM_DURATION`, whatever that is."""
 
 FILES_GONE = "Its staged files are gone from S3"
-FILES_REPLACED = "A later notification's files have replaced its staged ones"
-RECOVERED = "The recording was given up, and is out of Zoom's trash again"
+FILES_REPLACED = "Its staged files are not as they were staged"

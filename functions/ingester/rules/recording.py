@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -18,6 +20,12 @@ SHARED_SCREEN = "shared_screen"
 ACTIVE_SPEAKER = "active_speaker"
 GALLERY = "gallery_view"
 CHAT = "chat_file"
+
+UNKNOWN_TYPE = "unrecognized_type_"
+"""What the view of a type that nobody knows begins with."""
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_HASHED = "sha256-"
 
 VIEWS = frozenset(
     {
@@ -96,7 +104,7 @@ def view_of(recording_type: str) -> str:
     for word, view in (("speaker", ACTIVE_SPEAKER), ("gallery", GALLERY), ("chat", CHAT)):
         if word in words:
             return view
-    return f"unrecognized_type_{recording_type}"
+    return f"{UNKNOWN_TYPE}{recording_type}"
 
 
 def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
@@ -115,13 +123,29 @@ def extension_of(file_name: str) -> str:
 
 
 def staging_key(
-    zoom_series_id: int, start_time: str, segment: int, view: str, extension: str
+    zoom_series_id: int, start_time: str, segment: int, view: str, file_id: str, extension: str
 ) -> str:
-    """`<meeting>/<start as epoch seconds>/<segment, 3 digits>-<view>.<extension>`."""
+    """`<meeting>/<start as epoch seconds>/<segment, 3 digits>-<view>-<file's id>.<extension>`.
+
+    A segment's number holds for one message only. With the file's id in it, no key ever gets
+    another file's bytes.
+    """
     begin = int(timestamps.parse(start_time).timestamp())
     suffix = f".{extension}" if extension else ""
     name = view.replace("/", "_")
-    return f"{zoom_series_id}/{begin}/{segment:03d}-{name}{suffix}"
+    return f"{zoom_series_id}/{begin}/{segment:03d}-{name}-{_key_of_id(file_id)}{suffix}"
+
+
+def _key_of_id(file_id: str) -> str:
+    """A file's id as a part of a key: Zoom's are UUIDs, any other one becomes its hash."""
+    if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASHED):
+        return file_id
+    return _HASHED + hashlib.sha256(file_id.encode()).hexdigest()[:32]
+
+
+def name_of(view: str, recording_start: str) -> str:
+    """What people are told of a file: its view and when it begins."""
+    return f"{view} of {recording_start}"
 
 
 def view_names(files: Sequence[RecordingFile]) -> list[str]:

@@ -8,7 +8,6 @@ that isn't allowed is dropped: nothing ever moves backwards.
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 
@@ -91,40 +90,3 @@ def may_follow(before: State | None, after: State) -> bool:
 def is_undecided(state: State) -> bool:
     """Whether no request for ingest has got past the webhook yet."""
     return state in _ASKED or state is State.WEBHOOK_FAILED
-
-
-class Reception(StrEnum):
-    """What to do with a request for ingest, given what the row already says."""
-
-    ACCEPT = "accept"
-    LATE_FILES = "late files"
-    DUPLICATE = "duplicate"
-
-
-def receive(
-    before: State | None,
-    *,
-    known_files: AbstractSet[str],
-    files: AbstractSet[str],
-    retry_is_due: bool,
-    forced: bool,
-) -> Reception:
-    """Decides about a `recording.completed` or `on.demand.ingest`.
-
-    Zoom repeats a notification that wasn't answered in time, with other tokens and URLs: what
-    makes it the same is the event, the recording and its files' ids (`files`; `known_files` are
-    those of earlier requests). A repeat is dropped unless the first never got onto the queue
-    (`WEBHOOK_RECEIVED`) or ended failed with no retry of its own due. Files not seen before are
-    always sent on; what they reach is an ingest that may be done, so the row isn't touched unless
-    it has ended. A row that knows no files, though a request got past the webhook, was taken over
-    from the first system, which didn't keep them: all files count as known. An operator's request
-    (`forced`) is always accepted.
-    """
-    if forced or before is None or is_undecided(before):
-        return Reception.ACCEPT
-    if before in FAILED and not retry_is_due:
-        return Reception.ACCEPT
-    is_taken_over = not known_files and before is not State.IGNORED
-    if is_taken_over or files <= known_files:
-        return Reception.DUPLICATE
-    return Reception.ACCEPT if before is State.IGNORED else Reception.LATE_FILES

@@ -9,20 +9,6 @@ import msgspec
 from ingester.rules.states import State
 
 
-class IngestMarker(msgspec.Struct, frozen=True, kw_only=True):
-    """Written before the POST to Opencast: this id is ours, posted at `time` with these files.
-
-    `series`: the one it went into, "" in markers that are older than this field. `seen`: its event
-    was there since.
-    """
-
-    media_package_id: str
-    time: str
-    files: tuple[str, ...]
-    series: str = ""
-    seen: bool = False
-
-
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One change of a row's state. `at` is a wire time stamp; `reason` is cut short."""
 
@@ -42,8 +28,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the status table. `updated` is in UTC; absent texts are "".
-
-    `has_unreadable_marker`: there is an `ingest_marker`, but not what it says.
 
     `steps` are its changes of state, from the first to the last; if there were too many, those
     between the first ten and the last thirty are left out, `steps_left_out` of them. Rows of the
@@ -66,8 +50,6 @@ class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
     retry_due: str = ""
     zoom_notice: str = ""
     failures: int = 0
-    marker: IngestMarker | None = None
-    has_unreadable_marker: bool = False
     course: str = ""
     steps: tuple[Step, ...] = ()
     steps_left_out: int = 0

@@ -11,7 +11,7 @@ import msgspec
 
 from ingester.rules import reasons
 from ingester.rules.next_step import failed_or_stopped, is_stuck, is_taken_over, retry_due
-from ingester.rules.states import FAILED, State
+from ingester.rules.states import State
 from ingester.rules.status_row import StatusRow
 
 
@@ -40,11 +40,6 @@ def what_to_do(row: StatusRow, now: datetime, patience: timedelta) -> ToDo:
         return TELL
     if retry_due(row):
         return TELL if is_stuck(row, now, patience) else BY_ITSELF
-    was_sent = row.marker or row.has_unreadable_marker
-    lacks = (reasons.NO_SERIES, reasons.RECOVERED)
-    if was_sent and (row.state in FAILED or row.reason in lacks):
-        # Whether Opencast has it can't be told: another request's row knows of no marker.
-        return TELL
     match row.state:
         case State.UPLOADER_FAILED if reasons.INVALID_SERIES in row.reason:
             series = f" {row.oc_series_id}" if row.oc_series_id else " of this id"
@@ -54,8 +49,6 @@ def what_to_do(row: StatusRow, now: datetime, patience: timedelta) -> ToDo:
             return AGAIN
         case State.IGNORED if row.reason == reasons.NO_SERIES:
             return WITH_SERIES
-        case State.IGNORED if row.reason == reasons.RECOVERED:
-            return AGAIN
         case State.IGNORED if row.reason == reasons.ALREADY_THERE:
             return TWICE
         case _:

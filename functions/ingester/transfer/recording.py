@@ -90,7 +90,14 @@ class RecordingTransfer:
         def target_of(name: str) -> Target:
             extension = extension_of(name) or _told_extension(file)
             return Target(
-                staging_key(wanted.zoom_series_id, wanted.start_time, segment, view, extension),
+                staging_key(
+                    wanted.zoom_series_id,
+                    wanted.start_time,
+                    segment,
+                    view,
+                    file.recording_id,
+                    extension,
+                ),
                 {"uuid": wanted.uuid, "file_id": file.recording_id, "file_type": extension},
             )
 
@@ -117,6 +124,7 @@ def _staged(file: RecordingFile, segment: int, copied: Copied) -> StagedFile:
         recording_end=file.recording_end,
         ffprobe_bytes=copied.size if file.is_mp4 else 0,
         ffprobe_seconds=copied.inspected.seconds if file.is_mp4 else 0,
+        file_id=file.recording_id,
     )
 
 

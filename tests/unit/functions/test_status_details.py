@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import status_query
 from ingester.neighbours.row_change import FIRST_STEPS
 from ingester.neighbours.status_pages import StatusPages
+from ingester.neighbours.status_table import Requested
 from ingester.rules.reasons import NO_SERIES
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
@@ -73,7 +74,7 @@ def test_the_page_knows_every_state_and_where_steps_are_left_out() -> None:
 
 
 def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
-    write(tools, "u", State.WEBHOOK_RECEIVED, requested=True, files=["a"])
+    write(tools, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     clock.forward(minutes=5)
     write(tools, "u", State.OC_SERIES_FOUND, oc_series_id="S", course="HIST E-10")
     clock.forward(minutes=2)
@@ -148,7 +149,7 @@ def later_request(
             origin=Origin.ON_DEMAND,
         )
         begin = State.ON_DEMAND_RECEIVED
-        tools.status.write(zip_id, begin, subject=subject, requested=True, files=["f"])
+        tools.status.write(zip_id, begin, subject=subject, requested=Requested.NOW, files=["f"])
         tools.status.write(zip_id, end, "no", oc_series_id="S")
         clock.forward(hours=1)
 
@@ -165,7 +166,7 @@ def request_again(tools: status_query.Tools, clock: Clock, uuid: str, state: Sta
         origin=Origin.ON_DEMAND,
     )
     begin = State.ON_DEMAND_RECEIVED
-    tools.status.write(f"on-{uuid}", begin, subject=subject, requested=True, files=["f"])
+    tools.status.write(f"on-{uuid}", begin, subject=subject, requested=Requested.NOW, files=["f"])
     tools.status.write(f"on-{uuid}", state, oc_series_id="S")
 
 
@@ -190,7 +191,7 @@ def test_what_a_later_request_brought_in_needs_nobody(
 
 def test_what_was_requested_again_waits(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
     """Else whoever looks next requests it once more."""
-    write(tools, "u", State.WEBHOOK_RECEIVED, requested=True, files=["a"])
+    write(tools, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     write(tools, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
     request_again(tools, clock, "u", State.SENT_TO_DOWNLOADER)
     queries = ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"})
@@ -210,7 +211,7 @@ def test_what_was_requested_again_waits(ask: Ask, tools: status_query.Tools, clo
 def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(
     ask: Ask, tools: status_query.Tools, clock: Clock
 ) -> None:
-    write(tools, "u", State.WEBHOOK_RECEIVED, requested=True, files=["a"])
+    write(tools, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     write(tools, "u", State.IGNORED, NO_SERIES)
     request_again(tools, clock, "u", State.SENT_TO_OPENCAST)
     told = {one["zip_id"]: one for one in ask(meeting_id="1", details="true")[1]["ingests"]}

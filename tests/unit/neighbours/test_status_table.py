@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
+from ingester.neighbours.status_table import STATUS_LIFE, Requested, StatusTable
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
 from ingester.rules.status_row import IngestMarker, Step
@@ -44,7 +44,7 @@ def reason(status: StatusTable) -> tuple[str, str]:
 
 
 def test_the_first_write_makes_the_row(aws: Cloud, status: StatusTable, clock: Clock) -> None:
-    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=True)
+    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=Requested.NOW)
     assert item(aws) == {
         "zip_id": ZIP_ID,
         "meeting_id": 95846636714,
@@ -114,7 +114,7 @@ def test_reasons_are_cut_and_hold_no_secret(status: StatusTable) -> None:
 
 
 def test_every_write_moves_the_row_in_time(aws: Cloud, status: StatusTable, clock: Clock) -> None:
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=True)
+    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=Requested.NOW)
     clock.set("2026-10-15T00:00:07.900000+00:00")
     status.write(ZIP_ID, State.SENT_TO_DOWNLOADER)
     row = item(aws)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import on_demand
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import OnDemandSecrets, OnDemandSettings
@@ -75,6 +76,7 @@ class Stage:
             settings=chosen,
             secrets=secrets,
             zoom=ZoomApi(chosen, secrets, **common),
+            ledger=Ledger(self.aws.recordings, self.clock),
             status=StatusTable(self.aws.status, self.clock),
             **common,
         )
