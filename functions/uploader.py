@@ -266,6 +266,9 @@ def _after_ingest(
 ) -> str:
     """The same for a recording that the ledger has an ingest of, this request's or another's."""
     is_own = ingest.zip_id == wanted.zip_id
+    now = tools.clock()
+    # Asked before the event: a POST that ends in between has made its event by then.
+    is_idle = ledger.is_doubtful(ingest, now) and not tools.opencast.is_ingesting()
     if tools.opencast.has_event(media_package):
         if is_own:
             _finish(wanted, media_package, ingest, tools)
@@ -273,7 +276,8 @@ def _after_ingest(
             _finish_beside(wanted, media_package, ingest, tools)
         return ""
     patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
-    match ledger.absence_of(ingest, record.request(wanted.zip_id), tools.clock(), patience):
+    request = record.request(wanted.zip_id)
+    match ledger.absence_of(ingest, request, now, patience, is_idle=is_idle):
         case Absence.COMING:
             sent = "The ingest was sent to Opencast" if is_own else ANOTHER
             raise AskLater(f"{sent}, which doesn't show it yet" if is_own else sent)

@@ -117,6 +117,17 @@ class Opencast:
             )
         self._may_read = True
 
+    def is_ingesting(self) -> bool:
+        """Whether Opencast is at work on any ingest's POST; also if it can't tell.
+
+        The service registry counts the jobs of all its nodes, and asks for ROLE_ADMIN.
+        """
+        response = self._get(
+            "/services/count?serviceType=org.opencastproject.ingest&status=RUNNING"
+        )
+        count = response.text.strip()
+        return not (response.status_code == 200 and count.isascii() and count == "0")
+
     def series(self, series_id: str) -> Series | None:
         """A series, or None if Opencast has none of this id."""
         response = self._get(f"/series/{quote(series_id, safe='')}.json")

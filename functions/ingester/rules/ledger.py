@@ -21,6 +21,9 @@ from ingester.rules.status_row import Asked
 LAG = timedelta(days=1)
 """How long Zoom's API may not list a file that Zoom has named in a notification."""
 
+ARRIVAL = timedelta(minutes=15)
+"""How long a POST may take to reach Opencast through proxies, and its event to be shown."""
+
 MOST_REQUESTS = 50
 """Requests that a record keeps: with 150 files each it stays below the 400 KB of an item."""
 
@@ -299,12 +302,22 @@ class Absence(StrEnum):
     """It was there, and somebody has asked for the recording since."""
 
 
-def absence_of(ingest: Ingest, request: Request, now: datetime, patience: timedelta) -> Absence:
+def is_doubtful(ingest: Ingest, now: datetime) -> bool:
+    """Whether no answer has come to any POST for so long that Opencast may not know of one."""
+    return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= ARRIVAL
+
+
+def absence_of(
+    ingest: Ingest, request: Request, now: datetime, patience: timedelta, *, is_idle: bool
+) -> Absence:
     """Tell what it means for a request that Opencast doesn't show the event of an ingest.
 
-    `patience` is how long a POST may be at work.
+    `patience` is how long a POST may be at work. `is_idle`: Opencast has said that it is at work on
+    none, before it was asked for the event.
     """
-    if not ingest.is_shown and now - timestamps.parse(ingest.posted_at) < patience:
+    is_over = is_idle and is_doubtful(ingest, now)
+    is_young = now - timestamps.parse(ingest.posted_at) < patience
+    if is_young and not ingest.is_shown and not is_over:
         return Absence.COMING
     if not ingest.is_taken:
         return Absence.LOST
