@@ -34,10 +34,6 @@ class ReceiptHandleIsInvalid(ClientError):
     """A receipt handle that SQS never gave."""
 
 
-class MessageNotInflight(ClientError):
-    """A message whose visibility can't be changed, since anybody may receive it."""
-
-
 class QueueDoesNotExist(ClientError):
     """There is no queue of this URL."""
 
@@ -73,6 +69,10 @@ class _Message:
     received_at: float = 0.0
     receipt_handle: str | None = None
 
+    def is_hidden(self, now: float) -> bool:
+        """Whether a receive hides the message, and not its queue's delay."""
+        return self.receive_count > 0 and self.visible_at > now
+
 
 @dataclass
 class _Queue:
@@ -95,15 +95,27 @@ class _Queue:
         """What may be received now: in each list, the first message before the others."""
         if not self.fifo:
             return [[one] for one in self.messages.values() if one.visible_at <= now]
-        return [
-            group for group in self.groups().values() if all(one.visible_at <= now for one in group)
-        ]
+        free = [group for group in self.groups() if not any(one.is_hidden(now) for one in group)]
+        waiting = [[one for one in group if one.visible_at <= now] for group in free]
+        return [group for group in waiting if group]
 
-    def groups(self) -> dict[str | None, list[_Message]]:
+    def next_visible(self) -> float | None:
+        """When the next delivery is possible, None if never."""
+        if not self.fifo:
+            return min((one.visible_at for one in self.messages.values()), default=None)
+        # A group is blocked while one of its messages is in flight.
+        moments = (
+            max(group[0].visible_at, *(one.visible_at for one in group if one.receive_count), 0.0)
+            for group in self.groups()
+        )
+        return min(moments, default=None)
+
+    def groups(self) -> list[list[_Message]]:
+        """The messages of each group, in the order of sending."""
         found: dict[str | None, list[_Message]] = {}
         for message in self.messages.values():
             found.setdefault(message.group, []).append(message)
-        return found
+        return list(found.values())
 
 
 class FakeQueues:
@@ -132,7 +144,6 @@ class FakeQueues:
         self.exceptions = SimpleNamespace(
             ClientError=ClientError,
             ReceiptHandleIsInvalid=ReceiptHandleIsInvalid,
-            MessageNotInflight=MessageNotInflight,
             QueueDoesNotExist=QueueDoesNotExist,
         )
         self._call = call
@@ -205,11 +216,7 @@ class FakeQueues:
 
     def next_visible(self, url: str) -> float | None:
         """When the next delivery is possible (in the past: since then), None if never."""
-        queue = self._queues[url]
-        if queue.fifo:
-            groups = queue.groups().values()
-            return min((max(one.visible_at for one in group) for group in groups), default=None)
-        return min((one.visible_at for one in queue.messages.values()), default=None)
+        return self._queues[url].next_visible()
 
     def take(self, url: str, most: int) -> list[dict[str, Any]]:
         """Receive as an event source mapping does: up to `most` records of an SQS event."""
@@ -464,22 +471,21 @@ class FakeQueues:
             del queue.messages[message.message_id]
 
     def _change_visibility(self, queue: _Queue, handle: str, seconds: int) -> None:
+        """Change the visibility of the message of a receipt handle.
+
+        A standard queue accepts a handle that has expired, and does nothing (localstack's pull
+        request 9632, whose test was run against AWS).
+        """
         operation = "ChangeMessageVisibility"
         _check_range("VisibilityTimeout", seconds, 0, MAX_VISIBILITY, operation)
         message = self._message(queue, handle, operation)
         if message is None:
             raise _wrong_handle(operation, handle, _GONE)
-        is_latest = message.receipt_handle == handle
-        if queue.fifo and not is_latest:
-            raise _wrong_handle(operation, handle, _EXPIRED)
         now = self._now()
-        if message.visible_at <= now:
-            raise client_error(
-                operation,
-                "MessageNotInflight",
-                "The specified message isn't in flight.",
-                error=MessageNotInflight,
-            )
+        if message.receipt_handle != handle or message.visible_at <= now:
+            if queue.fifo:
+                raise _wrong_handle(operation, handle, _EXPIRED)
+            return
         if now + seconds > message.received_at + MAX_VISIBILITY:
             raise client_error(
                 operation,
@@ -487,8 +493,7 @@ class FakeQueues:
                 f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total "
                 "VisibilityTimeout for the message is beyond the limit [43200 seconds].",
             )
-        if is_latest:
-            message.visible_at = now + seconds
+        message.visible_at = now + seconds
 
     def _message(self, queue: _Queue, handle: str, operation: str) -> _Message | None:
         """The message that a receipt handle is of, None if the queue has it no longer."""
