@@ -1,0 +1,74 @@
+"""`python -m tests.simulation`: runs worlds, prints a table, and stories of those that fail."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--worlds", type=int, default=1000)
+    parser.add_argument("--profile", default="faults", choices=["faults", "disorder"])
+    parser.add_argument("--faults", type=int, default=4, help="the most of one world")
+    parser.add_argument("--seed", type=int, default=0, help="of the first world")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--world", type=int, help="only the world of this seed")
+    parser.add_argument("--story", action="store_true", help="tell the world's story, unshrunk")
+    parser.add_argument("--stories", type=int, default=1, help="of how many failures a category")
+    given = parser.parse_args()
+    sys.path.insert(0, str(FUNCTIONS))
+    if given.world is not None:
+        return _one_world(given)
+    return _many_worlds(given)
+
+
+def _one_world(given: argparse.Namespace) -> int:
+    from tests.simulation import runner  # noqa: PLC0415  # the path is set only now
+    from tests.simulation.judge import Category, worst  # noqa: PLC0415
+    from tests.simulation.scenarios import Profile, scenario_of  # noqa: PLC0415
+
+    scenario = scenario_of(given.world, Profile(given.profile), given.faults)
+    if not given.story:
+        category = worst(runner.story_of(scenario)[1])
+        if category is not Category.OK:
+            scenario = runner.shrunk(scenario, category)
+    story, verdicts = runner.story_of(scenario)
+    print(runner.described(scenario), story, *map(str, verdicts), sep="\n")
+    return int(worst(verdicts) in runner.FAILURES)
+
+
+def _many_worlds(given: argparse.Namespace) -> int:
+    from tests.simulation import runner  # noqa: PLC0415  # the path is set only now
+    from tests.simulation.judge import Category  # noqa: PLC0415
+    from tests.simulation.scenarios import Profile, scenario_of  # noqa: PLC0415
+
+    profile = Profile(given.profile)
+    seeds = range(given.seed, given.seed + given.worlds)
+    began = time.monotonic()
+    outcomes = runner.run_worlds(seeds, profile, given.faults, given.processes)
+    seconds = time.monotonic() - began
+    faults = f"up to {given.faults} faults" if profile is Profile.FAULTS else "no faults"
+    print(f"{given.worlds} worlds ({profile}, {faults}) from seed {given.seed} in {seconds:.0f} s")
+    print(runner.table(outcomes))
+    broken = [one for one in outcomes if one.error]
+    for one in broken[:3]:
+        print(f"\nWorld {one.seed} broke the simulator:\n{one.error}")
+    for category in (*runner.FAILURES, Category.TOLD):
+        failed = [one.seed for one in outcomes if one.worst is category]
+        if failed:
+            print(f"\n{category} ({len(failed)}): {' '.join(map(str, failed[:60]))}")
+        for seed in failed[: given.stories if category in runner.FAILURES else 0]:
+            scenario = runner.shrunk(scenario_of(seed, profile, given.faults), category)
+            story, verdicts = runner.story_of(scenario)
+            print(f"\nThe shrunk world of seed {seed}:", runner.described(scenario), sep="\n")
+            print(story, *map(str, verdicts), sep="\n")
+    return int(bool(broken) or any(one.worst in runner.FAILURES for one in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

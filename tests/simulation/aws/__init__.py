@@ -1,0 +1,1 @@
+"""In-process fakes of the AWS clients that the production code uses."""

@@ -1,0 +1,142 @@
+"""The syntax that DynamoDB's expressions share: tokens, placeholders and document paths."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+
+from tests.simulation.aws.attribute_values import InvalidRequest, Path
+
+_TOKEN = re.compile(r"\s*([#:]\w+|[A-Za-z_]\w*|\d+|<>|<=|>=|[=<>(),.\[\]+-])", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+@cache
+def _reserved_words() -> frozenset[str]:
+    """The developer guide's "Reserved words in DynamoDB", from moto's copy."""
+    text = files("moto").joinpath("dynamodb/parsing/reserved_keywords.txt").read_text()
+    return frozenset(text.upper().split())
+
+
+class Parser:
+    """The tokens of one expression, read from left to right.
+
+    `kind` is the expression's parameter, for messages. `used_names` and `used_values` are the
+    placeholders that were read so far.
+    """
+
+    def __init__(self, kind: str, text: str, names: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.used_names: set[str] = set()
+        self.used_values: Counter[str] = Counter()
+        self._names = names
+        self._tokens = self._split(text)
+        self._at = 0
+
+    def _split(self, text: str) -> list[str]:
+        tokens: list[str] = []
+        at, end = 0, len(text.rstrip())
+        if not end:
+            raise self.error("The expression can not be empty;")
+        while at < end:
+            match = _TOKEN.match(text, at)
+            if match is None:
+                raise self.error(f'Syntax error; token: "{text[at]}", near: "{text[at : at + 9]}"')
+            tokens.append(match[1])
+            at = match.end()
+        return tokens
+
+    def error(self, problem: str) -> InvalidRequest:
+        return InvalidRequest(f"Invalid {self.kind}: {problem}")
+
+    def unexpected(self) -> InvalidRequest:
+        """The error about the next token."""
+        return self.error(f'Syntax error; token: "{self.peek() or "<EOF>"}"')
+
+    def peek(self, ahead: int = 0) -> str:
+        """A token that comes next, "" after the last."""
+        at = self._at + ahead
+        return self._tokens[at] if at < len(self._tokens) else ""
+
+    def next(self) -> str:
+        token = self.peek()
+        if not token:
+            raise self.unexpected()
+        self._at += 1
+        return token
+
+    def accept(self, token: str) -> bool:
+        """Read the next token if it is this symbol, or this word in any case."""
+        if self.peek().upper() != token:
+            return False
+        self._at += 1
+        return True
+
+    def expect(self, token: str) -> None:
+        if not self.accept(token):
+            raise self.unexpected()
+
+    def expect_end(self) -> None:
+        if self.peek():
+            raise self.unexpected()
+
+    def value(self) -> str:
+        """Read a placeholder of a value."""
+        if not self.peek().startswith(":"):
+            raise self.unexpected()
+        token = self.next()
+        self.used_values[token] += 1
+        return token
+
+    def path(self) -> Path:
+        """Read a document path, its placeholders replaced by the attributes' names."""
+        parts: list[str | int] = [self._attribute()]
+        while True:
+            if self.accept("."):
+                parts.append(self._attribute())
+            elif self.accept("["):
+                if not self.peek().isdigit():
+                    raise self.unexpected()
+                parts.append(int(self.next()))
+                self.expect("]")
+            else:
+                return tuple(parts)
+
+    def _attribute(self) -> str:
+        token = self.peek()
+        if token.startswith("#"):
+            self.next()
+            self.used_names.add(token)
+            if token not in self._names:
+                raise self.error(
+                    "An expression attribute name used in the document path is not defined; "
+                    f"attribute name: {token}"
+                )
+            return self._names[token]
+        if not _NAME.fullmatch(token):
+            raise self.unexpected()
+        if token.upper() in _reserved_words():
+            raise self.error(f"Attribute name is a reserved keyword; reserved keyword: {token}")
+        return self.next()
+
+    def paths(self) -> list[Path]:
+        """Read paths that are separated by commas."""
+        found = [self.path()]
+        while self.accept(","):
+            found.append(self.path())
+        return found
+
+    def check_overlap(self, paths: Iterable[Path]) -> None:
+        """Refuse paths of which one is the other or leads to it."""
+        known: list[Path] = []
+        for path in paths:
+            for other in known:
+                if path[: len(other)] == other[: len(path)]:
+                    raise self.error(
+                        "Two document paths overlap with each other; must remove or rewrite one "
+                        f"of these paths; path one: {list(other)}, path two: {list(path)}"
+                    )
+            known.append(path)

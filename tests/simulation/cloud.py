@@ -1,0 +1,196 @@
+"""This stack's AWS in a simulated world: tables, queues, bucket and secrets, all of them fakes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tests.simulation.aws.dynamodb import FakeTable
+from tests.simulation.aws.s3 import FakeBucket
+from tests.simulation.aws.sqs import FakeQueues
+from tests.simulation.aws.ssm import FakeParameters
+from tests.simulation.faults import Kind
+from tests.simulation.truth import Scenario
+from tests.simulation.world import BEGIN, World
+
+T = TypeVar("T")
+
+STACK = "sim"
+SECRETS = f"/zoom-ingester/{STACK}"
+OWN_KEY = "own-key"
+ZOOM_SECRET = "zoom-secret-1"
+DOWNLOAD_RECEIVES, UPLOAD_RECEIVES = 12, 50
+VISIBILITY = 960
+STAGED_DAYS = 7
+BEGIN_SECONDS = BEGIN.timestamp()
+
+
+class Cloud:
+    """The resources. `on_queue_call` is called after each call to a queue."""
+
+    def __init__(self, world: World, scenario: Scenario) -> None:
+        self.world = world
+        self.on_queue_call: Callable[[], None] = lambda: None
+        self.states: dict[str, list[tuple[float, str]]] = {}
+        """zip id → the states that its row had, each with its time."""
+        self.sent: Counter[tuple[str, str]] = Counter()
+        """(queue, recording) → how many messages were sent."""
+        self.most_waiting: Counter[tuple[str, str]] = Counter()
+        """(queue, recording) → how many messages there were at once, at most."""
+        self.parameters = FakeParameters(call=world.call)
+        self.parameters.set(f"{SECRETS}/WEBHOOK_VALIDATION_SECRET_TOKEN", ZOOM_SECRET)
+        self.parameters.set(f"{SECRETS}/PIPELINE_SIGNING_KEY", OWN_KEY)
+        self.parameters.set(f"{SECRETS}/ZOOM_CLIENT_SECRET", "client-secret")
+        self.parameters.set(f"{SECRETS}/OPENCAST_API_PASSWORD", "password")
+        self.status = self._status()
+        self.events = FakeTable(
+            f"{STACK}-recording-events", "zoom_uuid", call=world.call, now=self.seconds
+        )
+        self.schedule = FakeTable(
+            f"{STACK}-schedule", "zoom_series_id", call=world.call, now=self.seconds
+        )
+        self.recordings = FakeTable(
+            f"{STACK}-recordings", "uuid", call=world.call, now=self.seconds
+        )
+        """The ledger's table, which today's code doesn't use."""
+        self._fill_schedule(scenario)
+        self.bucket = FakeBucket(
+            f"{STACK}-zoom-recording-files",
+            call=world.call,
+            now=self.seconds,
+            new_id=world.new_id,
+        )
+        self._twice = {one.nth for one in scenario.faults if one.kind is Kind.DELIVERED_TWICE}
+        self._faults = {one.nth: one for one in scenario.faults if one.kind is Kind.DELIVERED_TWICE}
+        self._deliveries = 0
+        self.queues = FakeQueues(
+            call=self._queue_call,
+            now=self.seconds,
+            new_id=world.new_id,
+            choose=lambda count: int(world.by_chance() * count),
+            duplicates=self._is_delivered_twice,
+        )
+        create = self.queues.create
+        self.download_dlq = create(f"{STACK}-download-dlq", visibility_seconds=VISIBILITY)
+        self.download_queue = create(
+            f"{STACK}-download",
+            visibility_seconds=VISIBILITY,
+            redrive=(self.download_dlq, DOWNLOAD_RECEIVES),
+        )
+        self.upload_dlq = create(
+            f"{STACK}-upload-dlq.fifo", fifo=True, visibility_seconds=VISIBILITY
+        )
+        self.upload_queue = create(
+            f"{STACK}-upload.fifo",
+            fifo=True,
+            visibility_seconds=VISIBILITY,
+            redrive=(self.upload_dlq, UPLOAD_RECEIVES),
+        )
+
+    def seconds(self) -> float:
+        """The moment in seconds since the epoch."""
+        return BEGIN_SECONDS + self.world.time
+
+    def keep_house(self) -> None:
+        """Does what AWS does every day: what has expired goes."""
+        for table in (self.status, self.events, self.recordings):
+            table.expire()
+        self.bucket.expire(STAGED_DAYS, 1)
+        self.queues.expire()
+
+    def _status(self) -> FakeTable:
+        return FakeTable(
+            f"{STACK}-pipeline-status",
+            "zip_id",
+            call=self._status_call,
+            now=self.seconds,
+            indexes={
+                "mid_index": ("meeting_id", None),
+                "time_index": ("update_date", "update_time"),
+            },
+        )
+
+    def _fill_schedule(self, scenario: Scenario) -> None:
+        for one in scenario.site.schedule:
+            event = {
+                "day": one.day,
+                "time": one.time,
+                "title": "Lecture",
+                "course_code": "COURSE",
+                "opencast_series_id": one.series,
+                "source": "csv",
+            }
+            row = {
+                "zoom_series_id": str(one.meeting_id),
+                "opencast_series_id": one.series,
+                "course_code": "COURSE",
+                "events": [event],
+            }
+            self.schedule.put_item(Item=row)
+
+    def _is_delivered_twice(self) -> bool:
+        self._deliveries += 1
+        fault = self._faults.get(self._deliveries)
+        if fault is not None:
+            self.world.struck.append(fault)
+            self.world.tell("SQS delivers this message a second time")
+        return fault is not None
+
+    def _status_call(self, name: str, effect: Callable[[], T]) -> T:
+        if name != "dynamodb.UpdateItem":
+            return self.world.call(name, effect)
+
+        def watched() -> T:
+            answer = effect()
+            self._watch_states()
+            return answer
+
+        return self.world.call(name, watched)
+
+    def _watch_states(self) -> None:
+        for zip_id, state in self._states():
+            known = self.states.setdefault(zip_id, [])
+            if state and (not known or known[-1][1] != state):
+                known.append((self.world.time, state))
+                self.world.tell(f"{zip_id} is {state}")
+
+    def _states(self) -> list[tuple[str, str]]:
+        stored = self.status._stored.values()  # noqa: SLF001  # `items` copies all of every row
+        return [
+            (str(item["zip_id"]), str(item.get("pipeline_state", "")))
+            for item in stored
+        ]
+
+    def _queue_call(self, name: str, effect: Callable[[], T]) -> T:
+        def counted() -> T:
+            answer = effect()
+            if name == "sqs.SendMessage":
+                self._count_messages()
+            return answer
+
+        try:
+            return self.world.call(name, counted)
+        finally:
+            self.on_queue_call()
+
+    def _count_messages(self) -> None:
+        for queue in (self.download_queue, self.upload_queue):
+            found = Counter(
+                uuid_of(one.body)
+                for one in self.queues._queues[queue].messages.values()  # noqa: SLF001  # as above
+            )
+            for uuid, count in found.items():
+                key = (queue, uuid)
+                self.most_waiting[key] = max(self.most_waiting[key], count)
+        self.sent["all", ""] += 1
+
+
+def uuid_of(body: str) -> str:
+    """The recording that a message is about."""
+    try:
+        content: Any = json.loads(body)
+    except ValueError:
+        return ""
+    return str(content.get("uuid", "")) if isinstance(content, dict) else ""

@@ -1,0 +1,242 @@
+"""A fake of the transfer engine: a file's copy is one atomic step that takes its time.
+
+The engine has tests of its own. What matters here is when objects appear, under which key and with
+whose bytes, and how a copy ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester.errors import (
+    AwsFailed,
+    IngesterError,
+    OutOfTime,
+    PermanentFailure,
+    TransferFailed,
+    UploadGone,
+    ZoomUnreachable,
+)
+from ingester.transfer.engine import Total, forever
+from ingester.transfer.plan import Copied, Copy, Target
+from ingester.transfer.ranges import Body, EmptyFile
+from tests.simulation.aws.s3 import FakeBucket
+from tests.simulation.truth import FileTruth
+from tests.simulation.world import World
+
+RESERVE_SECONDS = 5.0
+RESTARTS = 3
+OPENINGS = 4
+LEAST_BYTES = 5 * 1024 * 1024
+"""Less than a part is nothing that the next run can go on with."""
+
+
+@dataclass(frozen=True)
+class Movie:
+    """What an MP4's container says."""
+
+    seconds: float
+
+
+@dataclass
+class Begun:
+    """An upload under way."""
+
+    upload_id: str
+    stored: int = 0
+
+
+@dataclass
+class Copies:
+    """What S3 knows of copies, for all invocations: (key, identity) → the upload."""
+
+    bucket: FakeBucket
+    files: dict[str, FileTruth]
+    """Content → the file that it is."""
+    contents: dict[str, str]
+    """ETag → content."""
+    begun: dict[tuple[str, str], Begun] = field(default_factory=dict)
+
+    def resume(self, key: str, identity: str) -> Begun:
+        """The unfinished upload of this source; those of other sources to the key go."""
+        for other in [one for one in self.begun if one[0] == key and one[1] != identity]:
+            self.abort(other)
+        found = self.begun.get((key, identity))
+        if found is None or not self._is_open(found.upload_id):
+            self.begun[key, identity] = Begun(self.bucket.begin_upload(key))
+        return self.begun[key, identity]
+
+    def abort(self, name: tuple[str, str]) -> None:
+        found = self.begun.pop(name, None)
+        if found and self._is_open(found.upload_id):
+            self.bucket.abort(found.upload_id)
+
+    def _is_open(self, upload_id: str) -> bool:
+        return any(one.upload_id == upload_id for one in self.bucket.open_uploads())
+
+    def inspect(self, key: str, _read: object, _size: int) -> Movie:
+        """What the container of an object says: `RecordingTransfer.inspect`."""
+        for one in self.bucket.objects():
+            if one.key == key and one.content.decode() in self.files:
+                return Movie(self.files[one.content.decode()].seconds)
+        raise TransferFailed(f"{key} is not an MP4.")
+
+
+@dataclass(frozen=True)
+class FakeEngine:
+    """Has the fields that production replaces for an invocation, and `copy`."""
+
+    world: World
+    copies: Copies
+    rate: float
+    time_left: Callable[[], float] = forever
+    report: Callable[[Total], None] = lambda _: None
+
+    def copy(self, copies: Sequence[Copy]) -> list[Copied | IngesterError]:
+        """Copies the files one after the other, as `ingester.transfer.engine.Engine.copy`.
+
+        It ends as that does: a PermanentFailure that isn't skipped ends all, a RetryableFailure is
+        raised when the others are done, OutOfTime when the next invocation is to go on.
+        """
+        run = _Run(self)
+        began = self.world.time
+        try:
+            return run.results(copies)
+        finally:
+            self.report(Total(run.fetched, self.world.time - began, 0))
+
+
+class _Run:
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+        self._world = engine.world
+        self._copies = engine.copies
+        self._touched: list[tuple[str, str]] = []
+        self._is_late = False
+        self.fetched = 0
+        self._completed = 0
+        self._parts = False
+
+    def results(self, copies: Sequence[Copy]) -> list[Copied | IngesterError]:
+        results: list[Copied | IngesterError] = []
+        first: IngesterError | None = None
+        for copy in copies:
+            try:
+                results.append(self._copy(copy))
+            except OutOfTime:
+                self._is_late = True
+            except copy.skips as error:
+                results.append(error)
+            except PermanentFailure:
+                for name in self._touched:
+                    self._copies.abort(name)
+                raise
+            except IngesterError as error:
+                first = first or error
+            if self._is_late:
+                break
+        if first is not None:
+            raise first
+        if len(results) == len(copies):
+            return results
+        if self._parts or self._completed:
+            sizes = [copy.expected_size for copy in copies]
+            total = None if None in sizes else sum(size or 0 for size in sizes)
+            raise OutOfTime(self.fetched, total)
+        raise TransferFailed("Nothing could be copied in the time that was left.")
+
+    def _copy(self, copy: Copy) -> Copied:
+        for _ in range(RESTARTS):
+            try:
+                return self._once(copy)
+            except UploadGone:
+                self._world.tell(f"{copy.label} is begun anew")
+            except (BotoCoreError, ClientError) as error:
+                raise AwsFailed.of(error) from error
+        raise UploadGone("S3 knows the unfinished upload no more.")
+
+    def _once(self, copy: Copy) -> Copied:
+        body = self._opened(copy)
+        target = copy.target_of(body.name)
+        version = body.version
+        size = version.size or 0
+        identity = f"{target.metadata}|{version.etag}|{version.last_modified}|{size}"
+        name = (target.key, identity)
+        if self._is_there(target.key, identity):
+            return Copied(target.key, size, self._inspected(copy, target, size), 0, 0.0, 0)
+        begun = self._copies.resume(target.key, identity)
+        self._touched.append(name)
+        self._transfer(begun, size)
+        self._world.call(
+            "s3.CompleteMultipartUpload",
+            lambda: self._complete(name, target, self._copies.contents[version.etag], size),
+        )
+        self._completed += 1
+        return Copied(target.key, size, self._inspected(copy, target, size), size, 1.0, 0)
+
+    def _opened(self, copy: Copy) -> Body:
+        body = self._asked(copy)
+        body.close()
+        if copy.expected_size not in (None, body.version.size):
+            raise TransferFailed(
+                f"The download host tells {body.version.size} bytes, Zoom {copy.expected_size}."
+            )
+        return body
+
+    def _asked(self, copy: Copy) -> Body:
+        for _ in range(OPENINGS - 1):
+            try:
+                return copy.source.open(0, 0)
+            except EmptyFile:
+                if copy.expected_size:
+                    raise TransferFailed("The file is empty.") from None
+                raise
+            except ZoomUnreachable:
+                self._world.sleep(self._world.by_chance() * 5.0)
+        return copy.source.open(0, 0)
+
+    def _is_there(self, key: str, identity: str) -> bool:
+        return self._world.call(
+            "s3.HeadObject",
+            lambda: any(
+                one.key == key and one.metadata.get("source") == identity
+                for one in self._copies.bucket.objects()
+            ),
+        )
+
+    def _transfer(self, begun: Begun, size: int) -> None:
+        """Lets a transfer's time pass, as far as there is time."""
+        missing = size - begun.stored
+        rate = self._engine.rate
+        seconds = self._engine.time_left() - RESERVE_SECONDS
+        if missing / rate > seconds:
+            part = int(max(0.0, seconds) * rate) // LEAST_BYTES * LEAST_BYTES
+            if part:
+                self._world.sleep(max(0.0, seconds))
+                begun.stored += part
+                self.fetched += part
+                self._parts = True
+            raise OutOfTime(begun.stored, size)
+        self._world.sleep(missing / rate)
+        begun.stored = size
+        self.fetched += missing
+
+    def _complete(self, name: tuple[str, str], target: Target, content: str, size: int) -> None:
+        begun = self._copies.begun.pop(name, None)
+        told = {**target.metadata, "source": name[1]}
+        if begun is None:
+            # Another invocation has completed the same upload, or removed it.
+            if any(
+                one.key == target.key and one.metadata.get("source") == name[1]
+                for one in self._copies.bucket.objects()
+            ):
+                return
+            raise UploadGone("S3 knows the unfinished upload no more.")
+        self._copies.bucket.complete(begun.upload_id, content.encode(), size, told)
+        self._world.tell(f"stores {content} as {target.key}")
+
+    def _inspected(self, copy: Copy, target: Target, size: int) -> Movie | None:
+        return copy.inspect(target.key, size) if copy.inspect else None

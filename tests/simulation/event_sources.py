@@ -1,0 +1,190 @@
+"""Lambda, API Gateway and SQS's event sources: what runs the functions, and ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from botocore.exceptions import ClientError
+
+from ingester.container import Container
+from tests.simulation.aws.sqs import FakeQueues
+from tests.simulation.cloud import Cloud
+from tests.simulation.world import Killed, Promise, World
+
+Kept = TypeVar("Kept")
+Outcome = tuple[Any, BaseException | None]
+
+COLD_SECONDS = 0.9
+IDLE_SECONDS = 2400.0
+GATEWAY_SECONDS = 29.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What production reads of Lambda's context."""
+
+    world: World
+    ends: float
+    aws_request_id: str = "simulated"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(1000 * (self.ends - self.world.time))
+
+
+@dataclass
+class Warm(Generic[Kept]):
+    """A container between two invocations."""
+
+    container: Container[Kept]
+    used: float
+
+
+class LambdaFunction(Generic[Kept]):
+    """One function: warm containers, cold starts, and its time limit."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        build: Callable[[], Kept],
+        handle: Callable[[Any, Container[Kept], Context], Any],
+        seconds: float,
+    ) -> None:
+        self.name = name
+        self.errors: list[Exception] = []
+        """What escaped the handler."""
+        self._world = world
+        self._build = build
+        self._handle = handle
+        self._seconds = seconds
+        self._idle: list[Warm[Kept]] = []
+
+    def invoke(self, event: Any, about: str = "") -> Promise[Outcome]:
+        """Starts an invocation; the promise holds its answer, or the error that ended it."""
+        return self._world.start(
+            self.name,
+            lambda: self._run(event),
+            seconds=self._seconds,
+            can_crash=True,
+            about=about,
+        )
+
+    def _run(self, event: Any) -> Any:
+        world = self._world
+        ends = world.time + world.time_left()
+        warm = self._taken()
+        if warm is None:
+            world.sleep(COLD_SECONDS * (0.5 + world.by_chance()))
+            warm = Warm(Container(self._build, clock=world.monotonic), world.time)
+        # A crash ends the container too: only who comes to this end puts it back.
+        try:
+            answer = self._handle(event, warm.container, Context(world, ends))
+        except Exception as error:
+            world.tell(f"fails: {type(error).__name__}: {error}")
+            self.errors.append(error)
+            self._put_back(warm)
+            raise
+        self._put_back(warm)
+        return answer
+
+    def _taken(self) -> Warm[Kept] | None:
+        self._idle = [
+            one for one in self._idle if self._world.time - one.used < IDLE_SECONDS
+        ]
+        return self._idle.pop() if self._idle else None
+
+    def _put_back(self, warm: Warm[Kept]) -> None:
+        warm.used = self._world.time
+        self._idle.append(warm)
+
+
+class Gateway:
+    """API Gateway in front of a function, as one route."""
+
+    def __init__(self, world: World, function: LambdaFunction[Any]) -> None:
+        self._world = world
+        self._function = function
+
+    def post(
+        self, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> tuple[int, bytes] | None:
+        """POSTs and waits `seconds` for the answer; None if none came."""
+        world = self._world
+        event = {"headers": dict(headers), "body": body.decode(), "isBase64Encoded": False}
+        if world.is_out("webhook"):
+            world.sleep(min(seconds, 1.0))
+            return None
+        world.sleep(0.03)
+        answered = self._function.invoke(event)
+        if not world.wait(answered, min(seconds, GATEWAY_SECONDS)):
+            return None if seconds < GATEWAY_SECONDS else (504, b'{"message": "Timed out."}')
+        answer, error = answered.value or (None, Killed())
+        if error is not None:
+            return 502, b'{"message": "Internal server error"}'
+        return int(answer["statusCode"]), str(answer["body"]).encode()
+
+
+@dataclass
+class Source:
+    """One event source: a queue that drives a function, one message at a time."""
+
+    url: str
+    function: LambdaFunction[Any]
+    at_once: int
+    running: int = 0
+    planned: float | None = None
+
+
+class EventSources:
+    """Looks for messages whenever there may be some, and deletes those that were handled."""
+
+    def __init__(self, world: World, cloud: Cloud) -> None:
+        self._world = world
+        self._cloud = cloud
+        self._queues: FakeQueues = cloud.queues
+        self._begin = cloud.seconds() - world.time
+        self._sources: list[Source] = []
+        cloud.on_queue_call = self.look
+
+    def add(self, url: str, function: LambdaFunction[Any], at_once: int) -> None:
+        self._sources.append(Source(url, function, at_once))
+
+    def look(self) -> None:
+        """Plans when each queue is looked at next."""
+        for source in self._sources:
+            visible = self._queues.next_visible(source.url)
+            if visible is None or source.running >= source.at_once:
+                continue
+            at = max(self._world.time, visible - self._begin) + 0.05
+            if source.planned is None or at < source.planned:
+                source.planned = at
+                self._world.at(at, lambda source=source, at=at: self._poll(source, at))  # type: ignore[misc]  # bound now
+
+    def _poll(self, source: Source, at: float) -> None:
+        if source.planned != at:
+            return
+        source.planned = None
+        while source.running < source.at_once:
+            records = self._queues.take(source.url, 1)
+            if not records:
+                break
+            self._deliver(source, records[0])
+        self.look()
+
+    def _deliver(self, source: Source, record: dict[str, Any]) -> None:
+        source.running += 1
+        answered = source.function.invoke({"Records": [record]}, about=record["messageId"])
+
+        def ended() -> None:
+            source.running -= 1
+            answer, error = answered.value or (None, Killed())
+            if error is None and not answer["batchItemFailures"]:
+                with suppress(ClientError):
+                    # Of a FIFO queue's message that is visible again, it comes once more.
+                    self._queues.delete(source.url, record["receiptHandle"])
+            self._world.after(0.0, self.look)
+
+        answered.waiting.append(ended)

@@ -1,0 +1,337 @@
+"""Says of a world that has run what became of each file. Shares no code with production.
+
+What is expected follows from the truth of the scenario and from what people were answered, by the
+rules of the documents. When in doubt the judge is lenient, except about silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid as uuids
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.simulation.aws.sqs import MessageView
+from tests.simulation.faults import Kind
+from tests.simulation.logs import Mail
+from tests.simulation.opencast import Ingest
+from tests.simulation.play import Played, Request
+from tests.simulation.truth import (
+    CHAT,
+    TRANSCRIPT,
+    FileTruth,
+    Forced,
+    Notify,
+    PlusZoom,
+    RecordingTruth,
+    wire,
+)
+
+MINIMUM_SECONDS = 120.0
+VIEWS = frozenset(
+    {
+        "active_speaker",
+        "shared_screen",
+        "gallery_view",
+        "shared_screen_with_speaker_view",
+        "shared_screen_with_gallery_view",
+    }
+)
+
+MAILS_FOR_A_CAUSE = 6
+MESSAGES_FOR_A_RECORDING = 150
+MESSAGES_AT_ONCE = 4
+
+
+class Category(StrEnum):
+    """What is wrong, from the worst to the least."""
+
+    LOST = "lost"
+    TWICE = "twice"
+    WRONG_BYTES = "wrong bytes"
+    WRONG_SERIES = "wrong series"
+    STUCK = "stuck"
+    BACKWARDS = "backwards"
+    UNHANDLED = "unhandled"
+    NOISE = "noise"
+    TOLD = "told"
+    OK = "ok"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that is wrong, or that was told. `about` is the recording's uuid or ""."""
+
+    category: Category
+    about: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.category}: {self.what}"
+
+
+def judge(played: Played) -> list[Verdict]:
+    """Everything that is to be said of a world; empty if all is well."""
+    found: list[Verdict] = []
+    for recording in played.scenario.recordings:
+        found += _Recording(played, recording).verdicts()
+    found += _queues(played)
+    found += _states(played)
+    found += _noise(played)
+    found += [
+        Verdict(Category.UNHANDLED, "", f"{type(error).__name__}: {error}")
+        for error in played.system.errors
+        if not isinstance(error, BotoCoreError | ClientError)
+    ]
+    return found
+
+
+def worst(verdicts: list[Verdict]) -> Category:
+    """The worst category among verdicts."""
+    order = list(Category)
+    return min((one.category for one in verdicts), key=order.index, default=Category.OK)
+
+
+class _Recording:
+    """What became of one recording."""
+
+    def __init__(self, played: Played, truth: RecordingTruth) -> None:
+        self.played = played
+        self.truth = truth
+        site = played.scenario.site
+        self.requests = [one for one in played.requests if one.happening.uuid == truth.uuid]
+        classes = [one.series for one in site.schedule if one.meeting_id == truth.meeting_id]
+        self.automatic = classes[0] if classes else site.default_series
+        self.ingests = [
+            one for one in played.system.opencast.ingests if one.uuid == truth.uuid
+        ]
+        self.deletions = [at for at, uuid in played.system.opencast.deleted if uuid == truth.uuid]
+
+    def verdicts(self) -> Iterator[Verdict]:
+        yield from self._files()
+        yield from self._count()
+        for ingest in self.ingests:
+            yield from self._content(ingest)
+            if ingest.series not in self.series():
+                yield self._verdict(
+                    Category.WRONG_SERIES, f"{ingest.id} is in series {ingest.series}"
+                )
+
+    def _verdict(self, category: Category, what: str) -> Verdict:
+        return Verdict(category, self.truth.uuid, what)
+
+    def series(self) -> set[str]:
+        """The series that anything or anybody asked for."""
+        found = {self.automatic}
+        for one in self.requests:
+            found.add(one.happening.series or self.automatic)
+        return found - {""}
+
+    # Files
+
+    def expected(self) -> list[FileTruth]:
+        """The files that have to be in Opencast, or told of."""
+        if self.truth.minutes * 60 < MINIMUM_SECONDS or not self._has_series():
+            return []
+        first = min(one.begins for one in self.truth.files)
+        videos = [one for one in self.truth.files if one.type not in (CHAT, TRANSCRIPT)]
+        false_start = any(
+            one.begins == first and one.seconds < MINIMUM_SECONDS for one in videos
+        )
+        kept = [
+            one
+            for one in self.truth.files
+            if one.type != TRANSCRIPT and not (false_start and one.begins == first)
+        ]
+        known = [one for one in kept if one.recording_type in VIEWS]
+        chats = [] if self._has_archive() else [one for one in kept if one.type == CHAT]
+        unknown = [one for one in kept if one.type != CHAT and one not in known]
+        wanted = known or unknown[:1]
+        return [*wanted, *chats] if wanted else []
+
+    def _has_series(self) -> bool:
+        """Whether there is a series for the recording without anybody's mistake."""
+        taken = [one for one in self.requests if one.was_taken and one.happening.series]
+        return bool(self.automatic or taken)
+
+    def _has_archive(self) -> bool:
+        return any(isinstance(one.happening, PlusZoom) and one.happening.all_mp4 for one in self.requests)
+
+    def _files(self) -> Iterator[Verdict]:
+        inside = {content for one in self.ingests for content in one.contents}
+        absent = [
+            one for one in self.expected() if self.truth.content_of(one) not in inside
+        ]
+        if absent and self.played.zoom.recordings[self.truth.uuid].is_gone:
+            # A person threw it away and left it there.
+            return
+        for file in absent:
+            how = self._told(file)
+            category = Category.TOLD if how else Category.LOST
+            yield self._verdict(category, f"{file.id} is not in Opencast. {how}".strip())
+
+    def _told(self, file: FileTruth) -> str:
+        """How a person was told that a file is missing; "" if nobody was."""
+        for letter in self._letters():
+            reason = _reason(letter)
+            if reason and (not self.ingests or _names(letter.body, file)):
+                return f"Dead letter: {reason}"
+        last = max((one.finished for one in self.ingests), default=-1.0)
+        for mail in self.played.mails:
+            if self._is_about(mail):
+                stops = not mail.goes_on and mail.at > last
+                if stops or _names(mail.text, file):
+                    return f"Mail: {mail.text}"
+        return ""
+
+    def _is_about(self, mail: Mail) -> bool:
+        return self.truth.uuid in (mail.uuid, mail.zip_id.removeprefix("auto-ingest-"))
+
+    def _letters(self) -> Iterator[MessageView]:
+        cloud = self.played.cloud
+        for queue in (cloud.download_dlq, cloud.upload_dlq):
+            for letter in cloud.queues.messages(queue):
+                if json.loads(letter.body).get("uuid") == self.truth.uuid:
+                    yield letter
+
+    # Ingests
+
+    def _count(self) -> Iterator[Verdict]:
+        own = media_package_of(self.truth.uuid)
+        ids = Counter(one.id == own for one in self.ingests)
+        multiple = [one for one in self.requests if _is_multiple(one)]
+        again = sum(len(one.answers) for one in self.requests) if self.deletions else 0
+        others = sum(len(one.answers) for one in multiple)
+        if ids[True] > 1 + again:
+            yield self._verdict(Category.TWICE, f"{own} was ingested {ids[True]} times")
+        if ids[False] > others:
+            asked = f"{others} were asked for"
+            yield self._verdict(Category.TWICE, f"{ids[False]} further events, {asked}")
+
+    def _content(self, ingest: Ingest) -> Iterator[Verdict]:
+        """Whether an ingest's bytes are those that its form promised, each view in order."""
+        files = {self.truth.content_of(one): one for one in self.truth.files}
+        last: dict[str, FileTruth] = {}
+        for one in ingest.files:
+            file = files.get(one.content)
+            before = last.get(one.flavor)
+            if file is None:
+                problem = f"has {one.content} of another recording"
+            elif one.promised and one.promised != one.content:
+                problem = f"fetched {one.content} where {one.promised} was"
+            elif before and before.recording_type != file.recording_type:
+                problem = f"mixes {before.id} and {file.id} in one flavor"
+            elif before and before.begins >= file.begins:
+                problem = f"has {file.id} behind {before.id}"
+            else:
+                last[one.flavor] = file
+                continue
+            yield self._verdict(Category.WRONG_BYTES, f"{ingest.id} {problem} ({one.key})")
+
+
+def _is_multiple(request: Request) -> bool:
+    return isinstance(request.happening, PlusZoom) and request.happening.allow_multiple
+
+
+def media_package_of(uuid: str) -> str:
+    """The uuid form of md5(meeting uuid), which is the recording's own media package."""
+    return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
+
+
+def _names(text: str, file: FileTruth) -> bool:
+    """Whether a text names a file: by its id, or by its view and segment."""
+    return file.id in text or (file.recording_type in text and wire(file.begins) in text)
+
+
+def _reason(letter: MessageView) -> str:
+    return letter.attributes.get("FailedReason", {}).get("StringValue", "")
+
+
+def _queues(played: Played) -> Iterator[Verdict]:
+    cloud = played.cloud
+    for queue in (cloud.download_queue, cloud.upload_queue):
+        for message in cloud.queues.messages(queue):
+            uuid = json.loads(message.body).get("uuid", "")
+            yield Verdict(Category.STUCK, uuid, f"A message waits on {queue.rpartition('/')[2]}")
+    for queue in (cloud.download_dlq, cloud.upload_dlq):
+        for message in cloud.queues.messages(queue):
+            if not _reason(message):
+                uuid = json.loads(message.body).get("uuid", "")
+                yield Verdict(Category.STUCK, uuid, "A dead letter has no reason")
+    if played.is_endless:
+        yield Verdict(Category.STUCK, "", f"The world still runs after {played.world.time:.0f} s")
+
+
+_RANKS = {
+    "RECORDING_IN_PROGRESS": 0,
+    "RECORDING_PAUSED": 0,
+    "RECORDING_STOPPED": 0,
+    "RECORDING_PROCESSING": 1,
+    "ON_DEMAND_RECEIVED": 2,
+    "WEBHOOK_RECEIVED": 3,
+    "SENT_TO_DOWNLOADER": 4,
+    "OC_SERIES_FOUND": 5,
+    "SENT_TO_UPLOADER": 6,
+    "UPLOADER_RECEIVED": 7,
+    "SENT_TO_OPENCAST": 8,
+}
+_ENDED = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED", "IGNORED"})
+
+
+def _states(played: Played) -> Iterator[Verdict]:
+    forced = {
+        f"auto-ingest-{one.happening.uuid}"
+        for one in played.requests
+        if isinstance(one.happening, Forced)
+    }
+    for zip_id, states in played.cloud.states.items():
+        if zip_id in forced:
+            continue
+        for (_, before), (at, after) in zip(states, states[1:], strict=False):
+            if is_backwards(before, after):
+                text = f"{zip_id} went from {before} to {after} at {at:.0f} s"
+                yield Verdict(Category.BACKWARDS, zip_id, text)
+
+
+def is_backwards(before: str, after: str) -> bool:
+    """Whether a row's change of state goes back on the recording's way."""
+    if before == "SENT_TO_OPENCAST":
+        return True
+    if after in _ENDED:
+        return False
+    if before in _ENDED:
+        return _RANKS[after] < _RANKS["WEBHOOK_RECEIVED"]
+    return _RANKS[after] < _RANKS[before]
+
+
+def _noise(played: Played) -> Iterator[Verdict]:
+    recordings = len(played.scenario.recordings)
+    causes = recordings + len(played.world.struck)
+    # Equal records within ten minutes are one mail.
+    mails = {(mail.text, int(mail.at // 600)) for mail in played.mails}
+    if len(mails) > MAILS_FOR_A_CAUSE * causes:
+        yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
+    sent = played.cloud.sent["all", ""]
+    if sent > MESSAGES_FOR_A_RECORDING * recordings:
+        yield Verdict(Category.NOISE, "", f"{sent} messages for {recordings} recordings")
+    for (queue, uuid), most in played.cloud.most_waiting.items():
+        told = sum(
+            len(one.answers)
+            for one in played.zoom.deliveries
+            if one.notify.uuid == uuid and one.notify.files
+        )
+        asked = sum(len(one.answers) for one in played.requests if one.happening.uuid == uuid)
+        twice = sum(one.kind is Kind.DELIVERED_TWICE for one in played.world.struck)
+        if most > told + asked + twice + MESSAGES_AT_ONCE:
+            where = queue.rpartition("/")[2]
+            yield Verdict(Category.NOISE, uuid, f"{most} messages at once on {where}")
+
+
+def is_about_completion(notify: Notify) -> bool:
+    """Whether a notification names files."""
+    return bool(notify.files)

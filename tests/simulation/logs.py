@@ -1,0 +1,75 @@
+"""What the functions log, collected for the judge: each record with its time and its recording."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ingester import log
+from tests.simulation.world import World
+
+FORMATTER = logging.Formatter()
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A record that a person is mailed. `goes_on`: it says that nothing was stopped."""
+
+    at: float
+    who: str
+    text: str
+    uuid: str
+    zip_id: str
+    goes_on: bool
+
+
+class Collector(logging.Handler):
+    """Keeps the records of level ERROR. In a world with a story all others are told in it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.NOTSET)
+        self._world = world
+        self.mails: list[Mail] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        world = self._world
+        if world.current is None or world.current.is_dead:
+            return
+        if record.levelno >= logging.ERROR:
+            # What the formatter of production puts into each record.
+            about = log._context.get({})  # noqa: SLF001
+            text = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                text = f"{text} {type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
+            advice = getattr(record, "advice", "")
+            self.mails.append(
+                Mail(
+                    at=world.time,
+                    who=world.current.name,
+                    text=f"{text} {advice}".strip(),
+                    uuid=about.get("uuid", ""),
+                    zip_id=about.get("zip_id", ""),
+                    goes_on=bool(getattr(record, "goes_on", False)),
+                )
+            )
+        if world.story is not None:
+            world.tell(f"{record.levelname}: {record.getMessage()[:200]}")
+
+
+@contextmanager
+def collected(world: World) -> Iterator[Collector]:
+    """Collects what is logged inside."""
+    logger = logging.getLogger("ingester")
+    collector = Collector(world)
+    before = logger.level, logger.propagate, list(logger.handlers)
+    logger.handlers[:] = [collector]
+    logger.propagate = False
+    logger.setLevel(logging.INFO if world.story is not None else logging.ERROR)
+    try:
+        yield collector
+    finally:
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+        logger.handlers[:] = before[2]

@@ -1,0 +1,307 @@
+"""A fake Opencast: events, series, and the ingest that fetches files inside the request.
+
+Written from the sources' account of Opencast. Its POST runs as a process of its own, which goes on
+when whoever sent it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+import requests
+
+from tests.simulation.aws.s3 import FakeBucket, FetchFailed, StoredObject, read_presigned
+from tests.simulation.faults import Fault, Kind
+from tests.simulation.http import Response, json_response, lost, page, refused
+from tests.simulation.truth import Scenario
+from tests.simulation.world import Failure, Promise, World
+
+CHECK_SECONDS = 1.0
+"""How often a POST that fetches notices that its Opencast is down."""
+
+IDENTIFIER = re.compile(r"[\w\-.:;()]+")
+EMPTY_500 = Response(500, b"")
+
+Form = Sequence[tuple[str, tuple[None, str]]]
+Answer = tuple[Response | None, BaseException | None]
+"""Opencast's answer to a POST, none if it went down; and an error of the simulator's."""
+
+
+@dataclass(frozen=True)
+class IngestedFile:
+    """A file of an ingest. `promised` is what its key held when the form came, `content` what was
+    fetched.
+    """
+
+    flavor: str
+    key: str
+    promised: str
+    content: str
+
+
+@dataclass
+class Event:
+    """An event of Opencast's."""
+
+    id: str
+    series: str
+    visible: float
+    active_until: float
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """An ingest that made a workflow."""
+
+    id: str
+    series: str
+    files: tuple[IngestedFile, ...]
+    workflow: str
+    source: str
+    began: float
+    finished: float
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        return tuple(one.content for one in self.files)
+
+    @property
+    def uuid(self) -> str:
+        return self.source.removeprefix("ZIP-")
+
+
+@dataclass
+class _Sent:
+    """What the form says."""
+
+    id: str = ""
+    series: str = ""
+    source: str = ""
+    media: list[tuple[str, str]] = field(default_factory=list)
+    problem: str = ""
+
+
+class Opencast:
+    """Opencast's side of a world."""
+
+    def __init__(self, world: World, scenario: Scenario, bucket: FakeBucket) -> None:
+        self.world = world
+        self.site = scenario.site
+        self.series = set(scenario.site.series)
+        self.events: dict[str, Event] = {}
+        self.ingests: list[Ingest] = []
+        self.deleted: list[tuple[float, str]] = []
+        """When people deleted which recording."""
+        self._bucket = bucket
+        self._posts = 0
+        self._workflows = 1600
+        self._planned: dict[tuple[Kind, int], Fault] = {
+            (one.kind, one.nth): one
+            for one in scenario.faults
+            if one.kind in (Kind.PROXY, Kind.REFUSAL)
+        }
+
+    @property
+    def is_down(self) -> bool:
+        return self.world.is_out("opencast")
+
+    def get(self, path: str) -> Response:
+        """Answers a GET of a user with every role."""
+        if path == "/api/info/me/roles":
+            return json_response(["ROLE_ADMIN", "ROLE_API"])
+        kind, _, name = path.strip("/").rpartition("/")
+        name = unquote(name)
+        if kind == "api/events":
+            event = self.events.get(name)
+            if event is None or event.deleted or self.world.time < event.visible:
+                return Response(404, b"", {"Content-Type": "text/plain"})
+            told = {"identifier": name, "is_part_of": event.series, "processing_state": "RUNNING"}
+            return json_response(told, headers={"Content-Type": "application/v1.11.0+json"})
+        if kind == "series" and name.endswith(".json"):
+            return self._series(name.removesuffix(".json"))
+        if kind.startswith("workflow/mediaPackage") and name == "hasActiveWorkflows":
+            event = self.events.get(kind.rpartition("/")[2])
+            active = event is not None and self.world.time < event.active_until
+            return Response(200, b"true" if active else b"false", {"Content-Type": "text/plain"})
+        return Response(404, b"", {"Content-Type": "text/plain"})
+
+    def _series(self, series: str) -> Response:
+        if series not in self.series:
+            return Response(404, b"")
+        terms = {"identifier": [{"value": series}], "title": [{"value": f"Series {series}"}]}
+        return json_response({"http://purl.org/dc/terms/": terms})
+
+    def delete(self, uuid: str) -> None:
+        """A person deletes every event of a recording."""
+        self.deleted.append((self.world.time, uuid))
+        for ingest in self.ingests:
+            if ingest.uuid == uuid:
+                self.events[ingest.id].deleted = True
+
+    def planned(self, kind: Kind) -> Fault | None:
+        """The fault that is planned for the POST that came last."""
+        found = self._planned.pop((kind, self._posts), None)
+        if found is not None:
+            self.world.struck.append(found)
+        return found
+
+    def begin(self, workflow: str, form: Form) -> Promise[Answer]:
+        """Takes a POST: a process of Opencast's own, without an answer if Opencast goes down."""
+        self._posts += 1
+        refusal = self.planned(Kind.REFUSAL)
+        if refusal is not None and int(refusal.detail) < 500:
+            status = int(refusal.detail)
+            return self.world.start("opencast", lambda: Response(status, b"not now"))
+        fails = refusal is not None
+        return self.world.start("opencast", lambda: self._ingest(workflow, form, fails=fails))
+
+    def _ingest(self, workflow: str, form: Form, *, fails: bool) -> Response | None:
+        began = self.world.time
+        sent = _read(form)
+        if sent.problem:
+            return Response(400, sent.problem.encode(), {"Content-Type": "text/plain"})
+        self.world.tell(f"takes a POST of {sent.id} with {len(sent.media)} files")
+        promised = [self._content_behind(url) for _, url in sent.media]
+        files: list[IngestedFile] = []
+        for (flavor, url), before in zip(sent.media, promised, strict=True):
+            try:
+                found = self._bucket.fetch_object(url)
+            except FetchFailed as error:
+                self.world.tell(f"can't fetch {read_presigned(url).key}: {error}")
+                return EMPTY_500
+            if not self._transferred(found):
+                return None
+            files.append(IngestedFile(flavor, found.key, before, found.content.decode()))
+        if fails:
+            return EMPTY_500
+        return self._finish(sent, tuple(files), workflow, began)
+
+    def _content_behind(self, url: str) -> str:
+        try:
+            return self._bucket.fetch_object(url).content.decode()
+        except FetchFailed:
+            return ""
+
+    def _transferred(self, found: StoredObject) -> bool:
+        """Lets the time of a transfer pass; whether Opencast stayed up meanwhile."""
+        ends = self.world.time + 0.3 + found.size / self.site.opencast_rate
+        while not self.is_down:
+            if self.world.time >= ends:
+                return True
+            self.world.sleep(min(max(CHECK_SECONDS, (ends - self.world.time) / 20), 60.0))
+        self.world.tell("goes down, and its ingest with it")
+        return False
+
+    def _finish(
+        self, sent: _Sent, files: tuple[IngestedFile, ...], workflow: str, began: float
+    ) -> Response:
+        now = self.world.time
+        event = self.events.get(sent.id)
+        if event is not None and now < event.active_until:
+            return Response(409, b"The media package has an active workflow.")
+        self._workflows += 3
+        visible = now + (0.0 if event and not event.deleted else self.site.index_lag)
+        ends = now + self.site.workflow_seconds
+        self.events[sent.id] = Event(sent.id, sent.series, visible, ends)
+        self.ingests.append(
+            Ingest(sent.id, sent.series, files, workflow, sent.source, began, now)
+        )
+        self.world.tell(f"has ingested {sent.id}: {', '.join(one.content for one in files)}")
+        xml = (
+            '<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" '
+            f'id="{self._workflows}" state="INSTANTIATED"/>'
+        )
+        return Response(200, xml.encode(), {"Content-Type": "text/xml"})
+
+
+def _read(form: Form) -> _Sent:
+    """Reads a form part by part, as Opencast does."""
+    sent, flavor = _Sent(), ""
+    fields: dict[str, str] = {}
+    for name, (_, value) in form:
+        if value and name == "flavor":
+            flavor = value
+        elif value and name in ("mediaUri", "attachmentUri"):
+            sent.media.append((flavor, value))
+        elif value:
+            fields[name] = value
+    sent.id, sent.series = fields.get("identifier", ""), fields.get("isPartOf", "")
+    sent.source = fields.get("source", "")
+    if not IDENTIFIER.fullmatch(sent.id):
+        sent.problem = "The identifier is wrong."
+    elif not sent.media:
+        sent.problem = "There are no media."
+    elif any("/" not in one for one, _ in sent.media):
+        sent.problem = "A flavor is missing."
+    return sent
+
+
+class OpencastSession:
+    """What production uses of a `requests.Session`, to Opencast."""
+
+    def __init__(self, opencast: Opencast, base: str) -> None:
+        self._opencast = opencast
+        self._world = opencast.world
+        self._base = base
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: object = None,
+        auth: object = None,
+        timeout: object = None,
+        allow_redirects: bool = False,
+        **_: object,
+    ) -> Response:
+        assert url.startswith(self._base)
+        assert auth
+        assert timeout
+        assert headers is not None
+        assert not allow_redirects
+        path = url[len(self._base) :]
+        return self._world.call("opencast.GET", lambda: self._opencast.get(path), _no_answer(url))
+
+    def post(
+        self,
+        url: str,
+        *,
+        files: Form,
+        timeout: tuple[float, float],
+        headers: object = None,
+        auth: object = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        """POSTs an ingest and waits for the answer as long as `timeout` says."""
+        assert auth
+        assert headers is not None
+        assert not allow_redirects
+        workflow = unquote(url.rpartition("/")[2])
+        taken = self._world.call(
+            "opencast.POST", lambda: self._opencast.begin(workflow, files), _no_answer(url)
+        )
+        proxy = self._opencast.planned(Kind.PROXY)
+        if proxy is not None:
+            self._world.wait(taken, 5.0 + 55.0 * self._world.by_chance())
+            self._world.tell(f"a proxy answers {proxy.detail} to the POST")
+            return page(int(proxy.detail))
+        if not self._world.wait(taken, timeout[1]):
+            raise requests.exceptions.ReadTimeout("Read timed out.")
+        answer = taken.value[0] if taken.value else None
+        if answer is None:
+            raise requests.exceptions.ConnectionError("Connection reset by peer")
+        return self._world.call("opencast.answer", lambda: answer, lost_answer)
+
+
+def lost_answer(_done: bool) -> Exception:
+    """An answer that is on its way is lost whatever happens."""
+    return lost(True)
+
+
+def _no_answer(url: str) -> Failure:
+    return lambda done: lost(True) if done else refused(url)

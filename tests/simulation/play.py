@@ -1,0 +1,189 @@
+"""Plays one scenario: puts the world together, lets things happen, runs it dry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from ingester import hand_in
+from ingester.neighbours.zoom_events import IngestOptions
+from ingester.rules.recording import automated
+from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Cloud
+from tests.simulation.logs import Mail, collected
+from tests.simulation.system import System
+from tests.simulation.truth import (
+    DeletedInOpencast,
+    Forced,
+    Forgery,
+    Happening,
+    Notify,
+    PlusZoom,
+    Rotation,
+    Scenario,
+    Trash,
+)
+from tests.simulation.world import DAY, Endless, World
+from tests.simulation.zoom import Zoom, signed
+
+NEW_SECRET = "zoom-secret-2"
+HOUR = 3600.0
+
+
+@dataclass
+class Request:
+    """What a person asked for, and the answers."""
+
+    happening: PlusZoom | Forced
+    answers: list[int | None] = field(default_factory=list)
+
+    @property
+    def was_taken(self) -> bool:
+        return 200 in self.answers
+
+
+@dataclass
+class Played:
+    """A world that has run, for the judge."""
+
+    scenario: Scenario
+    world: World
+    cloud: Cloud
+    zoom: Zoom
+    system: System
+    requests: list[Request]
+    mails: list[Mail] = field(default_factory=list)
+    is_endless: bool = False
+
+
+def play(scenario: Scenario, *, story: bool = False) -> Played:
+    """Runs a scenario until nothing is planned any more, or its days are over."""
+    world = World(scenario.seed, scenario.faults, story=story)
+    cloud = Cloud(world, scenario)
+    zoom = Zoom(world, scenario, ZOOM_SECRET)
+    system = System(world, scenario, cloud, zoom)
+    played = Played(scenario, world, cloud, zoom, system, [])
+    stage = _Stage(played)
+    for happening in scenario.happenings:
+        world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
+    with collected(world) as collector:
+        try:
+            _run(world, cloud, scenario.until)
+        except Endless:
+            played.is_endless = True
+    played.is_endless = played.is_endless or not world.is_dry
+    played.mails = collector.mails
+    return played
+
+
+def _run(world: World, cloud: Cloud, until: float) -> None:
+    """Runs day by day: each day what has expired goes."""
+    day = 0.0
+    while not world.is_dry and day < until:
+        day += DAY
+        world.run(min(day, until))
+        world.time = max(world.time, min(day, until)) if not world.is_dry else world.time
+        cloud.keep_house()
+
+
+class _Stage:
+    """Makes happen what a scenario has."""
+
+    def __init__(self, played: Played) -> None:
+        self._played = played
+        self._world = played.world
+        self._system = played.system
+        self._zoom = played.zoom
+
+    def happen(self, happening: Happening) -> None:
+        match happening:
+            case Notify():
+                self._start("zoom", lambda: self._zoom.notify(happening, self._post))
+            case PlusZoom():
+                self._start("person", lambda: self._plus_zoom(happening))
+            case Forced():
+                self._start("operator", lambda: self._force(happening))
+            case Trash():
+                self._start("zoom", lambda: self._trash(happening))
+            case DeletedInOpencast():
+                self._world.tell(f"somebody deletes {happening.uuid} in Opencast")
+                self._system.opencast.delete(happening.uuid)
+            case Rotation():
+                self._rotate()
+            case Forgery():
+                self._start("forger", self._forge)
+
+    def _start(self, name: str, work: Callable[[], object]) -> None:
+        self._world.start(name, work).waiting.append(lambda: None)
+
+    def _post(self, body: bytes, headers: object, seconds: float) -> int | None:
+        answer = self._system.new_recording.post(body, dict(headers), seconds)  # type: ignore[call-overload]  # a mapping
+        return answer[0] if answer else None
+
+    def _plus_zoom(self, asked: PlusZoom) -> None:
+        request = Request(asked)
+        self._played.requests.append(request)
+        body = {
+            "uuid": asked.uuid,
+            "oc_series_id": asked.series,
+            "allow_multiple_ingests": asked.allow_multiple,
+            "ingest_all_mp4": asked.all_mp4,
+        }
+        for _ in range(1 + asked.again):
+            answer = self._system.ingest.post(json.dumps(body).encode(), {}, 29.0)
+            request.answers.append(answer[0] if answer else None)
+            self._world.tell(f"+Zoom of {asked.uuid} into {asked.series or 'no series'} → {answer}")
+            if answer and answer[0] < 500:
+                return
+            self._world.sleep(900.0)
+
+    def _force(self, forced: Forced) -> None:
+        """`exec.pipeline`: what Zoom's API tells, signed with the pipeline's own key."""
+        request = Request(forced)
+        self._played.requests.append(request)
+        for _ in range(3):
+            recording = self._system.operators_view(forced.uuid)
+            if recording is not None:
+                options = IngestOptions(
+                    zip_id=automated(forced.uuid),
+                    force=True,
+                    override_series_id=forced.series or msgspec.UNSET,
+                )
+                body = hand_in.event_of(recording, options, self._world.now())
+                headers = signed(OWN_KEY, self._world.now().timestamp(), body)
+                status = self._post(body, headers, 20.0)
+                request.answers.append(status)
+                self._world.tell(f"exec.pipeline of {forced.uuid} → {status}")
+                if status is not None and status < 500:
+                    return
+            self._world.sleep(600.0)
+
+    def _trash(self, trash: Trash) -> None:
+        state = self._zoom.recordings[trash.uuid]
+        state.in_trash = state.trashed_ever = True
+        batch = {"uuids": (trash.uuid,)} if trash.batch else {}
+        kind = "batch_" if trash.batch else ""
+        self._zoom_says(f"recording.{kind}trashed", trash.uuid, batch)
+        if trash.recovered:
+            self._world.sleep(trash.recovered)
+            state.in_trash = False
+            files = tuple(one.id for one in state.truth.files)
+            told = batch or {"files": files}
+            self._zoom_says(f"recording.{kind}recovered", trash.uuid, told)
+
+    def _zoom_says(self, event: str, uuid: str, told: dict[str, tuple[str, ...]]) -> None:
+        notify = Notify(self._world.time, uuid, event, **told)  # type: ignore[arg-type]  # tuples only
+        self._start("zoom", lambda: self._zoom.notify(notify, self._post))
+
+    def _rotate(self) -> None:
+        self._world.tell("the secret is rotated")
+        name = f"{SECRETS}/WEBHOOK_VALIDATION_SECRET_TOKEN"
+        self._played.cloud.parameters.set(name, f"{NEW_SECRET},{ZOOM_SECRET}")
+        self._zoom.secret = NEW_SECRET
+
+    def _forge(self) -> None:
+        body = b'{"event": "recording.completed", "payload": {"object": {"uuid": "forged"}}}'
+        headers = signed("a guess", self._world.now().timestamp(), body)
+        self._world.tell(f"forged request → {self._post(body, headers, 10.0)}")

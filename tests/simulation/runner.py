@@ -1,0 +1,133 @@
+"""Runs many worlds over processes, shrinks those that fail, and prints what came of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tests.simulation.judge import Category, Verdict, judge, worst
+from tests.simulation.play import play
+from tests.simulation.scenarios import Profile, scenario_of
+from tests.simulation.truth import Scenario
+from tests.simulation.world import told
+
+FAILURES = tuple(one for one in Category if one not in (Category.TOLD, Category.OK))
+CHUNK = 25
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one world. `error` is the simulator's own, "" if it has none."""
+
+    seed: int
+    categories: tuple[Category, ...]
+    texts: tuple[str, ...]
+    faults: tuple[str, ...]
+    error: str = ""
+
+    @property
+    def worst(self) -> Category:
+        return self.categories[0] if self.categories else Category.OK
+
+
+def run_seed(seed: int, profile: Profile, most_faults: int) -> Outcome:
+    """Plays the world of a seed, and judges it."""
+    scenario = scenario_of(seed, profile, most_faults)
+    try:
+        played = play(scenario)
+        verdicts = judge(played)
+    except Exception:  # noqa: BLE001  # one broken world mustn't hide the others
+        return Outcome(seed, (), (), (), traceback.format_exc())
+    order = list(Category)
+    found = sorted({one.category for one in verdicts}, key=order.index)
+    struck = tuple(sorted({fault_name(one) for one in played.world.struck}))
+    return Outcome(seed, tuple(found), tuple(map(str, verdicts)), struck)
+
+
+def fault_name(fault: object) -> str:
+    """A fault's name for the table: its kind, and what it hits."""
+    kind, target = str(getattr(fault, "kind", "")), str(getattr(fault, "target", ""))
+    service = target.partition(".")[0] if "." in target else ""
+    if kind == "outage":
+        service = target
+    return f"{kind} {service}".strip()
+
+
+def run_worlds(
+    seeds: Sequence[int], profile: Profile, most_faults: int, processes: int
+) -> list[Outcome]:
+    """Runs the worlds of these seeds, on so many processes."""
+    run = partial(run_seed, profile=profile, most_faults=most_faults)
+    if processes < 2:
+        return [run(seed) for seed in seeds]
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        return pool.map(run, seeds, chunksize=CHUNK)
+
+
+def table(outcomes: Iterable[Outcome]) -> str:
+    """How many worlds with each kind of fault ended in each way. A world counts in each row of its
+    faults, and in the column of the worst that happened in it.
+    """
+    cells: Counter[tuple[str, Category]] = Counter()
+    rows: Counter[str] = Counter()
+    for one in outcomes:
+        for name in ("all worlds", *(one.faults or ("no fault struck",))):
+            rows[name] += 1
+            cells[name, one.worst] += 1
+    columns = [one for one in Category if any(key[1] is one for key in cells)]
+    width = max((len(name) for name in rows), default=0)
+    lines = [f"{'':<{width}} {'worlds':>7} " + " ".join(f"{one:>12}" for one in columns)]
+    names = sorted(rows, key=lambda name: (name not in ("all worlds", "no fault struck"), name))
+    for name in names:
+        counts = " ".join(f"{cells[name, one]:>12}" for one in columns)
+        lines.append(f"{name:<{width}} {rows[name]:>7} {counts}")
+    return "\n".join(lines)
+
+
+def shrunk(scenario: Scenario, category: Category) -> Scenario:
+    """The scenario with as little in it as still ends in this category."""
+    smaller: Scenario | None = scenario
+    while smaller is not None:
+        scenario = smaller
+        smaller = next((one for one in _smaller(scenario) if _ends_in(one, category)), None)
+    return scenario
+
+
+def _smaller(scenario: Scenario) -> Iterable[Scenario]:
+    """The scenario with one thing left out: the large things first."""
+    if len(scenario.recordings) > 1:
+        yield from map(scenario.without_recording, range(len(scenario.recordings)))
+    yield from map(scenario.without_fault, range(len(scenario.faults)))
+    yield from map(scenario.without_happening, reversed(range(len(scenario.happenings))))
+
+
+def _ends_in(scenario: Scenario, category: Category) -> bool:
+    try:
+        return worst(judge(play(scenario))) is category
+    except Exception:  # noqa: BLE001  # a simulator's error is no smaller failure
+        return False
+
+
+def story_of(scenario: Scenario) -> tuple[str, list[Verdict]]:
+    """A scenario as a story with times, and the verdicts."""
+    played = play(scenario, story=True)
+    return told(played.world), judge(played)
+
+
+def described(scenario: Scenario) -> str:
+    """A scenario's parts, a line each."""
+    lines = [f"Recordings: {len(scenario.recordings)}; site: {scenario.site}"]
+    for recording in scenario.recordings:
+        lines.append(f"  {recording.uuid} begins at {recording.begins:.0f} s")
+        lines += [
+            f"    {one.id} segment {one.begins:.0f}-{one.ends:.0f}, finished {one.finished:.0f}, "
+            f"fetchable {one.fetchable:.0f}, listed {one.listed:.0f}, {one.size} bytes"
+            for one in recording.files
+        ]
+    lines += [f"Happens: {one}" for one in scenario.happenings]
+    lines += [f"Fault: {one}" for one in scenario.faults]
+    return "\n".join(lines)

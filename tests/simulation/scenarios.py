@@ -1,0 +1,303 @@
+"""Worlds from seeds: recordings, how Zoom tells of them, what people do, and what goes wrong."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from random import Random
+from zoneinfo import ZoneInfo
+
+from tests.simulation.faults import Fault, Kind
+from tests.simulation.truth import (
+    CHAT,
+    VIDEO,
+    DeletedInOpencast,
+    FileTruth,
+    Forced,
+    Forgery,
+    Happening,
+    Notify,
+    PlusZoom,
+    RecordingTruth,
+    Rotation,
+    Scenario,
+    ScheduledClass,
+    Site,
+    Trash,
+)
+from tests.simulation.world import BEGIN, DAY
+
+MINUTE, HOUR = 60.0, 3600.0
+LOCAL = ZoneInfo("US/Eastern")
+DAYS = "MTWRFSU"
+SERIES = ("20260112345", "20260154321")
+OTHER_SERIES = "20260199999"
+BYTES_A_SECOND = 250_000
+
+VIEWS = (
+    "active_speaker",
+    "shared_screen",
+    "gallery_view",
+    "shared_screen_with_speaker_view",
+    "shared_screen_with_gallery_view",
+)
+
+CALLS = (
+    "dynamodb.UpdateItem",
+    "dynamodb.GetItem",
+    "dynamodb.Query",
+    "sqs.SendMessage",
+    "sqs.ChangeMessageVisibility",
+    "ssm.GetParameter",
+    "s3.HeadObject",
+    "s3.CompleteMultipartUpload",
+    "zoom.api",
+    "zoom.oauth",
+    "zoom.download",
+    "opencast.GET",
+    "opencast.POST",
+    "opencast.answer",
+    "webhook.POST",
+)
+"""What the functions call outside, by the names of `World.call`."""
+
+NOT_CRASHING = (Kind.ERROR_BEFORE, Kind.ERROR_AFTER, Kind.SLOW, Kind.SENT_TWICE)
+CRASHING = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
+SERVICES = ("dynamodb", "sqs", "ssm", "s3", "opencast", "zoom", "webhook")
+ODD_ANSWERS = ("429", "429 with seconds", "500", "502", "503", "timeout", "nonsense")
+PROXY_ANSWERS = ("502", "503", "504", "520", "524")
+OWN_REFUSALS = ("400", "403", "409", "500", "500")
+
+
+class Profile(StrEnum):
+    """What a world has: Zoom's own disorder, or faults of everything as well."""
+
+    DISORDER = "disorder"
+    FAULTS = "faults"
+
+
+def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
+    """The world of a seed."""
+    recordings = tuple(
+        _recording(Random(f"{seed}/recording/{number}"), number)
+        for number in range(Random(f"{seed}/count").choice((1, 1, 1, 2, 2, 3)))
+    )
+    chance = Random(f"{seed}/site")
+    site = _site(chance, recordings)
+    happenings: list[Happening] = []
+    for number, recording in enumerate(recordings):
+        happenings += _told(Random(f"{seed}/told/{number}"), recording)
+        happenings += _people(Random(f"{seed}/people/{number}"), recording)
+    happenings += _others(Random(f"{seed}/others"))
+    happenings.sort(key=lambda one: (one.at, one.key))
+    faults: tuple[Fault, ...] = ()
+    if profile is Profile.FAULTS:
+        faults = _faults(Random(f"{seed}/faults"), most_faults, happenings)
+    return Scenario(seed, recordings, tuple(happenings), site, faults)
+
+
+def _recording(chance: Random, number: int) -> RecordingTruth:
+    begins = number * 2 * HOUR + chance.uniform(0, 6 * HOUR)
+    uuid = base64.b64encode(chance.randbytes(16)).decode()
+    views = sorted(chance.sample(VIEWS, chance.choice((1, 2, 2, 3))), key=VIEWS.index)
+    has_chat = chance.random() < 0.4
+    files: list[FileTruth] = []
+    segment = begins
+    for index in range(chance.choice((1, 1, 2, 2, 3))):
+        short = chance.random() < 0.06 and index == 0
+        ends = segment + (40.0 if short else chance.uniform(5, 70) * MINUTE)
+        done = ends + chance.uniform(2, 40) * MINUTE
+        for kind in (*views, *(("chat_file",) if has_chat else ())):
+            files.append(_file(chance, f"{number}{index}{kind}", kind, (segment, ends, done)))
+        segment = ends + chance.uniform(1, 10) * MINUTE
+    last = max(one.ends for one in files)
+    minutes = 1 if chance.random() < 0.03 else max(2, int((last - begins) / 60))
+    return RecordingTruth(
+        uuid=uuid,
+        meeting_id=91000000000 + number,
+        host_id=f"host-{number % 2}",
+        topic=f"Topic {number}",
+        begins=float(int(begins)),
+        minutes=minutes,
+        files=tuple(files),
+    )
+
+
+def _file(
+    chance: Random, name: str, kind: str, times: tuple[float, float, float]
+) -> FileTruth:
+    begins, ends, done = (float(int(one)) for one in times)
+    is_chat = kind == "chat_file"
+    late = chance.uniform(1, 60) * MINUTE if chance.random() < 0.15 else 0.0
+    hidden = chance.uniform(1, 40) * MINUTE if chance.random() < 0.1 else 0.0
+    unlisted = chance.uniform(1, 120) * MINUTE if chance.random() < 0.1 else 0.0
+    finished = done + late
+    return FileTruth(
+        id=f"f{name}-{chance.randrange(10**6):06}",
+        type=CHAT if is_chat else VIDEO,
+        recording_type=kind,
+        begins=begins,
+        ends=ends,
+        size=chance.randrange(200, 4000) if is_chat else int((ends - begins) * BYTES_A_SECOND),
+        finished=finished,
+        fetchable=finished + hidden,
+        listed=done + unlisted,
+    )
+
+
+def _site(chance: Random, recordings: Sequence[RecordingTruth]) -> Site:
+    schedule: list[ScheduledClass] = []
+    default = SERIES[1] if chance.random() < 0.4 else ""
+    for one in recordings:
+        if chance.random() < (0.5 if default else 0.9):
+            schedule.append(class_of(one, SERIES[0]))
+    return Site(
+        default_series=default,
+        schedule=tuple(schedule),
+        series=(*SERIES, OTHER_SERIES),
+        opencast_rate=chance.choice((2e6, 20e6, 100e6)),
+        workflow_seconds=chance.choice((300.0, 1800.0, 7200.0)),
+        index_lag=chance.choice((0.0, 2.0, 30.0)),
+        zoom_rate=chance.choice((2e6, 20e6, 60e6)),
+        cdn=chance.choice(("ignores", "wants", "refuses")),
+        gone_is_page=chance.random() < 0.7,
+    )
+
+
+def class_of(recording: RecordingTruth, series: str) -> ScheduledClass:
+    """The row of the schedule that a recording belongs to."""
+    start = (BEGIN + timedelta(seconds=recording.begins)).astimezone(LOCAL)
+    time = f"{start.hour}:{start.minute:02}"
+    return ScheduledClass(recording.meeting_id, DAYS[start.weekday()], time, series)
+
+
+def _told(chance: Random, recording: RecordingTruth) -> list[Happening]:
+    """How Zoom tells of a recording."""
+    uuid = recording.uuid
+    told: list[Happening] = []
+    for begins, ends in sorted({(one.begins, one.ends) for one in recording.files}):
+        told.append(Notify(begins + chance.uniform(1, 20), uuid, "recording.started"))
+        if chance.random() < 0.2:
+            told.append(Notify(begins + 60 + chance.uniform(1, 20), uuid, "recording.paused"))
+            told.append(Notify(begins + 90 + chance.uniform(1, 20), uuid, "recording.resumed"))
+        told.append(Notify(ends + chance.uniform(1, 20), uuid, "recording.stopped"))
+    last = max(one.ends for one in recording.files)
+    told.append(Notify(last + chance.uniform(5, 60), uuid, "meeting.ended"))
+    return told + _completed(chance, recording)
+
+
+def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
+    """recording.completed: once, or for some files and then for all or the others."""
+    files = recording.files
+    whole = tuple(one.id for one in files)
+    done = max(one.finished for one in files) + chance.uniform(5, 120)
+    how = chance.random()
+    if how < 0.45 or len(files) == 1:
+        early = chance.random() < 0.25
+        at = min(one.listed for one in files) + 1 if early else done
+        twice = chance.random() < 0.2
+        return [Notify(at, recording.uuid, "recording.completed", whole, is_repeated=twice)]
+    split = chance.randrange(1, len(files))
+    order = sorted(files, key=lambda one: (one.begins, one.id))
+    if chance.random() < 0.5:
+        order.reverse()
+    first, second = order[:split], order[split:]
+    if how < 0.75:
+        second = order
+    gap = chance.choice((20.0, 200.0, 900.0, 3 * HOUR))
+    begin = max(one.finished for one in first) + chance.uniform(5, 60)
+    then = max(begin + gap, max(one.finished for one in second)) + chance.uniform(5, 60)
+    moments = [begin, then]
+    if chance.random() < 0.2:
+        moments.reverse()
+    return [
+        Notify(at, recording.uuid, "recording.completed", tuple(one.id for one in part))
+        for at, part in zip(moments, (first, second), strict=True)
+    ]
+
+
+def _people(chance: Random, recording: RecordingTruth) -> list[Happening]:
+    """What people ask for and do about a recording."""
+    uuid = recording.uuid
+    done = max(one.finished for one in recording.files)
+    found: list[Happening] = []
+    if chance.random() < 0.25:
+        found += [_plus_zoom(chance, uuid, done) for _ in range(chance.choice((1, 1, 2)))]
+    if chance.random() < 0.05:
+        series = OTHER_SERIES if chance.random() < 0.5 else ""
+        found.append(Forced(done + chance.uniform(0, 5) * HOUR, uuid, series))
+    if chance.random() < 0.06:
+        after = done + chance.uniform(-0.5, 2) * HOUR
+        recovered = chance.uniform(0.1, 20) * HOUR if chance.random() < 0.7 else 0.0
+        found.append(Trash(after, uuid, recovered, batch=chance.random() < 0.4))
+    if chance.random() < 0.04:
+        found.append(DeletedInOpencast(done + chance.uniform(1, 30) * HOUR, uuid))
+    return found
+
+
+def _plus_zoom(chance: Random, uuid: str, done: float) -> PlusZoom:
+    at = done + chance.choice((-0.1, 0.02, 0.1, 0.5, 3, 24, 8 * 24)) * HOUR
+    at += chance.uniform(0, 120)
+    series = chance.choice(("", SERIES[0], OTHER_SERIES))
+    multiple = chance.random() < 0.3
+    return PlusZoom(at, uuid, series, multiple, all_mp4=chance.random() < 0.2)
+
+
+def _others(chance: Random) -> list[Happening]:
+    found: list[Happening] = []
+    if chance.random() < 0.08:
+        found.append(Rotation(chance.uniform(0, 10) * HOUR, ""))
+    if chance.random() < 0.08:
+        found.append(Forgery(chance.uniform(0, 10) * HOUR, ""))
+    return found
+
+
+def _faults(
+    chance: Random, most: int, happenings: Sequence[Happening]
+) -> tuple[Fault, ...]:
+    count = chance.randint(0, most)
+    return tuple(
+        _fault(Random(f"{chance.random()}/{number}"), happenings) for number in range(count)
+    )
+
+
+def _fault(chance: Random, happenings: Sequence[Happening]) -> Fault:
+    match chance.choices(
+        ("call", "any", "outage", "twice", "lost", "proxy", "refusal", "odd"),
+        (40, 20, 12, 5, 4, 5, 5, 9),
+    )[0]:
+        case "call":
+            kind = chance.choice((*NOT_CRASHING, *CRASHING))
+            return Fault(kind, chance.choice(CALLS), int(chance.expovariate(1 / 6)) + 1)
+        case "any":
+            kind = chance.choice((*NOT_CRASHING, *CRASHING, *CRASHING))
+            return Fault(kind, "*", chance.randrange(1, 130))
+        case "outage":
+            seconds = chance.choice((30.0, 300.0, 1200.0, 2 * HOUR, 6 * HOUR))
+            at = chance.uniform(0, 12 * HOUR)
+            detail = chance.choice(("", "half"))
+            return Fault(Kind.OUTAGE, chance.choice(SERVICES), 0, at, seconds, detail)
+        case "twice":
+            return Fault(Kind.DELIVERED_TWICE, "download", chance.randrange(1, 6))
+        case "lost":
+            keys = [one.key for one in happenings if isinstance(one, Notify)]
+            completed = [one for one in keys if one.startswith("recording.completed")]
+            return Fault(Kind.WEBHOOK_LOST, chance.choice(completed or keys))
+        case "proxy":
+            detail = chance.choice(PROXY_ANSWERS)
+            return Fault(Kind.PROXY, "opencast.POST", chance.choice((1, 1, 2)), detail=detail)
+        case "refusal":
+            detail = chance.choice(OWN_REFUSALS)
+            return Fault(Kind.REFUSAL, "opencast.POST", chance.choice((1, 1, 2)), detail=detail)
+    detail = chance.choice(ODD_ANSWERS)
+    return Fault(Kind.ANSWER, "zoom.api", chance.randrange(1, 10), detail=detail)
+
+
+def with_faults(scenario: Scenario, *faults: Fault) -> Scenario:
+    return replace(scenario, faults=faults)
+
+
+DAYS_MOST = 10 * DAY

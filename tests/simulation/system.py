@@ -1,0 +1,295 @@
+"""The real functions over the fakes: the one place that knows how production builds its Tools.
+
+A new field of some Tools, a new function, or another place of a rule is a change here, and nowhere
+else in the simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
+
+import requests
+import urllib3
+
+import downloader
+import on_demand
+import uploader
+import webhook
+from ingester import hand_in
+from ingester.container import Container
+from ingester.errors import IngesterError
+from ingester.gateway import proxy_answer
+from ingester.neighbours.events_table import EventsTable
+from ingester.neighbours.opencast import Opencast
+from ingester.neighbours.queues import Queue
+from ingester.neighbours.schedule_table import ScheduleTable
+from ingester.neighbours.staging import Staging
+from ingester.neighbours.status_table import StatusTable
+from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
+from ingester.rules import attempts
+from ingester.settings import (
+    DownloaderSettings,
+    OnDemandSecrets,
+    OnDemandSettings,
+    UploaderSecrets,
+    UploaderSettings,
+    WebhookSecrets,
+    WebhookSettings,
+    ZoomSecrets,
+    ZoomSettings,
+    read_secrets,
+)
+from ingester.transfer.addresses import DownloadHosts
+from ingester.transfer.engine import Engine
+from ingester.transfer.source import ZoomFile
+from tests.simulation.cloud import DOWNLOAD_RECEIVES, SECRETS, STACK, UPLOAD_RECEIVES, Cloud
+from tests.simulation.engine import Copies, FakeEngine
+from tests.simulation.event_sources import Context, EventSources, Gateway, LambdaFunction
+from tests.simulation.http import Response, lost
+from tests.simulation.opencast import Opencast as FakeOpencast
+from tests.simulation.opencast import OpencastSession
+from tests.simulation.truth import Scenario
+from tests.simulation.world import World
+from tests.simulation.zoom import DownloadHttp, Zoom, ZoomSession
+
+ZOOM_API = "https://api.zoom.us/v2"
+ZOOM_OAUTH = "https://zoom.us/oauth/token"
+OPENCAST = "https://opencast.example.edu"
+WEBHOOK = "https://webhook.example.edu/live/new_recording"
+FUNCTION_SECONDS, LONG_FUNCTION_SECONDS = 30.0, 900.0
+DOWNLOADS_AT_ONCE, UPLOADS_AT_ONCE = 10, 5
+HOSTS = DownloadHosts(("zoom.us", "*.zoom.us"))
+ZOOM_ACCESS = {
+    "stack_name": STACK,
+    "secrets_path": SECRETS,
+    "zoom_api_base_url": ZOOM_API,
+    "zoom_account_id": "account",
+    "zoom_client_id": "client",
+}
+
+
+class System:
+    """This stack's functions in a world."""
+
+    def __init__(self, world: World, scenario: Scenario, cloud: Cloud, zoom: Zoom) -> None:
+        self.world = world
+        self.cloud = cloud
+        self.zoom = zoom
+        self.opencast = FakeOpencast(world, scenario, cloud.bucket)
+        self.site = scenario.site
+        self.copies = Copies(
+            cloud.bucket,
+            {
+                recording.content_of(file): file
+                for recording in scenario.recordings
+                for file in recording.files
+            },
+            zoom.contents,
+        )
+        self.webhook = LambdaFunction(
+            world, "webhook", self._webhook, _run_webhook, FUNCTION_SECONDS
+        )
+        self.on_demand = LambdaFunction(
+            world, "on_demand", self._on_demand, _run_on_demand, FUNCTION_SECONDS
+        )
+        self.downloader = LambdaFunction(
+            world, "downloader", self._downloader, _run_downloader, LONG_FUNCTION_SECONDS
+        )
+        self.uploader = LambdaFunction(
+            world, "uploader", self._uploader, _run_uploader, LONG_FUNCTION_SECONDS
+        )
+        self.new_recording = Gateway(world, self.webhook)
+        self.ingest = Gateway(world, self.on_demand)
+        sources = EventSources(world, cloud)
+        sources.add(cloud.download_queue, self.downloader, DOWNLOADS_AT_ONCE)
+        sources.add(cloud.upload_queue, self.uploader, UPLOADS_AT_ONCE)
+
+    @property
+    def errors(self) -> list[Exception]:
+        """What escaped the handlers: errors that production doesn't explain."""
+        functions = (self.webhook, self.on_demand, self.downloader, self.uploader)
+        return [error for one in functions for error in one.errors]
+
+    def operators_view(self, uuid: str) -> MeetingRecordings | None:
+        """What an operator's command is told of a recording by Zoom's API; None if nothing."""
+        secrets = ZoomSecrets(zoom_client_secret="client-secret")
+        api = self._zoom_api(ZoomSettings(**ZOOM_ACCESS), secrets)
+        try:
+            found = api.recordings(uuid, seconds=60.0)
+            if found is not None:
+                hand_in.check_files(found)
+        except IngesterError:
+            return None
+        return found
+
+    def reconcile(self) -> None:
+        """Runs the hourly reconcile: today's code has none."""
+
+    def _status(self) -> StatusTable:
+        return StatusTable(cast(Any, self.cloud.status), self.world.now)
+
+    def _events(self) -> EventsTable:
+        return EventsTable(cast(Any, self.cloud.events), self.world.now)
+
+    def _queue(self, url: str) -> Queue:
+        return Queue(cast(Any, self.cloud.queues), url)
+
+    def _zoom_api(self, settings: Any, secrets: Any) -> ZoomApi:
+        session = ZoomSession(self.zoom, ZOOM_API, ZOOM_OAUTH)
+        return ZoomApi(
+            settings,
+            secrets,
+            session=cast(requests.Session, session),
+            sleep=self.world.sleep,
+            clock=self.world.now,
+            monotonic=self.world.monotonic,
+            by_chance=self.world.by_chance,
+        )
+
+    def _webhook(self) -> webhook.Tools:
+        cloud = self.cloud
+        settings = WebhookSettings(
+            stack_name=STACK,
+            secrets_path=SECRETS,
+            status_table=cloud.status.name,
+            events_table=cloud.events.name,
+            download_queue_url=cloud.download_queue,
+        )
+        return webhook.Tools(
+            settings=settings,
+            secrets=read_secrets(WebhookSecrets, cloud.parameters, SECRETS),
+            status=self._status(),
+            events=self._events(),
+            downloads=self._queue(cloud.download_queue),
+            clock=self.world.now,
+            new_id=self.world.new_id,
+        )
+
+    def _on_demand(self) -> on_demand.Tools:
+        settings = OnDemandSettings(
+            **ZOOM_ACCESS, status_table=self.cloud.status.name, webhook_url=WEBHOOK
+        )
+        secrets = read_secrets(OnDemandSecrets, self.cloud.parameters, SECRETS)
+        return on_demand.Tools(
+            settings=settings,
+            secrets=secrets,
+            zoom=self._zoom_api(settings, secrets),
+            status=self._status(),
+            session=cast(requests.Session, WebhookSession(self)),
+            clock=self.world.now,
+            sleep=self.world.sleep,
+            monotonic=self.world.monotonic,
+            by_chance=self.world.by_chance,
+            new_id=self.world.new_id,
+        )
+
+    def _downloader(self) -> downloader.Tools:
+        cloud = self.cloud
+        settings = DownloaderSettings(
+            **ZOOM_ACCESS,
+            status_table=cloud.status.name,
+            schedule_table=cloud.schedule.name,
+            staging_bucket=cloud.bucket.name,
+            download_queue_url=cloud.download_queue,
+            download_dlq_url=cloud.download_dlq,
+            download_receive_limit=DOWNLOAD_RECEIVES,
+            upload_queue_url=cloud.upload_queue,
+            default_series_id=self.site.default_series,
+        )
+        secrets = read_secrets(ZoomSecrets, cloud.parameters, SECRETS)
+        http = cast(urllib3.PoolManager, DownloadHttp(self.zoom))
+        return downloader.Tools(
+            settings=settings,
+            zoom=self._zoom_api(settings, secrets),
+            engine=cast(Engine, FakeEngine(self.world, self.copies, self.site.zoom_rate)),
+            open_file=partial(ZoomFile, http=http, hosts=HOSTS),
+            staging=Staging(cast(Any, cloud.bucket), cloud.bucket.name),
+            status=self._status(),
+            schedule=ScheduleTable(cast(Any, cloud.schedule)),
+            downloads=self._queue(cloud.download_queue),
+            dead_letters=self._queue(cloud.download_dlq),
+            uploads=self._queue(cloud.upload_queue),
+            inspect=self.copies.inspect,
+            clock=self.world.now,
+        )
+
+    def _uploader(self) -> uploader.Tools:
+        cloud = self.cloud
+        settings = UploaderSettings(
+            stack_name=STACK,
+            secrets_path=SECRETS,
+            status_table=cloud.status.name,
+            events_table=cloud.events.name,
+            staging_bucket=cloud.bucket.name,
+            upload_queue_url=cloud.upload_queue,
+            upload_dlq_url=cloud.upload_dlq,
+            upload_receive_limit=UPLOAD_RECEIVES,
+            opencast_base_url=OPENCAST,
+            opencast_api_user="zip",
+            default_oc_workflow="dce-wf",
+            default_publisher="pub@example.edu",
+        )
+        secrets = read_secrets(UploaderSecrets, cloud.parameters, SECRETS)
+        return uploader.Tools(
+            settings=settings,
+            opencast=Opencast(
+                OPENCAST,
+                "zip",
+                secrets.opencast_api_password,
+                auth=settings.opencast_auth,
+                session=cast(requests.Session, OpencastSession(self.opencast, OPENCAST)),
+            ),
+            staging=Staging(cast(Any, cloud.bucket), cloud.bucket.name),
+            status=self._status(),
+            events=self._events(),
+            uploads=self._queue(cloud.upload_queue),
+            dead_letters=self._queue(cloud.upload_dlq),
+            clock=self.world.now,
+            new_id=self.world.new_id,
+        )
+
+
+class WebhookSession:
+    """What production uses of a `requests.Session`, to its own webhook."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def post(
+        self,
+        url: str,
+        *,
+        data: bytes,
+        headers: Mapping[str, str],
+        timeout: tuple[float, float],
+        allow_redirects: bool = False,
+    ) -> Response:
+        assert (url, allow_redirects) == (WEBHOOK, False)
+        world = self._system.world
+        answer = world.call(
+            "webhook.POST",
+            lambda: self._system.new_recording.post(data, headers, timeout[1]),
+            lost,
+        )
+        if answer is None:
+            raise requests.exceptions.ReadTimeout("Read timed out.")
+        return Response(answer[0], answer[1], {"Content-Type": "application/json"})
+
+
+def _run_webhook(event: Any, container: Container[webhook.Tools], _context: Context) -> Any:
+    return proxy_answer(webhook.respond(event, container(), container.renewed))
+
+
+def _run_on_demand(event: Any, container: Container[on_demand.Tools], _context: Context) -> Any:
+    return proxy_answer(on_demand.respond(event, container(), container.renewed))
+
+
+def _run_downloader(event: Any, container: Container[downloader.Tools], context: Context) -> Any:
+    return downloader.answer(event, downloader.in_time_of(context, container()))
+
+
+def _run_uploader(event: Any, container: Container[uploader.Tools], context: Context) -> Any:
+    read_seconds = attempts.read_seconds(context.get_remaining_time_in_millis())
+    return uploader.answer(event, container(), read_seconds)

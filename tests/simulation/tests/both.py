@@ -1,0 +1,83 @@
+"""The same call to moto and to a fake, and what the two answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.simulation.aws.calls import at_once
+from tests.simulation.aws.dynamodb import FakeTable
+from tests.simulation.aws.sqs import FakeQueues
+
+NAMES = {"#m": "m", "#x": "x", "#state": "pipeline_state"}
+
+
+class Moments:
+    """A time in seconds since the epoch that tests move."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Ids:
+    """New ids: `id-1`, `id-2` and so on."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def __call__(self) -> str:
+        self.given += 1
+        return f"id-{self.given}"
+
+
+def fake_table(key: str, **more: Any) -> FakeTable:
+    """An empty fake table whose hook only runs the calls."""
+    return FakeTable("test", key, call=at_once, now=Moments(), **more)
+
+
+def fake_queues(now: Callable[[], float], **more: Any) -> FakeQueues:
+    """An SQS without queues whose hook only runs the calls."""
+    return FakeQueues(call=at_once, now=now, new_id=Ids(), **more)
+
+
+def outcome(call: Callable[..., Any], **arguments: Any) -> Any:
+    """What a call answers, or the code and operation of its error."""
+    try:
+        found = dict(call(**arguments))
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.operation_name
+    if not found.get("Attributes"):
+        found.pop("Attributes", None)  # moto gives an empty map, AWS none
+    for name in ("ResponseMetadata", "ConsumedCapacity"):
+        found.pop(name, None)
+    return found
+
+
+def code_of(call: Callable[..., Any], **arguments: Any) -> str:
+    """The code of the error that a call raises."""
+    found = outcome(call, **arguments)
+    assert isinstance(found, tuple), found
+    return str(found[0])
+
+
+def expressions(values: Mapping[str, Any], **texts: str | None) -> dict[str, Any]:
+    """Arguments with expressions, and the placeholders that these use."""
+    given = {name: text for name, text in texts.items() if text}
+    used = set(re.findall(r"[#:]\w+", " ".join(given.values())))
+    arguments: dict[str, Any] = dict(given)
+    if names := {name: NAMES[name] for name in sorted(used & NAMES.keys())}:
+        arguments["ExpressionAttributeNames"] = names
+    if kept := {name: value for name, value in values.items() if name in used}:
+        arguments["ExpressionAttributeValues"] = kept
+    return arguments
+
+
+def by_key(table: Any, key: str) -> list[dict[str, Any]]:
+    """Every item of a table of moto's or of the fake's, in the order of the keys."""
+    return sorted(table.scan()["Items"], key=lambda item: str(item[key]))

@@ -1,0 +1,367 @@
+"""The fake of SQS beside moto's, and what moto doesn't do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.cloud import Cloud
+from tests.simulation.aws.sqs import FakeQueues
+from tests.simulation.tests.both import Moments, code_of, fake_queues
+
+EVERYTHING = {"MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"]}
+
+
+@pytest.fixture
+def now() -> Moments:
+    return Moments()
+
+
+def received(sqs: Any, url: str, most: int = 10, **more: Any) -> list[dict[str, Any]]:
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=most, **EVERYTHING, **more)
+    return list(answer.get("Messages", []))
+
+
+def bodies(messages: list[dict[str, Any]]) -> list[str]:
+    return [message.get("Body") or message["body"] for message in messages]
+
+
+sends = st.tuples(
+    st.just("send"),
+    st.sampled_from(["one", "two", "three"]),
+    st.sampled_from(["g", "h"]),
+    st.sampled_from([None, "i", "j"]),
+)
+takes = st.tuples(st.sampled_from(["receive", "release", "delete"]), st.integers(1, 3))
+
+
+def fifo_trace(sqs: Any, url: str, operations: list[Any]) -> list[Any]:
+    """What a FIFO queue does: bodies and counts of what each operation meets."""
+    trace: list[Any] = []
+    held: list[dict[str, Any]] = []
+    for kind, *rest in operations:
+        if kind == "send":
+            body, group, identity = rest
+            more = {"MessageDeduplicationId": identity} if identity else {}
+            sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=group, **more)
+        elif kind == "receive":
+            got = received(sqs, url, rest[0], VisibilityTimeout=600)
+            # moto mixes the groups of one receive, SQS doesn't say in which order they come.
+            trace.append(sorted((one["Attributes"]["MessageGroupId"], one["Body"]) for one in got))
+            held += got
+        elif held:
+            message = held.pop(0)
+            handle = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
+            if kind == "release":
+                sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+            else:
+                sqs.delete_message(**handle)
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        trace.append(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])
+    return trace
+
+
+def as_moto_can(operations: list[Any]) -> list[Any]:
+    """Operations without what moto does otherwise.
+
+    moto delivers several groups in an order of its own, and takes a repeat of a message that was
+    deleted (developer guide, "Using the message deduplication ID in Amazon SQS").
+    """
+    if any(one[0] == "delete" for one in operations):
+        operations = [
+            ("send", f"{one[1]}{number}", one[2], None) if one[0] == "send" else one
+            for number, one in enumerate(operations)
+        ]
+    return [
+        (one[0], one[1], "g", one[3]) if one[0] == "send" else (one[0], 10) for one in operations
+    ]
+
+
+def test_fifo_queue_does_as_moto_when_operations_are_generated(aws: Cloud) -> None:
+    made = [0]
+
+    @settings(max_examples=30)
+    @given(st.lists(sends | takes, max_size=12))
+    def check(operations: list[Any]) -> None:
+        operations = as_moto_can(operations)
+        made[0] += 1
+        attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+        moto = aws.sqs.create_queue(QueueName=f"q{made[0]}.fifo", Attributes=attributes)["QueueUrl"]
+        fake = fake_queues(Moments())
+        url = fake.create("q.fifo", fifo=True)
+        assert fifo_trace(fake, url, operations) == fifo_trace(aws.sqs, moto, operations)
+
+    check()
+
+
+def standard_trace(sqs: Any, url: str) -> list[Any]:
+    """What a standard queue does with messages, attributes and handles."""
+    note = {"FailedReason": {"DataType": "String", "StringValue": "why"}}
+    for body in ("one", "two", "three"):
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=note)
+    sqs.send_message(QueueUrl=url, MessageBody="late", DelaySeconds=900)
+    kinds = ("", "NotVisible", "Delayed")
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
+
+    def counts() -> Any:
+        return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+
+    trace: list[Any] = [counts()]
+    first, second = received(sqs, url, 2)
+    shown = {name: first["Attributes"][name] for name in ("ApproximateReceiveCount",)}
+    trace += [first["Body"], second["Body"], first["MessageAttributes"], shown, counts()]
+    trace.append(sorted(first.keys() - {"MD5OfMessageAttributes"}))
+    handle = {"QueueUrl": url, "ReceiptHandle": first["ReceiptHandle"]}
+    sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+    again = received(sqs, url)
+    trace.append(
+        sorted((one["Body"], one["Attributes"]["ApproximateReceiveCount"]) for one in again)
+    )
+    for message in (second, *again):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=second["ReceiptHandle"])
+    trace.append(counts())
+    return trace
+
+
+def test_standard_queue_does_as_moto(aws: Cloud) -> None:
+    fake = fake_queues(Moments())
+    url = fake.create("test-download")
+    assert standard_trace(fake, url) == standard_trace(aws.sqs, aws.download_queue)
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("standard", {"MessageBody": "a", "DelaySeconds": 901}, "InvalidParameterValue"),
+    ("standard", {"MessageBody": "a\x00"}, "InvalidMessageContents"),
+    ("standard", {"MessageBody": "a\ufffe"}, "InvalidMessageContents"),
+    ("standard", {"MessageBody": ""}, "MissingParameter"),
+    ("standard", {"MessageBody": "x" * 1_048_577}, "InvalidParameterValue"),
+    ("standard", {"MessageBody": "a", "MessageDeduplicationId": "i"}, "InvalidParameterValue"),
+    (
+        "standard",
+        {
+            "MessageBody": "a",
+            "MessageAttributes": {"Reason": {"DataType": "String", "StringValue": ""}},
+        },
+        "InvalidParameterValue",
+    ),
+    ("fifo", {"MessageBody": "a"}, "MissingParameter"),
+    (
+        "fifo",
+        {"MessageBody": "a", "MessageGroupId": "g", "DelaySeconds": 5},
+        "InvalidParameterValue",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "message", "code"), WRONG)
+def test_a_message_is_refused_when_sqs_can_t_take_it(
+    kind: str, message: dict[str, Any], code: str
+) -> None:
+    fake = fake_queues(Moments())
+    urls = {"standard": fake.create("q"), "fifo": fake.create("q.fifo", fifo=True)}
+    assert code_of(fake.send_message, QueueUrl=urls[kind], **message) == code
+    assert fake.messages(urls[kind]) == []
+
+
+# moto takes the others: see SendMessage for bodies, attributes and deduplication ids.
+@pytest.mark.parametrize("number", [0, 7, 8])
+def test_a_message_is_refused_as_by_moto(aws: Cloud, number: int) -> None:
+    kind, message, code = WRONG[number]
+    url = aws.upload_queue if kind == "fifo" else aws.download_queue
+    assert code_of(aws.sqs.send_message, QueueUrl=url, **message) == code
+
+
+def test_unknown_queues_and_handles_are_refused_as_by_moto(aws: Cloud) -> None:
+    fake = fake_queues(Moments())
+    url = fake.create("q")
+    gone = aws.download_queue + "-gone"
+    for sqs, known, unknown in ((aws.sqs, aws.download_queue, gone), (fake, url, url + "-gone")):
+        code = code_of(sqs.send_message, QueueUrl=unknown, MessageBody="a")
+        assert code == "AWS.SimpleQueueService.NonExistentQueue"
+        wrong = {"QueueUrl": known, "ReceiptHandle": "no handle"}
+        assert code_of(sqs.change_message_visibility, **wrong, VisibilityTimeout=0) == (
+            "ReceiptHandleIsInvalid"
+        )
+
+
+def test_standard_queue_delivers_in_the_order_that_is_chosen(now: Moments) -> None:
+    fake = fake_queues(now, choose=lambda count: count - 1)
+    url = fake.create("q")
+    for body in ("one", "two", "three"):
+        fake.send_message(QueueUrl=url, MessageBody=body)
+    assert bodies(fake.take(url, 2)) == ["three", "two"]
+
+
+def test_standard_queue_delivers_again_when_a_delivery_is_duplicated(now: Moments) -> None:
+    answers = iter([True, False])
+    fake = fake_queues(now, duplicates=lambda: next(answers))
+    url = fake.create("q")
+    fake.send_message(QueueUrl=url, MessageBody="one")
+    first, second = fake.take(url, 1)[0], fake.take(url, 1)[0]
+    assert first["messageId"] == second["messageId"]
+    fake.delete(url, first["receiptHandle"])
+    assert len(fake.messages(url)) == 1
+    fake.delete(url, second["receiptHandle"])
+    assert fake.messages(url) == []
+
+
+def test_a_message_is_visible_again_when_its_timeout_is_over(now: Moments) -> None:
+    fake = fake_queues(now)
+    url = fake.create("q", visibility_seconds=30)
+    assert fake.next_visible(url) is None
+    fake.send_message(QueueUrl=url, MessageBody="one", DelaySeconds=10)
+    assert fake.next_visible(url) == now() + 10
+    assert fake.take(url, 1) == []
+    now.now += 10
+    handle = fake.take(url, 1)[0]["receiptHandle"]
+    fake.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=100)
+    assert fake.next_visible(url) == now() + 100
+    now.now += 100
+    # Nobody has received it since, so its handle still deletes it.
+    fake.delete_message(QueueUrl=url, ReceiptHandle=handle)
+    assert fake.messages(url) == []
+
+
+def test_standard_queue_ignores_an_expired_handle_when_visibility_is_changed(now: Moments) -> None:
+    fake = fake_queues(now)
+    url = fake.create("q", visibility_seconds=30)
+    fake.send_message(QueueUrl=url, MessageBody="one")
+    handle = fake.take(url, 1)[0]["receiptHandle"]
+    now.now += 31
+    fake.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=100)
+    assert len(fake.take(url, 1)) == 1
+
+
+@pytest.mark.parametrize("use", [FakeQueues.delete_message, FakeQueues.change_message_visibility])
+def test_fifo_queue_refuses_an_expired_handle(now: Moments, use: Callable[..., Any]) -> None:
+    fake = fake_queues(now)
+    url = fake.create("q.fifo", fifo=True, visibility_seconds=30)
+    fake.send_message(QueueUrl=url, MessageBody="one", MessageGroupId="g")
+    handle = {"QueueUrl": url, "ReceiptHandle": fake.take(url, 1)[0]["receiptHandle"]}
+    more = {} if use is FakeQueues.delete_message else {"VisibilityTimeout": 5}
+    now.now += 31
+    assert code_of(use, self=fake, **handle, **more) == "InvalidParameterValue"
+    assert len(fake.messages(url)) == 1
+
+
+@pytest.mark.parametrize(("wait", "count"), [(299, 1), (300, 2)])
+def test_fifo_queue_drops_a_repeat_when_five_minutes_aren_t_over(
+    now: Moments, wait: float, count: int
+) -> None:
+    fake = fake_queues(now)
+    url = fake.create("q.fifo", fifo=True)
+    sent = fake.send_message(QueueUrl=url, MessageBody="one", MessageGroupId="g")
+    taken = fake.take(url, 1)
+    fake.delete(url, taken[0]["receiptHandle"])
+    now.now += wait
+    again = fake.send_message(QueueUrl=url, MessageBody="one", MessageGroupId="g")
+    assert (again["MessageId"] == sent["MessageId"]) is (count == 1)
+    assert len(fake.messages(url)) == count - 1
+
+
+def test_fifo_queue_delivers_other_groups_when_one_is_blocked(now: Moments) -> None:
+    fake = fake_queues(now)
+    url = fake.create("q.fifo", fifo=True, visibility_seconds=30)
+    for body, group in (("g1", "g"), ("g2", "g"), ("h1", "h")):
+        fake.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=group)
+    first = fake.take(url, 1)
+    assert bodies(first) == ["g1"]
+    assert bodies(fake.take(url, 10)) == ["h1"]
+    fake.change_visibility(url, first[0]["receiptHandle"], 5)
+    assert fake.next_visible(url) == now() + 5
+    assert fake.take(url, 10) == []
+    now.now += 5
+    assert bodies(fake.take(url, 10)) == ["g1", "g2"]
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_a_message_goes_to_the_dead_letter_queue_when_it_was_received_too_often(
+    now: Moments, fifo: bool
+) -> None:
+    fake, end = fake_queues(now), ".fifo" if fifo else ""
+    dlq = fake.create(f"dlq{end}", fifo=fifo)
+    url = fake.create(f"q{end}", fifo=fifo, visibility_seconds=30, redrive=(dlq, 2))
+    fake.send_message(QueueUrl=url, MessageBody="one", MessageGroupId="g" if fifo else None)
+    for count in ("1", "2"):
+        assert fake.take(url, 1)[0]["attributes"]["ApproximateReceiveCount"] == count
+        now.now += 31
+    assert fake.take(url, 1) == []
+    assert fake.messages(url) == []
+    [moved] = received(fake, dlq)
+    assert moved["Body"] == "one"
+    assert moved["Attributes"]["DeadLetterQueueSourceArn"] == fake.arn(url)
+    assert "MessageAttributes" not in moved
+
+
+def test_redrive_happens_at_the_same_receive_as_in_moto(aws: Cloud) -> None:
+    arn = aws.sqs.get_queue_attributes(QueueUrl=aws.download_dlq, AttributeNames=["QueueArn"])
+    policy = f'{{"deadLetterTargetArn": "{arn["Attributes"]["QueueArn"]}", "maxReceiveCount": 2}}'
+    moto = aws.sqs.create_queue(QueueName="redriven", Attributes={"RedrivePolicy": policy})
+    fake = fake_queues(Moments())
+    dlq = fake.create("dlq")
+    found = []
+    for sqs, url, dead in (
+        (aws.sqs, moto["QueueUrl"], aws.download_dlq),
+        (fake, fake.create("q", redrive=(dlq, 2)), dlq),
+    ):
+        sqs.send_message(QueueUrl=url, MessageBody="one")
+        trace = [bodies(received(sqs, url, VisibilityTimeout=0)) for _ in range(3)]
+        found.append((trace, bodies(received(sqs, dead))))
+    assert found[0] == found[1]
+
+
+def test_records_have_the_shape_of_lambda_s_event(now: Moments) -> None:
+    fake = fake_queues(now)
+    url = fake.create("q.fifo", fifo=True)
+    fake.send_message(
+        QueueUrl=url,
+        MessageBody="one",
+        MessageGroupId="g",
+        MessageDeduplicationId="i",
+        MessageAttributes={"FailedReason": {"DataType": "String", "StringValue": "why"}},
+    )
+    assert fake.take(url, 1) == [
+        {
+            "messageId": "id-1",
+            "receiptHandle": "id-1:1",
+            "body": "one",
+            "attributes": {
+                "ApproximateReceiveCount": "1",
+                "SentTimestamp": "1800000000000",
+                "SenderId": "123456789012",
+                "ApproximateFirstReceiveTimestamp": "1800000000000",
+                "MessageGroupId": "g",
+                "MessageDeduplicationId": "i",
+                "SequenceNumber": "00000000000000000001",
+            },
+            "messageAttributes": {
+                "FailedReason": {
+                    "stringValue": "why",
+                    "stringListValues": [],
+                    "binaryListValues": [],
+                    "dataType": "String",
+                }
+            },
+            "md5OfBody": "f97c5d29941bfb1b2fdab0874906ab82",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:q.fifo",
+            "awsRegion": "us-east-1",
+        }
+    ]
+
+
+def test_messages_expire_when_they_are_older_than_fourteen_days(now: Moments) -> None:
+    fake = fake_queues(now)
+    url = fake.create("q")
+    fake.send_message(QueueUrl=url, MessageBody="old")
+    now.now += 14 * 86400
+    fake.send_message(QueueUrl=url, MessageBody="new")
+    assert fake.expire() == []
+    now.now += 1
+    assert [view.body for view in fake.expire()] == ["old"]
+    assert [view.body for view in fake.messages(url)] == ["new"]

@@ -1,0 +1,426 @@
+"""A simulated world: one heap of events in time, and processes that are greenlets.
+
+A process is one invocation of a function, one call of Zoom's, one ingest inside Opencast. Each of
+its outbound calls goes through `World.call`, which lets time pass and others run, and there the
+planned faults strike: so crashes and interleavings come without threads, and a seed gives the same
+world again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Generic, TypeVar
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+from greenlet import greenlet  # type: ignore[import-untyped]  # no stubs are installed
+
+from tests.simulation.faults import ON_CALLS, Fault, Kind
+
+T = TypeVar("T")
+
+BEGIN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""A Monday, 7:00 in US/Eastern."""
+
+DAY = 86400.0
+
+LATENCIES = {
+    "dynamodb": 0.01,
+    "sqs": 0.02,
+    "ssm": 0.04,
+    "s3": 0.05,
+    "zoom": 0.25,
+    "opencast": 0.15,
+    "webhook": 0.03,
+}
+"""Seconds that a call to a service takes on average; the service is the first part of its name."""
+
+SLOW_SHARE = 0.01
+"""The share of calls that take up to two seconds longer."""
+
+Failure = Callable[[bool], Exception]
+"""Gives the error of a failed call; the argument says whether the call had its effect."""
+
+
+class Killed(BaseException):
+    """The process is dead. No `except Exception` of the simulated code catches it."""
+
+
+class Endless(Exception):
+    """The world has more events than any sensible one."""
+
+
+@dataclass
+class Promise(Generic[T]):
+    """Something that a process waits for: the outcome of another one."""
+
+    value: T | None = None
+    is_kept: bool = False
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+
+    def keep(self, value: T) -> None:
+        """Sets the outcome and wakes who waits; a second outcome is dropped."""
+        if self.is_kept:
+            return
+        self.value, self.is_kept = value, True
+        for wake in self.waiting:
+            wake()
+
+
+class Process:
+    """Something that runs, waits, calls others, and may die at each of these calls."""
+
+    def __init__(self, name: str, number: int, seed: int) -> None:
+        self.name = name
+        self.number = number
+        self.ends: float | None = None
+        """When its time limit ends it."""
+        self.is_dead = False
+        self.is_over = False
+        self.can_crash = False
+        self.about = ""
+        self.ticket = 0
+        self.greenlet: greenlet | None = None
+        self._seed = seed
+        self._chance: Random | None = None
+
+    @property
+    def chance(self) -> Random:
+        """A source of randomness of its own: no other process's steps change what it draws."""
+        if self._chance is None:
+            self._chance = Random(f"{self._seed}/{self.name}/{self.number}")
+        return self._chance
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One line of the story."""
+
+    at: float
+    who: str
+    what: str
+
+
+class World:
+    """Time, processes and faults. `story` keeps a line for each thing that happens."""
+
+    def __init__(self, seed: int, faults: Iterable[Fault] = (), *, story: bool = False) -> None:
+        self.seed = seed
+        self.time = 0.0
+        self.current: Process | None = None
+        self.story: list[Told] | None = [] if story else None
+        self.struck: list[Fault] = []
+        """The faults that really happened."""
+        self.calls: Counter[str] = Counter()
+        self.failure: Exception | None = None
+        """An error of the simulator itself."""
+        self._count = 0
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._hub = greenlet.getcurrent()
+        self._numbers: Counter[str] = Counter()
+        self._ids = Random(f"{seed}/ids")
+        self._chance = Random(f"{seed}/world")
+        faults = list(faults)
+        self._strikes = {(one.target, one.nth): one for one in faults if one.kind in ON_CALLS}
+        self._outages = [one for one in faults if one.kind is Kind.OUTAGE]
+
+    # Time
+
+    def now(self) -> datetime:
+        """The moment, for production's clocks."""
+        return BEGIN + timedelta(seconds=self.time)
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def by_chance(self) -> float:
+        """A number from 0 up to 1, from the running process's own source."""
+        return (self.current.chance if self.current else self._chance).random()
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+
+    def at(self, time: float, event: Callable[[], None]) -> None:
+        """Lets an event happen at a time, or now if that has passed."""
+        self._count += 1
+        heapq.heappush(self._heap, (max(time, self.time), self._count, event))
+
+    def after(self, seconds: float, event: Callable[[], None]) -> None:
+        self.at(self.time + seconds, event)
+
+    def run(self, until: float, most_events: int = 200_000) -> None:
+        """Runs until nothing is planned any more, or until a time."""
+        heap = self._heap
+        left = most_events
+        while heap and heap[0][0] <= until:
+            self.time, _, event = heapq.heappop(heap)
+            event()
+            if self.failure is not None:
+                raise self.failure
+            left -= 1
+            if left < 0:
+                raise Endless(f"{most_events} events by {self.time:.0f} s")
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether nothing is planned any more."""
+        return not self._heap
+
+    # Processes
+
+    def start(
+        self,
+        name: str,
+        work: Callable[[], T],
+        *,
+        seconds: float | None = None,
+        can_crash: bool = False,
+        about: str = "",
+    ) -> Promise[tuple[T | None, BaseException | None]]:
+        """Starts a process; the promise holds what it returned, and the error that ended it.
+
+        It is killed after `seconds`.
+        """
+        self._numbers[name] += 1
+        process = Process(name, self._numbers[name], self.seed)
+        process.about, process.can_crash = about, can_crash
+        promise: Promise[tuple[T | None, BaseException | None]] = Promise()
+
+        def live() -> None:
+            outcome: tuple[T | None, BaseException | None]
+            try:
+                outcome = (work(), None)
+            except Exception as error:  # noqa: BLE001  # whoever started it decides
+                outcome = (None, error)
+            except Killed as error:
+                outcome = (None, error)
+            process.is_over = True
+            promise.keep((None, Killed()) if process.is_dead else outcome)
+
+        process.greenlet = greenlet(live, parent=self._hub)
+        if seconds is not None:
+            process.ends = self.time + seconds
+            self.after(seconds, lambda: self.kill(process))
+        self.after(0.0, lambda: self._switch(process))
+        return promise
+
+    def kill(self, process: Process) -> None:
+        """Ends a process that waits, for good. Only from outside of any process."""
+        if process.is_over or process.is_dead or process.greenlet is None:
+            return
+        self.tell("is ended by its time limit", str(process))
+        process.is_dead = True
+        process.ticket += 1
+        self.current = process
+        process.greenlet.throw(Killed())
+        self.current = None
+
+    def time_left(self) -> float:
+        """Seconds until the running process's limit."""
+        ends = self.current.ends if self.current else None
+        return float("inf") if ends is None else ends - self.time
+
+    def wait(self, promise: Promise[Any], seconds: float) -> bool:
+        """Waits until a promise is kept, at most `seconds`; whether it is."""
+        process = self._running()
+        if promise.is_kept:
+            return True
+        process.ticket += 1
+        ticket = process.ticket
+        promise.waiting.append(lambda: self.after(0.0, lambda: self._wake(process, ticket)))
+        self.after(seconds, lambda: self._wake(process, ticket))
+        self._park(process)
+        return promise.is_kept
+
+    def sleep(self, seconds: float) -> None:
+        """Lets time pass for the running process; outside of any it does nothing."""
+        process = self.current
+        if process is None:
+            return
+        self.check()
+        process.ticket += 1
+        ticket = process.ticket
+        self.after(max(0.0, seconds), lambda: self._wake(process, ticket))
+        self._park(process)
+
+    def check(self) -> None:
+        """Raises Killed if the running process is dead: it does nothing more."""
+        if self.current is not None and self.current.is_dead:
+            raise Killed
+
+    def _running(self) -> Process:
+        self.check()
+        if self.current is None:
+            raise AssertionError("Only a process can wait.")
+        return self.current
+
+    def _park(self, process: Process) -> None:
+        self._hub.switch()
+        if process.is_dead:
+            raise Killed
+
+    def _wake(self, process: Process, ticket: int) -> None:
+        if process.ticket == ticket and not process.is_over:
+            process.ticket += 1
+            self._switch(process)
+
+    def _switch(self, process: Process) -> None:
+        if process.is_over or process.is_dead or process.greenlet is None:
+            return
+        self.current = process
+        process.greenlet.switch()
+        self.current = None
+
+    # Calls
+
+    def call(self, name: str, effect: Callable[[], T], failure: Failure | None = None) -> T:
+        """Makes an outbound call: takes its time, and fails or crashes if that is planned.
+
+        `failure` gives the error of a failed one; without it the error is botocore's.
+        """
+        process = self.current
+        if process is None:
+            return effect()
+        self.check()
+        self.sleep(self._latency(process, name))
+        fail = failure or (lambda done: aws_error(name, done))
+        if self.is_out(name.partition(".")[0], process):
+            self._tell_call(name, "is out of reach")
+            self.sleep(2.0 + 4.0 * process.chance.random())
+            raise fail(False)
+        fault = self._fault_of(name, process)
+        if fault is None:
+            return self._done(name, effect)
+        return self._struck(fault, process, name, effect, fail)
+
+    def is_out(self, service: str, process: Process | None = None) -> bool:
+        """Whether a service fails now. One that fails partly does so by chance."""
+        for one in self._outages:
+            if one.target == service and one.at <= self.time < one.at + one.seconds:
+                if one not in self.struck:
+                    self.struck.append(one)
+                if one.detail != "half" or (process and process.chance.random() < 0.5):
+                    return True
+        return False
+
+    def _latency(self, process: Process, name: str) -> float:
+        chance = process.chance.random
+        average = LATENCIES.get(name.partition(".")[0], 0.05)
+        seconds = average * (0.5 + chance())
+        return seconds + 2.0 * chance() if chance() < SLOW_SHARE else seconds
+
+    def _fault_of(self, name: str, process: Process) -> Fault | None:
+        self.calls[name] += 1
+        if process.can_crash:
+            self.calls["*"] += 1
+        if not self._strikes:
+            return None
+        found = self._strikes.pop((name, self.calls[name]), None)
+        if found is None and process.can_crash:
+            found = self._strikes.pop(("*", self.calls["*"]), None)
+        if found is not None:
+            self.struck.append(found)
+        return found
+
+    def _done(self, name: str, effect: Callable[[], T]) -> T:
+        if self.story is None:
+            return effect()
+        try:
+            answer = effect()
+        except Exception as error:
+            self._tell_call(name, f"→ {type(error).__name__}: {str(error)[:100]}")
+            raise
+        self._tell_call(name, "")
+        return answer
+
+    def _struck(
+        self,
+        fault: Fault,
+        process: Process,
+        name: str,
+        effect: Callable[[], T],
+        fail: Failure,
+    ) -> T:
+        kind = fault.kind
+        if kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER) and not process.can_crash:
+            return self._done(name, effect)
+        self._tell_call(name, f"— {kind}")
+        if kind is Kind.CRASH_BEFORE:
+            self._die(process)
+        if kind is Kind.ERROR_BEFORE:
+            self.sleep(3.0 * process.chance.random())
+            raise fail(False)
+        if kind is Kind.SLOW:
+            self.sleep(60.0 * process.chance.random())
+        if kind is Kind.SENT_TWICE and failure_is_aws(name):
+            self._silently(effect)
+            self.sleep(5.0 * process.chance.random())
+        if kind in (Kind.SLOW, Kind.SENT_TWICE):
+            return self._done(name, effect)
+        effect()
+        if kind is Kind.CRASH_AFTER:
+            self._die(process)
+        self.sleep(5.0 + 25.0 * process.chance.random())
+        raise fail(True)
+
+    def _silently(self, effect: Callable[[], Any]) -> None:
+        try:
+            effect()
+        except ClientError:
+            self.tell("its first request failed")
+
+    def _die(self, process: Process) -> None:
+        process.is_dead = True
+        self.tell("crashes")
+        raise Killed
+
+    # The story
+
+    def tell(self, what: str, who: str = "") -> None:
+        """Puts a line into the story, if one is kept."""
+        if self.story is not None:
+            who = who or (str(self.current) if self.current else "world")
+            self.story.append(Told(self.time, who, what))
+
+    def _tell_call(self, name: str, how: str) -> None:
+        if self.story is not None:
+            self.tell(f"{name} {how}".rstrip())
+
+
+def failure_is_aws(name: str) -> bool:
+    """Whether a call goes through botocore, which sends requests again by itself."""
+    return name.partition(".")[0] in ("dynamodb", "sqs", "s3", "ssm")
+
+
+def aws_error(name: str, done: bool) -> Exception:
+    """botocore's error of a call: no answer if it was `done`, else a 503."""
+    if done:
+        return ReadTimeoutError(endpoint_url="https://aws.example")
+    operation = name.partition(".")[2]
+    response: Any = {
+        "Error": {"Code": "ServiceUnavailable", "Message": "Service Unavailable"},
+        "ResponseMetadata": {"HTTPStatusCode": 503, "RetryAttempts": 3},
+    }
+    return ClientError(response, operation)
+
+
+def told(world: World) -> str:
+    """The story as text, a line for each thing that happened."""
+    return "\n".join(
+        f"{_clock(one.at)}  {one.who:<18} {one.what}" for one in world.story or ()
+    )
+
+
+def _clock(seconds: float) -> str:
+    days, rest = divmod(seconds, DAY)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{int(days)}d {int(hours):02}:{int(minutes):02}:{rest:06.3f}"

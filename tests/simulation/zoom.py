@@ -1,0 +1,480 @@
+"""A fake Zoom: its REST API, its download hosts, and how it notifies of recordings.
+
+Written from /spec's account of Zoom (webhooks, API, downloads), not from what the pipeline needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import requests
+import urllib3
+
+from tests.simulation.faults import Fault, Kind
+from tests.simulation.http import HTML, PAGE, Response, json_response, lost, page
+from tests.simulation.truth import (
+    CHAT,
+    TRANSCRIPT,
+    VIDEO,
+    FileTruth,
+    Notify,
+    RecordingTruth,
+    Scenario,
+    wire,
+)
+from tests.simulation.world import DAY, World
+
+PATIENCE = 3.0
+"""Seconds that Zoom waits for the webhook's answer."""
+
+REPEATS = (300.0, 1200.0, 3600.0)
+"""Seconds from one try of a notification to the next."""
+
+TOKEN_LIFE = DAY
+OAUTH_LIFE = 3600.0
+PAGE_TOKEN_LIFE = 900.0
+HOST, CDN = "acme.zoom.us", "ssrweb.zoom.us"
+EXTENSIONS = {VIDEO: "mp4", CHAT: "txt", TRANSCRIPT: "vtt"}
+
+PostWebhook = Callable[[bytes, Mapping[str, str], float], int | None]
+"""(body, headers, seconds) → the status of the webhook's answer, or None without one."""
+
+
+@dataclass
+class State:
+    """What became of a recording in Zoom."""
+
+    truth: RecordingTruth
+    in_trash: bool = False
+    deleted: bool = False
+    trashed_ever: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        return self.in_trash or self.deleted
+
+
+@dataclass
+class Delivery:
+    """What became of one notification: the answers to its tries."""
+
+    notify: Notify
+    answers: list[int | None] = field(default_factory=list)
+
+    @property
+    def was_taken(self) -> bool:
+        return any(one in (200, 204) for one in self.answers)
+
+
+class Zoom:
+    """Zoom's side of a world."""
+
+    def __init__(self, world: World, scenario: Scenario, secret: str) -> None:
+        self.world = world
+        self.site = scenario.site
+        self.secret = secret
+        """What Zoom signs with now."""
+        self.recordings = {one.uuid: State(one) for one in scenario.recordings}
+        self.deliveries: list[Delivery] = []
+        self.contents: dict[str, str] = {}
+        """ETag → what the bytes under it are."""
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._oauth: dict[str, float] = {}
+        self._pages: dict[str, tuple[int, float]] = {}
+        self._files = {
+            file.id: (state, file)
+            for state in self.recordings.values()
+            for file in state.truth.files
+        }
+        self._lost = {one.target for one in scenario.faults if one.kind is Kind.WEBHOOK_LOST}
+        self._odd = {one.nth: one for one in scenario.faults if one.kind is Kind.ANSWER}
+        self._requests = 0
+        self._numbers: Counter[str] = Counter()
+
+    # Webhooks
+
+    def notify(self, notify: Notify, post: PostWebhook) -> None:
+        """Notifies of something, and again as long as no answer comes: a process's work."""
+        delivery = Delivery(notify)
+        self.deliveries.append(delivery)
+        if notify.key in self._lost:
+            self.world.tell(f"Zoom's notification {notify.key} is lost")
+            return
+        for pause in (0.0, *REPEATS):
+            self.world.sleep(pause)
+            status = self._send(notify, post)
+            delivery.answers.append(status)
+            if status is not None and status < 500:
+                break
+        if notify.is_repeated and delivery.was_taken:
+            self.world.sleep(240.0 + 400.0 * self.world.by_chance())
+            delivery.answers.append(self._send(notify, post))
+
+    def _send(self, notify: Notify, post: PostWebhook) -> int | None:
+        body = self.body_of(notify)
+        status = post(body, signed(self.secret, self.world.now().timestamp(), body), PATIENCE)
+        self.world.tell(f"notifies {notify.key} {','.join(notify.files)} → {status or 'no answer'}")
+        return status
+
+    def body_of(self, notify: Notify) -> bytes:
+        """A notification as Zoom sends it now: each time with other tokens and addresses."""
+        about: dict[str, Any] = {}
+        if notify.uuids:
+            about = (
+                {"meeting_uuids": list(notify.uuids)}
+                if notify.event == "recording.batch_trashed"
+                else {"meetings": [{"meeting_uuid": one} for one in notify.uuids]}
+            )
+            return self._encoded(notify, about, "")
+        truth = self.recordings[notify.uuid].truth
+        about = _about(truth)
+        token = ""
+        if notify.event.startswith(("meeting.", "webinar.")):
+            about["id"] = str(truth.meeting_id)
+        elif notify.files:
+            token = self.new_token(truth.uuid)
+            files = [self._told(truth, truth.file(one)) for one in notify.files]
+            about |= {
+                "recording_files": files,
+                "recording_count": len(files),
+                "total_size": sum(int(one.get("file_size", 0)) for one in files),
+            }
+        return self._encoded(notify, about, token)
+
+    def _encoded(self, notify: Notify, about: dict[str, Any], token: str) -> bytes:
+        body: dict[str, Any] = {
+            "event": notify.event,
+            "event_ts": int(self.world.now().timestamp() * 1000),
+            "payload": {"account_id": "account", "object": about},
+        }
+        if token:
+            body["download_token"] = token
+        for name in notify.lacks:
+            body.pop(name, None)
+            about.pop(name, None)
+        return json.dumps(body).encode()
+
+    def _told(self, truth: RecordingTruth, file: FileTruth) -> dict[str, Any]:
+        """A file as Zoom tells of it now."""
+        self._numbers[file.id] += 1
+        told: dict[str, Any] = {
+            "id": file.id,
+            "meeting_id": truth.uuid,
+            "recording_start": wire(file.begins),
+            "recording_end": wire(file.ends),
+            "file_type": file.type,
+            "file_extension": EXTENSIONS[file.type].upper(),
+            "recording_type": file.recording_type,
+            "status": "completed",
+            "file_size": file.size,
+            "download_url": f"https://{HOST}/rec/download/{file.id}/{self._numbers[file.id]}",
+            "play_url": f"https://{HOST}/rec/play/{file.id}",
+        }
+        if self.world.time < file.finished:
+            told |= {"status": "processing", "recording_end": "", "file_size": 0}
+            del told["download_url"], told["play_url"]
+        return told
+
+    # Tokens
+
+    def new_token(self, uuid: str) -> str:
+        self._numbers["token"] += 1
+        token = f"download-{self._numbers['token']}"
+        self._tokens[token] = (uuid, self.world.time + TOKEN_LIFE)
+        return token
+
+    def new_oauth(self) -> str:
+        self._numbers["oauth"] += 1
+        token = f"oauth-{self._numbers['oauth']}"
+        self._oauth[token] = self.world.time + OAUTH_LIFE
+        return token
+
+    def knows_oauth(self, header: str) -> bool:
+        return self._oauth.get(header.removeprefix("Bearer "), -1.0) > self.world.time
+
+    def opens(self, header: str, uuid: str) -> bool:
+        """Whether a download token opens a recording's files."""
+        owner, ends = self._tokens.get(header.removeprefix("Bearer "), ("", 0.0))
+        return owner == uuid and self.world.time < ends
+
+    # The API
+
+    def next_odd(self) -> Fault | None:
+        """The fault that is planned for this request to the API."""
+        self._requests += 1
+        return self._odd.pop(self._requests, None)
+
+    def api(self, path: str, query: Mapping[str, str], authorization: str) -> Response:
+        """Answers a GET of the API."""
+        if not self.knows_oauth(authorization):
+            return json_response({"code": 124, "message": "Invalid access token."}, 401)
+        parts = path.strip("/").split("/")
+        if parts[0] == "meetings" and parts[-1] == "recordings":
+            return self._recording(unquote(unquote(parts[1])))
+        if path.rstrip("/") == "/users":
+            hosts = sorted({one.truth.host_id for one in self.recordings.values()})
+            users = [{"id": host, "type": 2, "status": "active"} for host in hosts]
+            return self._page("users", users, query)
+        if parts[-1] == "recordings":
+            owner = parts[1] if parts[0] == "users" else ""
+            return self._page("meetings", self._listed(owner, query), query)
+        return json_response({"code": 404, "message": "No such API."}, 404)
+
+    def _recording(self, uuid: str) -> Response:
+        state = self.recordings.get(uuid)
+        files = self._files_of(state) if state else []
+        if state is None or state.is_gone or not files:
+            return json_response({"code": 3301, "message": "There is no recording."}, 404)
+        told = self._meeting(state, files)
+        told["download_access_token"] = self.new_token(uuid)
+        return json_response(told)
+
+    def _meeting(self, state: State, files: list[FileTruth]) -> dict[str, Any]:
+        told = [self._told(state.truth, one) for one in files]
+        return {
+            **_about(state.truth),
+            "recording_files": told,
+            "recording_count": len(told),
+            "total_size": sum(int(one["file_size"]) for one in told),
+        }
+
+    def _files_of(self, state: State) -> list[FileTruth]:
+        return [one for one in state.truth.files if one.listed <= self.world.time]
+
+    def _listed(self, owner: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        begin, end = query.get("from", ""), query.get("to", "9999")
+        meetings = []
+        for state in self.recordings.values():
+            files = self._files_of(state)
+            mine = owner in ("", state.truth.host_id)
+            day = wire(state.truth.begins)[:10]
+            if mine and files and not state.is_gone and begin[:10] <= day <= end[:10]:
+                meetings.append(self._meeting(state, files))
+        return meetings
+
+    def _page(self, name: str, found: list[Any], query: Mapping[str, str]) -> Response:
+        size = max(1, min(300, int(query.get("page_size", "30"))))
+        given = query.get("next_page_token", "")
+        first, ends = self._pages.get(given, (0, -1.0)) if given else (0, self.world.time + 1)
+        if ends < self.world.time:
+            return json_response({"code": 300, "message": "The next page token is invalid."}, 400)
+        token = ""
+        if first + size < len(found):
+            self._numbers["page"] += 1
+            token = f"page-{self._numbers['page']}"
+            self._pages[token] = (first + size, self.world.time + PAGE_TOKEN_LIFE)
+        return json_response({name: found[first : first + size], "next_page_token": token})
+
+    # Downloads
+
+    def download(self, url: str, headers: Mapping[str, str]) -> Download:
+        """Answers a GET of a download host."""
+        parts = urlsplit(url)
+        names = parts.path.strip("/").split("/")
+        authorization = headers.get("Authorization", "")
+        file_id = names[2] if len(names) > 2 else ""
+        if file_id not in self._files:
+            return Download(404, {})
+        state, file = self._files[file_id]
+        if parts.hostname == HOST:
+            return self._redirect(state, file, authorization)
+        return self._serve(state, file, authorization, headers.get("Range", ""), parts.query)
+
+    def _redirect(self, state: State, file: FileTruth, authorization: str) -> Download:
+        if not self.opens(authorization, state.truth.uuid):
+            return Download(401, {})
+        if not self.has(state, file):
+            return Download(200, HTML, PAGE) if self.site.gone_is_page else Download(404, {})
+        expires = int(self.world.time + 6 * 3600)
+        name = f"{file.recording_type}.{EXTENSIONS[file.type]}"
+        target = f"https://{CDN}/rec/files/{file.id}/{name}?Expires={expires}"
+        return Download(302, {"Location": target, "Content-Length": "0"})
+
+    def has(self, state: State, file: FileTruth) -> bool:
+        """Whether Zoom hands out a file now."""
+        return file.is_handed_out and not state.is_gone and self.world.time >= file.fetchable
+
+    def _serve(
+        self, state: State, file: FileTruth, authorization: str, wanted: str, query: str
+    ) -> Download:
+        expires = int(parse_qs(query).get("Expires", ["0"])[0])
+        if self.world.time >= expires:
+            return Download(403, {})
+        if self.site.cdn == "wants" and not self.opens(authorization, state.truth.uuid):
+            return Download(401, {})
+        if self.site.cdn == "refuses" and authorization:
+            return Download(403, {})
+        if not self.has(state, file):
+            return Download(200, HTML, PAGE) if self.site.gone_is_page else Download(404, {})
+        etag = f'"{file.id}"'
+        if self.site.etags_differ:
+            self._numbers["etag"] += 1
+            etag = f'"{file.id}-{self._numbers["etag"]}"'
+        self.contents[etag] = state.truth.content_of(file)
+        told = {"Content-Type": "application/octet-stream", "ETag": etag, "Accept-Ranges": "bytes"}
+        if not wanted:
+            return Download(200, {**told, "Content-Length": str(file.size)})
+        bounds = wanted.removeprefix("bytes=").split("-")
+        first, last = (int(one or file.size - 1) for one in bounds)
+        length = {"Content-Length": str(last - first + 1)}
+        return Download(
+            206, {**told, **length, "Content-Range": f"bytes {first}-{last}/{file.size}"}
+        )
+
+
+class Download:
+    """What production reads of a urllib3 response. Of a file only its first bytes are there."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], content: bytes = b"\0") -> None:
+        self.status = status
+        self.headers = dict(headers)
+        self._content = content
+
+    def read(self, amount: int | None = None, decode_content: bool | None = None) -> bytes:  # noqa: ARG002  # urllib3's
+        content, self._content = self._content[:amount], self._content[amount or 0 :]
+        return content
+
+    def drain_conn(self) -> None:
+        """Reads what nobody wants."""
+
+    def close(self) -> None:
+        """Lets the connection go."""
+
+
+class DownloadHttp:
+    """What production uses of a `urllib3.PoolManager`, to Zoom's download hosts."""
+
+    def __init__(self, zoom: Zoom) -> None:
+        self._zoom = zoom
+
+    def urlopen(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        timeout: object,
+        retries: object,
+        redirect: object,
+        preload_content: object,
+        decode_content: object,
+    ) -> Download:
+        """Asks a download host, as a process's outbound call."""
+        assert (method, retries, redirect, preload_content, decode_content) == (
+            "GET",
+            False,
+            False,
+            False,
+            False,
+        )
+        assert timeout
+        return self._zoom.world.call(
+            "zoom.download", lambda: self._zoom.download(url, headers), _broken
+        )
+
+
+def _broken(done: bool) -> Exception:
+    text = "Read timed out." if done else "Connection refused."
+    return urllib3.exceptions.ProtocolError(text)
+
+
+class ZoomSession:
+    """What production uses of a `requests.Session`, to Zoom's API and its OAuth."""
+
+    def __init__(self, zoom: Zoom, api: str, oauth: str) -> None:
+        self._zoom = zoom
+        self._api = api.rstrip("/")
+        self._oauth = oauth
+
+    def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str],
+        timeout: tuple[float, float],
+        allow_redirects: bool = False,
+    ) -> Response:
+        assert url.startswith(self._api), url
+        assert not allow_redirects
+        path = url[len(self._api) :]
+        query = {name: str(value) for name, value in (params or {}).items()}
+        return self._asked(
+            "zoom.api", lambda: self._zoom.api(path, query, headers["Authorization"]), timeout
+        )
+
+    def post(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str],
+        auth: tuple[str, str],
+        timeout: tuple[float, float],
+        allow_redirects: bool = False,
+    ) -> Response:
+        assert (url, params["grant_type"]) == (self._oauth, "account_credentials")
+        assert auth[1]
+        assert not allow_redirects
+        return self._asked(
+            "zoom.oauth",
+            lambda: json_response({"access_token": self._zoom.new_oauth(), "expires_in": 3600}),
+            timeout,
+        )
+
+    def _asked(
+        self, name: str, answer: Callable[[], Response], timeout: tuple[float, float]
+    ) -> Response:
+        odd = self._zoom.next_odd()
+        if odd is None:
+            return self._zoom.world.call(name, answer, lost)
+        self._zoom.world.struck.append(odd)
+        self._zoom.world.tell(f"{name} — {odd.detail}")
+        self._zoom.world.sleep(0.2)
+        return _odd_answer(odd.detail, self._zoom.world, timeout)
+
+
+def _odd_answer(detail: str, world: World, timeout: tuple[float, float]) -> Response:
+    match detail:
+        case "429":
+            return json_response({"code": 429, "message": "Too many requests."}, 429)
+        case "429 with seconds":
+            return json_response({"code": 429}, 429, {"Retry-After": "3"})
+        case "500" | "502" | "503":
+            return page(int(detail))
+        case "nonsense":
+            return Response(200, b'{"uuid": 1', {"Content-Type": "application/json"})
+    world.sleep(timeout[1])
+    raise requests.exceptions.ReadTimeout("Read timed out.")
+
+
+def signed(secret: str, now: float, body: bytes) -> dict[str, str]:
+    """Zoom's headers for a request made at `now`."""
+    timestamp = str(int(now))
+    message = f"v0:{timestamp}:".encode() + body
+    signature = hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+    return {
+        "Content-Type": "application/json",
+        "x-zm-signature": f"v0={signature}",
+        "x-zm-request-timestamp": timestamp,
+    }
+
+
+def _about(truth: RecordingTruth) -> dict[str, Any]:
+    return {
+        "id": truth.meeting_id,
+        "uuid": truth.uuid,
+        "host_id": truth.host_id,
+        "account_id": "account",
+        "topic": truth.topic,
+        "type": 8,
+        "start_time": wire(truth.begins),
+        "duration": truth.minutes,
+        "share_url": f"https://{HOST}/rec/share/{truth.meeting_id}",
+    }
