@@ -99,6 +99,7 @@ class Opencast:
         """When people deleted which recording."""
         self._bucket = bucket
         self._posts = 0
+        self._at_work = 0
         self._workflows = 1600
         self._planned: dict[tuple[Kind, int], Fault] = {
             (one.kind, one.nth): one
@@ -124,6 +125,8 @@ class Opencast:
             return json_response(told, headers={"Content-Type": "application/v1.11.0+json"})
         if kind == "series" and name.endswith(".json"):
             return self._series(name.removesuffix(".json"))
+        if path.startswith("/services/count?"):
+            return Response(200, str(self._at_work).encode(), {"Content-Type": "text/plain"})
         if kind.startswith("workflow/mediaPackage") and name == "hasActiveWorkflows":
             event = self.events.get(kind.rpartition("/")[2])
             active = event is not None and self.world.time < event.active_until
@@ -161,6 +164,13 @@ class Opencast:
         return self.world.start("opencast", lambda: self._ingest(workflow, form, fails=fails))
 
     def _ingest(self, workflow: str, form: Form, *, fails: bool) -> Response | None:
+        self._at_work += 1
+        try:
+            return self._fetched(workflow, form, fails=fails)
+        finally:
+            self._at_work -= 1
+
+    def _fetched(self, workflow: str, form: Form, *, fails: bool) -> Response | None:
         began = self.world.time
         sent = _read(form)
         if sent.problem:

@@ -22,6 +22,7 @@ from ingester.container import Container
 from ingester.errors import IngesterError
 from ingester.gateway import proxy_answer
 from ingester.neighbours.events_table import EventsTable
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue
 from ingester.neighbours.schedule_table import ScheduleTable
@@ -127,6 +128,9 @@ class System:
     def reconcile(self) -> None:
         """Runs the hourly reconcile: today's code has none."""
 
+    def _ledger(self) -> Ledger:
+        return Ledger(cast(Any, self.cloud.recordings), self.world.now)
+
     def _status(self) -> StatusTable:
         return StatusTable(cast(Any, self.cloud.status), self.world.now)
 
@@ -154,12 +158,14 @@ class System:
             stack_name=STACK,
             secrets_path=SECRETS,
             status_table=cloud.status.name,
+            recordings_table=cloud.recordings.name,
             events_table=cloud.events.name,
             download_queue_url=cloud.download_queue,
         )
         return webhook.Tools(
             settings=settings,
             secrets=read_secrets(WebhookSecrets, cloud.parameters, SECRETS),
+            ledger=self._ledger(),
             status=self._status(),
             events=self._events(),
             downloads=self._queue(cloud.download_queue),
@@ -169,13 +175,17 @@ class System:
 
     def _on_demand(self) -> on_demand.Tools:
         settings = OnDemandSettings(
-            **ZOOM_ACCESS, status_table=self.cloud.status.name, webhook_url=WEBHOOK
+            **ZOOM_ACCESS,
+            status_table=self.cloud.status.name,
+            recordings_table=self.cloud.recordings.name,
+            webhook_url=WEBHOOK,
         )
         secrets = read_secrets(OnDemandSecrets, self.cloud.parameters, SECRETS)
         return on_demand.Tools(
             settings=settings,
             secrets=secrets,
             zoom=self._zoom_api(settings, secrets),
+            ledger=self._ledger(),
             status=self._status(),
             session=cast(requests.Session, WebhookSession(self)),
             clock=self.world.now,
@@ -190,6 +200,7 @@ class System:
         settings = DownloaderSettings(
             **ZOOM_ACCESS,
             status_table=cloud.status.name,
+            recordings_table=cloud.recordings.name,
             schedule_table=cloud.schedule.name,
             staging_bucket=cloud.bucket.name,
             download_queue_url=cloud.download_queue,
@@ -206,6 +217,7 @@ class System:
             engine=cast(Engine, FakeEngine(self.world, self.copies, self.site.zoom_rate)),
             open_file=partial(ZoomFile, http=http, hosts=HOSTS),
             staging=Staging(cast(Any, cloud.bucket), cloud.bucket.name),
+            ledger=self._ledger(),
             status=self._status(),
             schedule=ScheduleTable(cast(Any, cloud.schedule)),
             downloads=self._queue(cloud.download_queue),
@@ -221,6 +233,7 @@ class System:
             stack_name=STACK,
             secrets_path=SECRETS,
             status_table=cloud.status.name,
+            recordings_table=cloud.recordings.name,
             events_table=cloud.events.name,
             staging_bucket=cloud.bucket.name,
             upload_queue_url=cloud.upload_queue,
@@ -242,6 +255,7 @@ class System:
                 session=cast(requests.Session, OpencastSession(self.opencast, OPENCAST)),
             ),
             staging=Staging(cast(Any, cloud.bucket), cloud.bucket.name),
+            ledger=self._ledger(),
             status=self._status(),
             events=self._events(),
             uploads=self._queue(cloud.upload_queue),
@@ -279,7 +293,7 @@ class WebhookSession:
 
 
 def _run_webhook(event: Any, container: Container[webhook.Tools], _context: Context) -> Any:
-    return proxy_answer(webhook.respond(event, container(), container.renewed))
+    return proxy_answer(webhook.respond(event, container(), container.read_anew))
 
 
 def _run_on_demand(event: Any, container: Container[on_demand.Tools], _context: Context) -> Any:
