@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from random import Random
@@ -28,7 +27,7 @@ from tests.simulation.truth import (
     Site,
     Trash,
 )
-from tests.simulation.world import BEGIN, DAY
+from tests.simulation.world import BEGIN, HALF, THROTTLED
 
 MINUTE, HOUR = 60.0, 3600.0
 LOCAL = ZoneInfo("US/Eastern")
@@ -144,7 +143,7 @@ def _file(
         size=chance.randrange(200, 4000) if is_chat else int((ends - begins) * BYTES_A_SECOND),
         finished=finished,
         fetchable=finished + hidden,
-        listed=done + unlisted,
+        listed=done + unlisted if unlisted else ends + 30.0,
     )
 
 
@@ -195,9 +194,9 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
     whole = tuple(one.id for one in files)
     done = max(one.finished for one in files) + chance.uniform(5, 120)
     how = chance.random()
-    if how < 0.45 or len(files) == 1:
+    if how < 0.6 or len(files) == 1:
         early = chance.random() < 0.25
-        at = min(one.listed for one in files) + 1 if early else done
+        at = max(one.ends for one in files) + chance.uniform(60, 600) if early else done
         twice = chance.random() < 0.2
         return [Notify(at, recording.uuid, "recording.completed", whole, is_repeated=twice)]
     split = chance.randrange(1, len(files))
@@ -205,9 +204,9 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
     if chance.random() < 0.5:
         order.reverse()
     first, second = order[:split], order[split:]
-    if how < 0.75:
+    if how < 0.85:
         second = order
-    gap = chance.choice((20.0, 200.0, 900.0, 3 * HOUR))
+    gap = chance.choice((5.0, 20.0, 60.0, 200.0, 900.0, 3 * HOUR))
     begin = max(one.finished for one in first) + chance.uniform(5, 60)
     then = max(begin + gap, max(one.finished for one in second)) + chance.uniform(5, 60)
     moments = [begin, then]
@@ -278,7 +277,7 @@ def _fault(chance: Random, happenings: Sequence[Happening]) -> Fault:
         case "outage":
             seconds = chance.choice((30.0, 300.0, 1200.0, 2 * HOUR, 6 * HOUR))
             at = chance.uniform(0, 12 * HOUR)
-            detail = chance.choice(("", "half"))
+            detail = chance.choice(("", HALF, THROTTLED))
             return Fault(Kind.OUTAGE, chance.choice(SERVICES), 0, at, seconds, detail)
         case "twice":
             return Fault(Kind.DELIVERED_TWICE, "download", chance.randrange(1, 6))
@@ -294,10 +293,3 @@ def _fault(chance: Random, happenings: Sequence[Happening]) -> Fault:
             return Fault(Kind.REFUSAL, "opencast.POST", chance.choice((1, 1, 2)), detail=detail)
     detail = chance.choice(ODD_ANSWERS)
     return Fault(Kind.ANSWER, "zoom.api", chance.randrange(1, 10), detail=detail)
-
-
-def with_faults(scenario: Scenario, *faults: Fault) -> Scenario:
-    return replace(scenario, faults=faults)
-
-
-DAYS_MOST = 10 * DAY
