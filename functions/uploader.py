@@ -268,7 +268,7 @@ def _after_ingest(
     is_own = ingest.zip_id == wanted.zip_id
     now = tools.clock()
     # Asked before the event: a POST that ends in between has made its event by then.
-    is_idle = ledger.is_doubtful(ingest, now) and not tools.opencast.is_ingesting()
+    is_idle = ledger.is_doubtful(ingest, now) and tools.opencast.is_idle(media_package)
     if tools.opencast.has_event(media_package):
         if is_own:
             _finish(wanted, media_package, ingest, tools)

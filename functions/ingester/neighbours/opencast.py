@@ -117,16 +117,18 @@ class Opencast:
             )
         self._may_read = True
 
-    def is_ingesting(self) -> bool:
-        """Whether Opencast is at work on any ingest's POST; also if it can't tell.
+    def is_idle(self, media_package_id: str) -> bool:
+        """Whether Opencast says that it is at work on no ingest at all, nor on this media package.
 
-        The service registry counts the jobs of all its nodes, and asks for ROLE_ADMIN.
+        The service registry counts the POSTs that any of its nodes is fetching files for. A
+        workflow is known as soon as the POST has ended, the event a little later. Both ask for
+        ROLE_ADMIN.
         """
-        response = self._get(
-            "/services/count?serviceType=org.opencastproject.ingest&status=RUNNING"
-        )
-        count = response.text.strip()
-        return not (response.status_code == 200 and count.isascii() and count == "0")
+        ingests = self._get("/services/count?serviceType=org.opencastproject.ingest&status=RUNNING")
+        if ingests.status_code != 200 or ingests.text.strip() != "0":
+            return False
+        active = self._get(f"/workflow/mediaPackage/{media_package_id}/hasActiveWorkflows")
+        return active.status_code == 200 and active.text.strip() == "false"
 
     def series(self, series_id: str) -> Series | None:
         """A series, or None if Opencast has none of this id."""

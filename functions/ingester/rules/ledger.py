@@ -313,7 +313,7 @@ def absence_of(
     """Tell what it means for a request that Opencast doesn't show the event of an ingest.
 
     `patience` is how long a POST may be at work. `is_idle`: Opencast has said that it is at work on
-    none, before it was asked for the event.
+    no ingest, before it was asked for the event.
     """
     is_over = is_idle and is_doubtful(ingest, now)
     is_young = now - timestamps.parse(ingest.posted_at) < patience
