@@ -67,6 +67,9 @@ logger = logging.getLogger("ingester.downloader")
 ZOOM_SECONDS = 60.0
 UNFINISHED_PATIENCE = timedelta(days=1)
 FIRST_WAIT_SECONDS = 60
+HANDING_OUT = timedelta(hours=1)
+"""How long after a notification a file that Zoom doesn't hand out is waited for."""
+
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
 
@@ -213,9 +216,21 @@ def _step(wanted: DownloadMessage, tools: Tools) -> None:
         _hand_over(wanted, error, tools)
     except AskLater as error:
         _wait(wanted, error, tools)
-    except FileGone:
-        if not _is_thrown_away(wanted, tools):
+    except FileGone as error:
+        if _is_thrown_away(wanted, tools):
+            return
+        if not _is_new(wanted, tools):
             raise
+        _wait(wanted, AskLater(str(error).removesuffix(".")), tools)
+
+
+def _is_new(wanted: DownloadMessage, tools: Tools) -> bool:
+    """Whether Zoom may not hand out all files yet: its hosts lag behind its notifications."""
+    try:
+        received = timestamps.parse(wanted.received_time)
+    except ValueError:
+        return False
+    return tools.clock() - received < HANDING_OUT
 
 
 def download(wanted: DownloadMessage, tools: Tools) -> None:
@@ -248,6 +263,8 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
         refresh=lambda: _fresh_access(wanted, tools),
     )
     staged = transfer.run(wanted)
+    if staged.missing and _is_new(wanted, tools):
+        raise AskLater(staged.reason.removesuffix("."))
     ready = upload_message(
         wanted,
         staged.pieces,

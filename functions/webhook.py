@@ -362,11 +362,8 @@ def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
         request.subject.recording_id, lambda record: _accepted(record, request, zip_id, tools)
     )
     wish = record.request(zip_id)
-    if request.has_video is False:
-        if wish.is_sent:
-            logger.info("Files without an MP4 came after others: nothing to do")
-        else:
-            _ignore(zip_id, request, tools)
+    if request.has_video is False and not wish.is_sent:
+        _ignore(zip_id, request, tools)
         if request.on_demand:
             raise BadRequest("The recording has no MP4 files.")
         return NO_CONTENT

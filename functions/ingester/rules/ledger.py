@@ -216,12 +216,17 @@ def files_to_wait_for(record: Record, listed: AbstractSet[str], now: datetime) -
 
 def files_given_up(record: Record, listed: AbstractSet[str]) -> dict[str, str]:
     """Files (id → name) that Zoom has named and isn't listing, and that no ingest holds."""
-    ingested = {file_id for ingest in record.ingests.values() for file_id in ingest.files}
+    ingested = _ingested(record)
     return {
         file_id: record.files[file_id].name
         for file_id in not_listed(record, listed)
         if file_id not in ingested
     }
+
+
+def _ingested(record: Record) -> set[str]:
+    """The ids of the files that were POSTed, whatever is known of it."""
+    return {file_id for ingest in record.ingests.values() for file_id in ingest.files}
 
 
 def not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
@@ -238,10 +243,11 @@ def without(record: Record, files: Iterable[str]) -> Record:
 def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
     """Whether another message of the same request is under way that brings more than `files`.
 
-    A download begins with every file that the record has then. So the download of the files that
-    came last holds them all, or has noted what it went on without.
+    A download begins with every file that the record has then and that no ingest holds. So the
+    download of the files that came last holds them all, or has noted what it went on without.
     """
-    return not set(record.request(zip_id).sent) - set(record.left_out) <= files
+    wanted = set(record.request(zip_id).sent) - set(record.left_out) - _ingested(record)
+    return not wanted <= files
 
 
 def with_claim(record: Record, media_package: str, claim: Ingest) -> Record:

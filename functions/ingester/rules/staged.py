@@ -19,7 +19,7 @@ class StagedPiece(msgspec.Struct, frozen=True):
 
 
 class Staged(msgspec.Struct, frozen=True):
-    """What became of a recording's files. `missing` are the MP4 files that Zoom didn't hand out,
+    """What became of a recording's files. `missing` are the files that Zoom didn't hand out,
     each by its view and segment.
     """
 
@@ -32,8 +32,8 @@ class Staged(msgspec.Struct, frozen=True):
         if not self.missing:
             return ""
         return (
-            f"Zoom answered with a page instead of {len(self.missing)} of the MP4 files, which "
-            f"stay outside: {', '.join(self.missing)}."
+            f"Zoom answered with a page instead of {len(self.missing)} of the files, which stay "
+            f"outside: {', '.join(self.missing)}."
         )
 
 

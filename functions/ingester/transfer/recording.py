@@ -73,7 +73,7 @@ class RecordingTransfer:
                 pieces.append(StagedPiece(view, _staged(file, segment, result)))
             else:
                 logger.warning("Skipped %s of segment %d: %s", view, segment, result)
-                if file.is_mp4:
+                if not isinstance(result, EmptyFile):
                     missing.append(f"{view} of segment {segment}")
         if not any(piece.file.ffprobe_seconds for piece in pieces):
             raise FileGone("Zoom handed out none of the recording's MP4 files.")
