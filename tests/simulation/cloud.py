@@ -13,7 +13,7 @@ from tests.simulation.aws.sqs import FakeQueues
 from tests.simulation.aws.ssm import FakeParameters
 from tests.simulation.faults import Kind
 from tests.simulation.truth import Scenario
-from tests.simulation.world import BEGIN, World
+from tests.simulation.world import BEGIN, Endless, World
 
 T = TypeVar("T")
 
@@ -24,6 +24,12 @@ ZOOM_SECRET = "zoom-secret-1"
 DOWNLOAD_RECEIVES, UPLOAD_RECEIVES = 12, 50
 VISIBILITY = 960
 STAGED_DAYS = 7
+MOST_MESSAGES = 1000
+"""What a world sends at most: more is a failure, and no use to wait for."""
+
+EXPIRED = "expired"
+"""Stands for a state: the row isn't there any more."""
+
 BEGIN_SECONDS = BEGIN.timestamp()
 
 
@@ -95,8 +101,10 @@ class Cloud:
 
     def keep_house(self) -> None:
         """Does what AWS does every day: what has expired goes."""
-        for table in (self.status, self.events, self.recordings):
-            table.expire()
+        for row in self.status.expire():
+            self.states.setdefault(str(row["zip_id"]), []).append((self.world.time, EXPIRED))
+        self.events.expire()
+        self.recordings.expire()
         self.bucket.expire(STAGED_DAYS, 1)
         self.queues.expire()
 
@@ -158,10 +166,7 @@ class Cloud:
 
     def _states(self) -> list[tuple[str, str]]:
         stored = self.status._stored.values()  # noqa: SLF001  # `items` copies all of every row
-        return [
-            (str(item["zip_id"]), str(item.get("pipeline_state", "")))
-            for item in stored
-        ]
+        return [(str(item["zip_id"]), str(item.get("pipeline_state", ""))) for item in stored]
 
     def _queue_call(self, name: str, effect: Callable[[], T]) -> T:
         def counted() -> T:
@@ -185,6 +190,8 @@ class Cloud:
                 key = (queue, uuid)
                 self.most_waiting[key] = max(self.most_waiting[key], count)
         self.sent["all", ""] += 1
+        if self.sent["all", ""] > MOST_MESSAGES:
+            self.world.failure = Endless(f"{MOST_MESSAGES} messages were sent")
 
 
 def uuid_of(body: str) -> str:

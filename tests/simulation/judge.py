@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid as uuids
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from enum import StrEnum
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.simulation.aws.sqs import MessageView
+from tests.simulation.cloud import EXPIRED
 from tests.simulation.faults import Kind
 from tests.simulation.logs import Mail
 from tests.simulation.opencast import Ingest
@@ -107,9 +109,7 @@ class _Recording:
         self.requests = [one for one in played.requests if one.happening.uuid == truth.uuid]
         classes = [one.series for one in site.schedule if one.meeting_id == truth.meeting_id]
         self.automatic = classes[0] if classes else site.default_series
-        self.ingests = [
-            one for one in played.system.opencast.ingests if one.uuid == truth.uuid
-        ]
+        self.ingests = [one for one in played.system.opencast.ingests if one.uuid == truth.uuid]
         self.deletions = [at for at, uuid in played.system.opencast.deleted if uuid == truth.uuid]
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -138,15 +138,16 @@ class _Recording:
         """The files that have to be in Opencast, or told of."""
         if self.truth.minutes * 60 < MINIMUM_SECONDS or not self._has_series():
             return []
+        told = self._told_of()
         first = min(one.begins for one in self.truth.files)
         videos = [one for one in self.truth.files if one.type not in (CHAT, TRANSCRIPT)]
-        false_start = any(
-            one.begins == first and one.seconds < MINIMUM_SECONDS for one in videos
-        )
+        false_start = any(one.begins == first and one.seconds < MINIMUM_SECONDS for one in videos)
         kept = [
             one
             for one in self.truth.files
-            if one.type != TRANSCRIPT and not (false_start and one.begins == first)
+            if one.id in told
+            and one.type != TRANSCRIPT
+            and not (false_start and one.begins == first)
         ]
         known = [one for one in kept if one.recording_type in VIEWS]
         chats = [] if self._has_archive() else [one for one in kept if one.type == CHAT]
@@ -154,19 +155,32 @@ class _Recording:
         wanted = known or unknown[:1]
         return [*wanted, *chats] if wanted else []
 
+    def _told_of(self) -> set[str]:
+        """The files that Zoom named, also in a notification that got lost, or that a request that
+        was taken asked for.
+        """
+        found = {
+            file
+            for one in self.played.scenario.happenings
+            if isinstance(one, Notify) and one.uuid == self.truth.uuid
+            for file in one.files
+        }
+        if any(one.was_taken for one in self.requests):
+            found |= {one.id for one in self.truth.files}
+        return found
+
     def _has_series(self) -> bool:
         """Whether there is a series for the recording without anybody's mistake."""
         taken = [one for one in self.requests if one.was_taken and one.happening.series]
         return bool(self.automatic or taken)
 
     def _has_archive(self) -> bool:
-        return any(isinstance(one.happening, PlusZoom) and one.happening.all_mp4 for one in self.requests)
+        asked = [one.happening for one in self.requests]
+        return any(isinstance(one, PlusZoom) and one.all_mp4 for one in asked)
 
     def _files(self) -> Iterator[Verdict]:
         inside = {content for one in self.ingests for content in one.contents}
-        absent = [
-            one for one in self.expected() if self.truth.content_of(one) not in inside
-        ]
+        absent = [one for one in self.expected() if self.truth.content_of(one) not in inside]
         if absent and self.played.zoom.recordings[self.truth.uuid].is_gone:
             # A person threw it away and left it there.
             return
@@ -179,15 +193,26 @@ class _Recording:
         """How a person was told that a file is missing; "" if nobody was."""
         for letter in self._letters():
             reason = _reason(letter)
-            if reason and (not self.ingests or _names(letter.body, file)):
+            if reason and (not self.ingests or names(letter.body, file, self.truth)):
                 return f"Dead letter: {reason}"
         last = max((one.finished for one in self.ingests), default=-1.0)
         for mail in self.played.mails:
             if self._is_about(mail):
-                stops = not mail.goes_on and mail.at > last
-                if stops or _names(mail.text, file):
+                stops = not mail.goes_on and mail.at > last and self._is_final(mail, file)
+                asks = bool(mail.advice) and not self.ingests
+                if stops or asks or names(mail.text, file, self.truth):
                     return f"Mail: {mail.text}"
         return ""
+
+    def _is_final(self, mail: Mail, file: FileTruth) -> bool:
+        """Whether a mail tells of an end: the webhook's don't while Zoom sends again, and those of
+        a request that a person made are about that request.
+        """
+        if mail.who == "on_demand":
+            return False
+        deliveries = self.played.zoom.deliveries
+        told = [one for one in deliveries if file.id in one.notify.files and one.answers]
+        return mail.who != "webhook" or not any(one.was_taken for one in told)
 
     def _is_about(self, mail: Mail) -> bool:
         return self.truth.uuid in (mail.uuid, mail.zip_id.removeprefix("auto-ingest-"))
@@ -243,9 +268,16 @@ def media_package_of(uuid: str) -> str:
     return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
 
 
-def _names(text: str, file: FileTruth) -> bool:
-    """Whether a text names a file: by its id, or by its view and segment."""
-    return file.id in text or (file.recording_type in text and wire(file.begins) in text)
+def names(text: str, file: FileTruth, recording: RecordingTruth) -> bool:
+    """Whether a text names a file: by its id, or by its view and the segment's start or number."""
+    if file.id in text:
+        return True
+    view = re.escape(file.recording_type)
+    starts = sorted({one.begins for one in recording.files})
+    number = starts.index(file.begins)
+    if re.search(rf"(?<![a-z_]){view} of segment {number}\b", text):
+        return True
+    return bool(re.search(rf"(?<![a-z_]){view}\b", text)) and wire(file.begins) in text
 
 
 def _reason(letter: MessageView) -> str:
@@ -300,6 +332,8 @@ def _states(played: Played) -> Iterator[Verdict]:
 
 def is_backwards(before: str, after: str) -> bool:
     """Whether a row's change of state goes back on the recording's way."""
+    if EXPIRED in (before, after):
+        return False
     if before == "SENT_TO_OPENCAST":
         return True
     if after in _ENDED:
@@ -330,8 +364,3 @@ def _noise(played: Played) -> Iterator[Verdict]:
         if most > told + asked + twice + MESSAGES_AT_ONCE:
             where = queue.rpartition("/")[2]
             yield Verdict(Category.NOISE, uuid, f"{most} messages at once on {where}")
-
-
-def is_about_completion(notify: Notify) -> bool:
-    """Whether a notification names files."""
-    return bool(notify.files)

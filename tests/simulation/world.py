@@ -43,6 +43,9 @@ LATENCIES = {
 SLOW_SHARE = 0.01
 """The share of calls that take up to two seconds longer."""
 
+HALF, THROTTLED = "half", "throttled"
+"""Details of faults: half of the calls fail, or they fail quickly."""
+
 Failure = Callable[[bool], Exception]
 """Gives the error of a failed call; the argument says whether the call had its effect."""
 
@@ -169,6 +172,11 @@ class World:
             if left < 0:
                 raise Endless(f"{most_events} events by {self.time:.0f} s")
 
+    def reach(self, time: float) -> None:
+        """Lets a moment come at which nothing is planned, if anything is planned after it."""
+        if self._heap:
+            self.time = max(self.time, time)
+
     @property
     def is_dry(self) -> bool:
         """Whether nothing is planned any more."""
@@ -292,9 +300,11 @@ class World:
         self.check()
         self.sleep(self._latency(process, name))
         fail = failure or (lambda done: aws_error(name, done))
-        if self.is_out(name.partition(".")[0], process):
+        outage = self._outage_of(name.partition(".")[0], process)
+        if outage is not None:
             self._tell_call(name, "is out of reach")
-            self.sleep(2.0 + 4.0 * process.chance.random())
+            quick = outage.detail == THROTTLED
+            self.sleep(0.4 if quick else 2.0 + 4.0 * process.chance.random())
             raise fail(False)
         fault = self._fault_of(name, process)
         if fault is None:
@@ -303,13 +313,16 @@ class World:
 
     def is_out(self, service: str, process: Process | None = None) -> bool:
         """Whether a service fails now. One that fails partly does so by chance."""
+        return self._outage_of(service, process) is not None
+
+    def _outage_of(self, service: str, process: Process | None) -> Fault | None:
         for one in self._outages:
             if one.target == service and one.at <= self.time < one.at + one.seconds:
                 if one not in self.struck:
                     self.struck.append(one)
-                if one.detail != "half" or (process and process.chance.random() < 0.5):
-                    return True
-        return False
+                if one.detail != HALF or (process and process.chance.random() < 0.5):
+                    return one
+        return None
 
     def _latency(self, process: Process, name: str) -> float:
         chance = process.chance.random
@@ -356,7 +369,7 @@ class World:
         if kind is Kind.CRASH_BEFORE:
             self._die(process)
         if kind is Kind.ERROR_BEFORE:
-            self.sleep(3.0 * process.chance.random())
+            self.sleep(0.4 if fault.detail == THROTTLED else 3.0 * process.chance.random())
             raise fail(False)
         if kind is Kind.SLOW:
             self.sleep(60.0 * process.chance.random())
@@ -414,9 +427,7 @@ def aws_error(name: str, done: bool) -> Exception:
 
 def told(world: World) -> str:
     """The story as text, a line for each thing that happened."""
-    return "\n".join(
-        f"{_clock(one.at)}  {one.who:<18} {one.what}" for one in world.story or ()
-    )
+    return "\n".join(f"{_clock(one.at)}  {one.who:<18} {one.what}" for one in world.story or ())
 
 
 def _clock(seconds: float) -> str:
