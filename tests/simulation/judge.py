@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -46,6 +47,9 @@ VIEWS = frozenset(
 )
 
 MAILS_FOR_A_CAUSE = 6
+OUTAGE_MAIL_SECONDS = 300.0
+"""An outage that lasts is told again: two kinds of failures, each every ten minutes at most."""
+
 MESSAGES_FOR_A_RECORDING = 150
 MESSAGES_AT_ONCE = 4
 
@@ -324,7 +328,7 @@ def _states(played: Played) -> Iterator[Verdict]:
     for zip_id, states in played.cloud.states.items():
         if zip_id in forced:
             continue
-        for (_, before), (at, after) in zip(states, states[1:], strict=False):
+        for (_, before), (at, after) in pairwise(states):
             if is_backwards(before, after):
                 text = f"{zip_id} went from {before} to {after} at {at:.0f} s"
                 yield Verdict(Category.BACKWARDS, zip_id, text)
@@ -348,7 +352,9 @@ def _noise(played: Played) -> Iterator[Verdict]:
     causes = recordings + len(played.world.struck)
     # Equal records within ten minutes are one mail.
     mails = {(mail.text, int(mail.at // 600)) for mail in played.mails}
-    if len(mails) > MAILS_FOR_A_CAUSE * causes:
+    outages = [one for one in played.world.struck if one.kind is Kind.OUTAGE]
+    during = sum(one.seconds / OUTAGE_MAIL_SECONDS for one in outages)
+    if len(mails) > MAILS_FOR_A_CAUSE * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
     if sent > MESSAGES_FOR_A_RECORDING * recordings:

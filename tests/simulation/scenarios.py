@@ -70,7 +70,8 @@ CRASHING = (Kind.CRASH_BEFORE, Kind.CRASH_AFTER)
 SERVICES = ("dynamodb", "sqs", "ssm", "s3", "opencast", "zoom", "webhook")
 ODD_ANSWERS = ("429", "429 with seconds", "500", "502", "503", "timeout", "nonsense")
 PROXY_ANSWERS = ("502", "503", "504", "520", "524")
-OWN_REFUSALS = ("400", "403", "409", "500", "500")
+OWN_REFUSALS = ("400", "403", "500", "500")
+"""No 409: it comes by itself where a workflow is active."""
 
 
 class Profile(StrEnum):
