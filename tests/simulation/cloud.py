@@ -166,10 +166,7 @@ class Cloud:
 
     def _states(self) -> list[tuple[str, str]]:
         stored = self.status._stored.values()  # noqa: SLF001  # `items` copies all of every row
-        return [
-            (str(item["zip_id"]), str(item.get("pipeline_state", "")))
-            for item in stored
-        ]
+        return [(str(item["zip_id"]), str(item.get("pipeline_state", ""))) for item in stored]
 
     def _queue_call(self, name: str, effect: Callable[[], T]) -> T:
         def counted() -> T:

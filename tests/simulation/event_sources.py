@@ -91,9 +91,7 @@ class LambdaFunction(Generic[Kept]):
         return answer
 
     def _taken(self) -> Warm[Kept] | None:
-        self._idle = [
-            one for one in self._idle if self._world.time - one.used < IDLE_SECONDS
-        ]
+        self._idle = [one for one in self._idle if self._world.time - one.used < IDLE_SECONDS]
         return self._idle.pop() if self._idle else None
 
     def _put_back(self, warm: Warm[Kept]) -> None:
@@ -122,7 +120,7 @@ class Gateway:
         if not world.wait(answered, min(seconds, GATEWAY_SECONDS)):
             return None if seconds < GATEWAY_SECONDS else (504, b'{"message": "Timed out."}')
         answer, error = answered.value or (None, Killed())
-        if error is not None:
+        if error is not None or answer is None:
             return 502, b'{"message": "Internal server error"}'
         return int(answer["statusCode"]), str(answer["body"]).encode()
 
@@ -181,7 +179,7 @@ class EventSources:
         def ended() -> None:
             source.running -= 1
             answer, error = answered.value or (None, Killed())
-            if error is None and not answer["batchItemFailures"]:
+            if error is None and answer is not None and not answer["batchItemFailures"]:
                 with suppress(ClientError):
                     # Of a FIFO queue's message that is visible again, it comes once more.
                     self._queues.delete(source.url, record["receiptHandle"])

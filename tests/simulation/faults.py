@@ -1,4 +1,4 @@
-"""What may go wrong in a simulated world, as data: a failing world is shrunk by leaving some out."""
+"""What may go wrong in a simulated world, as data: so a failing world can be shrunk."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -46,6 +47,9 @@ VIEWS = frozenset(
 )
 
 MAILS_FOR_A_CAUSE = 6
+OUTAGE_MAIL_SECONDS = 300.0
+"""An outage that lasts is told again: two kinds of failures, each every ten minutes at most."""
+
 MESSAGES_FOR_A_RECORDING = 150
 MESSAGES_AT_ONCE = 4
 
@@ -109,9 +113,7 @@ class _Recording:
         self.requests = [one for one in played.requests if one.happening.uuid == truth.uuid]
         classes = [one.series for one in site.schedule if one.meeting_id == truth.meeting_id]
         self.automatic = classes[0] if classes else site.default_series
-        self.ingests = [
-            one for one in played.system.opencast.ingests if one.uuid == truth.uuid
-        ]
+        self.ingests = [one for one in played.system.opencast.ingests if one.uuid == truth.uuid]
         self.deletions = [at for at, uuid in played.system.opencast.deleted if uuid == truth.uuid]
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -143,9 +145,7 @@ class _Recording:
         told = self._told_of()
         first = min(one.begins for one in self.truth.files)
         videos = [one for one in self.truth.files if one.type not in (CHAT, TRANSCRIPT)]
-        false_start = any(
-            one.begins == first and one.seconds < MINIMUM_SECONDS for one in videos
-        )
+        false_start = any(one.begins == first and one.seconds < MINIMUM_SECONDS for one in videos)
         kept = [
             one
             for one in self.truth.files
@@ -184,9 +184,7 @@ class _Recording:
 
     def _files(self) -> Iterator[Verdict]:
         inside = {content for one in self.ingests for content in one.contents}
-        absent = [
-            one for one in self.expected() if self.truth.content_of(one) not in inside
-        ]
+        absent = [one for one in self.expected() if self.truth.content_of(one) not in inside]
         if absent and self.played.zoom.recordings[self.truth.uuid].is_gone:
             # A person threw it away and left it there.
             return
@@ -205,7 +203,8 @@ class _Recording:
         for mail in self.played.mails:
             if self._is_about(mail):
                 stops = not mail.goes_on and mail.at > last and self._is_final(mail, file)
-                if stops or names(mail.text, file, self.truth):
+                asks = bool(mail.advice) and not self.ingests
+                if stops or asks or names(mail.text, file, self.truth):
                     return f"Mail: {mail.text}"
         return ""
 
@@ -329,7 +328,7 @@ def _states(played: Played) -> Iterator[Verdict]:
     for zip_id, states in played.cloud.states.items():
         if zip_id in forced:
             continue
-        for (_, before), (at, after) in zip(states, states[1:], strict=False):
+        for (_, before), (at, after) in pairwise(states):
             if is_backwards(before, after):
                 text = f"{zip_id} went from {before} to {after} at {at:.0f} s"
                 yield Verdict(Category.BACKWARDS, zip_id, text)
@@ -353,7 +352,9 @@ def _noise(played: Played) -> Iterator[Verdict]:
     causes = recordings + len(played.world.struck)
     # Equal records within ten minutes are one mail.
     mails = {(mail.text, int(mail.at // 600)) for mail in played.mails}
-    if len(mails) > MAILS_FOR_A_CAUSE * causes:
+    outages = [one for one in played.world.struck if one.kind is Kind.OUTAGE]
+    during = sum(one.seconds / OUTAGE_MAIL_SECONDS for one in outages)
+    if len(mails) > MAILS_FOR_A_CAUSE * causes + during:
         yield Verdict(Category.NOISE, "", f"{len(mails)} mails for {causes} causes")
     sent = played.cloud.sent["all", ""]
     if sent > MESSAGES_FOR_A_RECORDING * recordings:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from ingester import log
 from tests.simulation.world import World
 
-FORMATTER = logging.Formatter()
-
 
 @dataclass(frozen=True)
 class Mail:
-    """A record that a person is mailed. `goes_on`: it says that nothing was stopped."""
+    """A record that a person is mailed.
+
+    `goes_on`: it says that nothing was stopped; `advice` is what it asks the person to do then.
+    """
 
     at: float
     who: str
@@ -23,6 +24,7 @@ class Mail:
     uuid: str
     zip_id: str
     goes_on: bool
+    advice: str = ""
 
 
 class Collector(logging.Handler):
@@ -43,15 +45,15 @@ class Collector(logging.Handler):
             text = record.getMessage()
             if record.exc_info and record.exc_info[1] is not None:
                 text = f"{text} {type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
-            advice = getattr(record, "advice", "")
             self.mails.append(
                 Mail(
                     at=world.time,
                     who=world.current.name,
-                    text=f"{text} {advice}".strip(),
+                    text=text,
                     uuid=about.get("uuid", ""),
                     zip_id=about.get("zip_id", ""),
                     goes_on=bool(getattr(record, "goes_on", False)),
+                    advice=str(getattr(record, "advice", "")),
                 )
             )
         if world.story is not None:

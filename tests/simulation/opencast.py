@@ -6,7 +6,6 @@ when whoever sent it is gone.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -218,9 +217,7 @@ class Opencast:
         visible = now + (0.0 if event and not event.deleted else self.site.index_lag)
         ends = now + self.site.workflow_seconds
         self.events[sent.id] = Event(sent.id, sent.series, visible, ends)
-        self.ingests.append(
-            Ingest(sent.id, sent.series, files, workflow, sent.source, began, now)
-        )
+        self.ingests.append(Ingest(sent.id, sent.series, files, workflow, sent.source, began, now))
         self.world.tell(f"has ingested {sent.id}: {', '.join(one.content for one in files)}")
         xml = (
             '<ns3:workflow xmlns:ns3="http://workflow.opencastproject.org" '

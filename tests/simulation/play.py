@@ -84,7 +84,7 @@ def _run(world: World, cloud: Cloud, until: float) -> None:
     while not world.is_dry and day < until:
         day += DAY
         world.run(min(day, until))
-        world.time = max(world.time, min(day, until)) if not world.is_dry else world.time
+        world.reach(min(day, until))
         cloud.keep_house()
 
 
@@ -163,7 +163,7 @@ class _Stage:
     def _trash(self, trash: Trash) -> None:
         state = self._zoom.recordings[trash.uuid]
         state.in_trash = state.trashed_ever = True
-        batch = {"uuids": (trash.uuid,)} if trash.batch else {}
+        batch: dict[str, tuple[str, ...]] = {"uuids": (trash.uuid,)} if trash.batch else {}
         kind = "batch_" if trash.batch else ""
         self._zoom_says(f"recording.{kind}trashed", trash.uuid, batch)
         if trash.recovered:

@@ -62,7 +62,7 @@ WEBHOOK = "https://webhook.example.edu/live/new_recording"
 FUNCTION_SECONDS, LONG_FUNCTION_SECONDS = 30.0, 900.0
 DOWNLOADS_AT_ONCE, UPLOADS_AT_ONCE = 10, 5
 HOSTS = DownloadHosts(("zoom.us", "*.zoom.us"))
-ZOOM_ACCESS = {
+ZOOM_ACCESS: dict[str, Any] = {
     "stack_name": STACK,
     "secrets_path": SECRETS,
     "zoom_api_base_url": ZOOM_API,

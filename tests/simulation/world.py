@@ -172,6 +172,11 @@ class World:
             if left < 0:
                 raise Endless(f"{most_events} events by {self.time:.0f} s")
 
+    def reach(self, time: float) -> None:
+        """Lets a moment come at which nothing is planned, if anything is planned after it."""
+        if self._heap:
+            self.time = max(self.time, time)
+
     @property
     def is_dry(self) -> bool:
         """Whether nothing is planned any more."""
@@ -422,9 +427,7 @@ def aws_error(name: str, done: bool) -> Exception:
 
 def told(world: World) -> str:
     """The story as text, a line for each thing that happened."""
-    return "\n".join(
-        f"{_clock(one.at)}  {one.who:<18} {one.what}" for one in world.story or ()
-    )
+    return "\n".join(f"{_clock(one.at)}  {one.who:<18} {one.what}" for one in world.story or ())
 
 
 def _clock(seconds: float) -> str:

@@ -1,0 +1,66 @@
+"""Worlds from seeds: the same seed is the same world, and failing worlds are shrunk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.judge import Category, judge, worst
+from tests.simulation.named import worlds
+from tests.simulation.play import play
+from tests.simulation.runner import run_seed, shrunk, story_of, table
+from tests.simulation.scenarios import Profile, scenario_of
+
+ROOT = Path(__file__).parents[3]
+
+
+def story_in_process(seed: int, hash_seed: str) -> str:
+    command = [sys.executable, "-m", "tests.simulation", "--world", str(seed), "--story"]
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_a_seed_tells_the_same_story_in_any_process() -> None:
+    assert story_in_process(7, "1") == story_in_process(7, "2")
+
+
+def test_a_seed_gives_the_same_world_again_in_one_process() -> None:
+    stories = [story_of(scenario_of(3, Profile.FAULTS))[0] for _ in range(2)]
+    assert stories[0] == stories[1]
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_no_world_breaks_the_simulator(profile: Profile) -> None:
+    broken = [one.error for one in (run_seed(seed, profile, 4) for seed in range(100)) if one.error]
+    assert broken == []
+
+
+def test_a_failing_world_is_shrunk_to_what_makes_it_fail() -> None:
+    named = next(one for one in worlds() if one.cause == "12")
+    noise = scenario_of(11, Profile.FAULTS)
+    scenario = replace(
+        named.scenario,
+        recordings=(*named.scenario.recordings, *noise.recordings),
+        happenings=(*named.scenario.happenings, *noise.happenings),
+    )
+    category = worst(judge(play(scenario)))
+    smaller = shrunk(scenario, category)
+    assert worst(judge(play(smaller))) is category
+    assert len(smaller.recordings) == 1
+    assert len(smaller.happenings) < len(scenario.happenings)
+
+
+def test_the_table_counts_worlds_by_fault_and_worst_outcome() -> None:
+    outcomes = [run_seed(seed, Profile.FAULTS, 4) for seed in range(5)]
+    text = table(outcomes)
+    assert "all worlds" in text
+    assert str(Category.OK) in text
