@@ -23,7 +23,7 @@ from cdk.names import (
     Names,
 )
 from cdk.notifications import QUIET_SECONDS, Notifications
-from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues, upload_receive_limit
+from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues
 from cdk.settings import Settings
 from cdk.tables import Tables
 
@@ -85,9 +85,7 @@ def environments(
         | minimum
         | upload_queue
         | upload_dlq
-        | {
-            "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(settings.opencast.patience_hours)),
-        }
+        | {"UPLOAD_RECEIVE_LIMIT": str(queues.upload_receive_limit)}
         | _opencast(settings),
         SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
         STATUS_QUERY: every | zoom_site | status | counted | _patience(settings),
@@ -173,6 +171,7 @@ def _opencast(settings: Settings) -> dict[str, str]:
         "OPENCAST_AUTH": given.auth,
         "OC_CHAT_AS": given.chat_as,
         **_patience(settings),
+        "OC_OUTAGE_HOURS": f"{given.outage_hours:g}",
         "DEFAULT_OC_WORKFLOW": given.workflow,
         "DEFAULT_PUBLISHER": given.publisher,
         "OVERRIDE_PUBLISHER": given.override_publisher,

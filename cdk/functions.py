@@ -39,11 +39,6 @@ from cdk.settings import Settings
 GRANTS = "grants"
 """The name of each role's one inline policy."""
 
-DOWNLOADS_AT_ONCE = 10
-"""How many recordings are downloaded at once. Lectures end at the same hour, and Zoom answers 429
-to an account that fetches too much at a time; ten times Lambda's bandwidth empties such a burst
-within minutes."""
-
 CODE_BY_KEY = "@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"
 """CDK's warning that an update of the stack doesn't bring new code."""
 
@@ -188,7 +183,7 @@ class Functions(Construct):
             for function in FUNCTIONS
         }
         queues = resources.queues
-        self.by_function[DOWNLOADER].consume(queues.download, DOWNLOADS_AT_ONCE)
+        self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
         uploader.consume(queues.upload, settings.opencast.uploads_at_once)
         # What Slack's user waits for is of no use later, and posted twice if it is done twice.

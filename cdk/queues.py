@@ -18,30 +18,46 @@ DOWNLOAD_RECEIVE_LIMIT = 12
 """See docs/decisions/0002-queues-as-event-sources.md, also for the next function."""
 
 
-def upload_receive_limit(patience_hours: float) -> int:
-    """How often a message may be received on the upload queue.
+UPLOAD_RECEIVES = 50
+"""The receives of a message on the upload queue beside those that waiting takes."""
 
-    Waiting for an ingest that was sent spends a receive every ten minutes at the longest (the
-    uploader's LONGEST_WAIT_SECONDS), for OC_INGEST_PATIENCE_HOURS; failures are counted in the
-    row. AWS takes up to 1000.
+WAITING_RECEIVES_PER_HOUR = 6
+"""An upload that waits for Opencast is received again after ten minutes at most (the uploader's
+LONGEST_WAIT_SECONDS)."""
+
+MOST_RECEIVES = 1000
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+
+
+def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
+    """Return how often a message may be received on the upload queue.
+
+    Each wait for Opencast takes one receive. A message waits at most `patience_hours`
+    (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown and `outage_hours`
+    (OC_OUTAGE_HOURS) for an Opencast that can't be reached.
     """
-    return min(1000, max(50, math.ceil(patience_hours * 6) + 14))
+    waiting = math.ceil(WAITING_RECEIVES_PER_HOUR * (patience_hours + outage_hours))
+    return min(MOST_RECEIVES, UPLOAD_RECEIVES + waiting)
 
 
 class Queues(Construct):
-    """`download` and `upload` with their dead-letter queues."""
+    """`download` and `upload` with their dead-letter queues.
+
+    `upload_receive_limit` is how often a message may be received on the upload queue.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, names: Names, patience_hours: float
+        self, scope: Construct, construct_id: str, names: Names, upload_receive_limit: int
     ) -> None:
         super().__init__(scope, construct_id)
+        self.upload_receive_limit = upload_receive_limit
         self.download_dlq = self._queue("DownloadDlq", names.download_dlq)
         self.download = self._queue(
             "Download", names.download_queue, self.download_dlq, DOWNLOAD_RECEIVE_LIMIT
         )
         self.upload_dlq = self._queue("UploadDlq", names.upload_dlq)
         self.upload = self._queue(
-            "Upload", names.upload_queue, self.upload_dlq, upload_receive_limit(patience_hours)
+            "Upload", names.upload_queue, self.upload_dlq, upload_receive_limit
         )
 
     def _queue(

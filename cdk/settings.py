@@ -61,8 +61,11 @@ OBSOLETE = {
     "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",
 }
 
-_UPLOADS_REASON = (
-    " (it is the MaximumConcurrency of the upload queue's event source, and AWS takes no 1 there)"
+_AT_ONCE = 2, 1000
+"""The fewest and the most invocations at once that AWS takes as an event source's limit."""
+
+_AT_ONCE_REASON = (
+    " (it is the MaximumConcurrency of the {} queue's event source, and AWS takes no 1 there)"
 )
 
 
@@ -88,7 +91,11 @@ class Zoom:
 
 @dataclass(frozen=True)
 class Opencast:
-    """How the uploader reaches Opencast, without the secret. `network` is None outside a VPC."""
+    """How the uploader reaches Opencast, without the secret. `network` is None outside a VPC.
+
+    `patience_hours` is how long it asks about an ingest whose outcome is unknown, and
+    `outage_hours` how long an upload waits for an Opencast that can't be reached.
+    """
 
     base_url: str
     network: Network | None
@@ -96,6 +103,7 @@ class Opencast:
     auth: str
     chat_as: str
     patience_hours: float
+    outage_hours: float
     uploads_at_once: int
     workflow: str
     publisher: str
@@ -143,6 +151,8 @@ class Settings:
     minimum_duration: float
     buffer_minutes: int
     download_connections: int
+    downloads_at_once: int
+    reconcile_days: int
     local_time_zone: str
     notification_email: str
     notifications_level: str
@@ -209,6 +219,12 @@ def _settings(reader: Reader) -> Settings:
         minimum_duration=reader.optional("MINIMUM_DURATION", checks.decimal(0, 1440), 2.0),
         buffer_minutes=reader.optional("BUFFER_MINUTES", checks.whole(1, 720), 30),
         download_connections=reader.optional("DOWNLOAD_CONNECTIONS", checks.whole(1, 64), 16),
+        downloads_at_once=reader.optional(
+            "DOWNLOADS_AT_ONCE",
+            checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
+            10,
+        ),
+        reconcile_days=reader.optional("RECONCILE_DAYS", checks.whole(0, 30), 3),
         local_time_zone=reader.optional("LOCAL_TIME_ZONE", checks.time_zone, "US/Eastern"),
         notification_email=reader.text("NOTIFICATION_EMAIL"),
         notifications_level=reader.optional(
@@ -328,8 +344,9 @@ def _opencast(reader: Reader) -> Opencast:
             "OC_CHAT_AS", checks.one_of("attachment", "track", "none"), "attachment"
         ),
         patience_hours=read_patience_hours(reader),
+        outage_hours=reader.optional("OC_OUTAGE_HOURS", checks.decimal(1, 72), 24.0),
         uploads_at_once=reader.optional(
-            "OC_TRACK_UPLOAD_MAX", checks.whole(2, 1000, _UPLOADS_REASON), 5
+            "OC_TRACK_UPLOAD_MAX", checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("upload")), 5
         ),
         workflow=reader.required(
             "DEFAULT_OC_WORKFLOW", "the Opencast workflow for ingests", checks.any_text, ""

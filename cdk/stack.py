@@ -28,7 +28,7 @@ from cdk.names import (
     Names,
 )
 from cdk.notifications import Notifications
-from cdk.queues import Queues
+from cdk.queues import Queues, upload_receive_limit
 from cdk.settings import Settings
 from cdk.tables import Tables
 
@@ -53,7 +53,13 @@ class ZoomIngester(Stack):
             ),
         )
         names = Names(settings.stack_name)
-        queues = Queues(self, "Queues", names, settings.opencast.patience_hours)
+        opencast = settings.opencast
+        queues = Queues(
+            self,
+            "Queues",
+            names,
+            upload_receive_limit(opencast.patience_hours, opencast.outage_hours),
+        )
         api = Api(self, "Api", settings, names)
         resources = Resources(
             tables=Tables(self, "Tables", names),
@@ -76,7 +82,7 @@ class ZoomIngester(Stack):
             "Alarms",
             names=names,
             topic=resources.notifications.topic,
-            patience_hours=settings.opencast.patience_hours,
+            patience_hours=opencast.patience_hours,
         )
         dashboard = Dashboard(self, "Dashboard", names=names, alarms=alarms.all)
         Exports(

@@ -127,7 +127,10 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
 
 
 class UploaderSettings(Settings, frozen=True, kw_only=True):
-    """`upload_receive_limit` is the queue's, as `download_receive_limit`."""
+    """`upload_receive_limit` is the queue's, as `download_receive_limit`.
+
+    `oc_outage_hours` is how long an upload waits for an Opencast that can't be reached.
+    """
 
     secrets_path: str
     status_table: str
@@ -141,6 +144,7 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
     opencast_auth: str = "digest"
     oc_chat_as: str = "attachment"
     oc_ingest_patience_hours: float = 6
+    oc_outage_hours: float = 24
     default_oc_workflow: str
     default_publisher: str = ""
     override_publisher: str = ""

@@ -237,12 +237,27 @@ def test_queues_drive_the_alias_one_message_at_a_time(template: Template) -> Non
     assert at_once == {"download": 10, "upload.fifo": 5}
 
 
-def test_the_number_of_ingests_at_once_is_a_setting(
-    changed: Callable[[Mapping[str, str]], Template],
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
+)
+def test_a_queue_drives_as_many_invocations_at_once_as_its_setting_says(
+    changed: Callable[[Mapping[str, str]], Template], setting: str, expected: set[int]
 ) -> None:
-    mappings = changed({"OC_TRACK_UPLOAD_MAX": "2"}).of_type("AWS::Lambda::EventSourceMapping")
+    mappings = changed({setting: "2"}).of_type("AWS::Lambda::EventSourceMapping")
     found = {mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings.values()}
-    assert found == {10, 2}
+    assert found == expected
+
+
+def test_the_uploader_is_told_how_long_it_waits_for_an_unreachable_opencast(
+    template: Template, changed: Callable[[Mapping[str, str]], Template]
+) -> None:
+    later = changed({"OC_OUTAGE_HOURS": "1.5"})
+    told = [
+        functions_of(one)[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
+        for one in (template, later)
+    ]
+    assert told == ["24", "1.5"]
 
 
 def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:

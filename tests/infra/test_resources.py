@@ -93,17 +93,22 @@ def test_queues(template: Template) -> None:
         name: (template.short(dlq["Properties"]["QueueName"]), limit)
         for name, (dlq, limit) in limits.items()
     }
-    assert targets == {"download": ("download-dlq", 12), "upload.fifo": ("upload-dlq.fifo", 50)}
+    assert targets == {"download": ("download-dlq", 12), "upload.fifo": ("upload-dlq.fifo", 230)}
 
 
-@pytest.mark.parametrize(("hours", "limit"), [("0.5", 50), ("6", 50), ("24", 158), ("168", 1000)])
-def test_the_upload_queue_has_receives_for_all_the_patience(
-    changed: Callable[[Mapping[str, str]], Template], hours: str, limit: int
+@pytest.mark.parametrize(
+    ("patience", "outage", "limit"),
+    [("0.25", "1", 58), ("6", "24", 230), ("24", "72", 626), ("168", "72", 1000)],
+)
+def test_the_upload_queue_has_receives_for_patience_and_outage(
+    changed: Callable[[Mapping[str, str]], Template], patience: str, outage: str, limit: int
 ) -> None:
-    queues = changed({"OC_INGEST_PATIENCE_HOURS": hours}).named("AWS::SQS::Queue", "QueueName")
+    template = changed({"OC_INGEST_PATIENCE_HOURS": patience, "OC_OUTAGE_HOURS": outage})
+    queues = template.named("AWS::SQS::Queue", "QueueName")
     received = queues["upload.fifo"]["RedrivePolicy"]["maxReceiveCount"]
     assert received == limit
-    assert received >= min(1000, float(hours) * 3600 / uploader.LONGEST_WAIT_SECONDS)
+    waits = (float(patience) + float(outage)) * 3600 / uploader.LONGEST_WAIT_SECONDS
+    assert received >= min(1000, 50 + waits)
 
 
 def test_visibility_outlasts_the_function(template: Template) -> None:
@@ -128,7 +133,7 @@ def test_visibility_outlasts_the_function(template: Template) -> None:
 def test_the_receive_limit_that_a_function_knows_is_the_queue_s(
     changed: Callable[[Mapping[str, str]], Template], function: str, variable: str, queue: str
 ) -> None:
-    template = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
+    template = changed({"OC_INGEST_PATIENCE_HOURS": "24", "OC_OUTAGE_HOURS": "36"})
     functions = template.named("AWS::Lambda::Function", "FunctionName")
     policy = template.named("AWS::SQS::Queue", "QueueName")[queue]["RedrivePolicy"]
     told = functions[function]["Environment"]["Variables"][variable]

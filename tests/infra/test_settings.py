@@ -27,7 +27,7 @@ OC_SUBNET_IDS OC_SECURITY_GROUP_ID OPENCAST_AUTH OC_CHAT_AS OC_INGEST_PATIENCE_H
 ZOOM_ACCOUNT_ID ZOOM_CLIENT_ID ZOOM_CLIENT_SECRET ZOOM_OAUTH_URL ZOOM_DOWNLOAD_HOSTS
 ALLOW_UNSIGNED_WEBHOOKS WEBHOOK_DELAY_SECONDS SCHEDULE_UPDATE_TOKEN API_BASE_URL
 CODEBUILD_SOURCE_URL RECONCILE_DAYS LAMBDA_ARCHITECTURE LAMBDA_RUNTIME DOWNLOAD_CONNECTIONS
-GSHEETS_API_BASE_URL
+GSHEETS_API_BASE_URL DOWNLOADS_AT_ONCE OC_OUTAGE_HOURS
 """.split()
 
 
@@ -72,6 +72,9 @@ def test_defaults_are_the_first_system_s() -> None:
     assert settings.opencast.auth == "digest"
     assert settings.opencast.chat_as == "attachment"
     assert settings.opencast.patience_hours == 6
+    assert settings.opencast.outage_hours == 24
+    assert settings.downloads_at_once == 10
+    assert settings.reconcile_days == 3
     assert settings.opencast.publisher == "ops@example.edu"
     assert settings.opencast.network is None
     assert settings.tags == (("project", "MH"), ("cost center", "12 a"))
@@ -103,6 +106,16 @@ def test_defaults_are_the_first_system_s() -> None:
         ("OC_TRACK_UPLOAD_MAX", "1001", "from 2 to 1000"),
         ("OC_TRACK_UPLOAD_MAX", "five", "a whole number"),
         ("OC_TRACK_UPLOAD_MAX", "\u0665", "a whole number"),
+        (
+            "DOWNLOADS_AT_ONCE",
+            "1",
+            "from 2 to 1000 (it is the MaximumConcurrency of the download queue's event source",
+        ),
+        ("DOWNLOADS_AT_ONCE", "1001", "from 2 to 1000"),
+        ("OC_OUTAGE_HOURS", "0.5", "a number from 1 to 72"),
+        ("OC_OUTAGE_HOURS", "73", "a number from 1 to 72"),
+        ("RECONCILE_DAYS", "31", "a whole number from 0 to 30"),
+        ("RECONCILE_DAYS", "-1", "a whole number from 0 to 30"),
         ("WEBHOOK_DELAY_SECONDS", "901", "from 0 to 900"),
         ("BUFFER_MINUTES", "0", "from 1 to 720"),
         ("MINIMUM_DURATION", "nan", "a number"),
@@ -143,6 +156,20 @@ def test_a_sheet_needs_its_document_and_its_tabs() -> None:
 
 def test_a_wrong_setting_is_one_problem() -> None:
     assert len(problems(OPENCAST_BASE_URL="nonsense", OC_TRACK_UPLOAD_MAX="1")) == 2
+
+
+def test_wrong_numbers_are_named_together_with_every_other_wrong_setting() -> None:
+    wrong = {
+        "DOWNLOADS_AT_ONCE": "1",
+        "OC_OUTAGE_HOURS": "100",
+        "RECONCILE_DAYS": "31",
+        "OC_TRACK_UPLOAD_MAX": "1",
+    }
+    assert {problem.split()[0] for problem in problems(**wrong)} == set(wrong)
+
+
+def test_reconcile_days_may_be_none() -> None:
+    assert load({**SETTINGS, "RECONCILE_DAYS": "0"}, None).reconcile_days == 0
 
 
 def test_slack_is_optional_and_its_groups_have_an_older_name() -> None:
