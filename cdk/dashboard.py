@@ -222,6 +222,7 @@ class Dashboard(Construct):
             # What is read and written of an index isn't in its table's own figures.
             "status by meeting": (names.status_table, MID_INDEX),
             "status by day": (names.status_table, TIME_INDEX),
+            "recordings": (names.recordings_table, None),
             "events": (names.events_table, None),
             "schedule": (names.schedule_table, None),
             "faults": (names.faults_table, None),

@@ -47,6 +47,7 @@ def environments(
     every = {"STACK_NAME": settings.stack_name, "DEBUG": ""}
     secrets = {"SECRETS_PATH": names.secrets_path}
     status = {"STATUS_TABLE": tables.status.table_name}
+    recordings = {"RECORDINGS_TABLE": tables.recordings.table_name}
     events = {"EVENTS_TABLE": tables.events.table_name}
     classes = {"SCHEDULE_TABLE": tables.schedule.table_name}
     staging = {"STAGING_BUCKET": resources.staging.bucket.bucket_name}
@@ -60,16 +61,18 @@ def environments(
         WEBHOOK: every
         | secrets
         | status
+        | recordings
         | events
         | download_queue
         | {
             "WEBHOOK_DELAY_SECONDS": str(settings.webhook_delay_seconds),
             "ALLOW_UNSIGNED_WEBHOOKS": str(settings.allow_unsigned_webhooks).lower(),
         },
-        ON_DEMAND: every | zoom | status | {"WEBHOOK_URL": resources.webhook_url},
+        ON_DEMAND: every | zoom | status | recordings | {"WEBHOOK_URL": resources.webhook_url},
         DOWNLOADER: every
         | zoom
         | status
+        | recordings
         | staging
         | minimum
         | schedule
@@ -80,6 +83,7 @@ def environments(
         UPLOADER: every
         | secrets
         | status
+        | recordings
         | events
         | staging
         | minimum

@@ -98,19 +98,23 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
     """Each function's grants on the stack's own resources. `in_vpc`: the uploader is in a VPC."""
     tables, queues = resources.tables, resources.queues
     status, events = tables.status.table_arn, tables.events.table_arn
+    recordings = tables.recordings.table_arn
     bucket = resources.staging.bucket
     files = bucket.arn_for_objects("*")
     read_write = ("dynamodb:GetItem", "dynamodb:UpdateItem")
     return {
         WEBHOOK: [
-            allow(read_write, status),
+            allow(read_write, status, recordings),
             allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}"),
             allow(("dynamodb:UpdateItem",), events),
             send(queues.download),
         ],
-        ON_DEMAND: [allow(("dynamodb:UpdateItem",), status)],
+        ON_DEMAND: [
+            allow(("dynamodb:UpdateItem",), status),
+            allow(("dynamodb:GetItem",), recordings),
+        ],
         DOWNLOADER: [
-            allow(read_write, status),
+            allow(read_write, status, recordings),
             allow(("dynamodb:GetItem",), tables.schedule.table_arn),
             allow(
                 (
@@ -126,7 +130,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             send(queues.download, queues.download_dlq, queues.upload),
         ],
         UPLOADER: [
-            allow(read_write, status),
+            allow(read_write, status, recordings),
             allow(("dynamodb:GetItem",), events),
             # The uploader looks whether a file is there; Opencast reads, by the URLs that it signs.
             allow(("s3:GetObject",), files),

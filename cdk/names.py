@@ -173,6 +173,11 @@ class Names:
         return self.of("recording-events")
 
     @property
+    def recordings_table(self) -> str:
+        """The ledger: one item for each recording, longer than its row in the status table."""
+        return self.of("recordings")
+
+    @property
     def faults_table(self) -> str:
         return self.of("notification-faults")
 

@@ -1,4 +1,4 @@
-"""The tables: the schedule, the recordings' states, Zoom's recording events, and mailed faults."""
+"""The tables: schedule, recordings' states, recordings' ledger, recording events, mailed faults."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from cdk.names import MID_INDEX, TIME_INDEX, Names
 TEXT = dynamodb.AttributeType.STRING
 NUMBER = dynamodb.AttributeType.NUMBER
 EXPIRATION = "expiration"
+RECOVERY = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
+"""For the tables that hold what nobody sends a second time."""
 
 
 class Tables(Construct):
-    """`schedule`, `status`, `events` and `faults`. They go with the stack."""
+    """`schedule`, `status`, `recordings`, `events` and `faults`, all deleted with the stack."""
 
     def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
         super().__init__(scope, construct_id)
         self.schedule = self._table(
-            "Schedule",
-            names.schedule_table,
-            "zoom_series_id",
-            # The one table that holds what nobody sends a second time.
-            recovery=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
+            "Schedule", names.schedule_table, "zoom_series_id", recovery=RECOVERY
         )
         self.status = self._table("Status", names.status_table, "zip_id", ttl=EXPIRATION)
         self.status.add_global_secondary_index(
@@ -33,6 +31,9 @@ class Tables(Construct):
             index_name=TIME_INDEX,
             partition_key=dynamodb.Attribute(name="update_date", type=TEXT),
             sort_key=dynamodb.Attribute(name="update_time", type=NUMBER),
+        )
+        self.recordings = self._table(
+            "Recordings", names.recordings_table, "uuid", ttl=EXPIRATION, recovery=RECOVERY
         )
         self.events = self._table("Events", names.events_table, "zoom_uuid", ttl=EXPIRATION)
         self.faults = self._table("Faults", names.faults_table, "fault", ttl=EXPIRATION)

@@ -43,6 +43,7 @@ class Cloud:
     s3: Any
     ssm: Any
     status: Any
+    recordings: Any
     events: Any
     schedule: Any
     faults: Any
@@ -148,6 +149,7 @@ def cloud() -> Iterator[Cloud]:
             s3=s3,
             ssm=ssm,
             status=_status_table(dynamodb),
+            recordings=_table(dynamodb, "test-recordings", "uuid"),
             events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
             schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
             faults=_table(dynamodb, "test-notification-faults", "fault"),

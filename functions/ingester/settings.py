@@ -70,6 +70,7 @@ class ZoomSecrets(Secrets, frozen=True, kw_only=True):
 class WebhookSettings(Settings, frozen=True, kw_only=True):
     secrets_path: str
     status_table: str
+    recordings_table: str
     events_table: str
     download_queue_url: str
     webhook_delay_seconds: int = 300
@@ -89,6 +90,7 @@ class WebhookSecrets(Secrets, frozen=True, kw_only=True):
 
 class OnDemandSettings(ZoomSettings, frozen=True, kw_only=True):
     status_table: str
+    recordings_table: str
     webhook_url: str
 
 
@@ -103,6 +105,7 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     """
 
     status_table: str
+    recordings_table: str
     schedule_table: str
     staging_bucket: str
     download_queue_url: str
@@ -134,6 +137,7 @@ class UploaderSettings(Settings, frozen=True, kw_only=True):
 
     secrets_path: str
     status_table: str
+    recordings_table: str
     events_table: str
     staging_bucket: str
     upload_queue_url: str

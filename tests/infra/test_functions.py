@@ -49,13 +49,14 @@ ALL_QUEUES = ("download", "download-dlq", "upload.fifo", "upload-dlq.fifo")
 SQS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-"
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{STACK}-"
 STATUS = f"{TABLE}pipeline-status"
+RECORDINGS = f"{TABLE}recordings"
 FILES = f"arn:aws:s3:::{STACK}-zoom-recording-files/*"
 GOOGLE_KEY = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{GOOGLE_CREDENTIALS}"
 SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/zoom-ingester/{STACK}/"
 
 EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "zoom-webhook": [
-        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS,)),
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index",)),
         (("dynamodb:UpdateItem",), (f"{TABLE}recording-events",)),
         (("sqs:SendMessage",), (f"{SQS}download",)),
@@ -66,6 +67,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ],
     "zoom-on-demand": [
         (("dynamodb:UpdateItem",), (STATUS,)),
+        (("dynamodb:GetItem",), (RECORDINGS,)),
         (
             ("ssm:GetParameter",),
             (
@@ -77,7 +79,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ),
     ],
     "zoom-downloader": [
-        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS,)),
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
         (("dynamodb:GetItem",), (f"{TABLE}schedule",)),
         (
             (
@@ -97,7 +99,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ),
     ],
     "zoom-uploader": [
-        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS,)),
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
         (("dynamodb:GetItem",), (f"{TABLE}recording-events",)),
         (("s3:GetObject",), (FILES,)),
         (CONSUME, (f"{SQS}upload.fifo",)),

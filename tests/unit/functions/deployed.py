@@ -31,6 +31,7 @@ def environment_of(aws: Cloud) -> dict[str, str]:
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",
         "STATUS_TABLE": "test-pipeline-status",
+        "RECORDINGS_TABLE": "test-recordings",
         "EVENTS_TABLE": "test-recording-events",
         "SCHEDULE_TABLE": "test-schedule",
         "STAGING_BUCKET": "test-zoom-recording-files",

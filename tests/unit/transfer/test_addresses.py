@@ -66,6 +66,7 @@ class TestAllowed:
             secrets_path="/s",
             zoom_api_base_url="https://api.zoom.us/v2",
             status_table="t",
+            recordings_table="t",
             schedule_table="t",
             staging_bucket="b",
             download_queue_url="q",

@@ -61,6 +61,7 @@ class Stage:
                 "zoom_account_id": APP.account_id,
                 "zoom_client_id": APP.client_id,
                 "status_table": self.aws.status.name,
+                "recordings_table": self.aws.recordings.name,
                 "webhook_url": self.hook.url,
                 **settings,
             }
