@@ -343,7 +343,8 @@ def test_exports(template: Template) -> None:
         for output in template.outputs.values()
         if "Export" in output
     }
-    resource_ids = [f"{name}-resource-id" for name in URLS]
+    resource_ids = [f"{name.removesuffix('-url')}-resource-id" for name in URLS]
+    assert resource_ids[0] == "webhook-resource-id"
     assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS, "dashboard-url"}
     paths = api_resources(template)
     assert [paths.get(exports[name].get("Ref"), "") for name in resource_ids] == [
