@@ -12,7 +12,7 @@ sys.path.append(str(Path(__file__).parent / "functions"))
 
 from ops import checks, local, requirements
 from ops.code import codebuild, debug, deploy, package
-from ops.command import end_quietly_everywhere, take_both_spellings
+from ops.command import end_quietly_everywhere, take_both_spellings, take_optional_words
 from ops.logs import commands as logs
 from ops.migration import commands as migration
 from ops.queues import commands as queue
@@ -23,6 +23,7 @@ from ops.secrets import commands as secrets
 from ops.stack import commands as stack
 
 take_both_spellings()
+take_optional_words()
 end_quietly_everywhere()
 namespace = Collection(
     checks.run_tests,

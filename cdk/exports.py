@@ -7,7 +7,7 @@ from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
 from cdk.api import Api
-from cdk.names import Names
+from cdk.names import RESOURCE_ID, Names
 from cdk.queues import Queues
 
 
@@ -30,7 +30,7 @@ class Exports(Construct):
         self._export("api-id", api.rest_api.rest_api_id)
         for route, resource in routes.items():
             self._export(f"{route}-url", api.url(resource.path.removeprefix("/")))
-            self._export(f"{route}-url-resource-id", resource.resource_id)
+            self._export(f"{route}{RESOURCE_ID}", resource.resource_id)
         self._export("download-url", queues.download.queue_url)
         self._export("download-dlq-url", queues.download_dlq.queue_url)
         self._export("upload-fifo-url", queues.upload.queue_url)

@@ -30,6 +30,9 @@ SCHEDULE_UPDATE_PATH = "schedule_update"
 PAGE_PATH = ""
 """The API's root."""
 
+RESOURCE_ID = "-resource-id"
+"""The end of an export's name that has the id of one of the API's resources."""
+
 
 @dataclass(frozen=True)
 class Function:

@@ -24,6 +24,7 @@ from cdk.names import (
 )
 from cdk.place import Place, read_place
 from cdk.reader import Reader, given_settings
+from cdk.zoom_settings import Zoom, read_zoom
 
 SECRETS = (
     "APIGEE_KEY",
@@ -75,18 +76,6 @@ class Network:
 
     subnets: tuple[str, ...]
     security_group: str
-
-
-@dataclass(frozen=True)
-class Zoom:
-    """How functions reach Zoom's API, without the secrets."""
-
-    api_base_url: str
-    oauth_url: str
-    account_id: str
-    client_id: str
-    api_key: str
-    download_hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -209,7 +198,7 @@ def _settings(reader: Reader) -> Settings:
             (),
         ),
         codebuild_source_url=reader.optional("CODEBUILD_SOURCE_URL", _repository, ""),
-        zoom=_zoom(reader),
+        zoom=read_zoom(reader),
         opencast=_opencast(reader),
         sheets=_sheets(reader),
         slack=_slack(reader),
@@ -269,53 +258,6 @@ def _unsigned_webhooks(reader: Reader) -> bool:
             "set ALLOW_UNSIGNED_WEBHOOKS=true."
         )
     return allowed
-
-
-def _zoom(reader: Reader) -> Zoom:
-    _check_zoom_access(reader)
-    return Zoom(
-        api_base_url=reader.required(
-            "ZOOM_API_BASE_URL",
-            "the address of Zoom's API, as a rule https://api.zoom.us/v2",
-            checks.url("https"),
-            "",
-        ),
-        oauth_url=reader.optional(
-            "ZOOM_OAUTH_URL", checks.url("https"), "https://zoom.us/oauth/token"
-        ),
-        account_id=reader.text("ZOOM_ACCOUNT_ID"),
-        client_id=reader.text("ZOOM_CLIENT_ID"),
-        api_key=reader.text("ZOOM_API_KEY"),
-        download_hosts=reader.optional(
-            "ZOOM_DOWNLOAD_HOSTS",
-            checks.list_of(checks.host),
-            ("zoom.us", "*.zoom.us", "zoomgov.com", "*.zoomgov.com"),
-        ),
-    )
-
-
-def _check_zoom_access(reader: Reader) -> None:
-    """One of the three ways into Zoom's API has to be given, as a whole."""
-    ways = (
-        ("APIGEE_KEY",),
-        ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"),
-        ("ZOOM_API_KEY", "ZOOM_API_SECRET"),
-    )
-    missing = [[name for name in way if not reader.given.get(name)] for way in ways]
-    if not all(missing):
-        return
-    begun = [names for way, names in zip(ways, missing, strict=True) if len(names) < len(way)]
-    reader.problems.extend(
-        f"{name} is missing: it belongs to the other settings of the same way into Zoom's API."
-        for names in begun
-        for name in names
-    )
-    if not begun:
-        reader.problems.append(
-            "No access to Zoom's API is configured: set ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and "
-            "ZOOM_CLIENT_SECRET (of a Server-to-Server OAuth app), or APIGEE_KEY, or "
-            "ZOOM_API_KEY and ZOOM_API_SECRET."
-        )
 
 
 def read_patience_hours(reader: Reader) -> float:

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, ProfileNotFound
 from botocore.exceptions import ConnectionError as NoConnection
 from invoke import Collection, Exit, Task, UnexpectedExit, task
 from invoke.parser import ParserContext
+from invoke.parser.parser import ParseMachine
 from invoke.util import log
 
 from ops.printable import printable
@@ -129,21 +130,27 @@ ALSO: Mapping[str, tuple[str, ...]] = {
 """Other names that documents of sites have for commands: taken, and not listed."""
 
 
+OPTIONAL: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
+"""The arguments of commands that may be given without their option's name, or not at all.
+
+They are `positional` in `@command`, and None where they aren't given."""
+
+
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
     """`invoke.task`, whose errors end the program with exit code 1 and a line on stderr."""
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
-        required = [
+        words = [
             name
             for name, one in inspect.signature(body).parameters.items()
-            if one.default is inspect.Parameter.empty
+            if one.default is inspect.Parameter.empty or name in options.get("positional", ())
         ]
 
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             keep_secrets()
             try:
-                refuse_options(kwargs.get(name) for name in required)
+                refuse_options(kwargs.get(name) for name in words)
                 with ending_quietly():
                     body(*args, **kwargs)
             except (Exit, UnexpectedExit):
@@ -162,7 +169,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
 
 
 def refuse_options(given: Iterable[object]) -> None:
-    """OpsError if a required argument looks like an option.
+    """OpsError if an argument that needs no option's name looks like an option.
 
     invoke takes the next word for such an argument, whatever it is: `invoke codebuild --help` would
     build a revision of that name.
@@ -189,6 +196,26 @@ def take_both_spellings() -> None:
         return contexts
 
     Collection.to_contexts = to_contexts  # type: ignore[method-assign]
+
+
+def take_optional_words() -> None:
+    """Let `invoke` do without the arguments that OPTIONAL names.
+
+    Its parser takes a word without an option's name only for an argument that is required.
+    """
+    complete = ParseMachine.complete_context
+
+    def complete_context(self: ParseMachine) -> None:
+        context = self.context
+        optional = OPTIONAL.get(str(context.name), ())
+        context.positional_args = [
+            argument
+            for argument in context.positional_args
+            if argument.value is not None or argument.name not in optional
+        ]
+        complete(self)
+
+    ParseMachine.complete_context = complete_context  # type: ignore[method-assign]
 
 
 def add_underscored(context: ParserContext) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from invoke import Argument, Collection
 
-from ops.command import ALSO
+from ops.command import ALSO, OPTIONAL
 
 INTRODUCTION = """# Commands
 
 All that `invoke` offers, made by `python -m ops.reference > docs/commands.md` from the commands
-themselves. Words in capitals are values; what follows a command without dashes is required. Names
-and options are taken with underscores too (`exec.on_demand --oc_workflow=X`). On the terminal
-`invoke --help COMMAND` says the same.
+themselves. Words in capitals are values; what follows a command without dashes is required, unless
+it stands in brackets. Names and options are taken with underscores too
+(`exec.on_demand --oc_workflow=X`). On the terminal `invoke --help COMMAND` says the same.
 """
 
 TITLES = {
@@ -58,10 +58,10 @@ def table(root: Collection, names: list[str]) -> Iterator[str]:
         # Asked once: a task hands out its help texts and has them no more.
         arguments = task.get_arguments()
         others = "".join(f"<br>`{other}`" for other in ALSO.get(name, ()))
-        required = "".join(f" {value_of(one)}" for one in arguments if one.positional)
+        words = "".join(f" {word_of(one, name)}" for one in arguments if one.positional)
         options = "<br>".join(option(one) for one in arguments)
         does = (task.__doc__ or "").strip().partition("\n")[0]
-        yield f"| `{name}{required}`{others} | {does} | {options} |"
+        yield f"| `{name}{words}`{others} | {does} | {options} |"
 
 
 def option(argument: Argument) -> str:
@@ -73,6 +73,12 @@ def option(argument: Argument) -> str:
     value = f" {value_of(argument)}" if argument.takes_value else ""
     said = f": {argument.help}" if argument.help else ""
     return f"`{', '.join(sorted(typed, key=len))}{value}`{said}"
+
+
+def word_of(argument: Argument, command: str) -> str:
+    """What stands for an argument without an option's name."""
+    value = value_of(argument)
+    return f"[{value}]" if argument.name in OPTIONAL.get(command, ()) else value
 
 
 def value_of(argument: Argument) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import requests
 from invoke import Collection, Context
 
+from cdk import opencast
 from cdk.names import GOOGLE_CREDENTIALS
 from cdk.reader import given_settings
 from ingester.errors import RequestError
@@ -109,9 +110,15 @@ def schedule_of(target: Target) -> Table:
     return table
 
 
-def _endpoint(target: Target, address: str, path: str) -> oc_import.Endpoint:
-    """DCE's endpoint with the stack's own user: the password that is in SSM, else the settings'."""
+def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpoint:
+    """Return DCE's endpoint with the stack's own user.
+
+    Without an address it is at the stack's Opencast. The password is that in SSM, else the
+    settings'.
+    """
     given = given_settings(os.environ, ENV_FILE)
+    if address is None:
+        address = ({**opencast.noted(given, ENV_FILE), **given}).get("OPENCAST_BASE_URL") or None
     name = "OPENCAST_API_PASSWORD"
     password = secrets.value_of(target.client("ssm"), target.names, name) or given.get(name, "")
     return oc_import.endpoint_of(address, path, given.get("OPENCAST_API_USER", ""), password)
@@ -162,8 +169,10 @@ def import_json(
 
 @command(
     name="oc-import",
+    positional=("endpoint",),
     help={
-        "endpoint": "the address of DCE's Opencast (engage), like https://opencast.example.edu",
+        "endpoint": "the address of DCE's Opencast (engage), like https://opencast.example.edu, or "
+        "the whole address of its series.json; without it, the stack's Opencast",
         "path": f"where it lists the classes, {oc_import.PATH} by default",
         "replace-all": "replace the whole schedule, not only what came from this Opencast",
         "dry-run": DRY_RUN,
@@ -171,7 +180,7 @@ def import_json(
 )
 def import_from_opencast(
     _context: Context,
-    endpoint: str,
+    endpoint: str | None = None,
     path: str = oc_import.PATH,
     replace_all: bool = False,
     dry_run: bool = False,

@@ -21,7 +21,10 @@ from ingester.rules.schedule_rows import ParsedSheet, Skipped
 from ingester.schedule_import import OPENCAST_SOURCE
 from ops.command import OpsError
 
-PATH = "otherpubs/search/series.json"
+LISTING = "series.json"
+"""The last part of an address that already says where the classes are listed."""
+
+PATH = f"otherpubs/search/{LISTING}"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 60.0
 MOST_PAGES = 1000
@@ -61,11 +64,32 @@ class Endpoint:
         return urlsplit(self.address).netloc
 
 
-def endpoint_of(address: str, path: str, user: str, password: str) -> Endpoint:
-    """The endpoint for an address as typed. OpsError if it is none, or nobody may ask."""
+def endpoint_of(address: str | None, path: str, user: str, password: str) -> Endpoint:
+    """Return the endpoint for an address as typed: of Opencast, or of the `series.json` there.
+
+    `path` is where Opencast lists the classes, if the address doesn't say so itself.
+
+    Raises:
+        OpsError: there is no address, it is none, or user or password are missing.
+    """
+    if address is None:
+        raise OpsError(
+            "It isn't known which Opencast to ask: name its address, like "
+            "https://opencast.example.edu, or set OPENCAST_BASE_URL. (That of OC_CLUSTER_NAME is "
+            "looked up by `invoke stack.diff`.)"
+        )
     parts = urlsplit(address if "://" in address else f"https://{address}")
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username is not None:
-        raise OpsError("--endpoint has to be an address like https://opencast.example.edu.")
+    if (
+        parts.scheme not in {"https", "http"}
+        or not parts.hostname
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+    ):
+        raise OpsError(
+            "--endpoint has to be an address like https://opencast.example.edu, or that of its "
+            f"{LISTING}, without user, query and fragment."
+        )
     if not user or not password:
         missing = " and ".join(
             name
@@ -73,6 +97,8 @@ def endpoint_of(address: str, path: str, user: str, password: str) -> Endpoint:
             if not value
         )
         raise OpsError(f"{missing} isn't set: nobody could sign in to {parts.netloc}.")
+    if parts.path.rpartition("/")[2] == LISTING:
+        return Endpoint(f"{parts.scheme}://{parts.netloc}", parts.path, user, password)
     return Endpoint(parts.geturl(), path, user, password)
 
 

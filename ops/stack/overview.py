@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cdk.names import FUNCTIONS, UPLOADER, Function, Names
+from cdk.names import FUNCTIONS, RESOURCE_ID, UPLOADER, Function, Names
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError
@@ -131,7 +131,10 @@ def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """The stack's outputs by the names under which they are exported."""
+    """Return the stack's outputs by the names under which they are exported.
+
+    The ids of the API's resources aren't among them: only other stacks need those.
+    """
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
 
@@ -140,7 +143,7 @@ def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
     found = {
         output["ExportName"]: output["OutputValue"]
         for output in stack.get("Outputs", ())
-        if "ExportName" in output
+        if "ExportName" in output and not output["ExportName"].endswith(RESOURCE_ID)
     }
     return dict(sorted(found.items()))
 

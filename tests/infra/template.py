@@ -69,6 +69,11 @@ class Template:
         """The properties of all resources of a type by their name, which is under `key`."""
         return {self.short(joined(p[key])): p for p in self.of_type(resource_type).values()}
 
+    def api_paths(self) -> dict[str, str]:
+        """The last parts of the API's paths by logical id."""
+        resources = self.of_type("AWS::ApiGateway::Resource")
+        return {logical_id: properties["PathPart"] for logical_id, properties in resources.items()}
+
     @staticmethod
     def short(name: str) -> str:
         """A name in AWS without the stack's."""

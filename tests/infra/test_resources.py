@@ -15,21 +15,11 @@ import uploader
 from tests.infra.template import SECRET_SETTINGS, STACK, Template
 
 DAY = 24 * 3600
-URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url", "page-url")
-QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
-
-
-def api_resources(template: Template) -> dict[str, str]:
-    """The API's paths by logical id."""
-    return {
-        logical_id: properties["PathPart"]
-        for logical_id, properties in template.of_type("AWS::ApiGateway::Resource").items()
-    }
 
 
 def methods_of(template: Template) -> dict[tuple[str, str], Any]:
     """The API's methods by (method, path), "" for the root's."""
-    paths = api_resources(template)
+    paths = template.api_paths()
     return {
         (method["HttpMethod"], paths.get(method["ResourceId"].get("Ref"), "")): method
         for method in template.of_type("AWS::ApiGateway::Method").values()
@@ -335,34 +325,6 @@ def test_the_stage_logs_who_called(template: Template) -> None:
 def test_the_api_key(template: Template) -> None:
     [key] = template.of_type("AWS::ApiGateway::ApiKey").values()
     assert key["Name"] == "ZoomIngesterApiKey"
-
-
-def test_exports(template: Template) -> None:
-    exports = {
-        template.short(output["Export"]["Name"]): output["Value"]
-        for output in template.outputs.values()
-        if "Export" in output
-    }
-    resource_ids = [f"{name}-resource-id" for name in URLS]
-    assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS, "dashboard-url"}
-    paths = api_resources(template)
-    assert [paths.get(exports[name].get("Ref"), "") for name in resource_ids] == [
-        "new_recording",
-        "ingest",
-        "schedule_update",
-        "status",
-        "slack",
-        "",
-    ]
-    queues = [template.resources[exports[name]["Ref"]]["Properties"] for name in QUEUE_URLS]
-    assert [template.short(queue["QueueName"]) for queue in queues] == [
-        "download",
-        "download-dlq",
-        "upload.fifo",
-        "upload-dlq.fifo",
-    ]
-    assert exports["webhook-url"]["Fn::Join"][1][-1] == "/live/new_recording"
-    assert exports["page-url"]["Fn::Join"][1][-1] == "/live/"
 
 
 def test_the_on_demand_function_posts_to_the_webhook_s_address(

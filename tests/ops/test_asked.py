@@ -14,6 +14,7 @@ from ops.command import OpsError
 from ops.interrupts import noted
 from ops.printable import printable
 from ops.recordings import asked
+from tests.signals import heard
 
 WRONG = ("0m", "3661d", "999999999d")
 
@@ -104,3 +105,15 @@ def test_what_is_ignored_is_not_noted() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_is_noted_in_a_test_when_the_shell_has_it_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with heard(number), noted() as came:
+            signal.raise_signal(number)
+            assert came()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)

@@ -57,7 +57,7 @@ def test_the_readme_s_settings_are_the_example_file_s() -> None:
 def test_the_example_file_s_settings_are_those_that_the_stack_reads() -> None:
     constants = {
         node.value
-        for module in ("place.py", "settings.py")
+        for module in ("place.py", "settings.py", "zoom_settings.py")
         for node in ast.walk(ast.parse((ROOT / "cdk" / module).read_bytes()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

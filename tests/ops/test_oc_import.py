@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
+import boto3
 import pytest
 import requests
 from hypothesis import given
@@ -18,6 +20,7 @@ from ops.schedule.commands import import_classes
 from ops.schedule.oc_import import PATH, Endpoint, days_of, endpoint_of, fetch, parse, time_of
 from tests.class_listing import ClassListing, class_listing, listed
 from tests.cloud import Cloud, plain
+from tests.command_line import invoke, said_in_a_line
 from tests.neighbours import client_session
 
 USER, PASSWORD = "zip", "p4ss-w0rd"
@@ -127,7 +130,13 @@ def test_nobody_there(tls: Authority, session: requests.Session) -> None:
         fetch(at(gone), session)
 
 
-@pytest.mark.parametrize("address", ["ftp://oc", "https://", "https://me:pw@oc.example.edu"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("ftp://oc", "https://", "https://me:pw@oc.example.edu", ""),
+        *("https://oc.example.edu/series.json?q=1", "https://oc.example.edu/series.json#top"),
+    ],
+)
 def test_an_address_that_is_none(address: str) -> None:
     with pytest.raises(OpsError, match="--endpoint has to be") as error:
         endpoint_of(address, PATH, USER, PASSWORD)
@@ -138,6 +147,99 @@ def test_a_host_alone_is_https() -> None:
     assert endpoint_of("oc.edu/", PATH, USER, PASSWORD).url == f"https://oc.edu/{PATH}"
     with pytest.raises(OpsError, match="OPENCAST_API_PASSWORD isn't set"):
         endpoint_of("oc.edu", PATH, USER, "")
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        (f"https://oc.edu/{PATH}", f"https://oc.edu/{PATH}"),
+        (f"oc.edu/{PATH}", f"https://oc.edu/{PATH}"),
+        ("http://oc.edu:8080/search/series.json", "http://oc.edu:8080/search/series.json"),
+        ("https://oc.edu/series.json", "https://oc.edu/series.json"),
+        ("https://oc.edu/opencast", f"https://oc.edu/opencast/{PATH}"),
+        ("https://oc.edu/myseries.json/", f"https://oc.edu/myseries.json/{PATH}"),
+    ],
+)
+def test_an_address_is_used_as_it_is_when_its_path_ends_in_series_json(
+    address: str, url: str
+) -> None:
+    endpoint = endpoint_of(address, PATH, USER, PASSWORD)
+    assert endpoint.url == url
+    assert endpoint.host == url.split("/")[2]
+
+
+def test_classes_are_read_from_the_whole_address_of_a_listing(
+    listing: ClassListing, session: requests.Session
+) -> None:
+    listing.classes = [listed()]
+    endpoint = endpoint_of(f"{listing.url}/{PATH}", "elsewhere", USER, PASSWORD)
+    assert fetch(endpoint, session) == listing.classes
+    assert endpoint.host == listing.host
+
+
+@pytest.fixture
+def site(
+    aws: Cloud, listing: ClassListing, tls: Authority, monkeypatch: pytest.MonkeyPatch
+) -> ClassListing:
+    """A stack with one class in Opencast's listing, and a shell that names stack and user."""
+    make_stack()
+    environment = {
+        "STACK_NAME": "test",
+        "LAMBDA_CODE_BUCKET": aws.bucket,
+        "NONINTERACTIVE": "1",
+        "OPENCAST_API_USER": USER,
+        "OPENCAST_API_PASSWORD": PASSWORD,
+        "OPENCAST_BASE_URL": "",
+        "OC_CLUSTER_NAME": "",
+        "REQUESTS_CA_BUNDLE": str(tls.ca_bundle),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    listing.classes = [listed()]
+    return listing
+
+
+def make_stack() -> None:
+    """Let CloudFormation know a stack of the name `test`."""
+    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    boto3.client("cloudformation").create_stack(StackName="test", TemplateBody=json.dumps(template))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("{url}",), ("--endpoint", "{url}"), ("{url}/" + PATH,), ("-e", "{url}/" + PATH), ()],
+    ids=" ".join,
+)
+def test_oc_import_asks_the_opencast_that_is_named_or_else_the_stack_s(
+    site: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    if not words:
+        monkeypatch.setenv("OPENCAST_BASE_URL", f"{site.url}/")
+    given_words = [word.format(url=site.url) for word in words]
+    done = invoke("schedule.oc-import", *given_words, "--dry-run")
+    assert (done.code, done.err) == (0, "")
+    assert "1 meeting with 1 event: 1 would be added" in done.out
+
+
+@pytest.mark.usefixtures("site")
+def test_oc_import_says_what_to_name_when_no_opencast_is_known() -> None:
+    line = said_in_a_line(invoke("schedule.oc-import", "--dry-run"))
+    assert line.startswith("It isn't known which Opencast to ask: name its address")
+
+
+@pytest.mark.usefixtures("site")
+def test_oc_import_doesnt_ask_the_stack_s_opencast_when_the_given_address_is_empty(
+    monkeypatch: pytest.MonkeyPatch, site: ClassListing
+) -> None:
+    """An empty address is a script's unset variable."""
+    monkeypatch.setenv("OPENCAST_BASE_URL", site.url)
+    line = said_in_a_line(invoke("schedule.oc-import", "--dry-run", "--endpoint", ""))
+    assert "--endpoint has to be" in line
+    assert site.seen == []
+
+
+def test_oc_import_refuses_an_option_that_there_isnt() -> None:
+    assert "--dry is no option here" in said_in_a_line(invoke("schedule.oc-import", "--dry"))
 
 
 def test_what_cant_be_used_is_named_without_the_link() -> None:

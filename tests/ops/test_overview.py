@@ -109,3 +109,22 @@ def test_a_mailbox_that_sns_has_forgotten_is_told_with_the_command_for_a_link() 
     found = overview.look(target({**WHOLE, **mailbox()}))
     assert found.mails == {}
     assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]
+
+
+@pytest.mark.usefixtures("aws")
+def test_status_lists_no_resource_ids_among_the_addresses(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exported = {
+        "test-webhook-url": "https://api.example.edu/live/new_recording",
+        "test-webhook-resource-id": "abc123",
+        "test-api-id": "def456",
+    }
+    stack = {**STACK, "Outputs": [{"ExportName": k, "OutputValue": v} for k, v in exported.items()]}
+    answers = {**WHOLE, "cloudformation.DescribeStacks": (200, {"Stacks": [stack]})}
+    found = overview.look(target({**answers, **mailbox()}))
+    overview.show(found)
+    told = capsys.readouterr().out
+    assert "test-webhook-url" in told
+    assert "resource-id" not in told + str(found.as_json())
+    assert set(overview.outputs(target(answers))) == {"test-webhook-url", "test-api-id"}

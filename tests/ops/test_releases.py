@@ -22,6 +22,7 @@ from ops.code import debug, deploy, ledger
 from ops.code.archive import Archive, Loan, give_back
 from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 from ops.command import OpsError
+from tests.signals import heard
 
 NAMES = Names("zip-test")
 ALIAS = "live"
@@ -329,7 +330,7 @@ def test_an_interrupt_waits_until_a_function_has_its_own_code_back(
     own = site.code(WEBHOOK)
     publishing = "before-call.lambda.PublishVersion"
     site.client.meta.events.register(publishing, lambda **_: signal.raise_signal(number))
-    with pytest.raises(Exit, match="goes on from here") as stopped:
+    with heard(number), pytest.raises(Exit, match="goes on from here") as stopped:
         debug.switch_each(site.releases, THREE, "1", site.archive)
     assert stopped.value.code == 130
     assert site.code(WEBHOOK) == own
