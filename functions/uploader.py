@@ -282,7 +282,8 @@ def _after_ingest(
             sent = "The ingest was sent to Opencast" if is_own else ANOTHER
             raise AskLater(f"{sent}, which doesn't show it yet" if is_own else sent)
         case Absence.DELETED:
-            reason = one_ingest.deleted(ingest)
+            outside = one_ingest.stayed_outside(one_ingest.files_of(wanted), ingest)
+            reason = f"{one_ingest.deleted(ingest)} {outside}".rstrip()
             _note_end(wanted, End.IGNORED, tools)
             # Not if it was requested meanwhile: that request's message has to find another state.
             tools.status.explain(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
