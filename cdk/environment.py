@@ -14,6 +14,7 @@ from cdk.names import (
     GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    RECONCILE,
     SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
@@ -48,6 +49,9 @@ def environments(
     secrets = {"SECRETS_PATH": names.secrets_path}
     status = {"STATUS_TABLE": tables.status.table_name}
     events = {"EVENTS_TABLE": tables.events.table_name}
+    recordings = {"RECORDINGS_TABLE": tables.recordings.table_name}
+    reconcile = {"RECONCILE_DAYS": str(settings.reconcile_days)}
+    webhook = {"WEBHOOK_URL": resources.webhook_url}
     classes = {"SCHEDULE_TABLE": tables.schedule.table_name}
     staging = {"STAGING_BUCKET": resources.staging.bucket.bucket_name}
     minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
@@ -66,7 +70,7 @@ def environments(
             "WEBHOOK_DELAY_SECONDS": str(settings.webhook_delay_seconds),
             "ALLOW_UNSIGNED_WEBHOOKS": str(settings.allow_unsigned_webhooks).lower(),
         },
-        ON_DEMAND: every | zoom | status | {"WEBHOOK_URL": resources.webhook_url},
+        ON_DEMAND: every | zoom | status | webhook,
         DOWNLOADER: every
         | zoom
         | status
@@ -89,8 +93,15 @@ def environments(
             "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(settings.opencast.patience_hours)),
         }
         | _opencast(settings),
+        RECONCILE: every | zoom | recordings | reconcile | webhook,
         SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
-        STATUS_QUERY: every | zoom_site | status | counted | _patience(settings),
+        STATUS_QUERY: every
+        | zoom_site
+        | status
+        | recordings
+        | reconcile
+        | counted
+        | _patience(settings),
         SLACK: every | secrets | zoom_site | status | schedule | _slack(settings, names),
         LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
     }

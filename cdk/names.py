@@ -55,6 +55,7 @@ DOWNLOADER = Function(
     "zoom-downloader", "downloader", "downloader", ("dynamodb", "s3", "sqs", "ssm")
 )
 UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
+RECONCILE = Function("zoom-reconcile", "reconcile", "reconcile", ("dynamodb", "ssm"))
 SCHEDULE_UPDATE = Function(
     "schedule-update",
     "schedule_update",
@@ -79,6 +80,7 @@ FUNCTIONS = (
     ON_DEMAND,
     DOWNLOADER,
     UPLOADER,
+    RECONCILE,
     SCHEDULE_UPDATE,
     STATUS_QUERY,
     SLACK,
@@ -171,6 +173,11 @@ class Names:
     @property
     def events_table(self) -> str:
         return self.of("recording-events")
+
+    @property
+    def recordings_table(self) -> str:
+        """The ledger."""
+        return self.of("recordings")
 
     @property
     def faults_table(self) -> str:

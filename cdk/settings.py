@@ -15,6 +15,7 @@ from cdk.names import (
     DOWNLOADER,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    RECONCILE,
     SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
@@ -47,6 +48,7 @@ READ_BY: Mapping[Function, tuple[str, ...]] = {
     ON_DEMAND: (*ZOOM_SECRETS, SIGNING_KEY),
     DOWNLOADER: ZOOM_SECRETS,
     UPLOADER: ("OPENCAST_API_PASSWORD",),
+    RECONCILE: (*ZOOM_SECRETS, SIGNING_KEY),
     SCHEDULE_UPDATE: ("SCHEDULE_UPDATE_TOKEN",),
     STATUS_QUERY: (),
     SLACK: ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"),
@@ -138,6 +140,7 @@ class Settings:
     sheets: Sheets
     slack: Slack
     webhook_delay_seconds: int
+    reconcile_days: int
     allow_unsigned_webhooks: bool
     default_series_id: str
     minimum_duration: float
@@ -204,6 +207,7 @@ def _settings(reader: Reader) -> Settings:
         sheets=_sheets(reader),
         slack=_slack(reader),
         webhook_delay_seconds=reader.optional("WEBHOOK_DELAY_SECONDS", checks.whole(0, 900), 300),
+        reconcile_days=reader.optional("RECONCILE_DAYS", checks.whole(0, 30), 3),
         allow_unsigned_webhooks=_unsigned_webhooks(reader),
         default_series_id=reader.text("DEFAULT_SERIES_ID"),
         minimum_duration=reader.optional("MINIMUM_DURATION", checks.decimal(0, 1440), 2.0),

@@ -1,4 +1,4 @@
-"""The tables: the schedule, the recordings' states, Zoom's recording events, and mailed faults."""
+"""The tables: schedule, recordings' states, the ledger, Zoom's recording events, mailed faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXPIRATION = "expiration"
 
 
 class Tables(Construct):
-    """`schedule`, `status`, `events` and `faults`. They go with the stack."""
+    """`schedule`, `status`, `events`, `recordings` and `faults`. They go with the stack."""
 
     def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
         super().__init__(scope, construct_id)
@@ -35,6 +35,13 @@ class Tables(Construct):
             sort_key=dynamodb.Attribute(name="update_time", type=NUMBER),
         )
         self.events = self._table("Events", names.events_table, "zoom_uuid", ttl=EXPIRATION)
+        self.recordings = self._table(
+            "Recordings",
+            names.recordings_table,
+            "uuid",
+            ttl=EXPIRATION,
+            recovery=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
+        )
         self.faults = self._table("Faults", names.faults_table, "fault", ttl=EXPIRATION)
 
     def _table(

@@ -46,6 +46,7 @@ class Cloud:
     events: Any
     schedule: Any
     faults: Any
+    recordings: Any
     sns: Any
     topic: str
     mail_queue: str
@@ -150,6 +151,7 @@ def cloud() -> Iterator[Cloud]:
             status=_status_table(dynamodb),
             events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
             schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
+            recordings=_table(dynamodb, "test-recordings", "uuid"),
             faults=_table(dynamodb, "test-notification-faults", "fault"),
             sns=sns,
             topic=sns.create_topic(Name="test-notifications")["TopicArn"],
