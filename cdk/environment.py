@@ -61,15 +61,7 @@ def environments(
     zoom_site = {"ZOOM_OAUTH_URL": settings.zoom.oauth_url}
     zoom = secrets | zoom_site | _zoom(settings)
     return {
-        WEBHOOK: every
-        | secrets
-        | status
-        | events
-        | download_queue
-        | {
-            "WEBHOOK_DELAY_SECONDS": str(settings.webhook_delay_seconds),
-            "ALLOW_UNSIGNED_WEBHOOKS": str(settings.allow_unsigned_webhooks).lower(),
-        },
+        WEBHOOK: every | secrets | status | events | download_queue | _webhook(settings),
         ON_DEMAND: every | zoom | status | webhook,
         DOWNLOADER: every
         | zoom
@@ -89,9 +81,6 @@ def environments(
         | minimum
         | upload_queue
         | upload_dlq
-        | {
-            "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(settings.opencast.patience_hours)),
-        }
         | _opencast(settings),
         RECONCILE: every | zoom | recordings | reconcile | webhook,
         SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
@@ -104,6 +93,13 @@ def environments(
         | _patience(settings),
         SLACK: every | secrets | zoom_site | status | schedule | _slack(settings, names),
         LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
+    }
+
+
+def _webhook(settings: Settings) -> dict[str, str]:
+    return {
+        "WEBHOOK_DELAY_SECONDS": str(settings.webhook_delay_seconds),
+        "ALLOW_UNSIGNED_WEBHOOKS": str(settings.allow_unsigned_webhooks).lower(),
     }
 
 
@@ -179,6 +175,7 @@ def _sheets(settings: Settings) -> dict[str, str]:
 def _opencast(settings: Settings) -> dict[str, str]:
     given = settings.opencast
     return {
+        "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(given.patience_hours)),
         "OPENCAST_BASE_URL": given.base_url,
         "OPENCAST_API_USER": given.api_user,
         "OPENCAST_AUTH": given.auth,

@@ -179,7 +179,6 @@ _repository = checks.matching(
     "a GitHub repository, like https://github.com/owner/repository",
 )
 
-
 _document = checks.matching(
     r"[A-Za-z0-9_-]+", "the part of the sheet's address between /d/ and /edit"
 )
@@ -238,13 +237,12 @@ def _sheets(reader: Reader) -> Sheets:
             f"{missing[0]} is missing: the sheet needs its document's id and its tabs' names. "
             "Leave both empty if there is no Google Sheet."
         )
-    none: tuple[str, ...] = ()
     return Sheets(
         api_base_url=reader.optional(
             "GSHEETS_API_BASE_URL", checks.url("https"), "https://sheets.googleapis.com"
         ),
         document=reader.optional("GSHEETS_DOC_ID", _document, ""),
-        tabs=reader.optional("GSHEETS_SHEET_NAMES", checks.list_of(checks.any_text), none),
+        tabs=reader.optional("GSHEETS_SHEET_NAMES", checks.list_of(checks.any_text), ()),
     )
 
 
@@ -381,11 +379,10 @@ def _opencast_address(reader: Reader) -> str:
 
 def _network(reader: Reader) -> Network | None:
     """The uploader's place in Opencast's VPC, or None. The subnets say which VPC it is."""
-    none: tuple[str, ...] = ()
     subnets = reader.optional(
         "OC_SUBNET_IDS",
         checks.list_of(checks.matching("subnet-[0-9a-f]+", "subnet ids, separated by commas")),
-        none,
+        tuple[str, ...](),
     )
     group = reader.optional(
         "OC_SECURITY_GROUP_ID", checks.matching("sg-[0-9a-f]+", "a security group's id"), ""

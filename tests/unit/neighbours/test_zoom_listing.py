@@ -212,7 +212,7 @@ def test_a_token_that_died_is_fetched_anew(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
     found = iter(site.list())
-    assert next(found)
+    next(found)
     other = site.list()
     assert uuids(other) == ["a=="]
     site.zoom.expire_access_tokens()
@@ -257,7 +257,7 @@ def test_the_list_by_users_ends_in_time_and_goes_on_with_the_same_user(site: Sit
         site.add(f"{name}==", host_id=name)
     first = site.list()
     found = iter(first)
-    assert next(found)
+    next(found)
     site.watch.now += 900
     assert not list(found)
     assert (first.is_complete, first.user) == (False, "b")

@@ -32,7 +32,7 @@ def test_a_missed_recording_is_handed_in_as_zooms_own_notification(stage: Stage)
     assert event["download_token"]
     [request] = stage.hook.requests
     now = stage.clock().timestamp()
-    assert signature.verify([OWN_KEY], request.headers, request.body, now) == OWN_KEY
+    assert signature.verify([OWN_KEY], dict(request.headers.items()), request.body, now) == OWN_KEY
 
 
 def test_the_webhook_takes_what_is_handed_in(stage: Stage, aws: Cloud) -> None:
