@@ -27,9 +27,6 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 INGESTER = ROOT / "functions" / "ingester"
 SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
-LATER = "Accepted, for functions that aren't part of this version"
-"""The heading in example.env of the settings that nothing reads yet."""
-
 NOT_THE_STACKS = {"NONINTERACTIVE"}
 """Read by the commands, not by the stack's settings."""
 
@@ -65,9 +62,7 @@ def test_the_example_file_s_settings_are_those_that_the_stack_reads() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     read = {text for text in constants if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", text)}
-    text = EXAMPLE.read_text("utf-8")
-    later = set(re.findall(r"^([A-Z0-9_]+)=", text.split(LATER)[1], re.MULTILINE))
-    assert read - OTHER_NAMES == set(names_in(EXAMPLE)) - later - NOT_THE_STACKS
+    assert read - OTHER_NAMES == set(names_in(EXAMPLE)) - NOT_THE_STACKS
     assert set(SECRETS) <= read
 
 
