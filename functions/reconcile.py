@@ -38,7 +38,7 @@ from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
-from ingester.neighbours.zoom_listing import RecordingList
+from ingester.neighbours.zoom_listing import How, RecordingList
 from ingester.retry import Chance, Sleep
 from ingester.rules import timestamps
 from ingester.rules.reconcile import (
@@ -66,6 +66,9 @@ MARGIN_SECONDS = 60.0
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
+MOST_REFUSALS = 3
+"""Recordings that Zoom's API refuses in one run: then it isn't these recordings."""
+
 MOST_TOLD = 300
 """Recordings that the answer to an operator names, of Lambda's 6 MB."""
 
@@ -74,9 +77,10 @@ NO_BASELINE = (
     "There is no baseline yet. The first run only sets it: recordings that end before are left "
     "alone. With --since it looks all the same."
 )
+LISTS = {How.ACCOUNT: "the account's list", How.USERS: "the users' lists"}
 AGAIN = "Reconcile tries it again every hour, for as many days as RECONCILE_DAYS says."
 SEND_IT = "`invoke exec.pipeline UUID` sends the recording through."
-MEND_IT = "The next run looks again; then nothing is lost."
+STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def answer(
         if state is None and not asked.dry_run:
             state = _first(now, tools)
     except LedgerUnreadable as error:
-        logger.error("%s", error, extra=log.goes_on(MEND_IT))
+        logger.error("%s", error, extra=STOPPED)
         return {"message": str(error)}
     if since is None and state is None:
         return {"message": NO_BASELINE}
@@ -215,6 +219,7 @@ class _Run:
         self._count: Counter[str] = Counter()
         self._skipped: Counter[Verdict] = Counter()
         self._new_problems: list[str] = []
+        self._refusals = 0
         self._error = ""
         self._is_complete = True
 
@@ -272,8 +277,9 @@ class _Run:
         try:
             if verdict is Verdict.MISSED:
                 verdict = self._bring(listed)
-        except (LedgerUnreadable, ZoomUnreachable, WebhookFailed) as error:
-            if isinstance(error, KeyRefused):
+        except (LedgerUnreadable, ZoomUnreachable, ZoomRefused, WebhookFailed) as error:
+            self._refusals += isinstance(error, ZoomRefused)
+            if isinstance(error, KeyRefused) or self._refusals == MOST_REFUSALS:
                 raise
             self._fail(listed.uuid, f"{words_of(listed)} can't be handed in: {error}")
             self._missed.append(outcome_of(listed, f"failed: {error}"))
@@ -326,7 +332,7 @@ class _Run:
         self._error = str(error)[:LONGEST_ERROR]
         self._is_complete = False
         if isinstance(error, ZoomRefused | KeyRefused):
-            self._say(self._error[:200], f"Reconcile is stopped: {error}", log.goes_on(MEND_IT))
+            self._say(self._error[:200], f"Reconcile is stopped: {error}", STOPPED)
         else:
             logger.warning("Reconcile is stopped until its next run: %s", error)
 
@@ -365,8 +371,8 @@ class _Run:
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(
-            "Reconciled by the %s's lists: %s of %s recordings handed in%s",
-            "account" if self._list.how == "account" else "user",
+            "Reconciled by %s: %s of %s recordings handed in%s",
+            LISTS[self._list.how],
             handed_in,
             self._count["listed"],
             end,

@@ -42,7 +42,7 @@ _Stamp = Annotated[str, Meta(pattern=r"^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-
 
 
 class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording in a list of Zoom's API. `duration` is in minutes, `total_size` in bytes.
+    """A recording in a list of Zoom's API, as far as it is needed. `duration` is in minutes.
 
     `recording_files` are as Zoom writes them.
     """
@@ -51,10 +51,8 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     start_time: str
     duration: Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
-    topic: str = ""
-    host_id: str = ""
-    total_size: int | float = 0
-    recording_files: list[dict[str, Any]] = []
+    topic: str | None = None
+    recording_files: list[dict[str, Any]] | None = None
 
     @property
     def end(self) -> datetime:
@@ -96,9 +94,10 @@ def verdict_of(listed: ListedRecording, now: datetime, baseline: datetime | None
         return Verdict.TOO_OLD
     if now < listed.end + WAIT:
         return Verdict.RECENT
-    if not all(_is_finished(file) for file in listed.recording_files):
+    files = listed.recording_files or []
+    if not files or not all(_is_finished(file) for file in files):
         return Verdict.UNFINISHED
-    if not any(_text(file, "file_type") == VIDEO for file in listed.recording_files):
+    if not any(_text(file, "file_type") == VIDEO for file in files):
         return Verdict.NO_VIDEO
     return Verdict.MISSED
 

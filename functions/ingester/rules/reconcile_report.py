@@ -71,7 +71,7 @@ def outcome_of(listed: ListedRecording, outcome: str) -> Outcome:
     return Outcome(
         uuid=listed.uuid,
         meeting_id=listed.id,
-        topic=listed.topic,
+        topic=listed.topic or "",
         start_time=listed.start_time,
         outcome=outcome,
     )

@@ -297,7 +297,7 @@ GOOD = {"uuid": "a==", "id": "958", "start_time": "2026-10-14T15:00:00Z", "durat
         ({**GOOD, "start_time": "today"}, "uuid a==, id 958, start_time today"),
         ({**GOOD, "start_time": None}, "uuid a==, id 958"),
         ({**GOOD, "recording_files": [1]}, "uuid a==, id 958, start_time 2026-10-14T15:00:00Z"),
-        ({}, "an entry without a name"),
+        ({"uuid": None, "topic": ""}, "an entry without a name"),
         (7, "an entry that is no object: '7'"),
     ],
 )
@@ -309,7 +309,7 @@ def test_one_entry_that_makes_no_sense_is_named_and_the_others_are_listed(
     assert isinstance(odd, UnreadableEntry)
     assert odd.name == name
     assert isinstance(good, ListedRecording)
-    assert (good.id, good.topic, good.recording_files) == (958, "", [])
+    assert (good.id, good.topic, good.recording_files) == (958, None, None)
 
 
 def test_a_page_that_points_to_itself_ends_the_list(gateway: Endpoint, site: Site) -> None:

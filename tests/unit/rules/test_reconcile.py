@@ -39,7 +39,7 @@ def listed(*files: dict[str, Any], start: str = "2026-10-14T15:00:00Z") -> Liste
         ((VIDEO, {"file_type": "M4A", "status": "processing"}), Verdict.UNFINISHED),
         (({"file_type": "", "status": "processing"},), Verdict.UNFINISHED),
         (({"file_type": "CHAT", "status": "completed"},), Verdict.NO_VIDEO),
-        ((), Verdict.NO_VIDEO),
+        ((), Verdict.UNFINISHED),
         (({"file_type": None, "status": 3},), Verdict.NO_VIDEO),
     ],
 )

@@ -124,6 +124,30 @@ def test_a_key_that_the_webhook_doesnt_know_stops_the_run(
     assert len(errors(caplog)) == 1
 
 
+def test_one_recording_that_zooms_api_refuses_doesnt_stop_the_others(stage: Stage) -> None:
+    stage.begin()
+    stage.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
+    stage.zoom.add(named("b=="))
+    # The account's list, two lists of users, and the user's list come before.
+    stage.zoom.fail(Fault("status", where="api", status=403, skip=4))
+    report = stage.run()
+    assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
+    assert stage.handed_in() == ["b=="]
+
+
+def test_an_api_that_refuses_every_recording_stops_the_run(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.begin()
+    for name in "abcdef":
+        stage.zoom.add(named(f"{name}=="))
+    stage.zoom.fail(Fault("status", where="api", status=403, skip=4, times=9))
+    report = stage.run()
+    assert (report["failed"], report["is_complete"]) == (2, False)
+    assert "403" in report["message"]
+    assert len(errors(caplog)) == 3
+
+
 def test_a_missing_scope_is_named_once_a_day(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -157,7 +157,7 @@ def test_a_run_tells_its_counts_and_the_metric_in_one_record(
     with caplog.at_level(logging.INFO, "ingester.reconcile"):
         stage.run()
     [record] = [one for one in caplog.records if one.getMessage().startswith("Reconciled")]
-    assert record.getMessage() == "Reconciled by the user's lists: 1 of 2 recordings handed in"
+    assert record.getMessage() == "Reconciled by the users' lists: 1 of 2 recordings handed in"
     assert vars(record)["RecordingsReconciled"] == 1.0
     assert vars(record)["skipped"] == {"known": 1}
 
