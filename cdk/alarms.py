@@ -16,12 +16,13 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk.metrics import MAXIMUM, SUM, Metrics
+from cdk.metrics import MAXIMUM, SUM, VALUES, Metrics
 from cdk.names import (
     DOWNLOADER,
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND_PATH,
+    RECONCILE,
     SLACK,
     UPLOADER,
     WEBHOOK_PATH,
@@ -59,6 +60,7 @@ AFTER_CRASH = {
     DOWNLOADER: BACK_ON_ITS_QUEUE,
     UPLOADER: BACK_ON_ITS_QUEUE,
     SLACK: "Who typed /zip may have no answer.",
+    RECONCILE: "It tries twice more within minutes, and every hour.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
 """What follows by itself."""
@@ -86,6 +88,7 @@ class Alarms(Construct):
         names: Names,
         topic: sns.ITopic,
         patience_hours: float,
+        reconcile_days: int,
     ) -> None:
         super().__init__(scope, construct_id)
         self._names = names
@@ -103,6 +106,9 @@ class Alarms(Construct):
         self._age("upload", names.upload_queue, upload_hours)
         self._dead_letters("download", names.download_dlq)
         self._dead_letters("upload", names.upload_dlq)
+        self._recordings_reconciled()
+        if reconcile_days:
+            self._reconcile_idle()
 
     def _errors(self, function: Function) -> None:
         self._add(
@@ -224,6 +230,30 @@ class Alarms(Construct):
             f"For {LEFT_FOR_DAYS[kind]} days the {kind}er has had dead letters. {LOST_AFTER[kind]} "
             f"Do: `invoke queue.{kind}s` shows them; `invoke queue.retry-{kind}s`, or leave them "
             "if nobody misses the recordings.",
+        )
+
+    def _recordings_reconciled(self) -> None:
+        self._add(
+            "recordings-reconciled",
+            self._metrics.own("RecordingsReconciled"),
+            Rule(FROM, 1, minutes=60),
+            "Recordings came in by reconcile, because Zoom's webhooks of them never did. They are "
+            "on their way; what is wrong is the webhook. Do: `invoke logs.reconcile` names them. "
+            "Look whether webhook-5xx, webhook-401 or webhook-signature rang, and whether the Zoom "
+            "app's event subscription is on, validated, and for all users (docs/zoom.md).",
+        )
+
+    def _reconcile_idle(self) -> None:
+        self._add(
+            "reconcile-idle",
+            # Each run that could do its work tells how many it brought, also 0.
+            self._metrics.own("RecordingsReconciled", VALUES),
+            Rule(BELOW, 1, minutes=180, silence=cloudwatch.TreatMissingData.BREACHING),
+            "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: one whose "
+            "webhook is lost stays lost. (A new stack rings until its first run, an hour at "
+            "most.) Do: `invoke stack.status` has the reason, `invoke logs.reconcile` the runs. A "
+            "missing scope: add it in the Zoom app. No runs at all: look in EventBridge whether "
+            "the rule is enabled.",
         )
 
     def _add(self, name: str, metric: cloudwatch.Metric, rule: Rule, description: str) -> None:

@@ -93,6 +93,7 @@ class Dashboard(Construct):
                     "recordings started": own("MeetingStarted"),
                     "meetings ended": own("MeetingEnded"),
                     "recordings completed": own("RecordingCompleted"),
+                    "not announced, found by reconcile": own("RecordingsReconciled"),
                 },
                 period=HOUR,
             ),
@@ -224,6 +225,7 @@ class Dashboard(Construct):
             "status by day": (names.status_table, TIME_INDEX),
             "recordings": (names.recordings_table, None),
             "events": (names.events_table, None),
+            "ledger": (names.recordings_table, None),
             "schedule": (names.schedule_table, None),
             "faults": (names.faults_table, None),
         }

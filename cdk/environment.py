@@ -14,6 +14,7 @@ from cdk.names import (
     GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    RECONCILE,
     SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
@@ -47,8 +48,10 @@ def environments(
     every = {"STACK_NAME": settings.stack_name, "DEBUG": ""}
     secrets = {"SECRETS_PATH": names.secrets_path}
     status = {"STATUS_TABLE": tables.status.table_name}
-    recordings = {"RECORDINGS_TABLE": tables.recordings.table_name}
     events = {"EVENTS_TABLE": tables.events.table_name}
+    recordings = {"RECORDINGS_TABLE": tables.recordings.table_name}
+    reconcile = {"RECONCILE_DAYS": str(settings.reconcile_days)}
+    webhook = {"WEBHOOK_URL": resources.webhook_url}
     classes = {"SCHEDULE_TABLE": tables.schedule.table_name}
     staging = {"STAGING_BUCKET": resources.staging.bucket.bucket_name}
     minimum = {"MINIMUM_DURATION": f"{settings.minimum_duration:g}"}
@@ -64,11 +67,8 @@ def environments(
         | recordings
         | events
         | download_queue
-        | {
-            "WEBHOOK_DELAY_SECONDS": str(settings.webhook_delay_seconds),
-            "ALLOW_UNSIGNED_WEBHOOKS": str(settings.allow_unsigned_webhooks).lower(),
-        },
-        ON_DEMAND: every | zoom | status | recordings | {"WEBHOOK_URL": resources.webhook_url},
+        | _webhook(settings),
+        ON_DEMAND: every | zoom | status | recordings | webhook,
         DOWNLOADER: every
         | zoom
         | status
@@ -91,10 +91,24 @@ def environments(
         | upload_dlq
         | {"UPLOAD_RECEIVE_LIMIT": str(queues.upload_receive_limit)}
         | _opencast(settings),
+        RECONCILE: every | zoom | recordings | reconcile | webhook,
         SCHEDULE_UPDATE: every | secrets | classes | _sheets(settings),
-        STATUS_QUERY: every | zoom_site | status | counted | _patience(settings),
+        STATUS_QUERY: every
+        | zoom_site
+        | status
+        | recordings
+        | reconcile
+        | counted
+        | _patience(settings),
         SLACK: every | secrets | zoom_site | status | schedule | _slack(settings, names),
         LOG_NOTIFICATIONS: every | status | _notifications(settings, resources),
+    }
+
+
+def _webhook(settings: Settings) -> dict[str, str]:
+    return {
+        "WEBHOOK_DELAY_SECONDS": str(settings.webhook_delay_seconds),
+        "ALLOW_UNSIGNED_WEBHOOKS": str(settings.allow_unsigned_webhooks).lower(),
     }
 
 
@@ -170,6 +184,7 @@ def _sheets(settings: Settings) -> dict[str, str]:
 def _opencast(settings: Settings) -> dict[str, str]:
     given = settings.opencast
     return {
+        "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(given.patience_hours)),
         "OPENCAST_BASE_URL": given.base_url,
         "OPENCAST_API_USER": given.api_user,
         "OPENCAST_AUTH": given.auth,

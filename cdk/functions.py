@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from aws_cdk import Annotations, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -26,6 +28,7 @@ from cdk.names import (
     FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    RECONCILE,
     SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
@@ -38,6 +41,8 @@ from cdk.settings import Settings
 
 GRANTS = "grants"
 """The name of each role's one inline policy."""
+
+RECONCILE_EVERY = Duration.hours(1)
 
 CODE_BY_KEY = "@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"
 """CDK's warning that an update of the stack doesn't bring new code."""
@@ -58,12 +63,13 @@ class Size:
 # CPU for TLS in both directions. The uploader is billed for waiting while Opencast downloads, so
 # it gets little. Slack waits 3 s too, and then tells its user that the app failed.
 # Google's client takes longer than botocore to import, and somebody waits for the sheet.
-# Nobody waits for log-notifications.
+# Nobody waits for log-notifications, nor for reconcile, which looks through lists of Zoom's.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
     DOWNLOADER: Size(timeout=900, memory=512),
     UPLOADER: Size(timeout=900, memory=256),
+    RECONCILE: Size(timeout=900, memory=512),
     SCHEDULE_UPDATE: Size(timeout=30, memory=1024),
     STATUS_QUERY: Size(timeout=30, memory=512),
     SLACK: Size(timeout=30, memory=1024),
@@ -190,6 +196,8 @@ class Functions(Construct):
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )
+        if settings.reconcile_days:
+            self._reconcile_every_hour(names)
         if network:
             uploader.move_into(network.subnets, network.security_group)
         resources.notifications.mail_records(
@@ -200,6 +208,16 @@ class Functions(Construct):
             },
             self.alias(LOG_NOTIFICATIONS),
             settings.notifications_level,
+        )
+
+    def _reconcile_every_hour(self, names: Names) -> None:
+        events.Rule(
+            self,
+            "ReconcileEveryHour",
+            rule_name=names.of("reconcile"),
+            description="Looks for recordings whose webhook never came",
+            schedule=events.Schedule.rate(RECONCILE_EVERY),
+            targets=[targets.LambdaFunction(self.alias(RECONCILE))],
         )
 
     def alias(self, function: Function) -> lambda_.Alias:

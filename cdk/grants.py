@@ -17,6 +17,7 @@ from cdk.names import (
     LOG_NOTIFICATIONS,
     MID_INDEX,
     ON_DEMAND,
+    RECONCILE,
     SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
@@ -138,6 +139,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             send(queues.upload_dlq),
             *([allow(NETWORK_INTERFACES, "*")] if in_vpc else []),
         ],
+        RECONCILE: [allow(read_write, tables.recordings.table_arn)],
         SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
         STATUS_QUERY: _telling(resources),
         SLACK: [
@@ -153,12 +155,14 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
 
 
 def _telling(resources: Resources) -> list[iam.PolicyStatement]:
-    """What is told by `/status`: rows by the two indexes, and how many messages there are, not
-    what is in them."""
-    status, queues = resources.tables.status.table_arn, resources.queues
+    """What is told by `/status`: rows by the two indexes, reconcile's last run, and how many
+    messages there are, not what is in them."""
+    tables, queues = resources.tables, resources.queues
+    status = tables.status.table_arn
     counted = (queues.download, queues.download_dlq, queues.upload, queues.upload_dlq)
     return [
         allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}", f"{status}/index/{TIME_INDEX}"),
+        allow(("dynamodb:GetItem",), tables.recordings.table_arn),
         allow(("sqs:GetQueueAttributes",), *(queue.queue_arn for queue in counted)),
     ]
 

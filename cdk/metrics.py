@@ -15,6 +15,8 @@ from cdk.names import STAGE, Function, Names
 
 SUM = "Sum"
 MAXIMUM = "Maximum"
+VALUES = "SampleCount"
+"""How often a metric was told, whatever its values."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ DOWNLOADER = Function(
     "zoom-downloader", "downloader", "downloader", ("dynamodb", "s3", "sqs", "ssm")
 )
 UPLOADER = Function("zoom-uploader", "uploader", "uploader", ("dynamodb", "s3", "sqs", "ssm"))
+RECONCILE = Function("zoom-reconcile", "reconcile", "reconcile", ("dynamodb", "ssm"))
 SCHEDULE_UPDATE = Function(
     "schedule-update",
     "schedule_update",
@@ -82,6 +83,7 @@ FUNCTIONS = (
     ON_DEMAND,
     DOWNLOADER,
     UPLOADER,
+    RECONCILE,
     SCHEDULE_UPDATE,
     STATUS_QUERY,
     SLACK,

@@ -15,6 +15,7 @@ from cdk.names import (
     DOWNLOADER,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    RECONCILE,
     SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
@@ -48,6 +49,7 @@ READ_BY: Mapping[Function, tuple[str, ...]] = {
     ON_DEMAND: (*ZOOM_SECRETS, SIGNING_KEY),
     DOWNLOADER: ZOOM_SECRETS,
     UPLOADER: ("OPENCAST_API_PASSWORD",),
+    RECONCILE: (*ZOOM_SECRETS, SIGNING_KEY),
     SCHEDULE_UPDATE: ("SCHEDULE_UPDATE_TOKEN",),
     STATUS_QUERY: (),
     SLACK: ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"),
@@ -135,6 +137,7 @@ class Settings:
     sheets: Sheets
     slack: Slack
     webhook_delay_seconds: int
+    reconcile_days: int
     allow_unsigned_webhooks: bool
     default_series_id: str
     minimum_duration: float
@@ -175,7 +178,6 @@ _repository = checks.matching(
     "a GitHub repository, like https://github.com/owner/repository",
 )
 
-
 _document = checks.matching(
     r"[A-Za-z0-9_-]+", "the part of the sheet's address between /d/ and /edit"
 )
@@ -203,6 +205,7 @@ def _settings(reader: Reader) -> Settings:
         sheets=_sheets(reader),
         slack=_slack(reader),
         webhook_delay_seconds=reader.optional("WEBHOOK_DELAY_SECONDS", checks.whole(0, 900), 300),
+        reconcile_days=reader.optional("RECONCILE_DAYS", checks.whole(0, 30), 3),
         allow_unsigned_webhooks=_unsigned_webhooks(reader),
         default_series_id=reader.text("DEFAULT_SERIES_ID"),
         minimum_duration=reader.optional("MINIMUM_DURATION", checks.decimal(0, 1440), 2.0),
@@ -239,13 +242,12 @@ def _sheets(reader: Reader) -> Sheets:
             f"{missing[0]} is missing: the sheet needs its document's id and its tabs' names. "
             "Leave both empty if there is no Google Sheet."
         )
-    none: tuple[str, ...] = ()
     return Sheets(
         api_base_url=reader.optional(
             "GSHEETS_API_BASE_URL", checks.url("https"), "https://sheets.googleapis.com"
         ),
         document=reader.optional("GSHEETS_DOC_ID", _document, ""),
-        tabs=reader.optional("GSHEETS_SHEET_NAMES", checks.list_of(checks.any_text), none),
+        tabs=reader.optional("GSHEETS_SHEET_NAMES", checks.list_of(checks.any_text), ()),
     )
 
 
@@ -336,11 +338,10 @@ def _opencast_address(reader: Reader) -> str:
 
 def _network(reader: Reader) -> Network | None:
     """The uploader's place in Opencast's VPC, or None. The subnets say which VPC it is."""
-    none: tuple[str, ...] = ()
     subnets = reader.optional(
         "OC_SUBNET_IDS",
         checks.list_of(checks.matching("subnet-[0-9a-f]+", "subnet ids, separated by commas")),
-        none,
+        tuple[str, ...](),
     )
     group = reader.optional(
         "OC_SECURITY_GROUP_ID", checks.matching("sg-[0-9a-f]+", "a security group's id"), ""

@@ -83,6 +83,7 @@ class ZoomIngester(Stack):
             names=names,
             topic=resources.notifications.topic,
             patience_hours=opencast.patience_hours,
+            reconcile_days=settings.reconcile_days,
         )
         dashboard = Dashboard(self, "Dashboard", names=names, alarms=alarms.all)
         Exports(

@@ -1,4 +1,4 @@
-"""The tables: schedule, recordings' states, recordings' ledger, recording events, mailed faults."""
+"""The tables: schedule, recordings' states, the ledger, Zoom's recording events, mailed faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECOVERY = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enab
 
 
 class Tables(Construct):
-    """`schedule`, `status`, `recordings`, `events` and `faults`, all deleted with the stack."""
+    """`schedule`, `status`, `events`, `recordings` and `faults`. They go with the stack."""
 
     def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
         super().__init__(scope, construct_id)

@@ -14,13 +14,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester import clients, log
 from ingester.container import Container
-from ingester.errors import BadRequest, RequestError
+from ingester.errors import BadRequest, LedgerUnreadable, RequestError
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.neighbours.queues import Queue
+from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.rules import timestamps
 from ingester.rules.next_step import needs_a_person
+from ingester.rules.reconcile import Check, check_of
 from ingester.rules.siblings import siblings_among
 from ingester.rules.states import OVER
 from ingester.rules.status_answer import told
@@ -47,13 +49,18 @@ PAGE = Path(__file__).with_name("status_page.html")
 
 @dataclass(frozen=True)
 class Tools:
-    """What the use case works with. `queues` go by the names that the answer gives them."""
+    """What the use case works with. `queues` go by the names that the answer gives them.
+
+    `reconcile` remembers the last look for recordings that Zoom didn't tell of.
+    """
 
     stack_name: str
     zoom_web: str
     status: StatusTable
     pages: StatusPages
     queues: Mapping[str, Queue]
+    reconcile: ReconcileState
+    reconcile_days: int
     page: Answer
     clock: Callable[[], datetime]
     patience: timedelta
@@ -74,6 +81,8 @@ def build() -> Tools:
             "uploads": Queue(sqs, settings.upload_queue_url),
             "uploads_dead": Queue(sqs, settings.upload_dlq_url),
         },
+        reconcile=ReconcileState(clients.table(settings.recordings_table)),
+        reconcile_days=settings.reconcile_days,
         page=page_answer(PAGE.read_text("utf-8")),
         clock=_now,
         patience=timedelta(hours=settings.oc_ingest_patience_hours),
@@ -161,12 +170,24 @@ def changed_since(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
 
 
 def backlogs(tools: Tools) -> dict[str, Any]:
-    """How many messages each queue holds."""
+    """How many messages each queue holds; and how reconcile is doing, unless it is off."""
+    check = _reconcile_check(tools)
     return {
         "now": timestamps.write(tools.clock()),
         "stack": tools.stack_name,
         "queues": {name: queue.backlog() for name, queue in tools.queues.items()},
+        **({"reconcile": check} if check else {}),
     }
+
+
+def _reconcile_check(tools: Tools) -> Check | None:
+    if not tools.reconcile_days:
+        return None
+    try:
+        state = tools.reconcile.get()
+    except LedgerUnreadable as error:
+        return Check(problem=str(error))
+    return check_of(state, tools.reconcile_days, tools.clock())
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> list[StatusRow]:

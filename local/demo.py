@@ -1,8 +1,8 @@
 """The demo: recordings travel from Zoom into Opencast before one's eyes, and are checked there.
 
 (a) a lecture that the class schedule knows, (b) a "+Zoom" request with a link and a series, (c) a
-recording that no course claims, (d) a forged webhook, (e) a repeat of (a). It ends well only if
-every check holds.
+recording that no course claims, (d) a forged webhook, (e) a repeat of (a), (f) a recording whose
+webhook never came. It ends well only if every check holds.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ops.schedule.commands import import_csv, show
 from ops.schedule.files import read_csv
 
 LECTURE, REQUESTED, UNCLAIMED, FORGED = 86168921331, 92345678901, 81122334455, 70000000001
+MISSED = 84433221100
 SCHEDULED_SERIES, REQUESTED_SERIES = "20260112345", "20260199999"
 END_STATES = frozenset({"SENT_TO_OPENCAST", "IGNORED"})
 FAILED_STATES = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"})
@@ -76,7 +77,9 @@ class Check:
 def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
     """Shows the demo on a stack that is up; whether every check held. `folder` takes files."""
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
-    _import_schedule(driver, folder, start.astimezone(zone), console)
+    late = start + timedelta(minutes=90)
+    classes = {LECTURE: start.astimezone(zone), MISSED: late.astimezone(zone)}
+    _import_schedule(driver, folder, classes, console)
     driver.add_series(SCHEDULED_SERIES, "HIST E-1010 Mapping the Ocean")
     driver.add_series(REQUESTED_SERIES, "Guest Lectures")
     console.print("\n[bold]Recordings on their way[/bold], as GET /status tells")
@@ -85,13 +88,15 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
             Journey("(a) scheduled", _lecture(driver, start)),
             Journey("(b) +Zoom", _guest(driver, start)),
             Journey("(c) unclaimed", _private(driver, start)),
+            Journey("(f) no webhook", _missed(driver, late)),
         ]
-        lecture, guest, private = journeys
+        lecture, guest, private, missed = journeys
         forged = senders.submit(_forge, driver, start)
         repeat = senders.submit(_send_lecture, driver, lecture, start)
         asked = senders.submit(_ask, driver, guest)
         sent = senders.submit(driver.send, "recording.completed", private.recording.uuid)
-        _follow(driver, journeys, [forged, repeat, asked, sent], console)
+        found = senders.submit(_reconcile, driver, late)
+        _follow(driver, journeys, [forged, repeat, asked, sent, found], console)
     before = _waiting(driver)
     answers = [*repeat.result(), driver.send("recording.completed", lecture.recording.uuid).status]
     checks = [
@@ -109,25 +114,31 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
             str(forged.result()),
         ),
         _check_repeats(driver, lecture, answers, before),
+        _check_missed(driver, missed),
     ]
     console.print(_times(journeys))
     return _report(checks, console)
 
 
-def _import_schedule(driver: Driver, folder: Path, start: datetime, console: Console) -> None:
-    """Writes a class schedule with one class at the lecture's local start, and imports it."""
+def _import_schedule(
+    driver: Driver, folder: Path, classes: dict[int, datetime], console: Console
+) -> None:
+    """Writes a class schedule with a class of each meeting at a local time, and imports it."""
     path = folder / "schedule.csv"
     series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
     rows = [
         ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"],
-        [
-            "HIST E-1010",
-            "lecture",
-            DAYS[start.weekday()],
-            f"{start:%H:%M}",
-            f"https://example.zoom.us/j/{LECTURE}?pwd=hidden",
-            f"{series}/{SCHEDULED_SERIES[4:6]}/{SCHEDULED_SERIES[6:]}",
-        ],
+        *(
+            [
+                "HIST E-1010",
+                "lecture",
+                DAYS[start.weekday()],
+                f"{start:%H:%M}",
+                f"https://example.zoom.us/j/{meeting}?pwd=hidden",
+                f"{series}/{SCHEDULED_SERIES[4:6]}/{SCHEDULED_SERIES[6:]}",
+            ]
+            for meeting, start in classes.items()
+        ),
     ]
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
@@ -154,6 +165,19 @@ def _private(driver: Driver, start: datetime) -> ZoomRecording:
     return driver.add_lecture(
         meeting_id=UNCLAIMED, start_time=start, topic="A private chat", seed="c", segments=1
     )
+
+
+def _missed(driver: Driver, start: datetime) -> ZoomRecording:
+    """(f) A recording of which Zoom's webhook is lost; it ended more than an hour ago."""
+    return driver.add_lecture(
+        meeting_id=MISSED, start_time=start, topic="Nobody told", seed="f", segments=1
+    )
+
+
+def _reconcile(driver: Driver, start: datetime) -> None:
+    """(f) The hourly run of reconcile, in a stack whose first run was before that recording."""
+    driver.begin_reconcile(start)
+    driver.reconcile()
 
 
 def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int]:
@@ -293,6 +317,17 @@ def _check_repeats(driver: Driver, lecture: Journey, answers: list[int], before:
         and status is not None
         and status.status == "SENT_TO_OPENCAST",
         f"{answers}, {more} more messages on the download queue",
+    )
+
+
+def _check_missed(driver: Driver, journey: Journey) -> Check:
+    ingests = driver.ingests_of(journey.recording)
+    sent = {(file.sha256, file.size) for file in journey.recording.wanted()}
+    got = [{(file.sha256, file.size) for file in ingest.files} for ingest in ingests]
+    return Check(
+        "(f) what Zoom never told of was found in its lists, and is in Opencast once",
+        got == [sent] and ingests[0].series == SCHEDULED_SERIES,
+        f"{journey.state} {journey.reason}, {len(ingests)} ingests",
     )
 
 

@@ -232,6 +232,33 @@ class Driver:
         found = self.status(recording.meeting_id).get(recording.uuid, [])
         return max(found, key=lambda one: one.last_updated, default=None)
 
+    # As the rule that starts reconcile, which the local cloud honours every hour
+
+    def begin_reconcile(self, baseline: datetime) -> None:
+        """Let reconcile's first run have been at this time: what ended earlier is left alone."""
+        item = {"uuid": "#reconcile", "baseline": f"{baseline:%Y-%m-%dT%H:%M:%SZ}", "version": 1}
+        self.table("recordings").put_item(Item=item)
+
+    def reconcile(self) -> dict[str, Any]:
+        """Run reconcile now, as the rule does; its report. DriverError if something stops it."""
+        answer = self.client("lambda").invoke(
+            FunctionName=f"{self.state.stack_name}-zoom-reconcile", Payload=b"{}"
+        )
+        report: dict[str, Any] = msgspec.json.decode(answer["Payload"].read())
+        if answer.get("FunctionError") or report["message"]:
+            raise DriverError(f"Reconcile was stopped: {report}")
+        return report
+
+    def last_reconcile(self) -> dict[str, Any]:
+        """What `GET /status?queues=true` tells of reconcile."""
+        answer = self._session.get(
+            f"{self.state.api_url}/status", params={"queues": "true"}, timeout=REQUEST_SECONDS
+        )
+        if answer.status_code != 200:
+            raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
+        found: dict[str, Any] = answer.json()["reconcile"]
+        return found
+
     # As people in Slack, and as who keeps the class schedule
 
     def type(self, text: str, *, user: str = "producer", channel: str = "", **more: Any) -> Any:

@@ -47,6 +47,7 @@ class Cloud:
     events: Any
     schedule: Any
     faults: Any
+    recordings: Any
     sns: Any
     topic: str
     mail_queue: str
@@ -152,6 +153,7 @@ def cloud() -> Iterator[Cloud]:
             recordings=_table(dynamodb, "test-recordings", "uuid"),
             events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
             schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
+            recordings=_table(dynamodb, "test-recordings", "uuid"),
             faults=_table(dynamodb, "test-notification-faults", "fault"),
             sns=sns,
             topic=sns.create_topic(Name="test-notifications")["TopicArn"],

@@ -24,6 +24,7 @@ from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received
+from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets
@@ -209,7 +210,7 @@ def schedule_tools(
     )
 
 
-def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
+def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_query.Tools:
     return status_query.Tools(
         stack_name="test",
         zoom_web="https://zoomgov.com",
@@ -221,6 +222,8 @@ def status_tools(aws: Cloud, clock: Clock) -> status_query.Tools:
             "uploads": Queue(aws.sqs, aws.upload_queue),
             "uploads_dead": Queue(aws.sqs, aws.upload_dlq),
         },
+        reconcile=ReconcileState(aws.recordings),
+        reconcile_days=reconcile_days,
         page=page_answer(status_query.PAGE.read_text("utf-8")),
         clock=clock,
         patience=timedelta(hours=6),

@@ -57,6 +57,11 @@ class Metric(StrEnum):
         Unit.COUNT,
         "The webhook answered another 4xx, to a request that Zoom had rightly signed.",
     )
+    RECORDINGS_RECONCILED = (
+        "RecordingsReconciled",
+        Unit.COUNT,
+        "Recordings that a run of reconcile handed in: Zoom's webhook never came. Also 0.",
+    )
     RECORDING_IGNORED = (
         "RecordingIgnored",
         Unit.COUNT,

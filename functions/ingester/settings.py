@@ -98,6 +98,14 @@ class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
     pipeline_signing_key: str
 
 
+class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
+    """`reconcile_days`: how many days back recordings are looked for, 0 for not at all."""
+
+    recordings_table: str
+    webhook_url: str
+    reconcile_days: int = 3
+
+
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
     """`download_receive_limit` is the queue's, so that a row can say which try is the last.
 
@@ -161,7 +169,11 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
 
 
 class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
+    """`reconcile_days` is 0 where recordings that Zoom didn't tell of aren't looked for."""
+
     status_table: str
+    recordings_table: str
+    reconcile_days: int = 3
     download_queue_url: str
     download_dlq_url: str
     upload_queue_url: str

@@ -30,7 +30,7 @@ from local import authority
 from local.authority import Authority, ensure_authority
 from local.neighbours import zoom_api
 from local.neighbours.https_server import Answer, HttpsServer, Request, json_answer
-from local.neighbours.zoom_account import Listed, Switches, ZoomAccount, ZoomApp
+from local.neighbours.zoom_account import Listed, Switches, UserStatus, ZoomAccount, ZoomApp
 from local.neighbours.zoom_control import Control
 from local.neighbours.zoom_events import (
     PATIENCE_SECONDS,
@@ -41,6 +41,7 @@ from local.neighbours.zoom_events import (
     post_event,
 )
 from local.neighbours.zoom_faults import Fault, FaultBook, Where, spoilt
+from local.neighbours.zoom_lists import ZoomLists
 from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
 
 Origin = Literal["zoom", "cdn"]
@@ -90,6 +91,7 @@ class ZoomStandIn:
         self._folder = folder
         self._ports: tuple[tuple[Origin, int], ...] = (("zoom", port), ("cdn", cdn_port))
         self._account = ZoomAccount(self.app, clock)
+        self._lists = ZoomLists(self._account)
         self._clock = clock
         self._trust = trust or tls.ca_bundle
         self._faults = FaultBook()
@@ -176,6 +178,10 @@ class ZoomStandIn:
         """Take a recording back from the trash."""
         self._account.recover(uuid)
 
+    def set_user(self, user: str, status: UserStatus) -> None:
+        """Add a user to the account, or change whether it is active."""
+        self._account.set_user(user, status)
+
     @property
     def recordings(self) -> tuple[Recording, ...]:
         """All recordings, trashed ones too."""
@@ -193,7 +199,15 @@ class ZoomStandIn:
         """Every download token given out so far is dead, or those of one recording."""
         self._account.expire_download_tokens(uuid)
 
+    def expire_page_tokens(self) -> None:
+        """Every next_page_token of a list is dead."""
+        self._lists.expire_tokens()
+
     # How it behaves
+
+    def grant(self, *scopes: str) -> None:
+        """The app has these scopes from now on, in tokens that it gets from now on."""
+        self.app = self._account.app = replace(self.app, scopes=scopes)
 
     @property
     def switches(self) -> Switches:
@@ -317,6 +331,8 @@ class ZoomStandIn:
             return "download", zoom_api.start_download(self._account, request)
         if reads and path.startswith("/v2/meetings/") and path.endswith("/recordings"):
             return "api", zoom_api.list_recordings(self._account, request)
+        if reads and (listed := self._lists.answer(request)):
+            return "api", listed
         return "any", json_answer(404, {"code": 404, "message": "Unknown API path or method."})
 
 

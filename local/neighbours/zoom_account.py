@@ -16,6 +16,17 @@ from local.neighbours.zoom_recordings import Recording, RecordingFile, file_json
 
 READ_FILES_SCOPE = "cloud_recording:read:list_recording_files:admin"
 OLD_READ_SCOPE = "recording:read:admin"
+# Any of these, the first one is named to who has none.
+ACCOUNT_RECORDINGS_SCOPES = (
+    "cloud_recording:read:list_account_recordings:admin",
+    "cloud_recording:read:list_account_recordings:master",
+    "account:read:admin",
+)
+USER_RECORDINGS_SCOPES = ("cloud_recording:read:list_user_recordings:admin", OLD_READ_SCOPE)
+USERS_SCOPES = ("user:read:list_users:admin", "user:read:admin")
+
+
+UserStatus = Literal["active", "inactive"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class ZoomApp:
     client_id: str = "local-client"
     client_secret: str = field(default="local-client-secret", repr=False)
     webhook_secret: str = field(default="local-webhook-secret", repr=False)
-    scopes: tuple[str, ...] = (READ_FILES_SCOPE,)
+    scopes: tuple[str, ...] = (READ_FILES_SCOPE, USER_RECORDINGS_SCOPES[0], USERS_SCOPES[0])
     access_token_seconds: int = 3600
     download_token_seconds: int = 86_400
     redirect_seconds: int = 7200
@@ -78,6 +89,7 @@ class ZoomAccount:
         self._lock = threading.RLock()
         self._recordings: dict[str, Recording] = {}
         self._trashed: set[str] = set()
+        self._users: dict[str, UserStatus] = {}
         self._asked: dict[str, int] = {}
         self._access: dict[str, _Grant] = {}
         self._download: dict[str, _Grant] = {}
@@ -102,6 +114,24 @@ class ZoomAccount:
         """Take a recording back from the trash."""
         with self._lock:
             self._trashed.discard(uuid)
+
+    def live(self) -> list[Recording]:
+        """All that aren't in the trash."""
+        with self._lock:
+            return [r for uuid, r in self._recordings.items() if uuid not in self._trashed]
+
+    def users(self) -> dict[str, UserStatus]:
+        """The users: everybody who was named, and the hosts of recordings, active by default."""
+        with self._lock:
+            hosts: dict[str, UserStatus] = {
+                one.host_id: "active" for one in self._recordings.values()
+            }
+            return {**hosts, **self._users}
+
+    def set_user(self, user: str, status: UserStatus) -> None:
+        """Add a user, or change whether it is active."""
+        with self._lock:
+            self._users[user] = status
 
     def change(self, listed: Listed) -> None:
         """Put another version in place of a file; links to it lead to the new one."""
@@ -128,7 +158,7 @@ class ZoomAccount:
         """By uuid, or by a number in digits: then the latest instance. Trashed ones aren't
         found."""
         with self._lock:
-            live = [r for uuid, r in self._recordings.items() if uuid not in self._trashed]
+            live = self.live()
         if meeting.isascii() and meeting.isdigit():
             live = [r for r in live if r.meeting_id == int(meeting)]
             return max(live, key=lambda r: r.start_time, default=None)

@@ -11,7 +11,10 @@ GET    /_control/requests         every request so far, secrets blotted out; DEL
 GET    /_control/faults           those still to come; POST: add one; DELETE: none any more
 GET    /_control/sent             {file's id: bytes of it that the CDN has sent so far}
 GET    /_control/switches         POST: change those that are given
-POST   /_control/expire           {"access_tokens"?: true, "download_tokens"?: true, "uuid"?}
+POST   /_control/expire           {"access_tokens"?: true, "download_tokens"?: true, "uuid"?,
+                                  "page_tokens"?: true}
+POST   /_control/app              {"scopes": […]}: the app's scopes from now on
+POST   /_control/users            {"user", "status": "active" or "inactive"}: a user by its id
 """
 
 import dataclasses
@@ -24,6 +27,7 @@ import msgspec
 import requests
 
 from local.neighbours.https_server import Answer, Request, json_answer
+from local.neighbours.zoom_account import UserStatus
 from local.neighbours.zoom_events import PATIENCE_SECONDS, Forgery
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Lecture, Recording
@@ -62,7 +66,23 @@ class Expire:
 
     access_tokens: bool = False
     download_tokens: bool = False
+    page_tokens: bool = False
     uuid: str | None = None
+
+
+@dataclass(frozen=True)
+class App:
+    """What the app may do."""
+
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of the account."""
+
+    user: str
+    status: UserStatus = "active"
 
 
 class Control:
@@ -90,6 +110,8 @@ class Control:
             ("GET", "switches"): lambda _: zoom.switches,
             ("POST", "switches"): lambda body: zoom.set(**_read(body, dict[str, Any])),
             ("POST", "expire"): self._expire,
+            ("POST", "app"): lambda body: zoom.grant(*_read(body, App).scopes),
+            ("POST", "users"): lambda body: zoom.set_user(*_user(body)),
         }
 
     def answer(self, request: Request) -> Answer:
@@ -121,6 +143,13 @@ class Control:
             self._zoom.expire_access_tokens()
         if asked.download_tokens:
             self._zoom.expire_download_tokens(asked.uuid)
+        if asked.page_tokens:
+            self._zoom.expire_page_tokens()
+
+
+def _user(body: bytes) -> tuple[str, UserStatus]:
+    asked = _read(body, User)
+    return asked.user, asked.status
 
 
 def summary(recording: Recording) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ops import terminal
 from ops.command import OpsError, command
 from ops.printable import printable
 from ops.recordings import following, invocation
+from ops.recordings.reconciling import reconcile
 from ops.recordings.resending import Resender, now, resender, uuid_of
 from ops.stack import overview
 from ops.stack.commands import load_settings
@@ -259,4 +260,4 @@ def uploader(_context: Context, qualifier: str = "") -> None:
     take_one(changing(), UPLOADER, qualifier, {})
 
 
-collection = Collection("exec", on_demand, webhook, pipeline, downloader, uploader)
+collection = Collection("exec", on_demand, webhook, pipeline, downloader, uploader, reconcile)

@@ -9,7 +9,11 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cdk.names import FUNCTIONS, RESOURCE_ID, UPLOADER, Function, Names
+from cdk.names import FUNCTIONS, RECONCILE, RESOURCE_ID, UPLOADER, Function, Names
+from ingester.errors import LedgerUnreadable
+from ingester.neighbours.reconcile_state import ReconcileState
+from ingester.rules import timestamps
+from ingester.rules.reconcile import check_of
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError
@@ -61,7 +65,8 @@ class Overview:
     """All that `stack.status` tells. `outputs` has values by the exports' names.
 
     `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
-    the access to it, `problems` are those on what isn't there.
+    the access to it, `reconcile` one on its last run,
+    `problems` are those on what isn't there.
     """
 
     stack: str
@@ -72,6 +77,7 @@ class Overview:
     alarms: Mapping[str, str]
     mails: Mapping[str, bool]
     opencast: str
+    reconcile: str
     problems: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -87,7 +93,9 @@ def look(target: Target) -> Overview:
     releases = Releases(target.client("lambda"), names, target.place.release_alias)
     problems: list[str] = []
     functions = _all_of(FUNCTIONS, lambda function: _function(releases, function), problems)
-    has_uploader = names.function(UPLOADER) in {function.name for function in functions}
+    made = {function.name for function in functions}
+    has_uploader = names.function(UPLOADER) in made
+    has_reconcile = names.function(RECONCILE) in made
     return Overview(
         stack=target.place.stack_name,
         state=stack["StackStatus"],
@@ -97,6 +105,7 @@ def look(target: Target) -> Overview:
         alarms=_alarms(target, names),
         mails=_mails(target, stack["StackId"], problems),
         opencast=opencast_access(target, releases) if has_uploader else "",
+        reconcile=reconcile_words(target, releases, datetime.now(UTC)) if has_reconcile else "",
         problems=tuple(problems),
     )
 
@@ -228,6 +237,26 @@ def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, boo
     return found
 
 
+def reconcile_words(target: Target, releases: Releases, now: datetime) -> str:
+    """How reconcile is doing, in words: its last run, why it doesn't run, or that it is off."""
+    days = int(releases.released(RECONCILE).variables.get("RECONCILE_DAYS") or 0)
+    try:
+        state = ReconcileState(target.table(target.names.recordings_table)).get() if days else None
+    except LedgerUnreadable as error:
+        return str(error)
+    except ClientError as error:
+        return f"its last run can't be read ({error.response['Error'].get('Code')})"
+    check = check_of(state, days, now)
+    if check is None:
+        return "off (RECONCILE_DAYS is 0)"
+    if not check.at:
+        return "hasn't run yet"
+    brought = f"{check.handed_in} handed in" if check.handed_in else "nothing missing"
+    seconds = int((now - timestamps.parse(check.at)).total_seconds())
+    last = f"last run {check.at}, {age(max(0, seconds))} ago"
+    return f"{last}. {check.problem}" if check.problem else f"{last}: {brought}"
+
+
 def show(found: Overview) -> None:
     """Print it as tables."""
     terminal.say(f"{found.stack}: {found.state}")
@@ -271,6 +300,8 @@ def show(found: Overview) -> None:
         terminal.say(f"Mails {told} {address}{why}")
     if found.opencast:
         terminal.say(f"Opencast: {found.opencast}")
+    if found.reconcile:
+        terminal.say(f"Reconcile: {found.reconcile}")
     for problem in found.problems:
         terminal.say(problem)
 

@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Error, Page, expect
 
+from ingester.neighbours.reconcile_state import KEY
 from ingester.neighbours.row_change import FIRST_STEPS, MOST_STEPS
 from ingester.neighbours.status_pages import StatusPages
+from ingester.rules import timestamps
 from tests.browser.conftest import Watch
 from tests.browser.looking import focused, open_page, ready, section, topics
 from tests.browser.recordings import HOSTILE, Week
@@ -33,6 +35,38 @@ def test_what_needs_a_person_comes_first(page: Page, site: Site) -> None:
     expect(place).to_contain_text("4 h 24 min ago")
     expect(page.locator("#zone")).to_have_text("Times in America/New_York (GMT-4)")
     expect(page.locator("#stack")).to_have_text("test")
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ({"handed_in": 0}, r"Last check with Zoom: \d\d:\d\d, nothing missing\."),
+        (
+            {"handed_in": 1},
+            r"Last check with Zoom: \d\d:\d\d, 1 recording had been missed, and was sent on\.",
+        ),
+        (
+            {"error": "The app lacks <b>a scope</b>."},
+            r"Missing recordings aren't looked for in Zoom\. The app lacks <b>a scope</b>\. Last c",
+        ),
+    ],
+)
+def test_the_last_check_with_zoom_is_one_line(
+    page: Page, site: Site, aws: Cloud, last: dict[str, object], words: str
+) -> None:
+    at = timestamps.write(site.tools.clock() - timedelta(minutes=25))
+    item = {"uuid": KEY, "baseline": at, "version": 1, "last": {"at": at, **last}}
+    aws.recordings.put_item(Item=item)
+    site.tools = replace(site.tools, reconcile_days=3)
+    open_page(page, site)
+    line = page.locator("#reconcile")
+    expect(line).to_have_text(re.compile(words))
+    expect(line).to_have_class(re.compile("trouble" if "error" in last else "muted"))
+
+
+def test_there_is_no_line_where_reconcile_is_off(page: Page, site: Site) -> None:
+    open_page(page, site)
+    expect(page.locator("#reconcile")).to_be_hidden()
 
 
 def test_what_is_under_way_and_the_queues(page: Page, site: Site, aws: Cloud) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ingester.rules.mediapackage import media_package_id
 from tests.e2e.copies import (
@@ -149,6 +151,25 @@ def backlogs(scene: Scene) -> None:
     scene.dead_letter("download-dlq", "counted")
 
 
+def reconciled(scene: Scene) -> None:
+    """A recording whose webhook never came is found in Zoom's lists, and ingested once."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=90)
+    later = replace(scene, start=start)
+    recording = later.lecture()
+    scene.driver.begin_reconcile(start)
+    assert recording.uuid in handed_in(scene.driver.reconcile())
+    later.until(recording, "SENT_TO_OPENCAST")
+    scene.ingested_whole(recording)
+    found = scene.state(recording)
+    assert found
+    assert found.origin == "webhook_notification"
+
+
+def handed_in(report: dict[str, Any]) -> list[str]:
+    """The uuids of the recordings that a run of reconcile handed in."""
+    return [one["uuid"] for one in report["recordings"] if one["outcome"] == "handed in"]
+
+
 SCENARIOS: dict[str, Callable[[Scene], None]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -171,5 +192,6 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         mailed,
         sheet_updated,
         backlogs,
+        reconciled,
     )
 }

@@ -32,7 +32,7 @@ def said(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_demo(said: str) -> None:
-    assert said.count("✓") >= 7
+    assert said.count("✓") >= 8
 
 
 def recording_of(driver: Driver, meeting: int) -> ZoomRecording:

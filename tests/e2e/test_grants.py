@@ -55,6 +55,8 @@ NEEDED_BY = {
     ("zoom-uploader", "", ""): "on_demand",
     ("schedule-update", "", ""): "sheet_updated",
     ("status-query", "dynamodb:Query", "time_index"): "recent",
+    ("status-query", "dynamodb:GetItem", "recordings"): "backlogs",
+    ("zoom-reconcile", "", ""): "reconciled",
     ("status-query", "sqs:GetQueueAttributes", ""): "backlogs",
     ("status-query", "", ""): "unclaimed",
     ("slack", "lambda:InvokeFunction", ""): "zip_when_slack_is_slow",

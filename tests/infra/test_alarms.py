@@ -62,6 +62,8 @@ def test_when_they_ring(alarms: dict[str, Any]) -> None:
         "downloader-idle": ("NumberOfEmptyReceives", "Sum", "<", 100, DAY, 1, BAD),
         "download-age": (age, "Maximum", ">=", 2 * HOUR, 300, 1, GOOD),
         "upload-age": (age, "Maximum", ">=", (PATIENCE_HOURS + 2) * HOUR, 300, 1, GOOD),
+        "recordings-reconciled": ("RecordingsReconciled", "Sum", ">=", 1, HOUR, 1, GOOD),
+        "reconcile-idle": ("RecordingsReconciled", "SampleCount", "<", 1, 3 * HOUR, 1, BAD),
         "download-dead-letter": dead,
         "upload-dead-letter": dead,
         "download-dead-letter-age": (waiting, "Maximum", ">=", 1, DAY, 7, GOOD),
@@ -116,6 +118,14 @@ def test_waiting_longer_for_opencast_is_no_alarm(
     assert limit == (24 + 2) * HOUR
 
 
+def test_reconcile_that_is_off_is_no_alarm(
+    changed: Callable[[Mapping[str, str]], Template],
+) -> None:
+    off = changed({"RECONCILE_DAYS": "0"}).named("AWS::CloudWatch::Alarm", "AlarmName")
+    assert "reconcile-idle" not in off
+    assert "recordings-reconciled" in off
+
+
 def test_dead_letters_are_told_again_while_there_is_something_to_retry(
     alarms: dict[str, Any], template: Template
 ) -> None:
@@ -147,6 +157,7 @@ def test_the_text_of_a_crash_fits_the_function(alarms: dict[str, Any]) -> None:
     }
     assert "mails about errors are missing" in told["zoom-log-notifications"]
     assert "Who typed /zip may have no answer" in told["slack"]
+    assert "and every hour" in told["zoom-reconcile"]
     assert "Whoever called it was told" in told["status-query"]
 
 

@@ -14,6 +14,7 @@ from cdk.names import (
     GOOGLE_CREDENTIALS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
+    RECONCILE,
     SCHEDULE_UPDATE,
     SLACK,
     STATUS_QUERY,
@@ -33,6 +34,7 @@ READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
     ON_DEMAND.name: (read.OnDemandSettings, read.OnDemandSecrets),
     DOWNLOADER.name: (read.DownloaderSettings, read.ZoomSecrets),
     UPLOADER.name: (read.UploaderSettings, read.UploaderSecrets),
+    RECONCILE.name: (read.ReconcileSettings, read.OnDemandSecrets),
     SCHEDULE_UPDATE.name: (read.ScheduleUpdateSettings, read.ScheduleUpdateSecrets),
     STATUS_QUERY.name: (read.StatusQuerySettings, None),
     SLACK.name: (read.SlackSettings, read.SlackSecrets),
@@ -106,6 +108,18 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
         (("ssm:GetParameter",), (f"{SECRET}OPENCAST_API_PASSWORD",)),
     ],
+    "zoom-reconcile": [
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (f"{TABLE}recordings",)),
+        (
+            ("ssm:GetParameter",),
+            (
+                f"{SECRET}APIGEE_KEY",
+                f"{SECRET}ZOOM_CLIENT_SECRET",
+                f"{SECRET}ZOOM_API_SECRET",
+                f"{SECRET}PIPELINE_SIGNING_KEY",
+            ),
+        ),
+    ],
     "schedule-update": [
         (
             (
@@ -120,6 +134,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
+        (("dynamodb:GetItem",), (f"{TABLE}recordings",)),
         (
             ("sqs:GetQueueAttributes",),
             tuple(f"{SQS}{queue}" for queue in ALL_QUEUES),
@@ -260,6 +275,20 @@ def test_the_uploader_is_told_how_long_it_waits_for_an_unreachable_opencast(
         for one in (template, later)
     ]
     assert told == ["24", "1.5"]
+
+
+def test_reconcile_runs_every_hour_unless_it_is_off(
+    template: Template, changed: Callable[[Mapping[str, str]], Template]
+) -> None:
+    rule = template.named("AWS::Events::Rule", "Name")["reconcile"]
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
+    [target] = rule["Targets"]
+    alias = template.resources[target["Arn"]["Ref"]]["Properties"]
+    function = template.resources[alias["FunctionName"]["Ref"]]["Properties"]
+    assert template.short(function["FunctionName"]) == RECONCILE.name
+    off = changed({"RECONCILE_DAYS": "0"})
+    assert "reconcile" not in off.named("AWS::Events::Rule", "Name")
+    assert RECONCILE.name in functions_of(off)
 
 
 def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:

@@ -12,7 +12,7 @@ from ingester.metrics import Metric, namespace_of
 from tests.infra.measured import DOCUMENTED, Asked, of_alarms, of_dashboard, widgets
 from tests.infra.template import STACK, Template
 
-STATISTICS = r"Sum|Maximum|Minimum|Average|p\d\d"
+STATISTICS = r"Sum|SampleCount|Maximum|Minimum|Average|p\d\d"
 OWN = namespace_of(STACK)
 NAMED_BY = {
     "FunctionName": ("AWS::Lambda::Function", "FunctionName"),
@@ -110,7 +110,12 @@ SHOWN = {
         "RecordingIgnored",
         "RecordingFailed",
     },
-    "How many does Zoom announce?": {"MeetingStarted", "MeetingEnded", "RecordingCompleted"},
+    "How many does Zoom announce?": {
+        "MeetingStarted",
+        "MeetingEnded",
+        "RecordingCompleted",
+        "RecordingsReconciled",
+    },
     "How many minutes were recorded for a series, how many recordings were too short?": {
         "RecordingDuration",
         "SkippedForDuration",

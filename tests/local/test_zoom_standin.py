@@ -20,7 +20,7 @@ class TestOAuth:
         answer = client.token_answer()
         assert answer.status_code == 200
         assert answer.json()["expires_in"] == 3600
-        assert answer.json()["scope"] == READ_FILES_SCOPE
+        assert answer.json()["scope"] == " ".join(APP.scopes)
 
     def test_parameters_in_the_form_are_taken_too(self, client: Client) -> None:
         form = {"grant_type": "account_credentials", "account_id": "acc"}

@@ -16,7 +16,7 @@ test codebuild package release update-requirements
 stack.status stack.list stack.synth stack.diff stack.create stack.update stack.changeset
 stack.delete
 deploy.all
-exec.on-demand exec.webhook exec.downloader exec.uploader exec.pipeline
+exec.on-demand exec.webhook exec.downloader exec.uploader exec.pipeline exec.reconcile
 debug.on debug.off
 queue.downloads queue.uploads queue.retry-downloads queue.retry-uploads
 schedule.oc-import schedule.csv-import schedule.import-csv schedule.import-json schedule.remove
@@ -38,6 +38,7 @@ OPTIONS = {
     "exec.pipeline": "--oc-series-id --ignore-schedule",
     "exec.downloader": "--series-id --ignore-schedule --qualifier",
     "exec.uploader": "--qualifier",
+    "exec.reconcile": "--since --dry-run",
     "queue.downloads": "--limit",
     "queue.uploads": "--limit",
     "queue.retry-downloads": "--limit --uuid --all",

@@ -1,7 +1,7 @@
 """Zoom's REST API: the files of a recording, and a token to fetch them with.
 
-Facts from Zoom's API reference ("Get meeting recordings", "Server-to-Server OAuth",
-"Rate limits").
+`zoom_listing` asks by it for the account's recordings. Facts from Zoom's API reference ("Get
+meeting recordings", "Server-to-Server OAuth", "Rate limits").
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -54,15 +54,21 @@ class _Token(msgspec.Struct, frozen=True):
     expires_in: int
 
 
-class _Problem(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True):
     """What the API says when it refuses; the OAuth endpoint says `reason` instead."""
 
     code: int = 0
     message: str = ""
     reason: str = ""
 
+    @property
+    def is_missing_scope(self) -> bool:
+        """Whether the app lacks a scope. Zoom's message then names it."""
+        return self.code == MISSING_SCOPE or "scope" in self.message.lower()
+
 
 _Answer = TypeVar("_Answer", bound=msgspec.Struct)
+_Result = TypeVar("_Result")
 
 
 class ZoomApi:
@@ -94,28 +100,52 @@ class ZoomApi:
         Tries again, and ends within `seconds`. ZoomUnreachable when Zoom stays out of reach,
         ZoomRefused when it refuses our credentials or the app lacks a scope.
         """
+        # Encoded twice, because a uuid may begin with `/` or hold `//`.
+        path = f"/meetings/{quote(quote(uuid, safe=''), safe='')}/recordings"
+        query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
+        return self.ask(path, query, _recording, seconds=seconds, attempts=4)
+
+    def ask(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        read: Callable[[requests.Response], _Result],
+        *,
+        seconds: float,
+        attempts: int,
+    ) -> _Result:
+        """GET a path of the API; what `read` makes of the answer, which is 200, a 3xx or a 4xx.
+
+        A 401 is asked again with a new token, once. What may pass is retried within `seconds`, a
+        ZoomUnreachable of `read` too.
+
+        Raises:
+            ZoomUnreachable: Zoom stays out of reach, or goes on answering 429, 5xx or nonsense.
+            ZoomRefused: Zoom gives the app no token, or none is configured.
+        """
         attempt = retrying(
             ZoomUnreachable,
-            attempts=4,
+            attempts=attempts,
             seconds=seconds,
             sleep=self._sleep,
             monotonic=self._monotonic,
             by_chance=self._by_chance,
         )
-        return attempt(self._recordings, uuid, self._monotonic() + seconds)
+        ends = self._monotonic() + seconds
 
-    def _recordings(self, uuid: str, ends: float) -> MeetingRecordings | None:
-        # Encoded twice, because a uuid may begin with `/` or hold `//`.
-        name = quote(quote(uuid, safe=""), safe="")
-        url = f"{self._settings.zoom_api_base_url.rstrip('/')}/meetings/{name}/recordings"
-        response = self._get(url, ends)
+        def once() -> _Result:
+            return read(self._ask(path, query, ends))
+
+        return attempt(once)
+
+    def _ask(self, path: str, query: Mapping[str, str], ends: float) -> requests.Response:
+        url = f"{self._settings.zoom_api_base_url.rstrip('/')}{path}"
+        response = self._get(url, query, ends)
         if response.status_code == 401 and self._token:
             self._token = None
-            response = self._get(url, ends)
-        if response.status_code == 404:
-            return None
-        _raise_for(response, self._clock())
-        return _decoded(response, MeetingRecordings)
+            response = self._get(url, query, ends)
+        _raise_if_busy(response, self._clock())
+        return response
 
     def _timeout(self, ends: float) -> tuple[float, float]:
         left = ends - self._monotonic()
@@ -123,8 +153,7 @@ class ZoomApi:
             raise ZoomUnreachable("Zoom's API did not answer in time.")
         return within(left, TIMEOUT)
 
-    def _get(self, url: str, ends: float) -> requests.Response:
-        query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
+    def _get(self, url: str, query: Mapping[str, str], ends: float) -> requests.Response:
         credentials = self._credentials(ends)
         try:
             response = self._session.get(
@@ -137,7 +166,7 @@ class ZoomApi:
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(f"Zoom's API can't be reached ({_kind(error)}).") from error
-        logger.debug("Zoom's API answered %s about the recording", response.status_code)
+        logger.debug("Zoom's API answered %s", response.status_code)
         return response
 
     def _credentials(self, ends: float) -> dict[str, str]:
@@ -175,38 +204,56 @@ class ZoomApi:
             )
         except requests.RequestException as error:
             raise ZoomUnreachable(f"Zoom's OAuth can't be reached ({_kind(error)}).") from error
-        _raise_for(response, self._clock())
-        token = _decoded(response, _Token)
+        _raise_if_busy(response, self._clock())
+        if response.status_code != 200:
+            raise refused(response)
+        token = decoded(response, _Token)
         self._token = (token.access_token, now + token.expires_in - EXPIRY_MARGIN)
         return token.access_token
 
 
-def _raise_for(response: requests.Response, now: datetime) -> None:
-    """ZoomUnreachable for what may pass, ZoomRefused for what an operator has to mend."""
+def _recording(response: requests.Response) -> MeetingRecordings | None:
+    if response.status_code == 404:
+        return None
+    if response.status_code != 200:
+        raise refused(response)
+    return decoded(response, MeetingRecordings)
+
+
+def _raise_if_busy(response: requests.Response, now: datetime) -> None:
+    """Raise ZoomUnreachable for an answer that may be another one soon."""
     status = response.status_code
     if status == 429 or status >= 500:
         raise ZoomUnreachable(
             f"Zoom's API answered {status}.",
             retry_after(response.headers.get("Retry-After", ""), now),
         )
-    if status == 200:
-        return
+
+
+def problem_in(response: requests.Response) -> Problem:
+    """What Zoom says in an answer that refuses; an empty one if it says nothing."""
     try:
-        problem = msgspec.json.decode(response.content, type=_Problem)
+        return msgspec.json.decode(response.content, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        problem = _Problem()
+        return Problem()
+
+
+def refused(response: requests.Response) -> ZoomRefused:
+    """The error for an answer that refuses: what Zoom says, and what an operator can do."""
+    problem = problem_in(response)
     hint = (
         "The Zoom app lacks a scope"
-        if problem.code == MISSING_SCOPE
+        if problem.is_missing_scope
         else "Check the Zoom app's credentials and that it is activated"
     )
-    raise ZoomRefused(
-        f"Zoom's API answered {status}, code {problem.code}: "
-        f"{problem.message or problem.reason or 'no text'}. {hint}."
+    text = problem.message or problem.reason or "no text"
+    return ZoomRefused(
+        f"Zoom's API answered {response.status_code}, code {problem.code}: {text[:500]}. {hint}."
     )
 
 
-def _decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
+def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
+    """An answer as a type. ZoomUnreachable if it makes no sense."""
     try:
         return msgspec.json.decode(readable(response.content), type=answer_type, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

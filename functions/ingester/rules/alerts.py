@@ -106,7 +106,8 @@ _ABOUT = {
     "zoom-reconcile": _About(
         "Reconcile",
         "It looks again when it is due next, also for what it missed now.",
-        "Nothing, unless it goes on.",
+        "If the message names something to mend, such as a scope: mend it, and see by "
+        "`invoke exec.reconcile --dry-run` whether it is enough. Else nothing, unless it goes on.",
     ),
 }
 _OTHER = _About("", "Nothing that is known here.", "See its log.")

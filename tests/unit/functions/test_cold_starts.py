@@ -78,3 +78,31 @@ def test_a_missing_secret_is_said(environment: Cloud) -> None:
     module = cold("uploader")
     with pytest.raises(SettingsError, match="OPENCAST_API_PASSWORD"):
         module.handler({}, Context())
+
+
+def test_reconcile_begins_with_its_baseline(
+    environment: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zoom isn't there: what it remembers is there all the same."""
+    given = {
+        "RECORDINGS_TABLE": environment.recordings.name,
+        "WEBHOOK_URL": "https://127.0.0.1:9/new_recording",
+        "ZOOM_API_BASE_URL": "https://127.0.0.1:9/v2",
+        "RECONCILE_DAYS": "1",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    for name in ("PIPELINE_SIGNING_KEY", "APIGEE_KEY"):
+        environment.ssm.put_parameter(
+            Name=f"/zoom-ingester/test/{name}", Value="secret", Type="SecureString"
+        )
+
+    class LateContext(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 61_000
+
+    said = cold("reconcile").handler({"source": "aws.events"}, LateContext())
+    assert said["message"] == "Zoom's API can't be reached (ConnectionError)."
+    item = environment.recordings.get_item(Key={"uuid": "#reconcile"})["Item"]
+    assert item["baseline"]
+    assert item["last"]["error"] == said["message"]

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import status_query
+from ingester.neighbours.reconcile_state import KEY
 from ingester.neighbours.row_change import FIRST_STEPS
 from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import Requested
@@ -293,6 +294,41 @@ def test_the_queues(ask: Ask, aws: Cloud) -> None:
             },
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({}, {}),
+        ({"last": {"at": "2026-10-14T18:05:00Z"}}, {"at": "2026-10-14T18:05:00Z"}),
+        (
+            {"last": {"at": "2026-10-14T18:05:00Z", "handed_in": 2, "error": "No scope."}},
+            {"at": "2026-10-14T18:05:00Z", "handed_in": 2, "problem": "No scope."},
+        ),
+        (
+            {"last": {"at": "2026-10-14T15:05:00Z"}},
+            {"at": "2026-10-14T15:05:00Z", "problem": "It hasn't run for 3 hours."},
+        ),
+    ],
+)
+def test_the_queues_answer_tells_how_reconcile_is_doing(
+    item: dict[str, object], told: dict[str, object], aws: Cloud, clock: Clock
+) -> None:
+    if item:
+        baseline = {"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", "version": 1}
+        aws.recordings.put_item(Item={**baseline, **item})
+    clock.set("2026-10-14T18:30:00+00:00")
+    event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
+    answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
+    assert json.loads(answer.body)["reconcile"] == told
+
+
+def test_a_state_of_reconcile_that_cant_be_read_is_its_problem(aws: Cloud, clock: Clock) -> None:
+    aws.recordings.put_item(Item={"uuid": KEY, "baseline": "x"})
+    event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
+    answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
+    assert answer.status == 200
+    assert "can't be read" in json.loads(answer.body)["reconcile"]["problem"]
 
 
 @pytest.mark.parametrize(

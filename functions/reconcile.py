@@ -1,0 +1,399 @@
+"""Reconcile: hand recordings whose notification never came to the webhook, as if Zoom had sent it.
+
+A rule starts it every hour, an operator at any time. What it may ingest: docs/decisions/0023.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import clients, hand_in, log, metrics
+from ingester.container import Container
+from ingester.errors import (
+    AwsFailed,
+    BadRequest,
+    IngesterError,
+    KeyRefused,
+    LedgerUnreadable,
+    NotReady,
+    WebhookFailed,
+    WebhookUnreachable,
+    ZoomRefused,
+    ZoomUnreachable,
+)
+from ingester.metrics import Metric
+from ingester.neighbours.ledger import Ledger
+from ingester.neighbours.reconcile_state import ReconcileState
+from ingester.neighbours.zoom import ZoomApi
+from ingester.neighbours.zoom_events import IngestOptions
+from ingester.neighbours.zoom_listing import How, RecordingList
+from ingester.retry import Chance, Sleep
+from ingester.rules import timestamps
+from ingester.rules.reconcile import (
+    LONGEST_ERROR,
+    WAITING,
+    ListedRecording,
+    Run,
+    State,
+    UnreadableEntry,
+    Verdict,
+    is_due,
+    since_of,
+    verdict_of,
+    with_told,
+)
+from ingester.rules.reconcile_report import Outcome, Report, outcome_of, wanted, words_of
+from ingester.rules.recording import automated
+from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
+
+logger = logging.getLogger("ingester.reconcile")
+
+MARGIN_SECONDS = 60.0
+"""Of the invocation's time: what is begun by then ends within it."""
+
+ZOOM_SECONDS = 15.0
+WEBHOOK_SECONDS = 20.0
+
+MOST_REFUSALS = 3
+"""Recordings that Zoom's API refuses in one run: then it isn't these recordings."""
+
+MOST_TOLD = 300
+"""Recordings that the answer to an operator names, of Lambda's 6 MB."""
+
+OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
+NO_BASELINE = (
+    "There is no baseline yet. The first run only sets it: recordings that end before are left "
+    "alone. With --since it looks all the same."
+)
+LISTS = {How.ACCOUNT: "the account's list", How.USERS: "the users' lists"}
+AGAIN = "Reconcile tries it again every hour, for as many days as RECONCILE_DAYS says."
+SEND_IT = "`invoke exec.pipeline UUID` sends the recording through."
+STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The dependencies of the use case. `monotonic` counts seconds for its deadlines."""
+
+    settings: ReconcileSettings
+    secrets: OnDemandSecrets
+    zoom: ZoomApi
+    ledger: Ledger
+    state: ReconcileState
+    session: requests.Session
+    clock: Callable[[], datetime]
+    sleep: Sleep
+    monotonic: Callable[[], float] = time.monotonic
+    by_chance: Chance = random.random
+
+
+def build() -> Tools:
+    """Make the dependencies from the environment and the secrets in SSM."""
+    settings = read(ReconcileSettings, os.environ)
+    log.verbose(settings.is_debug)
+    secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
+    session = requests.Session()
+    table = clients.table(settings.recordings_table)
+    return Tools(
+        settings=settings,
+        secrets=secrets,
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
+        ledger=Ledger(table, _now),
+        state=ReconcileState(table),
+        session=session,
+        clock=_now,
+        sleep=time.sleep,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+tools = Container(build)
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Entry of EventBridge's rule, and of an operator's call."""
+    log.start(context)
+    seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
+    return answer(event, tools(), seconds, tools.renewed)
+
+
+def answer(
+    event: Mapping[str, Any],
+    tools: Tools,
+    seconds: float,
+    renewed: Callable[[], Tools] | None = None,
+) -> dict[str, Any]:
+    """Run once, for `seconds` at most; a Report, or a `message` where nothing was looked at.
+
+    `renewed` gives dependencies with the secrets of now, if there may be others than in `tools`.
+    """
+    now = tools.clock()
+    try:
+        asked = wanted(event)
+        since = since_of(asked.since, now) if asked.since else None
+    except BadRequest as error:
+        return {"message": str(error)}
+    days = tools.settings.reconcile_days
+    if since is None and not days:
+        return {"message": OFF}
+    try:
+        state = tools.state.get()
+        if state is None and not asked.dry_run:
+            state = _first(now, tools)
+    except LedgerUnreadable as error:
+        logger.error("%s", error, extra=STOPPED)
+        return {"message": str(error)}
+    if since is None and state is None:
+        return {"message": NO_BASELINE}
+    run = _Run(
+        tools,
+        renewed or (lambda: tools),
+        state=state,
+        begin=since or now - timedelta(days=days),
+        is_operators=since is not None,
+        dry_run=asked.dry_run,
+        ends=tools.monotonic() + seconds,
+    )
+    told: dict[str, Any] = msgspec.to_builtins(run.report())
+    return told
+
+
+def _first(now: datetime, tools: Tools) -> State:
+    """Set the baseline: what ended before now is left alone for good."""
+    state = tools.state.begin(State(baseline=timestamps.write(now)))
+    logger.info(
+        "The first run of reconcile in this stack: recordings that ended before %s are left alone",
+        state.baseline,
+    )
+    return state
+
+
+class _Run:
+    """One run, with what it has counted so far."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        renewed: Callable[[], Tools],
+        *,
+        state: State | None,
+        begin: datetime,
+        is_operators: bool,
+        dry_run: bool,
+        ends: float,
+    ) -> None:
+        self._tools = tools
+        self._renewed = renewed
+        self._state = state
+        self._told = state.told if state else {}
+        self._begin = begin
+        self._is_operators = is_operators
+        self._dry_run = dry_run
+        self._is_scheduled = not (is_operators or dry_run)
+        self._now = tools.clock()
+        self._ends = ends
+        self._list = RecordingList(
+            tools.zoom,
+            begin,
+            self._now,
+            seconds_left=self._seconds_left,
+            first_user=state.next_user if state and not is_operators else "",
+        )
+        self._seen: set[str] = set()
+        self._missed: list[Outcome] = []
+        self._count: Counter[str] = Counter()
+        self._skipped: Counter[Verdict] = Counter()
+        self._new_problems: list[str] = []
+        self._refusals = 0
+        self._error = ""
+        self._is_complete = True
+
+    def _seconds_left(self) -> float:
+        return self._ends - self._tools.monotonic()
+
+    def report(self) -> Report:
+        """Go through Zoom's list, hand in what was missed, and keep a record of the run."""
+        try:
+            self._go_through()
+        except (ZoomUnreachable, ZoomRefused, WebhookUnreachable, KeyRefused) as error:
+            self._stop(error)
+        except (BotoCoreError, ClientError) as error:
+            self._stop(AwsFailed.of(error))
+        self._tell()
+        if self._is_scheduled:
+            self._remember()
+        return Report(
+            since=timestamps.write(self._begin),
+            baseline=self._state.baseline if self._state else "",
+            how=self._list.how,
+            dry_run=self._dry_run,
+            listed=self._count["listed"],
+            handed_in=self._count["handed_in"],
+            failed=self._count["failed"],
+            skipped={str(verdict): count for verdict, count in self._skipped.items()},
+            is_complete=self._is_complete,
+            recordings=self._missed[:MOST_TOLD],
+            left_out=max(0, len(self._missed) - MOST_TOLD),
+            message=self._error,
+        )
+
+    def _go_through(self) -> None:
+        for entry in self._list:
+            if self._seconds_left() <= 0:
+                self._is_complete = False
+                return
+            if isinstance(entry, UnreadableEntry):
+                self._count["listed"] += 1
+                text = (
+                    f"Zoom's list has an entry that can't be read ({entry.name}): {entry.problem}."
+                )
+                self._fail(entry.name[:200], text)
+            elif entry.uuid not in self._seen and entry.end >= self._begin:
+                self._seen.add(entry.uuid)
+                self._count["listed"] += 1
+                with log.about(uuid=entry.uuid):
+                    self._judge(entry)
+        self._is_complete = self._list.is_complete
+
+    def _judge(self, listed: ListedRecording) -> None:
+        baseline = None if self._is_operators or not self._state else self._state.baseline
+        begin = timestamps.parse(baseline) if baseline else None
+        verdict = verdict_of(listed, self._now, begin)
+        try:
+            if verdict is Verdict.MISSED:
+                verdict = self._bring(listed)
+        except (LedgerUnreadable, ZoomUnreachable, ZoomRefused, WebhookFailed) as error:
+            self._refusals += isinstance(error, ZoomRefused)
+            if isinstance(error, KeyRefused) or self._refusals == MOST_REFUSALS:
+                raise
+            self._fail(listed.uuid, f"{words_of(listed)} can't be handed in: {error}")
+            self._missed.append(outcome_of(listed, f"failed: {error}"))
+            return
+        if verdict is not Verdict.MISSED:
+            self._skipped[verdict] += 1
+
+    def _bring(self, listed: ListedRecording) -> Verdict:
+        """Hand a recording in, unless it isn't missed after all."""
+        tools = self._tools
+        if tools.ledger.get(listed.uuid).was_asked_for:
+            return Verdict.KNOWN
+        if self._dry_run:
+            self._missed.append(outcome_of(listed, "would be handed in"))
+            return Verdict.MISSED
+        recording = tools.zoom.recordings(listed.uuid, seconds=ZOOM_SECONDS)
+        if recording is None:
+            return Verdict.GONE
+        try:
+            hand_in.check_files(recording)
+            hand_in.check_video(recording)
+        except NotReady:
+            return Verdict.UNFINISHED
+        except BadRequest:
+            return Verdict.NO_VIDEO
+        options = IngestOptions(zip_id=automated(listed.uuid))
+        self._post(hand_in.event_of(recording, options, tools.clock()))
+        self._count["handed_in"] += 1
+        self._missed.append(outcome_of(listed, "handed in"))
+        logger.info("Handed in: %s", words_of(listed))
+        return Verdict.MISSED
+
+    def _post(self, body: bytes) -> None:
+        try:
+            _post(body, self._tools)
+        except KeyRefused:
+            newer = self._renewed()
+            if newer.secrets == self._tools.secrets:
+                raise
+            self._tools = newer
+            _post(body, newer)
+
+    def _fail(self, problem: str, text: str) -> None:
+        """Note a recording that can't be handed in: an error, but not every hour."""
+        self._count["failed"] += 1
+        self._say(problem, text, log.goes_on(AGAIN, SEND_IT))
+
+    def _stop(self, error: IngesterError) -> None:
+        """Note what stopped the run. It is an error only if it doesn't pass by itself."""
+        self._error = str(error)[:LONGEST_ERROR]
+        self._is_complete = False
+        if isinstance(error, ZoomRefused | KeyRefused):
+            self._say(self._error[:200], f"Reconcile is stopped: {error}", STOPPED)
+        else:
+            logger.warning("Reconcile is stopped until its next run: %s", error)
+
+    def _say(self, problem: str, text: str, extra: dict[str, Any]) -> None:
+        is_new = self._is_scheduled and is_due(self._told, problem, self._now)
+        if is_new and problem not in self._new_problems:
+            self._new_problems.append(problem)
+            logger.error("%s", text, extra=extra)
+        else:
+            logger.warning("%s", text)
+
+    def _remember(self) -> None:
+        run = Run(
+            at=timestamps.write(self._tools.clock()),
+            how=self._list.how,
+            listed=self._count["listed"],
+            handed_in=self._count["handed_in"],
+            waiting=sum(self._skipped[verdict] for verdict in WAITING),
+            failed=self._count["failed"],
+            error=self._error,
+        )
+        self._tools.state.change(
+            lambda state: msgspec.structs.replace(
+                state,
+                last=run,
+                next_user=self._list.user,
+                told=with_told(state.told, self._new_problems, self._now),
+            )
+        )
+
+    def _tell(self) -> None:
+        """Write the run's one record, with its metric."""
+        handed_in = self._count["handed_in"]
+        values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
+        # A run that couldn't do its work tells no 0: that is what an alarm waits for.
+        counts = values if self._is_scheduled and (handed_in or not self._error) else {}
+        end = "" if self._is_complete else ", not done with the list: the next run goes on"
+        logger.info(
+            "Reconciled by %s: %s of %s recordings handed in%s",
+            LISTS[self._list.how],
+            handed_in,
+            self._count["listed"],
+            end,
+            extra={
+                "since": timestamps.write(self._begin),
+                "failed": self._count["failed"],
+                "skipped": {str(verdict): count for verdict, count in self._skipped.items()},
+                **metrics.record(self._tools.settings.stack_name, self._tools.clock(), counts),
+            },
+        )
+
+
+def _post(body: bytes, tools: Tools) -> None:
+    hand_in.post(
+        body,
+        url=tools.settings.webhook_url,
+        key=tools.secrets.pipeline_signing_key,
+        seconds=WEBHOOK_SECONDS,
+        session=tools.session,
+        sleep=tools.sleep,
+        clock=tools.clock,
+        monotonic=tools.monotonic,
+        by_chance=tools.by_chance,
+    )

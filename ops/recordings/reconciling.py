@@ -1,0 +1,91 @@
+"""`invoke exec.reconcile`: look for recordings whose webhook never came, now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from invoke import Context, Exit
+
+from cdk.names import RECONCILE
+from ingester.errors import BadRequest
+from ingester.rules.reconcile import SINCE, since_of
+from ingester.rules.reconcile_report import Report
+from ops import terminal
+from ops.command import OpsError, command
+from ops.printable import printable
+from ops.recordings import invocation
+from ops.recordings.resending import now
+from ops.target import Target, changing, looking
+
+LISTS = {"account": "the account's list", "users": "the lists of its users"}
+
+
+@command(
+    help={
+        "since": f"how far to look back, also before the baseline: {SINCE}",
+        "dry_run": "only say what would be handed in",
+    }
+)
+def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
+    """Hand in what Zoom has and never told of.
+
+    Without --since as every hour: RECONCILE_DAYS back, and nothing that ended before the baseline,
+    which the first run of a stack sets.
+    """
+    event: dict[str, Any] = {"dry_run": dry_run}
+    if since.strip():
+        try:
+            since_of(since, now())
+        except BadRequest as error:
+            raise OpsError(f"--{error}") from None
+        event["since"] = since.strip()
+    target = looking() if dry_run else changing()
+    show(report_of(target, event))
+
+
+def report_of(target: Target, event: dict[str, Any]) -> Report:
+    """What a run of reconcile says. OpsError if it didn't look at anything, or failed."""
+    name, alias = target.names.function(RECONCILE), target.place.release_alias
+    try:
+        answer = invocation.call(target.client("lambda", invocation.CONFIG), name, alias, event)
+    except KeyboardInterrupt:
+        raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
+    try:
+        return msgspec.convert(answer, Report)
+    except msgspec.ValidationError:
+        said = answer.get("message") if isinstance(answer, dict) else None
+        raise OpsError(f"{name}: {str(said or answer)[:300]}") from None
+
+
+def show(report: Report) -> None:
+    """Print what a run did, or would do. OpsError if something stopped it."""
+    lists = LISTS.get(report.how, report.how)
+    terminal.say(f"Looked at {lists} since {report.since}: {report.listed} recordings")
+    if report.baseline:
+        terminal.say(f"The hourly runs take what ended after {report.baseline}.")
+    if report.recordings:
+        terminal.show(
+            "Missed",
+            ("uuid", "recorded (UTC)", "topic"),
+            [
+                (one.uuid, one.start_time[:16].replace("T", " "), printable(one.topic))
+                for one in report.recordings
+            ],
+        )
+    for one in report.recordings:
+        if one.outcome.startswith("failed"):
+            terminal.say(f"{one.uuid} {printable(one.outcome)}")
+    if report.left_out:
+        terminal.say(f"and {report.left_out} more")
+    for why, count in sorted(report.skipped.items()):
+        terminal.say(f"Left alone, {why}: {count}")
+    missed = len(report.recordings) + report.left_out
+    if report.dry_run:
+        terminal.say(f"Would be handed in: {missed - report.failed}")
+    else:
+        terminal.say(f"Handed in: {report.handed_in}, failed: {report.failed}")
+    if report.message:
+        raise OpsError(report.message)
+    if not report.is_complete:
+        terminal.say("The time didn't suffice for the whole list. Run it again.")

@@ -1,0 +1,179 @@
+"""The Zoom stand-in lists recordings and users as strictly as Zoom does."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import requests
+
+from local.neighbours.zoom_account import (
+    ACCOUNT_RECORDINGS_SCOPES,
+    OLD_READ_SCOPE,
+    USER_RECORDINGS_SCOPES,
+    USERS_SCOPES,
+)
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording
+from tests.local.clock import Clock
+from tests.local.zoom_client import Client
+
+DAYS = {"from": "2026-11-20", "to": "2026-11-24"}
+
+
+def ask(client: Client, path: str, **query: str) -> requests.Response:
+    return client.get(f"{client.zoom.api_base_url}{path}", headers=client.bearer(), params=query)
+
+
+def uuids(answer: requests.Response) -> list[str]:
+    return [one["uuid"] for one in answer.json()["meetings"]]
+
+
+@pytest.fixture
+def three(client: Client, recording: Recording) -> Client:
+    """The account with three recordings of one user, who may list all."""
+    client.zoom.grant(ACCOUNT_RECORDINGS_SCOPES[0], USER_RECORDINGS_SCOPES[0], USERS_SCOPES[0])
+    client.zoom.add(dataclasses.replace(recording, uuid="two==", start_time="2026-11-22T15:00:00Z"))
+    client.zoom.add(dataclasses.replace(recording, uuid="one==", start_time="2026-11-21T15:00:00Z"))
+    return client
+
+
+@pytest.mark.parametrize(
+    ("path", "scopes"),
+    [
+        ("/accounts/me/recordings", ACCOUNT_RECORDINGS_SCOPES),
+        ("/users/HOST/recordings", USER_RECORDINGS_SCOPES),
+        ("/users", USERS_SCOPES),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_list_needs_one_of_its_scopes(
+    client: Client, recording: Recording, path: str, scopes: tuple[str, ...], status: int
+) -> None:
+    client.zoom.set(missing_scope_status=status)
+    path = path.replace("HOST", recording.host_id)
+    client.zoom.grant("meeting:read:meeting:admin")
+    refused = ask(client, path, **DAYS)
+    assert (refused.status_code, refused.json()["code"]) == (status, 4711)
+    assert f"does not contain scopes:[{scopes[0]}]" in refused.json()["message"]
+    for scope in scopes:
+        client.zoom.grant(scope)
+        assert ask(client, path, **DAYS).status_code == 200
+
+
+def test_a_list_needs_a_live_token(client: Client) -> None:
+    answer = client.get(f"{client.zoom.api_base_url}/users", "made-up")
+    assert (answer.status_code, answer.json()["code"]) == (401, 124)
+
+
+def test_the_app_of_old_may_list_users_recordings_not_the_accounts(client: Client) -> None:
+    client.zoom.grant(OLD_READ_SCOPE)
+    assert ask(client, "/accounts/me/recordings", **DAYS).status_code == 400
+
+
+def test_recordings_come_newest_first_within_the_days(three: Client, recording: Recording) -> None:
+    every = [recording.uuid, "two==", "one=="]
+    assert uuids(ask(three, "/accounts/me/recordings", **DAYS)) == every
+    path = f"/users/{recording.host_id}/recordings"
+    assert uuids(ask(three, path, **{**DAYS, "to": "2026-11-22"})) == ["two==", "one=="]
+    assert uuids(ask(three, path, **{**DAYS, "from": "2026-11-22"})) == every[:2]
+
+
+def test_trashed_recordings_are_not_listed(three: Client) -> None:
+    three.zoom.trash("two==")
+    assert "two==" not in uuids(ask(three, "/accounts/me/recordings", **DAYS))
+
+
+def test_a_listed_recording_has_no_secrets(three: Client) -> None:
+    [first, *_] = ask(three, "/accounts/me/recordings", **DAYS).json()["meetings"]
+    assert not {"password", "recording_play_passcode", "download_access_token"} & set(first)
+    assert first["recording_files"][0]["download_url"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"from": "2026-10-20", "to": "2026-11-21"},
+        {"from": "2026-11-24", "to": "2026-11-20"},
+        {"from": "yesterday", "to": "2026-11-24"},
+        {**DAYS, "page_size": "301"},
+        {**DAYS, "page_size": "0"},
+        {**DAYS, "next_page_token": "made-up"},
+    ],
+)
+def test_what_zoom_refuses_is_refused(three: Client, query: dict[str, str]) -> None:
+    answer = ask(three, "/accounts/me/recordings", **query)
+    assert (answer.status_code, answer.json()["code"]) == (400, 300)
+
+
+def test_a_month_may_be_asked_for_at_once(three: Client) -> None:
+    query = {"from": "2026-10-24", "to": "2026-11-24"}
+    assert len(uuids(ask(three, "/accounts/me/recordings", **query))) == 3
+
+
+def test_a_list_goes_on_with_its_token(three: Client, recording: Recording) -> None:
+    path, size = "/accounts/me/recordings", {"page_size": "2"}
+    first = ask(three, path, **DAYS, **size)
+    assert uuids(first) == [recording.uuid, "two=="]
+    token = {"next_page_token": first.json()["next_page_token"]}
+    second = ask(three, path, **DAYS, **size, **token)
+    assert (uuids(second), second.json()["next_page_token"]) == (["one=="], "")
+
+
+def test_a_page_token_is_good_for_its_own_request_and_a_quarter_of_an_hour(
+    three: Client, clock: Clock
+) -> None:
+    path, size = "/accounts/me/recordings", {"page_size": "1"}
+    token = {"next_page_token": ask(three, path, **DAYS, **size).json()["next_page_token"]}
+    other: dict[str, Any] = {**DAYS, "to": "2026-11-23"}
+    assert ask(three, path, **other, **size, **token).status_code == 400
+    assert ask(three, path, **DAYS, **token).status_code == 400
+    clock.now += 899
+    assert ask(three, path, **DAYS, **size, **token).status_code == 200
+    clock.now += 1
+    assert ask(three, path, **DAYS, **size, **token).status_code == 400
+
+
+def test_page_tokens_can_be_made_to_expire(three: Client) -> None:
+    path, size = "/accounts/me/recordings", {"page_size": "1"}
+    token = {"next_page_token": ask(three, path, **DAYS, **size).json()["next_page_token"]}
+    url = f"{three.zoom.url}/_control/expire"
+    three.session.post(url, json={"page_tokens": True}, timeout=5).raise_for_status()
+    assert ask(three, path, **DAYS, **size, **token).status_code == 400
+
+
+def test_deactivated_users_are_listed_only_when_they_are_asked_for(
+    three: Client, recording: Recording
+) -> None:
+    def ids(**query: str) -> list[str]:
+        return [one["id"] for one in ask(three, "/users", **query).json()["users"]]
+
+    url = f"{three.zoom.url}/_control/users"
+    gone = {"user": recording.host_id, "status": "inactive"}
+    assert ids() == [recording.host_id]
+    three.session.post(url, json=gone, timeout=5).raise_for_status()
+    three.session.post(url, json={"user": "another"}, timeout=5).raise_for_status()
+    assert ids() == ids(status="active") == ["another"]
+    assert ids(status="inactive") == [recording.host_id]
+    assert len(uuids(ask(three, f"/users/{recording.host_id}/recordings", **DAYS))) == 3
+    assert ask(three, "/users", status="gone").status_code == 400
+
+
+def test_an_unknown_user_is_404(three: Client) -> None:
+    answer = ask(three, "/users/nobody/recordings", **DAYS)
+    assert (answer.status_code, answer.json()["code"]) == (404, 1001)
+
+
+def test_a_list_is_refused_with_429_on_demand(three: Client) -> None:
+    three.zoom.fail(Fault("status", where="api", status=429, retry_after=3))
+    answer = ask(three, "/accounts/me/recordings", **DAYS)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "3")
+    assert ask(three, "/accounts/me/recordings", **DAYS).status_code == 200
+
+
+def test_the_apps_scopes_are_changed_from_outside(client: Client) -> None:
+    url = f"{client.zoom.url}/_control/app"
+    scopes = {"scopes": [ACCOUNT_RECORDINGS_SCOPES[0]]}
+    client.session.post(url, json=scopes, timeout=5).raise_for_status()
+    assert ask(client, "/accounts/me/recordings", **DAYS).status_code == 200

@@ -1,0 +1,172 @@
+"""`invoke exec.reconcile`: what it asks for, and what it prints."""
+
+from __future__ import annotations
+
+import io
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.response import StreamingBody
+from invoke import Context, Exit
+
+from cdk.place import Place
+from ingester.neighbours.reconcile_state import KEY
+from ingester.rules.reconcile_report import Outcome, Report
+from ops.code.releases import Releases
+from ops.command import OpsError
+from ops.recordings import reconciling
+from ops.stack import overview
+from ops.target import Target
+from tests.cloud import REGION, Clock, Cloud
+
+MISSED = Outcome(
+    uuid="xoTo+WaQTl2gLEzeEVfGbg==",
+    meeting_id=95846636714,
+    topic="HIST E-10 \x1b[31m",
+    start_time="2026-10-14T15:00:00Z",
+    outcome="would be handed in",
+)
+
+
+def report(**changes: Any) -> Report:
+    known: dict[str, Any] = {
+        "since": "2026-10-11T18:30:00Z",
+        "baseline": "2026-10-01T00:00:00Z",
+        "how": "users",
+        "dry_run": True,
+        "listed": 4,
+        "handed_in": 0,
+        "failed": 0,
+        "skipped": {"known": 2, "ended less than an hour ago": 1},
+        "is_complete": True,
+        "recordings": [MISSED],
+        "left_out": 0,
+    }
+    return Report(**{**known, **changes})
+
+
+def lambda_answers(content: object) -> tuple[Target, list[dict[str, Any]]]:
+    """A stack whose function answers like this, and what it is asked."""
+    session = boto3.Session("key", "secret", region_name=REGION)
+    asked: list[dict[str, Any]] = []
+
+    def answer(params: dict[str, Any], **_: object) -> tuple[object, dict[str, Any]]:
+        asked.append(json.loads(params["body"]))
+        raw = json.dumps(content).encode()
+        body = StreamingBody(io.BytesIO(raw), len(raw))
+        return SimpleNamespace(status_code=200), {"StatusCode": 200, "Payload": body}
+
+    say: Any = answer  # its type is wrong in the stubs
+    session.events.register("before-call.lambda.Invoke", say)
+    return Target(Place("zip", "zip-code", "live", REGION, ""), session), asked
+
+
+def test_the_function_is_asked_as_the_operator_says() -> None:
+    target, asked = lambda_answers({"message": "Reconcile is off in this stack."})
+    with pytest.raises(OpsError, match="zip-zoom-reconcile: Reconcile is off in this stack"):
+        reconciling.report_of(target, {"since": "5d", "dry_run": True})
+    assert asked == [{"since": "5d", "dry_run": True}]
+
+
+def test_a_dry_run_is_printed_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    reconciling.show(report())
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.splitlines())
+    assert "xoTo+WaQTl2gLEzeEVfGbg==" in printed
+    assert "\x1b" not in printed
+    assert "Looked at the lists of its users since 2026-10-11T18:30:00Z: 4 recordings" in printed
+    assert "Left alone, ended less than an hour ago: 1" in printed
+    assert "Would be handed in: 1" in printed
+
+
+def test_a_run_is_printed_with_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = Outcome(
+        uuid="b==",
+        meeting_id=1,
+        topic="",
+        start_time="",
+        outcome="failed: The webhook answered 400.",
+    )
+    reconciling.show(
+        report(dry_run=False, handed_in=1, failed=1, recordings=[MISSED, failed], is_complete=False)
+    )
+    printed = capsys.readouterr().out
+    assert "b== failed: The webhook answered 400." in printed
+    assert "Handed in: 1, failed: 1" in printed
+    assert "Run it again." in printed
+
+
+def test_what_stopped_a_run_is_an_error() -> None:
+    with pytest.raises(OpsError, match="does not contain scopes"):
+        reconciling.show(report(message="… does not contain scopes:[x]."))
+
+
+@pytest.mark.parametrize("since", ["yesterday", "31d", "--dry-run"])
+def test_a_since_that_makes_no_sense_is_one_sentence(since: str) -> None:
+    with pytest.raises(Exit) as caught:
+        reconciling.reconcile(Context(), since=since)
+    assert str(caught.value).startswith(f"--since '{since}' has to be a number of days or hours")
+    assert "\n" not in str(caught.value)
+
+
+def words(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
+    """What `stack.status` says of reconcile."""
+    session = boto3.Session(region_name=REGION)
+    answers: dict[str, dict[str, Any]] = {
+        "GetAlias": {"FunctionVersion": "1", "RevisionId": "r"},
+        "GetFunctionConfiguration": {
+            "Version": "1",
+            "CodeSha256": "x",
+            "Environment": {"Variables": {"RECONCILE_DAYS": days}},
+        },
+    }
+    for call, content in answers.items():
+        answer = (SimpleNamespace(status_code=200), {"ResponseMetadata": {}, **content})
+        say: Any = lambda answer=answer, **_: answer  # noqa: E731 - its type is wrong in the stubs
+        session.events.register(f"before-call.lambda.{call}", say)
+    target = Target(Place("test", "test-code", "live", REGION, ""), session)
+    if item:
+        aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})
+    releases = Releases(target.client("lambda"), target.names, "live")
+    return overview.reconcile_words(target, releases, clock())
+
+
+@pytest.mark.parametrize(
+    ("days", "item", "said"),
+    [
+        ("0", {}, "off (RECONCILE_DAYS is 0)"),
+        ("3", {}, "hasn't run yet"),
+        ("3", {"version": 1}, "hasn't run yet"),
+        (
+            "3",
+            {"last": {"at": "2026-10-14T18:05:00Z"}},
+            "last run 2026-10-14T18:05:00Z, 25 min 0 s ago: nothing missing",
+        ),
+        (
+            "3",
+            {"last": {"at": "2026-10-14T18:30:00Z", "handed_in": 2}},
+            "last run 2026-10-14T18:30:00Z, - ago: 2 handed in",
+        ),
+        (
+            "3",
+            {"last": {"at": "2026-10-14T18:05:00Z", "error": "No scope."}},
+            "last run 2026-10-14T18:05:00Z, 25 min 0 s ago. No scope.",
+        ),
+    ],
+)
+def test_the_status_says_how_reconcile_is_doing(
+    aws: Cloud, clock: Clock, days: str, item: dict[str, Any], said: str
+) -> None:
+    assert words(aws, clock, days, **item) == said
+
+
+def test_the_status_says_that_the_state_cant_be_read(aws: Cloud, clock: Clock) -> None:
+    assert "can't be read" in words(aws, clock, "3", last="never")
+
+
+def test_the_status_says_that_the_table_is_not_there(aws: Cloud, clock: Clock) -> None:
+    aws.recordings.delete()
+    assert words(aws, clock, "3") == "its last run can't be read (ResourceNotFoundException)"

@@ -1,0 +1,109 @@
+"""Reconcile's decisions and memory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ingester.rules.reconcile import (
+    MOST_TOLD,
+    Check,
+    ListedRecording,
+    Run,
+    State,
+    Verdict,
+    check_of,
+    is_due,
+    verdict_of,
+    with_told,
+)
+
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+VIDEO = {"file_type": "MP4", "status": "completed"}
+
+
+def listed(*files: dict[str, Any], start: str = "2026-10-14T15:00:00Z") -> ListedRecording:
+    return ListedRecording(
+        uuid="a==", id=1, start_time=start, duration=60, recording_files=list(files)
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "verdict"),
+    [
+        ((VIDEO,), Verdict.MISSED),
+        (({"file_type": "mp4"},), Verdict.MISSED),
+        ((VIDEO, {"file_type": "TIMELINE"}), Verdict.MISSED),
+        ((VIDEO, {"file_type": "M4A", "status": "processing"}), Verdict.UNFINISHED),
+        (({"file_type": "", "status": "processing"},), Verdict.UNFINISHED),
+        (({"file_type": "CHAT", "status": "completed"},), Verdict.NO_VIDEO),
+        ((), Verdict.UNFINISHED),
+        (({"file_type": None, "status": 3},), Verdict.NO_VIDEO),
+    ],
+)
+def test_a_recording_is_judged_by_its_files(
+    files: tuple[dict[str, Any], ...], verdict: Verdict
+) -> None:
+    assert verdict_of(listed(*files), NOW, None) is verdict
+
+
+@pytest.mark.parametrize(
+    ("start", "baseline", "verdict"),
+    [
+        ("2026-10-14T16:30:00Z", None, Verdict.MISSED),
+        ("2026-10-14T16:30:01Z", None, Verdict.RECENT),
+        ("2026-10-14T15:00:00Z", "16:00", Verdict.MISSED),
+        ("2026-10-14T15:00:00Z", "16:01", Verdict.TOO_OLD),
+        ("2026-10-14T17:00:00Z", "18:01", Verdict.TOO_OLD),
+    ],
+)
+def test_a_recording_is_judged_by_its_end(
+    start: str, baseline: str | None, verdict: Verdict
+) -> None:
+    begin = datetime.fromisoformat(f"2026-10-14T{baseline}:00+00:00") if baseline else None
+    assert verdict_of(listed(VIDEO, start=start), NOW, begin) is verdict
+
+
+def test_a_problem_is_due_again_after_a_day() -> None:
+    told = with_told({}, ["a"], NOW)
+    assert not is_due(told, "a", NOW + timedelta(hours=23))
+    assert is_due(told, "a", NOW + timedelta(hours=24))
+    assert is_due(told, "b", NOW)
+
+
+def test_problems_are_forgotten_when_they_are_due_or_too_many() -> None:
+    told = with_told({}, ["old"], NOW - timedelta(days=1))
+    many = [str(number) for number in range(MOST_TOLD + 5)]
+    assert len(with_told(told, many, NOW)) == MOST_TOLD
+    assert "old" not in with_told(told, ["new"], NOW)
+
+
+def state(at: str, error: str = "") -> State:
+    return State(baseline="2026-10-01T00:00:00Z", last=Run(at=at, handed_in=2, error=error))
+
+
+@pytest.mark.parametrize(
+    ("remembered", "days", "check"),
+    [
+        (state("2026-10-14T18:00:00Z"), 0, None),
+        (None, 3, Check()),
+        (State(baseline="2026-10-01T00:00:00Z"), 3, Check()),
+        (state("2026-10-14T18:00:00Z"), 3, Check(at="2026-10-14T18:00:00Z", handed_in=2)),
+        (
+            state("2026-10-14T15:30:00Z"),
+            3,
+            Check(at="2026-10-14T15:30:00Z", handed_in=2, problem="It hasn't run for 3 hours."),
+        ),
+        (
+            state("2026-10-14T18:00:00Z", "No scope."),
+            3,
+            Check(at="2026-10-14T18:00:00Z", handed_in=2, problem="No scope."),
+        ),
+    ],
+)
+def test_people_are_told_how_it_is_doing(
+    remembered: State | None, days: int, check: Check | None
+) -> None:
+    assert check_of(remembered, days, NOW) == check
