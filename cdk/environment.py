@@ -184,7 +184,6 @@ def _sheets(settings: Settings) -> dict[str, str]:
 def _opencast(settings: Settings) -> dict[str, str]:
     given = settings.opencast
     return {
-        "UPLOAD_RECEIVE_LIMIT": str(upload_receive_limit(given.patience_hours)),
         "OPENCAST_BASE_URL": given.base_url,
         "OPENCAST_API_USER": given.api_user,
         "OPENCAST_AUTH": given.auth,

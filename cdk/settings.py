@@ -144,7 +144,6 @@ class Settings:
     buffer_minutes: int
     download_connections: int
     downloads_at_once: int
-    reconcile_days: int
     local_time_zone: str
     notification_email: str
     notifications_level: str
@@ -216,7 +215,6 @@ def _settings(reader: Reader) -> Settings:
             checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
             10,
         ),
-        reconcile_days=reader.optional("RECONCILE_DAYS", checks.whole(0, 30), 3),
         local_time_zone=reader.optional("LOCAL_TIME_ZONE", checks.time_zone, "US/Eastern"),
         notification_email=reader.text("NOTIFICATION_EMAIL"),
         notifications_level=reader.optional(

@@ -30,6 +30,9 @@ from tests.simulation.zoom import Zoom, signed
 
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
+HOURLY, HOURS, SELDOM = 36, 84, 6
+"""Reconcile runs every hour while things happen, then less often, to make the worlds faster; until
+all recordings are older than it looks back."""
 
 
 @dataclass
@@ -68,6 +71,8 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
     stage = _Stage(played)
     for happening in scenario.happenings:
         world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
+    for hour in (*range(HOURLY), *range(HOURLY, HOURS, SELDOM)) if scenario.site.reconcile else ():
+        world.at(hour * HOUR, system.reconcile)
     with collected(world) as collector:
         try:
             _run(world, cloud, scenario.until)

@@ -15,6 +15,7 @@ import urllib3
 
 import downloader
 import on_demand
+import reconcile
 import uploader
 import webhook
 from ingester import hand_in
@@ -25,6 +26,7 @@ from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue
+from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
@@ -34,6 +36,7 @@ from ingester.settings import (
     DownloaderSettings,
     OnDemandSecrets,
     OnDemandSettings,
+    ReconcileSettings,
     UploaderSecrets,
     UploaderSettings,
     WebhookSecrets,
@@ -101,6 +104,9 @@ class System:
         self.uploader = LambdaFunction(
             world, "uploader", self._uploader, _run_uploader, LONG_FUNCTION_SECONDS
         )
+        self.hourly = LambdaFunction(
+            world, "reconcile", self._reconcile, _run_reconcile, LONG_FUNCTION_SECONDS
+        )
         self.new_recording = Gateway(world, self.webhook)
         self.ingest = Gateway(world, self.on_demand)
         sources = EventSources(world, cloud)
@@ -110,7 +116,7 @@ class System:
     @property
     def errors(self) -> list[Exception]:
         """What escaped the handlers: errors that production doesn't explain."""
-        functions = (self.webhook, self.on_demand, self.downloader, self.uploader)
+        functions = (self.webhook, self.on_demand, self.downloader, self.uploader, self.hourly)
         return [error for one in functions for error in one.errors]
 
     def operators_view(self, uuid: str) -> MeetingRecordings | None:
@@ -126,7 +132,8 @@ class System:
         return found
 
     def reconcile(self) -> None:
-        """Runs the hourly reconcile: today's code has none."""
+        """Runs reconcile, as EventBridge's rule does every hour."""
+        self.hourly.invoke({}).waiting.append(lambda: None)
 
     def _ledger(self) -> Ledger:
         return Ledger(cast(Any, self.cloud.recordings), self.world.now)
@@ -193,6 +200,25 @@ class System:
             monotonic=self.world.monotonic,
             by_chance=self.world.by_chance,
             new_id=self.world.new_id,
+        )
+
+    def _reconcile(self) -> reconcile.Tools:
+        table = cast(Any, self.cloud.recordings)
+        settings = ReconcileSettings(
+            **ZOOM_ACCESS, recordings_table=table.name, webhook_url=WEBHOOK, reconcile_days=3
+        )
+        secrets = read_secrets(OnDemandSecrets, self.cloud.parameters, SECRETS)
+        return reconcile.Tools(
+            settings=settings,
+            secrets=secrets,
+            zoom=self._zoom_api(settings, secrets),
+            ledger=self._ledger(),
+            state=ReconcileState(table),
+            session=cast(requests.Session, WebhookSession(self)),
+            clock=self.world.now,
+            sleep=self.world.sleep,
+            monotonic=self.world.monotonic,
+            by_chance=self.world.by_chance,
         )
 
     def _downloader(self) -> downloader.Tools:
@@ -298,6 +324,11 @@ def _run_webhook(event: Any, container: Container[webhook.Tools], _context: Cont
 
 def _run_on_demand(event: Any, container: Container[on_demand.Tools], _context: Context) -> Any:
     return proxy_answer(on_demand.respond(event, container(), container.renewed))
+
+
+def _run_reconcile(event: Any, container: Container[reconcile.Tools], context: Context) -> Any:
+    seconds = context.get_remaining_time_in_millis() / 1000 - reconcile.MARGIN_SECONDS
+    return reconcile.answer(event, container(), seconds, container.renewed)
 
 
 def _run_downloader(event: Any, container: Container[downloader.Tools], context: Context) -> Any:
