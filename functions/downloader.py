@@ -16,7 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, connections, log, metrics
+from ingester import clients, connections, log, metrics, unready
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
@@ -60,6 +60,7 @@ from ingester.transfer.multipart import Bucket
 from ingester.transfer.progress import rate
 from ingester.transfer.recording import Inspect, OpenFile, RecordingTransfer
 from ingester.transfer.source import ZoomFile
+from ingester.unready import Waiting
 from ingester.zones import zone_of
 
 logger = logging.getLogger("ingester.downloader")
@@ -129,7 +130,33 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
-    return answer(event, in_time_of(context, tools()))
+    return run(event, tools, context, _waiting)
+
+
+def run(
+    event: Mapping[str, Any],
+    built: Callable[[], Tools],
+    context: object,
+    waiting: Callable[[], Waiting],
+) -> dict[str, Any]:
+    """One invocation. `built` gives the dependencies; `waiting` those that need no secret."""
+    try:
+        ready = in_time_of(context, built())
+    except unready.CAUSES as error:
+        if "Records" not in event:
+            raise
+        return unready.put_off(event, error, waiting())
+    return answer(event, ready)
+
+
+def _waiting() -> Waiting:
+    settings, sqs = read(DownloaderSettings, os.environ), clients.sqs()
+    dead_letters = Queue(sqs, settings.download_dlq_url)
+    return Waiting(
+        queue=Queue(sqs, settings.download_queue_url),
+        limit=settings.download_receive_limit,
+        bury=lambda message, reason: dead_letters.bury(message.body, reason),
+    )
 
 
 def in_time_of(context: object, tools: Tools) -> Tools:

@@ -50,6 +50,7 @@ from ingester.rules.reconcile import (
     UnreadableEntry,
     Verdict,
     is_due,
+    is_known,
     since_of,
     verdict_of,
     with_told,
@@ -290,7 +291,7 @@ class _Run:
     def _bring(self, listed: ListedRecording) -> Verdict:
         """Hand a recording in, unless it isn't missed after all."""
         tools = self._tools
-        if tools.ledger.get(listed.uuid).was_asked_for:
+        if is_known(tools.ledger.get(listed.uuid), listed):
             return Verdict.KNOWN
         if self._dry_run:
             self._missed.append(outcome_of(listed, "would be handed in"))

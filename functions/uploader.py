@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log, metrics, new_ids
+from ingester import clients, log, metrics, new_ids, unready
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
@@ -44,6 +44,7 @@ from ingester.rules.messages import UploadMessage, decode, zip_id_of
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import State
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
+from ingester.unready import Waiting
 
 logger = logging.getLogger("ingester.uploader")
 
@@ -106,8 +107,36 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
+    return run(event, tools, context, _waiting)
+
+
+def run(
+    event: Mapping[str, Any],
+    built: Callable[[], Tools],
+    context: Any,
+    waiting: Callable[[], Waiting],
+) -> dict[str, Any]:
+    """One invocation. `built` gives the dependencies; `waiting` those that need no secret."""
+    try:
+        ready = built()
+    except unready.CAUSES as error:
+        if "Records" not in event:
+            raise
+        return unready.put_off(event, error, waiting())
     read_seconds = attempts.read_seconds(context.get_remaining_time_in_millis())
-    return answer(event, tools(), read_seconds)
+    return answer(event, ready, read_seconds)
+
+
+def _waiting() -> Waiting:
+    settings, sqs = read(UploaderSettings, os.environ), clients.sqs()
+    dead_letters = Queue(sqs, settings.upload_dlq_url)
+    return Waiting(
+        queue=Queue(sqs, settings.upload_queue_url),
+        limit=settings.upload_receive_limit,
+        bury=lambda message, reason: dead_letters.bury_in_order(
+            message.body, reason, group=message.message_id, identity=message.message_id
+        ),
+    )
 
 
 def answer(event: Mapping[str, Any], tools: Tools, read_seconds: float) -> dict[str, Any]:

@@ -150,7 +150,6 @@ def cloud() -> Iterator[Cloud]:
             s3=s3,
             ssm=ssm,
             status=_status_table(dynamodb),
-            recordings=_table(dynamodb, "test-recordings", "uuid"),
             events=_table(dynamodb, "test-recording-events", "zoom_uuid"),
             schedule=_table(dynamodb, "test-schedule", "zoom_series_id"),
             recordings=_table(dynamodb, "test-recordings", "uuid"),

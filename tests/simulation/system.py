@@ -31,7 +31,6 @@ from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
-from ingester.rules import attempts
 from ingester.settings import (
     DownloaderSettings,
     OnDemandSecrets,
@@ -48,6 +47,7 @@ from ingester.settings import (
 from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Engine
 from ingester.transfer.source import ZoomFile
+from ingester.unready import Waiting
 from tests.simulation.cloud import DOWNLOAD_RECEIVES, SECRETS, STACK, UPLOAD_RECEIVES, Cloud
 from tests.simulation.engine import Copies, FakeEngine
 from tests.simulation.event_sources import Context, EventSources, Gateway, LambdaFunction
@@ -99,10 +99,10 @@ class System:
             world, "on_demand", self._on_demand, _run_on_demand, FUNCTION_SECONDS
         )
         self.downloader = LambdaFunction(
-            world, "downloader", self._downloader, _run_downloader, LONG_FUNCTION_SECONDS
+            world, "downloader", self._downloader, self._run_downloader, LONG_FUNCTION_SECONDS
         )
         self.uploader = LambdaFunction(
-            world, "uploader", self._uploader, _run_uploader, LONG_FUNCTION_SECONDS
+            world, "uploader", self._uploader, self._run_uploader, LONG_FUNCTION_SECONDS
         )
         self.hourly = LambdaFunction(
             world, "reconcile", self._reconcile, _run_reconcile, LONG_FUNCTION_SECONDS
@@ -290,6 +290,30 @@ class System:
             new_id=self.world.new_id,
         )
 
+    def _run_downloader(
+        self, event: Any, container: Container[downloader.Tools], context: Context
+    ) -> Any:
+        dead_letters = self._queue(self.cloud.download_dlq)
+        waiting = Waiting(
+            queue=self._queue(self.cloud.download_queue),
+            limit=DOWNLOAD_RECEIVES,
+            bury=lambda message, reason: dead_letters.bury(message.body, reason),
+        )
+        return downloader.run(event, container, context, lambda: waiting)
+
+    def _run_uploader(
+        self, event: Any, container: Container[uploader.Tools], context: Context
+    ) -> Any:
+        dead_letters = self._queue(self.cloud.upload_dlq)
+        waiting = Waiting(
+            queue=self._queue(self.cloud.upload_queue),
+            limit=UPLOAD_RECEIVES,
+            bury=lambda message, reason: dead_letters.bury_in_order(
+                message.body, reason, group=message.message_id, identity=message.message_id
+            ),
+        )
+        return uploader.run(event, container, context, lambda: waiting)
+
 
 class WebhookSession:
     """What production uses of a `requests.Session`, to its own webhook."""
@@ -329,12 +353,3 @@ def _run_on_demand(event: Any, container: Container[on_demand.Tools], _context: 
 def _run_reconcile(event: Any, container: Container[reconcile.Tools], context: Context) -> Any:
     seconds = context.get_remaining_time_in_millis() / 1000 - reconcile.MARGIN_SECONDS
     return reconcile.answer(event, container(), seconds, container.renewed)
-
-
-def _run_downloader(event: Any, container: Container[downloader.Tools], context: Context) -> Any:
-    return downloader.answer(event, downloader.in_time_of(context, container()))
-
-
-def _run_uploader(event: Any, container: Container[uploader.Tools], context: Context) -> Any:
-    read_seconds = attempts.read_seconds(context.get_remaining_time_in_millis())
-    return uploader.answer(event, container(), read_seconds)

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from ingester.errors import BadRequest
 from ingester.rules import timestamps
+from ingester.rules.ledger import Record
 
 WAIT = timedelta(hours=1)
 """How long after its end a recording is left to Zoom's own notification, which comes late at times.
@@ -100,6 +101,24 @@ def verdict_of(listed: ListedRecording, now: datetime, baseline: datetime | None
     if not any(_text(file, "file_type") == VIDEO for file in files):
         return Verdict.NO_VIDEO
     return Verdict.MISSED
+
+
+def is_known(record: Record, listed: ListedRecording) -> bool:
+    """Whether the pipeline was asked for a listed recording, and told of all its files.
+
+    Of several notifications about one recording a single one may be lost. A request that has ended
+    is left alone: a person decides.
+    """
+    if not record.was_asked_for:
+        return False
+    requests = record.requests.values()
+    if any(one.is_taken_over for one in requests) or not any(one.is_sent for one in requests):
+        return True
+    return all(
+        file.get("id") in record.files
+        for file in listed.recording_files or []
+        if _text(file, "file_type") in (VIDEO, "CHAT")
+    )
 
 
 def _is_finished(file: Mapping[str, Any]) -> bool:

@@ -20,13 +20,13 @@ from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_pages import StatusPages
-from ingester.neighbours.status_table import StatusTable
+from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.rules.alerts import Mail
 from ingester.rules.recording import Subject
 from ingester.rules.schedule import Event, ScheduledMeeting
 from ingester.rules.spans import RecordingEvent
 from ingester.rules.states import Origin, State
-from ingester.rules.status_row import Asked, IngestMarker
+from ingester.rules.status_row import Asked
 from ingester.settings import read_parameter
 from tests.cloud import Clock, Cloud
 from tests.simulation.aws.calls import at_once
@@ -38,7 +38,6 @@ from tests.simulation.tests.test_fake_dynamodb import status_table
 SUBJECT = Subject(
     meeting_id=987, recording_id="uuid==", topic="t", start_time="2026", origin=Origin.WEBHOOK
 )
-MARKER = IngestMarker(media_package_id="mp", time="2026-10-14T18:30:00Z", files=("a",))
 
 Step = Callable[[StatusTable], Any]
 
@@ -69,9 +68,6 @@ OTHERS: list[Step] = [
     _noted,
     _take_back,
     lambda table: table.explain("a", State.SENT_TO_UPLOADER, "because"),
-    lambda table: table.add_files("a", ["x"]) if table.get("a") else None,
-    lambda table: table.set_marker("a", MARKER),
-    lambda table: table.clear_marker("a"),
     lambda table: sorted(table.of_meeting(987), key=lambda row: row.zip_id),
     lambda table: sorted(row.zip_id for row in table.updated_since(table_clock())),
 ]
@@ -91,14 +87,14 @@ writes = st.builds(
         {},
         optional={
             "subject": st.just(SUBJECT),
-            "requested": st.booleans(),
+            "requested": st.sampled_from([None, *Requested]),
             "asked": st.sampled_from([Asked(), Asked(oc_workflow="w", ingest_all_mp4=True)]),
             "files": st.sets(st.sampled_from("xyz")),
             "oc_series_id": st.sampled_from(["", "series"]),
             "course": st.sampled_from(["", "course"]),
             "retry_due": st.sampled_from(["", "2026-10-14T19:00:00Z"]),
             "failed_again": st.booleans(),
-            "replacing": st.sampled_from(list(State)),
+            "replacing": st.frozensets(st.sampled_from(list(State)), max_size=2),
         },
     ),
 )
