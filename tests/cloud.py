@@ -47,7 +47,6 @@ class Cloud:
     events: Any
     schedule: Any
     faults: Any
-    recordings: Any
     sns: Any
     topic: str
     mail_queue: str

@@ -15,7 +15,7 @@ import urllib3
 
 import downloader
 import on_demand
-import reconcile
+import reconcile as reconciling
 import uploader
 import webhook
 from ingester import hand_in
@@ -202,13 +202,13 @@ class System:
             new_id=self.world.new_id,
         )
 
-    def _reconcile(self) -> reconcile.Tools:
+    def _reconcile(self) -> reconciling.Tools:
         table = cast(Any, self.cloud.recordings)
         settings = ReconcileSettings(
             **ZOOM_ACCESS, recordings_table=table.name, webhook_url=WEBHOOK, reconcile_days=3
         )
         secrets = read_secrets(OnDemandSecrets, self.cloud.parameters, SECRETS)
-        return reconcile.Tools(
+        return reconciling.Tools(
             settings=settings,
             secrets=secrets,
             zoom=self._zoom_api(settings, secrets),
@@ -350,6 +350,6 @@ def _run_on_demand(event: Any, container: Container[on_demand.Tools], _context: 
     return proxy_answer(on_demand.respond(event, container(), container.renewed))
 
 
-def _run_reconcile(event: Any, container: Container[reconcile.Tools], context: Context) -> Any:
-    seconds = context.get_remaining_time_in_millis() / 1000 - reconcile.MARGIN_SECONDS
-    return reconcile.answer(event, container(), seconds, container.renewed)
+def _run_reconcile(event: Any, container: Container[reconciling.Tools], context: Context) -> Any:
+    seconds = context.get_remaining_time_in_millis() / 1000 - reconciling.MARGIN_SECONDS
+    return reconciling.answer(event, container(), seconds, container.renewed)
