@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -12,6 +14,7 @@ from ingester import hand_in
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.rules.recording import automated
 from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Cloud
+from tests.simulation.event_sources import LambdaFunction
 from tests.simulation.logs import Mail, collected
 from tests.simulation.system import System
 from tests.simulation.truth import (
@@ -30,6 +33,8 @@ from tests.simulation.zoom import Zoom, signed
 
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
+RECONCILED_AFTER = 30 * HOUR
+"""How long after the last happening the hourly reconcile still runs: a copy may wait for a day."""
 
 
 @dataclass
@@ -68,6 +73,7 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
     stage = _Stage(played)
     for happening in scenario.happenings:
         world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
+    _plan_reconciles(system, scenario)
     with collected(world) as collector:
         try:
             _run(world, cloud, scenario.until)
@@ -76,6 +82,25 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
     played.is_endless = played.is_endless or not world.is_dry
     played.mails = collector.mails
     return played
+
+
+def _plan_reconciles(system: System, scenario: Scenario) -> None:
+    """Plans EventBridge's hourly calls, until some hours after all that happens by itself.
+
+    The first one comes before everything else: it is the stack's baseline.
+    """
+    reconcile = system.reconcile
+    if reconcile is None or not scenario.site.reconcile:
+        return
+    moments = [one.at for one in scenario.happenings]
+    moments += [one.at + one.seconds for one in scenario.faults]
+    last = min(max(moments, default=0.0) + RECONCILED_AFTER, scenario.until)
+    for hour in range(int(last / HOUR) + 1):
+        system.world.at(hour * HOUR, partial(_reconcile, reconcile))
+
+
+def _reconcile(function: LambdaFunction[Any]) -> None:
+    function.invoke({})
 
 
 def _run(world: World, cloud: Cloud, until: float) -> None:

@@ -100,6 +100,8 @@ class System:
         self.uploader = LambdaFunction(
             world, "uploader", self._uploader, _run_uploader, LONG_FUNCTION_SECONDS
         )
+        self.reconcile: LambdaFunction[Any] | None = None
+        """What EventBridge runs each hour: today's code has nothing of that kind."""
         self.new_recording = Gateway(world, self.webhook)
         self.ingest = Gateway(world, self.on_demand)
         sources = EventSources(world, cloud)
@@ -109,8 +111,8 @@ class System:
     @property
     def errors(self) -> list[Exception]:
         """What escaped the handlers: errors that production doesn't explain."""
-        functions = (self.webhook, self.on_demand, self.downloader, self.uploader)
-        return [error for one in functions for error in one.errors]
+        functions = (self.webhook, self.on_demand, self.downloader, self.uploader, self.reconcile)
+        return [error for one in functions if one for error in one.errors]
 
     def operators_view(self, uuid: str) -> MeetingRecordings | None:
         """What an operator's command is told of a recording by Zoom's API; None if nothing."""
@@ -123,9 +125,6 @@ class System:
         except IngesterError:
             return None
         return found
-
-    def reconcile(self) -> None:
-        """Runs the hourly reconcile: today's code has none."""
 
     def _status(self) -> StatusTable:
         return StatusTable(cast(Any, self.cloud.status), self.world.now)
