@@ -39,10 +39,13 @@ RECONCILED_AFTER = 30 * HOUR
 
 @dataclass
 class Request:
-    """What a person asked for, and the answers."""
+    """What a person asked for, and the answers. `known` are the files that Zoom's API listed by
+    then.
+    """
 
     happening: PlusZoom | Forced
     answers: list[int | None] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
 
     @property
     def was_taken(self) -> bool:
@@ -159,6 +162,7 @@ class _Stage:
         for _ in range(1 + asked.again):
             answer = self._system.ingest.post(json.dumps(body).encode(), {}, 29.0)
             request.answers.append(answer[0] if answer else None)
+            request.known |= self._zoom.listed_now(asked.uuid)
             self._world.tell(f"+Zoom of {asked.uuid} into {asked.series or 'no series'} → {answer}")
             if answer and answer[0] < 500:
                 return
@@ -180,6 +184,7 @@ class _Stage:
                 headers = signed(OWN_KEY, self._world.now().timestamp(), body)
                 status = self._post(body, headers, 20.0)
                 request.answers.append(status)
+                request.known |= self._zoom.listed_now(forced.uuid)
                 self._world.tell(f"exec.pipeline of {forced.uuid} → {status}")
                 if status is not None and status < 500:
                     return
