@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any, TypeVar
 
 from tests.simulation.aws.dynamodb import FakeTable
@@ -27,6 +28,9 @@ STAGED_DAYS = 7
 MOST_MESSAGES = 1000
 """What a world sends at most: more is a failure, and no use to wait for."""
 
+INDEX_LAG = 0.5
+"""Seconds until a write is in an index, at most."""
+
 EXPIRED = "expired"
 """Stands for a state: the row isn't there any more."""
 
@@ -38,6 +42,7 @@ class Cloud:
 
     def __init__(self, world: World, scenario: Scenario) -> None:
         self.world = world
+        self._lags = Random(f"{world.seed}/index")
         self.on_queue_call: Callable[[], None] = lambda: None
         self.states: dict[str, list[tuple[float, str]]] = {}
         """zip id → the states that its row had, each with its time."""
@@ -118,6 +123,13 @@ class Cloud:
                 "mid_index": ("meeting_id", None),
                 "time_index": ("update_date", "update_time"),
             },
+            types={
+                "zip_id": "S",
+                "meeting_id": "N",
+                "update_date": "S",
+                "update_time": "N",
+            },
+            index_lag=lambda: INDEX_LAG * self._lags.random(),
         )
 
     def _fill_schedule(self, scenario: Scenario) -> None:

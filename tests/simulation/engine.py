@@ -140,13 +140,16 @@ class _Run:
                 break
         if first is not None:
             raise first
-        if len(results) == len(copies):
-            return results
+        if len(results) < len(copies):
+            raise self._unfinished(copies)
+        return results
+
+    def _unfinished(self, copies: Sequence[Copy]) -> IngesterError:
         if self._parts or self._completed:
             sizes = [copy.expected_size for copy in copies]
             total = None if None in sizes else sum(size or 0 for size in sizes)
-            raise OutOfTime(self.fetched, total)
-        raise TransferFailed("Nothing could be copied in the time that was left.")
+            return OutOfTime(self.fetched, total)
+        return TransferFailed("Nothing could be copied in the time that was left.")
 
     def _copy(self, copy: Copy) -> Copied:
         for _ in range(RESTARTS):

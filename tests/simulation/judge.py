@@ -169,8 +169,8 @@ class _Recording:
             if isinstance(one, Notify) and one.uuid == self.truth.uuid
             for file in one.files
         }
-        if any(one.was_taken for one in self.requests):
-            found |= {one.id for one in self.truth.files}
+        for request in self.requests:
+            found |= request.known if request.was_taken else set()
         return found
 
     def _has_series(self) -> bool:

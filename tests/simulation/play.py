@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -12,6 +14,7 @@ from ingester import hand_in
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.rules.recording import automated
 from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Cloud
+from tests.simulation.event_sources import LambdaFunction
 from tests.simulation.logs import Mail, collected
 from tests.simulation.system import System
 from tests.simulation.truth import (
@@ -30,17 +33,19 @@ from tests.simulation.zoom import Zoom, signed
 
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
-HOURLY, HOURS, SELDOM = 36, 84, 6
-"""Reconcile runs every hour while things happen, then less often, to make the worlds faster; until
-all recordings are older than it looks back."""
+RECONCILED_AFTER = 30 * HOUR
+"""How long after the last happening the hourly reconcile still runs: a copy may wait for a day."""
 
 
 @dataclass
 class Request:
-    """What a person asked for, and the answers."""
+    """What a person asked for, and the answers. `known` are the files that Zoom's API listed by
+    then.
+    """
 
     happening: PlusZoom | Forced
     answers: list[int | None] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
 
     @property
     def was_taken(self) -> bool:
@@ -71,8 +76,7 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
     stage = _Stage(played)
     for happening in scenario.happenings:
         world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
-    for hour in (*range(HOURLY), *range(HOURLY, HOURS, SELDOM)) if scenario.site.reconcile else ():
-        world.at(hour * HOUR, system.reconcile)
+    _plan_reconciles(system, scenario)
     with collected(world) as collector:
         try:
             _run(world, cloud, scenario.until)
@@ -81,6 +85,24 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
     played.is_endless = played.is_endless or not world.is_dry
     played.mails = collector.mails
     return played
+
+
+def _plan_reconciles(system: System, scenario: Scenario) -> None:
+    """Plans EventBridge's hourly calls, until some hours after all that happens by itself.
+
+    The first one comes before everything else: it is the stack's baseline.
+    """
+    if not scenario.site.reconcile:
+        return
+    moments = [one.at for one in scenario.happenings]
+    moments += [one.at + one.seconds for one in scenario.faults]
+    last = min(max(moments, default=0.0) + RECONCILED_AFTER, scenario.until)
+    for hour in range(int(last / HOUR) + 1):
+        system.world.at(hour * HOUR, partial(_reconcile, system.reconcile))
+
+
+def _reconcile(function: LambdaFunction[Any]) -> None:
+    function.invoke({}).waiting.append(lambda: None)
 
 
 def _run(world: World, cloud: Cloud, until: float) -> None:
@@ -139,6 +161,7 @@ class _Stage:
         for _ in range(1 + asked.again):
             answer = self._system.ingest.post(json.dumps(body).encode(), {}, 29.0)
             request.answers.append(answer[0] if answer else None)
+            request.known |= self._zoom.listed_now(asked.uuid)
             self._world.tell(f"+Zoom of {asked.uuid} into {asked.series or 'no series'} → {answer}")
             if answer and answer[0] < 500:
                 return
@@ -160,6 +183,7 @@ class _Stage:
                 headers = signed(OWN_KEY, self._world.now().timestamp(), body)
                 status = self._post(body, headers, 20.0)
                 request.answers.append(status)
+                request.known |= self._zoom.listed_now(forced.uuid)
                 self._world.tell(f"exec.pipeline of {forced.uuid} → {status}")
                 if status is not None and status < 500:
                     return

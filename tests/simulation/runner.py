@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import traceback
 from collections import Counter
@@ -64,8 +65,14 @@ def run_worlds(
     run = partial(run_seed, profile=profile, most_faults=most_faults)
     if processes < 2:
         return [run(seed) for seed in seeds]
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    with multiprocessing.get_context("fork").Pool(processes, _collect_seldom) as pool:
         return pool.map(run, seeds, chunksize=CHUNK)
+
+
+def _collect_seldom() -> None:
+    """Lets a worker look for garbage seldom: worlds are small, and most of theirs has no cycles."""
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def table(outcomes: Iterable[Outcome]) -> str:

@@ -15,7 +15,7 @@ import urllib3
 
 import downloader
 import on_demand
-import reconcile as reconciling
+import reconcile
 import uploader
 import webhook
 from ingester import hand_in
@@ -104,7 +104,7 @@ class System:
         self.uploader = LambdaFunction(
             world, "uploader", self._uploader, self._run_uploader, LONG_FUNCTION_SECONDS
         )
-        self.hourly = LambdaFunction(
+        self.reconcile = LambdaFunction(
             world, "reconcile", self._reconcile, _run_reconcile, LONG_FUNCTION_SECONDS
         )
         self.new_recording = Gateway(world, self.webhook)
@@ -116,7 +116,7 @@ class System:
     @property
     def errors(self) -> list[Exception]:
         """What escaped the handlers: errors that production doesn't explain."""
-        functions = (self.webhook, self.on_demand, self.downloader, self.uploader, self.hourly)
+        functions = (self.webhook, self.on_demand, self.downloader, self.uploader, self.reconcile)
         return [error for one in functions for error in one.errors]
 
     def operators_view(self, uuid: str) -> MeetingRecordings | None:
@@ -130,10 +130,6 @@ class System:
         except IngesterError:
             return None
         return found
-
-    def reconcile(self) -> None:
-        """Runs reconcile, as EventBridge's rule does every hour."""
-        self.hourly.invoke({}).waiting.append(lambda: None)
 
     def _ledger(self) -> Ledger:
         return Ledger(cast(Any, self.cloud.recordings), self.world.now)
@@ -202,13 +198,13 @@ class System:
             new_id=self.world.new_id,
         )
 
-    def _reconcile(self) -> reconciling.Tools:
+    def _reconcile(self) -> reconcile.Tools:
         table = cast(Any, self.cloud.recordings)
         settings = ReconcileSettings(
             **ZOOM_ACCESS, recordings_table=table.name, webhook_url=WEBHOOK, reconcile_days=3
         )
         secrets = read_secrets(OnDemandSecrets, self.cloud.parameters, SECRETS)
-        return reconciling.Tools(
+        return reconcile.Tools(
             settings=settings,
             secrets=secrets,
             zoom=self._zoom_api(settings, secrets),
@@ -350,6 +346,6 @@ def _run_on_demand(event: Any, container: Container[on_demand.Tools], _context: 
     return proxy_answer(on_demand.respond(event, container(), container.renewed))
 
 
-def _run_reconcile(event: Any, container: Container[reconciling.Tools], context: Context) -> Any:
-    seconds = context.get_remaining_time_in_millis() / 1000 - reconciling.MARGIN_SECONDS
-    return reconciling.answer(event, container(), seconds, container.renewed)
+def _run_reconcile(event: Any, container: Container[reconcile.Tools], context: Context) -> Any:
+    seconds = context.get_remaining_time_in_millis() / 1000 - reconcile.MARGIN_SECONDS
+    return reconcile.answer(event, container(), seconds, container.renewed)

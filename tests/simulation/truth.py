@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from tests.simulation.faults import Fault
 from tests.simulation.world import BEGIN, DAY
@@ -16,6 +17,7 @@ VIDEO, CHAT, TRANSCRIPT = "MP4", "CHAT", "TRANSCRIPT"
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
+@lru_cache(4096)
 def wire(time: float) -> str:
     """A moment of the world as Zoom writes it."""
     return (BEGIN + timedelta(seconds=int(time))).strftime(FORMAT)

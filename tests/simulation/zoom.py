@@ -245,6 +245,10 @@ class Zoom:
             "total_size": sum(int(one["file_size"]) for one in told),
         }
 
+    def listed_now(self, uuid: str) -> set[str]:
+        """The ids of the files that the API lists now."""
+        return {one.id for one in self._files_of(self.recordings[uuid])}
+
     def _files_of(self, state: State) -> list[FileTruth]:
         return [one for one in state.truth.files if one.listed <= self.world.time]
 
