@@ -294,7 +294,7 @@ def read_parameter(ssm: SsmClient, name: str) -> str:
 
 def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
     """The names of a settings or secrets type's variables, as they stand outside."""
-    return tuple(field.encode_name for field in msgspec.structs.fields(struct_type))
+    return struct_type.__struct_encode_fields__
 
 
 def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> SecretsType:

@@ -19,9 +19,12 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--world", type=int, help="only the world of this seed")
     parser.add_argument("--story", action="store_true", help="tell the world's story, unshrunk")
+    parser.add_argument("--first", action="store_true", help="stop at the first that fails")
     parser.add_argument("--stories", type=int, default=1, help="of how many failures a category")
     given = parser.parse_args()
     sys.path.insert(0, str(FUNCTIONS))
+    if given.first:
+        return _first(given)
     if given.world is not None:
         return _one_world(given)
     return _many_worlds(given)
@@ -40,6 +43,20 @@ def _one_world(given: argparse.Namespace) -> int:
     story, verdicts = runner.story_of(scenario)
     print(runner.described(scenario), story, *map(str, verdicts), sep="\n")
     return int(worst(verdicts) in runner.FAILURES)
+
+
+def _first(given: argparse.Namespace) -> int:
+    from tests.simulation import runner  # noqa: PLC0415  # the path is set only now
+    from tests.simulation.scenarios import Profile  # noqa: PLC0415
+
+    for seed in range(given.seed, given.seed + given.worlds):
+        outcome = runner.run_seed(seed, Profile(given.profile), given.faults)
+        if outcome.error or outcome.worst in runner.FAILURES:
+            text = outcome.error or outcome.texts[0]
+            print(f"World {seed} failed, the {seed - given.seed + 1}th: {text}")
+            return 1
+    print(f"{given.worlds} worlds passed")
+    return 0
 
 
 def _many_worlds(given: argparse.Namespace) -> int:

@@ -236,11 +236,16 @@ class _Recording:
         multiple = [one for one in self.requests if _is_multiple(one)]
         again = sum(len(one.answers) for one in self.requests) if self.deletions else 0
         others = sum(len(one.answers) for one in multiple)
-        if ids[True] > 1 + again:
+        if ids[True] > (1 + again if self._is_asked_for() else 0):
             yield self._verdict(Category.TWICE, f"{own} was ingested {ids[True]} times")
         if ids[False] > others:
             asked = f"{others} were asked for"
             yield self._verdict(Category.TWICE, f"{ids[False]} further events, {asked}")
+
+    def _is_asked_for(self) -> bool:
+        """Whether Zoom ever told of its files, or anybody asked for it."""
+        happenings = self.played.scenario.happenings
+        return any(one.uuid == self.truth.uuid for one in happenings)
 
     def _content(self, ingest: Ingest) -> Iterator[Verdict]:
         """Whether an ingest's bytes are those that its form promised, each view in order."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> datetime:
     """The moment that a wire time stamp names, aware, in UTC. ValueError if it isn't one."""
     return datetime.strptime(text, FORMAT).replace(tzinfo=UTC)

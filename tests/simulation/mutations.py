@@ -1,0 +1,297 @@
+"""Mistakes that the simulator has to catch: each is one change of the code.
+
+`python -m tests.simulation.mutations` puts each into a copy of the code, runs worlds until one
+fails, and prints how many that took.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOST_WORLDS = 1000
+SECONDS = 900
+
+WEBHOOK = "functions/webhook.py"
+DOWNLOADER = "functions/downloader.py"
+UPLOADER = "functions/uploader.py"
+RECONCILE = "functions/reconcile.py"
+LEDGER = "functions/ingester/rules/ledger.py"
+OPENCAST = "functions/ingester/neighbours/opencast.py"
+QUEUES = "functions/ingester/neighbours/queues.py"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mistake: in `file`, `old` becomes `new`. `old` stands there once."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    profile: str = "faults"
+
+
+MUTATIONS: Sequence[Mutation] = (
+    Mutation(
+        "no claim before a POST",
+        UPLOADER,
+        "    if tools.ledger.replace(record, ledger.with_claim(record, media_package, claim)):\n",
+        "    if media_package:\n",
+    ),
+    Mutation(
+        "seen in place of sent",
+        LEDGER,
+        "    return request.is_sent and (request.is_taken_over or files <= set(request.sent))\n",
+        "    return bool(request.at) and files <= set(record.files)\n",
+    ),
+    Mutation(
+        "noted as sent before it is sent",
+        WEBHOOK,
+        "    tools.downloads.send(encode(message), delay_seconds=delay)\n"
+        "    tools.ledger.note(message.uuid, "
+        "partial(ledger.with_sent, zip_id=message.zip_id, files=files))\n",
+        "    tools.ledger.note(message.uuid, "
+        "partial(ledger.with_sent, zip_id=message.zip_id, files=files))\n"
+        "    tools.downloads.send(encode(message), delay_seconds=delay)\n",
+    ),
+    Mutation(
+        "a proxy's 502 as an answer",
+        OPENCAST,
+        "        if status >= 500 and (status != 500 or _is_page(response)):\n",
+        "        if status == 504:\n",
+    ),
+    Mutation(
+        "a later answer forgets an earlier POST",
+        LEDGER,
+        "all(post.outcome is Outcome.REFUSED for post in posts):",
+        "posts[-1].outcome is Outcome.REFUSED:",
+    ),
+    Mutation(
+        "any failure to find an event as its absence",
+        OPENCAST,
+        '            raise self._refusal(response, f"reading events (it needs {READS_EVERY_EVENT})")\n'
+        "        self.check_reader()\n",
+        "            return False\n        self.check_reader()\n",
+    ),
+    Mutation(
+        "no patience with a POST that may be at work",
+        LEDGER,
+        "    is_young = now - timestamps.parse(ingest.posted_at) < patience\n",
+        "    is_young = False\n",
+    ),
+    Mutation(
+        "an idle registry as proof, without the workflows",
+        OPENCAST,
+        '        return active.status_code == 200 and active.text.strip() == "false"\n',
+        "        return active.status_code == 200\n",
+        profile="disorder",
+    ),
+    Mutation(
+        "a random id at each attempt of a second ingest",
+        UPLOADER,
+        "    if not own and wanted.allow_multiple_ingests:\n",
+        "    if wanted.allow_multiple_ingests:\n",
+    ),
+    Mutation(
+        "what people deleted in Opencast comes back",
+        LEDGER,
+        "    return Absence.ASKED_AGAIN if request.at > ingest.posted_at else Absence.DELETED\n",
+        "    return Absence.ASKED_AGAIN\n",
+    ),
+    Mutation(
+        "a staging key without the file's id",
+        "functions/ingester/rules/recording.py",
+        "{segment:03d}-{name}-{_key_of_id(file_id)}{suffix}",
+        "{segment:03d}-{name}{suffix}",
+        profile="disorder",
+    ),
+    Mutation(
+        "files that Zoom's API doesn't list yet are dropped",
+        DOWNLOADER,
+        "    if awaited := ledger.files_to_wait_for(record, listed, now):\n",
+        "    if awaited := []:\n",
+        profile="disorder",
+    ),
+    Mutation(
+        "files that Zoom's API doesn't list are given up without a word",
+        DOWNLOADER,
+        "    return _filled(wanted, answer, files), ledger.files_given_up(record, listed)\n",
+        "    return _filled(wanted, answer, files), dict.fromkeys("
+        'ledger.files_given_up(record, listed), "a file")\n',
+        profile="disorder",
+    ),
+    Mutation(
+        "a message is superseded by files that were left out",
+        LEDGER,
+        " - set(record.left_out) - _ingested(record)",
+        " - _ingested(record)",
+        profile="disorder",
+    ),
+    Mutation(
+        "a message is superseded by files that are in Opencast",
+        LEDGER,
+        " - set(record.left_out) - _ingested(record)",
+        " - set(record.left_out)",
+        profile="disorder",
+    ),
+    Mutation(
+        "late files stay outside without a word",
+        UPLOADER,
+        "    for difference in differences:\n",
+        "    for difference in ():\n",
+        profile="disorder",
+    ),
+    Mutation(
+        "a late chat alone is nothing to do",
+        WEBHOOK,
+        "    if request.has_video is False and not wish.is_sent:\n",
+        "    if request.has_video is False and wish.is_sent:\n        return NO_CONTENT\n"
+        "    if request.has_video is False:\n",
+        profile="disorder",
+    ),
+    Mutation(
+        "a chat that Zoom doesn't hand out is no file",
+        "functions/ingester/transfer/recording.py",
+        "                if not isinstance(result, EmptyFile):\n",
+        "                if file.is_mp4:\n",
+        profile="disorder",
+    ),
+    Mutation(
+        "a report that can't be written is an error",
+        "functions/ingester/neighbours/status_table.py",
+        "    report = never_raising(write)\n",
+        "    report = write\n",
+    ),
+    Mutation(
+        "a note after the send is an error, and the old message comes back",
+        DOWNLOADER,
+        "    tools.uploads.send_in_order(encode(ready), group=wanted.uuid)\n",
+        "    tools.uploads.send_in_order(encode(ready), group=wanted.uuid)\n"
+        "    raise AwsFailed('after the send')\n",
+        profile="disorder",
+    ),
+    Mutation(
+        "a signature that can't be checked is a wrong one",
+        WEBHOOK,
+        "                raise NotReady(UNCHECKED) from wrong\n",
+        "                raise\n",
+    ),
+    Mutation(
+        "an outage of Opencast as the recording's failure",
+        UPLOADER,
+        "        except (OpencastUnreachable, AwsFailed) as error:\n"
+        "            return _wait_out(message, wanted, error, tools)\n",
+        "        except (OpencastUnreachable, AwsFailed) as error:\n"
+        "            return _come_back(message, wanted, error, tools)\n",
+    ),
+    Mutation(
+        "a recovered recording stays given up",
+        WEBHOOK,
+        "    for zip_id, request in ledger.given_up(record).items():\n",
+        "    for zip_id, request in ():\n",
+        profile="disorder",
+    ),
+    Mutation(
+        "a notification that lacks something is refused",
+        "functions/ingester/neighbours/zoom_events.py",
+        "    subject = _what_is_known(about, Origin.WEBHOOK)\n",
+        '    raise BadRequest("It lacks something.")\n',
+        profile="disorder",
+    ),
+    Mutation(
+        "waiting lets go of the message",
+        UPLOADER,
+        '    logger.info("%s", reason)\n    return False\n',
+        '    logger.info("%s", reason)\n    return True\n',
+    ),
+    Mutation(
+        "a dead letter without its reason",
+        QUEUES,
+        "            QueueUrl=self._url, MessageBody=body, "
+        "MessageAttributes=_failed_reason(reason)\n",
+        "            QueueUrl=self._url, MessageBody=body\n",
+    ),
+    Mutation(
+        "a send that fails is passed over",
+        WEBHOOK,
+        "    tools.downloads.send(encode(message), delay_seconds=delay)\n",
+        "    try:\n"
+        "        tools.downloads.send(encode(message), delay_seconds=delay)\n"
+        "    except (BotoCoreError, ClientError):\n"
+        "        pass\n",
+    ),
+    Mutation(
+        "reconcile without a baseline",
+        RECONCILE,
+        "        begin = timestamps.parse(baseline) if baseline else None\n",
+        "        begin = None\n",
+    ),
+    Mutation(
+        "reconcile asks only whether the recording is known",
+        "functions/ingester/rules/reconcile.py",
+        "    if not record.was_asked_for:\n        return False\n",
+        "    return record.was_asked_for\n",
+    ),
+    Mutation(
+        "no reconcile",
+        RECONCILE,
+        "            verdict = self._bring(listed)\n",
+        "            verdict = Verdict.KNOWN\n",
+    ),
+    Mutation(
+        "messages come back while they are worked on",
+        "tests/simulation/cloud.py",
+        "VISIBILITY = 960\n",
+        "VISIBILITY = 20\n",
+    ),
+)
+
+
+def caught_by(mutation: Mutation, most: int = MOST_WORLDS) -> tuple[bool, str]:
+    """Whether a world fails with this mistake in the code, and what was printed.
+
+    Raises:
+        ValueError: the code to be changed isn't there once.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("functions", "tests/simulation"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / "tests/__init__.py").touch()
+        path = copy / mutation.file
+        code = path.read_text()
+        if code.count(mutation.old) != 1:
+            raise ValueError(f"{mutation.name}: the code is {code.count(mutation.old)} times there")
+        path.write_text(code.replace(mutation.old, mutation.new))
+        arguments = ["--first", "--worlds", str(most), "--profile", mutation.profile]
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.simulation", *arguments],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    return done.returncode == 1 and done.stdout.startswith("World"), done.stdout + done.stderr
+
+
+def main() -> int:
+    """Try every mutation, two at a time."""
+    chosen = [one for one in MUTATIONS if not sys.argv[1:] or sys.argv[1] in one.name]
+    with ThreadPoolExecutor(2) as executor:
+        results = list(executor.map(caught_by, chosen))
+    for mutation, (is_caught, printed) in zip(chosen, results, strict=True):
+        print(f"{'caught' if is_caught else 'MISSED'}  {mutation.name}: {printed.strip()[:150]}")
+    return int(not all(is_caught for is_caught, _ in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
