@@ -72,6 +72,9 @@ def _many_worlds(given: argparse.Namespace) -> int:
     faults = f"up to {given.faults} faults" if profile is Profile.FAULTS else "no faults"
     print(f"{given.worlds} worlds ({profile}, {faults}) from seed {given.seed} in {seconds:.0f} s")
     print(runner.table(outcomes))
+    print("\nFiles whose absence was told:")
+    for reason, count in runner.told_reasons(outcomes):
+        print(f"{count:>6}  {reason}")
     broken = [one for one in outcomes if one.error]
     for one in broken[:3]:
         print(f"\nWorld {one.seed} broke the simulator:\n{one.error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import re
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,8 @@ from tests.simulation.world import told
 
 FAILURES = tuple(one for one in Category if one not in (Category.TOLD, Category.OK))
 CHUNK = 25
+REASON_LENGTH = 70
+"""Of the beginning of a reason that is told; names of files come later."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,20 @@ def table(outcomes: Iterable[Outcome]) -> str:
         counts = " ".join(f"{cells[name, one]:>12}" for one in columns)
         lines.append(f"{name:<{width}} {rows[name]:>7} {counts}")
     return "\n".join(lines)
+
+
+def told_reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
+    """How often a file's absence was told in each way, the most frequent first.
+
+    Numbers and names of files are left out of the reasons, so that like ones are counted together.
+    """
+    counts: Counter[str] = Counter()
+    for one in outcomes:
+        for text in one.texts:
+            if text.startswith(f"{Category.TOLD}: "):
+                reason = text.partition(" is not in Opencast. ")[2]
+                counts[re.sub(r"\d+", "N", reason)[:REASON_LENGTH]] += 1
+    return counts.most_common()
 
 
 def shrunk(scenario: Scenario, category: Category) -> Scenario:

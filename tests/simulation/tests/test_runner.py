@@ -13,7 +13,14 @@ import pytest
 from tests.simulation.judge import Category, judge, worst
 from tests.simulation.named import worlds
 from tests.simulation.play import play
-from tests.simulation.runner import run_seed, shrunk, story_of, table
+from tests.simulation.runner import (
+    Outcome,
+    run_seed,
+    shrunk,
+    story_of,
+    table,
+    told_reasons,
+)
 from tests.simulation.scenarios import Profile, scenario_of
 
 ROOT = Path(__file__).parents[3]
@@ -57,6 +64,15 @@ def test_a_failing_world_is_shrunk_to_what_makes_it_fail() -> None:
     assert worst(judge(play(smaller))) is category
     assert len(smaller.recordings) == 1
     assert len(smaller.happenings) < len(scenario.happenings)
+
+
+def test_reasons_that_differ_in_numbers_only_are_counted_together() -> None:
+    texts = tuple(
+        f"told: f{number} is not in Opencast. Dead letter: attempt {number} failed"
+        for number in (1, 2)
+    )
+    outcome = Outcome(1, (Category.TOLD,), (*texts, "lost: f3 is not in Opencast."), ())
+    assert told_reasons([outcome]) == [("Dead letter: attempt N failed", 2)]
 
 
 def test_the_table_counts_worlds_by_fault_and_worst_outcome() -> None:
