@@ -248,7 +248,7 @@ def test_which_recordings(status: StatusTable, clock: Clock) -> None:
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_a_row_with_only_a_marker_is_no_recording(
+def test_a_row_without_a_state_is_no_recording(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
