@@ -100,10 +100,6 @@ STEPS = [
         row(State.IGNORED, "No opencast series match"),
         "With its class in the schedule: `invoke exec.pipeline u==`; without: `invoke exec.pipe",
     ),
-    (
-        row(State.IGNORED, "The recording was given up, and is out of Zoom's trash again"),
-        "`invoke exec.webhook u==` asks for it again, if it is wanted.",
-    ),
     (row(State.SENT_TO_DOWNLOADER, minutes=150), "Nothing has happened since 2026-10-14T16:00:00Z"),
     (row(State.UPLOADER_RECEIVED, minutes=90), "Nothing has happened since"),
     (row(State.WEBHOOK_RECEIVED, minutes=90), "Never came onto the queue: `invoke exec.webhook"),
