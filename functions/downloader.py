@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -262,7 +262,7 @@ def _is_new(wanted: DownloadMessage, tools: Tools) -> bool:
 
 def download(wanted: DownloadMessage, tools: Tools) -> None:
     """Stage one recording and hand it to the uploader."""
-    wanted, given_up = _complete(wanted, tools)
+    wanted, unlisted, given_up = _complete(wanted, tools)
     if recording.is_too_short(wanted.duration, tools.settings.minimum_duration):
         _ignore(wanted, reasons.TOO_SHORT, tools)
         return
@@ -304,7 +304,7 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
         file.recording_id for file in wanted.recording_files if file.recording_id not in staged_ids
     ]
     # Before the send: the uploader waits for a message with every file that isn't left out.
-    tools.ledger.change(wanted.uuid, lambda record: ledger.without(record, [*left_out, *given_up]))
+    tools.ledger.change(wanted.uuid, lambda record: ledger.without(record, [*left_out, *unlisted]))
     reason = " ".join(filter(None, (staged.reason, _told(given_up))))
     tools.uploads.send_in_order(encode(ready), group=wanted.uuid)
     tools.status.report(wanted.zip_id, State.SENT_TO_UPLOADER, reason)
@@ -323,12 +323,15 @@ def _told(given_up: Mapping[str, str]) -> str:
     )
 
 
-def _complete(wanted: DownloadMessage, tools: Tools) -> tuple[DownloadMessage, Mapping[str, str]]:
+def _complete(
+    wanted: DownloadMessage, tools: Tools
+) -> tuple[DownloadMessage, Sequence[str], Mapping[str, str]]:
     """The message with every file of the recording, all finished, as Zoom's API has them by now.
 
-    Also the names of files (by id) that Zoom had named and still doesn't list after a day. Zoom
-    never repeats a notification that came before its files were done, and a message may know fewer
-    files than the ledger: those of one notification among several.
+    Also the ids of files that Zoom has named and doesn't list, and the names (by id) of those among
+    them that it still doesn't list after a day, and that no ingest holds. Zoom never repeats a
+    notification that came before its files were done, and a message may know fewer files than the
+    ledger: those of one notification among several.
 
     Raises:
         AskLater: Zoom hasn't finished the files, or doesn't list one yet that it has named.
@@ -338,7 +341,7 @@ def _complete(wanted: DownloadMessage, tools: Tools) -> tuple[DownloadMessage, M
     known = {file.recording_id for file in wanted.recording_files}
     is_finished = all(file.is_completed for file in wanted.recording_files)
     if is_finished and not wanted.is_partial and not ledger.not_listed(record, known):
-        return wanted, {}
+        return wanted, (), {}
     answer = _ask_zoom(wanted, tools)
     try:
         files = files_of(answer.recording_files)
@@ -353,7 +356,8 @@ def _complete(wanted: DownloadMessage, tools: Tools) -> tuple[DownloadMessage, M
     listed = {file.recording_id for file in files}
     if awaited := ledger.files_to_wait_for(record, listed, now):
         raise AskLater(f"Zoom's API doesn't list {len(awaited)} file(s) yet that Zoom has named")
-    return _filled(wanted, answer, files), ledger.files_given_up(record, listed)
+    unlisted = ledger.not_listed(record, listed)
+    return _filled(wanted, answer, files), unlisted, ledger.files_given_up(record, listed)
 
 
 def _filled(

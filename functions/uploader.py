@@ -195,12 +195,13 @@ def take(message: Received, tools: Tools, read_seconds: float) -> bool:
 
 def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
     """Ingest one recording, unless it is there already or on its way."""
-    tools.status.report(wanted.zip_id, State.UPLOADER_RECEIVED)
     record = tools.ledger.get(wanted.uuid)
     files = one_ingest.files_of(wanted)
     if ledger.is_superseded(record, wanted.zip_id, set(files)):
         logger.info("Another message of this request brings more files: nothing to do")
         return
+    # Not before: the row of a message that is superseded may have ended by the other one.
+    tools.status.report(wanted.zip_id, State.UPLOADER_RECEIVED)
     media_package = _media_package(wanted, record, tools)
     if not media_package:
         return
@@ -313,8 +314,8 @@ def _after_ingest(
         case Absence.DELETED:
             outside = one_ingest.stayed_outside(one_ingest.files_of(wanted), ingest)
             reason = f"{one_ingest.deleted(ingest)} {outside}".rstrip()
-            _note_end(wanted, End.IGNORED, tools)
-            # Not if it was requested meanwhile: that request's message has to find another state.
+            _ignore(wanted, reason, tools)
+            # A row that says that its ingest is there can't be ignored any more.
             tools.status.explain(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
             logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", one_ingest.SEND_IT))
             return ""
@@ -474,9 +475,12 @@ def _come_back(
     message: Received, wanted: UploadMessage, error: RetryableFailure, tools: Tools
 ) -> bool:
     """A real failure: counted in the ledger, because waiting spends receives too."""
-    record = tools.ledger.change(
-        wanted.uuid, lambda record: ledger.with_failure(record, wanted.zip_id)
-    )
+    try:
+        record = tools.ledger.change(
+            wanted.uuid, lambda record: ledger.with_failure(record, wanted.zip_id)
+        )
+    except (BotoCoreError, ClientError) as uncounted:
+        return _wait_out(message, wanted, AwsFailed.of(uncounted), tools)
     count = record.request(wanted.zip_id).failures
     reason = f"{UNREACHABLE} {error}" if isinstance(error, OpencastUnreachable) else str(error)
     if count >= MAX_FAILURES or message.receive_count >= tools.settings.upload_receive_limit:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 from invoke import Context
 from rich.progress import Progress
 
 from cdk.names import Names
+from ingester.errors import LedgerUnreadable
+from ingester.neighbours.ledger import Ledger
+from ingester.neighbours.status_table import row_of
 from ops import terminal
 from ops.command import OpsError, command
+from ops.migration.ledger import Requests, is_ours, uuid_of
 from ops.migration.takeover import (
+    Item,
     Rules,
     Tally,
     event_rules,
@@ -35,6 +40,16 @@ MOST_DAYS = 3660
 MOST_NAMED = 20
 
 
+class Part(Protocol):
+    """A part of what is taken over; `thing` is what people call it."""
+
+    @property
+    def thing(self) -> str: ...
+
+    def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
+        """Take the part over; with `dry_run` only count. `seen` is told (rows done, in all)."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A table there and the same one here, and how the one is taken over into the other."""
@@ -43,9 +58,30 @@ class Pair:
     new: Table
     rules: Rules
 
+    @property
+    def thing(self) -> str:
+        return self.rules.thing
 
-def pairs(target: Target, old_stack: str, *, days: int, now: datetime) -> tuple[Pair, Pair, Pair]:
-    """The three tables. OpsError, before anything is written, if one isn't there."""
+    def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
+        return take_over(self.old, self.new, self.rules, dry_run=dry_run, seen=seen)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is taken over, in this order: the pipeline decides by the ledger, not by a row."""
+
+    schedule: Pair
+    events: Pair
+    ledger: Requests
+    status: Pair
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return (self.schedule, self.events, self.ledger, self.status)
+
+
+def plan(target: Target, old_stack: str, *, days: int, now: datetime) -> Plan:
+    """What to take over. OpsError, before anything is written, if a table isn't there."""
     if old_stack == target.place.stack_name:
         raise OpsError(
             f"{old_stack} is the stack that is to take over: set STACK_NAME to the new one, and "
@@ -54,21 +90,41 @@ def pairs(target: Target, old_stack: str, *, days: int, now: datetime) -> tuple[
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", old_stack):
         raise OpsError("--from has to be a stack's name.")
     there, here = Names(old_stack), target.names
-    made = (
-        (there.schedule_table, here.schedule_table, schedule_rules()),
-        (there.events_table, here.events_table, event_rules(now)),
-        (there.status_table, here.status_table, status_rules(now, days)),
-    )
-    missing = [name for old, new, _ in made for name in (old, new) if not _exists(target, name)]
+    names = [
+        name
+        for of in (there, here)
+        for name in (of.schedule_table, of.events_table, of.status_table)
+    ]
+    missing = [name for name in (*names, here.recordings_table) if not _exists(target, name)]
     if missing:
+        lacks = " `invoke stack.update` makes the table of recordings."
         raise OpsError(
             f"There is no table {', '.join(missing)} in {target.place.region}: nothing was taken "
             "over. Check --from, AWS_REGION and AWS_PROFILE."
+            f"{lacks if here.recordings_table in missing else ''}"
         )
-    first, second, third = (
-        Pair(target.table(old), target.table(new), rules) for old, new, rules in made
+    ledger = Ledger(target.table(here.recordings_table), lambda: now)
+    status = status_rules(now, days, lambda item: _is_ours(item, ledger))
+
+    def pair(old: str, new: str, rules: Rules) -> Pair:
+        return Pair(target.table(old), target.table(new), rules)
+
+    return Plan(
+        schedule=pair(there.schedule_table, here.schedule_table, schedule_rules()),
+        events=pair(there.events_table, here.events_table, event_rules(now)),
+        ledger=Requests(target.table(there.status_table), ledger, status.skip),
+        status=pair(there.status_table, here.status_table, status),
     )
-    return first, second, third
+
+
+def _is_ours(item: Item, ledger: Ledger) -> bool:
+    """Whether this pipeline has accepted a row's request, or that can't be told."""
+    row = row_of(item)
+    uuid = uuid_of(row)
+    try:
+        return bool(uuid) and is_ours(ledger.get(uuid), row.zip_id)
+    except LedgerUnreadable:
+        return True
 
 
 def _exists(target: Target, table: str) -> bool:
@@ -81,19 +137,10 @@ def _exists(target: Target, table: str) -> bool:
     return True
 
 
-def run(tables: tuple[Pair, ...], *, dry_run: bool) -> list[Tally]:
-    """Take the tables over one after the other, with a bar for each."""
+def run(parts: Iterable[Part], *, dry_run: bool) -> list[Tally]:
+    """Take the parts over one after the other, with a bar for each."""
     with terminal.progress() as bar:
-        return [
-            take_over(
-                pair.old,
-                pair.new,
-                pair.rules,
-                dry_run=dry_run,
-                seen=_shown(bar, pair.rules.thing),
-            )
-            for pair in tables
-        ]
+        return [part.take_over(dry_run=dry_run, seen=_shown(bar, part.thing)) for part in parts]
 
 
 def _shown(bar: Progress, thing: str) -> Callable[[int, int], None]:
@@ -135,5 +182,5 @@ def migrate(_context: Context, from_: str, days: int = DAYS, dry_run: bool = Fal
     if not 0 <= days <= MOST_DAYS:
         raise OpsError(f"--days has to be a number from 0 to {MOST_DAYS}.")
     target = looking() if dry_run else changing()
-    tables = pairs(target, from_, days=days, now=datetime.now(UTC))
-    show(run(tables, dry_run=dry_run), from_, dry_run=dry_run)
+    parts = plan(target, from_, days=days, now=datetime.now(UTC)).parts
+    show(run(parts, dry_run=dry_run), from_, dry_run=dry_run)

@@ -14,20 +14,21 @@ its row becomes both lists together, in the order of time.
 - none is here; or
 - the one here only says what Zoom did (`RECORDING_…`), and the one there says more. A late
   `meeting.ended` is no reason to forget that the recording is in Opencast; or
-- the one here is older, and this pipeline never worked on it (it would have noted file ids or its
-  marker): it was taken over earlier, and the other stack has gone on since.
+- the one here is older: it was taken over earlier, and the other stack has gone on since.
 
-What this pipeline then does with such rows, in the webhook (`receive` in ingester/rules/states.py):
+A row here stays if this pipeline has accepted its request: then it names files, or the ledger has
+that request. A row that is taken over is a report for people. This pipeline decides by the ledger,
+so the requests of these rows are taken over into it (`ops/migration/ledger.py`):
 
-- `SENT_TO_OPENCAST`: a repeated notification is a duplicate. The first system kept no file ids, so
-  that all of the recording's files count as known.
-- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED`: the other stack still has the recording in its queues
-  and brings it to Opencast. The row is taken as it is, so that a repeat is a duplicate here too;
-  taken up here, both would ingest it. Running the command again brings how it ended.
-- `…_FAILED`, `IGNORED`: ended. A repeat by Zoom, or an operator, has it tried here; the uploader
-  asks Opencast first.
-- `RECORDING_…`: the notification of the files comes here after the switch, and begins the ingest.
-- `on-demand-…` rows are history for `GET /status`: a new request has a row of its own.
+- `SENT_TO_OPENCAST`: sent. A repeated notification is a duplicate, whichever files it names.
+- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED`: sent. The other stack has the recording in its queues
+  and brings it to Opencast. A repeat is a duplicate here too, because otherwise both stacks would
+  ingest the recording. Running the command again brings how the request ended.
+- `…_FAILED`, `IGNORED`: ended. A repeat by Zoom is accepted here, and so is an operator's request;
+  the uploader asks Opencast before it ingests.
+- `RECORDING_…`, `ON_DEMAND_RECEIVED`, `WEBHOOK_RECEIVED`: none. The notification of the files, or
+  its repeat, comes here after the switch and begins the ingest.
+- `on-demand-…` rows: the same, under their own ids. A new request has an id of its own.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ ATTEMPTS = 5
 
 EXPIRED = "expired"
 UNREADABLE = "can't be read"
+BUSY = "changed here all the time"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,14 @@ class Tally:
     there: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
+
+    def leave(self, key: str, reason: str) -> None:
+        """Count a row that is left out; name it if somebody should look at it."""
+        self.skipped[reason] += 1
+        if reason == BUSY:
+            self.named.append(f"{key} {BUSY}: run it again")
+        elif reason.startswith(UNREADABLE):
+            self.named.append(f"{key} {reason}")
 
 
 Decide = Callable[[Item, Item | None], Write | None]
@@ -121,9 +131,7 @@ def _take(
     key = str(row[rules.key])
     reason = rules.skip(row)
     if reason:
-        tally.skipped[reason] += 1
-        if reason.startswith(UNREADABLE):
-            tally.named.append(f"{key} {reason}")
+        tally.leave(key, reason)
         return
     for _ in range(ATTEMPTS):
         write = rules.decide(row, present)
@@ -136,8 +144,7 @@ def _take(
             tally.taken += 1
             return
         present = new.get_item(Key={rules.key: key}, ConsistentRead=True).get("Item")
-    tally.skipped["changed here all the time"] += 1
-    tally.named.append(f"{key} changed here all the time: run it again")
+    tally.leave(key, BUSY)
 
 
 def scan(table: Table) -> Iterator[Item]:
@@ -247,8 +254,11 @@ def _decide_events(row: Item, here: Item | None) -> Write | None:
     return Write(merged, "recording_event_times = :seen", {":seen": seen})
 
 
-def status_rules(now: datetime, days: int) -> Rules:
-    """How the status rows of the last `days` days are taken over."""
+def status_rules(now: datetime, days: int, is_ours: Callable[[Item], bool]) -> Rules:
+    """How the status rows of the last `days` days are taken over.
+
+    `is_ours` tells whether this pipeline has accepted the request that a row stands for.
+    """
     begin = now - timedelta(days=days)
 
     def skip(item: Item) -> str:
@@ -259,7 +269,10 @@ def status_rules(now: datetime, days: int) -> Rules:
             return EXPIRED
         return f"older than {days} days" if updated < begin else ""
 
-    return Rules("status", STATUS_KEY, skip, _decide_status)
+    def decide(row: Item, here: Item | None) -> Write | None:
+        return None if is_ours(row) else _decide_status(row, here)
+
+    return Rules("status", STATUS_KEY, skip, decide)
 
 
 def _updated(item: Item) -> datetime | None:
@@ -284,7 +297,7 @@ def _is_status(item: Item) -> bool:
 def _decide_status(row: Item, here: Item | None) -> Write | None:
     if here is None:
         return Write(row, f"attribute_not_exists({STATUS_KEY})")
-    if "file_ids" in here or "ingest_marker" in here:
+    if "file_ids" in here:
         return None
     before, now = here.get("pipeline_state"), row["pipeline_state"]
     is_more = before in ZOOM_SIDE and now not in ZOOM_SIDE
@@ -296,6 +309,6 @@ def _decide_status(row: Item, here: Item | None) -> Write | None:
     return Write(
         row,
         "pipeline_state = :state AND update_date = :date AND update_time = :time "
-        "AND attribute_not_exists(file_ids) AND attribute_not_exists(ingest_marker)",
+        "AND attribute_not_exists(file_ids)",
         {":state": before, ":date": here.get("update_date"), ":time": here.get("update_time")},
     )

@@ -16,6 +16,7 @@ from invoke import Collection, Context, Exit
 from rich.table import Column
 
 from cdk.names import Names
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ops import terminal
 from ops.command import OpsError, command, one_line
@@ -210,13 +211,19 @@ def retry(pipe_of: PipeOf, wanted: Wanted) -> None:
     """What both retries do."""
     target = changing()
     pipe, sqs = pipe_of(target.names), target.client("sqs")
-    status = StatusTable(target.table(target.names.status_table), lambda: datetime.now(UTC))
+    redrive = Redrive(
+        pipe,
+        Box(sqs, pipe.queue),
+        Box(sqs, pipe.dead_letters),
+        StatusTable(target.table(target.names.status_table), _now),
+        Ledger(target.table(target.names.recordings_table), _now),
+    )
     with noted() as stopped:
-        move(
-            Redrive(pipe, Box(sqs, pipe.queue), Box(sqs, pipe.dead_letters), status),
-            wanted,
-            stopped,
-        )
+        move(redrive, wanted, stopped)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def move(redrive: Redrive, wanted: Wanted, stopped: Asked) -> None:

@@ -1,17 +1,21 @@
 """Dead letters back onto their queue: what `invoke queue.retry-…` does.
 
-For each, in this order: its row goes back to where it was when the message was first sent, and the
-uploader's count of failures is cleared, which would else bury it again at its first new failure;
-the message is sent, its body as it was; the dead letter is deleted. So a crash loses nothing, but
+For each, in this order: its row goes back to where it was when the message was first sent; the
+message is sent, its body as it was; the dead letter is deleted. So a crash loses nothing, but
 between sending and deleting it leaves the message in both places. A second retry then is harmless:
 
 - Uploads: the deduplication id is made of the dead letter's own id, so that within five minutes SQS
-  drops the repeat. Later the uploader gets a second message of the same ingest, in the same group
-  and so after the first, and finds that one's marker and event (`uploader._media_package`). A
-  message that is retried, fails and is buried again has another id each time, and is never dropped.
+  drops the repeat. Later the uploader gets a second message of the same request, in the same group
+  and so after the first, and finds the ingest of the first one (`uploader._media_package`).
+  A message that is retried, fails and is buried again has another id each time, and is never
+  dropped.
 - Downloads: the second message stages the same files under the same keys, where the first one's
   are found (`ingester.transfer`); what it sends to the upload queue is dropped as the same
-  content, or meets marker and event there.
+  content, or finds the ingest in the ledger.
+
+The ledger isn't written here. A request of which a message was buried has ended there: nothing of
+it counts as sent, and no failure is counted. So the uploader takes its message again. Only the
+message of a request that goes on by another message with more files is superseded, and dropped.
 """
 
 from __future__ import annotations
@@ -22,13 +26,18 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester.errors import LedgerUnreadable, MessageError
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
+from ingester.rules.ledger import is_superseded
+from ingester.rules.messages import UploadMessage, decode
+from ingester.rules.one_ingest import files_of
 from ingester.rules.states import ENDED
 from ingester.rules.status_row import StatusRow
 from ops.command import OpsError, one_line
 from ops.interrupts import Asked
 from ops.printable import printable
-from ops.queues.letters import MOST_AT_ONCE, MOVE_SECONDS, Box, Hand, Letter, Pipe, held
+from ops.queues.letters import MOVE_SECONDS, Box, Hand, Letter, Pipe, held
 
 RETRIED = "retried by an operator"
 DOUBT = timedelta(seconds=2)
@@ -46,6 +55,9 @@ class Wanted:
     most: int | None = 1
     uuid: str = ""
     unreadable: bool = False
+
+    def is_enough(self, done: Sequence[Letter]) -> bool:
+        return self.most is not None and len(done) >= self.most
 
     def takes(self, letter: Letter) -> bool:
         if self.uuid:
@@ -69,6 +81,7 @@ class Redrive:
     live: Box
     dead: Box
     status: StatusTable
+    ledger: Ledger
 
     def run(
         self, wanted: Wanted, stopped: Asked, moved: Callable[[Moved], None]
@@ -76,21 +89,19 @@ class Redrive:
         """Move what is wanted, and tell each by `moved`; `stopped` ends it between two.
 
         Returns those that were left: unreadable ones that were not wanted, and uploads whose files
-        are gone. Only what was there at
-        the beginning is moved: one that fails again at once is not moved for ever. Errors leave
-        everything that was not moved where it was.
+        are gone. Only what was there at the beginning is moved: one that fails again at once is not
+        moved for ever. Errors leave everything that was not moved where it was.
         """
         begin = self.dead.counts().at
         left: list[Letter] = []
         done: list[Letter] = []
         with held(self.dead, MOVE_SECONDS) as hand:
-            while not stopped() and (wanted.most is None or len(done) < wanted.most):
-                most = MOST_AT_ONCE if wanted.most is None else wanted.most - len(done)
-                drawn = hand.draw(most)
+            while not (stopped() or wanted.is_enough(done)):
+                drawn = hand.draw()
                 if not drawn:
                     break
-                for letter in drawn:
-                    if stopped():
+                for letter in fullest_first(drawn):
+                    if stopped() or wanted.is_enough(done):
                         break
                     if self._stays(letter, wanted, begin):
                         left.append(letter)
@@ -111,7 +122,7 @@ class Redrive:
 
     def _move(self, letter: Letter, hand: Hand) -> Moved:
         row = self.status.get(letter.zip_id) if letter.zip_id else None
-        is_rewound = row is not None and self._rewind(row)
+        is_rewound = row is not None and not self._is_dropped(letter) and self._rewind(row)
         try:
             self._send(letter)
         except (BotoCoreError, ClientError):
@@ -134,6 +145,17 @@ class Redrive:
         known = letter.reason or (row.reason if row else "")
         return Moved(letter, known or f"received {letter.received} times, no reason known")
 
+    def _is_dropped(self, letter: Letter) -> bool:
+        """Whether the uploader will drop a letter: another message of its request goes on."""
+        wanted = upload_in(letter)
+        if wanted is None or not self.pipe.is_fifo:
+            return False
+        try:
+            record = self.ledger.get(wanted.uuid)
+        except (BotoCoreError, ClientError, LedgerUnreadable):
+            return False
+        return is_superseded(record, wanted.zip_id, set(files_of(wanted)))
+
     def _rewind(self, row: StatusRow) -> bool:
         """Let the row say that the message is on its queue, unless the ingest got further."""
         if row.state in ENDED or row.state is self.pipe.taken:
@@ -150,6 +172,35 @@ class Redrive:
             MessageGroupId=letter.uuid or letter.group or letter.message_id,
             MessageDeduplicationId=f"retry-{letter.message_id}",
         )
+
+
+def upload_in(letter: Letter) -> UploadMessage | None:
+    """The upload message that a letter is, None if it isn't one."""
+    try:
+        return decode(letter.body, UploadMessage)
+    except MessageError:
+        return None
+
+
+def fullest_first(letters: Sequence[Letter]) -> list[Letter]:
+    """Letters with those of one request together, and of these the one with most files first.
+
+    Files that came late may be in a second message of the request. Behind that, the first finds
+    its ingest with all of its own files; before it, the late files would stay outside.
+    """
+    requests: dict[str, list[Letter]] = {}
+    for letter in letters:
+        requests.setdefault(letter.zip_id or letter.message_id, []).append(letter)
+    return [
+        letter
+        for of_one in requests.values()
+        for letter in sorted(of_one, key=_count_of_files, reverse=True)
+    ]
+
+
+def _count_of_files(letter: Letter) -> int:
+    wanted = upload_in(letter)
+    return len(files_of(wanted)) if wanted else 0
 
 
 def came_since(letter: Letter, begin: datetime, moved: Sequence[Letter]) -> bool:

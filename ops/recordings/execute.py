@@ -13,6 +13,7 @@ from invoke import Collection, Context, Exit
 
 from cdk.names import DOWNLOADER, ON_DEMAND, UPLOADER, Function
 from ingester.log import redact
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings
 from ops import terminal
@@ -212,7 +213,9 @@ def pipeline(
             f"`{following.where(recording.uuid)}` shows where it is.",
             code=130,
         ) from None
-    terminal.say(following.outcome(row, now()))
+    ledger = Ledger(target.table(target.names.recordings_table), now)
+    record = following.record_of(ledger, recording.uuid)
+    terminal.say(following.outcome(row, now(), record))
 
 
 # Functions by themselves

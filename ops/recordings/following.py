@@ -8,7 +8,10 @@ from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester.errors import LedgerUnreadable
+from ingester.neighbours.ledger import Ledger
 from ingester.rules import timestamps
+from ingester.rules.ledger import Ingest, Record
 from ingester.rules.next_step import next_step
 from ingester.rules.states import ENDED, State
 from ingester.rules.status_row import StatusRow
@@ -64,30 +67,47 @@ def follow(
         sleep(POLL_SECONDS)
 
 
-def is_earlier(row: StatusRow) -> bool:
-    """Whether the ingest that the row knows of is older than the request that was followed."""
-    return bool(
-        row.marker and row.ingest_request_time and row.marker.time < row.ingest_request_time
-    )
+def record_of(ledger: Ledger, uuid: str) -> Record:
+    """What the ledger has of a recording; an empty record if it can't be read.
+
+    What is said of a recording that is in Opencast then lacks its media package.
+    """
+    try:
+        return ledger.get(uuid)
+    except (BotoCoreError, ClientError, LedgerUnreadable):
+        return Record(uuid=uuid)
 
 
-def outcome(row: StatusRow, now: datetime) -> str:
-    """The sentence about a recording that is in Opencast. OpsError with the reason if it isn't."""
+def is_earlier(row: StatusRow, ingest: Ingest) -> bool:
+    """Whether an ingest is older than the request that was followed."""
+    return bool(row.ingest_request_time) and ingest.posted_at < row.ingest_request_time
+
+
+def outcome(row: StatusRow, now: datetime, record: Record) -> str:
+    """The sentence about a recording that is in Opencast.
+
+    `record` is the ledger's, and tells the ingest of the row's request.
+
+    Raises:
+        OpsError: the recording isn't there, with the reason; or it was there before the request.
+    """
     if row.state is not State.SENT_TO_OPENCAST:
         reason = printable(row.reason).rstrip(".") or "no reason is known"
         raise OpsError(f"{row.state}: {reason}. {next_step(row, now)}".rstrip())
-    if is_earlier(row):
+    media_package = record.ingest_of(row.zip_id)
+    ingest = record.ingests.get(media_package)
+    if ingest and is_earlier(row, ingest):
         series = f" --oc-series-id {shlex.quote(row.oc_series_id)}" if row.oc_series_id else ""
         raise OpsError(
-            f"It was in Opencast already, since {row.marker.time if row.marker else '?'} (media "
-            f"package {row.marker.media_package_id if row.marker else '?'}), and stays as it is: "
-            "delete the event there first, or let it in once more by `invoke exec.on-demand "
-            f"{shlex.quote(row.recording_id)}{series} --allow-multiple-ingests`."
+            f"It was in Opencast already, since {ingest.posted_at} (media package "
+            f"{media_package}), and stays as it is: delete the event there first, or let it in "
+            f"once more by `invoke exec.on-demand {shlex.quote(row.recording_id)}{series} "
+            "--allow-multiple-ingests`."
         )
     known = {
         # The row's is the one that was asked for last.
-        "series": (row.marker.series if row.marker else "") or row.oc_series_id,
-        "media package": row.marker.media_package_id if row.marker else "",
+        "series": ingest.series if ingest else row.oc_series_id,
+        "media package": media_package,
     }
     details = ", ".join(f"{what} {value}" for what, value in known.items() if value)
     return f"In Opencast: {details}" if details else "In Opencast."

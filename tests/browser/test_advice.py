@@ -89,22 +89,19 @@ def test_a_series_that_nobody_asked_for_is_left_to_the_schedule(
     expect(link).to_have_attribute("href", "#request&uuid=d%3D%3D")
 
 
-def test_what_opencast_may_have_is_left_to_an_operator(page: Page, site: Site, aws: Cloud) -> None:
+def test_what_opencast_may_have_is_requested_again(page: Page, site: Site, aws: Cloud) -> None:
+    """The ledger has the ingest: another request makes no second one."""
     week = Week(aws)
     week.begin("m==", timedelta(hours=8), "Sent, perhaps")
     reason = "The ingest was sent to Opencast: look for it in Opencast: an operator is needed"
-    week.write("m==", timedelta(hours=1), State.UPLOADER_FAILED, reason)
-    marker = {"media_package_id": "x", "time": "2026-10-14T12:00:00Z", "files": ["a"]}
-    aws.status.update_item(
-        Key={"zip_id": "auto-ingest-m=="},
-        UpdateExpression="SET ingest_marker = :marker, asked = :asked",
-        ExpressionAttributeValues={":marker": marker, ":asked": {"allow_multiple_ingests": True}},
-    )
+    asked = Asked(allow_multiple_ingests=True)
+    week.write("m==", timedelta(hours=1), State.UPLOADER_FAILED, reason, asked=asked)
     open_page(page, site)
     shown = section(page, "Needs a person").locator("li").filter(has_text="Sent, perhaps")
-    expect(shown).to_contain_text("Tell an operator.")
-    expect(shown.get_by_role("link", name="Request it")).to_have_count(0)
-    # The recording's own page has a link to the form, which asks for no second ingest.
+    expect(shown).to_contain_text("Request it again; if that fails too, tell an operator.")
+    # The form asks for no second ingest, whatever the first request did.
+    link = shown.get_by_role("link", name="Request it: Sent, perhaps")
+    expect(link).to_have_attribute("href", "#request&uuid=m%3D%3D")
     open_page(page, site, "#recording=m==")
     expect(page.locator("article")).to_contain_text("Asked for\nagain", use_inner_text=True)
     link = page.get_by_role("link", name="Request an ingest of it")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.cloud import Clock, Cloud
 from tests.ops.letter_site import DOWNLOADS, UPLOADS, Site
+from tests.ops.old_stack import Sites, sites_of
 
 
 @pytest.fixture(params=[DOWNLOADS, UPLOADS], ids=["downloads", "uploads"])
@@ -21,3 +22,8 @@ def downloads(aws: Cloud, clock: Clock) -> Site:
 @pytest.fixture
 def uploads(aws: Cloud, clock: Clock) -> Site:
     return Site(aws, clock, UPLOADS)
+
+
+@pytest.fixture
+def sites(aws: Cloud, clock: Clock) -> Sites:
+    return sites_of(aws, clock)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from cdk.names import Names
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.queues import Queue
 from ingester.neighbours.status_table import StatusTable
 from ingester.rules.recording import Subject
@@ -34,7 +35,7 @@ class Site:
     """One way with its dead letters."""
 
     def __init__(self, aws: Cloud, clock: Clock, pipe: Pipe) -> None:
-        self.aws, self.pipe = aws, pipe
+        self.aws, self.clock, self.pipe = aws, clock, pipe
         live, dead = (
             (aws.upload_queue, aws.upload_dlq)
             if pipe.is_fifo
@@ -42,8 +43,13 @@ class Site:
         )
         self.live_url, self.dead_url = live, dead
         self.status = StatusTable(aws.status, clock)
+        self.ledger = Ledger(aws.recordings, clock)
         self.redrive = Redrive(
-            pipe, Box(aws.sqs, pipe.queue), Box(aws.sqs, pipe.dead_letters, 0), self.status
+            pipe,
+            Box(aws.sqs, pipe.queue),
+            Box(aws.sqs, pipe.dead_letters, 0),
+            self.status,
+            self.ledger,
         )
 
     def bury(self, text: str, reason: str = SERIES, group: str = "g") -> None:

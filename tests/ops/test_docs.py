@@ -16,7 +16,8 @@ import tasks
 import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester import container, signature
-from ingester.neighbours import events_table, status_table, zoom_events
+from ingester.neighbours import events_table, ledger, status_table, zoom_events
+from ingester.rules.ledger import MOST_REQUESTS
 from ingester.transfer import carrier, engine, file_copy, ranges, source
 from local.settings import names_in
 from ops.command import ALSO
@@ -146,9 +147,10 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 def test_the_events_to_subscribe_to_are_those_that_are_handled() -> None:
     told = (ROOT / "docs" / "zoom.md").read_text("utf-8")
-    events = re.findall(r"^ *\| [^|`]+ \| `([a-z.]+)` \|", told, re.MULTILINE)
-    handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS, *zoom_events.REMOVAL_EVENTS}
-    assert sorted(events) == sorted(handled | {zoom_events.RECOVERED})
+    events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", told, re.MULTILINE)
+    handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS}
+    handled |= zoom_events.REMOVAL_EVENTS.keys() | zoom_events.RECOVERY_EVENTS
+    assert sorted(events) == sorted(handled)
 
 
 def test_the_limits_that_are_told_are_the_code_s() -> None:
@@ -173,4 +175,5 @@ def test_the_limits_that_are_told_are_the_code_s() -> None:
         assert sentence in told
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
     assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
+    assert (ledger.LIFE.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"
     assert uploader.MAX_FAILURES == 5, '"the fifth goes to the dead-letter queue"'

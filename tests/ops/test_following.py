@@ -6,23 +6,27 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from ingester.neighbours.ledger import Ledger
+from ingester.rules.ledger import Ingest, Outcome, Post, Record
 from ingester.rules.states import State
-from ingester.rules.status_row import IngestMarker, StatusRow
+from ingester.rules.status_row import StatusRow
 from ops.command import OpsError
 from ops.recordings import following
+from tests.cloud import Clock, Cloud
+from tests.hooks import failing
 
 UUID = "/4Mhc+abc//def=="
+ZIP_ID = f"auto-ingest-{UUID}"
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 
 
 def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> StatusRow:
     return StatusRow(
         files=frozenset({"file"}),
-        zip_id=f"auto-ingest-{UUID}",
+        zip_id=ZIP_ID,
         state=state,
         recording_id=UUID,
         reason=reason,
@@ -122,14 +126,67 @@ def test_a_row_that_is_gone() -> None:
         Looks(None).follow()
 
 
-def test_what_is_said_of_one_that_arrived() -> None:
-    marker = IngestMarker(media_package_id="mp", time="2026-11-24T15:00:00Z", files=())
-    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", marker=marker)
-    assert following.outcome(arrived, NOW) == "In Opencast: series S, media package mp"
-    assert following.outcome(row(State.SENT_TO_OPENCAST), NOW) == "In Opencast."
-    marker = msgspec.structs.replace(marker, series="T")
-    elsewhere = row(State.SENT_TO_OPENCAST, oc_series_id="S", marker=marker)
-    assert following.outcome(elsewhere, NOW) == "In Opencast: series T, media package mp"
+def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
+    """What the ledger has after POSTs at these times of day, as `h15=Outcome.TAKEN`."""
+    made = tuple(
+        Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
+        for at, outcome in (posts or {"h15": Outcome.TAKEN}).items()
+    )
+    ingest = Ingest(zip_id=zip_id, series=series, files={}, posts=made)
+    return Record(uuid=UUID, version=1, ingests={"mp": ingest})
+
+
+def test_the_series_and_media_package_of_the_ingest_are_said() -> None:
+    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S")
+    assert following.outcome(arrived, NOW, record()) == "In Opencast: series T, media package mp"
+
+
+@pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
+@pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
+def test_less_is_said_if_the_ledger_has_no_ingest_of_the_request(
+    known: Record, series: str, said: str
+) -> None:
+    arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)
+    assert following.outcome(arrived, NOW, known) == said
+
+
+@pytest.mark.parametrize(
+    ("posts", "asked", "is_earlier"),
+    [
+        ({"h15": Outcome.TAKEN}, "2026-11-24T15:00:00Z", False),
+        ({"h15": Outcome.TAKEN}, "2026-11-24T15:00:01Z", True),
+        ({"h15": Outcome.TAKEN}, "", False),
+        ({"h14": Outcome.UNKNOWN, "h16": Outcome.TAKEN}, "2026-11-24T15:00:00Z", False),
+        ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
+    ],
+)
+def test_an_ingest_that_was_posted_before_the_request_is_no_success(
+    posts: dict[str, Outcome], asked: str, is_earlier: bool
+) -> None:
+    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", ingest_request_time=asked)
+    known = record(**posts)
+    if not is_earlier:
+        assert following.outcome(arrived, NOW, known).startswith("In Opencast: ")
+        return
+    with pytest.raises(OpsError) as said:
+        following.outcome(arrived, NOW, known)
+    since = known.ingests["mp"].posted_at
+    assert str(said.value) == (
+        f"It was in Opencast already, since {since} (media package mp), and stays as it is: "
+        "delete the event there first, or let it in once more by `invoke exec.on-demand "
+        f"{UUID} --oc-series-id S --allow-multiple-ingests`."
+    )
+
+
+def test_a_ledger_that_cant_be_read_is_no_failure(aws: Cloud, clock: Clock) -> None:
+    ledger = Ledger(aws.recordings, clock)
+    written = ledger.change(UUID, lambda _: record())
+    assert following.record_of(ledger, UUID) == written
+    refused = failing(aws.recordings.meta.client, "dynamodb.GetItem", "AccessDeniedException")
+    with refused:
+        assert following.record_of(ledger, UUID) == Record(uuid=UUID)
+    aws.recordings.put_item(Item={"uuid": UUID, "version": 1, "ingests": "nonsense"})
+    assert following.record_of(ledger, UUID) == Record(uuid=UUID)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +201,7 @@ def test_what_is_said_of_one_that_arrived() -> None:
 )
 def test_what_is_said_of_one_that_didn_t(state: State, reason: str, advice: str) -> None:
     with pytest.raises(OpsError) as said:
-        following.outcome(row(state, reason), NOW)
+        following.outcome(row(state, reason), NOW, Record(uuid=UUID))
     text = str(said.value)
     assert text.startswith(f"{state}: {reason.rstrip('.') or 'no reason is known'}. ".rstrip())
     assert advice in text

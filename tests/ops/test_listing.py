@@ -100,10 +100,6 @@ STEPS = [
         row(State.IGNORED, "No opencast series match"),
         "With its class in the schedule: `invoke exec.pipeline u==`; without: `invoke exec.pipe",
     ),
-    (
-        row(State.IGNORED, "The recording was given up, and is out of Zoom's trash again"),
-        "`invoke exec.webhook u==` asks for it again, if it is wanted.",
-    ),
     (row(State.SENT_TO_DOWNLOADER, minutes=150), "Nothing has happened since 2026-10-14T16:00:00Z"),
     (row(State.UPLOADER_RECEIVED, minutes=90), "Nothing has happened since"),
     (row(State.WEBHOOK_RECEIVED, minutes=90), "Never came onto the queue: `invoke exec.webhook"),
@@ -248,7 +244,7 @@ def test_which_recordings(status: StatusTable, clock: Clock) -> None:
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_a_row_with_only_a_marker_is_no_recording(
+def test_a_row_without_a_state_is_no_recording(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})

@@ -3,100 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
-from cdk.place import Place
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.schedule_table import IMPORT_LOCK, ScheduleTable
 from ingester.neighbours.status_table import StatusTable
 from ingester.rules.states import Origin, State
 from ops.command import OpsError
-from ops.migration.commands import pairs, run, show
+from ops.migration.commands import plan, run, show
+from ops.migration.ledger import SENT
 from ops.migration.takeover import Tally
-from ops.target import Target
-from tests.cloud import REGION, Clock, Cloud, plain
-from tests.kits import post_webhook, webhook_tools
-from tests.unit.functions.webhook.notifications import UUID, ZIP_ID, chat, completed, mp4
+from tests.cloud import Cloud, plain
+from tests.ops.old_stack import OLD, Sites, before_the_first, events_row, status_row
 
-OLD = "old-zip"
-PUTTING = "provide-client-params.dynamodb.PutItem"
-
-
-@dataclass
-class Sites:
-    """The old stack's tables, and this stack."""
-
-    target: Target
-    schedule: Any
-    events: Any
-    status: Any
-    clock: Clock
-
-    def migrate(self, *, days: int = 7, dry_run: bool = False) -> dict[str, Tally]:
-        tables = pairs(self.target, OLD, days=days, now=self.clock())
-        return {tally.thing: tally for tally in run(tables, dry_run=dry_run)}
+REQUESTS = len(SENT) + 3 + 1
+"""States that say that a request was worked off: sent, failed, ignored."""
 
 
 def counts(tallies: dict[str, Tally]) -> dict[str, tuple[int, int, dict[str, int]]]:
     return {
         thing: (tally.taken, tally.there, dict(tally.skipped)) for thing, tally in tallies.items()
-    }
-
-
-def old_table(name: str, key: str) -> Any:
-    return boto3.resource("dynamodb", REGION).create_table(
-        TableName=f"{OLD}-{name}",
-        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-
-
-@pytest.fixture
-def sites(aws: Cloud, clock: Clock) -> Sites:
-    here = Place(aws.status.name.removesuffix("-pipeline-status"), "code", "live", REGION, "")
-    return Sites(
-        target=Target(here, boto3.Session(region_name=REGION)),
-        schedule=old_table("schedule", "zoom_series_id"),
-        events=old_table("recording-events", "zoom_uuid"),
-        status=old_table("pipeline-status", "zip_id"),
-        clock=clock,
-    )
-
-
-def status_row(uuid: str, state: str, updated: datetime, **more: Any) -> dict[str, Any]:
-    """A row as the first system writes it: no file ids, no marker."""
-    midnight = updated.replace(hour=0, minute=0, second=0, microsecond=0)
-    return {
-        "zip_id": f"auto-ingest-{uuid}",
-        "meeting_id": 86168921331,
-        "recording_id": uuid,
-        "topic": "HIST E-1010",
-        "recording_start_time": "2026-10-14T15:00:00Z",
-        "origin": "webhook_notification",
-        "pipeline_state": state,
-        "ingest_request_time": "2026-10-14T17:00:00Z",
-        "update_date": f"{updated:%Y-%m-%d}",
-        "update_time": int((updated - midnight).total_seconds()),
-        "expiration": int((updated + timedelta(days=7)).timestamp()),
-        **more,
-    }
-
-
-def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, Any]:
-    return {
-        "zoom_uuid": uuid,
-        "recording_event_times": [
-            {"event": f"recording.{event}", "timestamp": at} for event, at in events
-        ],
-        "expiration": int((now + timedelta(days=120)).timestamp()),
     }
 
 
@@ -146,13 +75,14 @@ def test_everything_is_taken_over_as_it_is_and_only_once(aws: Cloud, sites: Site
     fill(sites)
     there = everything(*tables_of(sites))
     dry = sites.migrate(dry_run=True)
-    assert everything(aws.schedule, aws.events, aws.status) == [[], [], []]
+    assert everything(aws.schedule, aws.events, aws.status, aws.recordings) == [[], [], [], []]
     states = len(State)
     first = sites.migrate()
     assert counts(first) == counts(dry)
     assert counts(first) == {
         "schedule": (2, 0, {"can't be read as a meeting of the schedule": 1}),
         "recording events": (1, 0, {"expired": 1}),
+        "ledger": (REQUESTS + 2, 0, {}),
         "status": (
             states + 2,
             0,
@@ -162,13 +92,16 @@ def test_everything_is_taken_over_as_it_is_and_only_once(aws: Cloud, sites: Site
     assert first["schedule"].named == ["2003 can't be read as a meeting of the schedule"]
     here = everything(aws.schedule, aws.events, aws.status)
     assert here == _without(there, {"2003", "u2", "auto-ingest-u8", "half"})
+    records = everything(aws.recordings)
     again = counts(sites.migrate())
     assert {thing: (taken, here) for thing, (taken, here, _) in again.items()} == {
         "schedule": (0, 2),
         "recording events": (0, 1),
+        "ledger": (0, REQUESTS + 2),
         "status": (0, states + 2),
     }
     assert everything(aws.schedule, aws.events, aws.status) == here
+    assert everything(aws.recordings) == records
     assert everything(*tables_of(sites)) == there
 
 
@@ -179,8 +112,9 @@ def _without(tables: list[list[Any]], out: set[str]) -> list[list[Any]]:
 
 def test_of_the_status_only_the_last_days(sites: Sites) -> None:
     fill(sites)
-    tally = sites.migrate(days=3)["status"]
-    assert tally.skipped["older than 3 days"] == 1
+    tallies = sites.migrate(days=3)
+    assert tallies["status"].skipped["older than 3 days"] == 1
+    assert tallies["ledger"].taken == REQUESTS + 1
 
 
 def test_this_pipeline_understands_the_rows(aws: Cloud, sites: Sites) -> None:
@@ -195,44 +129,8 @@ def test_this_pipeline_understands_the_rows(aws: Cloud, sites: Sites) -> None:
     assert [one.timestamp for one in EventsTable(aws.events, sites.clock).of("u1")] == [10, 20]
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        "SENT_TO_DOWNLOADER",
-        "OC_SERIES_FOUND",
-        "SENT_TO_UPLOADER",
-        "UPLOADER_RECEIVED",
-        "SENT_TO_OPENCAST",
-    ],
-)
-def test_a_repeated_notification_is_a_duplicate(aws: Cloud, sites: Sites, state: str) -> None:
-    sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
-    sites.migrate()
-    answer = post_webhook(webhook_tools(aws, sites.clock), completed(mp4(), chat()))
-    assert answer.status == 200
-    assert aws.sent_to(aws.download_queue) == []
-    assert aws.rows()[ZIP_ID]["pipeline_state"] == state
-
-
-@contextmanager
-def before_the_first_put(table: Any, do: Callable[[], object]) -> Iterator[None]:
-    """While the block lasts, `do` comes in between at the first write."""
-    waiting = [do]
-
-    def come_between(**_: object) -> None:
-        if waiting:
-            waiting.pop()()
-
-    events = table.meta.client.meta.events
-    events.register(PUTTING, come_between)
-    try:
-        yield
-    finally:
-        events.unregister(PUTTING, come_between)
-
-
 def of_status(sites: Sites) -> Any:
-    return pairs(sites.target, OLD, days=7, now=sites.clock())[2]
+    return plan(sites.target, OLD, days=7, now=sites.clock()).status
 
 
 def test_what_changes_here_in_between_stays(aws: Cloud, sites: Sites) -> None:
@@ -244,7 +142,7 @@ def test_what_changes_here_in_between_stays(aws: Cloud, sites: Sites) -> None:
     def work() -> None:
         aws.status.put_item(Item=ours)
 
-    with before_the_first_put(pair.new, work):
+    with before_the_first("PutItem", pair.new, work):
         (tally,) = run((pair,), dry_run=False)
     assert (tally.taken, tally.there) == (0, 1)
     assert aws.rows()["auto-ingest-u1"] == plain(ours)
@@ -263,11 +161,6 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
         (
             ("SENT_TO_OPENCAST", LATER, {}),
             ("SENT_TO_DOWNLOADER", EARLIER, {"file_ids": {"f"}}),
-            False,
-        ),
-        (
-            ("IGNORED", LATER, {}),
-            ("UPLOADER_RECEIVED", EARLIER, {"ingest_marker": {"time": "t"}}),
             False,
         ),
         # The switch was in the middle of the meeting: what Zoom did is less than what was done.
@@ -301,13 +194,13 @@ def test_events_of_a_recording_that_ran_at_the_switch_come_together(
     now = sites.clock()
     sites.events.put_item(Item=events_row("u1", now, ("started", 10), ("paused", 20)))
     aws.events.put_item(Item=events_row("u1", now, ("resumed", 30), ("stopped", 40)))
-    pair = pairs(sites.target, OLD, days=7, now=now)[1]
+    pair = plan(sites.target, OLD, days=7, now=now).events
 
     def work() -> None:
         late = events_row("u1", now, ("resumed", 30), ("stopped", 40), ("started", 50))
         aws.events.put_item(Item=late)
 
-    with before_the_first_put(pair.new, work):
+    with before_the_first("PutItem", pair.new, work):
         (tally,) = run((pair,), dry_run=False)
     assert tally.taken == 1
     times = [one.timestamp for one in EventsTable(aws.events, sites.clock).of("u1")]
@@ -351,13 +244,24 @@ def test_without_the_old_tables_nothing_is_written(aws: Cloud, sites: Sites) -> 
     sites.events.delete()
     with pytest.raises(OpsError, match=r"There is no table old-zip-recording-events in us-east-1"):
         sites.migrate()
+    assert everything(aws.schedule, aws.status, aws.recordings) == [[], [], []]
+
+
+def test_without_a_ledger_nothing_is_written(aws: Cloud, sites: Sites) -> None:
+    """A stack of a version that had none: the checkout is newer than the stack."""
+    fill(sites)
+    aws.recordings.delete()
+    with pytest.raises(
+        OpsError, match=r"no table test-recordings in .*`invoke stack.update` makes"
+    ):
+        sites.migrate()
     assert everything(aws.schedule, aws.status) == [[], []]
 
 
 @pytest.mark.parametrize("name", ["test", "no/name"])
 def test_names_that_are_none(sites: Sites, name: str) -> None:
     with pytest.raises(OpsError, match="--from"):
-        pairs(sites.target, name, days=7, now=datetime.now(UTC))
+        plan(sites.target, name, days=7, now=datetime.now(UTC))
 
 
 def test_what_is_said(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
@@ -369,6 +273,7 @@ def test_what_is_said(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
         "table taken over here already skipped",
         "schedule 2 0 1 can't be read as a meeting of the schedule",
         "recording events 1 0 1 expired",
+        f"ledger {REQUESTS + 2} 0 0",
         "status 17 0 1 expired, 1 can't be read as a recording's state",
         "schedule: 2003 can't be read as a meeting of the schedule",
         "status: half can't be read as a recording's state",

@@ -54,6 +54,9 @@ class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     at: str
 
+    def __post_init__(self) -> None:
+        timestamps.parse(self.at)
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request for an ingest: one row of the status table.
@@ -80,6 +83,9 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: str
     outcome: Outcome = Outcome.UNKNOWN
 
+    def __post_init__(self) -> None:
+        timestamps.parse(self.at)
+
 
 class Ingest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One media package of the recording, and each POST of it.
@@ -94,6 +100,10 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     posts: tuple[Post, ...]
     workflow: str = ""
     is_shown: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.posts:
+            raise ValueError("an ingest without a POST")
 
     @property
     def posted_at(self) -> str:

@@ -38,7 +38,8 @@ def keep(message: UploadMessage, minimum_minutes: float) -> Kept | None:
     no video is left.
 
     A view's first file goes if it belongs to segment 0 and lasts under `minimum_minutes`; with
-    it go the chat and the times of segment 0.
+    it go the chat and the times of segment 0. The times of views that nobody knows count only if
+    there is no other video: one of them is the presenter then.
     """
     dropped = False
     views: dict[str, tuple[StagedFile, ...]] = {}
@@ -51,12 +52,12 @@ def keep(message: UploadMessage, minimum_minutes: float) -> Kept | None:
     if dropped and CHAT in views:
         views[CHAT] = tuple(file for file in views[CHAT] if file.segment_num != 0)
     views = {view: files for view, files in views.items() if files}
-    # Views that nobody knows are something, though not to publish: that is for a person to see.
     if dropped and not any(view != CHAT for view in views):
         return None
+    has_known = any(view in VIEWS and view != CHAT for view in views)
     segments: dict[int, tuple[str, str]] = {}
     for view, files in views.items():
-        for file in files if view in VIEWS else ():
+        for file in files if view in VIEWS or not has_known else ():
             if not (dropped and file.segment_num == 0):
                 times = (file.recording_start, file.recording_end)
                 segments.setdefault(file.segment_num, times)

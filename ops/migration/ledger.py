@@ -1,0 +1,132 @@
+"""What an earlier stack's status rows say of requests, taken over into this stack's ledger.
+
+The pipeline decides by the ledger, not by the status rows (`ingester/rules/ledger.py`). The first
+system has no ledger, and its rows name no files. So a request that is taken over counts as sent
+with all of the recording's files.
+
+A request that this pipeline has accepted stays as it is, and so do the record's files and ingests.
+Only a request that was taken over before is written again, so that another run brings how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from ingester.errors import LedgerBusy, LedgerUnreadable
+from ingester.neighbours.ledger import Ledger
+from ingester.neighbours.status_table import row_of
+from ingester.rules import timestamps
+from ingester.rules.ledger import End, Record, Request
+from ingester.rules.next_step import retry_due
+from ingester.rules.recording import automated
+from ingester.rules.states import FAILED, State
+from ingester.rules.status_row import StatusRow
+from ops.migration.takeover import BUSY, UNREADABLE, Item, Skip, Tally, scan
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+SENT = frozenset(
+    {
+        State.SENT_TO_DOWNLOADER,
+        State.OC_SERIES_FOUND,
+        State.SENT_TO_UPLOADER,
+        State.UPLOADER_RECEIVED,
+        State.SENT_TO_OPENCAST,
+    }
+)
+"""States of a request that is in the earlier stack's queues, or in Opencast."""
+
+NO_UUID = f"{UNREADABLE}: it names no recording"
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The earlier stack's status table and this stack's ledger. `skip` leaves rows out."""
+
+    old: Table
+    ledger: Ledger
+    skip: Skip
+    thing: str = "ledger"
+
+    def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
+        """Take the requests over; with `dry_run` only count what would be.
+
+        `seen` is told (rows done, rows in all) as they are worked off.
+        """
+        tally = Tally(self.thing)
+        rows = [item for item in scan(self.old) if not self.skip(item)]
+        for number, item in enumerate(rows, start=1):
+            self._take(item, tally, dry_run=dry_run)
+            seen(number, len(rows))
+        return tally
+
+    def _take(self, item: Item, tally: Tally, *, dry_run: bool) -> None:
+        row = row_of(item)
+        request = request_of(row)
+        if request is None:
+            return
+        uuid = uuid_of(row)
+        if not uuid:
+            tally.leave(row.zip_id, NO_UUID)
+            return
+        change = partial(with_taken_over, zip_id=row.zip_id, request=request)
+        try:
+            record = self.ledger.get(uuid)
+            if change(record) == record:
+                tally.there += 1
+                return
+            if not dry_run:
+                record = self.ledger.change(uuid, change)
+        except LedgerUnreadable:
+            tally.leave(row.zip_id, f"{UNREADABLE}: the ledger's record of {uuid}")
+        except LedgerBusy:
+            tally.leave(row.zip_id, BUSY)
+        else:
+            if dry_run or record.request(row.zip_id) == request:
+                tally.taken += 1
+            else:
+                tally.there += 1
+
+
+def uuid_of(row: StatusRow) -> str:
+    """The recording that a row is about, "" if it names none."""
+    named = row.zip_id.removeprefix(automated(""))
+    return row.recording_id or (named if named != row.zip_id else "")
+
+
+def request_of(row: StatusRow) -> Request | None:
+    """The request that a row stands for; None if its notification was never worked off there."""
+    request = Request(at=_asked_at(row), asked=row.asked, is_taken_over=True)
+    if row.state in SENT or retry_due(row):
+        return replace(request, is_sent=True)
+    if row.state in FAILED:
+        return replace(request, end=End.FAILED)
+    if row.state is State.IGNORED:
+        return replace(request, end=End.IGNORED)
+    return None
+
+
+def _asked_at(row: StatusRow) -> str:
+    try:
+        return timestamps.write(timestamps.parse(row.ingest_request_time))
+    except ValueError:
+        return timestamps.write(row.updated)
+
+
+def with_taken_over(record: Record, zip_id: str, request: Request) -> Record:
+    """The record with a request that is taken over, unless this pipeline has accepted it."""
+    if is_ours(record, zip_id):
+        return record
+    return replace(record, requests={**record.requests, zip_id: request})
+
+
+def is_ours(record: Record, zip_id: str) -> bool:
+    """Whether this pipeline has accepted a request."""
+    known = record.requests.get(zip_id)
+    return known is not None and not known.is_taken_over

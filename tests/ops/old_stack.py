@@ -1,0 +1,101 @@
+"""An old stack of the first system and this stack, in the in-process AWS, for `invoke migrate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+
+from cdk.place import Place
+from ops.migration.commands import plan, run
+from ops.migration.takeover import Tally
+from ops.target import Target
+from tests.cloud import REGION, Clock, Cloud
+
+OLD = "old-zip"
+
+
+@dataclass
+class Sites:
+    """The old stack's tables, and this stack."""
+
+    target: Target
+    schedule: Any
+    events: Any
+    status: Any
+    clock: Clock
+
+    def migrate(self, *, days: int = 7, dry_run: bool = False) -> dict[str, Tally]:
+        parts = plan(self.target, OLD, days=days, now=self.clock()).parts
+        return {tally.thing: tally for tally in run(parts, dry_run=dry_run)}
+
+
+def _table(name: str, key: str) -> Any:
+    return boto3.resource("dynamodb", REGION).create_table(
+        TableName=f"{OLD}-{name}",
+        KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
+def sites_of(aws: Cloud, clock: Clock) -> Sites:
+    """An empty old stack beside this one."""
+    here = Place(aws.status.name.removesuffix("-pipeline-status"), "code", "live", REGION, "")
+    return Sites(
+        target=Target(here, boto3.Session(region_name=REGION)),
+        schedule=_table("schedule", "zoom_series_id"),
+        events=_table("recording-events", "zoom_uuid"),
+        status=_table("pipeline-status", "zip_id"),
+        clock=clock,
+    )
+
+
+def status_row(uuid: str, state: str, updated: datetime, **more: Any) -> dict[str, Any]:
+    """A row as the first system writes it: no file ids, no steps."""
+    midnight = updated.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "zip_id": f"auto-ingest-{uuid}",
+        "meeting_id": 86168921331,
+        "recording_id": uuid,
+        "topic": "HIST E-1010",
+        "recording_start_time": "2026-10-14T15:00:00Z",
+        "origin": "webhook_notification",
+        "pipeline_state": state,
+        "ingest_request_time": "2026-10-14T17:00:00Z",
+        "update_date": f"{updated:%Y-%m-%d}",
+        "update_time": int((updated - midnight).total_seconds()),
+        "expiration": int((updated + timedelta(days=7)).timestamp()),
+        **more,
+    }
+
+
+def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, Any]:
+    return {
+        "zoom_uuid": uuid,
+        "recording_event_times": [
+            {"event": f"recording.{event}", "timestamp": at} for event, at in events
+        ],
+        "expiration": int((now + timedelta(days=120)).timestamp()),
+    }
+
+
+@contextmanager
+def before_the_first(operation: str, table: Any, do: Callable[[], object]) -> Iterator[None]:
+    """While the block lasts, `do` comes in between at the first write, like `PutItem`."""
+    waiting = [do]
+
+    def come_between(**_: object) -> None:
+        if waiting:
+            waiting.pop()()
+
+    events, event = table.meta.client.meta.events, f"provide-client-params.dynamodb.{operation}"
+    events.register(event, come_between)
+    try:
+        yield
+    finally:
+        events.unregister(event, come_between)

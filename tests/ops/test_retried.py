@@ -1,0 +1,214 @@
+"""Retried uploads at the uploader, which decides about them by the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import requests
+
+import uploader
+from ingester.neighbours.opencast import Series
+from ingester.rules import ledger as rules
+from ingester.rules.ledger import Record
+from ingester.rules.mediapackage import media_package_id
+from ingester.rules.recording import Subject, automated
+from ingester.rules.states import Origin, State
+from ingester.rules.status_row import Asked
+from ops.queues.redrive import RETRIED, Wanted
+from tests.cloud import BUCKET
+from tests.hooks import failing
+from tests.kits import uploader_tools
+from tests.ops.letter_site import SERIES, Site
+
+UUID = "4Mhc+abc/def=="
+ZIP_ID = automated(UUID)
+ALL = Wanted(most=None, unreadable=True)
+
+
+@dataclass
+class Opencast:
+    """An Opencast that has no series until it is mended. `posts` are the keys that it was sent."""
+
+    is_mended: bool = False
+    posts: list[list[str]] = field(default_factory=list)
+
+    def series(self, _series_id: str) -> Series | None:
+        return Series(catalog="", publisher="") if self.is_mended else None
+
+    def has_event(self, media_package: str) -> bool:
+        return bool(self.posts) and media_package == media_package_id(UUID)
+
+    def ingest(self, _workflow: str, parts: Sequence[Any], *, read_seconds: float) -> str:
+        assert read_seconds
+        addresses = [value for name, value in parts if name == "mediaUri"]
+        self.posts.append(sorted(one.partition("?")[0].rpartition("/")[2] for one in addresses))
+        return "1"
+
+
+def message(site: Site, *files: str) -> str:
+    """An upload message of files that are staged, by their ids."""
+    for file_id in files:
+        site.aws.s3.put_object(Bucket=BUCKET, Key=f"1/2/{file_id}.mp4", Body=b"x" * 10)
+    segments = [
+        {
+            "filename": f"1/2/{file_id}.mp4",
+            "segment_num": number,
+            "recording_start": f"2026-10-14T{14 + number}:00:12Z",
+            "recording_end": f"2026-10-14T{14 + number}:50:12Z",
+            "ffprobe_bytes": 10,
+            "ffprobe_seconds": 3000,
+            "file_id": file_id,
+        }
+        for number, file_id in enumerate(files)
+    ]
+    view = {"segments": segments, "view_bytes": 10, "view_seconds": 3000}
+    return json.dumps(
+        {
+            "uuid": UUID,
+            "zoom_series_id": 95846636714,
+            "opencast_series_id": "20260112345",
+            "oc_title": "Lecture",
+            "topic": "HIST E-10",
+            "created": "2026-10-14T14:00:12Z",
+            "created_local": "2026-10-14T10:00:12Z",
+            "webhook_received_time": "2026-10-14T18:30:00Z",
+            "zip_id": ZIP_ID,
+            "s3_files": {"active_speaker": view},
+        }
+    )
+
+
+@dataclass
+class Retrying:
+    """The upload queue with an uploader behind it."""
+
+    site: Site
+    tools: uploader.Tools
+    opencast: Opencast
+
+    def accept(self, *files: str) -> None:
+        """As webhook and downloader do with a request, or with files that come late."""
+        site, now = self.site, self.site.clock()
+
+        def change(record: Record) -> Record:
+            record = rules.with_files(record, dict.fromkeys(files, "a file"), now)
+            if not record.request(ZIP_ID).is_sent:
+                record = rules.with_request(record, ZIP_ID, Asked(), now)
+            return rules.with_sent(record, ZIP_ID, files)
+
+        site.ledger.change(UUID, change)
+        subject = Subject(
+            meeting_id=1,
+            recording_id=UUID,
+            topic="",
+            start_time="2026-10-14T14:00:12Z",
+            origin=Origin.WEBHOOK,
+        )
+        replaced = frozenset(State) - {State.SENT_TO_OPENCAST}
+        site.status.write(ZIP_ID, State.SENT_TO_UPLOADER, subject=subject, replacing=replaced)
+
+    def send(self, *files: str) -> None:
+        self.tools.uploads.send_in_order(message(self.site, *files), group=UUID)
+
+    def work(self) -> None:
+        """Handle what waits on the queue."""
+        while taken := self.tools.uploads.take_one():
+            assert uploader.take(taken, self.tools, read_seconds=5)
+            self.tools.uploads.delete(taken)
+
+    @property
+    def row(self) -> tuple[str, str]:
+        row = self.site.aws.rows()[ZIP_ID]
+        return row["pipeline_state"], row.get("reason", "")
+
+
+@pytest.fixture
+def retrying(uploads: Site) -> Retrying:
+    opencast = Opencast()
+    tools = uploader_tools(uploads.aws, uploads.clock, requests.Session())
+    return Retrying(uploads, replace(tools, opencast=opencast), opencast)  # type: ignore[arg-type]
+
+
+def test_an_upload_that_was_buried_is_ingested_once_its_cause_is_mended(
+    retrying: Retrying,
+) -> None:
+    retrying.accept("f0")
+    retrying.send("f0")
+    retrying.work()
+    assert retrying.row == ("UPLOADER_FAILED", SERIES)
+    retrying.opencast.is_mended = True
+    retrying.site.move(ALL)
+    assert retrying.row == ("SENT_TO_UPLOADER", RETRIED)
+    retrying.work()
+    assert retrying.opencast.posts == [["f0.mp4"]]
+    assert retrying.row == ("SENT_TO_OPENCAST", "")
+
+
+def test_an_upload_whose_ingest_is_there_is_done(retrying: Retrying) -> None:
+    retrying.opencast.is_mended = True
+    retrying.accept("f0")
+    retrying.send("f0")
+    retrying.work()
+    retrying.site.bury(message(retrying.site, "f0"), group=UUID)
+    retrying.site.move(ALL)
+    retrying.work()
+    assert len(retrying.opencast.posts) == 1
+    assert retrying.row == ("SENT_TO_OPENCAST", "")
+
+
+@pytest.mark.parametrize("limit", [1, None])
+def test_late_files_that_were_buried_too_come_into_the_ingest(
+    retrying: Retrying, limit: int | None
+) -> None:
+    for files in (("f0",), ("f0", "f1")):
+        retrying.accept(*files)
+        retrying.send(*files)
+        retrying.work()
+    retrying.opencast.is_mended = True
+    retrying.site.move(Wanted(most=limit))
+    retrying.work()
+    assert retrying.opencast.posts == [["f0.mp4", "f1.mp4"]]
+    retrying.site.move(ALL)
+    retrying.work()
+    assert len(retrying.opencast.posts) == 1
+    assert retrying.row == ("SENT_TO_OPENCAST", "")
+
+
+def test_the_row_of_an_upload_that_is_superseded_is_left_to_the_other(retrying: Retrying) -> None:
+    retrying.accept("f0")
+    retrying.send("f0")
+    retrying.work()
+    retrying.accept("f0", "f1")
+    retrying.site.status.write(ZIP_ID, State.IGNORED, "Recording <2 minutes")
+    retrying.opencast.is_mended = True
+    (moved,), _ = retrying.site.move(ALL)
+    assert moved.reason == SERIES
+    assert retrying.row == ("IGNORED", "Recording <2 minutes")
+    retrying.work()
+    assert retrying.opencast.posts == []
+    assert retrying.row == ("IGNORED", "Recording <2 minutes")
+
+
+def test_an_upload_is_retried_if_the_ledger_cant_be_read(retrying: Retrying) -> None:
+    retrying.accept("f0")
+    retrying.send("f0")
+    retrying.work()
+    aws = retrying.site.aws
+    refused = failing(
+        aws.recordings.meta.client,
+        "dynamodb.GetItem",
+        "AccessDenied",
+        when=lambda params: params["TableName"] == aws.recordings.name,
+    )
+    with refused:
+        retrying.site.move(ALL)
+    assert retrying.row == ("SENT_TO_UPLOADER", RETRIED)
+    broken = {"uuid": UUID, "version": 1, "requests": "nonsense"}
+    retrying.site.bury(message(retrying.site, "f0"), reason="again", group=UUID)
+    aws.recordings.put_item(Item=broken)
+    moved, _ = retrying.site.move(ALL)
+    assert [one.reason for one in moved] == ["again"]
