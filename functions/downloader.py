@@ -532,13 +532,17 @@ def _failed(tools: Tools) -> dict[str, Any]:
 def _come_back(
     message: Received, wanted: DownloadMessage, error: RetryableFailure, tools: Tools
 ) -> bool:
-    """May pass by itself: the message comes back with backoff, until the queue's limit; False."""
+    """May pass by itself: the message comes back with backoff (False), until the queue's limit."""
     limit = tools.settings.download_receive_limit
     last = message.receive_count >= limit
-    seconds = 0 if last else attempts.backoff_seconds(message.receive_count)
+    seconds = attempts.backoff_seconds(message.receive_count)
     due = "" if last else attempts.next_try(tools.clock(), seconds)
-    tools.downloads.retry_in(message, seconds)
     outlook = attempts.outlook(message.receive_count, limit, due)
+    if last:
+        # SQS would bury it without a reason.
+        tools.dead_letters.bury(message.body, f"{error} ({outlook})")
+    else:
+        tools.downloads.retry_in(message, seconds)
     tools.status.report(
         wanted.zip_id,
         State.DOWNLOADER_FAILED,
@@ -550,4 +554,4 @@ def _come_back(
         logger.error("%s (%s)", error, outlook, extra=_failed(tools))
     else:
         logger.warning("%s (%s)", error, outlook)
-    return False
+    return last

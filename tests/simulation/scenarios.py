@@ -33,6 +33,7 @@ from tests.simulation.world import BEGIN, HALF, THROTTLED
 MINUTE, HOUR = 60.0, 3600.0
 LOCAL = ZoneInfo("US/Eastern")
 DAYS = "MTWRFSU"
+FIELDS = ("download_token", "host_id", "duration", "topic", "recording_files", "start_time", "id")
 SERIES = ("20260112345", "20260154321")
 OTHER_SERIES = "20260199999"
 BYTES_A_SECOND = 250_000
@@ -101,11 +102,36 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
         before = _recording(old, len(recordings), -40 * HOUR)
         recordings = (*recordings, before)
         site = replace(site, schedule=(*site.schedule, class_of(before, SERIES[0])))
+    odd = Random(f"{seed}/odd")
+    recordings = tuple(_with_unknown_type(odd, one) for one in recordings)
+    happenings = [_with_less(odd, one) for one in happenings]
+    site = replace(site, etags_differ=odd.random() < 0.03)
     happenings.sort(key=lambda one: (one.at, one.key))
     faults: tuple[Fault, ...] = ()
     if profile is Profile.FAULTS:
         faults = _faults(Random(f"{seed}/faults"), most_faults, happenings)
     return Scenario(seed, recordings, tuple(happenings), site, faults)
+
+
+def _with_unknown_type(chance: Random, recording: RecordingTruth) -> RecordingTruth:
+    """Now and then the videos of a recording with one view are of a type that nobody knows."""
+    types = {one.recording_type for one in recording.files if one.type == VIDEO}
+    if len(types) > 1 or chance.random() >= 0.1:
+        return recording
+    files = (
+        replace(one, recording_type="production_studio") if one.type == VIDEO else one
+        for one in recording.files
+    )
+    return replace(recording, files=tuple(files))
+
+
+def _with_less(chance: Random, happening: Happening) -> Happening:
+    """Now and then a notification about files lacks a field that Zoom's API can tell."""
+    if not isinstance(happening, Notify) or happening.event != "recording.completed":
+        return happening
+    if chance.random() >= 0.05:
+        return happening
+    return replace(happening, lacks=(chance.choice(FIELDS),))
 
 
 def _recording(chance: Random, number: int, after: float = 0.0) -> RecordingTruth:
