@@ -100,6 +100,7 @@ class Alarms(Construct):
         self._refusals()
         self._answers()
         self._upload_backlog()
+        self._opencast_unreachable()
         self._downloader_idle()
         upload_hours = math.ceil(patience_hours + UPLOAD_AGE_MARGIN_HOURS)
         self._age("download", names.download_queue, DOWNLOAD_AGE_HOURS)
@@ -189,6 +190,17 @@ class Alarms(Construct):
             "asks the upload queue. Do: look at Opencast's load; in the Lambda console, whether "
             "the uploader's trigger is enabled. If Opencast can bear more: raise "
             "OC_TRACK_UPLOAD_MAX and `invoke stack.update`.",
+        )
+
+    def _opencast_unreachable(self) -> None:
+        self._add(
+            "opencast-unreachable",
+            self._metrics.own("OpencastUnreachable"),
+            # One alone is a restart. While any upload waits, it asks every ten minutes at least.
+            Rule(FROM, 1, minutes=15, times=2),
+            "For half an hour uploads have found no Opencast. None of them fails for that: they "
+            "wait for OC_OUTAGE_HOURS, and go on by themselves. Do: look whether Opencast is up "
+            "and the uploader's network reaches it; `invoke logs.uploader` says what it answers.",
         )
 
     def _downloader_idle(self) -> None:
