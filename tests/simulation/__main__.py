@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -16,12 +17,15 @@ def main() -> int:
     parser.add_argument("--profile", default="faults", choices=["faults", "disorder"])
     parser.add_argument("--faults", type=int, default=4, help="the most of one world")
     parser.add_argument("--seed", type=int, default=0, help="of the first world")
+    parser.add_argument("--fresh", action="store_true", help="seeds that were never tried")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--world", type=int, help="only the world of this seed")
     parser.add_argument("--story", action="store_true", help="tell the world's story, unshrunk")
     parser.add_argument("--first", action="store_true", help="stop at the first that fails")
     parser.add_argument("--stories", type=int, default=1, help="of how many failures a category")
     given = parser.parse_args()
+    if given.fresh:
+        given.seed = secrets.randbelow(10**9)
     sys.path.insert(0, str(FUNCTIONS))
     if given.first:
         return _first(given)

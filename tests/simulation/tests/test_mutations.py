@@ -9,5 +9,5 @@ from tests.simulation.mutations import MUTATIONS, Mutation, caught_by
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_the_simulator_catches_a_mistake_within_a_thousand_worlds(mutation: Mutation) -> None:
-    is_caught, printed = caught_by(mutation)
+    is_caught, printed = caught_by(mutation, mutation.seed)
     assert is_caught, printed
