@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +19,7 @@ import urllib3
 
 import downloader
 from ingester.rules import timestamps
+from ingester.rules.recording import view_of
 from ingester.transfer.access import AccessInUse
 from ingester.transfer.engine import Budget, Engine
 from ingester.transfer.ranges import Version
@@ -22,7 +28,10 @@ from tests.conformance.vectors import cases, may_match_now
 from tests.kits import downloader_tools, received
 from tests.staging_bucket import StagingBucket, staging_bucket
 
+Case = dict[str, Any]
 BYTES_A_SECOND = 1000
+ONE_IN = 8
+"""A case is derived from one in so many recorded ones."""
 
 
 @dataclass
@@ -80,7 +89,70 @@ def bucket(_bucket: StagingBucket) -> StagingBucket:
 
 
 @pytest.mark.parametrize("case", cases("download"))
-def test_download(case: dict[str, Any], aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
+def test_download(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
+    check(case, aws, clock, bucket)
+
+
+def derived_cases() -> list[Any]:
+    """Cases derived from the recorded ones, with what the first system made of them.
+
+    Zoom's real ids, which a key can hold as they are; a video of a type that nobody knows; a view
+    with captions beside the same one without.
+    """
+    recorded = [case for one in cases("download") for case in one.values]
+    sources = [case for case in recorded if case["upload_message"]]
+    return [
+        pytest.param(derive(deepcopy(source)), id=f"{derive.__name__}-{number}")
+        for derive in (with_real_ids, with_unknown_type, with_captions_beside)
+        for number, source in enumerate(sources)
+        if number % ONE_IN == 0
+    ]
+
+
+def with_real_ids(case: Case) -> Case:
+    for number, file in enumerate(case["message"]["recording_files"]):
+        file["recording_id"] = str(UUID(int=number))
+    return case
+
+
+def with_unknown_type(case: Case) -> Case:
+    upload = case["upload_message"]
+    known, *_ = [view for view in upload["s3_files"] if view != "chat_file"]
+    for file in case["message"]["recording_files"]:
+        if view_of(file["recording_type"]) == known:
+            file["recording_type"] = "production_studio"
+    unknown = "unrecognized_type_production_studio"
+    for segment in upload["s3_files"][known]["segments"]:
+        segment["filename"] = segment["filename"].replace(f"-{known}.", f"-{unknown}.")
+    renamed = {
+        unknown if view == known else view: told for view, told in upload["s3_files"].items()
+    }
+    upload["s3_files"] = renamed
+    return case
+
+
+def with_captions_beside(case: Case) -> Case:
+    files, upload = case["message"]["recording_files"], case["upload_message"]
+    first = next(file for file in files if file["file_type"].upper() == "MP4")
+    other = {"recording_id": "captions", "download_url": "https://zoom.us/rec/download/captions"}
+    files.append({**first, **other, "recording_type": f"{first['recording_type']}(CC)"})
+    segments = upload["s3_files"][view_of(first["recording_type"])]["segments"]
+    same = next(one for one in segments if one["recording_start"] == first["recording_start"])
+    segments.insert(segments.index(same) + 1, same)
+    upload["total_file_bytes"] += same["ffprobe_bytes"]
+    upload["total_file_seconds"] += same["ffprobe_seconds"]
+    return case
+
+
+@pytest.mark.parametrize("case", derived_cases())
+def test_download_of_a_derived_case(
+    case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket
+) -> None:
+    check(case, aws, clock, bucket)
+
+
+def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
+    """Download a case's message and compare what was staged, sent and written into the row."""
     message = case["message"]
     files = {file["download_url"]: file for file in message["recording_files"]}
     if case["schedule"]:
@@ -110,18 +182,60 @@ def test_download(case: dict[str, Any], aws: Cloud, clock: Clock, bucket: Stagin
         return
     assert (row["pipeline_state"], row.get("reason", "")) == (case["final_state"], case["reason"])
     sent = aws.messages(aws.upload_queue)
-    expected = [case["upload_message"]] if case["upload_message"] else []
-    assert [one["body"] for one in sent] == expected
-    assert [list(one["body"]["s3_files"]) for one in sent] == [
-        list(one["s3_files"]) for one in expected
-    ]
-    assert all(one["group"] == message["uuid"] for one in sent)
-    if expected:
-        ids = {file["recording_id"] for file in message["recording_files"]}
-        assert {one.metadata["file_id"] for one in bucket.peer.objects()} == ids
+    if not case["upload_message"]:
+        assert sent == []
+        return
+    [body] = [one["body"] for one in sent]
+    assert body == with_ids(case["upload_message"], message["recording_files"])
+    recorded = list(case["upload_message"]["s3_files"])
+    assert [view for view in body["s3_files"] if view in recorded] == recorded
+    assert [one["group"] for one in sent] == [message["uuid"]]
+    staged = {one.key: one.metadata["file_id"] for one in bucket.peer.objects()}
+    segments = [one for view in body["s3_files"].values() for one in view["segments"]]
+    assert staged == {one["filename"]: one["file_id"] for one in segments}
+    assert set(staged.values()) == {file["recording_id"] for file in message["recording_files"]}
 
 
-def matches_now(case: dict[str, Any]) -> bool:
+def with_ids(recorded: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, Any]:
+    """The recorded upload message, with each file's id in it and in its key.
+
+    Section 7, "changed since": a key has the file's id in it. Where Zoom holds a view twice in one
+    segment, with and without captions, the first system had one key for both: ours has a view of
+    its own for the second, `<view>_2`.
+    """
+    views: dict[str, Any] = {}
+    for view, told in recorded["s3_files"].items():
+        counts: Counter[int] = Counter()
+        for segment in told["segments"]:
+            counts[segment["segment_num"]] += 1
+            count = counts[segment["segment_num"]]
+            same = [
+                file["recording_id"]
+                for file in files
+                if file["recording_start"] == segment["recording_start"]
+                and view_of(file["recording_type"]) == view
+            ]
+            file_id, name = same[count - 1], view if count == 1 else f"{view}_{count}"
+            key = key_with_id(segment["filename"], view, name, file_id)
+            made = views.setdefault(name, {"segments": []})
+            made["segments"].append({**segment, "filename": key, "file_id": file_id})
+    for made in views.values():
+        made["view_bytes"] = sum(one["ffprobe_bytes"] for one in made["segments"])
+        made["view_seconds"] = sum(one["ffprobe_seconds"] for one in made["segments"])
+    return {**recorded, "s3_files": views}
+
+
+def key_with_id(key: str, view: str, name: str, file_id: str) -> str:
+    """`<…>-<view>.<extension>` with the file's id, or its hash if it is no part of a key."""
+    is_safe = re.fullmatch(r"[A-Za-z0-9-]{1,64}", file_id)
+    digest = hashlib.sha256(file_id.encode()).hexdigest()[:32]
+    begin, _, extension = key.rpartition(".")
+    assert begin.endswith(f"-{view.replace('/', '_')}")
+    stem = begin.removesuffix(view.replace("/", "_")) + name.replace("/", "_")
+    return f"{stem}-{file_id if is_safe else f'sha256-{digest}'}.{extension}"
+
+
+def matches_now(case: Case) -> bool:
     """A recording that found no event in the first system, near enough for ours [fixed]."""
     start = timestamps.parse(case["message"]["start_time"])
     return case["reason"] == "No opencast series match" and may_match_now(

@@ -86,7 +86,3 @@ def may_follow(before: State | None, after: State) -> bool:
     """Whether a row in `before` (None: no row yet) may be written as `after`."""
     return begins(after) if before is None else before in FOLLOWS[after]
 
-
-def is_undecided(state: State) -> bool:
-    """Whether no request for ingest has got past the webhook yet."""
-    return state in _ASKED or state is State.WEBHOOK_FAILED

@@ -11,7 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import OpencastRefused, OpencastUnreachable
-from ingester.neighbours.opencast import IngestRefused, IngestUncertain, Opencast
+from ingester.neighbours.opencast import (
+    IngestBroken,
+    IngestNotSent,
+    IngestRefused,
+    IngestUncertain,
+    Opencast,
+)
 from local.authority import Authority
 from local.neighbours.https_server import Answer, text_answer
 from tests.neighbours import Web, client_session, web_server
@@ -20,6 +26,8 @@ EVENT = "/api/events/mp-1"
 ROLES = "/api/info/me/roles"
 SERIES = "/series/20260112345.json"
 INGEST = "/ingest/addMediaPackage/wf"
+COUNT = "/services/count"
+ACTIVE = "/workflow/mediaPackage/mp-1/hasActiveWorkflows"
 TERMS = "http://purl.org/dc/terms/"
 
 
@@ -50,6 +58,10 @@ def as_json(value: object, status: int = 200) -> Answer:
     return text_answer(status, "application/json", json.dumps(value).encode())
 
 
+def plain(text: str) -> Answer:
+    return text_answer(200, "text/plain", text.encode())
+
+
 def as_xml(text: str) -> Answer:
     return text_answer(200, "text/xml", text.encode())
 
@@ -76,6 +88,43 @@ class TestEvents:
         with pytest.raises(OpencastRefused, match="302"):
             opencast.has_event("mp-1")
         assert [one.path for one in web.seen] == [EVENT]
+
+
+class TestIdleness:
+    """A POST that nobody has answered may be at work, or may never have reached Opencast."""
+
+    @pytest.mark.parametrize(
+        ("ingests", "active", "is_idle"),
+        [
+            ("0", "false", True),
+            ("0\n", "false\n", True),
+            ("1", "false", False),
+            ("0", "true", False),
+        ],
+    )
+    def test_opencast_is_idle_when_it_counts_no_ingest_and_no_workflow(
+        self, opencast: Opencast, web: Web, ingests: str, active: str, is_idle: bool
+    ) -> None:
+        web.pages = {COUNT: plain(ingests), ACTIVE: plain(active)}
+        assert opencast.is_idle("mp-1") is is_idle
+        assert web.seen[0].query == {
+            "serviceType": "org.opencastproject.ingest",
+            "status": "RUNNING",
+        }
+
+    @pytest.mark.parametrize("answer", [Answer(403), Answer(404), Answer(500), Answer(200)])
+    @pytest.mark.parametrize("path", ["count", "active"])
+    def test_opencast_is_not_idle_when_it_does_not_say_so(
+        self, opencast: Opencast, web: Web, answer: Answer, path: str
+    ) -> None:
+        web.pages = {COUNT: plain("0"), ACTIVE: plain("false")}
+        web.pages[COUNT if path == "count" else ACTIVE] = answer
+        assert not opencast.is_idle("mp-1")
+
+    def test_proxys_page_is_an_outage(self, opencast: Opencast, web: Web) -> None:
+        web.pages = {COUNT: text_answer(404, "text/html", b"<h1>404</h1>")}
+        with pytest.raises(OpencastUnreachable):
+            opencast.is_idle("mp-1")
 
 
 class TestSeries:
@@ -141,6 +190,36 @@ class TestIngest:
     ) -> None:
         web.pages = {INGEST: as_xml(text)}
         with pytest.raises(IngestUncertain):
+            opencast.ingest("wf", [("title", "T")], read_seconds=5)
+
+    @pytest.mark.parametrize("answer", [Answer(500), text_answer(500, "text/plain", b"no")])
+    def test_opencast_itself_broke_down_when_it_answers_500_without_a_page(
+        self, opencast: Opencast, web: Web, answer: Answer
+    ) -> None:
+        web.pages = {INGEST: answer}
+        with pytest.raises(IngestBroken, match="Opencast answered 500 to the ingest"):
+            opencast.ingest("wf", [("title", "T")], read_seconds=5)
+
+    @pytest.mark.parametrize(
+        ("status", "content_type"),
+        [
+            (500, "text/html"),
+            (500, "text/html;charset=utf-8"),
+            *((status, "text/html") for status in (502, 503, 504, 520, 522, 524, 530)),
+            *((status, "text/plain") for status in (502, 503, 504, 520)),
+        ],
+    )
+    def test_outcome_is_unknown_when_a_proxy_answers(
+        self, opencast: Opencast, web: Web, status: int, content_type: str
+    ) -> None:
+        """Opencast may still be fetching the files behind it."""
+        web.pages = {INGEST: text_answer(status, content_type, b"no")}
+        with pytest.raises(IngestUncertain, match=f"answered the ingest with {status}"):
+            opencast.ingest("wf", [("title", "T")], read_seconds=5)
+
+    def test_nothing_was_sent_when_no_connection_is_made(self, session: requests.Session) -> None:
+        opencast = Opencast("https://127.0.0.1:9", "zip", "x", auth="basic", session=session)
+        with pytest.raises(IngestNotSent, match=r"127\.0\.0\.1:9 took no connection"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     def test_what_opencast_says_is_passed_on_in_one_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +37,12 @@ def test_a_record_of_an_event() -> None:
     assert message.receipt_handle == "MessageReceiptHandle"
     assert message.body == '{"uuid":"a"}'
     assert message.receive_count == 3
+    assert message.first_received == datetime(2018, 4, 9, 0, 0, 0, 1000, tzinfo=UTC)
+
+
+def test_record_without_the_time_of_its_first_receive_has_none() -> None:
+    attributes = {"ApproximateReceiveCount": "3"}
+    assert received_of(RECORD | {"attributes": attributes}).first_received is None
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(0, 0), (300, 300), (900, 900), (5000, 900)])
@@ -108,6 +115,15 @@ class TestTaking:
         again = queue.take_one()
         assert again is not None
         assert again.receive_count == 2
+        assert again.first_received == taken.first_received
+
+    def test_time_of_the_first_receive_is_sqs_s_own(self, aws: Cloud) -> None:
+        queue = Queue(aws.sqs, aws.download_queue)
+        queue.send("{}")
+        taken = queue.take_one()
+        assert taken is not None
+        assert taken.first_received is not None
+        assert abs(datetime.now(UTC) - taken.first_received) < timedelta(minutes=1)
 
     def left(self, aws: Cloud) -> tuple[str, str]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

@@ -72,7 +72,7 @@ class TestAStagedFile:
 
     def test_another_has_its_place(self, aws: Cloud, staging: Staging) -> None:
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"another file")
-        with pytest.raises(StagedFileLost, match="A later notification's files have replaced"):
+        with pytest.raises(StagedFileLost, match="are not as they were staged"):
             staging.address_of(self.file(8), 60)
 
     def test_that_s3_is_busy_says_nothing_of_it(self, aws: Cloud, staging: Staging) -> None:

@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ingester.neighbours.status_table import STATUS_LIFE, Requested, StatusTable
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State
-from ingester.rules.status_row import IngestMarker, Step
+from ingester.rules.status_row import Step
 from tests.cloud import Clock, Cloud
+from tests.hooks import failing
 
 ZIP_ID = "auto-ingest-u=="
 SUBJECT = Subject(
@@ -87,11 +89,26 @@ def test_what_may_not_follow_is_dropped(aws: Cloud, status: StatusTable, clock: 
     assert item(aws) == before
 
 
-def test_the_state_that_was_read_may_be_replaced(status: StatusTable) -> None:
+def test_states_that_are_named_may_be_replaced(status: StatusTable) -> None:
     status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
-    ignored = State.IGNORED
-    assert not status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=ignored)
-    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=State.SENT_TO_OPENCAST)
+    others = frozenset({State.IGNORED, State.UPLOADER_FAILED})
+    assert not status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=others)
+    also = others | {State.SENT_TO_OPENCAST}
+    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=also)
+
+
+def test_time_of_a_request_stays_when_it_is_known_already(
+    status: StatusTable, aws: Cloud, clock: Clock
+) -> None:
+    """ "+Zoom" writes it before the webhook is called."""
+    known = Requested.UNLESS_KNOWN
+    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=known)
+    assert item(aws)["ingest_request_time"] == "2026-10-14T18:30:00Z"
+    clock.forward(hours=1)
+    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, requested=known)
+    assert item(aws)["ingest_request_time"] == "2026-10-14T18:30:00Z"
+    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, requested=Requested.NOW)
+    assert item(aws)["ingest_request_time"] == "2026-10-14T19:30:00Z"
 
 
 def test_the_reason_goes_with_its_state_and_stays_with_it(status: StatusTable) -> None:
@@ -174,7 +191,7 @@ def test_the_course_goes_with_its_series(status: StatusTable) -> None:
     assert course() == ""
 
 
-# Notes and markers
+# Notes and reasons
 
 
 def test_a_note(status: StatusTable, aws: Cloud) -> None:
@@ -192,33 +209,66 @@ def test_a_note(status: StatusTable, aws: Cloud) -> None:
 def test_nothing_is_noted_on_a_row_that_is_gone(status: StatusTable, aws: Cloud) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
-    with pytest.raises(Exception, match="ConditionalCheckFailed"):
-        status.add_files(ZIP_ID, ["x"])
     assert not aws.rows()
 
 
-def test_the_marker(status: StatusTable) -> None:
-    marker = IngestMarker(media_package_id="mp", time="2026-10-14T18:30:00Z", files=("a", "b"))
-    status.write(ZIP_ID, State.UPLOADER_RECEIVED, subject=SUBJECT)
-    status.set_marker(ZIP_ID, marker)
-    row = status.get(ZIP_ID)
-    assert row
-    assert (row.marker, row.state) == (marker, State.UPLOADER_RECEIVED)
-    status.clear_marker(ZIP_ID)
-    cleared = status.get(ZIP_ID)
-    assert cleared
-    assert cleared.marker is None
+class TestExplaining:
+    """A reason that is learnt later."""
+
+    def test_reason_is_replaced_when_the_row_is_in_that_state(
+        self, status: StatusTable, aws: Cloud, clock: Clock
+    ) -> None:
+        status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+        before = item(aws)
+        clock.forward(hours=1)
+        status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file at ?token=abc")
+        assert item(aws) == before | {
+            "reason": "It lacks a file at ?token=***",
+            "expiration": int((clock() + STATUS_LIFE).timestamp()),
+        }
+
+    @pytest.mark.parametrize("state", [State.UPLOADER_RECEIVED, State.IGNORED])
+    def test_reason_stays_when_the_row_is_in_another_state(
+        self, status: StatusTable, state: State
+    ) -> None:
+        status.write(ZIP_ID, state, "as it was", subject=SUBJECT)
+        status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file")
+        assert reason(status) == (str(state), "as it was")
+
+    def test_no_row_is_made(self, status: StatusTable, aws: Cloud) -> None:
+        status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file")
+        assert not aws.rows()
 
 
-def test_a_marker_outlives_its_row(status: StatusTable, aws: Cloud, clock: Clock) -> None:
-    """A row that TTL took may come back as a marker only: it has no state until one is written."""
-    marker = IngestMarker(media_package_id="mp", time="2026-10-14T18:30:00Z", files=())
-    status.set_marker(ZIP_ID, marker)
-    row = status.get(ZIP_ID)
-    assert row
-    assert row.state is None
-    assert aws.rows()[ZIP_ID]["expiration"] == int((clock() + STATUS_LIFE).timestamp())
-    assert status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+class TestReporting:
+    """The ledger decides: nobody may stumble over a row that can't be written."""
+
+    def test_row_is_written(self, status: StatusTable) -> None:
+        written = status.report(ZIP_ID, State.IGNORED, "why", subject=SUBJECT)
+        assert written
+        assert written.is_change
+        assert reason(status) == ("IGNORED", "why")
+
+    @pytest.mark.parametrize("code", ["Throttling", "ResourceNotFoundException"])
+    def test_nothing_is_raised_when_aws_fails(
+        self, aws: Cloud, status: StatusTable, caplog: pytest.LogCaptureFixture, code: str
+    ) -> None:
+        with failing(aws.status.meta.client, "dynamodb.UpdateItem", code):
+            assert status.report(ZIP_ID, State.IGNORED, "why", subject=SUBJECT) is None
+            status.explain(ZIP_ID, State.IGNORED, "why")
+        logged = [(one.levelname, one.getMessage()) for one in caplog.records]
+        told = f"The status row isn't written. AWS failed: UpdateItem answered {code}."
+        assert logged == [("WARNING", told)] * 2
+        assert not aws.rows()
+
+    def test_write_raises_what_report_does_not(self, aws: Cloud, status: StatusTable) -> None:
+        failure = failing(aws.status.meta.client, "dynamodb.UpdateItem", "Throttling")
+        with failure, pytest.raises(ClientError):
+            status.write(ZIP_ID, State.IGNORED, subject=SUBJECT)
+
+    def test_mistake_of_our_own_is_raised(self, status: StatusTable) -> None:
+        with pytest.raises(TypeError):
+            status.report(ZIP_ID, State.IGNORED, subject=SUBJECT, files=7)  # type: ignore[arg-type]  # a mistake
 
 
 # Queries

@@ -34,7 +34,6 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
 ATTRIBUTES = (
-    "ingest_marker",
     "failures",
     "file_ids",
     "steps",
@@ -54,15 +53,11 @@ ATTRIBUTES = (
 def test_a_row_that_somebody_edited_holds_up_no_other(edited: dict[str, Any]) -> None:
     row = row_of({"zip_id": ZIP_ID, **edited})
     assert row.zip_id == ZIP_ID
-    there = bool(edited.get("ingest_marker"))
-    assert row.has_unreadable_marker is (there and row.marker is None)
 
 
 @pytest.mark.parametrize(
     "spoilt",
     [
-        {"ingest_marker": "x"},
-        {"ingest_marker": {"media_package_id": "m", "time": "noon", "files": []}},
         {"failures": "many"},
         {"file_ids": [{}]},
         {"steps": 7},

@@ -15,6 +15,9 @@ GALLERY = "gallery_view"
 SCREEN_GALLERY = "shared_screen_with_gallery_view"
 SCREEN_SPEAKER = "shared_screen_with_speaker_view"
 CHAT = "chat_file"
+STUDIO = "unrecognized_type_production_studio"
+HOST = "unrecognized_type_host_video"
+SIGN_LANGUAGE = "unrecognized_type_sign_interpretation"
 FLAVORS = ["multipart/chunked+source", "presentation/chunked+source", "other/chunked+source"]
 
 
@@ -42,12 +45,36 @@ def test_chat_comes_last_and_doesnt_count() -> None:
     assert views[CHAT] == "chat/chunked+source"
 
 
-@pytest.mark.parametrize("views", [[], [CHAT], ["unrecognized_type_x"], ["shared_screen_2"]])
+@pytest.mark.parametrize("views", [[], [CHAT], ["shared_screen_2"]])
 def test_without_a_presenter(views: list[str]) -> None:
     with pytest.raises(NoPresenter):
         for_publishing(views)
     with pytest.raises(NoPresenter):
         for_archiving(views)
+
+
+@pytest.mark.parametrize("known", [SPEAKER, SCREEN, GALLERY, SCREEN_GALLERY, SCREEN_SPEAKER])
+def test_video_of_an_unknown_type_is_left_out_when_there_is_a_known_one(known: str) -> None:
+    assert for_publishing([STUDIO, known, SIGN_LANGUAGE]) == {known: FLAVORS[0]}
+    assert STUDIO not in for_archiving([STUDIO, known])
+
+
+def test_video_of_an_unknown_type_is_the_presenter_when_there_is_no_other() -> None:
+    assert for_publishing([STUDIO, HOST]) == {STUDIO: FLAVORS[0]}
+    assert for_publishing([HOST, STUDIO]) == {HOST: FLAVORS[0]}
+    with_chat = for_publishing([CHAT, STUDIO])
+    assert list(with_chat.items()) == [(STUDIO, FLAVORS[0]), (CHAT, "chat/chunked+source")]
+
+
+def test_video_of_an_unknown_type_is_archived_as_the_speaker_when_there_is_no_other() -> None:
+    assert for_archiving([CHAT, STUDIO, HOST]) == {STUDIO: "speaker/chunked+source"}
+
+
+def test_sign_language_is_archived_under_a_flavor_of_its_own() -> None:
+    assert list(for_archiving([SIGN_LANGUAGE, STUDIO, SCREEN]).items()) == [
+        (SCREEN, "shared-screen/chunked+source"),
+        (SIGN_LANGUAGE, "sign-language/chunked+source"),
+    ]
 
 
 def test_archiving() -> None:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingester.errors import NoPresenter
 from ingester.rules.mediapackage import (
     LICENSE,
     Kept,
     Publishing,
     form,
-    ingested_files,
     keep,
     media_package_id,
 )
@@ -115,6 +115,18 @@ def test_views_that_nobody_knows_give_no_times() -> None:
     assert left.segments == ((STARTS[0], ENDS[0]),)
 
 
+def test_lone_view_that_nobody_knows_gives_the_times() -> None:
+    """It is the presenter, and a chat's times are relative to it."""
+    left = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
+    assert left.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
+
+
+def test_false_start_of_a_lone_view_that_nobody_knows_goes_with_its_times() -> None:
+    left = kept({"unrecognized_type_x": {0: 5, 1: 1200}, CHAT: {0: 0, 1: 0}})
+    assert segments_of(left) == {"unrecognized_type_x": [1], CHAT: [1]}
+    assert left.segments == ((STARTS[1], ENDS[1]),)
+
+
 views_of_segments = st.dictionaries(
     st.sampled_from([*sorted(VIEWS), "unrecognized_type_x"]),
     st.dictionaries(st.integers(0, 2), st.sampled_from([5.0, 119.0, 120.0, 1200.0]), min_size=1),
@@ -210,6 +222,34 @@ def test_the_archive_keeps_every_view_and_no_chat() -> None:
     assert not any("chat" in uri or "unrecognized" in uri for uri in uris)
 
 
+def test_sign_language_has_a_place_in_the_archive() -> None:
+    views = ("unrecognized_type_sign_interpretation", "active_speaker")
+    came = message({view: {0: 1200} for view in views}, ingest_all_mp4=True)
+    assert [value for name, value in parts_of(came) if name == "flavor"] == [
+        "speaker/chunked+source",
+        "sign-language/chunked+source",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("archive", "flavor"), [(False, "multipart/chunked+source"), (True, "speaker/chunked+source")]
+)
+def test_video_of_an_unknown_type_is_the_choice_when_there_is_no_other(
+    archive: bool, flavor: str
+) -> None:
+    came = message({"unrecognized_type_x": {0: 1200}}, ingest_all_mp4=archive)
+    assert parts_of(came)[-2:] == [
+        ("flavor", flavor),
+        ("mediaUri", "https://s3/1/2/000-unrecognized_type_x"),
+    ]
+
+
+def test_file_of_an_unknown_type_is_no_choice_when_it_is_no_video() -> None:
+    came = message({"unrecognized_type_x": {1: 0}, CHAT: {1: 0}})
+    with pytest.raises(NoPresenter):
+        parts_of(came)
+
+
 def test_recorded_pauses_are_woven_in() -> None:
     pause = RecordingEvent("recording.paused", 1795446300)
     parts = dict(parts_of(message({"shared_screen": {0: 1200}}), PUBLISHING, pause))
@@ -219,10 +259,3 @@ def test_recorded_pauses_are_woven_in() -> None:
 def test_texts_are_plain_not_escaped() -> None:
     came = message({"shared_screen": {0: 1200}}, oc_title="R&D <1>")
     assert ("title", "R&D <1>") in parts_of(came)
-
-
-def test_an_ingests_files_are_compared_by_key_in_any_order() -> None:
-    one = message({"shared_screen": {0: 1200, 1: 5}, CHAT: {0: 0}})
-    two = message({CHAT: {0: 0}, "shared_screen": {1: 5, 0: 1200}})
-    assert ingested_files(one) == ingested_files(two)
-    assert len(ingested_files(one)) == 3

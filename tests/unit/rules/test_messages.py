@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from ingester.errors import MessageError
 from ingester.rules.messages import (
+    Copying,
     DownloadMessage,
     RecordingFile,
     StagedFile,
@@ -89,6 +90,8 @@ def test_a_download_message_of_the_first_system() -> None:
 def test_an_upload_message_of_the_first_system() -> None:
     message = decode(json.dumps(OLD_UPLOAD), UploadMessage)
     assert (message.total_file_bytes, message.oc_workflow) == (UNSET, UNSET)
+    (file,) = message.s3_files["shared_screen"].segments
+    assert file.file_id is UNSET
     assert not message.allow_multiple_ingests
     assert decode(encode(message), UploadMessage) == message
 
@@ -135,6 +138,11 @@ downloads = st.builds(
     ignore_schedule=maybe_flag,
     override_series_id=maybe_text,
     first_seen=stamps | st.just(UNSET),
+    is_partial=maybe_flag,
+    copying=st.builds(
+        Copying, since=stamps, stored_bytes=st.integers(0, 2**50), idle=st.integers(0, 3)
+    )
+    | st.just(UNSET),
 )
 staged_files = st.builds(
     StagedFile,
@@ -144,6 +152,7 @@ staged_files = st.builds(
     recording_end=stamps,
     ffprobe_bytes=st.integers(0, 2**50),
     ffprobe_seconds=st.integers(0, 1000) | st.floats(0, 1000),
+    file_id=maybe_text,
 )
 staged_views = st.builds(
     StagedView,
@@ -185,6 +194,10 @@ def test_a_message_survives_the_queue(message: DownloadMessage | UploadMessage) 
         ({"recording_files": [OLD_FILE | {"recording_end": "later"}]}, "later"),
         ({"duration": "60"}, "duration"),
         ({"recording_files": {}}, "recording_files"),
+        ({"start_time": ""}, "time data ''"),
+        ({"start_time": "yesterday", "is_partial": True}, "yesterday"),
+        ({"copying": {"since": "yesterday", "stored_bytes": 1}}, "yesterday"),
+        ({"copying": {"since": START}}, "stored_bytes"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], says: str) -> None:
@@ -227,6 +240,12 @@ def test_a_message_too_deep_to_be_read() -> None:
     with pytest.raises(MessageError, match="can't be read"):
         decode(text, UploadMessage)
     assert zip_id_of(text) is None
+
+
+def test_partial_message_needs_no_start() -> None:
+    """Zoom's API tells it."""
+    text = json.dumps(OLD_DOWNLOAD | {"start_time": "", "is_partial": True})
+    assert decode(text, DownloadMessage).start_time == ""
 
 
 def test_kinds_of_files_whatever_their_case() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from ingester.rules.recording import (
     extension_of,
     is_meeting_number,
     is_too_short,
+    name_of,
     segment_numbers,
     staging_key,
     uuid_in,
@@ -84,14 +87,42 @@ def test_extension(name: str, extension: str) -> None:
     assert extension_of(name) == extension
 
 
-def test_key() -> None:
-    key = staging_key(95846636714, "2026-11-23T15:00:00Z", 7, "shared_screen", "mp4")
-    assert key == "95846636714/1795446000/007-shared_screen.mp4"
+def key(file_id: str, *, view: str = "shared_screen", extension: str = "mp4") -> str:
+    return staging_key(95846636714, "2026-11-23T15:00:00Z", 7, view, file_id, extension)
 
 
-def test_a_key_has_three_parts_whatever_zoom_calls_the_view() -> None:
-    key = staging_key(1, "1970-01-01T00:00:01Z", 0, "unrecognized_type_a/../b", "")
-    assert key == "1/1/000-unrecognized_type_a_.._b"
+def test_key_tells_meeting_start_segment_view_and_file() -> None:
+    file_id = "a2f19f96-9294-4f51-8134-6f0eea108eb2"
+    assert key(file_id) == f"95846636714/1795446000/007-shared_screen-{file_id}.mp4"
+    assert key(file_id, extension="") == f"95846636714/1795446000/007-shared_screen-{file_id}"
+
+
+def test_key_has_three_parts_whatever_zoom_calls_the_view() -> None:
+    found = key("f-1", view="unrecognized_type_a/../b", extension="")
+    assert found == "95846636714/1795446000/007-unrecognized_type_a_.._b-f-1"
+
+
+@pytest.mark.parametrize(
+    "file_id", ["", "a/b", "..", "a b", "ü", "x" * 65, "a.mp4", "sha256-0123", "a\n"]
+)
+def test_key_holds_a_hash_when_the_id_is_no_part_of_a_key(file_id: str) -> None:
+    digest = sha256(file_id.encode()).hexdigest()[:32]
+    assert key(file_id) == f"95846636714/1795446000/007-shared_screen-sha256-{digest}.mp4"
+
+
+@given(st.text(), st.text())
+def test_no_two_files_share_a_key(one: str, another: str) -> None:
+    assert (key(one) == key(another)) is (one == another)
+
+
+@given(st.text())
+def test_key_is_one_that_any_address_can_hold(file_id: str) -> None:
+    assert re.fullmatch(r"\d+/\d+/\d{3}-shared_screen-[A-Za-z0-9-]{1,64}\.mp4", key(file_id))
+
+
+def test_name_of_a_file_tells_its_view_and_start() -> None:
+    name = name_of("gallery_view", "2026-11-23T15:00:00Z")
+    assert name == "gallery_view of 2026-11-23T15:00:00Z"
 
 
 def test_a_view_that_comes_twice_in_a_segment_gets_a_number() -> None:

@@ -1,4 +1,4 @@
-"""Which change of state is allowed, and what a request for ingest finds."""
+"""Which change of state is allowed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from hypothesis import strategies as st
 from ingester.rules.states import (
     DONE,
     ENDED,
-    FAILED,
     FOLLOWS,
     RUNNING,
     ZOOM_SIDE,
-    Reception,
     State,
     begins,
-    is_undecided,
     may_follow,
-    receive,
 )
 
 WAY = [
@@ -111,68 +107,3 @@ def test_what_is_on_its_way_may_be_ignored(state: State) -> None:
 
 def test_an_ingest_that_is_done_stays_done() -> None:
     assert {s for s in State if may_follow(State.SENT_TO_OPENCAST, s)} == {State.SENT_TO_OPENCAST}
-
-
-def received(
-    before: State | None,
-    files: str,
-    known: str = "ab",
-    *,
-    due: bool = False,
-    forced: bool = False,
-) -> Reception:
-    return receive(
-        before, known_files=set(known), files=set(files), retry_is_due=due, forced=forced
-    )
-
-
-@pytest.mark.parametrize(
-    "before", [None, *sorted(ZOOM_SIDE), State.ON_DEMAND_RECEIVED, State.WEBHOOK_FAILED]
-)
-def test_a_first_request_is_accepted(before: State | None) -> None:
-    assert received(before, "ab", known="") is Reception.ACCEPT
-
-
-def test_a_repeat_sends_again_what_perhaps_never_got_onto_the_queue() -> None:
-    assert received(State.WEBHOOK_RECEIVED, "ab") is Reception.ACCEPT
-
-
-@pytest.mark.parametrize("before", sorted(PIPELINE - FAILED - {State.IGNORED}))
-def test_a_repeat_of_what_is_under_way_or_done_is_dropped(before: State) -> None:
-    expected = Reception.ACCEPT if is_undecided(before) else Reception.DUPLICATE
-    assert received(before, "ab") is expected
-    assert received(before, "a") is expected
-
-
-@pytest.mark.parametrize("before", sorted(FAILED - {State.WEBHOOK_FAILED}))
-def test_a_repeat_of_what_ended_failed(before: State) -> None:
-    assert received(before, "ab") is Reception.ACCEPT
-    assert received(before, "ab", due=True) is Reception.DUPLICATE
-    assert received(before, "abc", due=True) is Reception.LATE_FILES
-
-
-def test_what_was_ignored_is_taken_up_for_new_files_only() -> None:
-    assert received(State.IGNORED, "ab") is Reception.DUPLICATE
-    assert received(State.IGNORED, "abc") is Reception.ACCEPT
-
-
-@pytest.mark.parametrize(
-    "before", [State.SENT_TO_DOWNLOADER, State.OC_SERIES_FOUND, State.SENT_TO_OPENCAST]
-)
-def test_late_files_are_sent_on(before: State) -> None:
-    assert received(before, "c") is Reception.LATE_FILES
-
-
-@pytest.mark.parametrize("before", sorted(PIPELINE - ENDED))
-def test_a_row_of_the_first_system_knows_no_files_and_so_all_of_them(before: State) -> None:
-    expected = Reception.ACCEPT if is_undecided(before) else Reception.DUPLICATE
-    assert received(before, "ab", known="") is expected
-
-
-def test_without_an_mp4_nothing_was_known_of_what_came_later() -> None:
-    assert received(State.IGNORED, "ab", known="") is Reception.ACCEPT
-
-
-@given(st.none() | states, st.booleans())
-def test_an_operators_request_is_always_accepted(before: State | None, due: bool) -> None:
-    assert received(before, "ab", due=due, forced=True) is Reception.ACCEPT

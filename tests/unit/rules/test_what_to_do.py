@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingester.rules import reasons
 from ingester.rules.next_step import PATIENCE, next_step
 from ingester.rules.states import State
-from ingester.rules.status_row import IngestMarker, StatusRow
+from ingester.rules.status_row import StatusRow
 from ingester.rules.what_to_do import (
     AGAIN,
     BY_ITSELF,
@@ -25,7 +25,6 @@ from ingester.rules.what_to_do import (
 )
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
-MARKER = IngestMarker(media_package_id="m", time="2026-10-14T12:00:00Z", files=("f",))
 INVALID = f"no: {reasons.INVALID_SERIES}"
 
 
@@ -46,7 +45,6 @@ def row(state: State, reason: str = "", *, hours: float = 0, **more: Any) -> Sta
             ToDo("Opencast has no series S: request it with the right one.", request_helps=True),
         ),
         (row(State.IGNORED, reasons.NO_SERIES), WITH_SERIES),
-        (row(State.IGNORED, reasons.RECOVERED), AGAIN),
         (row(State.IGNORED, reasons.ALREADY_THERE), TWICE),
         (row(State.IGNORED, reasons.NO_MP4), NOTHING),
         (row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:40:00Z"), BY_ITSELF),
@@ -55,32 +53,11 @@ def row(state: State, reason: str = "", *, hours: float = 0, **more: Any) -> Sta
         (row(State.SENT_TO_UPLOADER, hours=9), TELL),
         (row(State.SENT_TO_UPLOADER, hours=1), NOTHING),
         (row(State.SENT_TO_OPENCAST), NOTHING),
-        (row(State.SENT_TO_OPENCAST, marker=MARKER), NOTHING),
-        (row(State.IGNORED, reasons.TOO_SHORT, marker=MARKER), NOTHING),
+        (row(State.IGNORED, reasons.TOO_SHORT), NOTHING),
     ],
 )
 def test_what_there_is_to_do(known: StatusRow, to_do: ToDo) -> None:
     assert what_to_do(known, NOW, PATIENCE) == to_do
-
-
-@pytest.mark.parametrize("sent", [{"marker": MARKER}, {"has_unreadable_marker": True}])
-@pytest.mark.parametrize(
-    "known",
-    [
-        (State.WEBHOOK_FAILED, "x"),
-        (State.DOWNLOADER_FAILED, "x"),
-        (State.UPLOADER_FAILED, "x"),
-        (State.UPLOADER_FAILED, INVALID),
-        (State.IGNORED, reasons.NO_SERIES),
-        (State.IGNORED, reasons.RECOVERED),
-    ],
-)
-def test_what_opencast_may_have_is_not_requested_again(
-    known: tuple[State, str], sent: dict[str, Any]
-) -> None:
-    """Another request's row knows of no marker, so it may come in twice."""
-    assert what_to_do(row(*known), NOW, PATIENCE).request_helps
-    assert what_to_do(row(*known, **sent), NOW, PATIENCE) == TELL
 
 
 @given(st.sampled_from(State), st.text(), st.floats(0, 20_000), st.text())

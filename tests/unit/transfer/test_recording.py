@@ -139,24 +139,25 @@ class TestStaged:
             file_of(4, view="shared_screen"),
         )
         expected = [
-            ("shared_screen", 1, "001-shared_screen.mp4", sizes[0], 12.0),
-            ("active_speaker", 0, "000-active_speaker.mp4", sizes[1], 7.0),
-            ("chat_file", 0, "000-chat_file.txt", 0, 0),
-            ("shared_screen", 0, "000-shared_screen.mp4", sizes[2], 5.0),
+            ("shared_screen", 1, "f-1", "mp4", sizes[0], 12.0),
+            ("active_speaker", 0, "f-2", "mp4", sizes[1], 7.0),
+            ("chat_file", 0, "f-3", "txt", 0, 0),
+            ("shared_screen", 0, "f-4", "mp4", sizes[2], 5.0),
         ]
         assert pieces == [
             StagedPiece(
                 view,
                 StagedFile(
-                    filename=f"{FOLDER}/{name}",
+                    filename=f"{FOLDER}/{segment:03d}-{view}-{file_id}.{extension}",
                     segment_num=segment,
                     recording_start=STARTS[segment],
                     recording_end=ENDS[segment],
                     ffprobe_bytes=size,
                     ffprobe_seconds=seconds,
+                    file_id=file_id,
                 ),
             )
-            for view, segment, name, size, seconds in expected
+            for view, segment, file_id, extension, size, seconds in expected
         ]
         stored = recording.copying.stored()
         contents = (movie(12), movie(7), CHAT, movie(5))
@@ -179,14 +180,14 @@ class TestStaged:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(movie(7))}
         pieces = recording.run(file_of(1), file_of(2))
         assert [piece.view for piece in pieces] == ["active_speaker", "active_speaker_2"]
-        assert recording.keys == ["000-active_speaker.mp4", "000-active_speaker_2.mp4"]
+        assert recording.keys == ["000-active_speaker-f-1.mp4", "000-active_speaker_2-f-2.mp4"]
 
     @pytest.mark.parametrize(
         ("location", "told", "key"),
         [
-            ("/files/GMT_Recording.M4V", UNSET, "000-active_speaker.m4v"),
-            ("/replay/0123", UNSET, "000-active_speaker.mp4"),
-            ("/replay/0123", "MOV", "000-active_speaker.mov"),
+            ("/files/GMT_Recording.M4V", UNSET, "000-active_speaker-f-1.m4v"),
+            ("/replay/0123", UNSET, "000-active_speaker-f-1.mp4"),
+            ("/replay/0123", "MOV", "000-active_speaker-f-1.mov"),
         ],
     )
     def test_the_extension_is_what_zoom_calls_it(
@@ -219,7 +220,7 @@ class TestMissing:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": chat}
         [piece] = recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
         assert piece.view == "active_speaker"
-        assert recording.keys == ["000-active_speaker.mp4"]
+        assert recording.keys == ["000-active_speaker-f-1.mp4"]
         assert "Skipped chat_file of segment 0: Zoom" in caplog.text
         assert recording.staged.missing == ()
 
@@ -285,7 +286,7 @@ class TestChecked:
                 time_left=lambda: 0.0 if kept.objects() else 100.0,
                 wait=until_stopped,
             )
-        assert recording.keys == ["000-active_speaker.mp4"]
+        assert recording.keys == ["000-active_speaker-f-1.mp4"]
 
 
 def test_a_dead_token_is_replaced_for_all_files_at_once(recording: Recording, movie: Movie) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +15,20 @@ import requests
 import urllib3
 
 import downloader
+from ingester.neighbours.ledger import Ledger
+from ingester.rules.ledger import (
+    Ingest,
+    Outcome,
+    Post,
+    Record,
+    with_answer,
+    with_claim,
+    with_files,
+    with_notice,
+    with_request,
+    with_sent,
+)
+from ingester.rules.status_row import Asked
 from ingester.settings import ZoomSecrets
 from ingester.transfer.access import AccessInUse
 from ingester.transfer.addresses import DownloadHosts
@@ -22,6 +37,7 @@ from ingester.transfer.source import ZoomBody, ZoomFile
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud
+from tests.hooks import failing
 from tests.kits import downloader_tools, received
 from tests.staging_bucket import StagingBucket
 from tests.waits import Sleeper
@@ -130,6 +146,56 @@ class Kit:
         self.aws.sends.clear()
         return downloader.take(taken, self.tools())
 
+    def ledger(self) -> Ledger:
+        return Ledger(self.aws.recordings, self.clock)
+
+    def record(self, recording: Recording) -> Record:
+        """What the ledger knows of a recording."""
+        return self.ledger().get(recording.uuid)
+
+    def name(self, recording: Recording, *files: RecordingFile) -> None:
+        """Note in the ledger, as the webhook does, that Zoom has named these files."""
+        names = {one.file_id: f"{one.recording_type} of {one.recording_start}" for one in files}
+        change = partial(with_files, names=names, now=self.clock())
+        self.ledger().change(recording.uuid, change)
+
+    def accept(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
+        """Note a request in the ledger as the webhook does, whose message names these files."""
+        self.name(recording, *files)
+        change, sent = self.ledger().change, [one.file_id for one in files]
+        asked, now = Asked(), self.clock()
+        change(recording.uuid, partial(with_request, zip_id=zip_id, asked=asked, now=now))
+        change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
+
+    def notice(self, recording: Recording, notice: str) -> None:
+        """Note in the ledger, as the webhook does, that a recording was thrown away."""
+        self.ledger().change(recording.uuid, partial(with_notice, notice=notice))
+
+    def ingest(self, recording: Recording, *files: RecordingFile) -> None:
+        """Note in the ledger, as the uploader does, an ingest of these files."""
+        post = Post(attempt="a", at="2026-10-14T18:00:00Z")
+        names = {one.file_id: one.recording_type for one in files}
+        ingest = Ingest(zip_id=ZIP_ID, series=SERIES, files=names, posts=(post,))
+        change = self.ledger().change
+        change(recording.uuid, lambda record: with_claim(record, "mp", ingest))
+        change(recording.uuid, lambda record: with_answer(record, "mp", "a", Outcome.TAKEN))
+
+    def ledger_failing(self) -> AbstractContextManager[None]:
+        """Let no write to the ledger succeed, for as long as a block lasts."""
+        return self._failing(self.aws.recordings.name)
+
+    def status_failing(self) -> AbstractContextManager[None]:
+        """Let no write to the status table succeed, for as long as a block lasts."""
+        return self._failing(self.aws.status.name)
+
+    def _failing(self, table: str) -> AbstractContextManager[None]:
+        return failing(
+            self.aws.status.meta.client,
+            "dynamodb.UpdateItem",
+            "Throttling",
+            when=lambda params: params["TableName"] == table,
+        )
+
     @property
     def row(self) -> dict[str, Any]:
         return self.aws.rows()[ZIP_ID]
@@ -219,6 +285,11 @@ def staged(recording: Recording, *, view: str, segment: int) -> RecordingFile:
         for file in recording.files
         if file.recording_type == view and file.recording_start == starts[segment]
     )
+
+
+def key_of(file: RecordingFile, *, segment: int, view: str, extension: str = "mp4") -> str:
+    """Where a file is staged. Zoom's ids are UUIDs, which a key can hold as they are."""
+    return f"{FOLDER}/{segment:03d}-{view}-{file.file_id}.{extension}"
 
 
 def contents(recording: Recording) -> set[bytes]:

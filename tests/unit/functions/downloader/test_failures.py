@@ -18,7 +18,6 @@ from tests.hooks import recorded
 from tests.unit.functions.downloader.kit import (
     LONGISH,
     MEETING,
-    ZIP_ID,
     Kit,
     contents,
     row_in,
@@ -250,49 +249,6 @@ class TestFailuresThatMayPass:
         kit.aws.status.put_item(Item=row_in("DOWNLOADER_FAILED", reason="retryable failure: x"))
         assert kit.take(kit.message(small), receive_count=2)
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
-
-
-class TestRemovedInZoom:
-    NOTICE = "The recording was moved to the trash in Zoom"
-
-    @pytest.fixture
-    def noticed(self, kit: Kit) -> None:
-        kit.aws.status.put_item(
-            Item=row_in("SENT_TO_DOWNLOADER", zoom_notice=self.NOTICE, reason=self.NOTICE)
-        )
-
-    @pytest.mark.usefixtures("noticed")
-    @pytest.mark.parametrize("after_expiry", ["401", "html"])
-    def test_nothing_left_is_no_failure(
-        self, kit: Kit, small: Recording, after_expiry: str
-    ) -> None:
-        message = kit.message(small)
-        kit.zoom.set(after_expiry=after_expiry)
-        kit.zoom.expire_download_tokens(small.uuid)
-        kit.zoom.trash(small.uuid)
-        assert kit.take(message)
-        assert kit.outcome == ("IGNORED", self.NOTICE)
-        assert kit.dead() == []
-
-    @pytest.mark.usefixtures("noticed")
-    def test_what_can_still_be_had_is_taken(self, kit: Kit, small: Recording) -> None:
-        assert kit.take(kit.message(small))
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-
-    @pytest.mark.usefixtures("noticed")
-    def test_it_excuses_no_address_elsewhere(self, kit: Kit, small: Recording) -> None:
-        message = kit.message(small)
-        message["recording_files"][0]["download_url"] = "https://cdn.elsewhere.example/x"
-        assert kit.take(message)
-        assert len(kit.dead()) == 1
-        assert kit.outcome[0] == "DOWNLOADER_FAILED"
-        assert "ZOOM_DOWNLOAD_HOSTS" in kit.outcome[1]
-
-    @pytest.mark.usefixtures("noticed")
-    def test_it_excuses_no_other_failure(self, kit: Kit) -> None:
-        assert kit.take({"zip_id": ZIP_ID})
-        assert len(kit.dead()) == 1
-        assert kit.outcome[0] == "DOWNLOADER_FAILED"
 
 
 class TestMalformedMessages:

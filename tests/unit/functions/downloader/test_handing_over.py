@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from ingester.transfer.ranges import Source, Version
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.kits import received
-from tests.unit.functions.downloader.event_source import EventSource
+from tests.unit.functions.downloader.event_source import Delivery, EventSource
 from tests.unit.functions.downloader.kit import LONGISH, MB, Kit, contents
 from tests.waits import Sleeper
 
@@ -27,6 +28,7 @@ SECONDS = 30.0
 """What an invocation has here: enough for some 20 MB."""
 BARELY = 15.0
 """Enough for a part or two, where there is one connection."""
+Deliver = Callable[..., Delivery]
 HOW_FAR = re.compile(r"(\d+) of (\d+) MB are copied; the next invocation goes on\.")
 
 
@@ -128,7 +130,10 @@ class TestThreeInvocations:
         deliveries = source.deliver_all(BARELY)
         assert len(deliveries) >= 3
         assert [one.receive_count for one in deliveries] == [1] * len(deliveries)
-        assert [one.body for one in deliveries] == [message] * len(deliveries)
+        bodies = [dict(one.body) for one in deliveries]
+        copying = [body.pop("copying", None) for body in bodies]
+        assert bodies == [message] * len(deliveries)
+        assert copying[0] is None
         assert not any(one.came_back for one in deliveries)
         again = kit.aws.sent_to(kit.aws.download_queue)
         assert [one["delay_seconds"] for one in again] == [0] * (len(deliveries) - 1)
@@ -157,6 +162,88 @@ class TestThreeInvocations:
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
         assert set(kit.objects().values()) == contents(longish)
         assert kit.fetched() - fetched < LONGISH - breaks + MB
+
+
+class TestACopyThatDoesNotGrow:
+    """If ETag or Last-Modified differ between Zoom's servers, each invocation begins anew."""
+
+    @pytest.fixture
+    def deliver(self, kit: Kit, source: EventSource, longish: Recording) -> Deliver:
+        """One invocation that begins anew, of a message that says how far the copy was."""
+        kit.connections = 1
+
+        def deliver(copying: dict[str, Any] | None = None) -> Delivery:
+            kit.bucket.begin()
+            kit.aws.messages(kit.aws.download_queue)
+            message = kit.message(longish)
+            source.send(message | {"copying": copying} if copying else message)
+            delivery = source.deliver(BARELY)
+            assert delivery
+            return delivery
+
+        return deliver
+
+    def sent(self, kit: Kit) -> dict[str, Any]:
+        """What the next invocation is told of the copy."""
+        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+        copying: dict[str, Any] = again["body"]["copying"]
+        return copying
+
+    def test_message_carries_since_when_and_how_far_it_is(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
+        kit.connections = 1
+        source.send(kit.message(longish))
+        told: list[dict[str, Any]] = []
+        while kit.outcome[0] != "SENT_TO_UPLOADER":
+            assert source.deliver(BARELY)
+            kit.clock.forward(minutes=15)
+            told = [one["body"]["copying"] for one in kit.aws.sent_to(kit.aws.download_queue)]
+        assert len(told) >= 2
+        assert {one["since"] for one in told} == {"2026-10-14T18:30:00Z"}
+        assert {one["idle"] for one in told} == {0}
+        stored = [one["stored_bytes"] for one in told]
+        assert stored == sorted(set(stored))
+
+    def test_copy_is_a_failure_when_three_invocations_in_a_row_added_nothing(
+        self, kit: Kit, deliver: Deliver
+    ) -> None:
+        deliver()
+        copying = self.sent(kit) | {"stored_bytes": LONGISH}
+        for idle in (1, 2):
+            assert not deliver(copying).came_back
+            copying = self.sent(kit)
+            assert copying["idle"] == idle
+            assert copying["stored_bytes"] == LONGISH
+        assert deliver(copying).came_back
+        assert kit.aws.sent_to(kit.aws.download_queue) == []
+        state, reason = kit.outcome
+        assert state == "DOWNLOADER_FAILED"
+        assert reason.startswith(
+            "retryable failure: 3 invocations in a row have added nothing to what is copied, 16 MB"
+        )
+        assert "attempt 1 of 12" in reason
+
+    def test_copy_goes_on_when_it_grows_again(self, kit: Kit, deliver: Deliver) -> None:
+        copying = {"since": "2026-10-14T18:00:00Z", "stored_bytes": 1, "idle": 2}
+        assert not deliver(copying).came_back
+        assert self.sent(kit)["since"] == "2026-10-14T18:00:00Z"
+        assert self.sent(kit)["idle"] == 0
+        assert self.sent(kit)["stored_bytes"] > 1
+
+    def test_copy_is_a_dead_letter_when_it_has_gone_on_for_a_day(
+        self, kit: Kit, deliver: Deliver
+    ) -> None:
+        copying = {"since": "2026-10-13T18:30:01Z", "stored_bytes": 1, "idle": 0}
+        assert not deliver(copying).came_back
+        assert kit.dead() == []
+        kit.clock.forward(seconds=1)
+        assert not deliver(copying).came_back
+        (dead,) = kit.dead()
+        assert dead["reason"].startswith("The copy has gone on since 2026-10-13T18:30:01Z, over")
+        assert kit.outcome[0] == "DOWNLOADER_FAILED"
+        assert kit.outcome[1].startswith("permanent failure: The copy has gone on since")
+        assert kit.aws.sent_to(kit.aws.download_queue) == []
 
 
 class TestOverrides:

@@ -7,7 +7,7 @@ import pytest
 from ingester.metrics import Metric
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.functions.downloader.kit import ZIP_ID, Kit, row_in
+from tests.unit.functions.downloader.kit import ZIP_ID, Kit
 from tests.unit.functions.measured import count_of, listen, measured
 
 
@@ -55,7 +55,7 @@ def test_what_no_course_claims_is_ignored(
 def test_what_was_trashed_is_ignored(
     kit: Kit, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
-    kit.aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER", zoom_notice="Trashed in Zoom"))
+    kit.notice(small, "Trashed in Zoom")
     kit.zoom.fail(Fault(kind="status", status=404, times=9))
     kit.take(kit.message(small))
     assert kit.outcome == ("IGNORED", "Trashed in Zoom")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.unit.functions.downloader.kit import (
     FOLDER,
     Kit,
     contents,
+    key_of,
     row_in,
     staged,
     with_file,
@@ -32,16 +34,19 @@ class TestTheWholeWay:
         assert kit.take(message)
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
         assert kit.row["oc_series_id"] == "99999999999"
-        wanted = {
-            f"{FOLDER}/{segment:03d}-{view}.{extension}": staged(
-                lecture, view=view, segment=segment
-            )
+        files = {
+            (view, segment): staged(lecture, view=view, segment=segment)
             for segment in (0, 1)
-            for view, extension in (
-                ("active_speaker", "mp4"),
-                ("shared_screen", "mp4"),
-                ("chat_file", "txt"),
-            )
+            for view in ("active_speaker", "shared_screen", "chat_file")
+        }
+        wanted = {
+            key_of(
+                file,
+                segment=segment,
+                view=view,
+                extension="txt" if view == "chat_file" else "mp4",
+            ): file
+            for (view, segment), file in files.items()
         }
         assert kit.objects() == {
             key: file.path.read_bytes() for key, file in wanted.items() if file.path
@@ -62,9 +67,10 @@ class TestTheWholeWay:
         assert sent["group"] == lecture.uuid
         assert set(body["s3_files"]) == {"active_speaker", "shared_screen", "chat_file"}
         speaker = body["s3_files"]["active_speaker"]["segments"]
+        files = [staged(lecture, view="active_speaker", segment=number) for number in (0, 1)]
+        assert [one["file_id"] for one in speaker] == [file.file_id for file in files]
         assert [one["filename"] for one in speaker] == [
-            f"{FOLDER}/000-active_speaker.mp4",
-            f"{FOLDER}/001-active_speaker.mp4",
+            key_of(file, segment=number, view="active_speaker") for number, file in enumerate(files)
         ]
         assert [one["ffprobe_seconds"] for one in speaker] == [12.0, 12.0]
         assert [one["ffprobe_bytes"] for one in speaker] == [
@@ -87,7 +93,8 @@ class TestTheWholeWay:
         kit.zoom.set(name_in="disposition")
         renamed = kit.zoom.add(with_file(small, 0, name="GMT20261014_Vortrag über.M4V"))
         kit.take(kit.message(renamed))
-        assert f"{FOLDER}/000-active_speaker.m4v" in kit.objects()
+        key = key_of(renamed.files[0], segment=0, view="active_speaker", extension="m4v")
+        assert key in kit.objects()
 
     def test_two_files_of_one_view(self, kit: Kit, small: Recording, lecture: Recording) -> None:
         """Zoom holds a view with and without captions: both are kept, the first is ingested."""
@@ -100,13 +107,15 @@ class TestTheWholeWay:
         (sent,) = kit.uploads()
         files = sent["body"]["s3_files"]
         first, second = files["active_speaker"], files["active_speaker_2"]
-        assert first["segments"][0]["filename"] == f"{FOLDER}/000-active_speaker.mp4"
-        assert second["segments"][0]["filename"] == f"{FOLDER}/000-active_speaker_2.mp4"
+        key = key_of(small.files[0], segment=0, view="active_speaker")
+        other_key = key_of(other, segment=0, view="active_speaker_2")
+        assert first["segments"][0]["filename"] == key
+        assert second["segments"][0]["filename"] == other_key
         objects = kit.objects()
         assert small.files[0].path
-        assert objects[f"{FOLDER}/000-active_speaker.mp4"] == small.files[0].path.read_bytes()
+        assert objects[key] == small.files[0].path.read_bytes()
         assert other.path
-        assert objects[f"{FOLDER}/000-active_speaker_2.mp4"] == other.path.read_bytes()
+        assert objects[other_key] == other.path.read_bytes()
 
     def test_late_files_alone_overwrite_nothing(self, kit: Kit, lecture: Recording) -> None:
         """The second segment alone would be number 0, which Opencast may still be fetching."""
@@ -127,7 +136,37 @@ class TestTheWholeWay:
     def test_views_that_nobody_knows_are_staged(self, kit: Kit, small: Recording) -> None:
         odd = kit.zoom.add(with_file(small, 0, recording_type="production_studio"))
         kit.take(kit.message(odd))
-        assert f"{FOLDER}/000-unrecognized_type_production_studio.mp4" in kit.objects()
+        view = "unrecognized_type_production_studio"
+        assert key_of(odd.files[0], segment=0, view=view) in kit.objects()
+
+    def test_key_holds_the_hash_of_an_id_that_is_no_part_of_a_key(
+        self, kit: Kit, small: Recording
+    ) -> None:
+        odd = kit.zoom.add(with_file(small, 0, file_id="../a b/"))
+        kit.take(kit.message(odd))
+        (sent,) = kit.uploads()
+        [file] = sent["body"]["s3_files"]["active_speaker"]["segments"]
+        digest = hashlib.sha256(b"../a b/").hexdigest()[:32]
+        assert file["file_id"] == "../a b/"
+        assert file["filename"] == f"{FOLDER}/000-active_speaker-sha256-{digest}.mp4"
+        assert file["filename"] in kit.objects()
+
+    def test_no_object_gets_another_files_bytes_when_segments_change_their_numbers(
+        self, kit: Kit, lecture: Recording
+    ) -> None:
+        """Zoom names the second segment first: number 0 of the one message, 1 of the other."""
+        message = kit.message(lecture)
+        late = [
+            file
+            for file in message["recording_files"]
+            if file["recording_start"] != lecture.start_time
+        ]
+        kit.take(message | {"recording_files": late})
+        before = kit.objects()
+        assert kit.take(message)
+        after = kit.objects()
+        assert {key: after[key] for key in before} == before
+        assert len(after) == len(before) + len(message["recording_files"])
 
     def test_messages_of_the_first_system(self, kit: Kit, small: Recording) -> None:
         """They tell neither size nor extension."""

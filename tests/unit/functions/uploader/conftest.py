@@ -43,14 +43,7 @@ def kit(
 ) -> Iterator[Kit]:
     _opencast.store.reset()
     its_time.ahead = 0.0
-    aws.status.put_item(
-        Item={
-            "zip_id": ZIP_ID,
-            "meeting_id": 95846636714,
-            "pipeline_state": "SENT_TO_UPLOADER",
-            "update_date": "2026-10-14",
-            "update_time": 0,
-        }
-    )
     with client_session(tls) as session:
-        yield Kit(aws, clock, _opencast, its_time, session, settings={"opencast_api_user": "zip"})
+        kit = Kit(aws, clock, _opencast, its_time, session, settings={"opencast_api_user": "zip"})
+        kit.put_row(ZIP_ID)
+        yield kit

@@ -6,7 +6,10 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,14 +17,20 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import uploader
+from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.queues import Received
+from ingester.rules.ledger import Ingest, Record, with_files, with_request, with_sent, without
 from ingester.rules.mediapackage import media_package_id
+from ingester.rules.status_row import Asked
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
 from tests.cloud import BUCKET, Clock, Cloud
+from tests.hooks import failing
 from tests.kits import uploader_tools
 
 ZIP_ID = "auto-ingest-0001"
+OTHER_ZIP_ID = "on-demand-0002"
+"""Another request for the same recording: somebody clicked "+Zoom"."""
 UUID = "aj//Xp112QmuoKj485487=="
 OWN_ID = media_package_id(UUID)
 SERIES = "20260112345"
@@ -96,7 +105,7 @@ class Kit:
         }
 
     def _stage(self, view: str, number: int) -> dict[str, Any]:
-        key = f"{FOLDER}/{number:03d}-{view}.{EXTENSIONS.get(view, 'mp4')}"
+        key = key_of(view, number)
         self.aws.s3.put_object(Bucket=BUCKET, Key=key, Body=content(view, number))
         is_chat = view == "chat_file"
         return {
@@ -106,13 +115,24 @@ class Kit:
             "recording_end": f"2026-10-14T{14 + number}:50:12Z",
             "ffprobe_bytes": 0 if is_chat else len(content(view, number)),
             "ffprobe_seconds": 0 if is_chat else 3000.0,
+            "file_id": id_of(view, number),
         }
 
     def take(
-        self, message: Any, *, receive_count: int = 1, read_seconds: float = READ_SECONDS
+        self,
+        message: Any,
+        *,
+        receive_count: int = 1,
+        first_received: datetime | None = None,
+        read_seconds: float = READ_SECONDS,
     ) -> bool:
-        """Sends a message and handles it as the event source would."""
-        taken = self.receive(message, receive_count)
+        """Send a message and handle it as the event source would. True if it was done with.
+
+        Unless `first_received` is given, the message is received for the first time now.
+        """
+        taken = msgspec.structs.replace(
+            self.receive(message, receive_count), first_received=first_received or self.clock()
+        )
         done = uploader.take(taken, self.tools(), read_seconds)
         if done:
             self.tools().uploads.delete(taken)
@@ -137,7 +157,78 @@ class Kit:
 
     @property
     def outcome(self) -> tuple[str, str]:
-        return self.row["pipeline_state"], self.row.get("reason", "")
+        return self.outcome_of(ZIP_ID)
+
+    def outcome_of(self, zip_id: str) -> tuple[str, str]:
+        row = self.aws.rows()[zip_id]
+        return row["pipeline_state"], row.get("reason", "")
+
+    def put_row(self, zip_id: str, state: str = "SENT_TO_UPLOADER") -> None:
+        """Write the row of a request as the downloader leaves it, or in another state."""
+        self.aws.status.put_item(Item=row_in(zip_id, state))
+
+    def rewrite(self, state: str) -> None:
+        """Write another state into the row."""
+        self.aws.status.update_item(
+            Key={"zip_id": ZIP_ID},
+            UpdateExpression="SET pipeline_state = :state",
+            ExpressionAttributeValues={":state": state},
+        )
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.aws.recordings, self.clock)
+
+    @property
+    def record(self) -> Record:
+        return self.ledger.get(UUID)
+
+    @property
+    def posts_of(self) -> dict[str, list[str]]:
+        """What the ledger knows: the outcomes of each media package's POSTs."""
+        return {
+            media_package: [str(post.outcome) for post in ingest.posts]
+            for media_package, ingest in self.record.ingests.items()
+        }
+
+    @property
+    def own_ingest(self) -> Ingest:
+        return self.record.ingests[OWN_ID]
+
+    @property
+    def failures(self) -> int:
+        """The failures of the request that the ledger has counted."""
+        return self.record.request(ZIP_ID).failures
+
+    def ledger_failing(self) -> AbstractContextManager[None]:
+        """Let no write to the ledger succeed, for as long as a block lasts."""
+        return self._failing(self.aws.recordings.name)
+
+    def status_failing(self) -> AbstractContextManager[None]:
+        """Let no write to the status table succeed, for as long as a block lasts."""
+        return self._failing(self.aws.status.name)
+
+    def _failing(self, table: str) -> AbstractContextManager[None]:
+        return failing(
+            self.aws.status.meta.client,
+            "dynamodb.UpdateItem",
+            "Throttling",
+            when=lambda params: params["TableName"] == table,
+        )
+
+    def accept(self, *files: str, zip_id: str = ZIP_ID) -> None:
+        """Note a request in the ledger as the webhook does, with the ids of its files."""
+        names = {file_id: f"{file_id} of some time" for file_id in files}
+        change = self.ledger.change
+        change(UUID, partial(with_files, names=names, now=self.clock()))
+        change(UUID, partial(with_request, zip_id=zip_id, asked=Asked(), now=self.clock()))
+        change(UUID, partial(with_sent, zip_id=zip_id, files=files))
+
+    def send_late(self, *files: str, zip_id: str = ZIP_ID) -> None:
+        """Note in the ledger that a message of the same request with more files is sent."""
+        names = {file_id: f"{file_id} of some time" for file_id in files}
+        self.ledger.change(UUID, partial(with_files, names=names, now=self.clock()))
+        self.ledger.change(UUID, partial(with_sent, zip_id=zip_id, files=files))
 
     @property
     def posts(self) -> int:
@@ -161,6 +252,24 @@ class Kit:
         """Puts an event into Opencast that came by another way."""
         event = Event(identifier=identifier, terms={"title": ["T"]}, created="2026-10-14T14:00:12Z")
         self.opencast.store.add_event(event, active=False)
+
+    def leave_out(self, *files: str) -> None:
+        """Note in the ledger that a download went on without these files."""
+        self.ledger.change(UUID, partial(without, files=files))
+
+    def break_down(self, *, after_work: bool = False) -> None:
+        """Let Opencast itself answer the next ingest with 500: without a page, unlike a proxy."""
+
+        def take_page(response: requests.Response, **_: Any) -> None:
+            if "/ingest/" in str(response.url) and response.status_code == 500:
+                response.headers.pop("Content-Type", None)
+
+        self.fail("status", status=500, after_work=after_work)
+        self.session.hooks["response"].append(take_page)
+
+    def be_busy(self, *, with_ingests: bool = True) -> None:
+        """Let Opencast say that it is at work on an ingest, or on none any more."""
+        self.opencast.store.downloading = int(with_ingests)
 
     def delete_event(self, identifier: str = OWN_ID) -> None:
         """As somebody does in Opencast's admin interface."""
@@ -186,6 +295,26 @@ class Kit:
 
     def part(self, name: str) -> list[str]:
         return [value for part, value in self.parts() if part == name]
+
+
+def row_in(zip_id: str, state: str) -> dict[str, Any]:
+    return {
+        "zip_id": zip_id,
+        "meeting_id": 95846636714,
+        "pipeline_state": state,
+        "update_date": "2026-10-14",
+        "update_time": 0,
+    }
+
+
+def id_of(view: str, number: int) -> str:
+    """The id of the file of one view in one segment."""
+    return f"{view.replace('_', '-')}-{number}"
+
+
+def key_of(view: str, number: int) -> str:
+    """Where that file is staged."""
+    return f"{FOLDER}/{number:03d}-{view}-{id_of(view, number)}.{EXTENSIONS.get(view, 'mp4')}"
 
 
 def content(view: str, number: int) -> bytes:

@@ -17,7 +17,7 @@ class TestIsItThere:
         state, reason = kit.outcome
         assert state == "UPLOADER_FAILED"
         assert "ROLE_ADMIN" in reason
-        assert "ingest_marker" not in kit.row
+        assert kit.posts_of == {}
 
     def test_a_capture_agent_is_told_what_it_lacks(self, kit: Kit) -> None:
         kit.sign_in_as("agent")

@@ -9,22 +9,25 @@ from typing import Any
 import pytest
 
 import uploader
-from tests.hooks import failing, recorded
-from tests.unit.functions.uploader.kit import READ_SECONDS, ZIP_ID, Kit
+from ingester.rules.ledger import End
+from tests.hooks import recorded
+from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, OWN_ID, READ_SECONDS, ZIP_ID, Kit
 
 
 class TestCounting:
-    def test_five_failures_and_a_person_is_needed(self, kit: Kit) -> None:
-        kit.fail("status", path="/series/", times=None)
+    """Real failures: Opencast answered, and what it said is no outage."""
+
+    def test_operator_is_needed_after_five_failures(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", status=403, times=None)
         message = kit.message()
         dues = ["18:31:00", "18:32:00", "18:34:00", "18:38:00"]
         for number, due in enumerate(dues, 1):
             assert not kit.take(message, receive_count=number + 10)
             state, reason = kit.outcome
             assert state == "UPLOADER_FAILED"
-            assert reason.startswith("Unable to reach Opencast. ")
+            assert reason.startswith("Opencast refuses its user reading the series (403)")
             assert f"(attempt {number} of 5, next try at 2026-10-14T{due}Z)" in reason
-            assert kit.row["failures"] == number
+            assert kit.failures == kit.row["failures"] == number
             assert kit.row["retry_due"] == f"2026-10-14T{due}Z"
             assert kit.dead() == []
         assert kit.take(message, receive_count=15)
@@ -36,36 +39,67 @@ class TestCounting:
         assert dead["reason"] == reason
         assert dead["group"] == message["uuid"]
         assert "retry_due" not in kit.row
+        assert kit.record.request(ZIP_ID).end is End.FAILED
 
-    def test_an_operators_retry_begins_anew(self, kit: Kit) -> None:
-        kit.fail("status", path="/series/", times=6)
+    def test_opencast_breaking_down_in_the_ingest_is_a_failure(self, kit: Kit) -> None:
+        for number in range(1, 5):
+            kit.break_down()
+            assert not kit.take(kit.message())
+            assert kit.failures == number
+        kit.break_down()
+        assert kit.take(kit.message())
+        (dead,) = kit.dead()
+        assert "It broke down in the ingest (500) and has no such event." in dead["reason"]
+        assert kit.posts == 5
+
+    def test_count_begins_anew_when_an_operator_retries(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", status=403, times=6)
         for _ in range(5):
             kit.take(kit.message())
         assert not kit.take(kit.message())
         assert "attempt 1 of 5" in kit.outcome[1]
 
-    def test_one_that_fails_again_at_once_is_not_lost(self, kit: Kit) -> None:
+    def test_dead_letter_is_not_dropped_when_it_fails_again_at_once(self, kit: Kit) -> None:
         """A FIFO queue drops what it had within five minutes: not these."""
         message = kit.message(opencast_series_id="20269999999")
         kit.take(message)
         kit.take(message)
         assert len(kit.dead()) == 2
 
-    def test_waiting_spends_no_failures(self, kit: Kit) -> None:
-        kit.fail("status", path="/series/", times=2)
+    def test_waiting_is_not_counted(self, kit: Kit) -> None:
+        kit.be_busy()
+        kit.fail("status", path="/series/", status=403, times=2)
         kit.take(kit.message())
         kit.take(kit.message(), receive_count=2)
         kit.fail("close")
         for receive_count in range(3, 9):
             assert not kit.take(kit.message(), receive_count=receive_count)
         assert kit.outcome[0] == "UPLOADER_RECEIVED"
-        assert kit.row["failures"] == 2
+        assert kit.failures == 2
         kit.clock.forward(hours=6)
-        kit.fail("close", path="/api/events/")
+        kit.fail("status", path="/api/events/", status=403)
         kit.take(kit.message(), receive_count=9)
         assert "attempt 3 of 5" in kit.outcome[1]
 
-    def test_the_last_receive_says_that_a_person_is_needed(self, kit: Kit) -> None:
+    def test_failures_of_another_request_are_not_counted(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", status=403, times=4)
+        for _ in range(4):
+            kit.take(kit.message())
+        kit.put_row(OTHER_ZIP_ID)
+        kit.fail("status", path="/series/", status=403)
+        kit.take(kit.message(zip_id=OTHER_ZIP_ID))
+        assert "attempt 1 of 5" in kit.outcome_of(OTHER_ZIP_ID)[1]
+
+    def test_failure_waits_when_it_can_not_be_counted(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", status=403)
+        with kit.ledger_failing():
+            assert not kit.take(kit.message())
+        assert kit.outcome[0] == "UPLOADER_FAILED"
+        assert kit.outcome[1].startswith("AWS failed: UpdateItem answered Throttling.")
+        assert kit.take(kit.message(), receive_count=2)
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+
+    def test_operator_is_needed_when_waiting_has_spent_the_last_receive(self, kit: Kit) -> None:
         """Then the queue would drop it, without a reason and with a row that says when it asks."""
         kit.fail("close")
         kit.take(kit.message())
@@ -77,42 +111,29 @@ class TestCounting:
         assert reason.endswith("an operator is needed")
         (dead,) = kit.dead()
         assert dead["reason"] == reason
+        assert kit.posts_of == {OWN_ID: ["unknown"]}
 
-    def test_so_does_a_failure_at_the_last_receive(self, kit: Kit) -> None:
-        kit.fail("status", path="/series/")
+    def test_operator_is_needed_when_the_last_receive_fails(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", status=403)
         assert kit.take(kit.message(), receive_count=50)
         assert "attempt 1 of 5, no more tries: an operator is needed" in kit.outcome[1]
         assert len(kit.dead()) == 1
 
-    def test_the_messages_own_visibility_says_when(self, kit: Kit) -> None:
-        kit.fail("status", path="/series/", times=None)
+    def test_next_try_is_the_messages_own_visibility(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", status=403, times=None)
         with recorded(kit.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
             for _ in range(5):
                 kit.take(kit.message())
         assert [one["VisibilityTimeout"] for one in asked] == [60, 120, 240, 480]
 
-    def test_it_goes_on_from_a_failure(self, kit: Kit) -> None:
-        kit.fail("status", path="/series/")
+    def test_row_and_ledger_forget_failures_when_the_ingest_is_taken(self, kit: Kit) -> None:
+        kit.fail("status", path="/series/", status=403)
         kit.take(kit.message())
+        assert kit.failures == 1
         assert kit.take(kit.message(), receive_count=2)
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        assert kit.failures == 0
         assert not {"failures", "retry_due"} & kit.row.keys()
-
-    def test_opencast_not_there_at_all(self, kit: Kit) -> None:
-        kit.settings["opencast_base_url"] = "https://127.0.0.1:9"
-        assert not kit.take(kit.message())
-        assert kit.outcome[1].startswith("Unable to reach Opencast. 127.0.0.1:9 gives no answer")
-
-    def test_without_a_marker_nothing_is_sent(self, kit: Kit) -> None:
-        with failing(
-            kit.aws.status.meta.client,
-            "dynamodb.UpdateItem",
-            "Throttling",
-            when=lambda params: "ingest_marker" in params["UpdateExpression"],
-        ):
-            assert not kit.take(kit.message())
-        assert kit.posts == 0
-        assert "AWS failed: UpdateItem answered Throttling" in kit.outcome[1]
 
 
 class TestMalformedMessages:
@@ -147,7 +168,7 @@ class TestTheHandler:
         }
 
     def test_only_what_is_to_come_back_is_named(self, kit: Kit) -> None:
-        kit.fail("status", path="/series/")
+        kit.fail("status", path="/series/", status=403)
         records = [
             self.record(kit, kit.message(), "fails"),
             self.record(kit, "{}", "malformed"),
@@ -170,7 +191,7 @@ class TestTheHandler:
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
     def test_an_operator_takes_one(self, kit: Kit, fails: bool, left: int) -> None:
         if fails:
-            kit.fail("status", path="/series/")
+            kit.fail("status", path="/series/", status=403)
         kit.aws.sqs.send_message(
             QueueUrl=kit.aws.upload_queue,
             MessageBody=json.dumps(kit.message()),
@@ -194,9 +215,9 @@ def test_a_recording_whose_row_is_gone_is_ingested_all_the_same(kit: Kit) -> Non
 
 
 def test_failures_end_also_when_the_row_is_gone(kit: Kit) -> None:
-    """Rows live for 7 days, messages for 14; a marker alone makes no row that counts."""
+    """Rows live for 7 days, messages for 14."""
     kit.aws.status.delete_item(Key={"zip_id": ZIP_ID})
-    kit.fail("status", status=500, times=None)
+    kit.fail("status", status=400, times=None)
     for receive_count in range(1, 5):
         assert not kit.take(kit.message(), receive_count=receive_count)
     assert kit.take(kit.message(), receive_count=5)

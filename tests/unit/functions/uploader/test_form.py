@@ -10,9 +10,16 @@ import pytest
 
 from ingester.rules import attempts
 from tests.cloud import BUCKET
-from tests.unit.functions.uploader.kit import FOLDER, OWN_ID, SERIES, UUID, Kit, content
+from tests.unit.functions.uploader.kit import OWN_ID, SERIES, UUID, Kit, content, key_of
 
 STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
+STUDIO = "unrecognized_type_production_studio"
+SIGN_LANGUAGE = "unrecognized_type_sign_interpretation"
+
+
+def name_of(view: str, number: int) -> str:
+    """What Opencast calls a staged file: the end of its key."""
+    return key_of(view, number).rpartition("/")[2]
 
 
 class TestTheParts:
@@ -31,10 +38,7 @@ class TestTheParts:
             for number in (0, 1)
             for part in (
                 ("flavor", f"{kind}/chunked+source"),
-                (
-                    name,
-                    f"{STREAM}{FOLDER}/{number:03d}-{view}.{'txt' if kind == 'chat' else 'mp4'}",
-                ),
+                (name, f"{STREAM}{key_of(view, number)}"),
             )
         ]
         times = (
@@ -66,11 +70,8 @@ class TestTheParts:
         kit.take(kit.message("active_speaker", "chat_file", segments=2))
         (ingest,) = kit.opencast.ingests
         assert [(one.name, one.sha256) for one in ingest.files] == [
-            (f"{number:03d}-{name}", hashlib.sha256(content(view, number)).hexdigest())
-            for view, name in (
-                ("active_speaker", "active_speaker.mp4"),
-                ("chat_file", "chat_file.txt"),
-            )
+            (name_of(view, number), hashlib.sha256(content(view, number)).hexdigest())
+            for view in ("active_speaker", "chat_file")
             for number in (0, 1)
         ]
 
@@ -170,10 +171,9 @@ class TestViews:
         assert kit.part("flavor") == [
             f"{kind}/chunked+source" for kind in ("multipart", "presentation", "other")
         ]
-        assert [value.rpartition("-")[2] for value in kit.part("mediaUri")] == [
-            "active_speaker.mp4",
-            "shared_screen.mp4",
-            "gallery_view.mp4",
+        assert kit.part("mediaUri") == [
+            f"{STREAM}{key_of(view, 0)}"
+            for view in ("active_speaker", "shared_screen", "gallery_view")
         ]
 
     def test_all_for_the_archive_without_chat(self, kit: Kit) -> None:
@@ -184,12 +184,47 @@ class TestViews:
         ]
 
     @pytest.mark.parametrize("archive", [False, True])
-    def test_no_presenter(self, kit: Kit, archive: bool) -> None:
-        message = kit.message("unrecognized_type_studio", "chat_file", ingest_all_mp4=archive)
+    def test_recording_without_a_video_has_no_presenter(self, kit: Kit, archive: bool) -> None:
+        message = kit.message("chat_file", ingest_all_mp4=archive)
         assert kit.take(message)
         assert kit.outcome[0] == "UPLOADER_FAILED"
         assert len(kit.dead()) == 1
         assert kit.posts == 0
+        assert kit.posts_of == {}
+
+
+class TestVideosOfUnknownTypes:
+    def test_video_is_the_presenter_when_there_is_no_other(self, kit: Kit) -> None:
+        """With its times: the chat's stand relative to them."""
+        kit.take(kit.message(STUDIO, "chat_file", segments=2))
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        flavors = ["multipart/chunked+source"] * 2 + ["chat/chunked+source"] * 2
+        assert kit.part("flavor") == flavors
+        assert kit.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, number)}" for number in (0, 1)]
+        assert kit.part("zoomRecordingTimes") == [
+            "2026-10-14T14:00:12Z_2026-10-14T14:50:12Z,2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"
+        ]
+
+    def test_times_are_told_when_there_is_no_chat_either(self, kit: Kit) -> None:
+        kit.take(kit.message(STUDIO))
+        assert kit.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
+
+    def test_video_is_left_out_when_there_is_a_known_view(self, kit: Kit) -> None:
+        kit.take(kit.message(STUDIO, "gallery_view"))
+        assert kit.part("mediaUri") == [f"{STREAM}{key_of('gallery_view', 0)}"]
+
+    def test_lone_video_goes_as_the_speaker_when_all_mp4_are_wanted(self, kit: Kit) -> None:
+        kit.take(kit.message(STUDIO, ingest_all_mp4=True))
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        assert kit.part("flavor") == ["speaker/chunked+source"]
+        assert kit.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, 0)}"]
+
+    def test_sign_language_has_a_flavor_of_its_own_when_all_mp4_are_wanted(self, kit: Kit) -> None:
+        kit.take(kit.message(SIGN_LANGUAGE, "shared_screen", STUDIO, ingest_all_mp4=True))
+        flavors = ["shared-screen/chunked+source", "sign-language/chunked+source"]
+        assert kit.part("flavor") == flavors
+        views = ("shared_screen", SIGN_LANGUAGE)
+        assert kit.part("mediaUri") == [f"{STREAM}{key_of(view, 0)}" for view in views]
 
 
 class TestFalseStarts:
@@ -202,10 +237,8 @@ class TestFalseStarts:
         message = kit.message("active_speaker", "chat_file", segments=2)
         kit.take(self.short(message, "active_speaker"))
         (ingest,) = kit.opencast.ingests
-        assert [one.name for one in ingest.files] == [
-            "001-active_speaker.mp4",
-            "001-chat_file.txt",
-        ]
+        views = ("active_speaker", "chat_file")
+        assert [one.name for one in ingest.files] == [name_of(view, 1) for view in views]
         assert kit.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
 
     def test_the_minimum_is_a_setting(self, kit: Kit) -> None:
@@ -218,21 +251,18 @@ class TestFalseStarts:
         assert kit.take(self.short(message, "active_speaker"))
         assert kit.outcome == ("IGNORED", "Recording <2 minutes")
         assert kit.posts == 0
-        assert "ingest_marker" not in kit.row
+        assert kit.posts_of == {}
 
-    def test_a_long_view_that_nobody_knows_is_for_a_person(self, kit: Kit) -> None:
+    def test_long_video_of_an_unknown_type_is_left(self, kit: Kit) -> None:
         """Too short is what was dropped, not the lecture after it."""
-        message = kit.message("active_speaker")
-        (file,) = message["s3_files"]["active_speaker"]["segments"]
-        long = {**file, "segment_num": 1, "recording_start": "2026-10-14T15:00:12Z"}
-        view = {"segments": [long], "view_bytes": 1, "view_seconds": 3000}
-        message["s3_files"]["unrecognized_type_production_studio"] = view
+        message = kit.message("active_speaker", STUDIO, segments=2)
+        del message["s3_files"]["active_speaker"]["segments"][1]
+        del message["s3_files"][STUDIO]["segments"][0]
         assert kit.take(self.short(message, "active_speaker"))
-        state, reason = kit.outcome
-        assert state == "UPLOADER_FAILED"
-        assert "(unrecognized_type_production_studio) can be the presenter" in reason
-        assert [dead["reason"] for dead in kit.dead()] == [reason]
-        assert kit.posts == 0
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        assert kit.part("flavor") == ["multipart/chunked+source"]
+        assert kit.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, 1)}"]
+        assert kit.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
 
 
 class TestRecordingTimes:

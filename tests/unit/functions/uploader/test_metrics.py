@@ -67,8 +67,23 @@ def test_one_that_may_pass_counts_when_it_is_given_up(
     kit: Kit, log: pytest.LogCaptureFixture
 ) -> None:
     for count in range(1, 6):
-        kit.fail("status", path="/", status=503)
+        kit.fail("status", path="/series/", status=403)
         assert count_of(Metric.RECORDING_FAILED, log) == 0
         kit.take(kit.message(), receive_count=count)
     assert len(kit.dead()) == 1
     assert count_of(Metric.RECORDING_FAILED, log) == 1
+
+
+def test_opencast_that_can_not_be_reached_is_counted_at_each_try(
+    kit: Kit, log: pytest.LogCaptureFixture
+) -> None:
+    kit.fail("status", path="/series/", status=503, times=2)
+    for count in (1, 2):
+        kit.take(kit.message(), receive_count=count)
+    assert measured(log) == [{Metric.OPENCAST_UNREACHABLE: 1}] * 2
+
+
+def test_aws_that_fails_is_no_outage_of_opencast(kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    with kit.ledger_failing():
+        kit.take(kit.message())
+    assert measured(log) == []

@@ -1,0 +1,332 @@
+"""Which files a message goes on with: all that Zoom has named, as far as Zoom hands them out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from ingester.rules import ledger
+from local.neighbours.zoom import ZoomStandIn
+from local.neighbours.zoom_faults import Fault
+from local.neighbours.zoom_recordings import Recording, RecordingFile
+from tests.hooks import failing
+from tests.unit.functions.downloader.kit import MEETING, ZIP_ID, Kit, only, staged, with_file
+
+TOPIC = "HIST E-1010 Mapping the Ocean: L'été"
+
+
+def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, Any]:
+    """The message with some of its files only."""
+    ids = {file.file_id for file in files}
+    some = [file for file in message["recording_files"] if file["recording_id"] in ids]
+    assert len(some) == len(ids)
+    return message | {"recording_files": some}
+
+
+def staged_ids(upload: dict[str, Any]) -> set[str]:
+    """The ids of the files in an upload message."""
+    views = upload["body"]["s3_files"].values()
+    return {file["file_id"] for view in views for file in view["segments"]}
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+
+
+class TestAMessageThatKnowsEverything:
+    def test_zoom_is_not_asked_when_the_message_has_every_file_of_the_ledger(
+        self, kit: Kit, small: Recording
+    ) -> None:
+        kit.accept(small, *small.files)
+        assert kit.take(kit.message(small))
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert kit.asked_of_api() == 0
+
+    def test_zoom_is_not_asked_when_the_ledger_knows_nothing(
+        self, kit: Kit, small: Recording
+    ) -> None:
+        """The message was sent before there was a ledger."""
+        assert kit.take(kit.message(small))
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert kit.asked_of_api() == 0
+        assert kit.record(small).files == {}
+
+
+class TestAMessageThatKnowsFewerFiles:
+    def test_every_file_is_staged_when_the_ledger_knows_more(
+        self, kit: Kit, lecture: Recording
+    ) -> None:
+        """Two notifications that come close together end as one ingest."""
+        kit.accept(lecture, *wanted(lecture))
+        first = wanted(lecture)[:2]
+        assert kit.take(with_files_of(kit.message(lecture), *first))
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert kit.asked_of_api() == 1
+        (upload,) = kit.uploads()
+        assert staged_ids(upload) == {file.file_id for file in wanted(lecture)}
+
+    def test_upload_is_the_one_that_the_uploader_waits_for(
+        self, kit: Kit, lecture: Recording
+    ) -> None:
+        kit.accept(lecture, *wanted(lecture))
+        kit.take(with_files_of(kit.message(lecture), wanted(lecture)[0]))
+        (upload,) = kit.uploads()
+        assert not ledger.is_superseded(kit.record(lecture), ZIP_ID, staged_ids(upload))
+
+    def test_files_that_only_zoom_knows_are_staged_and_remembered(
+        self, kit: Kit, small: Recording
+    ) -> None:
+        kit.accept(small, small.files[0])
+        message = with_files_of(kit.message(small), small.files[0]) | {"is_partial": True}
+        assert kit.take(message)
+        (upload,) = kit.uploads()
+        assert staged_ids(upload) == {file.file_id for file in small.files}
+        assert set(kit.record(small).files) == staged_ids(upload)
+
+
+class TestAFileThatZoomDoesNotListYet:
+    @pytest.fixture
+    def lagging(self, kit: Kit, lecture: Recording) -> RecordingFile:
+        """Zoom has named the whole first segment, and its list lacks the shared screen."""
+        named = only(lecture, "active_speaker", "shared_screen", "chat_file")
+        kit.accept(named, *named.files)
+        kit.zoom.add(only(lecture, "active_speaker", "chat_file"))
+        return staged(lecture, view="shared_screen", segment=0)
+
+    @pytest.fixture
+    def message(self, kit: Kit, lagging: RecordingFile, lecture: Recording) -> dict[str, Any]:
+        """The message of a notification that named the speaker only."""
+        speaker = staged(lecture, view="active_speaker", segment=0)
+        assert speaker.file_id != lagging.file_id
+        return with_files_of(kit.message(lecture), speaker)
+
+    def test_message_waits_for_it(self, kit: Kit, message: dict[str, Any]) -> None:
+        assert kit.take(message)
+        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+        assert again["delay_seconds"] == 60
+        assert again["body"] == message | {"first_seen": "2026-10-14T18:30:00Z"}
+        reason = "Zoom's API doesn't list 1 file(s) yet that Zoom has named"
+        due = "asks again at 2026-10-14T18:31:00Z"
+        assert kit.outcome == ("SENT_TO_DOWNLOADER", f"{reason}; {due}")
+        assert kit.uploads() == kit.dead() == []
+        assert kit.downloads() == 0
+
+    def test_message_waits_when_it_names_the_file_itself(
+        self, kit: Kit, lecture: Recording, lagging: RecordingFile
+    ) -> None:
+        """It is asked for because another file is missing in the message."""
+        screen = dataclasses.replace(lecture, files=(lagging,))
+        kit.zoom.add(screen)
+        message = kit.message(screen)
+        kit.zoom.add(only(lecture, "active_speaker", "chat_file"))
+        assert kit.take(message)
+        assert "doesn't list 1 file(s) yet" in kit.outcome[1]
+
+    def test_every_file_is_staged_when_zoom_lists_it_in_the_end(
+        self, kit: Kit, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
+    ) -> None:
+        kit.take(message)
+        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+        kit.zoom.add(only(lecture, "active_speaker", "shared_screen", "chat_file"))
+        kit.clock.forward(hours=20)
+        assert kit.take(again["body"])
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        (upload,) = kit.uploads()
+        assert lagging.file_id in staged_ids(upload)
+        assert kit.record(lecture).left_out == ()
+
+    def test_other_files_go_on_and_it_is_told_by_name_after_a_day(
+        self,
+        kit: Kit,
+        message: dict[str, Any],
+        lecture: Recording,
+        lagging: RecordingFile,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        kit.clock.forward(hours=23, minutes=59)
+        kit.take(message)
+        assert kit.uploads() == []
+        kit.clock.forward(minutes=1)
+        assert kit.take(message)
+        told = (
+            "Zoom's API doesn't list 1 file(s) that Zoom had named, which stay outside: "
+            f"shared_screen of {lecture.start_time}."
+        )
+        assert kit.outcome == ("SENT_TO_UPLOADER", told)
+        assert errors(caplog) == [told]
+        (upload,) = kit.uploads()
+        assert len(staged_ids(upload)) == 2
+        record = kit.record(lecture)
+        assert record.left_out == (lagging.file_id,)
+        assert not ledger.is_superseded(record, ZIP_ID, staged_ids(upload))
+
+    def test_nobody_waits_for_it_again_after_that(
+        self, kit: Kit, message: dict[str, Any], lecture: Recording
+    ) -> None:
+        kit.clock.forward(days=1)
+        kit.take(message)
+        kit.zoom.forget_requests()
+        assert kit.take(kit.message(lecture)), "with all that Zoom lists"
+        assert kit.asked_of_api() == 0
+        assert kit.outcome[0] == "SENT_TO_UPLOADER"
+
+    def test_it_is_noted_as_left_out_before_the_upload_message_is_sent(
+        self, kit: Kit, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
+    ) -> None:
+        """Else the uploader might take the message for one that is superseded."""
+        kit.clock.forward(days=1)
+        of_uploads = kit.aws.upload_queue
+        broken = failing(
+            kit.aws.sqs,
+            "sqs.SendMessage",
+            "ServiceUnavailable",
+            when=lambda params: params["QueueUrl"] == of_uploads,
+        )
+        with broken:
+            assert not kit.take(message)
+        assert kit.record(lecture).left_out == (lagging.file_id,)
+        assert kit.uploads() == []
+
+    def test_it_is_told_also_when_its_row_can_not_be_written(
+        self, kit: Kit, message: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        kit.clock.forward(days=1)
+        with kit.status_failing():
+            assert kit.take(message)
+        assert len(errors(caplog)) == 1
+        assert len(kit.uploads()) == 1
+
+
+class TestAFileThatAnIngestHolds:
+    """Somebody has deleted one file in Zoom after the recording came into Opencast."""
+
+    @pytest.fixture
+    def late(self, kit: Kit, lecture: Recording) -> dict[str, Any]:
+        """The message of a late notification, which names the chat."""
+        files = only(lecture, "active_speaker", "shared_screen", "chat_file")
+        speaker, screen = (
+            staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")
+        )
+        kit.accept(lecture, *files.files)
+        kit.ingest(lecture, speaker, screen)
+        kit.zoom.add(only(lecture, "active_speaker", "chat_file"))
+        return with_files_of(kit.message(lecture), staged(lecture, view="chat_file", segment=0))
+
+    def test_nobody_waits_for_it_or_is_told(
+        self, kit: Kit, late: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert kit.take(late)
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert errors(caplog) == []
+
+    def test_upload_of_the_late_file_is_not_superseded(
+        self, kit: Kit, late: dict[str, Any], lecture: Recording
+    ) -> None:
+        """The uploader would drop it without a word: no other message brings the deleted file."""
+        kit.take(late)
+        (upload,) = kit.uploads()
+        assert len(staged_ids(upload)) == 2
+        assert not ledger.is_superseded(kit.record(lecture), ZIP_ID, staged_ids(upload))
+
+
+class TestAFileThatIsNotHandedOut:
+    @pytest.mark.parametrize("view", ["shared_screen", "chat_file"])
+    def test_it_is_noted_as_left_out(self, kit: Kit, lecture: Recording, view: str) -> None:
+        kit.accept(lecture, *wanted(lecture))
+        page = staged(lecture, view=view, segment=0)
+        kit.zoom.fail(Fault(kind="html", file_id=page.file_id, times=9))
+        assert kit.take(kit.message(lecture))
+        record = kit.record(lecture)
+        assert record.left_out == (page.file_id,)
+        (upload,) = kit.uploads()
+        assert not ledger.is_superseded(record, ZIP_ID, staged_ids(upload))
+
+
+class TestAPartialMessage:
+    """A notification that lacked something: Zoom's API tells the rest."""
+
+    @pytest.fixture
+    def partial(self, kit: Kit, small: Recording) -> dict[str, Any]:
+        kit.aws.status.delete_item(Key={"zip_id": ZIP_ID})
+        return kit.message(
+            small,
+            zip_id=f"auto-ingest-{small.uuid}",
+            zoom_series_id=0,
+            topic="",
+            start_time="",
+            duration=0,
+            host_id="",
+            recording_files=[],
+            download_token="",
+            is_partial=True,
+        )
+
+    def test_row_gets_what_zooms_api_tells(
+        self, kit: Kit, small: Recording, partial: dict[str, Any]
+    ) -> None:
+        assert kit.take(partial)
+        row = kit.aws.rows()[partial["zip_id"]]
+        assert row["pipeline_state"] == "SENT_TO_UPLOADER"
+        assert (row["meeting_id"], row["topic"]) == (MEETING, TOPIC)
+        assert row["recording_start_time"] == small.start_time
+        assert row["recording_id"] == small.uuid
+        assert row["origin"] == "webhook_notification"
+
+    def test_origin_is_on_demand_when_the_request_was(
+        self, kit: Kit, partial: dict[str, Any]
+    ) -> None:
+        kit.take(partial | {"zip_id": "on-demand-7"})
+        assert kit.aws.rows()["on-demand-7"]["origin"] == "on_demand"
+
+    def test_upload_message_has_what_zooms_api_tells(
+        self, kit: Kit, small: Recording, partial: dict[str, Any]
+    ) -> None:
+        kit.take(partial)
+        (upload,) = kit.uploads()
+        body = upload["body"]
+        assert (body["zoom_series_id"], body["topic"]) == (MEETING, TOPIC)
+        assert body["created"] == small.start_time
+        assert staged_ids(upload) == {file.file_id for file in small.files}
+
+    def test_row_gets_what_zooms_api_tells_when_it_is_ignored(
+        self, kit: Kit, partial: dict[str, Any]
+    ) -> None:
+        kit.settings["default_series_id"] = ""
+        assert kit.take(partial)
+        row = kit.aws.rows()[partial["zip_id"]]
+        assert (row["pipeline_state"], row["topic"]) == ("IGNORED", TOPIC)
+
+    def test_message_waits_when_zoom_lists_no_file_yet(
+        self, kit: Kit, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
+    ) -> None:
+        zoom.add(dataclasses.replace(small, files=()))
+        assert kit.take(partial)
+        assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
+        assert kit.dead() == []
+
+    def test_message_waits_when_zooms_list_makes_no_sense(
+        self, kit: Kit, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
+    ) -> None:
+        zoom.add(with_file(small, 0, recording_start="noon"))
+        kit.aws.status.put_item(
+            Item={"zip_id": partial["zip_id"], "pipeline_state": "SENT_TO_DOWNLOADER"}
+        )
+        assert kit.take(partial)
+        row = kit.aws.rows()[partial["zip_id"]]
+        assert row["reason"].startswith("Zoom's list of files lacks something: ")
+        assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
+
+    def test_recording_is_a_dead_letter_when_zoom_does_not_know_it(
+        self, kit: Kit, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
+    ) -> None:
+        zoom.trash(small.uuid)
+        assert kit.take(partial)
+        (dead,) = kit.dead()
+        assert dead["reason"] == "Zoom knows this recording no more."
+
+
+def wanted(recording: Recording) -> tuple[RecordingFile, ...]:
+    """The files of a recording that the pipeline takes: no audio, transcript or timeline."""
+    return tuple(file for file in recording.files if file.file_type in ("MP4", "CHAT"))

@@ -1,0 +1,121 @@
+"""What a message finds of its request in the ledger, and a record that somebody has edited."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from tests.unit.functions.uploader.kit import (
+    OTHER_ZIP_ID,
+    OWN_ID,
+    SERIES,
+    UUID,
+    ZIP_ID,
+    Kit,
+    id_of,
+)
+
+SPEAKER, SCREEN = id_of("active_speaker", 0), id_of("shared_screen", 0)
+
+
+class TestAMessageThatKnowsFewerFiles:
+    def test_nothing_happens_when_another_message_brings_more(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        kit.accept(SPEAKER)
+        kit.send_late(SPEAKER, SCREEN)
+        assert kit.take(kit.message("active_speaker"))
+        assert kit.opencast.requests == []
+        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert kit.dead() == []
+        assert [one.levelname for one in caplog.records if "more files" in one.message] == ["INFO"]
+        assert kit.take(kit.message("active_speaker", "shared_screen"))
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        assert set(kit.own_ingest.files) == {SPEAKER, SCREEN}
+
+    def test_row_stays_as_it_ended_when_the_other_message_was_first(self, kit: Kit) -> None:
+        kit.has_event()
+        kit.accept(SPEAKER, SCREEN)
+        kit.take(kit.message("active_speaker", "shared_screen"))
+        assert kit.take(kit.message("active_speaker"))
+        assert kit.outcome == ("IGNORED", "Already in opencast")
+
+    def test_message_is_ingested_when_the_others_files_are_left_out(self, kit: Kit) -> None:
+        """The downloader went on without them."""
+        kit.accept(SPEAKER, SCREEN, "chat")
+        kit.leave_out("chat")
+        assert kit.take(kit.message("active_speaker", "shared_screen"))
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+
+    def test_message_is_ingested_when_only_another_request_brings_more(self, kit: Kit) -> None:
+        kit.accept(SPEAKER)
+        kit.accept(SPEAKER, SCREEN, zip_id=OTHER_ZIP_ID)
+        assert kit.take(kit.message("active_speaker"))
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+
+    def test_message_is_ingested_when_it_is_retried_after_the_other_one_failed(
+        self, kit: Kit
+    ) -> None:
+        kit.accept(SPEAKER, SCREEN)
+        kit.take(kit.message("active_speaker", "shared_screen", opencast_series_id="nowhere"))
+        assert len(kit.dead()) == 1
+        assert kit.take(kit.message("active_speaker"))
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+
+    def test_message_is_ingested_when_the_ledger_knows_nothing(self, kit: Kit) -> None:
+        """It was sent before there was a ledger."""
+        assert kit.take(kit.message())
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+
+
+INGEST = {"zip_id": ZIP_ID, "series": SERIES, "files": {SPEAKER: "speaker"}}
+POST = {"attempt": "a", "at": "2026-10-14T18:30:00Z"}
+
+
+class TestARecordThatSomebodyHasEdited:
+    @pytest.mark.parametrize(
+        "edited",
+        [
+            {"ingests": "x"},
+            {"ingests": {OWN_ID: 7}},
+            {"ingests": {OWN_ID: {"zip_id": ZIP_ID}}},
+            {"ingests": {OWN_ID: {**INGEST, "posts": []}}},
+            {"ingests": {OWN_ID: {**INGEST, "posts": [{**POST, "at": "noon"}]}}},
+            {"ingests": {OWN_ID: {**INGEST, "posts": [{**POST, "outcome": "perhaps"}]}}},
+            {"requests": {ZIP_ID: {"sent": "all"}}},
+            {"files": {SPEAKER: {"name": "speaker", "at": "noon"}}},
+            {"version": "first"},
+        ],
+    )
+    def test_nothing_is_sent_and_the_row_says_what_to_do(
+        self, kit: Kit, edited: dict[str, Any]
+    ) -> None:
+        """The recording may have been sent, and nobody knows under which id."""
+        kit.aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
+        message = kit.message()
+        assert kit.take(message)
+        assert kit.posts == 0
+        state, reason = kit.outcome
+        assert state == "UPLOADER_FAILED"
+        assert reason.startswith(f"The ledger's record of {UUID} can't be read: ")
+        assert "Correct the item in the table of recordings" in reason
+        assert reason.endswith("Then send the recording again.")
+        [dead] = kit.dead()
+        assert (dead["body"], dead["reason"]) == (message, reason)
+
+    def test_other_recordings_are_ingested(self, kit: Kit) -> None:
+        kit.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
+        kit.take(kit.message())
+        kit.put_row(OTHER_ZIP_ID)
+        assert kit.take(kit.message(uuid="another==", zip_id=OTHER_ZIP_ID))
+        assert kit.outcome_of(OTHER_ZIP_ID) == ("SENT_TO_OPENCAST", "")
+
+    def test_recording_is_ingested_when_the_item_is_deleted(self, kit: Kit) -> None:
+        kit.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
+        kit.take(kit.message())
+        kit.aws.recordings.delete_item(Key={"uuid": UUID})
+        assert kit.take(kit.message())
+        assert kit.outcome == ("SENT_TO_OPENCAST", "")

@@ -1,0 +1,70 @@
+"""How long a copy may go on from one invocation to the next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
+
+from ingester.errors import CopyEndless, CopyStuck
+from ingester.rules import timestamps
+from ingester.rules.continuing import LONGEST, MOST_IDLE, continued
+from ingester.rules.messages import Copying
+
+NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
+SINCE = timestamps.write(NOW)
+
+
+def test_copy_begins_now_when_it_is_continued_for_the_first_time() -> None:
+    assert continued(UNSET, 5, NOW) == Copying(since=SINCE, stored_bytes=5)
+
+
+def test_copy_is_not_idle_when_it_has_grown() -> None:
+    before = Copying(since=SINCE, stored_bytes=5, idle=2)
+    after = Copying(since=SINCE, stored_bytes=6, idle=0)
+    assert continued(before, 6, NOW + timedelta(hours=1)) == after
+
+
+@pytest.mark.parametrize("stored", [0, 4, 5])
+def test_invocation_is_idle_when_it_adds_nothing(stored: int) -> None:
+    """Less is nothing too: a file that has changed is copied anew."""
+    before = Copying(since=SINCE, stored_bytes=5)
+    assert continued(before, stored, NOW) == Copying(since=SINCE, stored_bytes=5, idle=1)
+
+
+def test_copy_is_stuck_when_three_invocations_in_a_row_were_idle() -> None:
+    copying: Copying | UnsetType = continued(UNSET, 40_000_000, NOW)
+    for _ in range(MOST_IDLE - 1):
+        copying = continued(copying, 0, NOW)
+    with pytest.raises(CopyStuck, match=r"3 invocations in a row .*, 40 MB: the files"):
+        continued(copying, 40_000_000, NOW)
+
+
+def test_copy_is_endless_when_it_goes_on_for_a_day() -> None:
+    before = Copying(since=SINCE, stored_bytes=5)
+    assert continued(before, 6, NOW + LONGEST - timedelta(seconds=1)).idle == 0
+    with pytest.raises(CopyEndless, match=f"since {SINCE}"):
+        continued(before, 10**9, NOW + LONGEST)
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=200))
+def test_copy_comes_to_an_end_or_grows(stored: list[int]) -> None:
+    copying: Copying | UnsetType = UNSET
+    most = 0
+    for position, size in enumerate(stored):
+        try:
+            copying = continued(copying, size, NOW)
+        except CopyStuck:
+            assert max(stored[position - MOST_IDLE + 1 : position + 1]) <= most
+            return
+        most = max(most, size)
+        assert copying.stored_bytes == most
+        assert copying.idle < MOST_IDLE
+    idle = 0
+    for position, size in enumerate(stored):
+        idle = 0 if position == 0 or size > max(stored[:position]) else idle + 1
+    assert isinstance(copying, Copying)
+    assert copying.idle == idle
