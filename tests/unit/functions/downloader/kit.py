@@ -133,7 +133,7 @@ class Kit:
             "recording_files": files,
             "on_demand_ingest": False,
             "zip_id": ZIP_ID,
-            "received_time": "2026-10-14T18:30:00Z",
+            "received_time": "2026-10-14T16:30:00Z",
             "download_token": event["download_token"],
             "allow_multiple_ingests": False,
             "ingest_all_mp4": False,

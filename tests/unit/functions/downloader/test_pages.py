@@ -44,7 +44,7 @@ def test_a_page_instead_of_one_file(
     kit.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
     assert kit.take(kit.message(lecture))
     told = (
-        "Zoom answered with a page instead of 1 of the MP4 files, which stay outside: "
+        "Zoom answered with a page instead of 1 of the files, which stay outside: "
         "shared_screen of segment 0."
     )
     assert kit.outcome == ("SENT_TO_UPLOADER", told)
