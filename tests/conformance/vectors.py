@@ -15,8 +15,13 @@ FOLDER = Path(__file__).parent.parent / "vectors"
 
 def cases(name: str) -> list[Any]:
     """The cases of one file as pytest parameters, numbered."""
-    loaded = json.loads((FOLDER / f"{name}.json").read_text())
-    return [pytest.param(case, id=f"{name}-{number}") for number, case in enumerate(loaded)]
+    return [pytest.param(case, id=f"{name}-{number}") for number, case in enumerate(load(name))]
+
+
+def load(name: str) -> list[Any]:
+    """The cases of one file."""
+    loaded: list[Any] = json.loads((FOLDER / f"{name}.json").read_text())
+    return loaded
 
 
 def empty_is_absent(row: dict[str, Any]) -> dict[str, Any]:

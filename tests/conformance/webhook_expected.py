@@ -1,0 +1,158 @@
+"""What the webhook has to leave behind after a case: messages and rows, by each step's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.conformance import webhook_rules as rules
+from tests.conformance.webhook_rules import Outcome, Request
+
+NEW_IN_FILES = {"file_size", "file_extension", "status"}
+CHANGED_WITH_THE_STATE = {"pipeline_state", "reason", "update_date", "update_time"}
+SUBJECT = {
+    "meeting_id": "id",
+    "topic": "topic",
+    "recording_start_time": "start_time",
+}
+"""What a row says of its recording → the object's field that says it."""
+
+Case = dict[str, Any]
+Row = dict[str, Any]
+Message = dict[str, Any]
+
+
+@dataclass
+class Story:
+    """What happened to one row, and what may differ from the recorded one because of that."""
+
+    requests: list[Request] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    known_files: set[str] | None = None
+    differs: set[str] = field(default_factory=set)
+    is_ours_alone: bool = False
+
+    @property
+    def states(self) -> set[str]:
+        """The states that the row may be in; empty if that is the recorded one's."""
+        if Outcome.ACCEPTED in self.outcomes:
+            return {"SENT_TO_DOWNLOADER"}
+        found = {Outcome.FAILED: "WEBHOOK_FAILED", Outcome.IGNORED: "IGNORED"}
+        return {state for one, state in found.items() if one in self.outcomes}
+
+    def may_say(self, name: str) -> set[Any]:
+        """What the row may say of its recording: what one of its requests says."""
+        key = SUBJECT[name]
+        said = {str(rules.object_of(request).get(key) or "") for request in self.requests}
+        # What makes no sense isn't written.
+        return said | {""} if self.is_ours_alone else said
+
+
+@dataclass
+class Expected:
+    """The rows' stories by zip id, and the messages: None where only their recording is known."""
+
+    stories: dict[str, Story]
+    messages: list[tuple[Request, Message | None]]
+
+
+def expected_of(case: Case) -> Expected:
+    """Follow a case step by step."""
+    recorded: Iterator[Message] = iter(case["download_queue"])
+    found = Expected({}, [])
+    for step in case["steps"]:
+        request, status = step["request"], step["status_code"]
+        message = next(recorded) if rules.is_ingest(request) and status == 200 else None
+        outcome = rules.outcome(request, status)
+        if outcome is Outcome.REFUSED or not rules.zip_id_of(request):
+            continue
+        story = found.stories.setdefault(rules.zip_id_of(request), Story())
+        is_new = _follow(story, request, outcome, status)
+        if is_new:
+            found.messages.append((request, message))
+    assert next(recorded, None) is None, "the recorded queue has a message that nobody sent"
+    return found
+
+
+def _follow(story: Story, request: Request, outcome: Outcome, recorded: int) -> bool:
+    """Take a request into its row's story. Return whether it puts a message on the queue."""
+    is_late = outcome is not Outcome.ACCEPTED and bool(story.states)
+    story.requests.append(request)
+    story.outcomes.append(outcome)
+    if is_late:
+        # Section 2: "A Zoom-side state never replaces […] [fixed] any pipeline state", nor does a
+        # refusal take back what is on its way.
+        story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
+    if outcome is Outcome.FAILED:
+        story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
+        story.is_ours_alone = True
+    if outcome in (Outcome.ACCEPTED, Outcome.IGNORED) and _is_ours(request, recorded):
+        story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time", "origin"}
+        story.is_ours_alone = True
+        if not rules.is_fixed(request):
+            story.differs |= set(SUBJECT)
+    if outcome is not Outcome.ACCEPTED:
+        return False
+    # Section 3, Duplicates [fixed]: the same event, uuid and file ids put one message on the queue.
+    files = {str(file["id"]) for file in rules.needed_files(request) if file.get("id")}
+    if story.known_files is not None and files <= story.known_files:
+        return False
+    story.known_files = (story.known_files or set()) | files
+    return True
+
+
+def _is_ours(request: Request, recorded: int) -> bool:
+    """Whether we take a request that the first system refused."""
+    return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
+
+
+def check_messages(expected: Expected, sent: list[Message]) -> None:
+    """Hold the messages sent against those that the case has to send."""
+    assert len(sent) == len(expected.messages)
+    for message, (request, recorded) in zip(sent, expected.messages, strict=True):
+        body = message["body"]
+        if recorded is not None:
+            files = [without(file, NEW_IN_FILES) for file in body["recording_files"]]
+            assert {**message, "body": {**body, "recording_files": files}} == recorded
+            continue
+        assert body["uuid"] == rules.uuid_of(request)
+        assert body["zip_id"] == rules.zip_id_of(request)
+        # The downloader asks Zoom's API for what a partial message lacks.
+        assert body.get("is_partial", False) is not rules.is_fixed(request)
+
+
+def check_rows(expected: Expected, rows: list[Row], recorded_rows: list[Row]) -> None:
+    """Hold the rows against the recorded ones, apart from what a row's story lets differ."""
+    ours = {row["zip_id"]: row for row in rows}
+    recorded = {row["zip_id"]: row for row in recorded_rows}
+    alone = {
+        zip_id
+        for zip_id, story in expected.stories.items()
+        if story.is_ours_alone and zip_id not in recorded
+    }
+    assert set(ours) == set(recorded) | alone
+    for zip_id, row in ours.items():
+        story = expected.stories.get(zip_id, Story())
+        if story.states and story.differs:
+            assert row["pipeline_state"] in story.states
+        if row["pipeline_state"] == "WEBHOOK_FAILED":
+            assert row["reason"]
+        if zip_id in alone:
+            _check_subject(story, row)
+            continue
+        differing = {name for name in SUBJECT if len(story.may_say(name)) > 1}
+        if differing:
+            _check_subject(story, row)
+        may_differ = story.differs | differing
+        assert without(row, may_differ) == without(recorded[zip_id], may_differ)
+
+
+def _check_subject(story: Story, row: Row) -> None:
+    """Each attribute that tells of the recording is what one of the row's requests says."""
+    for name in SUBJECT:
+        assert str(row.get(name, "")) in story.may_say(name)
+
+
+def without(row: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key not in names}
