@@ -37,7 +37,7 @@ from ingester.neighbours import zoom_events
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.queues import Queue
-from ingester.neighbours.status_table import Requested, StatusTable, Written
+from ingester.neighbours.status_table import Requested, StatusTable, Written, never_raising
 from ingester.neighbours.zoom_events import (
     BadIngest,
     IngestNotification,
@@ -66,6 +66,9 @@ logger = logging.getLogger("ingester.webhook")
 
 STARTED = "recording.started"
 AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
+FAILURES = (BotoCoreError, ClientError, LedgerBusy, LedgerUnreadable)
+"""What may go wrong with a notification that is right."""
+
 UNCHECKED = "The signature can't be checked at this moment. Send it again later."
 PAUSES = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
@@ -146,19 +149,27 @@ def _signer(
     "" for an unsigned request where that is allowed. A signature that can't be explained may be
     under a secret that was rotated since. Zoom never repeats what got a 401: so that is the answer
     only if the secrets of this moment were read.
+
+    Zoom signs also where unsigned requests are allowed, under a secret that this system doesn't
+    know: there such a request is taken as an unsigned one, whether secrets can be read or not.
     """
     try:
         try:
             return _verified(request, tools), tools
         except WrongSignature as wrong:
             newer = read_anew()
-            if newer is None:
+            if newer is None and not _takes_unsigned(tools):
                 raise NotReady(UNCHECKED) from wrong
-            return _verified(request, newer), newer
+            tools = newer or tools
+            return _verified(request, tools), tools
     except Unauthorized:
-        if tools.secrets.zoom_secrets or not tools.settings.allow_unsigned_webhooks:
+        if not _takes_unsigned(tools):
             raise
         return "", tools
+
+
+def _takes_unsigned(tools: Tools) -> bool:
+    return tools.settings.allow_unsigned_webhooks and not tools.secrets.zoom_secrets
 
 
 def _verified(request: Request, tools: Tools) -> str:
@@ -180,14 +191,19 @@ def take(request: Request, signed_with: str, tools: Tools) -> Answer:
         logger.info("Received %s", event, extra={"zoom_event": event})
         try:
             return _done(notification, zip_id, signed_with, tools)
-        except (BotoCoreError, ClientError) as error:
-            # Whoever sent this is asked to send it again.
-            told = f"{AwsFailed.of(error)} This notification wasn't taken."
-            logger.error("%s", told, exc_info=error, extra={"outlook": AGAIN})
-            return json_answer(503, {"message": "Not now. Send it again later."})
-        except (LedgerBusy, LedgerUnreadable) as error:
-            logger.error("%s This notification wasn't taken.", error, extra={"outlook": AGAIN})
-            raise NotReady("Not now. Send it again later.") from error
+        except FAILURES as error:
+            raise _not_taken(error) from error
+
+
+def _not_taken(error: Exception) -> NotReady:
+    """The answer when a neighbour failed: whoever sent the notification sends it again."""
+    is_aws = isinstance(error, BotoCoreError | ClientError)
+    told = AwsFailed.of(error) if is_aws else error
+    trace = error if is_aws else None
+    logger.error(
+        "%s This notification wasn't taken.", told, exc_info=trace, extra={"outlook": AGAIN}
+    )
+    return NotReady("Not now. Send it again later.")
 
 
 def _zip_id(notification: Notification | BadIngest, tools: Tools) -> str:
@@ -222,15 +238,10 @@ def _done(
         case StatusNotification():
             return _record_status(notification, tools)
         case RemovalNotification():
-            for uuid in notification.uuids:
-                with log.about(uuid=uuid):
-                    _note_removal(uuid, notification.notice, tools)
-            return NO_CONTENT
+            note = partial(_note_removal, notice=notification.notice, tools=tools)
+            return _for_each(notification.uuids, note)
         case RecoveryNotification():
-            for uuid in notification.uuids:
-                with log.about(uuid=uuid):
-                    _recover(uuid, tools)
-            return NO_CONTENT
+            return _for_each(notification.uuids, partial(_recover, tools=tools))
         case BadIngest():
             return _reject(notification, tools)
         case IngestNotification():
@@ -272,17 +283,44 @@ def _keep(event: RecordingEvent, recording_id: str, tools: Tools) -> bool:
     return event.event == STARTED and all(one.event != STARTED for one in earlier)
 
 
+def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
+    """Act on each recording of a notification. One that fails keeps no other one from its turn.
+
+    Raises:
+        NotReady: at least one failed. Those that didn't are left alone when Zoom repeats it.
+    """
+    failure: NotReady | None = None
+    for uuid in uuids:
+        with log.about(uuid=uuid):
+            try:
+                act(uuid)
+            except FAILURES as error:
+                failure = _not_taken(error)
+    if failure:
+        raise failure
+    return NO_CONTENT
+
+
 def _note_removal(uuid: str, notice: str, tools: Tools) -> None:
     """Note that a recording was thrown away: a download that then finds nothing isn't a failure."""
     record = tools.ledger.get(uuid)
     if record.requests:
         record = tools.ledger.change(uuid, partial(ledger.with_notice, notice=notice))
-    for zip_id in sorted({automated(uuid), *record.requests}):
-        row = tools.status.get(zip_id)
-        if row and (row.retry_due or row.state not in DONE):
-            outlook = f"; {row.reason}" if row.retry_due else ""
-            tools.status.note(zip_id, notice, outlook)
-            logger.warning("%s while it was on its way", notice)
+    for zip_id in _rows_of(record):
+        _tell_of_removal(zip_id, notice, tools)
+
+
+def _rows_of(record: Record) -> list[str]:
+    return sorted({automated(record.uuid), *record.requests})
+
+
+@never_raising
+def _tell_of_removal(zip_id: str, notice: str, tools: Tools) -> None:
+    row = tools.status.get(zip_id)
+    if row and (row.retry_due or row.state not in DONE):
+        outlook = f"; {row.reason}" if row.retry_due else ""
+        tools.status.note(zip_id, notice, outlook)
+        logger.warning("%s while it was on its way", notice, extra={"zip_id": zip_id})
 
 
 def _recover(uuid: str, tools: Tools) -> None:
@@ -290,14 +328,19 @@ def _recover(uuid: str, tools: Tools) -> None:
     record = tools.ledger.get(uuid)
     if record.notice:
         record = tools.ledger.change(uuid, partial(ledger.with_notice, notice=""))
-    for zip_id in sorted({automated(uuid), *record.requests}):
-        row = tools.status.get(zip_id)
-        if row and row.state and row.zoom_notice:
-            tools.status.take_back_note(row, notices.reason_without(row))
+    for zip_id in _rows_of(record):
+        _tell_of_recovery(zip_id, tools)
     for zip_id, request in ledger.given_up(record).items():
         with log.about(zip_id=zip_id):
             logger.info("It is out of Zoom's trash again: it is taken up again")
             _take_up(uuid, zip_id, request, tools)
+
+
+@never_raising
+def _tell_of_recovery(zip_id: str, tools: Tools) -> None:
+    row = tools.status.get(zip_id)
+    if row and row.state and row.zoom_notice:
+        tools.status.take_back_note(row, notices.reason_without(row))
 
 
 def _take_up(uuid: str, zip_id: str, request: Wish, tools: Tools) -> None:

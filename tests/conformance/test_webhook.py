@@ -23,7 +23,7 @@ from tests.conformance.webhook_expected import (
 from tests.conformance.webhook_rules import expected_status
 from tests.kits import post_webhook, webhook_tools
 
-NEW_IN_ROWS = {"expiration", "file_ids", "steps"}
+NEW_IN_ROWS = {"expiration", "file_ids", "steps", "asked"}
 
 
 def check(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:

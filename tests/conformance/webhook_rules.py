@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from ingester.neighbours.zoom_events import OTHER_VIDEOS
 from ingester.rules.recording import CHAT, VIEWS, view_of
 
 COMPLETED = "recording.completed"
@@ -26,10 +27,6 @@ FILE_FIELDS = (
 )
 UNKNOWN_UNTIL_FINISHED = {"download_url", "recording_end"}
 """Zoom doesn't tell these of a file that it hasn't finished."""
-
-ZOOM_IS_ASKED_FOR_WHAT_IS_MISSING = False
-"""Whether the webhook accepts Zoom's own event whatever it lacks, because the downloader asks
-Zoom's API for the rest. True as soon as the webhook does so."""
 
 Request = dict[str, Any]
 File = dict[str, Any]
@@ -95,7 +92,8 @@ def is_mp4(file: File) -> bool:
     if file.get("file_type"):
         return _type(file) == "MP4"
     video = str(file.get("file_extension", "")).upper() == "MP4"
-    return video or view_of(str(file.get("recording_type", ""))) in VIEWS - {CHAT}
+    recording_type = str(file.get("recording_type", ""))
+    return video or view_of(recording_type) in VIEWS - {CHAT} or recording_type in OTHER_VIDEOS
 
 
 def _type(file: File) -> str:
@@ -161,15 +159,23 @@ def is_fixed(request: Request) -> bool:
 
 
 def is_asked_of_zoom(request: Request) -> bool:
-    """Whether the webhook accepts Zoom's own event although something is missing or nonsensical.
+    """Whether the webhook takes Zoom's own event although something is missing or nonsensical.
 
-    The downloader asks Zoom's API for the recording by its uuid. A body without event, payload or
-    uuid stays a 400, and so does what our own functions send.
+    Section 3, changed since: "A `recording.completed` that names a recording (uuid) is never
+    refused for a field that Zoom's API can tell". A body without event, payload or uuid stays a
+    400, and so does what our own functions send.
     """
+    return request.get("event") == COMPLETED and bool(uuid_of(request))
+
+
+def has_surely_no_video(request: Request) -> bool:
+    """Whether every file can be read, and none is a video: that is no matter for Zoom's API."""
+    files = object_of(request).get("recording_files")
     return (
-        ZOOM_IS_ASKED_FOR_WHAT_IS_MISSING
-        and request.get("event") == COMPLETED
-        and bool(uuid_of(request))
+        isinstance(files, list)
+        and len(files_of(request)) == len(files)
+        and not any(map(is_mp4, files))
+        and all(_is_whole(file, unfinished_may_lack=True) for file in needed_files(request))
     )
 
 
@@ -178,12 +184,10 @@ def expected_status(request: Request, recorded: int) -> int:
     if recorded != 400 or not is_ingest(request):
         return recorded
     if is_asked_of_zoom(request):
-        return 200
+        return 204 if has_surely_no_video(request) else 200
     if not is_fixed(request):
         return 400
-    if any(is_mp4(file) for file in files_of(request)):
-        return 200
-    return 204 if request.get("event") == COMPLETED else 400
+    return 200 if any(is_mp4(file) for file in files_of(request)) else 400
 
 
 def outcome(request: Request, recorded: int) -> Outcome:

@@ -37,7 +37,7 @@ def container(building: Building) -> Container[int]:
     return Container(building, 300, building.clock)
 
 
-def test_nothing_happens_before_the_first_call_and_then_once(
+def test_container_builds_at_the_first_call_and_again_when_it_has_grown_old(
     building: Building, container: Container[int]
 ) -> None:
     assert building.built == 0
@@ -48,7 +48,7 @@ def test_nothing_happens_before_the_first_call_and_then_once(
     assert container() == 2
 
 
-def test_what_fails_at_first_is_tried_again_at_the_next_call(
+def test_container_builds_at_the_next_call_when_the_first_one_failed(
     building: Building, container: Container[int]
 ) -> None:
     building.failure = EndpointConnectionError(endpoint_url="https://ssm")
@@ -59,7 +59,7 @@ def test_what_fails_at_first_is_tried_again_at_the_next_call(
     assert container() == 1
 
 
-def test_old_secrets_do_while_aws_cant_say_them(
+def test_container_keeps_the_old_secrets_while_aws_cant_say_them(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -72,7 +72,7 @@ def test_old_secrets_do_while_aws_cant_say_them(
     assert container() == 2
 
 
-def test_who_suspects_a_rotation_gets_it_built_anew_but_not_all_the_time(
+def test_renewed_builds_at_most_once_in_ten_seconds(
     building: Building, container: Container[int]
 ) -> None:
     assert [container(), container.renewed(), container.renewed(), container()] == [1, 2, 2, 2]
@@ -87,7 +87,7 @@ def test_who_suspects_a_rotation_gets_it_built_anew_but_not_all_the_time(
     assert container() == 4
 
 
-def test_aws_is_not_asked_all_the_time_either_while_it_cant_say(
+def test_renewed_asks_at_most_once_in_ten_seconds_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -99,19 +99,91 @@ def test_aws_is_not_asked_all_the_time_either_while_it_cant_say(
     assert container.renewed() == 2
 
 
-def test_what_is_carried_over_from_the_old_one(building: Building) -> None:
+def test_container_carries_over_what_still_holds_of_the_old_one(building: Building) -> None:
     container = Container(building, 300, building.clock, lambda old, new: 10 * old + new)
-    assert [container(), container.renewed()] == [1, 12]
+    assert [container(), container.renewed(), container.read_anew()] == [1, 12, 123]
     building.now = 300
-    assert container() == 123
+    assert container() == 1234
     building.now, building.failure = 600, EndpointConnectionError(endpoint_url="https://ssm")
-    assert container() == 123
+    assert container() == 1234
 
 
-def test_a_secret_that_was_taken_away_is_noticed(
+def test_container_raises_when_a_secret_was_taken_away(
     building: Building, container: Container[int]
 ) -> None:
     container()
     building.now, building.failure = 300, SettingsError("A secret is missing")
     with pytest.raises(SettingsError):
         container()
+
+
+# Read at this moment
+
+
+def test_read_anew_builds_at_each_call_also_just_after_another(container: Container[int]) -> None:
+    assert [container(), container.renewed()] == [1, 2]
+    assert [container.read_anew(), container.read_anew(), container()] == [3, 4, 4]
+
+
+def test_read_anew_is_none_and_the_old_is_kept_while_aws_fails(
+    building: Building, container: Container[int]
+) -> None:
+    container()
+    building.failure = EndpointConnectionError(endpoint_url="https://ssm")
+    assert [container.read_anew(), container()] == [None, 1]
+    building.failure = None
+    assert [container.read_anew(), container()] == [2, 2]
+
+
+def test_read_anew_raises_when_a_secret_was_taken_away(
+    building: Building, container: Container[int]
+) -> None:
+    container()
+    building.failure = SettingsError("A secret is missing")
+    with pytest.raises(SettingsError):
+        container.read_anew()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_read_anew_is_none_when_ten_readings_lie_within_a_minute(
+    fails: bool, building: Building, container: Container[int]
+) -> None:
+    container()
+    building.failure = EndpointConnectionError(endpoint_url="https://ssm") if fails else None
+    for second in range(10):
+        building.now = second
+        assert (container.read_anew() is None) is fails
+    building.failure = None
+    kept = container()
+    for moment in (10.0, 30.0, 59.9):
+        building.now = moment
+        assert [container.read_anew(), container()] == [None, kept]
+    # One for each reading that is a minute old.
+    building.now = 60
+    assert [container.read_anew(), container.read_anew()] == [kept + 1, None]
+    building.now = 61
+    assert [container.read_anew(), container.read_anew()] == [kept + 2, None]
+    building.now = 121
+    assert container.read_anew() == kept + 3
+
+
+def test_container_grows_old_from_the_time_when_it_was_read_anew(
+    building: Building, container: Container[int]
+) -> None:
+    container()
+    building.now = 299
+    assert container.read_anew() == 2
+    building.now = 598.9
+    assert container() == 2
+    building.now = 599
+    assert container() == 3
+
+
+def test_container_stays_as_old_as_it_is_when_it_cant_be_read_anew(
+    building: Building, container: Container[int]
+) -> None:
+    container()
+    building.now, building.failure = 299, EndpointConnectionError(endpoint_url="https://ssm")
+    assert container.read_anew() is None
+    building.now, building.failure = 300, None
+    assert container() == 2

@@ -146,7 +146,8 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
 
     def _processing_minutes(self, now: datetime) -> float | UnsetType:
         """Whole minutes that Zoom took, from the meeting's end until this notification."""
-        if self.on_demand or not self.subject.start_time:
+        is_end_unknown = not self.subject.start_time or (self.is_partial and not self.duration)
+        if self.on_demand or is_end_unknown:
             return UNSET
         end = timestamps.parse(self.subject.start_time) + timedelta(minutes=self.duration)
         return float(math.floor((now - end).total_seconds() / 60))

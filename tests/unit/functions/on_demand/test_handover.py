@@ -10,11 +10,13 @@ import pytest
 
 import on_demand
 import webhook
+from ingester.rules.ledger import Record
 from ingester.rules.next_step import next_step
 from ingester.settings import OnDemandSecrets
 from ingester.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
+from tests.hooks import failing
 from tests.kits import OWN_KEY, webhook_tools
 from tests.unit.functions.on_demand.stage import CLOSED, OK, Stage
 from tests.unit.zoom_account import (
@@ -23,7 +25,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_the_event_is_signed_with_the_pipelines_own_key(stage: Stage) -> None:
+def test_event_is_signed_with_the_pipelines_own_key(stage: Stage) -> None:
     assert stage.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
     (request,) = stage.hook.requests
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -39,7 +41,7 @@ def test_the_event_is_signed_with_the_pipelines_own_key(stage: Stage) -> None:
     assert stage.row()["zip_id"] == event["payload"]["zip_id"]
 
 
-def test_the_row_begins_before_the_webhook_is_called(stage: Stage) -> None:
+def test_row_begins_before_the_webhook_is_called(stage: Stage) -> None:
     seen: list[dict[str, Any]] = []
 
     def look(_: Request) -> Answer:
@@ -66,7 +68,9 @@ def test_the_row_begins_before_the_webhook_is_called(stage: Stage) -> None:
         (json_answer(503, {}), 3),
     ],
 )
-def test_the_webhook_doesnt_take_it(answer: Answer, tries: int, stage: Stage) -> None:
+def test_request_is_500_and_its_row_says_why_when_the_webhook_refuses_it(
+    answer: Answer, tries: int, stage: Stage
+) -> None:
     stage.hook.answers[:] = [answer]
     status, message = stage.ask()
     assert status == 500
@@ -76,7 +80,7 @@ def test_the_webhook_doesnt_take_it(answer: Answer, tries: int, stage: Stage) ->
     assert (row["pipeline_state"], row["reason"]) == ("WEBHOOK_FAILED", message)
 
 
-def test_a_key_that_was_rotated_is_looked_up(stage: Stage) -> None:
+def test_request_is_accepted_when_the_signing_key_was_rotated(stage: Stage) -> None:
     """The webhook looked at its secrets already; this container knows the old key."""
     stage.hook.answers[:] = [real_webhook(stage)]
     now = stage.tools
@@ -88,7 +92,7 @@ def test_a_key_that_was_rotated_is_looked_up(stage: Stage) -> None:
     assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
 
 
-def test_a_key_that_nobody_knows_is_tried_once(stage: Stage) -> None:
+def test_request_is_500_after_one_attempt_when_nobody_knows_its_key(stage: Stage) -> None:
     stage.hook.answers[:] = [real_webhook(stage)]
     old = replace(stage.tools, secrets=OnDemandSecrets(pipeline_signing_key="old"))
     answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: replace(old))
@@ -98,7 +102,7 @@ def test_a_key_that_nobody_knows_is_tried_once(stage: Stage) -> None:
     assert stage.row()["pipeline_state"] == "WEBHOOK_FAILED"
 
 
-def test_the_webhook_cant_be_reached(stage: Stage) -> None:
+def test_request_is_500_when_the_webhook_cant_be_reached(stage: Stage) -> None:
     stage.set_up(webhook_url=CLOSED)
     status, message = stage.ask()
     assert (status, "can't be reached" in message) == (500, True)
@@ -106,7 +110,7 @@ def test_the_webhook_cant_be_reached(stage: Stage) -> None:
     assert len(stage.watch.slept) == 2
 
 
-def test_what_was_asked_for_is_kept_if_the_webhook_doesnt_take_it(stage: Stage) -> None:
+def test_row_says_what_was_asked_for_when_the_webhook_doesnt_take_it(stage: Stage) -> None:
     stage.set_up(webhook_url=CLOSED)
     asked = {"oc_series_id": "S-1", "oc_workflow": "wf", "ingest_all_mp4": True}
     assert stage.ask({"uuid": UUID, **asked})[0] == 500
@@ -119,9 +123,13 @@ def test_what_was_asked_for_is_kept_if_the_webhook_doesnt_take_it(stage: Stage) 
     assert next_step(row, stage.clock()).startswith(f"`invoke {command}` asks for it again")
 
 
-def test_who_asks_for_nothing_beside_the_recording(stage: Stage) -> None:
+def test_row_says_nothing_when_only_the_recording_was_asked_for(stage: Stage) -> None:
     assert stage.ask()[0] == 200
     assert "asked" not in stage.row()
+
+
+def record_of(stage: Stage) -> Record:
+    return stage.tools.ledger.get(UUID)
 
 
 def real_webhook(stage: Stage) -> Any:
@@ -135,7 +143,7 @@ def real_webhook(stage: Stage) -> Any:
     return take
 
 
-def test_a_repeat_after_a_lost_answer_is_recognised(stage: Stage) -> None:
+def test_request_is_sent_once_when_an_answer_is_lost(stage: Stage) -> None:
     take = real_webhook(stage)
 
     def lose(request: Request) -> Answer:
@@ -150,7 +158,7 @@ def test_a_repeat_after_a_lost_answer_is_recognised(stage: Stage) -> None:
     assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
 
 
-def test_answers_lost_for_good_leave_what_the_webhook_wrote(stage: Stage) -> None:
+def test_request_is_accepted_when_every_answer_is_lost(stage: Stage) -> None:
     take = real_webhook(stage)
 
     def lose(request: Request) -> Answer:
@@ -163,11 +171,56 @@ def test_answers_lost_for_good_leave_what_the_webhook_wrote(stage: Stage) -> Non
     assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
 
 
+def test_request_is_accepted_when_answers_are_lost_and_the_status_table_fails(
+    stage: Stage,
+) -> None:
+    """The ledger tells that the webhook has taken it."""
+    take = real_webhook(stage)
+
+    def lose(request: Request) -> Answer:
+        return Answer(take(request).status, spoil=Spoil(after_bytes=0, how="reset"), body=b"x")
+
+    stage.hook.answers[:] = [lose]
+    stage.aws.status.delete()
+    assert stage.ask() == (200, "Ingest accepted")
+    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
+
+
+@pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_OPENCAST"])
+def test_request_fails_when_only_the_status_row_says_that_the_webhook_has_taken_it(
+    before: str, stage: Stage
+) -> None:
+    """The row is a report. Nothing is on the queue."""
+
+    def write_row(_: Request) -> Answer:
+        stage.aws.status.update_item(
+            Key={"zip_id": stage.row()["zip_id"]},
+            UpdateExpression="SET pipeline_state = :state",
+            ExpressionAttributeValues={":state": before},
+        )
+        return json_answer(503, {})
+
+    stage.hook.answers[:] = [write_row]
+    assert stage.ask() == (500, "The webhook answered 503.")
+    assert stage.row()["pipeline_state"] == before
+
+
+def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
+    stage: Stage,
+) -> None:
+    stage.hook.answers[:] = [real_webhook(stage)]
+    assert stage.ask()[0] == 200
+    stage.hook.answers[:] = [json_answer(503, {})]
+    assert stage.ask()[0] == 500
+    states = sorted(row["pipeline_state"] for row in stage.aws.rows().values())
+    assert states == ["SENT_TO_DOWNLOADER", "WEBHOOK_FAILED"]
+
+
 # Time
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
-def test_everything_ends_within_twenty_seconds(wait: float, stage: Stage) -> None:
+def test_request_ends_within_twenty_seconds_whatever_the_waits(wait: float, stage: Stage) -> None:
     """Whatever the waits, no request may last beyond the budget."""
     stage.watch.longer = wait
     stage.zoom.fail(Fault("status", "token", status=503))
@@ -179,7 +232,64 @@ def test_everything_ends_within_twenty_seconds(wait: float, stage: Stage) -> Non
         assert begin - 1000 + seconds <= 20.001 or seconds <= 0.101
 
 
-def test_aws_down(stage: Stage) -> None:
+# AWS fails
+
+
+def test_request_is_accepted_when_the_status_table_fails(stage: Stage) -> None:
+    stage.hook.answers[:] = [real_webhook(stage)]
     stage.aws.status.delete()
-    assert stage.ask()[0] == 500
-    assert not stage.hook.requests
+    assert stage.ask() == (200, "Ingest accepted")
+    (message,) = stage.aws.sent_to(stage.aws.download_queue)
+    request = record_of(stage).request(message["body"]["zip_id"])
+    assert request.is_sent
+
+
+def test_row_is_made_by_the_webhook_when_its_first_write_failed(stage: Stage) -> None:
+    stage.hook.answers[:] = [real_webhook(stage)]
+
+    def is_first(params: dict[str, Any]) -> bool:
+        values = params["ExpressionAttributeValues"]
+        return bool(values.get(":state") == "ON_DEMAND_RECEIVED")
+
+    client = stage.aws.status.meta.client
+    with failing(client, "dynamodb.UpdateItem", "InternalServerError", when=is_first):
+        assert stage.ask({"uuid": UUID, "oc_series_id": "S-1"}) == (200, "Ingest accepted")
+    row = stage.row()
+    assert (row["pipeline_state"], row["origin"]) == ("SENT_TO_DOWNLOADER", "on_demand")
+    assert (row["asked"], row["topic"]) == ({"oc_series_id": "S-1"}, "HIST E-10")
+    assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
+
+
+def test_failure_of_the_webhook_is_told_when_the_status_table_fails(stage: Stage) -> None:
+    stage.aws.status.delete()
+    stage.hook.answers[:] = [json_answer(400, {"message": "Bad webhook data"})]
+    assert stage.ask() == (500, "The webhook answered 400: Bad webhook data")
+
+
+@pytest.mark.parametrize("problem", ["fails", "can't be read"])
+def test_request_counts_as_failed_when_the_ledger_cant_tell_that_it_was_taken(
+    problem: str, stage: Stage
+) -> None:
+    take = real_webhook(stage)
+
+    def lose(request: Request) -> Answer:
+        answer = take(request)
+        if problem == "can't be read":
+            item = {"uuid": UUID, "version": 9, "requests": "all"}
+            stage.aws.recordings.put_item(Item=item)
+        return Answer(answer.status, body=b"x", spoil=Spoil(after_bytes=0, how="reset"))
+
+    stage.hook.answers[:] = [lose, json_answer(503, {})]
+    reads: list[dict[str, Any]] = []
+
+    def is_own(params: dict[str, Any]) -> bool:
+        reads.append(params)
+        # The webhook reads it twice: to accept the request, and to note that it is sent.
+        return problem == "fails" and len(reads) > 2
+
+    client = stage.aws.recordings.meta.client
+    with failing(client, "dynamodb.GetItem", "InternalServerError", when=is_own):
+        status, message = stage.ask()
+    assert (status, "can't be reached" in message or "503" in message) == (500, True)
+    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
+    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER", "the row stays with what is so"

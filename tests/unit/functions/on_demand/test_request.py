@@ -13,7 +13,7 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_no_body_no_json_no_uuid(stage: Stage) -> None:
+def test_request_is_400_when_its_body_is_no_json_object_with_a_uuid(stage: Stage) -> None:
     bodies = ["", "{", "[]", '"uuid"', "{}", '{"uuid": null}', '{"uuid": ""}', '{"uuid": "  "}']
     for body in (*bodies, "[" * 100_000):
         assert stage.ask(body)[0] == 400
@@ -21,12 +21,12 @@ def test_no_body_no_json_no_uuid(stage: Stage) -> None:
     assert not stage.zoom.requests
 
 
-def test_what_no_text_is(stage: Stage) -> None:
+def test_request_is_400_when_its_body_is_no_text(stage: Stage) -> None:
     for body in ("eyJ1dWlkIjogIv8ifQ==", "%", "é"):
         assert stage.ask(body, isBase64Encoded=True)[0] == 400
 
 
-def test_a_wrong_type(stage: Stage) -> None:
+def test_request_is_400_when_a_field_has_a_wrong_type(stage: Stage) -> None:
     wrongs: list[dict[str, Any]] = [
         {"uuid": ["x"]},
         {"uuid": True},
@@ -71,7 +71,7 @@ FLAGS = {"allow_multiple_ingests": False, "ingest_all_mp4": False}
         ({"ingest_all_mp4": "false", "oc_series_id": "S"}, {"on_demand_series_id": "S"}),
     ],
 )
-def test_types_that_callers_send(
+def test_request_is_taken_in_the_types_that_callers_send(
     given: dict[str, Any], expected: dict[str, Any], stage: Stage
 ) -> None:
     assert stage.ask({"uuid": UUID} | given) == (200, "Ingest accepted")
@@ -91,14 +91,14 @@ def test_types_that_callers_send(
         f"https://zoom.us/rec?a=1&meeting_id={quote(UUID)}&b=2#x",
     ],
 )
-def test_a_uuid_or_a_link_that_holds_it(uuid: str, stage: Stage) -> None:
+def test_request_is_taken_with_a_uuid_or_a_link_that_holds_it(uuid: str, stage: Stage) -> None:
     """A plus that isn't encoded in a link reads as a space; a uuid holds none."""
     assert stage.ask({"uuid": uuid}) == (200, "Ingest accepted")
     assert stage.posted()["payload"]["object"]["uuid"] == UUID
 
 
 @pytest.mark.parametrize("number", ["95846636714", 95846636714, "958 4663 6714", f"{LINK}86168921"])
-def test_a_meeting_s_number_is_no_recording(number: Any, stage: Stage) -> None:
+def test_request_is_404_when_it_names_a_meetings_number(number: Any, stage: Stage) -> None:
     """Zoom would answer with the meeting's latest recording, whichever that is."""
     said = (404, "That is a meeting's number; name one recording.")
     assert stage.ask({"uuid": number}) == said
@@ -106,7 +106,7 @@ def test_a_meeting_s_number_is_no_recording(number: Any, stage: Stage) -> None:
     assert not stage.aws.rows()
 
 
-def test_a_link_without_a_meeting_id(stage: Stage) -> None:
+def test_request_is_404_when_its_link_has_no_meeting_id(stage: Stage) -> None:
     for link in ("https://zoom.us/rec", LINK, "https://[x?meeting_id=y", "https://zoom.us/?id=1"):
         assert stage.ask({"uuid": link})[0] == 404
     assert not stage.zoom.requests

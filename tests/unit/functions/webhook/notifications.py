@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from ingester.neighbours.ledger import Ledger
+from ingester.rules.ledger import Record
 from ingester.rules.states import State
-from tests.cloud import Cloud
+from tests.cloud import Clock, Cloud
+from tests.hooks import failing
 
 UUID = "4Mhc+abc/def=="
 ZIP_ID = f"auto-ingest-{UUID}"
@@ -107,4 +111,47 @@ def put(aws: Cloud, to: State, zip_id: str = ZIP_ID, **more: Any) -> None:
 
 
 def untouched(aws: Cloud) -> bool:
-    return not aws.rows() and not aws.sends and not aws.events.scan()["Items"]
+    tables = (aws.status, aws.recordings, aws.events)
+    return not aws.sends and not any(table.scan()["Items"] for table in tables)
+
+
+def record_of(aws: Cloud, uuid: str = UUID) -> Record:
+    """What the ledger knows of a recording."""
+    return Ledger(aws.recordings, Clock()).get(uuid)
+
+
+def change_record(aws: Cloud, change: Callable[[Record], Record], uuid: str = UUID) -> None:
+    """Let the ledger's record be as another step of the pipeline leaves it."""
+    Ledger(aws.recordings, Clock()).change(uuid, change)
+
+
+def edit_record(aws: Cloud, uuid: str = UUID, **attributes: Any) -> None:
+    """Let a record be as somebody left it who edited it by hand."""
+    aws.recordings.put_item(Item={"uuid": uuid, "version": 3, **attributes})
+
+
+def failing_table(
+    table: Any, operation: str = "UpdateItem", when: Callable[[Json], bool] = bool
+) -> AbstractContextManager[None]:
+    """DynamoDB fails at an operation on one table, for as long as the block lasts."""
+
+    def concerns(params: Json) -> bool:
+        return params["TableName"] == table.name and when(params)
+
+    client, name = table.meta.client, f"dynamodb.{operation}"
+    return failing(client, name, "ProvisionedThroughputExceededException", concerns)
+
+
+def notes_sent(params: Json) -> bool:
+    """Whether an update of the ledger notes that a message is on the queue."""
+    requests = params["ExpressionAttributeValues"][":requests"]
+    return any(request.get("is_sent") for request in requests.values())
+
+
+@contextmanager
+def failing_queue(aws: Cloud) -> Iterator[None]:
+    """SQS takes no message, for as long as the block lasts."""
+    taken = list(aws.sends)
+    with failing(aws.sqs, "sqs.SendMessage", "InternalError", status=500):
+        yield
+    aws.sends[:] = taken

@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
 
-import webhook
+import pytest
+from msgspec.structs import replace
+
+from ingester.rules import ledger
+from ingester.rules.ledger import End
 from ingester.rules.states import State
+from ingester.rules.status_row import Asked
 from tests.cloud import Clock, Cloud
-from tests.hooks import failing
-from tests.kits import post_webhook
 from tests.unit.functions.webhook.notifications import (
+    UUID,
     ZIP_ID,
     Json,
     Post,
+    change_record,
     chat,
     completed,
+    failing_queue,
     mp4,
     on_demand,
     put,
+    record_of,
     sent,
     state,
 )
 
 
-def test_the_same_again_with_other_tokens_and_urls(aws: Cloud, post: Post, clock: Clock) -> None:
+def end_with(aws: Cloud, end: End, zip_id: str = ZIP_ID) -> None:
+    """Let a request end as the downloader or the uploader notes it."""
+    change_record(aws, partial(ledger.with_end, zip_id=zip_id, end=end))
+
+
+# Repeats
+
+
+def test_repeat_is_a_duplicate_when_only_tokens_urls_and_order_differ(
+    aws: Cloud, post: Post, clock: Clock
+) -> None:
     for number in range(3):
         files = [mp4(download_url=f"https://zoom.us/rec/download/{number}"), chat()]
         assert post(completed(*files[:: -1 if number else 1], token=f"t{number}")) == 200
@@ -32,98 +49,242 @@ def test_the_same_again_with_other_tokens_and_urls(aws: Cloud, post: Post, clock
     assert aws.rows()[ZIP_ID]["ingest_request_time"] == "2026-10-14T18:30:00Z"
 
 
-def test_a_repeat_that_finds_webhook_received_sends_again(aws: Cloud, post: Post) -> None:
-    put(aws, State.WEBHOOK_RECEIVED, file_ids={"file-1"})
+def test_repeat_is_a_duplicate_when_it_names_fewer_files(aws: Cloud, post: Post) -> None:
+    assert post(completed(mp4(), mp4("file-2"))) == 200
+    assert post(completed(mp4("file-2"))) == 200
+    assert len(sent(aws)) == 1
+
+
+@pytest.mark.parametrize("before", list(State))
+def test_repeat_is_a_duplicate_whatever_the_status_row_says(
+    before: State, aws: Cloud, post: Post
+) -> None:
+    assert post(completed()) == 200
+    put(aws, before, reason="as it was")
     assert post(completed()) == 200
     assert len(sent(aws)) == 1
-    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+    assert state(aws) == (before, "as it was")
 
 
-def test_what_was_not_sent_is_sent_when_zoom_repeats_it(aws: Cloud, tools: webhook.Tools) -> None:
-    aws.sqs.delete_queue(QueueUrl=aws.download_queue)
-    assert post_webhook(tools, completed()).status == 503
-    assert state(aws) == ("WEBHOOK_RECEIVED", "")
-    aws.sqs.create_queue(QueueName="test-download")
-    aws.sends.clear()
-    assert post_webhook(tools, completed()).status == 200
-    assert len(sent(aws)) == 1
-    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
-
-
-@pytest.mark.parametrize("ended", ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-def test_a_repeat_of_what_ended_failed_is_a_new_message(ended: str, aws: Cloud, post: Post) -> None:
-    put(aws, State(ended), file_ids={"file-1"}, reason="it failed")
+def test_repeat_is_a_duplicate_when_the_status_row_is_gone(aws: Cloud, post: Post) -> None:
+    """A row lives for seven days, the ledger's record for a year."""
+    assert post(completed()) == 200
+    aws.status.delete_item(Key={"zip_id": ZIP_ID})
     assert post(completed()) == 200
     assert len(sent(aws)) == 1
-    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+    assert not aws.rows()
 
 
-@pytest.mark.parametrize("ended", ["DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-def test_a_repeat_while_a_retry_is_due_is_none(ended: str, aws: Cloud, post: Post) -> None:
-    put(aws, State(ended), file_ids={"file-1"}, retry_due="2026-10-14T18:40:00Z", reason="wait")
+def test_notification_is_sent_when_only_the_status_row_knows_its_files(
+    aws: Cloud, post: Post
+) -> None:
+    put(aws, State.SENT_TO_DOWNLOADER, file_ids={"file-1"})
     assert post(completed()) == 200
+    assert len(sent(aws)) == 1
+
+
+def test_repeat_is_a_duplicate_when_the_recording_was_ignored(aws: Cloud, post: Post) -> None:
+    """As too short, say: nothing of it has changed."""
+    assert post(completed()) == 200
+    end_with(aws, End.IGNORED)
+    put(aws, State.IGNORED, reason="Recording <2 minutes")
+    assert post(completed()) == 200
+    assert len(sent(aws)) == 1
+    assert state(aws) == ("IGNORED", "Recording <2 minutes")
+
+
+@pytest.mark.parametrize("end", [End.FAILED, End.GONE])
+@pytest.mark.parametrize("row", ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
+def test_repeat_is_accepted_anew_when_the_request_has_failed(
+    end: End, row: str, aws: Cloud, post: Post, clock: Clock
+) -> None:
+    assert post(completed()) == 200
+    end_with(aws, end)
+    put(aws, State(row), reason="it failed")
+    clock.forward(hours=1)
+    assert [post(completed()), post(completed())] == [200, 200]
+    assert len(sent(aws)) == 2
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+    request = record_of(aws).request(ZIP_ID)
+    assert (request.at, request.end) == ("2026-10-14T19:30:00Z", None)
+
+
+@pytest.mark.parametrize("row", ["DOWNLOADER_FAILED", "UPLOADER_FAILED"])
+def test_repeat_is_a_duplicate_while_a_retry_is_due(row: str, aws: Cloud, post: Post) -> None:
+    assert post(completed()) == 200
+    put(aws, State(row), retry_due="2026-10-14T18:40:00Z", reason="wait")
+    assert post(completed()) == 200
+    assert len(sent(aws)) == 1
+    assert state(aws) == (row, "wait")
+
+
+def test_repeat_is_a_duplicate_when_the_recording_was_taken_over_from_another_stack(
+    aws: Cloud, post: Post
+) -> None:
+    """Nobody knows which files that one sent: all count as sent."""
+    taken_over = ledger.Request(at="2026-10-14T12:00:00Z", is_sent=True, is_taken_over=True)
+    change_record(aws, lambda record: replace(record, requests={ZIP_ID: taken_over}))
+    assert post(completed(mp4(), mp4("file-2"), chat())) == 200
     assert not aws.sends
-    assert state(aws) == (ended, "wait")
+    assert record_of(aws).request(ZIP_ID) == taken_over
+    assert post(on_demand(zip_id=ZIP_ID, force=True)) == 200
+    assert len(sent(aws)) == 1
+    assert not record_of(aws).request(ZIP_ID).is_taken_over
 
 
-@pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_UPLOADER", "SENT_TO_OPENCAST"])
-def test_a_file_not_seen_before_is_sent_and_the_row_stays(
+def test_repeated_on_demand_request_is_a_duplicate_unless_its_zip_id_is_another(
+    aws: Cloud, post: Post
+) -> None:
+    assert [post(on_demand()), post(on_demand())] == [200, 200]
+    assert len(sent(aws)) == 1
+    assert post(on_demand(zip_id="on-demand-2")) == 200
+    assert len(sent(aws)) == 2
+    assert set(record_of(aws).requests) == {"on-demand-1", "on-demand-2"}
+
+
+def test_on_demand_request_is_sent_when_zooms_own_one_is_on_its_way(aws: Cloud, post: Post) -> None:
+    assert post(completed()) == 200
+    assert post(on_demand(allow_multiple_ingests=True)) == 200
+    assert [message["zip_id"] for message in sent(aws)] == [ZIP_ID, "on-demand-1"]
+
+
+# Late files
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "SENT_TO_DOWNLOADER",
+        "OC_SERIES_FOUND",
+        "DOWNLOADER_FAILED",
+        "SENT_TO_UPLOADER",
+        "UPLOADER_RECEIVED",
+        "UPLOADER_FAILED",
+        "SENT_TO_OPENCAST",
+    ],
+)
+def test_late_file_is_sent_and_the_status_row_stays_when_the_request_is_under_way(
     before: str, aws: Cloud, post: Post
 ) -> None:
-    put(aws, State(before), file_ids={"file-1"})
-    assert post(completed(mp4(), mp4("file-2"))) == 200
-    assert post(completed(mp4(), mp4("file-2"))) == 200
-    assert len(sent(aws)) == 1
-    assert state(aws) == (before, "")
-    assert aws.rows()[ZIP_ID]["file_ids"] == {"file-1", "file-2"}
+    assert post(completed()) == 200
+    put(aws, State(before), reason="as it was")
+    for _ in range(2):
+        assert post(completed(mp4(), mp4("file-2"))) == 200
+    assert [len(message["recording_files"]) for message in sent(aws)] == [1, 2]
+    assert state(aws) == (before, "as it was")
+    assert record_of(aws).request(ZIP_ID).sent == ("file-1", "file-2")
 
 
-def test_late_files_without_the_earlier_ones_are_said_to_be_a_part(aws: Cloud, post: Post) -> None:
-    for files in (["file-1"], ["file-1", "file-2"], ["file-3"]):
+def test_late_file_moves_the_status_row_when_the_recording_was_ignored(
+    aws: Cloud, post: Post
+) -> None:
+    assert post(completed()) == 200
+    end_with(aws, End.IGNORED)
+    put(aws, State.IGNORED, reason="Recording <2 minutes")
+    assert post(completed(mp4(), mp4("file-2"))) == 200
+    assert len(sent(aws)) == 2
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+    steps = [step["state"] for step in aws.rows()[ZIP_ID]["steps"]]
+    assert steps[-2:] == ["WEBHOOK_RECEIVED", "SENT_TO_DOWNLOADER"]
+
+
+def test_late_files_are_sent_when_notifications_name_other_files_each(
+    aws: Cloud, post: Post
+) -> None:
+    """The ledger knows all of them: it tells the downloader what a message lacks."""
+    for files in (["file-1"], ["file-2"], ["file-1", "file-3"], ["file-2"], ["file-3"]):
         assert post(completed(*map(mp4, files))) == 200
-    assert [message.get("is_partial") for message in sent(aws)] == [None, None, True]
+    messages = [[one["recording_id"] for one in each["recording_files"]] for each in sent(aws)]
+    assert messages == [["file-1"], ["file-2"], ["file-1", "file-3"]]
+    assert not any("is_partial" in message for message in sent(aws))
+    assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
 
 
-def test_of_two_that_come_at_once_one_is_a_part(aws: Cloud, post: Post) -> None:
-    """Both read no row; the other one's files are in it when this one writes its own."""
-    others: list[int] = []
+def test_file_keeps_the_time_when_it_was_first_named(aws: Cloud, post: Post, clock: Clock) -> None:
+    """Zoom's API may lag behind: a file is waited for from then on."""
+    assert post(completed()) == 200
+    clock.forward(minutes=20)
+    assert post(completed(mp4(), chat())) == 200
+    files = record_of(aws).files
+    assert {file_id: file.at for file_id, file in files.items()} == {
+        "file-1": "2026-10-14T18:30:00Z",
+        "chat-1": "2026-10-14T18:50:00Z",
+    }
+    assert files["chat-1"].name == "chat_file of 2026-10-14T15:00:00Z"
 
-    def meanwhile(_: object) -> bool:
-        if not others:
-            others.append(0)
-            with failing(aws.sqs, "sqs.SendMessage", "InternalError"):
-                others[0] = post(completed(mp4("file-1")))
-        return False
 
-    with failing(aws.status.meta.client, "dynamodb.UpdateItem", "none", when=meanwhile):
-        assert post(completed(mp4("file-2"))) == 200
-    assert others == [503]
+# What wasn't sent
+
+
+def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> None:
+    with failing_queue(aws):
+        assert post(completed()) == 503
+    assert state(aws) == ("WEBHOOK_RECEIVED", "")
+    assert set(record_of(aws).files) == {"file-1"}
+    assert not record_of(aws).request(ZIP_ID).is_sent
+    assert [post(completed()), post(completed())] == [200, 200]
+    assert len(sent(aws)) == 1
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+
+
+def test_repeat_is_sent_when_another_notification_came_through_meanwhile(
+    aws: Cloud, post: Post
+) -> None:
+    """A file that is known, and isn't on the queue, was lost here once."""
+    with failing_queue(aws):
+        assert post(completed(mp4("file-1"))) == 503
+    assert post(completed(mp4("file-2"))) == 200
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
     assert post(completed(mp4("file-1"))) == 200
-    assert [message.get("is_partial") for message in sent(aws)] == [None, True]
+    files = [[one["recording_id"] for one in each["recording_files"]] for each in sent(aws)]
+    assert files == [["file-2"], ["file-1"]]
+
+
+def test_late_file_is_sent_by_a_repeat_when_the_queue_failed_before(aws: Cloud, post: Post) -> None:
+    assert post(completed()) == 200
+    with failing_queue(aws):
+        assert post(completed(mp4(), mp4("file-2"))) == 503
+    assert post(completed(mp4(), mp4("file-2"))) == 200
+    assert len(sent(aws)) == 2
+
+
+# An operator's force
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "IGNORED", "SENT_TO_OPENCAST"])
-def test_an_operators_force_begins_anew(before: str, aws: Cloud, post: Post) -> None:
-    put(aws, State(before), "on-demand-1", file_ids={"file-1"}, reason="old")
+def test_request_is_accepted_anew_when_an_operator_forces_it(
+    before: str, aws: Cloud, post: Post
+) -> None:
     assert post(on_demand()) == 200
-    assert not aws.sends
-    assert post(on_demand(force=True)) == 200
+    if before == "IGNORED":
+        end_with(aws, End.IGNORED, "on-demand-1")
+    put(aws, State(before), "on-demand-1", reason="old")
+    assert post(on_demand()) == 200
     assert len(sent(aws)) == 1
+    assert post(on_demand(force=True, override_series_id="S")) == 200
+    assert len(sent(aws)) == 2
     assert state(aws, "on-demand-1") == ("SENT_TO_DOWNLOADER", "")
+    request = record_of(aws).request("on-demand-1")
+    assert (request.asked, request.end) == (Asked(oc_series_id="S"), None)
+    assert request.sent == ("file-1",)
 
 
-def test_an_operators_force_on_zooms_own_row_leaves_it_zooms(
+def test_files_count_as_not_sent_when_an_operator_forces_the_request_and_the_queue_fails(
+    aws: Cloud, post: Post
+) -> None:
+    assert post(completed()) == 200
+    with failing_queue(aws):
+        assert post(on_demand(zip_id=ZIP_ID, force=True)) == 503
+    assert not record_of(aws).request(ZIP_ID).is_sent
+    assert post(completed()) == 200
+    assert len(sent(aws)) == 2
+
+
+def test_row_stays_zooms_own_when_an_operator_forces_its_request(
     aws: Cloud, post: Post, clock: Clock
 ) -> None:
     assert post(completed()) == 200
-    aws.status.update_item(
-        Key={"zip_id": ZIP_ID},
-        UpdateExpression="SET pipeline_state = :ignored, reason = :reason",
-        ExpressionAttributeValues={
-            ":ignored": "IGNORED",
-            ":reason": "No opencast series match",
-        },
-    )
+    put(aws, State.IGNORED, reason="No opencast series match")
     clock.forward(hours=2)
     assert post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S")) == 200
     (row,) = aws.rows().values()
@@ -132,8 +293,8 @@ def test_an_operators_force_on_zooms_own_row_leaves_it_zooms(
     assert sent(aws)[1]["zip_id"] == ZIP_ID
 
 
-@pytest.mark.parametrize("files", [[mp4()], [{"file_type": "MP4"}]])
-def test_an_operators_request_makes_zooms_row_where_there_is_none(
+@pytest.mark.parametrize("files", [[mp4()], [{"file_type": "MP4"}]], ids=["good", "bad"])
+def test_row_is_made_as_zooms_own_when_an_operators_request_is_for_it(
     files: list[Json], aws: Cloud, post: Post
 ) -> None:
     """A notification that never came, or whose row is too old to be there still."""
@@ -143,8 +304,7 @@ def test_an_operators_request_makes_zooms_row_where_there_is_none(
     assert aws.rows()["auto-ingest-another"]["origin"] == "on_demand"
 
 
-def test_a_repeated_on_demand_request_is_recognised(aws: Cloud, post: Post) -> None:
-    assert [post(on_demand()), post(on_demand())] == [200, 200]
-    assert len(sent(aws)) == 1
-    assert post(on_demand(zip_id="on-demand-2")) == 200
-    assert len(sent(aws)) == 2
+def test_another_recording_is_not_affected_by_the_files_of_one(aws: Cloud, post: Post) -> None:
+    assert post(completed()) == 200
+    assert post(completed(uuid="another==")) == 200
+    assert [message["uuid"] for message in sent(aws)] == [UUID, "another=="]

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 import webhook
 from ingester import signature
 from ingester.gateway import Answer
+from ingester.neighbours.zoom_events import RECOVERY_EVENTS, REMOVAL_EVENTS
 from tests.cloud import Clock, Cloud
 from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook, webhook_tools
 from tests.unit.functions.webhook.notifications import (
@@ -30,14 +30,18 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_no_body_no_json_no_object_no_event(aws: Cloud, post: Post) -> None:
+def test_request_is_400_when_its_body_is_no_json_object_with_an_event(
+    aws: Cloud, post: Post
+) -> None:
     for body in (b"", b"{", b"[]", b'"x"', b"5", b"{}", b'{"event": ""}', b'{"event": 5}'):
         assert post(body) == 400, body
     assert untouched(aws)
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
-def test_what_breaks_parsers(body: bytes, tools: webhook.Tools, clock: Clock) -> None:
+def test_request_is_400_when_its_body_breaks_parsers(
+    body: bytes, tools: webhook.Tools, clock: Clock
+) -> None:
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
     event = {
         "headers": headers,
@@ -48,7 +52,7 @@ def test_what_breaks_parsers(body: bytes, tools: webhook.Tools, clock: Clock) ->
 
 
 @pytest.mark.parametrize("forged", ["missing", "wrong", "old", "early", "other body"])
-def test_401_before_the_body_is_looked_at(
+def test_request_is_401_before_its_body_is_looked_at_when_its_signature_is_not_right(
     forged: str, aws: Cloud, tools: webhook.Tools, clock: Clock
 ) -> None:
     unknown = {"event": "user.created"}
@@ -63,7 +67,9 @@ def test_401_before_the_body_is_looked_at(
     assert untouched(aws)
 
 
-def test_signature_over_a_base64_body(aws: Cloud, tools: webhook.Tools, clock: Clock) -> None:
+def test_signature_is_right_when_the_body_comes_in_base64(
+    aws: Cloud, tools: webhook.Tools, clock: Clock
+) -> None:
     body = json.dumps(completed()).encode()
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
     event = {
@@ -75,7 +81,9 @@ def test_signature_over_a_base64_body(aws: Cloud, tools: webhook.Tools, clock: C
     assert len(sent(aws)) == 1
 
 
-def test_on_demand_needs_the_pipelines_own_key(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_is_401_when_it_is_signed_with_another_key_than_our_own(
+    aws: Cloud, post: Post
+) -> None:
     assert post(on_demand(), key=ZOOM_SECRET) == 401
     assert post(without(on_demand(), "payload"), key=ZOOM_SECRET) in (400, 401)
     assert post(on_demand() | {"download_token": ""}, key=ZOOM_SECRET) in (400, 401)
@@ -84,7 +92,7 @@ def test_on_demand_needs_the_pipelines_own_key(aws: Cloud, post: Post) -> None:
     assert post(on_demand(), key=OWN_KEY) == 200
 
 
-def test_each_of_several_secrets_is_taken(aws: Cloud, clock: Clock) -> None:
+def test_signature_is_right_under_each_of_several_secrets(aws: Cloud, clock: Clock) -> None:
     tools = webhook_tools(aws, clock, secrets="one, two")
     assert post_webhook(tools, status_event(), key="one").status == 204
     assert post_webhook(tools, status_event(), key="two").status == 204
@@ -95,7 +103,7 @@ def test_each_of_several_secrets_is_taken(aws: Cloud, clock: Clock) -> None:
     ("secrets", "unsigned", "status"),
     [("", True, 204), ("", False, 401), (ZOOM_SECRET, True, 401), (ZOOM_SECRET, False, 401)],
 )
-def test_unsigned_only_without_secrets_and_when_allowed(
+def test_unsigned_event_is_taken_only_when_that_is_allowed_and_there_are_no_secrets(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
     tools = webhook_tools(aws, clock, secrets=secrets, unsigned=unsigned)
@@ -103,7 +111,9 @@ def test_unsigned_only_without_secrets_and_when_allowed(
     assert bool(aws.rows()) is (status == 204)
 
 
-def test_allowing_unsigned_covers_zooms_events_only(aws: Cloud, clock: Clock) -> None:
+def test_on_demand_request_needs_a_signature_when_unsigned_events_are_allowed(
+    aws: Cloud, clock: Clock
+) -> None:
     tools = webhook_tools(aws, clock, secrets="", unsigned=True)
     assert webhook.respond(raw(on_demand()), tools).status == 401
     assert untouched(aws)
@@ -111,7 +121,7 @@ def test_allowing_unsigned_covers_zooms_events_only(aws: Cloud, clock: Clock) ->
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
-def test_an_event_that_isnt_handled(event: str, aws: Cloud, post: Post) -> None:
+def test_event_is_204_when_it_is_not_handled(event: str, aws: Cloud, post: Post) -> None:
     assert post({"event": event}) == 204
     assert post(completed() | {"event": event}) == 204
     assert untouched(aws)
@@ -124,25 +134,28 @@ def test_an_event_that_isnt_handled(event: str, aws: Cloud, post: Post) -> None:
         "on.demand.ingest",
         "recording.started",
         "meeting.ended",
-        "recording.trashed",
-        "recording.recovered",
+        *REMOVAL_EVENTS,
+        *sorted(RECOVERY_EVENTS),
         "endpoint.url_validation",
     ],
 )
-def test_no_payload_or_no_uuid(event: str, aws: Cloud, post: Post) -> None:
-    payloads: list[Any] = [None, [], "x", {}, {"object": None}, {"object": {"id": 1, "uuid": ""}}]
+def test_event_is_400_when_it_has_no_payload_or_names_no_recording(
+    event: str, aws: Cloud, post: Post
+) -> None:
+    objects: list[Any] = [None, [], "x", {}, {"id": 1, "uuid": ""}, {"uuid": 5}]
+    objects += [{"meeting_uuids": ["", 5]}, {"meetings": [{}, {"meeting_uuid": ""}, "x"]}]
+    payloads: list[Any] = [None, [], "x", {}, *({"object": one} for one in objects)]
     for payload in payloads:
         assert post({"event": event, "payload": payload, "download_token": "t"}) == 400
     assert post({"event": event, "download_token": "t"}) == 400
     assert untouched(aws)
 
 
-@pytest.mark.parametrize("make", [completed, on_demand])
-def test_an_ingest_without_a_token(make: Callable[[], Json], aws: Cloud, post: Post) -> None:
+def test_on_demand_request_is_400_when_it_has_no_token(aws: Cloud, post: Post) -> None:
     for token in (None, "", 5):
-        assert post(make() | {"download_token": token}) == 400
-    assert post(without(make(), "download_token")) == 400
-    assert not aws.sends
+        assert post(on_demand() | {"download_token": token}) == 400
+    assert post(without(on_demand(), "download_token")) == 400
+    assert untouched(aws)
 
 
 # The challenge
@@ -161,7 +174,7 @@ def answered(answer: Answer, secret: str) -> bool:
 
 
 @pytest.mark.parametrize("secret", ["one", "two"])
-def test_the_challenge_is_answered_under_the_secret_that_signed_it(
+def test_challenge_is_answered_under_the_secret_that_signed_it(
     secret: str, aws: Cloud, clock: Clock
 ) -> None:
     tools = webhook_tools(aws, clock, secrets="one,two")
@@ -169,11 +182,11 @@ def test_the_challenge_is_answered_under_the_secret_that_signed_it(
     assert untouched(aws)
 
 
-def test_the_challenge_without_a_secret(aws: Cloud, clock: Clock) -> None:
+def test_challenge_is_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
     tools = webhook_tools(aws, clock, secrets="", unsigned=True)
     assert webhook.respond(raw(challenge()), tools).status == 204
 
 
-def test_nobody_gets_an_answer_under_the_pipelines_own_key(tools: webhook.Tools) -> None:
+def test_challenge_is_204_when_it_is_signed_with_our_own_key(tools: webhook.Tools) -> None:
     answer = post_webhook(tools, challenge(), key=OWN_KEY)
     assert (answer.status, answer.body) == (204, "")

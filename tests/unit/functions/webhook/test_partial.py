@@ -1,0 +1,375 @@
+"""Zoom's own notification that lacks something: it is taken, and Zoom's API tells the rest."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import webhook
+from ingester.rules.messages import DownloadMessage, decode
+from tests.cloud import Cloud
+from tests.kits import post_webhook
+from tests.unit.functions.webhook.notifications import (
+    MEETING,
+    UUID,
+    ZIP_ID,
+    Json,
+    Post,
+    about,
+    chat,
+    completed,
+    mp4,
+    on_demand,
+    record_of,
+    sent,
+    state,
+    status_event,
+    without,
+)
+
+
+def only_sent(aws: Cloud) -> Json:
+    """The one message, which the downloader can read."""
+    (message,) = aws.sends
+    decode(message["MessageBody"], DownloadMessage)
+    (body,) = sent(aws)
+    return body
+
+
+NONSENSE: dict[str, list[Any]] = {
+    "topic": [None, 5, ["x"]],
+    "host_id": [None, "", 5, {}],
+    "id": [None, "", "x", -1, 10**40, [1]],
+    "start_time": [None, "", "now", 5, "9999-12-31T23:59:59Z", "2026-10-14"],
+    "duration": [None, "", "long", -1, 1e300, 10**40, [60]],
+    "recording_files": [None, "", {}, "none", 5, ["x"], [None], [[mp4()]]],
+}
+WHOLE: Json = {
+    "uuid": UUID,
+    "zip_id": ZIP_ID,
+    "is_partial": True,
+    "on_demand_ingest": False,
+    "download_token": "SECRET-token",
+    "allow_multiple_ingests": False,
+    "ingest_all_mp4": False,
+    "zoom_total_size_bytes": 2000,
+    "zoom_series_id": MEETING,
+    "topic": "HIST E-10",
+    "start_time": "2026-10-14T15:00:00Z",
+    "duration": 60,
+    "host_id": "host",
+    "recording_files": ["file-1"],
+}
+"""A message, with its files' ids, of a notification that lacks something else."""
+
+EMPTY: dict[str, Json] = {
+    "topic": {"topic": ""},
+    "host_id": {"host_id": ""},
+    "id": {"zoom_series_id": 0},
+    "start_time": {"start_time": ""},
+    "duration": {"duration": 0},
+    "recording_files": {"recording_files": []},
+}
+
+
+def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
+    """The notification is taken, and sent once, with nothing in the place of one field."""
+    assert [post(content), post(content)] == [200, 200]
+    message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
+    message["recording_files"] = [one["recording_id"] for one in message["recording_files"]]
+    assert message == WHOLE | EMPTY[name]
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+
+
+@pytest.mark.parametrize("name", list(NONSENSE))
+def test_message_is_partial_and_holds_what_is_known_when_a_field_is_missing(
+    name: str, aws: Cloud, post: Post
+) -> None:
+    content = completed()
+    del content["payload"]["object"][name]
+    check_partial(content, name, aws, post)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in NONSENSE.items() for value in values]
+)
+def test_message_is_partial_and_holds_what_is_known_when_a_field_makes_no_sense(
+    name: str, value: Any, aws: Cloud, post: Post
+) -> None:
+    content = completed()
+    content["payload"]["object"][name] = value
+    check_partial(content, name, aws, post)
+
+
+@pytest.mark.parametrize("token", [None, "", 5, {}])
+def test_message_is_partial_when_there_is_no_token(token: object, aws: Cloud, post: Post) -> None:
+    content = completed() | {"download_token": token}
+    assert [post(content), post(content)] == [200, 200]
+    message = only_sent(aws)
+    assert (message["is_partial"], message["download_token"]) == (True, "")
+    assert [file["recording_id"] for file in message["recording_files"]] == ["file-1"]
+    assert message["zoom_processing_minutes"] == 150.0
+
+
+def test_message_says_only_which_recording_when_nothing_else_is_there(
+    aws: Cloud, post: Post
+) -> None:
+    content = {"event": "recording.completed", "payload": {"object": {"uuid": UUID}}}
+    assert [post(content), post(content)] == [200, 200]
+    assert only_sent(aws) == {
+        "uuid": UUID,
+        "zoom_series_id": 0,
+        "topic": "",
+        "start_time": "",
+        "duration": 0,
+        "host_id": "",
+        "recording_files": [],
+        "on_demand_ingest": False,
+        "zip_id": ZIP_ID,
+        "received_time": "2026-10-14T18:30:00Z",
+        "download_token": "",
+        "allow_multiple_ingests": False,
+        "ingest_all_mp4": False,
+        "is_partial": True,
+    }
+    (message,) = aws.sent_to(aws.download_queue)
+    assert message["delay_seconds"] == 300
+    row = aws.rows()[ZIP_ID]
+    assert (row["pipeline_state"], row["recording_id"]) == ("SENT_TO_DOWNLOADER", UUID)
+    assert not {"meeting_id", "topic", "recording_start_time", "file_ids"} & set(row)
+    request = record_of(aws).request(ZIP_ID)
+    assert (request.is_sent, request.sent) == (True, ())
+
+
+@pytest.mark.parametrize("name", ["start_time", "duration"])
+def test_zooms_processing_time_is_unknown_when_the_end_of_the_meeting_is(
+    name: str, aws: Cloud, post: Post
+) -> None:
+    content = completed()
+    del content["payload"]["object"][name]
+    assert post(content) == 200
+    assert "zoom_processing_minutes" not in only_sent(aws)
+
+
+def test_row_keeps_what_it_knows_of_the_recording_when_a_notification_knows_less(
+    aws: Cloud, post: Post
+) -> None:
+    post(status_event())
+    bare = {"event": "recording.completed", "payload": {"object": {"uuid": UUID}}}
+    assert post(bare) == 200
+    row = aws.rows()[ZIP_ID]
+    assert (row["meeting_id"], row["topic"]) == (MEETING, "HIST E-10")
+    assert row["recording_start_time"] == "2026-10-14T15:00:00Z"
+
+
+def test_notification_that_lacks_something_is_a_duplicate_when_its_files_are_sent(
+    aws: Cloud, post: Post
+) -> None:
+    assert post(completed()) == 200
+    for repeat in (completed(topic=None), completed(token=""), completed(recording_files=None)):
+        assert post(repeat) == 200
+    assert len(sent(aws)) == 1
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+
+
+def test_whole_notification_is_sent_when_one_without_files_came_before(
+    aws: Cloud, post: Post
+) -> None:
+    assert post(completed(recording_files=None)) == 200
+    assert post(completed()) == 200
+    assert [message.get("is_partial") for message in sent(aws)] == [True, None]
+
+
+def test_whole_notification_is_a_duplicate_when_a_partial_one_named_its_files(
+    aws: Cloud, post: Post
+) -> None:
+    assert post(completed(mp4(), without(chat(), "recording_end"), host_id=None)) == 200
+    assert post(completed(mp4(), chat())) == 200
+    assert len(sent(aws)) == 1
+
+
+# Files
+
+
+FILE_FIELDS = ["id", "recording_start", "recording_end", "download_url", "recording_type"]
+
+
+@pytest.mark.parametrize("make", [mp4, chat])
+@pytest.mark.parametrize("name", FILE_FIELDS)
+def test_message_holds_the_readable_files_when_one_lacks_a_field(
+    name: str, make: Any, aws: Cloud, post: Post
+) -> None:
+    content = completed(mp4("other"), without(make("spoilt"), name))
+    assert [post(content), post(content)] == [200, 200]
+    message = only_sent(aws)
+    assert message["is_partial"] is True
+    assert [file["recording_id"] for file in message["recording_files"]] == ["other"]
+    known = {"other"} if name == "id" else {"other", "spoilt"}
+    assert set(record_of(aws).files) == known
+    assert set(record_of(aws).request(ZIP_ID).sent) == known
+
+
+@pytest.mark.parametrize(
+    ("file", "is_partial"),
+    [
+        (without(mp4(), "file_type"), True),
+        (without(mp4(recording_type="poll"), "file_type"), True),
+        (without(mp4(file_extension="mov"), "file_type"), True),
+        *(
+            (without(mp4(file_extension=None, recording_type=name), "file_type"), True)
+            for name in ("production_studio", "host_video", "sign_interpretation")
+        ),
+        (without(mp4(), "file_type", "file_extension", "recording_type"), None),
+        (without(chat(), "file_type"), None),
+        ({"file_type": "NEW_TYPE"}, None),
+        ({"file_type": "M4A", "status": "processing"}, None),
+        ({}, None),
+    ],
+)
+def test_message_is_partial_when_a_file_without_a_type_says_that_it_is_a_video(
+    file: Json, is_partial: bool | None, aws: Cloud, post: Post
+) -> None:
+    assert post(completed(mp4("first"), file)) == 200
+    message = only_sent(aws)
+    assert message.get("is_partial") is is_partial
+    assert [one["recording_id"] for one in message["recording_files"]] == ["first"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        completed(chat()) | {"download_token": ""},
+        completed(chat(), {"file_type": "M4A"}, host_id=None),
+        completed(recording_files=[], topic=None),
+        completed({"file_type": "TIMELINE"}, {}, duration="long"),
+    ],
+)
+def test_recording_is_ignored_when_it_surely_has_no_video(
+    content: Json, aws: Cloud, post: Post
+) -> None:
+    assert [post(content), post(content)] == [204, 204]
+    assert not aws.sends
+    assert state(aws) == ("IGNORED", "No mp4 files")
+    assert post(completed(chat(), mp4())) == 200
+    assert len(sent(aws)) == 1
+
+
+@pytest.mark.parametrize(
+    "files",
+    [None, {}, ["x"], [without(mp4(), "id")], [chat(), None], [chat(), mp4(recording_end="late")]],
+    ids=str,
+)
+def test_recording_is_sent_when_it_cant_be_told_whether_it_has_a_video(
+    files: Any, aws: Cloud, post: Post
+) -> None:
+    content = completed(recording_files=files)
+    assert [post(content), post(content)] == [200, 200]
+    assert only_sent(aws)["is_partial"] is True
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+
+
+# What stays a 400
+
+
+@pytest.mark.parametrize(
+    "object_",
+    [None, [], {}, without(about(), "uuid"), about(uuid=""), about(uuid=5), about(uuid=None)],
+    ids=str,
+)
+def test_notification_is_400_when_it_names_no_recording(
+    object_: object, aws: Cloud, post: Post
+) -> None:
+    assert post(completed() | {"payload": {"object": object_}}) == 400
+    assert not aws.sends
+    assert not aws.rows()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: None} for name in ("id", "topic", "start_time", "host_id", "duration")),
+        {"recording_files": None},
+        {"recording_files": ["x"]},
+        {"start_time": "now"},
+        {"recording_files": [without(mp4(), "id")]},
+        {"recording_files": [without(mp4(), "file_type")]},
+    ],
+    ids=str,
+)
+def test_request_of_our_own_fails_when_it_lacks_a_field(
+    change: Json, aws: Cloud, post: Post
+) -> None:
+    content = on_demand()
+    content["payload"]["object"] |= change
+    assert post(content) == 400
+    assert not aws.sends
+    if change == {"id": None}:
+        assert not aws.rows(), "there is no row to say so, and it can't be made"
+    else:
+        assert state(aws, "on-demand-1") == ("WEBHOOK_FAILED", "Bad webhook data")
+        assert aws.rows()["on-demand-1"]["origin"] == "on_demand"
+    assert not record_of(aws).requests
+    assert post(on_demand()) == 200
+
+
+# Whatever the object may hold
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+    | st.sampled_from(["MP4", "chat", "processing", "2026-10-14T15:00:00Z", 10**40, "60", "-1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5) | st.sampled_from(list(mp4())), inner, max_size=4)
+    ),
+    max_leaves=6,
+)
+keys = st.sampled_from([*about(), "meeting_uuids", "meetings"]) | st.text(max_size=5)
+spoilt_files = st.builds(
+    lambda file, change, gone: without(file | change, *gone),
+    st.sampled_from([mp4(), chat(), mp4("file-2"), {}]),
+    st.dictionaries(st.sampled_from(list(mp4())), json_values, max_size=2),
+    st.sets(st.sampled_from(list(mp4())), max_size=2),
+)
+spoilt_objects = st.builds(
+    lambda start, change, files: {**start, **change, **files},
+    st.sampled_from([{}, about()]),
+    st.dictionaries(keys, json_values, max_size=4),
+    st.fixed_dictionaries(
+        {}, optional={"recording_files": st.lists(spoilt_files | json_values, max_size=3)}
+    ),
+)
+numbers = count()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    object_=spoilt_objects,
+    tail=st.text(max_size=10),
+    more=st.fixed_dictionaries(
+        {}, optional={"download_token": json_values, "event_ts": json_values}
+    ),
+)
+def test_recording_that_is_named_is_never_refused_whatever_its_object_holds(
+    object_: Json, tail: str, more: Json, aws: Cloud, tools: webhook.Tools
+) -> None:
+    uuid = f"{next(numbers)}{tail}"
+    content = {
+        "event": "recording.completed",
+        "payload": {"object": {**object_, "uuid": uuid}},
+        **more,
+    }
+    aws.sends.clear()
+    statuses = {post_webhook(tools, json.dumps(content).encode()).status for _ in range(2)}
+    assert statuses in ({200}, {204})
+    messages = [decode(send["MessageBody"], DownloadMessage) for send in aws.sends]
+    assert [message.uuid for message in messages] == ([uuid] if statuses == {200} else [])

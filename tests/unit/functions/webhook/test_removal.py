@@ -1,0 +1,191 @@
+"""What is noted when a recording is thrown away in Zoom."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import pytest
+
+from ingester.log import JsonFormatter
+from ingester.rules import ledger
+from ingester.rules.log_records import Level, records_of
+from ingester.rules.states import State
+from tests.cloud import Cloud
+from tests.unit.functions.measured import listen
+from tests.unit.functions.webhook.notifications import (
+    UUID,
+    ZIP_ID,
+    Json,
+    Post,
+    change_record,
+    completed,
+    edit_record,
+    failing_table,
+    on_demand,
+    put,
+    record_of,
+    sent,
+    state,
+    status_event,
+    untouched,
+)
+from tests.unit.functions.webhook.removals import (
+    Notify,
+    batch_deleted,
+    batch_trashed,
+    deleted,
+    recovered,
+    trashed,
+)
+
+TRASHED = "The recording was moved to the trash in Zoom"
+DELETED = "The recording was deleted in Zoom"
+EACH = [(trashed, TRASHED), (batch_trashed, TRASHED), (deleted, DELETED), (batch_deleted, DELETED)]
+each_form = pytest.mark.parametrize(
+    ("notify", "notice"), EACH, ids=["trashed", "batch_trashed", "deleted", "batch_deleted"]
+)
+
+
+@each_form
+def test_removal_is_noted_in_the_ledger_and_in_the_rows_that_are_on_their_way(
+    notify: Notify, notice: str, aws: Cloud, post: Post
+) -> None:
+    post(completed())
+    for number in range(1, 5):
+        post(on_demand(zip_id=f"on-demand-{number}"))
+    post(completed(uuid="another=="))
+    put(aws, State.OC_SERIES_FOUND, "on-demand-1")
+    due: Json = {"retry_due": "2026-10-14T18:40:00Z", "reason": "next try at 18:40"}
+    put(aws, State.DOWNLOADER_FAILED, "on-demand-2", **due)
+    put(aws, State.SENT_TO_OPENCAST, "on-demand-3")
+    put(aws, State.DOWNLOADER_FAILED, "on-demand-4", reason="failed")
+    before, messages = aws.rows(), len(aws.sends)
+    assert post(notify()) == 204
+    rows = aws.rows()
+    for zip_id in (ZIP_ID, "on-demand-1", "on-demand-2"):
+        assert rows[zip_id]["zoom_notice"] == notice
+        assert rows[zip_id]["reason"].startswith(notice)
+        assert rows[zip_id]["pipeline_state"] == before[zip_id]["pipeline_state"]
+    assert "next try at 18:40" in rows["on-demand-2"]["reason"]
+    for zip_id in ("on-demand-3", "on-demand-4", "auto-ingest-another=="):
+        assert rows[zip_id] == before[zip_id]
+    assert record_of(aws).notice == notice
+    assert record_of(aws, "another==").notice == ""
+    assert len(aws.sends) == messages
+
+
+@pytest.mark.parametrize("notify", [batch_trashed, batch_deleted])
+def test_removal_is_noted_for_each_recording_when_several_are_thrown_away_at_once(
+    notify: Notify, aws: Cloud, post: Post
+) -> None:
+    uuids = ("a==", "b==", "c==")
+    for uuid in uuids:
+        post(completed(uuid=uuid))
+    assert post(notify("a==", "c==", "a==", "never-seen==")) == 204
+    assert [bool(record_of(aws, uuid).notice) for uuid in uuids] == [True, False, True]
+    noted = ["zoom_notice" in aws.rows()[f"auto-ingest-{uuid}"] for uuid in uuids]
+    assert noted == [True, False, True]
+
+
+def test_removal_is_noted_in_the_row_alone_when_no_ingest_was_asked_for(
+    aws: Cloud, post: Post
+) -> None:
+    """Zoom is still at work on the recording: the ledger doesn't know it."""
+    post(status_event("recording.stopped"))
+    assert post(trashed()) == 204
+    assert state(aws) == ("RECORDING_STOPPED", TRASHED)
+    assert not aws.recordings.scan()["Items"]
+
+
+@each_form
+def test_removal_changes_nothing_when_the_recording_was_never_seen(
+    notify: Notify, notice: str, aws: Cloud, post: Post
+) -> None:
+    assert post(notify()) == 204
+    assert untouched(aws), notice
+
+
+@pytest.mark.parametrize("meeting", [None, "x", 10**40])
+def test_removal_is_noted_when_the_meetings_number_makes_no_sense(
+    meeting: object, aws: Cloud, post: Post
+) -> None:
+    post(completed())
+    assert post(status_event("recording.trashed", id=meeting)) == 204
+    assert record_of(aws).notice == TRASHED
+
+
+def test_notice_is_taken_away_when_the_request_is_accepted_anew(aws: Cloud, post: Post) -> None:
+    assert post(completed()) == 200
+    assert post(trashed()) == 204
+    change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=ledger.End.GONE))
+    put(aws, State.IGNORED, reason=TRASHED)
+    assert post(on_demand(zip_id=ZIP_ID, force=True)) == 200
+    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
+    assert "zoom_notice" not in aws.rows()[ZIP_ID]
+    assert record_of(aws).notice == ""
+
+
+def test_notice_stays_when_a_repeat_of_what_is_on_its_way_comes(aws: Cloud, post: Post) -> None:
+    assert post(completed()) == 200
+    assert post(trashed()) == 204
+    assert post(completed()) == 200
+    assert record_of(aws).notice == TRASHED
+    assert aws.rows()[ZIP_ID]["zoom_notice"] == TRASHED
+
+
+# Failures
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
+def test_removal_is_noted_in_the_ledger_when_the_status_table_fails(
+    operation: str, aws: Cloud, post: Post
+) -> None:
+    post(completed())
+    with failing_table(aws.status, operation):
+        assert post(trashed()) == 204
+    assert record_of(aws).notice == TRASHED
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
+def test_removal_is_503_when_the_ledger_fails(operation: str, aws: Cloud, post: Post) -> None:
+    post(completed())
+    with failing_table(aws.recordings, operation):
+        assert post(trashed()) == 503
+    assert post(trashed()) == 204
+    assert record_of(aws).notice == TRASHED
+
+
+def test_other_recordings_of_a_bulk_action_are_noted_when_the_record_of_one_cant_be_read(
+    aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    listen(caplog).handler.setFormatter(JsonFormatter())
+    post(completed(uuid="a=="))
+    post(completed(uuid="b=="))
+    edit_record(aws, files="all")
+    assert post(batch_trashed("a==", UUID, "b==")) == 503
+    assert [record_of(aws, uuid).notice for uuid in ("a==", "b==")] == [TRASHED, TRASHED]
+    records = records_of(caplog.text.splitlines())
+    [error] = [record for record in records if record.level >= Level.ERROR]
+    assert error.uuid == UUID
+    assert UUID in error.message
+    assert "Correct the item" in error.message
+
+
+def test_warning_names_recording_and_request_when_it_is_thrown_away_on_its_way(
+    aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    post(completed())
+    listen(caplog).handler.setFormatter(JsonFormatter())
+    post(trashed())
+    records = records_of(caplog.text.splitlines())
+    [warning] = [record for record in records if record.level == logging.WARNING]
+    assert (warning.uuid, warning.zip_id) == (UUID, ZIP_ID)
+    assert len(sent(aws)) == 1
+
+
+def test_recovery_takes_the_place_of_a_removal(aws: Cloud, post: Post) -> None:
+    post(completed())
+    for notify in (trashed, recovered, batch_deleted):
+        assert post(notify()) == 204
+    assert record_of(aws).notice == DELETED

@@ -1,0 +1,226 @@
+"""Zoom's notifications as typed objects, whatever they lack."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from ingester.errors import BadRequest
+from ingester.neighbours.zoom_events import (
+    BadIngest,
+    IngestNotification,
+    Notification,
+    RecoveryNotification,
+    RemovalNotification,
+    StatusNotification,
+    Unhandled,
+    files_of,
+    parse,
+)
+from ingester.rules.messages import DownloadMessage, decode, encode
+from ingester.rules.states import Origin
+from tests.cloud import Clock
+from tests.unit.functions.webhook.notifications import (
+    MEETING,
+    UUID,
+    ZIP_ID,
+    Json,
+    about,
+    chat,
+    completed,
+    mp4,
+    on_demand,
+    status_event,
+    without,
+)
+
+
+def parsed(content: Json) -> Notification | BadIngest:
+    event, notification = parse(json.dumps(content).encode())
+    assert event == content["event"]
+    return notification
+
+
+def ingest(content: Json) -> IngestNotification:
+    notification = parsed(content)
+    assert isinstance(notification, IngestNotification)
+    return notification
+
+
+# Recordings that are thrown away, or back
+
+
+def bulk(event: str, **about: Any) -> Json:
+    return {"event": event, "payload": {"object": about}}
+
+
+@pytest.mark.parametrize(
+    ("about", "uuids"),
+    [
+        ({"uuid": "a=="}, ("a==",)),
+        ({"meeting_uuids": ["a==", "b=="]}, ("a==", "b==")),
+        ({"meetings": [{"meeting_uuid": "a=="}, {"meeting_uuid": "b=="}]}, ("a==", "b==")),
+        ({"meeting_uuids": ["b==", "a==", "b=="]}, ("b==", "a==")),
+        ({"meeting_uuids": ["a==", "", None, 5, ["b=="]]}, ("a==",)),
+        ({"meetings": ["x", {}, {"meeting_uuid": 5}, {"meeting_uuid": "a=="}]}, ("a==",)),
+        ({"uuid": "a==", "meeting_uuids": "b==", "meetings": {}}, ("a==",)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ("recording.trashed", RemovalNotification),
+        ("recording.batch_trashed", RemovalNotification),
+        ("recording.deleted", RemovalNotification),
+        ("recording.batch_deleted", RemovalNotification),
+        ("recording.recovered", RecoveryNotification),
+        ("recording.batch_recovered", RecoveryNotification),
+    ],
+)
+def test_removal_or_recovery_names_each_recording_once(
+    event: str, kind: type, about: Json, uuids: tuple[str, ...]
+) -> None:
+    notification = parsed(bulk(event, **about))
+    assert isinstance(notification, kind)
+    assert getattr(notification, "uuids", ()) == uuids
+
+
+def test_removal_is_refused_when_it_names_no_recording() -> None:
+    empty: list[Json] = [{}, {"meeting_uuids": []}, {"meetings": [{}]}, {"uuid": ""}]
+    for content in empty:
+        with pytest.raises(BadRequest, match="uuid"):
+            parsed(bulk("recording.batch_trashed", **content))
+
+
+@pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
+def test_event_about_one_recording_is_refused_when_it_names_several(event: str) -> None:
+    with pytest.raises(BadRequest, match="uuid"):
+        parsed(bulk(event, meeting_uuids=["a=="]) | {"download_token": "t"})
+
+
+# Zoom's own ingest
+
+
+def test_ingest_is_whole_when_nothing_is_missing() -> None:
+    notification = ingest(completed(mp4(), chat()))
+    assert (notification.is_partial, notification.has_video) == (False, True)
+    assert notification.names == {
+        "file-1": "shared_screen_with_speaker_view of 2026-10-14T15:00:00Z",
+        "chat-1": "chat_file of 2026-10-14T15:00:00Z",
+    }
+    message = notification.message(ZIP_ID, Clock()())
+    assert message.is_partial is UNSET
+
+
+@pytest.mark.parametrize(
+    ("files", "has_video"),
+    [
+        ([], False),
+        ([chat()], False),
+        ([{"file_type": "M4A"}, {}], False),
+        ([mp4()], True),
+        ([mp4(), without(chat(), "id"), None], True),
+        ([without(mp4(), "id")], None),
+        ([chat(), "x"], None),
+        (None, None),
+        ({"0": mp4()}, None),
+    ],
+    ids=str,
+)
+def test_partial_ingest_tells_whether_there_is_a_video_as_far_as_that_can_be_read(
+    files: Any, has_video: bool | None
+) -> None:
+    notification = ingest(completed(recording_files=files, host_id=None))
+    assert notification.is_partial
+    assert notification.has_video is has_video
+
+
+def test_partial_ingest_names_the_files_that_have_an_id_also_those_that_cant_be_read() -> None:
+    files = [
+        mp4(),
+        mp4("no-start", recording_start=None),
+        mp4("no-type", file_type=None, recording_type=None),
+        mp4("bad-end", recording_end="late"),
+        chat("", recording_type=None),
+        {"id": "audio", "file_type": "M4A"},
+        {"id": "nothing-else"},
+        {"id": 5, "file_type": "MP4"},
+        "x",
+    ]
+    notification = ingest(completed(recording_files=files))
+    view = "shared_screen_with_speaker_view of"
+    assert notification.names == {
+        "file-1": f"{view} 2026-10-14T15:00:00Z",
+        "no-start": f"{view} an unknown time",
+        "no-type": "unrecognized_type_ of 2026-10-14T15:00:00Z",
+        "bad-end": f"{view} 2026-10-14T15:00:00Z",
+    }
+    assert [file.recording_id for file in notification.files] == ["file-1"]
+
+
+def test_partial_ingest_keeps_what_is_known() -> None:
+    content = completed(id=str(MEETING), topic=5, start_time="now", duration=61.5, host_id="h")
+    notification = ingest(content)
+    subject = notification.subject
+    assert (subject.meeting_id, subject.topic, subject.start_time) == (MEETING, "", "")
+    assert (subject.recording_id, subject.origin) == (UUID, Origin.WEBHOOK)
+    assert (notification.host_id, notification.duration) == ("h", 61.5)
+    assert (notification.total_size, notification.download_token) == (2000, "SECRET-token")
+    message = notification.message(ZIP_ID, Clock()())
+    assert decode(encode(message), DownloadMessage) == message
+    assert message.zoom_processing_minutes is UNSET
+
+
+@pytest.mark.parametrize("duration", [True, False, "60", None, -1, 1_000_001, [], {}])
+def test_duration_is_unknown_when_it_is_no_sensible_number(duration: Any) -> None:
+    content = completed(duration=duration, host_id=None)
+    assert ingest(content).duration == 0
+
+
+def test_operators_options_are_left_out_when_zooms_own_notification_has_them() -> None:
+    content = completed(host_id=None)
+    content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "x"}
+    notification = ingest(content)
+    assert not notification.on_demand
+    message = notification.message(ZIP_ID, Clock()())
+    assert (message.force, message.override_series_id) == (UNSET, UNSET)
+
+
+# Others
+
+
+def test_request_of_our_own_is_bad_when_it_lacks_a_field() -> None:
+    bad = parsed(on_demand(without(mp4(), "id")))
+    assert isinstance(bad, BadIngest)
+    assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)
+    assert str(bad).startswith("Bad webhook data: ")
+
+
+def test_request_of_our_own_tells_what_it_asked_for() -> None:
+    asked = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
+    assert (asked.oc_series_id, asked.oc_workflow) == ("S-1", "wf")
+    overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked
+    assert overridden.oc_series_id == "S-2"
+
+
+@pytest.mark.parametrize("name", ["id", "topic", "start_time"])
+def test_status_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
+    content = status_event()
+    assert isinstance(parsed(content), StatusNotification)
+    content["payload"]["object"] = without(content["payload"]["object"], name)
+    assert isinstance(parsed(content), Unhandled)
+
+
+def test_files_are_mp4s_and_chats() -> None:
+    others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
+    files = files_of([mp4(), *others, chat(file_type="Chat")])
+    assert [file.recording_id for file in files] == ["file-1", "chat-1"]
+    for lacking in about()["recording_files"][0]:
+        if lacking in ("meeting_id", "file_size", "file_extension", "status", "file_type"):
+            continue
+        with pytest.raises(ValueError, match="required field"):
+            files_of([without(mp4(), lacking)])
