@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,8 @@ def main() -> int:
     from local.stack import HOME, LocalStack  # noqa: PLC0415  # the path is set only now
 
     given = _arguments()
+    # The functions' settings are put right again, also when somebody ends this.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if given.running:
         return _sweep(HOME, given)
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -12,8 +12,6 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 
-import requests
-
 from cdk.names import DOWNLOADER, Names
 from local.authority import ensure_authority
 from local.driver import Driver, DriverError, ZoomRecording
@@ -200,7 +198,7 @@ def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
     upstreams = {
         "aws": state.aws_endpoint_url,
         "zoom": state.zoom_url,
-        "cdn": _cdn_url(driver),
+        "cdn": driver.cdn_url(),
         "opencast": state.opencast_url,
     }
     gate = Gate()
@@ -217,13 +215,6 @@ def sweep_of(way: Way, driver: Driver, home: Path) -> Iterator[Sweep]:
                 open_.enter_context(_downloads_through(driver, proxies))
             open_.enter_context(way.around(driver))
             yield Sweep(way, Scene(driver, seconds=SECONDS), gate)
-
-
-def _cdn_url(driver: Driver) -> str:
-    answer = requests.get(
-        f"{driver.state.zoom_url}/_control/health", verify=driver.state.ca_bundle, timeout=30
-    )
-    return str(answer.json()["cdn_url"])
 
 
 @contextmanager
