@@ -158,6 +158,18 @@ class Driver:
         """Lets Zoom fail: see `local.neighbours.zoom_faults.Fault`."""
         self._control("POST", "zoom", "faults", fault)
 
+    def cdn_url(self) -> str:
+        """Where Zoom's downloads are redirected to."""
+        return str(self._control("GET", "zoom", "health")["cdn_url"])
+
+    def switch_zoom(self, **switches: Any) -> None:
+        """Changes how Zoom behaves: see `local.neighbours.zoom_account.Switches`."""
+        self._control("POST", "zoom", "switches", switches)
+
+    def scopes_in_zoom(self, *scopes: str) -> None:
+        """The app has these scopes in the tokens that it gets from now on."""
+        self._control("POST", "zoom", "app", {"scopes": scopes})
+
     @property
     def webhook_url(self) -> str:
         return f"{self.state.api_url}/new_recording"

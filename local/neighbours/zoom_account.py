@@ -51,7 +51,8 @@ class Switches:
     `cdn_authorization`: an Authorization header at the CDN is ignored, refused with 403, or
     required (401). `ranges`: the CDN answers Range. `after_expiry`: a download token that has run
     out gets a page (as one that never was does) or a 401. `name_in`: whether the file's name is in
-    the redirect's path or in the CDN's Content-Disposition.
+    the redirect's path or in the CDN's Content-Disposition. `downloads_at`: what the addresses of
+    downloads begin with, where a proxy stands before the stand-in.
     """
 
     cdn_authorization: Literal["ignored", "refused", "required"] = "ignored"
@@ -60,6 +61,7 @@ class Switches:
     name_in: Literal["location", "disposition"] = "location"
     bad_client_status: Literal[400, 401] = 400
     missing_scope_status: Literal[400, 401] = 400
+    downloads_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ class ZoomAccount:
             with self._lock:
                 self._links[link] = (recording.uuid, file)
             processing = self.is_processing(recording.uuid, file)
-            url = f"{self.base_url}/rec/download/{link}"
+            url = f"{self.switches.downloads_at or self.base_url}/rec/download/{link}"
             listed.append(file_json(file, recording.uuid, url, processing=processing))
         return listed
 

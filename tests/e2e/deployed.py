@@ -76,12 +76,15 @@ def kept_out(driver: Driver) -> Iterator[None]:
         put(text)
 
 
-def kill(driver: Driver, function: str) -> int:
-    """Kills every process in which the local cloud runs a function; how many there were."""
+def kill(driver: Driver, function: str, endpoint: str = "") -> int:
+    """Kill every process in which the local cloud runs a function; how many there were.
+
+    `endpoint` is where the function finds AWS, if that isn't the cloud's own address.
+    """
     # Others' stacks on this machine may have functions of the same name.
     ours = {
         f"AWS_LAMBDA_FUNCTION_NAME={function}".encode(),
-        f"AWS_ENDPOINT_URL={driver.state.aws_endpoint_url}".encode(),
+        f"AWS_ENDPOINT_URL={endpoint or driver.state.aws_endpoint_url}".encode(),
     }
     killed = 0
     for process in Path("/proc").glob("[0-9]*"):

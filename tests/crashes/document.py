@@ -1,0 +1,67 @@
+"""The table in docs/reliability.md: one part for each function, between two comments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.crashes.calls import Call
+from tests.crashes.proxy import Moment
+from tests.crashes.sweep import Result
+
+PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
+END = "<!-- end -->"
+HEAD = "| call | killed before it | killed after it |\n| --- | --- | --- |"
+GOOD = re.compile(r"once, after \d deliveries")
+"""What a cell says when the recording is in Opencast once and whole."""
+
+
+class NoPlace(Exception):
+    """The document has no part for a function. The text says which."""
+
+
+def table(results: Iterable[Result]) -> str:
+    """One row for each call, in the order of the results."""
+    rows: dict[Call, dict[Moment, str]] = {}
+    for result in results:
+        rows.setdefault(result.aim.call, {})[result.aim.moment] = cell(result)
+    lines = [
+        f"| {call} | {cells.get(Moment.BEFORE, '')} | {cells.get(Moment.AFTER, '')} |"
+        for call, cells in rows.items()
+    ]
+    return "\n".join([HEAD, *lines])
+
+
+def cell(result: Result) -> str:
+    """What came of one crash."""
+    if result.problem:
+        return f"**{result.problem.replace('|', '/')}**"
+    return f"once, after {result.deliveries} deliveries"
+
+
+def with_table(text: str, function: str, rendered: str) -> str:
+    """The document with this table for the function. NoPlace if it has no part for it."""
+    part = re.compile(rf"({re.escape(_begin(function))}\n).*?({re.escape(END)})", re.DOTALL)
+    found, count = part.subn(lambda match: f"{match[1]}\n{rendered}\n\n{match[2]}", text)
+    if not count:
+        raise NoPlace(f"{PATH.name} has no `{_begin(function)}` with `{END}` after it.")
+    return found
+
+
+def cells_in(text: str) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+    """What the document says: by function and call, killed before and killed after."""
+    parts = re.findall(rf"<!-- crashes: (\S+) -->\n(.*?){re.escape(END)}", text, re.DOTALL)
+    return {function: _rows(part) for function, part in parts}
+
+
+def _begin(function: str) -> str:
+    return f"<!-- crashes: {function} -->"
+
+
+def _rows(part: str) -> dict[str, tuple[str, str]]:
+    found = {}
+    for line in part.strip().splitlines()[2:]:
+        call, before, after = (one.strip() for one in line.strip("|").split("|"))
+        found[call] = (before, after)
+    return found

@@ -1,0 +1,188 @@
+"""Reverse proxies between a function and all that it calls: they count, and let it die at a call.
+
+A function is led here by its environment alone: the addresses in it are those of the proxies.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import urllib3
+from urllib3.util.ssl_ import create_urllib3_context
+
+from local.authority import Authority
+from local.neighbours.https_server import Answer, HttpsServer, Request, text_answer
+from tests.crashes.calls import Call, name_of
+
+CONNECTIONS = 20
+SECONDS = 120.0
+_OWN_HEADERS = {
+    "connection",
+    "content-length",
+    "date",
+    "expect",
+    "keep-alive",
+    "server",
+    "transfer-encoding",
+}
+"""What each side of the proxy says for itself."""
+
+_DEAD = text_answer(502, "text/plain", b"the caller was killed\n")
+
+
+class Moment(StrEnum):
+    """When the process is killed, seen from the call."""
+
+    BEFORE = "before"
+    """The request was sent; nobody ever receives it."""
+
+    AFTER = "after"
+    """The request has been answered; the caller never learns it."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The call at which the function is to die."""
+
+    call: Call
+    moment: Moment
+
+
+class Gate:
+    """Counts the calls of one function. Safe for many threads.
+
+    `kill` ends the function's processes, and returns how many there were.
+    """
+
+    def __init__(self, kill: Callable[[], int] = lambda: 0) -> None:
+        self.kill = kill
+        self.calls: list[Call] = []
+        self.killed = threading.Event()
+        self._aim: Aim | None = None
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def begin(self, aim: Aim | None) -> None:
+        """Count from 0, and kill at this call, once."""
+        with self._lock:
+            self.calls.clear()
+            self._counts.clear()
+            self.killed.clear()
+            self._aim = aim
+
+    def answer(self, name: str, forward: Callable[[], Answer]) -> Answer:
+        """Count a call, and forward it unless the caller dies before."""
+        moment = self._count(name)
+        if moment is Moment.BEFORE:
+            return self._end()
+        answer = forward()
+        return self._end() if moment is Moment.AFTER else answer
+
+    def _count(self, name: str) -> Moment | None:
+        with self._lock:
+            self._counts[name] += 1
+            call = Call(name, self._counts[name])
+            self.calls.append(call)
+            if self._aim is None or self._aim.call != call:
+                return None
+            return self._aim.moment
+
+    def _end(self) -> Answer:
+        if self.kill():
+            self.killed.set()
+        return _DEAD
+
+
+class Proxies:
+    """One proxy for each of `upstreams` (name → address), from `with` on.
+
+    `trusted` is the PEM file of what the upstreams' certificates are checked with.
+    """
+
+    def __init__(
+        self,
+        upstreams: Mapping[str, str],
+        gate: Gate,
+        *,
+        stack: str,
+        tls: Authority,
+        trusted: Path,
+    ) -> None:
+        self._upstreams = dict(upstreams)
+        self._gate = gate
+        self._stack = stack
+        self._tls = tls
+        context = create_urllib3_context()
+        context.load_verify_locations(trusted)
+        self._http = urllib3.PoolManager(maxsize=CONNECTIONS, ssl_context=context)
+        self._servers: dict[str, HttpsServer] = {}
+
+    def __enter__(self) -> Self:
+        for name in self._upstreams:
+            server = HttpsServer(partial(self._answer, name), self._tls.ssl_context())
+            self._servers[name] = server
+            server.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for server in self._servers.values():
+            server.close()
+        self._http.clear()
+
+    def url(self, name: str) -> str:
+        """Where the proxy of this upstream is."""
+        return f"https://127.0.0.1:{self._servers[name].port}"
+
+    def instead(self, text: str) -> str:
+        """A text with the proxies' addresses instead of the upstreams'."""
+        for name, upstream in self._upstreams.items():
+            text = text.replace(upstream, self.url(name))
+        return text
+
+    def _answer(self, name: str, request: Request) -> Answer:
+        forward = partial(self._forward, name, request)
+        call = name_of(name, request, self._stack)
+        return self._gate.answer(call, forward) if call else forward()
+
+    def _forward(self, name: str, request: Request) -> Answer:
+        query = f"?{request.query_string}" if request.query_string else ""
+        try:
+            answer = self._http.request(
+                request.method,
+                f"{self._upstreams[name]}{request.path}{query}",
+                body=request.body,
+                headers=_passed_on(request.headers.items()),
+                redirect=False,
+                retries=False,
+                timeout=SECONDS,
+                decode_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return text_answer(502, "text/plain", f"{type(error).__name__}\n".encode())
+        headers = _passed_on(answer.headers.items())
+        if "Location" in headers:
+            headers["Location"] = self.instead(headers["Location"])
+        body = answer.data
+        if request.method == "HEAD":
+            body = bytes(int(answer.headers.get("Content-Length") or 0))
+        return Answer(answer.status, tuple(headers.items()), body)
+
+
+def _passed_on(headers: object) -> urllib3.HTTPHeaderDict:
+    found = urllib3.HTTPHeaderDict(headers)  # type: ignore[arg-type]
+    for name in _OWN_HEADERS & {one.lower() for one in found}:
+        del found[name]
+    return found

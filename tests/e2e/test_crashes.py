@@ -1,0 +1,40 @@
+"""A sample of the crash sweep (`python -m tests.crashes`), whose table docs/reliability.md has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cdk.names import DOWNLOADER, UPLOADER, Function
+from tests.crashes.calls import Call
+from tests.crashes.proxy import Aim, Moment
+from tests.crashes.sweep import sweep_of
+from tests.crashes.ways import WAYS
+from tests.e2e.scene import Scene
+
+Choice = Callable[[tuple[Call, ...]], list[Aim]]
+
+
+def first_and_last(calls: tuple[Call, ...]) -> list[Aim]:
+    return [Aim(calls[0], Moment.BEFORE), Aim(calls[-1], Moment.AFTER)]
+
+
+def around_the_post(calls: tuple[Call, ...]) -> list[Aim]:
+    (post,) = (call for call in calls if call.name.startswith("Opencast: POST "))
+    return [Aim(post, moment) for moment in Moment]
+
+
+@pytest.mark.parametrize(
+    ("function", "choose"), [(DOWNLOADER, first_and_last), (UPLOADER, around_the_post)]
+)
+def test_a_recording_is_in_opencast_once_when_a_function_is_killed(
+    scene: Scene, home: Path, function: Function, choose: Choice
+) -> None:
+    (way,) = (way for way in WAYS if way.function is function)
+    with sweep_of(way, scene.driver, home) as sweep:
+        calls = sweep.learn()
+        results = [sweep.crash(aim, calls) for aim in choose(calls.all)]
+    assert [result for result in results if result.problem] == []
+    assert all(result.deliveries >= 2 for result in results)
