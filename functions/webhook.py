@@ -365,6 +365,9 @@ def _take_up(uuid: str, zip_id: str, request: Wish, tools: Tools) -> None:
         oc_workflow=asked.oc_workflow or UNSET,
         is_partial=True,
     )
+    tools.ledger.change(
+        uuid, lambda record: ledger.with_request(record, zip_id, asked, tools.clock())
+    )
     tools.status.report(zip_id, State.WEBHOOK_RECEIVED, replacing=ENDED)
     _send(message, frozenset(), tools)
 

@@ -19,8 +19,8 @@ from ingester import signature
 from ingester.gateway import Answer
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.faults_table import FaultsTable
-from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.ledger import Ledger
+from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.queues import Queue, Received

@@ -187,8 +187,13 @@ def _newest(record: Record, requests: Mapping[str, Request]) -> dict[str, Reques
 
 
 def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
-    """Note that a message with these files is on the download queue: the request is under way."""
+    """Note that a message with these files is on the download queue: the request is under way.
+
+    Unless it has ended since it was accepted: the message may be worked off before this is noted.
+    """
     request = record.request(zip_id)
+    if request.end in (End.FAILED, End.GONE):
+        return record
     sent = tuple(sorted({*request.sent, *files}))
     return _with(record, zip_id, replace(request, is_sent=True, sent=sent, end=None))
 

@@ -85,4 +85,3 @@ def begins(state: State) -> bool:
 def may_follow(before: State | None, after: State) -> bool:
     """Whether a row in `before` (None: no row yet) may be written as `after`."""
     return begins(after) if before is None else before in FOLLOWS[after]
-
