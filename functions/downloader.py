@@ -195,17 +195,24 @@ def invoked_directly(event: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
         _replace(message, body, tools)
     if done or is_other:
         tools.downloads.delete(message)
-    return {"message": "done" if done else "failed, see the recording's row and the log"}
+    ended_well = done and not _has_failed(body, tools)
+    return {"message": "done" if ended_well else "failed, see the recording's row and the log"}
+
+
+def _has_failed(body: str, tools: Tools) -> bool:
+    """Whether the ledger says that the message's request failed for good."""
+    try:
+        wanted = decode(body, DownloadMessage)
+    except MessageError:
+        return True
+    return tools.ledger.get(wanted.uuid).request(wanted.zip_id).end in (End.FAILED, End.GONE)
 
 
 def _replace(message: Received, body: str, tools: Tools) -> None:
-    """What is decided is to count in the next try as well, of which the queue's message knows none.
+    """Send the message with what the operator decided: the queue's own one lacks that.
 
-    The new message has all its tries before it, unless this was the old one's last.
+    The new message has all its attempts before it.
     """
-    if message.receive_count >= tools.settings.download_receive_limit:
-        tools.dead_letters.bury(body, "It failed in its last try, see the log.")
-        return
     wait = attempts.backoff_seconds(message.receive_count)
     tools.downloads.send(body, delay_seconds=wait)
 
@@ -482,12 +489,11 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:
     again = msgspec.structs.replace(wanted, first_seen=timestamps.write(first_seen))
     tools.downloads.send(encode(again), delay_seconds=delay)
     due = attempts.next_try(now, delay)
-    tools.status.report(
-        wanted.zip_id,
-        State.SENT_TO_DOWNLOADER,
-        f"{waiting}; asks again at {due}",
-        replacing=frozenset({State.DOWNLOADER_FAILED}),
-    )
+    reason = f"{waiting}; asks again at {due}"
+    before = frozenset({State.DOWNLOADER_FAILED})
+    if not tools.status.report(wanted.zip_id, State.SENT_TO_DOWNLOADER, reason, replacing=before):
+        # Its series is known already: a row never moves backwards.
+        tools.status.report(wanted.zip_id, State.OC_SERIES_FOUND, reason)
     logger.info("%s; asks again at %s", waiting, due)
 
 

@@ -298,7 +298,8 @@ def _after_ingest(
     is_own = ingest.zip_id == wanted.zip_id
     now = tools.clock()
     # Asked before the event: a POST that ends in between has made its event by then.
-    is_idle = ledger.is_doubtful(ingest, now) and tools.opencast.is_idle(media_package)
+    is_doubtful = ledger.is_doubtful(ingest, now)
+    is_idle = tools.opencast.is_idle(media_package) if is_doubtful else None
     if tools.opencast.has_event(media_package):
         if is_own:
             _finish(wanted, media_package, ingest, tools)

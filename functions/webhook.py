@@ -365,11 +365,10 @@ def _take_up(uuid: str, zip_id: str, request: Wish, tools: Tools) -> None:
         oc_workflow=asked.oc_workflow or UNSET,
         is_partial=True,
     )
-    tools.ledger.change(
-        uuid, lambda record: ledger.with_request(record, zip_id, asked, tools.clock())
-    )
     tools.status.report(zip_id, State.WEBHOOK_RECEIVED, replacing=ENDED)
-    _send(message, frozenset(), tools)
+    # Accepted only when it is sent: until then a repeat has to find a request that was given up.
+    accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=tools.clock())
+    _send(message, frozenset(), tools, accept)
 
 
 def _reject(bad: BadIngest, tools: Tools) -> Answer:
@@ -408,8 +407,9 @@ def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
         request.subject.recording_id, lambda record: _accepted(record, request, zip_id, tools)
     )
     wish = record.request(zip_id)
-    if request.has_video is False and not wish.is_sent:
-        _ignore(zip_id, request, tools)
+    if request.has_video is False and (request.on_demand or not wish.is_sent):
+        if not wish.is_sent:
+            _ignore(zip_id, request, tools)
         if request.on_demand:
             raise BadRequest("The recording has no MP4 files.")
         return NO_CONTENT
@@ -471,10 +471,20 @@ def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, tools: Tools)
     _send(request.message(zip_id, tools.clock()), request.names, tools)
 
 
-def _send(message: DownloadMessage, files: Iterable[str], tools: Tools) -> None:
-    """Send a message with these files. From then on a failure only means that less is noted."""
+def _send(
+    message: DownloadMessage,
+    files: Iterable[str],
+    tools: Tools,
+    accept: Callable[[Record], Record] = lambda record: record,
+) -> None:
+    """Send a message with these files. From then on a failure only means that less is noted.
+
+    `accept` changes the record before it is noted that the message was sent.
+    """
     delay = 0 if message.on_demand_ingest else tools.settings.webhook_delay_seconds
     tools.downloads.send(encode(message), delay_seconds=delay)
-    tools.ledger.note(message.uuid, partial(ledger.with_sent, zip_id=message.zip_id, files=files))
+    tools.ledger.note(
+        message.uuid, lambda record: ledger.with_sent(accept(record), message.zip_id, files)
+    )
     tools.status.report(message.zip_id, State.SENT_TO_DOWNLOADER)
     logger.info("Sent to the downloader", extra={"files": len(message.recording_files)})

@@ -60,10 +60,12 @@ MUTATIONS: Sequence[Mutation] = (
         "noted as sent before it is sent",
         WEBHOOK,
         "    tools.downloads.send(encode(message), delay_seconds=delay)\n"
-        "    tools.ledger.note(message.uuid, "
-        "partial(ledger.with_sent, zip_id=message.zip_id, files=files))\n",
-        "    tools.ledger.note(message.uuid, "
-        "partial(ledger.with_sent, zip_id=message.zip_id, files=files))\n"
+        "    tools.ledger.note(\n"
+        "        message.uuid, lambda record: "
+        "ledger.with_sent(accept(record), message.zip_id, files)\n    )\n",
+        "    tools.ledger.note(\n"
+        "        message.uuid, lambda record: "
+        "ledger.with_sent(accept(record), message.zip_id, files)\n    )\n"
         "    tools.downloads.send(encode(message), delay_seconds=delay)\n",
     ),
     Mutation(
@@ -91,14 +93,14 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "no patience with a POST that may be at work",
         LEDGER,
-        "    is_young = now - timestamps.parse(ingest.posted_at) < patience\n",
+        "    is_young = now - timestamps.parse(ingest.posted_at) < longest\n",
         "    is_young = False\n",
     ),
     Mutation(
         "an idle registry as proof, without the workflows",
         OPENCAST,
-        '        return active.status_code == 200 and active.text.strip() == "false"\n',
-        "        return active.status_code == 200\n",
+        "        return known.get(active.text.strip()) if active.status_code == 200 else None\n",
+        "        return bool(known)\n",
         profile="disorder",
     ),
     Mutation(
@@ -159,7 +161,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a late chat alone is nothing to do",
         WEBHOOK,
-        "    if request.has_video is False and not wish.is_sent:\n",
+        "    if request.has_video is False and (request.on_demand or not wish.is_sent):\n",
         "    if request.has_video is False and wish.is_sent:\n        return NO_CONTENT\n"
         "    if request.has_video is False:\n",
         profile="disorder",

@@ -117,18 +117,23 @@ class Opencast:
             )
         self._may_read = True
 
-    def is_idle(self, media_package_id: str) -> bool:
-        """Whether Opencast says that it is at work on no ingest at all, nor on this media package.
+    def is_idle(self, media_package_id: str) -> bool | None:
+        """Whether Opencast is at work on no ingest at all, nor on this media package; None if it
+        doesn't say.
 
         The service registry counts the POSTs that any of its nodes is fetching files for. A
         workflow is known as soon as the POST has ended, the event a little later. Both ask for
         ROLE_ADMIN.
         """
         ingests = self._get("/services/count?serviceType=org.opencastproject.ingest&status=RUNNING")
-        if ingests.status_code != 200 or ingests.text.strip() != "0":
+        count = ingests.text.strip()
+        if ingests.status_code != 200 or not (count.isascii() and count.isdigit()):
+            return None
+        if count != "0":
             return False
         active = self._get(f"/workflow/mediaPackage/{media_package_id}/hasActiveWorkflows")
-        return active.status_code == 200 and active.text.strip() == "false"
+        known = {"true": False, "false": True}
+        return known.get(active.text.strip()) if active.status_code == 200 else None
 
     def series(self, series_id: str) -> Series | None:
         """A series, or None if Opencast has none of this id."""

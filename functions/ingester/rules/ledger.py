@@ -24,6 +24,9 @@ LAG = timedelta(days=1)
 ARRIVAL = timedelta(minutes=15)
 """How long a POST may take to reach Opencast through proxies, and its event to be shown."""
 
+BUSY = 4
+"""So many times the patience a POST may be at work while Opencast is busy with ingests."""
+
 MOST_REQUESTS = 50
 """Requests that a record keeps: with 150 files each it stays below the 400 KB of an item."""
 
@@ -329,15 +332,17 @@ def is_doubtful(ingest: Ingest, now: datetime) -> bool:
 
 
 def absence_of(
-    ingest: Ingest, request: Request, now: datetime, patience: timedelta, *, is_idle: bool
+    ingest: Ingest, request: Request, now: datetime, patience: timedelta, *, is_idle: bool | None
 ) -> Absence:
     """Tell what it means for a request that Opencast doesn't show the event of an ingest.
 
-    `patience` is how long a POST may be at work. `is_idle`: Opencast has said that it is at work on
-    no ingest, before it was asked for the event.
+    `patience` is how long a POST may be at work; four times as long while Opencast says that it is
+    at work on ingests. `is_idle` is what it has said of that, before it was asked for the event:
+    None if it didn't.
     """
     is_over = is_idle and is_doubtful(ingest, now)
-    is_young = now - timestamps.parse(ingest.posted_at) < patience
+    longest = BUSY * patience if is_idle is False else patience
+    is_young = now - timestamps.parse(ingest.posted_at) < longest
     if is_young and not ingest.is_shown and not is_over:
         return Absence.COMING
     if not ingest.is_taken:

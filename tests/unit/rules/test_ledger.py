@@ -184,10 +184,19 @@ class TestEnds:
         assert ledger.is_duplicate(record, ZIP, set("ab"))
         assert not ledger.is_duplicate(record, ZIP, set("abc"))
 
-    def test_end_goes_when_a_message_is_sent_again(self) -> None:
+    def test_end_goes_when_a_message_is_sent_for_a_request_that_is_accepted_anew(self) -> None:
         record = ledger.with_end(sent("ab"), ZIP, End.FAILED)
+        record = ledger.with_request(record, ZIP, Asked(), NOW)
         again = ledger.with_sent(record, ZIP, "ab").request(ZIP)
         assert (again.end, again.is_sent, again.sent) == (None, True, ("a", "b"))
+
+    @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
+    def test_end_stays_when_it_comes_before_the_note_that_the_message_was_sent(
+        self, end: End
+    ) -> None:
+        record = ledger.with_end(ledger.with_request(sent("a"), ZIP, Asked(), NOW), ZIP, end)
+        late = ledger.with_sent(record, ZIP, "ab").request(ZIP)
+        assert (late.end, late.is_sent) == (end, False)
 
     def test_only_what_zoom_did_not_have_is_given_up(self) -> None:
         record = sent("a", sent("a", sent("a"), "z1"), "z2")

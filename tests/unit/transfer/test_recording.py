@@ -208,12 +208,17 @@ class TestStaged:
 
 
 class TestMissing:
-    @pytest.mark.parametrize("chat", [GONE, page(b"")], ids=["a page", "no bytes"])
+    @pytest.mark.parametrize(
+        ("chat", "missing"),
+        [(GONE, ("chat_file of segment 0",)), (page(b""), ())],
+        ids=["a page", "no bytes"],
+    )
     def test_a_chat_that_is_none(
         self,
         recording: Recording,
         movie: Movie,
         chat: Answer,
+        missing: tuple[str, ...],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
@@ -222,7 +227,7 @@ class TestMissing:
         assert piece.view == "active_speaker"
         assert recording.keys == ["000-active_speaker-f-1.mp4"]
         assert "Skipped chat_file of segment 0: Zoom" in caplog.text
-        assert recording.staged.missing == ()
+        assert recording.staged.missing == missing
 
     def test_a_view_that_is_a_page(self, recording: Recording, movie: Movie) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]

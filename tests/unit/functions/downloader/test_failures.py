@@ -141,9 +141,11 @@ class TestFailuresThatMayPass:
         assert change["VisibilityTimeout"] == 120
 
     def test_the_last_try_says_that_a_person_is_needed(self, kit: Kit, small: Recording) -> None:
-        """It comes back at once: the queue's redrive takes it to the dead letters."""
+        """Left to the queue it would be a dead letter without a reason."""
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
-        assert not kit.take(kit.message(small), receive_count=12)
+        assert kit.take(kit.message(small), receive_count=12)
+        (dead,) = kit.dead()
+        assert "attempt 12 of 12, no more tries: an operator is needed" in dead["reason"]
         state, reason = kit.outcome
         assert state == "DOWNLOADER_FAILED"
         assert "attempt 12 of 12, no more tries: an operator is needed" in reason

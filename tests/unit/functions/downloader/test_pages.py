@@ -67,3 +67,30 @@ def test_pages_instead_of_all(kit: Kit, lecture: Recording) -> None:
     assert kit.outcome[0] == "DOWNLOADER_FAILED"
     assert kit.outcome[1].startswith("permanent failure: ")
     assert kit.uploads() == []
+
+
+@pytest.mark.parametrize("kind", ["html", "status"])
+def test_a_recording_waits_when_zoom_does_not_hand_out_a_file_within_the_first_hour(
+    kit: Kit, lecture: Recording, kind: str
+) -> None:
+    gone = staged(lecture, view="shared_screen", segment=0)
+    fault = Fault(kind="html", file_id=gone.file_id, times=9)
+    if kind == "status":
+        fault = Fault(kind="status", status=404, file_id=gone.file_id, times=9)
+    kit.zoom.fail(fault)
+    message = kit.message(lecture, received_time="2026-10-14T17:31:00Z")
+    assert kit.take(message)
+    state, reason = kit.outcome
+    assert state == "OC_SERIES_FOUND"
+    assert "asks again at 2026-10-14T18:31:00Z" in reason
+    assert kit.uploads() == []
+    assert kit.dead() == []
+
+
+def test_a_chat_is_told_when_zoom_does_not_hand_it_out_after_the_first_hour(
+    kit: Kit, lecture: Recording
+) -> None:
+    chat = next(one for one in lecture.files if one.file_type == "CHAT")
+    kit.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=9))
+    assert kit.take(kit.message(lecture))
+    assert "chat_file of segment" in kit.outcome[1]

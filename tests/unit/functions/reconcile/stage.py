@@ -10,7 +10,7 @@ import reconcile
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.reconcile_state import KEY, ReconcileState
 from ingester.neighbours.zoom import ZoomApi
-from ingester.rules.ledger import with_sent
+from ingester.rules.ledger import with_files, with_sent
 from ingester.settings import OnDemandSecrets, ReconcileSettings
 from local.neighbours.https_server import text_answer
 from local.neighbours.zoom import ZoomStandIn
@@ -95,6 +95,10 @@ class Stage:
         return [event["payload"]["object"]["uuid"] for event in self.posted()]
 
     def note_request(self, uuid: str) -> None:
-        """Let the ledger know that an ingest of a recording was requested."""
-        zip_id = f"auto-ingest-{uuid}"
-        self.tools.ledger.change(uuid, lambda record: with_sent(record, zip_id, ["file"]))
+        """Let the ledger know that an ingest of a recording was requested, with its file."""
+        zip_id, file_id = f"auto-ingest-{uuid}", f"file-{uuid}"
+        now = self.clock()
+        self.tools.ledger.change(
+            uuid,
+            lambda record: with_sent(with_files(record, {file_id: "x"}, now), zip_id, [file_id]),
+        )

@@ -218,3 +218,12 @@ def test_reconcile_that_is_off_does_nothing(stage: Stage) -> None:
     assert "RECONCILE_DAYS is 0" in stage.run()["message"]
     assert not stage.zoom.requests
     assert not stage.aws.recordings.scan()["Items"]
+
+
+def test_a_recording_is_handed_in_when_zoom_lists_a_file_that_no_notification_named(
+    stage: Stage,
+) -> None:
+    stage.zoom.add(named("known==", files=(*named("known==").files, file("later", "chat_file"))))
+    stage.note_request("known==")
+    assert stage.run()["handed_in"] == 1
+    assert stage.handed_in() == ["known=="]

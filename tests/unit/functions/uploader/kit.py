@@ -271,6 +271,10 @@ class Kit:
         """Let Opencast say that it is at work on an ingest, or on none any more."""
         self.opencast.store.downloading = int(with_ingests)
 
+    def be_silent(self) -> None:
+        """Let Opencast refuse to say whether it is at work on an ingest."""
+        self.fail("status", path="/services/count", status=403, times=None)
+
     def delete_event(self, identifier: str = OWN_ID) -> None:
         """As somebody does in Opencast's admin interface."""
         self.opencast.store.events.pop(identifier)

@@ -107,7 +107,7 @@ class TestAnotherRequestsIngest:
     def test_message_is_ingested_under_the_same_id_when_the_other_one_got_lost(
         self, kit: Kit, other: dict[str, Any]
     ) -> None:
-        kit.be_busy()
+        kit.be_silent()
         kit.fail("close")
         kit.take(other)
         kit.clock.forward(hours=6)
@@ -143,7 +143,7 @@ class TestMultipleIngests:
 
     def test_redelivery_finds_its_random_id_in_the_ledger(self, kit: Kit) -> None:
         kit.has_event()
-        kit.be_busy()
+        kit.be_silent()
         kit.fail("close")
         message = kit.message(allow_multiple_ingests=True)
         assert not kit.take(message)

@@ -142,7 +142,7 @@ class TestAnAnswerThatNeverCame:
         if request.param == BUSY[0]:
             kit.be_busy()
         else:
-            kit.fail("status", path="/services/count", status=403, times=None)
+            kit.be_silent()
 
     @pytest.mark.usefixtures("busy")
     def test_ingest_is_never_sent_again_while_it_may_come(self, kit: Kit) -> None:
@@ -158,8 +158,21 @@ class TestAnAnswerThatNeverCame:
         assert kit.failures == 0
         assert kit.dead() == []
 
-    @pytest.mark.usefixtures("busy")
+    def test_ingest_is_waited_for_beyond_the_patience_when_opencast_is_at_work(
+        self, kit: Kit
+    ) -> None:
+        kit.be_busy()
+        kit.fail("close", times=2)
+        kit.take(kit.message())
+        kit.clock.forward(hours=23)
+        assert not kit.take(kit.message(), receive_count=30)
+        assert kit.posts == 1
+        kit.clock.forward(hours=1)
+        assert not kit.take(kit.message(), receive_count=31)
+        assert kit.posts == 2
+
     def test_ingest_is_sent_once_more_when_the_patience_is_over(self, kit: Kit) -> None:
+        kit.be_silent()
         kit.fail("close", times=2)
         kit.take(kit.message())
         kit.clock.forward(hours=6)
@@ -216,8 +229,8 @@ class TestAnAnswerThatNeverCame:
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
         assert kit.posts == 1
 
-    @pytest.mark.usefixtures("busy")
     def test_patience_is_a_setting(self, kit: Kit) -> None:
+        kit.be_silent()
         kit.settings["oc_ingest_patience_hours"] = 0.5
         kit.fail("close")
         kit.take(kit.message())
@@ -303,7 +316,7 @@ class TestAPostThatMadeNothing:
 
     def test_earlier_post_is_remembered_when_opencast_refuses_a_later_one(self, kit: Kit) -> None:
         """The first one may still be at work."""
-        kit.be_busy()
+        kit.be_silent()
         kit.fail("close")
         kit.take(kit.message())
         kit.clock.forward(hours=6)
