@@ -11,7 +11,7 @@ import msgspec
 from ingester import hand_in
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.rules.recording import automated
-from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Cloud
+from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Books, Cloud
 from tests.simulation.logs import Mail, collected
 from tests.simulation.system import System
 from tests.simulation.truth import (
@@ -30,6 +30,8 @@ from tests.simulation.zoom import Zoom, signed
 
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
+MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
+"""What a world has in a day at most."""
 HOURLY, HOURS, SELDOM = 36, 84, 6
 """Reconcile runs every hour while things happen, then less often, to make the worlds faster; until
 all recordings are older than it looks back."""
@@ -61,10 +63,11 @@ class Played:
     is_endless: bool = False
 
 
-def play(scenario: Scenario, *, story: bool = False) -> Played:
+def play(scenario: Scenario, *, story: bool = False, books: Books | None = None) -> Played:
     """Runs a scenario until nothing is planned any more, or its days are over."""
+    books = books or Books()
     world = World(scenario.seed, scenario.faults, story=story)
-    cloud = Cloud(world, scenario)
+    cloud = Cloud(world, scenario, books)
     zoom = Zoom(world, scenario, ZOOM_SECRET)
     system = System(world, scenario, cloud, zoom)
     played = Played(scenario, world, cloud, zoom, system, [])
@@ -73,9 +76,9 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
         world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
     for hour in (*range(HOURLY), *range(HOURLY, HOURS, SELDOM)) if scenario.site.reconcile else ():
         world.at(hour * HOUR, system.reconcile)
-    with collected(world) as collector:
+    with collected(world, books.log) as collector:
         try:
-            _run(world, cloud, scenario.until)
+            _run(world, cloud, scenario)
         except Endless:
             played.is_endless = True
     played.is_endless = played.is_endless or not world.is_dry
@@ -83,12 +86,13 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
     return played
 
 
-def _run(world: World, cloud: Cloud, until: float) -> None:
+def _run(world: World, cloud: Cloud, scenario: Scenario) -> None:
     """Runs day by day: each day what has expired goes."""
-    day = 0.0
+    day, until = 0.0, scenario.until
+    most_events = max(MOST_EVENTS, EVENTS_OF_A_RECORDING * len(scenario.recordings))
     while not world.is_dry and day < until:
         day += DAY
-        world.run(min(day, until))
+        world.run(min(day, until), most_events)
         world.reach(min(day, until))
         cloud.keep_house()
 
