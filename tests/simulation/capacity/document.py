@@ -22,8 +22,12 @@ FAST_OPENCAST = tuple(
     Load(300, downloads, uploads, FAST)
     for downloads, uploads in ((10, 5), (10, 20), (20, 20), (50, 20), (100, 50))
 )
-LARGE = (Load(5000, 10, 20), Load(5000, 50, 25, FAST), Load(5000, 100, 50, FAST))
-ALL = tuple(dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *MORE_UPLOADS, *FAST_OPENCAST)))
+EARLY = tuple(Load(300, downloads, is_early=True) for downloads in (10, 100))
+LARGE = (Load(5000, 10, 20), Load(5000, 50, 25, FAST))
+SETTINGS = (*MORE_UPLOADS, *FAST_OPENCAST, LOADS[-1], *LARGE)
+ALL = tuple(
+    dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *MORE_UPLOADS, *FAST_OPENCAST, *EARLY))
+)
 """Every load of the document, the longest first."""
 
 Results = dict[Load, Measured]
@@ -103,11 +107,34 @@ def settings_row(measured: Measured) -> tuple[str, ...]:
 
 
 def settings_table(results: Results) -> str:
-    wanted = (*MORE_UPLOADS, *FAST_OPENCAST, LOADS[-1], *LARGE)
-    return table(SETTINGS_HEAD, [settings_row(results[one]) for one in wanted])
+    return table(SETTINGS_HEAD, [settings_row(results[one]) for one in SETTINGS])
 
 
-def _count_rows(measured: Measured) -> dict[str, str]:
+def early_table(results: Results) -> str:
+    head = (
+        "DOWNLOADS_AT_ONCE",
+        "requests to Zoom's API",
+        "in the busiest second",
+        "messages",
+        "receives of one at most",
+        "last in Opencast",
+    )
+    rows = [
+        (
+            f"{one.downloads}",
+            f"{results[one].api_requests:,}",
+            f"{results[one].api_peak}",
+            f"{results[one].messages:,}",
+            f"{results[one].download_receives}",
+            duration(results[one].last_ingested),
+        )
+        for one in EARLY
+    ]
+    return table(head, rows)
+
+
+def count_rows(measured: Measured) -> dict[str, str]:
+    """What a load asked AWS and Zoom for."""
     functions = measured.functions
     return {
         "messages sent": f"{measured.messages:,}",
@@ -145,10 +172,11 @@ def _by_load(results: Results, rows_of: Callable[[Measured], dict[str, str]]) ->
 
 
 def counts_table(results: Results) -> str:
-    return _by_load(results, _count_rows)
+    return _by_load(results, count_rows)
 
 
-def _cost_rows(measured: Measured) -> dict[str, str]:
+def cost_rows(measured: Measured) -> dict[str, str]:
+    """A load's dollars."""
     rows = {name: f"{dollars:,.4f}" for name, dollars in costs(measured).items()}
     each = total(measured) / measured.load.recordings
     return {
@@ -159,7 +187,7 @@ def _cost_rows(measured: Measured) -> dict[str, str]:
 
 
 def costs_table(results: Results) -> str:
-    return _by_load(results, _cost_rows)
+    return _by_load(results, cost_rows)
 
 
 def prices_table(_: Results) -> str:
@@ -170,6 +198,7 @@ def prices_table(_: Results) -> str:
 PARTS: dict[str, Callable[[Results], str]] = {
     "loads": loads_table,
     "settings": settings_table,
+    "early": early_table,
     "counts": counts_table,
     "costs": costs_table,
     "prices": prices_table,

@@ -27,6 +27,9 @@ PROCESSED = 1500.0
 WITHIN = 300.0
 """Seconds in which all notifications come."""
 
+EARLY = 1200.0
+"""Seconds from a notification that comes too early until Zoom has finished the files."""
+
 VIEWS = ("active_speaker", "shared_screen")
 SERIES = "20260112345"
 
@@ -56,6 +59,8 @@ class Load:
     downloads: int = 10
     uploads: int = 5
     opencast: OpencastSite = MODEST
+    is_early: bool = False
+    """Zoom notifies twenty minutes before it has finished the files."""
 
     @property
     def total_bytes(self) -> int:
@@ -69,7 +74,8 @@ def notified_at(load: Load, number: int) -> float:
 
 def scenario_of(load: Load, seed: int = 1) -> Scenario:
     """The world of a load."""
-    recordings = [_recording(number, seed) for number in range(load.recordings)]
+    done = LECTURE + PROCESSED + (EARLY if load.is_early else -60.0)
+    recordings = [_recording(number, seed, done) for number in range(load.recordings)]
     happenings: list[Happening] = []
     for number, one in enumerate(recordings):
         happenings += _told(one, notified_at(load, number), Random(f"{seed}/told/{number}"))
@@ -87,11 +93,10 @@ def scenario_of(load: Load, seed: int = 1) -> Scenario:
     return Scenario(seed, tuple(recordings), tuple(happenings), site, days=7.0)
 
 
-def _recording(number: int, seed: int) -> RecordingTruth:
+def _recording(number: int, seed: int, done: float) -> RecordingTruth:
     """One recording: each second one has a break and so two segments, all have two views."""
     segments = 1 + number % 2
     length = math.floor((LECTURE - GAP * (segments - 1)) / segments)
-    done = LECTURE + PROCESSED - 60.0
     files = [
         FileTruth(
             id=f"f{number}-{segment}-{view}",

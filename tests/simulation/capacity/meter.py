@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import ceil
 from typing import Any
 
 from ingester.log import JsonFormatter
 from tests.simulation.aws.attribute_values import Item, size_of
 from tests.simulation.aws.conditions import Condition
-from tests.simulation.aws.dynamodb import FakeTable, Index, ProjectionExpression
+from tests.simulation.aws.dynamodb import FakeTable, Index
+from tests.simulation.aws.projections import ProjectionExpression
 
 WRITE_BYTES, READ_BYTES = 1024, 4096
 LOG_EVENT_BYTES = 26
@@ -19,6 +21,30 @@ LOG_EVENT_BYTES = 26
 
 REQUEST_ID_BYTES = 60
 """`aws_request_id`, which a simulated invocation doesn't have."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An item as it is charged for: its bytes, and its key in each index (() if it isn't in it)."""
+
+    size: int
+    entries: tuple[tuple[Any, ...], ...] = ()
+
+    def units(self, unit: int) -> int:
+        return max(1, ceil(self.size / unit))
+
+
+NOTHING = Stored(0)
+
+
+def stored(item: Item, indexes: Iterable[Index]) -> Stored:
+    """What is charged for an item."""
+    return Stored(size_of(item), tuple(_entry(item, index) for index in indexes))
+
+
+def _entry(item: Item, index: Index) -> tuple[Any, ...]:
+    keys = tuple(item.get(name) for name in index if name)
+    return () if None in keys else keys
 
 
 @dataclass
@@ -29,36 +55,24 @@ class Meter:
     read_units: float = 0.0
     log_bytes: int = 0
 
-    def write(self, old: Item | None, new: Item | None, indexes: Iterable[Index]) -> None:
-        """Counts a write: the larger of both sizes, and each index that changes with it.
+    def write(self, old: Stored, new: Stored) -> None:
+        """Counts a write that changes something: the larger of both sizes, and each index.
 
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html ("Provisioned
         throughput considerations for Global Secondary Indexes")
         """
-        self.write_units += max(_units(old, WRITE_BYTES), _units(new, WRITE_BYTES))
-        if old == new:
-            return
-        for index in indexes:
-            before, after = _entry(old, index), _entry(new, index)
-            if before and after and before != after:
-                self.write_units += _units(old, WRITE_BYTES) + _units(new, WRITE_BYTES)
-            elif before or after:
-                self.write_units += _units(new if after else old, WRITE_BYTES)
+        before, after = old.units(WRITE_BYTES), new.units(WRITE_BYTES)
+        self.write_units += max(before, after)
+        for was, is_now in zip_longest(old.entries, new.entries, fillvalue=()):
+            if was and is_now and was != is_now:
+                self.write_units += before + after
+            elif was or is_now:
+                self.write_units += after if is_now else before
 
-    def read(self, items: Iterable[Item | None], *, consistent: bool) -> None:
+    def read(self, items: Iterable[Stored], *, consistent: bool) -> None:
         """Counts a read of items; one that isn't consistent costs half."""
-        total = sum(size_of(item) for item in items if item is not None)
-        self.read_units += max(1, ceil(total / READ_BYTES)) * (1.0 if consistent else 0.5)
-
-
-def _units(item: Item | None, unit: int) -> int:
-    return max(1, ceil(size_of(item) / unit)) if item is not None else 1
-
-
-def _entry(item: Item | None, index: Index) -> tuple[Any, ...]:
-    """An item's key in an index; () if it isn't in it."""
-    keys = tuple((item or {}).get(name) for name in index if name)
-    return () if None in keys else keys
+        units = Stored(sum(item.size for item in items)).units(READ_BYTES)
+        self.read_units += units * (1.0 if consistent else 0.5)
 
 
 class MeteredTable(FakeTable):
@@ -68,10 +82,11 @@ class MeteredTable(FakeTable):
         super().__init__(name, key, **given)
         self._meter = meter
         self._is_consistent = False
+        self._charged: dict[Any, Stored] = {}
 
     def get_item(self, **given: Any) -> dict[str, Any]:
         found = super().get_item(**given)
-        item = self._stored.get(given["Key"][self._key])
+        item = self._charged.get(given["Key"][self._key], NOTHING)
         self._meter.read([item], consistent=bool(given.get("ConsistentRead")))
         return found
 
@@ -79,17 +94,20 @@ class MeteredTable(FakeTable):
         try:
             return super()._required(key, required, given)
         except Exception:
-            # A condition that fails costs what the write would have cost.
-            self._meter.write(self._stored.get(key), self._stored.get(key), ())
+            # A condition that fails costs a write of the item; no index changes.
+            size = Stored(self._charged.get(key, NOTHING).size)
+            self._meter.write(size, size)
             raise
 
     def _put(self, key: Any, item: Item, bound: int) -> None:
-        self._meter.write(self._stored.get(key), item, self._indexes.values())
+        old, new = self._charged.get(key, NOTHING), stored(item, self._indexes.values())
         super()._put(key, item, bound)
+        self._meter.write(old, new)
+        self._charged[key] = new
 
     def _forget(self, key: Any) -> None:
-        self._meter.write(self._stored.get(key), None, self._indexes.values())
         super()._forget(key)
+        self._meter.write(self._charged.pop(key, NOTHING), NOTHING)
 
     def _source(self, index: str | None, consistent: bool) -> Iterable[Item]:
         self._is_consistent = consistent
@@ -105,7 +123,8 @@ class MeteredTable(FakeTable):
         values: Mapping[str, Any],
     ) -> dict[str, Any]:
         read = items[: self._page_length(items, limit)]
-        self._meter.read(read, consistent=self._is_consistent)
+        charged = [self._charged.get(item[self._key], NOTHING) for item in read]
+        self._meter.read(charged, consistent=self._is_consistent)
         return super()._page(items, index, limit, kept, wanted, values)
 
 
