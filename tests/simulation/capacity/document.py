@@ -23,7 +23,7 @@ FAST_OPENCAST = tuple(
     for downloads, uploads in ((10, 5), (10, 20), (20, 20), (50, 20), (100, 50))
 )
 EARLY = tuple(Load(300, downloads, is_early=True) for downloads in (10, 100))
-LARGE = (Load(5000, 10, 20), Load(5000, 50, 25, FAST))
+LARGE = (Load(5000, uploads=20),)
 SETTINGS = (*MORE_UPLOADS, *FAST_OPENCAST, LOADS[-1], *LARGE)
 ALL = tuple(
     dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *MORE_UPLOADS, *FAST_OPENCAST, *EARLY))
