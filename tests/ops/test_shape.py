@@ -1,4 +1,4 @@
-"""Small files, small functions, names that say something."""
+"""Modules' names say something, and each says what it is for. (Size is a result, not a rule.)"""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST_MODULE = 400
-LONGEST_FUNCTION = 60
 FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "base", "shared"}
 
 FOLDERS = ("functions", "cdk", "ops", "local", "bench", "tests")
@@ -22,17 +20,8 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_no_module_is_long_or_nameless(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST_MODULE
+def test_the_name_of_a_module_says_something(path: Path) -> None:
     assert path.stem not in FORBIDDEN
-
-
-@pytest.mark.parametrize("path", CODE, ids=name)
-def test_no_function_is_long(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = (node.end_lineno or node.lineno) - node.lineno
-            assert length < LONGEST_FUNCTION, f"{node.name} has {length} lines"
 
 
 @pytest.mark.parametrize("path", [path for path in CODE if path.stem != "__init__"], ids=name)

@@ -79,9 +79,9 @@ class Copies:
 
     def inspect(self, key: str, _read: object, _size: int) -> Movie:
         """What the container of an object says: `RecordingTransfer.inspect`."""
-        for one in self.bucket.objects():
-            if one.key == key and one.content.decode() in self.files:
-                return Movie(self.files[one.content.decode()].seconds)
+        found = self.bucket.stored(key)
+        if found is not None and found.content.decode() in self.files:
+            return Movie(self.files[found.content.decode()].seconds)
         raise TransferFailed(f"{key} is not an MP4.")
 
 
@@ -202,13 +202,11 @@ class _Run:
         return copy.source.open(0, 0)
 
     def _is_there(self, key: str, identity: str) -> bool:
-        return self._world.call(
-            "s3.HeadObject",
-            lambda: any(
-                one.key == key and one.metadata.get("source") == identity
-                for one in self._copies.bucket.objects()
-            ),
-        )
+        return self._world.call("s3.HeadObject", lambda: self._is_stored(key, identity))
+
+    def _is_stored(self, key: str, identity: str) -> bool:
+        found = self._copies.bucket.stored(key)
+        return found is not None and found.metadata.get("source") == identity
 
     def _transfer(self, begun: Begun, size: int) -> None:
         """Lets a transfer's time pass, as far as there is time."""
@@ -232,10 +230,7 @@ class _Run:
         told = {**target.metadata, "source": name[1]}
         if begun is None:
             # Another invocation has completed the same upload, or removed it.
-            if any(
-                one.key == target.key and one.metadata.get("source") == name[1]
-                for one in self._copies.bucket.objects()
-            ):
+            if self._is_stored(target.key, name[1]):
                 return
             raise UploadGone("S3 knows the unfinished upload no more.")
         self._copies.bucket.complete(begun.upload_id, content.encode(), size, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ class LambdaFunction(Generic[Kept]):
         self.name = name
         self.errors: list[Exception] = []
         """What escaped the handler."""
+        self.seconds: list[float] = []
+        """How long each invocation took, its cold start included."""
+        self.running = self.most_at_once = 0
         self._world = world
         self._build = build
         self._handle = handle
@@ -66,11 +70,21 @@ class LambdaFunction(Generic[Kept]):
         """Starts an invocation; the promise holds its answer, or the error that ended it."""
         return self._world.start(
             self.name,
-            lambda: self._run(event),
+            lambda: self._timed(event),
             seconds=self._seconds,
             can_crash=True,
             about=about,
         )
+
+    def _timed(self, event: Any) -> Any:
+        began = self._world.time
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        try:
+            return self._run(event)
+        finally:
+            self.running -= 1
+            self.seconds.append(self._world.time - began)
 
     def _run(self, event: Any) -> Any:
         world = self._world
@@ -145,6 +159,10 @@ class EventSources:
         self._queues: FakeQueues = cloud.queues
         self._begin = cloud.seconds() - world.time
         self._sources: list[Source] = []
+        self.deliveries: Counter[str] = Counter()
+        """A queue's URL → how many messages were delivered."""
+        self.most_receives: Counter[str] = Counter()
+        """A queue's URL → how often one message was received, at most."""
         cloud.on_queue_call = self.look
 
     def add(self, url: str, function: LambdaFunction[Any], at_once: int) -> None:
@@ -153,8 +171,10 @@ class EventSources:
     def look(self) -> None:
         """Plans when each queue is looked at next."""
         for source in self._sources:
+            if source.running >= source.at_once:
+                continue
             visible = self._queues.next_visible(source.url)
-            if visible is None or source.running >= source.at_once:
+            if visible is None:
                 continue
             at = max(self._world.time, visible - self._begin) + 0.05
             if source.planned is None or at < source.planned:
@@ -174,6 +194,9 @@ class EventSources:
 
     def _deliver(self, source: Source, record: dict[str, Any]) -> None:
         source.running += 1
+        receives = int(record["attributes"]["ApproximateReceiveCount"])
+        self.deliveries[source.url] += 1
+        self.most_receives[source.url] = max(self.most_receives[source.url], receives)
         answered = source.function.invoke({"Records": [record]}, about=record["messageId"])
 
         def ended() -> None:

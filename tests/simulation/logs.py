@@ -61,14 +61,14 @@ class Collector(logging.Handler):
 
 
 @contextmanager
-def collected(world: World) -> Iterator[Collector]:
-    """Collects what is logged inside."""
+def collected(world: World, also: logging.Handler | None = None) -> Iterator[Collector]:
+    """Collects what is logged inside; `also` gets every record."""
     logger = logging.getLogger("ingester")
     collector = Collector(world)
     before = logger.level, logger.propagate, list(logger.handlers)
-    logger.handlers[:] = [collector]
+    logger.handlers[:] = [collector, *([also] if also else [])]
     logger.propagate = False
-    logger.setLevel(logging.INFO if world.story is not None else logging.ERROR)
+    logger.setLevel(logging.INFO if world.story is not None or also else logging.ERROR)
     try:
         yield collector
     finally:

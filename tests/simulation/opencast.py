@@ -198,7 +198,8 @@ class Opencast:
 
     def _transferred(self, found: StoredObject) -> bool:
         """Lets the time of a transfer pass; whether Opencast stayed up meanwhile."""
-        ends = self.world.time + 0.3 + found.size / self.site.opencast_rate
+        rate = min(self.site.opencast_rate, self.site.opencast_link / self._at_work)
+        ends = self.world.time + 0.3 + found.size / rate
         while not self.is_down:
             if self.world.time >= ends:
                 return True

@@ -13,7 +13,7 @@ import msgspec
 from ingester import hand_in
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.rules.recording import automated
-from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Cloud
+from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Books, Cloud
 from tests.simulation.event_sources import LambdaFunction
 from tests.simulation.logs import Mail, collected
 from tests.simulation.system import System
@@ -35,6 +35,8 @@ NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
 RECONCILED_AFTER = 30 * HOUR
 """How long after the last happening the hourly reconcile still runs: a copy may wait for a day."""
+MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
+"""What a world has in a day at most."""
 
 
 @dataclass
@@ -66,10 +68,11 @@ class Played:
     is_endless: bool = False
 
 
-def play(scenario: Scenario, *, story: bool = False) -> Played:
+def play(scenario: Scenario, *, story: bool = False, books: Books | None = None) -> Played:
     """Runs a scenario until nothing is planned any more, or its days are over."""
+    books = books or Books()
     world = World(scenario.seed, scenario.faults, story=story)
-    cloud = Cloud(world, scenario)
+    cloud = Cloud(world, scenario, books)
     zoom = Zoom(world, scenario, ZOOM_SECRET)
     system = System(world, scenario, cloud, zoom)
     played = Played(scenario, world, cloud, zoom, system, [])
@@ -77,9 +80,9 @@ def play(scenario: Scenario, *, story: bool = False) -> Played:
     for happening in scenario.happenings:
         world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
     _plan_reconciles(system, scenario)
-    with collected(world) as collector:
+    with collected(world, books.log) as collector:
         try:
-            _run(world, cloud, scenario.until)
+            _run(world, cloud, scenario)
         except Endless:
             played.is_endless = True
     played.is_endless = played.is_endless or not world.is_dry
@@ -105,12 +108,13 @@ def _reconcile(function: LambdaFunction[Any]) -> None:
     function.invoke({}).waiting.append(lambda: None)
 
 
-def _run(world: World, cloud: Cloud, until: float) -> None:
+def _run(world: World, cloud: Cloud, scenario: Scenario) -> None:
     """Runs day by day: each day what has expired goes."""
-    day = 0.0
+    day, until = 0.0, scenario.until
+    most_events = max(MOST_EVENTS, EVENTS_OF_A_RECORDING * len(scenario.recordings))
     while not world.is_dry and day < until:
         day += DAY
-        world.run(min(day, until))
+        world.run(min(day, until), most_events)
         world.reach(min(day, until))
         cloud.keep_house()
 

@@ -63,7 +63,6 @@ ZOOM_OAUTH = "https://zoom.us/oauth/token"
 OPENCAST = "https://opencast.example.edu"
 WEBHOOK = "https://webhook.example.edu/live/new_recording"
 FUNCTION_SECONDS, LONG_FUNCTION_SECONDS = 30.0, 900.0
-DOWNLOADS_AT_ONCE, UPLOADS_AT_ONCE = 10, 5
 HOSTS = DownloadHosts(("zoom.us", "*.zoom.us"))
 ZOOM_ACCESS: dict[str, Any] = {
     "stack_name": STACK,
@@ -109,15 +108,18 @@ class System:
         )
         self.new_recording = Gateway(world, self.webhook)
         self.ingest = Gateway(world, self.on_demand)
-        sources = EventSources(world, cloud)
-        sources.add(cloud.download_queue, self.downloader, DOWNLOADS_AT_ONCE)
-        sources.add(cloud.upload_queue, self.uploader, UPLOADS_AT_ONCE)
+        self.sources = EventSources(world, cloud)
+        self.sources.add(cloud.download_queue, self.downloader, self.site.downloads_at_once)
+        self.sources.add(cloud.upload_queue, self.uploader, self.site.uploads_at_once)
+
+    @property
+    def functions(self) -> tuple[LambdaFunction[Any], ...]:
+        return (self.webhook, self.on_demand, self.downloader, self.uploader, self.reconcile)
 
     @property
     def errors(self) -> list[Exception]:
         """What escaped the handlers: errors that production doesn't explain."""
-        functions = (self.webhook, self.on_demand, self.downloader, self.uploader, self.reconcile)
-        return [error for one in functions for error in one.errors]
+        return [error for one in self.functions for error in one.errors]
 
     def operators_view(self, uuid: str) -> MeetingRecordings | None:
         """What an operator's command is told of a recording by Zoom's API; None if nothing."""

@@ -6,6 +6,7 @@ seconds from the world's beginning.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -160,7 +161,9 @@ class Site:
     series: tuple[str, ...] = ()
     """Those that Opencast has."""
     opencast_rate: float = 50e6
-    """Bytes a second that Opencast fetches."""
+    """Bytes a second that Opencast fetches for one ingest."""
+    opencast_link: float = math.inf
+    """Bytes a second that Opencast fetches for all ingests together."""
     workflow_seconds: float = 1800.0
     index_lag: float = 5.0
     zoom_rate: float = 60e6
@@ -171,6 +174,10 @@ class Site:
     etags_differ: bool = False
     """Whether each of Zoom's servers has an ETag of its own for a file."""
     reconcile: bool = True
+    downloads_at_once: int = 10
+    """DOWNLOADS_AT_ONCE."""
+    uploads_at_once: int = 5
+    """OC_TRACK_UPLOAD_MAX."""
 
 
 @dataclass(frozen=True)

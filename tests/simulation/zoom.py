@@ -96,6 +96,8 @@ class Zoom:
         self._lost = {one.target for one in scenario.faults if one.kind is Kind.WEBHOOK_LOST}
         self._odd = {one.nth: one for one in scenario.faults if one.kind is Kind.ANSWER}
         self._requests = 0
+        self.asked: Counter[int] = Counter()
+        """A second → how many requests the API got in it."""
         self._numbers: Counter[str] = Counter()
 
     # Webhooks
@@ -213,6 +215,7 @@ class Zoom:
 
     def api(self, path: str, query: Mapping[str, str], authorization: str) -> Response:
         """Answers a GET of the API."""
+        self.asked[int(self.world.time)] += 1
         if not self.knows_oauth(authorization):
             return json_response({"code": 124, "message": "Invalid access token."}, 401)
         parts = path.strip("/").split("/")

@@ -136,6 +136,10 @@ class FakeBucket:
         """Every object, in the order of their keys."""
         return [self._objects[key] for key in sorted(self._objects)]
 
+    def stored(self, key: str) -> StoredObject | None:
+        """The object of this key, if it is there."""
+        return self._objects.get(key)
+
     def remove(self, key: str) -> None:
         """Delete an object, if it is there."""
         self._objects.pop(key, None)

@@ -1,0 +1,46 @@
+"""Says what bounds a load, and which setting moves that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.simulation.capacity.loads import ENGINE_RATE
+from tests.simulation.capacity.measure import Measured
+
+SATURATED = 0.85
+"""A resource that is used to this share from its first use to its last bounds the load."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What bounds a load, and what to change."""
+
+    by: str
+    change: str
+
+
+def bound_of(measured: Measured) -> Bound:
+    """Name the saturated resource; the last one on the recordings' way counts first."""
+    load, site = measured.load, measured.load.opencast
+    if load.recordings <= min(load.uploads, load.downloads):
+        return Bound(
+            "nothing: five minutes' delay, one copy, one ingest",
+            "`WEBHOOK_DELAY_SECONDS`",
+        )
+    if measured.opencast_rate >= SATURATED * site.together:
+        return Bound(
+            f"Opencast: {_mb(site.together)} for all ingests", "Opencast's network, disks or nodes"
+        )
+    if measured.upload_busy >= SATURATED:
+        return Bound(
+            f"{load.uploads} uploads at once, {_mb(site.an_ingest)} each", "`OC_TRACK_UPLOAD_MAX`"
+        )
+    if measured.download_busy >= SATURATED:
+        return Bound(
+            f"{load.downloads} downloads at once, {_mb(ENGINE_RATE)} each", "`DOWNLOADS_AT_ONCE`"
+        )
+    return Bound("Zoom: its notifications come within five minutes", "nothing")
+
+
+def _mb(rate: float) -> str:
+    return f"{rate / 1e6:,.0f} MB/s"

@@ -1,0 +1,271 @@
+"""docs/capacity.md's generated parts, and its chart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.transfer.chart import Panel, Series, draw
+from tests.simulation.capacity.bounds import bound_of
+from tests.simulation.capacity.loads import FAST, Load
+from tests.simulation.capacity.measure import MB_OF, Measured
+from tests.simulation.capacity.prices import PRICES, costs, gigabyte_seconds, total
+
+ROOT = Path(__file__).parents[3]
+DOCUMENT, CHART = ROOT / "docs" / "capacity.md", ROOT / "docs" / "capacity.svg"
+COMMAND = "python -m tests.simulation.capacity --write"
+
+LOADS = tuple(Load(recordings) for recordings in (1, 100, 300, 5000))
+MORE_UPLOADS = tuple(Load(300, uploads=uploads) for uploads in (5, 10, 20, 40))
+TOO_MANY = Load(300, 100, 300)
+"""So many uploads that each takes longer than the uploader's 15 minutes."""
+
+FAST_OPENCAST = tuple(
+    Load(300, downloads, uploads, FAST)
+    for downloads, uploads in ((10, 5), (10, 20), (20, 20), (50, 20), (100, 50))
+)
+EARLY = tuple(Load(300, downloads, is_early=True) for downloads in (10, 100))
+LARGE = (Load(5000, uploads=20),)
+SETTINGS = (*MORE_UPLOADS, TOO_MANY, *FAST_OPENCAST, LOADS[-1], *LARGE)
+ALL = tuple(dict.fromkeys((*reversed(LARGE), *reversed(LOADS), *SETTINGS, *EARLY)))
+"""Every load of the document, the longest first."""
+
+Results = dict[Load, Measured]
+TICKS = ((5, "5 min"), (15, "15 min"), (60, "1 h"), (240, "4 h"), (1440, "24 h"))
+SHORT_TICKS = ((5, "5 min"), (10, "10 min"), (20, "20 min"), (40, "40 min"), (90, "90 min"))
+STEPS = 20
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a reader: to the minute from ten minutes on."""
+    if seconds < 600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: int = 0) -> str:
+    """A table; all columns from number `right` on are numbers if it isn't 0."""
+    line = ["---:" if right and at >= right else "---" for at in range(len(head))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, line, *rows))
+
+
+def load_row(measured: Measured) -> tuple[str, ...]:
+    """A load's row of the first table."""
+    bound = bound_of(measured)
+    return (
+        f"{measured.load.recordings:,}",
+        duration(measured.last_staged),
+        duration(measured.last_ingested),
+        duration(measured.median_wait),
+        bound.by,
+        bound.change,
+        f"{total(measured):,.2f}",
+    )
+
+
+LOAD_HEAD = (
+    "recordings",
+    "last in S3",
+    "last in Opencast",
+    "half are in after",
+    "bounded by",
+    "to change",
+    "$",
+)
+
+
+def loads_table(results: Results) -> str:
+    return table(LOAD_HEAD, [load_row(results[one]) for one in LOADS])
+
+
+SETTINGS_HEAD = (
+    "recordings",
+    "Opencast",
+    "downloads",
+    "uploads",
+    "last in S3",
+    "last in Opencast",
+    "into Opencast",
+    "receives at most",
+    "bounded by",
+)
+
+
+def settings_row(measured: Measured) -> tuple[str, ...]:
+    """A load's row of the table of settings."""
+    load = measured.load
+    return (
+        f"{load.recordings:,}",
+        load.opencast.name,
+        f"{load.downloads}",
+        f"{load.uploads}",
+        duration(measured.last_staged),
+        duration(measured.last_ingested),
+        f"{measured.opencast_rate / 1e6:,.0f} MB/s",
+        f"{measured.upload_receives}",
+        bound_of(measured).by,
+    )
+
+
+def settings_table(results: Results) -> str:
+    return table(SETTINGS_HEAD, [settings_row(results[one]) for one in SETTINGS])
+
+
+def early_table(results: Results) -> str:
+    head = (
+        "DOWNLOADS_AT_ONCE",
+        "requests to Zoom's API",
+        "in the busiest second",
+        "messages",
+        "receives of one at most",
+        "last in Opencast",
+    )
+    rows = [
+        (
+            f"{one.downloads}",
+            f"{results[one].api_requests:,}",
+            f"{results[one].api_peak}",
+            f"{results[one].messages:,}",
+            f"{results[one].download_receives}",
+            duration(results[one].last_ingested),
+        )
+        for one in EARLY
+    ]
+    return table(head, rows)
+
+
+def count_rows(measured: Measured) -> dict[str, str]:
+    """What a load asked AWS and Zoom for."""
+    functions = measured.functions
+    return {
+        "messages sent": f"{measured.messages:,}",
+        "receives of one message at most (download, upload)": (
+            f"{measured.download_receives}, {measured.upload_receives}"
+        ),
+        "dead letters": f"{measured.dead_letters}",
+        **{
+            f"{name}: invocations; GB-s; at once at most": (
+                f"{functions[name].count:,}; {gigabyte_seconds(measured, name):,.0f}; "
+                f"{functions[name].most_at_once}"
+            )
+            for name in MB_OF
+        },
+        "requests to Zoom's API; in the busiest second": (
+            f"{measured.api_requests}; {measured.api_peak}"
+        ),
+        "DynamoDB, write units; read units": (
+            f"{measured.write_units:,.0f}; {measured.read_units:,.0f}"
+        ),
+        "SQS requests, standard; FIFO": (
+            f"{measured.standard_requests:,}; {measured.fifo_requests:,}"
+        ),
+        "S3 requests, PUT; GET": f"{measured.s3_puts:,}; {measured.s3_gets:,}",
+        "GB-months in the staging bucket": f"{measured.staged_gb_months:,.1f}",
+        "parameters decrypted": f"{measured.decryptions:,}",
+        "MB of logs": f"{measured.log_bytes / 1e6:,.2f}",
+    }
+
+
+def _by_load(results: Results, rows_of: Callable[[Measured], dict[str, str]]) -> str:
+    found = [rows_of(results[one]) for one in LOADS]
+    head = ("", *(f"{one.recordings:,}" for one in LOADS))
+    return table(head, [(name, *(one[name] for one in found)) for name in found[0]], right=1)
+
+
+def counts_table(results: Results) -> str:
+    return _by_load(results, count_rows)
+
+
+def cost_rows(measured: Measured) -> dict[str, str]:
+    """A load's dollars."""
+    rows = {
+        name: f"{dollars:,.4f}" if dollars >= 0.0001 else "< 0.0001"
+        for name, dollars in costs(measured).items()
+    }
+    each = total(measured) / measured.load.recordings
+    return {
+        **rows,
+        "**together**": f"**{total(measured):,.2f}**",
+        "a recording": f"{each:.4f}",
+    }
+
+
+def costs_table(results: Results) -> str:
+    return _by_load(results, cost_rows)
+
+
+def prices_table(_: Results) -> str:
+    rows = [(one.name, f"{one.dollars:.10f}".rstrip("0"), one.unit) for one in PRICES]
+    return table(("what", "$", "for one"), rows)
+
+
+PARTS: dict[str, Callable[[Results], str]] = {
+    "loads": loads_table,
+    "settings": settings_table,
+    "early": early_table,
+    "counts": counts_table,
+    "costs": costs_table,
+    "prices": prices_table,
+}
+
+
+def chart(results: Results) -> str:
+    """How many of the recordings are in Opencast after how long."""
+    loads = [_series(f"{one.recordings:,}", results[one]) for one in LOADS]
+    uploads = [_series(f"{one.uploads} at once", results[one]) for one in MORE_UPLOADS]
+    return draw(
+        "Recordings in Opencast over time",
+        [
+            _panel("Default settings", loads, TICKS),
+            _panel("300, by uploads", uploads, SHORT_TICKS),
+        ],
+    )
+
+
+def _panel(title: str, series: list[Series], ticks: Sequence[tuple[float, str]]) -> Panel:
+    return Panel(
+        title=title,
+        x_label="since Zoom's first notification",
+        y_label="% in Opencast",
+        series=series,
+        levels=[],
+        x_ticks=ticks,
+        is_log=True,
+    )
+
+
+def _series(name: str, measured: Measured) -> Series:
+    moments = measured.ingested
+    last = len(moments) - 1
+    points = [
+        (moments[round(last * step / STEPS)] / 60, 100.0 * step / STEPS)
+        for step in range(STEPS + 1)
+    ]
+    return Series(name, points)
+
+
+def marked(name: str, text: str) -> str:
+    return f"<!-- {name}: written by {COMMAND} -->\n\n{text}\n\n<!-- end of {name} -->"
+
+
+def part_of(document: str, name: str) -> str:
+    """A generated part of the document."""
+    found = _pattern(name).search(document)
+    if found is None:
+        raise ValueError(f"{DOCUMENT.name} has no part {name}.")
+    return found[1].strip()
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(rf"<!-- {name}: [^\n]*-->(.*?)<!-- end of {name} -->", re.DOTALL)
+
+
+def written(document: str, results: Results) -> str:
+    """The document with every generated part written anew."""
+    for name, make in PARTS.items():
+        part_of(document, name)
+        text = marked(name, make(results))
+        document = _pattern(name).sub(lambda _, text=text: text, document)  # type: ignore[misc]  # bound now
+    return document

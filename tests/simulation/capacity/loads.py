@@ -1,0 +1,135 @@
+"""Loads: so many recordings of 2 GB that end at the same hour, and a site that takes them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+from random import Random
+
+from tests.simulation.truth import (
+    VIDEO,
+    FileTruth,
+    Happening,
+    Notify,
+    RecordingTruth,
+    Scenario,
+    Site,
+)
+
+RECORDING_BYTES = 2_000_000_000
+LECTURE, GAP = 3000.0, 120.0
+"""Seconds that a lecture lasts, and the break between its two segments."""
+
+PROCESSED = 1500.0
+"""When Zoom has processed the first recording: seconds after the last lecture's end."""
+
+WITHIN = 300.0
+"""Seconds in which all notifications come."""
+
+EARLY = 1200.0
+"""Seconds from a notification that comes too early until Zoom has finished the files."""
+
+VIEWS = ("active_speaker", "shared_screen")
+SERIES = "20260112345"
+
+ENGINE_RATE = 71e6
+"""Bytes a second of one invocation: docs/performance.md, "engine, four files of 256 MB at once", on
+a link of 75 MB/s. One recording's files share it."""
+
+
+@dataclass(frozen=True)
+class OpencastSite:
+    """How fast an Opencast fetches, in bytes a second: for one ingest, and for all together."""
+
+    name: str
+    an_ingest: float
+    together: float
+
+
+MODEST = OpencastSite("modest", 25e6, 500e6)
+FAST = OpencastSite("fast", 100e6, 2500e6)
+
+
+@dataclass(frozen=True)
+class Load:
+    """A burst of recordings, the two settings, and the Opencast."""
+
+    recordings: int
+    downloads: int = 10
+    uploads: int = 5
+    opencast: OpencastSite = MODEST
+    is_early: bool = False
+    """Zoom notifies twenty minutes before it has finished the files."""
+
+    @property
+    def total_bytes(self) -> int:
+        return self.recordings * RECORDING_BYTES
+
+
+def notified_at(load: Load, number: int) -> float:
+    """When Zoom notifies of the files of a recording."""
+    return LECTURE + PROCESSED + WITHIN * number / load.recordings
+
+
+def scenario_of(load: Load, seed: int = 1) -> Scenario:
+    """The world of a load."""
+    done = LECTURE + PROCESSED + (EARLY if load.is_early else -60.0)
+    recordings = [_recording(number, seed, done) for number in range(load.recordings)]
+    happenings: list[Happening] = []
+    for number, one in enumerate(recordings):
+        happenings += _told(one, notified_at(load, number), Random(f"{seed}/told/{number}"))
+    happenings.sort(key=lambda one: (one.at, one.key))
+    site = Site(
+        default_series=SERIES,
+        series=(SERIES,),
+        opencast_rate=load.opencast.an_ingest,
+        opencast_link=load.opencast.together,
+        zoom_rate=ENGINE_RATE,
+        reconcile=False,
+        downloads_at_once=load.downloads,
+        uploads_at_once=load.uploads,
+    )
+    return Scenario(seed, tuple(recordings), tuple(happenings), site, days=7.0)
+
+
+def _recording(number: int, seed: int, done: float) -> RecordingTruth:
+    """One recording: each second one has a break and so two segments, all have two views."""
+    segments = 1 + number % 2
+    length = math.floor((LECTURE - GAP * (segments - 1)) / segments)
+    files = [
+        FileTruth(
+            id=f"f{number}-{segment}-{view}",
+            type=VIDEO,
+            recording_type=view,
+            begins=segment * (length + GAP),
+            ends=segment * (length + GAP) + length,
+            size=RECORDING_BYTES // (segments * len(VIEWS)),
+            finished=done,
+            fetchable=done,
+            listed=done,
+        )
+        for segment in range(segments)
+        for view in VIEWS
+    ]
+    uuid = base64.b64encode(Random(f"{seed}/uuid/{number}").randbytes(16)).decode()
+    return RecordingTruth(
+        uuid=uuid,
+        meeting_id=91000000000 + number,
+        host_id=f"host-{number}",
+        topic=f"Lecture {number}",
+        begins=0.0,
+        minutes=int(LECTURE / 60),
+        files=tuple(files),
+    )
+
+
+def _told(recording: RecordingTruth, completed: float, chance: Random) -> list[Happening]:
+    uuid = recording.uuid
+    told: list[Happening] = []
+    for begins, ends in sorted({(one.begins, one.ends) for one in recording.files}):
+        told.append(Notify(begins + chance.uniform(1, 60), uuid, "recording.started"))
+        told.append(Notify(ends + chance.uniform(1, 60), uuid, "recording.stopped"))
+    told.append(Notify(LECTURE + chance.uniform(61, 120), uuid, "meeting.ended"))
+    files = tuple(one.id for one in recording.files)
+    return [*told, Notify(completed, uuid, "recording.completed", files)]

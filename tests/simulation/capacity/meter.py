@@ -1,0 +1,146 @@
+"""Counts what AWS charges for in a simulated world: request units, requests, log bytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from math import ceil
+from typing import Any
+
+from ingester.log import JsonFormatter
+from tests.simulation.aws.attribute_values import Item, size_of
+from tests.simulation.aws.conditions import Condition
+from tests.simulation.aws.dynamodb import FakeTable, Index
+from tests.simulation.aws.projections import ProjectionExpression
+
+WRITE_BYTES, READ_BYTES = 1024, 4096
+LOG_EVENT_BYTES = 26
+"""What CloudWatch Logs counts for each event beside its text."""
+
+REQUEST_ID_BYTES = 60
+"""`aws_request_id`, which a simulated invocation doesn't have."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An item as it is charged for: its bytes, and its key in each index (() if it isn't in it)."""
+
+    size: int
+    entries: tuple[tuple[Any, ...], ...] = ()
+
+    def units(self, unit: int) -> int:
+        return max(1, ceil(self.size / unit))
+
+
+NOTHING = Stored(0)
+
+
+def stored(item: Item, indexes: Iterable[Index]) -> Stored:
+    """What is charged for an item."""
+    return Stored(size_of(item), tuple(_entry(item, index) for index in indexes))
+
+
+def _entry(item: Item, index: Index) -> tuple[Any, ...]:
+    keys = tuple(item.get(name) for name in index if name)
+    return () if None in keys else keys
+
+
+@dataclass
+class Meter:
+    """The sums."""
+
+    write_units: float = 0.0
+    read_units: float = 0.0
+    log_bytes: int = 0
+
+    def write(self, old: Stored, new: Stored) -> None:
+        """Counts a write that changes something: the larger of both sizes, and each index.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html ("Provisioned
+        throughput considerations for Global Secondary Indexes")
+        """
+        before, after = old.units(WRITE_BYTES), new.units(WRITE_BYTES)
+        self.write_units += max(before, after)
+        for was, is_now in zip_longest(old.entries, new.entries, fillvalue=()):
+            if was and is_now and was != is_now:
+                self.write_units += before + after
+            elif was or is_now:
+                self.write_units += after if is_now else before
+
+    def read(self, items: Iterable[Stored], *, consistent: bool) -> None:
+        """Counts a read of items; one that isn't consistent costs half."""
+        units = Stored(sum(item.size for item in items)).units(READ_BYTES)
+        self.read_units += units * (1.0 if consistent else 0.5)
+
+
+class MeteredTable(FakeTable):
+    """A table that counts its request units."""
+
+    def __init__(self, name: str, key: str, *, meter: Meter, **given: Any) -> None:
+        super().__init__(name, key, **given)
+        self._meter = meter
+        self._is_consistent = False
+        self._charged: dict[Any, Stored] = {}
+
+    def get_item(self, **given: Any) -> dict[str, Any]:
+        found = super().get_item(**given)
+        item = self._charged.get(given["Key"][self._key], NOTHING)
+        self._meter.read([item], consistent=bool(given.get("ConsistentRead")))
+        return found
+
+    def _required(self, key: Any, required: Condition | None, given: Any) -> Item | None:
+        try:
+            return super()._required(key, required, given)
+        except Exception:
+            # A condition that fails costs a write of the item; no index changes.
+            size = Stored(self._charged.get(key, NOTHING).size)
+            self._meter.write(size, size)
+            raise
+
+    def _put(self, key: Any, item: Item, bound: int) -> None:
+        old, new = self._charged.get(key, NOTHING), stored(item, self._indexes.values())
+        super()._put(key, item, bound)
+        self._meter.write(old, new)
+        self._charged[key] = new
+
+    def _forget(self, key: Any) -> None:
+        super()._forget(key)
+        self._meter.write(self._charged.pop(key, NOTHING), NOTHING)
+
+    def _source(self, index: str | None, consistent: bool) -> Iterable[Item]:
+        self._is_consistent = consistent
+        return super()._source(index, consistent)
+
+    def _page(
+        self,
+        items: list[Item],
+        index: Index,
+        limit: int | None,
+        kept: Condition | None,
+        wanted: ProjectionExpression | None,
+        values: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        read = items[: self._page_length(items, limit)]
+        charged = [self._charged.get(item[self._key], NOTHING) for item in read]
+        self._meter.read(charged, consistent=self._is_consistent)
+        return super()._page(items, index, limit, kept, wanted, values)
+
+
+def metered(meter: Meter) -> Callable[..., FakeTable]:
+    """Makes tables that count."""
+    return lambda name, key, **given: MeteredTable(name, key, meter=meter, **given)
+
+
+class LogMeter(logging.Handler):
+    """Counts the bytes of what is logged, as production formats it."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(logging.INFO)
+        self._meter = meter
+        self._formatter = JsonFormatter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self._formatter.format(record)
+        self._meter.log_bytes += len(text.encode()) + LOG_EVENT_BYTES + REQUEST_ID_BYTES

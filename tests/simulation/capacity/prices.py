@@ -1,0 +1,80 @@
+"""AWS's list prices, and what a load costs by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.simulation.capacity.measure import MB_OF, Measured
+
+PRICES_OF = "2026-11-28"
+"""When the prices were looked up."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """`dollars` for `per` units in us-east-1, without free tiers and discounts."""
+
+    name: str
+    dollars: float
+    per: float
+    unit: str
+
+    def of(self, amount: float) -> float:
+        return self.dollars * amount / self.per
+
+
+LAMBDA_TIME = Price("Lambda, arm64, time", 0.0000133334, 1, "GB-s")
+LAMBDA_REQUESTS = Price("Lambda, requests", 0.20, 1e6, "million requests")
+GATEWAY = Price("API Gateway, REST", 3.50, 1e6, "million requests")
+WRITES = Price("DynamoDB on demand, writes", 0.625, 1e6, "million write units (1 KB)")
+READS = Price("DynamoDB on demand, reads", 0.125, 1e6, "million read units (4 KB)")
+STANDARD = Price("SQS, standard queue", 0.40, 1e6, "million requests")
+FIFO = Price("SQS, FIFO queue", 0.50, 1e6, "million requests")
+PUTS = Price("S3, PUT, parts and LIST", 0.005, 1e3, "1,000 requests")
+GETS = Price("S3, GET and HEAD", 0.0004, 1e3, "1,000 requests")
+STORAGE = Price("S3 Standard, storage", 0.023, 1, "GB-month")
+KMS = Price("KMS, decrypting parameters", 0.03, 1e4, "10,000 requests")
+LOGS = Price("CloudWatch Logs, ingestion", 0.50, 1e9, "GB")
+PRICES = (
+    LAMBDA_TIME,
+    LAMBDA_REQUESTS,
+    GATEWAY,
+    WRITES,
+    READS,
+    STANDARD,
+    FIFO,
+    PUTS,
+    GETS,
+    STORAGE,
+    KMS,
+    LOGS,
+)
+
+
+def gigabyte_seconds(measured: Measured, function: str) -> float:
+    """What Lambda bills for a function's time."""
+    return measured.functions[function].seconds * MB_OF[function] / 1024
+
+
+def costs(measured: Measured) -> dict[str, float]:
+    """Dollars by what they are for."""
+    functions = measured.functions
+    requests = sum(functions[name].count for name in MB_OF)
+    return {
+        "S3, files staged for seven days": STORAGE.of(measured.staged_gb_months),
+        "S3, requests": PUTS.of(measured.s3_puts) + GETS.of(measured.s3_gets),
+        "downloader": LAMBDA_TIME.of(gigabyte_seconds(measured, "downloader")),
+        "uploader": LAMBDA_TIME.of(gigabyte_seconds(measured, "uploader")),
+        "webhook, and API Gateway": LAMBDA_TIME.of(gigabyte_seconds(measured, "webhook"))
+        + GATEWAY.of(functions["webhook"].count),
+        "Lambda, requests": LAMBDA_REQUESTS.of(requests),
+        "DynamoDB": WRITES.of(measured.write_units) + READS.of(measured.read_units),
+        "SQS": STANDARD.of(measured.standard_requests) + FIFO.of(measured.fifo_requests),
+        "KMS": KMS.of(measured.decryptions),
+        "CloudWatch Logs": LOGS.of(measured.log_bytes),
+    }
+
+
+def total(measured: Measured) -> float:
+    """Dollars in all."""
+    return sum(costs(measured).values())
