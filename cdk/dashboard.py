@@ -83,6 +83,7 @@ class Dashboard(Construct):
                     "in Opencast": own("WorkflowInitiated"),
                     "nothing to ingest": own("RecordingIgnored"),
                     "failed": own("RecordingFailed"),
+                    "no Opencast: waiting": own("OpencastUnreachable"),
                 },
                 period=HOUR,
                 stacked=True,

@@ -62,6 +62,7 @@ def test_when_they_ring(alarms: dict[str, Any]) -> None:
         "downloader-idle": ("NumberOfEmptyReceives", "Sum", "<", 100, DAY, 1, BAD),
         "download-age": (age, "Maximum", ">=", 2 * HOUR, 300, 1, GOOD),
         "upload-age": (age, "Maximum", ">=", (PATIENCE_HOURS + 2) * HOUR, 300, 1, GOOD),
+        "opencast-unreachable": ("OpencastUnreachable", "Sum", ">=", 1, 900, 2, GOOD),
         "recordings-reconciled": ("RecordingsReconciled", "Sum", ">=", 1, HOUR, 1, GOOD),
         "reconcile-idle": ("RecordingsReconciled", "SampleCount", "<", 1, 3 * HOUR, 1, BAD),
         "download-dead-letter": dead,
