@@ -108,6 +108,7 @@ SHOWN = {
     "How many recordings reached Opencast, and how many didn't?": {
         "WorkflowInitiated",
         "RecordingIgnored",
+        "OpencastUnreachable",
         "RecordingFailed",
     },
     "How many does Zoom announce?": {
