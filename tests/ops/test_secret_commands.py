@@ -54,7 +54,7 @@ def test_what_is_told_of_each_secret(aws: Cloud) -> None:
     }
     assert found["APIGEE_KEY"].origin == secrets.FROM_SETTINGS
     assert found["OPENCAST_API_PASSWORD"].origin == secrets.ROTATED
-    assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand")
+    assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand", "zoom-reconcile")
     assert found["APIGEE_KEY"].since
     assert not found[WEBHOOK_TOKEN].since
     # Without the moments, whose figures may be any.
