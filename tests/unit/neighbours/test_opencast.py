@@ -112,14 +112,17 @@ class TestIdleness:
             "status": "RUNNING",
         }
 
-    @pytest.mark.parametrize("answer", [Answer(403), Answer(404), Answer(500), Answer(200)])
+    @pytest.mark.parametrize(
+        "answer",
+        [Answer(403), Answer(404), Answer(500), Answer(200), plain("few"), plain("\u0663")],
+    )
     @pytest.mark.parametrize("path", ["count", "active"])
-    def test_opencast_is_not_idle_when_it_does_not_say_so(
+    def test_nothing_is_known_when_opencast_does_not_say(
         self, opencast: Opencast, web: Web, answer: Answer, path: str
     ) -> None:
         web.pages = {COUNT: plain("0"), ACTIVE: plain("false")}
         web.pages[COUNT if path == "count" else ACTIVE] = answer
-        assert not opencast.is_idle("mp-1")
+        assert opencast.is_idle("mp-1") is None
 
     def test_proxys_page_is_an_outage(self, opencast: Opencast, web: Web) -> None:
         web.pages = {COUNT: text_answer(404, "text/html", b"<h1>404</h1>")}

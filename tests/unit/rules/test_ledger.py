@@ -236,6 +236,12 @@ class TestSuperseded:
     def test_message_is_not_superseded_by_files_that_are_left_out(self) -> None:
         assert not ledger.is_superseded(ledger.without(sent("abc"), "c"), ZIP, set("ab"))
 
+    def test_message_is_not_superseded_by_files_that_an_ingest_holds(self) -> None:
+        """Zoom may not have them any more: then no message brings them."""
+        record = ledger.with_claim(sent("abc"), "mp", ingest(files="ab"))
+        assert not ledger.is_superseded(record, ZIP, set("c"))
+        assert ledger.is_superseded(record, ZIP, set("ab"))
+
     def test_message_is_not_superseded_by_another_request(self) -> None:
         assert not ledger.is_superseded(sent("ab", zip_id=OTHER), ZIP, set("a"))
 

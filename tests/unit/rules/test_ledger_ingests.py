@@ -123,23 +123,30 @@ class TestAbsence:
     @pytest.mark.parametrize(
         ("known", "minutes", "is_idle", "absence"),
         [
-            (ingest(post()), 1, False, Absence.COMING),
-            (ingest(post()), LATE - 1, False, Absence.COMING),
-            (ingest(post()), LATE, False, Absence.LOST),
+            # Opencast doesn't say whether it is at work.
+            (ingest(post()), 1, None, Absence.COMING),
+            (ingest(post()), LATE - 1, None, Absence.COMING),
+            (ingest(post()), LATE, None, Absence.LOST),
+            (ingest(post(), post("b", LATE)), LATE + 1, None, Absence.COMING),
+            (ingest(post(), post("b", LATE, REFUSED)), LATE + 1, None, Absence.LOST),
+            (ingest(post(outcome=TAKEN)), LATE - 1, None, Absence.COMING),
+            (ingest(post(outcome=TAKEN)), LATE, None, Absence.DELETED),
+            (ingest(post(), post("b", LATE, TAKEN)), 2 * LATE, None, Absence.DELETED),
+            (ingest(post(outcome=TAKEN), is_shown=True), 1, None, Absence.DELETED),
+            (ingest(post(), is_shown=True), 1, None, Absence.DELETED),
+            # It is at work on nothing.
             (ingest(post()), 14, True, Absence.COMING),
             (ingest(post()), 15, True, Absence.LOST),
-            (ingest(post(), post("b", LATE)), LATE + 1, False, Absence.COMING),
-            (ingest(post(), post("b", LATE, REFUSED)), LATE + 1, False, Absence.LOST),
-            (ingest(post(outcome=TAKEN)), LATE - 1, False, Absence.COMING),
             (ingest(post(outcome=TAKEN)), LATE - 1, True, Absence.COMING),
-            (ingest(post(outcome=TAKEN)), LATE, False, Absence.DELETED),
-            (ingest(post(), post("b", LATE, TAKEN)), 2 * LATE, False, Absence.DELETED),
-            (ingest(post(outcome=TAKEN), is_shown=True), 1, False, Absence.DELETED),
+            (ingest(post(outcome=TAKEN)), LATE, True, Absence.DELETED),
+            # It is at work.
+            (ingest(post()), 4 * LATE - 1, False, Absence.COMING),
+            (ingest(post()), 4 * LATE, False, Absence.LOST),
             (ingest(post(), is_shown=True), 1, False, Absence.DELETED),
         ],
     )
     def test_absence_means(
-        self, known: Ingest, minutes: float, is_idle: bool, absence: Absence
+        self, known: Ingest, minutes: float, is_idle: bool | None, absence: Absence
     ) -> None:
         now = NOW + timedelta(minutes=minutes)
         before = Request(at=at(-10))
@@ -158,7 +165,7 @@ class TestAbsence:
 
     def test_event_is_not_wanted_again_when_nobody_knows_the_request(self) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)
-        found = ledger.absence_of(known, Request(), NOW, PATIENCE, is_idle=False)
+        found = ledger.absence_of(known, Request(), NOW, PATIENCE, is_idle=None)
         assert found is Absence.DELETED
 
     @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import timedelta
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 import uploader
 from ingester.rules.ledger import End
 from tests.hooks import failing, recorded
-from tests.unit.functions.uploader.kit import READ_SECONDS, ZIP_ID, Kit, Refusing
+from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, READ_SECONDS, ZIP_ID, Kit, Refusing
 
 
 @pytest.fixture
@@ -215,12 +214,23 @@ class TestTheStatusTable:
             assert kit.take(kit.message())
         assert kit.record.request(ZIP_ID).end is End.IGNORED
 
+    @pytest.mark.parametrize("zip_id", [ZIP_ID, OTHER_ZIP_ID])
     def test_late_files_are_mailed_when_the_row_can_not_be_written(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture, zip_id: str
+    ) -> None:
+        """Its own row, or that of another request, whose ingest it is."""
+        kit.take(kit.message())
+        with kit.status_failing():
+            assert kit.take(kit.message("active_speaker", "chat_file", zip_id=zip_id))
+        assert levels(caplog, "stayed outside") == ["ERROR"]
+
+    def test_deletion_is_mailed_when_the_row_can_not_be_written(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
     ) -> None:
         kit.take(kit.message())
+        kit.clock.forward(days=1)
+        kit.delete_event()
         with kit.status_failing():
-            assert kit.take(kit.message("active_speaker", "chat_file"))
-        assert logging.ERROR in {
-            one.levelno for one in caplog.records if "stayed outside" in one.getMessage()
-        }
+            assert kit.take(kit.message())
+        assert "ERROR" in levels(caplog, "isn't in Opencast any more")
+        assert kit.posts == 1
