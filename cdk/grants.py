@@ -106,7 +106,6 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
     return {
         WEBHOOK: [
             allow(read_write, status, recordings),
-            allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}"),
             allow(("dynamodb:UpdateItem",), events),
             send(queues.download),
         ],
@@ -115,7 +114,8 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             allow(("dynamodb:GetItem",), recordings),
         ],
         DOWNLOADER: [
-            allow(read_write, status, recordings),
+            allow(("dynamodb:UpdateItem",), status),
+            allow(read_write, recordings),
             allow(("dynamodb:GetItem",), tables.schedule.table_arn),
             allow(
                 (
@@ -131,7 +131,8 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             send(queues.download, queues.download_dlq, queues.upload),
         ],
         UPLOADER: [
-            allow(read_write, status, recordings),
+            allow(("dynamodb:UpdateItem",), status),
+            allow(read_write, recordings),
             allow(("dynamodb:GetItem",), events),
             # The uploader looks whether a file is there; Opencast reads, by the URLs that it signs.
             allow(("s3:GetObject",), files),

@@ -92,14 +92,14 @@ def trashed_while_processing(scene: Scene) -> None:
 
 
 def gone_from_zoom(scene: Scene) -> None:
-    """Zoom answers with a page instead of the file: a person has to look."""
+    """Zoom refuses the file, with a fresh token too: a person has to look."""
     recording = scene.lecture()
     (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="html", where="download", file_id=file.id, times=2)
+    scene.driver.trouble_zoom(kind="status", status=403, where="download", file_id=file.id, times=2)
     scene.completed(recording)
     scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
     message = scene.dead_letter("download-dlq", recording.uuid)
-    assert "MP4" in message["MessageAttributes"]["FailedReason"]["StringValue"]
+    assert "403" in message["MessageAttributes"]["FailedReason"]["StringValue"]
 
 
 def broken_file(scene: Scene) -> None:

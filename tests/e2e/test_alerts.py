@@ -33,7 +33,7 @@ def few_faults(scene: Scene) -> None:
 def test_a_failed_download_and_a_topic_that_stays_text(scene: Scene, names: Names) -> None:
     recording = scene.lecture(topic=IMAGE)
     (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="html", where="download", file_id=file.id, times=2)
+    scene.driver.trouble_zoom(kind="status", status=403, where="download", file_id=file.id, times=2)
     scene.completed(recording)
     scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
     subject, body = mail(scene, recording.uuid)

@@ -60,11 +60,11 @@ def test_an_upload_into_an_unknown_series(scene: Scene, operator: Operator) -> N
 def test_a_download_of_what_zoom_does_not_give(scene: Scene, operator: Operator) -> None:
     recording = scene.lecture()
     (file,) = recording.wanted()
-    scene.driver.trouble_zoom(kind="html", where="download", file_id=file.id, times=2)
+    scene.driver.trouble_zoom(kind="status", status=403, where="download", file_id=file.id, times=2)
     scene.completed(recording)
     scene.until(recording, "DOWNLOADER_FAILED", "permanent failure")
     shown = operator.did("queue.downloads", "--limit", "100")
-    assert [line for line in shown.splitlines() if recording.uuid in line and "MP4" in line]
+    assert [line for line in shown.splitlines() if recording.uuid in line and "403" in line]
     moved = operator.did("queue.retry-downloads", "--uuid", recording.uuid)
     assert recording.topic.split("é")[0] in moved
     scene.until(recording, "SENT_TO_OPENCAST")

@@ -24,7 +24,12 @@ PATIENCE_SECONDS = 8.0
 LOG = "the local cloud writes a function's log itself"
 EVENT_SOURCE = "the local event source doesn't act with the function's role"
 
-NOT_ENFORCED = {
+NOT_HELD_BY_UNIT_TESTS = {
+    ("zoom-on-demand", "dynamodb:UpdateItem"): "the webhook makes the row all the same",
+    ("zoom-on-demand", "dynamodb:GetItem"): "asked only when the webhook's answers were lost",
+}
+
+ENFORCED = {
     "logs:CreateLogStream": LOG,
     "logs:PutLogEvents": LOG,
     "sqs:ReceiveMessage": EVENT_SOURCE,
@@ -36,11 +41,11 @@ ENFORCED = {("status-query", "sqs:GetQueueAttributes")}
 """What is nobody's event source."""
 
 NEEDED_BY = {
-    ("zoom-webhook", "dynamodb:Query", ""): "trashed_while_processing",
+    ("zoom-webhook", "dynamodb:GetItem", "pipeline-status"): "trashed_while_processing",
     ("zoom-webhook", "dynamodb:UpdateItem", "recording-events"): "scheduled_lecture",
     ("zoom-webhook", "", ""): "unclaimed",
     ("zoom-on-demand", "", ""): "on_demand",
-    ("zoom-downloader", "dynamodb:GetItem", "pipeline-status"): "gone_from_zoom",
+    ("zoom-downloader", "dynamodb:UpdateItem", "pipeline-status"): "gone_from_zoom",
     ("zoom-downloader", "dynamodb:GetItem", "schedule"): "unclaimed",
     ("zoom-downloader", "s3:AbortMultipartUpload", ""): "changed_source",
     ("zoom-downloader", "s3:ListBucketMultipartUploads", ""): "taken_up_again",
@@ -82,6 +87,8 @@ def test_every_grant_is_needed(function: Function, scene: Scene) -> None:
     for action, resource in grants.granted(scene.driver, names.function(function)):
         grant = Grant(function.name, action, resource)
         if action in NOT_ENFORCED and (function.name, action) not in ENFORCED:
+            continue
+        if (function.name, action) in HELD_BY_UNIT_TESTS:
             continue
         with grants.taken_away(scene.driver, names.function(function), action, resource):
             if action.startswith("ssm:"):

@@ -187,7 +187,7 @@ def send_recordings_by_hand(life: Life) -> None:
 def retry_a_download(life: Life) -> None:
     recording = life.lecture()
     (file,) = recording.wanted()
-    life.driver.trouble_zoom(kind="html", where="download", file_id=file.id, times=2)
+    life.driver.trouble_zoom(kind="status", status=403, where="download", file_id=file.id, times=2)
     failed = life.operator("exec.pipeline", recording.uuid, "--oc-series-id", SERIES)
     assert failed.error.startswith("DOWNLOADER_FAILED: permanent failure")
     assert recording.uuid in life.operator.did("queue.downloads")

@@ -32,7 +32,6 @@ def test_the_first_run_sets_the_baseline_and_hands_nothing_in(scene: Scene) -> N
     assert scene.driver.last_reconcile()["at"]
 
 
-@pytest.mark.xfail(strict=True, reason="until the webhook notes requests in the ledger")
 def test_a_second_run_does_nothing(scene: Scene, missed: ZoomRecording) -> None:
     assert missed.uuid in handed_in(scene.driver.reconcile())
     scene.until(missed, "SENT_TO_OPENCAST")

@@ -59,7 +59,6 @@ SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/zoom-ingester/{STACK}/"
 EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "zoom-webhook": [
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
-        (("dynamodb:Query",), (f"{STATUS}/index/mid_index",)),
         (("dynamodb:UpdateItem",), (f"{TABLE}recording-events",)),
         (("sqs:SendMessage",), (f"{SQS}download",)),
         (
@@ -81,7 +80,8 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ),
     ],
     "zoom-downloader": [
-        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
+        (("dynamodb:UpdateItem",), (STATUS,)),
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (RECORDINGS,)),
         (("dynamodb:GetItem",), (f"{TABLE}schedule",)),
         (
             (
@@ -101,7 +101,8 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ),
     ],
     "zoom-uploader": [
-        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
+        (("dynamodb:UpdateItem",), (STATUS,)),
+        (("dynamodb:GetItem", "dynamodb:UpdateItem"), (RECORDINGS,)),
         (("dynamodb:GetItem",), (f"{TABLE}recording-events",)),
         (("s3:GetObject",), (FILES,)),
         (CONSUME, (f"{SQS}upload.fifo",)),

@@ -247,9 +247,8 @@ def refused(response: requests.Response) -> ZoomRefused:
         else "Check the Zoom app's credentials and that it is activated"
     )
     text = problem.message or problem.reason or "no text"
-    return ZoomRefused(
-        f"Zoom's API answered {response.status_code}, code {problem.code}: {text[:500]}. {hint}."
-    )
+    status = response.status_code
+    return ZoomRefused(f"Zoom's API answered {status}, code {problem.code}: {text[:500]}. {hint}.")
 
 
 def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
