@@ -132,9 +132,9 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "files that Zoom's API doesn't list are given up without a word",
         DOWNLOADER,
-        "    return _filled(wanted, answer, files), ledger.files_given_up(record, listed)\n",
-        "    return _filled(wanted, answer, files), dict.fromkeys("
-        'ledger.files_given_up(record, listed), "a file")\n',
+        "    return _filled(wanted, answer, files), unlisted, "
+        "ledger.files_given_up(record, listed)\n",
+        "    return _filled(wanted, answer, files), unlisted, {}\n",
         profile="disorder",
     ),
     Mutation(
