@@ -281,7 +281,8 @@ def names(text: str, file: FileTruth, recording: RecordingTruth) -> bool:
     """Whether a text names a file: by its id, or by its view and the segment's start or number."""
     if file.id in text:
         return True
-    view = re.escape(file.recording_type)
+    # What nobody knows is told by Zoom's type behind a prefix.
+    view = f"(?:unrecognized_type_)?{re.escape(file.recording_type)}"
     starts = sorted({one.begins for one in recording.files})
     number = starts.index(file.begins)
     if re.search(rf"(?<![a-z_]){view} of segment {number}\b", text):
