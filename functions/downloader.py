@@ -431,6 +431,20 @@ def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
+    _tell_of_late_files(wanted, tools)
+
+
+def _tell_of_late_files(wanted: DownloadMessage, tools: Tools) -> None:
+    """Name the files of an ignored message that an earlier ingest of its recording lacks."""
+    ingests = tools.ledger.get(wanted.uuid).ingests.values()
+    names = names_of(wanted.recording_files)
+    outside = [
+        name for file_id, name in names.items() if not any(file_id in one.files for one in ingests)
+    ]
+    if ingests and outside:
+        told = f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
+        extra = log.goes_on("The ingest stays as it is.", ADD_THEM)
+        logger.error("%s%s.", told, ", ".join(outside), extra=extra)
 
 
 def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
