@@ -115,7 +115,12 @@ tools = Container(build)
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return proxy_answer(respond(event, tools(), tools.read_anew))
+    return run(event, tools)
+
+
+def run(event: Mapping[str, Any], container: Container[Tools]) -> dict[str, Any]:
+    """One invocation, with what a warm container keeps."""
+    return proxy_answer(respond(event, container(), container.read_anew))
 
 
 def respond(

@@ -172,17 +172,16 @@ def test_unsigned_event_is_401_when_a_secret_was_set_meanwhile(aws: Cloud, clock
     assert warm.post(completed(uuid="another=="), "token") == 200
 
 
-def test_handler_reads_secrets_anew_when_a_signature_is_wrong(
-    aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+def test_an_invocation_reads_secrets_anew_when_a_signature_is_wrong(
+    aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "old", "own")
-    monkeypatch.setattr(webhook, "tools", warm.tools)
     event = raw(status_event())
     now = clock().timestamp()
     event["headers"] = signature.signed_headers("new", now, event["body"].encode())
-    assert webhook.handler(event, None)["statusCode"] == 401
+    assert webhook.run(event, warm.tools)["statusCode"] == 401
     warm.there = ("new", "own")
-    assert webhook.handler(event, None)["statusCode"] == 204
+    assert webhook.run(event, warm.tools)["statusCode"] == 204
     warm.there, warm.is_ssm_down = ("newer", "own"), True
     event["headers"] = signature.signed_headers("newer", now, event["body"].encode())
-    assert webhook.handler(event, None)["statusCode"] == 503
+    assert webhook.run(event, warm.tools)["statusCode"] == 503
