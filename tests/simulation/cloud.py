@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from tests.simulation.aws.dynamodb import FakeTable
-from tests.simulation.aws.s3 import FakeBucket
+from tests.simulation.aws.s3 import FakeBucket, OpenUpload
 from tests.simulation.aws.sqs import FakeQueues
 from tests.simulation.aws.ssm import FakeParameters
 from tests.simulation.faults import Kind
@@ -26,7 +26,7 @@ OWN_KEY = "own-key"
 ZOOM_SECRET = "zoom-secret-1"
 DOWNLOAD_RECEIVES, UPLOAD_RECEIVES = 12, 230
 VISIBILITY = 960
-STAGED_DAYS = 7
+STAGED_DAYS, UPLOAD_DAYS = 7, 1
 MOST_MESSAGES = 1000
 """What a world of up to a hundred recordings sends at most: more is a failure, and no use to wait
 for."""
@@ -68,6 +68,8 @@ class Cloud:
         """(queue, recording) → how many messages were sent."""
         self.most_waiting: Counter[tuple[str, str]] = Counter()
         """(queue, recording) → how many messages there were at once, at most."""
+        self.aborted_by_rule: list[OpenUpload] = []
+        """The uploads that the bucket's lifecycle rule had to end."""
         self.parameters = FakeParameters(call=world.call)
         self.parameters.set(f"{SECRETS}/WEBHOOK_VALIDATION_SECRET_TOKEN", ZOOM_SECRET)
         self.parameters.set(f"{SECRETS}/PIPELINE_SIGNING_KEY", OWN_KEY)
@@ -127,7 +129,10 @@ class Cloud:
             self.states.setdefault(str(row["zip_id"]), []).append((self.world.time, EXPIRED))
         self.events.expire()
         self.recordings.expire()
-        self.bucket.expire(STAGED_DAYS, 1)
+        before = self.bucket.open_uploads()
+        self.bucket.expire(STAGED_DAYS, UPLOAD_DAYS)
+        left = self.bucket.open_uploads()
+        self.aborted_by_rule += [one for one in before if one not in left]
         self.queues.expire()
 
     def _status(self) -> FakeTable:

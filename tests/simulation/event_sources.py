@@ -176,7 +176,9 @@ class EventSources:
             visible = self._queues.next_visible(source.url)
             if visible is None:
                 continue
-            at = max(self._world.time, visible - self._begin) + 0.05
+            # Of an SQS that is down nothing can be received.
+            earliest = self._world.back_at("sqs") or self._world.time
+            at = max(earliest, visible - self._begin) + 0.05
             if source.planned is None or at < source.planned:
                 source.planned = at
                 self._world.at(at, lambda source=source, at=at: self._poll(source, at))  # type: ignore[misc]  # bound now
@@ -185,6 +187,9 @@ class EventSources:
         if source.planned != at:
             return
         source.planned = None
+        if self._world.back_at("sqs"):
+            self.look()
+            return
         while source.running < source.at_once:
             records = self._queues.take(source.url, 1)
             if not records:
@@ -202,7 +207,8 @@ class EventSources:
         def ended() -> None:
             source.running -= 1
             answer, error = answered.value or (None, Killed())
-            if error is None and answer is not None and not answer["batchItemFailures"]:
+            is_handled = error is None and answer is not None and not answer["batchItemFailures"]
+            if is_handled and not self._world.is_out("sqs"):
                 with suppress(ClientError):
                     # Of a FIFO queue's message that is visible again, it comes once more.
                     self._queues.delete(source.url, record["receiptHandle"])

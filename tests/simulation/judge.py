@@ -87,6 +87,7 @@ def judge(played: Played) -> list[Verdict]:
     for recording in played.scenario.recordings:
         found += _Recording(played, recording).verdicts()
     found += _queues(played)
+    found += _uploads(played)
     found += _states(played)
     found += _noise(played)
     found += [
@@ -307,6 +308,29 @@ def _queues(played: Played) -> Iterator[Verdict]:
                 yield Verdict(Category.STUCK, uuid, "A dead letter has no reason")
     if played.is_endless:
         yield Verdict(Category.STUCK, "", f"The world still runs after {played.world.time:.0f} s")
+
+
+def _uploads(played: Played) -> Iterator[Verdict]:
+    """The uploads that only S3's lifecycle rule ends. Until then their parts cost money.
+
+    Two kinds are right: a dead letter goes on with its upload, and a later message, which knows of
+    more segments, may number a file's key anew.
+    """
+    cloud = played.cloud
+    buried = {
+        json.loads(letter.body).get("uuid") for letter in cloud.queues.messages(cloud.download_dlq)
+    }
+    kept = {one.meeting_id for one in played.scenario.recordings if one.uuid in buried}
+    stored = {_unnumbered(key) for key in cloud.bucket.keys}
+    for upload in (*cloud.aborted_by_rule, *cloud.bucket.open_uploads()):
+        is_kept = int(upload.key.partition("/")[0]) in kept
+        if not is_kept and _unnumbered(upload.key) not in stored:
+            yield Verdict(Category.STUCK, "", f"An upload to {upload.key} was left open")
+
+
+def _unnumbered(key: str) -> str:
+    """A staging key without the number of its segment."""
+    return re.sub(r"/[0-9]{3}-", "/", key)
 
 
 _RANKS = {

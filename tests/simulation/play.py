@@ -28,13 +28,14 @@ from tests.simulation.truth import (
     Scenario,
     Trash,
 )
-from tests.simulation.world import DAY, Endless, World
+from tests.simulation.world import DAY, Endless, Killed, World
 from tests.simulation.zoom import Zoom, signed
 
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
 RECONCILED_AFTER = 30 * HOUR
 """How long after the last happening the hourly reconcile still runs: a copy may wait for a day."""
+ASYNC_RETRIES = 2
 MOST_EVENTS, EVENTS_OF_A_RECORDING = 200_000, 2_000
 """What a world has in a day at most."""
 
@@ -101,11 +102,24 @@ def _plan_reconciles(system: System, scenario: Scenario) -> None:
     moments += [one.at + one.seconds for one in scenario.faults]
     last = min(max(moments, default=0.0) + RECONCILED_AFTER, scenario.until)
     for hour in range(int(last / HOUR) + 1):
-        system.world.at(hour * HOUR, partial(_reconcile, system.reconcile))
+        system.world.at(hour * HOUR, partial(_reconcile, system.reconcile, system.world))
 
 
-def _reconcile(function: LambdaFunction[Any]) -> None:
-    function.invoke({}).waiting.append(lambda: None)
+def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) -> None:
+    """Invokes as EventBridge does; Lambda runs what failed twice more, after one and two minutes.
+
+    Source: AWS's guide of Lambda, "How Lambda handles errors and retries with asynchronous
+    invocation".
+    """
+    answered = function.invoke({})
+
+    def ended() -> None:
+        _, error = answered.value or (None, Killed())
+        if error is not None and retries < ASYNC_RETRIES:
+            seconds = 60.0 * (retries + 1)
+            world.after(seconds, partial(_reconcile, function, world, retries + 1))
+
+    answered.waiting.append(ended)
 
 
 def _run(world: World, cloud: Cloud, scenario: Scenario) -> None:

@@ -38,6 +38,9 @@ SERIES = ("20260112345", "20260154321")
 OTHER_SERIES = "20260199999"
 BYTES_A_SECOND = 250_000
 
+IN_USE = 600.0
+"""Outages begin this late (seconds): while a stack is made, and sets its baseline, AWS is there."""
+
 VIEWS = (
     "active_speaker",
     "shared_screen",
@@ -314,7 +317,7 @@ def _fault(chance: Random, happenings: Sequence[Happening]) -> Fault:
             seconds = chance.choice((30.0, 300.0, 1200.0, 2 * HOUR, 6 * HOUR))
             at = chance.choice(happenings).at + chance.uniform(-0.8 * seconds, 1200.0)
             detail = chance.choice(("", HALF, THROTTLED))
-            return Fault(Kind.OUTAGE, chance.choice(SERVICES), 0, at, seconds, detail)
+            return Fault(Kind.OUTAGE, chance.choice(SERVICES), 0, max(at, IN_USE), seconds, detail)
         case "twice":
             return Fault(Kind.DELIVERED_TWICE, "download", chance.randrange(1, 6))
         case "lost":

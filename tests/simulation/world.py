@@ -315,6 +315,11 @@ class World:
         """Whether a service fails now. One that fails partly does so by chance."""
         return self._outage_of(service, process) is not None
 
+    def back_at(self, service: str) -> float | None:
+        """When a service that fails wholly now works again; None if it works."""
+        outage = self._outage_of(service, None)
+        return outage.at + outage.seconds if outage else None
+
     def _outage_of(self, service: str, process: Process | None) -> Fault | None:
         for one in self._outages:
             if one.target == service and one.at <= self.time < one.at + one.seconds:

@@ -117,6 +117,8 @@ class FakeBucket:
         self._credentials_end = credentials_end
         self._objects: dict[str, StoredObject] = {}
         self._uploads: dict[str, OpenUpload] = {}
+        self.keys: set[str] = set()
+        """Every key that an object had, also one that is gone."""
 
     # What a judge and the simulator use, without the hook.
 
@@ -130,6 +132,7 @@ class FakeBucket:
         """Put an object there, in place of an earlier one. `size` is its nominal size in bytes."""
         nominal = len(content) if size is None else size
         given = {name.lower(): value for name, value in (metadata or {}).items()}
+        self.keys.add(key)
         self._objects[key] = StoredObject(key, bytes(content), nominal, given, self._now())
 
     def objects(self) -> list[StoredObject]:

@@ -150,3 +150,20 @@ def test_a_caller_waits_no_longer_than_it_wants() -> None:
 def test_the_gateway_gives_up_after_29_seconds() -> None:
     status, _ = answered(slow(29.5), seconds=60.0)
     assert status == 504
+
+
+def test_nothing_is_received_from_a_queue_service_that_is_down() -> None:
+    desk = Desk(lambda _: DONE, Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=3600.0))
+    desk.world.at(5.0, lambda: desk.send(delay=60))
+    desk.world.run(1e5)
+    (begun,) = desk.begun
+    assert 3610.0 <= begun < 3620.0
+    assert desk.waiting() == 0
+
+
+def test_a_message_that_could_not_be_deleted_comes_back() -> None:
+    desk = Desk(slow(20.0), Fault(Kind.OUTAGE, "sqs", at=10.0, seconds=60.0))
+    desk.send()
+    desk.world.run(1e5)
+    assert len(desk.begun) == 2
+    assert desk.waiting() == 0

@@ -105,6 +105,19 @@ def test_a_message_that_still_waits_is_stuck() -> None:
     assert category(played) is Category.STUCK
 
 
+def test_an_upload_that_nobody_ends_is_stuck() -> None:
+    played = good()
+    played.cloud.bucket.begin_upload(f"{F0.begins:.0f}/1772464970/000-gallery_view.mp4")
+    assert category(played) is Category.STUCK
+
+
+def test_an_upload_to_a_key_that_was_numbered_anew_is_no_mistake() -> None:
+    played = good()
+    key = min(one.key for one in played.cloud.bucket.objects())
+    played.cloud.bucket.begin_upload(key.replace("/000-", "/001-"))
+    assert judge(played) == []
+
+
 def test_a_second_ingest_that_nobody_asked_for_is_seen() -> None:
     played = good()
     played.system.opencast.ingests *= 2
