@@ -185,6 +185,10 @@ class Driver:
         """Lets Opencast fail: see `local.neighbours.opencast_store.Fault`."""
         self._control("POST", "opencast", "faults", fault)
 
+    def mend_opencast(self) -> None:
+        """Lets no more request to Opencast fail."""
+        self._control("DELETE", "opencast", "faults")
+
     def ingests(self) -> tuple[OpencastIngest, ...]:
         """Every ingest that Opencast was sent, in order."""
         answer = self._session.get(f"{self.state.opencast_url}/_ingests", timeout=REQUEST_SECONDS)

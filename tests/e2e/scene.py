@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cdk.names import DOWNLOADER, Names
+from cdk.names import DOWNLOADER, Function, Names
 from ingester.rules.schedule import DAYS
 from ingester.transfer.parts import MARK_NUMBER
 from local.driver import Driver, DriverError, Found, Ingest, ZoomRecording, wait_for
@@ -139,7 +139,11 @@ class Scene:
 
     @property
     def downloader(self) -> str:
-        return self._names.function(DOWNLOADER)
+        return self.function(DOWNLOADER)
+
+    def function(self, function: Function) -> str:
+        """A function's name in this stack."""
+        return self._names.function(function)
 
     @property
     def _names(self) -> Names:
