@@ -50,7 +50,9 @@ MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0
 """An outage that lasts is told again: two kinds of failures, each every ten minutes at most."""
 
-MESSAGES_FOR_A_RECORDING = 150
+MESSAGES_FOR_A_RECORDING = 300
+"""Three messages that wait for a day, of which SQS delays each for a quarter of an hour at most."""
+
 MESSAGES_AT_ONCE = 4
 
 
@@ -313,14 +315,15 @@ def _queues(played: Played) -> Iterator[Verdict]:
 def _uploads(played: Played) -> Iterator[Verdict]:
     """The uploads that only S3's lifecycle rule ends. Until then their parts cost money.
 
-    Two kinds are right: a dead letter goes on with its upload, and a later message, which knows of
-    more segments, may number a file's key anew.
+    Three kinds are right: a dead letter goes on with its upload, and so does a recording that comes
+    back from the trash; a later message that knows more segments may number a file's key anew.
     """
     cloud = played.cloud
     buried = {
         json.loads(letter.body).get("uuid") for letter in cloud.queues.messages(cloud.download_dlq)
     }
-    kept = {one.meeting_id for one in played.scenario.recordings if one.uuid in buried}
+    trashed = {uuid for uuid, one in played.zoom.recordings.items() if one.trashed_ever}
+    kept = {one.meeting_id for one in played.scenario.recordings if one.uuid in buried | trashed}
     stored = {_unnumbered(key) for key in cloud.bucket.keys}
     for upload in (*cloud.aborted_by_rule, *cloud.bucket.open_uploads()):
         is_kept = int(upload.key.partition("/")[0]) in kept

@@ -38,6 +38,9 @@ SERIES = ("20260112345", "20260154321")
 OTHER_SERIES = "20260199999"
 BYTES_A_SECOND = 250_000
 
+LONGER_THAN_WAITED = 30 * HOUR
+"""So long a file of which Zoom tells isn't in its list: the pipeline waits for a day."""
+
 IN_USE = 600.0
 """Outages begin this late (seconds): while a stack is made, and sets its baseline, AWS is there."""
 
@@ -96,8 +99,10 @@ def scenario_of(seed: int, profile: Profile, most_faults: int = 4) -> Scenario:
     site = _site(chance, recordings)
     happenings: list[Happening] = []
     for number, recording in enumerate(recordings):
-        happenings += _told(Random(f"{seed}/told/{number}"), recording)
-        happenings += _people(Random(f"{seed}/people/{number}"), recording)
+        told = _told(Random(f"{seed}/told/{number}"), recording)
+        people = _people(Random(f"{seed}/people/{number}"), recording)
+        happenings += _late_after_deletion(Random(f"{seed}/late/{number}"), told, people)
+        happenings += people
     happenings += _others(Random(f"{seed}/others"))
     old = Random(f"{seed}/old")
     if old.random() < 0.15:
@@ -172,6 +177,8 @@ def _file(chance: Random, name: str, kind: str, times: tuple[float, float, float
     late = chance.uniform(1, 60) * MINUTE if chance.random() < 0.06 else 0.0
     hidden = chance.uniform(1, 40) * MINUTE if chance.random() < 0.04 else 0.0
     unlisted = chance.uniform(1, 120) * MINUTE if chance.random() < 0.04 else 0.0
+    if chance.random() < 0.003:
+        unlisted = LONGER_THAN_WAITED
     finished = done + late
     return FileTruth(
         id=f"f{name}-{chance.randrange(10**6):06}",
@@ -258,6 +265,19 @@ def _completed(chance: Random, recording: RecordingTruth) -> list[Happening]:
     ]
 
 
+def _late_after_deletion(
+    chance: Random, told: list[Happening], people: list[Happening]
+) -> list[Happening]:
+    """Now and then Zoom's second notification comes after somebody deleted the event."""
+    deleted = next((one.at for one in people if isinstance(one, DeletedInOpencast)), None)
+    completed = [one for one in told if one.key.startswith("recording.completed")]
+    if deleted is None or len(completed) < 2 or chance.random() < 0.5:
+        return told
+    last = max(completed, key=lambda one: one.at)
+    later = replace(last, at=max(last.at, deleted + chance.uniform(0.1, 3) * HOUR))
+    return [later if one is last else one for one in told]
+
+
 def _people(chance: Random, recording: RecordingTruth) -> list[Happening]:
     """What people ask for and do about a recording."""
     uuid = recording.uuid
@@ -317,7 +337,10 @@ def _fault(chance: Random, happenings: Sequence[Happening]) -> Fault:
             seconds = chance.choice((30.0, 300.0, 1200.0, 2 * HOUR, 6 * HOUR))
             at = chance.choice(happenings).at + chance.uniform(-0.8 * seconds, 1200.0)
             detail = chance.choice(("", HALF, THROTTLED))
-            return Fault(Kind.OUTAGE, chance.choice(SERVICES), 0, max(at, IN_USE), seconds, detail)
+            service = chance.choice(SERVICES)
+            if service == "opencast" and chance.random() < 0.3:
+                seconds, detail = 20 * HOUR, ""
+            return Fault(Kind.OUTAGE, service, 0, max(at, IN_USE), seconds, detail)
         case "twice":
             return Fault(Kind.DELIVERED_TWICE, "download", chance.randrange(1, 6))
         case "lost":
