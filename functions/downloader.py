@@ -16,7 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, connections, log, metrics, unready
+from ingester import clients, connections, log, metrics, timestamps, unready
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
@@ -36,7 +36,7 @@ from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of, names_of
-from ingester.rules import attempts, ledger, reasons, recording, timestamps
+from ingester.rules import attempts, ledger, reasons, recording
 from ingester.rules.continuing import continued
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
 from ingester.rules.ledger import End
@@ -52,6 +52,7 @@ from ingester.rules.recording import Subject, automated
 from ingester.rules.staged import upload_message
 from ingester.rules.states import Origin, State
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
+from ingester.time_zones import zone_of
 from ingester.transfer import mp4
 from ingester.transfer.access import Access
 from ingester.transfer.addresses import DownloadHosts
@@ -61,7 +62,6 @@ from ingester.transfer.progress import rate
 from ingester.transfer.recording import Inspect, OpenFile, RecordingTransfer
 from ingester.transfer.source import ZoomFile
 from ingester.unready import Waiting
-from ingester.zones import zone_of
 
 logger = logging.getLogger("ingester.downloader")
 

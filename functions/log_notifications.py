@@ -30,7 +30,7 @@ from ingester.rules.log_records import records_of
 from ingester.rules.recording import automated
 from ingester.rules.status_row import StatusRow
 from ingester.settings import LogNotificationsSettings, read
-from ingester.zones import zone_of
+from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.log_notifications")
 

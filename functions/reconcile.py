@@ -19,7 +19,7 @@ import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, hand_in, log, metrics
+from ingester import clients, hand_in, log, metrics, timestamps
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
@@ -40,7 +40,6 @@ from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.neighbours.zoom_listing import How, RecordingList
 from ingester.retry import Chance, Sleep
-from ingester.rules import timestamps
 from ingester.rules.reconcile import (
     LONGEST_ERROR,
     WAITING,

@@ -52,7 +52,7 @@ from ingester.rules.zip_answer import Site
 from ingester.rules.zip_command import Button, Window, meeting_asked_for, read_button
 from ingester.rules.zip_patience import Limits, limits
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
-from ingester.zones import zone_of
+from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.slack")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log
+from ingester import clients, log, timestamps
 from ingester.container import Container
 from ingester.errors import BadRequest, LedgerUnreadable, RequestError
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
@@ -20,7 +20,6 @@ from ingester.neighbours.queues import Queue
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
-from ingester.rules import timestamps
 from ingester.rules.next_step import needs_a_person
 from ingester.rules.reconcile import Check, check_of
 from ingester.rules.siblings import siblings_among

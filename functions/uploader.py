@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log, metrics, new_ids, unready
+from ingester import clients, log, metrics, new_ids, timestamps, unready
 from ingester.container import Container
 from ingester.errors import (
     AskLater,
@@ -38,7 +38,7 @@ from ingester.neighbours.opencast import (
 from ingester.neighbours.queues import Queue, Received, received_of
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules import attempts, ledger, mediapackage, one_ingest, reasons, timestamps
+from ingester.rules import attempts, ledger, mediapackage, one_ingest, reasons
 from ingester.rules.ledger import Absence, End, Ingest, Outcome, Post, Record
 from ingester.rules.messages import UploadMessage, decode, zip_id_of
 from ingester.rules.spans import RecordingEvent

@@ -19,7 +19,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, log, metrics, new_ids, signature
+from ingester import clients, log, metrics, new_ids, signature, timestamps
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
@@ -47,7 +47,7 @@ from ingester.neighbours.zoom_events import (
     StatusNotification,
     UrlValidation,
 )
-from ingester.rules import ledger, notices, reasons, timestamps
+from ingester.rules import ledger, notices, reasons
 from ingester.rules.attempts import ZOOM_REPEATS
 from ingester.rules.ledger import Record
 from ingester.rules.ledger import Request as Wish

@@ -43,10 +43,10 @@ from ingester.settings import (
     ZoomSecrets,
 )
 from ingester.static_page import page_answer
+from ingester.time_zones import zone_of
 from ingester.transfer import mp4
 from ingester.transfer.engine import Engine
 from ingester.transfer.recording import Inspect, OpenFile
-from ingester.zones import zone_of
 from tests.cloud import Clock, Cloud
 from tests.waits import Sleeper
 

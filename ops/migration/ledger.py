@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ingester import timestamps
 from ingester.errors import LedgerBusy, LedgerUnreadable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import row_of
-from ingester.rules import timestamps
 from ingester.rules.ledger import End, Record, Request
 from ingester.rules.next_step import retry_due
 from ingester.rules.recording import automated

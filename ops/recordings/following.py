@@ -8,9 +8,9 @@ from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester import timestamps
 from ingester.errors import LedgerUnreadable
 from ingester.neighbours.ledger import Ledger
-from ingester.rules import timestamps
 from ingester.rules.ledger import Ingest, Record
 from ingester.rules.next_step import next_step
 from ingester.rules.states import ENDED, State

@@ -13,8 +13,8 @@ from typing import Any
 from invoke import Context
 from rich.table import Column
 
+from ingester import timestamps
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
-from ingester.rules import timestamps
 from ingester.rules.next_step import failed_or_stopped, next_step
 from ingester.rules.siblings import siblings_among
 from ingester.rules.states import Origin

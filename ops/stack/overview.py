@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from cdk.names import FUNCTIONS, RECONCILE, RESOURCE_ID, UPLOADER, Function, Names
+from ingester import timestamps
 from ingester.errors import LedgerUnreadable
 from ingester.neighbours.reconcile_state import ReconcileState
-from ingester.rules import timestamps
 from ingester.rules.reconcile import check_of
 from ops import terminal
 from ops.code.releases import Releases

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
-from ingester.rules import timestamps
 from ingester.rules.reasons import INVALID_SERIES, NO_SERIES
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State

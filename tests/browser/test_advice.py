@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
-from ingester.rules import timestamps
 from ingester.rules.reasons import INVALID_SERIES
 from ingester.rules.recording import Subject
 from ingester.rules.states import Origin, State

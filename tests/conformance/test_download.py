@@ -18,7 +18,7 @@ import requests
 import urllib3
 
 import downloader
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.recording import view_of
 from ingester.transfer.access import AccessInUse
 from ingester.transfer.engine import Budget, Engine

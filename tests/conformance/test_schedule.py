@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.schedule import ScheduledMeeting, match
 from tests.conformance.vectors import cases, may_match_now
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk import alarms
+from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
-from ingester.rules import reasons, timestamps
+from ingester.rules import reasons
 from ingester.rules.next_step import (
     DOWNLOAD_WAIT,
     PATIENCE,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingester import timestamps
 from ingester.errors import AwsFailed
 from ingester.log import redact
 from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
-from ingester.rules import timestamps
 from ingester.rules.recording import Subject
 from ingester.rules.states import FOLLOWS, State, begins
 from ingester.rules.status_row import Asked, StatusRow, Step

@@ -14,9 +14,10 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ingester import timestamps
 from ingester.errors import BadRequest
 from ingester.neighbours.zoom_json import readable
-from ingester.rules import reasons, timestamps
+from ingester.rules import reasons
 from ingester.rules.messages import DownloadMessage, RecordingFile
 from ingester.rules.recording import CHAT, VIEWS, Subject, automated, name_of, view_of
 from ingester.rules.spans import RecordingEvent

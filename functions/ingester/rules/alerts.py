@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.attempts import ZOOM_REPEATS
 from ingester.rules.faults import Fault
 from ingester.rules.log_records import Level, LogRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ingester.rules import timestamps
+from ingester import timestamps
 
 FIRST_SECONDS = 60
 LONGEST_SECONDS = 3600

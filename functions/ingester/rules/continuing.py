@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from msgspec import UnsetType
 
+from ingester import timestamps
 from ingester.errors import CopyEndless, CopyStuck
-from ingester.rules import timestamps
 from ingester.rules.messages import Copying
 
 MOST_IDLE = 3

@@ -6,7 +6,8 @@ from datetime import tzinfo
 
 import msgspec
 
-from ingester.rules import schedule, timestamps
+from ingester import timestamps
+from ingester.rules import schedule
 from ingester.rules.messages import DownloadMessage
 from ingester.rules.schedule import ScheduledMeeting
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.status_row import Asked
 
 LAG = timedelta(days=1)

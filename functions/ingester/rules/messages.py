@@ -12,8 +12,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ingester import timestamps
 from ingester.errors import MessageError
-from ingester.rules import timestamps
 
 MessageType = TypeVar("MessageType", bound=msgspec.Struct)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shlex
 from datetime import datetime, timedelta
 
-from ingester.rules import reasons, timestamps
+from ingester import timestamps
+from ingester.rules import reasons
 from ingester.rules.states import FAILED, ZOOM_SIDE, Origin, State
 from ingester.rules.status_row import StatusRow
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ingester import timestamps
 from ingester.errors import BadRequest
-from ingester.rules import timestamps
 from ingester.rules.ledger import Record
 
 WAIT = timedelta(hours=1)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import msgspec
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.messages import RecordingFile
 from ingester.rules.states import Origin
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ingester.rules import reasons, timestamps
+from ingester import timestamps
+from ingester.rules import reasons
 from ingester.rules.next_step import PATIENCE, needs_a_person
 from ingester.rules.states import OVER, ZOOM_SIDE, State
 from ingester.rules.status_row import StatusRow

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ingester.rules import timestamps
+from ingester import timestamps
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STARTS = frozenset({"recording.started", "recording.resumed"})

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 import msgspec
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.messages import DownloadMessage, StagedFile, StagedView, UploadMessage
 
 

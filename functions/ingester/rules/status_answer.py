@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.next_step import needs_a_person, next_step
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.siblings import Sibling

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ingester.rules import timestamps, zip_words
+from ingester import timestamps
+from ingester.rules import zip_words
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.schedule import ScheduledMeeting, match
 from ingester.rules.siblings import Sibling, siblings_among

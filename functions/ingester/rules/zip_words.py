@@ -6,7 +6,8 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ingester.rules import reasons, timestamps
+from ingester import timestamps
+from ingester.rules import reasons
 from ingester.rules.next_step import is_stuck, retry_due
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
 from ingester.rules.siblings import Sibling

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType
 
+from ingester import timestamps
 from ingester.errors import CopyEndless, CopyStuck
-from ingester.rules import timestamps
 from ingester.rules.continuing import LONGEST, MOST_IDLE, continued
 from ingester.rules.messages import Copying
 

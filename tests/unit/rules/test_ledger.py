@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules import ledger, timestamps
+from ingester import timestamps
+from ingester.rules import ledger
 from ingester.rules.ledger import (
     LAG,
     MOST_REQUESTS,

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingester.rules import ledger, timestamps
+from ingester import timestamps
+from ingester.rules import ledger
 from ingester.rules.ledger import ARRIVAL, Absence, Ingest, Outcome, Post, Record, Request
 from ingester.rules.status_row import Asked
 

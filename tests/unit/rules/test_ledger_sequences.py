@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ingester.rules import ledger, timestamps
+from ingester import timestamps
+from ingester.rules import ledger
 from ingester.rules.ledger import End, Ingest, Outcome, Post, Record
 from ingester.rules.status_row import Asked
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.next_step import needs_a_person
 from ingester.rules.reasons import ALREADY_THERE, NO_SERIES, TOO_SHORT
 from ingester.rules.siblings import Sibling, got_nowhere, sibling_of, siblings_among

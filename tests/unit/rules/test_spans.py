@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules import timestamps
+from ingester import timestamps
 from ingester.rules.spans import RecordingEvent, recording_times
 
 BASE = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
