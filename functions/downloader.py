@@ -30,17 +30,15 @@ from ingester.errors import (
 )
 from ingester.metrics import Metric
 from ingester.neighbours.ledger import Ledger
-from ingester.neighbours.queues import MAX_DELAY_SECONDS, Queue, Received, received_of
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of, names_of
-from ingester.rules import attempts, ledger, reasons, recording
-from ingester.rules.continuing import continued
-from ingester.rules.destination import Destination, asks_the_schedule, destination_of
-from ingester.rules.ledger import End
-from ingester.rules.messages import (
+from ingester.pipeline import reasons
+from ingester.pipeline import retry_policy as attempts
+from ingester.pipeline.continuation import continued
+from ingester.pipeline.messages import (
     DownloadMessage,
     RecordingFile,
     decode,
@@ -48,9 +46,13 @@ from ingester.rules.messages import (
     overridden,
     zip_id_of,
 )
+from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received, received_of
+from ingester.pipeline.states import Origin, State
+from ingester.rules import ledger, recording
+from ingester.rules.destination import Destination, asks_the_schedule, destination_of
+from ingester.rules.ledger import End
 from ingester.rules.recording import Subject, automated
 from ingester.rules.staged import upload_message
-from ingester.rules.states import Origin, State
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4

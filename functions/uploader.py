@@ -35,14 +35,16 @@ from ingester.neighbours.opencast import (
     Opencast,
     Parts,
 )
-from ingester.neighbours.queues import Queue, Received, received_of
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
-from ingester.rules import attempts, ledger, mediapackage, one_ingest, reasons
+from ingester.pipeline import reasons
+from ingester.pipeline import retry_policy as attempts
+from ingester.pipeline.messages import UploadMessage, decode, zip_id_of
+from ingester.pipeline.queue import Queue, Received, received_of
+from ingester.pipeline.states import State
+from ingester.rules import ledger, mediapackage, one_ingest
 from ingester.rules.ledger import Absence, End, Ingest, Outcome, Post, Record
-from ingester.rules.messages import UploadMessage, decode, zip_id_of
 from ingester.rules.spans import RecordingEvent
-from ingester.rules.states import State
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
 from ingester.unready import Waiting
 

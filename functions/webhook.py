@@ -36,7 +36,6 @@ from ingester.metrics import Metric
 from ingester.neighbours import zoom_events
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.ledger import Ledger
-from ingester.neighbours.queues import Queue
 from ingester.neighbours.status_table import Requested, StatusTable, Written, never_raising
 from ingester.neighbours.zoom_events import (
     BadIngest,
@@ -47,19 +46,21 @@ from ingester.neighbours.zoom_events import (
     StatusNotification,
     UrlValidation,
 )
-from ingester.rules import ledger, notices, reasons
-from ingester.rules.attempts import ZOOM_REPEATS
-from ingester.rules.ledger import Record
-from ingester.rules.ledger import Request as Wish
-from ingester.rules.messages import DownloadMessage, encode
-from ingester.rules.recording import Subject, automated
-from ingester.rules.spans import RecordingEvent
-from ingester.rules.states import (
+from ingester.pipeline import reasons
+from ingester.pipeline.messages import DownloadMessage, encode
+from ingester.pipeline.queue import Queue
+from ingester.pipeline.retry_policy import ZOOM_REPEATS
+from ingester.pipeline.states import (
     DONE,
     ENDED,
     ZOOM_SIDE,
     State,
 )
+from ingester.rules import ledger, notices
+from ingester.rules.ledger import Record
+from ingester.rules.ledger import Request as Wish
+from ingester.rules.recording import Subject, automated
+from ingester.rules.spans import RecordingEvent
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.webhook")

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ingester.rules.reasons import NO_SERIES
+from ingester.pipeline.reasons import NO_SERIES
+from ingester.pipeline.states import State
 from ingester.rules.recording import zoom_page_of
 from ingester.rules.schedule import DAYS
-from ingester.rules.states import State
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
 from ops.schedule.commands import import_csv, show
 from ops.schedule.files import read_csv

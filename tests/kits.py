@@ -23,7 +23,6 @@ from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.opencast import Opencast
-from ingester.neighbours.queues import Queue, Received
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
@@ -32,6 +31,7 @@ from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
+from ingester.pipeline.queue import Queue, Received
 from ingester.settings import (
     DownloaderSettings,
     LogNotificationsSettings,

@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester import log
 from ingester.errors import AwsFailed, IngesterError
-from ingester.neighbours.queues import Queue, Received, received_of
-from ingester.rules import attempts
+from ingester.pipeline import retry_policy as attempts
+from ingester.pipeline.queue import Queue, Received, received_of
 
 logger = logging.getLogger("ingester.unready")
 

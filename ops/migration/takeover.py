@@ -43,8 +43,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ingester.neighbours.schedule_table import IMPORT_LOCK
+from ingester.pipeline.states import ZOOM_SIDE, State
 from ingester.rules.schedule import ScheduledMeeting
-from ingester.rules.states import ZOOM_SIDE, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

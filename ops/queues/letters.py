@@ -26,7 +26,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from cdk.names import Names
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from ops.command import OpsError
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from rich.table import Column
 
 from ingester import timestamps
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
+from ingester.pipeline.states import Origin
 from ingester.rules.next_step import failed_or_stopped, next_step
 from ingester.rules.siblings import siblings_among
-from ingester.rules.states import Origin
 from ingester.rules.status_row import StatusRow
 from ops import terminal
 from ops.command import command

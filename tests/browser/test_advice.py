@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
-from ingester.rules.reasons import INVALID_SERIES
+from ingester.pipeline.reasons import INVALID_SERIES
+from ingester.pipeline.states import Origin, State
 from ingester.rules.recording import Subject
-from ingester.rules.states import Origin, State
 from ingester.rules.status_row import Asked
 from tests.browser.looking import open_page, section, topics
 from tests.browser.recordings import NOW, Week

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ingester.gateway import json_answer
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from tests.browser.conftest import REFUSED, Watch
 from tests.browser.looking import open_page, ready, section, topics, violations
 from tests.browser.recordings import NOW, Week

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cdk.names import SLACK, Names
+from ingester.pipeline.states import State
 from ingester.rules import zip_words
-from ingester.rules.states import State
 from ingester.rules.zip_words import REASONS, STATES
 from tests.e2e import deployed, grants
 from tests.e2e.scene import Scene

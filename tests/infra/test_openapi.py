@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from cdk.names import FUNCTIONS
 from ingester import errors
-from ingester.rules.states import Origin, State
+from ingester.pipeline.states import Origin, State
 from ops.code.closure import closure
 from tests import openapi
 from tests.infra.template import Template

@@ -19,7 +19,7 @@ from cdk.settings import load
 from ingester.errors import NotReady, WebhookFailed, WebhookUnreachable
 from ingester.gateway import request_of
 from ingester.neighbours.zoom import ZoomApi
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from ingester.settings import OnDemandSecrets, ZoomSettings
 from ingester.signature import verify
 from local.authority import Authority

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingester.neighbours.ledger import Ledger
+from ingester.pipeline.states import State
 from ingester.rules.ledger import Ingest, Outcome, Post, Record
-from ingester.rules.states import State
 from ingester.rules.status_row import StatusRow
 from ops.command import OpsError
 from ops.recordings import following

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from cdk import alarms
 from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
-from ingester.rules import reasons
+from ingester.pipeline import reasons
+from ingester.pipeline.states import FAILED, Origin, State
 from ingester.rules.next_step import (
     DOWNLOAD_WAIT,
     PATIENCE,
@@ -24,7 +25,6 @@ from ingester.rules.next_step import (
     next_step,
 )
 from ingester.rules.recording import Subject
-from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import Asked, StatusRow
 from ops.recordings import listing as recordings
 from tests.cloud import REGION, Clock, Cloud

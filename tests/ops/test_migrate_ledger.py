@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ingester.neighbours.ledger import Ledger
+from ingester.pipeline.states import State
 from ingester.rules import ledger as rules
 from ingester.rules.ledger import End, Ingest, Outcome, Post, Record, Request
-from ingester.rules.states import State
 from ingester.rules.status_row import Asked
 from ops.migration.commands import plan, run
 from tests.cloud import Cloud, plain

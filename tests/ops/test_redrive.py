@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from invoke import Exit
 
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from ops.command import OpsError
 from ops.queues import commands as queue
 from ops.queues import letters

@@ -25,7 +25,7 @@ UPLOADER = "functions/uploader.py"
 RECONCILE = "functions/reconcile.py"
 LEDGER = "functions/ingester/rules/ledger.py"
 OPENCAST = "functions/ingester/neighbours/opencast.py"
-QUEUES = "functions/ingester/neighbours/queues.py"
+QUEUES = "functions/ingester/pipeline/queue.py"
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from ingester.gateway import proxy_answer
 from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.opencast import Opencast
-from ingester.neighbours.queues import Queue
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
+from ingester.pipeline.queue import Queue
 from ingester.settings import (
     DownloaderSettings,
     OnDemandSecrets,

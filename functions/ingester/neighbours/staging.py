@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from ingester.errors import StagedFileLost
-from ingester.rules import reasons
-from ingester.rules.messages import StagedFile
+from ingester.pipeline import reasons
+from ingester.pipeline.messages import StagedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

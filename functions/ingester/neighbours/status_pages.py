@@ -12,7 +12,7 @@ import msgspec
 
 from ingester.errors import BadRequest
 from ingester.neighbours.status_table import row_of
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from ingester.rules.status_row import StatusRow
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from msgspec import UNSET, Meta, UnsetType
 from ingester import timestamps
 from ingester.errors import BadRequest
 from ingester.neighbours.zoom_json import readable
-from ingester.rules import reasons
-from ingester.rules.messages import DownloadMessage, RecordingFile
+from ingester.pipeline import reasons
+from ingester.pipeline.messages import DownloadMessage, RecordingFile
+from ingester.pipeline.states import Origin, State
 from ingester.rules.recording import CHAT, VIEWS, Subject, automated, name_of, view_of
 from ingester.rules.spans import RecordingEvent
-from ingester.rules.states import Origin, State
 from ingester.rules.status_row import Asked
 
 COMPLETED = "recording.completed"

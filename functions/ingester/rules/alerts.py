@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingester import timestamps
-from ingester.rules.attempts import ZOOM_REPEATS
+from ingester.pipeline.retry_policy import ZOOM_REPEATS
+from ingester.pipeline.states import FAILED, OVER
 from ingester.rules.faults import Fault
 from ingester.rules.log_records import Level, LogRecord
 from ingester.rules.next_step import next_step, retry_due
-from ingester.rules.states import FAILED, OVER
 from ingester.rules.status_row import StatusRow
 
 SUBJECT_LIMIT = 99

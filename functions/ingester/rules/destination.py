@@ -7,8 +7,8 @@ from datetime import tzinfo
 import msgspec
 
 from ingester import timestamps
+from ingester.pipeline.messages import DownloadMessage
 from ingester.rules import schedule
-from ingester.rules.messages import DownloadMessage
 from ingester.rules.schedule import ScheduledMeeting
 
 DEFAULT_TITLE = "Lecture"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ingester.pipeline.messages import StagedFile, UploadMessage
 from ingester.rules import flavors, spans
-from ingester.rules.messages import StagedFile, UploadMessage
 from ingester.rules.recording import CHAT, VIEWS
 from ingester.rules.spans import RecordingEvent
 

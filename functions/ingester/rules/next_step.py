@@ -9,8 +9,8 @@ import shlex
 from datetime import datetime, timedelta
 
 from ingester import timestamps
-from ingester.rules import reasons
-from ingester.rules.states import FAILED, ZOOM_SIDE, Origin, State
+from ingester.pipeline import reasons
+from ingester.pipeline.states import FAILED, ZOOM_SIDE, Origin, State
 from ingester.rules.status_row import StatusRow
 
 DOWNLOAD_WAIT = timedelta(hours=2)

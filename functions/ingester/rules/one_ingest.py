@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ingester.pipeline.messages import StagedFile, UploadMessage
 from ingester.rules.ledger import Ingest
-from ingester.rules.messages import StagedFile, UploadMessage
 from ingester.rules.recording import name_of
 
 ADD_THEM = "Add them in Opencast; or a second event: \

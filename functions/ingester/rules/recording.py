@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import msgspec
 
 from ingester import timestamps
-from ingester.rules.messages import RecordingFile
-from ingester.rules.states import Origin
+from ingester.pipeline.messages import RecordingFile
+from ingester.pipeline.states import Origin
 
 SHARED_SCREEN_WITH_SPEAKER = "shared_screen_with_speaker_view"
 SHARED_SCREEN_WITH_GALLERY = "shared_screen_with_gallery_view"

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ingester import timestamps
-from ingester.rules import reasons
+from ingester.pipeline import reasons
+from ingester.pipeline.states import OVER, ZOOM_SIDE, State
 from ingester.rules.next_step import PATIENCE, needs_a_person
-from ingester.rules.states import OVER, ZOOM_SIDE, State
 from ingester.rules.status_row import StatusRow
 
 

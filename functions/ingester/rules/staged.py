@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 import msgspec
 
 from ingester import timestamps
-from ingester.rules.messages import DownloadMessage, StagedFile, StagedView, UploadMessage
+from ingester.pipeline.messages import DownloadMessage, StagedFile, StagedView, UploadMessage
 
 
 class StagedPiece(msgspec.Struct, frozen=True):

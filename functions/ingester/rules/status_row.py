@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ingester.rules import reasons
+from ingester.pipeline import reasons
+from ingester.pipeline.states import State
 from ingester.rules.next_step import failed_or_stopped, is_stuck, is_taken_over, retry_due
-from ingester.rules.states import State
 from ingester.rules.status_row import StatusRow
 
 

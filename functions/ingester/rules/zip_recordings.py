@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ingester import timestamps
-from ingester.rules.states import ZOOM_SIDE
+from ingester.pipeline.states import ZOOM_SIDE
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window
 

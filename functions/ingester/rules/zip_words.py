@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ingester import timestamps
-from ingester.rules import reasons
+from ingester.pipeline import reasons
+from ingester.pipeline.states import FAILED, Origin, State
 from ingester.rules.next_step import is_stuck, retry_due
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
 from ingester.rules.siblings import Sibling
-from ingester.rules.states import FAILED, Origin, State
 from ingester.rules.status_row import StatusRow
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

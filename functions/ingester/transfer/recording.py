@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import UNSET
 
 from ingester.errors import FileGone, PermanentFailure
-from ingester.rules.messages import DownloadMessage, RecordingFile, StagedFile
+from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.rules.recording import extension_of, segment_numbers, staging_key, view_names
 from ingester.rules.staged import Staged, StagedPiece
 from ingester.transfer.access import Access, AccessInUse

@@ -12,8 +12,8 @@ import log_notifications
 from ingester import log
 from ingester.errors import AwsFailed, SettingsError
 from ingester.neighbours.faults_table import MOST_MAILS
+from ingester.pipeline.states import Origin, State
 from ingester.rules.recording import Subject
-from ingester.rules.states import Origin, State
 from tests import log_lines
 from tests.cloud import Clock, Cloud
 from tests.kits import notifying_tools

@@ -17,9 +17,9 @@ from ingester.neighbours.reconcile_state import KEY
 from ingester.neighbours.row_change import FIRST_STEPS
 from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import Requested
-from ingester.rules.reasons import NO_SERIES
+from ingester.pipeline.reasons import NO_SERIES
+from ingester.pipeline.states import Origin, State
 from ingester.rules.recording import Subject
-from ingester.rules.states import Origin, State
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 from tests.kits import status_tools

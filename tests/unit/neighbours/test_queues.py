@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingester.neighbours.queues import Queue, received_of
+from ingester.pipeline.queue import Queue, received_of
 from tests.cloud import Cloud
 from tests.hooks import recorded
 

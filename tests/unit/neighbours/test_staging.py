@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from ingester.errors import StagedFileLost
 from ingester.neighbours.staging import Staging
-from ingester.rules.messages import StagedFile
+from ingester.pipeline.messages import StagedFile
 from tests.cloud import BUCKET, Cloud
 from tests.hooks import failing
 

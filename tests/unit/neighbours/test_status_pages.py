@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
 from ingester.neighbours.status_pages import Position, StatusPages
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from tests.cloud import Cloud
 from tests.hooks import recorded
 

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ingester.neighbours.status_table import STATUS_LIFE, Requested, StatusTable
+from ingester.pipeline.states import Origin, State
 from ingester.rules.recording import Subject
-from ingester.rules.states import Origin, State
 from ingester.rules.status_row import Step
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing

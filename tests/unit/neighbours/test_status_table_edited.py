@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.neighbours.status_table import StatusTable, row_of
+from ingester.pipeline.states import Origin, State
 from ingester.rules.recording import Subject
-from ingester.rules.states import Origin, State
 from tests.cloud import Clock, Cloud
 
 ZIP_ID = "auto-ingest-u=="

@@ -20,8 +20,8 @@ from ingester.neighbours.zoom_events import (
     files_of,
     parse,
 )
-from ingester.rules.messages import DownloadMessage, decode, encode
-from ingester.rules.states import Origin
+from ingester.pipeline.messages import DownloadMessage, decode, encode
+from ingester.pipeline.states import Origin
 from tests.cloud import Clock
 from tests.unit.functions.webhook.notifications import (
     MEETING,

@@ -11,8 +11,8 @@ from msgspec import UNSET, UnsetType
 
 from ingester import timestamps
 from ingester.errors import CopyEndless, CopyStuck
-from ingester.rules.continuing import LONGEST, MOST_IDLE, continued
-from ingester.rules.messages import Copying
+from ingester.pipeline.continuation import LONGEST, MOST_IDLE, continued
+from ingester.pipeline.messages import Copying
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 SINCE = timestamps.write(NOW)

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from ingester.pipeline.messages import DownloadMessage
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
-from ingester.rules.messages import DownloadMessage
 from ingester.rules.schedule import Event, ScheduledMeeting
 
 EASTERN = ZoneInfo("US/Eastern")

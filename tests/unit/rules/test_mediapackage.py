@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import NoPresenter
+from ingester.pipeline.messages import StagedFile, StagedView, UploadMessage
 from ingester.rules.mediapackage import (
     LICENSE,
     Kept,
@@ -18,7 +19,6 @@ from ingester.rules.mediapackage import (
     keep,
     media_package_id,
 )
-from ingester.rules.messages import StagedFile, StagedView, UploadMessage
 from ingester.rules.recording import CHAT, VIEWS
 from ingester.rules.spans import RecordingEvent
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from ingester.errors import MessageError
-from ingester.rules.messages import (
+from ingester.pipeline.messages import (
     Copying,
     DownloadMessage,
     RecordingFile,

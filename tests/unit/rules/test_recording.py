@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.messages import RecordingFile
+from ingester.pipeline.messages import RecordingFile
+from ingester.pipeline.states import Origin
 from ingester.rules.recording import (
     VIEWS,
     Subject,
@@ -25,7 +26,6 @@ from ingester.rules.recording import (
     view_of,
     zoom_page_of,
 )
-from ingester.rules.states import Origin
 
 
 def file(start: str = "2026-11-23T15:00:00Z", kind: str = "shared_screen") -> RecordingFile:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.states import (
+from ingester.pipeline.states import (
     DONE,
     ENDED,
     FOLLOWS,

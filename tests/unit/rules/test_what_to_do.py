@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules import reasons
+from ingester.pipeline import reasons
+from ingester.pipeline.states import State
 from ingester.rules.next_step import PATIENCE, next_step
-from ingester.rules.states import State
 from ingester.rules.status_row import StatusRow
 from ingester.rules.what_to_do import (
     AGAIN,

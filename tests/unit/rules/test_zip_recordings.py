@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import MOST, Window, read_button, write_button
 from ingester.rules.zip_recordings import arrange, page

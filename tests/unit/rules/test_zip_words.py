@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ingester.pipeline.states import FAILED, ZOOM_SIDE, State
 from ingester.rules import status_answer, zip_answer
 from ingester.rules.next_step import PATIENCE
 from ingester.rules.schedule import Event, ScheduledMeeting
 from ingester.rules.siblings import siblings_among
-from ingester.rules.states import FAILED, ZOOM_SIDE, State
 from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window
 from ingester.rules.zip_words import (

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import FileGone, OutOfTime, TransferFailed
 from ingester.neighbours.staging import Staging
-from ingester.rules.messages import DownloadMessage, RecordingFile, StagedFile
+from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.rules.staged import Staged, StagedPiece
 from ingester.transfer import mp4
 from ingester.transfer.access import Access

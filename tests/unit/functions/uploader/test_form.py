@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingester.rules import attempts
+from ingester.pipeline import retry_policy as attempts
 from tests.cloud import BUCKET
 from tests.unit.functions.uploader.kit import OWN_ID, SERIES, UUID, Kit, content, key_of
 

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ingester.neighbours.ledger import Ledger
+from ingester.pipeline.states import State
 from ingester.rules.ledger import Record
-from ingester.rules.states import State
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 

@@ -13,8 +13,8 @@ import webhook
 from ingester import signature
 from ingester.log import JsonFormatter
 from ingester.metrics import Metric
+from ingester.pipeline.states import State
 from ingester.rules.log_records import Level, records_of
-from ingester.rules.states import State
 from tests.cloud import Clock, Cloud
 from tests.kits import ZOOM_SECRET, post_webhook
 from tests.unit.functions.measured import count_of, listen, measured

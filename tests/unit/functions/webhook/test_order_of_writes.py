@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from tests.cloud import Cloud
 from tests.hooks import failing
 from tests.unit.functions.webhook.notifications import (

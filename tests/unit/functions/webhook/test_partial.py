@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import webhook
-from ingester.rules.messages import DownloadMessage, decode
+from ingester.pipeline.messages import DownloadMessage, decode
 from tests.cloud import Cloud
 from tests.kits import post_webhook
 from tests.unit.functions.webhook.notifications import (

@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from ingester.log import JsonFormatter
+from ingester.pipeline.states import State
 from ingester.rules import ledger
 from ingester.rules.log_records import Level, records_of
-from ingester.rules.states import State
 from tests.cloud import Cloud
 from tests.unit.functions.measured import listen
 from tests.unit.functions.webhook.notifications import (

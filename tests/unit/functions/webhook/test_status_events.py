@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingester.neighbours.zoom_events import STATUS_EVENTS
-from ingester.rules.states import State
+from ingester.pipeline.states import State
 from tests.cloud import Clock, Cloud, plain
 from tests.unit.functions.webhook.notifications import (
     MEETING,

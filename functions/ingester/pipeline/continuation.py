@@ -8,7 +8,7 @@ from msgspec import UnsetType
 
 from ingester import timestamps
 from ingester.errors import CopyEndless, CopyStuck
-from ingester.rules.messages import Copying
+from ingester.pipeline.messages import Copying
 
 MOST_IDLE = 3
 LONGEST = timedelta(days=1)
