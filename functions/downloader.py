@@ -31,7 +31,6 @@ from ingester.errors import (
 from ingester.metrics import Metric
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import files_of, names_of
@@ -48,11 +47,13 @@ from ingester.pipeline.messages import (
 )
 from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received, received_of
 from ingester.pipeline.states import Origin, State
-from ingester.rules import ledger, recording
+from ingester.recording import files as recording
+from ingester.recording.files import Subject, automated
+from ingester.recording.staging_bucket import Staging
+from ingester.recording.upload_message import upload_message
+from ingester.rules import ledger
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
 from ingester.rules.ledger import End
-from ingester.rules.recording import Subject, automated
-from ingester.rules.staged import upload_message
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4

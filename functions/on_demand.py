@@ -36,8 +36,8 @@ from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.pipeline.states import Origin, State
+from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.retry import Chance, Sleep
-from ingester.rules.recording import Subject, is_meeting_number, uuid_in
 from ingester.rules.series_id import series_id_in
 from ingester.rules.status_row import Asked
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets

@@ -39,6 +39,7 @@ from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.zoom import ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
 from ingester.neighbours.zoom_listing import How, RecordingList
+from ingester.recording.files import automated
 from ingester.retry import Chance, Sleep
 from ingester.rules.reconcile import (
     LONGEST_ERROR,
@@ -55,7 +56,6 @@ from ingester.rules.reconcile import (
     with_told,
 )
 from ingester.rules.reconcile_report import Outcome, Report, outcome_of, wanted, words_of
-from ingester.rules.recording import automated
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.reconcile")

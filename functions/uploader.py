@@ -25,7 +25,6 @@ from ingester.errors import (
     UnknownSeries,
 )
 from ingester.metrics import Metric
-from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.opencast import (
     IngestBroken,
@@ -35,16 +34,17 @@ from ingester.neighbours.opencast import (
     Opencast,
     Parts,
 )
-from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline import reasons
 from ingester.pipeline import retry_policy as attempts
 from ingester.pipeline.messages import UploadMessage, decode, zip_id_of
 from ingester.pipeline.queue import Queue, Received, received_of
 from ingester.pipeline.states import State
+from ingester.recording.events_table import EventsTable
+from ingester.recording.pauses import RecordingEvent
+from ingester.recording.staging_bucket import Staging
 from ingester.rules import ledger, mediapackage, one_ingest
 from ingester.rules.ledger import Absence, End, Ingest, Outcome, Post, Record
-from ingester.rules.spans import RecordingEvent
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
 from ingester.unready import Waiting
 

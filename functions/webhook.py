@@ -34,7 +34,6 @@ from ingester.errors import (
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.metrics import Metric
 from ingester.neighbours import zoom_events
-from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import Requested, StatusTable, Written, never_raising
 from ingester.neighbours.zoom_events import (
@@ -56,11 +55,12 @@ from ingester.pipeline.states import (
     ZOOM_SIDE,
     State,
 )
+from ingester.recording.events_table import EventsTable
+from ingester.recording.files import Subject, automated
+from ingester.recording.pauses import RecordingEvent
 from ingester.rules import ledger, notices
 from ingester.rules.ledger import Record
 from ingester.rules.ledger import Request as Wish
-from ingester.rules.recording import Subject, automated
-from ingester.rules.spans import RecordingEvent
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 
 logger = logging.getLogger("ingester.webhook")

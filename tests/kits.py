@@ -17,7 +17,6 @@ import uploader
 import webhook
 from ingester import signature
 from ingester.gateway import Answer
-from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.mail_pace import MailPace
@@ -27,11 +26,12 @@ from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets
-from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import ZoomApi
 from ingester.pipeline.queue import Queue, Received
+from ingester.recording.events_table import EventsTable
+from ingester.recording.staging_bucket import Staging
 from ingester.settings import (
     DownloaderSettings,
     LogNotificationsSettings,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cdk.names import Function, Names
-from ingester.rules.recording import automated
+from ingester.recording.files import automated
 from ops.logs.lines import EPOCH, Line, line_of
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from ingester.errors import LedgerBusy, LedgerUnreadable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import row_of
 from ingester.pipeline.states import FAILED, State
+from ingester.recording.files import automated
 from ingester.rules.ledger import End, Record, Request
 from ingester.rules.next_step import retry_due
-from ingester.rules.recording import automated
 from ingester.rules.status_row import StatusRow
 from ops.migration.takeover import BUSY, UNREADABLE, Item, Skip, Tally, scan
 

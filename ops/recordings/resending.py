@@ -14,7 +14,7 @@ from cdk.settings import Settings
 from ingester import hand_in
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.neighbours.zoom_events import IngestOptions
-from ingester.rules.recording import automated, is_meeting_number, uuid_in
+from ingester.recording.files import automated, is_meeting_number, uuid_in
 from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
 from ops.command import OpsError, refuse_options
 from ops.recordings.asked import recording_uuid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
-from ingester.rules.recording import automated
+from ingester.recording.files import automated
 from ingester.rules.status_row import StatusRow
 
 

@@ -9,7 +9,7 @@ from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.reasons import INVALID_SERIES, NO_SERIES
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from tests.cloud import Clock, Cloud
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)

@@ -11,7 +11,7 @@ from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.reasons import INVALID_SERIES
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from ingester.rules.status_row import Asked
 from tests.browser.looking import open_page, section, topics
 from tests.browser.recordings import NOW, Week

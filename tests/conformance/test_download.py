@@ -19,7 +19,7 @@ import urllib3
 
 import downloader
 from ingester import timestamps
-from ingester.rules.recording import view_of
+from ingester.recording.files import view_of
 from ingester.transfer.access import AccessInUse
 from ingester.transfer.engine import Budget, Engine
 from ingester.transfer.ranges import Version

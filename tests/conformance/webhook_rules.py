@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from ingester.neighbours.zoom_events import OTHER_VIDEOS
-from ingester.rules.recording import CHAT, VIEWS, view_of
+from ingester.recording.files import CHAT, VIEWS, view_of
 
 COMPLETED = "recording.completed"
 INGEST_EVENTS = (COMPLETED, "on.demand.ingest")

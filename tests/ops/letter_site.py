@@ -10,7 +10,7 @@ from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from ops.queues import letters
 from ops.queues.letters import Box, Letter, Pipe
 from ops.queues.redrive import Moved, Redrive, Wanted

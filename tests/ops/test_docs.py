@@ -16,7 +16,8 @@ import tasks
 import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester import container, signature
-from ingester.neighbours import events_table, ledger, status_table, zoom_events
+from ingester.neighbours import ledger, status_table, zoom_events
+from ingester.recording import events_table
 from ingester.rules.ledger import MOST_REQUESTS
 from ingester.transfer import carrier, engine, file_copy, ranges, source
 from local.settings import names_in

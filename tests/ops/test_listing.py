@@ -16,6 +16,7 @@ from ingester import timestamps
 from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, Origin, State
+from ingester.recording.files import Subject
 from ingester.rules.next_step import (
     DOWNLOAD_WAIT,
     PATIENCE,
@@ -24,7 +25,6 @@ from ingester.rules.next_step import (
     needs_a_person,
     next_step,
 )
-from ingester.rules.recording import Subject
 from ingester.rules.status_row import Asked, StatusRow
 from ops.recordings import listing as recordings
 from tests.cloud import REGION, Clock, Cloud

@@ -12,7 +12,7 @@ import msgspec
 
 from ingester import hand_in
 from ingester.neighbours.zoom_events import IngestOptions
-from ingester.rules.recording import automated
+from ingester.recording.files import automated
 from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Books, Cloud
 from tests.simulation.event_sources import LambdaFunction
 from tests.simulation.logs import Mail, collected

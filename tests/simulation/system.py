@@ -22,15 +22,15 @@ from ingester import hand_in
 from ingester.container import Container
 from ingester.errors import IngesterError
 from ingester.gateway import proxy_answer
-from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_table import StatusTable
 from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.pipeline.queue import Queue
+from ingester.recording.events_table import EventsTable
+from ingester.recording.staging_bucket import Staging
 from ingester.settings import (
     DownloaderSettings,
     OnDemandSecrets,

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ingester.log import redact
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 
 REASON_LIMIT = 1000
 STEP_REASON_LIMIT = 300

@@ -18,7 +18,7 @@ from ingester.errors import AwsFailed
 from ingester.log import redact
 from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
 from ingester.pipeline.states import FOLLOWS, State, begins
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from ingester.rules.status_row import Asked, StatusRow, Step
 
 if TYPE_CHECKING:

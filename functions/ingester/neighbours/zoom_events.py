@@ -20,8 +20,8 @@ from ingester.neighbours.zoom_json import readable
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import DownloadMessage, RecordingFile
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import CHAT, VIEWS, Subject, automated, name_of, view_of
-from ingester.rules.spans import RecordingEvent
+from ingester.recording.files import CHAT, VIEWS, Subject, automated, name_of, view_of
+from ingester.recording.pauses import RecordingEvent
 from ingester.rules.status_row import Asked
 
 COMPLETED = "recording.completed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ingester.errors import NoPresenter
-from ingester.rules.recording import (
+from ingester.recording.files import (
     ACTIVE_SPEAKER,
     CHAT,
     GALLERY,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from ingester.pipeline.messages import StagedFile, UploadMessage
+from ingester.recording.files import name_of
 from ingester.rules.ledger import Ingest
-from ingester.rules.recording import name_of
 
 ADD_THEM = "Add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."

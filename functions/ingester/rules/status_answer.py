@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ingester import timestamps
+from ingester.recording.files import zoom_page_of
 from ingester.rules.next_step import needs_a_person, next_step
-from ingester.rules.recording import zoom_page_of
 from ingester.rules.siblings import Sibling
 from ingester.rules.status_row import Asked, StatusRow, Step
 from ingester.rules.what_to_do import ToDo, what_to_do

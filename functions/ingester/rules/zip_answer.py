@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingester import timestamps
+from ingester.recording.files import zoom_page_of
 from ingester.rules import zip_words
-from ingester.rules.recording import zoom_page_of
 from ingester.rules.schedule import ScheduledMeeting, match
 from ingester.rules.siblings import Sibling, siblings_among
 from ingester.rules.status_row import StatusRow

@@ -11,8 +11,8 @@ from msgspec import UNSET
 
 from ingester.errors import FileGone, PermanentFailure
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
-from ingester.rules.recording import extension_of, segment_numbers, staging_key, view_names
-from ingester.rules.staged import Staged, StagedPiece
+from ingester.recording.files import extension_of, segment_numbers, staging_key, view_names
+from ingester.recording.upload_message import Staged, StagedPiece
 from ingester.transfer.access import Access, AccessInUse
 from ingester.transfer.engine import Engine
 from ingester.transfer.plan import Copied, Copy, Target

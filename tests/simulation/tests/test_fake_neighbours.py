@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import UpdateRunning
-from ingester.neighbours.events_table import EventsTable
 from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.staging import Staging
 from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
+from ingester.recording.events_table import EventsTable
+from ingester.recording.files import Subject
+from ingester.recording.pauses import RecordingEvent
+from ingester.recording.staging_bucket import Staging
 from ingester.rules.alerts import Mail
-from ingester.rules.recording import Subject
 from ingester.rules.schedule import Event, ScheduledMeeting
-from ingester.rules.spans import RecordingEvent
 from ingester.rules.status_row import Asked
 from ingester.settings import read_parameter
 from tests.cloud import Clock, Cloud

@@ -13,7 +13,7 @@ from ingester import log
 from ingester.errors import AwsFailed, SettingsError
 from ingester.neighbours.faults_table import MOST_MAILS
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from tests import log_lines
 from tests.cloud import Clock, Cloud
 from tests.kits import notifying_tools

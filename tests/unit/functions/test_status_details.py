@@ -19,7 +19,7 @@ from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import Requested
 from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 from tests.kits import status_tools

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import status_query
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from tests.cloud import Clock, Cloud
 from tests.kits import status_tools
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ingester.neighbours.events_table import EventsTable
-from ingester.rules.spans import RecordingEvent
+from ingester.recording.events_table import EventsTable
+from ingester.recording.pauses import RecordingEvent
 from tests.cloud import Clock, Cloud, plain
 
 

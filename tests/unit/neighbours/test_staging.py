@@ -9,8 +9,8 @@ import requests
 from botocore.exceptions import ClientError
 
 from ingester.errors import StagedFileLost
-from ingester.neighbours.staging import Staging
 from ingester.pipeline.messages import StagedFile
+from ingester.recording.staging_bucket import Staging
 from tests.cloud import BUCKET, Cloud
 from tests.hooks import failing
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from ingester.neighbours.status_table import STATUS_LIFE, Requested, StatusTable
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from ingester.rules.status_row import Step
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingester.neighbours.status_table import StatusTable, row_of
 from ingester.pipeline.states import Origin, State
-from ingester.rules.recording import Subject
+from ingester.recording.files import Subject
 from tests.cloud import Clock, Cloud
 
 ZIP_ID = "auto-ingest-u=="

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingester.pipeline.messages import RecordingFile
 from ingester.pipeline.states import Origin
-from ingester.rules.recording import (
+from ingester.recording.files import (
     VIEWS,
     Subject,
     extension_of,

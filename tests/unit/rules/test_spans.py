@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester import timestamps
-from ingester.rules.spans import RecordingEvent, recording_times
+from ingester.recording.pauses import RecordingEvent, recording_times
 
 BASE = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 KINDS = ["started", "resumed", "paused", "stopped"]

@@ -13,9 +13,9 @@ from msgspec import UNSET
 
 from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import FileGone, OutOfTime, TransferFailed
-from ingester.neighbours.staging import Staging
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
-from ingester.rules.staged import Staged, StagedPiece
+from ingester.recording.staging_bucket import Staging
+from ingester.recording.upload_message import Staged, StagedPiece
 from ingester.transfer import mp4
 from ingester.transfer.access import Access
 from ingester.transfer.addresses import DownloadHosts

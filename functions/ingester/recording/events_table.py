@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ingester.rules.spans import EPOCH, RecordingEvent
+from ingester.recording.pauses import EPOCH, RecordingEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
