@@ -19,7 +19,8 @@ from ingester import container, signature
 from ingester.neighbours import ledger, status_table, zoom_events
 from ingester.recording import events_table
 from ingester.rules.ledger import MOST_REQUESTS
-from ingester.transfer import carrier, engine, file_copy, ranges, source
+from ingester.transfer import engine, file_copy, ranges, source
+from ingester.transfer import part_worker as carrier
 from local.settings import names_in
 from ops.command import ALSO
 

@@ -19,10 +19,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from ingester.errors import IngesterError, OutOfTime, PermanentFailure, TransferFailed
-from ingester.transfer.carrier import Carrier
+from ingester.transfer.concurrency import Pace
 from ingester.transfer.file_copy import FileCopy, Work
 from ingester.transfer.multipart import Bucket
-from ingester.transfer.pace import Pace
+from ingester.transfer.part_worker import Carrier
 from ingester.transfer.plan import Copied, Copy
 from ingester.transfer.progress import Progress
 from ingester.transfer.stream import Buffers

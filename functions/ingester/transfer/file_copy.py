@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import AwsFailed, IngesterError, SourceChanged, TransferFailed, UploadGone
-from ingester.transfer.carrier import Carrier, Stopped
+from ingester.transfer.part_worker import Carrier, Stopped
 from ingester.transfer.parts import Part, part_bytes
 from ingester.transfer.plan import AlreadyThere, Copied, Plan
 

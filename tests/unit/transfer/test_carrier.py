@@ -22,8 +22,8 @@ from ingester.errors import (
     ZoomBusy,
     ZoomUnreachable,
 )
-from ingester.transfer.carrier import ATTEMPTS, PATIENCE_SECONDS, Carrier, Stopped
 from ingester.transfer.multipart import Bucket, StoredPart
+from ingester.transfer.part_worker import ATTEMPTS, PATIENCE_SECONDS, Carrier, Stopped
 from ingester.transfer.plan import Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import FAILURES

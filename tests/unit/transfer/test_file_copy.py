@@ -17,9 +17,9 @@ from ingester.errors import (
     UploadGone,
     ZoomUnreachable,
 )
-from ingester.transfer.carrier import Carrier, Stopped
 from ingester.transfer.file_copy import LEAST_UNDER_WAY, SHARE_UNDER_WAY, FileCopy, Work
 from ingester.transfer.multipart import Bucket, Destination, StoredPart, Upload
+from ingester.transfer.part_worker import Carrier, Stopped
 from ingester.transfer.parts import MIB, parts_of
 from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.transfer.pace import TICKS_AFTER_THROTTLING, TICKS_BETWEEN_TRIALS, Pace
+from ingester.transfer.concurrency import TICKS_AFTER_THROTTLING, TICKS_BETWEEN_TRIALS, Pace
 
 Link = Callable[[int], float]
 """Connections → bytes a second of all of them."""

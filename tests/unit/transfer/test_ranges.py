@@ -19,7 +19,7 @@ from ingester.errors import (
     ZoomBusy,
     ZoomUnreachable,
 )
-from ingester.transfer.carrier import Stopped
+from ingester.transfer.part_worker import Stopped
 from ingester.transfer.ranges import (
     CHUNK_BYTES,
     FAILURES,

@@ -13,8 +13,8 @@ import pytest
 from bench.transfer.peers.content import Content, Generated
 from bench.transfer.peers.s3_settings import S3Fault
 from ingester.errors import SlowDown, TransferFailed
-from ingester.transfer.carrier import Stopped
 from ingester.transfer.multipart import Bucket, Destination, Upload
+from ingester.transfer.part_worker import Stopped
 from ingester.transfer.parts import MARK_NUMBER
 from ingester.transfer.ranges import CHUNK_BYTES, EmptyFile
 from ingester.transfer.stream import Buffers, PlainStream

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingester.transfer.carrier import ATTEMPTS
+from ingester.transfer.part_worker import ATTEMPTS
 from ingester.transfer.parts import parts_of
 from local import media
 from local.neighbours.zoom_faults import Fault

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import downloader
-from ingester.transfer.carrier import ATTEMPTS
 from ingester.transfer.multipart import IDENTITY
+from ingester.transfer.part_worker import ATTEMPTS
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
