@@ -32,8 +32,6 @@ from ingester.metrics import Metric
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.status_table import StatusTable
-from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
-from ingester.neighbours.zoom_events import files_of, names_of
 from ingester.pipeline import reasons
 from ingester.pipeline import retry_policy as attempts
 from ingester.pipeline.continuation import continued
@@ -57,14 +55,16 @@ from ingester.rules.ledger import End
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
-from ingester.transfer.access import Access
-from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Budget, Engine, Total, forever
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.progress import rate
-from ingester.transfer.recording import Inspect, OpenFile, RecordingTransfer
-from ingester.transfer.source import ZoomFile
 from ingester.unready import Waiting
+from ingester.zoom.api import MeetingRecordings, ZoomApi
+from ingester.zoom.download import ZoomFile
+from ingester.zoom.download_token import Access
+from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.stage_recording import Inspect, OpenFile, RecordingTransfer
+from ingester.zoom.webhook_events import files_of, names_of
 
 logger = logging.getLogger("ingester.downloader")
 

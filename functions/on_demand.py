@@ -16,7 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, hand_in, log, new_ids
+from ingester import clients, log, new_ids
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
@@ -33,14 +33,15 @@ from ingester.errors import (
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import Requested, StatusTable
-from ingester.neighbours.zoom import ZoomApi
-from ingester.neighbours.zoom_events import IngestOptions
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.retry import Chance, Sleep
 from ingester.rules.series_id import series_id_in
 from ingester.rules.status_row import Asked
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
+from ingester.zoom import webhook_client as hand_in
+from ingester.zoom.api import ZoomApi
+from ingester.zoom.webhook_events import IngestOptions
 
 logger = logging.getLogger("ingester.on_demand")
 

@@ -19,7 +19,7 @@ import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, hand_in, log, metrics, timestamps
+from ingester import clients, log, metrics, timestamps
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
@@ -36,9 +36,6 @@ from ingester.errors import (
 from ingester.metrics import Metric
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.reconcile_state import ReconcileState
-from ingester.neighbours.zoom import ZoomApi
-from ingester.neighbours.zoom_events import IngestOptions
-from ingester.neighbours.zoom_listing import How, RecordingList
 from ingester.recording.files import automated
 from ingester.retry import Chance, Sleep
 from ingester.rules.reconcile import (
@@ -57,6 +54,10 @@ from ingester.rules.reconcile import (
 )
 from ingester.rules.reconcile_report import Outcome, Report, outcome_of, wanted, words_of
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
+from ingester.zoom import webhook_client as hand_in
+from ingester.zoom.api import ZoomApi
+from ingester.zoom.recording_list import How, RecordingList
+from ingester.zoom.webhook_events import IngestOptions
 
 logger = logging.getLogger("ingester.reconcile")
 

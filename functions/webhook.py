@@ -19,7 +19,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, log, metrics, new_ids, signature, timestamps
+from ingester import clients, log, metrics, new_ids, timestamps
 from ingester.container import Container
 from ingester.errors import (
     AwsFailed,
@@ -33,18 +33,8 @@ from ingester.errors import (
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.metrics import Metric
-from ingester.neighbours import zoom_events
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import Requested, StatusTable, Written, never_raising
-from ingester.neighbours.zoom_events import (
-    BadIngest,
-    IngestNotification,
-    Notification,
-    RecoveryNotification,
-    RemovalNotification,
-    StatusNotification,
-    UrlValidation,
-)
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import DownloadMessage, encode
 from ingester.pipeline.queue import Queue
@@ -62,6 +52,17 @@ from ingester.rules import ledger, notices
 from ingester.rules.ledger import Record
 from ingester.rules.ledger import Request as Wish
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
+from ingester.zoom import signature
+from ingester.zoom import webhook_events as zoom_events
+from ingester.zoom.webhook_events import (
+    BadIngest,
+    IngestNotification,
+    Notification,
+    RecoveryNotification,
+    RemovalNotification,
+    StatusNotification,
+    UrlValidation,
+)
 
 logger = logging.getLogger("ingester.webhook")
 

@@ -15,7 +15,6 @@ import schedule_update
 import status_query
 import uploader
 import webhook
-from ingester import signature
 from ingester.gateway import Answer
 from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.ledger import Ledger
@@ -28,7 +27,6 @@ from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets
 from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import StatusTable
-from ingester.neighbours.zoom import ZoomApi
 from ingester.pipeline.queue import Queue, Received
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
@@ -46,7 +44,9 @@ from ingester.static_page import page_answer
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
 from ingester.transfer.engine import Engine
-from ingester.transfer.recording import Inspect, OpenFile
+from ingester.zoom import signature
+from ingester.zoom.api import ZoomApi
+from ingester.zoom.stage_recording import Inspect, OpenFile
 from tests.cloud import Clock, Cloud
 from tests.waits import Sleeper
 

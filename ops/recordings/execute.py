@@ -15,7 +15,7 @@ from cdk.names import DOWNLOADER, ON_DEMAND, UPLOADER, Function
 from ingester.log import redact
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
-from ingester.neighbours.zoom import MeetingRecordings
+from ingester.zoom.api import MeetingRecordings
 from ops import terminal
 from ops.command import OpsError, command
 from ops.printable import printable

@@ -11,11 +11,11 @@ from msgspec import UNSET
 
 from cdk.names import Names
 from cdk.settings import Settings
-from ingester import hand_in
-from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
-from ingester.neighbours.zoom_events import IngestOptions
 from ingester.recording.files import automated, is_meeting_number, uuid_in
 from ingester.settings import OnDemandSecrets, SsmClient, ZoomSettings, read_secrets
+from ingester.zoom import webhook_client as hand_in
+from ingester.zoom.api import MeetingRecordings, ZoomApi
+from ingester.zoom.webhook_events import IngestOptions
 from ops.command import OpsError, refuse_options
 from ops.recordings.asked import recording_uuid
 

@@ -20,9 +20,9 @@ import urllib3
 import downloader
 from ingester import timestamps
 from ingester.recording.files import view_of
-from ingester.transfer.access import AccessInUse
 from ingester.transfer.engine import Budget, Engine
 from ingester.transfer.ranges import Version
+from ingester.zoom.download_token import AccessInUse
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases, may_match_now
 from tests.kits import downloader_tools, received

@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from ingester.neighbours.zoom_events import OTHER_VIDEOS
 from ingester.recording.files import CHAT, VIEWS, view_of
+from ingester.zoom.webhook_events import OTHER_VIDEOS
 
 COMPLETED = "recording.completed"
 INGEST_EVENTS = (COMPLETED, "on.demand.ingest")

@@ -18,7 +18,7 @@ import requests
 
 from cdk.names import ON_DEMAND, Names
 from ingester.rules.mediapackage import media_package_id
-from ingester.signature import signed_headers
+from ingester.zoom.signature import signed_headers
 from local.state import State
 from ops.recordings import execute
 from ops.secrets import commands as secret_tasks

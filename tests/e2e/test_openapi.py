@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from ingester.signature import signed_headers
+from ingester.zoom.signature import signed_headers
 from local.state import State
 from tests import openapi
 from tests.e2e.scene import Scene

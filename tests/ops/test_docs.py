@@ -15,12 +15,15 @@ import on_demand
 import tasks
 import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
-from ingester import container, signature
-from ingester.neighbours import ledger, status_table, zoom_events
+from ingester import container
+from ingester.neighbours import ledger, status_table
 from ingester.recording import events_table
 from ingester.rules.ledger import MOST_REQUESTS
-from ingester.transfer import engine, file_copy, ranges, source
+from ingester.transfer import engine, file_copy, ranges
 from ingester.transfer import part_worker as carrier
+from ingester.zoom import download as source
+from ingester.zoom import signature
+from ingester.zoom import webhook_events as zoom_events
 from local.settings import names_in
 from ops.command import ALSO
 

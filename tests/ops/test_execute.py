@@ -18,10 +18,10 @@ import webhook
 from cdk.settings import load
 from ingester.errors import NotReady, WebhookFailed, WebhookUnreachable
 from ingester.gateway import request_of
-from ingester.neighbours.zoom import ZoomApi
 from ingester.pipeline.states import State
 from ingester.settings import OnDemandSecrets, ZoomSettings
-from ingester.signature import verify
+from ingester.zoom.api import ZoomApi
+from ingester.zoom.signature import verify
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from local.neighbours.zoom import ZoomStandIn

@@ -134,7 +134,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "a chat that Zoom doesn't hand out is no file",
-        "functions/ingester/transfer/recording.py",
+        "functions/ingester/zoom/stage_recording.py",
         "                if not isinstance(result, EmptyFile):\n",
         "                if file.is_mp4:\n",
         profile="disorder",
@@ -159,7 +159,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "a notification that lacks something is refused",
-        "functions/ingester/neighbours/zoom_events.py",
+        "functions/ingester/zoom/webhook_events.py",
         "    subject = _what_is_known(about, Origin.WEBHOOK)\n",
         '    raise BadRequest("It lacks something.")\n',
         profile="disorder",

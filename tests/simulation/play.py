@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from ingester import hand_in
-from ingester.neighbours.zoom_events import IngestOptions
 from ingester.recording.files import automated
+from ingester.zoom import webhook_client as hand_in
+from ingester.zoom.webhook_events import IngestOptions
 from tests.simulation.cloud import OWN_KEY, SECRETS, ZOOM_SECRET, Books, Cloud
 from tests.simulation.event_sources import LambdaFunction
 from tests.simulation.logs import Mail, collected

@@ -18,7 +18,6 @@ import on_demand
 import reconcile
 import uploader
 import webhook
-from ingester import hand_in
 from ingester.container import Container
 from ingester.errors import IngesterError
 from ingester.gateway import proxy_answer
@@ -27,7 +26,6 @@ from ingester.neighbours.opencast import Opencast
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.status_table import StatusTable
-from ingester.neighbours.zoom import MeetingRecordings, ZoomApi
 from ingester.pipeline.queue import Queue
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
@@ -44,10 +42,12 @@ from ingester.settings import (
     ZoomSettings,
     read_secrets,
 )
-from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Engine
-from ingester.transfer.source import ZoomFile
 from ingester.unready import Waiting
+from ingester.zoom import webhook_client as hand_in
+from ingester.zoom.api import MeetingRecordings, ZoomApi
+from ingester.zoom.download import ZoomFile
+from ingester.zoom.download_urls import DownloadHosts
 from tests.simulation.cloud import DOWNLOAD_RECEIVES, SECRETS, STACK, UPLOAD_RECEIVES, Cloud
 from tests.simulation.engine import Copies, FakeEngine
 from tests.simulation.event_sources import Context, EventSources, Gateway, LambdaFunction

@@ -14,14 +14,14 @@ from bench.transfer.peers.s3_settings import Credentials, S3Fault, S3Settings
 from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from ingester.errors import PermanentFailure
-from ingester.transfer.access import Access, AccessInUse
-from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Budget, Engine
 from ingester.transfer.multipart import IDENTITY, Bucket
 from ingester.transfer.multipart import Credentials as Signing
 from ingester.transfer.parts import MARK_NUMBER
 from ingester.transfer.plan import Copy, Target
-from ingester.transfer.source import ZoomFile
+from ingester.zoom.download import ZoomFile
+from ingester.zoom.download_token import Access, AccessInUse
+from ingester.zoom.download_urls import DownloadHosts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

@@ -13,7 +13,7 @@ from ingester.errors import IngesterError, PermanentFailure
 from ingester.transfer.multipart import IDENTITY
 from ingester.transfer.plan import Copied
 from ingester.transfer.ranges import EmptyFile
-from ingester.transfer.source import NotAFile
+from ingester.zoom.download import NotAFile
 from tests.transfer import faults as of
 from tests.transfer.rig import Rig, key_of, settled
 from tests.transfer.scenarios import Scenario, mild_scenarios, scenarios

@@ -15,7 +15,7 @@ from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from ingester.errors import AwsFailed, FileUnavailable
 from ingester.transfer.engine import Budget
 from ingester.transfer.plan import Copied
-from ingester.transfer.source import NotAFile, Refused
+from ingester.zoom.download import NotAFile, Refused
 from tests.transfer.rig import Rig, settled
 from tests.transfer.verdict import objects_of
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingester.errors import BadRequest, Unauthorized
 from ingester.gateway import request_of
-from ingester.signature import (
+from ingester.zoom.signature import (
     MAX_AGE_SECONDS,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,

@@ -15,12 +15,12 @@ from bench.transfer.task import HANDED_OVER, File, Task, task_of
 from ingester import clients
 from ingester.connections import http as http_for
 from ingester.errors import OutOfTime
-from ingester.transfer.access import Access, AccessInUse
-from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Budget, Engine, forever
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.plan import Copied, Copy, Target
-from ingester.transfer.source import ZoomFile
+from ingester.zoom.download import ZoomFile
+from ingester.zoom.download_token import Access, AccessInUse
+from ingester.zoom.download_urls import DownloadHosts
 
 
 def engine_of(task: Task) -> Engine:

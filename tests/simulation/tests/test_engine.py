@@ -17,7 +17,7 @@ from ingester.errors import (
 )
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Version
-from ingester.transfer.source import NotAFile
+from ingester.zoom.download import NotAFile
 from tests.simulation.cloud import Cloud
 from tests.simulation.engine import Copies, FakeEngine
 from tests.simulation.faults import Fault, Kind

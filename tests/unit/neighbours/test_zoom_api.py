@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.neighbours.zoom import ZoomApi
 from ingester.retry import retry_after
 from ingester.settings import ZoomSecrets, ZoomSettings
+from ingester.zoom.api import ZoomApi
 from local.authority import Authority
 from local.neighbours.https_server import json_answer
 from local.neighbours.zoom import ZoomStandIn

@@ -9,7 +9,9 @@ import pytest
 from msgspec import UNSET
 
 from ingester.errors import BadRequest
-from ingester.neighbours.zoom_events import (
+from ingester.pipeline.messages import DownloadMessage, decode, encode
+from ingester.pipeline.states import Origin
+from ingester.zoom.webhook_events import (
     BadIngest,
     IngestNotification,
     Notification,
@@ -20,8 +22,6 @@ from ingester.neighbours.zoom_events import (
     files_of,
     parse,
 )
-from ingester.pipeline.messages import DownloadMessage, decode, encode
-from ingester.pipeline.states import Origin
 from tests.cloud import Clock
 from tests.unit.functions.webhook.notifications import (
     MEETING,

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.neighbours import zoom_listing
-from ingester.neighbours.zoom import ZoomApi
-from ingester.neighbours.zoom_listing import RecordingList
 from ingester.rules.reconcile import ListedRecording, UnreadableEntry
 from ingester.settings import ZoomSecrets, ZoomSettings
+from ingester.zoom import recording_list as zoom_listing
+from ingester.zoom.api import ZoomApi
+from ingester.zoom.recording_list import RecordingList
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from local.neighbours.zoom import ZoomStandIn

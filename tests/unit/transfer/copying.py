@@ -17,14 +17,14 @@ from bench.transfer.peers.s3_settings import Credentials, S3Settings
 from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomSettings
 from ingester.errors import IngesterError
-from ingester.transfer.access import Access, AccessInUse
-from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Engine
 from ingester.transfer.multipart import Bucket, StoredPart, Upload
 from ingester.transfer.parts import MIB, Part
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Source
-from ingester.transfer.source import ZoomFile
+from ingester.zoom.download import ZoomFile
+from ingester.zoom.download_token import Access, AccessInUse
+from ingester.zoom.download_urls import DownloadHosts
 
 BUCKET = "bucket"
 KNOWN = Credentials(access_key="AKIDTEST", secret_key="secret", token="session")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ingester.errors import ZoomUnreachable
-from ingester.transfer.access import Access, AccessInUse
+from ingester.zoom.download_token import Access, AccessInUse
 
 OLD = Access("old")
 

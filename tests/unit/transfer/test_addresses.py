@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingester.errors import FileUnavailable
 from ingester.settings import DownloaderSettings
-from ingester.transfer.addresses import (
+from ingester.zoom.download_urls import (
     DownloadHosts,
     host_of,
     name_in_disposition,

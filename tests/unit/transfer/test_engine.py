@@ -24,7 +24,7 @@ from ingester.transfer.engine import Budget, Total
 from ingester.transfer.multipart import IDENTITY, Destination
 from ingester.transfer.parts import MARK_NUMBER, MIB
 from ingester.transfer.plan import Copied
-from ingester.transfer.source import NotAFile
+from ingester.zoom.download import NotAFile
 from tests.local.processes_of import wait_for
 from tests.unit.transfer.copying import (
     CHAT,

@@ -17,12 +17,12 @@ from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFil
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import Staged, StagedPiece
 from ingester.transfer import mp4
-from ingester.transfer.access import Access
-from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.multipart import IDENTITY
 from ingester.transfer.ranges import EmptyFile
-from ingester.transfer.recording import RecordingTransfer
-from ingester.transfer.source import Refused, ZoomFile
+from ingester.zoom.download import Refused, ZoomFile
+from ingester.zoom.download_token import Access
+from ingester.zoom.download_urls import DownloadHosts
+from ingester.zoom.stage_recording import RecordingTransfer
 from local import media
 from local.neighbours.https_server import Answer, Request
 from tests.neighbours import Web

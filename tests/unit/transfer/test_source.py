@@ -8,7 +8,7 @@ import pytest
 import urllib3
 
 from ingester.errors import FileUnavailable, TransferFailed, ZoomBusy, ZoomUnreachable
-from ingester.transfer.source import NotAFile, Refused
+from ingester.zoom.download import NotAFile, Refused
 from local.neighbours.https_server import Answer, Spoil
 from tests.neighbours import Web
 from tests.unit.transfer.zoom_pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, redirect

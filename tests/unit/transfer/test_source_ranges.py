@@ -13,9 +13,9 @@ import urllib3
 from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomFault
 from ingester.errors import FileGone, FileUnavailable, SourceChanged, TransferFailed, ZoomBusy
-from ingester.transfer.access import Access, AccessInUse
 from ingester.transfer.ranges import EmptyFile, Version
-from ingester.transfer.source import NotAFile, Refused, ZoomFile
+from ingester.zoom.download import NotAFile, Refused, ZoomFile
+from ingester.zoom.download_token import Access, AccessInUse
 from local.neighbours.https_server import Answer, Request, Spoil
 from tests.neighbours import Web
 from tests.unit.transfer.copying import TALK, ZOOM, Copying

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import urllib3
 
-from ingester.transfer.access import Access, AccessInUse
-from ingester.transfer.addresses import DownloadHosts
-from ingester.transfer.source import ZoomBody, ZoomFile
+from ingester.zoom.download import ZoomBody, ZoomFile
+from ingester.zoom.download_token import Access, AccessInUse
+from ingester.zoom.download_urls import DownloadHosts
 from local.neighbours.https_server import Answer, Request
 from tests.neighbours import Web
 

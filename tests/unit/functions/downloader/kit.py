@@ -30,10 +30,10 @@ from ingester.rules.ledger import (
 )
 from ingester.rules.status_row import Asked
 from ingester.settings import ZoomSecrets
-from ingester.transfer.access import AccessInUse
-from ingester.transfer.addresses import DownloadHosts
 from ingester.transfer.engine import Budget, Engine
-from ingester.transfer.source import ZoomBody, ZoomFile
+from ingester.zoom.download import ZoomBody, ZoomFile
+from ingester.zoom.download_token import AccessInUse
+from ingester.zoom.download_urls import DownloadHosts
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud

@@ -14,9 +14,9 @@ import pytest
 import downloader
 from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import ZoomBusy
-from ingester.transfer.access import AccessInUse
 from ingester.transfer.parts import MARK_NUMBER, parts_of
 from ingester.transfer.ranges import Source, Version
+from ingester.zoom.download_token import AccessInUse
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.kits import received

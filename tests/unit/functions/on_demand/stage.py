@@ -9,8 +9,8 @@ from typing import Any
 import on_demand
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
-from ingester.neighbours.zoom import ZoomApi
 from ingester.settings import OnDemandSecrets, OnDemandSettings
+from ingester.zoom.api import ZoomApi
 from local.neighbours.https_server import text_answer
 from local.neighbours.zoom import ZoomStandIn
 from tests.cloud import Clock, Cloud

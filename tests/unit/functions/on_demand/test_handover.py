@@ -13,7 +13,7 @@ import webhook
 from ingester.rules.ledger import Record
 from ingester.rules.next_step import next_step
 from ingester.settings import OnDemandSecrets
-from ingester.signature import verify
+from ingester.zoom.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
 from tests.hooks import failing

@@ -9,9 +9,9 @@ from typing import Any
 import reconcile
 from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.reconcile_state import KEY, ReconcileState
-from ingester.neighbours.zoom import ZoomApi
 from ingester.rules.ledger import with_files, with_sent
 from ingester.settings import OnDemandSecrets, ReconcileSettings
+from ingester.zoom.api import ZoomApi
 from local.neighbours.https_server import text_answer
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording

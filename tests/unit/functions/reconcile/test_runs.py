@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 import webhook
-from ingester import signature
 from ingester.rules.ledger import End, with_end
+from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request
 from local.neighbours.zoom_faults import Fault
 from tests.cloud import Cloud

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import webhook
 from ingester.log import JsonFormatter
-from ingester.neighbours.zoom_events import RECOVERY_EVENTS, REMOVAL_EVENTS, STATUS_EVENTS
+from ingester.zoom.webhook_events import RECOVERY_EVENTS, REMOVAL_EVENTS, STATUS_EVENTS
 from tests.cloud import Cloud
 from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook
 from tests.unit.functions.webhook.notifications import (

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import webhook
-from ingester import signature
 from ingester.gateway import Answer
-from ingester.neighbours.zoom_events import RECOVERY_EVENTS, REMOVAL_EVENTS
+from ingester.zoom import signature
+from ingester.zoom.webhook_events import RECOVERY_EVENTS, REMOVAL_EVENTS
 from tests.cloud import Clock, Cloud
 from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook, webhook_tools
 from tests.unit.functions.webhook.notifications import (

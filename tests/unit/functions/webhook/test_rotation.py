@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 import webhook
-from ingester import signature
 from ingester.container import Container
 from ingester.gateway import Answer
+from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
 from tests.kits import webhook_tools
 from tests.unit.functions.webhook.notifications import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ingester.neighbours.zoom_events import STATUS_EVENTS
 from ingester.pipeline.states import State
+from ingester.zoom.webhook_events import STATUS_EVENTS
 from tests.cloud import Clock, Cloud, plain
 from tests.unit.functions.webhook.notifications import (
     MEETING,

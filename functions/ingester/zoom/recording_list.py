@@ -19,8 +19,8 @@ import msgspec
 import requests
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.neighbours.zoom import ZoomApi, decoded, problem_in, refused
 from ingester.rules.reconcile import ListedRecording, UnreadableEntry
+from ingester.zoom.api import ZoomApi, decoded, problem_in, refused
 
 logger = logging.getLogger("ingester.zoom_listing")
 

@@ -13,7 +13,6 @@ from datetime import datetime
 import msgspec
 import requests
 
-from ingester import signature
 from ingester.errors import (
     BadRequest,
     KeyRefused,
@@ -22,10 +21,11 @@ from ingester.errors import (
     WebhookUnreachable,
     ZoomUnreachable,
 )
-from ingester.neighbours import zoom_events
-from ingester.neighbours.zoom import MeetingRecordings
-from ingester.neighbours.zoom_events import IngestOptions
 from ingester.retry import Chance, Sleep, retrying, within
+from ingester.zoom import signature
+from ingester.zoom import webhook_events as zoom_events
+from ingester.zoom.api import MeetingRecordings
+from ingester.zoom.webhook_events import IngestOptions
 
 TIMEOUT = (3.05, 8.0)
 """Seconds to connect to the webhook, and to wait for its answer."""

@@ -13,11 +13,11 @@ from ingester.errors import FileGone, PermanentFailure
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import extension_of, segment_numbers, staging_key, view_names
 from ingester.recording.upload_message import Staged, StagedPiece
-from ingester.transfer.access import Access, AccessInUse
 from ingester.transfer.engine import Engine
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import EmptyFile, Source
-from ingester.transfer.source import NotAFile
+from ingester.zoom.download import NotAFile
+from ingester.zoom.download_token import Access, AccessInUse
 
 logger = logging.getLogger("ingester.transfer")
 

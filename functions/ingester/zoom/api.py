@@ -20,9 +20,9 @@ import requests
 from msgspec import UNSET, UnsetType
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.neighbours.zoom_json import readable
 from ingester.retry import Chance, Sleep, retry_after, retrying, within
 from ingester.settings import ZoomSecrets, ZoomSettings
+from ingester.zoom.lenient_json import readable
 
 logger = logging.getLogger("ingester.zoom")
 

@@ -23,15 +23,15 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.retry import retry_after
-from ingester.transfer.access import Access, AccessInUse
-from ingester.transfer.addresses import (
+from ingester.transfer.ranges import EmptyFile, Version
+from ingester.zoom.download_token import Access, AccessInUse
+from ingester.zoom.download_urls import (
     NO_HTTPS,
     DownloadHosts,
     host_of,
     name_in_disposition,
     name_in_url,
 )
-from ingester.transfer.ranges import EmptyFile, Version
 
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 5.0

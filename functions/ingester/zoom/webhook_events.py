@@ -16,13 +16,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ingester import timestamps
 from ingester.errors import BadRequest
-from ingester.neighbours.zoom_json import readable
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import DownloadMessage, RecordingFile
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import CHAT, VIEWS, Subject, automated, name_of, view_of
 from ingester.recording.pauses import RecordingEvent
 from ingester.rules.status_row import Asked
+from ingester.zoom.lenient_json import readable
 
 COMPLETED = "recording.completed"
 ON_DEMAND = "on.demand.ingest"
