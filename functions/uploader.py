@@ -26,7 +26,10 @@ from ingester.errors import (
 )
 from ingester.metrics import Metric
 from ingester.neighbours.ledger import Ledger
-from ingester.neighbours.opencast import (
+from ingester.neighbours.status_table import StatusTable
+from ingester.opencast import differences as one_ingest
+from ingester.opencast import mediapackage
+from ingester.opencast.client import (
     IngestBroken,
     IngestNotSent,
     IngestRefused,
@@ -34,7 +37,6 @@ from ingester.neighbours.opencast import (
     Opencast,
     Parts,
 )
-from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline import reasons
 from ingester.pipeline import retry_policy as attempts
 from ingester.pipeline.messages import UploadMessage, decode, zip_id_of
@@ -43,7 +45,7 @@ from ingester.pipeline.states import State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
-from ingester.rules import ledger, mediapackage, one_ingest
+from ingester.rules import ledger
 from ingester.rules.ledger import Absence, End, Ingest, Outcome, Post, Record
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
 from ingester.unready import Waiting

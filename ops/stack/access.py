@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from cdk.names import UPLOADER
 from ingester.errors import OpencastRefused, OpencastUnreachable
-from ingester.neighbours.opencast import Opencast
+from ingester.opencast.client import Opencast
 from ops.code.releases import Releases
 from ops.secrets import store
 from ops.target import Target

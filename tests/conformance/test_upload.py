@@ -14,7 +14,7 @@ from multipart import MultipartParser, parse_options_header
 from requests.adapters import BaseAdapter
 
 import uploader
-from ingester.rules.mediapackage import media_package_id
+from ingester.opencast.mediapackage import media_package_id
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases
 from tests.kits import received, uploader_tools

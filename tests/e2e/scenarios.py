@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingester.rules.mediapackage import media_package_id
+from ingester.opencast.mediapackage import media_package_id
 from tests.e2e.copies import (
     broken_connection,
     changed_source,

@@ -11,7 +11,7 @@ import uuid as uuids
 import pytest
 
 from cdk.names import UPLOADER, WEBHOOK, Names
-from ingester.rules.mediapackage import media_package_id
+from ingester.opencast.mediapackage import media_package_id
 from tests.e2e import deployed
 from tests.e2e.mails import forget_faults, mail, mails
 from tests.e2e.scene import SERIES, Scene

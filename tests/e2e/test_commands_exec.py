@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from cdk.names import ON_DEMAND, Names
-from ingester.rules.mediapackage import media_package_id
+from ingester.opencast.mediapackage import media_package_id
 from ingester.zoom.signature import signed_headers
 from local.state import State
 from ops.recordings import execute

@@ -11,12 +11,12 @@ import pytest
 import requests
 
 import uploader
-from ingester.neighbours.opencast import Series
+from ingester.opencast.client import Series
+from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, automated
 from ingester.rules import ledger as rules
 from ingester.rules.ledger import Record
-from ingester.rules.mediapackage import media_package_id
 from ingester.rules.status_row import Asked
 from ops.queues.redrive import RETRIED, Wanted
 from tests.cloud import BUCKET

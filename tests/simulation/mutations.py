@@ -24,7 +24,7 @@ DOWNLOADER = "functions/downloader.py"
 UPLOADER = "functions/uploader.py"
 RECONCILE = "functions/reconcile.py"
 LEDGER = "functions/ingester/rules/ledger.py"
-OPENCAST = "functions/ingester/neighbours/opencast.py"
+OPENCAST = "functions/ingester/opencast/client.py"
 QUEUES = "functions/ingester/pipeline/queue.py"
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import OpencastRefused, OpencastUnreachable
-from ingester.neighbours.opencast import (
+from ingester.opencast.client import (
     IngestBroken,
     IngestNotSent,
     IngestRefused,

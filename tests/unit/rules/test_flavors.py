@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.errors import NoPresenter
-from ingester.rules.flavors import for_archiving, for_publishing
+from ingester.opencast.flavors import for_archiving, for_publishing
 
 SPEAKER = "active_speaker"
 SCREEN = "shared_screen"

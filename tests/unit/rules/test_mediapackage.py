@@ -10,10 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import NoPresenter
-from ingester.pipeline.messages import StagedFile, StagedView, UploadMessage
-from ingester.recording.files import CHAT, VIEWS
-from ingester.recording.pauses import RecordingEvent
-from ingester.rules.mediapackage import (
+from ingester.opencast.mediapackage import (
     LICENSE,
     Kept,
     Publishing,
@@ -21,6 +18,9 @@ from ingester.rules.mediapackage import (
     keep,
     media_package_id,
 )
+from ingester.pipeline.messages import StagedFile, StagedView, UploadMessage
+from ingester.recording.files import CHAT, VIEWS
+from ingester.recording.pauses import RecordingEvent
 
 STARTS = ["2026-11-23T15:00:00Z", "2026-11-23T15:30:00Z", "2026-11-23T16:00:00Z"]
 ENDS = ["2026-11-23T15:20:00Z", "2026-11-23T15:50:00Z", "2026-11-23T16:20:00Z"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingester.log import JsonFormatter
-from ingester.rules import one_ingest
+from ingester.opencast import differences as one_ingest
 from ingester.rules.ledger import End
 from ingester.rules.log_records import LogRecord, records_of
 from tests.unit.functions.uploader.kit import (

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ingester.opencast import flavors
 from ingester.pipeline.messages import StagedFile, UploadMessage
 from ingester.recording import pauses as spans
 from ingester.recording.files import CHAT, VIEWS
 from ingester.recording.pauses import RecordingEvent
-from ingester.rules import flavors
 
 LICENSE = "Creative Commons 3.0: Attribution-NonCommercial-NoDerivs"
 _TYPES = {"Lecture": "L", "Section": "S"}
