@@ -28,8 +28,10 @@ from ingester.errors import (
     RetryableFailure,
     Unforeseen,
 )
+from ingester.ledger import record as ledger
+from ingester.ledger.record import End
+from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline import reasons
@@ -49,9 +51,7 @@ from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import upload_message
-from ingester.rules import ledger
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
-from ingester.rules.ledger import End
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4

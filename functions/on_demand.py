@@ -31,7 +31,7 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.table import Ledger
 from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in

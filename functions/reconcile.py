@@ -33,8 +33,8 @@ from ingester.errors import (
     ZoomRefused,
     ZoomUnreachable,
 )
+from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.recording.files import automated
 from ingester.retry import Chance, Sleep

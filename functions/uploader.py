@@ -24,8 +24,10 @@ from ingester.errors import (
     Unforeseen,
     UnknownSeries,
 )
+from ingester.ledger import record as ledger
+from ingester.ledger.record import Absence, End, Ingest, Outcome, Post, Record
+from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ingester.opencast import differences as one_ingest
 from ingester.opencast import mediapackage
@@ -45,8 +47,6 @@ from ingester.pipeline.states import State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
-from ingester.rules import ledger
-from ingester.rules.ledger import Absence, End, Ingest, Outcome, Post, Record
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
 from ingester.unready import Waiting
 

@@ -32,8 +32,11 @@ from ingester.errors import (
     WrongSignature,
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.ledger import record as ledger
+from ingester.ledger.record import Record
+from ingester.ledger.record import Request as Wish
+from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.status_table import Requested, StatusTable, Written, never_raising
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import DownloadMessage, encode
@@ -48,9 +51,7 @@ from ingester.pipeline.states import (
 from ingester.recording.events_table import EventsTable
 from ingester.recording.files import Subject, automated
 from ingester.recording.pauses import RecordingEvent
-from ingester.rules import ledger, notices
-from ingester.rules.ledger import Record
-from ingester.rules.ledger import Request as Wish
+from ingester.rules import notices
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events

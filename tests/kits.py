@@ -16,8 +16,8 @@ import status_query
 import uploader
 import webhook
 from ingester.gateway import Answer
+from ingester.ledger.table import Ledger
 from ingester.neighbours.faults_table import FaultsTable
-from ingester.neighbours.ledger import Ledger
 from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic
 from ingester.neighbours.reconcile_state import ReconcileState

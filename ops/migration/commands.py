@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from cdk.names import Names
 from ingester.errors import LedgerUnreadable
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.table import Ledger
 from ingester.neighbours.status_table import row_of
 from ops import terminal
 from ops.command import OpsError, command

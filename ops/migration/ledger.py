@@ -1,6 +1,6 @@
 """What an earlier stack's status rows say of requests, taken over into this stack's ledger.
 
-The pipeline decides by the ledger, not by the status rows (`ingester/rules/ledger.py`). The first
+The pipeline decides by the ledger, not by the status rows (`ingester/ledger/record.py`). The first
 system has no ledger, and its rows name no files. So a request that is taken over counts as sent
 with all of the recording's files.
 
@@ -19,11 +19,11 @@ from msgspec.structs import replace
 
 from ingester import timestamps
 from ingester.errors import LedgerBusy, LedgerUnreadable
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.record import End, Record, Request
+from ingester.ledger.table import Ledger
 from ingester.neighbours.status_table import row_of
 from ingester.pipeline.states import FAILED, State
 from ingester.recording.files import automated
-from ingester.rules.ledger import End, Record, Request
 from ingester.rules.next_step import retry_due
 from ingester.rules.status_row import StatusRow
 from ops.migration.takeover import BUSY, UNREADABLE, Item, Skip, Tally, scan

@@ -16,7 +16,7 @@ from invoke import Collection, Context, Exit
 from rich.table import Column
 
 from cdk.names import Names
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.table import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ops import terminal
 from ops.command import OpsError, command, one_line

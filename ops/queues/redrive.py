@@ -27,12 +27,12 @@ from datetime import datetime, timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import LedgerUnreadable, MessageError
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.record import is_superseded
+from ingester.ledger.table import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ingester.opencast.differences import files_of
 from ingester.pipeline.messages import UploadMessage, decode
 from ingester.pipeline.states import ENDED
-from ingester.rules.ledger import is_superseded
 from ingester.rules.status_row import StatusRow
 from ops.command import OpsError, one_line
 from ops.interrupts import Asked

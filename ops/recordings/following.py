@@ -10,9 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester import timestamps
 from ingester.errors import LedgerUnreadable
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.record import Ingest, Record
+from ingester.ledger.table import Ledger
 from ingester.pipeline.states import ENDED, State
-from ingester.rules.ledger import Ingest, Record
 from ingester.rules.next_step import next_step
 from ingester.rules.status_row import StatusRow
 from ops.command import OpsError, one_line

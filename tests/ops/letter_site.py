@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from cdk.names import Names
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.table import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.record import Ingest, Outcome, Post, Record
+from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.rules.ledger import Ingest, Outcome, Post, Record
 from ingester.rules.status_row import StatusRow
 from ops.command import OpsError
 from ops.recordings import following

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger import record as rules
+from ingester.ledger.record import End, Ingest, Outcome, Post, Record, Request
+from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.rules import ledger as rules
-from ingester.rules.ledger import End, Ingest, Outcome, Post, Record, Request
 from ingester.rules.status_row import Asked
 from ops.migration.commands import plan, run
 from tests.cloud import Cloud, plain

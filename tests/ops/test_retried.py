@@ -11,12 +11,12 @@ import pytest
 import requests
 
 import uploader
+from ingester.ledger import record as rules
+from ingester.ledger.record import Record
 from ingester.opencast.client import Series
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, automated
-from ingester.rules import ledger as rules
-from ingester.rules.ledger import Record
 from ingester.rules.status_row import Asked
 from ops.queues.redrive import RETRIED, Wanted
 from tests.cloud import BUCKET

@@ -23,7 +23,7 @@ WEBHOOK = "functions/webhook.py"
 DOWNLOADER = "functions/downloader.py"
 UPLOADER = "functions/uploader.py"
 RECONCILE = "functions/reconcile.py"
-LEDGER = "functions/ingester/rules/ledger.py"
+LEDGER = "functions/ingester/ledger/record.py"
 OPENCAST = "functions/ingester/opencast/client.py"
 QUEUES = "functions/ingester/pipeline/queue.py"
 

@@ -21,7 +21,7 @@ import webhook
 from ingester.container import Container
 from ingester.errors import IngesterError
 from ingester.gateway import proxy_answer
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.table import Ledger
 from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.status_table import StatusTable

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ingester.ledger.record import Ingest
 from ingester.pipeline.messages import StagedFile, UploadMessage
 from ingester.recording.files import name_of
-from ingester.rules.ledger import Ingest
 
 ADD_THEM = "Add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."

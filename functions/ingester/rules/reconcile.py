@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from ingester import timestamps
 from ingester.errors import BadRequest
-from ingester.rules.ledger import Record
+from ingester.ledger.record import Record
 
 WAIT = timedelta(hours=1)
 """How long after its end a recording is left to Zoom's own notification, which comes late at times.

@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import LedgerBusy, LedgerUnreadable
-from ingester.neighbours.ledger import ATTEMPTS, Ledger
-from ingester.rules.ledger import (
+from ingester.ledger.record import (
     End,
     Ingest,
     NamedFile,
@@ -28,6 +27,7 @@ from ingester.rules.ledger import (
     with_failure,
     with_sent,
 )
+from ingester.ledger.table import ATTEMPTS, Ledger
 from ingester.rules.status_row import Asked
 from tests.cloud import Clock, Cloud, plain
 from tests.hooks import failing, recorded

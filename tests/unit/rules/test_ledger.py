@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester import timestamps
-from ingester.rules import ledger
-from ingester.rules.ledger import (
+from ingester.ledger import record as ledger
+from ingester.ledger.record import (
     LAG,
     MOST_REQUESTS,
     End,

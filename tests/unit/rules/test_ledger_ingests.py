@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingester import timestamps
-from ingester.rules import ledger
-from ingester.rules.ledger import ARRIVAL, Absence, Ingest, Outcome, Post, Record, Request
+from ingester.ledger import record as ledger
+from ingester.ledger.record import ARRIVAL, Absence, Ingest, Outcome, Post, Record, Request
 from ingester.rules.status_row import Asked
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ingester import timestamps
-from ingester.rules import ledger
-from ingester.rules.ledger import End, Ingest, Outcome, Post, Record
+from ingester.ledger import record as ledger
+from ingester.ledger.record import End, Ingest, Outcome, Post, Record
 from ingester.rules.status_row import Asked
 
 BEGIN = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)

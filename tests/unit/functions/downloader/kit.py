@@ -15,8 +15,7 @@ import requests
 import urllib3
 
 import downloader
-from ingester.neighbours.ledger import Ledger
-from ingester.rules.ledger import (
+from ingester.ledger.record import (
     Ingest,
     Outcome,
     Post,
@@ -28,6 +27,7 @@ from ingester.rules.ledger import (
     with_request,
     with_sent,
 )
+from ingester.ledger.table import Ledger
 from ingester.rules.status_row import Asked
 from ingester.settings import ZoomSecrets
 from ingester.transfer.engine import Budget, Engine

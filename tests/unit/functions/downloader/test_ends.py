@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingester.rules.ledger import End
+from ingester.ledger.record import End
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.unit.functions.downloader.kit import ZIP_ID, Kit, row_in, with_file

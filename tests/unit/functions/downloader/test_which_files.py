@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingester.rules import ledger
+from ingester.ledger import record as ledger
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import on_demand
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.table import Ledger
 from ingester.neighbours.status_table import StatusTable
 from ingester.settings import OnDemandSecrets, OnDemandSettings
 from ingester.zoom.api import ZoomApi

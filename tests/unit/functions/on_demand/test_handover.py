@@ -10,7 +10,7 @@ import pytest
 
 import on_demand
 import webhook
-from ingester.rules.ledger import Record
+from ingester.ledger.record import Record
 from ingester.rules.next_step import next_step
 from ingester.settings import OnDemandSecrets
 from ingester.zoom.signature import verify

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import reconcile
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.record import with_files, with_sent
+from ingester.ledger.table import Ledger
 from ingester.neighbours.reconcile_state import KEY, ReconcileState
-from ingester.rules.ledger import with_files, with_sent
 from ingester.settings import OnDemandSecrets, ReconcileSettings
 from ingester.zoom.api import ZoomApi
 from local.neighbours.https_server import text_answer

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import webhook
-from ingester.rules.ledger import End, with_end
+from ingester.ledger.record import End, with_end
 from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request
 from local.neighbours.zoom_faults import Fault

@@ -17,10 +17,10 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import uploader
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.record import Ingest, Record, with_files, with_request, with_sent, without
+from ingester.ledger.table import Ledger
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.queue import Received
-from ingester.rules.ledger import Ingest, Record, with_files, with_request, with_sent, without
 from ingester.rules.status_row import Asked
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault

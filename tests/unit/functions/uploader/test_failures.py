@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import uploader
-from ingester.rules.ledger import End
+from ingester.ledger.record import End
 from tests.hooks import recorded
 from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, OWN_ID, READ_SECONDS, ZIP_ID, Kit
 

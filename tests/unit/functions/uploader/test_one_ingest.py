@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from ingester.rules.ledger import Outcome
+from ingester.ledger.record import Outcome
 from tests.hooks import recorded
 from tests.unit.functions.uploader.kit import OWN_ID, SERIES, ZIP_ID, Kit, Refusing, id_of
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 import uploader
-from ingester.rules.ledger import End
+from ingester.ledger.record import End
 from tests.hooks import failing, recorded
 from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, READ_SECONDS, ZIP_ID, Kit, Refusing
 

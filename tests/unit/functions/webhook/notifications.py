@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from ingester.neighbours.ledger import Ledger
+from ingester.ledger.record import Record
+from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.rules.ledger import Record
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 

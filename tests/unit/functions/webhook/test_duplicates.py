@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
+from ingester.ledger import record as ledger
+from ingester.ledger.record import End
 from ingester.pipeline.states import State
-from ingester.rules import ledger
-from ingester.rules.ledger import End
 from ingester.rules.status_row import Asked
 from tests.cloud import Clock, Cloud
 from tests.unit.functions.webhook.notifications import (

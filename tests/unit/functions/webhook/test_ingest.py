@@ -9,8 +9,8 @@ import pytest
 from msgspec import to_builtins
 
 import webhook
+from ingester.ledger.record import End, NamedFile, Request
 from ingester.pipeline.states import State
-from ingester.rules.ledger import End, NamedFile, Request
 from tests.cloud import Clock, Cloud
 from tests.kits import post_webhook
 from tests.unit.functions.webhook.notifications import (

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ingester.ledger import record as ledger
+from ingester.ledger.record import End
 from ingester.pipeline.messages import DownloadMessage, decode
 from ingester.pipeline.states import State
-from ingester.rules import ledger
-from ingester.rules.ledger import End
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 from tests.unit.functions.webhook.notifications import (

@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
+from ingester.ledger import record as ledger
 from ingester.log import JsonFormatter
 from ingester.pipeline.states import State
-from ingester.rules import ledger
 from ingester.rules.log_records import Level, records_of
 from tests.cloud import Cloud
 from tests.unit.functions.measured import listen

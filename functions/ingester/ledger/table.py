@@ -15,7 +15,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import AwsFailed, LedgerBusy, LedgerUnreadable
-from ingester.rules.ledger import Record
+from ingester.ledger.record import Record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
