@@ -35,10 +35,7 @@ from ingester.errors import (
 )
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.reconcile_state import ReconcileState
-from ingester.recording.files import automated
-from ingester.retry import Chance, Sleep
-from ingester.rules.reconcile import (
+from ingester.reconcile.decisions import (
     LONGEST_ERROR,
     WAITING,
     ListedRecording,
@@ -52,7 +49,10 @@ from ingester.rules.reconcile import (
     verdict_of,
     with_told,
 )
-from ingester.rules.reconcile_report import Outcome, Report, outcome_of, wanted, words_of
+from ingester.reconcile.report import Outcome, Report, outcome_of, wanted, words_of
+from ingester.reconcile.state_table import ReconcileState
+from ingester.recording.files import automated
+from ingester.retry import Chance, Sleep
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import ZoomApi

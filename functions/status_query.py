@@ -16,13 +16,13 @@ from ingester import clients, log, timestamps
 from ingester.container import Container
 from ingester.errors import BadRequest, LedgerUnreadable, RequestError
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
-from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import OVER
+from ingester.reconcile.decisions import Check, check_of
+from ingester.reconcile.state_table import ReconcileState
 from ingester.rules.next_step import needs_a_person
-from ingester.rules.reconcile import Check, check_of
 from ingester.rules.siblings import siblings_among
 from ingester.rules.status_answer import told
 from ingester.rules.status_row import StatusRow

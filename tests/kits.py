@@ -20,7 +20,6 @@ from ingester.ledger.table import Ledger
 from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic
-from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets
@@ -28,6 +27,7 @@ from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import StatusTable
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue, Received
+from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
 from ingester.settings import (

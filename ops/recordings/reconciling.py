@@ -9,8 +9,8 @@ from invoke import Context, Exit
 
 from cdk.names import RECONCILE
 from ingester.errors import BadRequest
-from ingester.rules.reconcile import SINCE, since_of
-from ingester.rules.reconcile_report import Report
+from ingester.reconcile.decisions import SINCE, since_of
+from ingester.reconcile.report import Report
 from ops import terminal
 from ops.command import OpsError, command
 from ops.printable import printable

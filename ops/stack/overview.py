@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from cdk.names import FUNCTIONS, RECONCILE, RESOURCE_ID, UPLOADER, Function, Names
 from ingester import timestamps
 from ingester.errors import LedgerUnreadable
-from ingester.neighbours.reconcile_state import ReconcileState
-from ingester.rules.reconcile import check_of
+from ingester.reconcile.decisions import check_of
+from ingester.reconcile.state_table import ReconcileState
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError

@@ -13,8 +13,8 @@ from botocore.response import StreamingBody
 from invoke import Context, Exit
 
 from cdk.place import Place
-from ingester.neighbours.reconcile_state import KEY
-from ingester.rules.reconcile_report import Outcome, Report
+from ingester.reconcile.report import Outcome, Report
+from ingester.reconcile.state_table import KEY
 from ops.code.releases import Releases
 from ops.command import OpsError
 from ops.recordings import reconciling

@@ -206,7 +206,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "reconcile asks only whether the recording is known",
-        "functions/ingester/rules/reconcile.py",
+        "functions/ingester/reconcile/decisions.py",
         "    if not record.was_asked_for:\n        return False\n",
         "    return record.was_asked_for\n",
         seed=20,

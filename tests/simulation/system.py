@@ -22,11 +22,11 @@ from ingester.container import Container
 from ingester.errors import IngesterError
 from ingester.gateway import proxy_answer
 from ingester.ledger.table import Ledger
-from ingester.neighbours.reconcile_state import ReconcileState
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.status_table import StatusTable
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue
+from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
 from ingester.settings import (

@@ -19,7 +19,7 @@ import msgspec
 import requests
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.rules.reconcile import ListedRecording, UnreadableEntry
+from ingester.reconcile.decisions import ListedRecording, UnreadableEntry
 from ingester.zoom.api import ZoomApi, decoded, problem_in, refused
 
 logger = logging.getLogger("ingester.zoom_listing")

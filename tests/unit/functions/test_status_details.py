@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import status_query
-from ingester.neighbours.reconcile_state import KEY
 from ingester.neighbours.row_change import FIRST_STEPS
 from ingester.neighbours.status_pages import StatusPages
 from ingester.neighbours.status_table import Requested
 from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import Origin, State
+from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from ingester.errors import LedgerBusy, LedgerUnreadable
-from ingester.neighbours.reconcile_state import KEY, ReconcileState
-from ingester.rules.reconcile import Run, State
+from ingester.reconcile.decisions import Run, State
+from ingester.reconcile.state_table import KEY, ReconcileState
 from tests.cloud import Cloud
 
 FIRST = State(baseline="2026-10-14T18:30:00Z")

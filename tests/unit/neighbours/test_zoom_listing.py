@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingester.errors import ZoomRefused, ZoomUnreachable
-from ingester.rules.reconcile import ListedRecording, UnreadableEntry
+from ingester.reconcile.decisions import ListedRecording, UnreadableEntry
 from ingester.settings import ZoomSecrets, ZoomSettings
 from ingester.zoom import recording_list as zoom_listing
 from ingester.zoom.api import ZoomApi

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingester.rules.reconcile import (
+from ingester.reconcile.decisions import (
     MOST_TOLD,
     Check,
     ListedRecording,

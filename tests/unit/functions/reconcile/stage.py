@@ -9,7 +9,7 @@ from typing import Any
 import reconcile
 from ingester.ledger.record import with_files, with_sent
 from ingester.ledger.table import Ledger
-from ingester.neighbours.reconcile_state import KEY, ReconcileState
+from ingester.reconcile.state_table import KEY, ReconcileState
 from ingester.settings import OnDemandSecrets, ReconcileSettings
 from ingester.zoom.api import ZoomApi
 from local.neighbours.https_server import text_answer

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import reconcile
-from ingester.neighbours.reconcile_state import KEY
+from ingester.reconcile.state_table import KEY
 from local.neighbours.https_server import Answer, json_answer
 from local.neighbours.zoom_account import READ_FILES_SCOPE, USERS_SCOPES
 from local.neighbours.zoom_faults import Fault

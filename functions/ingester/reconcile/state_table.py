@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ingester.errors import LedgerBusy, LedgerUnreadable
-from ingester.rules.reconcile import State
+from ingester.reconcile.decisions import State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ingester.errors import BadRequest
-from ingester.rules.reconcile import ListedRecording
+from ingester.reconcile.decisions import ListedRecording
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
