@@ -33,7 +33,6 @@ from ingester.ledger.record import End
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline import reasons
 from ingester.pipeline import retry_policy as attempts
 from ingester.pipeline.continuation import continued
@@ -53,6 +52,7 @@ from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import upload_message
 from ingester.rules.destination import Destination, asks_the_schedule, destination_of
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
+from ingester.status.table import StatusTable
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
 from ingester.transfer.engine import Budget, Engine, Total, forever

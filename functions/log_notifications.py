@@ -23,13 +23,13 @@ from ingester.neighbours.faults_table import Claim, FaultsTable
 from ingester.neighbours.log_events import LogBatch, batch_of
 from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic, redacted
-from ingester.neighbours.status_table import StatusTable
 from ingester.recording.files import automated
 from ingester.rules.alerts import Mail, Source, mail_about, one_of_many, repeated, together
 from ingester.rules.faults import Fault, faults_in
 from ingester.rules.log_records import records_of
-from ingester.rules.status_row import StatusRow
 from ingester.settings import LogNotificationsSettings, read
+from ingester.status.row import StatusRow
+from ingester.status.table import StatusTable
 from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.log_notifications")

@@ -32,13 +32,13 @@ from ingester.errors import (
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.ledger.table import Ledger
-from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.retry import Chance, Sleep
 from ingester.rules.series_id import series_id_in
-from ingester.rules.status_row import Asked
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
+from ingester.status.row import Asked
+from ingester.status.table import Requested, StatusTable
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.webhook_events import IngestOptions

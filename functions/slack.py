@@ -44,14 +44,14 @@ from ingester.neighbours.slack_blocks import (
     note,
     payload,
 )
-from ingester.neighbours.status_table import StatusTable
 from ingester.rules import zip_answer, zip_words
 from ingester.rules.schedule import ScheduledMeeting
-from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_answer import Site
 from ingester.rules.zip_command import Button, Window, meeting_asked_for, read_button
 from ingester.rules.zip_patience import Limits, limits
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
+from ingester.status.row import StatusRow
+from ingester.status.table import StatusTable
 from ingester.time_zones import zone_of
 
 logger = logging.getLogger("ingester.slack")

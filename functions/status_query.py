@@ -16,18 +16,18 @@ from ingester import clients, log, timestamps
 from ingester.container import Container
 from ingester.errors import BadRequest, LedgerUnreadable, RequestError
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
-from ingester.neighbours.status_pages import Position, StatusPages
-from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import OVER
 from ingester.reconcile.decisions import Check, check_of
 from ingester.reconcile.state_table import ReconcileState
-from ingester.rules.next_step import needs_a_person
-from ingester.rules.siblings import siblings_among
-from ingester.rules.status_answer import told
-from ingester.rules.status_row import StatusRow
 from ingester.settings import StatusQuerySettings, read
 from ingester.static_page import page_answer
+from ingester.status.details import told
+from ingester.status.next_step import needs_a_person
+from ingester.status.row import StatusRow
+from ingester.status.superseding import siblings_among
+from ingester.status.table import STATUS_LIFE, StatusTable
+from ingester.status.time_index import Position, StatusPages
 
 logger = logging.getLogger("ingester.status_query")
 

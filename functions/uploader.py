@@ -28,7 +28,6 @@ from ingester.ledger import record as ledger
 from ingester.ledger.record import Absence, End, Ingest, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.status_table import StatusTable
 from ingester.opencast import differences as one_ingest
 from ingester.opencast import mediapackage
 from ingester.opencast.client import (
@@ -48,6 +47,7 @@ from ingester.recording.events_table import EventsTable
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
+from ingester.status.table import StatusTable
 from ingester.unready import Waiting
 
 logger = logging.getLogger("ingester.uploader")

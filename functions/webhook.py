@@ -37,7 +37,6 @@ from ingester.ledger.record import Record
 from ingester.ledger.record import Request as Wish
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.status_table import Requested, StatusTable, Written, never_raising
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import DownloadMessage, encode
 from ingester.pipeline.queue import Queue
@@ -51,8 +50,9 @@ from ingester.pipeline.states import (
 from ingester.recording.events_table import EventsTable
 from ingester.recording.files import Subject, automated
 from ingester.recording.pauses import RecordingEvent
-from ingester.rules import notices
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
+from ingester.status import trash as notices
+from ingester.status.table import Requested, StatusTable, Written, never_raising
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
 from ingester.zoom.webhook_events import (

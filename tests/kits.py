@@ -23,8 +23,6 @@ from ingester.neighbours.notifications import Topic
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.sheets import Sheets
-from ingester.neighbours.status_pages import StatusPages
-from ingester.neighbours.status_table import StatusTable
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue, Received
 from ingester.reconcile.state_table import ReconcileState
@@ -41,6 +39,8 @@ from ingester.settings import (
     ZoomSecrets,
 )
 from ingester.static_page import page_answer
+from ingester.status.table import StatusTable
+from ingester.status.time_index import StatusPages
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
 from ingester.transfer.engine import Engine

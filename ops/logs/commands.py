@@ -19,7 +19,7 @@ from invoke import Context, Exit, Task
 from rich.text import Text
 
 from cdk.names import FUNCTIONS, Function
-from ingester.neighbours.status_table import StatusTable
+from ingester.status.table import StatusTable
 from ops import terminal
 from ops.code.package import chosen
 from ops.command import OpsError, command

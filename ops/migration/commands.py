@@ -15,7 +15,7 @@ from rich.progress import Progress
 from cdk.names import Names
 from ingester.errors import LedgerUnreadable
 from ingester.ledger.table import Ledger
-from ingester.neighbours.status_table import row_of
+from ingester.status.table import row_of
 from ops import terminal
 from ops.command import OpsError, command
 from ops.migration.ledger import Requests, is_ours, uuid_of

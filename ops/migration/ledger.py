@@ -21,11 +21,11 @@ from ingester import timestamps
 from ingester.errors import LedgerBusy, LedgerUnreadable
 from ingester.ledger.record import End, Record, Request
 from ingester.ledger.table import Ledger
-from ingester.neighbours.status_table import row_of
 from ingester.pipeline.states import FAILED, State
 from ingester.recording.files import automated
-from ingester.rules.next_step import retry_due
-from ingester.rules.status_row import StatusRow
+from ingester.status.next_step import retry_due
+from ingester.status.row import StatusRow
+from ingester.status.table import row_of
 from ops.migration.takeover import BUSY, UNREADABLE, Item, Skip, Tally, scan
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from rich.table import Column
 
 from cdk.names import Names
 from ingester.ledger.table import Ledger
-from ingester.neighbours.status_table import StatusTable
+from ingester.status.table import StatusTable
 from ops import terminal
 from ops.command import OpsError, command, one_line
 from ops.interrupts import Asked, noted

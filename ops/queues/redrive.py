@@ -29,11 +29,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester.errors import LedgerUnreadable, MessageError
 from ingester.ledger.record import is_superseded
 from ingester.ledger.table import Ledger
-from ingester.neighbours.status_table import StatusTable
 from ingester.opencast.differences import files_of
 from ingester.pipeline.messages import UploadMessage, decode
 from ingester.pipeline.states import ENDED
-from ingester.rules.status_row import StatusRow
+from ingester.status.row import StatusRow
+from ingester.status.table import StatusTable
 from ops.command import OpsError, one_line
 from ops.interrupts import Asked
 from ops.printable import printable

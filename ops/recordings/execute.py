@@ -14,7 +14,7 @@ from invoke import Collection, Context, Exit
 from cdk.names import DOWNLOADER, ON_DEMAND, UPLOADER, Function
 from ingester.ledger.table import Ledger
 from ingester.log import redact
-from ingester.neighbours.status_table import StatusTable
+from ingester.status.table import StatusTable
 from ingester.zoom.api import MeetingRecordings
 from ops import terminal
 from ops.command import OpsError, command

@@ -13,8 +13,8 @@ from ingester.errors import LedgerUnreadable
 from ingester.ledger.record import Ingest, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import ENDED, State
-from ingester.rules.next_step import next_step
-from ingester.rules.status_row import StatusRow
+from ingester.status.next_step import next_step
+from ingester.status.row import StatusRow
 from ops.command import OpsError, one_line
 from ops.printable import printable
 

@@ -14,11 +14,11 @@ from invoke import Context
 from rich.table import Column
 
 from ingester import timestamps
-from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.pipeline.states import Origin
-from ingester.rules.next_step import failed_or_stopped, next_step
-from ingester.rules.siblings import siblings_among
-from ingester.rules.status_row import StatusRow
+from ingester.status.next_step import failed_or_stopped, next_step
+from ingester.status.row import StatusRow
+from ingester.status.superseding import siblings_among
+from ingester.status.table import STATUS_LIFE, StatusTable
 from ops import terminal
 from ops.command import command
 from ops.printable import moment, printable

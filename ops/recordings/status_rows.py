@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ingester.neighbours.status_table import STATUS_LIFE, StatusTable
 from ingester.recording.files import automated
-from ingester.rules.status_row import StatusRow
+from ingester.status.row import StatusRow
+from ingester.status.table import STATUS_LIFE, StatusTable
 
 
 def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ingester import timestamps
-from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.reasons import INVALID_SERIES, NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
+from ingester.status.table import Requested, StatusTable
 from tests.cloud import Clock, Cloud
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)

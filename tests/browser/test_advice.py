@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ingester import timestamps
-from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.reasons import INVALID_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
+from ingester.status.table import Requested, StatusTable
 from tests.browser.looking import open_page, section, topics
 from tests.browser.recordings import NOW, Week
 from tests.browser.site import Site

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Error, Page, expect
 
 from ingester import timestamps
-from ingester.neighbours.row_change import FIRST_STEPS, MOST_STEPS
-from ingester.neighbours.status_pages import StatusPages
 from ingester.reconcile.state_table import KEY
+from ingester.status.row_change import FIRST_STEPS, MOST_STEPS
+from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
 from tests.browser.looking import focused, open_page, ready, section, topics
 from tests.browser.recordings import HOSTILE, Week

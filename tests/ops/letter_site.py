@@ -7,10 +7,10 @@ from typing import Any
 
 from cdk.names import Names
 from ingester.ledger.table import Ledger
-from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
+from ingester.status.table import StatusTable
 from ops.queues import letters
 from ops.queues.letters import Box, Letter, Pipe
 from ops.queues.redrive import Moved, Redrive, Wanted

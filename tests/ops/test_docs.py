@@ -18,8 +18,8 @@ from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester import container
 from ingester.ledger import table as ledger
 from ingester.ledger.record import MOST_REQUESTS
-from ingester.neighbours import status_table
 from ingester.recording import events_table
+from ingester.status import table as status_table
 from ingester.transfer import engine, file_copy, ranges
 from ingester.transfer import part_worker as carrier
 from ingester.zoom import download as source

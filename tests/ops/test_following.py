@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from ingester.ledger.record import Ingest, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.rules.status_row import StatusRow
+from ingester.status.row import StatusRow
 from ops.command import OpsError
 from ops.recordings import following
 from tests.cloud import Clock, Cloud

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from cdk import alarms
 from ingester import timestamps
-from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, Origin, State
 from ingester.recording.files import Subject
-from ingester.rules.next_step import (
+from ingester.status.next_step import (
     DOWNLOAD_WAIT,
     PATIENCE,
     UPLOAD_MARGIN,
@@ -25,7 +24,8 @@ from ingester.rules.next_step import (
     needs_a_person,
     next_step,
 )
-from ingester.rules.status_row import Asked, StatusRow
+from ingester.status.row import Asked, StatusRow
+from ingester.status.table import Requested, StatusTable
 from ops.recordings import listing as recordings
 from tests.cloud import REGION, Clock, Cloud
 from tests.command_line import invoke

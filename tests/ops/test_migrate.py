@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ingester.neighbours.schedule_table import IMPORT_LOCK, ScheduleTable
-from ingester.neighbours.status_table import StatusTable
 from ingester.pipeline.states import Origin, State
 from ingester.recording.events_table import EventsTable
+from ingester.status.table import StatusTable
 from ops.command import OpsError
 from ops.migration.commands import plan, run, show
 from ops.migration.ledger import SENT

@@ -11,7 +11,7 @@ from ingester.ledger import record as rules
 from ingester.ledger.record import End, Ingest, Outcome, Post, Record, Request
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 from ops.migration.commands import plan, run
 from tests.cloud import Cloud, plain
 from tests.kits import post_webhook, webhook_tools

@@ -17,7 +17,7 @@ from ingester.opencast.client import Series
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, automated
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 from ops.queues.redrive import RETRIED, Wanted
 from tests.cloud import BUCKET
 from tests.hooks import failing

@@ -23,7 +23,6 @@ from ingester.errors import IngesterError
 from ingester.gateway import proxy_answer
 from ingester.ledger.table import Ledger
 from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.status_table import StatusTable
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
@@ -42,6 +41,7 @@ from ingester.settings import (
     ZoomSettings,
     read_secrets,
 )
+from ingester.status.table import StatusTable
 from ingester.transfer.engine import Engine
 from ingester.unready import Waiting
 from ingester.zoom import webhook_client as hand_in

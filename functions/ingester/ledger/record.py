@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ingester import timestamps
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 
 LAG = timedelta(days=1)
 """How long Zoom's API may not list a file that Zoom has named in a notification."""

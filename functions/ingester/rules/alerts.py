@@ -21,8 +21,8 @@ from ingester.pipeline.retry_policy import ZOOM_REPEATS
 from ingester.pipeline.states import FAILED, OVER
 from ingester.rules.faults import Fault
 from ingester.rules.log_records import Level, LogRecord
-from ingester.rules.next_step import next_step, retry_due
-from ingester.rules.status_row import StatusRow
+from ingester.status.next_step import next_step, retry_due
+from ingester.status.row import StatusRow
 
 SUBJECT_LIMIT = 99
 """Characters: SNS asks for less than 100."""

@@ -12,10 +12,10 @@ from ingester import timestamps
 from ingester.recording.files import zoom_page_of
 from ingester.rules import zip_words
 from ingester.rules.schedule import ScheduledMeeting, match
-from ingester.rules.siblings import Sibling, siblings_among
-from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window, spaced, write_button
 from ingester.rules.zip_recordings import Recording, arrange, page
+from ingester.status.row import StatusRow
+from ingester.status.superseding import Sibling, siblings_among
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ import msgspec
 
 from ingester import timestamps
 from ingester.pipeline.states import ZOOM_SIDE
-from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window
+from ingester.status.row import StatusRow
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):

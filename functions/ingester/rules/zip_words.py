@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from ingester import timestamps
 from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, Origin, State
-from ingester.rules.next_step import is_stuck, retry_due
 from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
-from ingester.rules.siblings import Sibling
-from ingester.rules.status_row import StatusRow
+from ingester.status.next_step import is_stuck, retry_due
+from ingester.status.row import StatusRow
+from ingester.status.superseding import Sibling
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

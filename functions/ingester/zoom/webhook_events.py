@@ -21,7 +21,7 @@ from ingester.pipeline.messages import DownloadMessage, RecordingFile
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import CHAT, VIEWS, Subject, automated, name_of, view_of
 from ingester.recording.pauses import RecordingEvent
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 from ingester.zoom.lenient_json import readable
 
 COMPLETED = "recording.completed"

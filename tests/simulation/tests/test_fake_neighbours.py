@@ -16,8 +16,6 @@ from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.schedule_lock import ScheduleLock
 from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.status_pages import StatusPages
-from ingester.neighbours.status_table import Requested, StatusTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
 from ingester.recording.events_table import EventsTable
@@ -26,8 +24,10 @@ from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
 from ingester.rules.alerts import Mail
 from ingester.rules.schedule import Event, ScheduledMeeting
-from ingester.rules.status_row import Asked
 from ingester.settings import read_parameter
+from ingester.status.row import Asked
+from ingester.status.table import Requested, StatusTable
+from ingester.status.time_index import StatusPages
 from tests.cloud import Clock, Cloud
 from tests.simulation.aws.calls import at_once
 from tests.simulation.aws.s3 import FakeBucket

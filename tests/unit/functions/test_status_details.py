@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import status_query
-from ingester.neighbours.row_change import FIRST_STEPS
-from ingester.neighbours.status_pages import StatusPages
-from ingester.neighbours.status_table import Requested
 from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
+from ingester.status.row_change import FIRST_STEPS
+from ingester.status.table import Requested
+from ingester.status.time_index import StatusPages
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 from tests.kits import status_tools

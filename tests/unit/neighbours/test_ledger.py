@@ -28,7 +28,7 @@ from ingester.ledger.record import (
     with_sent,
 )
 from ingester.ledger.table import ATTEMPTS, Ledger
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 from tests.cloud import Clock, Cloud, plain
 from tests.hooks import failing, recorded
 

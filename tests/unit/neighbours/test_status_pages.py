@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
-from ingester.neighbours.status_pages import Position, StatusPages
 from ingester.pipeline.states import State
+from ingester.status.time_index import Position, StatusPages
 from tests.cloud import Cloud
 from tests.hooks import recorded
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ingester.neighbours.status_table import STATUS_LIFE, Requested, StatusTable
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
-from ingester.rules.status_row import Step
+from ingester.status.row import Step
+from ingester.status.table import STATUS_LIFE, Requested, StatusTable
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 

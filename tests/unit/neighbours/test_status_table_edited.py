@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.neighbours.status_table import StatusTable, row_of
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
+from ingester.status.table import StatusTable, row_of
 from tests.cloud import Clock, Cloud
 
 ZIP_ID = "auto-ingest-u=="

@@ -16,7 +16,7 @@ from ingester.rules import alerts
 from ingester.rules.alerts import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
 from ingester.rules.faults import faults_in
 from ingester.rules.log_records import Level, records_of
-from ingester.rules.status_row import StatusRow
+from ingester.status.row import StatusRow
 from tests import log_lines
 from tests.log_lines import line_of
 

@@ -21,7 +21,7 @@ from ingester.ledger.record import (
     Record,
     Request,
 )
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 EMPTY = Record(uuid="u==")

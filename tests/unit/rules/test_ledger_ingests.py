@@ -9,7 +9,7 @@ import pytest
 from ingester import timestamps
 from ingester.ledger import record as ledger
 from ingester.ledger.record import ARRIVAL, Absence, Ingest, Outcome, Post, Record, Request
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 EMPTY = Record(uuid="u==")

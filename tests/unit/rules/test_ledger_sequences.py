@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from ingester import timestamps
 from ingester.ledger import record as ledger
 from ingester.ledger.record import End, Ingest, Outcome, Post, Record
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 
 BEGIN = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 MEDIA_PACKAGES = ("mp-1", "mp-2")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ingester import timestamps
 from ingester.pipeline.reasons import ALREADY_THERE, NO_SERIES, TOO_SHORT
 from ingester.pipeline.states import State
-from ingester.rules.next_step import needs_a_person
-from ingester.rules.siblings import Sibling, got_nowhere, sibling_of, siblings_among
-from ingester.rules.status_row import StatusRow, Step
+from ingester.status.next_step import needs_a_person
+from ingester.status.row import StatusRow, Step
+from ingester.status.superseding import Sibling, got_nowhere, sibling_of, siblings_among
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 

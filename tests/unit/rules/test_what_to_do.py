@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ingester.pipeline import reasons
 from ingester.pipeline.states import State
-from ingester.rules.next_step import PATIENCE, next_step
-from ingester.rules.status_row import StatusRow
-from ingester.rules.what_to_do import (
+from ingester.status.next_step import PATIENCE, next_step
+from ingester.status.row import StatusRow
+from ingester.status.what_to_do import (
     AGAIN,
     BY_ITSELF,
     NOTHING,

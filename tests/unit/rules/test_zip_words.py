@@ -11,11 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingester.pipeline.states import FAILED, ZOOM_SIDE, State
-from ingester.rules import status_answer, zip_answer
-from ingester.rules.next_step import PATIENCE
+from ingester.rules import zip_answer
 from ingester.rules.schedule import Event, ScheduledMeeting
-from ingester.rules.siblings import siblings_among
-from ingester.rules.status_row import StatusRow
 from ingester.rules.zip_command import Window
 from ingester.rules.zip_words import (
     STATES,
@@ -26,6 +23,10 @@ from ingester.rules.zip_words import (
     series_of,
     zoom_side,
 )
+from ingester.status import details as status_answer
+from ingester.status.next_step import PATIENCE
+from ingester.status.row import StatusRow
+from ingester.status.superseding import siblings_among
 
 ZONE = ZoneInfo("US/Eastern")
 UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)

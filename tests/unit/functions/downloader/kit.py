@@ -28,8 +28,8 @@ from ingester.ledger.record import (
     with_sent,
 )
 from ingester.ledger.table import Ledger
-from ingester.rules.status_row import Asked
 from ingester.settings import ZoomSecrets
+from ingester.status.row import Asked
 from ingester.transfer.engine import Budget, Engine
 from ingester.zoom.download import ZoomBody, ZoomFile
 from ingester.zoom.download_token import AccessInUse

@@ -8,8 +8,8 @@ from typing import Any
 
 import on_demand
 from ingester.ledger.table import Ledger
-from ingester.neighbours.status_table import StatusTable
 from ingester.settings import OnDemandSecrets, OnDemandSettings
+from ingester.status.table import StatusTable
 from ingester.zoom.api import ZoomApi
 from local.neighbours.https_server import text_answer
 from local.neighbours.zoom import ZoomStandIn

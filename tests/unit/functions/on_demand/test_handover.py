@@ -11,8 +11,8 @@ import pytest
 import on_demand
 import webhook
 from ingester.ledger.record import Record
-from ingester.rules.next_step import next_step
 from ingester.settings import OnDemandSecrets
+from ingester.status.next_step import next_step
 from ingester.zoom.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault

@@ -17,8 +17,8 @@ import slack
 from ingester.gateway import Answer
 from ingester.neighbours import slack as wire
 from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.status_table import StatusTable
 from ingester.settings import SlackSecrets, SlackSettings
+from ingester.status.table import StatusTable
 from local.authority import Authority
 from local.neighbours.https_server import Answer as Told
 from local.neighbours.https_server import Request, json_answer

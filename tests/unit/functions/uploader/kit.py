@@ -21,7 +21,7 @@ from ingester.ledger.record import Ingest, Record, with_files, with_request, wit
 from ingester.ledger.table import Ledger
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.queue import Received
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
 from tests.cloud import BUCKET, Clock, Cloud

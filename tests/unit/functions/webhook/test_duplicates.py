@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ingester.ledger import record as ledger
 from ingester.ledger.record import End
 from ingester.pipeline.states import State
-from ingester.rules.status_row import Asked
+from ingester.status.row import Asked
 from tests.cloud import Clock, Cloud
 from tests.unit.functions.webhook.notifications import (
     UUID,

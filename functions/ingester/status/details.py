@@ -9,10 +9,10 @@ import msgspec
 
 from ingester import timestamps
 from ingester.recording.files import zoom_page_of
-from ingester.rules.next_step import needs_a_person, next_step
-from ingester.rules.siblings import Sibling
-from ingester.rules.status_row import Asked, StatusRow, Step
-from ingester.rules.what_to_do import ToDo, what_to_do
+from ingester.status.next_step import needs_a_person, next_step
+from ingester.status.row import Asked, StatusRow, Step
+from ingester.status.superseding import Sibling
+from ingester.status.what_to_do import ToDo, what_to_do
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,8 +10,8 @@ import msgspec
 from ingester import timestamps
 from ingester.pipeline import reasons
 from ingester.pipeline.states import OVER, ZOOM_SIDE, State
-from ingester.rules.next_step import PATIENCE, needs_a_person
-from ingester.rules.status_row import StatusRow
+from ingester.status.next_step import PATIENCE, needs_a_person
+from ingester.status.row import StatusRow
 
 
 class Sibling(msgspec.Struct, frozen=True):

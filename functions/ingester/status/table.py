@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import timestamps
 from ingester.errors import AwsFailed
 from ingester.log import redact
-from ingester.neighbours.row_change import REASON_LIMIT, RowChange, subject_attributes
 from ingester.pipeline.states import FOLLOWS, State, begins
 from ingester.recording.files import Subject
-from ingester.rules.status_row import Asked, StatusRow, Step
+from ingester.status.row import Asked, StatusRow, Step
+from ingester.status.row_change import REASON_LIMIT, RowChange, subject_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

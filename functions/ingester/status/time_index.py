@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import msgspec
 
 from ingester.errors import BadRequest
-from ingester.neighbours.status_table import row_of
 from ingester.pipeline.states import State
-from ingester.rules.status_row import StatusRow
+from ingester.status.row import StatusRow
+from ingester.status.table import row_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

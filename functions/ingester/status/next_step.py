@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ingester import timestamps
 from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, ZOOM_SIDE, Origin, State
-from ingester.rules.status_row import StatusRow
+from ingester.status.row import StatusRow
 
 DOWNLOAD_WAIT = timedelta(hours=2)
 UPLOAD_MARGIN = timedelta(hours=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingester.rules.status_row import StatusRow
+from ingester.status.row import StatusRow
 
 
 def reason_without(row: StatusRow) -> str:

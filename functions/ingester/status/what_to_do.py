@@ -11,8 +11,8 @@ import msgspec
 
 from ingester.pipeline import reasons
 from ingester.pipeline.states import State
-from ingester.rules.next_step import failed_or_stopped, is_stuck, is_taken_over, retry_due
-from ingester.rules.status_row import StatusRow
+from ingester.status.next_step import failed_or_stopped, is_stuck, is_taken_over, retry_due
+from ingester.status.row import StatusRow
 
 
 class ToDo(msgspec.Struct, frozen=True):
