@@ -32,7 +32,6 @@ from ingester.ledger import record as ledger
 from ingester.ledger.record import End
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.pipeline import reasons
 from ingester.pipeline import retry_policy as attempts
 from ingester.pipeline.continuation import continued
@@ -50,7 +49,8 @@ from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import upload_message
-from ingester.rules.destination import Destination, asks_the_schedule, destination_of
+from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
+from ingester.schedule.table import ScheduleTable
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
 from ingester.status.table import StatusTable
 from ingester.time_zones import zone_of

@@ -35,7 +35,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.retry import Chance, Sleep
-from ingester.rules.series_id import series_id_in
+from ingester.schedule.series_link import series_id_in
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
 from ingester.status.row import Asked
 from ingester.status.table import Requested, StatusTable

@@ -27,19 +27,19 @@ from ingester.errors import (
     Unauthorized,
 )
 from ingester.gateway import Answer, Request, proxy_answer, request_of
-from ingester.neighbours.schedule_lock import ScheduleLock
-from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.sheets import Sheets, Tab
-from ingester.rules.schedule import assemble
-from ingester.rules.schedule_losses import Losses, Lost, losses
-from ingester.rules.schedule_words import change, described
-from ingester.schedule_import import (
+from ingester.schedule.google_sheets import Sheets, Tab
+from ingester.schedule.importer import (
     FIRST_SYSTEM,
     SHEET_SOURCE,
     ImportReport,
     Sheet,
     import_sheets,
 )
+from ingester.schedule.lock import ScheduleLock
+from ingester.schedule.model import assemble
+from ingester.schedule.removals import Losses, Lost, losses
+from ingester.schedule.table import ScheduleTable
+from ingester.schedule.wording import change, described
 from ingester.settings import (
     ScheduleUpdateSecrets,
     ScheduleUpdateSettings,

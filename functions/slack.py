@@ -34,7 +34,6 @@ from ingester.errors import (
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.in_time import begin, result, within
 from ingester.neighbours import slack as wire
-from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.neighbours.slack import Asked, Command, Members, Nothing, Press
 from ingester.neighbours.slack_blocks import (
     Message,
@@ -45,10 +44,11 @@ from ingester.neighbours.slack_blocks import (
     payload,
 )
 from ingester.rules import zip_answer, zip_words
-from ingester.rules.schedule import ScheduledMeeting
 from ingester.rules.zip_answer import Site
 from ingester.rules.zip_command import Button, Window, meeting_asked_for, read_button
 from ingester.rules.zip_patience import Limits, limits
+from ingester.schedule.model import ScheduledMeeting
+from ingester.schedule.table import ScheduleTable
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable

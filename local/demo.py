@@ -23,7 +23,7 @@ from rich.table import Table
 from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import State
 from ingester.recording.files import zoom_page_of
-from ingester.rules.schedule import DAYS
+from ingester.schedule.model import DAYS
 from local.driver import Driver, DriverError, Ingest, OpencastIngest, ZoomRecording
 from ops.schedule.commands import import_csv, show
 from ops.schedule.files import read_csv

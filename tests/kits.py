@@ -20,14 +20,14 @@ from ingester.ledger.table import Ledger
 from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.mail_pace import MailPace
 from ingester.neighbours.notifications import Topic
-from ingester.neighbours.schedule_lock import ScheduleLock
-from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.neighbours.sheets import Sheets
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue, Received
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
+from ingester.schedule.google_sheets import Sheets
+from ingester.schedule.lock import ScheduleLock
+from ingester.schedule.table import ScheduleTable
 from ingester.settings import (
     DownloaderSettings,
     LogNotificationsSettings,

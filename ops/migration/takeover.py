@@ -42,9 +42,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ingester.neighbours.schedule_table import IMPORT_LOCK
 from ingester.pipeline.states import ZOOM_SIDE, State
-from ingester.rules.schedule import ScheduledMeeting
+from ingester.schedule.model import ScheduledMeeting
+from ingester.schedule.table import IMPORT_LOCK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -16,10 +16,7 @@ from cdk import opencast
 from cdk.names import GOOGLE_CREDENTIALS
 from cdk.reader import given_settings
 from ingester.errors import RequestError
-from ingester.neighbours.schedule_lock import COMMAND_SECONDS, ScheduleLock
-from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.rules.schedule_rows import ParsedSheet
-from ingester.schedule_import import (
+from ingester.schedule.importer import (
     JSON_SOURCE,
     OPENCAST_SOURCE,
     ImportReport,
@@ -27,6 +24,9 @@ from ingester.schedule_import import (
     import_parsed,
     import_sheets,
 )
+from ingester.schedule.lock import COMMAND_SECONDS, ScheduleLock
+from ingester.schedule.sheet_parser import ParsedSheet
+from ingester.schedule.table import ScheduleTable
 from ops import terminal
 from ops.command import OpsError, command
 from ops.schedule import google_key, oc_import, sources

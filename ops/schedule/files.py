@@ -14,10 +14,10 @@ import msgspec
 from boto3.dynamodb.types import TypeDeserializer
 
 from ingester.errors import RequestError
-from ingester.rules.schedule import DAYS, Event
-from ingester.rules.schedule_kept import Unread
-from ingester.rules.schedule_rows import COLUMNS, ParsedSheet, Skipped, parse
-from ingester.schedule_import import CSV_SOURCE, JSON_SOURCE, Sheet
+from ingester.schedule.importer import CSV_SOURCE, JSON_SOURCE, Sheet
+from ingester.schedule.model import DAYS, Event
+from ingester.schedule.retained import Unread
+from ingester.schedule.sheet_parser import COLUMNS, ParsedSheet, Skipped, parse
 from ops.command import OpsError
 from ops.given_file import read_text
 

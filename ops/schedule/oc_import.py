@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import HTTPDigestAuth
 
-from ingester.rules.schedule import Event
-from ingester.rules.schedule_kept import Unread
-from ingester.rules.schedule_rows import ParsedSheet, Skipped
-from ingester.schedule_import import OPENCAST_SOURCE
+from ingester.schedule.importer import OPENCAST_SOURCE
+from ingester.schedule.model import Event
+from ingester.schedule.retained import Unread
+from ingester.schedule.sheet_parser import ParsedSheet, Skipped
 from ops.command import OpsError
 
 LISTING = "series.json"

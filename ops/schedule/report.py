@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingester.rules.schedule import assemble
-from ingester.rules.schedule_words import change, described
-from ingester.schedule_import import ImportReport
+from ingester.schedule.importer import ImportReport
+from ingester.schedule.model import assemble
+from ingester.schedule.wording import change, described
 
 MOST = 20
 """Lines of one kind; of more only the number is told."""

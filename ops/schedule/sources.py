@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from ingester.rules.schedule import ScheduledMeeting, plan_import
-from ingester.schedule_import import FIRST_SYSTEM, ImportReport, Table
+from ingester.schedule.importer import FIRST_SYSTEM, ImportReport, Table
+from ingester.schedule.model import ScheduledMeeting, plan_import
 from ops.command import OpsError
 
 FIRST_SYSTEM_NAME = "first-system"

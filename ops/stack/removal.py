@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingester.neighbours.schedule_table import IMPORT_LOCK
+from ingester.schedule.table import IMPORT_LOCK
 from ops.command import OpsError
 from ops.secrets import store
 from ops.target import Target

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ingester import timestamps
-from ingester.rules.schedule import ScheduledMeeting, match
+from ingester.schedule.model import ScheduledMeeting, match
 from tests.conformance.vectors import cases, may_match_now
 
 

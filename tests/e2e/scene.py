@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cdk.names import DOWNLOADER, Function, Names
-from ingester.rules.schedule import DAYS
+from ingester.schedule.model import DAYS
 from ingester.transfer.parts import MARK_NUMBER
 from local.driver import Driver, DriverError, Found, Ingest, ZoomRecording, wait_for
 

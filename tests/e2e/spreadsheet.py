@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from ingester.neighbours.schedule_table import IMPORT_LOCK
+from ingester.schedule.table import IMPORT_LOCK
 from local.driver import Driver
 from ops.target import ROOT
 from tests.e2e.scene import Scene

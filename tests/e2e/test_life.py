@@ -18,7 +18,7 @@ import pytest
 
 from cdk.names import FUNCTIONS, Names
 from cdk.settings import SECRETS, SIGNING_KEY
-from ingester.rules.schedule import DAYS
+from ingester.schedule.model import DAYS
 from local.driver import Driver, ZoomRecording
 from local.state import State
 from ops.recordings import execute

@@ -25,7 +25,7 @@ from cdk.names import (
 from cdk.opencast import note_beside
 from cdk.settings import READ_BY
 from ingester import settings as read
-from ingester.neighbours.schedule_lock import COMMAND_SECONDS, LIFE_SECONDS
+from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
 from tests.infra.template import STACK, Template, synthesize
 

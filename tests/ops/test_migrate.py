@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ingester.neighbours.schedule_table import IMPORT_LOCK, ScheduleTable
 from ingester.pipeline.states import Origin, State
 from ingester.recording.events_table import EventsTable
+from ingester.schedule.table import IMPORT_LOCK, ScheduleTable
 from ingester.status.table import StatusTable
 from ops.command import OpsError
 from ops.migration.commands import plan, run, show

@@ -12,7 +12,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.schedule import DAYS
+from ingester.schedule.model import DAYS
 from local.authority import Authority
 from local.neighbours.https_server import Answer, json_answer
 from ops.command import OpsError

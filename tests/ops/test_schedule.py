@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ingester.rules.schedule import ScheduledMeeting
-from ingester.schedule_import import ImportReport, import_sheets
+from ingester.schedule.importer import ImportReport, import_sheets
+from ingester.schedule.model import ScheduledMeeting
 from ops.command import OpsError
 from ops.schedule import commands as schedule
 from ops.schedule.commands import show

@@ -11,8 +11,8 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.schedule import DAYS, Event
-from ingester.schedule_import import ImportReport
+from ingester.schedule.importer import ImportReport
+from ingester.schedule.model import DAYS, Event
 from ops.command import OpsError
 from ops.schedule.commands import import_classes
 from ops.schedule.files import parse_json, read_json

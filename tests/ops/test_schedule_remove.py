@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ingester.neighbours.schedule_lock import ScheduleLock
-from ingester.schedule_import import Sheet
+from ingester.schedule.importer import Sheet
+from ingester.schedule.lock import ScheduleLock
 from ops.command import OpsError
 from ops.schedule.commands import import_csv, remove_source
 from ops.schedule.report import removal_lines

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ingester.rules.schedule import Event, ScheduledMeeting, assemble, plan_import
-from ingester.rules.schedule_rows import Skipped
-from ingester.schedule_import import ImportReport
+from ingester.schedule.importer import ImportReport
+from ingester.schedule.model import Event, ScheduledMeeting, assemble, plan_import
+from ingester.schedule.sheet_parser import Skipped
 from ops.schedule.report import lines
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdk.settings import load
-from ingester.neighbours.schedule_table import IMPORT_LOCK
+from ingester.schedule.table import IMPORT_LOCK
 from ops.code.wheels import host, lambda_
 from ops.command import OpsError
 from ops.stack import commands as stack

@@ -22,12 +22,12 @@ from ingester.container import Container
 from ingester.errors import IngesterError
 from ingester.gateway import proxy_answer
 from ingester.ledger.table import Ledger
-from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
+from ingester.schedule.table import ScheduleTable
 from ingester.settings import (
     DownloaderSettings,
     OnDemandSecrets,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from ingester import timestamps
 from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, Origin, State
-from ingester.rules.schedule import DAYS, Event, ScheduledMeeting
+from ingester.schedule.model import DAYS, Event, ScheduledMeeting
 from ingester.status.next_step import is_stuck, retry_due
 from ingester.status.row import StatusRow
 from ingester.status.superseding import Sibling

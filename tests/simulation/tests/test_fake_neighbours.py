@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from ingester.errors import UpdateRunning
 from ingester.neighbours.faults_table import FaultsTable
 from ingester.neighbours.mail_pace import MailPace
-from ingester.neighbours.schedule_lock import ScheduleLock
-from ingester.neighbours.schedule_table import ScheduleTable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
 from ingester.recording.events_table import EventsTable
@@ -23,7 +21,9 @@ from ingester.recording.files import Subject
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
 from ingester.rules.alerts import Mail
-from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.schedule.lock import ScheduleLock
+from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.table import ScheduleTable
 from ingester.settings import read_parameter
 from ingester.status.row import Asked
 from ingester.status.table import Requested, StatusTable

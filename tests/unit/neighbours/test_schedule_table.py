@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ingester.neighbours.schedule_table import ScheduleTable
-from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.table import ScheduleTable
 from tests.cloud import Cloud
 from tests.hooks import recorded
 

@@ -18,7 +18,7 @@ from ingester.errors import (
     SheetsTimedOut,
     SheetsUnreachable,
 )
-from ingester.neighbours.sheets import ATTEMPTS, LARGEST_ANSWER, Sheets, Tab
+from ingester.schedule.google_sheets import ATTEMPTS, LARGEST_ANSWER, Sheets, Tab
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from tests.cloud import Clock

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from ingester.pipeline.messages import DownloadMessage
-from ingester.rules.destination import Destination, asks_the_schedule, destination_of
-from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 
 EASTERN = ZoneInfo("US/Eastern")
 MEETING = ScheduledMeeting(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingester.rules.schedule import DAYS, Event, ImportPlan, ScheduledMeeting, match, plan_import
+from ingester.schedule.model import DAYS, Event, ImportPlan, ScheduledMeeting, match, plan_import
 
 EASTERN = ZoneInfo("US/Eastern")
 BUFFER = 30

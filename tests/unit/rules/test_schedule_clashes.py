@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.schedule import Event
-from ingester.rules.schedule_clashes import clashes
-from ingester.rules.schedule_rows import ParsedSheet
+from ingester.schedule.conflicts import clashes
+from ingester.schedule.model import Event
+from ingester.schedule.sheet_parser import ParsedSheet
 
 
 def event(day: str, series: str, source: str = "sheet:Fall", time: str = "9:30") -> Event:

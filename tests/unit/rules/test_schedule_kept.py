@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingester.rules.schedule import Event, ScheduledMeeting, assemble
-from ingester.rules.schedule_kept import Unread, still_there
+from ingester.schedule.model import Event, ScheduledMeeting, assemble
+from ingester.schedule.retained import Unread, still_there
 
 SOURCES = frozenset({"sheet:Fall", ""})
 

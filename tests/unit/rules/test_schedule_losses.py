@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.schedule import Event, ScheduledMeeting, assemble
-from ingester.rules.schedule_losses import Losses, Lost, losses
-from ingester.rules.schedule_words import described
+from ingester.schedule.model import Event, ScheduledMeeting, assemble
+from ingester.schedule.removals import Losses, Lost, losses
+from ingester.schedule.wording import described
 
 SERIES = {"A": "100", "A2": "100", "B": "200"}
 """A2 is A under another name."""

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
-from ingester.rules.schedule import Event
-from ingester.rules.schedule_rows import COLUMNS, ParsedSheet, parse
+from ingester.schedule.model import Event
+from ingester.schedule.sheet_parser import COLUMNS, ParsedSheet, parse
 
 HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"]
 LINK = "https://harvard.zoom.us/j/95846636714?pwd=S3cretPass"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.series_id import LONGEST, series_id_in
+from ingester.schedule.series_link import LONGEST, series_id_in
 
 
 @pytest.mark.parametrize(

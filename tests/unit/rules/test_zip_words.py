@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from ingester.pipeline.states import FAILED, ZOOM_SIDE, State
 from ingester.rules import zip_answer
-from ingester.rules.schedule import Event, ScheduledMeeting
 from ingester.rules.zip_command import Window
 from ingester.rules.zip_words import (
     STATES,
@@ -23,6 +22,7 @@ from ingester.rules.zip_words import (
     series_of,
     zoom_side,
 )
+from ingester.schedule.model import Event, ScheduledMeeting
 from ingester.status import details as status_answer
 from ingester.status.next_step import PATIENCE
 from ingester.status.row import StatusRow

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import schedule_update
-from ingester.neighbours.sheets import Sheets
+from ingester.schedule.google_sheets import Sheets
 from tests.cloud import Clock, Cloud, plain
 from tests.google_web import DOCUMENT, HEADER, Google, tabs
 from tests.kits import schedule_tools

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import schedule_update
-from ingester.neighbours.sheets import Sheets
+from ingester.schedule.google_sheets import Sheets
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer
 from tests.cloud import Cloud

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingester.neighbours.schedule_lock import COMMAND_SECONDS
-from ingester.neighbours.schedule_table import IMPORT_LOCK
-from ingester.rules.schedule import Event
-from ingester.rules.schedule_rows import ParsedSheet
-from ingester.schedule_import import Sheet
+from ingester.schedule.importer import Sheet
+from ingester.schedule.lock import COMMAND_SECONDS
+from ingester.schedule.model import Event
+from ingester.schedule.sheet_parser import ParsedSheet
+from ingester.schedule.table import IMPORT_LOCK
 from ops.command import OpsError
 from ops.schedule.commands import import_classes, import_csv
 from tests.google_web import HEADER, row

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from ingester.neighbours.schedule_table import IMPORT_LOCK
+from ingester.schedule.table import IMPORT_LOCK
 from local.neighbours.https_server import Answer, Request
 from tests.google_web import HEADER, row, tabs
 from tests.hooks import failing, recorded

@@ -16,7 +16,7 @@ from slack_sdk.signature import SignatureVerifier
 import slack
 from ingester.gateway import Answer
 from ingester.neighbours import slack as wire
-from ingester.neighbours.schedule_table import ScheduleTable
+from ingester.schedule.table import ScheduleTable
 from ingester.settings import SlackSecrets, SlackSettings
 from ingester.status.table import StatusTable
 from local.authority import Authority

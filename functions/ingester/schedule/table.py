@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ingester.errors import ScheduleUnreadable
-from ingester.rules.schedule import ScheduledMeeting
+from ingester.schedule.model import ScheduledMeeting
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 IMPORT_LOCK = "an import is running"
-"""The key of the one row that is no meeting, see neighbours/schedule_lock.py."""
+"""The key of the one row that is no meeting, see schedule/lock.py."""
 
 
 class ScheduleTable:

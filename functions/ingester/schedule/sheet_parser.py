@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ingester.errors import UnusableSheet
-from ingester.rules import series_id
-from ingester.rules.schedule import DAYS, Event
-from ingester.rules.schedule_kept import Unread
+from ingester.schedule import series_link as series_id
+from ingester.schedule.model import DAYS, Event
+from ingester.schedule.retained import Unread
 
 COURSE_CODE = "course code"
 TYPE = "type"

@@ -8,8 +8,8 @@ import msgspec
 
 from ingester import timestamps
 from ingester.pipeline.messages import DownloadMessage
-from ingester.rules import schedule
-from ingester.rules.schedule import ScheduledMeeting
+from ingester.schedule import model as schedule
+from ingester.schedule.model import ScheduledMeeting
 
 DEFAULT_TITLE = "Lecture"
 

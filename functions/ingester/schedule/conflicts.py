@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ingester.rules.schedule import Event
-from ingester.rules.schedule_rows import ParsedSheet, Skipped
+from ingester.schedule.model import Event
+from ingester.schedule.sheet_parser import ParsedSheet, Skipped
 
 
 class _Holder(msgspec.Struct, frozen=True):

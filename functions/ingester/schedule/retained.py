@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from ingester.rules.schedule import Event, ScheduledMeeting, same_course
+from ingester.schedule.model import Event, ScheduledMeeting, same_course
 
 
 class Unread(msgspec.Struct, frozen=True, kw_only=True):

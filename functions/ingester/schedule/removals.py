@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from ingester.rules.schedule import Event, ScheduledMeeting, same_course
+from ingester.schedule.model import Event, ScheduledMeeting, same_course
 
 Sameness = tuple[str | None, str | None, int | tuple[str, str]]
 """Course, series and time of a class; None where they don't matter."""

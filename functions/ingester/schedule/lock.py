@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester import log
 from ingester.errors import UpdateRunning
-from ingester.neighbours.schedule_table import IMPORT_LOCK
+from ingester.schedule.table import IMPORT_LOCK
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

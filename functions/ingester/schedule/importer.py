@@ -8,10 +8,10 @@ from typing import Protocol
 import msgspec
 
 from ingester.errors import NothingToImport, UnusableSheet
-from ingester.rules.schedule import ImportPlan, ScheduledMeeting, from_elsewhere, plan_import
-from ingester.rules.schedule_clashes import clashes
-from ingester.rules.schedule_kept import Kept, still_there
-from ingester.rules.schedule_rows import ParsedSheet, Skipped, parse
+from ingester.schedule.conflicts import clashes
+from ingester.schedule.model import ImportPlan, ScheduledMeeting, from_elsewhere, plan_import
+from ingester.schedule.retained import Kept, still_there
+from ingester.schedule.sheet_parser import ParsedSheet, Skipped, parse
 
 CSV_SOURCE = "csv:"
 JSON_SOURCE = "json:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from ingester.rules.schedule import Event, ScheduledMeeting
+from ingester.schedule.model import Event, ScheduledMeeting
 
 Class = tuple[str, str, str, str, str]
 """Course, series, day, time, title: what of an event matters to people."""
