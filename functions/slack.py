@@ -33,9 +33,15 @@ from ingester.errors import (
 )
 from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.in_time import begin, result, within
-from ingester.neighbours import slack as wire
-from ingester.neighbours.slack import Asked, Command, Members, Nothing, Press
-from ingester.neighbours.slack_blocks import (
+from ingester.schedule.model import ScheduledMeeting
+from ingester.schedule.table import ScheduleTable
+from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
+from ingester.slack import answer as zip_answer
+from ingester.slack import api as wire
+from ingester.slack import wording as zip_words
+from ingester.slack.answer import Site
+from ingester.slack.api import Asked, Command, Members, Nothing, Press
+from ingester.slack.blocks import (
     Message,
     channel_link,
     escaped,
@@ -43,13 +49,8 @@ from ingester.neighbours.slack_blocks import (
     note,
     payload,
 )
-from ingester.rules import zip_answer, zip_words
-from ingester.rules.zip_answer import Site
-from ingester.rules.zip_command import Button, Window, meeting_asked_for, read_button
-from ingester.rules.zip_patience import Limits, limits
-from ingester.schedule.model import ScheduledMeeting
-from ingester.schedule.table import ScheduleTable
-from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
+from ingester.slack.command import Button, Window, meeting_asked_for, read_button
+from ingester.slack.deadlines import Limits, limits
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable
 from ingester.time_zones import zone_of

@@ -6,7 +6,7 @@ import pytest
 
 from bench import slack
 from bench.slack import P99_SECONDS, Typed
-from ingester.rules import zip_words
+from ingester.slack import wording as zip_words
 
 
 def test_an_answer_that_comes_later_is_known_by_its_words() -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from cdk.names import SLACK, Names
-from ingester.neighbours.slack_blocks import ACTION
-from ingester.rules.zip_words import ONE_MOMENT
+from ingester.slack.blocks import ACTION
+from ingester.slack.wording import ONE_MOMENT
 from local.driver import DriverError
 from tests.e2e import deployed
 from tests.e2e.scene import Scene

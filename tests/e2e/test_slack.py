@@ -13,8 +13,8 @@ import pytest
 
 from cdk.names import SLACK, Names
 from ingester.pipeline.states import State
-from ingester.rules import zip_words
-from ingester.rules.zip_words import REASONS, STATES
+from ingester.slack import wording as zip_words
+from ingester.slack.wording import REASONS, STATES
 from tests.e2e import deployed, grants
 from tests.e2e.scene import Scene
 from tests.e2e.slack import (

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.errors import BadRequest, SlackRefused, SlackUnreachable
-from ingester.neighbours.slack import (
+from ingester.slack.api import (
     API_SECONDS,
     GROUPS_SECONDS,
     MAX_FIELDS,
@@ -28,7 +28,7 @@ from ingester.neighbours.slack import (
     post,
     web_client,
 )
-from ingester.neighbours.slack_blocks import note
+from ingester.slack.blocks import note
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from tests.neighbours import Page, Web, web_server

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.neighbours.slack_blocks import (
+from ingester.slack.answer import MeetingAnswer, Shown
+from ingester.slack.blocks import (
     BLOCKS_LIMIT,
     HEADER_LIMIT,
     Message,
@@ -17,7 +18,6 @@ from ingester.neighbours.slack_blocks import (
     meeting_message,
     payload,
 )
-from ingester.rules.zip_answer import MeetingAnswer, Shown
 
 BAD = "<&>" * 400
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
-from ingester.rules.zip_command import (
+from ingester.slack.command import (
     MOST,
     VERSION,
     Button,

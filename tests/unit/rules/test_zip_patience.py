@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.rules.zip_patience import limits
+from ingester.slack.deadlines import limits
 
 NOW = 1000.0
 

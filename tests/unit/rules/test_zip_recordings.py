@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.pipeline.states import State
-from ingester.rules.zip_command import MOST, Window, read_button, write_button
-from ingester.rules.zip_recordings import arrange, page
+from ingester.slack.command import MOST, Window, read_button, write_button
+from ingester.slack.paging import arrange, page
 from ingester.status.row import StatusRow
 
 UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)

@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingester.pipeline.states import FAILED, ZOOM_SIDE, State
-from ingester.rules import zip_answer
-from ingester.rules.zip_command import Window
-from ingester.rules.zip_words import (
+from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.slack import answer as zip_answer
+from ingester.slack.command import Window
+from ingester.slack.wording import (
     STATES,
     in_words,
     ingest_lines,
@@ -22,7 +23,6 @@ from ingester.rules.zip_words import (
     series_of,
     zoom_side,
 )
-from ingester.schedule.model import Event, ScheduledMeeting
 from ingester.status import details as status_answer
 from ingester.status.next_step import PATIENCE
 from ingester.status.row import StatusRow

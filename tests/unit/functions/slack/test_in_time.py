@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import slack
-from ingester.neighbours.slack import API_SECONDS
+from ingester.slack.api import API_SECONDS
 from local.neighbours.https_server import Answer, Spoil, json_answer
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put

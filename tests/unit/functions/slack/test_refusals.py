@@ -10,7 +10,7 @@ import pytest
 from slack_sdk.signature import SignatureVerifier
 
 import slack
-from ingester.rules.zip_command import VERSION
+from ingester.slack.command import VERSION
 from local.neighbours.https_server import Answer, json_answer
 from tests.cloud import Clock
 from tests.slack_messages import texts

@@ -15,9 +15,9 @@ from slack_sdk.signature import SignatureVerifier
 
 import slack
 from ingester.gateway import Answer
-from ingester.neighbours import slack as wire
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import SlackSecrets, SlackSettings
+from ingester.slack import api as wire
 from ingester.status.table import StatusTable
 from local.authority import Authority
 from local.neighbours.https_server import Answer as Told

@@ -10,10 +10,10 @@ import msgspec
 
 from ingester import timestamps
 from ingester.recording.files import zoom_page_of
-from ingester.rules import zip_words
-from ingester.rules.zip_command import Window, spaced, write_button
-from ingester.rules.zip_recordings import Recording, arrange, page
 from ingester.schedule.model import ScheduledMeeting, match
+from ingester.slack import wording as zip_words
+from ingester.slack.command import Window, spaced, write_button
+from ingester.slack.paging import Recording, arrange, page
 from ingester.status.row import StatusRow
 from ingester.status.superseding import Sibling, siblings_among
 

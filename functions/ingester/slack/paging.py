@@ -8,7 +8,7 @@ import msgspec
 
 from ingester import timestamps
 from ingester.pipeline.states import ZOOM_SIDE
-from ingester.rules.zip_command import Window
+from ingester.slack.command import Window
 from ingester.status.row import StatusRow
 
 

@@ -27,7 +27,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from ingester.rules.zip_answer import MeetingAnswer, Shown
+from ingester.slack.answer import MeetingAnswer, Shown
 
 HEADER_LIMIT = 150
 TEXT_LIMIT = 3000

@@ -28,8 +28,8 @@ from ingester.errors import (
     Unauthorized,
     WrongSignature,
 )
-from ingester.neighbours.slack_blocks import Message, payload
 from ingester.retry import Sleep, retrying
+from ingester.slack.blocks import Message, payload
 
 logger = logging.getLogger("ingester.slack")
 
