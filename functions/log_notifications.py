@@ -17,16 +17,16 @@ from zoneinfo import ZoneInfo
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester import clients, log
+from ingester.alerts.faults import Fault, faults_in
+from ingester.alerts.faults_table import Claim, FaultsTable
+from ingester.alerts.log_records import records_of
+from ingester.alerts.mail import Mail, Source, mail_about, one_of_many, repeated, together
+from ingester.alerts.rate_limit import MailPace
+from ingester.alerts.subscription import LogBatch, batch_of
+from ingester.alerts.topic import Topic, redacted
 from ingester.container import Container
 from ingester.errors import AwsFailed, MessageError
-from ingester.neighbours.faults_table import Claim, FaultsTable
-from ingester.neighbours.log_events import LogBatch, batch_of
-from ingester.neighbours.mail_pace import MailPace
-from ingester.neighbours.notifications import Topic, redacted
 from ingester.recording.files import automated
-from ingester.rules.alerts import Mail, Source, mail_about, one_of_many, repeated, together
-from ingester.rules.faults import Fault, faults_in
-from ingester.rules.log_records import records_of
 from ingester.settings import LogNotificationsSettings, read
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable

@@ -15,11 +15,11 @@ import schedule_update
 import status_query
 import uploader
 import webhook
+from ingester.alerts.faults_table import FaultsTable
+from ingester.alerts.rate_limit import MailPace
+from ingester.alerts.topic import Topic
 from ingester.gateway import Answer
 from ingester.ledger.table import Ledger
-from ingester.neighbours.faults_table import FaultsTable
-from ingester.neighbours.mail_pace import MailPace
-from ingester.neighbours.notifications import Topic
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue, Received
 from ingester.reconcile.state_table import ReconcileState

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cdk.notifications import pattern
-from ingester.neighbours.log_events import batch_of
+from ingester.alerts.subscription import batch_of
 from local.deploy import Access
 from local.subscription_filters import Deliveries, Line, SubscriptionFilter, envelope, matches
 from tests.hooks import failing

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingester.alerts.faults_table import FaultsTable
+from ingester.alerts.mail import Mail
+from ingester.alerts.rate_limit import MailPace
 from ingester.errors import UpdateRunning
-from ingester.neighbours.faults_table import FaultsTable
-from ingester.neighbours.mail_pace import MailPace
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.files import Subject
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
-from ingester.rules.alerts import Mail
 from ingester.schedule.lock import ScheduleLock
 from ingester.schedule.model import Event, ScheduledMeeting
 from ingester.schedule.table import ScheduleTable

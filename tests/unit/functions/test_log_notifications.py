@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import log_notifications
 from ingester import log
+from ingester.alerts.faults_table import MOST_MAILS
 from ingester.errors import AwsFailed, SettingsError
-from ingester.neighbours.faults_table import MOST_MAILS
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from tests import log_lines

@@ -13,8 +13,8 @@ import pytest
 import log_notifications
 from cdk.functions import SIZES
 from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
-from ingester.neighbours.faults_table import MOST_MAILS
-from ingester.neighbours.mail_pace import KEY, PAUSE, SPREAD_SECONDS
+from ingester.alerts.faults_table import MOST_MAILS
+from ingester.alerts.rate_limit import KEY, PAUSE, SPREAD_SECONDS
 from log_notifications import WAIT
 from tests.cloud import Clock, Cloud
 from tests.kits import notifying_tools

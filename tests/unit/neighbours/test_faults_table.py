@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from ingester.neighbours.faults_table import BODY_KEPT, CLAIM, FaultsTable
-from ingester.rules.alerts import Mail
+from ingester.alerts.faults_table import BODY_KEPT, CLAIM, FaultsTable
+from ingester.alerts.mail import Mail
 from tests.cloud import Clock, Cloud
 
 QUIET = timedelta(minutes=10)

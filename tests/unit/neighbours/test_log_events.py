@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingester.alerts.subscription import LARGEST, batch_of
 from ingester.errors import MessageError
-from ingester.neighbours.log_events import LARGEST, batch_of
 from tests.subscription import GROUP, log_event, packed
 
 

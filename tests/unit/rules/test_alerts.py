@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
 from ingester import log
+from ingester.alerts import mail as alerts
+from ingester.alerts.faults import faults_in
+from ingester.alerts.log_records import Level, records_of
+from ingester.alerts.mail import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
 from ingester.pipeline.states import State
-from ingester.rules import alerts
-from ingester.rules.alerts import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
-from ingester.rules.faults import faults_in
-from ingester.rules.log_records import Level, records_of
 from ingester.status.row import StatusRow
 from tests import log_lines
 from tests.log_lines import line_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ingester.rules.faults import Fault, faults_in, shape_of
-from ingester.rules.log_records import Level, LogRecord
+from ingester.alerts.faults import Fault, faults_in, shape_of
+from ingester.alerts.log_records import Level, LogRecord
 from tests import log_lines
 from tests.log_lines import REQUEST
 

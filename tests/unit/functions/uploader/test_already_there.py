@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from ingester.alerts.log_records import LogRecord, records_of
 from ingester.ledger.record import End
 from ingester.log import JsonFormatter
 from ingester.opencast import differences as one_ingest
-from ingester.rules.log_records import LogRecord, records_of
 from tests.unit.functions.uploader.kit import (
     OTHER_ZIP_ID,
     OWN_ID,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from ingester.alerts.log_records import records_of
 from ingester.ledger.record import End
 from ingester.log import JsonFormatter
-from ingester.rules.log_records import records_of
 from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, OWN_ID, ZIP_ID, Kit
 
 

@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 import webhook
+from ingester.alerts.log_records import Level, records_of
 from ingester.log import JsonFormatter
 from ingester.metrics import Metric
 from ingester.pipeline.states import State
-from ingester.rules.log_records import Level, records_of
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
 from tests.kits import ZOOM_SECRET, post_webhook

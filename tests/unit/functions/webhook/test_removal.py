@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
+from ingester.alerts.log_records import Level, records_of
 from ingester.ledger import record as ledger
 from ingester.log import JsonFormatter
 from ingester.pipeline.states import State
-from ingester.rules.log_records import Level, records_of
 from tests.cloud import Cloud
 from tests.unit.functions.measured import listen
 from tests.unit.functions.webhook.notifications import (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ingester.alerts.mail import Mail, fitted
 from ingester.log import redact
-from ingester.rules.alerts import Mail, fitted
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingester import timestamps
+from ingester.alerts.faults import Fault
+from ingester.alerts.log_records import Level, LogRecord
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
 from ingester.pipeline.states import FAILED, OVER
-from ingester.rules.faults import Fault
-from ingester.rules.log_records import Level, LogRecord
 from ingester.status.next_step import next_step, retry_due
 from ingester.status.row import StatusRow
 

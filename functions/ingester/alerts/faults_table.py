@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ingester.rules.alerts import Mail
+from ingester.alerts.mail import Mail
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ingester.rules.log_records import Level, LogRecord
+from ingester.alerts.log_records import Level, LogRecord
 
 _SHAPE_LIMIT = 500
 _VARIES = (
