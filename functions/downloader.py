@@ -16,8 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, connections, log, metrics, timestamps, unready
-from ingester.container import Container
+from ingester import log, metrics, timestamps
 from ingester.errors import (
     AskLater,
     AwsFailed,
@@ -49,6 +48,10 @@ from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import upload_message
+from ingester.runtime import clients, unready
+from ingester.runtime import http_pool as connections
+from ingester.runtime.container import Container
+from ingester.runtime.unready import Waiting
 from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
@@ -58,7 +61,6 @@ from ingester.transfer import mp4
 from ingester.transfer.engine import Budget, Engine, Total, forever
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.progress import rate
-from ingester.unready import Waiting
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_token import Access

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log
+from ingester import log
 from ingester.alerts.faults import Fault, faults_in
 from ingester.alerts.faults_table import Claim, FaultsTable
 from ingester.alerts.log_records import records_of
@@ -24,9 +24,10 @@ from ingester.alerts.mail import Mail, Source, mail_about, one_of_many, repeated
 from ingester.alerts.rate_limit import MailPace
 from ingester.alerts.subscription import LogBatch, batch_of
 from ingester.alerts.topic import Topic, redacted
-from ingester.container import Container
 from ingester.errors import AwsFailed, MessageError
 from ingester.recording.files import automated
+from ingester.runtime import clients
+from ingester.runtime.container import Container
 from ingester.settings import LogNotificationsSettings, read
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusTable

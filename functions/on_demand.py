@@ -16,8 +16,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, log, new_ids
-from ingester.container import Container
+from ingester import log
 from ingester.errors import (
     AwsFailed,
     BadRequest,
@@ -30,11 +29,13 @@ from ingester.errors import (
     ZoomRefused,
     ZoomUnreachable,
 )
-from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.retry import Chance, Sleep
+from ingester.runtime import clients, new_ids
+from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime.container import Container
 from ingester.schedule.series_link import series_id_in
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
 from ingester.status.row import Asked

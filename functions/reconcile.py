@@ -19,8 +19,7 @@ import msgspec
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log, metrics, timestamps
-from ingester.container import Container
+from ingester import log, metrics, timestamps
 from ingester.errors import (
     AwsFailed,
     BadRequest,
@@ -53,6 +52,8 @@ from ingester.reconcile.report import Outcome, Report, outcome_of, wanted, words
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.files import automated
 from ingester.retry import Chance, Sleep
+from ingester.runtime import clients
+from ingester.runtime.container import Container
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import ZoomApi

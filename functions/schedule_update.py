@@ -14,8 +14,7 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log
-from ingester.container import Container
+from ingester import log
 from ingester.errors import (
     GoogleKeyRefused,
     NotSetUp,
@@ -26,7 +25,9 @@ from ingester.errors import (
     SheetsUnreachable,
     Unauthorized,
 )
-from ingester.gateway import Answer, Request, proxy_answer, request_of
+from ingester.runtime import clients
+from ingester.runtime.api_gateway import Answer, Request, proxy_answer, request_of
+from ingester.runtime.container import Container
 from ingester.schedule.google_sheets import Sheets, Tab
 from ingester.schedule.importer import (
     FIRST_SYSTEM,

@@ -21,8 +21,7 @@ from typing import Any, Final
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log
-from ingester.container import Container
+from ingester import log
 from ingester.errors import (
     BadRequest,
     RequestError,
@@ -31,8 +30,10 @@ from ingester.errors import (
     SlackUnreachable,
     WrongSignature,
 )
-from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
-from ingester.in_time import begin, result, within
+from ingester.runtime import clients
+from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime.container import Container
+from ingester.runtime.deadlines import begin, result, within
 from ingester.schedule.model import ScheduledMeeting
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets

@@ -12,16 +12,17 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log, timestamps
-from ingester.container import Container
+from ingester import log, timestamps
 from ingester.errors import BadRequest, LedgerUnreadable, RequestError
-from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import OVER
 from ingester.reconcile.decisions import Check, check_of
 from ingester.reconcile.state_table import ReconcileState
+from ingester.runtime import clients
+from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime.container import Container
+from ingester.runtime.static_page import page_answer
 from ingester.settings import StatusQuerySettings, read
-from ingester.static_page import page_answer
 from ingester.status.details import told
 from ingester.status.next_step import needs_a_person
 from ingester.status.row import StatusRow

@@ -12,8 +12,7 @@ from typing import Any
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingester import clients, log, metrics, new_ids, timestamps, unready
-from ingester.container import Container
+from ingester import log, metrics, timestamps
 from ingester.errors import (
     AskLater,
     AwsFailed,
@@ -46,9 +45,11 @@ from ingester.pipeline.states import State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
+from ingester.runtime import clients, new_ids, unready
+from ingester.runtime.container import Container
+from ingester.runtime.unready import Waiting
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
 from ingester.status.table import StatusTable
-from ingester.unready import Waiting
 
 logger = logging.getLogger("ingester.uploader")
 

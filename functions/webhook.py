@@ -19,8 +19,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
-from ingester import clients, log, metrics, new_ids, timestamps
-from ingester.container import Container
+from ingester import log, metrics, timestamps
 from ingester.errors import (
     AwsFailed,
     BadRequest,
@@ -31,7 +30,6 @@ from ingester.errors import (
     Unauthorized,
     WrongSignature,
 )
-from ingester.gateway import Answer, Request, json_answer, proxy_answer, request_of
 from ingester.ledger import record as ledger
 from ingester.ledger.record import Record
 from ingester.ledger.record import Request as Wish
@@ -50,6 +48,9 @@ from ingester.pipeline.states import (
 from ingester.recording.events_table import EventsTable
 from ingester.recording.files import Subject, automated
 from ingester.recording.pauses import RecordingEvent
+from ingester.runtime import clients, new_ids
+from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime.container import Container
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 from ingester.status import trash as notices
 from ingester.status.table import Requested, StatusTable, Written, never_raising

@@ -18,13 +18,14 @@ import webhook
 from ingester.alerts.faults_table import FaultsTable
 from ingester.alerts.rate_limit import MailPace
 from ingester.alerts.topic import Topic
-from ingester.gateway import Answer
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue, Received
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
+from ingester.runtime.api_gateway import Answer
+from ingester.runtime.static_page import page_answer
 from ingester.schedule.google_sheets import Sheets
 from ingester.schedule.lock import ScheduleLock
 from ingester.schedule.table import ScheduleTable
@@ -38,7 +39,6 @@ from ingester.settings import (
     WebhookSettings,
     ZoomSecrets,
 )
-from ingester.static_page import page_answer
 from ingester.status.table import StatusTable
 from ingester.status.time_index import StatusPages
 from ingester.time_zones import zone_of

@@ -16,7 +16,7 @@ from invoke import Collection, Context
 from cdk.names import Names
 from cdk.reader import given_settings
 from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
-from ingester.container import SECONDS
+from ingester.runtime.container import SECONDS
 from ingester.settings import split
 from ops import terminal
 from ops.command import OpsError, command

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import status_query
-from ingester.gateway import Answer, json_answer
+from ingester.runtime.api_gateway import Answer, json_answer
 
 ACCEPTED = json_answer(200, {"message": "Ingest accepted"})
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from ingester.gateway import json_answer
+from ingester.runtime.api_gateway import json_answer
 from tests.browser.conftest import REFUSED, Watch
 from tests.browser.looking import focused, open_page, ready, violations
 from tests.browser.site import Site

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from ingester.gateway import Answer, json_answer
 from ingester.pipeline.states import Origin
+from ingester.runtime.api_gateway import Answer, json_answer
 from tests.browser.conftest import REFUSED, Watch
 from tests.browser.looking import focused, open_page, ready
 from tests.browser.recordings import Week

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from ingester.gateway import json_answer
 from ingester.pipeline.states import State
+from ingester.runtime.api_gateway import json_answer
 from tests.browser.conftest import REFUSED, Watch
 from tests.browser.looking import open_page, ready, section, topics, violations
 from tests.browser.recordings import NOW, Week

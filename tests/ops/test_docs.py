@@ -15,10 +15,10 @@ import on_demand
 import tasks
 import uploader
 from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
-from ingester import container
 from ingester.ledger import table as ledger
 from ingester.ledger.record import MOST_REQUESTS
 from ingester.recording import events_table
+from ingester.runtime import container
 from ingester.status import table as status_table
 from ingester.transfer import engine, file_copy, ranges
 from ingester.transfer import part_worker as carrier

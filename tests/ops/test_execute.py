@@ -17,8 +17,8 @@ from botocore.stub import Stubber
 import webhook
 from cdk.settings import load
 from ingester.errors import NotReady, WebhookFailed, WebhookUnreachable
-from ingester.gateway import request_of
 from ingester.pipeline.states import State
+from ingester.runtime.api_gateway import request_of
 from ingester.settings import OnDemandSecrets, ZoomSettings
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.signature import verify

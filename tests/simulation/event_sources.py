@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ingester.container import Container
+from ingester.runtime.container import Container
 from tests.simulation.aws.sqs import FakeQueues
 from tests.simulation.cloud import Cloud
 from tests.simulation.world import Killed, Promise, World

@@ -18,15 +18,16 @@ import on_demand
 import reconcile
 import uploader
 import webhook
-from ingester.container import Container
 from ingester.errors import IngesterError
-from ingester.gateway import proxy_answer
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import Opencast
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
+from ingester.runtime.api_gateway import proxy_answer
+from ingester.runtime.container import Container
+from ingester.runtime.unready import Waiting
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import (
     DownloaderSettings,
@@ -43,7 +44,6 @@ from ingester.settings import (
 )
 from ingester.status.table import StatusTable
 from ingester.transfer.engine import Engine
-from ingester.unready import Waiting
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.zoom import ZoomPeer
-from ingester import connections
+from ingester.runtime import http_pool as connections
 from local.authority import Authority
 from tests.transfer.rig import KNOWN, Rig
 
@@ -25,7 +25,7 @@ CLIENT = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=CONNECTIONS,
 )
-"""As `ingester.clients` has it, but for the style of addresses."""
+"""As `ingester.runtime.clients` has it, but for the style of addresses."""
 
 
 @pytest.fixture(scope="package")

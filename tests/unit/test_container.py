@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from ingester.container import Container
 from ingester.errors import SettingsError
+from ingester.runtime.container import Container
 
 
 class Building:

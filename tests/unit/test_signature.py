@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.errors import BadRequest, Unauthorized
-from ingester.gateway import request_of
+from ingester.runtime.api_gateway import request_of
 from ingester.zoom.signature import (
     MAX_AGE_SECONDS,
     SIGNATURE_HEADER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from ingester.static_page import page_answer
+from ingester.runtime.static_page import page_answer
 from status_query import PAGE
 
 EMPTY = "<!doctype html><title>x</title>"

@@ -12,9 +12,9 @@ from functools import partial
 
 from bench.transfer.report import Report
 from bench.transfer.task import HANDED_OVER, File, Task, task_of
-from ingester import clients
-from ingester.connections import http as http_for
 from ingester.errors import OutOfTime
+from ingester.runtime import clients
+from ingester.runtime.http_pool import http as http_for
 from ingester.transfer.engine import Budget, Engine, forever
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.plan import Copied, Copy, Target

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import urllib3
 
-from ingester import connections
+from ingester.runtime import http_pool as connections
 from local import media
 from local.authority import Authority
 from local.neighbours.zoom import ZoomStandIn

@@ -14,7 +14,7 @@ import msgspec
 from slack_sdk.signature import SignatureVerifier
 
 import slack
-from ingester.gateway import Answer
+from ingester.runtime.api_gateway import Answer
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import SlackSecrets, SlackSettings
 from ingester.slack import api as wire

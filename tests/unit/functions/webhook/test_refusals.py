@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import webhook
-from ingester.gateway import Answer
+from ingester.runtime.api_gateway import Answer
 from ingester.zoom import signature
 from ingester.zoom.webhook_events import RECOVERY_EVENTS, REMOVAL_EVENTS
 from tests.cloud import Clock, Cloud

@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 import webhook
-from ingester.container import Container
-from ingester.gateway import Answer
+from ingester.runtime.api_gateway import Answer
+from ingester.runtime.container import Container
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
 from tests.kits import webhook_tools

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 
-from ingester.gateway import Answer
+from ingester.runtime.api_gateway import Answer
 
 _ELEMENTS = {
     name: re.compile(rf"<{name}>(.*?)</{name}>", re.DOTALL) for name in ("script", "style")
