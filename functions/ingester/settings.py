@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ingester.alerts.log_records import Level
 from ingester.errors import SettingsError
+from ingester.log_level import Level
 
 OFF = frozenset({"", "0", "false", "no", "off"})
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
-from ingester.alerts.log_records import Level, records_of
+from ingester.alerts.log_records import records_of
+from ingester.log_level import Level
 from local.subscription_filters import matches
 from tests.infra.template import STACK, Template
 from tests.log_lines import CRASHES, ROUTINE, line_of

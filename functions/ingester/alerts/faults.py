@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ingester.alerts.log_records import Level, LogRecord
+from ingester.alerts.log_records import LogRecord
+from ingester.log_level import Level
 
 _SHAPE_LIMIT = 500
 _VARIES = (

@@ -9,24 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from enum import IntEnum
 from typing import Any
 
 import msgspec
 
+from ingester.log_level import Level
+
 _TRACEBACK = "Traceback (most recent call last)"
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _PREFIX = re.compile(rf"^(?:\d{{4}}-\S+Z\s+)?(?:RequestId:\s*)?(?:{_ID}\s+)?(?:\[\w+\]\s*)?")
-
-
-class Level(IntEnum):
-    """The level of a record, in the order in which they matter."""
-
-    DEBUG = 10
-    INFO = 20
-    WARNING = 30
-    ERROR = 40
-    CRITICAL = 50
 
 
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,8 @@ import msgspec
 
 from ingester import timestamps
 from ingester.alerts.faults import Fault
-from ingester.alerts.log_records import Level, LogRecord
+from ingester.alerts.log_records import LogRecord
+from ingester.log_level import Level
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
 from ingester.pipeline.states import FAILED, OVER
 from ingester.status.next_step import next_step, retry_due

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from ingester.alerts.faults import Fault, faults_in, shape_of
-from ingester.alerts.log_records import Level, LogRecord
+from ingester.alerts.log_records import LogRecord
+from ingester.log_level import Level
 from tests import log_lines
 from tests.log_lines import REQUEST
 

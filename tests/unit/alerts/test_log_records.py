@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester import log
-from ingester.alerts.log_records import Level, records_of
+from ingester.alerts.log_records import records_of
+from ingester.log_level import Level
 from tests import log_lines
 from tests.log_lines import REQUEST, line_of
 

@@ -13,8 +13,9 @@ from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
 from ingester import log
 from ingester.alerts import mail as alerts
 from ingester.alerts.faults import faults_in
-from ingester.alerts.log_records import Level, records_of
+from ingester.alerts.log_records import records_of
 from ingester.alerts.mail import BODY_LIMIT, SUBJECT_LIMIT, Mail, Source, fitted, log_link
+from ingester.log_level import Level
 from ingester.pipeline.states import State
 from ingester.status.row import StatusRow
 from tests import log_lines

@@ -10,8 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 import webhook
-from ingester.alerts.log_records import Level, records_of
+from ingester.alerts.log_records import records_of
 from ingester.log import JsonFormatter
+from ingester.log_level import Level
 from ingester.metrics import Metric
 from ingester.pipeline.states import State
 from ingester.zoom import signature

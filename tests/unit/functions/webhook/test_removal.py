@@ -7,9 +7,10 @@ from functools import partial
 
 import pytest
 
-from ingester.alerts.log_records import Level, records_of
+from ingester.alerts.log_records import records_of
 from ingester.ledger import record as ledger
 from ingester.log import JsonFormatter
+from ingester.log_level import Level
 from ingester.pipeline.states import State
 from tests.cloud import Cloud
 from tests.unit.functions.measured import listen
