@@ -81,7 +81,7 @@ ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event:
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with."""
 
     settings: DownloaderSettings
@@ -99,7 +99,7 @@ class Tools:
     clock: Callable[[], datetime]
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(DownloaderSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(ZoomSecrets, clients.ssm(), settings.secrets_path)
@@ -108,7 +108,7 @@ def build() -> Tools:
     http = connections.http(at_once)
     s3, credentials = clients.s3_for_uploads(at_once)
     bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
-    return Tools(
+    return Dependencies(
         settings=settings,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
         engine=Engine(bucket, Budget(connections=at_once)),
@@ -129,18 +129,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
-    return run(event, tools, context, _waiting)
+    return run(event, container, context, _waiting)
 
 
 def run(
     event: Mapping[str, Any],
-    built: Callable[[], Tools],
+    built: Callable[[], Dependencies],
     context: object,
     waiting: Callable[[], Waiting],
 ) -> dict[str, Any]:
@@ -164,126 +164,126 @@ def _waiting() -> Waiting:
     )
 
 
-def in_time_of(context: object, tools: Tools) -> Tools:
-    """The tools for one invocation: what it copies ends before Lambda ends it.
+def in_time_of(context: object, deps: Dependencies) -> Dependencies:
+    """The deps for one invocation: what it copies ends before Lambda ends it.
 
     `get_remaining_time_in_millis`: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     time_left = (lambda: remaining() / 1000) if remaining else forever
-    engine = replace(tools.engine, time_left=time_left, report=partial(_report, tools=tools))
-    return replace(tools, engine=engine)
+    engine = replace(deps.engine, time_left=time_left, report=partial(_report, deps=deps))
+    return replace(deps, engine=engine)
 
 
-def answer(event: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
+def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """Takes the event's messages; names those that are to come back."""
     if "Records" not in event:
-        return invoked_directly(event, tools)
+        return invoked_directly(event, deps)
     failed = [
         {"itemIdentifier": message.message_id}
         for message in map(received_of, event["Records"])
-        if not take(message, tools)
+        if not take(message, deps)
     ]
     return {"batchItemFailures": failed}
 
 
-def invoked_directly(event: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
+def invoked_directly(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
     """`exec.downloader`: takes one message itself, if one is waiting."""
-    message = tools.downloads.take_one()
+    message = deps.downloads.take_one()
     if message is None:
         return {"message": "nothing waiting"}
     series_id = str(event.get("override_series_id") or "")
     body = overridden(message.body, series_id, bool(event.get("ignore_schedule")))
-    done = take(msgspec.structs.replace(message, body=body), tools)
+    done = take(msgspec.structs.replace(message, body=body), deps)
     is_other = body != message.body
     if not done and is_other:
-        _replace(message, body, tools)
+        _replace(message, body, deps)
     if done or is_other:
-        tools.downloads.delete(message)
-    ended_well = done and not _has_failed(body, tools)
+        deps.downloads.delete(message)
+    ended_well = done and not _has_failed(body, deps)
     return {"message": "done" if ended_well else "failed, see the recording's row and the log"}
 
 
-def _has_failed(body: str, tools: Tools) -> bool:
+def _has_failed(body: str, deps: Dependencies) -> bool:
     """Whether the ledger says that the message's request failed for good."""
     try:
         wanted = decode(body, DownloadMessage)
     except MessageError:
         return True
-    return tools.ledger.get(wanted.uuid).request(wanted.zip_id).end in (End.FAILED, End.GONE)
+    return deps.ledger.get(wanted.uuid).request(wanted.zip_id).end in (End.FAILED, End.GONE)
 
 
-def _replace(message: Received, body: str, tools: Tools) -> None:
+def _replace(message: Received, body: str, deps: Dependencies) -> None:
     """Send the message with what the operator decided: the queue's own one lacks that.
 
     The new message has all its attempts before it.
     """
     wait = attempts.backoff_seconds(message.receive_count)
-    tools.downloads.send(body, delay_seconds=wait)
+    deps.downloads.send(body, delay_seconds=wait)
 
 
-def take(message: Received, tools: Tools) -> bool:
+def take(message: Received, deps: Dependencies) -> bool:
     """Handles one message; False if it is to come back. Its row tells how it went."""
     try:
         wanted = decode(message.body, DownloadMessage)
     except MessageError as error:
         with log.about(zip_id=zip_id_of(message.body) or ""):
-            _give_up(message, "", zip_id_of(message.body), error, tools)
+            _give_up(message, "", zip_id_of(message.body), error, deps)
         return True
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
-            _step(wanted, tools)
+            _step(wanted, deps)
         except PermanentFailure as error:
-            _give_up(message, wanted.uuid, wanted.zip_id, error, tools)
+            _give_up(message, wanted.uuid, wanted.zip_id, error, deps)
         except RetryableFailure as error:
-            return _come_back(message, wanted, error, tools)
+            return _come_back(message, wanted, error, deps)
         except (BotoCoreError, ClientError) as error:
-            return _come_back(message, wanted, AwsFailed.of(error), tools)
+            return _come_back(message, wanted, AwsFailed.of(error), deps)
         except Exception as error:
-            if message.receive_count < tools.settings.download_receive_limit:
+            if message.receive_count < deps.settings.download_receive_limit:
                 raise
             # SQS would bury it, and its row would say that it is on its way.
-            _give_up(message, wanted.uuid, wanted.zip_id, Unforeseen.of(error), tools)
+            _give_up(message, wanted.uuid, wanted.zip_id, Unforeseen.of(error), deps)
         return True
 
 
-def _step(wanted: DownloadMessage, tools: Tools) -> None:
+def _step(wanted: DownloadMessage, deps: Dependencies) -> None:
     """Download, or send the message anew if there is more to do later."""
     try:
-        download(wanted, tools)
+        download(wanted, deps)
     except OutOfTime as error:
-        _hand_over(wanted, error, tools)
+        _hand_over(wanted, error, deps)
     except AskLater as error:
-        _wait(wanted, error, tools)
+        _wait(wanted, error, deps)
     except FileGone as error:
-        if _is_thrown_away(wanted, tools):
+        if _is_thrown_away(wanted, deps):
             return
-        if not _is_new(wanted, tools):
+        if not _is_new(wanted, deps):
             raise
-        _wait(wanted, AskLater(str(error).removesuffix(".")), tools)
+        _wait(wanted, AskLater(str(error).removesuffix(".")), deps)
 
 
-def _is_new(wanted: DownloadMessage, tools: Tools) -> bool:
+def _is_new(wanted: DownloadMessage, deps: Dependencies) -> bool:
     """Whether Zoom may not hand out all files yet: its hosts lag behind its notifications."""
     try:
         received = timestamps.parse(wanted.received_time)
     except ValueError:
         return False
-    return tools.clock() - received < HANDING_OUT
+    return deps.clock() - received < HANDING_OUT
 
 
-def download(wanted: DownloadMessage, tools: Tools) -> None:
+def download(wanted: DownloadMessage, deps: Dependencies) -> None:
     """Stage one recording and hand it to the uploader."""
-    wanted, unlisted, given_up = _complete(wanted, tools)
-    if recording.is_too_short(wanted.duration, tools.settings.minimum_duration):
-        _ignore(wanted, reasons.TOO_SHORT, tools)
+    wanted, unlisted, given_up = _complete(wanted, deps)
+    if recording.is_too_short(wanted.duration, deps.settings.minimum_duration):
+        _ignore(wanted, reasons.TOO_SHORT, deps)
         return
-    going = _destination(wanted, tools)
+    going = _destination(wanted, deps)
     series_id, title = going.series_id, going.title
     if not series_id:
-        _ignore(wanted, reasons.NO_SERIES, tools)
+        _ignore(wanted, reasons.NO_SERIES, deps)
         return
-    written = tools.status.report(
+    written = deps.status.report(
         wanted.zip_id,
         State.OC_SERIES_FOUND,
         oc_series_id=series_id,
@@ -293,33 +293,33 @@ def download(wanted: DownloadMessage, tools: Tools) -> None:
     )
     is_first = written and not written.had_series
     length = {Metric.RECORDING_DURATION: float(wanted.duration)} if is_first else {}
-    logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, tools))
+    logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, deps))
     transfer = RecordingTransfer(
-        engine=tools.engine,
-        open_file=tools.open_file,
-        read_range=tools.staging.read_range,
-        inspect=tools.inspect,
-        refresh=lambda: _fresh_access(wanted, tools),
+        engine=deps.engine,
+        open_file=deps.open_file,
+        read_range=deps.staging.read_range,
+        inspect=deps.inspect,
+        refresh=lambda: _fresh_access(wanted, deps),
     )
     staged = transfer.run(wanted)
-    if staged.missing and _is_new(wanted, tools):
+    if staged.missing and _is_new(wanted, deps):
         raise AskLater(staged.reason.removesuffix("."))
     ready = upload_message(
         wanted,
         staged.pieces,
         series_id=series_id,
         title=title,
-        zone=zone_of(tools.settings.local_time_zone),
+        zone=zone_of(deps.settings.local_time_zone),
     )
     staged_ids = {piece.file.file_id for piece in staged.pieces}
     left_out = [
         file.recording_id for file in wanted.recording_files if file.recording_id not in staged_ids
     ]
     # Before the send: the uploader waits for a message with every file that isn't left out.
-    tools.ledger.change(wanted.uuid, lambda record: ledger.without(record, [*left_out, *unlisted]))
+    deps.ledger.change(wanted.uuid, lambda record: ledger.without(record, [*left_out, *unlisted]))
     reason = " ".join(filter(None, (staged.reason, _told(given_up))))
-    tools.uploads.send_in_order(encode(ready), group=wanted.uuid)
-    tools.status.report(wanted.zip_id, State.SENT_TO_UPLOADER, reason)
+    deps.uploads.send_in_order(encode(ready), group=wanted.uuid)
+    deps.status.report(wanted.zip_id, State.SENT_TO_UPLOADER, reason)
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
         logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))
@@ -336,7 +336,7 @@ def _told(given_up: Mapping[str, str]) -> str:
 
 
 def _complete(
-    wanted: DownloadMessage, tools: Tools
+    wanted: DownloadMessage, deps: Dependencies
 ) -> tuple[DownloadMessage, Sequence[str], Mapping[str, str]]:
     """The message with every file of the recording, all finished, as Zoom's API has them by now.
 
@@ -349,12 +349,12 @@ def _complete(
         AskLater: Zoom hasn't finished the files, or doesn't list one yet that it has named.
         FileGone: Zoom knows the recording no more.
     """
-    record = tools.ledger.get(wanted.uuid)
+    record = deps.ledger.get(wanted.uuid)
     known = {file.recording_id for file in wanted.recording_files}
     is_finished = all(file.is_completed for file in wanted.recording_files)
     if is_finished and not wanted.is_partial and not ledger.not_listed(record, known):
         return wanted, (), {}
-    answer = _ask_zoom(wanted, tools)
+    answer = _ask_zoom(wanted, deps)
     try:
         files = files_of(answer.recording_files)
     except ValueError as error:
@@ -362,9 +362,9 @@ def _complete(
     unfinished = sum(not file.is_completed for file in files)
     if unfinished or not files:
         raise AskLater(f"Zoom has not finished {unfinished or 'any'} of the files")
-    now = tools.clock()
+    now = deps.clock()
     names = {**names_of(wanted.recording_files), **names_of(files)}
-    record = tools.ledger.change(wanted.uuid, lambda old: ledger.with_files(old, names, now))
+    record = deps.ledger.change(wanted.uuid, lambda old: ledger.with_files(old, names, now))
     listed = {file.recording_id for file in files}
     if awaited := ledger.files_to_wait_for(record, listed, now):
         raise AskLater(f"Zoom's API doesn't list {len(awaited)} file(s) yet that Zoom has named")
@@ -399,16 +399,16 @@ def _subject(wanted: DownloadMessage) -> Subject:
     )
 
 
-def _ask_zoom(wanted: DownloadMessage, tools: Tools) -> MeetingRecordings:
-    answer = tools.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
+def _ask_zoom(wanted: DownloadMessage, deps: Dependencies) -> MeetingRecordings:
+    answer = deps.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
     if answer is None:
         raise FileGone("Zoom knows this recording no more.")
     return answer
 
 
-def _fresh_access(wanted: DownloadMessage, tools: Tools) -> Access:
+def _fresh_access(wanted: DownloadMessage, deps: Dependencies) -> Access:
     """Another token, and the addresses that Zoom gives now."""
-    answer = _ask_zoom(wanted, tools)
+    answer = _ask_zoom(wanted, deps)
     urls = {
         str(file["id"]): str(file["download_url"])
         for file in answer.recording_files
@@ -417,9 +417,9 @@ def _fresh_access(wanted: DownloadMessage, tools: Tools) -> Access:
     return Access(answer.download_access_token or wanted.download_token, urls, is_fresh=True)
 
 
-def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
-    settings = tools.settings
-    meeting = tools.schedule.get(wanted.zoom_series_id) if asks_the_schedule(wanted) else None
+def _destination(wanted: DownloadMessage, deps: Dependencies) -> Destination:
+    settings = deps.settings
+    meeting = deps.schedule.get(wanted.zoom_series_id) if asks_the_schedule(wanted) else None
     return destination_of(
         wanted,
         meeting,
@@ -429,19 +429,19 @@ def _destination(wanted: DownloadMessage, tools: Tools) -> Destination:
     )
 
 
-def _ignore(wanted: DownloadMessage, reason: str, tools: Tools) -> None:
+def _ignore(wanted: DownloadMessage, reason: str, deps: Dependencies) -> None:
     subject = _subject(wanted) if wanted.is_partial else None
-    _note_end(wanted.uuid, wanted.zip_id, End.IGNORED, tools)
-    written = tools.status.report(wanted.zip_id, State.IGNORED, reason, subject=subject)
+    _note_end(wanted.uuid, wanted.zip_id, End.IGNORED, deps)
+    written = deps.status.report(wanted.zip_id, State.IGNORED, reason, subject=subject)
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
-    logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
-    _tell_of_late_files(wanted, tools)
+    logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
+    _tell_of_late_files(wanted, deps)
 
 
-def _tell_of_late_files(wanted: DownloadMessage, tools: Tools) -> None:
+def _tell_of_late_files(wanted: DownloadMessage, deps: Dependencies) -> None:
     """Name the files of an ignored message that an earlier ingest of its recording lacks."""
-    ingests = tools.ledger.get(wanted.uuid).ingests.values()
+    ingests = deps.ledger.get(wanted.uuid).ingests.values()
     names = names_of(wanted.recording_files)
     outside = [
         name for file_id, name in names.items() if not any(file_id in one.files for one in ingests)
@@ -452,11 +452,11 @@ def _tell_of_late_files(wanted: DownloadMessage, tools: Tools) -> None:
         logger.error("%s%s.", told, ", ".join(outside), extra=extra)
 
 
-def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
-    return metrics.record(tools.settings.stack_name, tools.clock(), values)
+def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
+    return metrics.record(deps.settings.stack_name, deps.clock(), values)
 
 
-def _report(total: Total, tools: Tools) -> None:
+def _report(total: Total, deps: Dependencies) -> None:
     """One record for what was copied of a recording in this invocation, with its metrics."""
     speed = rate(total.fetched, total.seconds)
     values = {Metric.BYTES_TRANSFERRED: float(total.fetched)}
@@ -469,12 +469,12 @@ def _report(total: Total, tools: Tools) -> None:
             "seconds": round(total.seconds, 2),
             "megabytes_per_second": speed,
             "retries": total.retries,
-            **_counted(values, tools),
+            **_counted(values, deps),
         },
     )
 
 
-def _hand_over(wanted: DownloadMessage, ended: OutOfTime, tools: Tools) -> None:
+def _hand_over(wanted: DownloadMessage, ended: OutOfTime, deps: Dependencies) -> None:
     """Send the message anew, for the next invocation to go on where this one stopped.
 
     A message that came back would spend one of its receives, and a long recording all of them: so
@@ -484,99 +484,97 @@ def _hand_over(wanted: DownloadMessage, ended: OutOfTime, tools: Tools) -> None:
         CopyStuck: nothing was added in several invocations in a row.
         CopyEndless: it has gone on for a day.
     """
-    copying = continued(wanted.copying, ended.stored, tools.clock())
-    tools.downloads.send(encode(msgspec.structs.replace(wanted, copying=copying)))
-    tools.status.report(wanted.zip_id, State.OC_SERIES_FOUND, str(ended))
+    copying = continued(wanted.copying, ended.stored, deps.clock())
+    deps.downloads.send(encode(msgspec.structs.replace(wanted, copying=copying)))
+    deps.status.report(wanted.zip_id, State.OC_SERIES_FOUND, str(ended))
     logger.info("Handed over: %s", ended)
 
 
-def _wait(wanted: DownloadMessage, waiting: AskLater, tools: Tools) -> None:
+def _wait(wanted: DownloadMessage, waiting: AskLater, deps: Dependencies) -> None:
     """Sends the message anew, to be taken up later: waiting spends no receives."""
-    now = tools.clock()
+    now = deps.clock()
     first_seen = now if wanted.first_seen is UNSET else timestamps.parse(wanted.first_seen)
     age = now - first_seen
     if age >= UNFINISHED_PATIENCE:
         reason = f"permanent failure: {waiting} after a day: an operator is needed"
         # Retried, it waits as long as a new one.
         anew = msgspec.structs.replace(wanted, first_seen=UNSET)
-        tools.dead_letters.bury(encode(anew), reason)
-        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, tools)
-        tools.status.report(wanted.zip_id, State.DOWNLOADER_FAILED, reason)
-        logger.error("Gave up waiting: %s", waiting, extra=_failed(tools))
+        deps.dead_letters.bury(encode(anew), reason)
+        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, deps)
+        deps.status.report(wanted.zip_id, State.DOWNLOADER_FAILED, reason)
+        logger.error("Gave up waiting: %s", waiting, extra=_failed(deps))
         return
     delay = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
     again = msgspec.structs.replace(wanted, first_seen=timestamps.write(first_seen))
-    tools.downloads.send(encode(again), delay_seconds=delay)
+    deps.downloads.send(encode(again), delay_seconds=delay)
     due = attempts.next_try(now, delay)
     reason = f"{waiting}; asks again at {due}"
     before = frozenset({State.DOWNLOADER_FAILED})
-    if not tools.status.report(wanted.zip_id, State.SENT_TO_DOWNLOADER, reason, replacing=before):
+    if not deps.status.report(wanted.zip_id, State.SENT_TO_DOWNLOADER, reason, replacing=before):
         # Its series is known already: a row never moves backwards.
-        tools.status.report(wanted.zip_id, State.OC_SERIES_FOUND, reason)
+        deps.status.report(wanted.zip_id, State.OC_SERIES_FOUND, reason)
     logger.info("%s; asks again at %s", waiting, due)
 
 
-def _is_thrown_away(wanted: DownloadMessage, tools: Tools) -> bool:
+def _is_thrown_away(wanted: DownloadMessage, deps: Dependencies) -> bool:
     """Whether Zoom said that the recording was thrown away: then it is no failure."""
-    notice = tools.ledger.get(wanted.uuid).notice
+    notice = deps.ledger.get(wanted.uuid).notice
     if not notice:
         return False
-    tools.ledger.change(
-        wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, End.GONE)
-    )
-    written = tools.status.report(wanted.zip_id, State.IGNORED, notice)
+    deps.ledger.change(wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, End.GONE))
+    written = deps.status.report(wanted.zip_id, State.IGNORED, notice)
     counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
-    logger.warning("Ignored: %s", notice, extra=_counted(counts, tools))
+    logger.warning("Ignored: %s", notice, extra=_counted(counts, deps))
     return True
 
 
-def _note_end(uuid: str, zip_id: str, end: End, tools: Tools) -> None:
+def _note_end(uuid: str, zip_id: str, end: End, deps: Dependencies) -> None:
     """Note in the ledger how a request ended, once its message is where it belongs."""
-    tools.ledger.note(uuid, lambda record: ledger.with_end(record, zip_id, end))
+    deps.ledger.note(uuid, lambda record: ledger.with_end(record, zip_id, end))
 
 
 def _give_up(
-    message: Received, uuid: str, zip_id: str | None, error: Exception, tools: Tools
+    message: Received, uuid: str, zip_id: str | None, error: Exception, deps: Dependencies
 ) -> None:
     """A person has to look: the message goes to the dead letters, the row says why."""
-    tools.dead_letters.bury(message.body, str(error))
+    deps.dead_letters.bury(message.body, str(error))
     if zip_id:
         if uuid:
             end = End.GONE if isinstance(error, FileGone) else End.FAILED
-            _note_end(uuid, zip_id, end, tools)
+            _note_end(uuid, zip_id, end, deps)
         reason = f"permanent failure: {error} An operator is needed."
-        tools.status.report(zip_id, State.DOWNLOADER_FAILED, reason)
+        deps.status.report(zip_id, State.DOWNLOADER_FAILED, reason)
     cause = isinstance(error, Unforeseen)
-    logger.error("Permanent failure: %s", error, exc_info=cause, extra=_failed(tools))
+    logger.error("Permanent failure: %s", error, exc_info=cause, extra=_failed(deps))
 
 
-def _failed(tools: Tools) -> dict[str, Any]:
-    return {"outlook": attempts.BURIED, **_counted(metrics.once(Metric.RECORDING_FAILED), tools)}
+def _failed(deps: Dependencies) -> dict[str, Any]:
+    return {"outlook": attempts.BURIED, **_counted(metrics.once(Metric.RECORDING_FAILED), deps)}
 
 
 def _come_back(
-    message: Received, wanted: DownloadMessage, error: RetryableFailure, tools: Tools
+    message: Received, wanted: DownloadMessage, error: RetryableFailure, deps: Dependencies
 ) -> bool:
     """May pass by itself: the message comes back with backoff (False), until the queue's limit."""
-    limit = tools.settings.download_receive_limit
+    limit = deps.settings.download_receive_limit
     last = message.receive_count >= limit
     seconds = attempts.backoff_seconds(message.receive_count)
-    due = "" if last else attempts.next_try(tools.clock(), seconds)
+    due = "" if last else attempts.next_try(deps.clock(), seconds)
     outlook = attempts.outlook(message.receive_count, limit, due)
     if last:
         # SQS would bury it without a reason.
-        tools.dead_letters.bury(message.body, f"{error} ({outlook})")
+        deps.dead_letters.bury(message.body, f"{error} ({outlook})")
     else:
-        tools.downloads.retry_in(message, seconds)
-    tools.status.report(
+        deps.downloads.retry_in(message, seconds)
+    deps.status.report(
         wanted.zip_id,
         State.DOWNLOADER_FAILED,
         f"retryable failure: {error} ({outlook})",
         retry_due=due,
     )
     if last:
-        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, tools)
-        logger.error("%s (%s)", error, outlook, extra=_failed(tools))
+        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, deps)
+        logger.error("%s (%s)", error, outlook, extra=_failed(deps))
     else:
         logger.warning("%s (%s)", error, outlook)
     return last

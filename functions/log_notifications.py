@@ -43,7 +43,7 @@ WAIT = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with."""
 
     settings: LogNotificationsSettings
@@ -55,12 +55,12 @@ class Tools:
     clock: Callable[[], datetime]
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(LogNotificationsSettings, os.environ)
     log.verbose(settings.is_debug)
     quiet = timedelta(seconds=settings.notification_quiet_seconds)
     faults = clients.table(settings.faults_table)
-    return Tools(
+    return Dependencies(
         settings=settings,
         status=StatusTable(clients.table(settings.status_table), _now),
         faults=FaultsTable(faults, quiet, _now),
@@ -75,7 +75,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> None:
@@ -86,12 +86,12 @@ def handler(event: Mapping[str, Any], context: object) -> None:
     """
     log.start(context)
     if "awslogs" in event:
-        take(event, tools())
+        take(event, container())
     else:
-        mail_repeats(tools())
+        mail_repeats(container())
 
 
-def take(event: Mapping[str, Any], tools: Tools) -> None:
+def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Mails what the records of one log tell, or counts it.
 
     An ExceptionGroup of what went wrong if not every mail could be sent.
@@ -104,18 +104,18 @@ def take(event: Mapping[str, Any], tools: Tools) -> None:
         return
     if batch is None:
         return
-    function = batch.log_group.rpartition("/")[2].removeprefix(f"{tools.settings.stack_name}-")
-    faults = faults_in(records_of(batch.lines), function, tools.settings.at_least)
-    until, uncounted = tools.clock() + WAIT, list[Mail]()
-    mails = [partial(_tell, fault, batch, until, uncounted, tools) for fault in faults]
-    _each([*mails, partial(_tell_uncounted, uncounted, until, tools)])
+    function = batch.log_group.rpartition("/")[2].removeprefix(f"{deps.settings.stack_name}-")
+    faults = faults_in(records_of(batch.lines), function, deps.settings.at_least)
+    until, uncounted = deps.clock() + WAIT, list[Mail]()
+    mails = [partial(_tell, fault, batch, until, uncounted, deps) for fault in faults]
+    _each([*mails, partial(_tell_uncounted, uncounted, until, deps)])
 
 
-def mail_repeats(tools: Tools) -> None:
+def mail_repeats(deps: Dependencies) -> None:
     """Mails what happened again since a fault was mailed, once it has been counted long enough."""
-    until = tools.clock() + WAIT
+    until = deps.clock() + WAIT
     # Each is claimed when its turn comes: a claim doesn't last as long as many mails take.
-    _each(partial(_send, claim, claim.mail, until, tools) for claim in tools.faults.waiting())
+    _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.waiting())
 
 
 def _each(mails: Iterable[Callable[[], None]]) -> None:
@@ -131,29 +131,29 @@ def _each(mails: Iterable[Callable[[], None]]) -> None:
 
 
 def _tell(
-    fault: Fault, batch: LogBatch, until: datetime, uncounted: list[Mail], tools: Tools
+    fault: Fault, batch: LogBatch, until: datetime, uncounted: list[Mail], deps: Dependencies
 ) -> None:
     """Mails a fault, or counts it if it was mailed a short time ago.
 
     Its mail goes to `uncounted` if the table fails.
     """
     source = Source(
-        stack=tools.settings.stack_name,
-        region=tools.topic.region,
+        stack=deps.settings.stack_name,
+        region=deps.topic.region,
         log_group=batch.log_group,
         log_stream=batch.log_stream,
     )
-    row, is_readable = _row(fault, tools)
-    now, zone = tools.clock(), tools.zone
+    row, is_readable = _row(fault, deps)
+    now, zone = deps.clock(), deps.zone
     mail = redacted(mail_about(fault, row, source, now, zone, is_readable=is_readable))
     times = len(fault.records)
     try:
-        claim = tools.faults.happened(fault.key, times, mail)
-        if claim is not None and tools.faults.is_one_of_many(fault.function):
+        claim = deps.faults.happened(fault.key, times, mail)
+        if claim is not None and deps.faults.is_one_of_many(fault.function):
             times, mail = claim.times, redacted(one_of_many(mail))
-            own, claim = claim, tools.faults.happened(fault.function, times, mail)
+            own, claim = claim, deps.faults.happened(fault.function, times, mail)
             # It is told there. Its next occurrence asks again whether there are still so many.
-            tools.faults.give_back(own, times)
+            deps.faults.give_back(own, times)
     except (BotoCoreError, ClientError):
         logger.exception("Repeats can't be counted", extra={"outlook": "It is mailed at once."})
         uncounted.append(mail)
@@ -161,61 +161,61 @@ def _tell(
     if claim is None:
         return
     try:
-        _send(claim, mail, until, tools, own=times)
+        _send(claim, mail, until, deps, own=times)
     except AwsFailed:
         # Not repeated by Lambda, which gives up after three minutes.
         logger.exception("A mail couldn't be sent", extra={"outlook": BY_THE_CLOCK})
 
 
-def _tell_uncounted(mails: list[Mail], until: datetime, tools: Tools) -> None:
+def _tell_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
     """One mail about all that no table knows of: without it nothing holds back a flood.
 
     AwsFailed if there is no moment for it: then Lambda repeats the event.
     """
     if not mails:
         return
-    if not tools.pace.turn(until):
+    if not deps.pace.turn(until):
         raise AwsFailed("The table of faults failed, and others were mailing all the time.")
-    tools.topic.publish(together(mails))
+    deps.topic.publish(together(mails))
 
 
-def _row(fault: Fault, tools: Tools) -> tuple[StatusRow | None, bool]:
+def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
     """The row of the recording that a fault is about, and whether it could be read.
 
     Without it the mail has to do.
     """
     zip_id = fault.first.zip_id or (automated(fault.first.uuid) if fault.first.uuid else "")
     try:
-        return tools.status.get(zip_id) if zip_id else None, True
+        return deps.status.get(zip_id) if zip_id else None, True
     except (BotoCoreError, ClientError, ValueError, TypeError, ArithmeticError):
         logger.exception("The recording's row can't be read", extra={"outlook": "Mailed without."})
         return None, False
 
 
-def _send(claim: Claim, mail: Mail, until: datetime, tools: Tools, *, own: int = 0) -> None:
+def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own: int = 0) -> None:
     """Sends the mail of a claim. `own` of its occurrences are the caller's.
 
     It waits in the table for the clock if no moment for it comes before `until`, or if it can't be
     sent; then AwsFailed.
     """
     if claim.times > max(own, 1 if claim.is_first else 0):
-        mail = repeated(mail, claim.times, claim.since, claim.latest, tools.zone)
-    if not tools.pace.turn(until):
-        _give_back(claim, tools)
+        mail = repeated(mail, claim.times, claim.since, claim.latest, deps.zone)
+    if not deps.pace.turn(until):
+        _give_back(claim, deps)
         logger.warning("Too many mails go out now", extra={"outlook": BY_THE_CLOCK})
         return
     try:
-        tools.topic.publish(mail)
+        deps.topic.publish(mail)
     except (BotoCoreError, ClientError) as error:
-        _give_back(claim, tools)
+        _give_back(claim, deps)
         raise AwsFailed.of(error) from error
     try:
-        tools.faults.mailed(claim)
+        deps.faults.mailed(claim)
     except (BotoCoreError, ClientError):
         logger.exception("A mail went out, but not into the table", extra={"outlook": REPEATED})
 
 
-def _give_back(claim: Claim, tools: Tools) -> None:
+def _give_back(claim: Claim, deps: Dependencies) -> None:
     """Lets whoever comes next mail it; a claim that can't be given back lapses by itself."""
     with suppress(BotoCoreError, ClientError):
-        tools.faults.give_back(claim)
+        deps.faults.give_back(claim)

@@ -61,7 +61,7 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with. `monotonic` counts seconds for the budget."""
 
     settings: OnDemandSettings
@@ -77,12 +77,12 @@ class Tools:
     new_id: Callable[[], str] = new_ids.random_uuid
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(OnDemandSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
     session = requests.Session()
-    return Tools(
+    return Dependencies(
         settings=settings,
         secrets=secrets,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
@@ -98,7 +98,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,27 +114,29 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return proxy_answer(respond(event, tools(), tools.renewed))
+    return proxy_answer(respond(event, container(), container.renewed))
 
 
 def respond(
-    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """The answer to one request, always with a message and open to any page (CORS).
 
-    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    `renewed` gives deps with the secrets of now, if there may be others than in `deps`.
     """
     try:
         asked = wanted(request_of(event))
     except RequestError as error:
         return _said(error.status, str(error))
     with log.about(uuid=asked.uuid):
-        return _answer(asked, tools, renewed or (lambda: tools))
+        return _answer(asked, deps, renewed or (lambda: deps))
 
 
-def _answer(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> Answer:
+def _answer(
+    asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]
+) -> Answer:
     try:
-        ingest(asked, tools, renewed)
+        ingest(asked, deps, renewed)
     except RequestError as error:
         return _said(error.status, str(error))
     except (ZoomUnreachable, ZoomRefused, WebhookFailed, WebhookUnreachable) as error:
@@ -193,15 +195,15 @@ def _plain(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> None:
+def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
     """Asks Zoom for the recording and hands it to the webhook, within 20 s."""
-    begin = tools.monotonic()
-    recording = tools.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
+    begin = deps.monotonic()
+    recording = deps.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
     if recording is None:
         raise NotFound(f"Zoom knows no recording {asked.uuid}.")
     hand_in.check_files(recording)
     hand_in.check_video(recording)
-    zip_id = f"on-demand-{tools.new_id()}"
+    zip_id = f"on-demand-{deps.new_id()}"
     with log.about(zip_id=zip_id):
         subject = Subject(
             meeting_id=recording.id,
@@ -210,7 +212,7 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
             start_time=recording.start_time,
             origin=Origin.ON_DEMAND,
         )
-        tools.status.report(
+        deps.status.report(
             zip_id,
             State.ON_DEMAND_RECEIVED,
             subject=subject,
@@ -229,41 +231,41 @@ def ingest(asked: IngestRequest, tools: Tools, renewed: Callable[[], Tools]) -> 
             allow_multiple_ingests=asked.allow_multiple_ingests,
             ingest_all_mp4=asked.ingest_all_mp4,
         )
-        body = hand_in.event_of(recording, options, tools.clock())
+        body = hand_in.event_of(recording, options, deps.clock())
         try:
             try:
-                _post(body, begin, tools)
+                _post(body, begin, deps)
             except KeyRefused:
                 newer = renewed()
-                if newer.secrets == tools.secrets:
+                if newer.secrets == deps.secrets:
                     raise
                 _post(body, begin, newer)
         except (WebhookFailed, WebhookUnreachable) as error:
-            if _is_sent(recording.uuid, zip_id, tools):
+            if _is_sent(recording.uuid, zip_id, deps):
                 logger.info("Only the webhook's answers were lost")
                 return
-            tools.status.report(zip_id, State.WEBHOOK_FAILED, str(error))
+            deps.status.report(zip_id, State.WEBHOOK_FAILED, str(error))
             raise
 
 
-def _is_sent(uuid: str, zip_id: str, tools: Tools) -> bool:
+def _is_sent(uuid: str, zip_id: str, deps: Dependencies) -> bool:
     """Whether the ledger knows that the webhook has taken the request, as far as it can be read."""
     try:
-        return tools.ledger.get(uuid).request(zip_id).is_sent
+        return deps.ledger.get(uuid).request(zip_id).is_sent
     except (BotoCoreError, ClientError, LedgerUnreadable):
         return False
 
 
-def _post(body: bytes, begin: float, tools: Tools) -> None:
+def _post(body: bytes, begin: float, deps: Dependencies) -> None:
     """Hands the event in, in what is left of the budget since `begin`."""
     hand_in.post(
         body,
-        url=tools.settings.webhook_url,
-        key=tools.secrets.pipeline_signing_key,
-        seconds=BUDGET_SECONDS - (tools.monotonic() - begin),
-        session=tools.session,
-        sleep=tools.sleep,
-        clock=tools.clock,
-        monotonic=tools.monotonic,
-        by_chance=tools.by_chance,
+        url=deps.settings.webhook_url,
+        key=deps.secrets.pipeline_signing_key,
+        seconds=BUDGET_SECONDS - (deps.monotonic() - begin),
+        session=deps.session,
+        sleep=deps.sleep,
+        clock=deps.clock,
+        monotonic=deps.monotonic,
+        by_chance=deps.by_chance,
     )

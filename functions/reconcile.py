@@ -86,7 +86,7 @@ STOPPED = {"outlook": "The next run looks again, also for what was missed now."}
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """The dependencies of the use case. `monotonic` counts seconds for its deadlines."""
 
     settings: ReconcileSettings
@@ -101,14 +101,14 @@ class Tools:
     by_chance: Chance = random.random
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(ReconcileSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
     session = requests.Session()
     table = clients.table(settings.recordings_table)
-    return Tools(
+    return Dependencies(
         settings=settings,
         secrets=secrets,
         zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
@@ -124,60 +124,60 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Entry of EventBridge's rule, and of an operator's call."""
     log.start(context)
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
-    return answer(event, tools(), seconds, tools.renewed)
+    return answer(event, container(), seconds, container.renewed)
 
 
 def answer(
     event: Mapping[str, Any],
-    tools: Tools,
+    deps: Dependencies,
     seconds: float,
-    renewed: Callable[[], Tools] | None = None,
+    renewed: Callable[[], Dependencies] | None = None,
 ) -> dict[str, Any]:
     """Run once, for `seconds` at most; a Report, or a `message` where nothing was looked at.
 
-    `renewed` gives dependencies with the secrets of now, if there may be others than in `tools`.
+    `renewed` gives dependencies with the secrets of now, if there may be others than in `deps`.
     """
-    now = tools.clock()
+    now = deps.clock()
     try:
         asked = wanted(event)
         since = since_of(asked.since, now) if asked.since else None
     except BadRequest as error:
         return {"message": str(error)}
-    days = tools.settings.reconcile_days
+    days = deps.settings.reconcile_days
     if since is None and not days:
         return {"message": OFF}
     try:
-        state = tools.state.get()
+        state = deps.state.get()
         if state is None and not asked.dry_run:
-            state = _first(now, tools)
+            state = _first(now, deps)
     except LedgerUnreadable as error:
         logger.error("%s", error, extra=STOPPED)
         return {"message": str(error)}
     if since is None and state is None:
         return {"message": NO_BASELINE}
     run = _Run(
-        tools,
-        renewed or (lambda: tools),
+        deps,
+        renewed or (lambda: deps),
         state=state,
         begin=since or now - timedelta(days=days),
         is_operators=since is not None,
         dry_run=asked.dry_run,
-        ends=tools.monotonic() + seconds,
+        ends=deps.monotonic() + seconds,
     )
     told: dict[str, Any] = msgspec.to_builtins(run.report())
     return told
 
 
-def _first(now: datetime, tools: Tools) -> State:
+def _first(now: datetime, deps: Dependencies) -> State:
     """Set the baseline: what ended before now is left alone for good."""
-    state = tools.state.begin(State(baseline=timestamps.write(now)))
+    state = deps.state.begin(State(baseline=timestamps.write(now)))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",
         state.baseline,
@@ -190,8 +190,8 @@ class _Run:
 
     def __init__(
         self,
-        tools: Tools,
-        renewed: Callable[[], Tools],
+        deps: Dependencies,
+        renewed: Callable[[], Dependencies],
         *,
         state: State | None,
         begin: datetime,
@@ -199,7 +199,7 @@ class _Run:
         dry_run: bool,
         ends: float,
     ) -> None:
-        self._tools = tools
+        self._deps = deps
         self._renewed = renewed
         self._state = state
         self._told = state.told if state else {}
@@ -207,10 +207,10 @@ class _Run:
         self._is_operators = is_operators
         self._dry_run = dry_run
         self._is_scheduled = not (is_operators or dry_run)
-        self._now = tools.clock()
+        self._now = deps.clock()
         self._ends = ends
         self._list = RecordingList(
-            tools.zoom,
+            deps.zoom,
             begin,
             self._now,
             seconds_left=self._seconds_left,
@@ -226,7 +226,7 @@ class _Run:
         self._is_complete = True
 
     def _seconds_left(self) -> float:
-        return self._ends - self._tools.monotonic()
+        return self._ends - self._deps.monotonic()
 
     def report(self) -> Report:
         """Go through Zoom's list, hand in what was missed, and keep a record of the run."""
@@ -291,13 +291,13 @@ class _Run:
 
     def _bring(self, listed: ListedRecording) -> Verdict:
         """Hand a recording in, unless it isn't missed after all."""
-        tools = self._tools
-        if is_known(tools.ledger.get(listed.uuid), listed):
+        deps = self._deps
+        if is_known(deps.ledger.get(listed.uuid), listed):
             return Verdict.KNOWN
         if self._dry_run:
             self._missed.append(outcome_of(listed, "would be handed in"))
             return Verdict.MISSED
-        recording = tools.zoom.recordings(listed.uuid, seconds=ZOOM_SECONDS)
+        recording = deps.zoom.recordings(listed.uuid, seconds=ZOOM_SECONDS)
         if recording is None:
             return Verdict.GONE
         try:
@@ -308,7 +308,7 @@ class _Run:
         except BadRequest:
             return Verdict.NO_VIDEO
         options = IngestOptions(zip_id=automated(listed.uuid))
-        self._post(hand_in.event_of(recording, options, tools.clock()))
+        self._post(hand_in.event_of(recording, options, deps.clock()))
         self._count["handed_in"] += 1
         self._missed.append(outcome_of(listed, "handed in"))
         logger.info("Handed in: %s", words_of(listed))
@@ -316,12 +316,12 @@ class _Run:
 
     def _post(self, body: bytes) -> None:
         try:
-            _post(body, self._tools)
+            _post(body, self._deps)
         except KeyRefused:
             newer = self._renewed()
-            if newer.secrets == self._tools.secrets:
+            if newer.secrets == self._deps.secrets:
                 raise
-            self._tools = newer
+            self._deps = newer
             _post(body, newer)
 
     def _fail(self, problem: str, text: str) -> None:
@@ -348,7 +348,7 @@ class _Run:
 
     def _remember(self) -> None:
         run = Run(
-            at=timestamps.write(self._tools.clock()),
+            at=timestamps.write(self._deps.clock()),
             how=self._list.how,
             listed=self._count["listed"],
             handed_in=self._count["handed_in"],
@@ -356,7 +356,7 @@ class _Run:
             failed=self._count["failed"],
             error=self._error,
         )
-        self._tools.state.change(
+        self._deps.state.change(
             lambda state: msgspec.structs.replace(
                 state,
                 last=run,
@@ -382,20 +382,20 @@ class _Run:
                 "since": timestamps.write(self._begin),
                 "failed": self._count["failed"],
                 "skipped": {str(verdict): count for verdict, count in self._skipped.items()},
-                **metrics.record(self._tools.settings.stack_name, self._tools.clock(), counts),
+                **metrics.record(self._deps.settings.stack_name, self._deps.clock(), counts),
             },
         )
 
 
-def _post(body: bytes, tools: Tools) -> None:
+def _post(body: bytes, deps: Dependencies) -> None:
     hand_in.post(
         body,
-        url=tools.settings.webhook_url,
-        key=tools.secrets.pipeline_signing_key,
+        url=deps.settings.webhook_url,
+        key=deps.secrets.pipeline_signing_key,
         seconds=WEBHOOK_SECONDS,
-        session=tools.session,
-        sleep=tools.sleep,
-        clock=tools.clock,
-        monotonic=tools.monotonic,
-        by_chance=tools.by_chance,
+        session=deps.session,
+        sleep=deps.sleep,
+        clock=deps.clock,
+        monotonic=deps.monotonic,
+        by_chance=deps.by_chance,
     )

@@ -92,7 +92,7 @@ class BrokeOff(Exception):
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with."""
 
     settings: ScheduleUpdateSettings
@@ -103,11 +103,11 @@ class Tools:
     monotonic: Callable[[], float] = time.monotonic
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(ScheduleUpdateSettings, os.environ)
     log.verbose(settings.is_debug)
     ssm, table = clients.ssm(), clients.table(settings.schedule_table)
-    return Tools(
+    return Dependencies(
         settings=settings,
         secrets=read_secrets(ScheduleUpdateSecrets, ssm, settings.secrets_path),
         sheets=Sheets(
@@ -126,24 +126,24 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return proxy_answer(respond(event, tools(), tools.renewed))
+    return proxy_answer(respond(event, container(), container.renewed))
 
 
 def respond(
-    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """The answer to one request: a text for the spreadsheet's toast, or for its alert.
 
-    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    `renewed` gives deps with the secrets of now, if there may be others than in `deps`.
     """
     try:
-        report = update(request_of(event), tools, renewed or (lambda: tools))
+        report = update(request_of(event), deps, renewed or (lambda: deps))
     except RequestError as error:
         return _said(error.status, str(error))
     except SheetsTimedOut as error:
@@ -169,33 +169,35 @@ def _said(status: int, text: str) -> Answer:
     return Answer(status=status, body=text, headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
-def update(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> ImportReport:
+def update(
+    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+) -> ImportReport:
     """Reads every tab, checks all, and then logs and writes what has changed.
 
     Nobody else does so at the same time: UpdateRunning. Unauthorized without the token, if one is
     set; NotSetUp without a sheet; BrokeOff; what Sheets.tabs and import_sheets raise.
     """
-    ends = tools.monotonic() + GOOGLE_SECONDS
-    if not _has_token(request, tools) and not _has_token(request, renewed()):
+    ends = deps.monotonic() + GOOGLE_SECONDS
+    if not _has_token(request, deps) and not _has_token(request, renewed()):
         raise Unauthorized(
             "The request doesn't carry the right token: the script's property SCHEDULE_TOKEN has "
             "to be the stack's SCHEDULE_UPDATE_TOKEN."
         )
-    if not tools.settings.gsheets_doc_id or not tools.settings.tabs:
+    if not deps.settings.gsheets_doc_id or not deps.settings.tabs:
         raise NotSetUp(
             "No Google Sheet is set up for this stack: GSHEETS_DOC_ID and GSHEETS_SHEET_NAMES "
             "are missing in its settings."
         )
-    with tools.lock.held():
+    with deps.lock.held():
         try:
-            tabs = _tabs(tools, ends)
+            tabs = _tabs(deps, ends)
         except GoogleKeyRefused:
             newer = renewed()
-            if newer is tools or tools.monotonic() >= ends:
+            if newer is deps or deps.monotonic() >= ends:
                 raise
             tabs = _tabs(newer, ends)
         report = import_sheets(
-            tools.schedule,
+            deps.schedule,
             [Sheet(tab.name, f"{SHEET_SOURCE}{tab.name}", tab.rows) for tab in tabs],
             also_replacing=frozenset({FIRST_SYSTEM}),
             kinds=(SHEET_SOURCE,),
@@ -204,22 +206,22 @@ def update(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Impo
         # Before it is done: whatever breaks that off, the log has what no later update can tell.
         _log(report)
         try:
-            tools.schedule.apply(report.plan.put, report.plan.delete)
+            deps.schedule.apply(report.plan.put, report.plan.delete)
         except (BotoCoreError, ClientError) as error:
             raise BrokeOff(report) from error
         return report
 
 
-def _has_token(request: Request, tools: Tools) -> bool:
+def _has_token(request: Request, deps: Dependencies) -> bool:
     """Whether a request carries the token; any request does if none is set."""
-    wanted = tools.secrets.schedule_update_token
+    wanted = deps.secrets.schedule_update_token
     given = request.headers.get(TOKEN_HEADER, "").strip()
     return not wanted or hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
 
 
-def _tabs(tools: Tools, ends: float) -> list[Tab]:
-    settings, left = tools.settings, ends - tools.monotonic()
-    return tools.sheets.tabs(settings.gsheets_doc_id, settings.tabs, seconds=left)
+def _tabs(deps: Dependencies, ends: float) -> list[Tab]:
+    settings, left = deps.settings, ends - deps.monotonic()
+    return deps.sheets.tabs(settings.gsheets_doc_id, settings.tabs, seconds=left)
 
 
 def summary(report: ImportReport) -> str:

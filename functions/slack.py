@@ -72,7 +72,7 @@ ACKNOWLEDGED: Final = Answer(status=200)
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with. `invoke` is given the event of another invocation, `post` an
     address, a message and seconds."""
 
@@ -99,13 +99,13 @@ class Tools:
         )
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(SlackSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(SlackSecrets, clients.ssm(), settings.secrets_path)
     context = ssl.create_default_context()
     client = wire.web_client(secrets.slack_api_token, settings.slack_api_base_url, context)
-    return Tools(
+    return Dependencies(
         settings=settings,
         secrets=secrets,
         members=Members(client, settings.groups, sleep=time.sleep),
@@ -128,35 +128,35 @@ def _invoke(own_alias: str, event: bytes) -> None:
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
-def _carried(old: Tools, new: Tools) -> Tools:
+def _carried(old: Dependencies, new: Dependencies) -> Dependencies:
     """New secrets are no reason to ask Slack anew: else anybody's forged signature would be one."""
     return replace(new, members=new.members.or_known(old.members))
 
 
-tools = Container(build, carry=_carried)
+container = Container(build, carry=_carried)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry, and the one of the function's own invocations."""
     log.start(context)
     if LATER in event:
-        finish(event, tools())
+        finish(event, container())
         return {}
-    return proxy_answer(respond(event, tools(), tools.renewed))
+    return proxy_answer(respond(event, container(), container.renewed))
 
 
 def respond(
-    event: Mapping[str, Any], tools: Tools, renewed: Callable[[], Tools] | None = None
+    event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
     """The answer to one request, within Slack's three seconds.
 
-    `renewed` gives tools with the secrets of now, if there may be others than in `tools`.
+    `renewed` gives deps with the secrets of now, if there may be others than in `deps`.
     """
-    ends = _limits(event, tools)
+    ends = _limits(event, deps)
     try:
         request = request_of(event)
-        tools = _that_know_the_sender(request, tools, renewed or (lambda: tools))
-        if not tools.secrets.slack_signing_secret:
+        deps = _that_know_the_sender(request, deps, renewed or (lambda: deps))
+        if not deps.secrets.slack_signing_secret:
             # Whoever sent this: nothing in it was looked at, so it is nothing to mail either.
             logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
             return _said(note(zip_words.NOT_SET_UP))
@@ -167,51 +167,53 @@ def respond(
     if isinstance(asked, Nothing):
         return ACKNOWLEDGED
     with log.about(slack_user=asked.user_id):
-        return _answered(asked, tools, ends)
+        return _answered(asked, deps, ends)
 
 
-def _limits(event: Mapping[str, Any], tools: Tools) -> Limits:
+def _limits(event: Mapping[str, Any], deps: Dependencies) -> Limits:
     """How long to wait for others, by when the request arrived at API Gateway."""
-    now = tools.monotonic()
+    now = deps.monotonic()
     arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
     if not isinstance(arrived, int):
         return limits(0.0, now)
-    return limits(tools.clock().timestamp() - arrived / 1000, now)
+    return limits(deps.clock().timestamp() - arrived / 1000, now)
 
 
-def _that_know_the_sender(request: Request, tools: Tools, renewed: Callable[[], Tools]) -> Tools:
-    """The tools under whose secret the request is signed, or those of now if none is set.
+def _that_know_the_sender(
+    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
+) -> Dependencies:
+    """The deps under whose secret the request is signed, or those of now if none is set.
 
     A signature that can't be explained may be under a secret that was set since.
     """
-    if tools.secrets.slack_signing_secret:
+    if deps.secrets.slack_signing_secret:
         try:
-            _verify(request, tools)
+            _verify(request, deps)
         except WrongSignature:
             logger.info("The signature isn't understood: is the secret another one by now?")
         else:
-            return tools
+            return deps
     newer = renewed()
     if newer.secrets.slack_signing_secret:
         _verify(request, newer)
     return newer
 
 
-def _verify(request: Request, tools: Tools) -> None:
-    secret, now = tools.secrets.slack_signing_secret, tools.clock().timestamp()
+def _verify(request: Request, deps: Dependencies) -> None:
+    secret, now = deps.secrets.slack_signing_secret, deps.clock().timestamp()
     wire.verify(secret, request.headers, request.body, now)
 
 
-def _answered(asked: Command | Press, tools: Tools, ends: Limits) -> Answer:
+def _answered(asked: Command | Press, deps: Dependencies, ends: Limits) -> Answer:
     """A command's answer. A press is acknowledged; what it brings is another invocation's work."""
     if isinstance(asked, Press):
-        if not _handed_over(asked, tools, ends):
-            _deliver(asked, (note(zip_words.NO_STATUS),), ends.answer - tools.monotonic(), tools)
+        if not _handed_over(asked, deps, ends):
+            _deliver(asked, (note(zip_words.NO_STATUS),), ends.answer - deps.monotonic(), deps)
         return ACKNOWLEDGED
     try:
-        return _said(messages_for(asked, tools, ends.work)[0])
+        return _said(messages_for(asked, deps, ends.work)[0])
     except TimeoutError:
-        handed_over = _handed_over(asked, tools, ends)
+        handed_over = _handed_over(asked, deps, ends)
         return _said(note(zip_words.ONE_MOMENT if handed_over else zip_words.NO_STATUS))
 
 
@@ -219,13 +221,13 @@ def _said(message: Message) -> Answer:
     return json_answer(200, payload(message))
 
 
-def _handed_over(asked: Command | Press, tools: Tools, ends: Limits) -> bool:
+def _handed_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool:
     """Hands the work to another invocation; whether AWS said in time that it took it."""
     try:
         within(
-            ends.hand_over(tools.monotonic()),
-            tools.monotonic,
-            tools.invoke,
+            ends.hand_over(deps.monotonic()),
+            deps.monotonic,
+            deps.invoke,
             msgspec.json.encode({LATER: asked}),
         )
     except (BotoCoreError, ClientError, TimeoutError):
@@ -235,7 +237,7 @@ def _handed_over(asked: Command | Press, tools: Tools, ends: Limits) -> bool:
     return True
 
 
-def finish(event: Mapping[str, Any], tools: Tools) -> None:
+def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
     """Does what couldn't be done in time, and posts it.
 
     Never raises for what can go wrong outside: Lambda would begin anew, and post twice.
@@ -243,20 +245,22 @@ def finish(event: Mapping[str, Any], tools: Tools) -> None:
     asked = msgspec.convert(event[LATER], Command | Press)
     with log.about(slack_user=asked.user_id):
         try:
-            messages = messages_for(asked, tools, tools.monotonic() + LATER_SECONDS)
+            messages = messages_for(asked, deps, deps.monotonic() + LATER_SECONDS)
         except TimeoutError:
             logger.exception("No answer for Slack, even after %s s", LATER_SECONDS)
             messages = (note(zip_words.NO_STATUS),)
-        _deliver(asked, messages, POST_SECONDS, tools)
+        _deliver(asked, messages, POST_SECONDS, deps)
 
 
-def _deliver(asked: Asked, messages: tuple[Message, ...], seconds: float, tools: Tools) -> None:
+def _deliver(
+    asked: Asked, messages: tuple[Message, ...], seconds: float, deps: Dependencies
+) -> None:
     """Posts messages, each once and in so many seconds."""
     for message in messages:
         try:
             # Also as a whole: a time-out of a connection counts from each byte anew.
-            ends = tools.monotonic() + seconds
-            within(ends, tools.monotonic, tools.post, asked.response_url, message, seconds)
+            ends = deps.monotonic() + seconds
+            within(ends, deps.monotonic, deps.post, asked.response_url, message, seconds)
         except SlackRefused:
             logger.exception("Slack refused a message")
             return
@@ -265,14 +269,14 @@ def _deliver(asked: Asked, messages: tuple[Message, ...], seconds: float, tools:
             logger.exception("A message may not have been posted to Slack")
 
 
-def messages_for(asked: Command | Press, tools: Tools, ends: float) -> tuple[Message, ...]:
+def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
     """What to say, a refusal or an answer; for a press perhaps also the old message anew.
 
     Slack and the tables are asked side by side. TimeoutError if they haven't answered at `ends`
     (as `monotonic` counts).
     """
-    settings = tools.settings
-    if missing := _missing(tools):
+    settings = deps.settings
+    if missing := _missing(deps):
         logger.error("Slack isn't set up: %s missing", ", ".join(missing))
         return (note(zip_words.NOT_SET_UP),)
     if not _is_allowed_here(asked, settings):
@@ -281,9 +285,9 @@ def messages_for(asked: Command | Press, tools: Tools, ends: float) -> tuple[Mes
         return (note(zip_words.WRONG_CHANNEL.format(places=where)),)
     pool = ThreadPoolExecutor(3, "asking")
     try:
-        may = begin(pool, tools.members.has, asked.user_id, seconds=LATER_SECONDS)
-        answer = _begun_answer(asked, pool, tools)
-        if not result(may, ends, tools.monotonic):
+        may = begin(pool, deps.members.has, asked.user_id, seconds=LATER_SECONDS)
+        answer = _begun_answer(asked, pool, deps)
+        if not result(may, ends, deps.monotonic):
             groups = ", ".join(f"@{escaped(group)}" for group in settings.groups)
             return (note(zip_words.NOT_ALLOWED.format(groups=groups)),)
         return answer(ends)
@@ -298,11 +302,11 @@ def messages_for(asked: Command | Press, tools: Tools, ends: float) -> tuple[Mes
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _missing(tools: Tools) -> tuple[str, ...]:
+def _missing(deps: Dependencies) -> tuple[str, ...]:
     """The settings without which nobody can be let in."""
     needed = {
-        "SLACK_API_TOKEN": tools.secrets.slack_api_token,
-        "SLACK_ALLOWED_GROUPS": tools.settings.groups,
+        "SLACK_API_TOKEN": deps.secrets.slack_api_token,
+        "SLACK_ALLOWED_GROUPS": deps.settings.groups,
     }
     return tuple(name for name, value in needed.items() if not value)
 
@@ -315,7 +319,7 @@ def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
 
 
 def _begun_answer(
-    asked: Command | Press, pool: ThreadPoolExecutor, tools: Tools
+    asked: Command | Press, pool: ThreadPoolExecutor, deps: Dependencies
 ) -> Callable[[float], tuple[Message, ...]]:
     """Begins to ask the tables, before it is known whether the user may see the answer."""
     try:
@@ -326,22 +330,22 @@ def _begun_answer(
         return lambda _ends: refusal
     if meeting is None:
         return lambda _ends: (note(zip_words.HELP),)
-    rows = begin(pool, tools.status.of_meeting, meeting)
-    schedule = begin(pool, _schedule_of, meeting, tools)
+    rows = begin(pool, deps.status.of_meeting, meeting)
+    schedule = begin(pool, _schedule_of, meeting, deps)
 
     def answer(ends: float) -> tuple[Message, ...]:
         found = _Found(
-            meeting, result(rows, ends, tools.monotonic), *result(schedule, ends, tools.monotonic)
+            meeting, result(rows, ends, deps.monotonic), *result(schedule, ends, deps.monotonic)
         )
-        return _of_press(button, found, tools) if button else (found.message(Window(), tools),)
+        return _of_press(button, found, deps) if button else (found.message(Window(), deps),)
 
     return answer
 
 
-def _schedule_of(meeting: int, tools: Tools) -> tuple[ScheduledMeeting | None, bool]:
+def _schedule_of(meeting: int, deps: Dependencies) -> tuple[ScheduledMeeting | None, bool]:
     """A meeting's schedule, and whether it can be read."""
     try:
-        return tools.schedule.get(meeting), True
+        return deps.schedule.get(meeting), True
     except ScheduleUnreadable:
         logger.exception("The schedule can't be read")
         return None, False
@@ -357,26 +361,26 @@ class _Found:
     schedule_is_readable: bool
 
     def message(
-        self, window: Window, tools: Tools, *, replaces: bool = False, has_button: bool = True
+        self, window: Window, deps: Dependencies, *, replaces: bool = False, has_button: bool = True
     ) -> Message:
         answer = zip_answer.about(
             self.meeting,
             self.rows,
             self.schedule,
             window,
-            tools.site,
-            tools.clock(),
+            deps.site,
+            deps.clock(),
             schedule_is_readable=self.schedule_is_readable,
             has_button=has_button,
         )
         return meeting_message(answer, replaces=replaces)
 
 
-def _of_press(button: Button, found: _Found, tools: Tools) -> tuple[Message, ...]:
+def _of_press(button: Button, found: _Found, deps: Dependencies) -> tuple[Message, ...]:
     """More in the same message; or a new one, and then the old one again without its button."""
     if not button.begins_new_message:
-        return (found.message(button.wanted, tools, replaces=True),)
+        return (found.message(button.wanted, deps, replaces=True),)
     return (
-        found.message(button.wanted, tools),
-        found.message(button.shown, tools, replaces=True, has_button=False),
+        found.message(button.wanted, deps),
+        found.message(button.shown, deps, replaces=True, has_button=False),
     )

@@ -48,7 +48,7 @@ PAGE = Path(__file__).with_name("status_page.html")
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with. `queues` go by the names that the answer gives them.
 
     `reconcile` remembers the last look for recordings that Zoom didn't tell of.
@@ -66,11 +66,11 @@ class Tools:
     patience: timedelta
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(StatusQuerySettings, os.environ)
     log.verbose(settings.is_debug)
     table, sqs = clients.table(settings.status_table), clients.sqs()
-    return Tools(
+    return Dependencies(
         stack_name=settings.stack_name,
         zoom_web=settings.zoom_web,
         status=StatusTable(table, _now),
@@ -93,20 +93,20 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return proxy_answer(respond(event, tools()))
+    return proxy_answer(respond(event, container()))
 
 
-def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
+def respond(event: Mapping[str, Any], deps: Dependencies) -> Answer:
     """The answer to one request: the page, or what a query asks for."""
     try:
         request = request_of(event)
-        return tools.page if request.resource == "/" else _asked(request, tools)
+        return deps.page if request.resource == "/" else _asked(request, deps)
     except RequestError as error:
         return json_answer(error.status, {"message": str(error)})
     except (BotoCoreError, ClientError):
@@ -115,106 +115,104 @@ def respond(event: Mapping[str, Any], tools: Tools) -> Answer:
         return json_answer(503, {"message": "The status can't be read now. Try again later."})
 
 
-def _asked(request: Request, tools: Tools) -> Answer:
+def _asked(request: Request, deps: Dependencies) -> Answer:
     query = request.query
     if "meeting_id" in query and _flag(query, "details"):
-        return json_answer(200, of_meeting(query, tools))
+        return json_answer(200, of_meeting(query, deps))
     if not query.keys() & {"meeting_id", "seconds"}:
         if "since" in query:
-            return json_answer(200, changed_since(query, tools))
+            return json_answer(200, changed_since(query, deps))
         if _flag(query, "queues"):
-            return json_answer(200, backlogs(tools))
-    return json_answer(200, {"records": records(query, tools)})
+            return json_answer(200, backlogs(deps))
+    return json_answer(200, {"records": records(query, deps)})
 
 
-def records(query: Mapping[str, str], tools: Tools) -> dict[str, Any] | None:
+def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | None:
     """By `meeting_id` one meeting or None, by `seconds` the meetings updated since then."""
     if "meeting_id" in query:
-        meetings = _meetings(tools.status.of_meeting(_meeting_id(query)))
+        meetings = _meetings(deps.status.of_meeting(_meeting_id(query)))
         return meetings[0] if meetings else None
     if "seconds" in query:
         problem = f"seconds must be a number from 0 to {MAX_SECONDS}"
         seconds = _digits(query["seconds"], problem)
         if seconds > MAX_SECONDS:
             raise BadRequest(f"{problem}.")
-        begin = tools.clock() - timedelta(seconds=seconds)
-        return {"meetings": _meetings(tools.status.updated_since(begin))}
+        begin = deps.clock() - timedelta(seconds=seconds)
+        return {"meetings": _meetings(deps.status.updated_since(begin))}
     raise BadRequest("Ask with ?meeting_id=, ?seconds=, ?since= or ?queues=true.")
 
 
-def of_meeting(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
+def of_meeting(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
     """Every ingest of a meeting with its steps, the newest first."""
-    rows = tools.status.of_meeting(_meeting_id(query))
+    rows = deps.status.of_meeting(_meeting_id(query))
     rows.sort(key=lambda row: (row.updated, row.zip_id), reverse=True)
     chosen = rows[:MEETING_INGESTS]
-    return _ingests(chosen, rows, tools.clock(), tools) | {"left_out": len(rows) - len(chosen)}
+    return _ingests(chosen, rows, deps.clock(), deps) | {"left_out": len(rows) - len(chosen)}
 
 
-def changed_since(query: Mapping[str, str], tools: Tools) -> dict[str, Any]:
+def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
     """The ingests updated from `since` to `until` (now), the newest first, a page at a time.
 
     `uuid` leaves only a recording's, `open=true` those that aren't over: neither in Opencast nor
     ignored. If there may be more, `next` is to be sent with the same query.
     """
-    now = tools.clock()
+    now = deps.clock()
     begin = _moment(query["since"], "since")
     if now - begin > MAX_PERIOD:
         raise BadRequest(f"since must lie at most {MAX_PERIOD.days} days back.")
     end = min(_moment(query["until"], "until"), now) if "until" in query else now
     after = Position.read(query["next"]) if "next" in query else None
     over = OVER if _flag(query, "open") else frozenset()
-    rows, position = tools.pages.page(begin, end, after, over)
+    rows, position = deps.pages.page(begin, end, after, over)
     chosen = [row for row in rows if query.get("uuid") in (None, row.recording_id)]
-    siblings = _siblings(chosen, now, tools)
-    return _ingests(chosen, siblings, now, tools) | ({"next": position.token} if position else {})
+    siblings = _siblings(chosen, now, deps)
+    return _ingests(chosen, siblings, now, deps) | ({"next": position.token} if position else {})
 
 
-def backlogs(tools: Tools) -> dict[str, Any]:
+def backlogs(deps: Dependencies) -> dict[str, Any]:
     """How many messages each queue holds; and how reconcile is doing, unless it is off."""
-    check = _reconcile_check(tools)
+    check = _reconcile_check(deps)
     return {
-        "now": timestamps.write(tools.clock()),
-        "stack": tools.stack_name,
-        "queues": {name: queue.backlog() for name, queue in tools.queues.items()},
+        "now": timestamps.write(deps.clock()),
+        "stack": deps.stack_name,
+        "queues": {name: queue.backlog() for name, queue in deps.queues.items()},
         **({"reconcile": check} if check else {}),
     }
 
 
-def _reconcile_check(tools: Tools) -> Check | None:
-    if not tools.reconcile_days:
+def _reconcile_check(deps: Dependencies) -> Check | None:
+    if not deps.reconcile_days:
         return None
     try:
-        state = tools.reconcile.get()
+        state = deps.reconcile.get()
     except LedgerUnreadable as error:
         return Check(problem=str(error))
-    return check_of(state, tools.reconcile_days, tools.clock())
+    return check_of(state, deps.reconcile_days, deps.clock())
 
 
-def _siblings(rows: Sequence[StatusRow], now: datetime, tools: Tools) -> list[StatusRow]:
+def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
     """All ingests of the meetings of those rows that need a person, of so many meetings.
 
     With their steps, which the rows of a page lack: without these late files make an earlier
     success look like a later one.
     """
     needy = [
-        row.meeting_id
-        for row in rows
-        if row.meeting_id and needs_a_person(row, now, tools.patience)
+        row.meeting_id for row in rows if row.meeting_id and needs_a_person(row, now, deps.patience)
     ]
     meetings = list(dict.fromkeys(needy))[:MEETINGS_LOOKED_UP]
-    return [row for meeting in meetings for row in tools.status.of_meeting(meeting)]
+    return [row for meeting in meetings for row in deps.status.of_meeting(meeting)]
 
 
 def _ingests(
-    rows: Sequence[StatusRow], every: Sequence[StatusRow], now: datetime, tools: Tools
+    rows: Sequence[StatusRow], every: Sequence[StatusRow], now: datetime, deps: Dependencies
 ) -> dict[str, Any]:
-    siblings = siblings_among(every, now, tools.patience)
+    siblings = siblings_among(every, now, deps.patience)
     ingests = [
         told(
             row,
             now,
-            zoom_web=tools.zoom_web,
-            patience=tools.patience,
+            zoom_web=deps.zoom_web,
+            patience=deps.patience,
             sibling=siblings.get(row.zip_id),
         )
         for row in rows

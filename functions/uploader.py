@@ -63,7 +63,7 @@ ANOTHER = "Another request for this recording is just being ingested"
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with."""
 
     settings: UploaderSettings
@@ -78,12 +78,12 @@ class Tools:
     new_id: Callable[[], str] = new_ids.random_uuid
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(UploaderSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(UploaderSecrets, clients.ssm(), settings.secrets_path)
     sqs = clients.sqs()
-    return Tools(
+    return Dependencies(
         settings=settings,
         opencast=Opencast(
             settings.opencast_base_url,
@@ -106,18 +106,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """SQS's entry, one message at a time; or an operator's, without records."""
     log.start(context)
-    return run(event, tools, context, _waiting)
+    return run(event, container, context, _waiting)
 
 
 def run(
     event: Mapping[str, Any],
-    built: Callable[[], Tools],
+    built: Callable[[], Dependencies],
     context: Any,
     waiting: Callable[[], Waiting],
 ) -> dict[str, Any]:
@@ -144,80 +144,80 @@ def _waiting() -> Waiting:
     )
 
 
-def answer(event: Mapping[str, Any], tools: Tools, read_seconds: float) -> dict[str, Any]:
+def answer(event: Mapping[str, Any], deps: Dependencies, read_seconds: float) -> dict[str, Any]:
     """Takes the event's messages; names those that are to come back."""
     if "Records" not in event:
-        return invoked_directly(tools, read_seconds)
+        return invoked_directly(deps, read_seconds)
     failed = [
         {"itemIdentifier": message.message_id}
         for message in map(received_of, event["Records"])
-        if not take(message, tools, read_seconds)
+        if not take(message, deps, read_seconds)
     ]
     return {"batchItemFailures": failed}
 
 
-def invoked_directly(tools: Tools, read_seconds: float) -> dict[str, Any]:
+def invoked_directly(deps: Dependencies, read_seconds: float) -> dict[str, Any]:
     """`exec.uploader`: takes one message itself, if one is waiting."""
-    message = tools.uploads.take_one()
+    message = deps.uploads.take_one()
     if message is None:
         return {"message": "nothing waiting"}
-    done = take(message, tools, read_seconds)
+    done = take(message, deps, read_seconds)
     if done:
-        tools.uploads.delete(message)
+        deps.uploads.delete(message)
     return {"message": "done" if done else "not done, see the recording's row and the log"}
 
 
-def take(message: Received, tools: Tools, read_seconds: float) -> bool:
+def take(message: Received, deps: Dependencies, read_seconds: float) -> bool:
     """Handles one message; False if it is to come back. Its row tells how it went."""
     try:
         wanted = decode(message.body, UploadMessage)
     except MessageError as error:
         with log.about(zip_id=zip_id_of(message.body) or ""):
-            _bury(message, None, str(error), tools)
+            _bury(message, None, str(error), deps)
         return True
     with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
         try:
-            upload(wanted, tools, read_seconds)
+            upload(wanted, deps, read_seconds)
         except AskLater as error:
-            return _ask_later(message, wanted, error, tools)
+            return _ask_later(message, wanted, error, deps)
         except PermanentFailure as error:
-            _bury(message, wanted, str(error), tools)
+            _bury(message, wanted, str(error), deps)
         except IngestBroken as error:
-            return _come_back(message, wanted, error, tools)
+            return _come_back(message, wanted, error, deps)
         except (OpencastUnreachable, AwsFailed) as error:
-            return _wait_out(message, wanted, error, tools)
+            return _wait_out(message, wanted, error, deps)
         except RetryableFailure as error:
-            return _come_back(message, wanted, error, tools)
+            return _come_back(message, wanted, error, deps)
         except (BotoCoreError, ClientError) as error:
-            return _wait_out(message, wanted, AwsFailed.of(error), tools)
+            return _wait_out(message, wanted, AwsFailed.of(error), deps)
         except Exception as error:
-            if message.receive_count < tools.settings.upload_receive_limit:
+            if message.receive_count < deps.settings.upload_receive_limit:
                 raise
             # SQS would bury it, and its row would say that it is on its way.
-            _bury(message, wanted, str(Unforeseen.of(error)), tools, with_cause=True)
+            _bury(message, wanted, str(Unforeseen.of(error)), deps, with_cause=True)
         return True
 
 
-def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
+def upload(wanted: UploadMessage, deps: Dependencies, read_seconds: float) -> None:
     """Ingest one recording, unless it is there already or on its way."""
-    record = tools.ledger.get(wanted.uuid)
+    record = deps.ledger.get(wanted.uuid)
     files = one_ingest.files_of(wanted)
     if ledger.is_superseded(record, wanted.zip_id, set(files)):
         logger.info("Another message of this request brings more files: nothing to do")
         return
     # Not before: the row of a message that is superseded may have ended by the other one.
-    tools.status.report(wanted.zip_id, State.UPLOADER_RECEIVED)
-    media_package = _media_package(wanted, record, tools)
+    deps.status.report(wanted.zip_id, State.UPLOADER_RECEIVED)
+    media_package = _media_package(wanted, record, deps)
     if not media_package:
         return
-    series = tools.opencast.series(wanted.opencast_series_id)
+    series = deps.opencast.series(wanted.opencast_series_id)
     if series is None:
         raise UnknownSeries(reasons.INVALID_SERIES)
-    kept = mediapackage.keep(wanted, tools.settings.minimum_duration)
+    kept = mediapackage.keep(wanted, deps.settings.minimum_duration)
     if kept is None:
-        _ignore(wanted, reasons.TOO_SHORT, tools)
+        _ignore(wanted, reasons.TOO_SHORT, deps)
         return
-    settings = tools.settings
+    settings = deps.settings
     publishing = mediapackage.Publishing(
         publisher=settings.override_publisher or series.publisher or settings.default_publisher,
         contributor=settings.override_contributor,
@@ -228,24 +228,24 @@ def upload(wanted: UploadMessage, tools: Tools, read_seconds: float) -> None:
         media_package,
         wanted,
         kept,
-        _events(wanted, tools),
+        _events(wanted, deps),
         publishing,
-        lambda file: tools.staging.address_of(file, int(settings.oc_ingest_patience_hours * 3600)),
+        lambda file: deps.staging.address_of(file, int(settings.oc_ingest_patience_hours * 3600)),
     )
     claim = Ingest(
         zip_id=wanted.zip_id,
         series=wanted.opencast_series_id,
         files=files,
-        posts=(Post(attempt=tools.new_id(), at=timestamps.write(tools.clock())),),
+        posts=(Post(attempt=deps.new_id(), at=timestamps.write(deps.clock())),),
     )
-    _claim(record, media_package, claim, tools)
-    workflow = _ingest(wanted, media_package, claim.posts[0].attempt, parts, tools, read_seconds)
-    tools.status.report(wanted.zip_id, State.SENT_TO_OPENCAST)
+    _claim(record, media_package, claim, deps)
+    workflow = _ingest(wanted, media_package, claim.posts[0].attempt, parts, deps, read_seconds)
+    deps.status.report(wanted.zip_id, State.SENT_TO_OPENCAST)
     sent = {"workflow_id": workflow, "mediapackage": media_package}
-    logger.info("Sent to Opencast", extra={**sent, **_arrived(wanted, tools)})
+    logger.info("Sent to Opencast", extra={**sent, **_arrived(wanted, deps)})
 
 
-def _arrived(wanted: UploadMessage, tools: Tools) -> dict[str, Any]:
+def _arrived(wanted: UploadMessage, deps: Dependencies) -> dict[str, Any]:
     """The metrics of an ingest that Opencast has."""
     counts = metrics.once(Metric.WORKFLOW_INITIATED)
     try:
@@ -253,29 +253,29 @@ def _arrived(wanted: UploadMessage, tools: Tools) -> dict[str, Any]:
     except ValueError:
         logger.warning("The message doesn't say readably when its request was received")
     else:
-        minutes = (tools.clock() - received).total_seconds() / 60
+        minutes = (deps.clock() - received).total_seconds() / 60
         counts[Metric.MINUTES_IN_PIPELINE] = round(minutes, 2)
-    return _counted(counts, tools)
+    return _counted(counts, deps)
 
 
-def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
-    return metrics.record(tools.settings.stack_name, tools.clock(), values)
+def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
+    return metrics.record(deps.settings.stack_name, deps.clock(), values)
 
 
-def _ignore(wanted: UploadMessage, reason: str, tools: Tools) -> None:
-    _note_end(wanted, End.IGNORED, tools)
-    written = tools.status.report(wanted.zip_id, State.IGNORED, reason)
+def _ignore(wanted: UploadMessage, reason: str, deps: Dependencies) -> None:
+    _note_end(wanted, End.IGNORED, deps)
+    written = deps.status.report(wanted.zip_id, State.IGNORED, reason)
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
-    logger.info("Ignored: %s", reason, extra=_counted(counts, tools))
+    logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
 
 
-def _note_end(wanted: UploadMessage, end: End, tools: Tools) -> None:
+def _note_end(wanted: UploadMessage, end: End, deps: Dependencies) -> None:
     """Note in the ledger how a request ended."""
-    tools.ledger.note(wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, end))
+    deps.ledger.note(wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, end))
 
 
-def _media_package(wanted: UploadMessage, record: Record, tools: Tools) -> str:
+def _media_package(wanted: UploadMessage, record: Record, deps: Dependencies) -> str:
     """The id to ingest under; "" when there is nothing (more) to ingest.
 
     Opencast shows an event only when its files are fetched. The ledger bridges that time: with an
@@ -284,34 +284,34 @@ def _media_package(wanted: UploadMessage, record: Record, tools: Tools) -> str:
     primary = mediapackage.media_package_id(wanted.uuid)
     own = record.ingest_of(wanted.zip_id)
     if not own and wanted.allow_multiple_ingests:
-        is_there = primary in record.ingests or tools.opencast.has_event(primary)
-        return tools.new_id() if is_there else primary
+        is_there = primary in record.ingests or deps.opencast.has_event(primary)
+        return deps.new_id() if is_there else primary
     ingest = record.ingests.get(own or primary)
     logger.debug("An ingest was sent at %s", ingest.posted_at if ingest else "no time")
     if ingest is None:
-        if not tools.opencast.has_event(primary):
+        if not deps.opencast.has_event(primary):
             return primary
-        _ignore(wanted, reasons.ALREADY_THERE, tools)
+        _ignore(wanted, reasons.ALREADY_THERE, deps)
         return ""
-    return _after_ingest(wanted, own or primary, ingest, record, tools)
+    return _after_ingest(wanted, own or primary, ingest, record, deps)
 
 
 def _after_ingest(
-    wanted: UploadMessage, media_package: str, ingest: Ingest, record: Record, tools: Tools
+    wanted: UploadMessage, media_package: str, ingest: Ingest, record: Record, deps: Dependencies
 ) -> str:
     """The same for a recording that the ledger has an ingest of, this request's or another's."""
     is_own = ingest.zip_id == wanted.zip_id
-    now = tools.clock()
+    now = deps.clock()
     # Asked before the event: a POST that ends in between has made its event by then.
     is_doubtful = ledger.is_doubtful(ingest, now)
-    is_idle = tools.opencast.is_idle(media_package) if is_doubtful else None
-    if tools.opencast.has_event(media_package):
+    is_idle = deps.opencast.is_idle(media_package) if is_doubtful else None
+    if deps.opencast.has_event(media_package):
         if is_own:
-            _finish(wanted, media_package, ingest, tools)
+            _finish(wanted, media_package, ingest, deps)
         else:
-            _finish_beside(wanted, media_package, ingest, tools)
+            _finish_beside(wanted, media_package, ingest, deps)
         return ""
-    patience = timedelta(hours=tools.settings.oc_ingest_patience_hours)
+    patience = timedelta(hours=deps.settings.oc_ingest_patience_hours)
     request = record.request(wanted.zip_id)
     match ledger.absence_of(ingest, request, now, patience, is_idle=is_idle):
         case Absence.COMING:
@@ -320,9 +320,9 @@ def _after_ingest(
         case Absence.DELETED:
             outside = one_ingest.stayed_outside(one_ingest.files_of(wanted), ingest)
             reason = f"{one_ingest.deleted(ingest)} {outside}".rstrip()
-            _ignore(wanted, reason, tools)
+            _ignore(wanted, reason, deps)
             # A row that says that its ingest is there can't be ignored any more.
-            tools.status.explain(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
+            deps.status.explain(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
             logger.error("%s", reason, extra=log.goes_on("Nothing is sent.", one_ingest.SEND_IT))
             return ""
         case Absence.LOST:
@@ -332,55 +332,59 @@ def _after_ingest(
     return media_package
 
 
-def _finish(wanted: UploadMessage, media_package: str, ingest: Ingest, tools: Tools) -> None:
+def _finish(wanted: UploadMessage, media_package: str, ingest: Ingest, deps: Dependencies) -> None:
     """The event is our own: done, unless its ingest differs from what the message wants."""
     differences = one_ingest.differences(wanted, ingest)
     reason = " ".join(difference.reason for difference in differences)
-    _note_shown(wanted, media_package, ingest, tools)
-    written = tools.status.report(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
+    _note_shown(wanted, media_package, ingest, deps)
+    written = deps.status.report(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
     is_new = written and written.is_change
-    logger.info("The ingest is in Opencast", extra=_arrived(wanted, tools) if is_new else {})
+    logger.info("The ingest is in Opencast", extra=_arrived(wanted, deps) if is_new else {})
     for difference in differences:
         extra = log.goes_on("The ingest stays as it is.", difference.advice)
         logger.error("%s", difference.reason, extra=extra)
 
 
-def _finish_beside(wanted: UploadMessage, media_package: str, ingest: Ingest, tools: Tools) -> None:
+def _finish_beside(
+    wanted: UploadMessage, media_package: str, ingest: Ingest, deps: Dependencies
+) -> None:
     """Another request's ingest is in Opencast: files that it lacks are told, in its row."""
-    _note_shown(wanted, media_package, ingest, tools)
+    _note_shown(wanted, media_package, ingest, deps)
     outside = one_ingest.stayed_outside(one_ingest.files_of(wanted), ingest)
-    _ignore(wanted, reasons.ALREADY_THERE, tools)
+    _ignore(wanted, reasons.ALREADY_THERE, deps)
     if outside:
-        tools.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, outside)
+        deps.status.explain(ingest.zip_id, State.SENT_TO_OPENCAST, outside)
         extra = log.goes_on("The ingest stays as it is.", one_ingest.ADD_THEM)
         logger.error("%s", outside, extra=extra)
 
 
-def _note_shown(wanted: UploadMessage, media_package: str, ingest: Ingest, tools: Tools) -> None:
+def _note_shown(
+    wanted: UploadMessage, media_package: str, ingest: Ingest, deps: Dependencies
+) -> None:
     if not ingest.is_shown:
-        tools.ledger.change(wanted.uuid, lambda record: ledger.with_shown(record, media_package))
+        deps.ledger.change(wanted.uuid, lambda record: ledger.with_shown(record, media_package))
 
 
-def _events(wanted: UploadMessage, tools: Tools) -> list[RecordingEvent]:
+def _events(wanted: UploadMessage, deps: Dependencies) -> list[RecordingEvent]:
     """The recorded events; without them the files' own times have to do."""
     try:
-        return tools.events.of(wanted.uuid)
+        return deps.events.of(wanted.uuid)
     except (BotoCoreError, ClientError, ArithmeticError, LookupError, TypeError, ValueError):
         goes_on = log.goes_on("It is ingested all the same; its pauses will be missing.")
         logger.exception("The recording's events can't be read", extra=goes_on)
         return []
 
 
-def _claim(record: Record, media_package: str, claim: Ingest, tools: Tools) -> None:
+def _claim(record: Record, media_package: str, claim: Ingest, deps: Dependencies) -> None:
     """Note the POST in the ledger before it is made, if nothing has changed since it was decided.
 
     Raises:
         AskLater: another process has written the record: decide anew.
     """
-    if tools.ledger.replace(record, ledger.with_claim(record, media_package, claim)):
+    if deps.ledger.replace(record, ledger.with_claim(record, media_package, claim)):
         return
     # botocore repeats a write whose answer was lost, and the repeat meets the first one.
-    known = tools.ledger.get(record.uuid).ingests.get(media_package)
+    known = deps.ledger.get(record.uuid).ingests.get(media_package)
     if known is None or known.posts[-1].attempt != claim.posts[0].attempt:
         raise AskLater("The recording's record in the ledger has just changed")
 
@@ -390,7 +394,7 @@ def _ingest(
     media_package: str,
     attempt: str,
     parts: Parts,
-    tools: Tools,
+    deps: Dependencies,
     read_seconds: float,
 ) -> str:
     """POST under the protection of the claim; the workflow's id.
@@ -401,14 +405,14 @@ def _ingest(
     """
 
     def note(outcome: Outcome, workflow: str = "") -> None:
-        tools.ledger.change(
+        deps.ledger.change(
             wanted.uuid,
             lambda record: ledger.with_answer(record, media_package, attempt, outcome, workflow),
         )
 
-    name = wanted.oc_workflow or tools.settings.default_oc_workflow
+    name = wanted.oc_workflow or deps.settings.default_oc_workflow
     try:
-        workflow = tools.opencast.ingest(name, parts, read_seconds=read_seconds)
+        workflow = deps.opencast.ingest(name, parts, read_seconds=read_seconds)
     except (IngestRefused, IngestNotSent):
         note(Outcome.REFUSED)
         raise
@@ -416,7 +420,7 @@ def _ingest(
         raise AskLater(str(error).removesuffix(".")) from error
     except IngestBroken as error:
         try:
-            is_there = tools.opencast.has_event(media_package)
+            is_there = deps.opencast.has_event(media_package)
         except RetryableFailure as unasked:
             broken = "Opencast broke down in the ingest and can't be asked about it"
             raise AskLater(broken) from unasked
@@ -430,74 +434,74 @@ def _ingest(
     return workflow
 
 
-def _ask_later(message: Received, wanted: UploadMessage, waiting: AskLater, tools: Tools) -> bool:
+def _ask_later(
+    message: Received, wanted: UploadMessage, waiting: AskLater, deps: Dependencies
+) -> bool:
     """Waiting spends receives; after the last one the queue would drop the message unsaid."""
-    if message.receive_count >= tools.settings.upload_receive_limit:
+    if message.receive_count >= deps.settings.upload_receive_limit:
         reason = f"{waiting}: look for it in Opencast. No more questions: an operator is needed"
-        _bury(message, wanted, reason, tools)
+        _bury(message, wanted, reason, deps)
         return True
-    due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, tools)
+    due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, deps)
     reason = f"{waiting}; asks again at {due}"
-    tools.status.report(wanted.zip_id, State.UPLOADER_RECEIVED, reason)
+    deps.status.report(wanted.zip_id, State.UPLOADER_RECEIVED, reason)
     logger.info("%s", reason)
     return False
 
 
-def _retry(message: Received, attempt: int, longest: int, tools: Tools) -> str:
+def _retry(message: Received, attempt: int, longest: int, deps: Dependencies) -> str:
     """Let the message come back with backoff; when that is."""
     seconds = attempts.backoff_seconds(attempt, longest)
-    tools.uploads.retry_in(message, seconds)
-    return attempts.next_try(tools.clock(), seconds)
+    deps.uploads.retry_in(message, seconds)
+    return attempts.next_try(deps.clock(), seconds)
 
 
 def _wait_out(
     message: Received,
     wanted: UploadMessage,
     error: OpencastUnreachable | AwsFailed,
-    tools: Tools,
+    deps: Dependencies,
 ) -> bool:
     """Opencast or AWS can't be reached: that isn't the recording's failure, it waits."""
-    since = message.first_received or tools.clock()
-    outage = timedelta(hours=tools.settings.oc_outage_hours)
+    since = message.first_received or deps.clock()
+    outage = timedelta(hours=deps.settings.oc_outage_hours)
     is_opencast = isinstance(error, OpencastUnreachable)
     reason = f"{UNREACHABLE} {error}" if is_opencast else str(error)
-    is_last = message.receive_count >= tools.settings.upload_receive_limit
-    if is_last or tools.clock() - since >= outage:
-        _bury(message, wanted, f"{reason} (since {timestamps.write(since)}, no more tries)", tools)
+    is_last = message.receive_count >= deps.settings.upload_receive_limit
+    if is_last or deps.clock() - since >= outage:
+        _bury(message, wanted, f"{reason} (since {timestamps.write(since)}, no more tries)", deps)
         return True
-    due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, tools)
+    due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, deps)
     told = f"{reason} (waiting since {timestamps.write(since)}, next try at {due})"
-    tools.status.report(wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due)
+    deps.status.report(wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due)
     counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)
     if message.receive_count == MAX_FAILURES and not is_opencast:
         # An outage of Opencast has an alarm. A grant that is missing looks like this.
         logger.error("%s", told, extra=log.goes_on("It is tried again by itself."))
     else:
-        logger.warning("%s", told, extra=_counted(counts, tools))
+        logger.warning("%s", told, extra=_counted(counts, deps))
     return False
 
 
 def _come_back(
-    message: Received, wanted: UploadMessage, error: RetryableFailure, tools: Tools
+    message: Received, wanted: UploadMessage, error: RetryableFailure, deps: Dependencies
 ) -> bool:
     """A real failure: counted in the ledger, because waiting spends receives too."""
     try:
-        record = tools.ledger.change(
+        record = deps.ledger.change(
             wanted.uuid, lambda record: ledger.with_failure(record, wanted.zip_id)
         )
     except (BotoCoreError, ClientError) as uncounted:
-        return _wait_out(message, wanted, AwsFailed.of(uncounted), tools)
+        return _wait_out(message, wanted, AwsFailed.of(uncounted), deps)
     count = record.request(wanted.zip_id).failures
     reason = f"{UNREACHABLE} {error}" if isinstance(error, OpencastUnreachable) else str(error)
-    if count >= MAX_FAILURES or message.receive_count >= tools.settings.upload_receive_limit:
+    if count >= MAX_FAILURES or message.receive_count >= deps.settings.upload_receive_limit:
         outlook = attempts.outlook(count, MAX_FAILURES, "")
-        _bury(message, wanted, f"{reason} ({outlook})", tools)
+        _bury(message, wanted, f"{reason} ({outlook})", deps)
         return True
-    due = _retry(message, count, attempts.LONGEST_SECONDS, tools)
+    due = _retry(message, count, attempts.LONGEST_SECONDS, deps)
     told = f"{reason} ({attempts.outlook(count, MAX_FAILURES, due)})"
-    tools.status.report(
-        wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due, failed_again=True
-    )
+    deps.status.report(wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due, failed_again=True)
     logger.warning("%s", told)
     return False
 
@@ -506,7 +510,7 @@ def _bury(
     message: Received,
     wanted: UploadMessage | None,
     reason: str,
-    tools: Tools,
+    deps: Dependencies,
     *,
     with_cause: bool = False,
 ) -> None:
@@ -516,12 +520,12 @@ def _bury(
     handled into the log.
     """
     group = wanted.uuid if wanted else message.message_id
-    tools.dead_letters.bury_in_order(message.body, reason, group=group, identity=message.message_id)
+    deps.dead_letters.bury_in_order(message.body, reason, group=group, identity=message.message_id)
     if wanted:
-        _note_end(wanted, End.FAILED, tools)
+        _note_end(wanted, End.FAILED, deps)
     zip_id = wanted.zip_id if wanted else zip_id_of(message.body)
     if zip_id:
-        tools.status.report(zip_id, State.UPLOADER_FAILED, reason)
-    counts = _counted(metrics.once(Metric.RECORDING_FAILED), tools)
+        deps.status.report(zip_id, State.UPLOADER_FAILED, reason)
+    counts = _counted(metrics.once(Metric.RECORDING_FAILED), deps)
     extra = {"outlook": attempts.BURIED, **counts}
     logger.error("Gave up: %s", reason, exc_info=with_cause, extra=extra)

@@ -81,7 +81,7 @@ SUCCESS: Final = Answer(status=200, body="Success", headers={"Content-Type": "te
 
 
 @dataclass(frozen=True)
-class Tools:
+class Dependencies:
     """What the use case works with."""
 
     settings: WebhookSettings
@@ -94,11 +94,11 @@ class Tools:
     new_id: Callable[[], str] = new_ids.random_uuid
 
 
-def build() -> Tools:
+def build() -> Dependencies:
     settings = read(WebhookSettings, os.environ)
     log.verbose(settings.is_debug)
     clock = _now
-    return Tools(
+    return Dependencies(
         settings=settings,
         secrets=read_secrets(WebhookSecrets, clients.ssm(), settings.secrets_path),
         ledger=Ledger(clients.table(settings.recordings_table), clock),
@@ -113,47 +113,49 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-tools = Container(build)
+container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """API Gateway's entry."""
     log.start(context)
-    return run(event, tools)
+    return run(event, container)
 
 
-def run(event: Mapping[str, Any], container: Container[Tools]) -> dict[str, Any]:
+def run(event: Mapping[str, Any], container: Container[Dependencies]) -> dict[str, Any]:
     """One invocation, with what a warm container keeps."""
     return proxy_answer(respond(event, container(), container.read_anew))
 
 
 def respond(
-    event: Mapping[str, Any], tools: Tools, read_anew: Callable[[], Tools | None] | None = None
+    event: Mapping[str, Any],
+    deps: Dependencies,
+    read_anew: Callable[[], Dependencies | None] | None = None,
 ) -> Answer:
     """The answer to one request; every error in the form that Zoom and our own callers expect.
 
-    `read_anew` gives tools with the secrets of this moment, None if they can't be read now.
+    `read_anew` gives deps with the secrets of this moment, None if they can't be read now.
     """
     signed_with = ""
     try:
         request = request_of(event)
-        signed_with, tools = _signer(request, tools, read_anew or (lambda: tools))
-        return take(request, signed_with, tools)
+        signed_with, deps = _signer(request, deps, read_anew or (lambda: deps))
+        return take(request, signed_with, deps)
     except RequestError as error:
-        is_own = bool(signed_with) and signed_with == tools.secrets.pipeline_signing_key
-        counts = _counted(metrics.refused(error, is_own=is_own), tools)
+        is_own = bool(signed_with) and signed_with == deps.secrets.pipeline_signing_key
+        counts = _counted(metrics.refused(error, is_own=is_own), deps)
         logger.warning("Refused with %s: %s", error.status, error, extra=counts)
         return json_answer(error.status, {"message": str(error)})
 
 
-def _counted(values: Mapping[Metric, float], tools: Tools) -> dict[str, Any]:
-    return metrics.record(tools.settings.stack_name, tools.clock(), values)
+def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
+    return metrics.record(deps.settings.stack_name, deps.clock(), values)
 
 
 def _signer(
-    request: Request, tools: Tools, read_anew: Callable[[], Tools | None]
-) -> tuple[str, Tools]:
-    """The secret that the request was signed with, and the tools that know it.
+    request: Request, deps: Dependencies, read_anew: Callable[[], Dependencies | None]
+) -> tuple[str, Dependencies]:
+    """The secret that the request was signed with, and the deps that know it.
 
     "" for an unsigned request where that is allowed. A signature that can't be explained may be
     under a secret that was rotated since. Zoom never repeats what got a 401: so that is the answer
@@ -164,42 +166,42 @@ def _signer(
     """
     try:
         try:
-            return _verified(request, tools), tools
+            return _verified(request, deps), deps
         except WrongSignature as wrong:
             newer = read_anew()
-            if newer is None and not _takes_unsigned(tools):
+            if newer is None and not _takes_unsigned(deps):
                 raise NotReady(UNCHECKED) from wrong
-            tools = newer or tools
-            return _verified(request, tools), tools
+            deps = newer or deps
+            return _verified(request, deps), deps
     except Unauthorized:
-        if not _takes_unsigned(tools):
+        if not _takes_unsigned(deps):
             raise
-        return "", tools
+        return "", deps
 
 
-def _takes_unsigned(tools: Tools) -> bool:
-    return tools.settings.allow_unsigned_webhooks and not tools.secrets.zoom_secrets
+def _takes_unsigned(deps: Dependencies) -> bool:
+    return deps.settings.allow_unsigned_webhooks and not deps.secrets.zoom_secrets
 
 
-def _verified(request: Request, tools: Tools) -> str:
-    known = (*tools.secrets.zoom_secrets, tools.secrets.pipeline_signing_key)
-    return signature.verify(known, request.headers, request.body, tools.clock().timestamp())
+def _verified(request: Request, deps: Dependencies) -> str:
+    known = (*deps.secrets.zoom_secrets, deps.secrets.pipeline_signing_key)
+    return signature.verify(known, request.headers, request.body, deps.clock().timestamp())
 
 
-def take(request: Request, signed_with: str, tools: Tools) -> Answer:
+def take(request: Request, signed_with: str, deps: Dependencies) -> Answer:
     """Do what the notification asks for, that was rightly signed with this secret.
 
     Raises:
         RequestError: it can't be taken, for good (4xx) or at this moment (503).
     """
     event, notification = zoom_events.parse(request.body)
-    if event == zoom_events.ON_DEMAND and signed_with != tools.secrets.pipeline_signing_key:
+    if event == zoom_events.ON_DEMAND and signed_with != deps.secrets.pipeline_signing_key:
         raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
-    zip_id = _zip_id(notification, tools)
+    zip_id = _zip_id(notification, deps)
     with log.about(**_named(notification, zip_id)):
         logger.info("Received %s", event, extra={"zoom_event": event})
         try:
-            return _done(notification, zip_id, signed_with, tools)
+            return _done(notification, zip_id, signed_with, deps)
         except FAILURES as error:
             raise _not_taken(error) from error
 
@@ -215,7 +217,7 @@ def _not_taken(error: Exception) -> NotReady:
     return NotReady("Not now. Send it again later.")
 
 
-def _zip_id(notification: Notification | BadIngest, tools: Tools) -> str:
+def _zip_id(notification: Notification | BadIngest, deps: Dependencies) -> str:
     """The row of the ingest that is asked for; "" if none is."""
     match notification:
         case BadIngest():
@@ -223,7 +225,7 @@ def _zip_id(notification: Notification | BadIngest, tools: Tools) -> str:
         case IngestNotification(on_demand=False):
             return automated(notification.subject.recording_id)
         case IngestNotification():
-            return notification.options.zip_id or f"on-demand-{tools.new_id()}"
+            return notification.options.zip_id or f"on-demand-{deps.new_id()}"
     return ""
 
 
@@ -239,56 +241,56 @@ def _named(notification: Notification | BadIngest, zip_id: str) -> dict[str, str
 
 
 def _done(
-    notification: Notification | BadIngest, zip_id: str, signed_with: str, tools: Tools
+    notification: Notification | BadIngest, zip_id: str, signed_with: str, deps: Dependencies
 ) -> Answer:
     match notification:
         case UrlValidation():
-            return _answer_challenge(notification, signed_with, tools)
+            return _answer_challenge(notification, signed_with, deps)
         case StatusNotification():
-            return _record_status(notification, tools)
+            return _record_status(notification, deps)
         case RemovalNotification():
-            note = partial(_note_removal, notice=notification.notice, tools=tools)
+            note = partial(_note_removal, notice=notification.notice, deps=deps)
             return _for_each(notification.uuids, note)
         case RecoveryNotification():
-            return _for_each(notification.uuids, partial(_recover, tools=tools))
+            return _for_each(notification.uuids, partial(_recover, deps=deps))
         case BadIngest():
-            return _reject(notification, tools)
+            return _reject(notification, deps)
         case IngestNotification():
-            return _ingest(notification, zip_id, tools)
+            return _ingest(notification, zip_id, deps)
     logger.info("Nothing to do: %s", notification.reason)
     return NO_CONTENT
 
 
-def _answer_challenge(challenge: UrlValidation, signed_with: str, tools: Tools) -> Answer:
+def _answer_challenge(challenge: UrlValidation, signed_with: str, deps: Dependencies) -> Answer:
     """Zoom's proof that the endpoint knows the secret: the one that this request came under."""
-    if signed_with not in tools.secrets.zoom_secrets:
+    if signed_with not in deps.secrets.zoom_secrets:
         return NO_CONTENT
     token = challenge.plain_token
     proof = hmac.new(signed_with.encode(), token.encode(), hashlib.sha256).hexdigest()
     return json_answer(200, {"plainToken": token, "encryptedToken": proof})
 
 
-def _record_status(notification: StatusNotification, tools: Tools) -> Answer:
+def _record_status(notification: StatusNotification, deps: Dependencies) -> Answer:
     subject, state = notification.subject, notification.state
     is_first_start = False
     if notification.event is not None:
         try:
-            is_first_start = _keep(notification.event, subject.recording_id, tools)
+            is_first_start = _keep(notification.event, subject.recording_id, deps)
         except (BotoCoreError, ClientError):
             logger.exception("The recording's event could not be kept", extra=log.goes_on(PAUSES))
-    written = tools.status.write(automated(subject.recording_id), state, subject=subject)
+    written = deps.status.write(automated(subject.recording_id), state, subject=subject)
     has_ended = written and state is State.RECORDING_PROCESSING
     counts = metrics.once(Metric.MEETING_STARTED, is_first_start)
     counts |= metrics.once(Metric.MEETING_ENDED, has_ended)
     logger.info(
-        "%s %s", state, "written" if written else "came too late", extra=_counted(counts, tools)
+        "%s %s", state, "written" if written else "came too late", extra=_counted(counts, deps)
     )
     return NO_CONTENT
 
 
-def _keep(event: RecordingEvent, recording_id: str, tools: Tools) -> bool:
+def _keep(event: RecordingEvent, recording_id: str, deps: Dependencies) -> bool:
     """Keep a recording's event; whether it is its first start."""
-    earlier = tools.events.append(recording_id, event)
+    earlier = deps.events.append(recording_id, event)
     return event.event == STARTED and all(one.event != STARTED for one in earlier)
 
 
@@ -310,13 +312,13 @@ def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
     return NO_CONTENT
 
 
-def _note_removal(uuid: str, notice: str, tools: Tools) -> None:
+def _note_removal(uuid: str, notice: str, deps: Dependencies) -> None:
     """Note that a recording was thrown away: a download that then finds nothing isn't a failure."""
-    record = tools.ledger.get(uuid)
+    record = deps.ledger.get(uuid)
     if record.requests:
-        record = tools.ledger.change(uuid, partial(ledger.with_notice, notice=notice))
+        record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=notice))
     for zip_id in _rows_of(record):
-        _tell_of_removal(zip_id, notice, tools)
+        _tell_of_removal(zip_id, notice, deps)
 
 
 def _rows_of(record: Record) -> list[str]:
@@ -324,35 +326,35 @@ def _rows_of(record: Record) -> list[str]:
 
 
 @never_raising
-def _tell_of_removal(zip_id: str, notice: str, tools: Tools) -> None:
-    row = tools.status.get(zip_id)
+def _tell_of_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
+    row = deps.status.get(zip_id)
     if row and (row.retry_due or row.state not in DONE):
         outlook = f"; {row.reason}" if row.retry_due else ""
-        tools.status.note(zip_id, notice, outlook)
+        deps.status.note(zip_id, notice, outlook)
         logger.warning("%s while it was on its way", notice, extra={"zip_id": zip_id})
 
 
-def _recover(uuid: str, tools: Tools) -> None:
+def _recover(uuid: str, deps: Dependencies) -> None:
     """Take back what was noted when a recording was thrown away, and take it up again."""
-    record = tools.ledger.get(uuid)
+    record = deps.ledger.get(uuid)
     if record.notice:
-        record = tools.ledger.change(uuid, partial(ledger.with_notice, notice=""))
+        record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=""))
     for zip_id in _rows_of(record):
-        _tell_of_recovery(zip_id, tools)
+        _tell_of_recovery(zip_id, deps)
     for zip_id, request in ledger.given_up(record).items():
         with log.about(zip_id=zip_id):
             logger.info("It is out of Zoom's trash again: it is taken up again")
-            _take_up(uuid, zip_id, request, tools)
+            _take_up(uuid, zip_id, request, deps)
 
 
 @never_raising
-def _tell_of_recovery(zip_id: str, tools: Tools) -> None:
-    row = tools.status.get(zip_id)
+def _tell_of_recovery(zip_id: str, deps: Dependencies) -> None:
+    row = deps.status.get(zip_id)
     if row and row.state and row.zoom_notice:
-        tools.status.take_back_note(row, notices.reason_without(row))
+        deps.status.take_back_note(row, notices.reason_without(row))
 
 
-def _take_up(uuid: str, zip_id: str, request: Wish, tools: Tools) -> None:
+def _take_up(uuid: str, zip_id: str, request: Wish, deps: Dependencies) -> None:
     """Send a download message for a request that was given up. Zoom's API tells the rest."""
     is_automated = zip_id == automated(uuid)
     asked = request.asked
@@ -366,7 +368,7 @@ def _take_up(uuid: str, zip_id: str, request: Wish, tools: Tools) -> None:
         recording_files=(),
         on_demand_ingest=not is_automated,
         zip_id=zip_id,
-        received_time=timestamps.write(tools.clock()),
+        received_time=timestamps.write(deps.clock()),
         download_token="",
         allow_multiple_ingests=asked.allow_multiple_ingests,
         ingest_all_mp4=asked.ingest_all_mp4,
@@ -374,27 +376,27 @@ def _take_up(uuid: str, zip_id: str, request: Wish, tools: Tools) -> None:
         oc_workflow=asked.oc_workflow or UNSET,
         is_partial=True,
     )
-    tools.status.report(zip_id, State.WEBHOOK_RECEIVED, replacing=ENDED)
+    deps.status.report(zip_id, State.WEBHOOK_RECEIVED, replacing=ENDED)
     # Accepted only when it is sent: until then a repeat has to find a request that was given up.
-    accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=tools.clock())
-    _send(message, frozenset(), tools, accept)
+    accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=deps.clock())
+    _send(message, frozenset(), deps, accept)
 
 
-def _reject(bad: BadIngest, tools: Tools) -> Answer:
+def _reject(bad: BadIngest, deps: Dependencies) -> Answer:
     """A request of our own lacks a field: the row says so, made if it isn't there."""
     if bad.zip_id:
         subject = bad.subject if bad.subject.meeting_id else None
-        written = _fail(bad.zip_id, reasons.BAD_DATA, subject, tools)
+        written = _fail(bad.zip_id, reasons.BAD_DATA, subject, deps)
         counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
         # Who asked by "+Zoom" is told, and a recording that is under way already goes on.
         is_mailed = written and bad.zip_id == automated(bad.uuid)
         level = logging.ERROR if is_mailed else logging.WARNING
-        logger.log(level, "%s", bad, extra=_counted(counts, tools))
+        logger.log(level, "%s", bad, extra=_counted(counts, deps))
     raise bad
 
 
-def _fail(zip_id: str, reason: str, subject: Subject | None, tools: Tools) -> Written | None:
-    return tools.status.report(
+def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies) -> Written | None:
+    return deps.status.report(
         zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW
     )
 
@@ -407,52 +409,54 @@ def _is_first(request: IngestNotification, written: Written | None) -> bool:
     return before is None or before in ZOOM_SIDE or before is State.WEBHOOK_FAILED
 
 
-def _ingest(request: IngestNotification, zip_id: str, tools: Tools) -> Answer:
+def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Answer:
     if request.on_demand and not all(file.is_completed for file in request.files):
         reason = "Zoom has not finished all files of this recording yet"
-        _fail(zip_id, reason, request.subject, tools)
+        _fail(zip_id, reason, request.subject, deps)
         raise BadRequest(f"{reason}. Try again later.")
-    record = tools.ledger.change(
-        request.subject.recording_id, lambda record: _accepted(record, request, zip_id, tools)
+    record = deps.ledger.change(
+        request.subject.recording_id, lambda record: _accepted(record, request, zip_id, deps)
     )
     wish = record.request(zip_id)
     if request.has_video is False and (request.on_demand or not wish.is_sent):
         if not wish.is_sent:
-            _ignore(zip_id, request, tools)
+            _ignore(zip_id, request, deps)
         if request.on_demand:
             raise BadRequest("The recording has no MP4 files.")
         return NO_CONTENT
     if ledger.is_duplicate(record, zip_id, set(request.names)):
         logger.info("A repeat of a request that is on its way: nothing to do")
         return SUCCESS
-    _hand_on(request, zip_id, wish, tools)
+    _hand_on(request, zip_id, wish, deps)
     return SUCCESS
 
 
-def _accepted(record: Record, request: IngestNotification, zip_id: str, tools: Tools) -> Record:
+def _accepted(
+    record: Record, request: IngestNotification, zip_id: str, deps: Dependencies
+) -> Record:
     """The record with the request's files, and with the request unless that is under way."""
-    record = ledger.with_files(record, request.names, tools.clock())
+    record = ledger.with_files(record, request.names, deps.clock())
     if request.has_video is False:
         if record.request(zip_id).is_sent:
             return record
-        record = ledger.with_request(record, zip_id, request.asked, tools.clock())
+        record = ledger.with_request(record, zip_id, request.asked, deps.clock())
         return ledger.with_end(record, zip_id, ledger.End.IGNORED)
     if record.request(zip_id).is_sent and not request.options.force:
         return record
-    return ledger.with_request(record, zip_id, request.asked, tools.clock())
+    return ledger.with_request(record, zip_id, request.asked, deps.clock())
 
 
-def _ignore(zip_id: str, request: IngestNotification, tools: Tools) -> None:
+def _ignore(zip_id: str, request: IngestNotification, deps: Dependencies) -> None:
     """Nothing to ingest."""
-    written = tools.status.report(
+    written = deps.status.report(
         zip_id, State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=Requested.NOW
     )
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, written))
     counts |= metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
-    logger.info("Ignored: it has no MP4 files", extra=_counted(counts, tools))
+    logger.info("Ignored: it has no MP4 files", extra=_counted(counts, deps))
 
 
-def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, tools: Tools) -> None:
+def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, deps: Dependencies) -> None:
     """Put the recording on the download queue.
 
     The order of the writes makes a crash between any two harmless: the ledger knows the files
@@ -465,7 +469,7 @@ def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, tools: Tools)
     else:
         replaced = frozenset(State) if request.options.force else ENDED
     told = request.on_demand and not request.options.force
-    received = tools.status.report(
+    received = deps.status.report(
         zip_id,
         State.WEBHOOK_RECEIVED,
         subject=request.subject,
@@ -476,24 +480,24 @@ def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, tools: Tools)
         replacing=replaced,
     )
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, received))
-    logger.info("Accepted", extra=_counted(counts, tools))
-    _send(request.message(zip_id, tools.clock()), request.names, tools)
+    logger.info("Accepted", extra=_counted(counts, deps))
+    _send(request.message(zip_id, deps.clock()), request.names, deps)
 
 
 def _send(
     message: DownloadMessage,
     files: Iterable[str],
-    tools: Tools,
+    deps: Dependencies,
     accept: Callable[[Record], Record] = lambda record: record,
 ) -> None:
     """Send a message with these files. From then on a failure only means that less is noted.
 
     `accept` changes the record before it is noted that the message was sent.
     """
-    delay = 0 if message.on_demand_ingest else tools.settings.webhook_delay_seconds
-    tools.downloads.send(encode(message), delay_seconds=delay)
-    tools.ledger.note(
+    delay = 0 if message.on_demand_ingest else deps.settings.webhook_delay_seconds
+    deps.downloads.send(encode(message), delay_seconds=delay)
+    deps.ledger.note(
         message.uuid, lambda record: ledger.with_sent(accept(record), message.zip_id, files)
     )
-    tools.status.report(message.zip_id, State.SENT_TO_DOWNLOADER)
+    deps.status.report(message.zip_id, State.SENT_TO_DOWNLOADER)
     logger.info("Sent to the downloader", extra={"files": len(message.recording_files)})

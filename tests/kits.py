@@ -1,4 +1,4 @@
-"""Tools of functions over the in-process AWS, as their handlers would build them."""
+"""Dependencies of functions over the in-process AWS, as their handlers would build them."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ ZOOM_SECRET = "zoom-secret"
 OWN_KEY = "own-key"
 
 
-def webhook_tools(
+def webhook_dependencies(
     aws: Cloud,
     clock: Clock,
     *,
     secrets: str = ZOOM_SECRET,
     own: str = OWN_KEY,
     unsigned: bool = False,
-) -> webhook.Tools:
-    return webhook.Tools(
+) -> webhook.Dependencies:
+    return webhook.Dependencies(
         settings=WebhookSettings(
             stack_name="test",
             secrets_path="/zoom-ingester/test",
@@ -82,17 +82,17 @@ def webhook_tools(
     )
 
 
-def post_webhook(tools: webhook.Tools, content: Any, *, key: str | None = None) -> Answer:
+def post_webhook(deps: webhook.Dependencies, content: Any, *, key: str | None = None) -> Answer:
     """Posts to the webhook, signed as its sender signs: Zoom, or the pipeline for its own event."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     own = isinstance(content, dict) and content.get("event") == "on.demand.ingest"
     key = key or (OWN_KEY if own else ZOOM_SECRET)
-    headers = signature.signed_headers(key, tools.clock().timestamp(), body)
+    headers = signature.signed_headers(key, deps.clock().timestamp(), body)
     event = {"headers": headers, "body": body.decode(), "isBase64Encoded": False}
-    return webhook.respond(event, tools)
+    return webhook.respond(event, deps)
 
 
-def downloader_tools(
+def downloader_dependencies(
     aws: Cloud,
     clock: Clock,
     session: requests.Session,
@@ -102,7 +102,7 @@ def downloader_tools(
     inspect: Inspect = mp4.inspect,
     zoom_secrets: ZoomSecrets | None = None,
     **settings: Any,
-) -> downloader.Tools:
+) -> downloader.Dependencies:
     chosen = DownloaderSettings(
         **{
             "stack_name": "test",
@@ -119,7 +119,7 @@ def downloader_tools(
             **settings,
         }
     )
-    return downloader.Tools(
+    return downloader.Dependencies(
         settings=chosen,
         zoom=ZoomApi(
             chosen,
@@ -142,14 +142,14 @@ def downloader_tools(
     )
 
 
-def uploader_tools(
+def uploader_dependencies(
     aws: Cloud,
     clock: Clock,
     session: requests.Session,
     *,
     password: str = "password",  # noqa: S107  # a stand-in's
     **settings: Any,
-) -> uploader.Tools:
+) -> uploader.Dependencies:
     chosen = UploaderSettings(
         **{
             "stack_name": "test",
@@ -168,7 +168,7 @@ def uploader_tools(
             **settings,
         }
     )
-    return uploader.Tools(
+    return uploader.Dependencies(
         settings=chosen,
         opencast=Opencast(
             chosen.opencast_base_url,
@@ -189,7 +189,7 @@ def uploader_tools(
 
 def schedule_tools(
     aws: Cloud, clock: Clock, sheets: Sheets, *, token: str = "", **settings: str
-) -> schedule_update.Tools:
+) -> schedule_update.Dependencies:
     chosen = ScheduleUpdateSettings(
         **{
             "stack_name": "test",
@@ -201,7 +201,7 @@ def schedule_tools(
             **settings,
         }
     )
-    return schedule_update.Tools(
+    return schedule_update.Dependencies(
         settings=chosen,
         secrets=ScheduleUpdateSecrets(schedule_update_token=token),
         sheets=sheets,
@@ -210,8 +210,8 @@ def schedule_tools(
     )
 
 
-def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_query.Tools:
-    return status_query.Tools(
+def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_query.Dependencies:
+    return status_query.Dependencies(
         stack_name="test",
         zoom_web="https://zoomgov.com",
         status=StatusTable(aws.status, clock),
@@ -230,12 +230,12 @@ def status_tools(aws: Cloud, clock: Clock, reconcile_days: int = 0) -> status_qu
     )
 
 
-def notifying_tools(
+def notifying_dependencies(
     aws: Cloud,
     clock: Clock,
     level: str = "ERROR",
     sleep: Callable[[float], None] | None = None,
-) -> log_notifications.Tools:
+) -> log_notifications.Dependencies:
     settings = LogNotificationsSettings(
         stack_name="zip",
         status_table=aws.status.name,
@@ -244,7 +244,7 @@ def notifying_tools(
         log_notifications_filter_log_level=level,
     )
     quiet = timedelta(seconds=settings.notification_quiet_seconds)
-    return log_notifications.Tools(
+    return log_notifications.Dependencies(
         settings=settings,
         status=StatusTable(aws.status, clock),
         faults=FaultsTable(aws.faults, quiet, clock),

@@ -42,8 +42,8 @@ def main() -> None:
         aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="{}")
         aws.sqs.send_message(QueueUrl=aws.upload_dlq, MessageBody="{}", MessageGroupId="a")
         aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
-        tools = replace(status_tools(aws, clock), stack_name="zip-prod")
-        with serving(Site(tools)) as site, launched(chromium(), GREY_LETTERS) as browser:
+        deps = replace(status_tools(aws, clock), stack_name="zip-prod")
+        with serving(Site(deps)) as site, launched(chromium(), GREY_LETTERS) as browser:
             for name, (view, options) in PICTURES.items():
                 context = browser.new_context(timezone_id="America/New_York", **options)
                 page = context.new_page()

@@ -25,7 +25,7 @@ class Site:
     itself. `posted` are the bodies that came, `asked` the queries.
     """
 
-    tools: status_query.Tools
+    deps: status_query.Dependencies
     ingest: Answer | None = ACCEPTED
     trouble: Answer | None = None
     posted: list[dict[str, Any]] = field(default_factory=list)
@@ -40,10 +40,10 @@ class Site:
 
     def get(self, path: str, query: dict[str, str]) -> Answer:
         if path != "/status":
-            return status_query.respond({"resource": "/"}, self.tools)
+            return status_query.respond({"resource": "/"}, self.deps)
         self.asked.append(query)
         event = {"resource": "/status", "queryStringParameters": query}
-        return self.trouble or status_query.respond(event, self.tools)
+        return self.trouble or status_query.respond(event, self.deps)
 
     def post(self, body: bytes) -> Answer | None:
         self.posted.append(json.loads(body))

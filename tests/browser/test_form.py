@@ -99,7 +99,7 @@ def test_a_request_is_repeated_as_it_was(page: Page, site: Site, aws: Cloud) -> 
 
 def test_the_form_says_of_which_stack_it_is(page: Page, site: Site) -> None:
     open_page(page, site, "#request")
-    expect(page.locator("#stack")).to_have_text(site.tools.stack_name)
+    expect(page.locator("#stack")).to_have_text(site.deps.stack_name)
 
 
 def test_what_is_left_empty_is_not_sent(page: Page, site: Site) -> None:

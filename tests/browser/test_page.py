@@ -54,10 +54,10 @@ def test_what_needs_a_person_comes_first(page: Page, site: Site) -> None:
 def test_the_last_check_with_zoom_is_one_line(
     page: Page, site: Site, aws: Cloud, last: dict[str, object], words: str
 ) -> None:
-    at = timestamps.write(site.tools.clock() - timedelta(minutes=25))
+    at = timestamps.write(site.deps.clock() - timedelta(minutes=25))
     item = {"uuid": KEY, "baseline": at, "version": 1, "last": {"at": at, **last}}
     aws.recordings.put_item(Item=item)
-    site.tools = replace(site.tools, reconcile_days=3)
+    site.deps = replace(site.deps, reconcile_days=3)
     open_page(page, site)
     line = page.locator("#reconcile")
     expect(line).to_have_text(re.compile(words))
@@ -251,7 +251,7 @@ def test_a_day_is_read_in_pages(page: Page, site: Site, aws: Cloud) -> None:
                     "update_time": 50_000 - number,
                 }
             )
-    site.tools = replace(site.tools, pages=StatusPages(aws.status, page_rows=50))
+    site.deps = replace(site.deps, pages=StatusPages(aws.status, page_rows=50))
     open_page(page, site)
     place, earlier = section(page, "By day"), page.get_by_role("button", name="Show earlier ones")
     assert place.locator("a.topic").count() == 50

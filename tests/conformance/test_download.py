@@ -25,7 +25,7 @@ from ingester.transfer.ranges import Version
 from ingester.zoom.download_token import AccessInUse
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases, may_match_now
-from tests.kits import downloader_tools, received
+from tests.kits import downloader_dependencies, received
 from tests.staging_bucket import StagingBucket, staging_bucket
 
 Case = dict[str, Any]
@@ -166,7 +166,7 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
         return ZoomFile(files[url])
 
     with urllib3.PoolManager() as http:
-        tools = downloader_tools(
+        deps = downloader_dependencies(
             aws,
             clock,
             requests.Session(),
@@ -175,7 +175,7 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
             inspect=lambda _key, _read, size: Lasting(size / BYTES_A_SECOND),
         )
         aws.status.put_item(Item=row_of(message))
-        assert downloader.take(received(aws, aws.download_queue, message), tools)
+        assert downloader.take(received(aws, aws.download_queue, message), deps)
 
     (row,) = aws.rows().values()
     if matches_now(case) and row["pipeline_state"] == "SENT_TO_UPLOADER":

@@ -17,7 +17,7 @@ import uploader
 from ingester.opencast.mediapackage import media_package_id
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases
-from tests.kits import received, uploader_tools
+from tests.kits import received, uploader_dependencies
 
 Case = dict[str, Any]
 CHAT = "chat_file"
@@ -83,9 +83,9 @@ def check(case: Case, aws: Cloud, clock: Clock) -> None:
     opencast = RecordedOpencast(case["series_catalog"], there)
     session = requests.Session()
     session.mount("https://opencast.example.edu", opencast)
-    tools = uploader_tools(aws, clock, session)
+    deps = uploader_dependencies(aws, clock, session)
     prepare(case, aws)
-    assert uploader.take(received(aws, aws.upload_queue, message), tools, read_seconds=5)
+    assert uploader.take(received(aws, aws.upload_queue, message), deps, read_seconds=5)
 
     (row,) = aws.rows().values()
     state = row["pipeline_state"], row.get("reason", "")

@@ -21,7 +21,7 @@ from tests.conformance.webhook_expected import (
     without,
 )
 from tests.conformance.webhook_rules import expected_status
-from tests.kits import post_webhook, webhook_tools
+from tests.kits import post_webhook, webhook_dependencies
 
 NEW_IN_ROWS = {"expiration", "file_ids", "steps", "asked"}
 
@@ -29,9 +29,9 @@ NEW_IN_ROWS = {"expiration", "file_ids", "steps", "asked"}
 def check(case: dict[str, Any], aws: Cloud, clock: Clock) -> None:
     """Post a case's requests and hold answers, messages, rows and events against the record."""
     clock.set(case["now"])
-    tools = webhook_tools(aws, clock)
+    deps = webhook_dependencies(aws, clock)
     for step in case["steps"]:
-        answer = post_webhook(tools, step["request"])
+        answer = post_webhook(deps, step["request"])
         expected = expected_status(step["request"], step["status_code"])
         assert answer.status == expected, answer.body
     found = expected_of(case)

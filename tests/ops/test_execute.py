@@ -30,7 +30,7 @@ from ops.recordings import execute, invocation, resending
 from ops.recordings.resending import Resender, uuid_of
 from tests.cloud import Clock, Cloud
 from tests.infra.template import SETTINGS
-from tests.kits import OWN_KEY, webhook_tools
+from tests.kits import OWN_KEY, webhook_dependencies
 from tests.unit.zoom_account import (
     APP,
     MEETING,
@@ -236,11 +236,11 @@ def sender(zoom: ZoomStandIn, hook: Endpoint, session: requests.Session) -> Rese
 
 
 def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
-    tools = webhook_tools(aws, clock)
+    deps = webhook_dependencies(aws, clock)
 
     def take(request: Request) -> Answer:
         event = {"headers": dict(request.headers.items()), "body": request.body.decode()}
-        answer = webhook.respond(event, tools)
+        answer = webhook.respond(event, deps)
         return text_answer(answer.status, "application/json", answer.body.encode())
 
     return take

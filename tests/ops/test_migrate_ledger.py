@@ -14,7 +14,7 @@ from ingester.pipeline.states import State
 from ingester.status.row import Asked
 from ops.migration.commands import plan, run
 from tests.cloud import Cloud, plain
-from tests.kits import post_webhook, webhook_tools
+from tests.kits import post_webhook, webhook_dependencies
 from tests.ops.old_stack import OLD, Sites, before_the_first, status_row
 from tests.unit.functions.webhook.notifications import (
     UUID,
@@ -52,7 +52,9 @@ def ledger(aws: Cloud, sites: Sites) -> Ledger:
 
 def is_taken_again(aws: Cloud, sites: Sites, *files: dict[str, Any]) -> bool:
     """Whether a notification of Zoom's begins an ingest here."""
-    answer = post_webhook(webhook_tools(aws, sites.clock), completed(*(files or (mp4(), chat()))))
+    answer = post_webhook(
+        webhook_dependencies(aws, sites.clock), completed(*(files or (mp4(), chat())))
+    )
     assert answer.status == 200
     return bool(aws.sent_to(aws.download_queue))
 
@@ -261,7 +263,7 @@ def test_an_on_demand_request_has_an_id_of_its_own(
     row = status_row(UUID, "SENT_TO_OPENCAST", sites.clock(), zip_id=OTHER_ID)
     sites.status.put_item(Item={**row, "origin": "on_demand"})
     sites.migrate()
-    tools = webhook_tools(aws, sites.clock)
-    assert post_webhook(tools, on_demand(zip_id="on-demand-new")).status == 200
+    deps = webhook_dependencies(aws, sites.clock)
+    assert post_webhook(deps, on_demand(zip_id="on-demand-new")).status == 200
     assert ledger.get(UUID).request("on-demand-new").is_sent
     assert len(aws.sent_to(aws.download_queue)) == 1

@@ -21,7 +21,7 @@ from ingester.status.row import Asked
 from ops.queues.redrive import RETRIED, Wanted
 from tests.cloud import BUCKET
 from tests.hooks import failing
-from tests.kits import uploader_tools
+from tests.kits import uploader_dependencies
 from tests.ops.letter_site import SERIES, Site
 
 UUID = "4Mhc+abc/def=="
@@ -87,7 +87,7 @@ class Retrying:
     """The upload queue with an uploader behind it."""
 
     site: Site
-    tools: uploader.Tools
+    deps: uploader.Dependencies
     opencast: Opencast
 
     def accept(self, *files: str) -> None:
@@ -112,13 +112,13 @@ class Retrying:
         site.status.write(ZIP_ID, State.SENT_TO_UPLOADER, subject=subject, replacing=replaced)
 
     def send(self, *files: str) -> None:
-        self.tools.uploads.send_in_order(message(self.site, *files), group=UUID)
+        self.deps.uploads.send_in_order(message(self.site, *files), group=UUID)
 
     def work(self) -> None:
         """Handle what waits on the queue."""
-        while taken := self.tools.uploads.take_one():
-            assert uploader.take(taken, self.tools, read_seconds=5)
-            self.tools.uploads.delete(taken)
+        while taken := self.deps.uploads.take_one():
+            assert uploader.take(taken, self.deps, read_seconds=5)
+            self.deps.uploads.delete(taken)
 
     @property
     def row(self) -> tuple[str, str]:
@@ -129,8 +129,8 @@ class Retrying:
 @pytest.fixture
 def retrying(uploads: Site) -> Retrying:
     opencast = Opencast()
-    tools = uploader_tools(uploads.aws, uploads.clock, requests.Session())
-    return Retrying(uploads, replace(tools, opencast=opencast), opencast)  # type: ignore[arg-type]
+    deps = uploader_dependencies(uploads.aws, uploads.clock, requests.Session())
+    return Retrying(uploads, replace(deps, opencast=opencast), opencast)  # type: ignore[arg-type]
 
 
 def test_an_upload_that_was_buried_is_ingested_once_its_cause_is_mended(

@@ -47,7 +47,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "no claim before a POST",
         UPLOADER,
-        "    if tools.ledger.replace(record, ledger.with_claim(record, media_package, claim)):\n",
+        "    if deps.ledger.replace(record, ledger.with_claim(record, media_package, claim)):\n",
         "    if media_package:\n",
         seed=2,
     ),
@@ -60,14 +60,14 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "noted as sent before it is sent",
         WEBHOOK,
-        "    tools.downloads.send(encode(message), delay_seconds=delay)\n"
-        "    tools.ledger.note(\n"
+        "    deps.downloads.send(encode(message), delay_seconds=delay)\n"
+        "    deps.ledger.note(\n"
         "        message.uuid, lambda record: "
         "ledger.with_sent(accept(record), message.zip_id, files)\n    )\n",
-        "    tools.ledger.note(\n"
+        "    deps.ledger.note(\n"
         "        message.uuid, lambda record: "
         "ledger.with_sent(accept(record), message.zip_id, files)\n    )\n"
-        "    tools.downloads.send(encode(message), delay_seconds=delay)\n",
+        "    deps.downloads.send(encode(message), delay_seconds=delay)\n",
         seed=27,
     ),
     Mutation(
@@ -143,8 +143,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a note after the send is an error, and the old message comes back",
         DOWNLOADER,
-        "    tools.uploads.send_in_order(encode(ready), group=wanted.uuid)\n",
-        "    tools.uploads.send_in_order(encode(ready), group=wanted.uuid)\n"
+        "    deps.uploads.send_in_order(encode(ready), group=wanted.uuid)\n",
+        "    deps.uploads.send_in_order(encode(ready), group=wanted.uuid)\n"
         "    raise AwsFailed('after the send')\n",
         profile="disorder",
         seed=11,
@@ -190,9 +190,9 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a send that fails is passed over",
         WEBHOOK,
-        "    tools.downloads.send(encode(message), delay_seconds=delay)\n",
+        "    deps.downloads.send(encode(message), delay_seconds=delay)\n",
         "    try:\n"
-        "        tools.downloads.send(encode(message), delay_seconds=delay)\n"
+        "        deps.downloads.send(encode(message), delay_seconds=delay)\n"
         "    except (BotoCoreError, ClientError):\n"
         "        pass\n",
         seed=55,

@@ -1,7 +1,7 @@
-"""The real functions over the fakes: the one place that knows how production builds its Tools.
+"""The real functions over the fakes: the one place that builds their dependencies as production.
 
-A new field of some Tools, a new function, or another place of a rule is a change here, and nowhere
-else in the simulator.
+A new field of some Dependencies, a new function, or another place of a rule is a change here, and
+nowhere else in the simulator.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class System:
             by_chance=self.world.by_chance,
         )
 
-    def _webhook(self) -> webhook.Tools:
+    def _webhook(self) -> webhook.Dependencies:
         cloud = self.cloud
         settings = WebhookSettings(
             stack_name=STACK,
@@ -167,7 +167,7 @@ class System:
             events_table=cloud.events.name,
             download_queue_url=cloud.download_queue,
         )
-        return webhook.Tools(
+        return webhook.Dependencies(
             settings=settings,
             secrets=read_secrets(WebhookSecrets, cloud.parameters, SECRETS),
             ledger=self._ledger(),
@@ -178,7 +178,7 @@ class System:
             new_id=self.world.new_id,
         )
 
-    def _on_demand(self) -> on_demand.Tools:
+    def _on_demand(self) -> on_demand.Dependencies:
         settings = OnDemandSettings(
             **ZOOM_ACCESS,
             status_table=self.cloud.status.name,
@@ -186,7 +186,7 @@ class System:
             webhook_url=WEBHOOK,
         )
         secrets = read_secrets(OnDemandSecrets, self.cloud.parameters, SECRETS)
-        return on_demand.Tools(
+        return on_demand.Dependencies(
             settings=settings,
             secrets=secrets,
             zoom=self._zoom_api(settings, secrets),
@@ -200,13 +200,13 @@ class System:
             new_id=self.world.new_id,
         )
 
-    def _reconcile(self) -> reconcile.Tools:
+    def _reconcile(self) -> reconcile.Dependencies:
         table = cast(Any, self.cloud.recordings)
         settings = ReconcileSettings(
             **ZOOM_ACCESS, recordings_table=table.name, webhook_url=WEBHOOK, reconcile_days=3
         )
         secrets = read_secrets(OnDemandSecrets, self.cloud.parameters, SECRETS)
-        return reconcile.Tools(
+        return reconcile.Dependencies(
             settings=settings,
             secrets=secrets,
             zoom=self._zoom_api(settings, secrets),
@@ -219,7 +219,7 @@ class System:
             by_chance=self.world.by_chance,
         )
 
-    def _downloader(self) -> downloader.Tools:
+    def _downloader(self) -> downloader.Dependencies:
         cloud = self.cloud
         settings = DownloaderSettings(
             **ZOOM_ACCESS,
@@ -235,7 +235,7 @@ class System:
         )
         secrets = read_secrets(ZoomSecrets, cloud.parameters, SECRETS)
         http = cast(urllib3.PoolManager, DownloadHttp(self.zoom))
-        return downloader.Tools(
+        return downloader.Dependencies(
             settings=settings,
             zoom=self._zoom_api(settings, secrets),
             engine=cast(Engine, FakeEngine(self.world, self.copies, self.site.zoom_rate)),
@@ -251,7 +251,7 @@ class System:
             clock=self.world.now,
         )
 
-    def _uploader(self) -> uploader.Tools:
+    def _uploader(self) -> uploader.Dependencies:
         cloud = self.cloud
         settings = UploaderSettings(
             stack_name=STACK,
@@ -269,7 +269,7 @@ class System:
             default_publisher="pub@example.edu",
         )
         secrets = read_secrets(UploaderSecrets, cloud.parameters, SECRETS)
-        return uploader.Tools(
+        return uploader.Dependencies(
             settings=settings,
             opencast=Opencast(
                 OPENCAST,
@@ -289,7 +289,7 @@ class System:
         )
 
     def _run_downloader(
-        self, event: Any, container: Container[downloader.Tools], context: Context
+        self, event: Any, container: Container[downloader.Dependencies], context: Context
     ) -> Any:
         dead_letters = self._queue(self.cloud.download_dlq)
         waiting = Waiting(
@@ -300,7 +300,7 @@ class System:
         return downloader.run(event, container, context, lambda: waiting)
 
     def _run_uploader(
-        self, event: Any, container: Container[uploader.Tools], context: Context
+        self, event: Any, container: Container[uploader.Dependencies], context: Context
     ) -> Any:
         dead_letters = self._queue(self.cloud.upload_dlq)
         waiting = Waiting(
@@ -340,14 +340,18 @@ class WebhookSession:
         return Response(answer[0], answer[1], {"Content-Type": "application/json"})
 
 
-def _run_webhook(event: Any, container: Container[webhook.Tools], _context: Context) -> Any:
+def _run_webhook(event: Any, container: Container[webhook.Dependencies], _context: Context) -> Any:
     return proxy_answer(webhook.respond(event, container(), container.read_anew))
 
 
-def _run_on_demand(event: Any, container: Container[on_demand.Tools], _context: Context) -> Any:
+def _run_on_demand(
+    event: Any, container: Container[on_demand.Dependencies], _context: Context
+) -> Any:
     return proxy_answer(on_demand.respond(event, container(), container.renewed))
 
 
-def _run_reconcile(event: Any, container: Container[reconcile.Tools], context: Context) -> Any:
+def _run_reconcile(
+    event: Any, container: Container[reconcile.Dependencies], context: Context
+) -> Any:
     seconds = context.get_remaining_time_in_millis() / 1000 - reconcile.MARGIN_SECONDS
     return reconcile.answer(event, container(), seconds, container.renewed)

@@ -17,7 +17,7 @@ from ingester.alerts.faults_table import MOST_MAILS
 from ingester.alerts.rate_limit import KEY, PAUSE, SPREAD_SECONDS
 from log_notifications import WAIT
 from tests.cloud import Clock, Cloud
-from tests.kits import notifying_tools
+from tests.kits import notifying_dependencies
 from tests.subscription import log_event
 from tests.unit.functions.mailing import failures_of, refusing
 from tests.waits import Sleeper
@@ -26,8 +26,8 @@ GROUPS = [f"/aws/lambda/zip-{function.name}" for function in FUNCTIONS]
 
 
 @pytest.fixture
-def tools(aws: Cloud, clock: Clock) -> log_notifications.Tools:
-    return notifying_tools(aws, clock)
+def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
+    return notifying_dependencies(aws, clock)
 
 
 @contextmanager
@@ -51,39 +51,39 @@ def assert_slow(times: list[datetime]) -> None:
 
 
 def test_all_containers_together_mail_slower_than_sns_allows(aws: Cloud, clock: Clock) -> None:
-    containers = [notifying_tools(aws, clock) for _ in GROUPS]
+    containers = [notifying_dependencies(aws, clock) for _ in GROUPS]
     with mail_times(aws, clock) as times:
-        for group, tools in zip(GROUPS, containers, strict=True):
-            log_notifications.take(log_event(*failures_of(range(9)), group=group), tools)
+        for group, deps in zip(GROUPS, containers, strict=True):
+            log_notifications.take(log_event(*failures_of(range(9)), group=group), deps)
     assert len(times) == len(GROUPS) * (MOST_MAILS + 1)
     assert_slow(times)
 
 
 def test_a_mail_for_which_there_is_no_moment_is_sent_by_the_clock(
     aws: Cloud,
-    tools: log_notifications.Tools,
+    deps: log_notifications.Dependencies,
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     taken = int((clock() + timedelta(hours=1)).timestamp() * 1000)
     aws.faults.put_item(Item={"fault": KEY, "next_mail": taken})
     began = clock()
-    log_notifications.take(log_event(*failures_of(range(3))), tools)
+    log_notifications.take(log_event(*failures_of(range(3))), deps)
     assert clock() - began <= WAIT + PAUSE
     assert WAIT.total_seconds() + SPREAD_SECONDS < SIZES[LOG_NOTIFICATIONS].timeout
     assert aws.mails() == []
     assert caplog.text.count("Too many mails go out now") == 3
     aws.faults.delete_item(Key={"fault": KEY})
     with mail_times(aws, clock) as times:
-        log_notifications.mail_repeats(tools)
+        log_notifications.mail_repeats(deps)
     assert len(aws.mails()) == 3
     assert_slow(times)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     assert aws.mails() == []
 
 
 def test_the_clock_claims_no_more_than_it_can_mail(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     """A claim lasts 30 seconds: one made long before its mail would be made a second time."""
     for number in range(200):
@@ -93,7 +93,7 @@ def test_the_clock_claims_no_more_than_it_can_mail(
     sent: list[str] = []
     for _ in range(3):
         began = clock()
-        log_notifications.mail_repeats(tools)
+        log_notifications.mail_repeats(deps)
         assert clock() - began <= WAIT + PAUSE
         sent += [subject for subject, _ in aws.mails()]
         clock.forward(minutes=5)
@@ -102,9 +102,9 @@ def test_the_clock_claims_no_more_than_it_can_mail(
 
 def test_without_the_table_a_batch_has_one_mail_at_some_moment(aws: Cloud, clock: Clock) -> None:
     sleeper = Sleeper(clock)
-    tools = notifying_tools(aws, clock, sleep=sleeper)
+    deps = notifying_dependencies(aws, clock, sleep=sleeper)
     with refusing(aws.faults.meta.client, "UpdateItem"):
-        log_notifications.take(log_event(*failures_of(range(20))), tools)
+        log_notifications.take(log_event(*failures_of(range(20))), deps)
     [(subject, body)] = aws.mails()
     assert subject.startswith("(and 19 others) [zip] Upload failed: Gave up")
     assert body.count("[zip] Upload failed") == 19

@@ -16,7 +16,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from tests import log_lines
 from tests.cloud import Clock, Cloud
-from tests.kits import notifying_tools
+from tests.kits import notifying_dependencies
 from tests.log_lines import line_of
 from tests.subscription import log_event
 from tests.unit.functions.deployed import Context, cold, container
@@ -27,11 +27,11 @@ ZIP_ID = f"auto-ingest-{UUID}"
 
 
 @pytest.fixture
-def tools(aws: Cloud, clock: Clock) -> log_notifications.Tools:
-    return notifying_tools(aws, clock)
+def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
+    return notifying_dependencies(aws, clock)
 
 
-def failed_upload(tools: log_notifications.Tools, topic: str = "Oceans") -> str:
+def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -> str:
     """A recording whose upload failed for good, and the line that says so."""
     subject = Subject(
         meeting_id=86168921331,
@@ -40,16 +40,16 @@ def failed_upload(tools: log_notifications.Tools, topic: str = "Oceans") -> str:
         start_time="2026-10-14T14:00:00Z",
         origin=Origin.WEBHOOK,
     )
-    tools.status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=subject, files=["f"])
-    tools.status.write(ZIP_ID, State.UPLOADER_FAILED, "Invalid Opencast series id.")
+    deps.status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=subject, files=["f"])
+    deps.status.write(ZIP_ID, State.UPLOADER_FAILED, "Invalid Opencast series id.")
     with log.about(uuid=UUID, zip_id=ZIP_ID):
         return line_of()
 
 
 def test_a_mail_says_which_recording_and_what_to_do(
-    aws: Cloud, tools: log_notifications.Tools
+    aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    log_notifications.take(log_event(failed_upload(tools)), tools)
+    log_notifications.take(log_event(failed_upload(deps)), deps)
     [(subject, body)] = aws.mails()
     assert subject == "[zip] Upload failed: Oceans"
     assert "Recording: Oceans\nBegan 2026-10-14 10:00 (US/Eastern)" in body
@@ -58,131 +58,131 @@ def test_a_mail_says_which_recording_and_what_to_do(
 
 
 def test_without_a_zip_id_it_is_the_row_of_zoom_s_notification(
-    aws: Cloud, tools: log_notifications.Tools
+    aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    failed_upload(tools)
+    failed_upload(deps)
     with log.about(uuid=UUID):
         line = line_of("ERROR", "AWS failed")
-    log_notifications.take(log_event(line), tools)
+    log_notifications.take(log_event(line), deps)
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
 def test_only_what_is_at_the_level_is_mailed(aws: Cloud, clock: Clock) -> None:
     lines = [line_of("DEBUG"), line_of("INFO", "ERROR in name only"), line_of("WARNING", "w")]
     event = log_event(*lines, *log_lines.ROUTINE)
-    log_notifications.take(event, notifying_tools(aws, clock))
+    log_notifications.take(event, notifying_dependencies(aws, clock))
     assert aws.mails() == []
-    log_notifications.take(event, notifying_tools(aws, clock, "warning"))
+    log_notifications.take(event, notifying_dependencies(aws, clock, "warning"))
     assert [subject for subject, _ in aws.mails()] == ["[zip] Upload, warning: w"]
 
 
 def test_a_crash_is_mailed_also_where_only_critical_records_are(aws: Cloud, clock: Clock) -> None:
     event = log_event(log_lines.TIMED_OUT, line_of("ERROR"))
-    log_notifications.take(event, notifying_tools(aws, clock, "CRITICAL"))
+    log_notifications.take(event, notifying_dependencies(aws, clock, "CRITICAL"))
     [(subject, _)] = aws.mails()
     assert subject.startswith("[zip] Upload timed out: Task timed out after")
 
 
 def test_each_fault_has_a_mail_and_its_records_are_together(
-    aws: Cloud, tools: log_notifications.Tools
+    aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
     lines = [line_of("ERROR", "One, try %d", 1), line_of(), line_of("ERROR", "One, try %d", 2)]
-    log_notifications.take(log_event(*lines), tools)
+    log_notifications.take(log_event(*lines), deps)
     (_, one), (_, other) = aws.mails()
     assert "2 records tell of it" in one
     assert "records tell of it" not in other
 
 
 def test_repeats_become_one_mail_with_a_count(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    event = log_event(failed_upload(tools))
-    log_notifications.take(event, tools)
+    event = log_event(failed_upload(deps))
+    log_notifications.take(event, deps)
     assert len(aws.mails()) == 1
     for _ in range(17):
         clock.forward(seconds=20)
-        log_notifications.take(event, tools)
-    log_notifications.mail_repeats(tools)
+        log_notifications.take(event, deps)
+    log_notifications.mail_repeats(deps)
     assert aws.mails() == []
     clock.forward(minutes=5)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     [(subject, body)] = aws.mails()
     assert subject == "(17 more times) [zip] Upload failed: Oceans"
     assert body.startswith("This happened 17 more times since 14:30, last at 14:35 (US/Eastern).")
     assert "Recording: Oceans\n" in body
     clock.forward(minutes=20)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     assert aws.mails() == []
 
 
 def test_repeats_that_wait_are_told_with_the_next_one(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     for _ in range(3):
-        log_notifications.take(log_event(line_of()), tools)
+        log_notifications.take(log_event(line_of()), deps)
     clock.forward(minutes=10)
-    log_notifications.take(log_event(line_of()), tools)
+    log_notifications.take(log_event(line_of()), deps)
     assert aws.mails()[1][0].startswith("(3 more times) [zip] Upload failed")
 
 
 def test_recordings_that_all_fail_at_once_don_t_have_a_mail_each(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     """SNS would take the mailbox's subscription away, and alarms with it."""
     for first in range(0, 60, 20):
-        log_notifications.take(log_event(*failures_of(range(first, first + 20))), tools)
+        log_notifications.take(log_event(*failures_of(range(first, first + 20))), deps)
     subjects = [subject for subject, _ in aws.mails()]
     assert subjects[:MOST_MAILS] == ["[zip] Upload failed: Gave up: Opencast answers 503"] * 5
     assert subjects[MOST_MAILS:] == ["(many) [zip] Upload failed: Gave up: Opencast answers 503"]
     clock.forward(minutes=10)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     [(subject, body)] = aws.mails()
     assert subject.startswith("(54 more times) (many) [zip] Upload failed")
     assert "`invoke recordings --failed`" in body
     assert "uuid59==" in body
     # They fail once more: still no mail each.
-    log_notifications.take(log_event(*failures_of(range(10, 30))), tools)
+    log_notifications.take(log_event(*failures_of(range(10, 30))), deps)
     assert len(aws.mails()) <= MOST_MAILS + 1
     clock.forward(minutes=20)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     [(subject, _)] = aws.mails()
     assert "more times) (many) " in subject
 
 
 def test_after_many_faults_one_has_its_mail_again(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    log_notifications.take(log_event(*failures_of(range(20))), tools)
+    log_notifications.take(log_event(*failures_of(range(20))), deps)
     aws.mails()
     clock.forward(minutes=10)
-    log_notifications.take(log_event(*failures_of(range(30, 31))), tools)
+    log_notifications.take(log_event(*failures_of(range(30, 31))), deps)
     assert [subject for subject, _ in aws.mails()] == [
         "[zip] Upload failed: Gave up: Opencast answers 503"
     ]
 
 
 def test_what_fails_in_another_function_is_not_drowned(
-    aws: Cloud, tools: log_notifications.Tools
+    aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    log_notifications.take(log_event(*failures_of(range(20))), tools)
+    log_notifications.take(log_event(*failures_of(range(20))), deps)
     aws.mails()
     group = "/aws/lambda/zip-zoom-downloader"
-    log_notifications.take(log_event(*failures_of(range(1)), group=group), tools)
+    log_notifications.take(log_event(*failures_of(range(1)), group=group), deps)
     assert [subject for subject, _ in aws.mails()] == [
         "[zip] Download failed: Gave up: Opencast answers 503"
     ]
 
 
 def test_one_of_many_that_can_t_be_sent_is_told_later(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    log_notifications.take(log_event(*failures_of(range(MOST_MAILS))), tools)
+    log_notifications.take(log_event(*failures_of(range(MOST_MAILS))), deps)
     aws.mails()
     event = log_event(*failures_of(range(10, 13)))
     with refusing(aws.sns, "Publish"):
-        log_notifications.take(event, tools)
+        log_notifications.take(event, deps)
     clock.forward(minutes=5)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == [
         "(3 more times) (many)",
     ]
@@ -190,12 +190,12 @@ def test_one_of_many_that_can_t_be_sent_is_told_later(
 
 @pytest.mark.parametrize("operations", [("UpdateItem",), ("GetItem",), ("UpdateItem", "GetItem")])
 def test_a_table_that_fails_costs_no_mail(
-    aws: Cloud, tools: log_notifications.Tools, operations: tuple[str, ...]
+    aws: Cloud, deps: log_notifications.Dependencies, operations: tuple[str, ...]
 ) -> None:
-    line = failed_upload(tools)
+    line = failed_upload(deps)
     # The tables share a client in tests: both are refused.
     with refusing(aws.status.meta.client, *operations):
-        log_notifications.take(log_event(line), tools)
+        log_notifications.take(log_event(line), deps)
     [(subject, body)] = aws.mails()
     assert subject.startswith("[zip] Upload failed")
     assert ("couldn't be read just now" in body) == ("GetItem" in operations)
@@ -204,78 +204,78 @@ def test_a_table_that_fails_costs_no_mail(
 
 def test_a_mail_that_can_t_be_sent_is_sent_by_the_clock_whenever_it_can(
     aws: Cloud,
-    tools: log_notifications.Tools,
+    deps: log_notifications.Dependencies,
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    event = log_event(failed_upload(tools), line_of("ERROR", "Another"))
+    event = log_event(failed_upload(deps), line_of("ERROR", "Another"))
     with refusing(aws.sns, "Publish"):
-        log_notifications.take(event, tools)
+        log_notifications.take(event, deps)
         assert caplog.text.count("Publish answered AccessDenied") == 2
         for _ in range(3):
             clock.forward(minutes=5)
             with pytest.raises(ExceptionGroup) as raised:
-                log_notifications.mail_repeats(tools)
+                log_notifications.mail_repeats(deps)
             assert raised.group_contains(AwsFailed, match="Publish answered AccessDenied")
     clock.forward(minutes=5)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     assert sorted(subject for subject, _ in aws.mails()) == [
         "[zip] Upload failed: Another",
         "[zip] Upload failed: Oceans",
     ]
     clock.forward(minutes=15)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     assert aws.mails() == []
 
 
 def test_what_happens_again_after_a_refused_mail_is_mailed_at_once(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     with refusing(aws.sns, "Publish"):
-        log_notifications.take(log_event(line_of()), tools)
+        log_notifications.take(log_event(line_of()), deps)
     clock.forward(seconds=1)
-    log_notifications.take(log_event(line_of()), tools)
+    log_notifications.take(log_event(line_of()), deps)
     assert [subject.partition(" [zip]")[0] for subject, _ in aws.mails()] == ["(2 more times)"]
 
 
-def test_neither_table_nor_topic(aws: Cloud, tools: log_notifications.Tools) -> None:
+def test_neither_table_nor_topic(aws: Cloud, deps: log_notifications.Dependencies) -> None:
     """Nothing knows of the fault but the event: so Lambda is to repeat that."""
-    event = log_event(failed_upload(tools))
+    event = log_event(failed_upload(deps))
     with (
         refusing(aws.sns, "Publish"),
         refusing(aws.status.meta.client, "UpdateItem"),
         pytest.raises(ExceptionGroup),
     ):
-        log_notifications.take(event, tools)
+        log_notifications.take(event, deps)
 
 
 def test_repeats_that_can_t_be_sent_are_kept(
-    aws: Cloud, tools: log_notifications.Tools, clock: Clock
+    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
     for _ in range(3):
-        log_notifications.take(log_event(line_of()), tools)
+        log_notifications.take(log_event(line_of()), deps)
     aws.mails()
     clock.forward(minutes=10)
     with refusing(aws.sns, "Publish"), pytest.raises(ExceptionGroup):
-        log_notifications.mail_repeats(tools)
+        log_notifications.mail_repeats(deps)
     clock.forward(minutes=5)
-    log_notifications.mail_repeats(tools)
+    log_notifications.mail_repeats(deps)
     [(subject, _)] = aws.mails()
     assert subject.startswith("(2 more times)")
 
 
 def test_what_can_t_be_read_isn_t_tried_again(
-    tools: log_notifications.Tools, caplog: pytest.LogCaptureFixture
+    deps: log_notifications.Dependencies, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log_notifications.take({"awslogs": {"data": "?"}}, tools)
+    log_notifications.take({"awslogs": {"data": "?"}}, deps)
     assert "What CloudWatch Logs sent can't be read" in caplog.text
 
 
-def test_no_secret_is_mailed(aws: Cloud, tools: log_notifications.Tools) -> None:
+def test_no_secret_is_mailed(aws: Cloud, deps: log_notifications.Dependencies) -> None:
     url = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIA1&X-Amz-Signature=5ec2e7"
     told = f"GET {url} Authorization: Bearer 5ec2e7 password='5ec2e7 5ec2e7' download_token=5ec2e7"
     own = json.dumps({"level": "ERROR", "message": told, "exception": told, "location": "a"})
-    log_notifications.take(log_event(own, f"[ERROR] Bad: {told}"), tools)
+    log_notifications.take(log_event(own, f"[ERROR] Bad: {told}"), deps)
     mails = aws.mails()
     assert len(mails) == 2
     assert "5ec2e7" not in str(mails)
@@ -307,9 +307,9 @@ def test_no_secret_is_mailed(aws: Cloud, tools: log_notifications.Tools) -> None
     st.text(max_size=50),
 )
 def test_any_records_are_taken(
-    aws: Cloud, tools: log_notifications.Tools, lines: list[str], group: str
+    aws: Cloud, deps: log_notifications.Dependencies, lines: list[str], group: str
 ) -> None:
-    log_notifications.take(log_event(*lines, log_lines.RAISED, group=group), tools)
+    log_notifications.take(log_event(*lines, log_lines.RAISED, group=group), deps)
     for subject, body in aws.mails():
         assert len(subject) < 100
         assert subject.isascii()
@@ -338,4 +338,4 @@ def test_lambda_calls_it_with_records_and_the_clock_without(
 
 def test_a_level_that_isn_t_one_is_said(aws: Cloud, clock: Clock) -> None:
     with pytest.raises(SettingsError, match="LOG_NOTIFICATIONS_FILTER_LOG_LEVEL 'LOUD'"):
-        log_notifications.take(log_event(line_of()), notifying_tools(aws, clock, "loud"))
+        log_notifications.take(log_event(line_of()), notifying_dependencies(aws, clock, "loud"))

@@ -29,22 +29,22 @@ SINCE = "2026-10-14T00:00:00Z"
 
 
 @pytest.fixture
-def tools(aws: Cloud, clock: Clock) -> status_query.Tools:
+def deps(aws: Cloud, clock: Clock) -> status_query.Dependencies:
     return status_tools(aws, clock)
 
 
 @pytest.fixture
-def ask(tools: status_query.Tools) -> Ask:
+def ask(deps: status_query.Dependencies) -> Ask:
     def get(**query: str) -> tuple[int, Any]:
         event = {"resource": "/status", "queryStringParameters": query}
-        answer = status_query.respond(event, tools)
+        answer = status_query.respond(event, deps)
         return answer.status, json.loads(answer.body)
 
     return get
 
 
 def write(
-    tools: status_query.Tools, uuid: str, state: State, reason: str = "", **more: Any
+    deps: status_query.Dependencies, uuid: str, state: State, reason: str = "", **more: Any
 ) -> None:
     subject = Subject(
         meeting_id=1,
@@ -53,15 +53,15 @@ def write(
         start_time="2026-10-14T15:00:00Z",
         origin=Origin.WEBHOOK,
     )
-    assert tools.status.write(f"auto-ingest-{uuid}", state, reason, subject=subject, **more)
+    assert deps.status.write(f"auto-ingest-{uuid}", state, reason, subject=subject, **more)
 
 
 def uuids(body: dict[str, Any]) -> list[str]:
     return [one["uuid"] for one in body["ingests"]]
 
 
-def test_the_root_is_the_page(tools: status_query.Tools) -> None:
-    answer = status_query.respond({"resource": "/", "queryStringParameters": None}, tools)
+def test_the_root_is_the_page(deps: status_query.Dependencies) -> None:
+    answer = status_query.respond({"resource": "/", "queryStringParameters": None}, deps)
     assert answer.status == 200
     assert answer.body == status_query.PAGE.read_text("utf-8")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -74,12 +74,14 @@ def test_the_page_knows_every_state_and_where_steps_are_left_out() -> None:
     assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
-def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
-    write(tools, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
+def test_all_that_is_told_of_an_ingest(
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
+) -> None:
+    write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     clock.forward(minutes=5)
-    write(tools, "u", State.OC_SERIES_FOUND, oc_series_id="S", course="HIST E-10")
+    write(deps, "u", State.OC_SERIES_FOUND, oc_series_id="S", course="HIST E-10")
     clock.forward(minutes=2)
-    write(tools, "u", State.DOWNLOADER_FAILED, "no", retry_due="2026-10-14T18:40:00Z")
+    write(deps, "u", State.DOWNLOADER_FAILED, "no", retry_due="2026-10-14T18:40:00Z")
     expected = {
         "zip_id": "auto-ingest-u",
         "uuid": "u",
@@ -114,16 +116,18 @@ def test_all_that_is_told_of_an_ingest(ask: Ask, tools: status_query.Tools, cloc
     }
 
 
-def test_what_a_person_has_to_look_at(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
-    write(tools, "stuck", State.WEBHOOK_RECEIVED, files=["a"])
-    write(tools, "waits", State.SENT_TO_UPLOADER, files=["a"])
+def test_what_a_person_has_to_look_at(
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
+) -> None:
+    write(deps, "stuck", State.WEBHOOK_RECEIVED, files=["a"])
+    write(deps, "waits", State.SENT_TO_UPLOADER, files=["a"])
     clock.forward(hours=2)
-    write(tools, "done", State.SENT_TO_OPENCAST, files=["a"])
-    write(tools, "ignored", State.IGNORED, "No mp4 files")
-    write(tools, "again", State.UPLOADER_FAILED, "x", retry_due="2026-10-14T20:40:00Z")
+    write(deps, "done", State.SENT_TO_OPENCAST, files=["a"])
+    write(deps, "ignored", State.IGNORED, "No mp4 files")
+    write(deps, "again", State.UPLOADER_FAILED, "x", retry_due="2026-10-14T20:40:00Z")
     clock.forward(seconds=1)
-    write(tools, "failed", State.UPLOADER_FAILED, "x", files=["a"])
-    write(tools, "going", State.OC_SERIES_FOUND, files=["a"])
+    write(deps, "failed", State.UPLOADER_FAILED, "x", files=["a"])
+    write(deps, "going", State.OC_SERIES_FOUND, files=["a"])
     _, body = ask(since=SINCE, open="true")
     assert {one["uuid"]: one.get("attention", False) for one in body["ingests"]} == {
         "stuck": True,
@@ -138,7 +142,7 @@ def test_what_a_person_has_to_look_at(ask: Ask, tools: status_query.Tools, clock
 
 
 def later_request(
-    tools: status_query.Tools, clock: Clock, meeting: int, uuid: str, state: State
+    deps: status_query.Dependencies, clock: Clock, meeting: int, uuid: str, state: State
 ) -> None:
     """A failed ingest, and a +Zoom request for the recording an hour later, now in `state`."""
     for zip_id, end in ((f"auto-ingest-{uuid}", State.UPLOADER_FAILED), (f"on-{uuid}", state)):
@@ -150,15 +154,15 @@ def later_request(
             origin=Origin.ON_DEMAND,
         )
         begin = State.ON_DEMAND_RECEIVED
-        tools.status.write(zip_id, begin, subject=subject, requested=Requested.NOW, files=["f"])
-        tools.status.write(zip_id, end, "no", oc_series_id="S")
+        deps.status.write(zip_id, begin, subject=subject, requested=Requested.NOW, files=["f"])
+        deps.status.write(zip_id, end, "no", oc_series_id="S")
         clock.forward(hours=1)
 
 
-def request_again(tools: status_query.Tools, clock: Clock, uuid: str, state: State) -> None:
+def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
     """A +Zoom request for a recording that was written before, now in `state`."""
     clock.forward(minutes=10)
-    (row,) = [row for row in tools.status.of_meeting(1) if row.recording_id == uuid]
+    (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(
         meeting_id=row.meeting_id,
         recording_id=uuid,
@@ -167,15 +171,15 @@ def request_again(tools: status_query.Tools, clock: Clock, uuid: str, state: Sta
         origin=Origin.ON_DEMAND,
     )
     begin = State.ON_DEMAND_RECEIVED
-    tools.status.write(f"on-{uuid}", begin, subject=subject, requested=Requested.NOW, files=["f"])
-    tools.status.write(f"on-{uuid}", state, oc_series_id="S")
+    deps.status.write(f"on-{uuid}", begin, subject=subject, requested=Requested.NOW, files=["f"])
+    deps.status.write(f"on-{uuid}", state, oc_series_id="S")
 
 
 def test_what_a_later_request_brought_in_needs_nobody(
-    ask: Ask, tools: status_query.Tools, clock: Clock
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    later_request(tools, clock, 1, "done", State.SENT_TO_OPENCAST)
-    later_request(tools, clock, 2, "failed", State.UPLOADER_FAILED)
+    later_request(deps, clock, 1, "done", State.SENT_TO_OPENCAST)
+    later_request(deps, clock, 2, "failed", State.UPLOADER_FAILED)
     for query in ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"}):
         told = {one["zip_id"]: one for one in ask(**query)[1]["ingests"]}
         settled = told["auto-ingest-done"]
@@ -190,11 +194,13 @@ def test_what_a_later_request_brought_in_needs_nobody(
     assert needy == [one["zip_id"] for one in body["ingests"] if one.get("request_helps")]
 
 
-def test_what_was_requested_again_waits(ask: Ask, tools: status_query.Tools, clock: Clock) -> None:
+def test_what_was_requested_again_waits(
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
+) -> None:
     """Else whoever looks next requests it once more."""
-    write(tools, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
-    write(tools, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
-    request_again(tools, clock, "u", State.SENT_TO_DOWNLOADER)
+    write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
+    write(deps, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
+    request_again(deps, clock, "u", State.SENT_TO_DOWNLOADER)
     queries = ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"})
 
     def failed() -> list[tuple[Any, ...]]:
@@ -210,11 +216,11 @@ def test_what_was_requested_again_waits(ask: Ask, tools: status_query.Tools, clo
 
 
 def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(
-    ask: Ask, tools: status_query.Tools, clock: Clock
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    write(tools, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
-    write(tools, "u", State.IGNORED, NO_SERIES)
-    request_again(tools, clock, "u", State.SENT_TO_OPENCAST)
+    write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
+    write(deps, "u", State.IGNORED, NO_SERIES)
+    request_again(deps, clock, "u", State.SENT_TO_OPENCAST)
     told = {one["zip_id"]: one for one in ask(meeting_id="1", details="true")[1]["ingests"]}
     ignored = told["auto-ingest-u"]
     assert ignored["settled_by"] == "on-u"
@@ -223,20 +229,20 @@ def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(
 
 
 def test_after_an_outage_what_was_requested_again_needs_nobody(
-    ask: Ask, tools: status_query.Tools, clock: Clock
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     for meeting in range(30):
-        later_request(tools, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
+        later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
     told = ask(since=SINCE, open="true")[1]["ingests"]
     assert len(told) == 30
     assert not any(one.get("attention") for one in told)
 
 
 def test_so_many_meetings_are_looked_up_for_a_page(
-    ask: Ask, tools: status_query.Tools, clock: Clock
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     for meeting in range(status_query.MEETINGS_LOOKED_UP + 1):
-        later_request(tools, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
+        later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
         # All within the seven days that rows live, each a minute after the one before.
         clock.forward(minutes=-119)
     _, body = ask(since=SINCE, open="true")
@@ -246,11 +252,11 @@ def test_so_many_meetings_are_looked_up_for_a_page(
     assert all(one == (None, f"on-{uuid}") for uuid, one in told.items())
 
 
-def test_page_by_page(tools: status_query.Tools, aws: Cloud, clock: Clock) -> None:
+def test_page_by_page(deps: status_query.Dependencies, aws: Cloud, clock: Clock) -> None:
     for number in range(5):
-        write(tools, f"u{number}", State.WEBHOOK_RECEIVED)
+        write(deps, f"u{number}", State.WEBHOOK_RECEIVED)
         clock.forward(seconds=1)
-    small = replace(tools, pages=StatusPages(aws.status, page_rows=2))
+    small = replace(deps, pages=StatusPages(aws.status, page_rows=2))
     query, found = {"since": SINCE}, []
     while True:
         event = {"queryStringParameters": query}
@@ -351,8 +357,8 @@ def test_what_is_asked_wrongly(ask: Ask, query: dict[str, str], problem: str) ->
     assert problem in body["message"]
 
 
-def test_who_asked_before_is_answered_as_before(ask: Ask, tools: status_query.Tools) -> None:
-    write(tools, "u", State.IGNORED, "x")
+def test_who_asked_before_is_answered_as_before(ask: Ask, deps: status_query.Dependencies) -> None:
+    write(deps, "u", State.IGNORED, "x")
     more = {"since": "x", "queues": "x", "open": "x"}
     assert ask(seconds="60", **more) == ask(seconds="60")
     assert ask(meeting_id="1", **more) == ask(meeting_id="1")

@@ -21,20 +21,22 @@ Ask = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
-def tools(aws: Cloud, clock: Clock) -> status_query.Tools:
+def deps(aws: Cloud, clock: Clock) -> status_query.Dependencies:
     return status_tools(aws, clock)
 
 
 @pytest.fixture
-def ask(tools: status_query.Tools) -> Ask:
+def ask(deps: status_query.Dependencies) -> Ask:
     def get(query: dict[str, str] | None) -> tuple[int, Any]:
-        answer = status_query.respond({"queryStringParameters": query}, tools)
+        answer = status_query.respond({"queryStringParameters": query}, deps)
         return answer.status, json.loads(answer.body)
 
     return get
 
 
-def write(tools: status_query.Tools, zip_id: str, uuid: str, meeting: int = 1, **more: Any) -> None:
+def write(
+    deps: status_query.Dependencies, zip_id: str, uuid: str, meeting: int = 1, **more: Any
+) -> None:
     state = more.pop("state", State.WEBHOOK_RECEIVED)
     subject = Subject(
         meeting_id=meeting,
@@ -43,7 +45,7 @@ def write(tools: status_query.Tools, zip_id: str, uuid: str, meeting: int = 1, *
         start_time="2026-10-14T15:00:00Z",
         origin=Origin.ON_DEMAND,
     )
-    assert tools.status.write(zip_id, state, subject=subject, **more)
+    assert deps.status.write(zip_id, state, subject=subject, **more)
 
 
 def test_what_is_asked_wrongly(ask: Ask) -> None:
@@ -65,13 +67,13 @@ def test_a_meeting_that_nobody_knows(ask: Ask) -> None:
 
 
 def test_every_recording_and_ingest_of_a_meeting(
-    ask: Ask, tools: status_query.Tools, clock: Clock
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    write(tools, "a", "u1", requested=True, oc_series_id="S")
+    write(deps, "a", "u1", requested=True, oc_series_id="S")
     clock.forward(seconds=5)
-    write(tools, "b", "u1", state=State.IGNORED, reason="No mp4 files")
-    write(tools, "c", "u2")
-    write(tools, "other", "u3", meeting=2)
+    write(deps, "b", "u1", state=State.IGNORED, reason="No mp4 files")
+    write(deps, "c", "u2")
+    write(deps, "other", "u3", meeting=2)
     status, body = ask({"meeting_id": "1", "seconds": "oops"})
     assert status == 200
     meeting = body["records"]
@@ -118,11 +120,11 @@ def test_every_page_is_read(ask: Ask, aws: Cloud) -> None:
 
 
 def test_the_last_seconds_come_in_order_also_across_midnight(
-    ask: Ask, tools: status_query.Tools, clock: Clock
+    ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     clock.set("2026-10-14T23:59:00+00:00")
     for number in range(4):
-        write(tools, f"z{number}", f"u{number}", meeting=4 - number)
+        write(deps, f"z{number}", f"u{number}", meeting=4 - number)
         clock.forward(seconds=30)
     _, body = ask({"seconds": "120"})
     assert [meeting["meeting_id"] for meeting in body["records"]["meetings"]] == [4, 3, 2, 1]

@@ -87,8 +87,8 @@ class EventSource:
                 "body": taken["Body"],
                 "attributes": attributes,
             }
-            tools = downloader.in_time_of(self.context(seconds), kit.tools())
-            said = downloader.answer({"Records": [record]}, tools)
+            deps = downloader.in_time_of(self.context(seconds), kit.deps())
+            said = downloader.answer({"Records": [record]}, deps)
             came_back = bool(said["batchItemFailures"])
             if crashes:
                 kit.aws.sqs.change_message_visibility(

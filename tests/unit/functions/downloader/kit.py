@@ -38,7 +38,7 @@ from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud
 from tests.hooks import failing
-from tests.kits import downloader_tools, received
+from tests.kits import downloader_dependencies, received
 from tests.staging_bucket import StagingBucket
 from tests.waits import Sleeper
 
@@ -75,7 +75,7 @@ class Kit:
     connections: int = 4
     bucket_name: str = BUCKET
 
-    def tools(self) -> downloader.Tools:
+    def deps(self) -> downloader.Dependencies:
         settings = {
             "zoom_api_base_url": self.zoom.api_base_url,
             "zoom_oauth_url": self.zoom.oauth_url,
@@ -84,7 +84,7 @@ class Kit:
             "default_series_id": "99999999999",
             **self.settings,
         }
-        return downloader_tools(
+        return downloader_dependencies(
             self.aws,
             self.clock,
             self.session,
@@ -144,7 +144,7 @@ class Kit:
         """Sends a message and handles it as the event source would."""
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
-        return downloader.take(taken, self.tools())
+        return downloader.take(taken, self.deps())
 
     def ledger(self) -> Ledger:
         return Ledger(self.aws.recordings, self.clock)

@@ -149,7 +149,7 @@ class TestMetrics:
             taken = received(kit.aws, kit.aws.download_queue, message)
             log.start(Context())
             log.verbose(False)
-            downloader.take(taken, downloader.in_time_of(Context(), kit.tools()))
+            downloader.take(taken, downloader.in_time_of(Context(), kit.deps()))
             (found,) = [one for one in records_in(printed()) if one["message"] == "Copied"]
             return found
 

@@ -251,8 +251,8 @@ class TestOverrides:
         kit.connections = 1
         source.send(kit.message(longish))
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        tools = downloader.in_time_of(source.context(BARELY), kit.tools())
-        assert downloader.answer(event, tools) == {"message": "done"}
+        deps = downloader.in_time_of(source.context(BARELY), kit.deps())
+        assert downloader.answer(event, deps) == {"message": "done"}
         assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
         first, *_ = deliveries = source.deliver_all(BARELY)
         assert first.body["override_series_id"] == "20260111111"
@@ -274,8 +274,8 @@ class TestOverrides:
         )
         kit.connections = 1
         source.send(kit.message(longish))
-        tools = downloader.in_time_of(source.context(BARELY), kit.tools())
-        downloader.answer({"ignore_schedule": True}, tools)
+        deps = downloader.in_time_of(source.context(BARELY), kit.deps())
+        downloader.answer({"ignore_schedule": True}, deps)
         assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
         source.deliver_all(BARELY)
         (sent,) = kit.uploads()
@@ -351,16 +351,16 @@ class TestNothingGotThrough:
         """Nothing tells a file of an untold size from another version of it."""
         video, chat = longish.files
         no_part_comes(kit, source, video.file_id)
-        tools = downloader.in_time_of(source.context(SECONDS), kit.tools())
+        deps = downloader.in_time_of(source.context(SECONDS), kit.deps())
 
         def open_file(file_id: str, url: str, access: AccessInUse) -> Source:
             if file_id == chat.file_id and chat.path:
                 return Untold(chat.path.read_bytes())
-            return tools.open_file(file_id, url, access)
+            return deps.open_file(file_id, url, access)
 
         message = chat_first(kit.message(longish))
         taken = received(kit.aws, kit.aws.download_queue, message)
-        assert not downloader.take(taken, replace(tools, open_file=open_file))
+        assert not downloader.take(taken, replace(deps, open_file=open_file))
         assert len(kit.objects()) == 1, "the chat"
         assert "Nothing could be copied" in kit.row["reason"]
 

@@ -239,24 +239,24 @@ class TestTheHandler:
             self.record(kit, "{}", "malformed"),
             self.record(kit, good, "works"),
         ]
-        answer = downloader.answer({"Records": records}, kit.tools())
+        answer = downloader.answer({"Records": records}, kit.deps())
         assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
 
     def test_the_receive_count_is_the_records(self, kit: Kit, small: Recording) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
         record = self.record(kit, json.dumps(kit.message(small)), "one")
-        downloader.answer({"Records": [record]}, kit.tools())
+        downloader.answer({"Records": [record]}, kit.deps())
         assert "attempt 2 of 12" in kit.outcome[1]
 
     def test_nothing_waiting(self, kit: Kit) -> None:
-        assert downloader.answer({}, kit.tools()) == {"message": "nothing waiting"}
+        assert downloader.answer({}, kit.deps()) == {"message": "nothing waiting"}
 
     def test_an_operator_takes_one(self, kit: Kit, small: Recording) -> None:
         kit.aws.sqs.send_message(
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        assert downloader.answer(event, kit.tools()) == {"message": "done"}
+        assert downloader.answer(event, kit.deps()) == {"message": "done"}
         (sent,) = kit.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
         assert self.left(kit) == 0
@@ -264,7 +264,7 @@ class TestTheHandler:
     def test_what_travels_in_the_message_counts_as_well(self, kit: Kit, small: Recording) -> None:
         message = kit.message(small, override_series_id="20260177777")
         kit.aws.sqs.send_message(QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(message))
-        downloader.answer({"ignore_schedule": False}, kit.tools())
+        downloader.answer({"ignore_schedule": False}, kit.deps())
         (sent,) = kit.uploads()
         assert sent["body"]["opencast_series_id"] == "20260177777"
 
@@ -273,7 +273,7 @@ class TestTheHandler:
         kit.aws.sqs.send_message(
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
-        assert downloader.answer({}, kit.tools())["message"].startswith("failed")
+        assert downloader.answer({}, kit.deps())["message"].startswith("failed")
         assert self.left(kit) == 1
 
     @pytest.mark.parametrize("limit", [12, 1])
@@ -287,7 +287,7 @@ class TestTheHandler:
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
         event = {"override_series_id": "20260111111"}
-        assert downloader.answer(event, kit.tools())["message"].startswith("failed")
+        assert downloader.answer(event, kit.deps())["message"].startswith("failed")
         is_last = limit == 1
         where = kit.aws.download_dlq if is_last else kit.aws.download_queue
         sent = kit.aws.sent_to(where)[-1]

@@ -33,12 +33,12 @@ class Stage:
     hook: Endpoint
     session: TimedSession
     watch: Stopwatch
-    tools: on_demand.Tools
+    deps: on_demand.Dependencies
 
     def ask(self, content: Any = None, **event: Any) -> tuple[int, str]:
         """Status and message; whatever they are, any page may read them."""
         body = content if isinstance(content, str) else json.dumps(content or {"uuid": UUID})
-        answer = on_demand.respond({"body": body, **event}, self.tools)
+        answer = on_demand.respond({"body": body, **event}, self.deps)
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         message = json.loads(answer.body)
         assert list(message) == ["message"]
@@ -72,7 +72,7 @@ class Stage:
         )
         common: dict[str, Any] = {"session": self.session, "sleep": self.watch.sleep}
         common |= {"clock": self.clock, "monotonic": self.watch}
-        self.tools = on_demand.Tools(
+        self.deps = on_demand.Dependencies(
             settings=chosen,
             secrets=secrets,
             zoom=ZoomApi(chosen, secrets, **common),

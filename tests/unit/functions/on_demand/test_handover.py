@@ -17,7 +17,7 @@ from ingester.zoom.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
 from tests.hooks import failing
-from tests.kits import OWN_KEY, webhook_tools
+from tests.kits import OWN_KEY, webhook_dependencies
 from tests.unit.functions.on_demand.stage import CLOSED, OK, Stage
 from tests.unit.zoom_account import (
     MEETING,
@@ -83,7 +83,7 @@ def test_request_is_500_and_its_row_says_why_when_the_webhook_refuses_it(
 def test_request_is_accepted_when_the_signing_key_was_rotated(stage: Stage) -> None:
     """The webhook looked at its secrets already; this container knows the old key."""
     stage.hook.answers[:] = [real_webhook(stage)]
-    now = stage.tools
+    now = stage.deps
     old = replace(now, secrets=OnDemandSecrets(pipeline_signing_key="old"))
     answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: now)
     assert answer.status == 200
@@ -94,7 +94,7 @@ def test_request_is_accepted_when_the_signing_key_was_rotated(stage: Stage) -> N
 
 def test_request_is_500_after_one_attempt_when_nobody_knows_its_key(stage: Stage) -> None:
     stage.hook.answers[:] = [real_webhook(stage)]
-    old = replace(stage.tools, secrets=OnDemandSecrets(pipeline_signing_key="old"))
+    old = replace(stage.deps, secrets=OnDemandSecrets(pipeline_signing_key="old"))
     answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: replace(old))
     assert answer.status == 500
     assert "401" in answer.body
@@ -117,7 +117,7 @@ def test_row_says_what_was_asked_for_when_the_webhook_doesnt_take_it(stage: Stag
     assert stage.row()["asked"] == asked
     # The series that was found counts a recording's length: it is another one.
     assert "oc_series_id" not in stage.row()
-    row = stage.tools.status.get(stage.row()["zip_id"])
+    row = stage.deps.status.get(stage.row()["zip_id"])
     assert row
     command = f"exec.on-demand {UUID} --oc-series-id S-1 --oc-workflow wf --ingest-all-mp4"
     assert next_step(row, stage.clock()).startswith(f"`invoke {command}` asks for it again")
@@ -129,15 +129,15 @@ def test_row_says_nothing_when_only_the_recording_was_asked_for(stage: Stage) ->
 
 
 def record_of(stage: Stage) -> Record:
-    return stage.tools.ledger.get(UUID)
+    return stage.deps.ledger.get(UUID)
 
 
 def real_webhook(stage: Stage) -> Any:
-    tools = webhook_tools(stage.aws, stage.clock)
+    deps = webhook_dependencies(stage.aws, stage.clock)
 
     def take(request: Request) -> Answer:
         event = {"headers": dict(request.headers.items()), "body": request.body.decode()}
-        answer = webhook.respond(event, tools)
+        answer = webhook.respond(event, deps)
         return text_answer(answer.status, "text/plain", answer.body.encode())
 
     return take

@@ -40,7 +40,7 @@ class Stage:
     hook: Endpoint
     session: TimedSession
     watch: Stopwatch
-    tools: reconcile.Tools = field(init=False)
+    deps: reconcile.Dependencies = field(init=False)
 
     def __post_init__(self) -> None:
         self.set_up()
@@ -64,7 +64,7 @@ class Stage:
         )
         common: dict[str, Any] = {"session": self.session, "sleep": self.watch.sleep}
         common |= {"clock": self.clock, "monotonic": self.watch}
-        self.tools = reconcile.Tools(
+        self.deps = reconcile.Dependencies(
             settings=chosen,
             secrets=secrets,
             zoom=ZoomApi(chosen, secrets, **common),
@@ -79,7 +79,7 @@ class Stage:
 
     def run(self, event: dict[str, Any] | None = None, seconds: float = SECONDS) -> dict[str, Any]:
         """One run; it says what the EventBridge rule's event, or `event`, is answered."""
-        return reconcile.answer(EVERY_HOUR if event is None else event, self.tools, seconds)
+        return reconcile.answer(EVERY_HOUR if event is None else event, self.deps, seconds)
 
     def state(self) -> dict[str, Any]:
         """The item that is remembered."""
@@ -98,7 +98,7 @@ class Stage:
         """Let the ledger know that an ingest of a recording was requested, with its file."""
         zip_id, file_id = f"auto-ingest-{uuid}", f"file-{uuid}"
         now = self.clock()
-        self.tools.ledger.change(
+        self.deps.ledger.change(
             uuid,
             lambda record: with_sent(with_files(record, {file_id: "x"}, now), zip_id, [file_id]),
         )

@@ -107,8 +107,8 @@ def test_a_key_that_was_rotated_is_read_again(stage: Stage) -> None:
     stage.begin()
     stage.zoom.add(named("a=="))
     stage.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"}), OK]
-    newer = replace(stage.tools, secrets=stage.tools.secrets.__class__(pipeline_signing_key="new"))
-    report = reconcile.answer(EVERY_HOUR, stage.tools, SECONDS, lambda: newer)
+    newer = replace(stage.deps, secrets=stage.deps.secrets.__class__(pipeline_signing_key="new"))
+    report = reconcile.answer(EVERY_HOUR, stage.deps, SECONDS, lambda: newer)
     assert report["handed_in"] == 1
 
 

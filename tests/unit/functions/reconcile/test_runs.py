@@ -15,7 +15,7 @@ from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request
 from local.neighbours.zoom_faults import Fault
 from tests.cloud import Cloud
-from tests.kits import OWN_KEY, webhook_tools
+from tests.kits import OWN_KEY, webhook_dependencies
 from tests.unit.functions.reconcile.stage import Stage, named
 from tests.unit.zoom_account import file
 
@@ -42,7 +42,7 @@ def test_the_webhook_takes_what_is_handed_in(stage: Stage, aws: Cloud) -> None:
             "body": request.body.decode(),
             "isBase64Encoded": False,
         }
-        said = webhook.respond(event, webhook_tools(aws, stage.clock))
+        said = webhook.respond(event, webhook_dependencies(aws, stage.clock))
         return Answer(said.status, (), said.body.encode())
 
     stage.hook.answers[:] = [take]
@@ -85,7 +85,7 @@ def test_a_recording_that_was_ever_requested_is_left_alone(stage: Stage, end: En
     stage.note_request("known==")
     if end:
         zip_id = "auto-ingest-known=="
-        stage.tools.ledger.change("known==", lambda record: with_end(record, zip_id, end))
+        stage.deps.ledger.change("known==", lambda record: with_end(record, zip_id, end))
     assert stage.run()["skipped"] == {"known": 1}
     assert not stage.hook.requests
 
@@ -94,7 +94,7 @@ def test_zooms_notice_of_the_trash_alone_doesnt_count_as_a_request(stage: Stage)
     stage.begin()
     stage.zoom.add(named("seen=="))
     notice = "The recording was moved to the trash in Zoom"
-    stage.tools.ledger.change(
+    stage.deps.ledger.change(
         "seen==", lambda record: msgspec.structs.replace(record, notice=notice)
     )
     assert stage.run()["handed_in"] == 1
@@ -202,7 +202,7 @@ def test_a_run_that_another_one_overtakes_keeps_what_both_have_told(stage: Stage
     stage.zoom.add(named("bad=="))
 
     def overtaken(_request: Request) -> Answer:
-        stage.tools.state.change(
+        stage.deps.state.change(
             lambda state: msgspec.structs.replace(state, told={"other": "2026-10-14T18:00:00Z"})
         )
         return Answer(400, (), json.dumps({"message": "no"}).encode())

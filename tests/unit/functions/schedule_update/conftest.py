@@ -24,5 +24,5 @@ def there(tls: Authority) -> Iterator[Google]:
 
 @pytest.fixture
 def desk(aws: Cloud, there: Google, clock: Clock) -> Desk:
-    tools = schedule_tools(aws, clock, sheets_of(there, clock), gsheets_doc_id=DOCUMENT)
-    return Desk(aws, there, clock, tools)
+    deps = schedule_tools(aws, clock, sheets_of(there, clock), gsheets_doc_id=DOCUMENT)
+    return Desk(aws, there, clock, deps)

@@ -31,12 +31,12 @@ class Desk:
     aws: Cloud
     google: Google
     clock: Clock
-    tools: schedule_update.Tools
-    renewed: Callable[[], schedule_update.Tools] | None = None
+    deps: schedule_update.Dependencies
+    renewed: Callable[[], schedule_update.Dependencies] | None = None
 
     def press(self, **headers: str) -> tuple[int, str]:
         event = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
-        answer = schedule_update.respond(event, self.tools, self.renewed)
+        answer = schedule_update.respond(event, self.deps, self.renewed)
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert (answer.status == 200) == answer.body.startswith("Success")
         assert "topsecret" not in answer.body
@@ -67,6 +67,6 @@ def sheets_of(there: Google, clock: Clock, key: str | None = None) -> Sheets:
 
 def with_tabs(desk: Desk, names: str) -> None:
     chosen = schedule_tools(
-        desk.aws, desk.clock, desk.tools.sheets, gsheets_doc_id=DOCUMENT, gsheets_sheet_names=names
+        desk.aws, desk.clock, desk.deps.sheets, gsheets_doc_id=DOCUMENT, gsheets_sheet_names=names
     )
-    desk.tools = chosen
+    desk.deps = chosen

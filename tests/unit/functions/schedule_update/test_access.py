@@ -66,15 +66,15 @@ def test_google_is_too_slow(desk: Desk) -> None:
         clock=desk.clock,
         monotonic=watch,
     )
-    desk.tools = replace(desk.tools, sheets=sheets)
+    desk.deps = replace(desk.deps, sheets=sheets)
     desk.google.answers(slow)
     assert desk.press() == (504, "Google did not answer in time. Try again in a minute.")
 
 
 @pytest.mark.parametrize("headers", [{}, {"X_Schedule_Token": "wrong"}, {"x": "right"}])
 def test_without_the_token_nothing_happens(desk: Desk, headers: dict[str, str]) -> None:
-    desk.tools = schedule_tools(
-        desk.aws, desk.clock, desk.tools.sheets, token="right", gsheets_doc_id=DOCUMENT
+    desk.deps = schedule_tools(
+        desk.aws, desk.clock, desk.deps.sheets, token="right", gsheets_doc_id=DOCUMENT
     )
     desk.sheet(row())
     status, text = desk.press(**headers)
@@ -87,10 +87,10 @@ def test_without_the_token_nothing_happens(desk: Desk, headers: dict[str, str]) 
 @pytest.mark.parametrize("name", ["X_Schedule_Token", "x_schedule_token"])
 def test_the_token_is_taken_and_a_new_one_is_looked_for(desk: Desk, name: str) -> None:
     old, new = (
-        schedule_tools(desk.aws, desk.clock, desk.tools.sheets, token=t, gsheets_doc_id=DOCUMENT)
+        schedule_tools(desk.aws, desk.clock, desk.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
         for t in ("old", "new")
     )
-    desk.tools = old
+    desk.deps = old
     desk.sheet(row())
     assert desk.press(**{name: "old "})[0] == 200
     assert desk.press(**{name: "new"})[0] == 401
@@ -103,7 +103,7 @@ def test_the_token_is_taken_and_a_new_one_is_looked_for(desk: Desk, name: str) -
     "settings", [{"gsheets_doc_id": ""}, {"gsheets_doc_id": DOCUMENT, "gsheets_sheet_names": ", "}]
 )
 def test_no_sheet_is_set_up(desk: Desk, settings: Mapping[str, str]) -> None:
-    desk.tools = schedule_tools(desk.aws, desk.clock, desk.tools.sheets, **settings)
+    desk.deps = schedule_tools(desk.aws, desk.clock, desk.deps.sheets, **settings)
     status, text = desk.press()
     assert status == 503
     assert "GSHEETS_DOC_ID" in text
@@ -112,9 +112,9 @@ def test_no_sheet_is_set_up(desk: Desk, settings: Mapping[str, str]) -> None:
 def test_a_key_that_was_replaced_is_taken_up_at_once(desk: Desk) -> None:
     desk.sheet(row())
     gone = service_key("https://127.0.0.1:9/token").replace("PRIVATE", "LOST")
-    new = desk.tools
+    new = desk.deps
     for key in ("", gone):
-        desk.tools = replace(new, sheets=sheets_of(desk.google, desk.clock, key))
+        desk.deps = replace(new, sheets=sheets_of(desk.google, desk.clock, key))
         desk.renewed = None
         assert desk.press()[0] == 502
         desk.renewed = lambda: new
@@ -137,7 +137,7 @@ def test_both_keys_together_have_the_time_of_one(
 
         return page
 
-    def tools() -> schedule_update.Tools:
+    def deps() -> schedule_update.Dependencies:
         sheets = Sheets(
             desk.google.key,
             base_url=desk.google.web.url,
@@ -146,14 +146,14 @@ def test_both_keys_together_have_the_time_of_one(
             clock=desk.clock,
             monotonic=watch,
         )
-        return replace(desk.tools, sheets=sheets, monotonic=watch)
+        return replace(desk.deps, sheets=sheets, monotonic=watch)
 
     refused = json_answer(400, {"error": "invalid_grant"})
     desk.google.answers(after(second, tabs([HEADER, row()])))
     desk.google.web.pages[TOKEN] = [after(first, refused), GOOD_TOKEN]
-    desk.tools, newer = tools(), tools()
+    desk.deps, newer = deps(), deps()
 
-    def renewed() -> schedule_update.Tools:
+    def renewed() -> schedule_update.Dependencies:
         watch.now += renewing
         return newer
 

@@ -73,7 +73,7 @@ def test_a_press_beside_a_command_waits(desk: Desk, command: Callable[[Desk], ob
 def test_a_command_beside_a_press_waits_and_a_dry_run_does_not(
     desk: Desk, command: Callable[..., object]
 ) -> None:
-    with desk.tools.lock.held():
+    with desk.deps.lock.held():
         with pytest.raises(OpsError, match=r"just being updated.* Nothing was changed by this"):
             command(desk)
         command(desk, dry_run=True)

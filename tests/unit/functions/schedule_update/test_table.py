@@ -213,7 +213,7 @@ def test_a_class_that_two_have_is_told_and_the_sheet_s_counts(desk: Desk) -> Non
         "Fall row 3: M 9:30 is Fall row 2's already, for another series: that one counts",
         "Fall row 2: M 9:30 is also that of series OLD, from csv:fall.csv: this row counts",
     ]
-    meeting = desk.tools.schedule.get(86168921331)
+    meeting = desk.deps.schedule.get(86168921331)
     assert meeting
     series = [one.opencast_series_id for one in meeting.events]
     assert (series, meeting.opencast_series_id) == (["20260112345", "2027", "OLD"], "2027")
@@ -244,12 +244,12 @@ def test_two_presses_at_once(desk: Desk) -> None:
 
 def test_an_update_that_died_is_not_waited_for_long(desk: Desk) -> None:
     desk.sheet(row())
-    with desk.tools.lock.held():
+    with desk.deps.lock.held():
         assert desk.press()[0] == 409
-        assert [meeting.zoom_series_id for meeting in desk.tools.schedule.all()] == []
+        assert [meeting.zoom_series_id for meeting in desk.deps.schedule.all()] == []
         desk.clock.forward(seconds=41)
         assert desk.press()[0] == 200
-        with desk.tools.lock.held():
+        with desk.deps.lock.held():
             pass
     assert IMPORT_LOCK not in desk.stored()
 
@@ -257,9 +257,9 @@ def test_an_update_that_died_is_not_waited_for_long(desk: Desk) -> None:
 def test_a_lock_that_somebody_else_took_over_is_left_to_him(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with desk.tools.lock.held():
+    with desk.deps.lock.held():
         desk.clock.forward(seconds=41)
-        other = desk.tools.lock.held()
+        other = desk.deps.lock.held()
         other.__enter__()
     assert IMPORT_LOCK in desk.stored()
     (told,) = (vars(one) for one in caplog.records if "can't be taken away" in one.message)

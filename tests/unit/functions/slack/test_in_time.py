@@ -82,9 +82,9 @@ def test_a_press_is_acknowledged_and_finished_later(
 def test_it_waits_no_longer_than_it_may(desk: Desk, slow: threading.Event, put: Put) -> None:
     """By the real clock, from a request that has just arrived."""
     put("u1")
-    begin = desk.tools.monotonic()
+    begin = desk.deps.monotonic()
     assert refused(desk.command(str(MEETING))) == ONE_MOMENT
-    assert 1.4 < desk.tools.monotonic() - begin < 2.5
+    assert 1.4 < desk.deps.monotonic() - begin < 2.5
     assert not slow.is_set()
 
 
@@ -109,7 +109,7 @@ def test_a_start_that_took_everything_leaves_no_time_to_wait(
     """By a clock that stands: 2.1 s after it arrived, nobody is waited for."""
     put("u1")
     late(desk, 2100)
-    desk.tools = slack.Tools(**{**vars(desk.tools), "monotonic": Stopwatch()})
+    desk.deps = slack.Dependencies(**{**vars(desk.deps), "monotonic": Stopwatch()})
     begin = time.monotonic()
     assert refused(desk.command(str(MEETING))) == ONE_MOMENT
     assert time.monotonic() - begin < 1.4
@@ -124,7 +124,7 @@ def test_the_function_can_t_invoke_itself(
     desk: Desk, workspace: Workspace, slow: threading.Event
 ) -> None:
     late(desk)
-    desk.tools = slack.Tools(**{**vars(desk.tools), "invoke": fail})
+    desk.deps = slack.Dependencies(**{**vars(desk.deps), "invoke": fail})
     assert "try again in a minute" in refused(desk.command(str(MEETING)))
     desk.acknowledged(value())
     (message,) = workspace.messages
@@ -136,7 +136,7 @@ def test_aws_takes_its_time_for_the_invocation(desk: Desk, slow: threading.Event
     """It says something in time all the same; Slack's three seconds include the cold start."""
     put("u1")
     late(desk, 1700)
-    desk.tools = slack.Tools(**{**vars(desk.tools), "invoke": lambda _: slow.wait(30)})
+    desk.deps = slack.Dependencies(**{**vars(desk.deps), "invoke": lambda _: slow.wait(30)})
     begin = time.monotonic()
     assert "try again in a minute" in refused(desk.command(str(MEETING)))
     assert time.monotonic() - begin < 2.5
@@ -146,7 +146,7 @@ def test_a_note_about_a_press_isn_t_waited_for_either(desk: Desk, slow: threadin
     """Also if Slack trickles, so that the connection never times out."""
     late(desk, 2000)
     changed = {"invoke": fail, "post": lambda *_: slow.wait(30)}
-    desk.tools = slack.Tools(**{**vars(desk.tools), **changed})
+    desk.deps = slack.Dependencies(**{**vars(desk.deps), **changed})
     begin = time.monotonic()
     desk.acknowledged(value())
     assert time.monotonic() - begin < 2.5
@@ -192,7 +192,7 @@ def test_nobody_tells_the_groups_in_the_other_invocation_either(
     assert refused(desk.command(text)) == ONE_MOMENT
     # The clock stands, so that it is over at once; only posting has its own time.
     clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
-    desk.tools = slack.Tools(**{**vars(desk.tools), "monotonic": lambda: next(clock)})
+    desk.deps = slack.Dependencies(**{**vars(desk.deps), "monotonic": lambda: next(clock)})
     (message,) = desk.finish()
     assert "try again in a minute" in refused(message)
     assert not slow.is_set()
@@ -214,4 +214,4 @@ def test_slack_s_own_patience_is_no_longer_than_ours(desk: Desk, workspace: Work
 
 def test_an_event_of_its_own_can_t_come_through_the_api(desk: Desk) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}
-    assert slack.respond(event, desk.tools).status == 401
+    assert slack.respond(event, desk.deps).status == 401

@@ -31,7 +31,7 @@ def refused(answer: dict[str, Any]) -> str:
 def test_a_signature_of_another_time(desk: Desk, clock: Clock, minutes: float) -> None:
     headers = signed(desk)
     clock.forward(minutes=minutes)
-    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.tools).status == 401
+    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.deps).status == 401
 
 
 def signed(desk: Desk, secret: str = SIGNING_SECRET) -> dict[str, str]:
@@ -56,19 +56,19 @@ def test_a_request_that_slack_didn_t_sign(
     desk: Desk, workspace: Workspace, change: dict[str, str]
 ) -> None:
     headers = {**signed(desk), **change}
-    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.tools).status == 401
+    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.deps).status == 401
     assert workspace.asked == []
 
 
 def test_another_body_under_the_signature(desk: Desk) -> None:
     body = BODY.decode() + "1"
-    assert slack.respond({"headers": signed(desk), "body": body}, desk.tools).status == 401
-    assert slack.respond({"headers": signed(desk), "body": BODY.decode()}, desk.tools).status == 200
+    assert slack.respond({"headers": signed(desk), "body": body}, desk.deps).status == 401
+    assert slack.respond({"headers": signed(desk), "body": BODY.decode()}, desk.deps).status == 200
 
 
 def test_bytes_that_are_no_text(desk: Desk) -> None:
     event = {"headers": signed(desk), "body": "//79", "isBase64Encoded": True}
-    assert slack.respond(event, desk.tools).status == 401
+    assert slack.respond(event, desk.deps).status == 401
 
 
 def test_a_secret_that_was_set_since(desk: Desk) -> None:
@@ -77,7 +77,7 @@ def test_a_secret_that_was_set_since(desk: Desk) -> None:
     assert slack.respond(event, old).status == 401
     assert slack.respond(event, old, lambda: new).status == 200
     assert json.loads(slack.respond(event, desk.set_up(secret="")).body)["text"].startswith("The Z")
-    assert "shows where" in json.loads(slack.respond(event, desk.tools, lambda: new).body)["text"]
+    assert "shows where" in json.loads(slack.respond(event, desk.deps, lambda: new).body)["text"]
 
 
 def test_without_a_signing_secret_nothing_is_looked_at(
@@ -86,7 +86,7 @@ def test_without_a_signing_secret_nothing_is_looked_at(
     desk.set_up(secret="")
     for body in (BODY, b"", b"payload=%7B%7D", b"\xff"):
         answer = slack.respond(
-            {"headers": {}, "body": body.decode("latin-1")}, desk.tools, lambda: desk.tools
+            {"headers": {}, "body": body.decode("latin-1")}, desk.deps, lambda: desk.deps
         )
         assert answer.status == 200
         assert "is not set up" in refused(json.loads(answer.body))

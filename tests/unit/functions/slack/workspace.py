@@ -97,7 +97,7 @@ class Desk:
     clock: Clock
     workspace: Workspace
     tls: Authority
-    tools: slack.Tools = field(init=False)
+    deps: slack.Dependencies = field(init=False)
     invoked: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class Desk:
 
     def set_up(
         self, *, secret: str = SIGNING_SECRET, token: str = TOKEN, **settings: Any
-    ) -> slack.Tools:
+    ) -> slack.Dependencies:
         chosen = SlackSettings(
             **{
                 "stack_name": "test",
@@ -121,7 +121,7 @@ class Desk:
         )
         context = ssl.create_default_context(cafile=str(self.tls.ca_bundle))
         client = wire.web_client(token, chosen.slack_api_base_url, context)
-        self.tools = slack.Tools(
+        self.deps = slack.Dependencies(
             settings=chosen,
             secrets=SlackSecrets(slack_signing_secret=secret, slack_api_token=token),
             members=wire.Members(client, chosen.groups, sleep=Sleeper()),
@@ -133,7 +133,7 @@ class Desk:
             ),
             clock=self.clock,
         )
-        return self.tools
+        return self.deps
 
     def command(self, text: str = "", **changes: str) -> dict[str, Any]:
         """What a slash command is answered."""
@@ -175,10 +175,10 @@ class Desk:
         signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=body)
         assert signature
         headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature}
-        return slack.respond({"headers": headers, "body": body.decode(), **event}, self.tools)
+        return slack.respond({"headers": headers, "body": body.decode(), **event}, self.deps)
 
     def finish(self) -> list[dict[str, Any]]:
         """Lets the function's own invocation run; the messages that come of it."""
         before = len(self.workspace.messages)
-        slack.finish(msgspec.json.decode(self.invoked.pop()), self.tools)
+        slack.finish(msgspec.json.decode(self.invoked.pop()), self.deps)
         return self.workspace.messages[before:]

@@ -26,7 +26,7 @@ from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
 from tests.cloud import BUCKET, Clock, Cloud
 from tests.hooks import failing
-from tests.kits import uploader_tools
+from tests.kits import uploader_dependencies
 
 ZIP_ID = "auto-ingest-0001"
 OTHER_ZIP_ID = "on-demand-0002"
@@ -60,7 +60,7 @@ class Refusing(HTTPAdapter):
 
 @dataclass
 class Kit:
-    """An uploader, what it is sent and what it has done. Keeps its tools, as a container does."""
+    """An uploader, what it is sent and what it has done. Keeps its deps, as a container does."""
 
     aws: Cloud
     clock: Clock
@@ -69,15 +69,15 @@ class Kit:
     session: requests.Session
     settings: dict[str, Any] = field(default_factory=dict)
     password: str = PASSWORD
-    _tools: uploader.Tools | None = None
+    _deps: uploader.Dependencies | None = None
 
-    def tools(self) -> uploader.Tools:
-        if self._tools is None:
+    def deps(self) -> uploader.Dependencies:
+        if self._deps is None:
             settings = {"opencast_base_url": self.opencast.url, **self.settings}
-            self._tools = uploader_tools(
+            self._deps = uploader_dependencies(
                 self.aws, self.clock, self.session, password=self.password, **settings
             )
-        return self._tools
+        return self._deps
 
     def sign_in_as(self, user: str) -> None:
         self.settings["opencast_api_user"] = self.password = user
@@ -133,9 +133,9 @@ class Kit:
         taken = msgspec.structs.replace(
             self.receive(message, receive_count), first_received=first_received or self.clock()
         )
-        done = uploader.take(taken, self.tools(), read_seconds)
+        done = uploader.take(taken, self.deps(), read_seconds)
         if done:
-            self.tools().uploads.delete(taken)
+            self.deps().uploads.delete(taken)
         return done
 
     def receive(self, message: Any, receive_count: int = 1) -> Received:
@@ -147,7 +147,7 @@ class Kit:
             MessageGroupId=unique,
             MessageDeduplicationId=unique,
         )
-        taken = self.tools().uploads.take_one()
+        taken = self.deps().uploads.take_one()
         assert taken is not None
         return msgspec.structs.replace(taken, receive_count=receive_count)
 

@@ -174,18 +174,18 @@ class TestTheHandler:
             self.record(kit, "{}", "malformed"),
             self.record(kit, kit.message(), "works"),
         ]
-        answer = uploader.answer({"Records": records}, kit.tools(), READ_SECONDS)
+        answer = uploader.answer({"Records": records}, kit.deps(), READ_SECONDS)
         assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
 
     def test_one_that_waits_comes_back_too(self, kit: Kit) -> None:
         kit.fail("close")
         record = self.record(kit, kit.message(), "waits")
-        answer = uploader.answer({"Records": [record]}, kit.tools(), READ_SECONDS)
+        answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
     def test_nothing_waiting(self, kit: Kit) -> None:
-        answer = uploader.answer({}, kit.tools(), READ_SECONDS)
+        answer = uploader.answer({}, kit.deps(), READ_SECONDS)
         assert answer == {"message": "nothing waiting"}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
@@ -197,7 +197,7 @@ class TestTheHandler:
             MessageBody=json.dumps(kit.message()),
             MessageGroupId="g",
         )
-        answer = uploader.answer({}, kit.tools(), READ_SECONDS)
+        answer = uploader.answer({}, kit.deps(), READ_SECONDS)
         assert answer["message"].startswith("not done" if fails else "done")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = kit.aws.sqs.get_queue_attributes(

@@ -114,7 +114,7 @@ def test_message_waits_when_sqs_does_not_tell_when_it_was_received_first(kit: Ki
         "body": taken.body,
         "attributes": {"ApproximateReceiveCount": "3"},
     }
-    answer = uploader.answer({"Records": [record]}, kit.tools(), READ_SECONDS)
+    answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
     assert answer == {"batchItemFailures": [{"itemIdentifier": taken.message_id}]}
     assert "waiting since 2026-10-14T18:30:00Z" in kit.outcome[1]
 
@@ -132,7 +132,7 @@ def test_first_receive_is_the_one_that_sqs_tells(kit: Kit) -> None:
             "ApproximateFirstReceiveTimestamp": str(int(first.timestamp() * 1000)),
         },
     }
-    answer = uploader.answer({"Records": [record]}, kit.tools(), READ_SECONDS)
+    answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
     assert answer == {"batchItemFailures": []}
     assert len(kit.dead()) == 1
 

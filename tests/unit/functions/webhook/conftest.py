@@ -8,18 +8,18 @@ import pytest
 
 import webhook
 from tests.cloud import Clock, Cloud
-from tests.kits import post_webhook, webhook_tools
+from tests.kits import post_webhook, webhook_dependencies
 from tests.unit.functions.webhook.notifications import Post
 
 
 @pytest.fixture
-def tools(aws: Cloud, clock: Clock) -> webhook.Tools:
-    return webhook_tools(aws, clock)
+def deps(aws: Cloud, clock: Clock) -> webhook.Dependencies:
+    return webhook_dependencies(aws, clock)
 
 
 @pytest.fixture
-def post(tools: webhook.Tools) -> Post:
+def post(deps: webhook.Dependencies) -> Post:
     def send(content: Any, **more: Any) -> int:
-        return post_webhook(tools, content, **more).status
+        return post_webhook(deps, content, **more).status
 
     return send

@@ -30,7 +30,7 @@ from tests.unit.functions.webhook.notifications import (
 
 
 def test_no_log_line_holds_a_secret(
-    aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture, tools: webhook.Tools
+    aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture, deps: webhook.Dependencies
 ) -> None:
     caplog.set_level(logging.DEBUG, "ingester")
     content = completed(mp4(), chat())
@@ -40,7 +40,7 @@ def test_no_log_line_holds_a_secret(
     post(completed(without(mp4(), "id")))
     post(on_demand(), key="wrong")
     post(completed(start_time="now"))
-    webhook.respond(raw(content, {"x-zm-signature": "v0=SECRET", "a": "b"}), tools)
+    webhook.respond(raw(content, {"x-zm-signature": "v0=SECRET", "a": "b"}), deps)
     edit_record(aws, files="all")
     post(content)
     aws.recordings.delete()
@@ -104,6 +104,8 @@ bodies = st.one_of(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=bodies)
-def test_request_gets_an_answer_whatever_its_body_holds(content: Any, tools: webhook.Tools) -> None:
-    answer = post_webhook(tools, json.dumps(content).encode(), key=OWN_KEY)
+def test_request_gets_an_answer_whatever_its_body_holds(
+    content: Any, deps: webhook.Dependencies
+) -> None:
+    answer = post_webhook(deps, json.dumps(content).encode(), key=OWN_KEY)
     assert answer.status in (200, 204, 400, 401)

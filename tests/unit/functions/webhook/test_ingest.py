@@ -31,9 +31,11 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_zooms_own_notification_is_sent_as_a_message(aws: Cloud, tools: webhook.Tools) -> None:
+def test_zooms_own_notification_is_sent_as_a_message(
+    aws: Cloud, deps: webhook.Dependencies
+) -> None:
     audio = {"file_type": "M4A", "status": "processing"}
-    answer = post_webhook(tools, completed(mp4(), chat(), audio, {}, {"file_type": "TIMELINE"}))
+    answer = post_webhook(deps, completed(mp4(), chat(), audio, {}, {"file_type": "TIMELINE"}))
     assert (answer.status, answer.body) == (200, "Success")
     (message,) = aws.sent_to(aws.download_queue)
     assert message["delay_seconds"] == 300

@@ -59,15 +59,15 @@ def test_recording_is_completed_once_when_files_come_late(
 
 
 def test_recording_is_completed_once_when_the_queue_fails_at_first(
-    tools: webhook.Tools, log: pytest.LogCaptureFixture
+    deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
         def send(self, *_: Any, **_more: Any) -> None:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "SendMessage")
 
     broken: Any = Broken()
-    assert post_webhook(dataclasses.replace(tools, downloads=broken), completed()).status == 503
-    assert post_webhook(tools, completed()).status == 200
+    assert post_webhook(dataclasses.replace(deps, downloads=broken), completed()).status == 503
+    assert post_webhook(deps, completed()).status == 200
     assert measured(log) == [{Metric.RECORDING_COMPLETED: 1}]
 
 
@@ -141,11 +141,11 @@ def test_meeting_is_ended_once_when_it_was_recorded(
 
 
 def test_refused_requests_are_counted_with_401s_apart(
-    tools: webhook.Tools, log: pytest.LogCaptureFixture
+    deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
-    assert post_webhook(tools, completed(), key="forged").status == 401
-    assert post_webhook(tools, b"{").status == 400
-    assert webhook.respond(raw(completed()), tools).status == 401
+    assert post_webhook(deps, completed(), key="forged").status == 401
+    assert post_webhook(deps, b"{").status == 400
+    assert webhook.respond(raw(completed()), deps).status == 401
     assert measured(log) == [
         {Metric.WEBHOOK_WRONGLY_SIGNED: 1, Metric.WEBHOOK_UNAUTHORIZED: 1},
         {Metric.WEBHOOK_REJECTED: 1},
@@ -154,12 +154,12 @@ def test_refused_requests_are_counted_with_401s_apart(
 
 
 def test_signature_is_not_counted_as_wrong_when_it_is_too_old(
-    tools: webhook.Tools, clock: Clock, log: pytest.LogCaptureFixture
+    deps: webhook.Dependencies, clock: Clock, log: pytest.LogCaptureFixture
 ) -> None:
     event = raw(completed())
     then = clock().timestamp() - 301
     event["headers"] = signature.signed_headers(ZOOM_SECRET, then, event["body"].encode())
-    assert webhook.respond(event, tools).status == 401
+    assert webhook.respond(event, deps).status == 401
     assert measured(log) == [{Metric.WEBHOOK_UNAUTHORIZED: 1}]
 
 
@@ -211,10 +211,10 @@ def test_answer_of_5xx_is_not_counted_as_a_rejection(
 
 
 def test_signature_that_cant_be_checked_is_counted_neither_as_wrong_nor_as_rejected(
-    tools: webhook.Tools, log: pytest.LogCaptureFixture
+    deps: webhook.Dependencies, log: pytest.LogCaptureFixture
 ) -> None:
     event = raw(completed())
-    now = tools.clock().timestamp()
+    now = deps.clock().timestamp()
     event["headers"] = signature.signed_headers("forged", now, event["body"].encode())
-    assert webhook.respond(event, tools, lambda: None).status == 503
+    assert webhook.respond(event, deps, lambda: None).status == 503
     assert measured(log) == []

@@ -360,7 +360,7 @@ numbers = count()
     ),
 )
 def test_recording_that_is_named_is_never_refused_whatever_its_object_holds(
-    object_: Json, tail: str, more: Json, aws: Cloud, tools: webhook.Tools
+    object_: Json, tail: str, more: Json, aws: Cloud, deps: webhook.Dependencies
 ) -> None:
     uuid = f"{next(numbers)}{tail}"
     content = {
@@ -369,7 +369,7 @@ def test_recording_that_is_named_is_never_refused_whatever_its_object_holds(
         **more,
     }
     aws.sends.clear()
-    statuses = {post_webhook(tools, json.dumps(content).encode()).status for _ in range(2)}
+    statuses = {post_webhook(deps, json.dumps(content).encode()).status for _ in range(2)}
     assert statuses in ({200}, {204})
     messages = [decode(send["MessageBody"], DownloadMessage) for send in aws.sends]
     assert [message.uuid for message in messages] == ([uuid] if statuses == {200} else [])

@@ -15,7 +15,7 @@ from ingester.runtime.api_gateway import Answer
 from ingester.zoom import signature
 from ingester.zoom.webhook_events import RECOVERY_EVENTS, REMOVAL_EVENTS
 from tests.cloud import Clock, Cloud
-from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook, webhook_tools
+from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook, webhook_dependencies
 from tests.unit.functions.webhook.notifications import (
     Json,
     Post,
@@ -40,7 +40,7 @@ def test_request_is_400_when_its_body_is_no_json_object_with_an_event(
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
 def test_request_is_400_when_its_body_breaks_parsers(
-    body: bytes, tools: webhook.Tools, clock: Clock
+    body: bytes, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
     event = {
@@ -48,12 +48,12 @@ def test_request_is_400_when_its_body_breaks_parsers(
         "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }
-    assert webhook.respond(event, tools).status == 400
+    assert webhook.respond(event, deps).status == 400
 
 
 @pytest.mark.parametrize("forged", ["missing", "wrong", "old", "early", "other body"])
 def test_request_is_401_before_its_body_is_looked_at_when_its_signature_is_not_right(
-    forged: str, aws: Cloud, tools: webhook.Tools, clock: Clock
+    forged: str, aws: Cloud, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     unknown = {"event": "user.created"}
     for content in (completed(), status_event(), on_demand(), unknown, "", "{", "[]", {}):
@@ -63,12 +63,12 @@ def test_request_is_401_before_its_body_is_looked_at_when_its_signature_is_not_r
         body = event["body"].encode() + (b" " if forged == "other body" else b"")
         if forged != "missing":
             event["headers"] = signature.signed_headers(key, now, body)
-        assert webhook.respond(event, tools).status == 401
+        assert webhook.respond(event, deps).status == 401
     assert untouched(aws)
 
 
 def test_signature_is_right_when_the_body_comes_in_base64(
-    aws: Cloud, tools: webhook.Tools, clock: Clock
+    aws: Cloud, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     body = json.dumps(completed()).encode()
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
@@ -77,7 +77,7 @@ def test_signature_is_right_when_the_body_comes_in_base64(
         "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }
-    assert webhook.respond(event, tools).status == 200
+    assert webhook.respond(event, deps).status == 200
     assert len(sent(aws)) == 1
 
 
@@ -93,10 +93,10 @@ def test_on_demand_request_is_401_when_it_is_signed_with_another_key_than_our_ow
 
 
 def test_signature_is_right_under_each_of_several_secrets(aws: Cloud, clock: Clock) -> None:
-    tools = webhook_tools(aws, clock, secrets="one, two")
-    assert post_webhook(tools, status_event(), key="one").status == 204
-    assert post_webhook(tools, status_event(), key="two").status == 204
-    assert post_webhook(tools, status_event(), key="one, two").status == 401
+    deps = webhook_dependencies(aws, clock, secrets="one, two")
+    assert post_webhook(deps, status_event(), key="one").status == 204
+    assert post_webhook(deps, status_event(), key="two").status == 204
+    assert post_webhook(deps, status_event(), key="one, two").status == 401
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_signature_is_right_under_each_of_several_secrets(aws: Cloud, clock: Clo
 def test_unsigned_event_is_taken_only_when_that_is_allowed_and_there_are_no_secrets(
     secrets: str, unsigned: bool, status: int, aws: Cloud, clock: Clock
 ) -> None:
-    tools = webhook_tools(aws, clock, secrets=secrets, unsigned=unsigned)
-    assert webhook.respond(raw(status_event()), tools).status == status
+    deps = webhook_dependencies(aws, clock, secrets=secrets, unsigned=unsigned)
+    assert webhook.respond(raw(status_event()), deps).status == status
     assert bool(aws.rows()) is (status == 204)
 
 
 def test_on_demand_request_needs_a_signature_when_unsigned_events_are_allowed(
     aws: Cloud, clock: Clock
 ) -> None:
-    tools = webhook_tools(aws, clock, secrets="", unsigned=True)
-    assert webhook.respond(raw(on_demand()), tools).status == 401
+    deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)
+    assert webhook.respond(raw(on_demand()), deps).status == 401
     assert untouched(aws)
-    assert post_webhook(tools, on_demand()).status == 200
+    assert post_webhook(deps, on_demand()).status == 200
 
 
 @pytest.mark.parametrize("event", ["recording.renamed", "user.created"])
@@ -177,16 +177,16 @@ def answered(answer: Answer, secret: str) -> bool:
 def test_challenge_is_answered_under_the_secret_that_signed_it(
     secret: str, aws: Cloud, clock: Clock
 ) -> None:
-    tools = webhook_tools(aws, clock, secrets="one,two")
-    assert answered(post_webhook(tools, challenge(), key=secret), secret)
+    deps = webhook_dependencies(aws, clock, secrets="one,two")
+    assert answered(post_webhook(deps, challenge(), key=secret), secret)
     assert untouched(aws)
 
 
 def test_challenge_is_204_when_there_is_no_secret(aws: Cloud, clock: Clock) -> None:
-    tools = webhook_tools(aws, clock, secrets="", unsigned=True)
-    assert webhook.respond(raw(challenge()), tools).status == 204
+    deps = webhook_dependencies(aws, clock, secrets="", unsigned=True)
+    assert webhook.respond(raw(challenge()), deps).status == 204
 
 
-def test_challenge_is_204_when_it_is_signed_with_our_own_key(tools: webhook.Tools) -> None:
-    answer = post_webhook(tools, challenge(), key=OWN_KEY)
+def test_challenge_is_204_when_it_is_signed_with_our_own_key(deps: webhook.Dependencies) -> None:
+    answer = post_webhook(deps, challenge(), key=OWN_KEY)
     assert (answer.status, answer.body) == (204, "")

@@ -12,7 +12,7 @@ from ingester.runtime.api_gateway import Answer
 from ingester.runtime.container import Container
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
-from tests.kits import webhook_tools
+from tests.kits import webhook_dependencies
 from tests.unit.functions.webhook.notifications import (
     completed,
     on_demand,
@@ -34,15 +34,17 @@ class Warm:
         self.is_ssm_down = False
         self.looks = 0
         self.seconds = 0.0
-        self.tools = Container(self.build, clock=lambda: self.seconds)
-        self.tools()
+        self.deps = Container(self.build, clock=lambda: self.seconds)
+        self.deps()
 
-    def build(self) -> webhook.Tools:
+    def build(self) -> webhook.Dependencies:
         self.looks += 1
         if self.is_ssm_down:
             raise EndpointConnectionError(endpoint_url="https://ssm")
         tokens, own = self.there
-        return webhook_tools(self.aws, self.clock, secrets=tokens, own=own, unsigned=self.unsigned)
+        return webhook_dependencies(
+            self.aws, self.clock, secrets=tokens, own=own, unsigned=self.unsigned
+        )
 
     def answer(self, content: Any, key: str = "", *, late: int = 0) -> Answer:
         """The answer to a request, unsigned without a key, as the handler gives it."""
@@ -50,7 +52,7 @@ class Warm:
         now = self.clock().timestamp() - late
         if key:
             event["headers"] = signature.signed_headers(key, now, event["body"].encode())
-        return webhook.respond(event, self.tools(), self.tools.read_anew)
+        return webhook.respond(event, self.deps(), self.deps.read_anew)
 
     def post(self, content: Any, key: str = "", *, late: int = 0) -> int:
         return self.answer(content, key, late=late).status
@@ -179,9 +181,9 @@ def test_an_invocation_reads_secrets_anew_when_a_signature_is_wrong(
     event = raw(status_event())
     now = clock().timestamp()
     event["headers"] = signature.signed_headers("new", now, event["body"].encode())
-    assert webhook.run(event, warm.tools)["statusCode"] == 401
+    assert webhook.run(event, warm.deps)["statusCode"] == 401
     warm.there = ("new", "own")
-    assert webhook.run(event, warm.tools)["statusCode"] == 204
+    assert webhook.run(event, warm.deps)["statusCode"] == 204
     warm.there, warm.is_ssm_down = ("newer", "own"), True
     event["headers"] = signature.signed_headers("newer", now, event["body"].encode())
-    assert webhook.run(event, warm.tools)["statusCode"] == 503
+    assert webhook.run(event, warm.deps)["statusCode"] == 503
