@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aws_cdk import Annotations, App
 
-from cdk.reader import SettingsError
 from cdk.settings import Settings, load
+from cdk.settings_reader import SettingsError
 from cdk.stack import ZoomIngester
 
 

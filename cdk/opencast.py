@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cdk.reader import given_settings
+from cdk.settings_reader import given_settings
 
 ECS = "ecs"
 """The `STACK_TYPE` of a cluster whose stack exports where it is; else its EC2 tags say so."""

@@ -23,8 +23,8 @@ from cdk.names import (
     WEBHOOK,
     Function,
 )
-from cdk.place import Place, read_place
-from cdk.reader import Reader, given_settings
+from cdk.settings_reader import Reader, given_settings
+from cdk.stack_location import Place, read_place
 from cdk.zoom_settings import Zoom, read_zoom
 
 SECRETS = (

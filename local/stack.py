@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 
 from cdk import settings as site_settings
 from cdk.names import Names
-from local import deploy, mailbox, parity, standins, subscription_filters
+from local import deploy, mailbox, standins, subscription_filters, template_check
 from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_leash
@@ -58,7 +58,7 @@ class LocalStack:
 
     state: State
     settings: Mapping[str, str]
-    parity: parity.Parity
+    parity: template_check.Parity
 
     def __init__(
         self,
@@ -253,7 +253,7 @@ class LocalStack:
 
     def _compare(self, cdk: deploy.Cdk, stack_name: str) -> None:
         physical = deploy.physical_names(self.client("cloudformation"), stack_name)
-        self.parity = parity.compare(cdk.template(stack_name), physical, self.client)
+        self.parity = template_check.compare(cdk.template(stack_name), physical, self.client)
 
     def _remember(self, cloud: Cloud, neighbours: standins.Neighbours) -> None:
         self.state = State(

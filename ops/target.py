@@ -14,9 +14,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cdk.names import Names
-from cdk.place import Place, read_place
-from cdk.reader import Reader, given_settings
 from cdk.settings import read_patience_hours
+from cdk.settings_reader import Reader, given_settings
+from cdk.stack_location import Place, read_place
 from ops import terminal
 from ops.command import OpsError
 

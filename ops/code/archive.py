@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from cdk.names import Function, Names
-from ops.code.ledger import NOT_THERE
+from ops.code.release_index import NOT_THERE
 from ops.code.releases import Code, Releases
 from ops.command import OpsError
 from ops.target import Target

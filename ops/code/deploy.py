@@ -11,7 +11,7 @@ from invoke import Collection, Context, Task
 
 from cdk.names import FUNCTIONS, Function
 from ops import terminal
-from ops.code import ledger, package
+from ops.code import package, release_index
 from ops.code.archive import archive_of, give_back
 from ops.code.package import chosen
 from ops.code.releases import Move, Releases, go_back, release_all
@@ -94,7 +94,7 @@ def let_run(target: Target, functions: Sequence[Function], description: str) -> 
     if description:
         versions = {one.name: releases.released(one).version for one in FUNCTIONS}
         bucket = target.place.code_bucket
-        ledger.write(target.client("s3"), bucket, target.names, description, versions)
+        release_index.write(target.client("s3"), bucket, target.names, description, versions)
 
 
 def check_name(release: str) -> None:
@@ -166,9 +166,9 @@ def release(
         let_run(target, functions, description)
         return
     s3, bucket = target.client("s3"), target.place.code_bucket
-    known = ledger.read(s3, bucket, target.names, to)
+    known = release_index.read(s3, bucket, target.names, to)
     if to and not known and not to.isdigit():
-        raise no_release(to, ledger.releases(s3, bucket, target.names))
+        raise no_release(to, release_index.releases(s3, bucket, target.names))
     moves = go_back(releases, functions, to, known)
     show(moves, releases.alias)
     for move in moves:

@@ -25,7 +25,7 @@ from ops.code.package import chosen
 from ops.command import OpsError, command
 from ops.logs.lines import Line, for_programs, human
 from ops.logs.reading import Logs, everything, story, watch
-from ops.recordings import asked
+from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
 from ops.target import Target, looking
 
@@ -79,7 +79,7 @@ class Printer:
 
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
     """What every task but `recording` does."""
-    length = asked.since(since)
+    length = arguments.since(since)
     target = looking()
     logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)
     if watched:
@@ -131,7 +131,11 @@ def recording(
     json: bool = False,
 ) -> None:
     """Show one recording's way through the functions."""
-    wanted, length, functions = asked.recording_uuid(uuid), asked.since(since), chosen(function)
+    wanted, length, functions = (
+        arguments.recording_uuid(uuid),
+        arguments.since(since),
+        chosen(function),
+    )
     target = looking()
     status = StatusTable(target.table(target.names.status_table), now)
     zip_ids = [row.zip_id for row in rows_of(status, wanted, now())]

@@ -18,8 +18,7 @@ from ingester.ledger.table import Ledger
 from ingester.status.table import row_of
 from ops import terminal
 from ops.command import OpsError, command
-from ops.migration.ledger import Requests, is_ours, uuid_of
-from ops.migration.takeover import (
+from ops.migration.copy_tables import (
     Item,
     Rules,
     Tally,
@@ -28,6 +27,7 @@ from ops.migration.takeover import (
     status_rules,
     take_over,
 )
+from ops.migration.ledger import Requests, is_ours, uuid_of
 from ops.target import Target, changing, looking
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from ingester.recording.files import automated
 from ingester.status.next_step import retry_due
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
-from ops.migration.takeover import BUSY, UNREADABLE, Item, Skip, Tally, scan
+from ops.migration.copy_tables import BUSY, UNREADABLE, Item, Skip, Tally, scan
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -2,7 +2,7 @@
 
 The views take nothing away from the functions, but one that finds waiting messages on a live queue
 costs each of them one of its receives (12 on the download queue, 50 or more on the upload queue;
-see `ops/queues/letters.py`), and then says so.
+see `ops/queues/queue_messages.py`), and then says so.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ops import terminal
 from ops.command import OpsError, command, one_line
 from ops.interrupts import Asked, noted
 from ops.printable import moment, printable
-from ops.queues import letters
-from ops.queues.letters import LOOK_SECONDS, Box, Counts, Letter, Pipe, held
+from ops.queues import queue_messages
+from ops.queues.queue_messages import LOOK_SECONDS, Box, Counts, Letter, Pipe, held
 from ops.queues.redrive import Moved, Redrive, Wanted
-from ops.recordings import asked
+from ops.recordings import arguments
 from ops.target import Target, changing, looking
 
 PipeOf = Callable[[Names], Pipe]
@@ -203,7 +203,7 @@ def wanted_of(limit: int, uuid: str | None, *, every: bool) -> Wanted:
     if uuid is not None and every:
         raise OpsError("--all and --uuid exclude each other: leave one of them out.")
     if uuid is not None:
-        return Wanted(most=None, uuid=asked.recording_uuid(uuid))
+        return Wanted(most=None, uuid=arguments.recording_uuid(uuid))
     return Wanted(most=None, unreadable=True) if every else Wanted(most=limit)
 
 
@@ -302,13 +302,13 @@ RETRY = {
 @command(name="downloads", help=VIEW)
 def show_downloads(_context: Context, limit: int = 20, json: bool = False) -> None:
     """Show what waits for the downloader; dead letters."""
-    view(letters.downloads, limit, json=json)
+    view(queue_messages.downloads, limit, json=json)
 
 
 @command(name="uploads", help=VIEW)
 def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None:
     """Show what waits for the uploader; dead letters."""
-    view(letters.uploads, limit, json=json)
+    view(queue_messages.uploads, limit, json=json)
 
 
 @command(help=RETRY)
@@ -316,7 +316,7 @@ def retry_downloads(
     _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
 ) -> None:
     """Send dead letters to the downloader again."""
-    retry(letters.downloads, wanted_of(limit, uuid, every=all_))
+    retry(queue_messages.downloads, wanted_of(limit, uuid, every=all_))
 
 
 @command(help=RETRY)
@@ -324,7 +324,7 @@ def retry_uploads(
     _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
 ) -> None:
     """Send dead letters to the uploader again."""
-    retry(letters.uploads, wanted_of(limit, uuid, every=all_))
+    retry(queue_messages.uploads, wanted_of(limit, uuid, every=all_))
 
 
 collection = Collection("queue", show_downloads, show_uploads, retry_downloads, retry_uploads)

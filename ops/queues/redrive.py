@@ -37,7 +37,7 @@ from ingester.status.table import StatusTable
 from ops.command import OpsError, one_line
 from ops.interrupts import Asked
 from ops.printable import printable
-from ops.queues.letters import MOVE_SECONDS, Box, Hand, Letter, Pipe, held
+from ops.queues.queue_messages import MOVE_SECONDS, Box, Hand, Letter, Pipe, held
 
 RETRIED = "retried by an operator"
 DOUBT = timedelta(seconds=2)

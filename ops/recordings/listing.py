@@ -22,7 +22,7 @@ from ingester.status.table import STATUS_LIFE, StatusTable
 from ops import terminal
 from ops.command import command
 from ops.printable import moment, printable
-from ops.recordings import asked
+from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
 from ops.target import looking, patience_given
 
@@ -197,13 +197,13 @@ def recordings(
     json: bool = False,
 ) -> None:
     """Show where recordings are, what failed ones need."""
-    number = None if meeting is None else asked.meeting_number(meeting)
-    wanted = "" if uuid is None else asked.recording_uuid(uuid)
+    number = None if meeting is None else arguments.meeting_number(meeting)
+    wanted = "" if uuid is None else arguments.recording_uuid(uuid)
     is_open = number is None and not wanted
     # What failed or got stuck is found for as long as the table knows of it.
-    length = asked.since(since) if since is not None else None
+    length = arguments.since(since) if since is not None else None
     if since is None and is_open and not failed:
-        length = asked.since(DEFAULT_SINCE)
+        length = arguments.since(DEFAULT_SINCE)
     target, now = looking(), datetime.now(UTC)
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None

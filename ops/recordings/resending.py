@@ -17,7 +17,7 @@ from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.webhook_events import IngestOptions
 from ops.command import OpsError, refuse_options
-from ops.recordings.asked import recording_uuid
+from ops.recordings.arguments import recording_uuid
 
 ZOOM_SECONDS = 60.0
 WEBHOOK_SECONDS = 60.0

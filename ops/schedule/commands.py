@@ -14,7 +14,7 @@ from invoke import Collection, Context
 
 from cdk import opencast
 from cdk.names import GOOGLE_CREDENTIALS
-from cdk.reader import given_settings
+from cdk.settings_reader import given_settings
 from ingester.errors import RequestError
 from ingester.schedule.importer import (
     JSON_SOURCE,

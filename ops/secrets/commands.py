@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 from invoke import Collection, Context
 
 from cdk.names import Names
-from cdk.reader import given_settings
 from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
+from cdk.settings_reader import given_settings
 from ingester.runtime.container import SECONDS
 from ingester.settings import split
 from ops import terminal

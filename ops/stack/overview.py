@@ -17,7 +17,7 @@ from ingester.reconcile.state_table import ReconcileState
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError
-from ops.queues.letters import Box
+from ops.queues.queue_messages import Box
 from ops.stack.access import opencast_access
 from ops.target import Target
 

@@ -13,7 +13,7 @@ from tests.browser.chromium import PATIENCE, browser_here
 from tests.browser.recordings import NOW, fill
 from tests.browser.site import Site, serving
 from tests.cloud import Clock, Cloud, cloud
-from tests.kits import status_tools
+from tests.function_harness import status_tools
 
 ZONE = "America/New_York"
 REFUSED = "Failed to load resource"

@@ -12,7 +12,7 @@ from tests.browser.looking import open_page
 from tests.browser.recordings import NOW, fill
 from tests.browser.site import Site, serving
 from tests.cloud import Clock, cloud
-from tests.kits import status_tools
+from tests.function_harness import status_tools
 
 DOCS = Path(__file__).parents[2] / "docs"
 WIDE = {"viewport": {"width": 960, "height": 720}}

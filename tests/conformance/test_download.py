@@ -25,7 +25,7 @@ from ingester.transfer.ranges import Version
 from ingester.zoom.download_token import AccessInUse
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases, may_match_now
-from tests.kits import downloader_dependencies, received
+from tests.function_harness import downloader_dependencies, received
 from tests.staging_bucket import StagingBucket, staging_bucket
 
 Case = dict[str, Any]

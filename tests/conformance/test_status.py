@@ -10,7 +10,7 @@ import pytest
 import status_query
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases
-from tests.kits import status_tools
+from tests.function_harness import status_tools
 
 
 def crashed(case: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ import uploader
 from ingester.opencast.mediapackage import media_package_id
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases
-from tests.kits import received, uploader_dependencies
+from tests.function_harness import received, uploader_dependencies
 
 Case = dict[str, Any]
 CHAT = "chat_file"

@@ -21,7 +21,7 @@ from tests.conformance.webhook_expected import (
     without,
 )
 from tests.conformance.webhook_rules import expected_status
-from tests.kits import post_webhook, webhook_dependencies
+from tests.function_harness import post_webhook, webhook_dependencies
 
 NEW_IN_ROWS = {"expiration", "file_ids", "steps", "asked"}
 

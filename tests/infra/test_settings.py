@@ -9,8 +9,8 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk.reader import SettingsError
 from cdk.settings import Network, Slack, load
+from cdk.settings_reader import SettingsError
 from ops.stack.cdk_cli import ROOT
 from tests.infra.template import SECRET_SETTINGS, SETTINGS
 

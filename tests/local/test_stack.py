@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cdk.reader import SettingsError
+from cdk.settings_reader import SettingsError
 from local.cloud import PortTaken
 from local.processes import ROOT, Processes, is_leash
 from local.stack import AlreadyUp, Busy, LocalStack

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.cloud import Clock, Cloud
-from tests.ops.letter_site import DOWNLOADS, UPLOADS, Site
 from tests.ops.old_stack import Sites, sites_of
+from tests.ops.queue_harness import DOWNLOADS, UPLOADS, Site
 
 
 @pytest.fixture(params=[DOWNLOADS, UPLOADS], ids=["downloads", "uploads"])

@@ -10,9 +10,9 @@ from typing import Any
 
 import boto3
 
-from cdk.place import Place
+from cdk.stack_location import Place
 from ops.migration.commands import plan, run
-from ops.migration.takeover import Tally
+from ops.migration.copy_tables import Tally
 from ops.target import Target
 from tests.cloud import REGION, Clock, Cloud
 

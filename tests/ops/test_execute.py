@@ -29,8 +29,8 @@ from ops.command import OpsError
 from ops.recordings import execute, invocation, resending
 from ops.recordings.resending import Resender, uuid_of
 from tests.cloud import Clock, Cloud
+from tests.function_harness import OWN_KEY, webhook_dependencies
 from tests.infra.template import SETTINGS
-from tests.kits import OWN_KEY, webhook_dependencies
 from tests.unit.zoom_account import (
     APP,
     MEETING,

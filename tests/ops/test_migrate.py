@@ -14,8 +14,8 @@ from ingester.schedule.table import IMPORT_LOCK, ScheduleTable
 from ingester.status.table import StatusTable
 from ops.command import OpsError
 from ops.migration.commands import plan, run, show
+from ops.migration.copy_tables import Tally
 from ops.migration.ledger import SENT
-from ops.migration.takeover import Tally
 from tests.cloud import Cloud, plain
 from tests.ops.old_stack import OLD, Sites, before_the_first, events_row, status_row
 

@@ -14,7 +14,7 @@ from ingester.pipeline.states import State
 from ingester.status.row import Asked
 from ops.migration.commands import plan, run
 from tests.cloud import Cloud, plain
-from tests.kits import post_webhook, webhook_dependencies
+from tests.function_harness import post_webhook, webhook_dependencies
 from tests.ops.old_stack import OLD, Sites, before_the_first, status_row
 from tests.unit.functions.webhook.notifications import (
     UUID,

@@ -12,8 +12,8 @@ import pytest
 from botocore.stub import Stubber
 
 from cdk.opencast import note_beside
-from cdk.reader import SettingsError
 from cdk.settings import Network, load
+from cdk.settings_reader import SettingsError
 from ops.command import OpsError
 from ops.stack.opencast import (
     Found,

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from cdk.names import FUNCTIONS
-from cdk.place import Place
+from cdk.stack_location import Place
 from ops.stack import overview
 from ops.target import Target
 from tests.cloud import REGION, Cloud

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk.place import Place
+from cdk.stack_location import Place
 from ops.command import OpsError
 from ops.queues import commands as queue
-from ops.queues import letters
-from ops.queues.letters import Box, held, letter_of
+from ops.queues import queue_messages
+from ops.queues.queue_messages import Box, held, letter_of
 from ops.queues.redrive import Wanted
 from ops.target import Target
 from tests.cloud import Cloud
-from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body
+from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
 
 
 def test_a_view_shows_dead_letters_and_leaves_them_visible(site: Site) -> None:
@@ -169,6 +169,8 @@ bodies = st.text() | st.one_of(
 @given(bodies)
 def test_any_body_can_be_shown(text: str) -> None:
     letter = letter_of({"MessageId": "m", "ReceiptHandle": "h", "Body": text})
-    seen = queue.Seen("q", letters.Counts(0, 0, 0, 0, datetime.now(UTC)), (letter,), is_dead=True)
+    seen = queue.Seen(
+        "q", queue_messages.Counts(0, 0, 0, 0, datetime.now(UTC)), (letter,), is_dead=True
+    )
     json.dumps(queue.as_json([seen]))
     assert all(isinstance(cell, str) for cell in queue.row_of(seen, letter))

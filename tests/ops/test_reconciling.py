@@ -12,7 +12,7 @@ import pytest
 from botocore.response import StreamingBody
 from invoke import Context, Exit
 
-from cdk.place import Place
+from cdk.stack_location import Place
 from ingester.reconcile.report import Outcome, Report
 from ingester.reconcile.state_table import KEY
 from ops.code.releases import Releases

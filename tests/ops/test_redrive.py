@@ -13,10 +13,10 @@ from invoke import Exit
 from ingester.pipeline.states import State
 from ops.command import OpsError
 from ops.queues import commands as queue
-from ops.queues import letters
-from ops.queues.letters import Box, Letter, held
+from ops.queues import queue_messages
+from ops.queues.queue_messages import Box, Letter, held
 from ops.queues.redrive import RETRIED, STAGED, Moved, Redrive, Wanted
-from tests.ops.letter_site import DOWNLOADS, SERIES, UPLOADS, Site, body
+from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
 
 
 def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:
@@ -132,7 +132,7 @@ def test_what_came_since_the_beginning_stays(downloads: Site) -> None:
     )  # as if it began long ago
 
     class Early(Box):
-        def counts(self) -> letters.Counts:
+        def counts(self) -> queue_messages.Counts:
             return late
 
     early = replace(downloads.redrive, dead=Early(downloads.aws.sqs, DOWNLOADS.dead_letters, 0))

@@ -18,7 +18,7 @@ from invoke import Exit
 from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
-from ops.code import debug, deploy, ledger
+from ops.code import debug, deploy, release_index
 from ops.code.archive import Archive, Loan, give_back
 from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
 from ops.command import OpsError
@@ -164,16 +164,16 @@ def test_back_to_what_ran_as_of_a_release(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     release_all(site.releases, THREE, "v2")
     versions = {function.name: site.runs(function) for function in THREE}
-    ledger.write(site.s3, BUCKET, NAMES, "v2/é", versions)
+    release_index.write(site.s3, BUCKET, NAMES, "v2/é", versions)
     for function in THREE:
         site.deploy(function, "third")
     release_all(site.releases, THREE, "v3")
-    known = ledger.read(site.s3, BUCKET, NAMES, "v2/é")
+    known = release_index.read(site.s3, BUCKET, NAMES, "v2/é")
     go_back(site.releases, THREE, "v2/é", known)
     assert [site.runs(function) for function in THREE] == ["2", "1", "1"]
-    assert ledger.read(site.s3, BUCKET, NAMES, "v1") == {}
-    assert list(ledger.releases(site.s3, BUCKET, NAMES)) == ["v2/é"]
-    said = str(deploy.no_release("v1", ledger.releases(site.s3, BUCKET, NAMES)))
+    assert release_index.read(site.s3, BUCKET, NAMES, "v1") == {}
+    assert list(release_index.releases(site.s3, BUCKET, NAMES)) == ["v2/é"]
+    said = str(deploy.no_release("v1", release_index.releases(site.s3, BUCKET, NAMES)))
     assert said.startswith("There is no release v1, so nothing was moved. There are: v2/é (20")
 
 

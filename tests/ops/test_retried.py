@@ -20,9 +20,9 @@ from ingester.recording.files import Subject, automated
 from ingester.status.row import Asked
 from ops.queues.redrive import RETRIED, Wanted
 from tests.cloud import BUCKET
+from tests.function_harness import uploader_dependencies
 from tests.hooks import failing
-from tests.kits import uploader_dependencies
-from tests.ops.letter_site import SERIES, Site
+from tests.ops.queue_harness import SERIES, Site
 
 UUID = "4Mhc+abc/def=="
 ZIP_ID = automated(UUID)

@@ -17,7 +17,7 @@ from ingester.alerts.faults_table import MOST_MAILS
 from ingester.alerts.rate_limit import KEY, PAUSE, SPREAD_SECONDS
 from log_notifications import WAIT
 from tests.cloud import Clock, Cloud
-from tests.kits import notifying_dependencies
+from tests.function_harness import notifying_dependencies
 from tests.subscription import log_event
 from tests.unit.functions.mailing import failures_of, refusing
 from tests.waits import Sleeper

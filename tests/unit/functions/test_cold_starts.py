@@ -9,7 +9,7 @@ import pytest
 
 from ingester.errors import SettingsError
 from tests.cloud import Cloud
-from tests.kits import received
+from tests.function_harness import received
 from tests.unit.functions.deployed import Context, cold, container, environment_of
 
 

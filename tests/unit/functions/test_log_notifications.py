@@ -16,7 +16,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from tests import log_lines
 from tests.cloud import Clock, Cloud
-from tests.kits import notifying_dependencies
+from tests.function_harness import notifying_dependencies
 from tests.log_lines import line_of
 from tests.subscription import log_event
 from tests.unit.functions.deployed import Context, cold, container

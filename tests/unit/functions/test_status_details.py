@@ -21,8 +21,8 @@ from ingester.status.row_change import FIRST_STEPS
 from ingester.status.table import Requested
 from ingester.status.time_index import StatusPages
 from tests.cloud import Clock, Cloud
+from tests.function_harness import status_tools
 from tests.hooks import failing
-from tests.kits import status_tools
 
 Ask = Callable[..., tuple[int, Any]]
 SINCE = "2026-10-14T00:00:00Z"

@@ -15,7 +15,7 @@ import status_query
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from tests.cloud import Clock, Cloud
-from tests.kits import status_tools
+from tests.function_harness import status_tools
 
 Ask = Callable[..., tuple[int, Any]]
 

@@ -17,7 +17,7 @@ from local.neighbours.zoom_recordings import Lecture, Recording, build_lecture
 from tests.cloud import Clock, Cloud
 from tests.neighbours import client_session
 from tests.staging_bucket import StagingBucket, staging_bucket
-from tests.unit.functions.downloader.kit import (
+from tests.unit.functions.downloader.harness import (
     LONG,
     LONGISH,
     MEETING,

@@ -8,7 +8,7 @@ from typing import Any
 
 import downloader
 from tests.staging_bucket import StagingBucket
-from tests.unit.functions.downloader.kit import Kit
+from tests.unit.functions.downloader.harness import Kit
 
 BYTES_A_SECOND = 1_000_000
 

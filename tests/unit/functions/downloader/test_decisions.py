@@ -10,7 +10,7 @@ import pytest
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import Cloud
-from tests.unit.functions.downloader.kit import (
+from tests.unit.functions.downloader.harness import (
     MEETING,
     SERIES,
     Kit,

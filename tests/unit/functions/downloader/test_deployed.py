@@ -14,10 +14,10 @@ from ingester import log
 from local.authority import Authority
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.kits import received
+from tests.function_harness import received
 from tests.staging_bucket import KNOWN
 from tests.unit.functions.deployed import Context, cold, container, environment_of
-from tests.unit.functions.downloader.kit import ZIP_ID, Kit, contents
+from tests.unit.functions.downloader.harness import ZIP_ID, Kit, contents
 
 Printed = Callable[[], str]
 

@@ -9,7 +9,7 @@ import pytest
 from ingester.ledger.record import End
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.functions.downloader.kit import ZIP_ID, Kit, row_in, with_file
+from tests.unit.functions.downloader.harness import ZIP_ID, Kit, row_in, with_file
 
 NOTICE = "The recording was moved to the trash in Zoom"
 

@@ -15,7 +15,7 @@ from local import media
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.hooks import recorded
-from tests.unit.functions.downloader.kit import (
+from tests.unit.functions.downloader.harness import (
     LONGISH,
     MEETING,
     Kit,

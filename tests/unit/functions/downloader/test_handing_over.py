@@ -19,9 +19,9 @@ from ingester.transfer.ranges import Source, Version
 from ingester.zoom.download_token import AccessInUse
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.kits import received
+from tests.function_harness import received
 from tests.unit.functions.downloader.event_source import Delivery, EventSource
-from tests.unit.functions.downloader.kit import LONGISH, MB, Kit, contents
+from tests.unit.functions.downloader.harness import LONGISH, MB, Kit, contents
 from tests.waits import Sleeper
 
 SECONDS = 30.0

@@ -7,7 +7,7 @@ import pytest
 from ingester.metrics import Metric
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.functions.downloader.kit import ZIP_ID, Kit
+from tests.unit.functions.downloader.harness import ZIP_ID, Kit
 from tests.unit.functions.measured import count_of, listen, measured
 
 

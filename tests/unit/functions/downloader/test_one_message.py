@@ -10,7 +10,7 @@ import pytest
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.unit.functions.downloader.event_source import EventSource
-from tests.unit.functions.downloader.kit import Kit, row_in, with_file
+from tests.unit.functions.downloader.harness import Kit, row_in, with_file
 
 
 @pytest.fixture(autouse=True)

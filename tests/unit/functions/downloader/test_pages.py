@@ -6,7 +6,7 @@ import pytest
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.functions.downloader.kit import Kit, staged
+from tests.unit.functions.downloader.harness import Kit, staged
 
 
 def test_a_token_that_dies_on_the_way_and_is_answered_with_pages(

@@ -16,8 +16,8 @@ from ingester.transfer.part_worker import ATTEMPTS
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
-from tests.kits import received
-from tests.unit.functions.downloader.kit import (
+from tests.function_harness import received
+from tests.unit.functions.downloader.harness import (
     FOLDER,
     Kit,
     contents,

@@ -12,7 +12,7 @@ from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.hooks import failing
-from tests.unit.functions.downloader.kit import MEETING, ZIP_ID, Kit, only, staged, with_file
+from tests.unit.functions.downloader.harness import MEETING, ZIP_ID, Kit, only, staged, with_file
 
 TOPIC = "HIST E-1010 Mapping the Ocean: L'été"
 

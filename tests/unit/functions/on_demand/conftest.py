@@ -9,7 +9,7 @@ import pytest
 from local.authority import Authority
 from local.neighbours.zoom import ZoomStandIn
 from tests.cloud import Clock, Cloud
-from tests.unit.functions.on_demand.stage import OK, Stage
+from tests.unit.functions.on_demand.harness import OK, Stage
 from tests.unit.zoom_account import Endpoint, TimedSession, endpoint, recording, zoom_stand_in
 from tests.waits import Stopwatch
 

@@ -16,9 +16,9 @@ from ingester.status.next_step import next_step
 from ingester.zoom.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
+from tests.function_harness import OWN_KEY, webhook_dependencies
 from tests.hooks import failing
-from tests.kits import OWN_KEY, webhook_dependencies
-from tests.unit.functions.on_demand.stage import CLOSED, OK, Stage
+from tests.unit.functions.on_demand.harness import CLOSED, OK, Stage
 from tests.unit.zoom_account import (
     MEETING,
     UUID,

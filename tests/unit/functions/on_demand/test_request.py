@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.functions.on_demand.stage import LINK, Stage
+from tests.unit.functions.on_demand.harness import LINK, Stage
 from tests.unit.zoom_account import (
     UUID,
 )

@@ -10,7 +10,7 @@ import pytest
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import RecordingFile
-from tests.unit.functions.on_demand.stage import CLOSED, Stage
+from tests.unit.functions.on_demand.harness import CLOSED, Stage
 from tests.unit.zoom_account import (
     UUID,
     asked,

@@ -8,7 +8,7 @@ import pytest
 
 from local.authority import Authority
 from tests.cloud import Clock, Cloud
-from tests.unit.functions.reconcile.stage import OK, Stage
+from tests.unit.functions.reconcile.harness import OK, Stage
 from tests.unit.zoom_account import TimedSession, endpoint, zoom_stand_in
 from tests.waits import Stopwatch
 

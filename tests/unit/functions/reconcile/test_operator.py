@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tests.unit.functions.reconcile.stage import Stage, named
+from tests.unit.functions.reconcile.harness import Stage, named
 
 
 def test_a_dry_run_tells_what_a_run_would_hand_in(stage: Stage) -> None:

@@ -15,8 +15,8 @@ from ingester.zoom import signature
 from local.neighbours.https_server import Answer, Request
 from local.neighbours.zoom_faults import Fault
 from tests.cloud import Cloud
-from tests.kits import OWN_KEY, webhook_dependencies
-from tests.unit.functions.reconcile.stage import Stage, named
+from tests.function_harness import OWN_KEY, webhook_dependencies
+from tests.unit.functions.reconcile.harness import Stage, named
 from tests.unit.zoom_account import file
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from local.authority import Authority
 from tests.cloud import Clock, Cloud
+from tests.function_harness import schedule_tools
 from tests.google_web import DOCUMENT, Google, google
-from tests.kits import schedule_tools
-from tests.unit.functions.schedule_update.desk import (
+from tests.unit.functions.schedule_update.harness import (
     Desk,
     sheets_of,
 )

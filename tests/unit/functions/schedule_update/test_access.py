@@ -12,6 +12,7 @@ from ingester.schedule.google_sheets import Sheets
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer
 from tests.cloud import Cloud
+from tests.function_harness import schedule_tools
 from tests.google_web import (
     DOCUMENT,
     GOOD_TOKEN,
@@ -23,9 +24,8 @@ from tests.google_web import (
     service_key,
     tabs,
 )
-from tests.kits import schedule_tools
 from tests.unit.functions.deployed import Context, cold, container
-from tests.unit.functions.schedule_update.desk import (
+from tests.unit.functions.schedule_update.harness import (
     Desk,
     sheets_of,
 )

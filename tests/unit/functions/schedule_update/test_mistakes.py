@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.google_web import HEADER, row, tabs
-from tests.unit.functions.schedule_update.desk import (
+from tests.unit.functions.schedule_update.harness import (
     SENTENCES,
     Desk,
     with_tabs,

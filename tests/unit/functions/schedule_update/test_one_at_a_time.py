@@ -16,7 +16,7 @@ from ingester.schedule.table import IMPORT_LOCK
 from ops.command import OpsError
 from ops.schedule.commands import import_classes, import_csv
 from tests.google_web import HEADER, row
-from tests.unit.functions.schedule_update.desk import Desk
+from tests.unit.functions.schedule_update.harness import Desk
 
 ZOOM = "https://zoom.us/j/"
 CLASS = ("333", Event(day="R", time="9:30", title="L", opencast_series_id="1", source="json:a"))

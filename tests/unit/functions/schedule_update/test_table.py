@@ -11,7 +11,7 @@ from ingester.schedule.table import IMPORT_LOCK
 from local.neighbours.https_server import Answer, Request
 from tests.google_web import HEADER, row, tabs
 from tests.hooks import failing, recorded
-from tests.unit.functions.schedule_update.desk import (
+from tests.unit.functions.schedule_update.harness import (
     Desk,
     with_tabs,
 )

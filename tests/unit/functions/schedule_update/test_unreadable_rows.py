@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.google_web import HEADER, row, tabs
-from tests.unit.functions.schedule_update.desk import Desk, with_tabs
+from tests.unit.functions.schedule_update.harness import Desk, with_tabs
 
 ZOOM = "https://zoom.us/j/"
 

@@ -10,7 +10,7 @@ from local.authority import Authority
 from local.neighbours.opencast import OpencastStandIn, default_users
 from tests.cloud import Clock, Cloud
 from tests.neighbours import client_session
-from tests.unit.functions.uploader.kit import PASSWORD, SERIES, ZIP_ID, Kit, OpencastTime
+from tests.unit.functions.uploader.harness import PASSWORD, SERIES, ZIP_ID, Kit, OpencastTime
 
 
 @pytest.fixture(scope="package")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.functions.uploader.kit import SERIES, Kit
+from tests.unit.functions.uploader.harness import SERIES, Kit
 
 
 class TestIsItThere:

@@ -12,7 +12,7 @@ from ingester.alerts.log_records import LogRecord, records_of
 from ingester.ledger.record import End
 from ingester.log import JsonFormatter
 from ingester.opencast import differences as one_ingest
-from tests.unit.functions.uploader.kit import (
+from tests.unit.functions.uploader.harness import (
     OTHER_ZIP_ID,
     OWN_ID,
     SERIES,

@@ -9,7 +9,7 @@ import pytest
 from ingester.alerts.log_records import records_of
 from ingester.ledger.record import End
 from ingester.log import JsonFormatter
-from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, OWN_ID, ZIP_ID, Kit
+from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, Kit
 
 
 def ingest_and_delete(kit: Kit) -> None:

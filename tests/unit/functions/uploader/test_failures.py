@@ -11,7 +11,7 @@ import pytest
 import uploader
 from ingester.ledger.record import End
 from tests.hooks import recorded
-from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, OWN_ID, READ_SECONDS, ZIP_ID, Kit
+from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, READ_SECONDS, ZIP_ID, Kit
 
 
 class TestCounting:

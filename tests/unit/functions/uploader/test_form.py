@@ -10,7 +10,7 @@ import pytest
 
 from ingester.pipeline import retry_policy as attempts
 from tests.cloud import BUCKET
-from tests.unit.functions.uploader.kit import OWN_ID, SERIES, UUID, Kit, content, key_of
+from tests.unit.functions.uploader.harness import OWN_ID, SERIES, UUID, Kit, content, key_of
 
 STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
 STUDIO = "unrecognized_type_production_studio"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.functions.uploader.kit import (
+from tests.unit.functions.uploader.harness import (
     OTHER_ZIP_ID,
     OWN_ID,
     SERIES,

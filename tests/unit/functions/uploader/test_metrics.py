@@ -6,7 +6,7 @@ import pytest
 
 from ingester.metrics import Metric
 from tests.unit.functions.measured import count_of, listen, measured
-from tests.unit.functions.uploader.kit import Kit
+from tests.unit.functions.uploader.harness import Kit
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from ingester.ledger.record import Outcome
 from tests.hooks import recorded
-from tests.unit.functions.uploader.kit import OWN_ID, SERIES, ZIP_ID, Kit, Refusing, id_of
+from tests.unit.functions.uploader.harness import OWN_ID, SERIES, ZIP_ID, Kit, Refusing, id_of
 
 BUSY = ["Opencast is at work on an ingest", "Opencast doesn't tell"]
 

@@ -10,7 +10,7 @@ import pytest
 import uploader
 from ingester.ledger.record import End
 from tests.hooks import failing, recorded
-from tests.unit.functions.uploader.kit import OTHER_ZIP_ID, READ_SECONDS, ZIP_ID, Kit, Refusing
+from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, READ_SECONDS, ZIP_ID, Kit, Refusing
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cloud import BUCKET
-from tests.unit.functions.uploader.kit import Kit, content, key_of
+from tests.unit.functions.uploader.harness import Kit, content, key_of
 
 SEGMENT_0 = key_of("active_speaker", 0)
 

@@ -8,7 +8,7 @@ import pytest
 
 import webhook
 from tests.cloud import Clock, Cloud
-from tests.kits import post_webhook, webhook_dependencies
+from tests.function_harness import post_webhook, webhook_dependencies
 from tests.unit.functions.webhook.notifications import Post
 
 

@@ -14,7 +14,7 @@ import webhook
 from ingester.log import JsonFormatter
 from ingester.zoom.webhook_events import RECOVERY_EVENTS, REMOVAL_EVENTS, STATUS_EVENTS
 from tests.cloud import Cloud
-from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook
+from tests.function_harness import OWN_KEY, ZOOM_SECRET, post_webhook
 from tests.unit.functions.webhook.notifications import (
     Post,
     about,

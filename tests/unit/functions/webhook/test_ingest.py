@@ -12,7 +12,7 @@ import webhook
 from ingester.ledger.record import End, NamedFile, Request
 from ingester.pipeline.states import State
 from tests.cloud import Clock, Cloud
-from tests.kits import post_webhook
+from tests.function_harness import post_webhook
 from tests.unit.functions.webhook.notifications import (
     MEETING,
     UUID,

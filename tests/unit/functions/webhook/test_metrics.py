@@ -17,7 +17,7 @@ from ingester.metrics import Metric
 from ingester.pipeline.states import State
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
-from tests.kits import ZOOM_SECRET, post_webhook
+from tests.function_harness import ZOOM_SECRET, post_webhook
 from tests.unit.functions.measured import count_of, listen, measured
 from tests.unit.functions.webhook.notifications import (
     UUID,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import webhook
 from ingester.pipeline.messages import DownloadMessage, decode
 from tests.cloud import Cloud
-from tests.kits import post_webhook
+from tests.function_harness import post_webhook
 from tests.unit.functions.webhook.notifications import (
     MEETING,
     UUID,

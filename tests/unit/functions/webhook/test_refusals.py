@@ -15,7 +15,7 @@ from ingester.runtime.api_gateway import Answer
 from ingester.zoom import signature
 from ingester.zoom.webhook_events import RECOVERY_EVENTS, REMOVAL_EVENTS
 from tests.cloud import Clock, Cloud
-from tests.kits import OWN_KEY, ZOOM_SECRET, post_webhook, webhook_dependencies
+from tests.function_harness import OWN_KEY, ZOOM_SECRET, post_webhook, webhook_dependencies
 from tests.unit.functions.webhook.notifications import (
     Json,
     Post,

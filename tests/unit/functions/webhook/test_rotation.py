@@ -12,7 +12,7 @@ from ingester.runtime.api_gateway import Answer
 from ingester.runtime.container import Container
 from ingester.zoom import signature
 from tests.cloud import Clock, Cloud
-from tests.kits import webhook_dependencies
+from tests.function_harness import webhook_dependencies
 from tests.unit.functions.webhook.notifications import (
     completed,
     on_demand,

@@ -37,8 +37,8 @@ from ingester.zoom.download_urls import DownloadHosts
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud
+from tests.function_harness import downloader_dependencies, received
 from tests.hooks import failing
-from tests.kits import downloader_dependencies, received
 from tests.staging_bucket import StagingBucket
 from tests.waits import Sleeper
 

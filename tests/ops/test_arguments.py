@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ops.command import OpsError
 from ops.interrupts import noted
 from ops.printable import printable
-from ops.recordings import asked
+from ops.recordings import arguments
 from tests.signals import heard
 
 WRONG = ("0m", "3661d", "999999999d")
@@ -29,7 +29,7 @@ WRONG = ("0m", "3661d", "999999999d")
     ],
 )
 def test_lengths_of_time(text: str, length: timedelta) -> None:
-    assert asked.since(text) == length
+    assert arguments.since(text) == length
 
 
 @given(st.text())
@@ -43,32 +43,32 @@ def test_lengths_of_time(text: str, length: timedelta) -> None:
 @example("1h30m")
 def test_anything_else_is_an_error_of_one_line(text: str) -> None:
     if re.fullmatch(r"\s*[0-9]+\s*[smhdSMHD]\s*", text) and text not in WRONG:
-        assert timedelta(0) < asked.since(text) <= timedelta(days=3660)
+        assert timedelta(0) < arguments.since(text) <= timedelta(days=3660)
         return
     with pytest.raises(OpsError, match="like 10m, 2h or 7d") as caught:
-        asked.since(text)
+        arguments.since(text)
     assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("text", ["", "   ", "a b", "a\nb", "a\x1b[2J", "x" * 201])
 def test_what_can_be_no_uuid(text: str) -> None:
     with pytest.raises(OpsError, match="can't be a recording's uuid"):
-        asked.recording_uuid(text)
+        arguments.recording_uuid(text)
 
 
 def test_a_uuid_as_it_is_pasted() -> None:
-    assert asked.recording_uuid(" /Aimtz4gZlGg+ue//k7qppQ==\n") == "/Aimtz4gZlGg+ue//k7qppQ=="
+    assert arguments.recording_uuid(" /Aimtz4gZlGg+ue//k7qppQ==\n") == "/Aimtz4gZlGg+ue//k7qppQ=="
 
 
 @pytest.mark.parametrize("text", ["86168921331", "861 6892 1331", "861-6892-1331"])
 def test_a_meetings_number_in_groups(text: str) -> None:
-    assert asked.meeting_number(text) == 86168921331
+    assert arguments.meeting_number(text) == 86168921331
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
 def test_what_is_no_meetings_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
-        asked.meeting_number(text)
+        arguments.meeting_number(text)
 
 
 @given(st.text(st.characters(exclude_categories=())))

@@ -25,8 +25,8 @@ from ingester.status.row import Asked
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
 from tests.cloud import BUCKET, Clock, Cloud
+from tests.function_harness import uploader_dependencies
 from tests.hooks import failing
-from tests.kits import uploader_dependencies
 
 ZIP_ID = "auto-ingest-0001"
 OTHER_ZIP_ID = "on-demand-0002"

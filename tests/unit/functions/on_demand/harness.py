@@ -14,7 +14,7 @@ from ingester.zoom.api import ZoomApi
 from local.neighbours.https_server import text_answer
 from local.neighbours.zoom import ZoomStandIn
 from tests.cloud import Clock, Cloud
-from tests.kits import OWN_KEY
+from tests.function_harness import OWN_KEY
 from tests.unit.zoom_account import APP, UUID, Endpoint, TimedSession
 from tests.waits import Stopwatch
 

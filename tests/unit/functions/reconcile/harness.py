@@ -16,7 +16,7 @@ from local.neighbours.https_server import text_answer
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import Clock, Cloud, plain
-from tests.kits import OWN_KEY
+from tests.function_harness import OWN_KEY
 from tests.unit.zoom_account import APP, Endpoint, TimedSession, file, recording
 from tests.waits import Stopwatch
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.deploy import Access
-from local.parity import NEVER_HONOURED, compare
+from local.template_check import NEVER_HONOURED, compare
 
 TABLE = {
     "TableName": "rows",

@@ -11,8 +11,8 @@ from typing import Any
 import schedule_update
 from ingester.schedule.google_sheets import Sheets
 from tests.cloud import Clock, Cloud, plain
+from tests.function_harness import schedule_tools
 from tests.google_web import DOCUMENT, HEADER, Google, tabs
-from tests.kits import schedule_tools
 from tests.waits import Stopwatch
 
 HANDBOOK = (Path(__file__).parents[4] / "docs" / "google-sheets.md").read_text("utf-8")

@@ -11,13 +11,13 @@ from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusTable
-from ops.queues import letters
-from ops.queues.letters import Box, Letter, Pipe
+from ops.queues import queue_messages
+from ops.queues.queue_messages import Box, Letter, Pipe
 from ops.queues.redrive import Moved, Redrive, Wanted
 from tests.cloud import Clock, Cloud
 
 NAMES = Names("test")
-DOWNLOADS, UPLOADS = letters.downloads(NAMES), letters.uploads(NAMES)
+DOWNLOADS, UPLOADS = queue_messages.downloads(NAMES), queue_messages.uploads(NAMES)
 SERIES = "Invalid Opencast series id."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cdk import checks
-from cdk.reader import Reader
+from cdk.settings_reader import Reader
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ALIAS = "live"
