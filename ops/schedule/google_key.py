@@ -1,6 +1,6 @@
-"""The Google service account that reads the schedule's sheet: its key, and where it is kept.
+"""The key of the Google service account that reads the schedule's sheet, and its place in SSM.
 
-One parameter in SSM serves all stacks of an AWS account and region, as in the first system.
+One parameter serves all stacks of an AWS account and region. Its name is kept for compatibility.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 FIELDS = ("client_email", "private_key", "token_uri")
 ORIGIN = "Written by schedule.save-creds, for all stacks of this account"
 LARGEST = 4096
-"""Bytes that a standard parameter of SSM holds; a key has some 2300."""
+"""Bytes that a standard parameter of SSM holds. A key has some 2300."""
 
 
 @dataclass(frozen=True)
 class GoogleKey:
-    """A key that was checked: as JSON on one line, and whose it is."""
+    """A checked key: its JSON on one line, and the address of its account."""
 
     content: str
     email: str
@@ -35,9 +35,10 @@ class GoogleKey:
 
 
 def read_key(path: Path) -> GoogleKey:
-    """A service account's key from the file that Google's console gave.
+    """Return a service account's key from the file that Google's console saved.
 
-    OpsError, without anything of the file's content, if it is something else.
+    Raises:
+        OpsError: the file holds something else. The sentence repeats nothing of its content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (
@@ -64,7 +65,7 @@ def read_key(path: Path) -> GoogleKey:
 
 
 def save(ssm: SSMClient, key: GoogleKey) -> bool:
-    """Write the key to SSM, if it isn't there already; whether it was written."""
+    """Write the key to SSM unless it is there already. Return whether it was written."""
     try:
         present = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
@@ -83,7 +84,7 @@ def save(ssm: SSMClient, key: GoogleKey) -> bool:
 
 
 def _same(stored: str, content: str) -> bool:
-    """Whether two texts hold the same JSON: the first system kept the file as it was."""
+    """Tell whether two texts hold the same JSON. They may be formatted differently."""
     try:
         return bool(json.loads(stored) == json.loads(content))
     except ValueError:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingester.schedule.importer import ImportReport, import_sheets
-from ingester.schedule.model import ScheduledMeeting
+from ingester.schedule.model import ReplacedSources, ScheduledMeeting
 from ops.command import OpsError
 from ops.schedule import commands as schedule
 from ops.schedule.commands import show
@@ -85,7 +85,7 @@ def test_a_bom_crlf_empty_lines_and_any_case_are_taken(
     good = row(changes={"Course Code": "Ünïcode 数学"})
     rows = [[], header, [], ["", "", ""], [good[0], "a note", *good[1:]], []]
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows, encoding=encoding, end=end))
-    assert (report.meetings, report.events, report.skipped) == (1, 2, ())
+    assert (report.meetings, report.classes, report.skipped) == (1, 2, ())
     (meeting,) = stored(aws).values()
     assert meeting["course_code"] == "Ünïcode 数学"
 
@@ -197,7 +197,7 @@ def test_five_thousand_rows(tmp_path: Path) -> None:
     ]
     sheet = read_csv(write(tmp_path / "big.csv", [HEADER, *rows]))
     table = Rows()
-    report = import_sheets(table, [sheet])
-    assert (report.meetings, report.events, len(table.rows)) == (2500, 10_000, 2500)
-    again = import_sheets(table, [sheet])
+    report = import_sheets(table, [sheet], ReplacedSources())
+    assert (report.meetings, report.classes, len(table.rows)) == (2500, 10_000, 2500)
+    again = import_sheets(table, [sheet], ReplacedSources())
     assert (again.plan.put, again.plan.delete, again.plan.unchanged) == ((), (), 2500)

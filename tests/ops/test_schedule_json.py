@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.schedule.importer import ImportReport
-from ingester.schedule.model import DAYS, Event
+from ingester.schedule.model import DAYS, ScheduledClass
+from ingester.schedule.report import terminal_lines
 from ops.command import OpsError
 from ops.schedule.commands import import_classes
 from ops.schedule.files import parse_json, read_json
-from ops.schedule.report import lines
 from tests.cloud import Cloud, plain
 
 SHEET = {
@@ -45,7 +45,7 @@ def write(path: Path, content: object) -> Path:
 
 
 def load(aws: Cloud, path: Path, **options: bool) -> ImportReport:
-    return import_classes(aws.schedule, [read_json(path)], f"json:{path.name}", **options)
+    return import_classes(aws.schedule, read_json(path), **options)
 
 
 def stored(aws: Cloud) -> dict[str, Any]:
@@ -154,13 +154,13 @@ def test_a_class_whose_row_cant_be_read_stays(aws: Cloud, tmp_path: Path) -> Non
         {**rows[2], "events": "nonsense"},
     ]
     report = load(aws, write(tmp_path / "a.json", broken))
-    assert {(one.meeting, one.event.day) for one in report.kept} == {
+    assert {(one.meeting, one.scheduled.day) for one in report.retained} == {
         ("1002", "W"),
         ("1003", "M"),
         ("1003", "W"),
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
-    assert "Kept as before, 2 in all:" in lines(report, dry_run=False)
+    assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
     # Without events is no mistake: such a meeting has none.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
@@ -212,7 +212,7 @@ def test_whatever_a_file_holds_is_used_or_explained(content: Any) -> None:
     except OpsError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
         return
-    for _, event in parsed.events:
-        assert isinstance(event, Event)
+    for _, event in parsed.pairs:
+        assert isinstance(event, ScheduledClass)
         assert event.day in DAYS
         assert event.minute_of_week is not None

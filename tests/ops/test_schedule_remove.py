@@ -8,9 +8,9 @@ import pytest
 
 from ingester.schedule.importer import Sheet
 from ingester.schedule.lock import ScheduleLock
+from ingester.schedule.report import terminal_removal_lines
 from ops.command import OpsError
 from ops.schedule.commands import import_csv, remove_source
-from ops.schedule.report import removal_lines
 from tests.cloud import Clock, Cloud, plain
 from tests.google_web import HEADER, row
 
@@ -38,7 +38,7 @@ def test_what_came_from_a_file_goes_and_the_rest_stays(table: Any) -> None:
     before = stored(table)
     dry = remove_source(table, "csv:a.csv", dry_run=True)
     assert stored(table) == before
-    assert removal_lines(dry, "csv:a.csv", dry_run=True) == [
+    assert terminal_removal_lines(dry, "csv:a.csv", dry_run=True) == [
         "From csv:a.csv: 1 meeting would be removed, 1 keeps classes from elsewhere.",
         "Would be changed, 1 in all:",
         "  86168921331: - A (20260112345) M 9:30 Lecture",
@@ -46,7 +46,7 @@ def test_what_came_from_a_file_goes_and_the_rest_stays(table: Any) -> None:
         "  222: B (20260112345) T 9:30 Lecture",
     ]
     done = remove_source(table, "csv:a.csv")
-    assert removal_lines(done, "csv:a.csv", dry_run=False)[0].startswith(
+    assert terminal_removal_lines(done, "csv:a.csv", dry_run=False)[0].startswith(
         "From csv:a.csv: 1 meeting removed, 1 keeps"
     )
     assert stored(table) == {"86168921331": ["F"], "333": []}

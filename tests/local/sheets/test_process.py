@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from ingester.schedule.sheet_parser import parse
+from ingester.schedule.sheet.parser import parse
 from local.demo import LECTURE, REQUESTED, REQUESTED_SERIES, SCHEDULED_SERIES
 from local.neighbours.sheets import default_book
 from ops.schedule.google_key import read_key

@@ -5,22 +5,20 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.schedule.conflicts import clashes
-from ingester.schedule.model import Event
-from ingester.schedule.sheet_parser import ParsedSheet
+from ingester.schedule.conflicts import conflicts
+from ingester.schedule.model import ScheduledClass
+from ingester.schedule.parsed import ParsedClass, ParsedSheet
 
 
-def event(day: str, series: str, source: str = "sheet:Fall", time: str = "9:30") -> Event:
-    return Event(day=day, time=time, title="L", opencast_series_id=series, source=source)
+def event(day: str, series: str, source: str = "sheet:Fall", time: str = "9:30") -> ScheduledClass:
+    return ScheduledClass(day=day, time=time, title="L", opencast_series_id=series, source=source)
 
 
-def sheet(name: str, *rows: tuple[int, str, Event]) -> ParsedSheet:
+def sheet(name: str, *rows: tuple[int, str, ScheduledClass]) -> ParsedSheet:
     return ParsedSheet(
-        events=tuple((key, one) for _, key, one in rows),
-        skipped=(),
         name=name,
         source=f"sheet:{name}",
-        rows=tuple(row for row, *_ in rows),
+        classes=tuple(ParsedClass(*row) for row in rows),
     )
 
 
@@ -42,7 +40,7 @@ def test_rows_and_earlier_imports_are_named() -> None:
         ("2", event("M", "B", "")),
         ("9", event("M", "X")),
     ]
-    found = clashes([fall, spring], others)
+    found = conflicts([fall, spring], others)
     assert [str(one) for one in found] == [
         "Fall row 3: M 9:30, W 09:30 is Fall row 2's already, for another series: that one counts",
         "Spring row 2: F 9:30 is Fall row 6's already, for another series: that one counts",
@@ -63,10 +61,10 @@ rows = st.lists(
 
 @given(rows, rows)
 def test_a_time_with_two_series_is_told_and_no_other(
-    mine: list[tuple[int, str, Event]], theirs: list[tuple[int, str, Event]]
+    mine: list[tuple[int, str, ScheduledClass]], theirs: list[tuple[int, str, ScheduledClass]]
 ) -> None:
     others = [(key, one) for _, key, one in theirs]
-    found = clashes([sheet("Fall", *mine)], others)
+    found = conflicts([sheet("Fall", *mine)], others)
     times: dict[tuple[str, str], set[str]] = {}
     for _, key, one in mine:
         times.setdefault((key, one.day), set()).add(one.opencast_series_id)

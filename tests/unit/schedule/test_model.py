@@ -9,14 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingester.schedule.model import DAYS, Event, ImportPlan, ScheduledMeeting, match, plan_import
+from ingester.schedule.model import (
+    DAYS,
+    ImportPlan,
+    ReplacedSources,
+    ScheduledClass,
+    ScheduledMeeting,
+    match,
+    plan_import,
+)
 
 EASTERN = ZoneInfo("US/Eastern")
 BUFFER = 30
 
 
-def event(day: str, time: str, series: str = "", course: str = "", source: str = "") -> Event:
-    return Event(
+def event(
+    day: str, time: str, series: str = "", course: str = "", source: str = ""
+) -> ScheduledClass:
+    return ScheduledClass(
         day=day,
         time=time,
         title="Lecture",
@@ -27,14 +37,14 @@ def event(day: str, time: str, series: str = "", course: str = "", source: str =
 
 
 def meeting(
-    *events: Event, number: str = "1", series: str = "", course: str = ""
+    *events: ScheduledClass, number: str = "1", series: str = "", course: str = ""
 ) -> ScheduledMeeting:
     return ScheduledMeeting(
         zoom_series_id=number, opencast_series_id=series, course_code=course, events=events
     )
 
 
-def found(local: str, *events: Event, buffer: int = BUFFER) -> Event | None:
+def found(local: str, *events: ScheduledClass, buffer: int = BUFFER) -> ScheduledClass | None:
     start = datetime.fromisoformat(local).replace(tzinfo=EASTERN).astimezone(UTC)
     return match(meeting(*events), start, EASTERN, buffer)
 
@@ -94,7 +104,7 @@ def test_an_event_that_cant_be_read_matches_nothing_and_breaks_nothing(
     broken: dict[str, str],
 ) -> None:
     good = event("M", "9:30")
-    assert found("2026-11-23T09:30:00", Event(title="?", **broken), good) == good
+    assert found("2026-11-23T09:30:00", ScheduledClass(title="?", **broken), good) == good
 
 
 @pytest.mark.parametrize("day", ["", "MT", "TW", "m"])
@@ -151,11 +161,11 @@ def test_the_distance_alone_decides(day: str, minute: int, offset: int, buffer: 
 
 def planned(
     existing: list[ScheduledMeeting],
-    new: list[tuple[str, Event]],
+    new: list[tuple[str, ScheduledClass]],
     *sources: str,
     replace_all: bool = False,
 ) -> ImportPlan:
-    return plan_import(existing, new, frozenset(sources), replace_all=replace_all)
+    return plan_import(existing, new, ReplacedSources(names=frozenset(sources), every=replace_all))
 
 
 SHEET = event("M", "9:00", "S1", "Sheet", "sheet/a")
@@ -190,7 +200,7 @@ def test_rows_that_an_import_doesnt_concern_are_not_written_again() -> None:
         zoom_series_id="7", events=(event("M", "9:30", "series", "course", "csv:b"),)
     )
     new = event("T", "9:30", "series", "course", "csv:a")
-    plan = plan_import([by_hand], [("8", new)], frozenset({"csv:a"}))
+    plan = planned([by_hand], [("8", new)], "csv:a")
     assert [row.zoom_series_id for row in plan.put] == ["8"]
     assert (plan.added, plan.changed, plan.unchanged, plan.delete) == (1, 0, 0, ())
 
@@ -240,7 +250,7 @@ def test_of_two_at_the_same_time_what_was_imported_last_is_the_recording_s() -> 
     both = [("1", later), ("1", event("M", "9:00", "other", "B", "sheet/a"))]
     (row,) = planned([], both, "sheet/a").put
     assert match(row, monday, EASTERN, BUFFER) == later
-    plan = plan_import([], [("1", later)], frozenset({"sheet/a"}), staying=[("1", earlier)])
+    plan = plan_import([], [("1", later)], ReplacedSources(), retained=[("1", earlier)])
     assert [one.opencast_series_id for one in plan.put[0].events] == ["new", "old"]
     assert plan.put[0].opencast_series_id == "new"
 
@@ -278,7 +288,7 @@ def applied(before: list[ScheduledMeeting], plan: ImportPlan) -> list[ScheduledM
     sources,
 )
 def test_after_an_import_the_source_holds_what_was_imported_and_others_what_they_held(
-    held: list[tuple[str, Event]], wanted: list[tuple[str, Event]], source: str
+    held: list[tuple[str, ScheduledClass]], wanted: list[tuple[str, ScheduledClass]], source: str
 ) -> None:
     before = list(planned([], held, replace_all=True).put)
     new = [(number, event(e.day, e.time, "new", "N", source)) for number, e in wanted]

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.schedule.model import Event, ScheduledMeeting, assemble
-from ingester.schedule.removals import Losses, Lost, losses
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting, assemble
+from ingester.schedule.removals import Removals, RemovedClasses, find_removals
 from ingester.schedule.wording import described
 
 SERIES = {"A": "100", "A2": "100", "B": "200"}
 """A2 is A under another name."""
 
 
-def event(text: str) -> Event:
+def event(text: str) -> ScheduledClass:
     """`A M 9:30`, or `A M 9:30 300` with a series of its own; `- M 9:30 300` has no course."""
     course, day, time, *series = text.split()
-    return Event(
+    return ScheduledClass(
         day=day,
         time=time,
         title="L",
@@ -33,9 +33,9 @@ def table(*classes: str) -> list[ScheduledMeeting]:
     return list(assemble((key, event(text)) for key, text in pairs).values())
 
 
-def leaving(before: list[ScheduledMeeting], after: list[ScheduledMeeting]) -> Losses:
+def leaving(before: list[ScheduledMeeting], after: list[ScheduledMeeting]) -> Removals:
     there = {row.zoom_series_id for row in after}
-    return losses(
+    return find_removals(
         before,
         [row for row in after if row not in before],
         [row.zoom_series_id for row in before if row.zoom_series_id not in there],
@@ -43,7 +43,7 @@ def leaving(before: list[ScheduledMeeting], after: list[ScheduledMeeting]) -> Lo
 
 
 def lost(before: list[str], after: list[str]) -> list[str]:
-    return [described(one.meeting) for one in leaving(table(*before), table(*after)).lost]
+    return [described(one.meeting) for one in leaving(table(*before), table(*after)).removed]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_what_has_come_into_another_meeting_is_not_lost(
 def test_a_meeting_all_of_whose_classes_are_in_others_says_in_which() -> None:
     before = table("A M 9:30", "B W 9:30", "6: B F 9:30")
     found = leaving(before, table("8: B W 9:30", "9: A M 9:30"))
-    assert [(one.zoom_series_id, others) for one, others in found.moved] == [("7", ("9", "8"))]
-    assert [one.meeting.zoom_series_id for one in found.lost] == ["6"]
+    assert [(one.meeting.zoom_series_id, one.into) for one in found.moved] == [("7", ("9", "8"))]
+    assert [one.meeting.zoom_series_id for one in found.removed] == ["6"]
 
 
 @pytest.mark.parametrize(
@@ -129,23 +129,23 @@ def test_a_class_that_another_meeting_has_had_too_is_told_with_that(
 ) -> None:
     """It may have gone there when an update broke off, or have been there twice."""
     before = table("A M 9:30", "B W 9:30", "8: A M 9:30", "9: B W 9:30")
-    assert next(one.also_in for one in leaving(before, table(*after)).lost) == others
+    assert next(one.also_in for one in leaving(before, table(*after)).removed) == others
 
 
 def test_a_meeting_of_the_first_system_has_the_last_class_s_course_for_all() -> None:
     """Its first update gives each class its own."""
-    events = tuple(Event(day=day, time="9:30", title="L") for day in "MWF")
+    events = tuple(ScheduledClass(day=day, time="9:30", title="L") for day in "MWF")
     shared = ScheduledMeeting(
         zoom_series_id="7", course_code="B", opencast_series_id="200", events=events
     )
-    (one,) = leaving([shared], table("A M 9:30", "B W 9:30")).lost
+    (one,) = leaving([shared], table("A M 9:30", "B W 9:30")).removed
     assert described(one.meeting) == "7: B (200) F 9:30 L"
 
 
 def test_one_without_classes_is_told_when_it_leaves() -> None:
     bare = ScheduledMeeting(zoom_series_id="7", opencast_series_id="1")
     found = leaving([bare], [])
-    assert (found.lost, found.moved) == ((Lost(bare, ()),), ())
+    assert (found.removed, found.moved) == ((RemovedClasses(bare, ()),), ())
 
 
 classes = st.lists(
@@ -162,7 +162,7 @@ def test_no_class_that_leaves_is_untold_unless_one_came_in_its_place(
     before: list[str], after: list[str]
 ) -> None:
     found = leaving(table(*before), table(*after))
-    lost = [one.meeting for one in found.lost]
+    lost = [one.meeting for one in found.removed]
     told = [(one.zoom_series_id, event) for one in lost for event in one.events]
     held = {(one.zoom_series_id, event) for one in table(*after) for event in one.events}
     assert not held & set(told)

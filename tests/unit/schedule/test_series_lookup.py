@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ingester.pipeline.messages import DownloadMessage
-from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 
 EASTERN = ZoneInfo("US/Eastern")
@@ -17,8 +17,8 @@ MEETING = ScheduledMeeting(
     opencast_series_id="row",
     course_code="BIO 1",
     events=(
-        Event(day="M", time="10:00", title="Section", course_code="BIO 2"),
-        Event(day="T", time="10:00", title="Lecture", opencast_series_id="event"),
+        ScheduledClass(day="M", time="10:00", title="Section", course_code="BIO 2"),
+        ScheduledClass(day="T", time="10:00", title="Lecture", opencast_series_id="event"),
     ),
 )
 MONDAY, TUESDAY, FRIDAY = "2026-11-02T15:10:00Z", "2026-11-03T15:10:00Z", "2026-11-06T15:10:00Z"

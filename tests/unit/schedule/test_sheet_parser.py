@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
-from ingester.schedule.model import Event
-from ingester.schedule.sheet_parser import COLUMNS, ParsedSheet, parse
+from ingester.schedule.model import ScheduledClass
+from ingester.schedule.parsed import ParsedSheet
+from ingester.schedule.sheet.cells import COLUMNS
+from ingester.schedule.sheet.parser import parse
 
 HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"]
 LINK = "https://harvard.zoom.us/j/95846636714?pwd=S3cretPass"
@@ -39,10 +41,10 @@ def skipped(*rows: list[str]) -> list[str]:
 
 
 def test_a_row_becomes_one_event_a_day() -> None:
-    assert read(row()).events == tuple(
+    assert read(row()).pairs == tuple(
         (
             "95846636714",
-            Event(
+            ScheduledClass(
                 day=day,
                 time="9:30",
                 title="Lecture",
@@ -62,7 +64,7 @@ def test_a_row_becomes_one_event_a_day() -> None:
 def test_a_course_that_is_no_name_is_left_out_and_the_class_stays(cell: str, what: str) -> None:
     """It would be shown with its passcode in Slack, mails and the page, and fill their answers."""
     found = read(row(Course_Code=cell, Type=cell, Day="M"))
-    [(meeting, event)] = found.events
+    [(meeting, event)] = found.pairs
     assert (meeting, event.course_code, event.title) == ("95846636714", "", "Lecture")
     assert [str(one) for one in found.skipped] == [
         f"Fall row 2: Course Code {what}: it was left out",
@@ -78,7 +80,7 @@ def test_a_course_that_is_no_name_is_left_out_and_the_class_stays(cell: str, wha
 )
 def test_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
     sheet = read(row(Day=cell))
-    assert "".join(event.day for _, event in sheet.events) == days
+    assert "".join(event.day for _, event in sheet.pairs) == days
     assert sheet.skipped == ()
 
 
@@ -107,7 +109,7 @@ def test_what_is_seldom_meant_so_is_taken_with_a_hint(
     column: str, cell: str, days: str, says: list[str]
 ) -> None:
     sheet = read(row(Day="F"), row(**{column: cell}))
-    assert "".join(event.day for _, event in sheet.events) == f"F{days}"
+    assert "".join(event.day for _, event in sheet.pairs) == f"F{days}"
     assert [str(one) for one in sheet.skipped] == [f"Fall row 3: {text}" for text in says]
     assert not any(one.whole for one in sheet.skipped)
 
@@ -115,7 +117,7 @@ def test_what_is_seldom_meant_so_is_taken_with_a_hint(
 def test_a_link_that_leads_on_to_another_is_one() -> None:
     for other in ("https://example.edu", "https://zoom.us/j/222222"):
         link = f"https://zoom.us/j/95846636714?pwd=x&next={other}"
-        events = read(row(Meeting_ID_with_Password=link)).events
+        events = read(row(Meeting_ID_with_Password=link)).pairs
         assert {key for key, _ in events} == {"95846636714"}
 
 
@@ -123,7 +125,7 @@ def test_a_link_that_leads_on_to_another_is_one() -> None:
     ("cell", "title"), [("section", "Section"), ("FINAL EXAM", "Final Exam"), ("", "Lecture")]
 )
 def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
-    assert {event.title for _, event in read(row(Type=cell)).events} == {title}
+    assert {event.title for _, event in read(row(Type=cell)).pairs} == {title}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
 )
 def test_a_wrong_cell_is_named_by_sheet_and_row(column: str, cell: str, says: str) -> None:
     sheet = read(row(), row(**{column: cell}), row(Course_Code="after"))
-    assert len(sheet.events) == 4
+    assert len(sheet.pairs) == 4
     (one,) = sheet.skipped
     assert str(one).startswith("Fall row 3: ")
     assert says in str(one)
@@ -184,7 +186,7 @@ def test_a_wrong_cell_is_named_by_sheet_and_row(column: str, cell: str, says: st
 
 def test_a_bad_day_letter_is_skipped_alone() -> None:
     sheet = read(row(Day="MXW"))
-    assert [event.day for _, event in sheet.events] == ["M", "W"]
+    assert [event.day for _, event in sheet.pairs] == ["M", "W"]
     assert [str(one) for one in sheet.skipped] == ["Fall row 2: day 'X' is none of M T W R F S U"]
 
 
@@ -219,12 +221,12 @@ def test_a_sheet_without_a_header_is_an_error() -> None:
     ],
 )
 def test_columns_are_found_by_name_however_it_is_typed(header: list[str]) -> None:
-    assert len(read(row(), header=header).events) == 2
+    assert len(read(row(), header=header).pairs) == 2
 
 
 def test_other_columns_and_their_order_dont_matter() -> None:
     header = ["Notes", *reversed(HEADER)]
-    assert read(["x", *reversed(row())], header=header).events == read(row()).events
+    assert read(["x", *reversed(row())], header=header).pairs == read(row()).pairs
 
 
 @pytest.mark.parametrize("link", [LINK, f"{LINK}#x", "Passcode: S3cretPass", "?pwd=S3cretPass"])
@@ -257,7 +259,7 @@ def test_whatever_the_cells_hold_only_a_bad_request_is_raised(
     except BadRequest:
         assert not with_header
         return
-    for number, event in sheet.events:
+    for number, event in sheet.pairs:
         assert number.isascii()
         assert number.isdigit()
         assert event.minute_of_week is not None

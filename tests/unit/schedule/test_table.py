@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.schedule.table import ScheduleTable
 from tests.cloud import Cloud
 from tests.hooks import recorded
 
 
-def meeting(number: str, *events: Event) -> ScheduledMeeting:
+def meeting(number: str, *events: ScheduledClass) -> ScheduledMeeting:
     return ScheduledMeeting(
         zoom_series_id=number, opencast_series_id="S", course_code="C", events=events
     )
 
 
-EVENT = Event(day="M", time="9:30", title="Lecture", course_code="C", opencast_series_id="S")
+EVENT = ScheduledClass(
+    day="M", time="9:30", title="Lecture", course_code="C", opencast_series_id="S"
+)
 
 
 def test_the_schedule_is_written_and_read(aws: Cloud) -> None:
@@ -51,7 +53,7 @@ def test_rows_of_the_first_system(aws: Cloud) -> None:
 
 def test_a_schedule_of_more_than_a_page(aws: Cloud) -> None:
     table = ScheduleTable(aws.schedule)
-    long = Event(day="M", time="9:30", title="x" * 300_000)
+    long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)
     table.apply([meeting(str(number), long) for number in range(5)], [])
     assert "LastEvaluatedKey" in aws.schedule.scan()
     assert len(table.all()) == 5
@@ -60,7 +62,7 @@ def test_a_schedule_of_more_than_a_page(aws: Cloud) -> None:
 def test_what_was_just_written_is_read(aws: Cloud) -> None:
     """An import that reads an older state of the table would put that back."""
     table = ScheduleTable(aws.schedule)
-    long = Event(day="M", time="9:30", title="x" * 300_000)
+    long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)
     table.apply([meeting(str(number), long) for number in range(5)], [])
     with recorded(aws.schedule.meta.client, "dynamodb.Scan") as scans:
         table.all()

@@ -10,8 +10,8 @@ import pytest
 
 from ingester.schedule.importer import Sheet
 from ingester.schedule.lock import COMMAND_SECONDS
-from ingester.schedule.model import Event
-from ingester.schedule.sheet_parser import ParsedSheet
+from ingester.schedule.model import ScheduledClass
+from ingester.schedule.parsed import ParsedClass, ParsedSheet
 from ingester.schedule.table import IMPORT_LOCK
 from ops.command import OpsError
 from ops.schedule.commands import import_classes, import_csv
@@ -19,7 +19,11 @@ from tests.google_web import HEADER, row
 from tests.unit.functions.schedule_update.harness import Desk
 
 ZOOM = "https://zoom.us/j/"
-CLASS = ("333", Event(day="R", time="9:30", title="L", opencast_series_id="1", source="json:a"))
+CLASS = ParsedClass(
+    2,
+    "333",
+    ScheduledClass(day="R", time="9:30", title="L", opencast_series_id="1", source="json:a"),
+)
 
 
 @pytest.fixture
@@ -52,8 +56,8 @@ def by_csv(desk: Desk, *, dry_run: bool = False) -> object:
 
 
 def by_json(desk: Desk, *, dry_run: bool = False) -> object:
-    parsed = [ParsedSheet((CLASS,), ())]
-    return import_classes(desk.aws.schedule, parsed, "json:a", dry_run=dry_run)
+    parsed = ParsedSheet(name="a", source="json:a", classes=(CLASS,))
+    return import_classes(desk.aws.schedule, parsed, dry_run=dry_run)
 
 
 @pytest.mark.parametrize("command", [by_csv, by_json])
