@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,9 @@ def _kind(value: Any) -> str:
 def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
     """Read objects with the sheet's columns, by the sheet's own rules."""
     rows = [_columns(name, number, entry) for number, entry in enumerate(entries, start=1)]
-    header = [column for column in COLUMNS if any(column in row for row in rows)] or ["(none)"]
-    cells = [[row.get(column, "") for column in header] for row in rows]
+    present: set[str] = set().union(*rows)
+    header = [column for column in COLUMNS if column in present] or ["(none)"]
+    cells = ([row.get(column, "") for column in header] for row in rows)
     try:
         parsed = parse(name, f"{JSON_SOURCE}{name}", [header, *cells])
     except RequestError as error:
@@ -124,7 +125,11 @@ def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
             f"{error} In JSON the columns are the objects' names (or {KEY} and events, "
             "for rows of the schedule table)."
         ) from error
-    # The header is no object of the file: the first object is entry 1.
+    return _without_header(parsed)
+
+
+def _without_header(parsed: ParsedSheet) -> ParsedSheet:
+    """Count rows without the header, which is no object of the file: the first object is 1."""
     return msgspec.structs.replace(
         parsed,
         classes=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.classes),
@@ -169,8 +174,7 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
             reason = f"meeting {meeting} has no events"
             skipped.append(SkippedRow(name, number, reason, unread=kept))
         else:
-            for index, entry in enumerate(found, start=1):
-                scheduled = _scheduled(row, entry if isinstance(entry, dict) else {}, source)
+            for index, scheduled in enumerate(_scheduled(row, found, source), start=1):
                 if problem := _problem(scheduled):
                     reason = f"meeting {meeting}, event {index}: {problem}"
                     course = scheduled.course_code
@@ -181,16 +185,21 @@ def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) 
     return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
 
 
-def _scheduled(row: Mapping[str, Any], entry: Mapping[str, Any], source: str) -> ScheduledClass:
-    return ScheduledClass(
-        day=_text(entry.get("day")).upper(),
-        time=_text(entry.get("time")),
-        title=_text(entry.get("title")) or DEFAULT_TITLE,
-        course_code=_text(entry.get("course_code")) or _text(row.get("course_code")),
-        opencast_series_id=_text(entry.get("opencast_series_id"))
-        or _text(row.get("opencast_series_id")),
-        source=source,
-    )
+def _scheduled(
+    row: Mapping[str, Any], entries: Iterable[Any], source: str
+) -> Iterator[ScheduledClass]:
+    """Return the classes of a row. Fields that an entry lacks are empty or the row's."""
+    for entry in entries:
+        known = entry if isinstance(entry, dict) else {}
+        yield ScheduledClass(
+            day=_text(known.get("day")).upper(),
+            time=_text(known.get("time")),
+            title=_text(known.get("title")) or DEFAULT_TITLE,
+            course_code=_text(known.get("course_code")) or _text(row.get("course_code")),
+            opencast_series_id=_text(known.get("opencast_series_id"))
+            or _text(row.get("opencast_series_id")),
+            source=source,
+        )
 
 
 def _problem(scheduled: ScheduledClass) -> str:

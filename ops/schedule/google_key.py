@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdk.names import GOOGLE_CREDENTIALS
 from ops.command import OpsError
@@ -49,19 +49,26 @@ def read_key(path: Path) -> GoogleKey:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         raise OpsError(f"{advice} (this is no JSON).") from None
-    if not isinstance(content, dict) or content.get("type") != "service_account":
-        raise OpsError(f"{advice} (this has no type service_account).")
-    for name in FIELDS:
-        if not isinstance(content.get(name), str) or not content[name].strip():
-            raise OpsError(f"{advice} (this has no {name}).")
-    if "-----BEGIN" not in content["private_key"]:
-        raise OpsError(f"{advice} (its private_key is none in PEM).")
-    if not content["token_uri"].startswith("https://"):
-        raise OpsError(f"{advice} (its token_uri is no https address).")
+    if problem := _problem(content):
+        raise OpsError(f"{advice} ({problem}).")
     compact = json.dumps(content, separators=(",", ":"))
     if len(compact.encode()) > LARGEST:
         raise OpsError(f"{advice} (this is larger than the {LARGEST} bytes that SSM takes).")
     return GoogleKey(compact, content["client_email"])
+
+
+def _problem(content: Any) -> str:
+    """Return why the content of a file is not a service account's key; "" if it is one."""
+    if not isinstance(content, dict) or content.get("type") != "service_account":
+        return "this has no type service_account"
+    for name in FIELDS:
+        if not isinstance(content.get(name), str) or not content[name].strip():
+            return f"this has no {name}"
+    if "-----BEGIN" not in content["private_key"]:
+        return "its private_key is none in PEM"
+    if not content["token_uri"].startswith("https://"):
+        return "its token_uri is no https address"
+    return ""
 
 
 def save(ssm: SSMClient, key: GoogleKey) -> bool:

@@ -40,5 +40,5 @@ def _classes_by_source(meetings: Iterable[ScheduledMeeting]) -> Counter[str]:
     """Count the classes of each source. A row without classes counts as one of the first system."""
     found: Counter[str] = Counter()
     for meeting in meetings:
-        found.update([each.source for each in meeting.events] or [FIRST_SYSTEM])
+        found.update([scheduled.source for scheduled in meeting.events] or [FIRST_SYSTEM])
     return found

@@ -111,9 +111,9 @@ def import_parsed(
         raise NothingToImport(f"No row can be used, so nothing was changed. {_first(skipped)}")
     before = table.all()
     _check_sheets(sheets, before)
-    unread = [row.unread for row in skipped if row.unread]
+    unread = filter(None, (row.unread for row in skipped))
     retained = retained_classes(before, read, unread, replaced)
-    staying = [each.pair for each in retained]
+    staying = [kept.pair for kept in retained]
     plan = plan_import(before, read, replaced, retained=staying)
     conflicting = conflicts(sheets, [*staying, *classes_beside(before, replaced)])
     _check_sizes(plan)
@@ -121,7 +121,7 @@ def import_parsed(
         table.apply(plan.put, plan.delete)
     return ImportReport(
         plan=plan,
-        meetings=len({zoom_series_id for zoom_series_id, _ in read}),
+        meetings=len(dict(read)),
         classes=len(set(read)),
         skipped=(*skipped, *conflicting),
         retained=tuple(retained),

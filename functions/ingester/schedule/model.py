@@ -178,28 +178,31 @@ def plan_import(
     those of `classes`. Meetings without a replaced or new class keep their rows as they are.
     """
     before = {meeting.zoom_series_id: meeting for meeting in existing}
-    affected = {key for key, _ in (*classes, *retained)}
-    affected |= {key for key, meeting in before.items() if _is_replaced(meeting, replaced)}
+    affected = {*dict(classes), *dict(retained), *_meetings_of(replaced, existing)}
     beside = [pair for pair in classes_beside(existing, replaced) if pair[0] in affected]
     after = assemble(classes, [*retained, *beside])
+    emptied = affected - after.keys()
     put = tuple(row for key, row in after.items() if before.get(key) != row)
     added = sum(row.zoom_series_id not in before for row in put)
     return ImportPlan(
         put=put,
-        delete=tuple(key for key in before if key in affected and key not in after),
+        delete=tuple(key for key in before if key in emptied),
         added=added,
         changed=len(put) - added,
         unchanged=len(after) - len(put),
     )
 
 
-def _is_replaced(meeting: ScheduledMeeting, replaced: ReplacedSources) -> bool:
-    """Tell whether an import replaces some of a meeting's classes.
+def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
+    """Return the meetings that have a class of these sources.
 
     A row without classes is the first system's, whose source is "".
     """
-    sources = {scheduled.source for scheduled in meeting.events} or {""}
-    return any(map(replaced.include, sources))
+    return {
+        meeting.zoom_series_id
+        for meeting in existing
+        if any(map(sources.include, {scheduled.source for scheduled in meeting.events} or {""}))
+    }
 
 
 def replaced_classes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -41,8 +41,8 @@ class Removals(msgspec.Struct, frozen=True, kw_only=True):
     moved: tuple[MovedMeeting, ...]
 
 
-class _Class(msgspec.Struct, frozen=True):
-    """A class of a meeting.
+class _Entry(msgspec.Struct, frozen=True):
+    """A class of a meeting, as it is compared with others.
 
     `owner` is its course as (course, ""), or without a course its series as ("", series). Two
     classes with a common key are the same one; the first key is the strongest.
@@ -54,7 +54,7 @@ class _Class(msgspec.Struct, frozen=True):
     keys: tuple[_Key, _Key, _Key]
 
     @classmethod
-    def of(cls, meeting: ScheduledMeeting, scheduled: ScheduledClass) -> _Class:
+    def of(cls, meeting: ScheduledMeeting, scheduled: ScheduledClass) -> _Entry:
         course = normalized_course(meeting.course_of(scheduled))
         series, time = meeting.series_of(scheduled), _time(scheduled)
         return cls(
@@ -83,8 +83,15 @@ class _Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     before: ScheduledMeeting | None
     is_deleted: bool
-    gone: list[_Class]
-    added: list[_Class]
+    gone: list[_Entry]
+    added: list[_Entry]
+
+
+class _Moves(msgspec.Struct, frozen=True):
+    """The added class that each moved class became, and all of these added classes."""
+
+    destinations: dict[_Entry, _Entry]
+    arrived: frozenset[_Entry]
 
 
 def find_removals(
@@ -103,97 +110,114 @@ def find_removals(
     differences = [_difference(old.get(key), meeting) for key, meeting in new.items()]
     moves = _find_moves(differences)
     places = _places({**old, **new}.values())
-    removed: list[RemovedClasses] = []
-    moved: list[MovedMeeting] = []
-    for difference in differences:
-        meeting, lost = difference.before, _lost(difference, moves)
-        if meeting and (lost or (difference.is_deleted and not meeting.events)):
-            classes = tuple(each.scheduled for each in lost)
-            row = msgspec.structs.replace(meeting, events=classes)
-            removed.append(RemovedClasses(row, _also_in(lost, places)))
-        elif meeting and difference.is_deleted:
-            into = dict.fromkeys(moves[each].meeting for each in difference.gone)
-            moved.append(MovedMeeting(meeting, tuple(into)))
-    return Removals(removed=tuple(removed), moved=tuple(moved))
+    return Removals(
+        removed=tuple(_removed(differences, moves, places)),
+        moved=tuple(_moved(differences, moves)),
+    )
 
 
 def _difference(before: ScheduledMeeting | None, after: ScheduledMeeting | None) -> _Difference:
     """Compare the classes of a meeting before and after an import."""
     old, new = _classes(before), _classes(after)
-    new_times = {_time(each.scheduled) for each in new}
+    new_times = {_time(entry.scheduled) for entry in new}
     return _Difference(
         before=before,
         is_deleted=after is None,
         gone=[
-            each
-            for each in _only_in(old, new)
+            entry
+            for entry in _only_in(old, new)
             # A row of the first system has the course of its last class for all of them. So its
             # classes, which have no source, are recognized by their times alone.
-            if each.scheduled.source or _time(each.scheduled) not in new_times
+            if entry.scheduled.source or _time(entry.scheduled) not in new_times
         ],
         added=_only_in(new, old),
     )
 
 
-def _only_in(classes: Iterable[_Class], others: Iterable[_Class]) -> list[_Class]:
+def _only_in(classes: Iterable[_Entry], others: Iterable[_Entry]) -> list[_Entry]:
     """Return the classes that have no key in common with any of `others`."""
     keys = {key for other in others for key in other.keys}
-    return [each for each in classes if keys.isdisjoint(each.keys)]
+    return [entry for entry in classes if keys.isdisjoint(entry.keys)]
 
 
-def _find_moves(differences: Sequence[_Difference]) -> dict[_Class, _Class]:
+def _find_moves(differences: Sequence[_Difference]) -> _Moves:
     """Find which gone classes came into another meeting, and as which added class.
 
     The strongest keys are compared first, and an added class stands for one gone class only.
     """
-    gone = [each for difference in differences for each in difference.gone]
-    free = dict.fromkeys(each for difference in differences for each in difference.added)
-    moves: dict[_Class, _Class] = {}
+    gone = [entry for difference in differences for entry in difference.gone]
+    free = dict.fromkeys(entry for difference in differences for entry in difference.added)
+    moves: dict[_Entry, _Entry] = {}
     for strength in _STRENGTHS:
-        candidates: dict[_Key, list[_Class]] = {}
-        for each in free:
-            candidates.setdefault(each.keys[strength], []).append(each)
-        for each in gone:
-            there = candidates.get(each.keys[strength])
-            if each not in moves and there:
-                moves[each] = there.pop(0)
-                del free[moves[each]]
-    return moves
+        candidates = _by_key(free, strength)
+        for entry in gone:
+            there = candidates.get(entry.keys[strength])
+            if entry not in moves and there:
+                moves[entry] = there.pop(0)
+                del free[moves[entry]]
+    return _Moves(moves, frozenset(moves.values()))
 
 
-def _lost(difference: _Difference, moves: Mapping[_Class, _Class]) -> list[_Class]:
+def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]]:
+    found: dict[_Key, list[_Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.keys[strength], []).append(entry)
+    return found
+
+
+def _lost(difference: _Difference, moves: _Moves) -> list[_Entry]:
     """Return the gone classes of each course that gets fewer other classes than it loses."""
-    missing = [each for each in difference.gone if each not in moves]
-    arrived = set(moves.values()) if missing else set()
-    losses = Counter(each.owner for each in missing)
-    gains = Counter(each.owner for each in difference.added if each not in arrived)
-    return [each for each in missing if losses[each.owner] > gains[each.owner]]
+    missing = [entry for entry in difference.gone if entry not in moves.destinations]
+    losses = Counter(entry.owner for entry in missing)
+    gains = Counter(entry.owner for entry in difference.added if entry not in moves.arrived)
+    return [entry for entry in missing if losses[entry.owner] > gains[entry.owner]]
+
+
+def _removed(
+    differences: Iterable[_Difference], moves: _Moves, places: Mapping[_Key, Sequence[str]]
+) -> Iterator[RemovedClasses]:
+    """Return the meetings that lose classes, and those that are deleted and have no class."""
+    for difference in differences:
+        meeting, lost = difference.before, _lost(difference, moves)
+        if meeting and (lost or (difference.is_deleted and not meeting.events)):
+            classes = tuple(entry.scheduled for entry in lost)
+            row = msgspec.structs.replace(meeting, events=classes)
+            yield RemovedClasses(row, _also_in(lost, places))
+
+
+def _moved(differences: Iterable[_Difference], moves: _Moves) -> Iterator[MovedMeeting]:
+    """Return the deleted meetings all of whose classes came into others."""
+    for difference in differences:
+        meeting = difference.before
+        if meeting and meeting.events and difference.is_deleted and not _lost(difference, moves):
+            into = dict.fromkeys(moves.destinations[entry].meeting for entry in difference.gone)
+            yield MovedMeeting(meeting, tuple(into))
 
 
 def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
     """Return which meetings have a class with each key."""
     places: dict[_Key, list[str]] = {}
     for meeting in table:
-        for each in _classes(meeting):
-            for key in each.keys:
-                places.setdefault(key, []).append(each.meeting)
+        for entry in _classes(meeting):
+            for key in entry.keys:
+                places.setdefault(key, []).append(entry.meeting)
     return places
 
 
-def _also_in(classes: Sequence[_Class], places: Mapping[_Key, Sequence[str]]) -> tuple[str, ...]:
+def _also_in(classes: Sequence[_Entry], places: Mapping[_Key, Sequence[str]]) -> tuple[str, ...]:
     """Return other meetings that have these classes; () if one of the classes is in none."""
-    found = [_other_meeting(each, places) for each in classes]
+    found = [_other_meeting(entry, places) for entry in classes]
     return tuple(dict.fromkeys(found)) if all(found) else ()
 
 
-def _other_meeting(each: _Class, places: Mapping[_Key, Sequence[str]]) -> str:
+def _other_meeting(entry: _Entry, places: Mapping[_Key, Sequence[str]]) -> str:
     """Return the first other meeting that has the class; "" if none has it."""
-    meetings = (meeting for key in each.keys for meeting in places.get(key, ()))
-    return next((meeting for meeting in meetings if meeting != each.meeting), "")
+    meetings = (meeting for key in entry.keys for meeting in places.get(key, ()))
+    return next((meeting for meeting in meetings if meeting != entry.meeting), "")
 
 
-def _classes(meeting: ScheduledMeeting | None) -> list[_Class]:
-    return [_Class.of(meeting, scheduled) for scheduled in meeting.events] if meeting else []
+def _classes(meeting: ScheduledMeeting | None) -> list[_Entry]:
+    return [_Entry.of(meeting, scheduled) for scheduled in meeting.events] if meeting else []
 
 
 def _time(scheduled: ScheduledClass) -> _Time:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from ingester.schedule.importer import ImportReport
 from ingester.schedule.model import assemble
 from ingester.schedule.parsed import SkippedRow
 from ingester.schedule.removals import MovedMeeting, Removals, RemovedClasses, find_removals
+from ingester.schedule.retained import UnreadRow
 from ingester.schedule.wording import described, described_change
 
 MOST_ROWS = 10
@@ -69,7 +70,7 @@ def interrupted_lines(report: ImportReport) -> list[str]:
 def log_entries(report: ImportReport) -> Iterator[LogEntry]:
     """Return the log records of an update: all that the answer tells, and every change."""
     removals = removals_of(report)
-    removed = [_removed_line(each, LONGEST_LOGGED) for each in removals.removed]
+    removed = [_removed_line(classes, LONGEST_LOGGED) for classes in removals.removed]
     skipped = list(map(str, report.skipped))
     for level, message, lines in (
         (Level.INFO, "Meetings that are new", _added(report)),
@@ -144,7 +145,7 @@ def _retained(report: ImportReport) -> list[str]:
 def _removed_lines(word: str, removals: Removals) -> list[str]:
     """Return a line for each of the first meetings that lose classes."""
     first = removals.removed[:MOST_REMOVED]
-    lines = [f"{word}: {_removed_line(each, LONGEST_LINE)}" for each in first]
+    lines = [f"{word}: {_removed_line(classes, LONGEST_LINE)}" for classes in first]
     more = len(removals.removed) - MOST_REMOVED
     return [*lines, f"{word}: {more:,} more."] if more > 0 else lines
 
@@ -199,19 +200,30 @@ def _row_lines(report: ImportReport) -> list[str]:
     """Return a line for each of the first rows that can't be used, the costliest first."""
     retaining = {retained.row for retained in report.retained}
     unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]
-    counted = {row.place for row in unlinked} if len(unlinked) > MOST_UNLINKED else set()
+    counted = unlinked if len(unlinked) > MOST_UNLINKED else []
+    lines = _named_lines(report, retaining, {row.place for row in counted})
+    if counted:
+        places = len({row.place for row in counted})
+        first = counted[0].place
+        lines.append(f"{places:,} rows have no meeting link, the first is {first}.")
+    return lines
+
+
+def _named_lines(
+    report: ImportReport, retaining: Container[UnreadRow | None], counted: Container[str]
+) -> list[str]:
+    """Return a line for each of the first rows but the `counted` ones, and the number of others.
+
+    Rows in `retaining` come first: classes of theirs stay in the schedule as they were.
+    """
     named = sorted(
         (row for row in report.skipped if row.place not in counted),
         key=lambda row: (row.unread not in retaining, row.unlinked, not row.whole),
     )
-    every_line = _lines_by_row(named)
-    lines, more = every_line[:MOST_ROWS], len(every_line) - MOST_ROWS
-    if more > 0:
-        lines.append(f"And {_count(more, 'more row', ',')}, told once these are mended.")
-    if counted:
-        first = unlinked[0].place
-        lines.append(f"{len(counted):,} rows have no meeting link, the first is {first}.")
-    return lines
+    lines = _lines_by_row(named)
+    more = len(lines) - MOST_ROWS
+    rest = [f"And {_count(more, 'more row', ',')}, told once these are mended."]
+    return lines[:MOST_ROWS] + (rest if more > 0 else [])
 
 
 def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:

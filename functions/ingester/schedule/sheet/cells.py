@@ -117,13 +117,18 @@ def meeting_of(cell: str) -> str:
         raise CellProblem("the meeting link is broken", MEETING) from error
     number = parts.path.rstrip("/").rsplit("/", 1)[-1]
     # Mail programs wrap a link into a longer one of their own: then it doesn't start the cell.
-    is_plain = parts.scheme == "https" and parts.netloc and starts in ([0], [])
-    if not is_plain or not _MEETING_NUMBER.fullmatch(number):
-        is_alone = _NUMBER_ALONE.fullmatch(cell)
-        hint = ", but a number alone: paste the whole link" if is_alone else ""
-        reason = f"the meeting link is not like https://zoom.us/j/1234567890{hint}"
-        raise CellProblem(reason, MEETING)
-    return number
+    is_wrapped = starts not in ([0], [])
+    is_link = parts.scheme == "https" and parts.netloc and not is_wrapped
+    if is_link and _MEETING_NUMBER.fullmatch(number):
+        return number
+    raise _no_link(cell)
+
+
+def _no_link(cell: str) -> CellProblem:
+    """Return the problem of a cell that holds no link to a meeting."""
+    hint = ", but a number alone: paste the whole link" if _NUMBER_ALONE.fullmatch(cell) else ""
+    reason = f"the meeting link is not like https://zoom.us/j/1234567890{hint}"
+    return CellProblem(reason, MEETING)
 
 
 def _count_links(cell: str, zoom_links: int) -> int:
