@@ -1,4 +1,4 @@
-"""What is said of an import: every meeting that changes, and how."""
+"""The report of an import in the terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ingester.schedule.parsed import SkippedRow
 from ingester.schedule.report import terminal_lines
 
 
-def event(day: str, time: str = "9:30", **changes: str) -> ScheduledClass:
+def a_class(day: str, time: str = "9:30", **changes: str) -> ScheduledClass:
     known = {"title": "Lecture", "course_code": "HIST", "opencast_series_id": "2026"}
     return ScheduledClass(day=day, time=time, **{**known, "source": "csv:a.csv", **changes})
 
@@ -26,29 +26,29 @@ def replacing(*sources: str) -> ReplacedSources:
 
 
 def report(
-    before: list[ScheduledMeeting], events: list[tuple[str, ScheduledClass]], skipped: int = 0
+    before: list[ScheduledMeeting], classes: list[tuple[str, ScheduledClass]], skipped: int = 0
 ) -> ImportReport:
     return ImportReport(
-        plan=plan_import(before, events, replacing("csv:a.csv")),
-        meetings=len({key for key, _ in events}),
-        classes=len(events),
+        plan=plan_import(before, classes, replacing("csv:a.csv")),
+        meetings=len({key for key, _ in classes}),
+        classes=len(classes),
         skipped=tuple(SkippedRow("a.csv", row, "no Opencast series") for row in range(skipped)),
         before=tuple(before),
     )
 
 
-def rows(*events: tuple[str, ScheduledClass]) -> list[ScheduledMeeting]:
-    return list(assemble(events).values())
+def rows(*classes: tuple[str, ScheduledClass]) -> list[ScheduledMeeting]:
+    return list(assemble(classes).values())
 
 
-def test_added_changed_removed_and_skipped_are_named() -> None:
-    before = rows(("101", event("M")), ("101", event("W")), ("102", event("F")))
+def test_terminal_report_names_added_changed_removed_and_skipped() -> None:
+    before = rows(("101", a_class("M")), ("101", a_class("W")), ("102", a_class("F")))
     new = [
-        ("101", event("M")),
-        ("101", event("W", "10:00")),
-        ("103", event("T")),
-        ("103", event("R")),
-        ("103", event("F", course_code="CSCI", opencast_series_id="777")),
+        ("101", a_class("M")),
+        ("101", a_class("W", "10:00")),
+        ("103", a_class("T")),
+        ("103", a_class("R")),
+        ("103", a_class("F", course_code="CSCI", opencast_series_id="777")),
     ]
     assert terminal_lines(report(before, new, skipped=1), dry_run=True) == [
         (
@@ -69,9 +69,9 @@ def test_added_changed_removed_and_skipped_are_named() -> None:
     assert done[1] == "Added, 1 in all:"
 
 
-def test_of_many_the_first_are_named() -> None:
+def test_terminal_report_names_the_first_twenty_of_a_section() -> None:
     said = terminal_lines(
-        report([], [(str(n), event("M")) for n in range(1000, 1023)]), dry_run=False
+        report([], [(str(n), a_class("M")) for n in range(1000, 1023)]), dry_run=False
     )
     assert len(said) == 1 + 1 + 20 + 1
     assert said[-1] == "  … and 3 more"
@@ -98,18 +98,20 @@ def test_of_many_the_first_are_named() -> None:
         ),
     ],
 )
-def test_rows_of_the_first_system(before: ScheduledMeeting, said: str) -> None:
-    plan = plan_import([before], [("101", event("M"))], replacing("", "csv:a.csv"))
+def test_terminal_report_describes_rows_of_the_first_system(
+    before: ScheduledMeeting, said: str
+) -> None:
+    plan = plan_import([before], [("101", a_class("M"))], replacing("", "csv:a.csv"))
     made = ImportReport(plan=plan, meetings=1, classes=1, skipped=(), before=(before,))
     assert terminal_lines(made, dry_run=False)[1:] == ["Changed, 1 in all:", said]
     empty = ScheduledMeeting(zoom_series_id="7", course_code="HIST", opencast_series_id="2026")
-    gone = plan_import([empty], [("101", event("M"))], replacing(""))
+    gone = plan_import([empty], [("101", a_class("M"))], replacing(""))
     made = ImportReport(plan=gone, meetings=1, classes=1, skipped=(), before=(empty,))
     assert terminal_lines(made, dry_run=False)[-1] == "  7: HIST (2026), without events"
 
 
-def test_nothing_changed_is_one_line() -> None:
-    same = [("101", event("M"))]
+def test_terminal_report_is_one_line_when_nothing_changed() -> None:
+    same = [("101", a_class("M"))]
     assert terminal_lines(report(rows(*same), same), dry_run=False) == [
         "1 meeting with 1 event: 0 added, 0 changed, 1 unchanged, 0 removed."
     ]
