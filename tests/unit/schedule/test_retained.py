@@ -87,7 +87,7 @@ def test_only_classes_of_replaced_sources_are_retained() -> None:
             zoom_series_id="1",
             course_code="A",
             opencast_series_id="old",
-            classes=(
+            events=(
                 ScheduledClass(day="M", time="9:30", title="L"),
                 a_class("A", "F", "csv:a.csv"),
             ),
