@@ -16,6 +16,10 @@ from ingester import log, metrics, timestamps
 from ingester.errors import (
     AskLater,
     AwsFailed,
+    IngestBroken,
+    IngestNotSent,
+    IngestRefused,
+    IngestUncertain,
     MessageError,
     OpencastUnreachable,
     PermanentFailure,
@@ -29,14 +33,7 @@ from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.opencast import differences as one_ingest
 from ingester.opencast import mediapackage
-from ingester.opencast.client import (
-    IngestBroken,
-    IngestNotSent,
-    IngestRefused,
-    IngestUncertain,
-    Opencast,
-    Parts,
-)
+from ingester.opencast.client import Opencast, Parts
 from ingester.pipeline import reasons
 from ingester.pipeline import retry_policy as attempts
 from ingester.pipeline.messages import UploadMessage, decode, zip_id_of

@@ -1,81 +1,90 @@
-"""Everything that can go wrong, as types.
+"""The errors of this system, as one tree of types.
 
     IngesterError
-    ├── SettingsError            a setting is missing or makes no sense: deploy again
-    ├── RequestError             the caller's request can't be taken; carries the HTTP status
+    ├── SettingsError            a setting is missing or malformed: deploy again
+    ├── RequestError             an HTTP request can't be accepted; has the answer's status code
     │   ├── BadRequest           400
-    │   │   └── UnusableSheet    422, nothing of a sheet can be trusted
+    │   │   └── UnusableSheet    422, a sheet without a sound header or a usable row
     │   ├── Unauthorized         401
-    │   │   └── WrongSignature   under none of the secrets that are known
+    │   │   └── WrongSignature   none of the known secrets made the signature
     │   ├── NotFound             404
     │   ├── UpdateRunning        409
     │   ├── NothingToImport      422
-    │   ├── NotSetUp             503, until the settings say more
+    │   ├── NotSetUp             503, until the settings are complete
     │   └── NotReady             503
     ├── MessageError             a queue message can't be read: dead-letter queue
-    ├── PermanentFailure         trying again won't help: dead-letter queue, a person looks
-    │   ├── FileUnavailable      Zoom has no such file (any more), or not for us
-    │   │   └── FileGone         it says that it has none
-    │   ├── NoPresenter          none of the views can be the main one
-    │   ├── UnknownSeries        Opencast has no such series
-    │   ├── StagedFileLost       a staged file is gone, or another one has its place
-    │   ├── LedgerUnreadable     the ledger's record of the recording makes no sense
-    │   ├── CopyEndless          a copy has gone on for a day
-    │   ├── TooManyFailures      retryable, but it happened too often
-    │   └── Unforeseen           none of these, until a message's last try
-    ├── RetryableFailure         may pass by itself: the message comes back
-    │   ├── ZoomUnreachable      no connection, a time-out, 429 or 5xx
-    │   │   └── ZoomBusy         429 or 503: later, and less at once
-    │   ├── ZoomRefused          Zoom's API said no: credentials, scopes
-    │   ├── TransferFailed       a file's bytes did not arrive whole
-    │   ├── SourceChanged        a file became another one while it was copied
+    ├── PermanentFailure         no retry can help: dead-letter queue, a person has to act
+    │   ├── FileUnavailable      Zoom doesn't provide a file
+    │   │   ├── FileRefused      Zoom answered 401, 403, 404 or 410 to a download
+    │   │   │   └── FileNotThere   it was 404 or 410 (it is a FileGone too)
+    │   │   ├── FileGone         Zoom doesn't know the file any more
+    │   │   │   └── NotAFile     Zoom answered a download with a page
+    │   │   └── EmptyFile        Zoom provides a file without bytes
+    │   ├── NoPresenter          no view of the recording can be the presenter
+    │   ├── UnknownSeries        Opencast doesn't have the series
+    │   ├── StagedFileLost       a staged file is missing or was replaced
+    │   ├── LedgerUnreadable     the ledger's record of the recording is malformed
+    │   ├── CopyEndless          a copy hasn't ended after a day
+    │   ├── TooManyFailures      a retryable failure happened too often
+    │   └── Unforeseen           an error of no known type, at a message's last attempt
+    ├── RetryableFailure         a retry may help: the message comes back after a backoff
+    │   ├── ZoomUnreachable      no connection, a timeout, 429 or 5xx
+    │   │   └── ZoomBusy         429 or 503: retry later, with fewer requests
+    │   ├── ZoomRefused          Zoom's API refused our credentials or scopes
+    │   ├── TransferFailed       the bytes of a file didn't arrive completely
+    │   ├── SourceChanged        a file at Zoom changed while it was copied
     │   ├── CopyStuck            several invocations in a row added nothing to a copy
-    │   ├── UploadGone           S3 knows an upload no more: somebody else ended it
-    │   ├── OpencastUnreachable  no connection, a time-out, or an answer that makes no sense
-    │   ├── OpencastRefused      a credential or role is missing
-    │   ├── SlackUnreachable     no connection, a time-out, 429 or 5xx
-    │   ├── SlackRefused         Slack said no: token, scopes, an address that has expired
+    │   ├── UploadGone           S3 doesn't have the multipart upload any more
+    │   ├── OpencastUnreachable  no connection, a timeout, or a malformed answer
+    │   │   ├── IngestNotSent    a POST to Opencast never arrived
+    │   │   ├── IngestUncertain  a POST to Opencast whose outcome is unknown
+    │   │   └── IngestBroken     Opencast answered a POST with 500
+    │   ├── OpencastRefused      Opencast refused our user: password or role
+    │   │   └── IngestRefused    Opencast answered a POST with 4xx
+    │   ├── SlackUnreachable     no connection, a timeout, 429 or 5xx
+    │   ├── SlackRefused         Slack refused our token or scopes, or an address has expired
     │   ├── LedgerBusy           other processes keep changing the ledger's record
-    │   ├── ScheduleUnreadable   the schedule's row of a meeting makes no sense
-    │   ├── SheetsUnreachable    no connection, 429, 5xx, or an answer that makes no sense
-    │   │   └── SheetsTimedOut   Google took too long
-    │   ├── SheetsRefused        Google said no: the key, the sharing, a tab's name
-    │   │   └── GoogleKeyRefused the key itself
-    │   ├── WebhookUnreachable   our own webhook endpoint doesn't answer
+    │   ├── ScheduleUnreadable   the schedule's row of a meeting is malformed
+    │   ├── SheetsUnreachable    no connection, 429, 5xx, or a malformed answer
+    │   │   └── SheetsTimedOut   Google didn't answer before the deadline
+    │   ├── SheetsRefused        Google refused the key, the sharing or a tab's name
+    │   │   └── GoogleKeyRefused the key
+    │   ├── WebhookUnreachable   no connection to our own webhook endpoint
     │   └── AwsFailed            a call to AWS failed: a grant, a limit, an outage
     │       └── SlowDown         S3 answered 503, or that a request was too slow
     ├── WebhookFailed            our own webhook endpoint refused a request
-    │   └── KeyRefused           it knows another signing key than ours
-    ├── OutOfTime                not a failure: the next invocation goes on with the copy
-    └── AskLater                 not a failure: something isn't finished yet
+    │   └── KeyRefused           our signing key is stale
+    ├── OutOfTime                no failure: the copy continues in the next invocation
+    └── AskLater                 no failure: something isn't finished yet
 
-The text of each is a sentence for the operator: what happened, to what, and what to do. It goes
-into the status row and the log, so no token, password or presigned URL may be part of it.
+An error with data of a module's own stands in that module. The text of each error is a sentence for
+the operator: what happened, to what, and what to do. It goes into the status row and the log, so it
+never contains a token, a password or a presigned URL.
 """
 
 from __future__ import annotations
 
 
 class IngesterError(Exception):
-    """The root: anything that this system knows how to explain."""
+    """An error whose text explains it to the operator."""
 
 
 class SettingsError(IngesterError):
-    """A setting is missing or makes no sense."""
+    """A setting is missing or malformed."""
 
 
 class RequestError(IngesterError):
-    """An HTTP request that can't be taken. `status` is the answer's status code."""
+    """An HTTP request can't be accepted. `status` is the answer's status code."""
 
     status = 400
 
 
 class BadRequest(RequestError):
-    """What was sent will never be right."""
+    """The request is wrong, and sending it again can't help."""
 
 
 class UnusableSheet(BadRequest):
-    """A sheet with a column missing, or without any: none of it is imported, nor the others."""
+    """A sheet has no sound header or no usable row. No sheet of the request is imported."""
 
     status = 422
 
@@ -87,96 +96,112 @@ class Unauthorized(RequestError):
 
 
 class WrongSignature(Unauthorized):
-    """None of the known secrets made the signature: one may have been rotated since."""
+    """None of the known secrets made the signature. A secret may have been rotated since."""
 
 
 class NotFound(RequestError):
-    """What was asked for isn't there."""
+    """The requested thing doesn't exist."""
 
     status = 404
 
 
 class UpdateRunning(RequestError):
-    """The schedule is just being updated."""
+    """Another process is updating the schedule."""
 
     status = 409
 
 
 class NothingToImport(RequestError):
-    """A schedule without a single usable row."""
+    """A schedule has no usable row."""
 
     status = 422
 
 
 class NotSetUp(RequestError):
-    """A function's own settings aren't given, so it does nothing."""
+    """The settings of a function are incomplete, so it does nothing."""
 
     status = 503
 
 
 class NotReady(RequestError):
-    """It will be right later: the caller may try again."""
+    """The request can't be accepted yet. The caller may retry."""
 
     status = 503
 
 
 class MessageError(IngesterError):
-    """A queue message that can't be read."""
+    """A queue message can't be read."""
 
 
 class PermanentFailure(IngesterError):
-    """Trying again won't help."""
+    """A failure that no retry can mend. A person has to act."""
 
 
 class FileUnavailable(PermanentFailure):
-    """Zoom doesn't hand out a file: deleted, not authorized, or not a recording at all."""
+    """Zoom doesn't provide a file: it is deleted, not accessible, or no recording at all."""
+
+
+class FileRefused(FileUnavailable):
+    """Zoom answered a download with 401, 403, 404 or 410. A fresh token may help once."""
 
 
 class FileGone(FileUnavailable):
-    """Zoom doesn't know a recording or a file any more, as when it was moved to the trash."""
+    """Zoom doesn't know a recording or a file any more, for example because it is in the trash."""
+
+
+class FileNotThere(FileRefused, FileGone):
+    """Zoom answered a download with 404 or 410."""
+
+
+class NotAFile(FileGone):
+    """Zoom answered a download with an HTML page: the file is deleted, or the token is refused."""
+
+
+class EmptyFile(FileUnavailable):
+    """Zoom provides a file without bytes."""
 
 
 class NoPresenter(PermanentFailure):
-    """None of a recording's views can be published as the presenter."""
+    """No view of a recording can be published as the presenter."""
 
 
 class UnknownSeries(PermanentFailure):
-    """Opencast has no series of this id."""
+    """Opencast doesn't have the series."""
 
 
 class StagedFileLost(PermanentFailure):
-    """A file that was staged is gone from S3, or another one has its place."""
+    """A staged file is missing in S3, or was replaced by another one."""
 
 
 class LedgerUnreadable(PermanentFailure):
-    """The ledger's record of a recording makes no sense: sent anew, it may be there twice."""
+    """The ledger's record of a recording is malformed. A retry could ingest the recording twice."""
 
 
 class CopyEndless(PermanentFailure):
-    """A copy has gone on from invocation to invocation for a day."""
+    """A copy hasn't ended after a day of invocations."""
 
 
 class TooManyFailures(PermanentFailure):
-    """A retryable failure happened as often as it may."""
+    """A retryable failure happened as often as the retry policy allows."""
 
 
 class Unforeseen(PermanentFailure):
-    """An error that nobody has thought of, in a message's last try. Its cause is in the log."""
+    """An error of no known type, at a message's last attempt. The log has its traceback."""
 
     @classmethod
     def of(cls, error: Exception) -> Unforeseen:
-        """From the error, whose text isn't meant for a row."""
+        """Return one for an error whose own text isn't meant for the status row."""
         return cls(f"An error that was not foreseen ({type(error).__name__}): see the log.")
 
 
 class RetryableFailure(IngesterError):
-    """May pass by itself."""
+    """A failure that may go away. A retry may help."""
 
 
 class ZoomUnreachable(RetryableFailure):
     """Zoom couldn't be reached, or answered that it is busy or broken.
 
-    `retry_after` is what Zoom asked us to wait, in seconds, if it did.
+    `retry_after` are the seconds that Zoom asked us to wait, None if it didn't.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -185,41 +210,57 @@ class ZoomUnreachable(RetryableFailure):
 
 
 class ZoomBusy(ZoomUnreachable):
-    """Zoom has too much to do, or we ask for too much."""
+    """Zoom is overloaded, or we send too many requests."""
 
 
 class ZoomRefused(RetryableFailure):
-    """Zoom's API refused our credentials or the app lacks a scope: an operator can mend that."""
+    """Zoom's API refused our credentials, or the app lacks a scope. An operator can mend that."""
 
 
 class TransferFailed(RetryableFailure):
-    """A file's bytes did not arrive whole."""
+    """The bytes of a file didn't arrive completely."""
 
 
 class SourceChanged(RetryableFailure):
-    """The file at Zoom became another one while it was copied."""
+    """A file at Zoom changed while it was copied."""
 
 
 class CopyStuck(RetryableFailure):
-    """Several invocations in a row have added nothing to a copy."""
+    """Several invocations in a row added nothing to a copy."""
 
 
 class UploadGone(RetryableFailure):
-    """S3 doesn't know the multipart upload any more."""
+    """S3 doesn't have the multipart upload any more: another process ended it."""
 
 
 class OpencastUnreachable(RetryableFailure):
-    """Opencast couldn't be reached, or its answer can't be believed."""
+    """Opencast couldn't be reached, or its answer is malformed."""
+
+
+class IngestNotSent(OpencastUnreachable):
+    """Opencast accepted no connection for the POST, so the POST created nothing."""
+
+
+class IngestUncertain(OpencastUnreachable):
+    """Opencast's answer to the POST never came, so the outcome is unknown."""
+
+
+class IngestBroken(OpencastUnreachable):
+    """Opencast itself answered the POST with 500. Only Opencast knows whether the event exists."""
 
 
 class OpencastRefused(RetryableFailure):
-    """Opencast refused our user: an operator can mend that."""
+    """Opencast refused our user. An operator can mend that."""
+
+
+class IngestRefused(OpencastRefused):
+    """Opencast answered the POST with 4xx, so the POST created nothing."""
 
 
 class SlackUnreachable(RetryableFailure):
     """Slack couldn't be reached, or answered that it is busy or broken.
 
-    `retry_after` is what Slack asked us to wait, in seconds, if it did.
+    `retry_after` are the seconds that Slack asked us to wait, None if it didn't.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -236,13 +277,13 @@ class LedgerBusy(RetryableFailure):
 
 
 class ScheduleUnreadable(RetryableFailure):
-    """A meeting's row in the schedule makes no sense: an operator can mend that."""
+    """The schedule's row of a meeting is malformed. An operator can mend that."""
 
 
 class SheetsUnreachable(RetryableFailure):
-    """Google couldn't be reached, is busy or broken, or its answer can't be believed.
+    """Google couldn't be reached, is busy or broken, or its answer is malformed.
 
-    `retry_after` is what it asked us to wait, in seconds, if it did.
+    `retry_after` are the seconds that Google asked us to wait, None if it didn't.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -251,21 +292,21 @@ class SheetsUnreachable(RetryableFailure):
 
 
 class SheetsTimedOut(SheetsUnreachable):
-    """Google didn't answer in time."""
+    """Google didn't answer before the deadline."""
 
 
 class SheetsRefused(RetryableFailure):
-    """Google refused to hand out the sheet: whoever owns the key or the sheet can mend that."""
+    """Google refused to provide the sheet. The owner of the key or the sheet can mend that."""
 
 
 class GoogleKeyRefused(SheetsRefused):
-    """There is no usable key, or Google doesn't take it: another one may have been saved since."""
+    """The key is missing, malformed or refused by Google. A newer one may have been saved since."""
 
 
 class OutOfTime(IngesterError):
-    """The invocation's time is nearly up, and what has been copied is kept.
+    """The invocation's time is nearly over. The parts that were copied are kept.
 
-    `stored` of `total` bytes are in S3; `total` is None where a file's size isn't told.
+    `stored` of `total` bytes are in S3. `total` is None if Zoom doesn't tell the size of a file.
     """
 
     def __init__(self, stored: int, total: int | None) -> None:
@@ -276,19 +317,19 @@ class OutOfTime(IngesterError):
 
 
 class AskLater(IngesterError):
-    """Something isn't finished yet; asking again later is all there is to do."""
+    """Something isn't finished yet. The caller has to ask again later."""
 
 
 class WebhookUnreachable(RetryableFailure):
-    """The on-demand function couldn't reach the webhook endpoint."""
+    """Our own webhook endpoint couldn't be reached."""
 
 
 class WebhookFailed(IngesterError):
-    """The webhook endpoint didn't take an on-demand request."""
+    """Our own webhook endpoint refused a request."""
 
 
 class KeyRefused(WebhookFailed):
-    """The webhook endpoint knows another signing key: ours may have been rotated since."""
+    """The webhook endpoint has another signing key: ours may have been rotated since."""
 
 
 class AwsFailed(RetryableFailure):
@@ -296,8 +337,8 @@ class AwsFailed(RetryableFailure):
 
     @classmethod
     def of(cls, error: Exception) -> AwsFailed:
-        """From botocore's error: the operation and the code, not the text, which can be long."""
-        # botocore's errors of connections have a `response` too, which is None.
+        """Return one for botocore's error, with its operation and code; its text may be long."""
+        # botocore's connection errors have a `response` too, which is None.
         response = getattr(error, "response", None) or {}
         code = response.get("Error", {}).get("Code") or type(error).__name__
         operation = getattr(error, "operation_name", "a call")
@@ -305,4 +346,4 @@ class AwsFailed(RetryableFailure):
 
 
 class SlowDown(AwsFailed):
-    """S3 has too much to do: later, and less at once."""
+    """S3 is overloaded: retry later, with fewer requests."""

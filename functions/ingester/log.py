@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the recording it is about, without secrets."""
+"""Structured logs: one JSON object a line, with the recording's keys and without secrets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _context: ContextVar[dict[str, str]] = ContextVar("recording")
 
 
 def redact(text: str) -> str:
-    """`text` without the values of tokens, passwords and signatures."""
+    """Return `text` without the values of tokens, passwords and signatures."""
     for pattern in _SECRETS:
         text = pattern.sub(r"\1***", text)
     return text
@@ -37,7 +37,7 @@ def redact(text: str) -> str:
 
 @contextmanager
 def about(**keys: str) -> Iterator[None]:
-    """Puts `uuid`, `zip_id` or others into every record written inside."""
+    """Add `uuid`, `zip_id` or other keys to every record that the block writes."""
     token = _context.set({**_context.get({}), **keys})
     try:
         yield
@@ -46,7 +46,11 @@ def about(**keys: str) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """`level`, `timestamp`, `location`, `message`, the context's keys, `exception` if any."""
+    """Formats a record as JSON.
+
+    The object has `level`, `timestamp`, `location` and `message`, the keys of `about`, those of the
+    call's `extra`, and `exception` if there is one.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC)
@@ -77,15 +81,16 @@ def _redacted(value: Any) -> Any:
 
 
 def goes_on(outlook: str, advice: str = "") -> dict[str, Any]:
-    """The `extra` of an error that stopped nothing: what follows by itself, and what is left to do.
+    """Return the `extra` of an error that stopped nothing.
 
-    In `advice` the word UUID stands for the recording's.
+    `outlook` says what happens without anybody's action, and `advice` what is left to do. In
+    `advice` the word UUID stands for the recording's UUID.
     """
     return {"outlook": outlook, "goes_on": True, **({"advice": advice} if advice else {})}
 
 
 def start(context: object) -> None:
-    """Begins an invocation: records go to stdout, where Lambda picks them up, with its id."""
+    """Start the log of an invocation: records go to stdout, with the request id of `context`."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
@@ -95,5 +100,5 @@ def start(context: object) -> None:
 
 
 def verbose(on: bool) -> None:
-    """Whether this project's own debug records are written."""
+    """Turn this project's own debug records on or off."""
     logging.getLogger("ingester").setLevel(logging.DEBUG if on else logging.INFO)

@@ -1,9 +1,10 @@
-"""Metrics in log records: CloudWatch reads them out of the log, without a call of ours.
+"""Metrics in log records. CloudWatch extracts them from the log, without a request of ours.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
-Each counts a fact, once: so a record of a change is written where the change was made, not where a
-message was taken that may come again. Why not by Powertools: docs/decisions/0020-own-metrics.md.
+A metric counts each fact once. So the code that makes a change writes the record, and not the code
+that receives a message, which SQS may deliver again. docs/decisions/0020-own-metrics.md says why
+Powertools isn't used.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ingester.errors import RequestError, Unauthorized, WrongSignature
 
 
 class Unit(StrEnum):
-    """Those of CloudWatch's units that are used. It has none for minutes."""
+    """The units of CloudWatch that are used. CloudWatch has no unit for minutes."""
 
     COUNT = "Count"
     BYTES = "Bytes"
@@ -26,7 +27,7 @@ class Unit(StrEnum):
 
 
 class Metric(StrEnum):
-    """What is measured: its name in CloudWatch, its unit, and what one value of it says."""
+    """A metric: its name in CloudWatch, its unit, and the meaning of one value."""
 
     unit: Unit
     meaning: str
@@ -108,7 +109,7 @@ class Metric(StrEnum):
         "Minutes from the webhook's receiving a request until Opencast has the ingest.",
     )
 
-    # The defaults are for type checkers: `Metric(name)` finds the one of that name.
+    # The defaults are for type checkers: `Metric(name)` returns the member of that name.
     def __new__(cls, name: str, unit: Unit = Unit.NONE, meaning: str = "") -> Self:
         member = str.__new__(cls, name)
         member._value_ = name
@@ -118,12 +119,12 @@ class Metric(StrEnum):
 
 
 def namespace_of(stack_name: str) -> str:
-    """Where the stack's metrics are found."""
+    """Return the namespace of a stack's metrics in CloudWatch."""
     return f"{stack_name}-log-metrics"
 
 
 def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> dict[str, Any]:
-    """The `extra` of a log record that carries these values as metrics of `now`; {} without any."""
+    """Return the `extra` of a log record with these values as metrics of `now`; {} for no value."""
     if not values:
         return {}
     return {
@@ -142,21 +143,22 @@ def record(stack_name: str, now: datetime, values: Mapping[Metric, float]) -> di
 
 
 def once(metric: Metric, happened: object = True) -> dict[Metric, float]:
-    """One of `metric` if it happened, for `record`."""
+    """Return the value 1 of `metric` for `record`, or {} unless it `happened`."""
     return {metric: 1.0} if happened else {}
 
 
 def ignored(happened: object, *, too_short: bool) -> dict[Metric, float]:
-    """One ingest that ended with nothing to ingest, if it did."""
+    """Return the metrics of an ingest that ended with nothing to ingest, or {} unless it did."""
     counts = once(Metric.RECORDING_IGNORED, happened)
     return counts | once(Metric.SKIPPED_FOR_DURATION, happened and too_short)
 
 
 def refused(error: RequestError, *, is_own: bool) -> dict[Metric, float]:
-    """What is refused of Zoom's requests; whoever made one of our own is told.
+    """Return the metrics of a request that the webhook refused.
 
-    401s are counted apart: anybody in the internet can cause them. But who signs, and wrongly, is
-    most likely Zoom, under a secret that isn't ours.
+    `is_own` says that our own functions sent the request. Such a 4xx isn't counted: its sender gets
+    the answer. A 401 is counted apart, because anybody in the internet can cause it. But a wrong
+    signature most likely comes from Zoom, which has another secret than ours.
     """
     if isinstance(error, Unauthorized):
         is_wrong = isinstance(error, WrongSignature)

@@ -1,4 +1,4 @@
-"""Trying again within one invocation: jittered backoff that stays inside a budget of seconds."""
+"""Retries within one invocation: a backoff with jitter, before a deadline."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ingester.errors import IngesterError
 
 Sleep = Callable[[float], None]
 Chance = Callable[[], float]
-"""A number from 0 up to, but not including, 1: `random.random`."""
+"""A function that returns a number from 0 up to, but not including, 1, as `random.random`."""
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
 
 
 def within(seconds: float, timeout: tuple[float, float]) -> tuple[float, float]:
-    """`timeout` (seconds to connect, to read), cut so that both together stay within `seconds`."""
+    """Shorten `timeout` (seconds to connect, to read) to at most `seconds` for both together."""
     connect = min(timeout[0], seconds / 2)
     return connect, min(timeout[1], seconds - connect)
 
@@ -33,7 +33,7 @@ def backoff(
     longest: float = LONGEST_WAIT,
     by_chance: Chance = random.random,
 ) -> float:
-    """Seconds to wait after the `failures`-th failure in a row: exponential, with full jitter."""
+    """Return the seconds to wait after `failures` failures in a row: exponential, full jitter."""
     return by_chance() * min(longest, first * 2.0 ** (failures - 1))
 
 
@@ -47,11 +47,12 @@ def retrying(
     monotonic: Callable[[], float] = time.monotonic,
     by_chance: Chance = random.random,
 ) -> tenacity.Retrying:
-    """A tenacity `Retrying` for `errors`, to be called once; the last of them is raised as it is.
+    """Return a tenacity `Retrying` that retries after `errors`. Call it once.
 
-    It waits as long as the other side asked for (`retry_after` of the error), else exponentially
-    with jitter. It ends after `attempts`, or before a wait that would lead beyond `seconds` from
-    now. `before` is called before each wait. `monotonic` counts the seconds.
+    It waits for the seconds in the error's `retry_after`, else for an exponential backoff with
+    jitter. It stops after `attempts`, or before a wait that would end later than `seconds` from
+    now; then it raises the last error unchanged. It calls `before` before each wait. `monotonic`
+    is the clock of the seconds.
     """
     begin = monotonic()
 
@@ -63,7 +64,7 @@ def retrying(
         return max(FIRST_WAIT / 5, backoff(state.attempt_number, by_chance=by_chance))
 
     def stop(state: tenacity.RetryCallState) -> bool:
-        # tenacity's own stop_before_delay reads a clock that can't be handed in.
+        # tenacity's own stop_before_delay has a clock that can't be replaced.
         is_late = monotonic() - begin + state.upcoming_sleep >= seconds
         return state.attempt_number >= attempts or is_late
 
@@ -78,9 +79,9 @@ def retrying(
 
 
 def retry_after(header: str, now: datetime) -> float | None:
-    """Seconds from `now` that a `Retry-After` asks for: a number, an HTTP date, or an ISO date.
+    """Return the seconds from `now` that a `Retry-After` asks for, None if it can't be read.
 
-    None if there is none, or nothing that can be read.
+    The header holds a number, an HTTP date or an ISO date; "" stands for no header.
     """
     text = header.strip()
     if not text:

@@ -1,8 +1,8 @@
-"""What each function is told from outside: the only place that reads the environment.
+"""The settings and secrets of each function.
 
-One frozen type per function. A field is an environment variable of the same name in capitals; the
-stack's template sets exactly these (a test compares them). Secrets are not among them: they are
-SSM SecureStrings under `secrets_path`, read at the start of a container (see `read_secrets`).
+Each function has one frozen type of settings. A field is the environment variable of the same name
+in capitals, and the stack's template sets exactly these variables (a test compares them). Secrets
+are SSM SecureStrings under `secrets_path`. A container reads them when it starts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OFF = frozenset({"", "0", "false", "no", "off"})
 class Settings(
     msgspec.Struct, frozen=True, kw_only=True, rename=str.upper, forbid_unknown_fields=False
 ):
-    """What every function has. `debug` turns debug logging on (`0` and empty are off)."""
+    """The settings of every function. `debug` turns debug records on unless it is in OFF."""
 
     stack_name: str
     debug: str = ""
@@ -33,14 +33,14 @@ class Settings(
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
-    """Secret settings. Their values never show in a `repr`, a log line or an error."""
+    """Secrets of a function. Their values never stand in a `repr`, a log record or an error."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
 
 
 class ZoomSite(Settings, frozen=True, kw_only=True):
-    """Which Zoom the account is at: its pages are at the host of `zoom_oauth_url`."""
+    """The Zoom of the account. Its pages have the host of `zoom_oauth_url`."""
 
     zoom_oauth_url: str = "https://zoom.us/oauth/token"
 
@@ -52,7 +52,7 @@ class ZoomSite(Settings, frozen=True, kw_only=True):
 
 
 class ZoomSettings(ZoomSite, frozen=True, kw_only=True):
-    """How to reach Zoom's API: the first of an Apigee key, OAuth and JWT that is configured."""
+    """Access to Zoom's API, by the first of an Apigee key, OAuth and JWT that is configured."""
 
     secrets_path: str
     zoom_api_base_url: str
@@ -78,7 +78,7 @@ class WebhookSettings(Settings, frozen=True, kw_only=True):
 
 
 class WebhookSecrets(Secrets, frozen=True, kw_only=True):
-    """`webhook_validation_secret_token` may hold several, separated by commas."""
+    """`webhook_validation_secret_token` may hold several secrets, separated by commas."""
 
     webhook_validation_secret_token: str = ""
     pipeline_signing_key: str
@@ -99,7 +99,7 @@ class OnDemandSecrets(ZoomSecrets, frozen=True, kw_only=True):
 
 
 class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
-    """`reconcile_days`: how many days back recordings are looked for, 0 for not at all."""
+    """`reconcile_days` is how many days back reconcile looks for recordings; 0 turns it off."""
 
     recordings_table: str
     webhook_url: str
@@ -107,9 +107,10 @@ class ReconcileSettings(ZoomSettings, frozen=True, kw_only=True):
 
 
 class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
-    """`download_receive_limit` is the queue's, so that a row can say which try is the last.
+    """`download_receive_limit` is the queue's, so that a row can name the last attempt.
 
-    `download_connections` is the most at once to Zoom's download host, for all files together.
+    `download_connections` is the largest number of connections to Zoom's download host, for all
+    files together.
     """
 
     status_table: str
@@ -133,12 +134,12 @@ class DownloaderSettings(ZoomSettings, frozen=True, kw_only=True):
 
     @property
     def fallback_series_id(self) -> str:
-        """`DEFAULT_SERIES_ID`; the text `None`, which old templates wrote, counts as unset."""
+        """`DEFAULT_SERIES_ID`. The text `None` counts as unset: old templates wrote it."""
         return "" if self.default_series_id == "None" else self.default_series_id
 
 
 class UploaderSettings(Settings, frozen=True, kw_only=True):
-    """`upload_receive_limit` is the queue's, as `download_receive_limit`.
+    """`upload_receive_limit` is the queue's, so that a row can name the last attempt.
 
     `oc_outage_hours` is how long an upload waits for an Opencast that can't be reached.
     """
@@ -169,7 +170,7 @@ class UploaderSecrets(Secrets, frozen=True, kw_only=True):
 
 
 class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
-    """`reconcile_days` is 0 where recordings that Zoom didn't tell of aren't looked for."""
+    """`reconcile_days` is 0 where reconcile is off."""
 
     status_table: str
     recordings_table: str
@@ -182,7 +183,7 @@ class StatusQuerySettings(ZoomSite, frozen=True, kw_only=True):
 
 
 class SlackSettings(ZoomSite, frozen=True, kw_only=True):
-    """`own_alias` is what the function invokes to go on after its answer: `<function>:<alias>`."""
+    """`own_alias` is `<function>:<alias>`, which the function invokes to go on after its answer."""
 
     secrets_path: str
     status_table: str
@@ -198,7 +199,7 @@ class SlackSettings(ZoomSite, frozen=True, kw_only=True):
 
     @property
     def channel(self) -> str:
-        """The channel's name or id, as people write it: with or without `#`."""
+        """The channel's name or id, without `#`."""
         return self.slack_zip_channel.strip().removeprefix("#")
 
     @property
@@ -208,14 +209,14 @@ class SlackSettings(ZoomSite, frozen=True, kw_only=True):
 
 
 class SlackSecrets(Secrets, frozen=True, kw_only=True):
-    """Both are "" where Slack isn't set up."""
+    """Both secrets are "" where Slack isn't set up."""
 
     slack_signing_secret: str = ""
     slack_api_token: str = ""
 
 
 class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
-    """`notification_quiet_seconds`: how long after a mail its fault is only counted."""
+    """`notification_quiet_seconds` is how long after its mail a fault is only counted."""
 
     status_table: str
     faults_table: str
@@ -226,7 +227,7 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def at_least(self) -> Level:
-        """The level from which records are mailed. SettingsError if there is none of this name."""
+        """The lowest level of mailed records. Raises SettingsError if the name is no level."""
         name = self.log_notifications_filter_log_level.upper()
         if name not in Level.__members__:
             raise SettingsError(f"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL {name!r} is no level.")
@@ -234,7 +235,7 @@ class LogNotificationsSettings(Settings, frozen=True, kw_only=True):
 
 
 class ScheduleUpdateSettings(Settings, frozen=True, kw_only=True):
-    """`google_credentials` is the parameter in SSM with the key of the account that reads."""
+    """`google_credentials` is the SSM parameter with the service account's key."""
 
     secrets_path: str
     schedule_table: str
@@ -258,14 +259,15 @@ SecretsType = TypeVar("SecretsType", bound=Secrets)
 
 
 def split(text: str) -> tuple[str, ...]:
-    """A setting that is a list: its parts between commas, stripped, empty ones left out."""
+    """Return the parts of a setting between commas, stripped, without empty parts."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> SettingsType:
-    """A function's settings from its environment; an empty variable counts as not set.
+    """Return a function's settings from its environment. An empty variable counts as not set.
 
-    SettingsError says which one is missing or wrong.
+    Raises:
+        SettingsError: a variable is missing or malformed. The sentence names it.
     """
     given = {name: value for name, value in environment.items() if value != ""}
     try:
@@ -275,7 +277,7 @@ def read(settings_type: type[SettingsType], environment: Mapping[str, str]) -> S
 
 
 class SsmClient(Protocol):
-    """The one call of boto3's SSM client that is used here, and its error."""
+    """The one call of boto3's SSM client that is used here, and its errors."""
 
     @property
     def exceptions(self) -> Any: ...
@@ -284,7 +286,7 @@ class SsmClient(Protocol):
 
 
 def read_parameter(ssm: SsmClient, name: str) -> str:
-    """A parameter of SSM, "" if there is none."""
+    """Return a parameter of SSM, "" if it doesn't exist."""
     try:
         answer = ssm.get_parameter(Name=name, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
@@ -293,15 +295,17 @@ def read_parameter(ssm: SsmClient, name: str) -> str:
 
 
 def variables_of(struct_type: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The names of a settings or secrets type's variables, as they stand outside."""
+    """Return the names of a type's environment variables or SSM parameters."""
     return struct_type.__struct_encode_fields__
 
 
 def read_secrets(secrets_type: type[SecretsType], ssm: SsmClient, path: str) -> SecretsType:
-    """A function's secrets from SSM; one that isn't there is not configured.
+    """Return a function's secrets from SSM. A missing parameter counts as not configured.
 
-    One call each, because so every secret has a grant of its own. SettingsError if one that is
-    needed is missing.
+    Each secret takes a call of its own, so that each has a grant of its own.
+
+    Raises:
+        SettingsError: a secret without a default is missing.
     """
     found = {name: read_parameter(ssm, f"{path}/{name}") for name in variables_of(secrets_type)}
     given = {name: value for name, value in found.items() if value}

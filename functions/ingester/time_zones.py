@@ -1,4 +1,4 @@
-"""Time zones: apart from the settings, since they weigh a tenth of a small function's package."""
+"""Time zones. They stand apart because they are a tenth of a small function's package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ingester.errors import SettingsError
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """An IANA time zone. SettingsError if there is none of this name."""
+    """Return an IANA time zone. Raise SettingsError if there is no zone of this name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Time stamps as they stand on every wire of this system: UTC, whole seconds, `Z` at the end."""
+"""The timestamps of all messages, tables and answers: UTC, whole seconds, `Z` at the end."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> datetime:
-    """The moment that a wire time stamp names, aware, in UTC. ValueError if it isn't one."""
+    """Return the moment of a timestamp, aware, in UTC. Raise ValueError if it is malformed."""
     return datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
 
 
 def write(moment: datetime) -> str:
-    """An aware moment as a wire time stamp; fractions of a second are dropped."""
+    """Return the timestamp of an aware moment, without fractions of a second."""
     return moment.astimezone(UTC).strftime(FORMAT)
 
 
 def write_local(moment: datetime, zone: tzinfo) -> str:
-    """Local wall-clock time in the wire's form.
+    """Return the local time of an aware moment in the form of a timestamp.
 
-    It ends in `Z` although it isn't UTC: the upload message's `created_local` has always been
-    written so, and its readers know.
+    It ends in `Z` although it isn't UTC. The upload message's `created_local` has this form, which
+    is kept for compatibility.
     """
     return moment.astimezone(zone).strftime(FORMAT)
 
 
 def seconds_between(start: str, end: str) -> float:
-    """Seconds from one wire time stamp to another; negative if they are the wrong way round."""
+    """Return the seconds between two timestamps, negative if `end` is before `start`."""
     return (parse(end) - parse(start)).total_seconds()

@@ -1,9 +1,9 @@
-"""`invoke schedule.…`: the class schedule, by which recordings find their course."""
+"""The commands `invoke schedule.…`: import the class schedule, and remove classes from it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,20 +17,19 @@ from cdk.names import GOOGLE_CREDENTIALS
 from cdk.settings_reader import given_settings
 from ingester.errors import RequestError
 from ingester.schedule.importer import (
-    JSON_SOURCE,
-    OPENCAST_SOURCE,
     ImportReport,
     Sheet,
     import_parsed,
     import_sheets,
 )
 from ingester.schedule.lock import COMMAND_SECONDS, ScheduleLock
-from ingester.schedule.sheet_parser import ParsedSheet
+from ingester.schedule.model import ReplacedSources
+from ingester.schedule.parsed import ParsedSheet
+from ingester.schedule.report import terminal_lines, terminal_removal_lines
 from ingester.schedule.table import ScheduleTable
 from ops import terminal
 from ops.command import OpsError, command
 from ops.schedule import google_key, oc_import, sources
-from ops.schedule import report as schedule_report
 from ops.schedule.files import read_csv, read_json
 from ops.secrets import store as secrets
 from ops.target import (
@@ -52,43 +51,33 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Replaces what came from a file of this name. OpsError says why nothing was changed."""
+    """Replace what came from a file of this name. OpsError says why nothing was changed."""
     with _alone(table, dry_run=dry_run):
-        return import_sheets(
-            ScheduleTable(table), [sheet], replace_all=replace_all, dry_run=dry_run
-        )
+        replaced = ReplacedSources(every=replace_all)
+        return import_sheets(ScheduleTable(table), [sheet], replaced, dry_run=dry_run)
 
 
 def import_classes(
-    table: Table,
-    parsed: Sequence[ParsedSheet],
-    source: str,
-    *,
-    replace_all: bool = False,
-    dry_run: bool = False,
+    table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Replaces what came from `source`. OpsError says why nothing was changed."""
+    """Replace what came from the same source. OpsError says why nothing was changed."""
     with _alone(table, dry_run=dry_run):
-        return import_parsed(
-            ScheduleTable(table),
-            parsed,
-            frozenset({source}),
-            replace_all=replace_all,
-            dry_run=dry_run,
-        )
+        replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
+        return import_parsed(ScheduleTable(table), [parsed], replaced, dry_run=dry_run)
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Takes away what came from `source`. OpsError says why nothing was changed."""
+    """Remove what came from `source`. OpsError says why nothing was changed."""
     with _alone(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)
 
 
 @contextmanager
 def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
-    """While the block lasts nobody else changes the schedule, unless it only looks.
+    """Hold the schedule's lock during the block, unless it is a dry run.
 
-    OpsError for what the import raises, and if somebody else is changing it.
+    Raises:
+        OpsError: somebody else is changing the schedule, or the block raised a RequestError.
     """
     lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
     try:
@@ -100,7 +89,7 @@ def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
 
 def show(report: ImportReport, *, dry_run: bool) -> None:
     """Print what an import did, or would do."""
-    for line in schedule_report.lines(report, dry_run=dry_run):
+    for line in terminal_lines(report, dry_run=dry_run):
         terminal.say(line)
 
 
@@ -111,10 +100,10 @@ def schedule_of(target: Target) -> Table:
 
 
 def _endpoint(target: Target, address: str | None, path: str) -> oc_import.Endpoint:
-    """Return DCE's endpoint with the stack's own user.
+    """Return DCE's endpoint, with the user of the stack.
 
-    Without an address it is at the stack's Opencast. The password is that in SSM, else the
-    settings'.
+    Without an address it is at the stack's Opencast. The password comes from SSM, else from the
+    settings.
     """
     given = given_settings(os.environ, ENV_FILE)
     if address is None:
@@ -155,16 +144,9 @@ def import_json(
     _context: Context, filepath: str, replace_all: bool = False, dry_run: bool = False
 ) -> None:
     """Import the class schedule from a JSON file."""
-    path = Path(filepath)
-    sheet = read_json(path)
-    report = import_classes(
-        schedule_of(looking() if dry_run else changing()),
-        [sheet],
-        f"{JSON_SOURCE}{path.name}",
-        replace_all=replace_all,
-        dry_run=dry_run,
-    )
-    show(report, dry_run=dry_run)
+    sheet = read_json(Path(filepath))
+    table = schedule_of(looking() if dry_run else changing())
+    show(import_classes(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
 @command(
@@ -193,14 +175,8 @@ def import_from_opencast(
     if not rows:
         terminal.say(f"{asked.host} lists no classes: nothing was changed.")
         return
-    report = import_classes(
-        schedule_of(target),
-        [oc_import.parse(asked.host, rows)],
-        f"{OPENCAST_SOURCE}{asked.host}",
-        replace_all=replace_all,
-        dry_run=dry_run,
-    )
-    show(report, dry_run=dry_run)
+    table, parsed = schedule_of(target), oc_import.parse(asked.host, rows)
+    show(import_classes(table, parsed, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
 @command(
@@ -215,13 +191,13 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 
     They are there under the file's name, and stay when the same classes come from a sheet.
     """
-    # What a script's unset variable names is not the first system.
+    # Without this check a script's unset variable would name the first system.
     if not source.strip():
         raise OpsError("SOURCE is empty: name where the classes came from, like csv:fall.csv.")
     report = remove_source(
         schedule_of(looking() if dry_run else changing()), source, dry_run=dry_run
     )
-    for line in schedule_report.removal_lines(report, source, dry_run=dry_run):
+    for line in terminal_removal_lines(report, source, dry_run=dry_run):
         terminal.say(line)
 
 
@@ -232,7 +208,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
     """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
-    # Not `changing`: it is there before the first stack, and serves all of them.
+    # Not `changing`, which needs a stack: the key exists before the first stack, and serves all.
     target = named()
     announce(target)
     if may_ask():

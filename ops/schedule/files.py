@@ -1,4 +1,4 @@
-"""Files with a class schedule: CSV as the sheet exports it, JSON in the forms that sites keep."""
+"""The files with a class schedule: CSV as the sheet exports it, JSON in several forms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from ingester.errors import RequestError
 from ingester.schedule.importer import CSV_SOURCE, JSON_SOURCE, Sheet
-from ingester.schedule.model import DAYS, Event
-from ingester.schedule.retained import Unread
-from ingester.schedule.sheet_parser import COLUMNS, ParsedSheet, Skipped, parse
+from ingester.schedule.model import DAYS, ScheduledClass
+from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
+from ingester.schedule.retained import UnreadRow
+from ingester.schedule.sheet.cells import COLUMNS
+from ingester.schedule.sheet.parser import parse
 from ops.command import OpsError
 from ops.given_file import read_text
 
@@ -29,7 +31,7 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
 
 
 def read_csv(path: Path) -> Sheet:
-    """A CSV file as a sheet. OpsError if it can't be read as CSV in UTF-8 (with a BOM or not)."""
+    """Return a CSV file as a sheet. Raise OpsError if it is not CSV in UTF-8, with a BOM or not."""
     text = read_text(path, "export the sheet as CSV in UTF-8")
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -39,11 +41,14 @@ def read_csv(path: Path) -> Sheet:
 
 
 def read_json(path: Path) -> ParsedSheet:
-    """A JSON file's classes. OpsError says where it is wrong; what can't be used is skipped.
+    """Return the classes of a JSON file. A row that can't be used is skipped.
 
-    It holds a list of objects with the sheet's columns, or of rows as the schedule table holds
-    them (this system's or the first one's); or such rows by their meetings; or what
-    `aws dynamodb scan` printed.
+    The file holds a list of objects with the sheet's columns; or a list of rows as the schedule
+    table of this or the first system holds them; or such rows by their meetings; or the output of
+    `aws dynamodb scan`.
+
+    Raises:
+        OpsError: the file has none of these forms. The sentence says where it differs.
     """
     text = read_text(path, "save it as JSON in UTF-8")
     try:
@@ -58,7 +63,7 @@ def read_json(path: Path) -> ParsedSheet:
 
 
 def parse_json(name: str, content: Any) -> ParsedSheet:
-    """The classes in JSON that was read from a file `name`; OpsError if it is none of the forms."""
+    """Return the classes in the JSON of a file. Raise OpsError if it has none of the forms."""
     entries = [_plain(entry) for entry in _entries(name, content)]
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict):
@@ -76,7 +81,7 @@ def parse_json(name: str, content: Any) -> ParsedSheet:
 
 
 def _entries(name: str, content: Any) -> list[Any]:
-    """The list within what a file holds."""
+    """Return the list that a file holds."""
     if isinstance(content, dict):
         content = content.get("Items", list(content.values()))
     if not isinstance(content, list):
@@ -88,7 +93,7 @@ def _entries(name: str, content: Any) -> list[Any]:
 
 
 def _plain(entry: Any) -> Any:
-    """A row in DynamoDB's own JSON, where each value says its type, as a plain one."""
+    """Return a row of DynamoDB's own JSON, where each value names its type, as a plain row."""
     if not isinstance(entry, dict) or not entry or not all(map(_is_typed, entry.values())):
         return entry
     read = TypeDeserializer().deserialize
@@ -108,17 +113,11 @@ def _kind(value: Any) -> str:
 
 
 def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
-    """Objects with the sheet's columns, read by the sheet's own rules."""
-    rows = [
-        {
-            " ".join(str(column).lower().split()): _cell(name, number, str(column), value)
-            for column, value in entry.items()
-            if " ".join(str(column).lower().split()) in COLUMNS
-        }
-        for number, entry in enumerate(entries, start=1)
-    ]
-    header = [column for column in COLUMNS if any(column in row for row in rows)] or ["(none)"]
-    cells = [[row.get(column, "") for column in header] for row in rows]
+    """Read objects with the sheet's columns, by the sheet's own rules."""
+    rows = [_columns(name, number, entry) for number, entry in enumerate(entries, start=1)]
+    present: set[str] = set().union(*rows)
+    header = [column for column in COLUMNS if column in present] or ["(none)"]
+    cells = ([row.get(column, "") for column in header] for row in rows)
     try:
         parsed = parse(name, f"{JSON_SOURCE}{name}", [header, *cells])
     except RequestError as error:
@@ -126,10 +125,26 @@ def _parse_columns(name: str, entries: Sequence[dict[str, Any]]) -> ParsedSheet:
             f"{error} In JSON the columns are the objects' names (or {KEY} and events, "
             "for rows of the schedule table)."
         ) from error
-    # The columns' names are no row here: the first object is entry 1.
-    skipped = [msgspec.structs.replace(one, row=one.row - 1) for one in parsed.skipped]
-    numbers = tuple(row - 1 for row in parsed.rows)
-    return msgspec.structs.replace(parsed, skipped=tuple(skipped), rows=numbers)
+    return _without_header(parsed)
+
+
+def _without_header(parsed: ParsedSheet) -> ParsedSheet:
+    """Count rows without the header, which is no object of the file: the first object is 1."""
+    return msgspec.structs.replace(
+        parsed,
+        classes=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.classes),
+        skipped=tuple(msgspec.structs.replace(row, row=row.row - 1) for row in parsed.skipped),
+    )
+
+
+def _columns(name: str, number: int, entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return an object's cells by the sheet's columns. Other names are ignored."""
+    cells: dict[str, str] = {}
+    for written, value in entry.items():
+        column = " ".join(str(written).lower().split())
+        if column in COLUMNS:
+            cells[column] = _cell(name, number, str(written), value)
+    return cells
 
 
 def _cell(name: str, number: int, column: str, value: Any) -> str:
@@ -139,63 +154,65 @@ def _cell(name: str, number: int, column: str, value: Any) -> str:
 
 
 def parse_table_rows(name: str, source: str, rows: Iterable[Mapping[str, Any]]) -> ParsedSheet:
-    """Rows as the schedule table holds them.
+    """Read rows as the schedule table holds them.
 
-    Course and series come from each event, or from the row, where the first system has them. An
-    event, or a row without any, that would never match is skipped and named.
+    Course and series come from each class, else from the row, where the first system has them. A
+    row that has no classes or that names no meeting is skipped, and so is a class that can't be
+    read.
     """
-    events: list[tuple[str, Event]] = []
-    numbers: list[int] = []
-    skipped: list[Skipped] = []
+    classes: list[ParsedClass] = []
+    skipped: list[SkippedRow] = []
     for number, row in enumerate(rows, start=1):
         meeting = _text(row.get(KEY))
-        if not re.fullmatch(r"[0-9]{3,}", meeting):
-            unread = Unread(source=source, course=_text(row.get("course_code")))
-            reason = f"{KEY} is no meeting's number"
-            skipped.append(Skipped(name, number, reason, unread=unread))
-            continue
-        unread = Unread(source=source, meeting=meeting)
         found = row.get("events") or []
-        if not isinstance(found, list) or not found:
+        if not re.fullmatch(r"[0-9]{3,}", meeting):
+            unread = UnreadRow(source=source, course=_text(row.get("course_code")))
+            reason = f"{KEY} is no meeting's number"
+            skipped.append(SkippedRow(name, number, reason, unread=unread))
+        elif not isinstance(found, list) or not found:
+            kept = UnreadRow(source=source, meeting=meeting) if found else None
             reason = f"meeting {meeting} has no events"
-            skipped.append(Skipped(name, number, reason, unread=unread if found else None))
-            continue
-        for index, one in enumerate(found, start=1):
-            event = _event(row, one if isinstance(one, dict) else {}, source)
-            problem = _problem(event)
-            if problem:
-                reason = f"meeting {meeting}, event {index}: {problem}"
-                unread = Unread(source=source, meeting=meeting, course=event.course_code)
-                skipped.append(Skipped(name, number, reason, unread=unread))
-            else:
-                events.append((meeting, event))
-                numbers.append(number)
-    return ParsedSheet(tuple(events), tuple(skipped), name, source, tuple(numbers))
+            skipped.append(SkippedRow(name, number, reason, unread=kept))
+        else:
+            for index, scheduled in enumerate(_scheduled(row, found, source), start=1):
+                if problem := _problem(scheduled):
+                    reason = f"meeting {meeting}, event {index}: {problem}"
+                    course = scheduled.course_code
+                    unread = UnreadRow(source=source, meeting=meeting, course=course)
+                    skipped.append(SkippedRow(name, number, reason, unread=unread))
+                else:
+                    classes.append(ParsedClass(number, meeting, scheduled))
+    return ParsedSheet(name=name, source=source, classes=tuple(classes), skipped=tuple(skipped))
 
 
-def _event(row: Mapping[str, Any], one: Mapping[str, Any], source: str) -> Event:
-    return Event(
-        day=_text(one.get("day")).upper(),
-        time=_text(one.get("time")),
-        title=_text(one.get("title")) or DEFAULT_TITLE,
-        course_code=_text(one.get("course_code")) or _text(row.get("course_code")),
-        opencast_series_id=_text(one.get("opencast_series_id"))
-        or _text(row.get("opencast_series_id")),
-        source=source,
-    )
+def _scheduled(
+    row: Mapping[str, Any], entries: Iterable[Any], source: str
+) -> Iterator[ScheduledClass]:
+    """Return the classes of a row. Fields that an entry lacks are empty or the row's."""
+    for entry in entries:
+        known = entry if isinstance(entry, dict) else {}
+        yield ScheduledClass(
+            day=_text(known.get("day")).upper(),
+            time=_text(known.get("time")),
+            title=_text(known.get("title")) or DEFAULT_TITLE,
+            course_code=_text(known.get("course_code")) or _text(row.get("course_code")),
+            opencast_series_id=_text(known.get("opencast_series_id"))
+            or _text(row.get("opencast_series_id")),
+            source=source,
+        )
 
 
-def _problem(event: Event) -> str:
-    """Why an event can't be used; "" if it can."""
-    if len(event.day) != 1 or event.day not in DAYS:
-        return f"day {event.day[:40]!r} is none of {' '.join(DAYS)}"
-    if not _TIME.fullmatch(event.time):
-        return f"time {event.time[:40]!r} is not a time like 9:30 or 14:05"
-    return "" if event.opencast_series_id else "no Opencast series"
+def _problem(scheduled: ScheduledClass) -> str:
+    """Return why a class can't be used; "" if it can."""
+    if len(scheduled.day) != 1 or scheduled.day not in DAYS:
+        return f"day {scheduled.day[:40]!r} is none of {' '.join(DAYS)}"
+    if not _TIME.fullmatch(scheduled.time):
+        return f"time {scheduled.time[:40]!r} is not a time like 9:30 or 14:05"
+    return "" if scheduled.opencast_series_id else "no Opencast series"
 
 
 def _text(value: Any) -> str:
-    """A scalar as text; anything else counts as absent."""
+    """Return a scalar as text. Any other value counts as absent."""
     if value is None or isinstance(value, dict | list | set | bool):
         return ""
     return str(value).strip()

@@ -1,6 +1,6 @@
-"""The Google service account that reads the schedule's sheet: its key, and where it is kept.
+"""The key of the Google service account that reads the schedule's sheet, and its place in SSM.
 
-One parameter in SSM serves all stacks of an AWS account and region, as in the first system.
+One parameter serves all stacks of an AWS account and region. Its name is kept for compatibility.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdk.names import GOOGLE_CREDENTIALS
 from ops.command import OpsError
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 FIELDS = ("client_email", "private_key", "token_uri")
 ORIGIN = "Written by schedule.save-creds, for all stacks of this account"
 LARGEST = 4096
-"""Bytes that a standard parameter of SSM holds; a key has some 2300."""
+"""Bytes that a standard parameter of SSM holds. A key has some 2300."""
 
 
 @dataclass(frozen=True)
 class GoogleKey:
-    """A key that was checked: as JSON on one line, and whose it is."""
+    """A checked key: its JSON on one line, and the address of its account."""
 
     content: str
     email: str
@@ -35,9 +35,10 @@ class GoogleKey:
 
 
 def read_key(path: Path) -> GoogleKey:
-    """A service account's key from the file that Google's console gave.
+    """Return a service account's key from the file that Google's console saved.
 
-    OpsError, without anything of the file's content, if it is something else.
+    Raises:
+        OpsError: the file holds something else. The sentence repeats nothing of its content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (
@@ -48,23 +49,30 @@ def read_key(path: Path) -> GoogleKey:
         content = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         raise OpsError(f"{advice} (this is no JSON).") from None
-    if not isinstance(content, dict) or content.get("type") != "service_account":
-        raise OpsError(f"{advice} (this has no type service_account).")
-    for name in FIELDS:
-        if not isinstance(content.get(name), str) or not content[name].strip():
-            raise OpsError(f"{advice} (this has no {name}).")
-    if "-----BEGIN" not in content["private_key"]:
-        raise OpsError(f"{advice} (its private_key is none in PEM).")
-    if not content["token_uri"].startswith("https://"):
-        raise OpsError(f"{advice} (its token_uri is no https address).")
+    if problem := _problem(content):
+        raise OpsError(f"{advice} ({problem}).")
     compact = json.dumps(content, separators=(",", ":"))
     if len(compact.encode()) > LARGEST:
         raise OpsError(f"{advice} (this is larger than the {LARGEST} bytes that SSM takes).")
     return GoogleKey(compact, content["client_email"])
 
 
+def _problem(content: Any) -> str:
+    """Return why the content of a file is not a service account's key; "" if it is one."""
+    if not isinstance(content, dict) or content.get("type") != "service_account":
+        return "this has no type service_account"
+    for name in FIELDS:
+        if not isinstance(content.get(name), str) or not content[name].strip():
+            return f"this has no {name}"
+    if "-----BEGIN" not in content["private_key"]:
+        return "its private_key is none in PEM"
+    if not content["token_uri"].startswith("https://"):
+        return "its token_uri is no https address"
+    return ""
+
+
 def save(ssm: SSMClient, key: GoogleKey) -> bool:
-    """Write the key to SSM, if it isn't there already; whether it was written."""
+    """Write the key to SSM unless it is there already. Return whether it was written."""
     try:
         present = ssm.get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
@@ -83,7 +91,7 @@ def save(ssm: SSMClient, key: GoogleKey) -> bool:
 
 
 def _same(stored: str, content: str) -> bool:
-    """Whether two texts hold the same JSON: the first system kept the file as it was."""
+    """Tell whether two texts hold the same JSON. They may be formatted differently."""
     try:
         return bool(json.loads(stored) == json.loads(content))
     except ValueError:

@@ -1,7 +1,7 @@
 """The class schedule from DCE's own Opencast, whose search endpoint lists each class.
 
-The form of the answer is that which the first system reads: `helixEvents` with `total` and
-`resultSet`, a class each, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
+The answer has the form that the first system reads: `helixEvents` with `total` and `resultSet`.
+Each entry of that is a class, with `zoomLink`, `seriesId`, `seriesNumber`, `day` and `time`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.auth import HTTPDigestAuth
 
 from ingester.schedule.importer import OPENCAST_SOURCE
-from ingester.schedule.model import Event
-from ingester.schedule.retained import Unread
-from ingester.schedule.sheet_parser import ParsedSheet, Skipped
+from ingester.schedule.model import ScheduledClass
+from ingester.schedule.parsed import ParsedClass, ParsedSheet, SkippedRow
+from ingester.schedule.retained import UnreadRow
 from ops.command import OpsError
 
 LISTING = "series.json"
-"""The last part of an address that already says where the classes are listed."""
+"""The last part of an address that names the listing itself."""
 
 PATH = f"otherpubs/search/{LISTING}"
 CONNECT_SECONDS = 5.0
@@ -46,7 +46,7 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?\s*([ap])?\.?(?:m\.?)?", re.IGN
 
 @dataclass(frozen=True)
 class Endpoint:
-    """DCE's Opencast: its address, the path of the listing, and who asks."""
+    """DCE's Opencast: its address, the path of the listing, and the user who asks."""
 
     address: str
     path: str
@@ -55,22 +55,22 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Where the classes are listed."""
+        """The address of the listing."""
         return f"{self.address.rstrip('/')}/{self.path.lstrip('/')}"
 
     @property
     def host(self) -> str:
-        """What the classes remember as their source."""
+        """The host, which the classes note in their source."""
         return urlsplit(self.address).netloc
 
 
 def endpoint_of(address: str | None, path: str, user: str, password: str) -> Endpoint:
     """Return the endpoint for an address as typed: of Opencast, or of the `series.json` there.
 
-    `path` is where Opencast lists the classes, if the address doesn't say so itself.
+    `path` is where Opencast lists the classes. It is not used if the address names the listing.
 
     Raises:
-        OpsError: there is no address, it is none, or user or password are missing.
+        OpsError: the address is missing or malformed, or user or password are missing.
     """
     if address is None:
         raise OpsError(
@@ -78,18 +78,7 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
             "https://opencast.example.edu, or set OPENCAST_BASE_URL. (That of OC_CLUSTER_NAME is "
             "looked up by `invoke stack.diff`.)"
         )
-    parts = urlsplit(address if "://" in address else f"https://{address}")
-    if (
-        parts.scheme not in {"https", "http"}
-        or not parts.hostname
-        or parts.username is not None
-        or parts.query
-        or parts.fragment
-    ):
-        raise OpsError(
-            "--endpoint has to be an address like https://opencast.example.edu, or that of its "
-            f"{LISTING}, without user, query and fragment."
-        )
+    parts = _parts(address)
     if not user or not password:
         missing = " and ".join(
             name
@@ -102,10 +91,29 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
     return Endpoint(parts.geturl(), path, user, password)
 
 
-def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
-    """Every class that the endpoint lists. OpsError if not all of them can be had.
+def _parts(address: str) -> SplitResult:
+    """Return the parts of an address, by default of https. Raise OpsError if it is malformed."""
+    parts = urlsplit(address if "://" in address else f"https://{address}")
+    if (
+        parts.scheme not in {"https", "http"}
+        or not parts.hostname
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+    ):
+        raise OpsError(
+            "--endpoint has to be an address like https://opencast.example.edu, or that of its "
+            f"{LISTING}, without user, query and fragment."
+        )
+    return parts
 
-    An import replaces, so that half a list would take classes away.
+
+def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
+    """Return every class that the endpoint lists.
+
+    Raises:
+        OpsError: the list can't be read, or is incomplete. An import replaces, so an incomplete
+            list would remove classes.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})
@@ -133,7 +141,7 @@ class _Page:
 def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
     query = {"offset": str(offset)} if offset else {}
     try:
-        # The answer may lead to a page for people to sign in, which is no listing.
+        # A redirect would lead to a page where people sign in, which is no listing.
         response = session.get(
             endpoint.url,
             params=query,
@@ -163,9 +171,9 @@ def _page(endpoint: Endpoint, session: requests.Session, offset: int) -> _Page:
 
 
 def _read(content: Any) -> _Page:
-    """A page of the answer. ValueError if it is something else.
+    """Return a page of the answer. Raise ValueError if it is something else.
 
-    A listing of one has an object in place of the list, as Opencast's JSON made from XML does.
+    A listing of one class has an object in place of the list, as in Opencast's JSON made from XML.
     """
     found = content.get("helixEvents") if isinstance(content, dict) else None
     if not isinstance(found, dict):
@@ -178,43 +186,54 @@ def _read(content: Any) -> _Page:
 
 
 def parse(host: str, rows: Iterable[Any]) -> ParsedSheet:
-    """The classes as events, each a `Lecture`; those that can't be used are skipped and named."""
+    """Read the listed classes, each of them a `Lecture`. A class that can't be used is skipped."""
     source = f"{OPENCAST_SOURCE}{host}"
-    events: list[tuple[str, Event]] = []
-    numbers: list[int] = []
-    skipped: list[Skipped] = []
+    classes: list[ParsedClass] = []
+    skipped: list[SkippedRow] = []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
-            skipped.append(Skipped(host, number, "it is no object"))
+            skipped.append(SkippedRow(host, number, "it is no object"))
             continue
-        course, link, meeting = _text(row, "seriesNumber"), _text(row, "zoomLink"), ""
         try:
-            meeting = _meeting(link)
-            series = _text(row, "seriesId")
-            if not series:
-                raise ValueError("no seriesId")
-            days, time = days_of(_text(row, "day")), time_of(_text(row, "time"))
+            meeting = _meeting(_text(row, "zoomLink"))
+            classes += [
+                ParsedClass(number, meeting, scheduled) for scheduled in _scheduled(row, source)
+            ]
         except ValueError as error:
-            unread = Unread(source=source, meeting=meeting, course=course) if link else None
-            reason = f"{course or 'no seriesNumber'}: {error}"
-            skipped.append(Skipped(host, number, reason, unread=unread))
-            continue
-        events += [
-            (
-                meeting,
-                Event(
-                    day=day,
-                    time=time,
-                    title=TITLE,
-                    course_code=course,
-                    opencast_series_id=series,
-                    source=source,
-                ),
-            )
-            for day in days
-        ]
-        numbers += [number] * len(days)
-    return ParsedSheet(tuple(events), tuple(skipped), host, source, tuple(numbers))
+            reason = f"{_text(row, 'seriesNumber') or 'no seriesNumber'}: {error}"
+            skipped.append(SkippedRow(host, number, reason, unread=_unread(row, source)))
+    return ParsedSheet(name=host, source=source, classes=tuple(classes), skipped=tuple(skipped))
+
+
+def _scheduled(row: Mapping[str, Any], source: str) -> list[ScheduledClass]:
+    """Return a listed class on each of its days. Raise ValueError if it can't be used."""
+    series = _text(row, "seriesId")
+    if not series:
+        raise ValueError("no seriesId")
+    days, time = days_of(_text(row, "day")), time_of(_text(row, "time"))
+    return [
+        ScheduledClass(
+            day=day,
+            time=time,
+            title=TITLE,
+            course_code=_text(row, "seriesNumber"),
+            opencast_series_id=series,
+            source=source,
+        )
+        for day in days
+    ]
+
+
+def _unread(row: Mapping[str, Any], source: str) -> UnreadRow | None:
+    """Return what is known of a class that can't be used; None if nobody records it."""
+    link = _text(row, "zoomLink")
+    if not link:
+        return None
+    try:
+        meeting = _meeting(link)
+    except ValueError:
+        meeting = ""
+    return UnreadRow(source=source, meeting=meeting, course=_text(row, "seriesNumber"))
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
@@ -223,9 +242,10 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _meeting(link: str) -> str:
-    """The meeting's number at the end of a Zoom link's path; ValueError, without the link,
+    """Return the meeting's number, which ends the path of a Zoom link.
 
-    which holds the meeting's passcode.
+    Raises:
+        ValueError: there is none. The text doesn't repeat the link: it holds a passcode.
     """
     if not link:
         raise ValueError("no zoomLink")
@@ -236,9 +256,10 @@ def _meeting(link: str) -> str:
 
 
 def days_of(text: str) -> list[str]:
-    """Days as the schedule's letters, from any of the spellings seen: `M`, `MON`, `Tu Th`, `TuTh`.
+    """Return the schedule's letters of days like `M`, `MON`, `Tu Th` or `TuTh`.
 
-    ValueError if a part of it is no day.
+    Raises:
+        ValueError: a part of the text is no day.
     """
     days: list[str] = []
     for word in re.split(r"[\s,;/&.]+", text.lower()):
@@ -252,14 +273,20 @@ def days_of(text: str) -> list[str]:
 
 
 def time_of(text: str) -> str:
-    """`02:30 PM` as `14:30`; without AM or PM it is a time of 24 hours. ValueError if neither."""
+    """Return a time like `02:30 PM` as `14:30`. Without AM or PM it is a time of 24 hours.
+
+    Raises:
+        ValueError: the text is no such time.
+    """
     found = _TIME.fullmatch(text)
-    hour, minute = (int(found[1]), int(found[2])) if found else (24, 0)
-    half = (found[3] or "").lower() if found else ""
-    if half and 1 <= hour <= 12:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    elif half:
-        hour = 24
+    hour, minute = (_hour(int(found[1]), found[3] or ""), int(found[2])) if found else (24, 0)
     if hour > 23 or minute > 59:
         raise ValueError(f"time {text[:40]!r} is not like 02:30 PM")
     return f"{hour}:{minute:02d}"
+
+
+def _hour(hour: int, half: str) -> int:
+    """Return the hour of the day, or 24 if it is none. `half` is "a", "p" or ""."""
+    if not half:
+        return hour
+    return hour % 12 + (12 if half in "pP" else 0) if 1 <= hour <= 12 else 24

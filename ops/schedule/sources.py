@@ -1,4 +1,4 @@
-"""Where the schedule's classes come from, and taking away all that came from one place."""
+"""The sources of the schedule's classes, and the removal of all classes of one source."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ingester.schedule.importer import FIRST_SYSTEM, ImportReport, Table
-from ingester.schedule.model import ScheduledMeeting, plan_import
+from ingester.schedule.model import ReplacedSources, ScheduledMeeting, plan_import
 from ops.command import OpsError
 
 FIRST_SYSTEM_NAME = "first-system"
-"""What stands for classes that don't say where they come from."""
+"""The name, on the command line, of the source of classes that note none."""
 
 
 def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Takes away the classes from `source`, as their events name it; others of a meeting stay.
+    """Remove the classes whose source is `source`. Other classes of a meeting stay.
 
-    OpsError, with the sources that there are, if none is from there.
+    Raises:
+        OpsError: no class has this source. The sentence names the sources that there are.
     """
     before = table.all()
     wanted = FIRST_SYSTEM if source == FIRST_SYSTEM_NAME else source
@@ -29,15 +30,15 @@ def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
             f"No class of the schedule is from {source}, so nothing was changed. "
             f"{f'There are classes from {there}.' if there else 'It is empty.'}"
         )
-    plan = plan_import(before, [], frozenset({wanted}))
+    plan = plan_import(before, [], ReplacedSources(names=frozenset({wanted})))
     if not dry_run:
         table.apply(plan.put, plan.delete)
-    return ImportReport(plan=plan, meetings=0, events=0, skipped=(), before=tuple(before))
+    return ImportReport(plan=plan, meetings=0, classes=0, skipped=(), before=tuple(before))
 
 
 def _classes_by_source(meetings: Iterable[ScheduledMeeting]) -> Counter[str]:
-    """How many classes are from each source; a row without any is the first system's."""
+    """Count the classes of each source. A row without classes counts as one of the first system."""
     found: Counter[str] = Counter()
     for meeting in meetings:
-        found.update([event.source for event in meeting.events] or [FIRST_SYSTEM])
+        found.update([scheduled.source for scheduled in meeting.events] or [FIRST_SYSTEM])
     return found

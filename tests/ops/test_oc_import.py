@@ -51,8 +51,8 @@ def test_the_classes_become_events(
     ]
     parsed = parse(listing.host, fetch(at(listing), session))
     assert parsed.skipped == ()
-    report = import_classes(aws.schedule, [parsed], f"oc:{listing.host}")
-    assert (report.plan.added, report.meetings, report.events) == (1, 1, 3)
+    report = import_classes(aws.schedule, parsed)
+    assert (report.plan.added, report.meetings, report.classes) == (1, 1, 3)
     (row,) = aws.schedule.scan()["Items"]
     assert plain(row) == {
         "zoom_series_id": "86168921331",
@@ -254,7 +254,7 @@ def test_what_cant_be_used_is_named_without_the_link() -> None:
         listed(seriesNumber=None, day=""),
     ]
     parsed = parse("oc", rows)
-    assert len(parsed.events) == 1
+    assert len(parsed.classes) == 1
     assert [str(one) for one in parsed.skipped] == [
         "oc row 2: HIST E-1010: its zoomLink is not like https://zoom.us/j/1234567890",
         "oc row 3: HIST E-1010: no zoomLink",
@@ -268,8 +268,8 @@ def test_what_cant_be_used_is_named_without_the_link() -> None:
 
 def test_a_class_that_cant_be_used_now_stays_as_it_was(aws: Cloud) -> None:
     def bring(*rows: object) -> set[str]:
-        report = import_classes(aws.schedule, [parse("oc", rows)], "oc:oc")
-        assert len(report.kept) == len({one.meeting for one in report.kept})
+        report = import_classes(aws.schedule, parse("oc", rows))
+        assert len(report.retained) == len({one.meeting for one in report.retained})
         return {str(item["zoom_series_id"]) for item in aws.schedule.scan()["Items"]}
 
     rows = [listed(1000 + number, seriesNumber=f"C-{number}", day="M") for number in range(5)]
@@ -336,7 +336,7 @@ anything = st.recursive(
 def test_whatever_is_listed_is_used_or_named(rows: list[object]) -> None:
     parsed = parse("oc", rows)
     assert {one.row for one in parsed.skipped} <= set(range(1, len(rows) + 1))
-    for meeting, event in parsed.events:
+    for meeting, event in parsed.pairs:
         assert re.fullmatch(r"[0-9]{3,}", meeting)
         assert event.day in DAYS
         assert event.minute_of_week is not None

@@ -1,4 +1,4 @@
-"""Importing the class schedule from files as people really have them."""
+"""The import of the class schedule from CSV files as people have them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingester.schedule.importer import ImportReport, import_sheets
-from ingester.schedule.model import ScheduledMeeting
+from ingester.schedule.model import ReplacedSources, ScheduledMeeting
 from ops.command import OpsError
 from ops.schedule import commands as schedule
 from ops.schedule.commands import show
@@ -22,12 +22,12 @@ HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC
 
 
 def import_csv(table: Any, path: Path, **how: bool) -> ImportReport:
-    """As the command does."""
+    """Import a file as the command does."""
     return schedule.import_csv(table, read_csv(path), **how)
 
 
 def row(meeting: int = 86168921331, changes: Mapping[str, str] | None = None) -> list[str]:
-    """A good row, with some cells changed."""
+    """Return a good row with some cells changed."""
     cells = {
         "Course Code": "HIST E-1010",
         "Type": "lecture",
@@ -50,7 +50,7 @@ def stored(aws: Cloud) -> dict[str, dict[str, Any]]:
     return {item["zoom_series_id"]: plain(item) for item in aws.schedule.scan()["Items"]}
 
 
-def test_a_file_becomes_rows_with_a_course_in_each_event(aws: Cloud, tmp_path: Path) -> None:
+def test_csv_import_writes_a_course_and_series_for_each_class(aws: Cloud, tmp_path: Path) -> None:
     other = row(
         changes={"Course Code": "CSCI E-7", "Day": "F", "OC Series": "https://oc/#/2026/01/777"}
     )
@@ -71,26 +71,26 @@ def test_a_file_becomes_rows_with_a_course_in_each_event(aws: Cloud, tmp_path: P
             ("F", "CSCI E-7", "202601777"),
         )
     ]
-    # What the first system reads, should a site go back to it.
+    # The first system reads these, if a site switches back to it.
     assert (meeting["course_code"], meeting["opencast_series_id"]) == ("CSCI E-7", "202601777")
 
 
 @pytest.mark.parametrize(
     ("encoding", "end"), [("utf-8-sig", "\r\n"), ("utf-8", "\n"), ("utf-8-sig", "\n")]
 )
-def test_a_bom_crlf_empty_lines_and_any_case_are_taken(
+def test_csv_import_accepts_bom_crlf_empty_lines_and_any_case(
     aws: Cloud, tmp_path: Path, encoding: str, end: str
 ) -> None:
     header = ["  course  CODE ", "Notes", *(name.upper() for name in HEADER[1:])]
     good = row(changes={"Course Code": "Ünïcode 数学"})
     rows = [[], header, [], ["", "", ""], [good[0], "a note", *good[1:]], []]
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows, encoding=encoding, end=end))
-    assert (report.meetings, report.events, report.skipped) == (1, 2, ())
+    assert (report.meetings, report.classes, report.skipped) == (1, 2, ())
     (meeting,) = stored(aws).values()
     assert meeting["course_code"] == "Ünïcode 数学"
 
 
-def test_bad_rows_are_named_and_the_good_ones_imported(aws: Cloud, tmp_path: Path) -> None:
+def test_csv_import_names_bad_rows_and_imports_the_others(aws: Cloud, tmp_path: Path) -> None:
     rows = [
         HEADER,
         row(1001),
@@ -101,8 +101,8 @@ def test_bad_rows_are_named_and_the_good_ones_imported(aws: Cloud, tmp_path: Pat
         row(1002, {"Day": "MX"}),
     ]
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows))
-    said = [str(one) for one in report.skipped]
-    assert [one.split(":")[0] for one in said] == [f"a.csv row {n}" for n in (3, 4, 5, 6, 7)]
+    said = [str(problem) for problem in report.skipped]
+    assert [text.split(":")[0] for text in said] == [f"a.csv row {n}" for n in (3, 4, 5, 6, 7)]
     assert [
         word in text
         for word, text in zip(
@@ -127,7 +127,7 @@ def test_bad_rows_are_named_and_the_good_ones_imported(aws: Cloud, tmp_path: Pat
         ((",".join(HEADER) + "\n").encode(), "No row can be used"),
     ],
 )
-def test_a_wrong_file_changes_nothing(
+def test_csv_import_of_a_wrong_file_changes_nothing(
     aws: Cloud, tmp_path: Path, content: bytes, sentence: str
 ) -> None:
     import_csv(aws.schedule, write(tmp_path / "a.csv", [HEADER, row()]))
@@ -140,14 +140,14 @@ def test_a_wrong_file_changes_nothing(
     assert stored(aws) == before
 
 
-def test_a_missing_file_and_a_folder_are_said(aws: Cloud, tmp_path: Path) -> None:
+def test_csv_import_explains_a_missing_file_and_a_folder(aws: Cloud, tmp_path: Path) -> None:
     with pytest.raises(OpsError, match="There is no file"):
         import_csv(aws.schedule, tmp_path / "nowhere.csv")
     with pytest.raises(OpsError, match="can't be read"):
         import_csv(aws.schedule, tmp_path)
 
 
-def test_meetings_that_left_the_file_leave_the_table_and_others_stay(
+def test_csv_import_deletes_meetings_that_left_the_file_and_no_others(
     aws: Cloud, tmp_path: Path
 ) -> None:
     first_system = {"zoom_series_id": "5", "opencast_series_id": "s", "course_code": "c"}
@@ -161,7 +161,7 @@ def test_meetings_that_left_the_file_leave_the_table_and_others_stay(
     assert set(stored(aws)) == {"1004"}
 
 
-def test_a_dry_run_says_and_changes_nothing(
+def test_csv_import_dry_run_reports_and_changes_nothing(
     aws: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = import_csv(
@@ -177,7 +177,7 @@ def test_a_dry_run_says_and_changes_nothing(
 
 
 class Rows:
-    """A schedule table in memory."""
+    """A fake of the schedule table."""
 
     def __init__(self) -> None:
         self.rows: dict[str, ScheduledMeeting] = {}
@@ -191,13 +191,13 @@ class Rows:
             del self.rows[zoom_series_id]
 
 
-def test_five_thousand_rows(tmp_path: Path) -> None:
+def test_import_of_five_thousand_rows_is_idempotent(tmp_path: Path) -> None:
     rows = [
         row(10_000 + number % 2500, {"Start": f"{8 + number // 2500}:05"}) for number in range(5000)
     ]
     sheet = read_csv(write(tmp_path / "big.csv", [HEADER, *rows]))
     table = Rows()
-    report = import_sheets(table, [sheet])
-    assert (report.meetings, report.events, len(table.rows)) == (2500, 10_000, 2500)
-    again = import_sheets(table, [sheet])
+    report = import_sheets(table, [sheet], ReplacedSources())
+    assert (report.meetings, report.classes, len(table.rows)) == (2500, 10_000, 2500)
+    again = import_sheets(table, [sheet], ReplacedSources())
     assert (again.plan.put, again.plan.delete, again.plan.unchanged) == ((), (), 2500)

@@ -1,4 +1,4 @@
-"""Importing the class schedule from JSON, in every form that a site may have."""
+"""The import of the class schedule from JSON, in every form that a site may have."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingester.schedule.importer import ImportReport
-from ingester.schedule.model import DAYS, Event
+from ingester.schedule.model import DAYS, ScheduledClass
+from ingester.schedule.report import terminal_lines
 from ops.command import OpsError
 from ops.schedule.commands import import_classes
 from ops.schedule.files import parse_json, read_json
-from ops.schedule.report import lines
 from tests.cloud import Cloud, plain
 
 SHEET = {
@@ -45,7 +45,7 @@ def write(path: Path, content: object) -> Path:
 
 
 def load(aws: Cloud, path: Path, **options: bool) -> ImportReport:
-    return import_classes(aws.schedule, [read_json(path)], f"json:{path.name}", **options)
+    return import_classes(aws.schedule, read_json(path), **options)
 
 
 def stored(aws: Cloud) -> dict[str, Any]:
@@ -88,7 +88,9 @@ EVENTS = [
     ],
     ids=["sheet", "first", "number", "by meeting", "items", "scan", "typed", "ours"],
 )
-def test_every_form_becomes_the_same_rows(aws: Cloud, tmp_path: Path, content: object) -> None:
+def test_json_import_writes_the_same_rows_for_every_form(
+    aws: Cloud, tmp_path: Path, content: object
+) -> None:
     report = load(aws, write(tmp_path / "fall.json", content))
     assert report.skipped == ()
     assert stored(aws) == {
@@ -101,7 +103,7 @@ def test_every_form_becomes_the_same_rows(aws: Cloud, tmp_path: Path, content: o
     }
 
 
-def test_it_replaces_what_came_from_the_same_file(aws: Cloud, tmp_path: Path) -> None:
+def test_json_import_replaces_the_classes_of_the_same_file(aws: Cloud, tmp_path: Path) -> None:
     rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002")]
     load(aws, write(tmp_path / "a.json", rows))
     load(aws, write(tmp_path / "b.json", [{**FIRST_SYSTEM, "zoom_series_id": "1003"}]))
@@ -114,7 +116,7 @@ def test_it_replaces_what_came_from_the_same_file(aws: Cloud, tmp_path: Path) ->
     assert set(stored(aws)) == {"1001"}
 
 
-def test_what_cant_be_used_is_named(aws: Cloud, tmp_path: Path) -> None:
+def test_json_import_names_rows_and_classes_that_cannot_be_used(aws: Cloud, tmp_path: Path) -> None:
     rows = [
         FIRST_SYSTEM,
         {**FIRST_SYSTEM, "zoom_series_id": "abc"},
@@ -130,7 +132,7 @@ def test_what_cant_be_used_is_named(aws: Cloud, tmp_path: Path) -> None:
         },
     ]
     report = load(aws, write(tmp_path / "a.json", rows))
-    assert [str(one) for one in report.skipped] == [
+    assert [str(problem) for problem in report.skipped] == [
         "a.json row 2: zoom_series_id is no meeting's number",
         "a.json row 3: meeting 2002 has no events",
         "a.json row 4: meeting 2003, event 1: day 'X' is none of M T W R F S U",
@@ -139,12 +141,12 @@ def test_what_cant_be_used_is_named(aws: Cloud, tmp_path: Path) -> None:
         "a.json row 4: meeting 2003, event 4: day '' is none of M T W R F S U",
     ]
     parsed = parse_json("b.json", [SHEET, {**SHEET, "Start": "x"}])
-    assert [str(one) for one in parsed.skipped] == [
+    assert [str(problem) for problem in parsed.skipped] == [
         "b.json row 2: start 'x' is not a time like 9:30 or 14:05"
     ]
 
 
-def test_a_class_whose_row_cant_be_read_stays(aws: Cloud, tmp_path: Path) -> None:
+def test_json_import_retains_a_class_whose_row_cannot_be_read(aws: Cloud, tmp_path: Path) -> None:
     rows = [{**FIRST_SYSTEM, "zoom_series_id": number} for number in ("1001", "1002", "1003")]
     load(aws, write(tmp_path / "a.json", rows))
     before = stored(aws)
@@ -154,20 +156,20 @@ def test_a_class_whose_row_cant_be_read_stays(aws: Cloud, tmp_path: Path) -> Non
         {**rows[2], "events": "nonsense"},
     ]
     report = load(aws, write(tmp_path / "a.json", broken))
-    assert {(one.meeting, one.event.day) for one in report.kept} == {
+    assert {(kept.meeting, kept.scheduled.day) for kept in report.retained} == {
         ("1002", "W"),
         ("1003", "M"),
         ("1003", "W"),
     }
     assert {key: row["events"][0]["day"] for key, row in stored(aws).items()}.keys() == set(before)
-    assert "Kept as before, 2 in all:" in lines(report, dry_run=False)
-    # Without events is no mistake: such a meeting has none.
+    assert "Kept as before, 2 in all:" in terminal_lines(report, dry_run=False)
+    # An empty list is no mistake: the meeting has no classes.
     load(aws, write(tmp_path / "a.json", [rows[0], {**rows[1], "events": []}]))
     assert set(stored(aws)) == {"1001"}
-    # Everything is replaced, but for a class whose row is there: from then on it is this file's.
+    # Everything is replaced but the class whose row can't be read. It gets this file's source.
     columns = [SHEET, {**SHEET, "Meeting ID with Password": "https://zoom.us/j/1001", "Start": "9"}]
     load(aws, write(tmp_path / "b.json", columns), replace_all=True)
-    assert {one["source"] for one in stored(aws)["1001"]["events"]} == {"json:b.json"}
+    assert {event["source"] for event in stored(aws)["1001"]["events"]} == {"json:b.json"}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_a_class_whose_row_cant_be_read_stays(aws: Cloud, tmp_path: Path) -> Non
         ([{**FIRST_SYSTEM, "events": []}], "No row can be used, so nothing was changed"),
     ],
 )
-def test_what_is_wrong_changes_nothing(
+def test_json_import_of_a_wrong_file_changes_nothing(
     aws: Cloud, tmp_path: Path, content: object, sentence: str
 ) -> None:
     load(aws, write(tmp_path / "a.json", [FIRST_SYSTEM]))
@@ -206,13 +208,13 @@ sheet_row = st.fixed_dictionaries({}, optional=dict.fromkeys(SHEET, anything))
 
 
 @given(anything | st.lists(row) | st.lists(sheet_row) | st.dictionaries(st.text(), row))
-def test_whatever_a_file_holds_is_used_or_explained(content: Any) -> None:
+def test_json_file_with_any_content_is_read_or_explained(content: Any) -> None:
     try:
         parsed = parse_json("a.json", content)
     except OpsError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
         return
-    for _, event in parsed.events:
-        assert isinstance(event, Event)
+    for _, event in parsed.pairs:
+        assert isinstance(event, ScheduledClass)
         assert event.day in DAYS
         assert event.minute_of_week is not None

@@ -1,4 +1,4 @@
-"""Taking away the classes of one file: from files to the sheet, and back."""
+"""The removal of the classes of one source."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from ingester.schedule.importer import Sheet
 from ingester.schedule.lock import ScheduleLock
+from ingester.schedule.report import terminal_removal_lines
 from ops.command import OpsError
 from ops.schedule.commands import import_csv, remove_source
-from ops.schedule.report import removal_lines
 from tests.cloud import Clock, Cloud, plain
 from tests.google_web import HEADER, row
 
@@ -19,7 +19,7 @@ ZOOM = "https://zoom.us/j/"
 
 @pytest.fixture
 def table(aws: Cloud) -> Any:
-    """A file's two meetings, one of them shared with another file's, and the first system's."""
+    """Two meetings of a file, one of them shared with another file, and a first-system row."""
     for name, *rows in (
         ("a.csv", row("A", day="M"), row("B", link=f"{ZOOM}222", day="T")),
         ("b.csv", row("C", day="F")),
@@ -31,14 +31,14 @@ def table(aws: Cloud) -> Any:
 
 def stored(table: Any) -> dict[str, list[str]]:
     rows = [plain(item) for item in table.scan()["Items"]]
-    return {one["zoom_series_id"]: [e["day"] for e in one.get("events", [])] for one in rows}
+    return {item["zoom_series_id"]: [e["day"] for e in item.get("events", [])] for item in rows}
 
 
-def test_what_came_from_a_file_goes_and_the_rest_stays(table: Any) -> None:
+def test_remove_source_deletes_the_classes_of_one_file_only(table: Any) -> None:
     before = stored(table)
     dry = remove_source(table, "csv:a.csv", dry_run=True)
     assert stored(table) == before
-    assert removal_lines(dry, "csv:a.csv", dry_run=True) == [
+    assert terminal_removal_lines(dry, "csv:a.csv", dry_run=True) == [
         "From csv:a.csv: 1 meeting would be removed, 1 keeps classes from elsewhere.",
         "Would be changed, 1 in all:",
         "  86168921331: - A (20260112345) M 9:30 Lecture",
@@ -46,7 +46,7 @@ def test_what_came_from_a_file_goes_and_the_rest_stays(table: Any) -> None:
         "  222: B (20260112345) T 9:30 Lecture",
     ]
     done = remove_source(table, "csv:a.csv")
-    assert removal_lines(done, "csv:a.csv", dry_run=False)[0].startswith(
+    assert terminal_removal_lines(done, "csv:a.csv", dry_run=False)[0].startswith(
         "From csv:a.csv: 1 meeting removed, 1 keeps"
     )
     assert stored(table) == {"86168921331": ["F"], "333": []}
@@ -54,7 +54,7 @@ def test_what_came_from_a_file_goes_and_the_rest_stays(table: Any) -> None:
     assert set(stored(table)) == {"86168921331"}
 
 
-def test_a_source_that_is_none_is_told_with_those_there_are(table: Any) -> None:
+def test_remove_source_lists_the_sources_when_the_given_one_has_no_class(table: Any) -> None:
     before = stored(table)
     with pytest.raises(OpsError) as error:
         remove_source(table, "a.csv")
@@ -65,12 +65,12 @@ def test_a_source_that_is_none_is_told_with_those_there_are(table: Any) -> None:
     assert stored(table) == before
 
 
-def test_an_empty_schedule(aws: Cloud) -> None:
+def test_remove_source_says_that_the_schedule_is_empty(aws: Cloud) -> None:
     with pytest.raises(OpsError, match=r"nothing was changed\. It is empty"):
         remove_source(aws.schedule, "csv:a.csv")
 
 
-def test_beside_another_change_it_waits(table: Any, clock: Clock) -> None:
+def test_remove_source_refuses_while_the_schedule_is_locked(table: Any, clock: Clock) -> None:
     with ScheduleLock(table, clock, 10**9).held():
         with pytest.raises(OpsError, match="just being updated"):
             remove_source(table, "csv:a.csv")

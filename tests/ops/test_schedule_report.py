@@ -1,46 +1,56 @@
-"""What is said of an import: every meeting that changes, and how."""
+"""The report of an import in the terminal."""
 
 from __future__ import annotations
 
 import pytest
 
 from ingester.schedule.importer import ImportReport
-from ingester.schedule.model import Event, ScheduledMeeting, assemble, plan_import
-from ingester.schedule.sheet_parser import Skipped
-from ops.schedule.report import lines
+from ingester.schedule.model import (
+    ReplacedSources,
+    ScheduledClass,
+    ScheduledMeeting,
+    assemble,
+    plan_import,
+)
+from ingester.schedule.parsed import SkippedRow
+from ingester.schedule.report import terminal_lines
 
 
-def event(day: str, time: str = "9:30", **changes: str) -> Event:
+def a_class(day: str, time: str = "9:30", **changes: str) -> ScheduledClass:
     known = {"title": "Lecture", "course_code": "HIST", "opencast_series_id": "2026"}
-    return Event(day=day, time=time, **{**known, "source": "csv:a.csv", **changes})
+    return ScheduledClass(day=day, time=time, **{**known, "source": "csv:a.csv", **changes})
+
+
+def replacing(*sources: str) -> ReplacedSources:
+    return ReplacedSources(names=frozenset(sources))
 
 
 def report(
-    before: list[ScheduledMeeting], events: list[tuple[str, Event]], skipped: int = 0
+    before: list[ScheduledMeeting], classes: list[tuple[str, ScheduledClass]], skipped: int = 0
 ) -> ImportReport:
     return ImportReport(
-        plan=plan_import(before, events, frozenset({"csv:a.csv"})),
-        meetings=len({key for key, _ in events}),
-        events=len(events),
-        skipped=tuple(Skipped("a.csv", row, "no Opencast series") for row in range(skipped)),
+        plan=plan_import(before, classes, replacing("csv:a.csv")),
+        meetings=len({key for key, _ in classes}),
+        classes=len(classes),
+        skipped=tuple(SkippedRow("a.csv", row, "no Opencast series") for row in range(skipped)),
         before=tuple(before),
     )
 
 
-def rows(*events: tuple[str, Event]) -> list[ScheduledMeeting]:
-    return list(assemble(events).values())
+def rows(*classes: tuple[str, ScheduledClass]) -> list[ScheduledMeeting]:
+    return list(assemble(classes).values())
 
 
-def test_added_changed_removed_and_skipped_are_named() -> None:
-    before = rows(("101", event("M")), ("101", event("W")), ("102", event("F")))
+def test_terminal_report_names_added_changed_removed_and_skipped() -> None:
+    before = rows(("101", a_class("M")), ("101", a_class("W")), ("102", a_class("F")))
     new = [
-        ("101", event("M")),
-        ("101", event("W", "10:00")),
-        ("103", event("T")),
-        ("103", event("R")),
-        ("103", event("F", course_code="CSCI", opencast_series_id="777")),
+        ("101", a_class("M")),
+        ("101", a_class("W", "10:00")),
+        ("103", a_class("T")),
+        ("103", a_class("R")),
+        ("103", a_class("F", course_code="CSCI", opencast_series_id="777")),
     ]
-    assert lines(report(before, new, skipped=1), dry_run=True) == [
+    assert terminal_lines(report(before, new, skipped=1), dry_run=True) == [
         (
             "2 meetings with 5 events: 1 would be added, 1 would be changed, 0 unchanged, "
             "1 would be removed."
@@ -54,13 +64,15 @@ def test_added_changed_removed_and_skipped_are_named() -> None:
         "Skipped, 1 in all:",
         "  a.csv row 0: no Opencast series",
     ]
-    done = lines(report(before, new), dry_run=False)
+    done = terminal_lines(report(before, new), dry_run=False)
     assert done[0].endswith("1 added, 1 changed, 0 unchanged, 1 removed.")
     assert done[1] == "Added, 1 in all:"
 
 
-def test_of_many_the_first_are_named() -> None:
-    said = lines(report([], [(str(n), event("M")) for n in range(1000, 1023)]), dry_run=False)
+def test_terminal_report_names_the_first_twenty_of_a_section() -> None:
+    said = terminal_lines(
+        report([], [(str(n), a_class("M")) for n in range(1000, 1023)]), dry_run=False
+    )
     assert len(said) == 1 + 1 + 20 + 1
     assert said[-1] == "  … and 3 more"
 
@@ -73,7 +85,7 @@ def test_of_many_the_first_are_named() -> None:
                 zoom_series_id="101",
                 opencast_series_id="2026",
                 course_code="HIST",
-                events=(Event(day="M", time="9:30", title="Lecture"),),
+                events=(ScheduledClass(day="M", time="9:30", title="Lecture"),),
             ),
             (
                 "  101: HIST (2026) M 9:30 Lecture, the same, from csv:a.csv instead of the "
@@ -86,18 +98,20 @@ def test_of_many_the_first_are_named() -> None:
         ),
     ],
 )
-def test_rows_of_the_first_system(before: ScheduledMeeting, said: str) -> None:
-    plan = plan_import([before], [("101", event("M"))], frozenset({"", "csv:a.csv"}))
-    made = ImportReport(plan=plan, meetings=1, events=1, skipped=(), before=(before,))
-    assert lines(made, dry_run=False)[1:] == ["Changed, 1 in all:", said]
+def test_terminal_report_describes_rows_of_the_first_system(
+    before: ScheduledMeeting, said: str
+) -> None:
+    plan = plan_import([before], [("101", a_class("M"))], replacing("", "csv:a.csv"))
+    made = ImportReport(plan=plan, meetings=1, classes=1, skipped=(), before=(before,))
+    assert terminal_lines(made, dry_run=False)[1:] == ["Changed, 1 in all:", said]
     empty = ScheduledMeeting(zoom_series_id="7", course_code="HIST", opencast_series_id="2026")
-    gone = plan_import([empty], [("101", event("M"))], frozenset({""}))
-    made = ImportReport(plan=gone, meetings=1, events=1, skipped=(), before=(empty,))
-    assert lines(made, dry_run=False)[-1] == "  7: HIST (2026), without events"
+    gone = plan_import([empty], [("101", a_class("M"))], replacing(""))
+    made = ImportReport(plan=gone, meetings=1, classes=1, skipped=(), before=(empty,))
+    assert terminal_lines(made, dry_run=False)[-1] == "  7: HIST (2026), without events"
 
 
-def test_nothing_changed_is_one_line() -> None:
-    same = [("101", event("M"))]
-    assert lines(report(rows(*same), same), dry_run=False) == [
+def test_terminal_report_is_one_line_when_nothing_changed() -> None:
+    same = [("101", a_class("M"))]
+    assert terminal_lines(report(rows(*same), same), dry_run=False) == [
         "1 meeting with 1 event: 0 added, 0 changed, 1 unchanged, 0 removed."
     ]

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import (
     AwsFailed,
+    EmptyFile,
     IngesterError,
     OutOfTime,
     PermanentFailure,
@@ -22,7 +23,7 @@ from ingester.errors import (
 )
 from ingester.transfer.engine import Total, forever
 from ingester.transfer.plan import Copied, Copy, Target
-from ingester.transfer.ranges import Body, EmptyFile
+from ingester.transfer.ranges import Body
 from tests.simulation.aws.s3 import FakeBucket
 from tests.simulation.truth import FileTruth
 from tests.simulation.world import World

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ingester.errors import IngesterError, PermanentFailure
+from ingester.errors import EmptyFile, IngesterError, NotAFile, PermanentFailure
 from ingester.transfer.multipart import IDENTITY
 from ingester.transfer.plan import Copied
-from ingester.transfer.ranges import EmptyFile
-from ingester.zoom.download import NotAFile
 from tests.transfer import faults as of
 from tests.transfer.rig import Rig, key_of, settled
 from tests.transfer.scenarios import Scenario, mild_scenarios, scenarios

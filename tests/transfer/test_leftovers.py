@@ -12,10 +12,9 @@ import pytest
 
 from bench.transfer.peers.s3_settings import S3Fault
 from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
-from ingester.errors import AwsFailed, FileUnavailable
+from ingester.errors import AwsFailed, FileRefused, FileUnavailable, NotAFile
 from ingester.transfer.engine import Budget
 from ingester.transfer.plan import Copied
-from ingester.zoom.download import NotAFile, Refused
 from tests.transfer.rig import Rig, settled
 from tests.transfer.verdict import objects_of
 
@@ -52,7 +51,7 @@ def test_a_page_in_place_of_a_file_ends_all(rig: Rig) -> None:
 def test_a_file_that_is_gone_after_it_changed_leaves_nothing_of_before(rig: Rig) -> None:
     rig.begin(ONE, zoom_faults=[CHANGED, REFUSED, IN_THE_REDIRECT])
     one_by_one = Budget(connections=1)
-    with pytest.raises(Refused):
+    with pytest.raises(FileRefused):
         rig.engine(one_by_one).copy(rig.copies(ONE.files))
     settled()
     assert (rig.s3.uploads(), rig.s3.objects()) == ([], [])

@@ -1,4 +1,4 @@
-"""Errors of AWS's clients as sentences for the operator."""
+"""The sentences of AwsFailed for the operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from ingester.errors import AwsFailed
 
 
-def test_what_aws_answered_and_to_what() -> None:
+def test_aws_failed_names_the_operation_and_the_code() -> None:
     told = "User: arn:aws:sts::1:x is not authorized to do it"
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": told}}, "ListParts")
     error = AwsFailed.of(refused)
@@ -32,11 +32,13 @@ def test_what_aws_answered_and_to_what() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_where_there_was_no_answer_the_kind_of_error_says_why(error: BotoCoreError) -> None:
+def test_aws_failed_names_the_type_of_an_error_without_an_answer(error: BotoCoreError) -> None:
     assert str(AwsFailed.of(error)) == f"AWS failed: a call answered {type(error).__name__}."
 
 
 @pytest.mark.parametrize("response", [{}, {"Error": {}}])
-def test_an_answer_without_a_code(response: dict[str, dict[str, str]]) -> None:
+def test_aws_failed_names_the_type_of_an_answer_without_a_code(
+    response: dict[str, dict[str, str]],
+) -> None:
     error = ClientError(response, "PutItem")  # type: ignore[arg-type]  # as a proxy can answer
     assert str(AwsFailed.of(error)) == "AWS failed: PutItem answered ClientError."

@@ -19,7 +19,14 @@ import msgspec
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
-from ingester.errors import OpencastRefused, OpencastUnreachable
+from ingester.errors import (
+    IngestBroken,
+    IngestNotSent,
+    IngestRefused,
+    IngestUncertain,
+    OpencastRefused,
+    OpencastUnreachable,
+)
 
 logger = logging.getLogger("ingester.opencast")
 
@@ -30,22 +37,6 @@ PUBLISHER = "publisher"
 DUBLIN_CORE = "http://purl.org/dc/terms/"
 
 Parts = Sequence[tuple[str, str]]
-
-
-class IngestRefused(OpencastRefused):
-    """Opencast answered the ingest with 4xx: this POST certainly made nothing."""
-
-
-class IngestNotSent(OpencastUnreachable):
-    """The connection was refused: the ingest certainly never got there."""
-
-
-class IngestUncertain(OpencastUnreachable):
-    """The answer to the ingest never came: it may be under way."""
-
-
-class IngestBroken(OpencastUnreachable):
-    """Opencast itself answered the ingest with 500: whether the event is there has to be asked."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Classes of one meeting at the same time, for different series: a recording can have but one."""
+"""Conflicts of the schedule: classes of one meeting at the same time, for different series.
+
+A recording goes to one series only.
+"""
 
 from __future__ import annotations
 
@@ -6,47 +9,80 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ingester.schedule.model import Event
-from ingester.schedule.sheet_parser import ParsedSheet, Skipped
+from ingester.schedule.model import MeetingClass, ScheduledClass
+from ingester.schedule.parsed import ParsedSheet, SkippedRow
+from ingester.schedule.wording import source_name
+
+_Slot = tuple[str, int | None]
+"""A meeting's number and a time in the week: the place of one class."""
 
 
 class _Holder(msgspec.Struct, frozen=True):
-    """Who has a time of a meeting: a row of a sheet, or what is in the table from elsewhere."""
+    """The row whose class wins a slot."""
 
-    place: str
+    sheet: str
+    row: int
     series: str
-    row: tuple[str, int] | None = None
 
 
-def clashes(parsed: Iterable[ParsedSheet], others: Iterable[tuple[str, Event]]) -> list[Skipped]:
-    """The rows that want a time for a series, and another row or an earlier import for another.
+class _Conflicts:
+    """The conflicts found so far, in their order. A row's times of one reason stand together."""
 
-    `others` are the classes that stay beside those of `parsed`, as (zoom id, event). Of rows the
-    first has the time, and any row before what is there from elsewhere, as `plan_import` has it.
+    def __init__(self) -> None:
+        self._times: dict[tuple[str, int, str], list[str]] = {}
+
+    def add(self, sheet: str, row: int, scheduled: ScheduledClass, reason: str) -> None:
+        """Add the time of a row's class that conflicts with another class."""
+        times = self._times.setdefault((sheet, row, reason), [])
+        times.append(f"{scheduled.day} {scheduled.time}")
+
+    def rows(self) -> list[SkippedRow]:
+        """Return a sentence for each row and reason."""
+        return [
+            SkippedRow(sheet, row, f"{', '.join(dict.fromkeys(times))} {reason}", whole=False)
+            for (sheet, row, reason), times in self._times.items()
+        ]
+
+
+def conflicts(sheets: Iterable[ParsedSheet], others: Iterable[MeetingClass]) -> list[SkippedRow]:
+    """Return the rows with a class at whose time another class goes to another series.
+
+    `others` are the classes that stay in the table beside those of `sheets`. Of two rows the first
+    wins, and a row wins over the other classes: `plan_import` puts them in this order.
     """
-    holders: dict[tuple[str, int | None], _Holder] = {}
-    found: dict[tuple[str, int, str], list[str]] = {}
-    for sheet in parsed:
-        for row, (key, event) in zip(sheet.rows, sheet.events, strict=False):
-            place = f"{sheet.name} row {row}"
-            mine = _Holder(place, event.opencast_series_id, (sheet.name, row))
-            first = holders.setdefault((key, event.minute_of_week), mine)
-            if first.series != mine.series:
-                text = f"is {first.place}'s already, for another series: that one counts"
-                found.setdefault((sheet.name, row, text), []).append(_time(event))
-    for key, event in others:
-        holder = holders.get((key, event.minute_of_week))
-        if holder and holder.row and holder.series != event.opencast_series_id:
-            where = event.source or "the first system's sheet"
-            text = (
-                f"is also that of series {event.opencast_series_id}, from {where}: this row counts"
+    found = _Conflicts()
+    holders = _add_conflicts_of_rows(found, sheets)
+    _add_conflicts_with_others(found, holders, others)
+    return found.rows()
+
+
+def _add_conflicts_of_rows(
+    found: _Conflicts, sheets: Iterable[ParsedSheet]
+) -> dict[_Slot, _Holder]:
+    """Add the conflicts between rows. Return the row that wins each slot."""
+    holders: dict[_Slot, _Holder] = {}
+    for sheet in sheets:
+        for parsed in sheet.classes:
+            scheduled = parsed.scheduled
+            slot = parsed.meeting, scheduled.minute_of_week
+            own = _Holder(sheet.name, parsed.row, scheduled.opencast_series_id)
+            first = holders.setdefault(slot, own)
+            if first.series != own.series:
+                place = f"{first.sheet} row {first.row}"
+                reason = f"is {place}'s already, for another series: that one counts"
+                found.add(own.sheet, own.row, scheduled, reason)
+    return holders
+
+
+def _add_conflicts_with_others(
+    found: _Conflicts, holders: dict[_Slot, _Holder], others: Iterable[MeetingClass]
+) -> None:
+    """Add the conflicts of rows with classes that stay in the table."""
+    for meeting, scheduled in others:
+        holder = holders.get((meeting, scheduled.minute_of_week))
+        if holder and holder.series != scheduled.opencast_series_id:
+            reason = (
+                f"is also that of series {scheduled.opencast_series_id}, from "
+                f"{source_name(scheduled.source)}: this row counts"
             )
-            found.setdefault((*holder.row, text), []).append(_time(event))
-    return [
-        Skipped(name, row, f"{', '.join(dict.fromkeys(times))} {text}", whole=False)
-        for (name, row, text), times in found.items()
-    ]
-
-
-def _time(event: Event) -> str:
-    return f"{event.day} {event.time}"
+            found.add(holder.sheet, holder.row, scheduled, reason)

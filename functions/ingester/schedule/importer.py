@@ -1,4 +1,4 @@
-"""A schedule's import: every source is read and checked before anything is written."""
+"""The import of a schedule: every source is read and checked before anything is written."""
 
 from __future__ import annotations
 
@@ -8,27 +8,37 @@ from typing import Protocol
 import msgspec
 
 from ingester.errors import NothingToImport, UnusableSheet
-from ingester.schedule.conflicts import clashes
-from ingester.schedule.model import ImportPlan, ScheduledMeeting, from_elsewhere, plan_import
-from ingester.schedule.retained import Kept, still_there
-from ingester.schedule.sheet_parser import ParsedSheet, Skipped, parse
+from ingester.schedule.conflicts import conflicts
+from ingester.schedule.model import (
+    ImportPlan,
+    ReplacedSources,
+    ScheduledMeeting,
+    classes_beside,
+    plan_import,
+)
+from ingester.schedule.parsed import ParsedSheet, SkippedRow
+from ingester.schedule.retained import RetainedClass, retained_classes
+from ingester.schedule.sheet.parser import parse
 
 CSV_SOURCE = "csv:"
 JSON_SOURCE = "json:"
 OPENCAST_SOURCE = "oc:"
 SHEET_SOURCE = "sheet:"
 FIRST_SYSTEM = ""
-"""The source of rows that don't say where they came from: the first system's, from the sheet."""
+"""The source of the rows that the first system wrote: they don't name one."""
+
+THE_GOOGLE_SHEET = ReplacedSources(names=frozenset({FIRST_SYSTEM}), prefixes=(SHEET_SOURCE,))
+"""All classes of the Google Sheet: of its tabs, also renamed ones, and of the first system."""
 
 LARGEST_ROW = 380_000
 """Bytes of a meeting as JSON: a bit less than what DynamoDB takes as one item (400 KB)."""
 
-NAMED = 10
-"""How many of the rows that can't be used an error names."""
+MOST_NAMED = 10
+"""How many of the skipped rows an error names."""
 
 
 class Table(Protocol):
-    """What is needed of the schedule table."""
+    """The calls of the schedule table that an import needs."""
 
     def all(self) -> list[ScheduledMeeting]: ...
 
@@ -36,7 +46,7 @@ class Table(Protocol):
 
 
 class Sheet(msgspec.Struct, frozen=True):
-    """A sheet's rows as text. `name` is for people, `source` is what its events remember."""
+    """A sheet's rows of text. `name` is for people; `source` is what its classes note."""
 
     name: str
     source: str
@@ -46,111 +56,102 @@ class Sheet(msgspec.Struct, frozen=True):
 class ImportReport(msgspec.Struct, frozen=True):
     """What an import did, or would do.
 
-    `meetings` and `events` count what was read; `kept` are the classes that stay as they were,
-    because rows that may be theirs can't be read. `before` is the whole table as it was.
+    `meetings` and `classes` count what was read. `retained` are the classes that stay as they were,
+    because rows that may be theirs can't be read. `before` is the whole table before the import.
     """
 
     plan: ImportPlan
     meetings: int
-    events: int
-    skipped: tuple[Skipped, ...]
-    kept: tuple[Kept, ...] = ()
+    classes: int
+    skipped: tuple[SkippedRow, ...]
+    retained: tuple[RetainedClass, ...] = ()
     before: tuple[ScheduledMeeting, ...] = ()
 
 
 def import_sheets(
     table: Table,
     sheets: Sequence[Sheet],
+    also_replaced: ReplacedSources,
     *,
-    also_replacing: frozenset[str] = frozenset(),
-    kinds: tuple[str, ...] = (),
-    replace_all: bool = False,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Replaces in the table what came from these sheets (and from `also_replacing`).
+    """Replace what came from these sheets and from `also_replaced` by what the sheets hold.
 
-    `kinds` are what sources begin with that are replaced too, such as SHEET_SOURCE. All or
-    nothing: UnusableSheet for a sheet without its columns, or whose rows have all become unusable,
-    NothingToImport when no row is usable; then nothing was written. `dry_run` writes nothing
-    either.
+    `dry_run` writes nothing.
+
+    Raises:
+        UnusableSheet: a sheet has no sound header, or all of its rows have become unusable.
+        NothingToImport: no row can be used.
+            After any error nothing was written.
     """
-    parsed = [parse(sheet.name, sheet.source, sheet.rows) for sheet in sheets]
+    names = also_replaced.names | {sheet.source for sheet in sheets}
     return import_parsed(
         table,
-        parsed,
-        frozenset(sheet.source for sheet in sheets) | also_replacing,
-        kinds=kinds,
-        replace_all=replace_all,
+        [parse(sheet.name, sheet.source, sheet.rows) for sheet in sheets],
+        msgspec.structs.replace(also_replaced, names=names),
         dry_run=dry_run,
     )
 
 
 def import_parsed(
     table: Table,
-    parsed: Sequence[ParsedSheet],
-    sources: frozenset[str],
+    sheets: Sequence[ParsedSheet],
+    replaced: ReplacedSources,
     *,
-    kinds: tuple[str, ...] = (),
-    replace_all: bool = False,
     dry_run: bool = False,
 ) -> ImportReport:
-    """The same for what has been read already. `sources` are those that it takes the place of.
+    """Replace what came from `replaced` by what these sheets or files hold.
 
-    A class whose row is there but can't be read stays as it was.
+    A class whose row is there but can't be read stays as it was. `dry_run` and the errors are those
+    of `import_sheets`.
     """
-    events = [event for one in parsed for event in one.events]
-    skipped = tuple(skip for one in parsed for skip in one.skipped)
-    if not events:
-        raise NothingToImport(f"No row can be used, so nothing was changed. {_named(skipped)}")
+    read = [pair for sheet in sheets for pair in sheet.pairs]
+    skipped = [row for sheet in sheets for row in sheet.skipped]
+    if not read:
+        raise NothingToImport(f"No row can be used, so nothing was changed. {_first(skipped)}")
     before = table.all()
-    there = {event.source for meeting in before for event in meeting.events}
-    _check_tabs(parsed, there)
-    sources |= {source for source in there if source.startswith(kinds)}
-    kept = still_there(
-        before,
-        events,
-        (skip.unread for skip in skipped if skip.unread),
-        None if replace_all else sources,
-    )
-    stay = [(one.meeting, one.event) for one in kept]
-    plan = plan_import(before, events, sources, staying=stay, replace_all=replace_all)
-    beside = [] if replace_all else from_elsewhere(before, sources)
-    skipped = (*skipped, *clashes(parsed, [*stay, *beside]))
+    _check_sheets(sheets, before)
+    unread = filter(None, (row.unread for row in skipped))
+    retained = retained_classes(before, read, unread, replaced)
+    staying = [kept.pair for kept in retained]
+    plan = plan_import(before, read, replaced, retained=staying)
+    conflicting = conflicts(sheets, [*staying, *classes_beside(before, replaced)])
     _check_sizes(plan)
     if not dry_run:
         table.apply(plan.put, plan.delete)
     return ImportReport(
         plan=plan,
-        meetings=len({zoom_series_id for zoom_series_id, _ in events}),
-        events=len(set(events)),
-        skipped=skipped,
-        kept=tuple(kept),
+        meetings=len(dict(read)),
+        classes=len(set(read)),
+        skipped=(*skipped, *conflicting),
+        retained=tuple(retained),
         before=tuple(before),
     )
 
 
-def _named(skipped: Sequence[Skipped]) -> str:
-    """The first of what was skipped, in an error."""
-    more = len(skipped) - NAMED
-    first = "; ".join(str(one) for one in skipped[:NAMED])
+def _first(skipped: Sequence[SkippedRow]) -> str:
+    """Return the reasons of the first skipped rows, and the number of the others."""
+    more = len(skipped) - MOST_NAMED
+    first = "; ".join(map(str, skipped[:MOST_NAMED]))
     return first + (f"; and {more} more" if more > 0 else "")
 
 
-def _check_tabs(parsed: Sequence[ParsedSheet], there: Collection[str]) -> None:
-    """UnusableSheet for one that the table has classes from, and whose rows all can't be used.
+def _check_sheets(sheets: Iterable[ParsedSheet], table: Collection[ScheduledMeeting]) -> None:
+    """Raise UnusableSheet if the table has classes of a sheet none of whose rows can be used.
 
-    Somebody changed a column's format, or the formula that fills it has failed: it isn't empty.
+    Such a sheet isn't empty: somebody changed a column's format, or a formula has failed.
     """
-    for one in parsed:
-        if not one.events and one.skipped and one.source in there:
+    in_table = {scheduled.source for meeting in table for scheduled in meeting.events}
+    for sheet in sheets:
+        if not sheet.classes and sheet.skipped and sheet.source in in_table:
             raise UnusableSheet(
-                f"{one.name} has classes in the schedule, and now none of its rows can be used. "
-                f"Nothing was changed. {_named(one.skipped)}"
+                f"{sheet.name} has classes in the schedule, and now none of its rows can be used. "
+                f"Nothing was changed. {_first(sheet.skipped)}"
             )
 
 
 def _check_sizes(plan: ImportPlan) -> None:
-    """UnusableSheet if DynamoDB would refuse a row, which it would do after others are written."""
+    """Raise UnusableSheet if DynamoDB would refuse a row, after others have been written."""
     for meeting in plan.put:
         if len(msgspec.json.encode(meeting)) > LARGEST_ROW:
             raise UnusableSheet(

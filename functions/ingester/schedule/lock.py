@@ -1,4 +1,4 @@
-"""One update of the schedule at a time: a row in its table that is there while one runs."""
+"""The lock of the schedule: a row of its table that exists while an update runs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.schedule_lock")
 
 LIFE_SECONDS = 40
-"""How long an update that died is waited for: longer than the function may run."""
+"""Seconds after which the lock of an update that died ends: longer than the function may run."""
 
 COMMAND_SECONDS = 300
-"""The same for a command, which reads and writes the table over a line that may be slow."""
+"""The same for a command, which may read and write the table over a slow connection."""
 
 
 class ScheduleLock:
-    """Whoever holds it reads the schedule's source and writes its table; nobody else does so then.
+    """Lets one process at a time read the schedule's source and write its table.
 
-    Without it two imports at once could leave the table half of one and half of another, or one
-    undo what the other brought. It ends by itself after `life` seconds.
+    Without the lock two imports at once could leave half of each in the table, or one could undo
+    the other. The lock ends by itself after `life` seconds.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ScheduleLock:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds it for as long as the block lasts. UpdateRunning if somebody else does."""
+        """Hold the lock during the block. Raise UpdateRunning if another process holds it."""
         owner = str(uuid.uuid4())
         self._take(owner)
         try:
@@ -56,7 +56,7 @@ class ScheduleLock:
         try:
             self._table.put_item(
                 Item={"zoom_series_id": IMPORT_LOCK, "owner": owner, "ends": now + self._life},
-                # Its own row: botocore repeats a call whose answer was lost.
+                # The row may be this process's own: botocore repeats a call whose answer was lost.
                 ConditionExpression="attribute_not_exists(zoom_series_id) OR #ends <= :now"
                 " OR #owner = :owner",
                 ExpressionAttributeNames={"#ends": "ends", "#owner": "owner"},

@@ -1,7 +1,8 @@
-"""The class schedule: which course, and so which Opencast series, a recording belongs to.
+"""The class schedule: the course, and so the Opencast series, that a recording belongs to.
 
-One Zoom meeting can serve several courses, so a meeting has events and each event its own course
-and series. Rows of the first system carry these once for the whole meeting; both are read.
+One Zoom meeting can serve several courses. So a meeting has scheduled classes, and each of them
+its own course and series. Rows that the first system wrote have one course and one series for
+the whole meeting; they can be read too.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One weekly class: `day` a letter of DAYS, `time` local `H:MM`.
+class ScheduledClass(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One weekly class of the schedule.
 
-    `source` names the sheet or file that it came from ("" in rows of the first system).
+    `day` is a letter of DAYS and `time` the local start, `H:MM`. `source` names the sheet or file
+    that the class came from; it is "" in rows of the first system.
     """
 
     day: str
@@ -33,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def minute_of_week(self) -> int | None:
-        """Counted from Monday, 0:00; None if day or time can't be read (edited by hand, say)."""
+        """Minutes from Monday, 0:00, to the start; None if day or time can't be read."""
         if len(self.day) != 1 or self.day not in DAYS:
             return None
         try:
@@ -46,53 +48,59 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ScheduledMeeting(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the schedule table. `course_code` and `opencast_series_id` are those of the event
+    """A row of the schedule table: a Zoom meeting and its scheduled classes.
 
-    that was imported last: they are what the first system reads, should a site go back to it.
+    `course_code` and `opencast_series_id` are those of the class that was imported last. The first
+    system reads them, if a site switches back to it.
     """
 
     zoom_series_id: str
     opencast_series_id: str = ""
     course_code: str = ""
-    events: tuple[Event, ...] = ()
+    events: tuple[ScheduledClass, ...] = ()
 
-    def series_of(self, event: Event) -> str:
-        return event.opencast_series_id or self.opencast_series_id
+    def series_of(self, scheduled: ScheduledClass) -> str:
+        """Return the Opencast series of one of the meeting's classes, "" for none."""
+        return scheduled.opencast_series_id or self.opencast_series_id
 
-    def course_of(self, event: Event) -> str:
-        """A class with a source and without a course has none: the meeting's is another class's."""
-        return event.course_code or ("" if event.source else self.course_code)
+    def course_of(self, scheduled: ScheduledClass) -> str:
+        """Return the course of one of the meeting's classes, "" for none.
+
+        A class with a source and without a course has no course: the meeting's course is that of
+        another class.
+        """
+        return scheduled.course_code or ("" if scheduled.source else self.course_code)
+
+    def complete(self, scheduled: ScheduledClass) -> ScheduledClass:
+        """Return one of the meeting's classes with its course and series filled in."""
+        return msgspec.structs.replace(
+            scheduled,
+            course_code=self.course_of(scheduled),
+            opencast_series_id=self.series_of(scheduled),
+        )
 
 
-def same_course(course: str) -> str:
-    """A course however it is typed."""
-    return " ".join(course.casefold().split())
+MeetingClass = tuple[str, ScheduledClass]
+"""A scheduled class with the number of its Zoom meeting."""
 
 
-def match(
-    meeting: ScheduledMeeting, start: datetime, zone: tzinfo, buffer_minutes: int
-) -> Event | None:
-    """The event that a recording starting at `start` (aware) belongs to, or None.
+class ReplacedSources(msgspec.Struct, frozen=True, kw_only=True):
+    """The sources whose classes an import replaces.
 
-    An event matches when the local start lies less than `buffer_minutes` from it on the clock of
-    the week, in whole minutes, so that 00:05 on Tuesday is near 23:50 on Monday. Of several, the
-    nearest, and of these the first; an event that can't be read never matches.
+    `names` are sources, `prefixes` beginnings of sources. `every` stands for all of them.
     """
-    local = start.astimezone(zone)
-    minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
 
-    near: list[tuple[int, Event]] = []
-    for event in meeting.events:
-        if event.minute_of_week is not None:
-            forward = (minute - event.minute_of_week) % WEEK_MINUTES
-            distance = min(forward, WEEK_MINUTES - forward)
-            if distance < buffer_minutes:
-                near.append((distance, event))
-    return min(near, key=lambda one: one[0])[1] if near else None
+    names: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+    every: bool = False
+
+    def include(self, source: str) -> bool:
+        """Tell whether the import replaces the classes from `source`."""
+        return self.every or source in self.names or source.startswith(self.prefixes)
 
 
 class ImportPlan(msgspec.Struct, frozen=True):
-    """What an import would do to the table: rows to write, meetings to delete."""
+    """What an import changes in the table: rows to write, meetings to delete."""
 
     put: tuple[ScheduledMeeting, ...]
     delete: tuple[str, ...]
@@ -101,29 +109,56 @@ class ImportPlan(msgspec.Struct, frozen=True):
     unchanged: int
 
 
-def assemble(
-    events: Iterable[tuple[str, Event]], others: Iterable[tuple[str, Event]] = ()
-) -> dict[str, ScheduledMeeting]:
-    """(zoom id, event) pairs as one row a meeting, repeated events once.
+def normalized_course(course: str) -> str:
+    """Return a course's name without differences of case and white space."""
+    return " ".join(course.casefold().split())
 
-    `events` come before `others`, so that of two at the same time theirs is the recording, and the
-    last of them gives the row its own course and series.
+
+def match(
+    meeting: ScheduledMeeting, start: datetime, zone: tzinfo, buffer_minutes: int
+) -> ScheduledClass | None:
+    """Return the scheduled class of a recording that starts at `start` (aware), or None.
+
+    A class matches if the local start lies less than `buffer_minutes` from it on the clock of the
+    week, in whole minutes. So 00:05 on Tuesday is near 23:50 on Monday. Of several the nearest
+    matches, and of equally near ones the first. A class that can't be read never matches.
     """
-    meetings: dict[str, dict[Event, None]] = {}
-    own: dict[str, Event] = {}
-    for pairs in (events, others):
-        last: dict[str, Event] = {}
-        for zoom_series_id, event in pairs:
+    local = start.astimezone(zone)
+    minute = local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
+
+    near: list[tuple[int, ScheduledClass]] = []
+    for scheduled in meeting.events:
+        if scheduled.minute_of_week is not None:
+            forward = (minute - scheduled.minute_of_week) % WEEK_MINUTES
+            distance = min(forward, WEEK_MINUTES - forward)
+            if distance < buffer_minutes:
+                near.append((distance, scheduled))
+    return min(near, key=lambda candidate: candidate[0])[1] if near else None
+
+
+def assemble(
+    classes: Iterable[MeetingClass], others: Iterable[MeetingClass] = ()
+) -> dict[str, ScheduledMeeting]:
+    """Return one row a meeting with its classes, each of them once.
+
+    A meeting's `classes` stand before its `others`, so that they win where both have the same
+    time. The last of `classes`, else the last of `others`, gives the row its own course and series.
+    """
+    meetings: dict[str, dict[ScheduledClass, None]] = {}
+    last: dict[str, ScheduledClass] = {}
+    for pairs in (classes, others):
+        last_of_these: dict[str, ScheduledClass] = {}
+        for zoom_series_id, scheduled in pairs:
             known = meetings.setdefault(zoom_series_id, {})
-            if event not in known:
-                known[event] = None
-                last[zoom_series_id] = event
-        own = last | own
+            if scheduled not in known:
+                known[scheduled] = None
+                last_of_these[zoom_series_id] = scheduled
+        last = last_of_these | last
     return {
         zoom_series_id: ScheduledMeeting(
             zoom_series_id=zoom_series_id,
-            opencast_series_id=own[zoom_series_id].opencast_series_id,
-            course_code=own[zoom_series_id].course_code,
+            opencast_series_id=last[zoom_series_id].opencast_series_id,
+            course_code=last[zoom_series_id].course_code,
             events=tuple(known),
         )
         for zoom_series_id, known in meetings.items()
@@ -132,54 +167,63 @@ def assemble(
 
 def plan_import(
     existing: Sequence[ScheduledMeeting],
-    events: Sequence[tuple[str, Event]],
-    sources: frozenset[str],
+    classes: Sequence[MeetingClass],
+    replaced: ReplacedSources,
     *,
-    staying: Sequence[tuple[str, Event]] = (),
-    replace_all: bool = False,
+    retained: Sequence[MeetingClass] = (),
 ) -> ImportPlan:
-    """What has to change so that the table holds `events` in place of those from `sources`.
+    """Plan the changes after which the table holds `classes` in place of those it replaces.
 
-    Events of other sources stay, and so do those in `staying`, also within a meeting that both
-    name, but behind those of `events`. Meetings that these sources don't concern stay as they
-    are. `sources` holds "" when rows of the first system are to be replaced too.
+    Classes of other sources stay, and so do those in `retained`. Within a meeting they stand behind
+    those of `classes`. Meetings without a replaced or new class keep their rows as they are.
     """
     before = {meeting.zoom_series_id: meeting for meeting in existing}
-    concerned = {key for key, _ in (*events, *staying)} | {
-        key for key, meeting in before.items() if replace_all or _sources_of(meeting) & sources
-    }
-    elsewhere = [] if replace_all else from_elsewhere(existing, sources)
-    kept = [(key, event) for key, event in elsewhere if key in concerned]
-    wanted = assemble(events, [*staying, *kept])
-    put = tuple(row for key, row in wanted.items() if before.get(key) != row)
+    affected = {*dict(classes), *dict(retained), *_meetings_of(replaced, existing)}
+    beside = [pair for pair in classes_beside(existing, replaced) if pair[0] in affected]
+    after = assemble(classes, [*retained, *beside])
+    emptied = affected - after.keys()
+    put = tuple(row for key, row in after.items() if before.get(key) != row)
+    added = sum(row.zoom_series_id not in before for row in put)
     return ImportPlan(
         put=put,
-        delete=tuple(key for key in before if key in concerned and key not in wanted),
-        added=sum(row.zoom_series_id not in before for row in put),
-        changed=sum(row.zoom_series_id in before for row in put),
-        unchanged=len(wanted) - len(put),
+        delete=tuple(key for key in before if key in emptied),
+        added=added,
+        changed=len(put) - added,
+        unchanged=len(after) - len(put),
     )
 
 
-def _sources_of(meeting: ScheduledMeeting) -> set[str]:
-    """Where a meeting's events come from; a row without any is the first system's."""
-    return {event.source for event in meeting.events} or {""}
+def _meetings_of(sources: ReplacedSources, existing: Iterable[ScheduledMeeting]) -> set[str]:
+    """Return the meetings that have a class of these sources.
 
-
-def from_elsewhere(
-    existing: Iterable[ScheduledMeeting], sources: frozenset[str]
-) -> list[tuple[str, Event]]:
-    """The events of other sources, with the meeting's course and series if they have none."""
-    return [
-        (
-            meeting.zoom_series_id,
-            msgspec.structs.replace(
-                event,
-                course_code=meeting.course_of(event),
-                opencast_series_id=meeting.series_of(event),
-            ),
-        )
+    A row without classes is the first system's, whose source is "".
+    """
+    return {
+        meeting.zoom_series_id
         for meeting in existing
-        for event in meeting.events
-        if event.source not in sources
+        if any(map(sources.include, {scheduled.source for scheduled in meeting.events} or {""}))
+    }
+
+
+def replaced_classes(
+    existing: Iterable[ScheduledMeeting], replaced: ReplacedSources
+) -> list[MeetingClass]:
+    """Return the classes that an import replaces, complete with course and series."""
+    return [
+        (meeting.zoom_series_id, meeting.complete(scheduled))
+        for meeting in existing
+        for scheduled in meeting.events
+        if replaced.include(scheduled.source)
+    ]
+
+
+def classes_beside(
+    existing: Iterable[ScheduledMeeting], replaced: ReplacedSources
+) -> list[MeetingClass]:
+    """Return the classes that an import doesn't replace, complete with course and series."""
+    return [
+        (meeting.zoom_series_id, meeting.complete(scheduled))
+        for meeting in existing
+        for scheduled in meeting.events
+        if not replaced.include(scheduled.source)
     ]

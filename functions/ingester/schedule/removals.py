@@ -1,176 +1,225 @@
-"""Which classes an import of the schedule takes away, and which it only changes or moves."""
+"""The classes that an import removes from the schedule, apart from those it changes or moves."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from ingester.schedule.model import Event, ScheduledMeeting, same_course
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting, normalized_course
 
-Sameness = tuple[str | None, str | None, int | tuple[str, str]]
-"""Course, series and time of a class; None where they don't matter."""
+_Time = int | tuple[str, str]
+"""Minute of the week, or day and time as they stand there if they can't be read."""
+
+_Key = tuple[str | None, str | None, _Time]
+"""Course, series and time by which a class is recognized; None for what doesn't matter."""
 
 
-class Lost(msgspec.Struct, frozen=True):
-    """A meeting, with those of its classes that it has no more.
+class RemovedClasses(msgspec.Struct, frozen=True):
+    """A meeting with those of its classes that an import removes.
 
-    `also_in` are others that have each of these classes at its time too. They had it before, or got
-    it in place of another: of an update that broke off halfway, they may be where a class moved to.
+    `also_in` are other meetings that have all of these classes at their times. If an earlier
+    update was interrupted, they may be where the classes moved to.
     """
 
     meeting: ScheduledMeeting
     also_in: tuple[str, ...]
 
 
-class Losses(msgspec.Struct, frozen=True, kw_only=True):
-    """What leaves the table.
+class MovedMeeting(msgspec.Struct, frozen=True):
+    """A meeting that an import deletes, and the meetings that get all of its classes."""
 
-    `moved` are meetings that leave while each of their classes came into another, with the numbers
-    of these.
-    """
-
-    lost: tuple[Lost, ...]
-    moved: tuple[tuple[ScheduledMeeting, tuple[str, ...]], ...]
+    meeting: ScheduledMeeting
+    into: tuple[str, ...]
 
 
-class _Class(msgspec.Struct, frozen=True):
-    """A class of a meeting. `same` has what makes another the same, the most telling first.
+class Removals(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves the table: classes that are removed, and meetings that are replaced."""
 
-    `whose` is its course, or without one its series, as the other of the two.
+    removed: tuple[RemovedClasses, ...]
+    moved: tuple[MovedMeeting, ...]
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A class of a meeting, as it is compared with others.
+
+    `owner` is its course as (course, ""), or without a course its series as ("", series). Two
+    classes with a common key are the same one; the first key is the strongest.
     """
 
     meeting: str
-    event: Event
-    whose: tuple[str, str]
-    same: tuple[Sameness, ...]
+    scheduled: ScheduledClass
+    owner: tuple[str, str]
+    keys: tuple[_Key, _Key, _Key]
+
+    @classmethod
+    def of(cls, meeting: ScheduledMeeting, scheduled: ScheduledClass) -> _Entry:
+        course = normalized_course(meeting.course_of(scheduled))
+        series, time = meeting.series_of(scheduled), _time(scheduled)
+        return cls(
+            meeting.zoom_series_id,
+            scheduled,
+            (course, "") if course else ("", series),
+            (
+                (course, series, time),
+                # Without a series, or without a course, only both together tell classes apart.
+                (None if series else course, series, time),
+                (course, None if course else series, time),
+            ),
+        )
 
 
-def losses(
-    before: Iterable[ScheduledMeeting], put: Sequence[ScheduledMeeting], delete: Sequence[str]
-) -> Losses:
-    """What leaves the table `before`, when `put` is written and `delete` taken away.
+_STRENGTHS = range(3)
+"""The indexes of a class's keys, the strongest first."""
 
-    A class that its meeting has at the same time, under the same course or series, has changed. One
-    that has come into another meeting so has moved, and one whose course (or series, if it has no
-    course) gets another time in the meeting has changed too: each stands for one that is missing.
+
+class _Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import changes in one meeting.
+
+    `before` is its row before the import, None for a new meeting. `gone` are classes that only the
+    row before has, `added` those that only the row after it has.
     """
-    rows = {meeting.zoom_series_id: meeting for meeting in before}
-    after: dict[str, ScheduledMeeting | None] = {key: None for key in delete if key in rows}
-    after |= {row.zoom_series_id: row for row in put}
-    gone: dict[str, list[_Class]] = {}
-    come: dict[str, list[_Class]] = {}
-    for key, meeting in after.items():
-        gone[key], come[key] = _differences(rows.get(key), meeting)
-    went = _moves(
-        [one for some in gone.values() for one in some],
-        [one for some in come.values() for one in some],
+
+    before: ScheduledMeeting | None
+    is_deleted: bool
+    gone: list[_Entry]
+    added: list[_Entry]
+
+
+class _Moves(msgspec.Struct, frozen=True):
+    """The added class that each moved class became, and all of these added classes."""
+
+    destinations: dict[_Entry, _Entry]
+    arrived: frozenset[_Entry]
+
+
+def find_removals(
+    before: Iterable[ScheduledMeeting], put: Sequence[ScheduledMeeting], delete: Sequence[str]
+) -> Removals:
+    """Find what leaves the table `before` when an import writes `put` and deletes `delete`.
+
+    A class that is gone isn't removed in three cases. It has changed: its meeting has a class at
+    its time, of its course or series. It has moved: another meeting gets such a class. It has
+    another time: its meeting gets a class of its course (or series, if it has no course). Each
+    class that is added stands for one that is gone.
+    """
+    old = {meeting.zoom_series_id: meeting for meeting in before}
+    new: dict[str, ScheduledMeeting | None] = {key: None for key in delete if key in old}
+    new |= {row.zoom_series_id: row for row in put}
+    differences = [_difference(old.get(key), meeting) for key, meeting in new.items()]
+    moves = _find_moves(differences)
+    places = _places({**old, **new}.values())
+    return Removals(
+        removed=tuple(_removed(differences, moves, places)),
+        moved=tuple(_moved(differences, moves)),
     )
-    arrived = set(went.values())
-    everywhere = _places({**rows, **after}.values())
-    lost, moved = [], []
-    for key, meeting in after.items():
-        missing = [one for one in gone[key] if one not in went]
-        others = [one for one in come[key] if one not in arrived]
-        fewer = _fewer(missing, others)
-        if fewer or (meeting is None and not rows[key].events):
-            left = msgspec.structs.replace(rows[key], events=tuple(one.event for one in fewer))
-            lost.append(Lost(left, _also_in(fewer, everywhere)))
-        elif meeting is None:
-            numbers = dict.fromkeys(went[one].meeting for one in gone[key])
-            moved.append((rows[key], tuple(numbers)))
-    return Losses(lost=tuple(lost), moved=tuple(moved))
 
 
-def _differences(
-    old: ScheduledMeeting | None, new: ScheduledMeeting | None
-) -> tuple[list[_Class], list[_Class]]:
-    """The classes that a meeting has no more, and those that it has got."""
-    had, has = _classes(old), _classes(new)
-    before = {same for one in had for same in one.same}
-    after = {same for one in has for same in one.same}
-    # Rows of the first system have the last class's course and series for all of them.
-    times = {(None, None, _time(one.event)) for one in has}
-    return (
-        [
-            one
-            for one in had
-            if after.isdisjoint(one.same)
-            and (one.event.source or (None, None, _time(one.event)) not in times)
+def _difference(before: ScheduledMeeting | None, after: ScheduledMeeting | None) -> _Difference:
+    """Compare the classes of a meeting before and after an import."""
+    old, new = _classes(before), _classes(after)
+    new_times = {_time(entry.scheduled) for entry in new}
+    return _Difference(
+        before=before,
+        is_deleted=after is None,
+        gone=[
+            entry
+            for entry in _only_in(old, new)
+            # A row of the first system has the course of its last class for all of them. So its
+            # classes, which have no source, are recognized by their times alone.
+            if entry.scheduled.source or _time(entry.scheduled) not in new_times
         ],
-        [one for one in has if before.isdisjoint(one.same)],
+        added=_only_in(new, old),
     )
 
 
-def _moves(gone: Sequence[_Class], come: Iterable[_Class]) -> Mapping[_Class, _Class]:
-    """Which of the classes that left a meeting came into another, and as which."""
-    went: dict[_Class, _Class] = {}
-    free = dict.fromkeys(come)
-    for kind in range(len(_same("", "", 0))):
-        places: dict[Sameness, list[_Class]] = {}
-        for one in free:
-            places.setdefault(one.same[kind], []).append(one)
-        for one in gone:
-            there = [] if one in went else places.get(one.same[kind], [])
-            if there:
-                went[one] = there.pop(0)
-                del free[went[one]]
-    return went
+def _only_in(classes: Iterable[_Entry], others: Iterable[_Entry]) -> list[_Entry]:
+    """Return the classes that have no key in common with any of `others`."""
+    keys = {key for other in others for key in other.keys}
+    return [entry for entry in classes if keys.isdisjoint(entry.keys)]
 
 
-def _fewer(missing: Sequence[_Class], others: Iterable[_Class]) -> list[_Class]:
-    """The missing classes of courses that get less of `others` than are missing."""
-    misses = Counter(one.whose for one in missing)
-    gets = Counter(one.whose for one in others)
-    return [one for one in missing if misses[one.whose] > gets[one.whose]]
+def _find_moves(differences: Sequence[_Difference]) -> _Moves:
+    """Find which gone classes came into another meeting, and as which added class.
+
+    The strongest keys are compared first, and an added class stands for one gone class only.
+    """
+    gone = [entry for difference in differences for entry in difference.gone]
+    free = dict.fromkeys(entry for difference in differences for entry in difference.added)
+    moves: dict[_Entry, _Entry] = {}
+    for strength in _STRENGTHS:
+        candidates = _by_key(free, strength)
+        for entry in gone:
+            there = candidates.get(entry.keys[strength])
+            if entry not in moves and there:
+                moves[entry] = there.pop(0)
+                del free[moves[entry]]
+    return _Moves(moves, frozenset(moves.values()))
 
 
-def _places(table: Iterable[ScheduledMeeting | None]) -> Mapping[Sameness, Sequence[str]]:
-    """Which meetings have a class."""
-    places: dict[Sameness, list[str]] = {}
-    for one in (one for meeting in table for one in _classes(meeting)):
-        for same in one.same:
-            places.setdefault(same, []).append(one.meeting)
+def _by_key(entries: Iterable[_Entry], strength: int) -> dict[_Key, list[_Entry]]:
+    found: dict[_Key, list[_Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.keys[strength], []).append(entry)
+    return found
+
+
+def _lost(difference: _Difference, moves: _Moves) -> list[_Entry]:
+    """Return the gone classes of each course that gets fewer other classes than it loses."""
+    missing = [entry for entry in difference.gone if entry not in moves.destinations]
+    losses = Counter(entry.owner for entry in missing)
+    gains = Counter(entry.owner for entry in difference.added if entry not in moves.arrived)
+    return [entry for entry in missing if losses[entry.owner] > gains[entry.owner]]
+
+
+def _removed(
+    differences: Iterable[_Difference], moves: _Moves, places: Mapping[_Key, Sequence[str]]
+) -> Iterator[RemovedClasses]:
+    """Return the meetings that lose classes, and those that are deleted and have no class."""
+    for difference in differences:
+        meeting, lost = difference.before, _lost(difference, moves)
+        if meeting and (lost or (difference.is_deleted and not meeting.events)):
+            classes = tuple(entry.scheduled for entry in lost)
+            row = msgspec.structs.replace(meeting, events=classes)
+            yield RemovedClasses(row, _also_in(lost, places))
+
+
+def _moved(differences: Iterable[_Difference], moves: _Moves) -> Iterator[MovedMeeting]:
+    """Return the deleted meetings all of whose classes came into others."""
+    for difference in differences:
+        meeting = difference.before
+        if meeting and meeting.events and difference.is_deleted and not _lost(difference, moves):
+            into = dict.fromkeys(moves.destinations[entry].meeting for entry in difference.gone)
+            yield MovedMeeting(meeting, tuple(into))
+
+
+def _places(table: Iterable[ScheduledMeeting | None]) -> dict[_Key, list[str]]:
+    """Return which meetings have a class with each key."""
+    places: dict[_Key, list[str]] = {}
+    for meeting in table:
+        for entry in _classes(meeting):
+            for key in entry.keys:
+                places.setdefault(key, []).append(entry.meeting)
     return places
 
 
-def _also_in(
-    classes: Sequence[_Class], places: Mapping[Sameness, Sequence[str]]
-) -> tuple[str, ...]:
-    """Other meetings that have all of these classes; none if one of these is nowhere."""
-    found = [
-        next((key for same in one.same for key in places.get(same, ()) if key != one.meeting), None)
-        for one in classes
-    ]
-    return () if None in found else tuple(dict.fromkeys(key for key in found if key))
+def _also_in(classes: Sequence[_Entry], places: Mapping[_Key, Sequence[str]]) -> tuple[str, ...]:
+    """Return other meetings that have these classes; () if one of the classes is in none."""
+    found = [_other_meeting(entry, places) for entry in classes]
+    return tuple(dict.fromkeys(found)) if all(found) else ()
 
 
-def _classes(meeting: ScheduledMeeting | None) -> list[_Class]:
-    if meeting is None:
-        return []
-    return [_class(meeting, event) for event in meeting.events]
+def _other_meeting(entry: _Entry, places: Mapping[_Key, Sequence[str]]) -> str:
+    """Return the first other meeting that has the class; "" if none has it."""
+    meetings = (meeting for key in entry.keys for meeting in places.get(key, ()))
+    return next((meeting for meeting in meetings if meeting != entry.meeting), "")
 
 
-def _class(meeting: ScheduledMeeting, event: Event) -> _Class:
-    course, series = same_course(meeting.course_of(event)), meeting.series_of(event)
-    return _Class(
-        meeting.zoom_series_id,
-        event,
-        (course, "") if course else ("", series),
-        _same(course, series, _time(event)),
-    )
+def _classes(meeting: ScheduledMeeting | None) -> list[_Entry]:
+    return [_Entry.of(meeting, scheduled) for scheduled in meeting.events] if meeting else []
 
 
-def _same(course: str, series: str, time: int | tuple[str, str]) -> tuple[Sameness, ...]:
-    """Without a course or a series there is nothing but both to compare."""
-    return (
-        (course, series, time),
-        (None if series else course, series, time),
-        (course, None if course else series, time),
-    )
-
-
-def _time(event: Event) -> int | tuple[str, str]:
-    minute = event.minute_of_week
-    return (event.day, event.time) if minute is None else minute
+def _time(scheduled: ScheduledClass) -> _Time:
+    minute = scheduled.minute_of_week
+    return (scheduled.day, scheduled.time) if minute is None else minute

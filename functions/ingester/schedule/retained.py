@@ -1,142 +1,173 @@
-"""Classes that stay in the schedule although their rows can't be read.
+"""Scheduled classes that an import retains because their rows can't be read.
 
-An import replaces: what left its source leaves the table. A class whose row is there, but can't be
-read just now, has not left, and its lectures are still recorded.
+An import replaces: a class that left its source leaves the table. But a class whose row is still
+there, and can't be read now, has not left its source, and its lectures are still recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ingester.schedule.model import Event, ScheduledMeeting, same_course
+from ingester.schedule.model import (
+    MeetingClass,
+    ReplacedSources,
+    ScheduledClass,
+    ScheduledMeeting,
+    normalized_course,
+    replaced_classes,
+)
 
 
-class Unread(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that can't be read and may hold a class: what is known of it all the same.
+class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a row that can't be read and may hold a scheduled class.
 
-    `meeting` is "" if its link can't be read, `course` None if that is no name. A row with
-    `maybe_merged` has no link, and perhaps shares one with the row above, whose meeting it has;
-    `events` are its classes if it lacks nothing but a link.
+    `meeting` is "" if the link can't be read, and `course` None if it is no name. A row with
+    `maybe_merged` has no link. It may share that of the row above, whose `meeting` it then has,
+    and `classes` are its own if it lacks nothing but the link.
     """
 
     source: str
     meeting: str = ""
     course: str | None = None
     maybe_merged: bool = False
-    events: tuple[Event, ...] = ()
+    classes: tuple[ScheduledClass, ...] = ()
+
+    @property
+    def normalized_course(self) -> str | None:
+        """The course without differences of case and white space."""
+        return None if self.course is None else normalized_course(self.course)
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A class that stays in a meeting, and the row that may be its own."""
+class RetainedClass(msgspec.Struct, frozen=True):
+    """A scheduled class that stays in a meeting, and the row that may hold it."""
 
     meeting: str
-    event: Event
-    row: Unread
+    scheduled: ScheduledClass
+    row: UnreadRow
+
+    @property
+    def pair(self) -> MeetingClass:
+        """The class with the number of its meeting."""
+        return self.meeting, self.scheduled
 
 
-def still_there(
-    before: Iterable[ScheduledMeeting],
-    read: Iterable[tuple[str, Event]],
-    unread: Iterable[Unread],
-    sources: Collection[str] | None,
-) -> list[Kept]:
-    """The table's classes that rows in `unread` may hold.
+def retained_classes(
+    table: Sequence[ScheduledMeeting],
+    read: Iterable[MeetingClass],
+    unread: Iterable[UnreadRow],
+    replaced: ReplacedSources,
+) -> list[RetainedClass]:
+    """Return the table's classes that an import replaces and that an unread row may hold.
 
-    `before` is the table, `read` what could be read, `sources` those that are replaced (None: all).
-    They remember the source of their row, and carry their own course and series. A class that was
-    read at the same time of the same meeting and course takes the place of the earlier one.
+    They get their row's source, and are complete with course and series. A class that was `read`
+    replaces one of the same meeting, course and time.
     """
-    table = list(before)
-    rows = _Rows(table, read, unread)
-    stay: list[Kept] = []
-    for meeting in table:
-        key = meeting.zoom_series_id
-        for event in meeting.events:
-            if sources is not None and event.source not in sources:
-                continue
-            own = msgspec.structs.replace(
-                event,
-                course_code=meeting.course_of(event),
-                opencast_series_id=meeting.series_of(event),
-            )
-            row = rows.of(key, own)
-            if row and not rows.has_read(key, own):
-                stay.append(Kept(key, msgspec.structs.replace(own, source=row.source), row))
-    return stay
+    read_classes, unread_rows = _ReadClasses(read), _UnreadRows(table, unread)
+    retained: list[RetainedClass] = []
+    for meeting, scheduled in replaced_classes(table, replaced):
+        key = _ClassKey.of(meeting, scheduled)
+        row = unread_rows.holding(key, is_read=read_classes.have_course(key))
+        if row and not read_classes.have(key):
+            own = msgspec.structs.replace(scheduled, source=row.source)
+            retained.append(RetainedClass(meeting, own, row))
+    return retained
 
 
-class _Rows:
-    """The rows of what is imported, those that could be read and those that couldn't."""
+class _ClassKey(msgspec.Struct, frozen=True):
+    """A class of a meeting, and its course without differences of case and white space."""
 
-    def __init__(
-        self,
-        table: Iterable[ScheduledMeeting],
-        read: Iterable[tuple[str, Event]],
-        unread: Iterable[Unread],
-    ) -> None:
-        self._held = {
-            (meeting.zoom_series_id, same_course(meeting.course_of(event)))
+    meeting: str
+    course: str
+    scheduled: ScheduledClass
+
+    @classmethod
+    def of(cls, meeting: str, scheduled: ScheduledClass) -> _ClassKey:
+        return cls(meeting, normalized_course(scheduled.course_code), scheduled)
+
+
+class _ReadClasses:
+    """The courses and times of the rows that could be read."""
+
+    def __init__(self, read: Iterable[MeetingClass]) -> None:
+        keys = [_ClassKey.of(meeting, scheduled) for meeting, scheduled in read]
+        self._courses = {(key.meeting, key.course) for key in keys}
+        self._times = {(key.meeting, key.course, key.scheduled.minute_of_week) for key in keys}
+
+    def have_course(self, key: _ClassKey) -> bool:
+        """Tell whether a class of the same meeting and course was read."""
+        return (key.meeting, key.course) in self._courses
+
+    def have(self, key: _ClassKey) -> bool:
+        """Tell whether a class of the same meeting, course and time was read."""
+        return (key.meeting, key.course, key.scheduled.minute_of_week) in self._times
+
+
+class _UnreadRows:
+    """The rows that couldn't be read, by what is known of them."""
+
+    def __init__(self, table: Iterable[ScheduledMeeting], unread: Iterable[UnreadRow]) -> None:
+        self._in_table = {
+            (meeting.zoom_series_id, normalized_course(meeting.course_of(scheduled)))
             for meeting in table
-            for event in meeting.events
+            for scheduled in meeting.events
         }
-        self._courses: set[tuple[str, str]] = set()
-        self._times: set[tuple[str, str, int | None]] = set()
-        for key, event in read:
-            course = same_course(event.course_code)
-            self._courses.add((key, course))
-            self._times.add((key, course, event.minute_of_week))
-        self._by_meeting: dict[str, list[Unread]] = {}
-        self._by_course: dict[str | None, list[Unread]] = {}
+        self._by_meeting: dict[str, list[UnreadRow]] = {}
+        self._by_course: dict[str | None, list[UnreadRow]] = {}
         for row in dict.fromkeys(unread):
-            name = None if row.course is None else same_course(row.course)
-            is_of_a_meeting = row.meeting and not row.maybe_merged
-            if is_of_a_meeting:
+            has_own_link = row.meeting and not row.maybe_merged
+            if has_own_link:
                 self._by_meeting.setdefault(row.meeting, []).append(row)
-            if not is_of_a_meeting or self._has_a_new_link(row):
-                self._by_course.setdefault(name, []).append(row)
+            if not has_own_link or self._has_new_link(row):
+                self._by_course.setdefault(row.normalized_course, []).append(row)
 
-    def _has_a_new_link(self, row: Unread) -> bool:
-        """Whether its meeting had no class of its course, which may be in another one so far."""
-        return row.course is not None and (row.meeting, same_course(row.course)) not in self._held
+    def _has_new_link(self, row: UnreadRow) -> bool:
+        """Tell whether the row's course has no class in its meeting yet, but maybe in another."""
+        course = row.normalized_course
+        return course is not None and (row.meeting, course) not in self._in_table
 
-    def has_read(self, key: str, event: Event) -> bool:
-        """Whether this course's class at this time of this meeting was read."""
-        return (key, same_course(event.course_code), event.minute_of_week) in self._times
+    def holding(self, key: _ClassKey, *, is_read: bool) -> UnreadRow | None:
+        """Return the first row that may hold a class of the table, or None.
 
-    def of(self, key: str, event: Event) -> Unread | None:
-        """The first row that may hold this class of this meeting."""
-        course = same_course(event.course_code)
-        gone = (key, course) not in self._courses
-        rows = (*self._of_meeting(key, course, gone=gone), *self._of_course(key, event, gone=gone))
-        # A row of which nothing can be read may hold whatever no other row has.
-        unknown = self._by_course.get(None, ()) if gone else ()
-        return next(iter((*rows, *unknown)), None)
+        `is_read` says that a row of the same meeting and course could be read.
+        """
+        rows = [*self._of_meeting(key, is_read=is_read), *self._of_course(key, is_read=is_read)]
+        if not is_read:
+            # A row of which nothing can be read may hold any class that no other row has.
+            rows += self._by_course.get(None, ())
+        return rows[0] if rows else None
 
-    def _of_meeting(self, key: str, course: str, *, gone: bool) -> Sequence[Unread]:
-        """Rows of its meeting: of its course, and if no row has that, of whichever."""
-        rows = self._by_meeting.get(key, ())
-        own = [row for row in rows if row.course is not None and same_course(row.course) == course]
-        return [*own, *(row for row in rows if gone or row.course is None)]
+    def _of_meeting(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
+        """Return the rows of the class's meeting, those of its course first.
 
-    def _of_course(self, key: str, event: Event, *, gone: bool) -> Sequence[Unread]:
-        """Rows of its course that don't say which meeting is theirs, or name one that is new.
+        Rows of another course count only if no row of the class's own could be read.
+        """
+        rows = self._by_meeting.get(key.meeting, ())
+        own = [row for row in rows if row.normalized_course == key.course]
+        return [*own, *(row for row in rows if row.course is None or not is_read)]
 
-        Most rows without a link are for classes that nobody records: these say nothing of a
-        meeting whose row is there, unless it is the one above, or the class is as they have it.
+    def _of_course(self, key: _ClassKey, *, is_read: bool) -> Sequence[UnreadRow]:
+        """Return the rows of the class's course whose meeting is unknown or new.
+
+        Most rows without a link are for classes that nobody records. If a row of the class's
+        meeting and course could be read, such a row counts only if it stands below a row of that
+        meeting, or lacks nothing but the link and has the same class.
         """
         return [
             row
-            for row in self._by_course.get(same_course(event.course_code), ())
-            if gone or not row.maybe_merged or row.meeting == key or _is_one_of(event, row.events)
+            for row in self._by_course.get(key.course, ())
+            if not is_read
+            or not row.maybe_merged
+            or row.meeting == key.meeting
+            or _is_among(key.scheduled, row.classes)
         ]
 
 
-def _is_one_of(event: Event, events: Iterable[Event]) -> bool:
-    """Whether it is one of a course's `events`, so that its row lacks nothing but the link."""
-    return any(
-        (one.minute_of_week, one.title, one.opencast_series_id)
-        == (event.minute_of_week, event.title, event.opencast_series_id)
-        for one in events
-    )
+def _is_among(scheduled: ScheduledClass, classes: Iterable[ScheduledClass]) -> bool:
+    """Tell whether one of a course's classes has the same time, title and series."""
+    return _content(scheduled) in map(_content, classes)
+
+
+def _content(scheduled: ScheduledClass) -> tuple[int | None, str, str]:
+    return scheduled.minute_of_week, scheduled.title, scheduled.opencast_series_id

@@ -1,4 +1,4 @@
-"""Which Opencast series a recording goes to, and as what."""
+"""The Opencast series that a recording goes to, and its title there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DEFAULT_TITLE = "Lecture"
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """An Opencast series ("" for none) and the event's title there.
+    """An Opencast series ("" for none), and the title of the recording's event there.
 
-    The course is known if the schedule gave the series.
+    `course` is "" unless the schedule gave the series.
     """
 
     series_id: str
@@ -26,7 +26,7 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 def asks_the_schedule(wanted: DownloadMessage) -> bool:
-    """Whether the schedule decides: nobody named a series, and nobody said to ignore it."""
+    """Tell whether the schedule decides: nobody named a series, or asked to ignore the schedule."""
     named = wanted.override_series_id or wanted.on_demand_series_id
     return not (named or wanted.ignore_schedule)
 
@@ -39,16 +39,17 @@ def destination_of(
     buffer_minutes: int,
     fallback_series_id: str,
 ) -> Destination:
-    """An operator's series, else the request's, else the class's, else the fallback.
+    """Return the operator's series, else the request's, the scheduled class's or the fallback.
 
-    `meeting` is the schedule's row, if the schedule decides and has one. Its classes take place at
-    local times of `zone`; a recording may begin `buffer_minutes` off.
+    `meeting` is the schedule's row if the schedule decides and has one. Its classes start at local
+    times of `zone`, and a recording may start up to `buffer_minutes` before or after its class.
     """
     if named := wanted.override_series_id or wanted.on_demand_series_id:
         return Destination(named)
     if meeting is not None:
         start = timestamps.parse(wanted.start_time)
-        event = schedule.match(meeting, start, zone, buffer_minutes)
-        if event is not None and meeting.series_of(event):
-            return Destination(meeting.series_of(event), event.title, meeting.course_of(event))
+        scheduled = schedule.match(meeting, start, zone, buffer_minutes)
+        if scheduled is not None and meeting.series_of(scheduled):
+            series, course = meeting.series_of(scheduled), meeting.course_of(scheduled)
+            return Destination(series, scheduled.title, course)
     return Destination(fallback_series_id)

@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 IMPORT_LOCK = "an import is running"
-"""The key of the one row that is no meeting, see schedule/lock.py."""
+"""Key of the one row that is no meeting but the lock (schedule/lock.py)."""
 
 
 class ScheduleTable:
-    """`<stack>-schedule`: one row a Zoom meeting."""
+    """The table `<stack>-schedule`."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self, zoom_series_id: int) -> ScheduledMeeting | None:
-        """A meeting's row, or None. ScheduleUnreadable if it makes no sense."""
+        """Return a meeting's row, or None. Raise ScheduleUnreadable if it makes no sense."""
         item = self._table.get_item(Key={"zoom_series_id": str(zoom_series_id)}).get("Item")
         return _meeting(item) if item else None
 
     def all(self) -> list[ScheduledMeeting]:
-        """Every row. ScheduleUnreadable if one makes no sense."""
+        """Return every meeting's row. Raise ScheduleUnreadable if one makes no sense."""
         meetings: list[ScheduledMeeting] = []
         scan: dict[str, Any] = {"ConsistentRead": True}
         while True:
@@ -41,7 +41,7 @@ class ScheduleTable:
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def apply(self, put: Iterable[ScheduledMeeting], delete: Iterable[str]) -> None:
-        """Writes rows, then deletes others: a meeting that moves is never missing."""
+        """Write rows, then delete others, so that a class that moves is never missing."""
         with self._table.batch_writer() as batch:
             for meeting in put:
                 batch.put_item(Item=msgspec.to_builtins(meeting))

@@ -1,18 +1,26 @@
-"""The schedule's classes in words: what an import adds, changes and takes away."""
+"""Meetings of the schedule in words: their classes, and what an import adds and takes away."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import NamedTuple
 
-from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 
-Class = tuple[str, str, str, str, str]
-"""Course, series, day, time, title: what of an event matters to people."""
+
+class _Shown(NamedTuple):
+    """What of a scheduled class matters to people."""
+
+    course: str
+    series: str
+    day: str
+    time: str
+    title: str
 
 
 def described(meeting: ScheduledMeeting) -> str:
-    """A meeting with its courses, their series, and when they meet."""
+    """Describe a meeting by its courses, their series, and when they meet."""
     classes = _classes(meeting)
     if not classes:
         course = _course(meeting.course_code, meeting.opencast_series_id)
@@ -20,42 +28,48 @@ def described(meeting: ScheduledMeeting) -> str:
     return f"{meeting.zoom_series_id}: {_listed(classes)}"
 
 
-def change(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
-    """A meeting with what it loses (-) and what it gets (+)."""
+def described_change(before: ScheduledMeeting, after: ScheduledMeeting) -> str:
+    """Describe what a meeting loses (-) and what it gets (+)."""
     old, new = _classes(before), _classes(after)
-    gone = [one for one in old if one not in new]
-    come = [one for one in new if one not in old]
-    parts = [f"- {_listed(gone)}"] if gone else []
-    parts += [f"+ {_listed(come)}"] if come else []
+    lost = [shown for shown in old if shown not in new]
+    added = [shown for shown in new if shown not in old]
+    parts = [f"- {_listed(lost)}"] if lost else []
+    parts += [f"+ {_listed(added)}"] if added else []
     if parts:
         return f"{after.zoom_series_id}: {'  '.join(parts)}"
     same = f"{after.zoom_series_id}: {_listed(new)}"
-    were, are = _sources(before), _sources(after)
-    if were != are:
-        return f"{same}, the same, from {are} instead of {were}"
+    old_sources, new_sources = _sources(before), _sources(after)
+    if old_sources != new_sources:
+        return f"{same}, the same, from {new_sources} instead of {old_sources}"
     return f"{same}, the same, in another order"
 
 
-def _classes(meeting: ScheduledMeeting) -> list[Class]:
-    return [_class(meeting, event) for event in meeting.events]
+def source_name(source: str) -> str:
+    """Return the name of a source for people."""
+    return source or "the first system's sheet"
 
 
-def _class(meeting: ScheduledMeeting, event: Event) -> Class:
-    return (
-        meeting.course_of(event),
-        meeting.series_of(event),
-        event.day,
-        event.time,
-        event.title,
+def _classes(meeting: ScheduledMeeting) -> list[_Shown]:
+    return [_shown(meeting, scheduled) for scheduled in meeting.events]
+
+
+def _shown(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> _Shown:
+    return _Shown(
+        meeting.course_of(scheduled),
+        meeting.series_of(scheduled),
+        scheduled.day,
+        scheduled.time,
+        scheduled.title,
     )
 
 
-def _listed(classes: Iterable[Class]) -> str:
-    """`HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture; CSCI E-7 …`."""
-    courses = groupby(classes, key=lambda one: one[:2])
+def _listed(classes: Iterable[_Shown]) -> str:
+    """Return classes like `HIST E-1010 (20260112345) M 9:30 Lecture, W 9:30 Lecture; CSCI …`."""
+    courses = groupby(classes, key=lambda shown: (shown.course, shown.series))
     return "; ".join(
-        f"{_course(*course)} {', '.join(' '.join(one[2:]) for one in its)}"
-        for course, its in courses
+        f"{_course(*course)} "
+        + ", ".join(f"{shown.day} {shown.time} {shown.title}" for shown in classes_of_course)
+        for course, classes_of_course in courses
     )
 
 
@@ -64,5 +78,5 @@ def _course(code: str, series: str) -> str:
 
 
 def _sources(meeting: ScheduledMeeting) -> str:
-    found = dict.fromkeys(event.source for event in meeting.events) or {"": None}
-    return ", ".join(source or "the first system's sheet" for source in found)
+    sources = dict.fromkeys(scheduled.source for scheduled in meeting.events) or {"": None}
+    return ", ".join(map(source_name, sources))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from ingester import timestamps
 from ingester.pipeline import reasons
 from ingester.pipeline.states import FAILED, Origin, State
-from ingester.schedule.model import DAYS, Event, ScheduledMeeting
+from ingester.schedule.model import DAYS, ScheduledClass, ScheduledMeeting
 from ingester.status.next_step import is_stuck, retry_due
 from ingester.status.row import StatusRow
 from ingester.status.superseding import Sibling
@@ -104,7 +104,7 @@ def zoom_side(row: StatusRow, now: datetime) -> str:
     return f"{said} {STUCK}." if is_stuck(row, now) else said
 
 
-def class_of(meeting: ScheduledMeeting, event: Event) -> str:
+def class_of(meeting: ScheduledMeeting, event: ScheduledClass) -> str:
     """A class as people call it: course and title."""
     return " ".join(filter(None, (meeting.course_of(event), event.title)))
 
@@ -119,7 +119,7 @@ def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
-def _weekly(event: Event) -> str:
+def _weekly(event: ScheduledClass) -> str:
     if event.minute_of_week is None:
         return f"{event.day} {event.time}".strip()
     hours, minutes = event.time.split(":")

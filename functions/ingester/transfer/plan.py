@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ingester.errors import PermanentFailure, TransferFailed
+from ingester.errors import EmptyFile, PermanentFailure, TransferFailed
 from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.parts import Part, part_bytes, parts_of
-from ingester.transfer.ranges import Body, EmptyFile, Source, Version
+from ingester.transfer.ranges import Body, Source, Version
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ingester.errors import (
-    FileUnavailable,
     RetryableFailure,
     SourceChanged,
     TransferFailed,
@@ -38,10 +37,6 @@ class Version:
     size: int | None
     etag: str = ""
     last_modified: str = ""
-
-
-class EmptyFile(FileUnavailable):
-    """A source handed out a file of no bytes."""
 
 
 class Body(Protocol):

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from zlib_ng import zlib_ng
 
-from ingester.errors import TransferFailed
+from ingester.errors import EmptyFile, TransferFailed
 from ingester.transfer.multipart import Bucket, Upload
 from ingester.transfer.parts import MOST, Part
-from ingester.transfer.ranges import CHUNK_BYTES, Body, EmptyFile
+from ingester.transfer.ranges import CHUNK_BYTES, Body
 
 SENDERS = 3
 """More than one, because a connection to S3 can be slower than the stream that feeds it."""

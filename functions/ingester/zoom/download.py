@@ -15,15 +15,19 @@ from datetime import UTC, datetime
 import urllib3
 
 from ingester.errors import (
+    EmptyFile,
     FileGone,
+    FileNotThere,
+    FileRefused,
     FileUnavailable,
+    NotAFile,
     SourceChanged,
     TransferFailed,
     ZoomBusy,
     ZoomUnreachable,
 )
 from ingester.retry import retry_after
-from ingester.transfer.ranges import EmptyFile, Version
+from ingester.transfer.ranges import Version
 from ingester.zoom.download_token import Access, AccessInUse
 from ingester.zoom.download_urls import (
     NO_HTTPS,
@@ -44,18 +48,6 @@ _REFUSALS = _GONE | {401, 403}
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ERROR_BODIES = frozenset({"application/json", "application/xml", "text/xml"})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
-
-
-class Refused(FileUnavailable):
-    """Zoom answered 401, 403, 404 or 410: a fresh token may help once."""
-
-
-class NotThere(Refused, FileGone):
-    """It was 404 or 410."""
-
-
-class NotAFile(FileGone):
-    """Zoom answered with an HTML page: the file is deleted, or not for us with this token."""
 
 
 class ZoomBody:
@@ -122,7 +114,7 @@ class ZoomFile:
     def open(self, first: int, last: int) -> ZoomBody:
         """Asks for the bytes `first` to `last`; what comes can also be the whole file.
 
-        Refused, NotAFile, EmptyFile and other FileUnavailable when there is no file for us,
+        FileRefused, NotAFile, EmptyFile and other FileUnavailable when there is no file for us,
         ZoomUnreachable when it may pass, SourceChanged when the file ends before `first`.
         """
         known = self._address
@@ -142,13 +134,13 @@ class ZoomFile:
         access = self._access.now
         try:
             return self._follow(access, first, last)
-        except (Refused, NotAFile) as refused:
+        except (FileRefused, NotAFile) as refused:
             fresh = self._fresh(access, refused)
             if fresh is None:
                 raise
             return self._follow(fresh, first, last)
 
-    def _fresh(self, access: Access, refused: Refused | NotAFile) -> Access | None:
+    def _fresh(self, access: Access, refused: FileRefused | NotAFile) -> Access | None:
         try:
             return self._access.instead_of(access)
         except FileGone:
@@ -248,7 +240,7 @@ def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
         return
     response.close()
     if status in _REFUSALS:
-        refusal = NotThere if status in _GONE else Refused
+        refusal = FileNotThere if status in _GONE else FileRefused
         raise refusal(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
         asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))

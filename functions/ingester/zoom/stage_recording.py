@@ -9,14 +9,13 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from ingester.errors import FileGone, PermanentFailure
+from ingester.errors import EmptyFile, FileGone, NotAFile, PermanentFailure
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import extension_of, segment_numbers, staging_key, view_names
 from ingester.recording.upload_message import Staged, StagedPiece
 from ingester.transfer.engine import Engine
 from ingester.transfer.plan import Copied, Copy, Target
-from ingester.transfer.ranges import EmptyFile, Source
-from ingester.zoom.download import NotAFile
+from ingester.transfer.ranges import Source
 from ingester.zoom.download_token import Access, AccessInUse
 
 logger = logging.getLogger("ingester.transfer")
@@ -52,7 +51,7 @@ class RecordingTransfer:
     def run(self, wanted: DownloadMessage) -> Staged:
         """Every file that Zoom hands out, staged, in the message's order; an empty chat is none.
 
-        FileGone if no MP4 is left, Refused if Zoom refuses a file with a fresh token as well;
+        FileGone if no MP4 is left, FileRefused if Zoom refuses a file with a fresh token as well;
         TransferFailed, ZoomUnreachable and AwsFailed when it may go better later; OutOfTime when
         the next invocation is to go on.
         """

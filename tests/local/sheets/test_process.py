@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from ingester.schedule.sheet_parser import parse
+from ingester.schedule.sheet.parser import parse
 from local.demo import LECTURE, REQUESTED, REQUESTED_SERIES, SCHEDULED_SERIES
 from local.neighbours.sheets import default_book
 from ops.schedule.google_key import read_key
@@ -33,12 +33,14 @@ def test_the_first_schedule_fits_the_demo(now: datetime) -> None:
     # Whoever tries it in the morning gives a lecture at night, which is hinted at.
     assert [skip.reason for skip in skipped if "is at night" not in skip.reason] == []
     assert not [skip for skip in skipped if skip.whole]
-    events = [event for sheet in sheets for event in sheet.events]
+    classes = [pair for sheet in sheets for pair in sheet.pairs]
     began = (now - timedelta(hours=3)).astimezone(ZONE)
-    ((meeting, lecture),) = [e for e in events if e[1].opencast_series_id == SCHEDULED_SERIES]
+    ((meeting, lecture),) = [
+        pair for pair in classes if pair[1].opencast_series_id == SCHEDULED_SERIES
+    ]
     assert (meeting, lecture.day) == (str(LECTURE), "MTWRFSU"[began.weekday()])
     assert lecture.time == f"{began:%H:%M}"
-    guests = {zoom for zoom, event in events if event.opencast_series_id == REQUESTED_SERIES}
+    guests = {zoom for zoom, event in classes if event.opencast_series_id == REQUESTED_SERIES}
     assert guests == {str(REQUESTED)}
     assert book.tabs[2].cells == []
 

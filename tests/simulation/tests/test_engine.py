@@ -11,13 +11,13 @@ import pytest
 from ingester.errors import (
     FileUnavailable,
     IngesterError,
+    NotAFile,
     OutOfTime,
     TransferFailed,
     ZoomUnreachable,
 )
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Version
-from ingester.zoom.download import NotAFile
 from tests.simulation.cloud import Cloud
 from tests.simulation.engine import Copies, FakeEngine
 from tests.simulation.faults import Fault, Kind

@@ -22,7 +22,7 @@ from ingester.recording.files import Subject
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
 from ingester.schedule.lock import ScheduleLock
-from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import read_parameter
 from ingester.status.row import Asked
@@ -191,7 +191,7 @@ def test_faults_table_does_the_same_over_moto_and_over_the_fake(aws: Cloud) -> N
 def test_schedule_does_the_same_over_moto_and_over_the_fake(aws: Cloud, clock: Clock) -> None:
     fake: Any = fake_table("zoom_series_id")
     found = []
-    classes = (Event(day="M", time="9:00", title="t"),)
+    classes = (ScheduledClass(day="M", time="9:00", title="t"),)
     meetings = [ScheduledMeeting(zoom_series_id=str(one), events=classes) for one in range(30)]
     for table in (aws.schedule, fake):
         schedule = ScheduleTable(table)

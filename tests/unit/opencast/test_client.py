@@ -10,14 +10,15 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingester.errors import OpencastRefused, OpencastUnreachable
-from ingester.opencast.client import (
+from ingester.errors import (
     IngestBroken,
     IngestNotSent,
     IngestRefused,
     IngestUncertain,
-    Opencast,
+    OpencastRefused,
+    OpencastUnreachable,
 )
+from ingester.opencast.client import Opencast
 from local.authority import Authority
 from local.neighbours.https_server import Answer, text_answer
 from tests.neighbours import Web, client_session, web_server

@@ -1,76 +1,76 @@
-"""Two classes of one meeting at the same time: somebody is told, whichever counts."""
+"""Conflicts between classes of one meeting at the same time."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.schedule.conflicts import clashes
-from ingester.schedule.model import Event
-from ingester.schedule.sheet_parser import ParsedSheet
+from ingester.schedule.conflicts import conflicts
+from ingester.schedule.model import ScheduledClass
+from ingester.schedule.parsed import ParsedClass, ParsedSheet
 
 
-def event(day: str, series: str, source: str = "sheet:Fall", time: str = "9:30") -> Event:
-    return Event(day=day, time=time, title="L", opencast_series_id=series, source=source)
+def a_class(
+    day: str, series: str, source: str = "sheet:Fall", time: str = "9:30"
+) -> ScheduledClass:
+    return ScheduledClass(day=day, time=time, title="L", opencast_series_id=series, source=source)
 
 
-def sheet(name: str, *rows: tuple[int, str, Event]) -> ParsedSheet:
+def sheet(name: str, *rows: tuple[int, str, ScheduledClass]) -> ParsedSheet:
     return ParsedSheet(
-        events=tuple((key, one) for _, key, one in rows),
-        skipped=(),
         name=name,
         source=f"sheet:{name}",
-        rows=tuple(row for row, *_ in rows),
+        classes=tuple(ParsedClass(*row) for row in rows),
     )
 
 
-def test_rows_and_earlier_imports_are_named() -> None:
+def test_conflicts_name_the_row_or_the_source_that_has_the_same_time() -> None:
     fall = sheet(
         "Fall",
-        (2, "1", event("M", "A")),
-        (2, "1", event("W", "A")),
-        (3, "1", event("M", "B")),
-        (3, "1", event("W", "B", time="09:30")),
-        # Another meeting, the same series, another time.
-        (4, "2", event("M", "B")),
-        (5, "1", event("M", "A")),
-        (6, "1", event("F", "B")),
+        (2, "1", a_class("M", "A")),
+        (2, "1", a_class("W", "A")),
+        (3, "1", a_class("M", "B")),
+        (3, "1", a_class("W", "B", time="09:30")),
+        # No conflict: another meeting, the same series, and another time.
+        (4, "2", a_class("M", "B")),
+        (5, "1", a_class("M", "A")),
+        (6, "1", a_class("F", "B")),
     )
-    spring = sheet("Spring", (2, "1", event("F", "C")))
+    spring = sheet("Spring", (2, "1", a_class("F", "C")))
     others = [
-        ("1", event("M", "OLD", "csv:a.csv")),
-        ("2", event("M", "B", "")),
-        ("9", event("M", "X")),
+        ("1", a_class("M", "OLD", "csv:a.csv")),
+        ("2", a_class("M", "B", "")),
+        ("9", a_class("M", "X")),
     ]
-    found = clashes([fall, spring], others)
-    assert [str(one) for one in found] == [
+    found = conflicts([fall, spring], others)
+    assert [str(conflict) for conflict in found] == [
         "Fall row 3: M 9:30, W 09:30 is Fall row 2's already, for another series: that one counts",
         "Spring row 2: F 9:30 is Fall row 6's already, for another series: that one counts",
         "Fall row 2: M 9:30 is also that of series OLD, from csv:a.csv: this row counts",
     ]
-    assert not any(one.whole for one in found)
+    assert not any(conflict.whole for conflict in found)
 
 
 rows = st.lists(
     st.tuples(
         st.integers(2, 9),
         st.sampled_from("12"),
-        st.builds(event, st.sampled_from("MT"), st.sampled_from("AB")),
+        st.builds(a_class, st.sampled_from("MT"), st.sampled_from("AB")),
     ),
     max_size=6,
 )
 
 
 @given(rows, rows)
-def test_a_time_with_two_series_is_told_and_no_other(
-    mine: list[tuple[int, str, Event]], theirs: list[tuple[int, str, Event]]
+def test_conflicts_are_reported_exactly_when_a_time_has_two_series(
+    mine: list[tuple[int, str, ScheduledClass]], theirs: list[tuple[int, str, ScheduledClass]]
 ) -> None:
-    others = [(key, one) for _, key, one in theirs]
-    found = clashes([sheet("Fall", *mine)], others)
+    others = [(key, scheduled) for _, key, scheduled in theirs]
+    found = conflicts([sheet("Fall", *mine)], others)
     times: dict[tuple[str, str], set[str]] = {}
-    for _, key, one in mine:
-        times.setdefault((key, one.day), set()).add(one.opencast_series_id)
-    for key, one in others:
-        if (key, one.day) in times:
-            times[key, one.day].add(one.opencast_series_id)
+    for _, key, scheduled in mine:
+        times.setdefault((key, scheduled.day), set()).add(scheduled.opencast_series_id)
+    for key, scheduled in others:
+        if (key, scheduled.day) in times:
+            times[key, scheduled.day].add(scheduled.opencast_series_id)
     assert bool(found) == any(len(series) > 1 for series in times.values())

@@ -1,4 +1,4 @@
-"""Google Sheets over real HTTPS: what is asked, what goes wrong, and who has to mend it."""
+"""The client of Google Sheets over real HTTPS: its requests, and the errors it raises."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.waits import Stopwatch
 
 
 @pytest.fixture(scope="module")
-def there(tls: Authority) -> Iterator[Google]:
+def google_server(tls: Authority) -> Iterator[Google]:
     with google(tls) as made:
         yield made
 
@@ -53,14 +53,14 @@ Ask = Callable[..., list[Tab]]
 
 
 @pytest.fixture
-def ask(there: Google, watch: Stopwatch, clock: Clock) -> Ask:
+def ask(google_server: Google, watch: Stopwatch, clock: Clock) -> Ask:
     def read(
         *names: str, key: str | None = None, seconds: float = 15.0, url: str = ""
     ) -> list[Tab]:
         sheets = Sheets(
-            there.key if key is None else key,
-            base_url=url or there.web.url,
-            session=there.session,
+            google_server.key if key is None else key,
+            base_url=url or google_server.web.url,
+            session=google_server.session,
             sleep=watch.sleep,
             clock=clock,
             monotonic=watch,
@@ -70,23 +70,23 @@ def ask(there: Google, watch: Stopwatch, clock: Clock) -> Ask:
     return read
 
 
-def test_tabs_as_the_sheet_shows_them_in_one_request(there: Google, ask: Ask) -> None:
-    there.answers(tabs([["a", "b"], [], ["", "9:30"]], []))
+def test_sheets_reads_all_tabs_as_displayed_in_one_request(google_server: Google, ask: Ask) -> None:
+    google_server.answers(tabs([["a", "b"], [], ["", "9:30"]], []))
     assert ask("Fall 2026", "Jon's") == [
         Tab("Fall 2026", (("a", "b"), (), ("", "9:30"))),
         Tab("Jon's", ()),
     ]
-    [query] = there.asked()
+    [query] = google_server.asked()
     assert query["ranges"] == ["'Fall 2026'", "'Jon''s'"]
     assert query["valueRenderOption"] == ["FORMATTED_VALUE"]
     assert query["majorDimension"] == ["ROWS"]
-    assert there.web.tokens()[1] == (VALUES, "Bearer ya29.t")
+    assert google_server.web.tokens()[1] == (VALUES, "Bearer ya29.t")
 
 
-def test_the_account_shows_itself_by_its_key_and_asks_to_read_only(there: Google, ask: Ask) -> None:
-    there.answers(tabs([]))
+def test_sheets_signs_in_with_its_key_for_reading_only(google_server: Google, ask: Ask) -> None:
+    google_server.answers(tabs([]))
     ask()
-    token_request = there.web.seen[0]
+    token_request = google_server.web.seen[0]
     assert token_request.path == TOKEN
     form = dict(part.split("=", 1) for part in token_request.body.decode().split("&"))
     claims = jwt.decode(form["assertion"], options={"verify_signature": False})
@@ -94,14 +94,14 @@ def test_the_account_shows_itself_by_its_key_and_asks_to_read_only(there: Google
     assert claims["scope"] == "https://www.googleapis.com/auth/spreadsheets.readonly"
 
 
-def test_cells_that_come_as_no_text(there: Google, ask: Ask) -> None:
-    there.answers(tabs([[1, 0.5625, True, False, None, "x"]]))
+def test_sheets_returns_text_for_cells_that_are_not_text(google_server: Google, ask: Ask) -> None:
+    google_server.answers(tabs([[1, 0.5625, True, False, None, "x"]]))
     [tab] = ask()
     assert tab.rows == (("1", "0.5625", "TRUE", "FALSE", "", "x"),)
 
 
-def test_a_tab_without_values(there: Google, ask: Ask) -> None:
-    there.answers(json_answer(200, {"valueRanges": [{"range": "Fall!A1:Z1000"}]}))
+def test_sheets_returns_no_rows_for_a_tab_without_values(google_server: Google, ask: Ask) -> None:
+    google_server.answers(json_answer(200, {"valueRanges": [{"range": "Fall!A1:Z1000"}]}))
     assert ask() == [Tab("Fall", ())]
 
 
@@ -140,10 +140,10 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("answer", "says"), REFUSALS)
-def test_what_a_person_has_to_mend(
-    there: Google, ask: Ask, watch: Stopwatch, answer: Answer, says: str
+def test_sheets_says_what_to_do_and_does_not_retry_when_google_refuses(
+    google_server: Google, ask: Ask, watch: Stopwatch, answer: Answer, says: str
 ) -> None:
-    there.answers(answer)
+    google_server.answers(answer)
     with pytest.raises(SheetsRefused) as refused:
         ask("Fall", "Sprung 2027")
     assert says in str(refused.value)
@@ -161,10 +161,10 @@ def test_what_a_person_has_to_mend(
         (json_answer(200, {"token_type": "Bearer"}), "No access token"),
     ],
 )
-def test_a_key_that_google_refuses(
-    there: Google, ask: Ask, watch: Stopwatch, token: Answer, says: str
+def test_sheets_names_the_key_when_google_refuses_it(
+    google_server: Google, ask: Ask, watch: Stopwatch, token: Answer, says: str
 ) -> None:
-    there.answers(tabs([]), token=token)
+    google_server.answers(tabs([]), token=token)
     with pytest.raises(GoogleKeyRefused) as refused:
         ask()
     assert says in str(refused.value)
@@ -174,13 +174,15 @@ def test_a_key_that_google_refuses(
     assert watch.slept == []
 
 
-def test_no_key_was_saved(ask: Ask) -> None:
+def test_sheets_asks_for_a_key_when_none_was_saved(ask: Ask) -> None:
     with pytest.raises(GoogleKeyRefused, match=r"No Google account .* schedule.save-creds"):
         ask(key="")
 
 
-def test_a_token_that_google_refuses(there: Google, ask: Ask) -> None:
-    there.answers(refusal(401, "UNAUTHENTICATED", "Request had invalid credentials."))
+def test_sheets_reports_a_refused_key_when_google_refuses_the_token(
+    google_server: Google, ask: Ask
+) -> None:
+    google_server.answers(refusal(401, "UNAUTHENTICATED", "Request had invalid credentials."))
     with pytest.raises(GoogleKeyRefused, match="doesn't take the token of reader@"):
         ask()
 
@@ -198,7 +200,7 @@ def test_a_token_that_google_refuses(there: Google, ask: Ask) -> None:
         json.dumps({**json.loads(service_key("https://x")), "client_email": None}),
     ],
 )
-def test_what_is_no_key(ask: Ask, key: str) -> None:
+def test_sheets_refuses_a_malformed_key_without_repeating_it(ask: Ask, key: str) -> None:
     with pytest.raises(GoogleKeyRefused, match="none of a service account") as refused:
         ask(key=key)
     assert "SECRET" not in str(refused.value)
@@ -226,26 +228,26 @@ def test_what_is_no_key(ask: Ask, key: str) -> None:
         Answer(200, (), b'{"valueRanges": []}', spoil=Spoil(after_bytes=3, how="close")),
     ],
 )
-def test_what_may_pass_is_tried_again(
-    there: Google, ask: Ask, watch: Stopwatch, answer: Answer
+def test_sheets_retries_temporary_errors_and_malformed_answers(
+    google_server: Google, ask: Ask, watch: Stopwatch, answer: Answer
 ) -> None:
-    there.answers(answer, tabs([["x"]]))
+    google_server.answers(answer, tabs([["x"]]))
     assert ask() == [Tab("Fall", (("x",),))]
     assert len(watch.slept) == 1
-    there.answers(answer)
+    google_server.answers(answer)
     with pytest.raises(SheetsUnreachable, match="Google"):
         ask()
     assert len(watch.slept) == 1 + ATTEMPTS - 1
 
 
-def test_a_token_endpoint_that_is_busy_is_asked_again(
-    there: Google, ask: Ask, watch: Stopwatch
+def test_sheets_retries_when_the_token_endpoint_is_busy(
+    google_server: Google, ask: Ask, watch: Stopwatch
 ) -> None:
-    there.answers(tabs([]), token=lambda _: Answer(503))
+    google_server.answers(tabs([]), token=lambda _: Answer(503))
     with pytest.raises(SheetsUnreachable, match="503"):
         ask()
     assert len(watch.slept) == ATTEMPTS - 1
-    there.web.pages[TOKEN] = [Answer(500), GOOD_TOKEN]
+    google_server.web.pages[TOKEN] = [Answer(500), GOOD_TOKEN]
     assert ask() == [Tab("Fall", ())]
 
 
@@ -253,30 +255,36 @@ def test_a_token_endpoint_that_is_busy_is_asked_again(
     "token",
     [json_answer(200, 5), json_answer(200, {"access_token": "t", "expires_in": "soon"})],
 )
-def test_a_token_that_makes_no_sense(there: Google, ask: Ask, token: Answer) -> None:
-    there.answers(tabs([]), token=token)
+def test_sheets_is_unreachable_when_the_token_answer_is_malformed(
+    google_server: Google, ask: Ask, token: Answer
+) -> None:
+    google_server.answers(tabs([]), token=token)
     with pytest.raises(SheetsUnreachable, match="about the token can't be read"):
         ask()
 
 
-def test_google_says_how_long_to_wait(there: Google, ask: Ask, watch: Stopwatch) -> None:
-    there.answers(Answer(429, (("Retry-After", "2"),)), tabs([]))
+def test_sheets_waits_as_long_as_google_asks(
+    google_server: Google, ask: Ask, watch: Stopwatch
+) -> None:
+    google_server.answers(Answer(429, (("Retry-After", "2"),)), tabs([]))
     ask()
     assert watch.slept == [2.0]
 
 
-def test_nobody_listens(ask: Ask, there: Google) -> None:
-    there.answers(tabs([]))
+def test_sheets_is_unreachable_when_nobody_listens(ask: Ask, google_server: Google) -> None:
+    google_server.answers(tabs([]))
     with pytest.raises(SheetsUnreachable, match="ConnectionError"):
         ask(url="https://127.0.0.1:9")
 
 
-def test_another_certificate_is_not_trusted(there: Google, clock: Clock, watch: Stopwatch) -> None:
+def test_sheets_trusts_no_other_certificate(
+    google_server: Google, clock: Clock, watch: Stopwatch
+) -> None:
     with requests.Session() as session:
         session.trust_env = False
         sheets = Sheets(
-            there.key,
-            base_url=there.web.url,
+            google_server.key,
+            base_url=google_server.web.url,
             session=session,
             sleep=watch.sleep,
             clock=clock,
@@ -286,33 +294,35 @@ def test_another_certificate_is_not_trusted(there: Google, clock: Clock, watch: 
             sheets.tabs(DOCUMENT, ["Fall"], seconds=15)
 
 
-def test_it_ends_in_time(there: Google, ask: Ask, watch: Stopwatch) -> None:
+def test_sheets_times_out_when_google_is_slow(
+    google_server: Google, ask: Ask, watch: Stopwatch
+) -> None:
     def slow(_: Request) -> Answer:
         watch.now += 20
         return tabs([])
 
-    # So that there is no second try.
+    # A clock that advances so far leaves no time for a retry.
     watch.longer = 60
-    there.answers(slow)
+    google_server.answers(slow)
     with pytest.raises(SheetsTimedOut, match="did not answer in time"):
         ask(seconds=15)
 
 
-def test_silence_is_not_waited_for(there: Google, ask: Ask) -> None:
-    there.answers(Answer(200, (), b"{}", spoil=Spoil(wait=30)))
+def test_sheets_times_out_when_google_is_silent(google_server: Google, ask: Ask) -> None:
+    google_server.answers(Answer(200, (), b"{}", spoil=Spoil(wait=30)))
     with pytest.raises(SheetsTimedOut, match="did not answer in time"):
         ask(seconds=0.2)
 
 
-def test_far_too_much(there: Google, ask: Ask) -> None:
-    there.answers(tabs([["x" * (LARGEST_ANSWER + 1)]]))
+def test_sheets_refuses_an_answer_of_more_than_32_mb(google_server: Google, ask: Ask) -> None:
+    google_server.answers(tabs([["x" * (LARGEST_ANSWER + 1)]]))
     with pytest.raises(SheetsRefused, match="more than 32 MB"):
         ask()
 
 
-def test_thousands_of_rows(there: Google, ask: Ask) -> None:
+def test_sheets_reads_thousands_of_rows(google_server: Google, ask: Ask) -> None:
     rows: Sequence[Sequence[str]] = [["some text"] * 10] * 5000
-    there.answers(tabs(rows))
+    google_server.answers(tabs(rows))
     [tab] = ask()
     assert len(tab.rows) == 5000
 
@@ -335,10 +345,10 @@ anything = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(status=st.sampled_from([200, 200, 204, 400, 401, 403, 404]), content=anything)
-def test_whatever_google_answers_it_is_tabs_or_an_error_with_a_sentence(
-    there: Google, ask: Ask, status: int, content: Any
+def test_sheets_returns_tabs_or_raises_a_sentence_for_any_answer(
+    google_server: Google, ask: Ask, status: int, content: Any
 ) -> None:
-    there.answers(json_answer(status, content))
+    google_server.answers(json_answer(status, content))
     said = ""
     try:
         assert all(isinstance(cell, str) for tab in ask() for row in tab.rows for cell in row)

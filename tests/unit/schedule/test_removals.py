@@ -1,4 +1,4 @@
-"""Which classes count as removed, and which have only changed or moved."""
+"""The classes that an import removes, apart from those that it changes or moves."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.schedule.model import Event, ScheduledMeeting, assemble
-from ingester.schedule.removals import Losses, Lost, losses
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting, assemble
+from ingester.schedule.removals import Removals, RemovedClasses, find_removals
 from ingester.schedule.wording import described
 
 SERIES = {"A": "100", "A2": "100", "B": "200"}
-"""A2 is A under another name."""
+"""Courses and their series. A2 is A under another name."""
 
 
-def event(text: str) -> Event:
-    """`A M 9:30`, or `A M 9:30 300` with a series of its own; `- M 9:30 300` has no course."""
+def a_class(text: str) -> ScheduledClass:
+    """Return the class of `A M 9:30`, or `A M 9:30 300` with a series; `-` is no course."""
     course, day, time, *series = text.split()
-    return Event(
+    return ScheduledClass(
         day=day,
         time=time,
         title="L",
@@ -28,14 +28,14 @@ def event(text: str) -> Event:
 
 
 def table(*classes: str) -> list[ScheduledMeeting]:
-    """Of `7: A M 9:30`, without a number in meeting 7."""
-    pairs = [("7: " + one if ":" not in one[:3] else one).split(": ") for one in classes]
-    return list(assemble((key, event(text)) for key, text in pairs).values())
+    """Return the table of classes like `7: A M 9:30`. Without a number the meeting is 7."""
+    pairs = [("7: " + text if ":" not in text[:3] else text).split(": ") for text in classes]
+    return list(assemble((key, a_class(text)) for key, text in pairs).values())
 
 
-def leaving(before: list[ScheduledMeeting], after: list[ScheduledMeeting]) -> Losses:
+def leaving(before: list[ScheduledMeeting], after: list[ScheduledMeeting]) -> Removals:
     there = {row.zoom_series_id for row in after}
-    return losses(
+    return find_removals(
         before,
         [row for row in after if row not in before],
         [row.zoom_series_id for row in before if row.zoom_series_id not in there],
@@ -43,7 +43,9 @@ def leaving(before: list[ScheduledMeeting], after: list[ScheduledMeeting]) -> Lo
 
 
 def lost(before: list[str], after: list[str]) -> list[str]:
-    return [described(one.meeting) for one in leaving(table(*before), table(*after)).lost]
+    return [
+        described(removed.meeting) for removed in leaving(table(*before), table(*after)).removed
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,17 +54,17 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         (["A M 9:30"], ["A M 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30"], [], ["7: A (100) M 9:30 L"]),
-        # At another time, under another name, for another series, or typed otherwise.
+        # The class has another time, another name, another series, or another spelling.
         (["A M 9:30", "A W 9:30"], ["A M 10:30", "A W 10:30"], []),
         (["A M 9:30"], ["A2 M 9:30"], []),
         (["A M 9:30"], ["A M 9:30 300"], []),
         (["A M 9:30", "A W 9:30"], ["A M 09:30", "A W 09:30"], []),
-        # Of two courses one leaves, and the other gets a section.
+        # One of two courses is gone, and the other gets a section.
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "A F 9:30"], ["7: B (200) W 9:30 L"]),
-        # One takes the place of the other.
+        # Another course takes the time.
         (["A M 9:30", "B W 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30"], ["B M 9:30"], ["7: A (100) M 9:30 L"]),
-        # Without a course the series says whose it is.
+        # Classes without a course are compared by their series.
         (
             ["- M 9:30 100", "- W 9:30 300"],
             ["- M 9:30 100", "- F 9:30 400"],
@@ -76,7 +78,7 @@ def lost(before: list[str], after: list[str]) -> list[str]:
         ),
     ],
 )
-def test_what_has_no_other_in_its_place_is_lost(
+def test_removals_name_classes_without_a_substitute_in_their_meeting(
     before: list[str], after: list[str], said: list[str]
 ) -> None:
     assert lost(before, after) == said
@@ -85,35 +87,37 @@ def test_what_has_no_other_in_its_place_is_lost(
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        # A new link, also with another name or series.
+        # The class has a new link, and maybe another name or series.
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30", "8: A W 9:30"], []),
         (["A M 9:30"], ["8: A2 M 9:30"], []),
         (["A M 9:30"], ["8: A M 9:30 300"], []),
-        # Into a meeting that is there; one of two.
+        # The class moves to a meeting that exists; only one of two classes moves.
         (["A M 9:30", "8: B W 9:30"], ["8: A M 9:30", "8: B W 9:30"], []),
         (["A M 9:30", "A W 9:30"], ["8: A M 9:30"], ["7: A (100) W 9:30 L"]),
         (["A M 9:30", "B W 9:30"], ["A M 9:30", "8: B W 9:30"], []),
-        # What was in the other one before is no place for it.
+        # The other meeting had the class before, so it is no destination.
         (["A M 9:30", "8: A M 9:30"], ["8: A M 9:30", "8: A W 9:30"], ["7: A (100) M 9:30 L"]),
-        # Each stands for one.
+        # An added class stands for one gone class only.
         (["A M 9:30", "8: A M 9:30"], ["9: A M 9:30"], ["8: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A T 9:30"], ["A T 9:30"], ["7: A (100) M 9:30 L"]),
         (["A M 9:30", "8: A M 9:30 300"], ["9: A M 9:30 300"], ["7: A (100) M 9:30 L"]),
-        # Another link and another time: nobody knows whether that is it.
+        # With another link and another time, a class is not recognized.
         (["A M 9:30"], ["8: A M 10:30"], ["7: A (100) M 9:30 L"]),
     ],
 )
-def test_what_has_come_into_another_meeting_is_not_lost(
+def test_removals_do_not_name_classes_that_moved_to_another_meeting(
     before: list[str], after: list[str], said: list[str]
 ) -> None:
     assert lost(before, after) == said
 
 
-def test_a_meeting_all_of_whose_classes_are_in_others_says_in_which() -> None:
+def test_removals_name_the_new_meetings_of_a_meeting_that_moved() -> None:
     before = table("A M 9:30", "B W 9:30", "6: B F 9:30")
     found = leaving(before, table("8: B W 9:30", "9: A M 9:30"))
-    assert [(one.zoom_series_id, others) for one, others in found.moved] == [("7", ("9", "8"))]
-    assert [one.meeting.zoom_series_id for one in found.lost] == ["6"]
+    assert [(moved.meeting.zoom_series_id, moved.into) for moved in found.moved] == [
+        ("7", ("9", "8"))
+    ]
+    assert [removed.meeting.zoom_series_id for removed in found.removed] == ["6"]
 
 
 @pytest.mark.parametrize(
@@ -124,28 +128,28 @@ def test_a_meeting_all_of_whose_classes_are_in_others_says_in_which() -> None:
         (["8: A M 9:30", "B W 9:30", "9: B W 9:30"], ("8",)),
     ],
 )
-def test_a_class_that_another_meeting_has_had_too_is_told_with_that(
+def test_removals_name_other_meetings_that_have_the_removed_classes(
     after: list[str], others: tuple[str, ...]
 ) -> None:
-    """It may have gone there when an update broke off, or have been there twice."""
+    """An interrupted update may have moved the class there, or both meetings had it."""
     before = table("A M 9:30", "B W 9:30", "8: A M 9:30", "9: B W 9:30")
-    assert next(one.also_in for one in leaving(before, table(*after)).lost) == others
+    assert next(removed.also_in for removed in leaving(before, table(*after)).removed) == others
 
 
-def test_a_meeting_of_the_first_system_has_the_last_class_s_course_for_all() -> None:
-    """Its first update gives each class its own."""
-    events = tuple(Event(day=day, time="9:30", title="L") for day in "MWF")
+def test_removals_compare_classes_of_the_first_system_by_time_only() -> None:
+    """A row of the first system has the last class's course; an update gives each its own."""
+    classes = tuple(ScheduledClass(day=day, time="9:30", title="L") for day in "MWF")
     shared = ScheduledMeeting(
-        zoom_series_id="7", course_code="B", opencast_series_id="200", events=events
+        zoom_series_id="7", course_code="B", opencast_series_id="200", events=classes
     )
-    (one,) = leaving([shared], table("A M 9:30", "B W 9:30")).lost
-    assert described(one.meeting) == "7: B (200) F 9:30 L"
+    (removed,) = leaving([shared], table("A M 9:30", "B W 9:30")).removed
+    assert described(removed.meeting) == "7: B (200) F 9:30 L"
 
 
-def test_one_without_classes_is_told_when_it_leaves() -> None:
+def test_removals_name_a_deleted_meeting_without_classes() -> None:
     bare = ScheduledMeeting(zoom_series_id="7", opencast_series_id="1")
     found = leaving([bare], [])
-    assert (found.lost, found.moved) == ((Lost(bare, ()),), ())
+    assert (found.removed, found.moved) == ((RemovedClasses(bare, ()),), ())
 
 
 classes = st.lists(
@@ -158,19 +162,22 @@ classes = st.lists(
 
 
 @given(classes, classes)
-def test_no_class_that_leaves_is_untold_unless_one_came_in_its_place(
+def test_removals_name_every_gone_class_without_a_substitute(
     before: list[str], after: list[str]
 ) -> None:
     found = leaving(table(*before), table(*after))
-    lost = [one.meeting for one in found.lost]
-    told = [(one.zoom_series_id, event) for one in lost for event in one.events]
-    held = {(one.zoom_series_id, event) for one in table(*after) for event in one.events}
+    lost = [removed.meeting for removed in found.removed]
+    told = [(row.zoom_series_id, scheduled) for row in lost for scheduled in row.events]
+    held = {(row.zoom_series_id, scheduled) for row in table(*after) for scheduled in row.events}
     assert not held & set(told)
     assert len(set(told)) == len(told)
     if set(after) <= set(before):
         times = {(text[0], SERIES[text.split()[1]], *text.split()[2:]) for text in after}
         assert {
             (text[0], SERIES[text.split()[1]], *text.split()[2:]) for text in before
-        } - times == {(key, one.opencast_series_id, one.day, one.time) for key, one in told}
-    if not any("A2" in one for one in (*before, *after)):
+        } - times == {
+            (key, scheduled.opencast_series_id, scheduled.day, scheduled.time)
+            for key, scheduled in told
+        }
+    if not any("A2" in text for text in (*before, *after)):
         assert len(told) >= len(before) - len(after)

@@ -1,4 +1,4 @@
-"""Which classes stay in the schedule although no row that can be read has them."""
+"""The classes that stay in the schedule because their rows can't be read."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingester.schedule.model import Event, ScheduledMeeting, assemble
-from ingester.schedule.retained import Unread, still_there
+from ingester.schedule.model import ReplacedSources, ScheduledClass, ScheduledMeeting, assemble
+from ingester.schedule.retained import UnreadRow, retained_classes
 
-SOURCES = frozenset({"sheet:Fall", ""})
+SOURCES = ReplacedSources(names=frozenset({"sheet:Fall", ""}))
 
 
-def event(course: str = "A", day: str = "M", source: str = "sheet:Fall") -> Event:
-    return Event(
+def a_class(course: str = "A", day: str = "M", source: str = "sheet:Fall") -> ScheduledClass:
+    return ScheduledClass(
         day=day,
         time="9:30",
         title="Lecture",
@@ -23,20 +23,22 @@ def event(course: str = "A", day: str = "M", source: str = "sheet:Fall") -> Even
     )
 
 
-def unread(**known: str) -> Unread:
-    return Unread(source="sheet:Fall", **known)  # type: ignore[arg-type]
+def unread(**known: str) -> UnreadRow:
+    return UnreadRow(source="sheet:Fall", **known)  # type: ignore[arg-type]
 
 
 TABLE = list(
     assemble(
-        [("1", event("A")), ("1", event("B", "W")), ("2", event("C")), ("3", event(""))]
+        [("1", a_class("A")), ("1", a_class("B", "W")), ("2", a_class("C")), ("3", a_class(""))]
     ).values()
 )
 
 
-def stay(*rows: Unread, read: list[tuple[str, Event]] | None = None) -> list[tuple[str, str]]:
-    found = still_there(TABLE, read or [], rows, SOURCES)
-    return [(one.meeting, one.event.course_code) for one in found]
+def stay(
+    *rows: UnreadRow, read: list[tuple[str, ScheduledClass]] | None = None
+) -> list[tuple[str, str]]:
+    found = retained_classes(TABLE, read or [], rows, SOURCES)
+    return [(kept.meeting, kept.scheduled.course_code) for kept in found]
 
 
 @pytest.mark.parametrize(
@@ -50,65 +52,73 @@ def stay(*rows: Unread, read: list[tuple[str, Event]] | None = None) -> list[tup
         (unread(meeting="9", course="D"), []),
     ],
 )
-def test_what_is_known_of_the_row_decides(row: Unread, kept: list[tuple[str, str]]) -> None:
+def test_retained_classes_depend_on_what_is_known_of_the_unread_row(
+    row: UnreadRow, kept: list[tuple[str, str]]
+) -> None:
     assert stay(row) == kept
 
 
-def test_what_another_row_has_is_not_kept_for_this_one() -> None:
-    read = [("1", event("A", "F"))]
+def test_class_is_not_retained_when_another_row_has_its_course() -> None:
+    read = [("1", a_class("A", "F"))]
     assert stay(unread(meeting="1", course="B"), read=read) == [("1", "B")]
     assert stay(unread(), read=read) == [("1", "B"), ("2", "C"), ("3", "")]
     assert stay(unread(course="A"), read=read) == [("1", "A")]
-    merged = Unread(source="sheet:Fall", course="A", maybe_merged=True)
+    merged = UnreadRow(source="sheet:Fall", course="A", maybe_merged=True)
     assert stay(merged, read=read) == []
-    assert stay(Unread(source="s", meeting="1", course="A", maybe_merged=True), read=read) == [
+    assert stay(UnreadRow(source="s", meeting="1", course="A", maybe_merged=True), read=read) == [
         ("1", "A")
     ]
 
 
-def test_of_several_rows_a_class_is_its_own_course_s() -> None:
-    """The answer names those rows first that cost a class."""
+def test_retained_class_belongs_to_the_unread_row_of_its_course() -> None:
+    """The answer names the rows with retained classes first."""
     both = [unread(meeting="1", course="A"), unread(meeting="1", course="B")]
     for rows in (both, both[::-1]):
-        found = still_there(TABLE, [], rows, SOURCES)
-        assert [(one.event.course_code, one.row.course) for one in found] == [
+        found = retained_classes(TABLE, [], rows, SOURCES)
+        assert [(kept.scheduled.course_code, kept.row.course) for kept in found] == [
             ("A", "A"),
             ("B", "B"),
         ]
 
 
-def test_classes_of_other_sources_are_not_asked_for_but_all_if_all_are_replaced() -> None:
+def test_only_classes_of_replaced_sources_are_retained() -> None:
     table = [
         ScheduledMeeting(
             zoom_series_id="1",
             course_code="A",
             opencast_series_id="old",
-            events=(Event(day="M", time="9:30", title="L"), event("A", "F", "csv:a.csv")),
+            events=(
+                ScheduledClass(day="M", time="9:30", title="L"),
+                a_class("A", "F", "csv:a.csv"),
+            ),
         )
     ]
     rows = [unread(meeting="1")]
-    (kept,) = still_there(table, [], rows, SOURCES)
-    first = kept.event
+    (kept,) = retained_classes(table, [], rows, SOURCES)
+    first = kept.scheduled
     assert (kept.meeting, first.source, first.course_code, first.opencast_series_id) == (
         "1",
         "sheet:Fall",
         "A",
         "old",
     )
-    # They are the row's from now on: mended, it replaces them.
-    everything = still_there(table, [], rows, None)
-    assert [(one.event.day, one.event.source) for one in everything] == [
+    # Retained classes have the row's source, so that the row replaces them once it is mended.
+    everything = retained_classes(table, [], rows, ReplacedSources(every=True))
+    assert [(kept.scheduled.day, kept.scheduled.source) for kept in everything] == [
         ("M", "sheet:Fall"),
         ("F", "sheet:Fall"),
     ]
 
 
-events = st.builds(
-    event, st.sampled_from(["A", "a ", "B", ""]), st.sampled_from("MT"), st.sampled_from(["", "x"])
+classes = st.builds(
+    a_class,
+    st.sampled_from(["A", "a ", "B", ""]),
+    st.sampled_from("MT"),
+    st.sampled_from(["", "x"]),
 )
-pairs = st.lists(st.tuples(st.sampled_from(["1", "2"]), events), max_size=6)
+pairs = st.lists(st.tuples(st.sampled_from(["1", "2"]), classes), max_size=6)
 rows = st.builds(
-    Unread,
+    UnreadRow,
     source=st.just("sheet:Fall"),
     meeting=st.sampled_from(["", "1", "2"]),
     course=st.sampled_from([None, "A", "B", ""]),
@@ -118,22 +128,30 @@ rows = st.builds(
 
 @settings(max_examples=150)
 @given(pairs, pairs, st.lists(rows, max_size=3))
-def test_whatever_can_t_be_read_keeps_only_what_was_there_and_loses_no_named_class(
-    held: list[tuple[str, Event]], read: list[tuple[str, Event]], unread: list[Unread]
+def test_every_class_named_by_an_unread_row_is_retained_and_nothing_new(
+    held: list[tuple[str, ScheduledClass]],
+    read: list[tuple[str, ScheduledClass]],
+    unread: list[UnreadRow],
 ) -> None:
-    held = [(key, one) for key, one in held if one.course_code or one.source]
+    held = [
+        (key, scheduled) for key, scheduled in held if scheduled.course_code or scheduled.source
+    ]
     table = list(assemble(held).values())
-    found = still_there(table, read, unread, SOURCES)
-    slots = {(one.meeting, one.event.course_code, one.event.day) for one in found}
-    assert slots <= {(key, one.course_code, one.day) for key, one in held}
+    found = retained_classes(table, read, unread, SOURCES)
+    slots = {(kept.meeting, kept.scheduled.course_code, kept.scheduled.day) for kept in found}
+    assert slots <= {(key, scheduled.course_code, scheduled.day) for key, scheduled in held}
     if not unread:
         assert found == []
-    for key, one in held:
+    for key, scheduled in held:
         named = any(
-            row.meeting == key and row.course == one.course_code and not row.maybe_merged
+            row.meeting == key and row.course == scheduled.course_code and not row.maybe_merged
             for row in unread
         )
-        if named and one.source in SOURCES and one.course_code:
-            course = " ".join(one.course_code.lower().split())
+        if named and SOURCES.include(scheduled.source) and scheduled.course_code:
+            course = " ".join(scheduled.course_code.lower().split())
             again = {(k, " ".join(e.course_code.lower().split()), e.day) for k, e in read}
-            assert (key, one.course_code, one.day) in slots or (key, course, one.day) in again
+            assert (key, scheduled.course_code, scheduled.day) in slots or (
+                key,
+                course,
+                scheduled.day,
+            ) in again

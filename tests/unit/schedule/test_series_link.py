@@ -1,4 +1,4 @@
-"""Series' ids as people have them at hand."""
+"""The id of a series, read from an id or a link."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ingester.schedule.series_link import LONGEST, series_id_in
         ("", ""),
     ],
 )
-def test_what_is_an_id(text: str, series: str) -> None:
+def test_series_id_is_read_from_ids_and_links_only(text: str, series: str) -> None:
     assert series_id_in(text) == series
 
 
 @given(st.text())
-def test_any_text_is_an_id_or_none(text: str) -> None:
+def test_series_id_of_any_text_is_an_id_or_empty(text: str) -> None:
     found = series_id_in(text)
     assert series_id_in(found) == found
     assert not set(found) & set(" \t\n/#")

@@ -1,4 +1,4 @@
-"""Where a recording goes: each source of a series before the ones after it."""
+"""The series that a recording goes to, by the order of its sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ingester.pipeline.messages import DownloadMessage
-from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 
 EASTERN = ZoneInfo("US/Eastern")
@@ -17,8 +17,8 @@ MEETING = ScheduledMeeting(
     opencast_series_id="row",
     course_code="BIO 1",
     events=(
-        Event(day="M", time="10:00", title="Section", course_code="BIO 2"),
-        Event(day="T", time="10:00", title="Lecture", opencast_series_id="event"),
+        ScheduledClass(day="M", time="10:00", title="Section", course_code="BIO 2"),
+        ScheduledClass(day="T", time="10:00", title="Lecture", opencast_series_id="event"),
     ),
 )
 MONDAY, TUESDAY, FRIDAY = "2026-11-02T15:10:00Z", "2026-11-03T15:10:00Z", "2026-11-06T15:10:00Z"
@@ -47,18 +47,18 @@ def going(meeting: ScheduledMeeting | None = MEETING, **fields: object) -> Desti
     )
 
 
-def test_the_class_gives_series_title_and_course() -> None:
+def test_destination_takes_series_title_and_course_from_the_class() -> None:
     assert going() == Destination("row", "Section", "BIO 2")
     assert going(start_time=TUESDAY) == Destination("event", "Lecture", "BIO 1")
 
 
-def test_without_a_class_the_fallback() -> None:
+def test_destination_is_the_fallback_when_no_class_matches() -> None:
     assert going(start_time=FRIDAY) == Destination("fallback", "Lecture", "")
     assert going(None) == Destination("fallback")
     assert going(msgspec.structs.replace(MEETING, opencast_series_id="")).series_id == "fallback"
 
 
-def test_who_asked_for_a_series_gets_it_an_operator_first() -> None:
+def test_destination_prefers_the_operators_series_then_the_requests() -> None:
     assert going(on_demand_series_id="asked") == Destination("asked")
     both = going(on_demand_series_id="asked", override_series_id="operator's")
     assert both == Destination("operator's")
@@ -73,5 +73,7 @@ def test_who_asked_for_a_series_gets_it_an_operator_first() -> None:
         ({"override_series_id": "operator's"}, False),
     ],
 )
-def test_when_the_schedule_is_asked(fields: dict[str, object], asks: bool) -> None:
+def test_schedule_is_asked_unless_a_series_is_named_or_it_is_ignored(
+    fields: dict[str, object], asks: bool
+) -> None:
     assert asks_the_schedule(msgspec.structs.replace(WANTED, **fields)) is asks

@@ -1,4 +1,4 @@
-"""What coordinators type into a sheet, and what they are told about it."""
+"""The parser of sheets as coordinators type them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingester.errors import BadRequest
-from ingester.schedule.model import Event
-from ingester.schedule.sheet_parser import COLUMNS, ParsedSheet, parse
+from ingester.schedule.model import ScheduledClass
+from ingester.schedule.parsed import ParsedSheet
+from ingester.schedule.sheet.cells import COLUMNS
+from ingester.schedule.sheet.parser import parse
 
 HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"]
 LINK = "https://harvard.zoom.us/j/95846636714?pwd=S3cretPass"
@@ -35,14 +37,14 @@ def read(*rows: list[str], header: list[str] | None = None) -> ParsedSheet:
 
 
 def skipped(*rows: list[str]) -> list[str]:
-    return [str(one) for one in read(*rows).skipped]
+    return [str(problem) for problem in read(*rows).skipped]
 
 
-def test_a_row_becomes_one_event_a_day() -> None:
-    assert read(row()).events == tuple(
+def test_parser_makes_one_class_for_each_day_of_a_row() -> None:
+    assert read(row()).pairs == tuple(
         (
             "95846636714",
-            Event(
+            ScheduledClass(
                 day=day,
                 time="9:30",
                 title="Lecture",
@@ -59,16 +61,16 @@ def test_a_row_becomes_one_event_a_day() -> None:
     ("cell", "what"),
     [(LINK, "is a link"), ("x" * 50_000, "is longer than 200 characters")],
 )
-def test_a_course_that_is_no_name_is_left_out_and_the_class_stays(cell: str, what: str) -> None:
-    """It would be shown with its passcode in Slack, mails and the page, and fill their answers."""
+def test_parser_leaves_out_a_course_and_type_that_are_no_names(cell: str, what: str) -> None:
+    """Slack, mails and the page would show the passcode in a link."""
     found = read(row(Course_Code=cell, Type=cell, Day="M"))
-    [(meeting, event)] = found.events
-    assert (meeting, event.course_code, event.title) == ("95846636714", "", "Lecture")
-    assert [str(one) for one in found.skipped] == [
+    [(meeting, scheduled)] = found.pairs
+    assert (meeting, scheduled.course_code, scheduled.title) == ("95846636714", "", "Lecture")
+    assert [str(problem) for problem in found.skipped] == [
         f"Fall row 2: Course Code {what}: it was left out",
         f"Fall row 2: Type {what}: it was left out",
     ]
-    assert not any(one.whole for one in found.skipped)
+    assert not any(problem.whole for problem in found.skipped)
     assert "S3cret" not in repr(found)
 
 
@@ -76,9 +78,9 @@ def test_a_course_that_is_no_name_is_left_out_and_the_class_stays(cell: str, wha
     ("cell", "days"),
     [("M", "M"), ("MTWRFSU", "MTWRFSU"), ("M, W,F", "MWF"), ("t r", "TR"), ("MM", "M")],
 )
-def test_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
+def test_parser_reads_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
     sheet = read(row(Day=cell))
-    assert "".join(event.day for _, event in sheet.events) == days
+    assert "".join(scheduled.day for _, scheduled in sheet.pairs) == days
     assert sheet.skipped == ()
 
 
@@ -103,27 +105,27 @@ def test_days_with_or_without_spaces_and_commas(cell: str, days: str) -> None:
         ("Type", "", "MW", []),
     ],
 )
-def test_what_is_seldom_meant_so_is_taken_with_a_hint(
+def test_parser_reads_misleading_cells_and_adds_a_hint(
     column: str, cell: str, days: str, says: list[str]
 ) -> None:
     sheet = read(row(Day="F"), row(**{column: cell}))
-    assert "".join(event.day for _, event in sheet.events) == f"F{days}"
-    assert [str(one) for one in sheet.skipped] == [f"Fall row 3: {text}" for text in says]
-    assert not any(one.whole for one in sheet.skipped)
+    assert "".join(scheduled.day for _, scheduled in sheet.pairs) == f"F{days}"
+    assert [str(problem) for problem in sheet.skipped] == [f"Fall row 3: {text}" for text in says]
+    assert not any(problem.whole for problem in sheet.skipped)
 
 
-def test_a_link_that_leads_on_to_another_is_one() -> None:
+def test_parser_reads_a_link_with_another_link_in_its_query() -> None:
     for other in ("https://example.edu", "https://zoom.us/j/222222"):
         link = f"https://zoom.us/j/95846636714?pwd=x&next={other}"
-        events = read(row(Meeting_ID_with_Password=link)).events
-        assert {key for key, _ in events} == {"95846636714"}
+        classes = read(row(Meeting_ID_with_Password=link)).pairs
+        assert {key for key, _ in classes} == {"95846636714"}
 
 
 @pytest.mark.parametrize(
     ("cell", "title"), [("section", "Section"), ("FINAL EXAM", "Final Exam"), ("", "Lecture")]
 )
-def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
-    assert {event.title for _, event in read(row(Type=cell)).events} == {title}
+def test_parser_makes_the_title_from_the_type(cell: str, title: str) -> None:
+    assert {scheduled.title for _, scheduled in read(row(Type=cell)).pairs} == {title}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
                 "https://example.edu/111111,https://example.edu/222222",
             )
         ),
-        # As a mail program has wrapped it.
+        # A mail program has wrapped the link.
         *(
             ("Meeting_ID_with_Password", cell, "meeting link is not like")
             for cell in (
@@ -174,37 +176,41 @@ def test_the_title_is_the_type_title_cased(cell: str, title: str) -> None:
         ("Day", "XYZ", "day 'XYZ' holds none of"),
     ],
 )
-def test_a_wrong_cell_is_named_by_sheet_and_row(column: str, cell: str, says: str) -> None:
+def test_parser_skips_a_row_with_a_wrong_cell_and_names_sheet_and_row(
+    column: str, cell: str, says: str
+) -> None:
     sheet = read(row(), row(**{column: cell}), row(Course_Code="after"))
-    assert len(sheet.events) == 4
-    (one,) = sheet.skipped
-    assert str(one).startswith("Fall row 3: ")
-    assert says in str(one)
+    assert len(sheet.pairs) == 4
+    (problem,) = sheet.skipped
+    assert str(problem).startswith("Fall row 3: ")
+    assert says in str(problem)
 
 
-def test_a_bad_day_letter_is_skipped_alone() -> None:
+def test_parser_skips_only_the_letter_that_is_no_day() -> None:
     sheet = read(row(Day="MXW"))
-    assert [event.day for _, event in sheet.events] == ["M", "W"]
-    assert [str(one) for one in sheet.skipped] == ["Fall row 2: day 'X' is none of M T W R F S U"]
+    assert [scheduled.day for _, scheduled in sheet.pairs] == ["M", "W"]
+    assert [str(problem) for problem in sheet.skipped] == [
+        "Fall row 2: day 'X' is none of M T W R F S U"
+    ]
 
 
-def test_rows_are_counted_as_the_sheet_shows_them() -> None:
+def test_parser_counts_rows_as_the_sheet_shows_them() -> None:
     sheet = parse("Fall", "s", [["", " "], HEADER, [], row(Start="x"), ["", ""], row(Start="y")])
-    assert [one.row for one in sheet.skipped] == [4, 6]
+    assert [problem.row for problem in sheet.skipped] == [4, 6]
 
 
-def test_a_short_row_lacks_what_isnt_there() -> None:
+def test_parser_reads_missing_cells_of_a_short_row_as_empty() -> None:
     assert skipped(["HIST", "Lecture"]) == ["Fall row 2: no meeting link"]
 
 
 @pytest.mark.parametrize("name", HEADER)
-def test_a_missing_column_is_an_error_for_the_whole_sheet(name: str) -> None:
+def test_parser_refuses_a_sheet_without_one_of_the_columns(name: str) -> None:
     header = [column for column in HEADER if column != name]
     with pytest.raises(BadRequest, match=f"Fall has no column {name}"):
         read(row(), header=header)
 
 
-def test_a_sheet_without_a_header_is_an_error() -> None:
+def test_parser_refuses_an_empty_sheet() -> None:
     with pytest.raises(BadRequest, match="Fall is empty"):
         parse("Fall", "s", [["", ""], []])
 
@@ -218,18 +224,18 @@ def test_a_sheet_without_a_header_is_an_error() -> None:
         [f"\ufeff{HEADER[0]}", *HEADER[1:]],
     ],
 )
-def test_columns_are_found_by_name_however_it_is_typed(header: list[str]) -> None:
-    assert len(read(row(), header=header).events) == 2
+def test_parser_finds_columns_in_any_case_and_spacing(header: list[str]) -> None:
+    assert len(read(row(), header=header).pairs) == 2
 
 
-def test_other_columns_and_their_order_dont_matter() -> None:
+def test_parser_ignores_other_columns_and_the_order() -> None:
     header = ["Notes", *reversed(HEADER)]
-    assert read(["x", *reversed(row())], header=header).events == read(row()).events
+    assert read(["x", *reversed(row())], header=header).pairs == read(row()).pairs
 
 
 @pytest.mark.parametrize("link", [LINK, f"{LINK}#x", "Passcode: S3cretPass", "?pwd=S3cretPass"])
 @pytest.mark.parametrize("column", [name.replace(" ", "_") for name in HEADER])
-def test_no_message_holds_a_passcode_whatever_column_it_is_in(column: str, link: str) -> None:
+def test_parser_never_repeats_a_passcode(column: str, link: str) -> None:
     said = " ".join(skipped(row(**{column: link, "OC_Series": ""}), row(**{column: link})))
     assert "S3cretPass" not in said
     assert "95846636714" not in said or column == "Meeting_ID_with_Password"
@@ -249,7 +255,7 @@ rows = st.lists(st.lists(cells, max_size=7), max_size=4)
 
 @settings(max_examples=100)
 @given(st.booleans(), rows)
-def test_whatever_the_cells_hold_only_a_bad_request_is_raised(
+def test_parser_raises_nothing_but_bad_request_for_any_cells(
     with_header: bool, foreign: list[list[str]]
 ) -> None:
     try:
@@ -257,8 +263,8 @@ def test_whatever_the_cells_hold_only_a_bad_request_is_raised(
     except BadRequest:
         assert not with_header
         return
-    for number, event in sheet.events:
+    for number, scheduled in sheet.pairs:
         assert number.isascii()
         assert number.isdigit()
-        assert event.minute_of_week is not None
-        assert re.fullmatch(r"[\w.:-]+", event.opencast_series_id)
+        assert scheduled.minute_of_week is not None
+        assert re.fullmatch(r"[\w.:-]+", scheduled.opencast_series_id)

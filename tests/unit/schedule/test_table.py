@@ -1,25 +1,27 @@
-"""The schedule's table, over an in-process DynamoDB."""
+"""The schedule's table, with an in-process DynamoDB."""
 
 from __future__ import annotations
 
-from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.schedule.table import ScheduleTable
 from tests.cloud import Cloud
 from tests.hooks import recorded
 
 
-def meeting(number: str, *events: Event) -> ScheduledMeeting:
+def meeting(number: str, *classes: ScheduledClass) -> ScheduledMeeting:
     return ScheduledMeeting(
-        zoom_series_id=number, opencast_series_id="S", course_code="C", events=events
+        zoom_series_id=number, opencast_series_id="S", course_code="C", events=classes
     )
 
 
-EVENT = Event(day="M", time="9:30", title="Lecture", course_code="C", opencast_series_id="S")
+CLASS = ScheduledClass(
+    day="M", time="9:30", title="Lecture", course_code="C", opencast_series_id="S"
+)
 
 
-def test_the_schedule_is_written_and_read(aws: Cloud) -> None:
+def test_schedule_table_returns_what_was_applied(aws: Cloud) -> None:
     table = ScheduleTable(aws.schedule)
-    rows = [meeting("1", EVENT), meeting("2", EVENT, EVENT), meeting("3")]
+    rows = [meeting("1", CLASS), meeting("2", CLASS, CLASS), meeting("3")]
     table.apply(rows, [])
     assert table.get(1) == rows[0]
     assert table.get(9) is None
@@ -28,15 +30,15 @@ def test_the_schedule_is_written_and_read(aws: Cloud) -> None:
     assert sorted(table.all(), key=lambda row: row.zoom_series_id) == [meeting("2"), rows[2]]
 
 
-def test_rows_of_the_first_system(aws: Cloud) -> None:
-    event = {"day": "M", "time": "9:30", "title": "Lecture"}
+def test_schedule_table_reads_rows_of_the_first_system(aws: Cloud) -> None:
+    scheduled = {"day": "M", "time": "9:30", "title": "Lecture"}
     aws.schedule.put_item(
         Item={
             "zoom_series_id": "1",
             "opencast_series_id": "20210112345",
             "course_code": None,
             "Course Code": "extra",
-            "events": [event],
+            "events": [scheduled],
         }
     )
     aws.schedule.put_item(Item={"zoom_series_id": "2", "opencast_series_id": "S"})
@@ -49,18 +51,18 @@ def test_rows_of_the_first_system(aws: Cloud) -> None:
     assert bare.events == ()
 
 
-def test_a_schedule_of_more_than_a_page(aws: Cloud) -> None:
+def test_schedule_table_reads_more_than_one_page(aws: Cloud) -> None:
     table = ScheduleTable(aws.schedule)
-    long = Event(day="M", time="9:30", title="x" * 300_000)
+    long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)
     table.apply([meeting(str(number), long) for number in range(5)], [])
     assert "LastEvaluatedKey" in aws.schedule.scan()
     assert len(table.all()) == 5
 
 
-def test_what_was_just_written_is_read(aws: Cloud) -> None:
-    """An import that reads an older state of the table would put that back."""
+def test_schedule_table_reads_consistently(aws: Cloud) -> None:
+    """An import that reads an older state of the table would restore it."""
     table = ScheduleTable(aws.schedule)
-    long = Event(day="M", time="9:30", title="x" * 300_000)
+    long = ScheduledClass(day="M", time="9:30", title="x" * 300_000)
     table.apply([meeting(str(number), long) for number in range(5)], [])
     with recorded(aws.schedule.meta.client, "dynamodb.Scan") as scans:
         table.all()

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingester.pipeline.states import FAILED, ZOOM_SIDE, State
-from ingester.schedule.model import Event, ScheduledMeeting
+from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.slack import answer as zip_answer
 from ingester.slack.command import Window
 from ingester.slack.wording import (
@@ -205,10 +205,10 @@ def test_classes_in_the_week_s_order() -> None:
         opencast_series_id="S0",
         course_code="HIST",
         events=(
-            Event(day="?", time="9", title="Odd"),
-            Event(day="F", time="9:30", title="Section", opencast_series_id="S2"),
-            Event(day="M", time="00:05", title="Lecture", course_code="MATH"),
-            Event(day="M", time="0:04", title=""),
+            ScheduledClass(day="?", time="9", title="Odd"),
+            ScheduledClass(day="F", time="9:30", title="Section", opencast_series_id="S2"),
+            ScheduledClass(day="M", time="00:05", title="Lecture", course_code="MATH"),
+            ScheduledClass(day="M", time="0:04", title=""),
         ),
     )
     assert schedule_lines(meeting) == (
@@ -224,7 +224,7 @@ def test_classes_in_the_week_s_order() -> None:
 
 def test_a_class_that_a_file_and_the_sheet_have_is_listed_once() -> None:
     both = tuple(
-        Event(day="M", time=time, title="Lecture", course_code="A", source=source)
+        ScheduledClass(day="M", time=time, title="Lecture", course_code="A", source=source)
         for source, time in (("sheet:Fall", "9:30"), ("csv:fall.csv", "09:30"))
     )
     meeting = ScheduledMeeting(zoom_series_id="1", events=both)

@@ -16,6 +16,7 @@ from ingester.errors import (
     AwsFailed,
     FileUnavailable,
     IngesterError,
+    NotAFile,
     SlowDown,
     TransferFailed,
     ZoomUnreachable,
@@ -24,7 +25,6 @@ from ingester.transfer.engine import Budget, Total
 from ingester.transfer.multipart import IDENTITY, Destination
 from ingester.transfer.parts import MARK_NUMBER, MIB
 from ingester.transfer.plan import Copied
-from ingester.zoom.download import NotAFile
 from tests.local.processes_of import wait_for
 from tests.unit.transfer.copying import (
     CHAT,

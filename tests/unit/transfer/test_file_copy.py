@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from bench.transfer.peers.content import Generated
 from ingester.errors import (
     AwsFailed,
+    EmptyFile,
     FileUnavailable,
     SourceChanged,
     TransferFailed,
@@ -23,7 +24,7 @@ from ingester.transfer.part_worker import Carrier, Stopped
 from ingester.transfer.parts import MIB, parts_of
 from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
-from ingester.transfer.ranges import EmptyFile, Version
+from ingester.transfer.ranges import Version
 from ingester.transfer.stream import Buffers
 from tests.unit.transfer.copying import METADATA, at_once, key_of
 from tests.unit.transfer.memory_source import MemoryBody, MemoryFile

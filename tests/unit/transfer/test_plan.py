@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from bench.transfer.peers.content import Generated
-from ingester.errors import FileUnavailable, TransferFailed, ZoomUnreachable
+from ingester.errors import EmptyFile, FileUnavailable, TransferFailed, ZoomUnreachable
 from ingester.transfer.multipart import Bucket
 from ingester.transfer.parts import MIB, part_bytes, parts_of
 from ingester.transfer.plan import AlreadyThere, Copy, Plan, Target, plan_of
-from ingester.transfer.ranges import EmptyFile
 from tests.unit.transfer.copying import METADATA, Copying, key_of
 from tests.unit.transfer.memory_source import VERSION, Break, MemoryFile
 

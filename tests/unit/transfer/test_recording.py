@@ -12,14 +12,13 @@ import pytest
 from msgspec import UNSET
 
 from bench.transfer.peers.s3 import S3Peer
-from ingester.errors import FileGone, OutOfTime, TransferFailed
+from ingester.errors import EmptyFile, FileGone, FileRefused, OutOfTime, TransferFailed
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import Staged, StagedPiece
 from ingester.transfer import mp4
 from ingester.transfer.multipart import IDENTITY
-from ingester.transfer.ranges import EmptyFile
-from ingester.zoom.download import Refused, ZoomFile
+from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_token import Access
 from ingester.zoom.download_urls import DownloadHosts
 from ingester.zoom.stage_recording import RecordingTransfer
@@ -255,7 +254,7 @@ class TestMissing:
     def test_a_file_that_zoom_refuses_is_the_end(self, recording: Recording, movie: Movie) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": ranged(movie(5)), "/2": Answer(404)}
-        with pytest.raises(Refused):
+        with pytest.raises(FileRefused):
             recording.run(file_of(1), file_of(2, view="gallery_view"))
 
 

@@ -7,8 +7,14 @@ import socket
 import pytest
 import urllib3
 
-from ingester.errors import FileUnavailable, TransferFailed, ZoomBusy, ZoomUnreachable
-from ingester.zoom.download import NotAFile, Refused
+from ingester.errors import (
+    FileRefused,
+    FileUnavailable,
+    NotAFile,
+    TransferFailed,
+    ZoomBusy,
+    ZoomUnreachable,
+)
 from local.neighbours.https_server import Answer, Spoil
 from tests.neighbours import Web
 from tests.unit.transfer.zoom_pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, redirect
@@ -25,7 +31,7 @@ class TestHosts:
     def test_an_address_elsewhere_is_not_fetched(self, opener: Opener, url: str) -> None:
         with pytest.raises(FileUnavailable, match="nothing was fetched") as raised:
             opener.fetch(url)
-        assert not isinstance(raised.value, Refused)
+        assert not isinstance(raised.value, FileRefused)
 
     def test_a_server_elsewhere_is_not_even_asked(self, opener: Opener, web: Web) -> None:
         with pytest.raises(FileUnavailable, match="localhost"):
@@ -83,7 +89,7 @@ class TestTheToken:
 
     def test_but_only_once(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": redirect("/b"), "/b": Answer(403)}
-        with pytest.raises(Refused, match="403"):
+        with pytest.raises(FileRefused, match="403"):
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", "")]
 
@@ -96,13 +102,13 @@ class TestTheToken:
 
     def test_a_refusal_before_any_redirect_is_final(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": [Answer(403), page()]}
-        with pytest.raises(Refused):
+        with pytest.raises(FileRefused):
             opener.fetch()
         assert web.tokens() == [("/a", BEARER)]
 
     def test_elsewhere_there_is_nothing_to_leave_out(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": [Answer(403), page()]}
-        with pytest.raises(Refused):
+        with pytest.raises(FileRefused):
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", "")]
 
@@ -204,7 +210,7 @@ class TestRefusals:
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
     def test_a_fresh_token_may_help(self, opener: Opener, web: Web, status: int) -> None:
         web.pages = {"/a": Answer(status)}
-        with pytest.raises(Refused, match=str(status)):
+        with pytest.raises(FileRefused, match=str(status)):
             opener.fetch()
 
     @pytest.mark.parametrize(("status", "is_busy"), [(429, True), (503, True), (500, False)])
@@ -220,7 +226,7 @@ class TestRefusals:
         web.pages = {"/a": Answer(status)}
         with pytest.raises(FileUnavailable, match=str(status)) as raised:
             opener.fetch()
-        assert not isinstance(raised.value, Refused | NotAFile)
+        assert not isinstance(raised.value, FileRefused | NotAFile)
 
     def test_nobody_there(self, opener: Opener) -> None:
         with socket.create_server(("127.0.0.1", 0)) as reserved:

@@ -12,9 +12,18 @@ import urllib3
 
 from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomFault
-from ingester.errors import FileGone, FileUnavailable, SourceChanged, TransferFailed, ZoomBusy
-from ingester.transfer.ranges import EmptyFile, Version
-from ingester.zoom.download import NotAFile, Refused, ZoomFile
+from ingester.errors import (
+    EmptyFile,
+    FileGone,
+    FileRefused,
+    FileUnavailable,
+    NotAFile,
+    SourceChanged,
+    TransferFailed,
+    ZoomBusy,
+)
+from ingester.transfer.ranges import Version
+from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_token import Access, AccessInUse
 from local.neighbours.https_server import Answer, Request, Spoil
 from tests.neighbours import Web
@@ -252,7 +261,7 @@ class TestFreshAccess:
     ) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
         web.pages = {"/a": Answer(404)}
-        with pytest.raises(Refused, match="404"):
+        with pytest.raises(FileRefused, match="404"):
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
 

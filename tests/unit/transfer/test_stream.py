@@ -12,11 +12,11 @@ import pytest
 
 from bench.transfer.peers.content import Content, Generated
 from bench.transfer.peers.s3_settings import S3Fault
-from ingester.errors import SlowDown, TransferFailed
+from ingester.errors import EmptyFile, SlowDown, TransferFailed
 from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.part_worker import Stopped
 from ingester.transfer.parts import MARK_NUMBER
-from ingester.transfer.ranges import CHUNK_BYTES, EmptyFile
+from ingester.transfer.ranges import CHUNK_BYTES
 from ingester.transfer.stream import Buffers, PlainStream
 from tests.unit.transfer.copying import METADATA, S3, Copying, key_of
 from tests.unit.transfer.memory_source import VERSION, Break, MemoryBody, MemoryFile

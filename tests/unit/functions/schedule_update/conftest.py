@@ -1,4 +1,4 @@
-"""Google and the desk of each test."""
+"""The stand-in of Google, and the user of the sheet."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tests.cloud import Clock, Cloud
 from tests.function_harness import schedule_tools
 from tests.google_web import DOCUMENT, Google, google
 from tests.unit.functions.schedule_update.harness import (
-    Desk,
+    SheetUser,
     sheets_of,
 )
 
 
 @pytest.fixture(scope="module")
-def there(tls: Authority) -> Iterator[Google]:
+def google_server(tls: Authority) -> Iterator[Google]:
     with google(tls) as made:
         yield made
 
 
 @pytest.fixture
-def desk(aws: Cloud, there: Google, clock: Clock) -> Desk:
-    deps = schedule_tools(aws, clock, sheets_of(there, clock), gsheets_doc_id=DOCUMENT)
-    return Desk(aws, there, clock, deps)
+def user(aws: Cloud, google_server: Google, clock: Clock) -> SheetUser:
+    deps = schedule_tools(aws, clock, sheets_of(google_server, clock), gsheets_doc_id=DOCUMENT)
+    return SheetUser(aws, google_server, clock, deps)

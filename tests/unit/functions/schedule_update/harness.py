@@ -1,4 +1,4 @@
-"""Whoever presses the menu of a sheet: Google over real HTTPS, and the table."""
+"""The user of a sheet, with Google over real HTTPS and the schedule's table."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SENTENCES = [
     re.compile(".+?".join(map(re.escape, text.split("…"))))
     for text in re.findall(r"^\| `([^`]+)` \|", SAID, re.MULTILINE)
 ]
-"""What the handbook says that the sheet can say."""
+"""The sentences that the handbook lists as answers."""
 
 
 @dataclass
-class Desk:
-    """Whoever presses the sheet's menu."""
+class SheetUser:
+    """The user of a sheet, who edits it and runs the update from its menu."""
 
     aws: Cloud
     google: Google
@@ -34,39 +34,41 @@ class Desk:
     deps: schedule_update.Dependencies
     renewed: Callable[[], schedule_update.Dependencies] | None = None
 
-    def press(self, **headers: str) -> tuple[int, str]:
+    def update(self, **headers: str) -> tuple[int, str]:
         event = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
         answer = schedule_update.respond(event, self.deps, self.renewed)
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert (answer.status == 200) == answer.body.startswith("Success")
         assert "topsecret" not in answer.body
         if answer.status != 200 or "row" in answer.body:
-            assert any(one.search(answer.body) for one in SENTENCES), "not in the handbook"
+            assert any(sentence.search(answer.body) for sentence in SENTENCES), (
+                "not in the handbook"
+            )
         return answer.status, answer.body
 
     def sheet(self, *rows: Sequence[str], header: Sequence[str] = HEADER) -> None:
         self.google.answers(tabs([header, *rows]))
 
     def stored(self) -> dict[str, list[dict[str, Any]]]:
-        """The events of every meeting in the table."""
+        """Return the classes of every meeting in the table."""
         rows = [plain(item) for item in self.aws.schedule.scan()["Items"]]
         return {row["zoom_series_id"]: row.get("events", []) for row in rows}
 
 
-def sheets_of(there: Google, clock: Clock, key: str | None = None) -> Sheets:
+def sheets_of(google_server: Google, clock: Clock, key: str | None = None) -> Sheets:
     watch = Stopwatch()
     return Sheets(
-        there.key if key is None else key,
-        base_url=there.web.url,
-        session=there.session,
+        google_server.key if key is None else key,
+        base_url=google_server.web.url,
+        session=google_server.session,
         sleep=watch.sleep,
         clock=clock,
         monotonic=watch,
     )
 
 
-def with_tabs(desk: Desk, names: str) -> None:
+def with_tabs(user: SheetUser, names: str) -> None:
     chosen = schedule_tools(
-        desk.aws, desk.clock, desk.deps.sheets, gsheets_doc_id=DOCUMENT, gsheets_sheet_names=names
+        user.aws, user.clock, user.deps.sheets, gsheets_doc_id=DOCUMENT, gsheets_sheet_names=names
     )
-    desk.deps = chosen
+    user.deps = chosen

@@ -1,4 +1,4 @@
-"""Google's refusals, the token, the key, and the function as Lambda calls it."""
+"""The answers about Google, the token and the key, and the function as Lambda calls it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.google_web import (
 )
 from tests.unit.functions.deployed import Context, cold, container
 from tests.unit.functions.schedule_update.harness import (
-    Desk,
+    SheetUser,
     sheets_of,
 )
 from tests.waits import Stopwatch
@@ -43,15 +43,17 @@ from tests.waits import Stopwatch
         (json_answer(200, {"valueRanges": []}), 503, "0 tabs instead of 1"),
     ],
 )
-def test_google_s_failures(desk: Desk, answer: Answer, status: int, says: str) -> None:
-    desk.google.answers(answer)
-    told = desk.press()
+def test_update_answers_googles_failures_and_changes_nothing(
+    user: SheetUser, answer: Answer, status: int, says: str
+) -> None:
+    user.google.answers(answer)
+    told = user.update()
     assert told[0] == status
     assert says in told[1]
-    assert desk.stored() == {}, "not even the lock is left"
+    assert user.stored() == {}, "the lock must be released too"
 
 
-def test_google_is_too_slow(desk: Desk) -> None:
+def test_update_answers_504_when_google_is_slow(user: SheetUser) -> None:
     watch = Stopwatch(longer=60)
 
     def slow(_: Request) -> Answer:
@@ -59,75 +61,79 @@ def test_google_is_too_slow(desk: Desk) -> None:
         return tabs([])
 
     sheets = Sheets(
-        desk.google.key,
-        base_url=desk.google.web.url,
-        session=desk.google.session,
+        user.google.key,
+        base_url=user.google.web.url,
+        session=user.google.session,
         sleep=watch.sleep,
-        clock=desk.clock,
+        clock=user.clock,
         monotonic=watch,
     )
-    desk.deps = replace(desk.deps, sheets=sheets)
-    desk.google.answers(slow)
-    assert desk.press() == (504, "Google did not answer in time. Try again in a minute.")
+    user.deps = replace(user.deps, sheets=sheets)
+    user.google.answers(slow)
+    assert user.update() == (504, "Google did not answer in time. Try again in a minute.")
 
 
 @pytest.mark.parametrize("headers", [{}, {"X_Schedule_Token": "wrong"}, {"x": "right"}])
-def test_without_the_token_nothing_happens(desk: Desk, headers: dict[str, str]) -> None:
-    desk.deps = schedule_tools(
-        desk.aws, desk.clock, desk.deps.sheets, token="right", gsheets_doc_id=DOCUMENT
+def test_update_without_the_token_is_refused_before_google_is_asked(
+    user: SheetUser, headers: dict[str, str]
+) -> None:
+    user.deps = schedule_tools(
+        user.aws, user.clock, user.deps.sheets, token="right", gsheets_doc_id=DOCUMENT
     )
-    desk.sheet(row())
-    status, text = desk.press(**headers)
+    user.sheet(row())
+    status, text = user.update(**headers)
     assert status == 401
     assert "SCHEDULE_UPDATE_TOKEN" in text
     assert "right" not in text.split()[-1]
-    assert desk.google.web.seen == []
+    assert user.google.web.seen == []
 
 
 @pytest.mark.parametrize("name", ["X_Schedule_Token", "x_schedule_token"])
-def test_the_token_is_taken_and_a_new_one_is_looked_for(desk: Desk, name: str) -> None:
+def test_update_accepts_the_token_and_a_renewed_one(user: SheetUser, name: str) -> None:
     old, new = (
-        schedule_tools(desk.aws, desk.clock, desk.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
+        schedule_tools(user.aws, user.clock, user.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
         for t in ("old", "new")
     )
-    desk.deps = old
-    desk.sheet(row())
-    assert desk.press(**{name: "old "})[0] == 200
-    assert desk.press(**{name: "new"})[0] == 401
-    desk.renewed = lambda: new
-    assert desk.press(**{name: "new"})[0] == 200
-    assert desk.press(**{name: "\ud800"})[0] == 401
+    user.deps = old
+    user.sheet(row())
+    assert user.update(**{name: "old "})[0] == 200
+    assert user.update(**{name: "new"})[0] == 401
+    user.renewed = lambda: new
+    assert user.update(**{name: "new"})[0] == 200
+    assert user.update(**{name: "\ud800"})[0] == 401
 
 
 @pytest.mark.parametrize(
     "settings", [{"gsheets_doc_id": ""}, {"gsheets_doc_id": DOCUMENT, "gsheets_sheet_names": ", "}]
 )
-def test_no_sheet_is_set_up(desk: Desk, settings: Mapping[str, str]) -> None:
-    desk.deps = schedule_tools(desk.aws, desk.clock, desk.deps.sheets, **settings)
-    status, text = desk.press()
+def test_update_answers_503_when_no_sheet_is_set_up(
+    user: SheetUser, settings: Mapping[str, str]
+) -> None:
+    user.deps = schedule_tools(user.aws, user.clock, user.deps.sheets, **settings)
+    status, text = user.update()
     assert status == 503
     assert "GSHEETS_DOC_ID" in text
 
 
-def test_a_key_that_was_replaced_is_taken_up_at_once(desk: Desk) -> None:
-    desk.sheet(row())
+def test_update_uses_a_replaced_google_key_at_once(user: SheetUser) -> None:
+    user.sheet(row())
     gone = service_key("https://127.0.0.1:9/token").replace("PRIVATE", "LOST")
-    new = desk.deps
+    new = user.deps
     for key in ("", gone):
-        desk.deps = replace(new, sheets=sheets_of(desk.google, desk.clock, key))
-        desk.renewed = None
-        assert desk.press()[0] == 502
-        desk.renewed = lambda: new
-        assert desk.press()[0] == 200
+        user.deps = replace(new, sheets=sheets_of(user.google, user.clock, key))
+        user.renewed = None
+        assert user.update()[0] == 502
+        user.renewed = lambda: new
+        assert user.update()[0] == 200
 
 
 @pytest.mark.parametrize(
     ("first", "renewing", "second", "status"), [(6, 2, 6, 200), (10, 0, 6, 504), (6, 9, 0, 502)]
 )
-def test_both_keys_together_have_the_time_of_one(
-    desk: Desk, first: int, renewing: int, second: int, status: int
+def test_update_with_a_second_key_stays_within_one_deadline(
+    user: SheetUser, first: int, renewing: int, second: int, status: int
 ) -> None:
-    """The function ends after 30 seconds, and API Gateway tells the sheet nothing then."""
+    """After 29 seconds API Gateway would answer without the reason."""
     watch = Stopwatch()
 
     def after(seconds: int, answer: Answer) -> Callable[[Request], Answer]:
@@ -139,49 +145,49 @@ def test_both_keys_together_have_the_time_of_one(
 
     def deps() -> schedule_update.Dependencies:
         sheets = Sheets(
-            desk.google.key,
-            base_url=desk.google.web.url,
-            session=desk.google.session,
+            user.google.key,
+            base_url=user.google.web.url,
+            session=user.google.session,
             sleep=watch.sleep,
-            clock=desk.clock,
+            clock=user.clock,
             monotonic=watch,
         )
-        return replace(desk.deps, sheets=sheets, monotonic=watch)
+        return replace(user.deps, sheets=sheets, monotonic=watch)
 
     refused = json_answer(400, {"error": "invalid_grant"})
-    desk.google.answers(after(second, tabs([HEADER, row()])))
-    desk.google.web.pages[TOKEN] = [after(first, refused), GOOD_TOKEN]
-    desk.deps, newer = deps(), deps()
+    user.google.answers(after(second, tabs([HEADER, row()])))
+    user.google.web.pages[TOKEN] = [after(first, refused), GOOD_TOKEN]
+    user.deps, newer = deps(), deps()
 
     def renewed() -> schedule_update.Dependencies:
         watch.now += renewing
         return newer
 
-    desk.renewed = renewed
-    assert desk.press()[0] == status
+    user.renewed = renewed
+    assert user.update()[0] == status
 
 
-def test_as_lambda_calls_it(
-    aws: Cloud, there: Google, tls: Authority, monkeypatch: pytest.MonkeyPatch
+def test_schedule_update_runs_as_lambda_calls_it(
+    aws: Cloud, google_server: Google, tls: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Settings from the environment, the key and the token from SSM, trust from the CA bundle."""
+    """It reads settings from the environment, key and token from SSM, and trusts the CA bundle."""
     for name, value in {
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",
         "SCHEDULE_TABLE": aws.schedule.name,
         "GOOGLE_CREDENTIALS": "/zoom-ingester/common/gapi-credentials",
-        "GSHEETS_API_BASE_URL": there.web.url,
+        "GSHEETS_API_BASE_URL": google_server.web.url,
         "GSHEETS_DOC_ID": DOCUMENT,
         "GSHEETS_SHEET_NAMES": "Fall",
         "REQUESTS_CA_BUNDLE": str(tls.ca_bundle),
     }.items():
         monkeypatch.setenv(name, value)
-    there.answers(tabs([HEADER, row()]))
+    google_server.answers(tabs([HEADER, row()]))
     with container():
         answer = cold("schedule_update").handler({"headers": None}, Context())
         assert (answer["statusCode"], "schedule.save-creds" in answer["body"]) == (502, True)
         for name, value in (
-            ("common/gapi-credentials", there.key),
+            ("common/gapi-credentials", google_server.key),
             ("test/SCHEDULE_UPDATE_TOKEN", "t"),
         ):
             aws.ssm.put_parameter(Name=f"/zoom-ingester/{name}", Value=value, Type="SecureString")

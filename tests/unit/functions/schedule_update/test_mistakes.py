@@ -1,4 +1,4 @@
-"""Mistakes in a sheet: each gets a sentence with sheet and row."""
+"""The sentences about mistakes in a sheet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.google_web import HEADER, row, tabs
 from tests.unit.functions.schedule_update.harness import (
     SENTENCES,
-    Desk,
+    SheetUser,
     with_tabs,
 )
 
@@ -149,51 +149,55 @@ MISTAKES: list[tuple[str, list[Sequence[str]], int, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("cells", "status", "says"), [one[1:] for one in MISTAKES], ids=[one[0] for one in MISTAKES]
+    ("cells", "status", "says"),
+    [mistake[1:] for mistake in MISTAKES],
+    ids=[mistake[0] for mistake in MISTAKES],
 )
-def test_a_mistake_in_the_sheet_is_named_with_sheet_and_row(
-    desk: Desk, cells: list[Sequence[str]], status: int, says: str
+def test_update_names_a_mistake_with_sheet_and_row(
+    user: SheetUser, cells: list[Sequence[str]], status: int, says: str
 ) -> None:
     other = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}
     before = {"zoom_series_id": "222", "events": [other]}
-    desk.aws.schedule.put_item(Item=before)
-    desk.google.answers(tabs(cells))
-    told = desk.press()
+    user.aws.schedule.put_item(Item=before)
+    user.google.answers(tabs(cells))
+    told = user.update()
     assert told[0] == status
     assert says in told[1]
     if not says.startswith("No row"):
-        assert any(one.search(says) for one in SENTENCES), "the reason isn't in the handbook"
+        assert any(sentence.search(says) for sentence in SENTENCES), (
+            "the reason isn't in the handbook"
+        )
     if status != 200:
-        assert desk.stored() == {"222": [other]}, "nothing may be changed"
+        assert user.stored() == {"222": [other]}, "the table must be unchanged"
 
 
-def test_one_bad_tab_spoils_all(desk: Desk) -> None:
-    with_tabs(desk, "Fall,Spring")
-    desk.google.answers(tabs([HEADER, row()], []))
-    status, text = desk.press()
+def test_update_changes_nothing_when_one_tab_is_unusable(user: SheetUser) -> None:
+    with_tabs(user, "Fall,Spring")
+    user.google.answers(tabs([HEADER, row()], []))
+    status, text = user.update()
     assert (status, text.split(":")[0]) == (422, "Spring is empty")
-    assert desk.stored() == {}
+    assert user.stored() == {}
 
 
-def test_thousands_of_rows(desk: Desk) -> None:
+def test_update_imports_thousands_of_rows(user: SheetUser) -> None:
     rows = [
         row(link=f"https://zoom.us/j/{900000000 + number % 400}", start=f"{8 + number % 12}:00")
         for number in range(5000)
     ]
-    desk.sheet(*rows)
-    status, text = desk.press()
+    user.sheet(*rows)
+    status, text = user.update()
     assert status == 200
     assert text.startswith("Success: 400 meetings with 2,400 events (400 new).")
-    assert len(desk.stored()) == 400
+    assert len(user.stored()) == 400
 
 
-def test_a_meeting_too_large_for_its_row_is_found_before_anything_is_written(desk: Desk) -> None:
+def test_update_refuses_a_meeting_too_large_for_a_row_before_writing(user: SheetUser) -> None:
     many = [row(f"COURSE {n}" + "x" * 180, link="https://zoom.us/j/999") for n in range(700)]
-    desk.sheet(row(), *many)
-    status, text = desk.press()
+    user.sheet(row(), *many)
+    status, text = user.update()
     assert status == 422
     assert text.startswith("Meeting 999 would have 1,400 classes")
-    assert desk.stored() == {}
+    assert user.stored() == {}
 
 
 cells = st.one_of(
@@ -207,10 +211,10 @@ cells = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(with_header=st.booleans(), foreign=st.lists(st.lists(cells, max_size=8), max_size=6))
-def test_any_sheet_gives_a_plan_or_a_sentence(
-    desk: Desk, with_header: bool, foreign: list[list[Any]]
+def test_update_answers_200_or_422_with_a_sentence_for_any_sheet(
+    user: SheetUser, with_header: bool, foreign: list[list[Any]]
 ) -> None:
-    desk.google.answers(tabs([list(HEADER), *foreign] if with_header else foreign))
-    status, text = desk.press()
+    user.google.answers(tabs([list(HEADER), *foreign] if with_header else foreign))
+    status, text = user.update()
     assert status in {200, 422}
     assert len(text) > 10

@@ -1,4 +1,4 @@
-"""The sheet's script, as it is documented: what stays until it is read, and what goes away."""
+"""The sheet's script, as it is documented: a toast goes away, an alert stays until it is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from tests.neighbours import web_server
         (503, "Google is busy", "alert", "not updated"),
     ],
 )
-def test_toast_or_alert(tls: Authority, status: int, text: str, kind: str, title: str) -> None:
+def test_script_shows_a_toast_for_success_and_an_alert_for_anything_to_look_at(
+    tls: Authority, status: int, text: str, kind: str, title: str
+) -> None:
     with web_server(tls) as web:
         web.pages = {"/": Answer(status, body=text.encode())}
         shown = pressed({"SCHEDULE_URL": f"{web.url}/"}, tls.ca_bundle)

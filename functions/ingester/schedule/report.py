@@ -1,0 +1,255 @@
+"""The report of an import in sentences: for the sheet, for the log, and for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+
+import msgspec
+
+from ingester.log_level import Level
+from ingester.schedule.importer import ImportReport
+from ingester.schedule.model import assemble
+from ingester.schedule.parsed import SkippedRow
+from ingester.schedule.removals import MovedMeeting, Removals, RemovedClasses, find_removals
+from ingester.schedule.retained import UnreadRow
+from ingester.schedule.wording import described, described_change
+
+MOST_ROWS = 10
+"""How many rows the sheet's answer names. With any, the sheet shows an alert, which has room."""
+
+MOST_REMOVED = 5
+"""How many of the meetings that lose classes the sheet's answer names."""
+
+MOST_ALSO_IN = 3
+"""How many of the other meetings that have a removed class too are named."""
+
+MOST_UNLINKED = 2
+"""How many rows without a link the sheet's answer names. If there are more they are only counted:
+most of them are meant so."""
+
+LONGEST_LINE = 400
+"""Characters of a line of the sheet's answer. Two tabs' names and a class on all days fit, and
+what is wrong with them."""
+
+LOGGED_AT_ONCE = 100
+LONGEST_LOGGED = 1000
+"""How many lines go into one log record, and characters of each. CloudWatch limits a record to
+1 MB, and a meeting may have thousands of classes."""
+
+MOST_IN_SECTION = 20
+"""How many lines of one kind the terminal shows."""
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """A log record about some lines of the report."""
+
+    level: Level
+    message: str
+    rows: Sequence[str]
+
+
+def sheet_answer(report: ImportReport) -> str:
+    """Return what the sheet shows of an update: a line with the numbers, then what to look at.
+
+    Removed classes come first. Rows follow whose classes stay in the schedule as they were, then
+    other rows that can't be used, and rows that lack something.
+    """
+    removals = removals_of(report)
+    lines = [_numbers(report, removals), *_removed_lines("Removed", removals), *_row_lines(report)]
+    return "\n".join(lines)
+
+
+def interrupted_lines(report: ImportReport) -> list[str]:
+    """Return what an interrupted update was to remove.
+
+    The next update may not name these classes: it compares with what the interrupted one left.
+    """
+    return _removed_lines("To be removed", removals_of(report))
+
+
+def log_entries(report: ImportReport) -> Iterator[LogEntry]:
+    """Return the log records of an update: all that the answer tells, and every change."""
+    removals = removals_of(report)
+    removed = [_removed_line(classes, LONGEST_LOGGED) for classes in removals.removed]
+    skipped = list(map(str, report.skipped))
+    for level, message, lines in (
+        (Level.INFO, "Meetings that are new", _added(report)),
+        (Level.INFO, "Meetings that change", _changed(report)),
+        (Level.INFO, "Meetings whose classes move to others", map(_moved_line, removals.moved)),
+        (Level.WARNING, "Classes that are removed", removed),
+        (Level.WARNING, "Classes that are kept as before", _retained(report)),
+        (Level.WARNING, "Rows that can't be used", skipped),
+    ):
+        rows = [_cut(line, LONGEST_LOGGED) for line in lines]
+        for first in range(0, len(rows), LOGGED_AT_ONCE):
+            yield LogEntry(level, message, rows[first : first + LOGGED_AT_ONCE])
+
+
+def terminal_lines(report: ImportReport, *, dry_run: bool) -> list[str]:
+    """Return what a command prints of an import: the numbers, then a section for each change."""
+    plan = report.plan
+    before = {meeting.zoom_series_id: meeting for meeting in report.before}
+    deleted = [described(before[key]) for key in plan.delete if key in before]
+    would = "would be " if dry_run else ""
+    numbers = (
+        f"{_count(report.meetings, 'meeting')} with {_count(report.classes, 'event')}: "
+        f"{plan.added} {would}added, {plan.changed} {would}changed, {plan.unchanged} unchanged, "
+        f"{len(plan.delete)} {would}removed."
+    )
+    return [
+        numbers,
+        *_section(f"{would}added", _added(report)),
+        *_section(f"{would}changed", _changed(report)),
+        *_section(f"{would}removed", deleted),
+        *_section("kept as before", _retained(report)),
+        *_section("skipped", list(map(str, report.skipped))),
+    ]
+
+
+def terminal_removal_lines(report: ImportReport, source: str, *, dry_run: bool) -> list[str]:
+    """Return what a command prints when it has removed the classes of one source."""
+    plan = report.plan
+    done = "would be removed" if dry_run else "removed"
+    deleted = f"{_count(len(plan.delete), 'meeting')} {done}"
+    stay = f"{plan.changed} keep{'s' if plan.changed == 1 else ''} classes from elsewhere."
+    return [f"From {source}: {deleted}, {stay}", *terminal_lines(report, dry_run=dry_run)[1:]]
+
+
+def removals_of(report: ImportReport) -> Removals:
+    """Return what leaves the table."""
+    return find_removals(report.before, report.plan.put, report.plan.delete)
+
+
+def _added(report: ImportReport) -> list[str]:
+    """Describe the meetings that are new in the table."""
+    before = {meeting.zoom_series_id for meeting in report.before}
+    return [described(row) for row in report.plan.put if row.zoom_series_id not in before]
+
+
+def _changed(report: ImportReport) -> list[str]:
+    """Describe the changes of the meetings that stay in the table."""
+    before = {meeting.zoom_series_id: meeting for meeting in report.before}
+    return [
+        described_change(before[row.zoom_series_id], row)
+        for row in report.plan.put
+        if row.zoom_series_id in before
+    ]
+
+
+def _retained(report: ImportReport) -> list[str]:
+    """Describe the classes that stay because their rows can't be read, by their meetings."""
+    meetings = assemble(retained.pair for retained in report.retained)
+    return [described(meeting) for meeting in meetings.values()]
+
+
+def _removed_lines(word: str, removals: Removals) -> list[str]:
+    """Return a line for each of the first meetings that lose classes."""
+    first = removals.removed[:MOST_REMOVED]
+    lines = [f"{word}: {_removed_line(classes, LONGEST_LINE)}" for classes in first]
+    more = len(removals.removed) - MOST_REMOVED
+    return [*lines, f"{word}: {more:,} more."] if more > 0 else lines
+
+
+def _removed_line(removed: RemovedClasses, longest: int) -> str:
+    """Describe the classes that a meeting loses, and the other meetings that have them too."""
+    also_in = ", ".join(removed.also_in[:MOST_ALSO_IN])
+    ending = f"; also in {also_in}" if also_in else ""
+    return f"{_cut(described(removed.meeting), longest - len(ending))}{ending}"
+
+
+def _moved_line(moved: MovedMeeting) -> str:
+    return f"{described(moved.meeting)}, now in {', '.join(moved.into)}"
+
+
+def _numbers(report: ImportReport, removals: Removals) -> str:
+    """Return the first line of the sheet's answer."""
+    whole = {row.place for row in report.skipped if row.whole}
+    partly = {row.place for row in report.skipped} - whole
+    meetings = _count(report.meetings, "meeting", ",")
+    classes = _count(report.classes, "event", ",")
+    parts = [f"Success: {meetings} with {classes} ({_changes(report, removals)})."]
+    for number, thing, what in (
+        (len(whole), "row", "skipped"),
+        (len(report.retained), "event", "kept as before"),
+        (len(partly), "row", "incomplete"),
+    ):
+        if number:
+            parts.append(f"{_count(number, thing, ',')} {what}.")
+    return " ".join(parts)
+
+
+def _changes(report: ImportReport, removals: Removals) -> str:
+    """Return how many meetings are new, changed, replaced and removed.
+
+    The sheet's script shows an alert if it finds "removed", so the word stands there only if a
+    class is lost.
+    """
+    plan, replaced = report.plan, len(removals.moved)
+    numbers = (
+        (plan.added, "new"),
+        (plan.changed, "changed"),
+        (replaced, "replaced"),
+        (len(plan.delete) - replaced, "removed"),
+    )
+    return ", ".join(f"{number:,} {what}" for number, what in numbers if number) or (
+        "nothing has changed"
+    )
+
+
+def _row_lines(report: ImportReport) -> list[str]:
+    """Return a line for each of the first rows that can't be used, the costliest first."""
+    retaining = {retained.row for retained in report.retained}
+    unlinked = [row for row in report.skipped if row.unlinked and row.unread not in retaining]
+    counted = unlinked if len(unlinked) > MOST_UNLINKED else []
+    lines = _named_lines(report, retaining, {row.place for row in counted})
+    if counted:
+        places = len({row.place for row in counted})
+        first = counted[0].place
+        lines.append(f"{places:,} rows have no meeting link, the first is {first}.")
+    return lines
+
+
+def _named_lines(
+    report: ImportReport, retaining: Container[UnreadRow | None], counted: Container[str]
+) -> list[str]:
+    """Return a line for each of the first rows but the `counted` ones, and the number of others.
+
+    Rows in `retaining` come first: classes of theirs stay in the schedule as they were.
+    """
+    named = sorted(
+        (row for row in report.skipped if row.place not in counted),
+        key=lambda row: (row.unread not in retaining, row.unlinked, not row.whole),
+    )
+    lines = _lines_by_row(named)
+    more = len(lines) - MOST_ROWS
+    rest = [f"And {_count(more, 'more row', ',')}, told once these are mended."]
+    return lines[:MOST_ROWS] + (rest if more > 0 else [])
+
+
+def _lines_by_row(skipped: Iterable[SkippedRow]) -> list[str]:
+    """Return one line a row with all of its reasons."""
+    reasons: dict[str, list[str]] = {}
+    for row in skipped:
+        reasons.setdefault(row.place, []).append(row.reason)
+    return [_cut(f"{place}: {'; '.join(of_row)}") for place, of_row in reasons.items()]
+
+
+def _section(title: str, entries: Sequence[str]) -> list[str]:
+    """Return a heading with the number of entries, and the first of them; [] if there are none."""
+    if not entries:
+        return []
+    more = len(entries) - MOST_IN_SECTION
+    return [
+        f"{title.capitalize()}, {len(entries)} in all:",
+        *(f"  {entry}" for entry in entries[:MOST_IN_SECTION]),
+        *([f"  … and {more} more"] if more > 0 else []),
+    ]
+
+
+def _count(number: int, thing: str, separator: str = "") -> str:
+    """Return `1 meeting` or `2 meetings`, with a separator of thousands if one is given."""
+    return f"{number:{separator}} {thing}{'' if number == 1 else 's'}"
+
+
+def _cut(text: str, longest: int = LONGEST_LINE) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

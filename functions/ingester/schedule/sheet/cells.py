@@ -1,0 +1,209 @@
+"""The cells of a schedule's row: what each of them holds, or why it can't be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from ingester.schedule import series_link
+from ingester.schedule.model import DAYS
+
+COURSE_CODE = "course code"
+TYPE = "type"
+DAY = "day"
+START = "start"
+MEETING = "meeting id with password"
+SERIES = "oc series"
+COLUMNS = (COURSE_CODE, TYPE, DAY, START, MEETING, SERIES)
+
+SHEET_NAMES = dict(
+    zip(
+        COLUMNS,
+        ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"),
+        strict=True,
+    )
+)
+"""The columns as sheets write them."""
+
+DAY_LETTERS = " ".join(DAYS)
+
+_START = re.compile(r"([01]?[0-9]|2[0-3]):[0-5][0-9]")
+_WRONG_STARTS = (
+    (re.compile(r"[0-9]*[.,]?[0-9]+"), "a number: give the column the format of a time"),
+    (
+        re.compile(r"[0-9:. ]+[ap]\.?m\.?", re.IGNORECASE),
+        "by twelve hours: write 14:05 for 2:05 PM",
+    ),
+    (re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"), "with seconds: give the column the format hh:mm"),
+    (re.compile(r"[0-9]+[-/.][0-9]+[-/.][0-9]+.*"), "a date: only the time belongs here"),
+)
+"""Frequent mistakes in the start's column, and what to do about each."""
+
+_MISLEADING_DAYS = (
+    (re.compile(r"Th", re.IGNORECASE), "'Th' is read as Tuesday: write R for Thursday"),
+    (re.compile(r"[Tt]u"), "'Tu' is Tuesday and Sunday: write T for Tuesday alone"),
+    (re.compile(r"[Ss]u"), "'Su' is Saturday and Sunday: write U for Sunday alone"),
+)
+"""Spellings of a day that are read letter by letter, and seldom meant so."""
+
+MORNING = 6
+"""Hour of the earliest usual class. An earlier hour is probably written by twelve hours."""
+
+_FAILED_FORMULA = re.compile(
+    r"#¡?[^\W\d_a-z][^\Wa-z]*(?:/[^\Wa-z]+)?[!?]|#N/[A-Z]|#NV|(?i:loading)(?:\.{3}|…)"
+)
+"""What a cell shows whose formula has failed, in any language, or hasn't ended yet."""
+
+_MEETING_NUMBER = re.compile(r"[1-9][0-9]{2,19}")
+"""A number with a leading 0 would never match: Zoom's numbers have none."""
+
+_NUMBER_ALONE = re.compile(r"[0-9 .,+-]+(E[+-]?[0-9]+)?", re.IGNORECASE)
+"""A meeting's number as people or spreadsheets write it, without the link."""
+
+_ZOOM_LINK = re.compile(r"(?<!=)https?://[^\s/]+/(?:j|w|s|my|wc/join)/[0-9]+", re.IGNORECASE)
+"""A Zoom link anywhere in a cell. Nothing has to separate two links. A link after a `=` belongs
+to the query of another one."""
+
+_LINK = re.compile(r"://|pwd=", re.IGNORECASE)
+_SECRET = re.compile(r"//|pwd|passw|passc", re.IGNORECASE)
+
+LONGEST_NAME = 200
+"""Characters of a course or type. Slack, mails and the status page show them, and each
+recording's row holds them. A link may hold a passcode, and a cell 50,000 characters."""
+
+
+class CellProblem(ValueError):
+    """A cell because of which a row can't be used: the reason, and the cell's column."""
+
+    def __init__(self, reason: str, column: str) -> None:
+        super().__init__(reason)
+        self.column = column
+
+
+def is_failed_formula(cell: str) -> bool:
+    """Tell whether a cell shows that its formula has failed, or hasn't ended yet."""
+    return bool(_FAILED_FORMULA.fullmatch(cell))
+
+
+def check_formulas(cells: Mapping[str, str]) -> None:
+    """Raise CellProblem if the formula of a cell that the row needs has failed.
+
+    Otherwise `#REF!` would be read as Thursday and Friday, or as the series `REF!`. A row without
+    a meeting link needs all cells, so that the reason names the formula and not the link.
+    """
+    needed = (MEETING, DAY, START, SERIES) if cells[MEETING] else COLUMNS
+    for name in needed:
+        if is_failed_formula(cells[name]):
+            reason = f"{SHEET_NAMES[name]} is {cells[name]!r}: wait, or mend the cell's formula"
+            raise CellProblem(reason, name)
+
+
+def meeting_of(cell: str) -> str:
+    """Return the meeting's number, which ends the path of the cell's Zoom link.
+
+    Raises:
+        CellProblem: the cell has no such link, or several. The reason doesn't repeat the link: it
+            holds the meeting's passcode, and the reason goes into the answer and the log.
+    """
+    if not cell:
+        raise CellProblem("no meeting link", MEETING)
+    starts = [found.start() for found in _ZOOM_LINK.finditer(cell)]
+    if _count_links(cell, len(starts)) > 1:
+        raise CellProblem("two meeting links in one cell: a row can have but one", MEETING)
+    try:
+        parts = urlsplit(cell)
+    except ValueError as error:
+        raise CellProblem("the meeting link is broken", MEETING) from error
+    number = parts.path.rstrip("/").rsplit("/", 1)[-1]
+    # Mail programs wrap a link into a longer one of their own: then it doesn't start the cell.
+    is_wrapped = starts not in ([0], [])
+    is_link = parts.scheme == "https" and parts.netloc and not is_wrapped
+    if is_link and _MEETING_NUMBER.fullmatch(number):
+        return number
+    raise _no_link(cell)
+
+
+def _no_link(cell: str) -> CellProblem:
+    """Return the problem of a cell that holds no link to a meeting."""
+    hint = ", but a number alone: paste the whole link" if _NUMBER_ALONE.fullmatch(cell) else ""
+    reason = f"the meeting link is not like https://zoom.us/j/1234567890{hint}"
+    return CellProblem(reason, MEETING)
+
+
+def _count_links(cell: str, zoom_links: int) -> int:
+    """Return how many links a cell holds, `zoom_links` of which are recognized as Zoom's."""
+    joined = 0 if zoom_links else cell.partition("?")[0].count("://")
+    return max(zoom_links, joined, sum("://" in word for word in cell.split()))
+
+
+def series_of(cell: str) -> str:
+    """Return the id of the Opencast series that the cell links to.
+
+    Raises:
+        CellProblem: the cell has no link to a series.
+    """
+    series = series_link.in_link(cell)
+    if not series:
+        hint = ", but something else after a #" if series_link.after_hash(cell) else ""
+        raise CellProblem(f"no Opencast series{hint}", SERIES)
+    return series
+
+
+def days_of(cell: str) -> tuple[list[str], list[str]]:
+    """Return the letters of days in their order, each once, and the letters that aren't days.
+
+    Raises:
+        CellProblem: the cell may hold a passcode, which must not be repeated letter by letter.
+    """
+    if _SECRET.search(cell):
+        raise no_day(cell)
+    letters = dict.fromkeys(re.sub(r"[\s,]", "", cell.upper()))
+    known = [letter for letter in letters if letter in DAYS]
+    return known, [letter for letter in letters if letter not in DAYS]
+
+
+def no_day(cell: str) -> CellProblem:
+    """Return the problem of a cell without any day."""
+    return CellProblem(f"day {shown(cell)} holds none of {DAY_LETTERS}", DAY)
+
+
+def start_of(cell: str) -> str:
+    """Return the start as `H:MM`. Raise CellProblem if the cell holds anything else."""
+    if _START.fullmatch(cell):
+        return cell
+    mistake = next((what for form, what in _WRONG_STARTS if form.fullmatch(cell)), "")
+    hint = f", but {mistake}" if mistake else ""
+    raise CellProblem(f"start {shown(cell)} is not a time like 9:30 or 14:05{hint}", START)
+
+
+def name_of(cell: str) -> str:
+    """Return the name of a course or type; "" if the cell holds no name."""
+    return "" if name_problem(cell) else cell
+
+
+def name_problem(cell: str) -> str:
+    """Return why a cell can't be the name of a course or type; "" if it can."""
+    if _LINK.search(cell):
+        return "is a link"
+    if is_failed_formula(cell):
+        return f"is {cell!r}"
+    return f"is longer than {LONGEST_NAME} characters" if len(cell) > LONGEST_NAME else ""
+
+
+def shown(cell: str) -> str:
+    """Return a cell as a message may repeat it: without a link, which may hold a passcode."""
+    return "(a link)" if _SECRET.search(cell) else repr(cell[:40])
+
+
+def hints(cells: Mapping[str, str]) -> Iterator[str]:
+    """Name what a usable row lacks, and what of it may be meant otherwise."""
+    for name in (COURSE_CODE, TYPE):
+        if problem := name_problem(cells[name]):
+            yield f"{SHEET_NAMES[name]} {problem}: it was left out"
+    yield from (f"day {what}" for form, what in _MISLEADING_DAYS if form.search(cells[DAY]))
+    yield from (f"day {letter!r} is none of {DAY_LETTERS}" for letter in days_of(cells[DAY])[1])
+    hour, minutes = cells[START].split(":")
+    if int(hour) < MORNING:
+        afternoon = f"{int(hour) + 12}:{minutes}"
+        yield f"start {cells[START]!r} is at night: write {afternoon} for the afternoon"
