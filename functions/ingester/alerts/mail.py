@@ -21,8 +21,8 @@ from ingester.alerts.faults import Fault
 from ingester.alerts.log_records import LogRecord
 from ingester.log_level import Level
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
-from ingester.pipeline.states import FAILED, OVER
-from ingester.status.next_step import next_step, retry_due
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import PATIENCE, diagnose
 from ingester.status.row import StatusRow
 
 SUBJECT_LIMIT = 99
@@ -261,18 +261,14 @@ def _outlook(
         return about.after_crash, about.advice
     if record.goes_on:
         return record.outlook, record.advice or "Nothing, unless it goes on."
-    step = next_step(row, now) if row else ""
-    if row and retry_due(row):
-        return step, "Nothing yet. If all tries fail, another mail says so."
-    if record.outlook:
-        return record.outlook, step or about.advice
-    if row and row.state in FAILED:
-        return "Nothing: it needs you.", step
-    if row and row.state in OVER:
-        return "Nothing: this ingest has ended.", step or "See the state above."
-    if row:
-        return "The recording goes on its way.", step or "Nothing, unless its state stays as it is."
-    return "Nothing that is known here.", about.advice
+    if row is None:
+        return record.outlook or "Nothing that is known here.", about.advice
+    # Other ingests of the recording are left out of account: the mail reads this row only.
+    diagnosis = diagnose(row, (), now, PATIENCE)
+    said = phrases(row, diagnosis)
+    if record.outlook and not diagnosis.will_retry:
+        return record.outlook, said.operator or about.advice
+    return said.mail_outlook, said.mail_advice or said.operator
 
 
 def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:

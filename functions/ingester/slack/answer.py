@@ -14,8 +14,8 @@ from ingester.schedule.model import ScheduledMeeting, match
 from ingester.slack import wording as zip_words
 from ingester.slack.command import Window, spaced, write_button
 from ingester.slack.paging import Recording, arrange, page
+from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.superseding import Sibling, siblings_among
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ def about(
     """
     every = arrange(rows)
     found = page(every, window)
-    siblings = siblings_among(rows, now, site.patience)
+    diagnoses = diagnose_each(rows, rows, now, site.patience)
     facts = [("Source", site.stack_name), ("Zoom meeting", spaced(meeting))]
     if schedule and zip_words.series_of(schedule):
         facts.append(("Opencast series", zip_words.series_of(schedule)))
@@ -84,7 +84,9 @@ def about(
         title=_title(meeting, every, schedule),
         facts=tuple(facts),
         schedule=_schedule(schedule, is_readable=schedule_is_readable),
-        recordings=tuple(_shown(one, schedule, site, now, siblings) for one in found.recordings),
+        recordings=tuple(
+            _shown(recording, schedule, site, diagnoses) for recording in found.recordings
+        ),
         closing=closing if every else zip_words.NO_RECORDINGS,
         older=found.older,
         button=write_button(meeting, found.window) if found.older and has_button else "",
@@ -110,21 +112,13 @@ def _shown(
     recording: Recording,
     schedule: ScheduledMeeting | None,
     site: Site,
-    now: datetime,
-    siblings: Mapping[str, Sibling],
+    diagnoses: Mapping[str, Diagnosis],
 ) -> Shown:
-    if recording.zoom_side:
-        parts: tuple[tuple[str, ...], ...] = ((zip_words.zoom_side(recording.zoom_side, now),),)
+    if row := recording.zoom_side:
+        parts: tuple[tuple[str, ...], ...] = ((zip_words.zoom_side(row, diagnoses[row.zip_id]),),)
     else:
         parts = tuple(
-            zip_words.ingest_lines(
-                row,
-                site.zone,
-                site.cluster,
-                now,
-                patience=site.patience,
-                sibling=siblings.get(row.zip_id),
-            )
+            zip_words.ingest_lines(row, diagnoses[row.zip_id], site.zone, site.cluster)
             for row in recording.ingests
         )
     return Shown(

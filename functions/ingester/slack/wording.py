@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ingester import timestamps
 from ingester.pipeline import reasons
-from ingester.pipeline.states import FAILED, Origin, State
+from ingester.pipeline.states import Origin, State
 from ingester.schedule.model import DAYS, Event, ScheduledMeeting
-from ingester.status.next_step import is_stuck, retry_due
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import Diagnosis
 from ingester.status.row import StatusRow
-from ingester.status.superseding import Sibling
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -55,7 +55,6 @@ why. A button shows older ones.
 An ingest is *automated* if Zoom's own notification began it, and *+Zoom* if somebody asked for it \
 in Opencast."""
 
-STUCK = "Nothing has happened for too long: an operator has to look"
 NO_RECORDINGS = "No recordings of this meeting in the last seven days."
 NOT_SCHEDULED = "This meeting is not in the schedule."
 SCHEDULE_UNREADABLE = "The schedule has this meeting, but can't be read. An operator has to look."
@@ -98,10 +97,11 @@ def _clock(hour: int, minute: int) -> str:
     return f"{hour % 12 or 12}:{minute:02} {'AM' if hour < 12 else 'PM'}"
 
 
-def zoom_side(row: StatusRow, now: datetime) -> str:
+def zoom_side(row: StatusRow, diagnosis: Diagnosis) -> str:
     """What Zoom says of a recording that nobody has asked to ingest yet."""
     said = STATES[row.state] if row.state else "Its state is unknown."
-    return f"{said} {STUCK}." if is_stuck(row, now) else said
+    outlook = phrases(row, diagnosis).lecturer
+    return f"{said} {outlook}." if outlook else said
 
 
 def class_of(meeting: ScheduledMeeting, event: Event) -> str:
@@ -133,18 +133,11 @@ def series_of(meeting: ScheduledMeeting) -> str:
 
 
 def ingest_lines(
-    row: StatusRow,
-    zone: ZoneInfo,
-    cluster: str,
-    now: datetime,
-    *,
-    patience: timedelta,
-    sibling: Sibling | None = None,
+    row: StatusRow, diagnosis: Diagnosis, zone: ZoneInfo, cluster: str
 ) -> tuple[str, ...]:
-    """An ingest in lines: the first says what it is, the second how it stands at `now`.
+    """Describe an ingest in lines: the first says what it is, the second its state.
 
-    `cluster` is the Opencast cluster's name, "" if it has none, `patience` how long the stack waits
-    for Opencast. `sibling` is the ingest that counts instead of the row, if there is one.
+    `cluster` is the Opencast cluster's name, "" if it has none.
     """
     on_demand = row.origin == Origin.ON_DEMAND
     requested = (
@@ -156,9 +149,9 @@ def ingest_lines(
         f"{'+Zoom' if on_demand else 'Automated'} ingest, {requested}",
         _status(row, zone, cluster),
     ]
-    # What is left to do is said as the page has it.
-    left = f"What is left to do? {sibling.step}" if sibling else ""
-    if outlook := left or _outlook(row, zone, now, patience):
+    if outlook := phrases(
+        row, diagnosis, lambda when: moment_of(timestamps.write(when), zone)
+    ).lecturer:
         lines.append(outlook)
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row.reason, zone)}")
@@ -175,19 +168,6 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
     if row.state is State.UPLOADER_FAILED and cluster:
         return f"{STATES[row.state]} (cluster {cluster})"
     return STATES[row.state]
-
-
-def _outlook(row: StatusRow, zone: ZoneInfo, now: datetime, patience: timedelta) -> str:
-    """What happens next, where that isn't clear; the page flags the same rows."""
-    if is_stuck(row, now, patience):
-        return STUCK
-    if row.state not in FAILED:
-        return ""
-    if due := retry_due(row):
-        if due < now:
-            return f"It is tried again by itself when its turn comes, due since {moment(due, zone)}"
-        return f"It is tried again by itself, next at {moment(due, zone)}"
-    return "It isn't tried again by itself: an operator has to look"
 
 
 def in_words(reason: str, zone: ZoneInfo) -> str:

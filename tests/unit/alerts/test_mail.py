@@ -79,6 +79,18 @@ def test_its_first_lines_say_it_all() -> None:
         (row(State.SENT_TO_OPENCAST), "", "Nothing: this ingest has ended.", "See the state"),
         (row(State.SENT_TO_OPENCAST), "It stays.", "It stays.", "If it goes on"),
         (row(State.OC_SERIES_FOUND), "", "The recording goes on its way.", "Nothing, unless"),
+        (
+            row(State.SENT_TO_DOWNLOADER, updated=NOW - timedelta(hours=3)),
+            "",
+            "Nothing: it needs you.",
+            "Nothing has happened since 2026-10-14T15:30:00Z: `invoke queue.downloads`",
+        ),
+        (
+            row(retry_due="2026-10-14T08:40:00Z"),
+            "",
+            "Nothing: it needs you.",
+            "Was due again at 2026-10-14T08:40:00Z: `invoke queue.uploads`",
+        ),
         (row(), "Buried.", "Buried.", "Another series: `invoke exec.pipeline u"),
         (None, "Zoom sends again.", "Zoom sends again.", "If it goes on: `invoke queue.uploads`"),
         (None, "", "Nothing that is known here.", "If it goes on: `invoke queue.uploads`"),

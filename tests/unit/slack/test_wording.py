@@ -23,10 +23,9 @@ from ingester.slack.wording import (
     series_of,
     zoom_side,
 )
-from ingester.status import details as status_answer
-from ingester.status.next_step import PATIENCE
+from ingester.status.details import details_of
+from ingester.status.diagnosis import PATIENCE, diagnose, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.superseding import siblings_among
 
 ZONE = ZoneInfo("US/Eastern")
 UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
@@ -39,7 +38,13 @@ def row_in(state: State | None, **more: str) -> StatusRow:
 def lines(
     state: State | None, cluster: str = "", now: datetime = UPDATED, **more: str
 ) -> list[str]:
-    return list(ingest_lines(row_in(state, **more), ZONE, cluster, now, patience=PATIENCE))
+    row = row_in(state, **more)
+    return list(ingest_lines(row, diagnose(row, (), now, PATIENCE), ZONE, cluster))
+
+
+def line_of_zoom_side(state: State | None) -> str:
+    row = row_in(state)
+    return zoom_side(row, diagnose(row, (), UPDATED, PATIENCE))
 
 
 def test_every_state_has_words_of_its_own() -> None:
@@ -59,12 +64,12 @@ def test_an_ingest(state: State) -> None:
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
 def test_zoom_s_side_is_a_sentence(state: State) -> None:
-    assert zoom_side(row_in(state), UPDATED) == STATES[state]
+    assert line_of_zoom_side(state) == STATES[state]
     assert STATES[state].endswith(".")
 
 
 def test_what_isn_t_known() -> None:
-    assert zoom_side(row_in(None), UPDATED) == "Its state is unknown."
+    assert line_of_zoom_side(None) == "Its state is unknown."
     assert lines(None)[:2] == ["Automated ingest, time of request unknown", "Its state is unknown"]
 
 
@@ -122,23 +127,16 @@ def test_what_the_page_flags_is_flagged_here(
     again = {"zip_id": "again", "ingest_request_time": "2026-10-14T18:20:00Z"}
     others = [msgspec.structs.replace(row, state=again_in, **again)] if again_in else []
     rows = [*others, row]
-    siblings = siblings_among(rows, now, patience)
+    diagnoses = diagnose_each(rows, rows, now, patience)
     page = [
-        status_answer.told(
-            one,
-            now,
-            zoom_web="https://zoom.us",
-            patience=patience,
-            sibling=siblings.get(one.zip_id),
-        )
-        for one in rows
+        details_of(ingest, diagnoses[ingest.zip_id], zoom_web="https://zoom.us") for ingest in rows
     ]
     (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
     said = [" ".join(part) for part in shown.parts]
     there = [one for one in page if one.state not in ZOOM_SIDE] or page[:1]
     assert ["an operator has to look" in one for one in said] == [one.attention for one in there]
     for mine, pages in zip(said, there, strict=True):
-        assert pages.what_to_do in mine or pages.zip_id not in siblings
+        assert pages.what_to_do in mine or diagnoses[pages.zip_id].other is None
         assert "next at" not in mine or not pages.attention
 
 
