@@ -1,4 +1,4 @@
-"""What `/zip` says: every state of a recording in words that a lecturer understands."""
+"""Words of `/zip`: states, reasons and classes as a lecturer understands them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ STATES: dict[State, str] = {
 REASONS = {
     reasons.NO_SERIES: f"it doesn't fit any class in the schedule ({reasons.NO_SERIES})",
     reasons.ALREADY_THERE: "it is in Opencast already",
-    # How long is enough is a setting, which the reason's two minutes don't follow.
+    # The reason names two minutes, whatever `MINIMUM_DURATION` is.
     reasons.TOO_SHORT: "it is too short",
     reasons.NO_MP4: f"Zoom has no video of it ({reasons.NO_MP4})",
     reasons.BAD_DATA: f"Zoom's notification lacks something ({reasons.BAD_DATA})",
 }
-"""The reasons that are known texts, in other words."""
+"""Known reasons in plain words."""
 
 HELP = """\
 `/zip 123 456 7890` shows where the recordings of a Zoom meeting are on their way to Opencast. \
@@ -78,7 +78,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
-    """A moment on the local clock: Wed, Oct 14, 2026, 2:30 PM EDT."""
+    """Write a moment in local time: Wed, Oct 14, 2026, 2:30 PM EDT."""
     local = when.astimezone(zone)
     return (
         f"{local:%a, %b} {local.day}, {local.year}, {_clock(local.hour, local.minute)} {local:%Z}"
@@ -86,7 +86,7 @@ def moment(when: datetime, zone: ZoneInfo) -> str:
 
 
 def moment_of(stamp: str, zone: ZoneInfo) -> str:
-    """The moment of a wire time stamp on the local clock; what can't be read as it is."""
+    """Write a wire time stamp in local time. An unreadable one is returned unchanged."""
     try:
         return moment(timestamps.parse(stamp), zone)
     except (ValueError, OverflowError):
@@ -98,19 +98,19 @@ def _clock(hour: int, minute: int) -> str:
 
 
 def zoom_side(row: StatusRow, diagnosis: Diagnosis) -> str:
-    """What Zoom says of a recording that nobody has asked to ingest yet."""
+    """Describe a recording that Zoom is working on, and that nobody has requested."""
     said = STATES[row.state] if row.state else "Its state is unknown."
     outlook = phrases(row, diagnosis).lecturer
     return f"{said} {outlook}." if outlook else said
 
 
 def class_of(meeting: ScheduledMeeting, event: Event) -> str:
-    """A class as people call it: course and title."""
+    """Name a scheduled class: course and title."""
     return " ".join(filter(None, (meeting.course_of(event), event.title)))
 
 
 def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
-    """One line for each class of a meeting, in the week's order; a class of two sources has one."""
+    """Describe a meeting's classes in the week's order. A class from two sources has one line."""
     events = sorted(
         meeting.events,
         key=lambda event: (event.minute_of_week is None, event.minute_of_week or 0),
@@ -127,7 +127,7 @@ def _weekly(event: Event) -> str:
 
 
 def series_of(meeting: ScheduledMeeting) -> str:
-    """The Opencast series of a meeting's classes, each once."""
+    """List the Opencast series of a meeting's classes, without duplicates."""
     every = [meeting.series_of(event) for event in meeting.events] or [meeting.opencast_series_id]
     return ", ".join(dict.fromkeys(filter(None, every)))
 
@@ -139,6 +139,10 @@ def ingest_lines(
 
     `cluster` is the Opencast cluster's name, "" if it has none.
     """
+
+    def local_time(when: datetime) -> str:
+        return moment_of(timestamps.write(when), zone)
+
     on_demand = row.origin == Origin.ON_DEMAND
     requested = (
         f"requested {moment_of(row.ingest_request_time, zone)}"
@@ -149,9 +153,7 @@ def ingest_lines(
         f"{'+Zoom' if on_demand else 'Automated'} ingest, {requested}",
         _status(row, zone, cluster),
     ]
-    if outlook := phrases(
-        row, diagnosis, lambda when: moment_of(timestamps.write(when), zone)
-    ).lecturer:
+    if outlook := phrases(row, diagnosis, local_time).lecturer:
         lines.append(outlook)
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row.reason, zone)}")
@@ -171,6 +173,6 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
 
 
 def in_words(reason: str, zone: ZoneInfo) -> str:
-    """A reason with its time stamps on the local clock."""
+    """Put a reason in plain words, with its time stamps in local time."""
     known = REASONS.get(reason, reason)
     return _STAMP.sub(lambda found: moment_of(found[0], zone), known)

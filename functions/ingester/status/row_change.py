@@ -1,10 +1,10 @@
 """One change of a status row's state, in the expressions of DynamoDB's UpdateItem.
 
-A row keeps the way that it came: each change puts a step behind its list, in the same update. The
-list is bounded, since a recording may be tried for days: the first steps and the last ones stay,
-and how many went from between them is counted. An expression can't ask how long a list is, so
-there are two, each on a condition about the length: one appends, one moves the last steps up by
-one. All that is on the right of SET is read before anything is written (UpdateItem's reference).
+Each change appends a step to the row's list, in the same update. The list is bounded, because a
+recording may be retried for days: the first and the last steps stay, and the ones dropped between
+them are counted. An expression can't branch on a list's length. So there are two updates, each on
+a condition about the length: one appends a step, one shifts the last steps to make room.
+UpdateItem evaluates the right sides of SET before it writes (its reference).
 """
 
 from __future__ import annotations
@@ -20,12 +20,19 @@ REASON_LIMIT = 1000
 STEP_REASON_LIMIT = 300
 FIRST_STEPS = 10
 MOST_STEPS = 40
-"""With the steps' reasons some 50 KB at most, of the 400 KB that an item may have."""
+"""With their reasons 50 KB at most. DynamoDB limits an item to 400 KB."""
 
 
 class RowChange(msgspec.Struct, frozen=True):
-    """What an update sets (attribute → placeholder), removes and adds, and the `step` that it is:
-    its `state`, the time (`at`) and, if there is one, the `reason`.
+    """One update of a row.
+
+    Attributes:
+        sets: Attribute → expression of its new value.
+        removes: Attributes to remove.
+        adds: Attribute → number or set to add to it.
+        names: Placeholders of attribute names.
+        values: Placeholders of values.
+        step: The step to append: `state`, `at` and, if there is one, `reason`.
     """
 
     sets: dict[str, str]
@@ -36,7 +43,7 @@ class RowChange(msgspec.Struct, frozen=True):
     step: dict[str, str]
 
     def with_reason(self, reason: str) -> RowChange:
-        """The same change with another reason, "" for none any more."""
+        """Return the same change with another reason; "" removes the old one."""
         text = redact(reason)[:REASON_LIMIT]
         return msgspec.structs.replace(
             self,
@@ -46,9 +53,9 @@ class RowChange(msgspec.Struct, frozen=True):
         )
 
     def updates(self, condition: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """UpdateItem's arguments: for a row whose list of steps has room, and for a full one.
+        """Return UpdateItem's arguments for a row whose steps have room, and for a full one.
 
-        `condition` is what has to be true in either case.
+        `condition` has to hold in either case.
         """
         appending = self._arguments(
             {"steps": "list_append(if_not_exists(steps, :no_steps), :steps)"},
@@ -94,7 +101,7 @@ class RowChange(msgspec.Struct, frozen=True):
 
 
 def subject_attributes(subject: Subject) -> dict[str, Any]:
-    """What a row's first write says of the recording."""
+    """Return the attributes that describe the recording, for a row's first write."""
     return {
         "meeting_id": subject.meeting_id,
         "recording_id": subject.recording_id,

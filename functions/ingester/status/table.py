@@ -1,4 +1,4 @@
-"""The DynamoDB table of what a recording has been through: one row an ingest."""
+"""The status table in DynamoDB: one row for each ingest, for people to read."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ EPOCH = "1970-01-01"
 
 
 class Requested(Enum):
-    """That a write is a request for ingest: whose time is `NOW`, or stays if the row has one."""
+    """Time of request that a write sets: `NOW`, or `NOW` unless the row has one."""
 
     NOW = auto()
     UNLESS_KNOWN = auto()
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What a write made of its row; whether that had a series before, and which file ids."""
+    """Result of a write: the states before and after, and what the row held before."""
 
     before: State | None
     after: State
@@ -57,10 +57,10 @@ def _state(item: Mapping[str, Any]) -> State | None:
 
 
 def row_of(item: Mapping[str, Any]) -> StatusRow:
-    """A row as DynamoDB's resource gives it.
+    """Convert an item of DynamoDB's resource.
 
-    One that somebody has edited by hand makes no other row unreadable: what can't be read of it is
-    left out.
+    An unreadable attribute is logged and left out, so that a row that was edited by hand doesn't
+    make a whole list unreadable.
     """
     return StatusRow(
         zip_id=str(item["zip_id"]),
@@ -102,7 +102,7 @@ def _several(item: Mapping[str, Any], name: str) -> Iterable[Any]:
 
 
 def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
-    """The steps that can be read: they are told, never acted upon."""
+    """Return the readable steps. No decision depends on a step."""
     for step in _several(item, "steps"):
         try:
             yield msgspec.convert(step, Step)
@@ -119,7 +119,7 @@ def _asked(item: Mapping[str, Any]) -> Asked:
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
-    """When a row was written last; the epoch if that can't be read, so that the rest can."""
+    """Return the time of the last write, or the epoch if it is unreadable."""
     try:
         day = datetime.fromisoformat(str(item.get("update_date", EPOCH)))
         return day.replace(tzinfo=UTC) + timedelta(seconds=_number(item, "update_time"))
@@ -131,10 +131,10 @@ def _updated(item: Mapping[str, Any]) -> datetime:
 def _outdated(
     state: State, oc_series_id: str, course: str, retry_due: str, asked: Asked | None
 ) -> list[str]:
-    """The attributes of a row that don't outlive a write of these."""
+    """Return the attributes to remove when these are written."""
     removes = [] if retry_due else ["retry_due"]
     if state is State.WEBHOOK_RECEIVED:
-        # Zoom said it before this request.
+        # The notice is older than this request.
         removes.append("zoom_notice")
     if oc_series_id and not course:
         removes.append("course")
@@ -148,7 +148,7 @@ R = TypeVar("R")
 
 
 def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
-    """Make `write` return None where AWS fails. The row then lags behind what really happened."""
+    """Make `write` log an error of AWS's and return None. The row then lags behind."""
 
     @wraps(write)
     def report(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -162,10 +162,10 @@ def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
 
 
 class StatusTable:
-    """`<stack>-pipeline-status`, one row an ingest: a report for people. The ledger decides.
+    """`<stack>-pipeline-status`: one row for each ingest, for people. Decisions read the ledger.
 
-    Every change of state is one conditional update: what `rules.states` doesn't allow is dropped
-    and answered with None.
+    Every change of state is one conditional update. A change that `pipeline.states` doesn't allow
+    is dropped.
     """
 
     def __init__(self, table: Table, clock: Clock) -> None:
@@ -173,7 +173,7 @@ class StatusTable:
         self._clock = clock
 
     def get(self, zip_id: str) -> StatusRow | None:
-        """The row as it is now (a consistent read), or None."""
+        """Read a row consistently; None if there is none."""
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
         return row_of(item) if item else None
 
@@ -193,15 +193,25 @@ class StatusTable:
         failed_again: bool = False,
         replacing: AbstractSet[State] = frozenset(),
     ) -> Written | None:
-        """Moves a row to `state`; None if it isn't there or may not go there from where it is.
+        """Move a row to `state`, if it may go there from its state (`pipeline.states`).
 
-        With `subject` the row is made if it isn't there. `reason` replaces the old one; without
-        one, the old goes with the old state, and stays when the state is written again.
-        `requested` sets the time of the request for ingest, `asked` what it asked for: if nothing,
-        what an earlier one did is forgotten. `files` are added to the file ids. `course` goes with
-        the series: another series takes it away. `retry_due` says when the pipeline tries again by
-        itself. `failed_again` counts a failure. `replacing` are more states that this write may
-        replace.
+        Args:
+            zip_id: Key of the row.
+            state: New state.
+            reason: Replaces the old reason. Without one, the old reason is removed, unless the row
+                already is in `state`.
+            subject: Creates the row if there is none.
+            requested: Sets the time of request.
+            asked: What the request asked for. An empty one removes that of an earlier request.
+            files: File ids to add.
+            oc_series_id: Series that was found. Removes the old course unless `course` is given.
+            course: Course of the series.
+            retry_due: When the pipeline retries by itself. The old time is removed in any case.
+            failed_again: Counts a failure.
+            replacing: More states that this write may replace.
+
+        Returns:
+            None if there is no row, or it may not go to `state`.
         """
         names = {"#state": "pipeline_state"}
         values: dict[str, Any] = {":state": str(state)}
@@ -241,12 +251,12 @@ class StatusTable:
         return written
 
     report = never_raising(write)
-    """`write` for what only tells people of a step that is done, or will be done all the same."""
+    """`write` that logs errors instead of raising them, for steps that don't depend on it."""
 
     def note(self, zip_id: str, zoom_notice: str, outlook: str = "") -> None:
-        """Writes what Zoom said of a recording on its way into its row, and its reason.
+        """Write Zoom's notice of a recording in progress into its row.
 
-        `outlook` is what the reason says beside it: what happens next.
+        The reason becomes the notice, followed by `outlook`: what happens next.
         """
         self._table.update_item(
             Key={"zip_id": zip_id},
@@ -260,7 +270,7 @@ class StatusTable:
 
     @never_raising
     def explain(self, zip_id: str, state: State, reason: str) -> None:
-        """Gives a row another reason, unless it has left this state: no step, nothing happened."""
+        """Replace the reason of a row that is still in `state`. This adds no step."""
         try:
             self._table.update_item(
                 Key={"zip_id": zip_id},
@@ -276,7 +286,7 @@ class StatusTable:
             logger.info("No reason written: the row of %s is gone or further on", zip_id)
 
     def take_back_note(self, row: StatusRow, reason: str) -> bool:
-        """Takes Zoom's word away again; False if the row isn't any more as it was read."""
+        """Remove Zoom's notice from a row; False if the row has changed since it was read."""
         try:
             self._table.update_item(
                 Key={"zip_id": row.zip_id},
@@ -296,7 +306,7 @@ class StatusTable:
         return True
 
     def of_meeting(self, meeting_id: int) -> list[StatusRow]:
-        """Every row of a meeting, in no order."""
+        """Return all rows of a meeting, in no order."""
         return [
             row_of(item)
             for item in self._query(
@@ -307,7 +317,7 @@ class StatusTable:
         ]
 
     def updated_since(self, begin: datetime) -> list[StatusRow]:
-        """Every row updated from `begin` until now, in order of time."""
+        """Return all rows updated since `begin`, the oldest first."""
         now = self._clock()
         rows: list[StatusRow] = []
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
