@@ -52,7 +52,11 @@ BEFORE_FILES = ZOOM_SIDE | {
 
 
 class Situation(Enum):
-    """All situations that an ingest can be in. `advice` has phrases for each of them."""
+    """All situations that an ingest can be in.
+
+    A new situation needs a case in `_own_situation`, a place in `NEEDS_ATTENTION` if a person has
+    to act, and its phrases in `advice`. Tests fail until it has phrases and an example.
+    """
 
     UNKNOWN = auto()
     """The row has no state, or one that this version doesn't know."""
