@@ -23,7 +23,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         zone: Local time zone.
-        buffer_minutes: Minutes that a recording may start before or after its class.
+        buffer_minutes: Minutes around a class's start in which a recording belongs to the class.
         cluster: Name of the Opencast cluster; may be "".
         zoom_web: Address of Zoom's pages.
         patience: How long the stack waits for Opencast.
