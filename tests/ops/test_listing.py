@@ -13,7 +13,7 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.diagnosis import PATIENCE, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.table import Requested, StatusTable
+from ingester.status.table import Requested, StatusChange, StatusTable
 from ops.recordings import listing as recordings
 from tests.cloud import REGION, Clock, Cloud
 from tests.command_line import invoke
@@ -47,14 +47,16 @@ def status(aws: Cloud, clock: Clock) -> StatusTable:
             origin=origin,
         )
         state = State.ON_DEMAND_RECEIVED if origin == Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
-        table.write(zip_id, state, subject=subject, requested=Requested.NOW, files=("file",))
+        table.write(
+            zip_id, StatusChange(state, subject=subject, requested=Requested.NOW, files=("file",))
+        )
         clock.forward(hours=12)
 
     write("auto-ingest-a==", 1, "a==", Origin.WEBHOOK, "\x1b[2Jhidden")
     write("on-demand-1", 1, "a==", Origin.ON_DEMAND)
     write("auto-ingest-b==", 1, "b==", Origin.WEBHOOK)
     write("on-demand-2", 2, "c==", Origin.ON_DEMAND)
-    table.write("auto-ingest-b==", State.DOWNLOADER_FAILED, "permanent failure: gone")
+    table.write("auto-ingest-b==", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: gone"))
     return table
 
 
@@ -165,10 +167,9 @@ def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTa
         )
         table.write(
             zip_id,
-            State.WEBHOOK_RECEIVED,
-            subject=subject,
-            requested=Requested.NOW,
-            files=("file",),
+            StatusChange(
+                State.WEBHOOK_RECEIVED, subject=subject, requested=Requested.NOW, files=("file",)
+            ),
         )
         return table
 
@@ -186,12 +187,14 @@ def test_what_failed_is_told_but_not_what_was_done_later(
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):
         failed = began(f"auto-ingest-{uuid}", uuid, 5)
-        failed.write(f"auto-ingest-{uuid}", State.DOWNLOADER_FAILED, "permanent failure: x")
-    began("on-demand-1", "settled", 4).write("on-demand-1", State.SENT_TO_OPENCAST)
+        failed.write(
+            f"auto-ingest-{uuid}", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
+        )
+    began("on-demand-1", "settled", 4).write("on-demand-1", StatusChange(State.SENT_TO_OPENCAST))
     # It waits for longer than --since looks back.
-    began("on-demand-2", "awaited", 3).write("on-demand-2", State.SENT_TO_UPLOADER)
+    began("on-demand-2", "awaited", 3).write("on-demand-2", StatusChange(State.SENT_TO_UPLOADER))
     began("auto-ingest-awaited", "awaited", 0).write(
-        "auto-ingest-awaited", State.DOWNLOADER_FAILED, "permanent failure: x"
+        "auto-ingest-awaited", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
     )
     steps = told("--failed")
     assert steps.keys() == {"auto-ingest-gone", "auto-ingest-awaited"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
-from ingester.status.table import StatusTable, row_of
+from ingester.status.table import StatusChange, StatusTable, row_of
 from tests.cloud import Clock, Cloud
 
 ZIP_ID = "auto-ingest-u=="
@@ -70,7 +70,7 @@ def test_lists_are_readable_when_one_row_is_malformed(
 ) -> None:
     status = StatusTable(aws.status, clock)
     for number, more in enumerate(({}, spoilt, {})):
-        status.write(f"{ZIP_ID}{number}", State.WEBHOOK_RECEIVED, subject=SUBJECT)
+        status.write(f"{ZIP_ID}{number}", StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
         aws.status.put_item(Item={**aws.rows()[f"{ZIP_ID}{number}"], **more})
     assert len(status.of_meeting(SUBJECT.meeting_id)) == 3
     assert len(status.updated_since(clock() - timedelta(hours=1))) == 3
