@@ -55,7 +55,7 @@ from ingester.runtime.unready import Waiting
 from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
-from ingester.status.table import StatusTable
+from ingester.status.table import StatusChange, StatusTable
 from ingester.time_zones import zone_of
 from ingester.transfer import mp4
 from ingester.transfer.engine import Budget, Engine, Total, forever
@@ -285,11 +285,13 @@ def download(wanted: DownloadMessage, deps: Dependencies) -> None:
         return
     written = deps.status.report(
         wanted.zip_id,
-        State.OC_SERIES_FOUND,
-        oc_series_id=series_id,
-        course=going.course,
-        # The webhook may not have known it.
-        subject=_subject(wanted) if wanted.is_partial else None,
+        StatusChange(
+            State.OC_SERIES_FOUND,
+            oc_series_id=series_id,
+            course=going.course,
+            # The webhook may not have known it.
+            subject=_subject(wanted) if wanted.is_partial else None,
+        ),
     )
     is_first = written and not written.had_series
     length = {Metric.RECORDING_DURATION: float(wanted.duration)} if is_first else {}
@@ -319,7 +321,7 @@ def download(wanted: DownloadMessage, deps: Dependencies) -> None:
     deps.ledger.change(wanted.uuid, lambda record: ledger.without(record, [*left_out, *unlisted]))
     reason = " ".join(filter(None, (staged.reason, _told(given_up))))
     deps.uploads.send_in_order(encode(ready), group=wanted.uuid)
-    deps.status.report(wanted.zip_id, State.SENT_TO_UPLOADER, reason)
+    deps.status.report(wanted.zip_id, StatusChange(State.SENT_TO_UPLOADER, reason))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
         logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))
@@ -432,7 +434,9 @@ def _destination(wanted: DownloadMessage, deps: Dependencies) -> Destination:
 def _ignore(wanted: DownloadMessage, reason: str, deps: Dependencies) -> None:
     subject = _subject(wanted) if wanted.is_partial else None
     _note_end(wanted.uuid, wanted.zip_id, End.IGNORED, deps)
-    written = deps.status.report(wanted.zip_id, State.IGNORED, reason, subject=subject)
+    written = deps.status.report(
+        wanted.zip_id, StatusChange(State.IGNORED, reason, subject=subject)
+    )
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
@@ -486,7 +490,7 @@ def _hand_over(wanted: DownloadMessage, ended: OutOfTime, deps: Dependencies) ->
     """
     copying = continued(wanted.copying, ended.stored, deps.clock())
     deps.downloads.send(encode(msgspec.structs.replace(wanted, copying=copying)))
-    deps.status.report(wanted.zip_id, State.OC_SERIES_FOUND, str(ended))
+    deps.status.report(wanted.zip_id, StatusChange(State.OC_SERIES_FOUND, str(ended)))
     logger.info("Handed over: %s", ended)
 
 
@@ -501,7 +505,7 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, deps: Dependencies) -> Non
         anew = msgspec.structs.replace(wanted, first_seen=UNSET)
         deps.dead_letters.bury(encode(anew), reason)
         _note_end(wanted.uuid, wanted.zip_id, End.FAILED, deps)
-        deps.status.report(wanted.zip_id, State.DOWNLOADER_FAILED, reason)
+        deps.status.report(wanted.zip_id, StatusChange(State.DOWNLOADER_FAILED, reason))
         logger.error("Gave up waiting: %s", waiting, extra=_failed(deps))
         return
     delay = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
@@ -510,9 +514,11 @@ def _wait(wanted: DownloadMessage, waiting: AskLater, deps: Dependencies) -> Non
     due = attempts.next_try(now, delay)
     reason = f"{waiting}; asks again at {due}"
     before = frozenset({State.DOWNLOADER_FAILED})
-    if not deps.status.report(wanted.zip_id, State.SENT_TO_DOWNLOADER, reason, replacing=before):
+    if not deps.status.report(
+        wanted.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, reason, replacing=before)
+    ):
         # Its series is known already: a row never moves backwards.
-        deps.status.report(wanted.zip_id, State.OC_SERIES_FOUND, reason)
+        deps.status.report(wanted.zip_id, StatusChange(State.OC_SERIES_FOUND, reason))
     logger.info("%s; asks again at %s", waiting, due)
 
 
@@ -522,7 +528,7 @@ def _is_thrown_away(wanted: DownloadMessage, deps: Dependencies) -> bool:
     if not notice:
         return False
     deps.ledger.change(wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, End.GONE))
-    written = deps.status.report(wanted.zip_id, State.IGNORED, notice)
+    written = deps.status.report(wanted.zip_id, StatusChange(State.IGNORED, notice))
     counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
     logger.warning("Ignored: %s", notice, extra=_counted(counts, deps))
     return True
@@ -543,7 +549,7 @@ def _give_up(
             end = End.GONE if isinstance(error, FileGone) else End.FAILED
             _note_end(uuid, zip_id, end, deps)
         reason = f"permanent failure: {error} An operator is needed."
-        deps.status.report(zip_id, State.DOWNLOADER_FAILED, reason)
+        deps.status.report(zip_id, StatusChange(State.DOWNLOADER_FAILED, reason))
     cause = isinstance(error, Unforeseen)
     logger.error("Permanent failure: %s", error, exc_info=cause, extra=_failed(deps))
 
@@ -568,9 +574,9 @@ def _come_back(
         deps.downloads.retry_in(message, seconds)
     deps.status.report(
         wanted.zip_id,
-        State.DOWNLOADER_FAILED,
-        f"retryable failure: {error} ({outlook})",
-        retry_due=due,
+        StatusChange(
+            State.DOWNLOADER_FAILED, f"retryable failure: {error} ({outlook})", retry_due=due
+        ),
     )
     if last:
         _note_end(wanted.uuid, wanted.zip_id, End.FAILED, deps)

@@ -39,7 +39,7 @@ from ingester.runtime.container import Container
 from ingester.schedule.series_link import series_id_in
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
 from ingester.status.row import Asked
-from ingester.status.table import Requested, StatusTable
+from ingester.status.table import Requested, StatusChange, StatusTable
 from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.webhook_events import IngestOptions
@@ -214,14 +214,16 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
         )
         deps.status.report(
             zip_id,
-            State.ON_DEMAND_RECEIVED,
-            subject=subject,
-            requested=Requested.NOW,
-            asked=Asked(
-                oc_series_id=asked.oc_series_id,
-                oc_workflow=asked.oc_workflow,
-                allow_multiple_ingests=asked.allow_multiple_ingests,
-                ingest_all_mp4=asked.ingest_all_mp4,
+            StatusChange(
+                State.ON_DEMAND_RECEIVED,
+                subject=subject,
+                requested=Requested.NOW,
+                asked=Asked(
+                    oc_series_id=asked.oc_series_id,
+                    oc_workflow=asked.oc_workflow,
+                    allow_multiple_ingests=asked.allow_multiple_ingests,
+                    ingest_all_mp4=asked.ingest_all_mp4,
+                ),
             ),
         )
         options = IngestOptions(
@@ -244,7 +246,7 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
             if _is_sent(recording.uuid, zip_id, deps):
                 logger.info("Only the webhook's answers were lost")
                 return
-            deps.status.report(zip_id, State.WEBHOOK_FAILED, str(error))
+            deps.status.report(zip_id, StatusChange(State.WEBHOOK_FAILED, str(error)))
             raise
 
 

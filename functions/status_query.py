@@ -23,10 +23,9 @@ from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_ans
 from ingester.runtime.container import Container
 from ingester.runtime.static_page import page_answer
 from ingester.settings import StatusQuerySettings, read
-from ingester.status.details import told
-from ingester.status.next_step import needs_a_person
+from ingester.status.details import details_of
+from ingester.status.diagnosis import diagnose, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.superseding import siblings_among
 from ingester.status.table import STATUS_LIFE, StatusTable
 from ingester.status.time_index import Position, StatusPages
 
@@ -197,7 +196,9 @@ def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> l
     success look like a later one.
     """
     needy = [
-        row.meeting_id for row in rows if row.meeting_id and needs_a_person(row, now, deps.patience)
+        row.meeting_id
+        for row in rows
+        if row.meeting_id and diagnose(row, (), now, deps.patience).needs_attention
     ]
     meetings = list(dict.fromkeys(needy))[:MEETINGS_LOOKED_UP]
     return [row for meeting in meetings for row in deps.status.of_meeting(meeting)]
@@ -206,17 +207,8 @@ def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> l
 def _ingests(
     rows: Sequence[StatusRow], every: Sequence[StatusRow], now: datetime, deps: Dependencies
 ) -> dict[str, Any]:
-    siblings = siblings_among(every, now, deps.patience)
-    ingests = [
-        told(
-            row,
-            now,
-            zoom_web=deps.zoom_web,
-            patience=deps.patience,
-            sibling=siblings.get(row.zip_id),
-        )
-        for row in rows
-    ]
+    diagnoses = diagnose_each(rows, every, now, deps.patience)
+    ingests = [details_of(row, diagnoses[row.zip_id], zoom_web=deps.zoom_web) for row in rows]
     return {"now": timestamps.write(now), "ingests": ingests}
 
 

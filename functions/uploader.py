@@ -46,7 +46,7 @@ from ingester.runtime import clients, new_ids, unready
 from ingester.runtime.container import Container
 from ingester.runtime.unready import Waiting
 from ingester.settings import UploaderSecrets, UploaderSettings, read, read_secrets
-from ingester.status.table import StatusTable
+from ingester.status.table import StatusChange, StatusTable
 
 logger = logging.getLogger("ingester.uploader")
 
@@ -203,7 +203,7 @@ def upload(wanted: UploadMessage, deps: Dependencies, read_seconds: float) -> No
         logger.info("Another message of this request brings more files: nothing to do")
         return
     # Not before: the row of a message that is superseded may have ended by the other one.
-    deps.status.report(wanted.zip_id, State.UPLOADER_RECEIVED)
+    deps.status.report(wanted.zip_id, StatusChange(State.UPLOADER_RECEIVED))
     media_package = _media_package(wanted, record, deps)
     if not media_package:
         return
@@ -237,7 +237,7 @@ def upload(wanted: UploadMessage, deps: Dependencies, read_seconds: float) -> No
     )
     _claim(record, media_package, claim, deps)
     workflow = _ingest(wanted, media_package, claim.posts[0].attempt, parts, deps, read_seconds)
-    deps.status.report(wanted.zip_id, State.SENT_TO_OPENCAST)
+    deps.status.report(wanted.zip_id, StatusChange(State.SENT_TO_OPENCAST))
     sent = {"workflow_id": workflow, "mediapackage": media_package}
     logger.info("Sent to Opencast", extra={**sent, **_arrived(wanted, deps)})
 
@@ -261,7 +261,7 @@ def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, An
 
 def _ignore(wanted: UploadMessage, reason: str, deps: Dependencies) -> None:
     _note_end(wanted, End.IGNORED, deps)
-    written = deps.status.report(wanted.zip_id, State.IGNORED, reason)
+    written = deps.status.report(wanted.zip_id, StatusChange(State.IGNORED, reason))
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
@@ -334,7 +334,7 @@ def _finish(wanted: UploadMessage, media_package: str, ingest: Ingest, deps: Dep
     differences = one_ingest.differences(wanted, ingest)
     reason = " ".join(difference.reason for difference in differences)
     _note_shown(wanted, media_package, ingest, deps)
-    written = deps.status.report(wanted.zip_id, State.SENT_TO_OPENCAST, reason)
+    written = deps.status.report(wanted.zip_id, StatusChange(State.SENT_TO_OPENCAST, reason))
     is_new = written and written.is_change
     logger.info("The ingest is in Opencast", extra=_arrived(wanted, deps) if is_new else {})
     for difference in differences:
@@ -441,7 +441,7 @@ def _ask_later(
         return True
     due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, deps)
     reason = f"{waiting}; asks again at {due}"
-    deps.status.report(wanted.zip_id, State.UPLOADER_RECEIVED, reason)
+    deps.status.report(wanted.zip_id, StatusChange(State.UPLOADER_RECEIVED, reason))
     logger.info("%s", reason)
     return False
 
@@ -470,7 +470,7 @@ def _wait_out(
         return True
     due = _retry(message, message.receive_count, LONGEST_WAIT_SECONDS, deps)
     told = f"{reason} (waiting since {timestamps.write(since)}, next try at {due})"
-    deps.status.report(wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due)
+    deps.status.report(wanted.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due))
     counts = metrics.once(Metric.OPENCAST_UNREACHABLE, is_opencast)
     if message.receive_count == MAX_FAILURES and not is_opencast:
         # An outage of Opencast has an alarm. A grant that is missing looks like this.
@@ -498,7 +498,9 @@ def _come_back(
         return True
     due = _retry(message, count, attempts.LONGEST_SECONDS, deps)
     told = f"{reason} ({attempts.outlook(count, MAX_FAILURES, due)})"
-    deps.status.report(wanted.zip_id, State.UPLOADER_FAILED, told, retry_due=due, failed_again=True)
+    deps.status.report(
+        wanted.zip_id, StatusChange(State.UPLOADER_FAILED, told, retry_due=due, failed_again=True)
+    )
     logger.warning("%s", told)
     return False
 
@@ -522,7 +524,7 @@ def _bury(
         _note_end(wanted, End.FAILED, deps)
     zip_id = wanted.zip_id if wanted else zip_id_of(message.body)
     if zip_id:
-        deps.status.report(zip_id, State.UPLOADER_FAILED, reason)
+        deps.status.report(zip_id, StatusChange(State.UPLOADER_FAILED, reason))
     counts = _counted(metrics.once(Metric.RECORDING_FAILED), deps)
     extra = {"outlook": attempts.BURIED, **counts}
     logger.error("Gave up: %s", reason, exc_info=with_cause, extra=extra)

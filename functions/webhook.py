@@ -53,7 +53,7 @@ from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_ans
 from ingester.runtime.container import Container
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 from ingester.status import trash as notices
-from ingester.status.table import Requested, StatusTable, Written, never_raising
+from ingester.status.table import Requested, StatusChange, StatusTable, Written, never_raising
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
 from ingester.zoom.webhook_events import (
@@ -278,7 +278,9 @@ def _record_status(notification: StatusNotification, deps: Dependencies) -> Answ
             is_first_start = _keep(notification.event, subject.recording_id, deps)
         except (BotoCoreError, ClientError):
             logger.exception("The recording's event could not be kept", extra=log.goes_on(PAUSES))
-    written = deps.status.write(automated(subject.recording_id), state, subject=subject)
+    written = deps.status.write(
+        automated(subject.recording_id), StatusChange(state, subject=subject)
+    )
     has_ended = written and state is State.RECORDING_PROCESSING
     counts = metrics.once(Metric.MEETING_STARTED, is_first_start)
     counts |= metrics.once(Metric.MEETING_ENDED, has_ended)
@@ -376,7 +378,7 @@ def _take_up(uuid: str, zip_id: str, request: Wish, deps: Dependencies) -> None:
         oc_workflow=asked.oc_workflow or UNSET,
         is_partial=True,
     )
-    deps.status.report(zip_id, State.WEBHOOK_RECEIVED, replacing=ENDED)
+    deps.status.report(zip_id, StatusChange(State.WEBHOOK_RECEIVED, replacing=ENDED))
     # Accepted only when it is sent: until then a repeat has to find a request that was given up.
     accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=deps.clock())
     _send(message, frozenset(), deps, accept)
@@ -397,7 +399,7 @@ def _reject(bad: BadIngest, deps: Dependencies) -> Answer:
 
 def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies) -> Written | None:
     return deps.status.report(
-        zip_id, State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW
+        zip_id, StatusChange(State.WEBHOOK_FAILED, reason, subject=subject, requested=Requested.NOW)
     )
 
 
@@ -449,7 +451,10 @@ def _accepted(
 def _ignore(zip_id: str, request: IngestNotification, deps: Dependencies) -> None:
     """Nothing to ingest."""
     written = deps.status.report(
-        zip_id, State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=Requested.NOW
+        zip_id,
+        StatusChange(
+            State.IGNORED, reasons.NO_MP4, subject=request.subject, requested=Requested.NOW
+        ),
     )
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, written))
     counts |= metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
@@ -471,13 +476,15 @@ def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, deps: Depende
     told = request.on_demand and not request.options.force
     received = deps.status.report(
         zip_id,
-        State.WEBHOOK_RECEIVED,
-        subject=request.subject,
-        # A "+Zoom" request wrote its time into its row before it came here.
-        requested=Requested.UNLESS_KNOWN if told else Requested.NOW,
-        asked=request.asked,
-        files=request.names,
-        replacing=replaced,
+        StatusChange(
+            State.WEBHOOK_RECEIVED,
+            subject=request.subject,
+            # A "+Zoom" request wrote its time into its row before it came here.
+            requested=Requested.UNLESS_KNOWN if told else Requested.NOW,
+            asked=request.asked,
+            files=request.names,
+            replacing=replaced,
+        ),
     )
     counts = metrics.once(Metric.RECORDING_COMPLETED, _is_first(request, received))
     logger.info("Accepted", extra=_counted(counts, deps))
@@ -499,5 +506,5 @@ def _send(
     deps.ledger.note(
         message.uuid, lambda record: ledger.with_sent(accept(record), message.zip_id, files)
     )
-    deps.status.report(message.zip_id, State.SENT_TO_DOWNLOADER)
+    deps.status.report(message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER))
     logger.info("Sent to the downloader", extra={"files": len(message.recording_files)})

@@ -23,7 +23,7 @@ from ingester.ledger.record import End, Record, Request
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import FAILED, State
 from ingester.recording.files import automated
-from ingester.status.next_step import retry_due
+from ingester.status.diagnosis import retry_at
 from ingester.status.row import StatusRow
 from ingester.status.table import row_of
 from ops.migration.copy_tables import BUSY, UNREADABLE, Item, Skip, Tally, scan
@@ -103,7 +103,7 @@ def uuid_of(row: StatusRow) -> str:
 def request_of(row: StatusRow) -> Request | None:
     """The request that a row stands for; None if its notification was never worked off there."""
     request = Request(at=_asked_at(row), asked=row.asked, is_taken_over=True)
-    if row.state in SENT or retry_due(row):
+    if row.state in SENT or retry_at(row):
         return replace(request, is_sent=True)
     if row.state in FAILED:
         return replace(request, end=End.FAILED)

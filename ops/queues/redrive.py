@@ -33,7 +33,7 @@ from ingester.opencast.differences import files_of
 from ingester.pipeline.messages import UploadMessage, decode
 from ingester.pipeline.states import ENDED
 from ingester.status.row import StatusRow
-from ingester.status.table import StatusTable
+from ingester.status.table import StatusChange, StatusTable
 from ops.command import OpsError, one_line
 from ops.interrupts import Asked
 from ops.printable import printable
@@ -129,10 +129,12 @@ class Redrive:
             if row and row.state and is_rewound:
                 self.status.write(
                     row.zip_id,
-                    row.state,
-                    row.reason,
-                    retry_due=row.retry_due,
-                    replacing=frozenset({row.state}),
+                    StatusChange(
+                        row.state,
+                        row.reason,
+                        retry_due=row.retry_due,
+                        replacing=frozenset({row.state}),
+                    ),
                 )
             raise
         try:
@@ -160,8 +162,12 @@ class Redrive:
         """Let the row say that the message is on its queue, unless the ingest got further."""
         if row.state in ENDED or row.state is self.pipe.taken:
             replaced = frozenset({row.state})
-            return bool(self.status.write(row.zip_id, self.pipe.sent, RETRIED, replacing=replaced))
-        return bool(self.status.write(row.zip_id, self.pipe.sent, RETRIED))
+            return bool(
+                self.status.write(
+                    row.zip_id, StatusChange(self.pipe.sent, RETRIED, replacing=replaced)
+                )
+            )
+        return bool(self.status.write(row.zip_id, StatusChange(self.pipe.sent, RETRIED)))
 
     def _send(self, letter: Letter) -> None:
         if not self.pipe.is_fifo:

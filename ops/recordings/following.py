@@ -12,8 +12,9 @@ from ingester import timestamps
 from ingester.errors import LedgerUnreadable
 from ingester.ledger.record import Ingest, Record
 from ingester.ledger.table import Ledger
-from ingester.pipeline.states import ENDED, State
-from ingester.status.next_step import next_step
+from ingester.pipeline.states import State
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
 from ops.command import OpsError, one_line
 from ops.printable import printable
@@ -21,16 +22,11 @@ from ops.printable import printable
 POLL_SECONDS = 2.0
 
 
-def is_over(row: StatusRow) -> bool:
-    """Whether nothing more happens by itself."""
-    return row.state is State.SENT_TO_OPENCAST or (row.state in ENDED and not row.retry_due)
-
-
 def lines(row: StatusRow) -> list[str]:
     """What a row says, as it is printed when it has changed. Times are UTC."""
     reason = printable(row.reason)
     about = f"{timestamps.write(row.updated)}  {row.state or '':<20}  {reason}".rstrip()
-    if row.retry_due and not is_over(row):
+    if row.retry_due and not has_ended(row):
         return [about, f"{'':<22}tries again at {row.retry_due}"]
     return [about]
 
@@ -62,7 +58,7 @@ def follow(
             for line in found if found[:1] != said[:1] else found[1:]:
                 say(line)
             said = found
-        if is_over(row):
+        if has_ended(row):
             return row
         sleep(POLL_SECONDS)
 
@@ -93,7 +89,8 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     """
     if row.state is not State.SENT_TO_OPENCAST:
         reason = printable(row.reason).rstrip(".") or "no reason is known"
-        raise OpsError(f"{row.state}: {reason}. {next_step(row, now)}".rstrip())
+        step = phrases(row, diagnose(row, (), now, PATIENCE)).operator
+        raise OpsError(f"{row.state}: {reason}. {step}".rstrip())
     media_package = record.ingest_of(row.zip_id)
     ingest = record.ingests.get(media_package)
     if ingest and is_earlier(row, ingest):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from invoke import Context
@@ -15,9 +15,9 @@ from rich.table import Column
 
 from ingester import timestamps
 from ingester.pipeline.states import Origin
-from ingester.status.next_step import failed_or_stopped, next_step
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.superseding import siblings_among
 from ingester.status.table import STATUS_LIFE, StatusTable
 from ops import terminal
 from ops.command import command
@@ -63,23 +63,17 @@ def find(
 
 def listed(
     rows: Sequence[StatusRow],
-    now: datetime,
-    patience: timedelta,
+    diagnoses: Mapping[str, Diagnosis],
     *,
     begin: datetime | None,
     failed: bool,
 ) -> list[StatusRow]:
-    """Which of the rows found are shown: those updated since `begin`, or all.
+    """Select the rows to show: those updated since `begin`, or all.
 
-    `failed`: of these only what failed or stopped, and no other request brought into Opencast.
+    With `failed` only those that failed or are stuck, and that no later ingest has superseded.
     """
     recent = [row for row in rows if begin is None or row.updated >= begin.replace(microsecond=0)]
-    if not failed:
-        return recent
-    siblings = siblings_among(rows, now, patience)
-    settled = {zip_id for zip_id, sibling in siblings.items() if sibling.is_done}
-    stopped = [row for row in recent if failed_or_stopped(row, now, patience)]
-    return [row for row in stopped if row.zip_id not in settled]
+    return [row for row in recent if diagnoses[row.zip_id].has_failed] if failed else recent
 
 
 def kind(row: StatusRow) -> str:
@@ -87,11 +81,9 @@ def kind(row: StatusRow) -> str:
     return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
 
 
-def steps_of(rows: Sequence[StatusRow], now: datetime, patience: timedelta) -> dict[str, str]:
-    """What to do about each that needs anything: zip id → the sentence."""
-    siblings = siblings_among(rows, now, patience)
-    said = {row.zip_id: next_step(row, now, patience) for row in rows}
-    said |= {zip_id: sibling.step for zip_id, sibling in siblings.items()}
+def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> dict[str, str]:
+    """Return what an operator can do about each ingest that needs anything, by zip id."""
+    said = {row.zip_id: phrases(row, diagnoses[row.zip_id]).operator for row in rows}
     return {zip_id: step for zip_id, step in said.items() if step}
 
 
@@ -208,9 +200,9 @@ def recordings(
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
     found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
-    patience = patience_given()
-    steps = steps_of(found, now, patience)
-    rows = listed(found, now, patience, begin=begin, failed=failed)
+    diagnoses = diagnose_each(found, found, now, patience_given())
+    steps = steps_of(found, diagnoses)
+    rows = listed(found, diagnoses, begin=begin, failed=failed)
     if json:
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     else:

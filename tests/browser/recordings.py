@@ -9,7 +9,7 @@ from ingester import timestamps
 from ingester.pipeline.reasons import INVALID_SERIES, NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
-from ingester.status.table import Requested, StatusTable
+from ingester.status.table import Requested, StatusChange, StatusTable
 from tests.cloud import Clock, Cloud
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
@@ -43,7 +43,10 @@ class Week:
     def write(self, uuid: str, ago: timedelta, state: State, reason: str = "", **more: Any) -> None:
         """A state of the recording `uuid`, so long ago."""
         self.clock.now = NOW - ago
-        assert self.status.write(f"auto-ingest-{uuid}", state, reason, **more), (uuid, state)
+        assert self.status.write(f"auto-ingest-{uuid}", StatusChange(state, reason, **more)), (
+            uuid,
+            state,
+        )
 
     def begin(
         self, uuid: str, ago: timedelta, lecture: int | str, *, origin: Origin = Origin.WEBHOOK
@@ -60,7 +63,8 @@ class Week:
         )
         state = State.ON_DEMAND_RECEIVED if origin is Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
         self.status.write(
-            f"auto-ingest-{uuid}", state, subject=subject, requested=Requested.NOW, files=["a"]
+            f"auto-ingest-{uuid}",
+            StatusChange(state, subject=subject, requested=Requested.NOW, files=["a"]),
         )
 
     def go(self, uuid: str, ago: timedelta, lecture: int, until: State) -> None:
@@ -104,7 +108,9 @@ def fill(aws: Cloud) -> None:
         start_time=timestamps.write(week.clock.now),
         origin=Origin.WEBHOOK,
     )
-    week.status.write("auto-ingest-running==", State.RECORDING_IN_PROGRESS, subject=subject)
+    week.status.write(
+        "auto-ingest-running==", StatusChange(State.RECORDING_IN_PROGRESS, subject=subject)
+    )
 
 
 def _failures(week: Week) -> None:

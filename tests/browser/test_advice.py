@@ -12,7 +12,7 @@ from ingester.pipeline.reasons import INVALID_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.row import Asked
-from ingester.status.table import Requested, StatusTable
+from ingester.status.table import Requested, StatusChange, StatusTable
 from tests.browser.looking import open_page, section, topics
 from tests.browser.recordings import NOW, Week
 from tests.browser.site import Site
@@ -130,7 +130,10 @@ def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aw
         start_time="2026-10-13T13:32:00Z",
         origin=Origin.ON_DEMAND,
     )
-    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW)
+    status.write(
+        "on-demand-1",
+        StatusChange(State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW),
+    )
     open_page(page, site, "#day=2026-10-13")
     assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
     place = section(page, "By day")
@@ -140,7 +143,7 @@ def test_what_a_later_request_brought_in_needs_nobody(page: Page, site: Site, aw
     expect(waits).to_contain_text("Wait: another request for it is on its way to Opencast.")
     expect(waits.locator(".state")).to_have_class("state again")
     expect(waits.get_by_role("link", name="Request it")).to_have_count(0)
-    status.write("on-demand-1", State.SENT_TO_OPENCAST, oc_series_id="20260113301")
+    status.write("on-demand-1", StatusChange(State.SENT_TO_OPENCAST, oc_series_id="20260113301"))
     page.get_by_role("button", name="Refresh").click()
     expect(section(page, "Under way").get_by_text("Wait: another")).to_have_count(0)
     assert topics(section(page, "Needs a person")) == ["Mapping the Ocean"]
@@ -171,12 +174,15 @@ def test_a_try_that_never_came_isn_t_announced_beside_another_request(
         start_time=row.start_time,
         origin=Origin.ON_DEMAND,
     )
-    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW)
+    status.write(
+        "on-demand-1",
+        StatusChange(State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW),
+    )
     open_page(page, site)
     waits = section(page, "Under way").locator("li").filter(has_text="Upload failed").last
     expect(waits).to_contain_text("Wait: another request for it")
     expect(waits).not_to_contain_text("next try")
-    status.write("on-demand-1", State.SENT_TO_OPENCAST)
+    status.write("on-demand-1", StatusChange(State.SENT_TO_OPENCAST))
     open_page(page, site, "#recording=lost==")
     settled = page.locator("article").filter(has_text="Failed, done later")
     expect(settled).to_contain_text("Nothing: a later request brought it into Opencast.")
@@ -193,12 +199,15 @@ def test_what_lacked_a_series_and_came_with_one(page: Page, site: Site, aws: Clo
         start_time="2026-10-14T13:32:00Z",
         origin=Origin.ON_DEMAND,
     )
-    status.write("on-demand-1", State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW)
+    status.write(
+        "on-demand-1",
+        StatusChange(State.ON_DEMAND_RECEIVED, subject=subject, requested=Requested.NOW),
+    )
     open_page(page, site, "#recording=private0==")
     ignored = page.locator("article").filter(has_text="No opencast series match")
     expect(ignored).to_contain_text("Wait: another request for it is on its way to Opencast.")
     expect(ignored.get_by_role("link")).to_have_count(0)
-    status.write("on-demand-1", State.SENT_TO_OPENCAST, oc_series_id="20260113301")
+    status.write("on-demand-1", StatusChange(State.SENT_TO_OPENCAST, oc_series_id="20260113301"))
     page.clock.run_for(31_000)
     expect(ignored.get_by_role("heading")).to_contain_text("Ignored, done later")
     expect(ignored).to_contain_text("Nothing: a later request brought it into Opencast")

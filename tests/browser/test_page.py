@@ -11,7 +11,7 @@ from playwright.sync_api import Error, Page, expect
 
 from ingester import timestamps
 from ingester.reconcile.state_table import KEY
-from ingester.status.row_change import FIRST_STEPS, MOST_STEPS
+from ingester.status.table import FIRST_STEPS, MOST_STEPS
 from ingester.status.time_index import StatusPages
 from tests.browser.conftest import Watch
 from tests.browser.looking import focused, open_page, ready, section, topics

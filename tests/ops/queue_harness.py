@@ -10,7 +10,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
-from ingester.status.table import StatusTable
+from ingester.status.table import StatusChange, StatusTable
 from ops.queues import queue_messages
 from ops.queues.queue_messages import Box, Letter, Pipe
 from ops.queues.redrive import Moved, Redrive, Wanted
@@ -68,7 +68,7 @@ class Site:
             origin=Origin.WEBHOOK,
         )
         zip_id = f"auto-ingest-uuid-{number}=="
-        self.status.write(zip_id, state, subject=subject, **more)
+        self.status.write(zip_id, StatusChange(state, subject=subject, **more))
 
     def move(self, wanted: Wanted, stop_after: int = 1000) -> tuple[list[Moved], list[Letter]]:
         moved: list[Moved] = []

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from ingester.ledger.record import Ingest, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
+from ingester.status.diagnosis import has_ended
 from ingester.status.row import StatusRow
 from ops.command import OpsError
 from ops.recordings import following
@@ -99,7 +100,7 @@ def test_where_it_ends(state: State) -> None:
         State.DOWNLOADER_FAILED,
         State.UPLOADER_FAILED,
     }
-    assert following.is_over(row(state)) is (state in ends)
+    assert has_ended(row(state)) is (state in ends)
 
 
 def test_what_a_recording_is_called_can_t_steer_the_terminal() -> None:

@@ -45,7 +45,6 @@ IO_MODULES = {
     "schedule/table",
     "slack/api",
     "slack/blocks",
-    "status/row_change",
     "status/table",
     "status/time_index",
     "zoom/api",

@@ -8,24 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cdk import alarms
-from ingester import timestamps
-from ingester.pipeline import reasons
-from ingester.pipeline.states import FAILED, Origin, State
+from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
-from ingester.status.next_step import (
-    DOWNLOAD_WAIT,
-    PATIENCE,
-    UPLOAD_MARGIN,
-    failed_or_stopped,
-    needs_a_person,
-    next_step,
-)
-from ingester.status.row import Asked, StatusRow
-from ingester.status.table import Requested, StatusTable
+from ingester.status.diagnosis import PATIENCE, diagnose_each
+from ingester.status.row import StatusRow
+from ingester.status.table import Requested, StatusChange, StatusTable
 from ops.recordings import listing as recordings
 from tests.cloud import REGION, Clock, Cloud
 from tests.command_line import invoke
@@ -46,155 +34,6 @@ def row(state: State, reason: str = "", *, minutes: float = 0, **more: object) -
     return StatusRow(state=state, reason=reason, updated=updated, **fields)  # type: ignore[arg-type]
 
 
-STEPS = [
-    (
-        row(State.UPLOADER_FAILED, "gone", files=frozenset()),
-        "Taken over from another stack, whose queues have its message",
-    ),
-    (row(State.SENT_TO_OPENCAST, files=frozenset()), ""),
-    (
-        row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T18:45:00Z"),
-        "Tries again by itself at 2026-10-14T18:45:00Z.",
-    ),
-    (
-        row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T17:45:00Z"),
-        "Tries again by itself when its turn comes, due since 2026-10-14T17:45:00Z.",
-    ),
-    (
-        row(State.DOWNLOADER_FAILED, "retryable", retry_due="2026-10-14T16:25:00Z"),
-        "Was due again at 2026-10-14T16:25:00Z: `invoke queue.downloads`",
-    ),
-    (
-        row(State.UPLOADER_FAILED, "x", retry_due="2026-10-14T10:25:00Z"),
-        "Was due again at 2026-10-14T10:25:00Z: `invoke queue.uploads`",
-    ),
-    (
-        row(State.DOWNLOADER_FAILED, "permanent failure: no files"),
-        "`invoke queue.retry-downloads --uuid u==` once the cause is mended; `invoke logs.rec",
-    ),
-    (
-        row(State.UPLOADER_FAILED, "Unable to reach Opencast."),
-        "`invoke queue.retry-uploads --uuid u==` once the cause is mended",
-    ),
-    (
-        row(State.UPLOADER_FAILED, "Invalid Opencast series id."),
-        "Another series: `invoke exec.pipeline u== --oc-series-id SERIES`; or, once",
-    ),
-    (
-        row(State.UPLOADER_FAILED, f"{reasons.FILES_GONE} (k): x"),
-        "`invoke exec.webhook u==` fetches its files anew, while Zoom has them; `invoke logs.rec",
-    ),
-    (
-        row(State.UPLOADER_FAILED, f"{reasons.FILES_REPLACED} (k)", origin=str(Origin.ON_DEMAND)),
-        "`invoke exec.on-demand u==` fetches its files anew",
-    ),
-    (row(State.WEBHOOK_FAILED, "Bad webhook data"), "`invoke exec.webhook u==` asks for it again"),
-    (
-        row(State.WEBHOOK_FAILED, "x", asked=Asked(oc_series_id="S 1", oc_workflow="w")),
-        "`invoke exec.webhook u== --oc-series-id 'S 1'` asks for it again",
-    ),
-    (
-        row(State.WEBHOOK_FAILED, "x", origin=str(Origin.ON_DEMAND)),
-        "`invoke exec.on-demand u==` asks for it again",
-    ),
-    (
-        row(State.IGNORED, "No opencast series match"),
-        "With its class in the schedule: `invoke exec.pipeline u==`; without: `invoke exec.pipe",
-    ),
-    (row(State.SENT_TO_DOWNLOADER, minutes=150), "Nothing has happened since 2026-10-14T16:00:00Z"),
-    (row(State.UPLOADER_RECEIVED, minutes=90), "Nothing has happened since"),
-    (row(State.WEBHOOK_RECEIVED, minutes=90), "Never came onto the queue: `invoke exec.webhook"),
-    (row(State.RECORDING_PROCESSING, minutes=2000), "Zoom never said that it is completed"),
-]
-
-
-@pytest.mark.parametrize(("known", "sentence"), STEPS)
-def test_the_next_step(known: StatusRow, sentence: str) -> None:
-    assert next_step(known, NOW).startswith(sentence)
-
-
-@pytest.mark.parametrize(
-    "known",
-    [
-        row(State.SENT_TO_OPENCAST, minutes=9000),
-        row(State.IGNORED, "Already in opencast", minutes=9000),
-        row(State.SENT_TO_DOWNLOADER, minutes=5),
-        row(State.OC_SERIES_FOUND, minutes=20),
-        row(State.RECORDING_IN_PROGRESS, minutes=200),
-        row(State.UPLOADER_RECEIVED, "asks again at 2026-10-14T18:40:00Z", minutes=1),
-    ],
-)
-def test_nothing_is_to_do_for_what_is_well(known: StatusRow) -> None:
-    assert next_step(known, NOW) == ""
-    assert not failed_or_stopped(known, NOW)
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "hours"),
-    [
-        (State.SENT_TO_DOWNLOADER, "", 2),
-        # Handed over to the next invocation, it waits for its turn again.
-        (State.OC_SERIES_FOUND, "620 of 900 MB are copied", 2),
-        (State.OC_SERIES_FOUND, "", 1),
-        (State.SENT_TO_UPLOADER, "", 8),
-        (State.UPLOADER_RECEIVED, "", 1),
-        # So does what Opencast is asked about once more.
-        (State.UPLOADER_RECEIVED, "not there yet; asks again at 2026-10-14T17:34:00Z", 8),
-    ],
-)
-def test_what_waits_for_its_turn_needs_nobody(state: State, reason: str, hours: int) -> None:
-    assert not failed_or_stopped(row(state, reason, minutes=60 * hours - 1), NOW)
-    assert failed_or_stopped(row(state, reason, minutes=60 * hours + 1), NOW)
-
-
-@pytest.mark.parametrize(
-    ("state", "hours"), [(State.DOWNLOADER_FAILED, 2), (State.UPLOADER_FAILED, 8)]
-)
-def test_a_next_try_waits_for_its_turn_too(state: State, hours: int) -> None:
-    due = timestamps.write(NOW - timedelta(hours=hours))
-    failed = row(state, "x", minutes=60 * hours + 9, retry_due=due)
-    later = NOW + timedelta(minutes=1)
-    assert not needs_a_person(failed, NOW)
-    assert needs_a_person(failed, later)
-    # Who waits longer for Opencast lets uploads wait longer for their turn.
-    longer = PATIENCE + timedelta(hours=1)
-    assert needs_a_person(failed, later, longer) is (state is State.DOWNLOADER_FAILED)
-
-
-def test_who_waits_longer_for_opencast_waits_longer_for_its_turn() -> None:
-    waiting = row(State.SENT_TO_UPLOADER, minutes=60 * 25)
-    patience = timedelta(hours=24)
-    assert (failed_or_stopped(waiting, NOW), failed_or_stopped(waiting, NOW, patience)) == (
-        True,
-        False,
-    )
-    assert next_step(waiting, NOW)
-    assert next_step(waiting, NOW, patience) == ""
-
-
-def test_the_alarms_ring_for_the_same_waits() -> None:
-    assert timedelta(hours=alarms.DOWNLOAD_AGE_HOURS) == DOWNLOAD_WAIT
-    assert timedelta(hours=alarms.UPLOAD_AGE_MARGIN_HOURS) == UPLOAD_MARGIN
-
-
-@pytest.mark.parametrize("state", sorted(FAILED))
-def test_a_command_to_copy_runs_nothing_of_a_strangers(state: State) -> None:
-    step = next_step(row(state, recording_id="$(id)"), NOW)
-    assert "'$(id)'" in step
-    assert step.count("$(id)") == step.count("'$(id)'")
-
-
-@given(st.sampled_from(State), st.text(), st.floats(0, 20_000), st.text())
-def test_what_failed_or_stopped_has_a_step(
-    state: State, reason: str, minutes: float, due: str
-) -> None:
-    known = row(state, reason, minutes=minutes, retry_due=due)
-    if failed_or_stopped(known, NOW):
-        assert next_step(known, NOW).endswith(".")
-    assert failed_or_stopped(known, NOW) or state not in FAILED
-    json.dumps(recordings.as_json(known, next_step(known, NOW)))
-
-
 @pytest.fixture
 def status(aws: Cloud, clock: Clock) -> StatusTable:
     table = StatusTable(aws.status, clock)
@@ -208,14 +47,16 @@ def status(aws: Cloud, clock: Clock) -> StatusTable:
             origin=origin,
         )
         state = State.ON_DEMAND_RECEIVED if origin == Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
-        table.write(zip_id, state, subject=subject, requested=Requested.NOW, files=("file",))
+        table.write(
+            zip_id, StatusChange(state, subject=subject, requested=Requested.NOW, files=("file",))
+        )
         clock.forward(hours=12)
 
     write("auto-ingest-a==", 1, "a==", Origin.WEBHOOK, "\x1b[2Jhidden")
     write("on-demand-1", 1, "a==", Origin.ON_DEMAND)
     write("auto-ingest-b==", 1, "b==", Origin.WEBHOOK)
     write("on-demand-2", 2, "c==", Origin.ON_DEMAND)
-    table.write("auto-ingest-b==", State.DOWNLOADER_FAILED, "permanent failure: gone")
+    table.write("auto-ingest-b==", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: gone"))
     return table
 
 
@@ -229,7 +70,8 @@ def found(
     now = clock()
     begin = now - timedelta(hours=hours) if hours is not None else None
     rows = recordings.find(status, meeting=meeting, uuid=uuid, begin=begin, now=now)
-    listed = recordings.listed(rows, now, PATIENCE, begin=begin, failed=False)
+    diagnoses = diagnose_each(rows, rows, now, PATIENCE)
+    listed = recordings.listed(rows, diagnoses, begin=begin, failed=False)
     return [one.zip_id for one in listed]
 
 
@@ -256,7 +98,8 @@ def test_the_table_and_what_to_do(
     status: StatusTable, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = recordings.find(status, meeting=1, uuid="", begin=None, now=clock())
-    recordings.show(rows, recordings.steps_of(rows, clock(), PATIENCE))
+    diagnoses = diagnose_each(rows, rows, clock(), PATIENCE)
+    recordings.show(rows, recordings.steps_of(rows, diagnoses))
     printed = capsys.readouterr().out
     assert "\\x1b[2Jhidden" in printed
     assert "+Zoom" in printed
@@ -291,8 +134,9 @@ def test_what_a_later_request_brought_in_is_no_failure_any_more(
         oc_series_id="S",
         ingest_request_time="2026-10-14T17:30:00Z",
     )
-    steps = recordings.steps_of([failed, later], NOW, PATIENCE)
-    recordings.show([failed, later], steps)
+    rows = [failed, later]
+    steps = recordings.steps_of(rows, diagnose_each(rows, rows, NOW, PATIENCE))
+    recordings.show(rows, steps)
     said = "Nothing: a later request brought it into Opencast, series S."
     assert said in capsys.readouterr().out
     assert recordings.as_json(failed, steps["auto-ingest-u=="])["next_step"] == said
@@ -323,10 +167,9 @@ def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTa
         )
         table.write(
             zip_id,
-            State.WEBHOOK_RECEIVED,
-            subject=subject,
-            requested=Requested.NOW,
-            files=("file",),
+            StatusChange(
+                State.WEBHOOK_RECEIVED, subject=subject, requested=Requested.NOW, files=("file",)
+            ),
         )
         return table
 
@@ -344,12 +187,14 @@ def test_what_failed_is_told_but_not_what_was_done_later(
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):
         failed = began(f"auto-ingest-{uuid}", uuid, 5)
-        failed.write(f"auto-ingest-{uuid}", State.DOWNLOADER_FAILED, "permanent failure: x")
-    began("on-demand-1", "settled", 4).write("on-demand-1", State.SENT_TO_OPENCAST)
+        failed.write(
+            f"auto-ingest-{uuid}", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
+        )
+    began("on-demand-1", "settled", 4).write("on-demand-1", StatusChange(State.SENT_TO_OPENCAST))
     # It waits for longer than --since looks back.
-    began("on-demand-2", "awaited", 3).write("on-demand-2", State.SENT_TO_UPLOADER)
+    began("on-demand-2", "awaited", 3).write("on-demand-2", StatusChange(State.SENT_TO_UPLOADER))
     began("auto-ingest-awaited", "awaited", 0).write(
-        "auto-ingest-awaited", State.DOWNLOADER_FAILED, "permanent failure: x"
+        "auto-ingest-awaited", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
     )
     steps = told("--failed")
     assert steps.keys() == {"auto-ingest-gone", "auto-ingest-awaited"}

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from invoke import Exit
 
 from ingester.pipeline.states import State
+from ingester.status.table import StatusChange
 from ops.command import OpsError
 from ops.queues import commands as queue
 from ops.queues import queue_messages
@@ -22,7 +23,7 @@ from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
 def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:
     failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[site.pipe]
     site.row(1, State.SENT_TO_DOWNLOADER)
-    site.status.write("auto-ingest-uuid-1==", failed, "down", failed_again=True)
+    site.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
     site.bury(body(1))
     site.bury(body(2), group="h")
     (moved,), _ = site.move(Wanted())
@@ -74,7 +75,7 @@ def test_stopped_between_two_the_rest_is_visible_at_once(site: Site) -> None:
 
 def test_a_send_that_fails_leaves_letter_and_row_as_they_were(downloads: Site) -> None:
     downloads.row(1, State.SENT_TO_DOWNLOADER)
-    downloads.status.write("auto-ingest-uuid-1==", State.DOWNLOADER_FAILED, "down")
+    downloads.status.write("auto-ingest-uuid-1==", StatusChange(State.DOWNLOADER_FAILED, "down"))
     downloads.bury(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(ClientError):
@@ -110,7 +111,7 @@ def test_a_row_goes_back_unless_its_ingest_is_done(
     uploads: Site, state: State, after: State
 ) -> None:
     uploads.row(1, State.SENT_TO_DOWNLOADER)
-    uploads.status.write("auto-ingest-uuid-1==", state)
+    uploads.status.write("auto-ingest-uuid-1==", StatusChange(state))
     uploads.bury(body(1))
     uploads.move(Wanted())
     row = uploads.status.get("auto-ingest-uuid-1==")

@@ -18,6 +18,7 @@ from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, automated
 from ingester.status.row import Asked
+from ingester.status.table import StatusChange
 from ops.queues.redrive import RETRIED, Wanted
 from tests.cloud import BUCKET
 from tests.function_harness import uploader_dependencies
@@ -109,7 +110,9 @@ class Retrying:
             origin=Origin.WEBHOOK,
         )
         replaced = frozenset(State) - {State.SENT_TO_OPENCAST}
-        site.status.write(ZIP_ID, State.SENT_TO_UPLOADER, subject=subject, replacing=replaced)
+        site.status.write(
+            ZIP_ID, StatusChange(State.SENT_TO_UPLOADER, subject=subject, replacing=replaced)
+        )
 
     def send(self, *files: str) -> None:
         self.deps.uploads.send_in_order(message(self.site, *files), group=UUID)
@@ -183,7 +186,7 @@ def test_the_row_of_an_upload_that_is_superseded_is_left_to_the_other(retrying: 
     retrying.send("f0")
     retrying.work()
     retrying.accept("f0", "f1")
-    retrying.site.status.write(ZIP_ID, State.IGNORED, "Recording <2 minutes")
+    retrying.site.status.write(ZIP_ID, StatusChange(State.IGNORED, "Recording <2 minutes"))
     retrying.opencast.is_mended = True
     (moved,), _ = retrying.site.move(ALL)
     assert moved.reason == SERIES

@@ -1,4 +1,4 @@
-"""Which records of a log tell of the same fault, so that one mail is enough for all of them."""
+"""Group the records of a log by fault, so that each fault needs one mail."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _VARIES = (
     re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE),
     re.compile(r"\d+(?:[.,:]\d+)*"),
 )
-"""What differs from one record of a fault to the next: ids, moments, addresses, numbers."""
+"""Parts that differ between the records of one fault: ids, times, addresses, numbers."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault of one function, with the records that tell of it, at least one.
+    """One fault of one function. `key` is the same for each occurrence.
 
-    `key` is the same whenever it happens again.
+    `records` are those of this occurrence, at least one.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def faults_in(records: Iterable[LogRecord], function: str, at_least: Level) -> list[Fault]:
-    """The faults that `records` of a function tell of, in order; those below a level left out."""
+    """Group a function's records by fault, in order. Records below `at_least` are left out."""
     by_key: dict[str, list[LogRecord]] = {}
     for record in records:
         if record.level >= at_least:
@@ -48,7 +48,7 @@ def faults_in(records: Iterable[LogRecord], function: str, at_least: Level) -> l
 
 
 def shape_of(message: str) -> str:
-    """A message without what differs each time it is written."""
+    """Return a message with the parts that differ between records replaced."""
     shape = message[:_SHAPE_LIMIT]
     for pattern in _VARIES:
         shape = pattern.sub("#", shape)
@@ -56,9 +56,9 @@ def shape_of(message: str) -> str:
 
 
 def _key(record: LogRecord, function: str) -> str:
-    # Of a recording that is asked for again and again, each request has a zip id of its own.
+    # The uuid goes first: each request for a recording has its own zip id.
     about = record.uuid or record.zip_id
-    # Without the number of the line, so that a release doesn't make another fault of it.
+    # Without the line's number, so that a release doesn't change the key.
     where = record.crash or record.location.rpartition(":")[0]
     parts = "\0".join((function, record.level.name, about, where, shape_of(record.headline)))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,9 +1,9 @@
-"""The table that remembers which faults were mailed, so that repeats become one mail.
+"""The table of mailed faults, which turns repeats into one mail.
 
-Each fault has a row while it is fresh. Until `quiet_until` it is only counted (`unmailed`); who
-finds it past that moment may claim it, and then mails. A claim holds for a while only: if whoever
-made it dies before the mail is sent, the next one claims it again, and the count is still there.
-A function has a row too, with the number of mails about it, and the pace of all mails has one.
+Each fault has a row for a day. Until `quiet_until` occurrences are only counted (`unmailed`). After
+that an invocation may claim the fault, and then mails it. A claim expires: if the invocation dies
+before it sends the mail, another one claims the fault, with the same count. Each function has a row
+with the number of mails about it, and `rate_limit` has a row in the same table.
 """
 
 from __future__ import annotations
@@ -20,23 +20,28 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 CLAIM = timedelta(seconds=30)
-"""As long as an invocation may take; Lambda repeats one that failed after a minute."""
+"""Lifetime of a claim: an invocation's timeout. Lambda retries a failed event after a minute."""
 
 LIFE = timedelta(days=1)
 
 MOST_MAILS = 5
-"""About one function, while one fault is quiet. Nobody reads hundreds, and a mailbox that gets more
-than ten in a second is cut off (`mail_pace.py`)."""
+"""Maximum number of mails about one function in one quiet period. Nobody reads hundreds, and SNS
+cuts off a mailbox that gets more than ten in a second (`rate_limit.py`)."""
 
 BODY_KEPT = 20_000
-"""Characters of the last mail about a fault: a row may have 400 KB, and every repeat writes it."""
+"""Characters of the last mail that are stored. DynamoDB limits a row to 400 KB."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The right, and the duty, to mail about a fault.
+    """The exclusive right to mail about a fault.
 
-    It happened `times` since `since`, the last mail about it; with the last occurrence's mail.
-    `is_first`: there was none yet.
+    Attributes:
+        key: The fault.
+        times: Occurrences since the last mail.
+        is_first: Whether there was no mail yet.
+        since: Time of the last mail.
+        latest: Time of the last occurrence.
+        mail: Mail about the last occurrence.
     """
 
     key: str
@@ -48,7 +53,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaultsTable:
-    """`<stack>-notification-faults`. `quiet` is how long after a mail a fault is only counted."""
+    """`<stack>-notification-faults`. For `quiet` after a mail, a fault is only counted."""
 
     def __init__(self, table: Table, quiet: timedelta, clock: Callable[[], datetime]) -> None:
         self._table = table
@@ -56,20 +61,20 @@ class FaultsTable:
         self._clock = clock
 
     def happened(self, key: str, times: int, mail: Mail) -> Claim | None:
-        """Counts occurrences of a fault. A claim if they are to be mailed now, None if later."""
-        told: dict[str, Any] = {
+        """Count occurrences of a fault. Return a claim to mail them now, or None to wait."""
+        values: dict[str, Any] = {
             ":subject": mail.subject,
             ":body": mail.body[:BODY_KEPT],
             ":now": self._now(),
         }
         counting = "subject = :subject, body = :body, latest = :now, expiration = :expiration"
-        claim = self._claim(key, times, told, f", {counting}")
+        claim = self._claim(key, times, values, f", {counting}")
         if claim is None:
             self._table.update_item(
                 Key={"fault": key},
                 UpdateExpression=f"SET {counting} ADD unmailed :times",
                 ExpressionAttributeValues={
-                    **told,
+                    **values,
                     ":times": times,
                     ":expiration": self._expiration(),
                 },
@@ -77,7 +82,7 @@ class FaultsTable:
         return claim
 
     def is_one_of_many(self, function: str) -> bool:
-        """Counts a mail about a function. Whether it is one too many for mails of their own."""
+        """Count a mail about a function. Return whether the function has had too many."""
         now, key = self._clock(), {"fault": function}
         begun = self._if_so(
             "attribute_not_exists(mails_until) OR mails_until <= :now",
@@ -101,7 +106,7 @@ class FaultsTable:
         return int(counted["Attributes"]["mails"]) > MOST_MAILS
 
     def waiting(self) -> Iterator[Claim]:
-        """A claim on each fault whose repeats are due to be mailed."""
+        """Claim each fault whose repeats are due, one at a time."""
         scan: dict[str, Any] = {
             "FilterExpression": "unmailed > :none AND quiet_until <= :now",
             "ExpressionAttributeValues": {":none": 0, ":now": self._now()},
@@ -118,33 +123,33 @@ class FaultsTable:
             scan["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def mailed(self, claim: Claim) -> None:
-        """The mail is out: what it told isn't told again, and repeats are counted for a while."""
+        """Record that a claim's mail was sent, and start the fault's quiet period."""
         now = self._clock()
         self._table.update_item(
             Key={"fault": claim.key},
             UpdateExpression="SET quiet_until = :until, since = :now, expiration = :expiration "
-            "ADD unmailed :told",
+            "ADD unmailed :values",
             ExpressionAttributeValues={
                 ":until": int((now + self._quiet).timestamp()),
                 ":now": int(now.timestamp()),
-                ":told": -claim.times,
+                ":values": -claim.times,
                 ":expiration": self._expiration(),
             },
         )
 
     def give_back(self, claim: Claim, times: int = 0) -> None:
-        """The mail wasn't sent: anybody may claim. `times` are told elsewhere, or counted anew."""
+        """Release a claim whose mail wasn't sent. `times` occurrences are subtracted."""
         self._table.update_item(
             Key={"fault": claim.key},
-            UpdateExpression="SET quiet_until = :now ADD unmailed :told",
-            ExpressionAttributeValues={":now": self._now(), ":told": -times},
+            UpdateExpression="SET quiet_until = :now ADD unmailed :values",
+            ExpressionAttributeValues={":now": self._now(), ":values": -times},
         )
 
     def _claim(self, key: str, times: int, values: dict[str, Any], sets: str) -> Claim | None:
         until = int((self._clock() + CLAIM).timestamp())
         expiration = {":expiration": self._expiration()} if sets else {}
         item = self._if_so(
-            # A row that is only counted in has no such moment when its own has expired.
+            # A row that counting created, after the old row expired, has no `quiet_until`.
             "attribute_not_exists(quiet_until) OR quiet_until <= :now",
             Key={"fault": key},
             UpdateExpression=f"SET quiet_until = :until{sets} ADD unmailed :times",
@@ -162,7 +167,7 @@ class FaultsTable:
         )
 
     def _if_so(self, condition: str, **update: Any) -> Any:
-        """The row as an update leaves it, None if the condition doesn't hold."""
+        """Update a row if the condition holds. Return the new row, or None."""
         try:
             answer = self._table.update_item(
                 ConditionExpression=condition, ReturnValues="ALL_NEW", **update

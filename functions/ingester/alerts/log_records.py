@@ -1,8 +1,7 @@
-"""What a function's log says: our own records, and what Lambda and Python write beside them.
+"""Parse a function's log: our own records, and what Lambda and Python write.
 
-Ours are JSON (`ingester/log.py`). What Lambda itself writes of a crash or a time-out is text, and
-so is whatever a library prints. A line of a log is foreign input: anything
-is taken, nothing raises.
+Our records are JSON (`ingester/log.py`). Lambda's lines about crashes and timeouts are text, and so
+is what a library prints. A log line is foreign input: the parser accepts anything and never raises.
 """
 
 from __future__ import annotations
@@ -21,11 +20,13 @@ _PREFIX = re.compile(rf"^(?:\d{{4}}-\S+Z\s+)?(?:RequestId:\s*)?(?:{_ID}\s+)?(?:\
 
 
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a log says; absent texts are "".
+    """One record of a log. Absent texts are "".
 
-    `outlook` is what the function does about it by itself, `advice` what a person can do, and
-    `goes_on` whether the work went on in spite of it (`log.goes_on`). `crash` says in a word or two
-    how the function itself ended, "" if it didn't.
+    Attributes:
+        outlook: What the function does by itself.
+        advice: What a person can do.
+        goes_on: Whether the work went on in spite of the error (`log.goes_on`).
+        crash: How the function itself ended, such as "timed out"; "" if it didn't.
     """
 
     level: Level
@@ -43,7 +44,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> str:
-        """The line that says what happened; of a crash without moment, id and traceback."""
+        """The line that says what happened. A crash's lacks time, id and traceback."""
         lines = [line for line in self.message.splitlines() if line.strip()] or [""]
         if not self.crash:
             return lines[0]
@@ -66,10 +67,10 @@ class _Written(msgspec.Struct):
     exception: Any = ""
 
 
-# What Lambda writes (its guide, "Using CloudWatch Logs with Lambda" and "Troubleshoot invocation
-# issues"): `[ERROR] KeyError: …` for what a handler or an import raised, `… Task timed out after
-# 3.00 seconds`, `RequestId: … Error: Runtime exited with error: signal: killed`, and a REPORT with
-# the status of an invocation that didn't end well. `Traceback …` is Python's own.
+# Lambda writes `[ERROR] KeyError: …` for an exception of a handler or an import, `… Task timed out
+# after 3.00 seconds`, `RequestId: … Error: Runtime exited with error: signal: killed`, and a REPORT
+# with the status of an invocation that failed. `Traceback …` is Python's.
+# https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
 _CRASHES = (
     (
         "timed out",
@@ -86,21 +87,21 @@ _LEVEL_WORD = re.compile(r"\b(CRITICAL|ERROR|WARNING)\b")
 
 
 def records_of(lines: Iterable[str]) -> list[LogRecord]:
-    """The records in lines of one log stream, in their order.
+    """Parse the lines of one log stream, in their order.
 
-    What is no record of ours is text: routine lines of Lambda's are left out, and lines that go on
-    with a crash, or tell it a second time, become part of it.
+    Lambda's routine lines are left out. Lines that continue a crash, or report it a second time,
+    become part of its record.
     """
     return list(_joined(record for line in lines if (record := _record(line)) is not None))
 
 
 def _record(line: str) -> LogRecord | None:
     text = line.rstrip()
-    return (_own(text) or _foreign(text)) if text else None
+    return (_parse_json(text) or _parse_text(text)) if text else None
 
 
-def _own(text: str) -> LogRecord | None:
-    """A record that JsonFormatter wrote, or one that looks like it."""
+def _parse_json(text: str) -> LogRecord | None:
+    """Parse a record of our `JsonFormatter`; None if the line isn't one."""
     if not text.startswith("{"):
         return None
     try:
@@ -131,7 +132,7 @@ def _text(value: object) -> str:
     return "" if value is None else msgspec.json.encode(value).decode()
 
 
-def _foreign(text: str) -> LogRecord | None:
+def _parse_text(text: str) -> LogRecord | None:
     request_id = found[0] if (found := _REQUEST_ID.search(text)) else ""
     for crash, pattern in _CRASHES:
         if pattern.search(text):
@@ -144,12 +145,12 @@ def _foreign(text: str) -> LogRecord | None:
 
 
 def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
-    """Text behind a crash belongs to it: its traceback, or the report of the same end."""
+    """Join a crash with the text after it: its traceback, or a second report of it."""
     crash: LogRecord | None = None
     for record in records:
-        if crash and _goes_on(crash, record):
-            told = f"{crash.message}\n{record.message}"
-            crash = msgspec.structs.replace(crash, message=told)
+        if crash and _continues(crash, record):
+            message = f"{crash.message}\n{record.message}"
+            crash = msgspec.structs.replace(crash, message=message)
             continue
         if crash:
             yield crash
@@ -160,7 +161,7 @@ def _joined(records: Iterable[LogRecord]) -> Iterator[LogRecord]:
         yield crash
 
 
-def _goes_on(crash: LogRecord, record: LogRecord) -> bool:
+def _continues(crash: LogRecord, record: LogRecord) -> bool:
     if record.location:
         return False  # one of ours
     if record.crash:

@@ -1,8 +1,8 @@
-"""The mail about a fault: what failed, of which recording, what happens next, what to do.
+"""Mails about faults: what failed, for which recording, what happens next, what to do.
 
-It is read on a phone, so its first lines say it all; what only helps to look closer comes last.
-SNS sends it as plain text: nothing in it is ever markup.
-https://docs.aws.amazon.com/sns/latest/api/API_Publish.html has the limits.
+The first lines say everything, because mails are read on phones. Details come last. SNS sends
+plain text, so that nothing in a mail is markup. Limits:
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ingester.alerts.faults import Fault
 from ingester.alerts.log_records import LogRecord
 from ingester.log_level import Level
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
-from ingester.pipeline.states import FAILED, OVER
-from ingester.status.next_step import next_step, retry_due
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import PATIENCE, diagnose
 from ingester.status.row import StatusRow
 
 SUBJECT_LIMIT = 99
-"""Characters: SNS asks for less than 100."""
+"""Characters. SNS requires fewer than 100."""
 
 BODY_LIMIT = 64 * 1024
-"""Bytes. SNS takes 256 KB, bills by 64, and nobody reads more of it."""
+"""Bytes. SNS accepts 256 KB and bills each 64 KB; nobody reads more than that."""
 
 RECORDS_SHOWN = 5
 OTHERS_NAMED = 50
@@ -39,14 +39,14 @@ CUT = "\n[…] The rest is in the log."
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail, within SNS's limits once it went through `fitted`."""
+    """A mail. `fitted` brings it within SNS's limits."""
 
     subject: str
     body: str
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the records come from."""
+    """Log stream that the records come from."""
 
     stack: str
     region: str
@@ -61,7 +61,7 @@ AFTER_CRASH = (
 
 
 class _About(msgspec.Struct, frozen=True):
-    """What a function's work is called, what follows its crash by itself, and what can be done."""
+    """A function's work by name, what happens by itself after a crash, and what to do."""
 
     work: str
     after_crash: str
@@ -123,8 +123,16 @@ def mail_about(
     *,
     is_readable: bool = True,
 ) -> Mail:
-    """The mail about a fault. `row` is that of the recording it is about, if there is one and it
-    `is_readable`."""
+    """Write the mail about a fault.
+
+    Args:
+        fault: The fault.
+        row: Row of the recording that the fault is about, if it is known.
+        source: Log stream of the fault's records.
+        now: Current time.
+        zone: Local time zone.
+        is_readable: False if `row` is None because it couldn't be read.
+    """
     first = fault.first
     about = _ABOUT.get(fault.function, _OTHER)
     title = _title(fault, about)
@@ -146,7 +154,7 @@ def mail_about(
 
 
 def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: ZoneInfo) -> Mail:
-    """The mail about a fault that happened `times` more since one was sent about it."""
+    """Write the mail about a fault that happened `times` more since its last mail."""
     more = f"{times} more {'time' if times == 1 else 'times'}"
     first, last = (moment.astimezone(zone).strftime("%H:%M") for moment in (since, until))
     return Mail(
@@ -157,7 +165,7 @@ def repeated(mail: Mail, times: int, since: datetime, until: datetime, zone: Zon
 
 
 def one_of_many(mail: Mail) -> Mail:
-    """The mail about a fault for which there were too many others before it."""
+    """Write the mail about a fault after too many mails about its function."""
     return Mail(
         subject=f"(many) {mail.subject}",
         body="So much fails that from here on it isn't mailed one by one, but counted. "
@@ -167,9 +175,9 @@ def one_of_many(mail: Mail) -> Mail:
 
 
 def together(mails: Sequence[Mail]) -> Mail:
-    """The mail about faults that can't be counted, at least one: the first, and what else there is.
+    """Write one mail about faults that can't be counted, at least one.
 
-    What else is told by its subject.
+    It has the first fault's mail, and the subjects of the others.
     """
     first, *others = mails
     if not others:
@@ -184,7 +192,7 @@ def together(mails: Sequence[Mail]) -> Mail:
 
 
 def fitted(mail: Mail) -> Mail:
-    """The mail as SNS takes it: its subject short and in ASCII, its body neither empty nor long."""
+    """Bring a mail within SNS's limits: a short ASCII subject, and a body that isn't too long."""
     plain = unicodedata.normalize("NFKD", _one_line(mail.subject))
     letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
     subject = letters.encode("ascii", "replace").decode()
@@ -199,9 +207,9 @@ def fitted(mail: Mail) -> Mail:
 
 
 def log_link(source: Source) -> str:
-    """The log stream's address in CloudWatch's console.
+    """Return the log stream's address in CloudWatch's console.
 
-    Names stand behind the `#` encoded twice, with `$25` for the second one's `%25`.
+    After the `#`, the console expects names that are encoded twice, with `$` for `%`.
     """
     group, stream = (
         quote(quote(name, safe=""), safe="").replace("%", "$")
@@ -256,23 +264,19 @@ def _recording(
 def _outlook(
     record: LogRecord, row: StatusRow | None, about: _About, now: datetime
 ) -> tuple[str, str]:
-    """What happens by itself, and what a person can do."""
+    """Return what happens by itself, and what a person can do."""
     if record.crash:
         return about.after_crash, about.advice
     if record.goes_on:
         return record.outlook, record.advice or "Nothing, unless it goes on."
-    step = next_step(row, now) if row else ""
-    if row and retry_due(row):
-        return step, "Nothing yet. If all tries fail, another mail says so."
-    if record.outlook:
-        return record.outlook, step or about.advice
-    if row and row.state in FAILED:
-        return "Nothing: it needs you.", step
-    if row and row.state in OVER:
-        return "Nothing: this ingest has ended.", step or "See the state above."
-    if row:
-        return "The recording goes on its way.", step or "Nothing, unless its state stays as it is."
-    return "Nothing that is known here.", about.advice
+    if row is None:
+        return record.outlook or "Nothing that is known here.", about.advice
+    # The function reads one row, so that other ingests of the recording don't count.
+    diagnosis = diagnose(row, (), now, PATIENCE)
+    said = phrases(row, diagnosis)
+    if record.outlook and not diagnosis.will_retry:
+        return record.outlook, said.operator or about.advice
+    return said.mail_outlook, said.mail_advice or said.operator
 
 
 def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
@@ -294,7 +298,7 @@ def _details(records: tuple[LogRecord, ...]) -> Iterable[str]:
 
 
 def _one_line(text: str) -> str:
-    """A stranger's text on one line, without what steers a display."""
+    """Put foreign text on one line, without control characters."""
     return " ".join("".join(map(_visible, text)).split())
 
 

@@ -1,8 +1,8 @@
-"""The row by which all containers together send fewer mails than SNS allows to a mailbox.
+"""Limit the rate of mails over all containers, by a row in the table of faults.
 
-At more than ten in a second SNS takes the subscription back to "pending confirmation", and deletes
-it 48 hours later: nothing comes any more, no alarm's mail either, and publishing still succeeds.
-https://repost.aws/knowledge-center/sns-email-subscription-disabled
+If a mailbox gets more than ten mails in a second, SNS resets its subscription to "pending
+confirmation", and deletes it 48 hours later. Then no mail arrives, not even an alarm's, although
+publishing still succeeds. https://repost.aws/knowledge-center/sns-email-subscription-disabled
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.mail_pace")
 
 KEY = "(the next mail)"
-"""Of the row in the table of faults. No fault and no function has such a name."""
+"""Key of the row. No fault and no function has such a name."""
 
 PAUSE = timedelta(milliseconds=200)
-"""Between two mails. Alarms are mailed by CloudWatch itself, and need what is left of the ten."""
+"""Minimum time between two mails. CloudWatch's alarms need the rest of the ten in a second."""
 
 SPREAD_SECONDS = 5.0
-"""Within which a mail goes out at some moment while the row can't be asked."""
+"""Maximum of the random wait for a mail while the table is unavailable."""
 
 LIFE = timedelta(days=1)
 
 
 class MailPace:
-    """One mail each 200 ms. `by_chance` gives numbers from 0 to 1."""
+    """Lets one mail pass every 200 ms. `by_chance` returns random numbers from 0 to 1."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class MailPace:
         self._by_chance = by_chance
 
     def turn(self, until: datetime) -> bool:
-        """Waits until a mail may go out. False if no such moment came before `until`."""
+        """Wait until a mail may be sent. Return False if it may not before `until`."""
         while (now := self._clock()) < until:
             try:
                 if self._is_ours(now):
@@ -61,7 +61,7 @@ class MailPace:
         return False
 
     def _is_ours(self, now: datetime) -> bool:
-        """Takes this moment, unless somebody has taken one so shortly before."""
+        """Reserve this moment. Return False if the last mail was sent too recently."""
         try:
             self._table.update_item(
                 Key={"fault": KEY},

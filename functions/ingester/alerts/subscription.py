@@ -1,4 +1,4 @@
-"""What CloudWatch Logs hands to a function that is subscribed to log groups.
+"""Decode the events of a CloudWatch Logs subscription.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 """
@@ -17,7 +17,7 @@ from ingester.errors import MessageError
 
 RECORDS = "DATA_MESSAGE"
 LARGEST = 32 * 1024 * 1024
-"""Bytes. CloudWatch Logs sends 1 MB at most, packed; our log lines don't grow to more than this."""
+"""Maximum of bytes to decompress. CloudWatch Logs sends at most 1 MB of compressed data."""
 
 GZIP = zlib.MAX_WBITS | 16
 
@@ -29,7 +29,7 @@ class LogEvent(msgspec.Struct, frozen=True):
 
 
 class LogBatch(msgspec.Struct, frozen=True, rename="camel"):
-    """Lines of one log stream, in their order."""
+    """Lines of one log stream, in order."""
 
     log_group: str
     log_stream: str
@@ -53,13 +53,17 @@ class _Kind(msgspec.Struct, rename="camel"):
 
 
 def batch_of(event: Mapping[str, Any]) -> LogBatch | None:
-    """The lines that an event brings; None if it is only CloudWatch asking whether we are there.
+    """Decode an event.
 
-    MessageError if it can't be read.
+    Returns:
+        The lines; None for CloudWatch's test whether the function is reachable.
+
+    Raises:
+        MessageError: The event is malformed.
     """
     try:
-        packed = base64.b64decode(msgspec.convert(event, _Event).awslogs.data, validate=True)
-        content = _unpacked(packed)
+        compressed = base64.b64decode(msgspec.convert(event, _Event).awslogs.data, validate=True)
+        content = _decompress(compressed)
         if msgspec.json.decode(content, type=_Kind).message_type != RECORDS:
             return None
         return msgspec.json.decode(content, type=LogBatch)
@@ -67,9 +71,9 @@ def batch_of(event: Mapping[str, Any]) -> LogBatch | None:
         raise MessageError(f"What CloudWatch Logs sent can't be read: {error}") from error
 
 
-def _unpacked(packed: bytes) -> bytes:
-    unpacking = zlib.decompressobj(wbits=GZIP)
-    content = unpacking.decompress(packed, LARGEST)
-    if not unpacking.eof:
+def _decompress(compressed: bytes) -> bytes:
+    decompressor = zlib.decompressobj(wbits=GZIP)
+    content = decompressor.decompress(compressed, LARGEST)
+    if not decompressor.eof:
         raise ValueError("it is cut off, or larger than any")
     return content

@@ -1,4 +1,4 @@
-"""SNS: the topic whose subscribers are the operators' mailboxes."""
+"""The SNS topic that mails the operators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Topic:
-    """`<stack>-notifications`, named by its ARN."""
+    """`<stack>-notifications`."""
 
     def __init__(self, sns: SNSClient, arn: str) -> None:
         self._sns = sns
@@ -22,21 +22,23 @@ class Topic:
 
     @property
     def region(self) -> str:
-        """The region that the topic, and so the stack, is in."""
+        """Region of the topic, and so of the stack."""
         return self._arn.split(":")[3]
 
     def publish(self, mail: Mail) -> None:
-        """Sends a mail, cut to SNS's limits, without what looks like a secret in it.
+        """Send a mail without secrets and within SNS's limits.
 
-        Records are redacted when they are written; here it is done again for what others wrote.
+        Our records are redacted when they are written. Texts of Lambda and libraries aren't.
         """
         safe = redacted(mail)
         self._sns.publish(TopicArn=self._arn, Subject=safe.subject, Message=safe.body)
 
 
 def redacted(mail: Mail) -> Mail:
-    """The mail without secrets and within SNS's limits. It is cut last, so that no secret loses
-    the name by which it is known."""
+    """Return a mail without secrets and within SNS's limits.
+
+    Truncation comes last, because a secret is recognized by the name before it.
+    """
     return fitted(
         msgspec.structs.replace(mail, subject=redact(mail.subject), body=redact(mail.body))
     )

@@ -1,4 +1,4 @@
-"""What `/zip` answers about a meeting, put together: texts, no Slack yet."""
+"""The answer of `/zip` about a meeting, as texts. `blocks` makes Slack's blocks of them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ import msgspec
 from ingester import timestamps
 from ingester.recording.files import zoom_page_of
 from ingester.schedule.model import ScheduledMeeting, match
-from ingester.slack import wording as zip_words
+from ingester.slack import wording
 from ingester.slack.command import Window, spaced, write_button
 from ingester.slack.paging import Recording, arrange, page
+from ingester.status.diagnosis import Diagnosis, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.superseding import Sibling, siblings_among
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answers say of the installation.
+    """The stack's settings that answers depend on.
 
-    `cluster` is Opencast's name, perhaps "", `zoom_web` the address of Zoom's pages, `patience` how
-    long the stack waits for Opencast.
+    Attributes:
+        zone: Local time zone.
+        buffer_minutes: Minutes around a class's start in which a recording belongs to the class.
+        cluster: Name of the Opencast cluster; may be "".
+        zoom_web: Address of Zoom's pages.
+        patience: How long the stack waits for Opencast.
     """
 
     stack_name: str
@@ -34,7 +38,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording: `parts` are its ingests in lines, or one line of what Zoom says of it."""
+    """A recording. `parts` are its ingests in lines, or one line of its state at Zoom."""
 
     start: str
     class_name: str
@@ -43,9 +47,14 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeetingAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A message about a meeting. `facts` are labels with values, `older` counts what is left.
+    """A message about a meeting.
 
-    `button` is the value of the button that shows more, "" for none.
+    Attributes:
+        facts: Labels with values.
+        schedule: Lines about the meeting's classes.
+        closing: Line at the end; may be "".
+        older: Number of recordings that the message doesn't show.
+        button: Value of the button that shows more; "" for no button.
     """
 
     title: str
@@ -68,24 +77,33 @@ def about(
     schedule_is_readable: bool = True,
     has_button: bool = True,
 ) -> MeetingAnswer:
-    """The message that shows `window` of a meeting as it is `now`. `rows` are all that it has.
+    """Build the message that shows one window of a meeting's recordings.
 
-    `schedule_is_readable` False says that there is a schedule that makes no sense, `has_button`
-    False that the next recordings stand in another message already.
+    Args:
+        meeting: Number of the Zoom meeting.
+        rows: All rows of the meeting.
+        schedule: Classes of the meeting.
+        window: Recordings to show.
+        site: The stack's settings.
+        now: Current time.
+        schedule_is_readable: False if the meeting's schedule is malformed.
+        has_button: False if another message already shows the next recordings.
     """
     every = arrange(rows)
     found = page(every, window)
-    siblings = siblings_among(rows, now, site.patience)
+    diagnoses = diagnose_each(rows, rows, now, site.patience)
     facts = [("Source", site.stack_name), ("Zoom meeting", spaced(meeting))]
-    if schedule and zip_words.series_of(schedule):
-        facts.append(("Opencast series", zip_words.series_of(schedule)))
-    closing = "" if found.older else zip_words.END
+    if schedule and wording.series_of(schedule):
+        facts.append(("Opencast series", wording.series_of(schedule)))
+    closing = "" if found.older else wording.END
     return MeetingAnswer(
         title=_title(meeting, every, schedule),
         facts=tuple(facts),
         schedule=_schedule(schedule, is_readable=schedule_is_readable),
-        recordings=tuple(_shown(one, schedule, site, now, siblings) for one in found.recordings),
-        closing=closing if every else zip_words.NO_RECORDINGS,
+        recordings=tuple(
+            _shown(recording, schedule, site, diagnoses) for recording in found.recordings
+        ),
+        closing=closing if every else wording.NO_RECORDINGS,
         older=found.older,
         button=write_button(meeting, found.window) if found.older and has_button else "",
     )
@@ -94,41 +112,34 @@ def about(
 def _title(
     meeting: int, recordings: tuple[Recording, ...], schedule: ScheduledMeeting | None
 ) -> str:
-    topic = next((one.topic.strip() for one in recordings if one.topic.strip()), "")
+    topics = (recording.topic.strip() for recording in recordings)
+    topic = next(filter(None, topics), "")
     course = schedule.course_code.strip() if schedule else ""
     return topic or course or spaced(meeting)
 
 
 def _schedule(schedule: ScheduledMeeting | None, *, is_readable: bool) -> tuple[str, ...]:
     if not is_readable:
-        return (zip_words.SCHEDULE_UNREADABLE,)
-    lines = zip_words.schedule_lines(schedule) if schedule else ()
-    return lines or (zip_words.NOT_SCHEDULED,)
+        return (wording.SCHEDULE_UNREADABLE,)
+    lines = wording.schedule_lines(schedule) if schedule else ()
+    return lines or (wording.NOT_SCHEDULED,)
 
 
 def _shown(
     recording: Recording,
     schedule: ScheduledMeeting | None,
     site: Site,
-    now: datetime,
-    siblings: Mapping[str, Sibling],
+    diagnoses: Mapping[str, Diagnosis],
 ) -> Shown:
-    if recording.zoom_side:
-        parts: tuple[tuple[str, ...], ...] = ((zip_words.zoom_side(recording.zoom_side, now),),)
+    if row := recording.zoom_side:
+        parts: tuple[tuple[str, ...], ...] = ((wording.zoom_side(row, diagnoses[row.zip_id]),),)
     else:
         parts = tuple(
-            zip_words.ingest_lines(
-                row,
-                site.zone,
-                site.cluster,
-                now,
-                patience=site.patience,
-                sibling=siblings.get(row.zip_id),
-            )
+            wording.ingest_lines(row, diagnoses[row.zip_id], site.zone, site.cluster)
             for row in recording.ingests
         )
     return Shown(
-        start=zip_words.moment_of(recording.start_time, site.zone),
+        start=wording.moment_of(recording.start_time, site.zone),
         class_name=_class(recording, schedule, site),
         link=zoom_page_of(recording.recording_id, site.zoom_web),
         parts=parts,
@@ -136,7 +147,7 @@ def _shown(
 
 
 def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) -> str:
-    """The class that a recording's start belongs to; "" without a schedule to look at."""
+    """Name the class of a recording's start; "" if the meeting has no classes."""
     if not schedule or not schedule.events:
         return ""
     try:
@@ -144,4 +155,4 @@ def _class(recording: Recording, schedule: ScheduledMeeting | None, site: Site) 
         event = match(schedule, start, site.zone, site.buffer_minutes)
     except (ValueError, OverflowError):
         return ""
-    return zip_words.class_of(schedule, event) if event else "outside the scheduled times"
+    return wording.class_of(schedule, event) if event else "outside the scheduled times"

@@ -1,7 +1,9 @@
-"""Slack: what it sends us, who is in a user group, and messages to a `response_url`.
+"""Slack's requests, the members of its user groups, and messages to a `response_url`.
 
-Facts from Slack's developer pages: "Verifying requests from Slack", "Implementing slash commands",
-"Handling user interaction", and the reference of `usergroups.list` and `usergroups.users.list`.
+Sources: https://docs.slack.dev/authentication/verifying-requests-from-slack,
+https://docs.slack.dev/interactivity/implementing-slash-commands,
+https://docs.slack.dev/interactivity/handling-user-interaction, and the reference of
+`usergroups.list` and `usergroups.users.list`.
 """
 
 from __future__ import annotations
@@ -37,13 +39,13 @@ SIGNATURE_HEADER = "x-slack-signature"
 TIMESTAMP_HEADER = "x-slack-request-timestamp"
 
 API_SECONDS = 8
-"""For each answer of Slack's API."""
+"""Timeout of a call of Slack's API, in seconds."""
 
 GROUPS_SECONDS = 300.0
-"""How long it is remembered who is in a group."""
+"""How long the members of the groups are cached, in seconds."""
 
 DIRECT_MESSAGE = "directmessage"
-"""What Slack gives as a direct message's channel name."""
+"""Slack's name for the channel of a direct message."""
 
 MAX_FIELDS = 100
 
@@ -57,11 +59,11 @@ PASSING = frozenset(
         "team_added_to_org",
     }
 )
-"""The API's errors that pass by themselves."""
+"""Errors of the API that are worth a retry."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks, and where; `response_url` takes messages for half an hour, five at most."""
+    """Who asks, and where. `response_url` accepts five messages within 30 minutes."""
 
     user_id: str
     channel_id: str
@@ -70,24 +72,24 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_direct_message(self) -> bool:
-        """Also by the id: a channel for everybody may have that name."""
+        """True for a direct message. The id decides too, because any channel may have that name."""
         return self.channel_name == DIRECT_MESSAGE and self.channel_id.startswith("D")
 
 
 class Command(Asked, frozen=True, kw_only=True, tag="command"):
-    """A slash command: `text` stands behind it."""
+    """A slash command. `text` follows the command's name."""
 
     text: str = ""
 
 
 class Press(Asked, frozen=True, kw_only=True, tag="press"):
-    """A button was pressed: `value` is the button's."""
+    """A press of a button. `value` is the button's value."""
 
     value: str
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """Something that wants no answer but 200."""
+    """A request that needs no answer but 200."""
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -131,7 +133,7 @@ _Answer = TypeVar("_Answer", bound=msgspec.Struct)
 
 
 class _At(Clock):
-    """The SDK's clock, standing at a moment."""
+    """A clock for the SDK that stands still."""
 
     def __init__(self, now: float) -> None:
         self._now = now
@@ -141,15 +143,22 @@ class _At(Clock):
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> None:
-    """Whether Slack signed `body` with `secret`, no more than five minutes from `now`.
+    """Verify that Slack signed `body` with `secret` within five minutes of `now`.
 
-    `headers` in lower case, `now` in seconds since the epoch. Unauthorized if it isn't signed,
-    WrongSignature if the signature is wrong or too old.
+    Args:
+        secret: Slack's signing secret.
+        headers: Headers with names in lower case.
+        body: The request's raw body.
+        now: Current time in seconds since the epoch.
+
+    Raises:
+        Unauthorized: The request isn't signed.
+        WrongSignature: The signature is wrong or too old.
     """
     signature, timestamp = headers.get(SIGNATURE_HEADER, ""), headers.get(TIMESTAMP_HEADER, "")
     if not signature or not timestamp:
         raise Unauthorized("The request is not signed.")
-    # What the SDK's verifier would stumble over.
+    # The SDK's verifier raises on headers that aren't of this form.
     is_sane = signature.isascii() and re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII)
     verifier = SignatureVerifier(secret, _At(now))
     try:
@@ -161,7 +170,11 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> 
 
 
 def parse(body: bytes) -> Command | Press | Nothing:
-    """What Slack sent, a form. BadRequest if it is nothing that Slack sends."""
+    """Parse the form that Slack sends.
+
+    Raises:
+        BadRequest: The body isn't such a form.
+    """
     try:
         fields = parse_qs(
             body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
@@ -210,7 +223,7 @@ def _checked(asked: _Checked) -> _Checked:
 
 
 class Members:
-    """Who is in some of the workspace's user groups, which are known by their handles."""
+    """Members of user groups of the workspace, which are named by their handles."""
 
     def __init__(
         self,
@@ -227,9 +240,15 @@ class Members:
         self._known: tuple[float, frozenset[str]] | None = None
 
     def has(self, user_id: str, *, seconds: float) -> bool:
-        """Whether a user is in one of the groups, as it was at most five minutes ago.
+        """Return whether a user is in one of the groups. Members are cached for five minutes.
 
-        Tries again within `seconds`. SlackUnreachable or SlackRefused if Slack doesn't say it.
+        Args:
+            user_id: Slack's id of the user.
+            seconds: How long to retry.
+
+        Raises:
+            SlackUnreachable: Slack's API gives no usable answer.
+            SlackRefused: Slack's API refuses the request.
         """
         known = self._known
         if known is None or self._monotonic() - known[0] >= GROUPS_SECONDS:
@@ -239,7 +258,7 @@ class Members:
         return user_id in known[1]
 
     def or_known(self, other: Members) -> Members:
-        """`other`, which knows more by now, if it asks for the same groups in the same way."""
+        """Return `other`, for its cache, if it asks for the same groups with the same token."""
         mine, theirs = self._client, other._client
         same = (mine.token, mine.base_url) == (theirs.token, theirs.base_url)
         return other if same and self._handles == other._handles else self
@@ -262,13 +281,13 @@ class Members:
                 for user in page.users
             )
         except SlackApiError as error:
-            raise _said(error) from error
+            raise _convert_error(error) from error
         except (SlackClientError, OSError, http.client.HTTPException, ValueError) as error:
             raise SlackUnreachable(f"Slack's API gives no answer ({_kind(error)}).") from error
 
 
 def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
-    """Slack's API with a token. What it does when something fails is ours to say and to log."""
+    """Make a client of Slack's API that doesn't retry or log by itself."""
     return WebClient(
         token=token,
         base_url=base_url,
@@ -280,9 +299,11 @@ def web_client(token: str, base_url: str, context: ssl.SSLContext) -> WebClient:
 
 
 def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float) -> None:
-    """Send a message to a `response_url`, once: after a lost answer it may be there already.
+    """Send a message to a `response_url`. This isn't retried: a lost answer may mean success.
 
-    SlackUnreachable or SlackRefused if Slack didn't say that it took it.
+    Raises:
+        SlackUnreachable: Slack gives no answer, or one that is worth a retry.
+        SlackRefused: Slack rejects the message.
     """
     client = WebhookClient(
         url,
@@ -304,7 +325,11 @@ def post(url: str, message: Message, *, context: ssl.SSLContext, seconds: float)
 
 
 def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
-    """An answer and those that follow it. SlackUnreachable if one makes no sense."""
+    """Iterate over an answer's pages.
+
+    Raises:
+        SlackUnreachable: A page is malformed.
+    """
     for page in first:
         try:
             yield msgspec.convert(page.data, page_type)
@@ -314,14 +339,14 @@ def _pages(first: SlackResponse, page_type: type[_Answer]) -> Iterator[_Answer]:
             ) from error
 
 
-def _said(error: SlackApiError) -> SlackUnreachable | SlackRefused:
-    """What an error of Slack's API means."""
+def _convert_error(error: SlackApiError) -> SlackUnreachable | SlackRefused:
+    """Convert an error of Slack's API."""
     response = error.response
     code, status = str(response.get("error"))[:200], response.status_code
     if status == 429 or status >= 500 or code in PASSING:
         headers = {name.lower(): str(value) for name, value in response.headers.items()}
-        asked = headers.get("retry-after", "")
-        wait = float(asked) if re.fullmatch(r"[0-9]{1,6}", asked, re.ASCII) else None
+        text = headers.get("retry-after", "")
+        wait = float(text) if re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) else None
         return SlackUnreachable(f"Slack's API answered {status}, {code}.", wait)
     needed = f" It needs the scope {response.get('needed')}." if response.get("needed") else ""
     return SlackRefused(
@@ -331,12 +356,12 @@ def _said(error: SlackApiError) -> SlackUnreachable | SlackRefused:
 
 
 def _silent() -> logging.Logger:
-    """For the SDK: what it would say holds addresses that are keys, and is said here again."""
+    """Make a silent logger for the SDK, whose records contain addresses that are secrets."""
     quiet = logging.getLogger("ingester.slack.sdk")
     quiet.setLevel(logging.CRITICAL)
     return quiet
 
 
 def _kind(error: Exception) -> str:
-    """The error's type: its text can hold addresses, which are keys at Slack."""
+    """Name the error's type. Its text may contain addresses, which are secrets at Slack."""
     return type(getattr(error, "reason", error)).__name__

@@ -1,8 +1,7 @@
-"""Messages as Slack's Block Kit wants them, within its limits.
+"""Messages in Slack's Block Kit, within its limits.
 
-Facts from Slack's reference of blocks and composition objects, and "Formatting message text": `&`,
-`<` and `>` are control characters. Apart from `slack.py` because it knows the look of a message
-and nothing of connections.
+https://docs.slack.dev/reference/block-kit/blocks and
+https://docs.slack.dev/messaging/formatting-message-text have the limits and the control characters.
 """
 
 from __future__ import annotations
@@ -34,30 +33,33 @@ TEXT_LIMIT = 3000
 FIELD_LIMIT = 2000
 
 SECTIONS_OF_A_RECORDING = 5
-"""The most for one recording's ingests, so that six recordings stay within Slack's 50 blocks."""
+"""Maximum for one recording's ingests, so that six recordings fit into Slack's 50 blocks."""
 
 BLOCKS_LIMIT = 12_000
-"""Of all blocks as JSON. Slack's reference has no such limit, but it has refused messages of little
-more as `msg_blocks_too_long` (slackapi/bolt-js, issues 2509 and 2867)."""
+"""Characters of all blocks as JSON. Slack documents no such limit, but rejects messages that are
+slightly longer as `msg_blocks_too_long` (slackapi/bolt-js, issues 2509 and 2867)."""
 
 SECTION = 150
-"""What a section has as JSON beside its text, with a count of what is left out."""
+"""Characters of a section as JSON without its text, including a count of omitted ingests."""
 
 LINE_LIMIT = 400
 LINK_LIMIT = 2000
 ACTION = "more_recordings"
 
 CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{8,}", re.ASCII)
-"""Names have no capitals."""
+"""Id of a channel. A channel's name has no capitals."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message: `text` alone, or `blocks` with `text` for notifications; both in Slack's markup.
+    """A message in Slack's markup.
 
-    `in_channel` shows it to all in the channel, else only to who asked. `replaces` says whether
-    it takes the place of the message whose button was pressed.
+    Attributes:
+        text: The message; if there are `blocks`, the text of notifications.
+        blocks: Blocks of Block Kit.
+        in_channel: Whether everybody in the channel sees it, or only the user who asked.
+        replaces: Whether it replaces the message whose button was pressed.
     """
 
     text: str
@@ -67,7 +69,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def payload(message: Message) -> dict[str, Any]:
-    """A message as it goes over the wire, as an answer or to a `response_url`."""
+    """Return the JSON of a message, for an answer or a `response_url`."""
     return {
         "response_type": "in_channel" if message.in_channel else "ephemeral",
         "replace_original": message.replaces,
@@ -77,15 +79,14 @@ def payload(message: Message) -> dict[str, Any]:
 
 
 def note(text: str) -> Message:
-    """A text of our own for who asked alone, in Slack's markup; foreign parts `escaped` before."""
+    """Make a message for the user who asked. Foreign text in it has to be `escaped` already."""
     return Message(text=text)
 
 
 def escaped(text: str, limit: int = LINE_LIMIT) -> str:
-    """Foreign text as one line, `limit` characters long, in which nothing is a link or a mention.
+    """Escape foreign text, so that it has no links or mentions, is one line and fits into `limit`.
 
-    Where Slack takes markup, `*bold*`, `~struck~` and `:emoji:` in it still work: they can't be
-    escaped, and do no harm.
+    Slack can't escape `*bold*`, `~struck~` and `:emoji:`. They do no harm.
     """
     out: list[str] = []
     size = 0
@@ -99,12 +100,12 @@ def escaped(text: str, limit: int = LINE_LIMIT) -> str:
 
 
 def channel_link(channel: str) -> str:
-    """A channel by its name or its id, as Slack shows it to who may see it."""
+    """Link to a channel by its name or id."""
     return f"<#{channel}>" if CHANNEL_ID.fullmatch(channel) else f"#{escaped(channel)}"
 
 
 def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message:
-    """The message about a meeting, for everybody in the channel."""
+    """Build the message about a meeting, for everybody in the channel."""
     title = escaped(answer.title, HEADER_LIMIT)
     top: list[Block] = [
         HeaderBlock(text=PlainTextObject(text=title, emoji=True)),
@@ -143,12 +144,12 @@ def meeting_message(answer: MeetingAnswer, *, replaces: bool = False) -> Message
 
 
 def _size(blocks: Iterable[Block]) -> int:
-    """How many characters blocks have as JSON."""
+    """Count the characters of blocks as JSON."""
     return len(json.dumps([block.to_dict() for block in blocks], ensure_ascii=False))
 
 
 def _head(recording: Shown) -> list[Block]:
-    """A line above a recording, and its start with its link."""
+    """Build the blocks above a recording's ingests: a divider, and its start with its link."""
     head = [f"*{escaped(recording.start)}*"]
     if recording.class_name:
         head.append(escaped(recording.class_name))
@@ -176,16 +177,17 @@ def _schedule(lines: Iterable[str]) -> list[Block]:
 
 
 def _ingests(recordings: Sequence[Shown], room: int) -> list[list[Block]]:
-    """The sections of each recording's ingests, in `room` characters; counts may be beyond it.
+    """Build the sections of each recording's ingests within `room` characters.
 
-    First the newest of each, if need be without its reason, so that no recording is without a
-    state; then by turns what there is room for. After one that doesn't fit no older one comes.
+    The newest ingest of each recording comes first, without its reason if necessary, so that every
+    recording shows a state. Older ones follow in turns while there is room. An ingest that doesn't
+    fit ends its recording. Counts of omitted ingests aren't limited by `room`.
     """
     packs = [_Pack(SECTIONS_OF_A_RECORDING, "\n\n") for _ in recordings]
     for number, (pack, recording) in enumerate(zip(packs, recordings, strict=True)):
         newest, share = recording.parts[0], room // (len(packs) - number)
         room -= pack.take(_part(newest), share) or pack.take(_part(newest[:2]), room)
-    for turn in range(1, max((len(one.parts) for one in recordings), default=0)):
+    for turn in range(1, max((len(recording.parts) for recording in recordings), default=0)):
         for pack, recording in zip(packs, recordings, strict=True):
             if pack.held == turn < len(recording.parts):
                 room -= pack.take(_part(recording.parts[turn]), room)
@@ -202,7 +204,7 @@ def _left_out(number: int, pack: _Pack) -> str:
 
 @dataclass
 class _Pack:
-    """Texts in as few sections as hold them, `most` at most; `held` counts them."""
+    """Texts packed into as few sections as possible, at most `most`. `held` counts the texts."""
 
     most: int
     between: str
@@ -210,7 +212,7 @@ class _Pack:
     _packed: list[str] = field(default_factory=list)
 
     def take(self, text: str, room: int) -> int:
-        """Adds a text if it fits, and says how many characters of the room it has taken."""
+        """Add a text if it fits. Return the number of characters of `room` that it uses."""
         packed = self._packed
         joins = bool(packed) and len(packed[-1] + self.between + text) <= TEXT_LIMIT - 100
         size = len(json.dumps(text, ensure_ascii=False)) + (len(self.between) if joins else SECTION)
@@ -224,11 +226,11 @@ class _Pack:
         return size
 
     def sections(self, more: str) -> list[Block]:
-        """The sections, `more` at the end of the last."""
+        """Return the sections, with `more` at the end of the last."""
         texts = [*self._packed[:-1], self.between.join(filter(None, [*self._packed[-1:], more]))]
         return [SectionBlock(text=_markup(text)) for text in texts if text]
 
 
 def _markup(text: str) -> MarkdownTextObject:
-    """Our own markup: Slack makes no links or mentions of what only looks like them."""
+    """Wrap our own markup. `verbatim` keeps Slack from turning plain text into links."""
     return MarkdownTextObject(text=text, verbatim=True)

@@ -1,4 +1,4 @@
-"""What somebody asks for with `/zip`: the words behind the command, and the button's value."""
+"""Requests with `/zip`: the text after the command, and the value of a button."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import msgspec
 from ingester.errors import BadRequest
 
 PAGE = 2
-"""How many recordings one press of the button adds."""
+"""Number of recordings that one press of the button adds."""
 
 MOST = 6
-"""How many recordings one message shows; the next ones begin a new message."""
+"""Maximum number of recordings in one message. The next ones begin a new message."""
 
 VERSION = 100
-"""Of the button's value. Messages stay in Slack for years, and so do their buttons: also those of
-the first system, whose fields have these names. So this is a number that it won't have used."""
+"""Version of the button's value. Messages stay in Slack for years, also those of the first system,
+whose buttons have the same fields. The number is higher than any version of the first system."""
 
 _FILLING = re.compile(r"[\s\u200b*\-\u2010-\u2015\u2212]+")
-"""What people write, or copy along, between a meeting number's digits."""
+"""Characters that people write or paste between a meeting number's digits."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of a meeting's recordings a message shows, counted from the newest.
+    """The recordings of a meeting that a message shows, counted from the newest.
 
-    Counted are only those that began no later than `newest_start_time`: recordings that arrive
-    later don't move the others. "" counts all.
+    Only recordings that started no later than `newest_start_time` count, so that new recordings
+    don't shift the others. "" counts all.
     """
 
     newest_start_time: str = ""
@@ -35,7 +35,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Button(msgspec.Struct, frozen=True, kw_only=True):
-    """The value of a message's button: the meeting `mid`, and what the message shows so far."""
+    """Value of a message's button: the meeting `mid`, and the window that the message shows."""
 
     version: int
     mid: int
@@ -45,12 +45,12 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def begins_new_message(self) -> bool:
-        """Whether the message is full."""
+        """True if the message is full."""
         return self.count >= MOST
 
     @property
     def shown(self) -> Window:
-        """What the message shows that the button stands below."""
+        """The window that the button's message shows."""
         return Window(
             newest_start_time=self.newest_start_time,
             start_index=self.start_index,
@@ -59,7 +59,7 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> Window:
-        """What the press asks for: more in the same message, or the first of a new one."""
+        """The window that a press asks for: more in the same message, or the first of a new one."""
         if self.begins_new_message:
             return Window(
                 newest_start_time=self.newest_start_time,
@@ -69,9 +69,13 @@ class Button(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def meeting_asked_for(text: str) -> int | None:
-    """The meeting number behind `/zip`; None where help is asked for.
+    """Parse the text after `/zip`.
 
-    BadRequest if it is neither.
+    Returns:
+        The meeting number; None if the text asks for help.
+
+    Raises:
+        BadRequest: The text is neither.
     """
     if text.strip().lower() in {"", "help"}:
         return None
@@ -85,7 +89,7 @@ def meeting_asked_for(text: str) -> int | None:
 
 
 def spaced(meeting: int) -> str:
-    """A meeting number as Zoom shows it: 123 456 7890 or 123 4567 8901."""
+    """Write a meeting number as Zoom shows it: 123 456 7890 or 123 4567 8901."""
     digits = str(meeting)
     if len(digits) == 10:
         return f"{digits[:3]} {digits[3:6]} {digits[6:]}"
@@ -93,7 +97,7 @@ def spaced(meeting: int) -> str:
 
 
 def write_button(meeting: int, window: Window) -> str:
-    """The value of the button below a message that shows `window`."""
+    """Encode the value of the button of a message that shows `window`."""
     button = Button(
         version=VERSION,
         mid=meeting,
@@ -105,7 +109,11 @@ def write_button(meeting: int, window: Window) -> str:
 
 
 def read_button(value: str) -> Button:
-    """The button that was pressed. BadRequest if this version doesn't understand it."""
+    """Decode a button's value.
+
+    Raises:
+        BadRequest: The value is of another version, or malformed.
+    """
     try:
         button = msgspec.json.decode(value, type=Button)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:

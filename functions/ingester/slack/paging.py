@@ -1,4 +1,4 @@
-"""A meeting's status rows as recordings with their ingests, and which of them make a page."""
+"""Group a meeting's status rows by recording, and select a page of recordings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingester.status.row import StatusRow
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording: its ingests, newest first, or `zoom_side`, the row of what Zoom says so far."""
+    """A recording: its ingests, newest first. Without any, `zoom_side` is its row."""
 
     recording_id: str
     topic: str
@@ -23,7 +23,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """The recordings of a message, the window that they fill, and how many older ones there are."""
+    """Recordings of one message, their window, and the number of older ones."""
 
     recordings: tuple[Recording, ...]
     window: Window
@@ -31,13 +31,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def arrange(rows: Iterable[StatusRow]) -> tuple[Recording, ...]:
-    """A meeting's recordings, newest first; two of the same start always in the same order."""
+    """Group rows by recording, newest first. The order is total, so that pages don't overlap."""
     groups: dict[str, list[StatusRow]] = {}
     for row in rows:
         groups.setdefault(row.recording_id, []).append(row)
-    recordings = [_recording(uuid, of_it) for uuid, of_it in groups.items()]
+    recordings = [_recording(uuid, group) for uuid, group in groups.items()]
     return tuple(
-        sorted(recordings, key=lambda one: (one.start_time, one.recording_id), reverse=True)
+        sorted(recordings, key=lambda each: (each.start_time, each.recording_id), reverse=True)
     )
 
 
@@ -58,9 +58,9 @@ def _recording(uuid: str, rows: Sequence[StatusRow]) -> Recording:
 
 
 def page(recordings: Sequence[Recording], window: Window) -> Page:
-    """The recordings in a window; its `newest_start_time` is filled in if it is empty."""
+    """Select the recordings in a window, and set its `newest_start_time` if it is empty."""
     newest = window.newest_start_time or (recordings[0].start_time if recordings else "")
-    counted = [one for one in recordings if one.start_time <= newest]
+    counted = [recording for recording in recordings if recording.start_time <= newest]
     end = window.start_index + window.count
     shown = tuple(counted[window.start_index : end])
     return Page(

@@ -1,18 +1,18 @@
-"""What `/zip` says: every state of a recording in words that a lecturer understands."""
+"""Words of `/zip`: states, reasons and classes as a lecturer understands them."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ingester import timestamps
 from ingester.pipeline import reasons
-from ingester.pipeline.states import FAILED, Origin, State
+from ingester.pipeline.states import Origin, State
 from ingester.schedule.model import DAYS, ScheduledClass, ScheduledMeeting
-from ingester.status.next_step import is_stuck, retry_due
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import Diagnosis
 from ingester.status.row import StatusRow
-from ingester.status.superseding import Sibling
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -37,12 +37,12 @@ STATES: dict[State, str] = {
 REASONS = {
     reasons.NO_SERIES: f"it doesn't fit any class in the schedule ({reasons.NO_SERIES})",
     reasons.ALREADY_THERE: "it is in Opencast already",
-    # How long is enough is a setting, which the reason's two minutes don't follow.
+    # The reason names two minutes, whatever `MINIMUM_DURATION` is.
     reasons.TOO_SHORT: "it is too short",
     reasons.NO_MP4: f"Zoom has no video of it ({reasons.NO_MP4})",
     reasons.BAD_DATA: f"Zoom's notification lacks something ({reasons.BAD_DATA})",
 }
-"""The reasons that are known texts, in other words."""
+"""Known reasons in plain words."""
 
 HELP = """\
 `/zip 123 456 7890` shows where the recordings of a Zoom meeting are on their way to Opencast. \
@@ -55,7 +55,6 @@ why. A button shows older ones.
 An ingest is *automated* if Zoom's own notification began it, and *+Zoom* if somebody asked for it \
 in Opencast."""
 
-STUCK = "Nothing has happened for too long: an operator has to look"
 NO_RECORDINGS = "No recordings of this meeting in the last seven days."
 NOT_SCHEDULED = "This meeting is not in the schedule."
 SCHEDULE_UNREADABLE = "The schedule has this meeting, but can't be read. An operator has to look."
@@ -79,7 +78,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def moment(when: datetime, zone: ZoneInfo) -> str:
-    """A moment on the local clock: Wed, Oct 14, 2026, 2:30 PM EDT."""
+    """Write a moment in local time: Wed, Oct 14, 2026, 2:30 PM EDT."""
     local = when.astimezone(zone)
     return (
         f"{local:%a, %b} {local.day}, {local.year}, {_clock(local.hour, local.minute)} {local:%Z}"
@@ -87,7 +86,7 @@ def moment(when: datetime, zone: ZoneInfo) -> str:
 
 
 def moment_of(stamp: str, zone: ZoneInfo) -> str:
-    """The moment of a wire time stamp on the local clock; what can't be read as it is."""
+    """Write a wire time stamp in local time. An unreadable one is returned unchanged."""
     try:
         return moment(timestamps.parse(stamp), zone)
     except (ValueError, OverflowError):
@@ -98,19 +97,20 @@ def _clock(hour: int, minute: int) -> str:
     return f"{hour % 12 or 12}:{minute:02} {'AM' if hour < 12 else 'PM'}"
 
 
-def zoom_side(row: StatusRow, now: datetime) -> str:
-    """What Zoom says of a recording that nobody has asked to ingest yet."""
+def zoom_side(row: StatusRow, diagnosis: Diagnosis) -> str:
+    """Describe a recording that Zoom is working on, and that nobody has requested."""
     said = STATES[row.state] if row.state else "Its state is unknown."
-    return f"{said} {STUCK}." if is_stuck(row, now) else said
+    outlook = phrases(row, diagnosis).lecturer
+    return f"{said} {outlook}." if outlook else said
 
 
-def class_of(meeting: ScheduledMeeting, event: ScheduledClass) -> str:
-    """A class as people call it: course and title."""
-    return " ".join(filter(None, (meeting.course_of(event), event.title)))
+def class_of(meeting: ScheduledMeeting, scheduled: ScheduledClass) -> str:
+    """Name a scheduled class: course and title."""
+    return " ".join(filter(None, (meeting.course_of(scheduled), scheduled.title)))
 
 
 def schedule_lines(meeting: ScheduledMeeting) -> tuple[str, ...]:
-    """One line for each class of a meeting, in the week's order; a class of two sources has one."""
+    """Describe a meeting's classes in the week's order. A class from two sources has one line."""
     events = sorted(
         meeting.events,
         key=lambda event: (event.minute_of_week is None, event.minute_of_week or 0),
@@ -127,25 +127,22 @@ def _weekly(event: ScheduledClass) -> str:
 
 
 def series_of(meeting: ScheduledMeeting) -> str:
-    """The Opencast series of a meeting's classes, each once."""
+    """List the Opencast series of a meeting's classes, without duplicates."""
     every = [meeting.series_of(event) for event in meeting.events] or [meeting.opencast_series_id]
     return ", ".join(dict.fromkeys(filter(None, every)))
 
 
 def ingest_lines(
-    row: StatusRow,
-    zone: ZoneInfo,
-    cluster: str,
-    now: datetime,
-    *,
-    patience: timedelta,
-    sibling: Sibling | None = None,
+    row: StatusRow, diagnosis: Diagnosis, zone: ZoneInfo, cluster: str
 ) -> tuple[str, ...]:
-    """An ingest in lines: the first says what it is, the second how it stands at `now`.
+    """Describe an ingest in lines: the first says what it is, the second its state.
 
-    `cluster` is the Opencast cluster's name, "" if it has none, `patience` how long the stack waits
-    for Opencast. `sibling` is the ingest that counts instead of the row, if there is one.
+    `cluster` is the Opencast cluster's name, "" if it has none.
     """
+
+    def local_time(when: datetime) -> str:
+        return moment_of(timestamps.write(when), zone)
+
     on_demand = row.origin == Origin.ON_DEMAND
     requested = (
         f"requested {moment_of(row.ingest_request_time, zone)}"
@@ -156,9 +153,7 @@ def ingest_lines(
         f"{'+Zoom' if on_demand else 'Automated'} ingest, {requested}",
         _status(row, zone, cluster),
     ]
-    # What is left to do is said as the page has it.
-    left = f"What is left to do? {sibling.step}" if sibling else ""
-    if outlook := left or _outlook(row, zone, now, patience):
+    if outlook := phrases(row, diagnosis, local_time).lecturer:
         lines.append(outlook)
     if row.reason and row.state is not State.IGNORED:
         lines.append(f"Reason: {in_words(row.reason, zone)}")
@@ -177,20 +172,7 @@ def _status(row: StatusRow, zone: ZoneInfo, cluster: str) -> str:
     return STATES[row.state]
 
 
-def _outlook(row: StatusRow, zone: ZoneInfo, now: datetime, patience: timedelta) -> str:
-    """What happens next, where that isn't clear; the page flags the same rows."""
-    if is_stuck(row, now, patience):
-        return STUCK
-    if row.state not in FAILED:
-        return ""
-    if due := retry_due(row):
-        if due < now:
-            return f"It is tried again by itself when its turn comes, due since {moment(due, zone)}"
-        return f"It is tried again by itself, next at {moment(due, zone)}"
-    return "It isn't tried again by itself: an operator has to look"
-
-
 def in_words(reason: str, zone: ZoneInfo) -> str:
-    """A reason with its time stamps on the local clock."""
+    """Put a reason in plain words, with its time stamps in local time."""
     known = REASONS.get(reason, reason)
     return _STAMP.sub(lambda found: moment_of(found[0], zone), known)

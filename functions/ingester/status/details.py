@@ -1,30 +1,32 @@
-"""What is told of an ingest to the page and whoever else asks `/status` for more than its state."""
+"""What `/status` tells the page, and other clients, of an ingest in addition to its state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import msgspec
 
 from ingester import timestamps
 from ingester.recording.files import zoom_page_of
-from ingester.status.next_step import needs_a_person, next_step
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import Diagnosis, Situation
 from ingester.status.row import Asked, StatusRow, Step
-from ingester.status.superseding import Sibling
-from ingester.status.what_to_do import ToDo, what_to_do
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An ingest, in the names of `invoke recordings --json`; what isn't known is left out.
+class IngestDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An ingest in the names of `invoke recordings --json`. Unknown values are left out.
 
-    `zoom_page` is the address of the recording's page in Zoom. `attention`: a person has to look,
-    `settled_by`: one would have, if not for a later ingest of the recording, which has this zip id;
-    `waits_for`: if not for another one that is on its way to Opencast.
-    `next_step` is what an operator can do, with commands, `what_to_do` what anybody can;
-    `request_helps`: a request by the page's form is what that asks for.
-    `steps` are its states from the first to the last, and `steps_left_out` how many are missing in
-    their midst. `asked` is what a request asked for beside the recording, if it did.
+    Attributes:
+        zoom_page: Address of the recording's page in Zoom.
+        attention: Whether a person has to act.
+        settled_by: Zip id of the later ingest that is in Opencast, so that nobody has to act.
+        waits_for: Zip id of the ingest in progress, so that nobody has to act yet.
+        next_step: What an operator can do, with commands.
+        what_to_do: What anybody can do, without a terminal.
+        request_helps: Whether `what_to_do` asks for a request by the page's form.
+        steps: The row's states, from the first to the last.
+        steps_left_out: Number of steps that are missing between the first and the last ones.
+        asked: What the request asked for in addition to the recording.
     """
 
     zip_id: str
@@ -52,21 +54,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: Asked | None = None
 
 
-def told(
-    row: StatusRow,
-    now: datetime,
-    *,
-    zoom_web: str,
-    patience: timedelta,
-    sibling: Sibling | None = None,
-) -> Told:
-    """What is told of a row at `now`. `zoom_web` is the address of Zoom's pages, `patience` how
-    long the stack waits for Opencast.
-
-    `sibling` is the ingest that counts instead of the row, if there is one.
-    """
-    to_do = ToDo(sibling.step) if sibling else what_to_do(row, now, patience)
-    return Told(
+def details_of(row: StatusRow, diagnosis: Diagnosis, *, zoom_web: str) -> IngestDetails:
+    """Return the details of a diagnosed ingest. `zoom_web` is the address of Zoom's pages."""
+    said = phrases(row, diagnosis)
+    other = diagnosis.other.zip_id if diagnosis.other else ""
+    return IngestDetails(
         zip_id=row.zip_id,
         uuid=row.recording_id,
         zoom_page=zoom_page_of(row.recording_id, zoom_web) if row.recording_id else "",
@@ -81,12 +73,12 @@ def told(
         ingest_request_time=row.ingest_request_time,
         last_updated=timestamps.write(row.updated),
         retry_due=row.retry_due,
-        attention=needs_a_person(row, now, patience) and sibling is None,
-        settled_by=sibling.row.zip_id if sibling and sibling.is_done else "",
-        waits_for=sibling.row.zip_id if sibling and not sibling.is_done else "",
-        next_step=sibling.step if sibling else next_step(row, now, patience),
-        what_to_do=to_do.sentence,
-        request_helps=to_do.request_helps,
+        attention=diagnosis.needs_attention,
+        settled_by=other if diagnosis.situation is Situation.SUPERSEDED else "",
+        waits_for=other if diagnosis.situation is Situation.AWAITS_OTHER else "",
+        next_step=said.operator,
+        what_to_do=said.producer,
+        request_helps=said.can_request,
         steps=row.steps,
         steps_left_out=row.steps_left_out,
         asked=None if row.asked == Asked() else row.asked,

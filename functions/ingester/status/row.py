@@ -1,4 +1,4 @@
-"""A row of the status table as every decision and every answer reads it: one ingest."""
+"""A row of the status table: one ingest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ingester.pipeline.states import State
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of a row's state. `at` is a wire time stamp; `reason` is cut short."""
+    """One change of a row's state. `at` is a wire time stamp, `reason` is truncated."""
 
     state: str
     at: str
@@ -18,7 +18,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a request asked for beside the recording: "+Zoom", or an operator's."""
+    """What a request by "+Zoom" or an operator asked for in addition to the recording."""
 
     oc_series_id: str = ""
     oc_workflow: str = ""
@@ -27,12 +27,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StatusRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the status table. `updated` is in UTC; absent texts are "".
+    """A row of the status table. Absent texts are "".
 
-    `steps` are its changes of state, from the first to the last; if there were too many, those
-    between the first ten and the last thirty are left out, `steps_left_out` of them. Rows of the
-    first system have none, and no `course`.
-    `asked.oc_series_id` is the series of the request, `oc_series_id` the one that was found.
+    Attributes:
+        oc_series_id: Series that was found for the recording.
+        updated: Time of the last write, in UTC.
+        retry_due: When the pipeline retries by itself, as a wire time stamp.
+        zoom_notice: What Zoom reported of the recording, such as a move to the trash.
+        failures: Consecutive failures to upload.
+        steps: Changes of state, from the first to the last. If there are too many, steps between
+            the first ten and the last thirty are missing. A row that `invoke migrate` copied has
+            no steps and no course.
+        steps_left_out: Number of the missing steps.
+        asked: What the request asked for; `asked.oc_series_id` is the series of the request.
     """
 
     zip_id: str

@@ -1,10 +1,18 @@
-"""The DynamoDB table of what a recording has been through: one row an ingest."""
+"""The status table in DynamoDB: one row for each ingest, for people to read.
+
+Each change of state appends a step to the row's list, in the same update. The list is bounded,
+because a recording may be retried for days: the first and the last steps stay, and the ones dropped
+between them are counted. An expression can't branch on a list's length. So there are two updates,
+each on a condition about the length: one appends a step, one shifts the last steps to make room.
+UpdateItem evaluates the right sides of SET before it writes (its reference).
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import wraps
@@ -19,7 +27,6 @@ from ingester.log import redact
 from ingester.pipeline.states import FOLLOWS, State, begins
 from ingester.recording.files import Subject
 from ingester.status.row import Asked, StatusRow, Step
-from ingester.status.row_change import REASON_LIMIT, RowChange, subject_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -31,16 +38,55 @@ Clock = Callable[[], datetime]
 STATUS_LIFE = timedelta(days=7)
 EPOCH = "1970-01-01"
 
+REASON_LIMIT = 1000
+STEP_REASON_LIMIT = 300
+FIRST_STEPS = 10
+MOST_STEPS = 40
+"""With their reasons 50 KB at most. DynamoDB limits an item to 400 KB."""
+
 
 class Requested(Enum):
-    """That a write is a request for ingest: whose time is `NOW`, or stays if the row has one."""
+    """Time of request that a write sets: `NOW`, or `NOW` unless the row has one."""
 
     NOW = auto()
     UNLESS_KNOWN = auto()
 
 
+@dataclass(frozen=True)
+class StatusChange:
+    """One change of a row.
+
+    Attributes:
+        state: New state.
+        reason: Replaces the old reason. Without one, the old reason is removed, unless the row
+            already is in `state`.
+        subject: Creates the row if there is none.
+        requested: Sets the time of request.
+        asked: What the request asked for. An empty one removes that of an earlier request.
+        files: File ids to add.
+        oc_series_id: Series that was found. Removes the old course unless `course` is given.
+        course: Course of the series.
+        retry_due: When the pipeline retries by itself. The old time is removed in any case.
+        failed_again: Counts a failure.
+        replacing: More states that the change may replace.
+    """
+
+    state: State
+    reason: str = ""
+    _: KW_ONLY
+    subject: Subject | None = None
+    requested: Requested | None = None
+    asked: Asked | None = None
+    files: Iterable[str] = ()
+    oc_series_id: str = ""
+    course: str = ""
+    retry_due: str = ""
+    failed_again: bool = False
+    replacing: AbstractSet[State] = frozenset()
+
+
 class Written(msgspec.Struct, frozen=True):
-    """What a write made of its row; whether that had a series before, and which file ids."""
+    """Result of a write: the states before and after, and what the row held before."""
 
     before: State | None
     after: State
@@ -57,10 +103,10 @@ def _state(item: Mapping[str, Any]) -> State | None:
 
 
 def row_of(item: Mapping[str, Any]) -> StatusRow:
-    """A row as DynamoDB's resource gives it.
+    """Convert an item of DynamoDB's resource.
 
-    One that somebody has edited by hand makes no other row unreadable: what can't be read of it is
-    left out.
+    An unreadable attribute is logged and left out, so that a row that was edited by hand doesn't
+    make a whole list unreadable.
     """
     return StatusRow(
         zip_id=str(item["zip_id"]),
@@ -102,7 +148,7 @@ def _several(item: Mapping[str, Any], name: str) -> Iterable[Any]:
 
 
 def _steps(item: Mapping[str, Any]) -> Iterator[Step]:
-    """The steps that can be read: they are told, never acted upon."""
+    """Return the readable steps. No decision depends on a step."""
     for step in _several(item, "steps"):
         try:
             yield msgspec.convert(step, Step)
@@ -119,7 +165,7 @@ def _asked(item: Mapping[str, Any]) -> Asked:
 
 
 def _updated(item: Mapping[str, Any]) -> datetime:
-    """When a row was written last; the epoch if that can't be read, so that the rest can."""
+    """Return the time of the last write, or the epoch if it is unreadable."""
     try:
         day = datetime.fromisoformat(str(item.get("update_date", EPOCH)))
         return day.replace(tzinfo=UTC) + timedelta(seconds=_number(item, "update_time"))
@@ -128,27 +174,12 @@ def _updated(item: Mapping[str, Any]) -> datetime:
         return datetime.fromisoformat(EPOCH).replace(tzinfo=UTC)
 
 
-def _outdated(
-    state: State, oc_series_id: str, course: str, retry_due: str, asked: Asked | None
-) -> list[str]:
-    """The attributes of a row that don't outlive a write of these."""
-    removes = [] if retry_due else ["retry_due"]
-    if state is State.WEBHOOK_RECEIVED:
-        # Zoom said it before this request.
-        removes.append("zoom_notice")
-    if oc_series_id and not course:
-        removes.append("course")
-    if asked == Asked():
-        removes.append("asked")
-    return removes
-
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
-    """Make `write` return None where AWS fails. The row then lags behind what really happened."""
+    """Make `write` log an error of AWS's and return None. The row then lags behind."""
 
     @wraps(write)
     def report(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -162,10 +193,10 @@ def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
 
 
 class StatusTable:
-    """`<stack>-pipeline-status`, one row an ingest: a report for people. The ledger decides.
+    """`<stack>-pipeline-status`: one row for each ingest, for people. Decisions read the ledger.
 
-    Every change of state is one conditional update: what `rules.states` doesn't allow is dropped
-    and answered with None.
+    Every change of state is one conditional update. A change that `pipeline.states` doesn't allow
+    is dropped.
     """
 
     def __init__(self, table: Table, clock: Clock) -> None:
@@ -173,67 +204,26 @@ class StatusTable:
         self._clock = clock
 
     def get(self, zip_id: str) -> StatusRow | None:
-        """The row as it is now (a consistent read), or None."""
+        """Read a row consistently; None if there is none."""
         item = self._table.get_item(Key={"zip_id": zip_id}, ConsistentRead=True).get("Item")
         return row_of(item) if item else None
 
-    def write(
-        self,
-        zip_id: str,
-        state: State,
-        reason: str = "",
-        *,
-        subject: Subject | None = None,
-        requested: Requested | None = None,
-        asked: Asked | None = None,
-        files: Iterable[str] = (),
-        oc_series_id: str = "",
-        course: str = "",
-        retry_due: str = "",
-        failed_again: bool = False,
-        replacing: AbstractSet[State] = frozenset(),
-    ) -> Written | None:
-        """Moves a row to `state`; None if it isn't there or may not go there from where it is.
+    def write(self, zip_id: str, change: StatusChange) -> Written | None:
+        """Change a row, if it may go to the new state from its state (`pipeline.states`).
 
-        With `subject` the row is made if it isn't there. `reason` replaces the old one; without
-        one, the old goes with the old state, and stays when the state is written again.
-        `requested` sets the time of the request for ingest, `asked` what it asked for: if nothing,
-        what an earlier one did is forgotten. `files` are added to the file ids. `course` goes with
-        the series: another series takes it away. `retry_due` says when the pipeline tries again by
-        itself. `failed_again` counts a failure. `replacing` are more states that this write may
-        replace.
+        Returns:
+            None if there is no row, or it may not go to the state.
         """
-        names = {"#state": "pipeline_state"}
-        values: dict[str, Any] = {":state": str(state)}
-        sets = {"#state": ":state", **self._stamp(values)}
-        removes = _outdated(state, oc_series_id, course, retry_due, asked)
-        optional: dict[str, Any] = {
-            "oc_series_id": oc_series_id,
-            "course": course,
-            "retry_due": retry_due,
-            "asked": msgspec.to_builtins(asked) if asked else {},
-            "ingest_request_time": timestamps.write(self._clock()) if requested else "",
-            **(subject_attributes(subject) if subject else {}),
-        }
-        for name, value in optional.items():
-            if value:
-                sets[name] = f":{name}"
-                values[f":{name}"] = value
-        if requested is Requested.UNLESS_KNOWN:
-            known = "if_not_exists(ingest_request_time, :ingest_request_time)"
-            sets["ingest_request_time"] = known
-        adds: dict[str, Any] = {}
-        if files:
-            adds["file_ids"] = set(files)
-        if failed_again:
-            adds["failures"] = 1
-        elif state is not State.UPLOADER_RECEIVED:
-            removes.append("failures")
-        before = FOLLOWS[state] | replacing
-        step = {"state": str(state), "at": timestamps.write(self._clock())}
-        change = RowChange(sets, removes, adds, names, values, step)
-        makes_row = subject is not None and begins(state)
-        written = self._move(zip_id, change, reason, state, before, makes_row)
+        state, now = change.state, self._clock()
+        update = _update_of(change, now, self._expiration())
+        before = FOLLOWS[state] | change.replacing
+        creates = change.subject is not None and begins(state)
+        if change.reason:
+            written = self._update(zip_id, update.with_reason(change.reason), before, creates)
+        else:
+            written = self._update(zip_id, update.with_reason(""), before - {state}, creates)
+            if not written and state in before:
+                written = self._update(zip_id, update, frozenset({state}), False)
         if written:
             logger.debug("%s written to the row of %s", state, zip_id)
         else:
@@ -241,12 +231,12 @@ class StatusTable:
         return written
 
     report = never_raising(write)
-    """`write` for what only tells people of a step that is done, or will be done all the same."""
+    """`write` that logs errors instead of raising them, for steps that don't depend on it."""
 
     def note(self, zip_id: str, zoom_notice: str, outlook: str = "") -> None:
-        """Writes what Zoom said of a recording on its way into its row, and its reason.
+        """Write Zoom's notice of a recording in progress into its row.
 
-        `outlook` is what the reason says beside it: what happens next.
+        The reason becomes the notice, followed by `outlook`: what happens next.
         """
         self._table.update_item(
             Key={"zip_id": zip_id},
@@ -260,7 +250,7 @@ class StatusTable:
 
     @never_raising
     def explain(self, zip_id: str, state: State, reason: str) -> None:
-        """Gives a row another reason, unless it has left this state: no step, nothing happened."""
+        """Replace the reason of a row that is still in `state`. This adds no step."""
         try:
             self._table.update_item(
                 Key={"zip_id": zip_id},
@@ -276,7 +266,7 @@ class StatusTable:
             logger.info("No reason written: the row of %s is gone or further on", zip_id)
 
     def take_back_note(self, row: StatusRow, reason: str) -> bool:
-        """Takes Zoom's word away again; False if the row isn't any more as it was read."""
+        """Remove Zoom's notice from a row; False if the row has changed since it was read."""
         try:
             self._table.update_item(
                 Key={"zip_id": row.zip_id},
@@ -296,7 +286,7 @@ class StatusTable:
         return True
 
     def of_meeting(self, meeting_id: int) -> list[StatusRow]:
-        """Every row of a meeting, in no order."""
+        """Return all rows of a meeting, in no order."""
         return [
             row_of(item)
             for item in self._query(
@@ -307,7 +297,7 @@ class StatusTable:
         ]
 
     def updated_since(self, begin: datetime) -> list[StatusRow]:
-        """Every row updated from `begin` until now, in order of time."""
+        """Return all rows updated since `begin`, the oldest first."""
         now = self._clock()
         rows: list[StatusRow] = []
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -330,49 +320,25 @@ class StatusTable:
     def _expiration(self) -> int:
         return int((self._clock() + STATUS_LIFE).timestamp())
 
-    def _stamp(self, values: dict[str, Any]) -> dict[str, str]:
-        now = self._clock().astimezone(UTC)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        values[":update_date"] = now.strftime("%Y-%m-%d")
-        values[":update_time"] = int((now - midnight).total_seconds())
-        values[":expiration"] = self._expiration()
-        return {name: f":{name}" for name in ("update_date", "update_time", "expiration")}
-
-    def _move(
-        self,
-        zip_id: str,
-        change: RowChange,
-        reason: str,
-        state: State,
-        before: frozenset[State],
-        makes_row: bool,
-    ) -> Written | None:
-        if reason:
-            return self._update(zip_id, change.with_reason(reason), before, makes_row)
-        written = self._update(zip_id, change.with_reason(""), before - {state}, makes_row)
-        if written or state not in before:
-            return written
-        return self._update(zip_id, change, frozenset({state}), False)
-
     def _update(
-        self, zip_id: str, change: RowChange, before: frozenset[State], makes_row: bool
+        self, zip_id: str, update: _Update, before: frozenset[State], creates: bool
     ) -> Written | None:
         allowed = {f":before{index}": str(state) for index, state in enumerate(sorted(before))}
         conditions = [f"#state IN ({', '.join(allowed)})"] if allowed else []
-        if makes_row:
+        if creates:
             conditions.append("attribute_not_exists(#state)")
         if not conditions:
             return None
-        for update in change.updates(" OR ".join(conditions)):
-            update["ExpressionAttributeValues"] |= allowed
+        for arguments in update.arguments(" OR ".join(conditions)):
+            arguments["ExpressionAttributeValues"] |= allowed
             try:
                 answer = self._table.update_item(
-                    Key={"zip_id": zip_id}, ReturnValues="ALL_OLD", **update
+                    Key={"zip_id": zip_id}, ReturnValues="ALL_OLD", **arguments
                 )
             except self._table.meta.client.exceptions.ConditionalCheckFailedException:
                 continue
             else:
-                old, after = answer.get("Attributes", {}), State(change.step["state"])
+                old, after = answer.get("Attributes", {}), State(update.step["state"])
                 files = frozenset(map(str, _several(old, "file_ids")))
                 return Written(_state(old), after, bool(old.get("oc_series_id")), files)
         return None
@@ -384,3 +350,139 @@ class StatusTable:
             if "LastEvaluatedKey" not in page:
                 return
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+class _Update(msgspec.Struct, frozen=True):
+    """One update of a row.
+
+    Attributes:
+        sets: Attribute → expression of its new value.
+        removes: Attributes to remove.
+        adds: Attribute → number or set to add to it.
+        values: Placeholders of values.
+        step: The step to append: `state`, `at` and, if there is one, `reason`.
+    """
+
+    sets: dict[str, str]
+    removes: list[str]
+    adds: dict[str, Any]
+    values: dict[str, Any]
+    step: dict[str, str]
+
+    def with_reason(self, reason: str) -> _Update:
+        """Return the same change with another reason; "" removes the old one."""
+        text = redact(reason)[:REASON_LIMIT]
+        return msgspec.structs.replace(
+            self,
+            sets={**self.sets, "reason": ":reason"},
+            values={**self.values, ":reason": text},
+            step={**self.step, **({"reason": text[:STEP_REASON_LIMIT]} if text else {})},
+        )
+
+    def arguments(self, condition: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return UpdateItem's arguments for a row whose steps have room, and for a full one.
+
+        `condition` has to hold in either case.
+        """
+        appending = self._arguments(
+            {"steps": "list_append(if_not_exists(steps, :no_steps), :steps)"},
+            {},
+            {":no_steps": [], ":steps": [self.step]},
+            f"({condition}) AND (attribute_not_exists(steps) OR size(steps) < :most_steps)",
+        )
+        moved = {
+            f"steps[{index}]": f"steps[{index + 1}]" for index in range(FIRST_STEPS, MOST_STEPS - 1)
+        }
+        moving_up = self._arguments(
+            {**moved, f"steps[{MOST_STEPS - 1}]": ":step"},
+            {"steps_left_out": 1},
+            {":step": self.step},
+            f"({condition}) AND size(steps) >= :most_steps",
+        )
+        return appending, moving_up
+
+    def _arguments(
+        self,
+        sets: dict[str, str],
+        adds: dict[str, Any],
+        values: dict[str, Any],
+        condition: str,
+    ) -> dict[str, Any]:
+        sets, adds = {**self.sets, **sets}, {**self.adds, **adds}
+        parts = ["SET " + ", ".join(f"{name} = {value}" for name, value in sets.items())]
+        if self.removes:
+            parts.append("REMOVE " + ", ".join(self.removes))
+        if adds:
+            parts.append("ADD " + ", ".join(f"{name} :add_{name}" for name in adds))
+        return {
+            "UpdateExpression": " ".join(parts),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#state": "pipeline_state"},
+            "ExpressionAttributeValues": {
+                **self.values,
+                **values,
+                **{f":add_{name}": value for name, value in adds.items()},
+                ":most_steps": MOST_STEPS,
+            },
+        }
+
+
+def _update_of(change: StatusChange, now: datetime, expiration: int) -> _Update:
+    """Convert a change, without its reason."""
+    utc = now.astimezone(UTC)
+    midnight = utc.replace(hour=0, minute=0, second=0, microsecond=0)
+    values: dict[str, Any] = {
+        "update_date": utc.strftime("%Y-%m-%d"),
+        "update_time": int((utc - midnight).total_seconds()),
+        "expiration": expiration,
+    }
+    optional: dict[str, Any] = {
+        "oc_series_id": change.oc_series_id,
+        "course": change.course,
+        "retry_due": change.retry_due,
+        "asked": msgspec.to_builtins(change.asked) if change.asked else {},
+        "ingest_request_time": timestamps.write(now) if change.requested else "",
+        **(_subject_attributes(change.subject) if change.subject else {}),
+    }
+    values |= {name: value for name, value in optional.items() if value}
+    sets = {"#state": ":state", **{name: f":{name}" for name in values}}
+    if change.requested is Requested.UNLESS_KNOWN:
+        sets["ingest_request_time"] = "if_not_exists(ingest_request_time, :ingest_request_time)"
+    adds: dict[str, Any] = {}
+    if change.files:
+        adds["file_ids"] = set(change.files)
+    if change.failed_again:
+        adds["failures"] = 1
+    return _Update(
+        sets=sets,
+        removes=_outdated(change),
+        adds=adds,
+        values={":state": str(change.state), **{f":{name}": values[name] for name in values}},
+        step={"state": str(change.state), "at": timestamps.write(now)},
+    )
+
+
+def _outdated(change: StatusChange) -> list[str]:
+    """Return the attributes to remove from the row."""
+    removes = [] if change.retry_due else ["retry_due"]
+    if change.state is State.WEBHOOK_RECEIVED:
+        # The notice is older than this request.
+        removes.append("zoom_notice")
+    if change.oc_series_id and not change.course:
+        removes.append("course")
+    if change.asked == Asked():
+        removes.append("asked")
+    if not change.failed_again and change.state is not State.UPLOADER_RECEIVED:
+        removes.append("failures")
+    return removes
+
+
+def _subject_attributes(subject: Subject) -> dict[str, Any]:
+    """Return the attributes that describe the recording, for a row's first write."""
+    return {
+        "meeting_id": subject.meeting_id,
+        "recording_id": subject.recording_id,
+        "topic": subject.topic,
+        "recording_start_time": subject.start_time,
+        "origin": str(subject.origin),
+    }

@@ -1,4 +1,4 @@
-"""The status table by time, the newest first and a page at a time."""
+"""Pages of the status table by time, the newest row first."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 PAGE_ROWS = 500
-"""Rows looked at for one page: with the longest reasons some 3 MB, of the 6 that Lambda answers."""
+"""Rows read for one page: 3 MB with the longest reasons. Lambda limits an answer to 6 MB."""
 
 LAST_SECOND = 86_399
-"""Of a day."""
+"""Last second of a day."""
 
 LONGEST_KEY = 500
-"""Characters. DynamoDB takes 2048 bytes as a key; a uuid of Zoom's has some 24 characters."""
+"""Characters. DynamoDB limits a key to 2048 bytes; Zoom's uuids have about 24 characters."""
 
 _ATTRIBUTES = (
     "zip_id, meeting_id, recording_id, topic, recording_start_time, origin, pipeline_state, "
     "reason, course, oc_series_id, ingest_request_time, update_date, update_time, retry_due, "
     "file_ids, asked"
 )
-"""Without the steps, which a list doesn't show."""
+"""Attributes of a list's rows: all but the steps."""
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """The row behind which the next page begins."""
+    """Last row of a page. The next page begins after it."""
 
     update_date: str
     update_time: Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
@@ -44,7 +44,11 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def read(cls, token: str) -> Self:
-        """The position in a token. BadRequest if it isn't one of ours."""
+        """Decode a token.
+
+        Raises:
+            BadRequest: The token isn't one of ours.
+        """
         try:
             content = base64.urlsafe_b64decode(token.encode("ascii"))
             position = msgspec.json.decode(content, type=cls)
@@ -55,12 +59,12 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def token(self) -> str:
-        """The position as a text that a query may carry."""
+        """The position as text for a query string."""
         return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode()
 
 
 class StatusPages:
-    """`<stack>-pipeline-status` by its index of time."""
+    """`<stack>-pipeline-status`, read by its index of time."""
 
     def __init__(self, table: Table, page_rows: int = PAGE_ROWS) -> None:
         self._table = table
@@ -69,10 +73,17 @@ class StatusPages:
     def page(
         self, begin: datetime, end: datetime, after: Position | None, without: frozenset[State]
     ) -> tuple[list[StatusRow], Position | None]:
-        """Rows updated from `begin` to `end`, the newest first, and where the next page begins.
+        """Read one page of the rows updated from `begin` to `end`, the newest first.
 
-        `without` are states that are passed over; they count as looked at, so a page may be empty
-        and not be the last.
+        Args:
+            begin: Earliest time.
+            end: Latest time.
+            after: Last row of the page before; None for the first page.
+            without: States to leave out. Their rows count towards a page's size, so that a page
+                may be empty although others follow.
+
+        Returns:
+            The rows, and the position for the next page; None if this page is the last.
         """
         rows: list[StatusRow] = []
         left = self._page_rows
@@ -84,7 +95,7 @@ class StatusPages:
             if after and date == after.update_date:
                 query["ExclusiveStartKey"] = msgspec.structs.asdict(after)
             while True:
-                # A day that ends with the page has no key: one row of the next day gives one.
+                # A day that ends where the page ends has no key: read one row of the next day.
                 found = self._table.query(**query, Limit=max(1, left))
                 rows += [row_of(item) for item in found["Items"]]
                 left -= found["ScannedCount"]
@@ -114,12 +125,12 @@ class StatusPages:
 
 
 def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, int, int]]:
-    """The days of UTC from `end` back to `begin`: midnight, first and last second that count."""
+    """Iterate over the UTC days from `end` back to `begin`: midnight, first and last second."""
     day = end.replace(hour=0, minute=0, second=0, microsecond=0)
     while day + timedelta(days=1) > begin:
         first = max(0, int((begin - day).total_seconds()))
         last = min(LAST_SECOND, int((end - day).total_seconds()))
-        # DynamoDB refuses a range that ends before it begins: who asks may have a clock ahead.
+        # DynamoDB rejects a range that ends before it begins. The client's clock may be ahead.
         if first <= last:
             yield day, first, last
         day -= timedelta(days=1)

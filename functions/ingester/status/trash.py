@@ -1,4 +1,4 @@
-"""What a row says of a recording that was thrown away in Zoom, and when it is there again."""
+"""The reason of a row whose recording was in Zoom's trash."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from ingester.status.row import StatusRow
 
 
 def reason_without(row: StatusRow) -> str:
-    """The row's reason when its recording is in Zoom again; an outlook beside the notice stays."""
+    """Return the row's reason without Zoom's notice of the trash. What follows the notice stays."""
     rest = row.reason.replace(f"{row.zoom_notice}; ", "")
     return "" if rest == row.zoom_notice else rest

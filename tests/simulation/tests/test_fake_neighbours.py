@@ -26,7 +26,7 @@ from ingester.schedule.model import ScheduledClass, ScheduledMeeting
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import read_parameter
 from ingester.status.row import Asked
-from ingester.status.table import Requested, StatusTable
+from ingester.status.table import Requested, StatusChange, StatusTable
 from ingester.status.time_index import StatusPages
 from tests.cloud import Clock, Cloud
 from tests.simulation.aws.calls import at_once
@@ -52,7 +52,7 @@ class Write:
     more: dict[str, Any]
 
     def __call__(self, table: StatusTable) -> Any:
-        return table.write(self.zip_id, self.state, self.reason, **self.more)
+        return table.write(self.zip_id, StatusChange(self.state, self.reason, **self.more))
 
 
 def _take_back(table: StatusTable) -> Any:
@@ -122,9 +122,11 @@ def test_steps_stay_bounded_as_in_moto_when_a_row_is_written_often(
     fake: Any = status_table()
     for table in (aws.status, fake):
         status = StatusTable(table, clock)
-        status.write("a", State.WEBHOOK_RECEIVED, subject=SUBJECT)
+        status.write("a", StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
         for number in range(45):
-            status.write("a", State.UPLOADER_FAILED, f"the {number}th", failed_again=True)
+            status.write(
+                "a", StatusChange(State.UPLOADER_FAILED, f"the {number}th", failed_again=True)
+            )
     assert by_key(aws.status, "zip_id") == by_key(fake, "zip_id")
     assert len(fake.items()[0]["steps"]) == 40
 
@@ -136,7 +138,7 @@ def test_status_pages_do_the_same_over_moto_and_over_the_fake(aws: Cloud, clock:
         for number in range(12):
             day.forward(hours=5)
             status = StatusTable(table, day)
-            status.write(f"z{number}", State.WEBHOOK_RECEIVED, subject=SUBJECT)
+            status.write(f"z{number}", StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     begin, end = clock.now, clock.now + timedelta(days=3)
     for size in (1, 3, 100):
         found = []

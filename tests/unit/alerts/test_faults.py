@@ -1,4 +1,4 @@
-"""What counts as the same fault."""
+"""Which records are of the same fault."""
 
 from __future__ import annotations
 
@@ -40,29 +40,33 @@ OTHER = [
 ]
 
 
-@pytest.mark.parametrize(("one", "again"), SAME)
-def test_the_same_fault(one: LogRecord, again: LogRecord) -> None:
-    [fault] = faults(one, again)
-    assert fault.records == (one, again)
-    assert faults(again)[0].key == fault.key
+@pytest.mark.parametrize(("first", "second"), SAME)
+def test_records_are_of_the_same_fault_when_only_ids_times_or_numbers_differ(
+    first: LogRecord, second: LogRecord
+) -> None:
+    [fault] = faults(first, second)
+    assert fault.records == (first, second)
+    assert faults(second)[0].key == fault.key
 
 
-@pytest.mark.parametrize(("one", "other"), OTHER)
-def test_another_fault(one: LogRecord, other: LogRecord) -> None:
-    assert [fault.records for fault in faults(one, other)] == [(one,), (other,)]
+@pytest.mark.parametrize(("first", "second"), OTHER)
+def test_records_are_of_different_faults_when_anything_else_differs(
+    first: LogRecord, second: LogRecord
+) -> None:
+    assert [fault.records for fault in faults(first, second)] == [(first,), (second,)]
 
 
-def test_each_function_has_faults_of_its_own() -> None:
+def test_same_record_is_another_fault_in_another_function() -> None:
     assert faults(record())[0].key != faults(record(), function="zoom-webhook")[0].key
 
 
-def test_what_is_below_the_level_is_no_fault() -> None:
+def test_record_below_the_level_is_no_fault() -> None:
     below = LogRecord(level=Level.WARNING, message="hm")
     assert faults(below) == []
     assert len(faults_in([below], "zoom-webhook", Level.WARNING)) == 1
 
 
-def test_a_message_s_shape() -> None:
+def test_shape_of_a_message_replaces_ids_times_and_numbers() -> None:
     assert shape_of("attempt 3 of 12, next try at 2026-10-14T18:30:00Z") == (
         "attempt # of #, next try at #"
     )

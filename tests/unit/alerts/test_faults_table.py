@@ -1,4 +1,4 @@
-"""The memory of mailed faults: who may mail, and what is only counted."""
+"""The table of mailed faults: what is claimed, and what is only counted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def table(aws: Cloud, clock: Clock) -> FaultsTable:
     return FaultsTable(aws.faults, QUIET, clock)
 
 
-def test_the_first_time_is_to_be_mailed_and_repeats_are_counted(
+def test_first_occurrence_is_claimed_and_repeats_are_counted(
     table: FaultsTable, clock: Clock
 ) -> None:
     first = table.happened("k", 2, MAIL)
@@ -40,7 +40,9 @@ def test_the_first_time_is_to_be_mailed_and_repeats_are_counted(
     assert list(table.waiting()) == []
 
 
-def test_after_a_mail_of_repeats_it_is_quiet_again(table: FaultsTable, clock: Clock) -> None:
+def test_quiet_period_starts_again_after_a_mail_about_repeats(
+    table: FaultsTable, clock: Clock
+) -> None:
     for _ in range(2):
         claim = table.happened("k", 1, MAIL)
         if claim:
@@ -55,7 +57,9 @@ def test_after_a_mail_of_repeats_it_is_quiet_again(table: FaultsTable, clock: Cl
     assert claim.times == 1
 
 
-def test_long_after_it_is_a_first_time_again(table: FaultsTable, clock: Clock) -> None:
+def test_occurrence_is_a_first_one_when_the_row_has_expired(
+    table: FaultsTable, clock: Clock
+) -> None:
     first = table.happened("k", 1, MAIL)
     assert first
     table.mailed(first)
@@ -65,7 +69,7 @@ def test_long_after_it_is_a_first_time_again(table: FaultsTable, clock: Clock) -
     assert again.times == 1
 
 
-def test_repeats_that_wait_go_with_the_next_occurrence(table: FaultsTable, clock: Clock) -> None:
+def test_next_occurrence_claims_the_repeats_that_wait(table: FaultsTable, clock: Clock) -> None:
     first = table.happened("k", 1, MAIL)
     assert first
     table.mailed(first)
@@ -77,8 +81,8 @@ def test_repeats_that_wait_go_with_the_next_occurrence(table: FaultsTable, clock
     assert (again.times, again.since) == (5, began)
 
 
-def test_only_one_may_mail_until_its_claim_lapses(table: FaultsTable, clock: Clock) -> None:
-    """Whoever dies between claim and mail leaves the fault to the next one, count and all."""
+def test_fault_has_one_claim_until_it_expires(table: FaultsTable, clock: Clock) -> None:
+    """If an invocation dies before its mail, the next one claims the fault with its count."""
     assert table.happened("k", 1, MAIL)
     assert table.happened("k", 1, MAIL) is None
     clock.forward(seconds=CLAIM.total_seconds())
@@ -87,7 +91,7 @@ def test_only_one_may_mail_until_its_claim_lapses(table: FaultsTable, clock: Clo
     assert list(table.waiting()) == []
 
 
-def test_a_claim_given_back_is_as_if_it_had_never_been(table: FaultsTable) -> None:
+def test_released_claim_can_be_claimed_again(table: FaultsTable) -> None:
     claim = table.happened("k", 3, MAIL)
     assert claim
     table.give_back(claim, 3)
@@ -96,7 +100,9 @@ def test_a_claim_given_back_is_as_if_it_had_never_been(table: FaultsTable) -> No
     assert again.times == 3
 
 
-def test_faults_are_apart_and_expire(aws: Cloud, table: FaultsTable, clock: Clock) -> None:
+def test_each_fault_has_its_own_row_that_expires(
+    aws: Cloud, table: FaultsTable, clock: Clock
+) -> None:
     assert table.happened("k", 1, MAIL)
     assert table.happened("l", 1, Mail(subject="s", body="x" * 99_999))
     for item in aws.faults.scan()["Items"]:
@@ -104,7 +110,7 @@ def test_faults_are_apart_and_expire(aws: Cloud, table: FaultsTable, clock: Cloc
         assert len(item["body"]) <= BODY_KEPT
 
 
-def test_all_that_wait_are_found(aws: Cloud, table: FaultsTable) -> None:
+def test_every_fault_with_repeats_that_are_due_is_claimed(aws: Cloud, table: FaultsTable) -> None:
     for number in range(4):
         item = {"fault": str(number), "unmailed": 1, "quiet_until": 0, "body": "x" * 390_000}
         aws.faults.put_item(Item=item)
@@ -112,7 +118,7 @@ def test_all_that_wait_are_found(aws: Cloud, table: FaultsTable) -> None:
     assert {claim.key for claim in table.waiting()} == {"0", "1", "2", "3"}
 
 
-def test_a_row_that_expired_while_it_was_counted_in_doesn_t_stay_mute(
+def test_fault_is_mailed_when_its_row_expired_while_it_was_counted(
     aws: Cloud, table: FaultsTable
 ) -> None:
     aws.faults.put_item(Item={"fault": "k", "unmailed": 1})

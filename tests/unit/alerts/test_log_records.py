@@ -13,7 +13,7 @@ from tests import log_lines
 from tests.log_lines import REQUEST, line_of
 
 
-def test_our_own_records_are_read_as_they_were_written() -> None:
+def test_our_records_are_parsed_as_they_were_written() -> None:
     error = KeyError("no such thing")
     with log.about(uuid="u==", zip_id="auto-ingest-u==", aws_request_id="r"):
         line = line_of("ERROR", "Gave up: %s", "enough", error=error, outlook="Nothing.")
@@ -38,7 +38,7 @@ def test_our_own_records_are_read_as_they_were_written() -> None:
         (log_lines.PRINTED, "crashed", "KeyError: 1"),
     ],
 )
-def test_how_a_function_ended(line: str, crash: str, headline: str) -> None:
+def test_crash_has_its_kind_and_its_headline(line: str, crash: str, headline: str) -> None:
     [record] = records_of([line])
     assert (record.level, record.crash) == (Level.CRITICAL, crash)
     assert record.headline.startswith(headline)
@@ -52,24 +52,25 @@ def test_how_a_function_ended(line: str, crash: str, headline: str) -> None:
         log_lines.PRINTED.splitlines(),
     ],
 )
-def test_one_end_told_in_several_lines_is_one_record(lines: tuple[str, ...]) -> None:
+def test_lines_about_the_same_crash_are_one_record(lines: tuple[str, ...]) -> None:
     [record] = records_of([line_of("INFO"), *lines, line_of("INFO")])[1:2]
     assert record.crash
     assert len(records_of(lines)) == 1
 
 
-def test_two_ends_are_two_records() -> None:
+def test_two_crashes_are_two_records() -> None:
     other = log_lines.TIMED_OUT.replace(REQUEST[:8], "00000000")
-    assert [one.crash for one in records_of([log_lines.TIMED_OUT, other])] == ["timed out"] * 2
+    records = records_of([log_lines.TIMED_OUT, other])
+    assert [record.crash for record in records] == ["timed out"] * 2
 
 
-def test_routine_lines_say_nothing() -> None:
+def test_routine_lines_are_left_out() -> None:
     assert records_of([*log_lines.ROUTINE, "", "\n", "  "]) == []
 
 
-def test_other_text_has_the_level_that_stands_in_it() -> None:
+def test_other_text_has_the_level_that_it_names() -> None:
     lines = ["moov: ERROR at 12", "CRITICAL disk", "a WARNING", "ERRORS are no level", "hm"]
-    assert [one.level.name for one in records_of(lines)] == [
+    assert [record.level.name for record in records_of(lines)] == [
         "ERROR",
         "CRITICAL",
         "WARNING",
@@ -78,14 +79,14 @@ def test_other_text_has_the_level_that_stands_in_it() -> None:
     ]
 
 
-def test_what_only_looks_like_a_record_is_text() -> None:
+def test_malformed_record_is_parsed_as_text() -> None:
     lines = ["{", "{}", '{"level": 3}', log_lines.with_level(line_of(), "LOUD"), "[1]"]
-    assert all(one.message == line for one, line in zip(records_of(lines), lines, strict=True))
+    assert [record.message for record in records_of(lines)] == list(lines)
     [record] = records_of(['{"level": "error", "message": {"a": 1}, "uuid": null}'])
     assert (record.level, record.message, record.uuid) == (Level.ERROR, '{"a":1}', "")
 
 
 @given(st.lists(st.text() | st.sampled_from([*log_lines.CRASHES, *log_lines.ROUTINE, line_of()])))
-def test_any_lines_are_taken(lines: list[str]) -> None:
+def test_any_lines_can_be_parsed(lines: list[str]) -> None:
     for record in records_of(lines):
         assert record.headline == "" or record.headline in record.message

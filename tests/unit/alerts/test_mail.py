@@ -1,4 +1,4 @@
-"""The mail about a fault: what it says first, and SNS's limits."""
+"""Mails about faults: their content, and SNS's limits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def mail(line: str, about: StatusRow | None = None, function: str = "zoom-upload
     return alerts.mail_about(fault, about, SOURCE, NOW, ZONE)
 
 
-def test_its_first_lines_say_it_all() -> None:
+def test_first_lines_have_what_a_reader_needs() -> None:
     told = mail(line_of(), row())
     assert told.subject == "[zip] Upload failed: Oceans"
     what, recording, state, following, step, link, *_ = told.body.split("\n\n")
@@ -79,12 +79,24 @@ def test_its_first_lines_say_it_all() -> None:
         (row(State.SENT_TO_OPENCAST), "", "Nothing: this ingest has ended.", "See the state"),
         (row(State.SENT_TO_OPENCAST), "It stays.", "It stays.", "If it goes on"),
         (row(State.OC_SERIES_FOUND), "", "The recording goes on its way.", "Nothing, unless"),
+        (
+            row(State.SENT_TO_DOWNLOADER, updated=NOW - timedelta(hours=3)),
+            "",
+            "Nothing: it needs you.",
+            "Nothing has happened since 2026-10-14T15:30:00Z: `invoke queue.downloads`",
+        ),
+        (
+            row(retry_due="2026-10-14T08:40:00Z"),
+            "",
+            "Nothing: it needs you.",
+            "Was due again at 2026-10-14T08:40:00Z: `invoke queue.uploads`",
+        ),
         (row(), "Buried.", "Buried.", "Another series: `invoke exec.pipeline u"),
         (None, "Zoom sends again.", "Zoom sends again.", "If it goes on: `invoke queue.uploads`"),
         (None, "", "Nothing that is known here.", "If it goes on: `invoke queue.uploads`"),
     ],
 )
-def test_what_happens_next_and_what_to_do(
+def test_mail_says_what_happens_next_and_what_to_do(
     about: StatusRow | None, outlook: str, following: str, step: str
 ) -> None:
     told = mail(line_of(outlook=outlook) if outlook else line_of(), about)
@@ -101,14 +113,14 @@ def test_what_happens_next_and_what_to_do(
         (line_of("WARNING", "Late"), "[zip] Download, warning: Late"),
     ],
 )
-def test_without_a_recording_the_subject_says_what(line: str, subject: str) -> None:
+def test_subject_has_the_headline_when_there_is_no_recording(line: str, subject: str) -> None:
     told = mail(line, function="zoom-downloader")
     assert told.subject.startswith(subject)
     if "warning" not in subject:
         assert "What happens next: Its message is back on the queue after 16 minutes" in told.body
 
 
-def test_what_stopped_nothing_isn_t_called_failed() -> None:
+def test_title_does_not_say_failed_when_the_work_went_on() -> None:
     extra = log.goes_on("Its pauses will be missing.", "Look at UUID.")
     with log.about(uuid="u=="):
         told = mail(line_of("ERROR", "No events", **extra), row(State.SENT_TO_OPENCAST))
@@ -119,7 +131,7 @@ def test_what_stopped_nothing_isn_t_called_failed() -> None:
     assert "\n\nWhat to do: Nothing, unless it goes on.\n\n" in without.body
 
 
-def test_a_row_that_can_t_be_read_isn_t_called_missing() -> None:
+def test_unreadable_row_is_not_called_missing() -> None:
     with log.about(uuid="u"):
         [fault] = faults_in(records_of([line_of()]), "zoom-uploader", Level.ERROR)
     missing = alerts.mail_about(fault, None, SOURCE, NOW, ZONE)
@@ -129,7 +141,7 @@ def test_a_row_that_can_t_be_read_isn_t_called_missing() -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_every_function_s_crash_has_advice(function: object) -> None:
+def test_crash_of_every_function_has_advice(function: object) -> None:
     if function == LOG_NOTIFICATIONS:
         return
     told = mail(log_lines.RAISED, function=getattr(function, "name", ""))
@@ -143,18 +155,20 @@ def test_every_function_s_crash_has_advice(function: object) -> None:
         ("schedule-update", "Part of the schedule may be changed already"),
     ],
 )
-def test_what_ran_out_of_time_may_have_done_part_of_it(function: str, said: str) -> None:
+def test_mail_about_a_timeout_says_that_part_of_the_work_may_be_done(
+    function: str, said: str
+) -> None:
     assert said in mail(log_lines.TIMED_OUT, function=function).body
 
 
-def test_commands_name_the_recording_where_it_is_known() -> None:
+def test_commands_name_the_recording_when_it_is_known() -> None:
     with log.about(uuid="/a b=="):
         line = line_of("ERROR", "AWS failed.")
     assert "`invoke exec.pipeline '/a b=='`" in mail(line, function="zoom-webhook").body
     assert "`invoke exec.pipeline UUID`" in mail(line_of(), function="zoom-webhook").body
 
 
-def test_a_function_that_nobody_knows_is_told_of_too() -> None:
+def test_unknown_function_has_a_mail_too() -> None:
     told = mail(line_of(), function="my-own")
     assert told.subject == "[zip] my-own failed: Gave up: Invalid Opencast series id."
 
@@ -163,14 +177,14 @@ def test_a_function_that_nobody_knows_is_told_of_too() -> None:
     "topic",
     ["<img src=x onerror=alert(1)>", "a\nSubject: b\r\n\r\nState: fine", "\x1b[31mred\u202egnp"],
 )
-def test_a_topic_is_text_on_its_own_line(topic: str) -> None:
+def test_topic_is_plain_text_on_its_own_line(topic: str) -> None:
     told = fitted(mail(line_of(), row(topic=topic)))
     shown = "".join(letter if letter.isprintable() else " " for letter in topic)
     assert f"Recording: {' '.join(shown.split())}\n" in told.body
     assert told.subject.isprintable()
 
 
-def test_records_and_tracebacks_come_last_and_only_some_of_them() -> None:
+def test_first_five_records_with_their_tracebacks_come_last() -> None:
     lines = [line_of("ERROR", "Number %d", number, error=KeyError(number)) for number in range(9)]
     [fault] = faults_in(records_of(lines), "zoom-uploader", Level.ERROR)
     body = alerts.mail_about(fault, None, SOURCE, NOW, ZONE).body
@@ -188,7 +202,7 @@ def test_repeats_are_one_mail_with_a_count(times: int, word: str) -> None:
     assert again.body.endswith(told.body)
 
 
-def test_the_link_is_encoded_as_the_console_does() -> None:
+def test_link_is_encoded_as_the_console_expects() -> None:
     assert log_link(SOURCE) == (
         "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1"
         "#logsV2:log-groups/log-group/$252Faws$252Flambda$252Fzip-zoom-uploader"
@@ -203,19 +217,19 @@ def test_the_link_is_encoded_as_the_console_does() -> None:
         ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
     ],
 )
-def test_other_partitions_have_other_consoles(region: str, host: str) -> None:
+def test_link_has_the_console_of_the_partition(region: str, host: str) -> None:
     source = Source(stack="zip", region=region, log_group="g", log_stream="s")
     assert log_link(source).startswith(f"https://{host}/cloudwatch/home?region={region}#")
 
 
-def test_a_subject_is_ascii() -> None:
+def test_subject_is_ascii() -> None:
     subject = "[zip] Upload failed: Übergröße à la carte, 历史"
     told = fitted(Mail(subject=subject, body="b"))
     assert told.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"
 
 
 @given(st.text(), st.text() | st.text().map(lambda text: text * 20_000))
-def test_limits_are_kept_whatever_comes(subject: str, body: str) -> None:
+def test_any_mail_fits_the_limits_of_sns(subject: str, body: str) -> None:
     told = fitted(Mail(subject=subject, body=body))
     assert 0 < len(told.subject) <= SUBJECT_LIMIT
     assert told.subject.isascii()

@@ -1,4 +1,4 @@
-"""Mails go out no faster than SNS allows, however many containers send some."""
+"""Mails stay below SNS's limit, however many containers send them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
 
 @contextmanager
 def mail_times(aws: Cloud, clock: Clock) -> Iterator[list[datetime]]:
-    """When mails go to SNS."""
+    """Record the times at which mails are published."""
     times: list[datetime] = []
 
     def note(model: Any, **_: object) -> None:
@@ -50,7 +50,7 @@ def assert_slow(times: list[datetime]) -> None:
     assert all(later - earlier >= PAUSE for earlier, later in pairwise(times))
 
 
-def test_all_containers_together_mail_slower_than_sns_allows(aws: Cloud, clock: Clock) -> None:
+def test_all_containers_together_stay_below_the_limit_of_sns(aws: Cloud, clock: Clock) -> None:
     containers = [notifying_dependencies(aws, clock) for _ in GROUPS]
     with mail_times(aws, clock) as times:
         for group, deps in zip(GROUPS, containers, strict=True):
@@ -59,7 +59,7 @@ def test_all_containers_together_mail_slower_than_sns_allows(aws: Cloud, clock: 
     assert_slow(times)
 
 
-def test_a_mail_for_which_there_is_no_moment_is_sent_by_the_clock(
+def test_mail_waits_for_the_scheduled_run_when_others_use_the_limit_up(
     aws: Cloud,
     deps: log_notifications.Dependencies,
     clock: Clock,
@@ -82,10 +82,10 @@ def test_a_mail_for_which_there_is_no_moment_is_sent_by_the_clock(
     assert aws.mails() == []
 
 
-def test_the_clock_claims_no_more_than_it_can_mail(
+def test_scheduled_run_claims_no_more_than_it_can_mail(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    """A claim lasts 30 seconds: one made long before its mail would be made a second time."""
+    """A claim lasts 30 seconds. If its mail came later, another run would claim the fault too."""
     for number in range(200):
         aws.faults.put_item(
             Item={"fault": str(number), "unmailed": 1, "quiet_until": 0, "subject": str(number)}
@@ -100,7 +100,9 @@ def test_the_clock_claims_no_more_than_it_can_mail(
     assert len(sent) == len(set(sent)) == 200
 
 
-def test_without_the_table_a_batch_has_one_mail_at_some_moment(aws: Cloud, clock: Clock) -> None:
+def test_batch_has_one_mail_after_a_random_wait_when_the_table_fails(
+    aws: Cloud, clock: Clock
+) -> None:
     sleeper = Sleeper(clock)
     deps = notifying_dependencies(aws, clock, sleep=sleeper)
     with refusing(aws.faults.meta.client, "UpdateItem"):

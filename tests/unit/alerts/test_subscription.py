@@ -1,4 +1,4 @@
-"""What CloudWatch Logs hands in."""
+"""Decoding the events of CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ingester.errors import MessageError
 from tests.subscription import GROUP, log_event, packed
 
 
-def test_lines_in_their_order() -> None:
+def test_batch_has_the_lines_in_order() -> None:
     batch = batch_of(log_event("one", "two\nlines", "ü"))
     assert batch is not None
     assert batch.log_group == GROUP
@@ -24,7 +24,7 @@ def test_lines_in_their_order() -> None:
     assert batch.lines == ["one", "two\nlines", "ü"]
 
 
-def test_a_question_whether_we_are_there_brings_none() -> None:
+def test_test_event_of_cloudwatch_has_no_batch() -> None:
     assert batch_of(log_event("CWL CONTROL MESSAGE", kind="CONTROL_MESSAGE")) is None
 
 
@@ -43,17 +43,17 @@ def test_a_question_whether_we_are_there_brings_none() -> None:
         {"awslogs": {"data": base64.b64encode(gzip.compress(b"x" * 99)[:-9]).decode()}},
     ],
 )
-def test_what_can_t_be_read_is_said(event: dict[str, Any]) -> None:
+def test_malformed_event_is_a_message_error(event: dict[str, Any]) -> None:
     with pytest.raises(MessageError, match="What CloudWatch Logs sent can't be read"):
         batch_of(event)
 
 
-def test_a_bomb_isn_t_unpacked() -> None:
+def test_data_that_decompresses_to_too_much_is_a_message_error() -> None:
     with pytest.raises(MessageError, match="larger than any"):
         batch_of({"awslogs": {"data": packed(b" " * (LARGEST + 1))}})
 
 
 @given(st.binary() | st.binary().map(gzip.compress))
-def test_any_data_gives_a_batch_or_a_sentence(data: bytes) -> None:
+def test_any_data_is_a_batch_or_a_message_error(data: bytes) -> None:
     with suppress(MessageError):
         batch_of({"awslogs": {"data": base64.b64encode(data).decode()}})

@@ -14,6 +14,7 @@ from ingester.alerts.faults_table import MOST_MAILS
 from ingester.errors import AwsFailed, SettingsError
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
+from ingester.status.table import StatusChange
 from tests import log_lines
 from tests.cloud import Clock, Cloud
 from tests.function_harness import notifying_dependencies
@@ -40,8 +41,8 @@ def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -
         start_time="2026-10-14T14:00:00Z",
         origin=Origin.WEBHOOK,
     )
-    deps.status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=subject, files=["f"])
-    deps.status.write(ZIP_ID, State.UPLOADER_FAILED, "Invalid Opencast series id.")
+    deps.status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=subject, files=["f"]))
+    deps.status.write(ZIP_ID, StatusChange(State.UPLOADER_FAILED, "Invalid Opencast series id."))
     with log.about(uuid=UUID, zip_id=ZIP_ID):
         return line_of()
 

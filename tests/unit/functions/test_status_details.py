@@ -17,8 +17,7 @@ from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
-from ingester.status.row_change import FIRST_STEPS
-from ingester.status.table import Requested
+from ingester.status.table import FIRST_STEPS, Requested, StatusChange
 from ingester.status.time_index import StatusPages
 from tests.cloud import Clock, Cloud
 from tests.function_harness import status_tools
@@ -53,7 +52,9 @@ def write(
         start_time="2026-10-14T15:00:00Z",
         origin=Origin.WEBHOOK,
     )
-    assert deps.status.write(f"auto-ingest-{uuid}", state, reason, subject=subject, **more)
+    assert deps.status.write(
+        f"auto-ingest-{uuid}", StatusChange(state, reason, subject=subject, **more)
+    )
 
 
 def uuids(body: dict[str, Any]) -> list[str]:
@@ -154,8 +155,10 @@ def later_request(
             origin=Origin.ON_DEMAND,
         )
         begin = State.ON_DEMAND_RECEIVED
-        deps.status.write(zip_id, begin, subject=subject, requested=Requested.NOW, files=["f"])
-        deps.status.write(zip_id, end, "no", oc_series_id="S")
+        deps.status.write(
+            zip_id, StatusChange(begin, subject=subject, requested=Requested.NOW, files=["f"])
+        )
+        deps.status.write(zip_id, StatusChange(end, "no", oc_series_id="S"))
         clock.forward(hours=1)
 
 
@@ -171,8 +174,10 @@ def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, stat
         origin=Origin.ON_DEMAND,
     )
     begin = State.ON_DEMAND_RECEIVED
-    deps.status.write(f"on-{uuid}", begin, subject=subject, requested=Requested.NOW, files=["f"])
-    deps.status.write(f"on-{uuid}", state, oc_series_id="S")
+    deps.status.write(
+        f"on-{uuid}", StatusChange(begin, subject=subject, requested=Requested.NOW, files=["f"])
+    )
+    deps.status.write(f"on-{uuid}", StatusChange(state, oc_series_id="S"))
 
 
 def test_what_a_later_request_brought_in_needs_nobody(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import status_query
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
+from ingester.status.table import StatusChange
 from tests.cloud import Clock, Cloud
 from tests.function_harness import status_tools
 
@@ -45,7 +46,7 @@ def write(
         start_time="2026-10-14T15:00:00Z",
         origin=Origin.ON_DEMAND,
     )
-    assert deps.status.write(zip_id, state, subject=subject, **more)
+    assert deps.status.write(zip_id, StatusChange(state, subject=subject, **more))
 
 
 def test_what_is_asked_wrongly(ask: Ask) -> None:

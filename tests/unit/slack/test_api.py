@@ -1,4 +1,4 @@
-"""Slack's wire over real HTTPS: forms, groups, and messages."""
+"""Slack's requests, groups and messages over real HTTPS."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def web(server: Web) -> Web:
 
 @dataclass
 class Groups:
-    """Who is in the groups `staff` and `chairs`, as a workspace tells it."""
+    """A stand-in for the API of a workspace with the groups `staff` and `chairs`."""
 
     web: Web
     context: ssl.SSLContext
@@ -107,7 +107,7 @@ def users(**of: list[str]) -> Callable[[Request], Answer]:
     return tell
 
 
-def test_a_command() -> None:
+def test_slash_command_is_parsed() -> None:
     assert parse(urlencode(FIELDS).encode()) == Command(
         user_id="U1",
         channel_id="C1",
@@ -117,7 +117,7 @@ def test_a_command() -> None:
     )
 
 
-def test_a_press() -> None:
+def test_press_of_a_button_is_parsed() -> None:
     assert parse(pressed(PAYLOAD)) == Press(
         user_id="U1",
         channel_id="C1",
@@ -135,19 +135,19 @@ def pressed(payload: object) -> bytes:
     "payload",
     [{"type": "view_submission"}, {"type": "shortcut", "x": 1}, {**PAYLOAD, "actions": []}],
 )
-def test_what_wants_no_answer(payload: object) -> None:
+def test_other_interactions_need_no_answer(payload: object) -> None:
     assert parse(pressed(payload)) == Nothing()
     assert parse(b"ssl_check=1") == Nothing()
 
 
 @pytest.mark.parametrize("name", ["user_id", "channel_id", "channel_name", "response_url"])
-def test_a_command_with_a_field_missing(name: str) -> None:
+def test_command_is_a_bad_request_when_a_field_is_missing(name: str) -> None:
     with pytest.raises(BadRequest, match=name):
         parse(urlencode({key: value for key, value in FIELDS.items() if key != name}).encode())
 
 
 @pytest.mark.parametrize("url", ["http://hooks.slack.com/x", "file:///etc/passwd", ""])
-def test_a_response_url_that_isn_t_https(url: str) -> None:
+def test_request_is_bad_when_its_response_url_is_not_https(url: str) -> None:
     for body in (
         urlencode({**FIELDS, "response_url": url}).encode(),
         pressed({**PAYLOAD, "response_url": url}),
@@ -156,7 +156,7 @@ def test_a_response_url_that_isn_t_https(url: str) -> None:
             parse(body)
 
 
-def test_a_form_of_too_many_fields() -> None:
+def test_form_is_a_bad_request_when_it_has_too_many_fields() -> None:
     many = {f"f{number}": "" for number in range(MAX_FIELDS - len(FIELDS) + 1)}
     with pytest.raises(BadRequest, match="not a form"):
         parse(urlencode({**FIELDS, **many}).encode())
@@ -175,12 +175,12 @@ def test_a_form_of_too_many_fields() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(list(PAYLOAD)), inner),
     ).map(pressed)
 )
-def test_any_body_is_understood_or_refused(body: bytes) -> None:
+def test_any_body_is_parsed_or_a_bad_request(body: bytes) -> None:
     with suppress(BadRequest):
         assert isinstance(parse(body), Command | Press | Nothing)
 
 
-def test_members_of_the_groups_by_their_handles(groups: Groups) -> None:
+def test_members_are_those_of_the_groups_with_the_handles(groups: Groups) -> None:
     members = groups.members("STAFF", "others")
     assert [members.has(user, seconds=5) for user in ("U1", "U2", "U3", "")] == [
         True,
@@ -192,7 +192,7 @@ def test_members_of_the_groups_by_their_handles(groups: Groups) -> None:
     assert {token for _, token in groups.web.tokens()} == {"Bearer xoxb-1"}
 
 
-def test_groups_are_asked_again_after_minutes(groups: Groups) -> None:
+def test_members_are_read_again_after_five_minutes(groups: Groups) -> None:
     members = groups.members("staff")
     assert not members.has("U9", seconds=5)
     groups.web.pages["/api/usergroups.users.list"] = users(S1=["U9"])
@@ -211,7 +211,7 @@ def test_groups_are_asked_again_after_minutes(groups: Groups) -> None:
         ("xoxb-1", "/api", ("staff", "chairs"), False),
     ],
 )
-def test_what_is_known_holds_for_who_asks_the_same(
+def test_cached_members_are_kept_when_groups_and_token_are_the_same(
     groups: Groups, token: str, path: str, handles: tuple[str, ...], is_kept: bool
 ) -> None:
     known = groups.members("staff")
@@ -220,8 +220,8 @@ def test_what_is_known_holds_for_who_asks_the_same(
     assert newer.or_known(known) is (known if is_kept else newer)
 
 
-def test_minutes_count_from_before_slack_was_asked(groups: Groups) -> None:
-    """Who was taken out of a group while Slack answered isn't let in for longer than that."""
+def test_cache_expires_five_minutes_after_the_call_of_slack_began(groups: Groups) -> None:
+    """A user who leaves a group during the call is let in for five more minutes at most."""
 
     def slow(_request: Request) -> Answer:
         groups.timer.now += 10
@@ -235,7 +235,7 @@ def test_minutes_count_from_before_slack_was_asked(groups: Groups) -> None:
     assert not members.has("U1", seconds=60)
 
 
-def test_every_page_is_read(groups: Groups) -> None:
+def test_members_are_read_from_every_page(groups: Groups) -> None:
     def page(request: Request) -> Answer:
         cursor = dict(parse_qsl(request.body.decode())).get("cursor", "")
         following = {"": "2", "2": "3", "3": ""}[cursor]
@@ -251,19 +251,21 @@ def test_every_page_is_read(groups: Groups) -> None:
     assert all(members.has(user, seconds=5) for user in ("U", "U2", "U3"))
 
 
-def test_a_group_that_isn_t_there(groups: Groups, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_group_is_logged_and_has_no_members(
+    groups: Groups, caplog: pytest.LogCaptureFixture
+) -> None:
     assert not groups.members("stuff").has("U1", seconds=5)
     assert "no user group stuff" in caplog.text
 
 
-def test_slack_is_busy_for_a_moment(groups: Groups) -> None:
+def test_call_is_retried_when_slack_is_busy(groups: Groups) -> None:
     busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "2"))
     groups.tell(busy, json_answer(503, {"ok": False}), listed(S1="staff"))
     assert groups.members("staff").has("U1", seconds=60)
     assert groups.sleeper.slept[0] == 2
 
 
-def test_slack_asks_for_more_patience_than_there_is(groups: Groups) -> None:
+def test_call_fails_when_slack_asks_to_wait_longer_than_the_deadline(groups: Groups) -> None:
     groups.tell(json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "30")))
     with pytest.raises(SlackUnreachable):
         groups.members("staff").has("U1", seconds=20)
@@ -281,13 +283,17 @@ def test_slack_asks_for_more_patience_than_there_is(groups: Groups) -> None:
         (json_answer(200, {"ok": True}), "can't be read"),
     ],
 )
-def test_slack_out_of_reach(groups: Groups, page: Answer, word: str) -> None:
+def test_slack_is_unreachable_when_its_answer_is_unusable(
+    groups: Groups, page: Answer, word: str
+) -> None:
     groups.tell(page)
     with pytest.raises(SlackUnreachable, match=word):
         groups.members("staff").has("U1", seconds=0)
 
 
-def test_nobody_listens(groups: Groups, context: ssl.SSLContext) -> None:
+def test_slack_is_unreachable_when_the_connection_is_refused(
+    groups: Groups, context: ssl.SSLContext
+) -> None:
     client = web_client("xoxb-1", "https://127.0.0.1:9/api", context)
     with pytest.raises(SlackUnreachable, match="ConnectionRefusedError"):
         Members(client, ["staff"], sleep=groups.sleeper).has("U1", seconds=0)
@@ -303,14 +309,16 @@ def test_nobody_listens(groups: Groups, context: ssl.SSLContext) -> None:
         ),
     ],
 )
-def test_slack_refuses(groups: Groups, problem: dict[str, object], word: str) -> None:
+def test_refusal_names_the_problem_when_slack_rejects_the_call(
+    groups: Groups, problem: dict[str, object], word: str
+) -> None:
     groups.tell(json_answer(200, problem))
     with pytest.raises(SlackRefused, match=word):
         groups.members("staff").has("U1", seconds=5)
     assert len(groups.web.seen) == 1
 
 
-def test_a_message(web: Web, context: ssl.SSLContext) -> None:
+def test_message_is_posted_to_its_response_url(web: Web, context: ssl.SSLContext) -> None:
     web.pages["/respond"] = Answer(200, body=b"ok")
     post(f"{web.url}/respond", note("hello"), context=context, seconds=5)
     (request,) = web.seen
@@ -330,7 +338,7 @@ def test_a_message(web: Web, context: ssl.SSLContext) -> None:
         (Answer(503), SlackUnreachable),
     ],
 )
-def test_a_message_that_isn_t_taken(
+def test_posting_fails_when_slack_does_not_accept_the_message(
     web: Web, context: ssl.SSLContext, page: Answer, kind: type[Exception]
 ) -> None:
     web.pages["/respond"] = page
@@ -339,10 +347,10 @@ def test_a_message_that_isn_t_taken(
     assert len(web.seen) == 1
 
 
-def test_keys_stay_out_of_the_log(
+def test_secrets_stay_out_of_the_log(
     groups: Groups, context: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What Slack's SDK would log on its own: the addresses, which are keys, and headers."""
+    """By itself Slack's SDK would log addresses, which are secrets, and headers."""
     groups.web.pages["/actions/T1/key"] = Answer(200, body=b"ok")
     with caplog.at_level(logging.DEBUG):
         post(f"{groups.web.url}/actions/T1/key", note("hello"), context=context, seconds=5)
@@ -351,11 +359,11 @@ def test_keys_stay_out_of_the_log(
     assert not [word for word in ("key", "xoxb-1", "hello") if word in caplog.text]
 
 
-def test_each_answer_of_the_api_has_its_time(context: ssl.SSLContext) -> None:
+def test_client_of_the_api_has_a_timeout(context: ssl.SSLContext) -> None:
     assert web_client("xoxb-1", "https://127.0.0.1:9/api", context).timeout == API_SECONDS
 
 
-def test_an_address_stays_out_of_the_error(context: ssl.SSLContext) -> None:
+def test_response_url_stays_out_of_the_error(context: ssl.SSLContext) -> None:
     with pytest.raises(SlackUnreachable) as raised:
         post("https://127.0.0.1:9/actions/T1/key", note("hello"), context=context, seconds=5)
     assert "key" not in str(raised.value)

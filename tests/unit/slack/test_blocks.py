@@ -1,4 +1,4 @@
-"""Messages within Slack's limits, whatever is in them."""
+"""Messages stay within Slack's limits, whatever their texts are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BAD = "<&>" * 400
 
 
 def check(message: Message) -> list[dict[str, Any]]:
-    """Slack's limits: https://docs.slack.dev/reference/block-kit/blocks"""
+    """Assert Slack's limits: https://docs.slack.dev/reference/block-kit/blocks"""
     blocks: list[dict[str, Any]] = payload(message)["blocks"]
     assert len(blocks) <= 50
     assert 0 < len(message.text) <= 3000
@@ -51,7 +51,7 @@ def answer(**more: Any) -> MeetingAnswer:
     return MeetingAnswer(**{**known, **more})
 
 
-def test_six_recordings_of_forty_ingests_of_the_longest_texts() -> None:
+def test_message_fits_when_six_recordings_have_forty_ingests_of_the_longest_texts() -> None:
     part = (BAD,) * 7
     recording = Shown(start=BAD, class_name=BAD, link="https://z/" + "x" * 5000, parts=(part,) * 40)
     message = meeting_message(
@@ -70,8 +70,8 @@ def test_six_recordings_of_forty_ingests_of_the_longest_texts() -> None:
     assert "https://z/" not in str(blocks)
 
 
-def test_a_message_stays_within_what_slack_takes_in_all() -> None:
-    """The newest ingests are there, the others counted, and no recording has room before others."""
+def test_message_stays_within_the_limit_of_all_blocks() -> None:
+    """The newest ingests are shown, the others are counted, and recordings share the room."""
     part = ("Automated ingest", "Sending it to Opencast failed", 'Reason: "' + "x" * 300)
     recordings = tuple(
         Shown(start=f"day {number}", class_name="", link="https://z/x", parts=(part,) * 8)
@@ -91,8 +91,8 @@ def shown_with(*parts: tuple[str, ...]) -> Shown:
     return Shown(start="now", class_name="", link="https://z/x", parts=parts)
 
 
-def test_each_recording_s_newest_ingest_comes_before_older_ones() -> None:
-    """An outage in which people ask again and again is when it is read."""
+def test_newest_ingest_of_each_recording_has_room_before_older_ones() -> None:
+    """During an outage people request a recording repeatedly, and then they read the answer."""
     asked = ("+Zoom ingest", "Sending it to Opencast failed", "Reason: " + "x" * 180)
     once = shown_with(("Automated ingest", "Sent to Opencast"))
     blocks = check(meeting_message(answer(recordings=(shown_with(*(asked,) * 60), *(once,) * 5))))
@@ -104,7 +104,7 @@ def test_each_recording_s_newest_ingest_comes_before_older_ones() -> None:
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
 
 
-def test_where_there_is_little_room_the_state_stands_without_its_reason() -> None:
+def test_state_is_shown_without_its_reason_when_there_is_little_room() -> None:
     long = shown_with(("Ingest " + "z" * 380, "Sending it failed " + "y" * 370, *("x" * 390,) * 5))
     blocks = check(meeting_message(answer(recordings=(long,) * 6, schedule=("w" * 190,) * 10)))
     assert str(blocks).count("> Sending it failed") == 6
@@ -112,8 +112,8 @@ def test_where_there_is_little_room_the_state_stands_without_its_reason() -> Non
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
 
 
-def test_the_counts_too_stay_within_what_slack_takes_in_all() -> None:
-    """Where the schedule leaves room for but one ingest, there are five counts beside it."""
+def test_counts_of_omitted_ingests_stay_within_the_limit_of_all_blocks() -> None:
+    """If the schedule leaves room for one ingest, five recordings have only a count."""
     longest = ("Automated ingest" + "x" * 400, "y" * 400)
     for length in range(120, 200):
         recordings = (shown_with(*(longest,) * 2),) * 6
@@ -125,8 +125,8 @@ def test_the_counts_too_stay_within_what_slack_takes_in_all() -> None:
         assert size <= BLOCKS_LIMIT, length
 
 
-def test_nothing_in_the_middle_is_left_out() -> None:
-    """After one that doesn't fit a shorter one isn't shown either."""
+def test_no_older_ingest_is_shown_after_one_that_does_not_fit() -> None:
+    """A shorter ingest isn't shown after a longer one that doesn't fit."""
     long = ("Ingest", *("x" * 390,) * 7)
     parts = (("Newest", "y"), *(long,) * 5, ("Oldest", "z"))
     shown = Shown(start="now", class_name="", link="https://z/x", parts=parts)
@@ -136,14 +136,14 @@ def test_nothing_in_the_middle_is_left_out() -> None:
     assert f"… and {7 - 1 - told.count('*Ingest*')} earlier ingests" in told
 
 
-def test_many_short_ingests_share_a_section() -> None:
+def test_short_ingests_share_a_section() -> None:
     parts = tuple((f"Ingest {number}", "Done") for number in range(40))
     shown = Shown(start="now", class_name="", link="https://z/x", parts=parts)
     blocks = check(meeting_message(answer(recordings=(shown,))))
     assert all(f"*Ingest {number}*\n> Done" in blocks[-1]["text"]["text"] for number in range(40))
 
 
-def test_the_button() -> None:
+def test_button_is_there_when_older_recordings_are() -> None:
     blocks = check(meeting_message(answer(older=3, button="value")))
     (element,) = blocks[-1]["elements"]
     assert (element["type"], element["value"]) == ("button", "value")
@@ -155,7 +155,7 @@ texts = st.text(min_size=1).filter(lambda text: bool(text.split()))
 
 
 @given(texts, st.integers(10, 400))
-def test_escaped_text_fits_and_holds_no_markup(text: str, limit: int) -> None:
+def test_escaped_text_fits_and_has_no_markup(text: str, limit: int) -> None:
     short = escaped(text, limit)
     assert 0 < len(short) <= limit
     assert not set("<>\n") & set(short)
@@ -165,7 +165,7 @@ def test_escaped_text_fits_and_holds_no_markup(text: str, limit: int) -> None:
 
 
 @given(texts, st.lists(st.lists(texts, min_size=1, max_size=7).map(tuple), min_size=1, max_size=5))
-def test_any_texts_make_a_message(title: str, parts: list[tuple[str, ...]]) -> None:
+def test_any_texts_make_a_valid_message(title: str, parts: list[tuple[str, ...]]) -> None:
     shown = Shown(start=title, class_name=title, link="https://z", parts=tuple(parts))
     blocks = check(meeting_message(answer(title=title, recordings=(shown,), schedule=(title,))))
     assert blocks[0]["text"]["text"] == escaped(title, HEADER_LIMIT)

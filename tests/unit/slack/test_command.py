@@ -1,4 +1,4 @@
-"""`/zip`'s text and its button's value."""
+"""The text after `/zip`, and the value of its button."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ KNOWN = Button(version=VERSION, mid=12345678901, newest_start_time="", start_ind
         (" Help\n", None),
     ],
 )
-def test_what_is_asked(text: str, number: int | None) -> None:
+def test_text_of_the_command_is_a_meeting_number_or_help(text: str, number: int | None) -> None:
     assert meeting_asked_for(text) == number
 
 
 @given(st.text("0123456789", min_size=10, max_size=11), st.data())
-def test_filling_between_digits_doesn_t_matter(digits: str, data: st.DataObject) -> None:
+def test_characters_between_digits_are_ignored(digits: str, data: st.DataObject) -> None:
     text = "".join(digit + data.draw(FILLING) for digit in digits)
     assert meeting_asked_for(data.draw(FILLING) + text) == int(digits)
 
 
 @given(st.text())
-def test_any_text_is_help_a_number_or_refused(text: str) -> None:
+def test_any_text_is_help_or_a_number_or_a_bad_request(text: str) -> None:
     with suppress(BadRequest):
         number = meeting_asked_for(text)
         assert number is None or 0 <= number < 10**11
@@ -59,7 +59,7 @@ def test_any_text_is_help_a_number_or_refused(text: str) -> None:
     ("number", "text"),
     [(1234567890, "123 456 7890"), (12345678901, "123 4567 8901"), (123456789, "123456789")],
 )
-def test_a_number_as_zoom_shows_it(number: int, text: str) -> None:
+def test_number_is_written_as_zoom_shows_it(number: int, text: str) -> None:
     assert spaced(number) == text
 
 
@@ -69,7 +69,7 @@ def test_a_number_as_zoom_shows_it(number: int, text: str) -> None:
     st.integers(0, 1000),
     st.integers(1, MOST),
 )
-def test_a_button_is_read_as_it_was_written(mid: int, newest: str, start: int, count: int) -> None:
+def test_button_is_read_as_it_was_written(mid: int, newest: str, start: int, count: int) -> None:
     window = Window(newest_start_time=newest, start_index=start, count=count)
     value = write_button(mid, window)
     assert sorted(json.loads(value)) == [
@@ -100,25 +100,25 @@ def test_a_button_is_read_as_it_was_written(mid: int, newest: str, start: int, c
         {"newest_start_time": None},
     ],
 )
-def test_a_button_that_isn_t_ours(change: dict[str, object]) -> None:
+def test_button_is_a_bad_request_when_its_value_is_not_ours(change: dict[str, object]) -> None:
     value = {**json.loads(write_button(1, Window())), **change}
     with pytest.raises(BadRequest, match="another version"):
         read_button(json.dumps(value))
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_any_value_is_a_button_or_refused(value: str) -> None:
+def test_any_value_is_a_button_or_a_bad_request(value: str) -> None:
     with pytest.raises(BadRequest, match="another version"):
         read_button(value)
 
 
-def test_a_value_that_is_no_text() -> None:
+def test_button_is_a_bad_request_when_its_value_cannot_be_decoded() -> None:
     for value in ("\ud800", "[" * 100_000):
         with pytest.raises(BadRequest):
             read_button(value)
 
 
-def test_six_recordings_fill_a_message() -> None:
+def test_press_begins_a_new_message_when_six_recordings_are_shown() -> None:
     windows = []
     button = KNOWN
     for _ in range(6):

@@ -1,4 +1,4 @@
-"""How much of Slack's three seconds is spent on what."""
+"""Deadlines within Slack's three seconds."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ NOW = 1000.0
         (1.9, 2.0, 2.6),
     ],
 )
-def test_seconds_since_it_arrived(spent: float, work: float, answer: float) -> None:
+def test_deadlines_count_from_the_arrival_of_the_request(
+    spent: float, work: float, answer: float
+) -> None:
     found, arrived = limits(spent, NOW), NOW - max(0.0, spent)
     assert found.work == pytest.approx(arrived + work)
     assert found.answer == pytest.approx(arrived + answer)
 
 
 @given(st.floats(0, 60))
-def test_nothing_is_waited_for_beyond_slack_s_time(spent: float) -> None:
+def test_deadlines_stay_within_the_three_seconds_of_slack(spent: float) -> None:
     found = limits(spent, NOW)
     assert NOW <= found.work <= max(NOW, NOW - spent + 2.001)
-    # What comes after the work has time of its own; a late start doesn't take it all.
+    # A late start leaves some time for the answer.
     assert found.answer - found.work >= 0.299
     assert found.answer <= max(NOW + 0.3, NOW - spent + 2.601)
 
 
-def test_another_invocation_is_begun_within_a_second_and_before_the_answer() -> None:
+def test_other_invocation_starts_within_a_second_and_before_the_answer() -> None:
     found = limits(0.0, NOW)
     assert found.hand_over(NOW) == NOW + 1.0
     assert found.hand_over(NOW + 2.0) == found.answer

@@ -1,4 +1,4 @@
-"""Rows as recordings, and pages of them that don't shift."""
+"""Rows are grouped by recording, and pages of recordings don't shift."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def row(
     )
 
 
-def test_the_order_of_recordings_is_always_the_same() -> None:
+def test_order_of_recordings_does_not_depend_on_the_order_of_rows() -> None:
     rows = [row("a", "1"), row("b", "2"), row("c", "2"), row("d")]
     for order in (rows, rows[::-1]):
-        assert [one.recording_id for one in arrange(order)] == ["c", "b", "a", "d"]
+        assert [recording.recording_id for recording in arrange(order)] == ["c", "b", "a", "d"]
 
 
-def test_zoom_s_side_counts_until_somebody_asks() -> None:
+def test_state_at_zoom_is_shown_until_there_is_an_ingest() -> None:
     stopped = row("a", "1", State.RECORDING_STOPPED, "auto")
     (before,) = arrange([stopped])
     assert (before.zoom_side, before.ingests) == (stopped, ())
@@ -39,15 +39,15 @@ def test_zoom_s_side_counts_until_somebody_asks() -> None:
     assert (after.zoom_side, after.ingests) == (None, (asked,))
 
 
-def test_a_recording_begins_when_its_rows_last_say() -> None:
-    """A row that doesn't know it, or an older one, doesn't move the recording to another page."""
+def test_start_of_a_recording_is_the_latest_of_its_rows() -> None:
+    """A row without a start, or with an older one, doesn't move the recording to another page."""
     rows = [row("a", "2"), row("a", "", zip_id="b"), row("a", "1", zip_id="c")]
     for order in (rows, rows[::-1]):
         (found,) = arrange(order)
         assert found.start_time == "2"
 
 
-def test_ingests_come_by_their_request_or_else_by_their_last_change() -> None:
+def test_ingests_are_ordered_by_time_of_request_or_of_last_change() -> None:
     def at(zip_id: str, requested: str, hour: int) -> StatusRow:
         return msgspec.structs.replace(
             row("a", zip_id=zip_id),
@@ -63,10 +63,10 @@ def test_ingests_come_by_their_request_or_else_by_their_last_change() -> None:
     ]
     for order in (rows, rows[::-1]):
         (found,) = arrange(order)
-        assert [one.zip_id for one in found.ingests] == ["x", "y", "z", "w"]
+        assert [ingest.zip_id for ingest in found.ingests] == ["x", "y", "z", "w"]
 
 
-def test_zoom_s_side_is_the_newest_that_it_says() -> None:
+def test_state_at_zoom_is_that_of_the_newest_row() -> None:
     older = row("a", "1", State.RECORDING_STOPPED, "a")
     newer = msgspec.structs.replace(
         row("a", "1", State.RECORDING_PROCESSING, "b"), updated=UPDATED + timedelta(minutes=1)
@@ -76,7 +76,7 @@ def test_zoom_s_side_is_the_newest_that_it_says() -> None:
         assert found.zoom_side == newer
 
 
-def test_nothing() -> None:
+def test_page_is_empty_when_there_are_no_rows() -> None:
     found = page((), Window())
     assert (found.recordings, found.older, found.window.newest_start_time) == ((), 0, "")
 
@@ -85,10 +85,10 @@ starts = st.integers(0, 999).map(lambda number: f"2026-{number:03}")
 
 
 @given(st.lists(starts, max_size=20), st.lists(starts, max_size=10))
-def test_whatever_arrives_later_the_presses_show_each_once(
+def test_presses_show_each_recording_once_whatever_arrives_later(
     first: list[str], later: list[str]
 ) -> None:
-    """As long as what arrives is newer."""
+    """New recordings start later than those that are shown."""
     rows = [row(f"u{number}", start) for number, start in enumerate(first)]
     newest = max(first, default="")
     more = [row(f"v{number}", start) for number, start in enumerate(later) if start > newest]

@@ -1,4 +1,4 @@
-"""Every state, reason and class in words."""
+"""The words for states, reasons and classes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ from ingester.slack.wording import (
     series_of,
     zoom_side,
 )
-from ingester.status import details as status_answer
-from ingester.status.next_step import PATIENCE
+from ingester.status.details import details_of
+from ingester.status.diagnosis import PATIENCE, diagnose, diagnose_each
 from ingester.status.row import StatusRow
-from ingester.status.superseding import siblings_among
 
 ZONE = ZoneInfo("US/Eastern")
 UPDATED = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
@@ -39,17 +38,23 @@ def row_in(state: State | None, **more: str) -> StatusRow:
 def lines(
     state: State | None, cluster: str = "", now: datetime = UPDATED, **more: str
 ) -> list[str]:
-    return list(ingest_lines(row_in(state, **more), ZONE, cluster, now, patience=PATIENCE))
+    row = row_in(state, **more)
+    return list(ingest_lines(row, diagnose(row, (), now, PATIENCE), ZONE, cluster))
 
 
-def test_every_state_has_words_of_its_own() -> None:
+def line_of_zoom_side(state: State | None) -> str:
+    row = row_in(state)
+    return zoom_side(row, diagnose(row, (), UPDATED, PATIENCE))
+
+
+def test_every_state_has_its_own_words() -> None:
     assert set(STATES) == set(State)
     assert len(set(STATES.values())) == len(State)
     assert not any("_" in words for words in STATES.values())
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - ZOOM_SIDE))
-def test_an_ingest(state: State) -> None:
+def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) -> None:
     told = lines(state, origin="webhook_notification", ingest_request_time="2026-10-14T17:00:00Z")
     assert told[0] == "Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT"
     assert told[1] == STATES[state]
@@ -58,17 +63,17 @@ def test_an_ingest(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
-def test_zoom_s_side_is_a_sentence(state: State) -> None:
-    assert zoom_side(row_in(state), UPDATED) == STATES[state]
+def test_state_at_zoom_is_a_sentence(state: State) -> None:
+    assert line_of_zoom_side(state) == STATES[state]
     assert STATES[state].endswith(".")
 
 
-def test_what_isn_t_known() -> None:
-    assert zoom_side(row_in(None), UPDATED) == "Its state is unknown."
+def test_unknown_state_and_time_of_request_are_called_unknown() -> None:
+    assert line_of_zoom_side(None) == "Its state is unknown."
     assert lines(None)[:2] == ["Automated ingest, time of request unknown", "Its state is unknown"]
 
 
-def test_a_request_of_opencast_s() -> None:
+def test_on_demand_ingest_names_its_series() -> None:
     told = lines(State.SENT_TO_UPLOADER, origin="on_demand", oc_series_id="S1")
     assert told[0].startswith("+Zoom ingest")
     assert "Opencast series: S1" in told
@@ -85,7 +90,7 @@ def test_a_request_of_opencast_s() -> None:
         ("Moved to the trash in Zoom", "Moved to the trash in Zoom"),
     ],
 )
-def test_why_it_was_left_out(reason: str, words: str) -> None:
+def test_ignored_ingest_says_why_in_plain_words(reason: str, words: str) -> None:
     told = lines(State.IGNORED, reason=reason)
     assert told[1].startswith(f"Not sent to Opencast: {words}")
     assert "minutes" not in told[1]
@@ -93,7 +98,7 @@ def test_why_it_was_left_out(reason: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(FAILED))
-def test_a_failure_with_and_without_a_next_try(state: State) -> None:
+def test_failure_says_whether_it_is_retried(state: State) -> None:
     told = lines(
         state, reason="x (next try at 2026-10-14T18:35:00Z)", retry_due="2026-10-14T18:35:00Z"
     )
@@ -111,10 +116,10 @@ def test_a_failure_with_and_without_a_next_try(state: State) -> None:
 )
 @example(State.UPLOADER_FAILED, "", State.SENT_TO_OPENCAST, timedelta(0), 6)
 @example(State.UPLOADER_FAILED, "", State.SENT_TO_UPLOADER, timedelta(0), 6)
-def test_what_the_page_flags_is_flagged_here(
+def test_slack_sends_to_an_operator_when_the_page_does(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
-    """With the stack's own patience, and whatever has been asked for since."""
+    """Whatever the stack's patience is, and whatever was requested since."""
     row, now, patience = row_in(state, retry_due=retry_due), UPDATED + later, timedelta(hours=hours)
     row = msgspec.structs.replace(
         row, recording_id="u", meeting_id=1234567890, ingest_request_time="2026-10-14T18:00:00Z"
@@ -122,23 +127,16 @@ def test_what_the_page_flags_is_flagged_here(
     again = {"zip_id": "again", "ingest_request_time": "2026-10-14T18:20:00Z"}
     others = [msgspec.structs.replace(row, state=again_in, **again)] if again_in else []
     rows = [*others, row]
-    siblings = siblings_among(rows, now, patience)
+    diagnoses = diagnose_each(rows, rows, now, patience)
     page = [
-        status_answer.told(
-            one,
-            now,
-            zoom_web="https://zoom.us",
-            patience=patience,
-            sibling=siblings.get(one.zip_id),
-        )
-        for one in rows
+        details_of(ingest, diagnoses[ingest.zip_id], zoom_web="https://zoom.us") for ingest in rows
     ]
     (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
     said = [" ".join(part) for part in shown.parts]
     there = [one for one in page if one.state not in ZOOM_SIDE] or page[:1]
     assert ["an operator has to look" in one for one in said] == [one.attention for one in there]
     for mine, pages in zip(said, there, strict=True):
-        assert pages.what_to_do in mine or pages.zip_id not in siblings
+        assert pages.what_to_do in mine or diagnoses[pages.zip_id].other is None
         assert "next at" not in mine or not pages.attention
 
 
@@ -153,7 +151,7 @@ def site(patience: timedelta) -> zip_answer.Site:
     )
 
 
-def test_a_next_try_that_waits_for_its_turn() -> None:
+def test_retry_that_waits_in_its_queue_says_since_when_it_is_due() -> None:
     due = "2026-10-14T18:35:00Z"
     told = lines(State.UPLOADER_FAILED, now=UPDATED + timedelta(hours=1), retry_due=due)
     assert told[2] == (
@@ -161,12 +159,12 @@ def test_a_next_try_that_waits_for_its_turn() -> None:
     )
 
 
-def test_a_next_try_that_can_t_be_read_is_none() -> None:
+def test_failure_is_not_retried_when_the_time_of_the_retry_is_unreadable() -> None:
     told = lines(State.UPLOADER_FAILED, retry_due="soon")
     assert told[2] == "It isn't tried again by itself: an operator has to look"
 
 
-def test_a_reason_while_it_is_under_way() -> None:
+def test_reason_of_an_ingest_in_progress_is_shown() -> None:
     told = lines(State.SENT_TO_DOWNLOADER, reason="Zoom hasn't finished; asks again at noon")
     assert told[2] == "Reason: Zoom hasn't finished; asks again at noon"
 
@@ -190,16 +188,16 @@ def test_only_a_failed_upload_names_the_cluster() -> None:
         ("", "unknown"),
     ],
 )
-def test_a_moment(stamp: str, text: str) -> None:
+def test_time_stamp_is_written_in_local_time(stamp: str, text: str) -> None:
     assert moment_of(stamp, ZONE) == text
 
 
 @given(st.text())
-def test_any_reason_can_be_said(reason: str) -> None:
+def test_any_reason_can_be_shown(reason: str) -> None:
     assert isinstance(in_words(reason, ZONE), str)
 
 
-def test_classes_in_the_week_s_order() -> None:
+def test_classes_are_listed_in_the_order_of_the_week() -> None:
     meeting = ScheduledMeeting(
         zoom_series_id="1",
         opencast_series_id="S0",
@@ -222,7 +220,7 @@ def test_classes_in_the_week_s_order() -> None:
     assert series_of(ScheduledMeeting(zoom_series_id="1")) == ""
 
 
-def test_a_class_that_a_file_and_the_sheet_have_is_listed_once() -> None:
+def test_class_is_listed_once_when_a_file_and_the_sheet_have_it() -> None:
     both = tuple(
         ScheduledClass(day="M", time=time, title="Lecture", course_code="A", source=source)
         for source, time in (("sheet:Fall", "9:30"), ("csv:fall.csv", "09:30"))
@@ -231,7 +229,7 @@ def test_a_class_that_a_file_and_the_sheet_have_is_listed_once() -> None:
     assert schedule_lines(meeting) == ("A Lecture: Mondays at 9:30 AM",)
 
 
-def test_the_title_is_the_newest_topic_that_there_is() -> None:
+def test_title_is_the_newest_topic_that_is_not_blank() -> None:
     def titled(*topics: str, course: str = "") -> str:
         rows = [
             msgspec.structs.replace(

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.row import Step
-from ingester.status.table import STATUS_LIFE, Requested, StatusTable
+from ingester.status.table import STATUS_LIFE, Requested, StatusChange, StatusTable
 from tests.cloud import Clock, Cloud
 from tests.hooks import failing
 
@@ -45,8 +45,12 @@ def reason(status: StatusTable) -> tuple[str, str]:
 # Writing a state
 
 
-def test_the_first_write_makes_the_row(aws: Cloud, status: StatusTable, clock: Clock) -> None:
-    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=Requested.NOW)
+def test_first_write_creates_the_row_when_it_has_a_subject(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
+    assert status.write(
+        ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=Requested.NOW)
+    )
     assert item(aws) == {
         "zip_id": ZIP_ID,
         "meeting_id": 95846636714,
@@ -64,76 +68,82 @@ def test_the_first_write_makes_the_row(aws: Cloud, status: StatusTable, clock: C
     }
 
 
-def test_a_write_without_its_subject_must_find_the_row(
+def test_write_without_a_subject_creates_no_row(
     aws: Cloud, status: StatusTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     for state in State:
-        assert not status.write(ZIP_ID, state, "why")
+        assert not status.write(ZIP_ID, StatusChange(state, "why"))
     assert not aws.rows()
-    logged = [one.levelname for one in caplog.records if "is gone" in one.getMessage()]
+    logged = [entry.levelname for entry in caplog.records if "is gone" in entry.getMessage()]
     assert logged == ["INFO"] * len(State)
 
 
-def test_a_meetings_end_makes_no_row(aws: Cloud, status: StatusTable) -> None:
-    assert not status.write(ZIP_ID, State.RECORDING_PROCESSING, subject=SUBJECT)
+def test_end_of_a_meeting_creates_no_row(aws: Cloud, status: StatusTable) -> None:
+    assert not status.write(ZIP_ID, StatusChange(State.RECORDING_PROCESSING, subject=SUBJECT))
     assert not aws.rows()
 
 
-def test_what_may_not_follow_is_dropped(aws: Cloud, status: StatusTable, clock: Clock) -> None:
-    status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+def test_write_is_dropped_when_its_state_may_not_follow(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
+    status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
     before = item(aws)
     clock.forward(hours=1)
     for state in set(State) - {State.SENT_TO_OPENCAST}:
-        assert not status.write(ZIP_ID, state, "late", subject=SUBJECT, files=["x"])
+        assert not status.write(ZIP_ID, StatusChange(state, "late", subject=SUBJECT, files=["x"]))
     assert item(aws) == before
 
 
-def test_states_that_are_named_may_be_replaced(status: StatusTable) -> None:
-    status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+def test_write_may_replace_the_states_that_it_names(status: StatusTable) -> None:
+    status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
     others = frozenset({State.IGNORED, State.UPLOADER_FAILED})
-    assert not status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=others)
+    assert not status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, replacing=others))
     also = others | {State.SENT_TO_OPENCAST}
-    assert status.write(ZIP_ID, State.WEBHOOK_RECEIVED, replacing=also)
+    assert status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, replacing=also))
 
 
-def test_time_of_a_request_stays_when_it_is_known_already(
+def test_time_of_request_stays_when_it_is_known_already(
     status: StatusTable, aws: Cloud, clock: Clock
 ) -> None:
-    """ "+Zoom" writes it before the webhook is called."""
+    """ "+Zoom" writes the time before it calls the webhook."""
     known = Requested.UNLESS_KNOWN
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=known)
+    status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=known))
     assert item(aws)["ingest_request_time"] == "2026-10-14T18:30:00Z"
     clock.forward(hours=1)
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, requested=known)
+    status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, requested=known))
     assert item(aws)["ingest_request_time"] == "2026-10-14T18:30:00Z"
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, requested=Requested.NOW)
+    status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, requested=Requested.NOW))
     assert item(aws)["ingest_request_time"] == "2026-10-14T19:30:00Z"
 
 
-def test_the_reason_goes_with_its_state_and_stays_with_it(status: StatusTable) -> None:
-    status.write(ZIP_ID, State.IGNORED, "Already in opencast", subject=SUBJECT)
-    assert status.write(ZIP_ID, State.IGNORED)
+def test_reason_lasts_as_long_as_its_state(status: StatusTable) -> None:
+    status.write(ZIP_ID, StatusChange(State.IGNORED, "Already in opencast", subject=SUBJECT))
+    assert status.write(ZIP_ID, StatusChange(State.IGNORED))
     assert reason(status) == ("IGNORED", "Already in opencast")
-    assert status.write(ZIP_ID, State.IGNORED, subject=SUBJECT)
+    assert status.write(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT))
     assert reason(status) == ("IGNORED", "Already in opencast")
-    assert status.write(ZIP_ID, State.IGNORED, "No mp4 files")
+    assert status.write(ZIP_ID, StatusChange(State.IGNORED, "No mp4 files"))
     assert reason(status) == ("IGNORED", "No mp4 files")
-    assert status.write(ZIP_ID, State.OC_SERIES_FOUND)
+    assert status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND))
     assert reason(status) == ("OC_SERIES_FOUND", "")
 
 
-def test_reasons_are_cut_and_hold_no_secret(status: StatusTable) -> None:
+def test_reason_is_truncated_and_redacted(status: StatusTable) -> None:
     secret = "https://s3/x?X-Amz-Signature=ff00ff " + "x" * 5000
-    status.write(ZIP_ID, State.UPLOADER_FAILED, secret, subject=SUBJECT)
+    status.write(ZIP_ID, StatusChange(State.UPLOADER_FAILED, secret, subject=SUBJECT))
     assert len(reason(status)[1]) == 1000
     assert "ff00ff" not in reason(status)[1]
 
 
-def test_every_write_moves_the_row_in_time(aws: Cloud, status: StatusTable, clock: Clock) -> None:
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=Requested.NOW)
+def test_every_write_updates_the_time_of_the_row(
+    aws: Cloud, status: StatusTable, clock: Clock
+) -> None:
+    status.write(
+        ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, requested=Requested.NOW)
+    )
     clock.set("2026-10-15T00:00:07.900000+00:00")
-    status.write(ZIP_ID, State.SENT_TO_DOWNLOADER)
+    status.write(ZIP_ID, StatusChange(State.SENT_TO_DOWNLOADER))
     row = item(aws)
     assert (row["update_date"], row["update_time"]) == ("2026-10-15", 7)
     assert row["expiration"] == int(clock().timestamp()) + 7 * 86_400
@@ -143,59 +153,64 @@ def test_every_write_moves_the_row_in_time(aws: Cloud, status: StatusTable, cloc
     assert read.updated == clock().replace(microsecond=0)
 
 
-def test_the_time_is_utc_whatever_the_clocks_zone(
+def test_time_of_the_row_is_utc_whatever_the_zone_of_the_clock(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     clock.set("2026-10-14T22:00:00-04:00")
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT)
+    status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     assert (item(aws)["update_date"], item(aws)["update_time"]) == ("2026-10-15", 2 * 3600)
 
 
-def test_files_series_and_retries(status: StatusTable) -> None:
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT, files=["a"])
-    status.write(ZIP_ID, State.OC_SERIES_FOUND, oc_series_id="S", files=["b"])
-    status.write(ZIP_ID, State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T19:00:00Z")
+def test_row_keeps_files_and_series_and_drops_the_time_of_the_retry(status: StatusTable) -> None:
+    status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT, files=["a"]))
+    status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, oc_series_id="S", files=["b"]))
+    status.write(
+        ZIP_ID, StatusChange(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T19:00:00Z")
+    )
     row = status.get(ZIP_ID)
     assert row
     assert (row.files, row.oc_series_id) == (frozenset("ab"), "S")
     assert row.retry_due == "2026-10-14T19:00:00Z"
-    status.write(ZIP_ID, State.OC_SERIES_FOUND)
+    status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND))
     again = status.get(ZIP_ID)
     assert again
     assert (again.retry_due, again.oc_series_id, again.files) == ("", "S", frozenset("ab"))
 
 
-def test_failures_are_counted_until_something_succeeds(status: StatusTable) -> None:
+def test_failures_are_counted_until_one_attempt_succeeds(status: StatusTable) -> None:
     def failures() -> int:
         row = status.get(ZIP_ID)
         return row.failures if row else -1
 
-    status.write(ZIP_ID, State.UPLOADER_RECEIVED, subject=SUBJECT)
+    status.write(ZIP_ID, StatusChange(State.UPLOADER_RECEIVED, subject=SUBJECT))
     for count in (1, 2):
-        status.write(ZIP_ID, State.UPLOADER_FAILED, "x", failed_again=True)
-        status.write(ZIP_ID, State.UPLOADER_RECEIVED)
+        status.write(ZIP_ID, StatusChange(State.UPLOADER_FAILED, "x", failed_again=True))
+        status.write(ZIP_ID, StatusChange(State.UPLOADER_RECEIVED))
         assert failures() == count
-    status.write(ZIP_ID, State.SENT_TO_OPENCAST)
+    status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST))
     assert failures() == 0
 
 
-def test_the_course_goes_with_its_series(status: StatusTable) -> None:
+def test_course_is_removed_when_another_series_is_written(status: StatusTable) -> None:
     def course() -> str:
         row = status.get(ZIP_ID)
         return row.course if row else "no row"
 
-    status.write(ZIP_ID, State.OC_SERIES_FOUND, subject=SUBJECT, oc_series_id="S", course="HIST")
-    status.write(ZIP_ID, State.DOWNLOADER_FAILED, "x")
+    status.write(
+        ZIP_ID,
+        StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT, oc_series_id="S", course="HIST"),
+    )
+    status.write(ZIP_ID, StatusChange(State.DOWNLOADER_FAILED, "x"))
     assert course() == "HIST"
-    status.write(ZIP_ID, State.OC_SERIES_FOUND, oc_series_id="T")
+    status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, oc_series_id="T"))
     assert course() == ""
 
 
 # Notes and reasons
 
 
-def test_a_note(status: StatusTable, aws: Cloud) -> None:
-    status.write(ZIP_ID, State.OC_SERIES_FOUND, subject=SUBJECT)
+def test_note_becomes_the_notice_and_the_reason(status: StatusTable, aws: Cloud) -> None:
+    status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     status.note(ZIP_ID, "It is gone")
     row = status.get(ZIP_ID)
     assert row
@@ -206,19 +221,19 @@ def test_a_note(status: StatusTable, aws: Cloud) -> None:
     assert item(aws)["zoom_notice"] == "It is gone"
 
 
-def test_nothing_is_noted_on_a_row_that_is_gone(status: StatusTable, aws: Cloud) -> None:
+def test_note_creates_no_row(status: StatusTable, aws: Cloud) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
         status.note(ZIP_ID, "x")
     assert not aws.rows()
 
 
 class TestExplaining:
-    """A reason that is learnt later."""
+    """Explaining a state afterwards."""
 
     def test_reason_is_replaced_when_the_row_is_in_that_state(
         self, status: StatusTable, aws: Cloud, clock: Clock
     ) -> None:
-        status.write(ZIP_ID, State.SENT_TO_OPENCAST, subject=SUBJECT)
+        status.write(ZIP_ID, StatusChange(State.SENT_TO_OPENCAST, subject=SUBJECT))
         before = item(aws)
         clock.forward(hours=1)
         status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file at ?token=abc")
@@ -231,51 +246,53 @@ class TestExplaining:
     def test_reason_stays_when_the_row_is_in_another_state(
         self, status: StatusTable, state: State
     ) -> None:
-        status.write(ZIP_ID, state, "as it was", subject=SUBJECT)
+        status.write(ZIP_ID, StatusChange(state, "as it was", subject=SUBJECT))
         status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file")
         assert reason(status) == (str(state), "as it was")
 
-    def test_no_row_is_made(self, status: StatusTable, aws: Cloud) -> None:
+    def test_explaining_creates_no_row(self, status: StatusTable, aws: Cloud) -> None:
         status.explain(ZIP_ID, State.SENT_TO_OPENCAST, "It lacks a file")
         assert not aws.rows()
 
 
 class TestReporting:
-    """The ledger decides: nobody may stumble over a row that can't be written."""
+    """A row is for people, so that an error of writing it stops nothing."""
 
-    def test_row_is_written(self, status: StatusTable) -> None:
-        written = status.report(ZIP_ID, State.IGNORED, "why", subject=SUBJECT)
+    def test_report_writes_the_row(self, status: StatusTable) -> None:
+        written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))
         assert written
         assert written.is_change
         assert reason(status) == ("IGNORED", "why")
 
     @pytest.mark.parametrize("code", ["Throttling", "ResourceNotFoundException"])
-    def test_nothing_is_raised_when_aws_fails(
+    def test_report_and_explain_log_a_warning_when_aws_fails(
         self, aws: Cloud, status: StatusTable, caplog: pytest.LogCaptureFixture, code: str
     ) -> None:
         with failing(aws.status.meta.client, "dynamodb.UpdateItem", code):
-            assert status.report(ZIP_ID, State.IGNORED, "why", subject=SUBJECT) is None
+            assert (
+                status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT)) is None
+            )
             status.explain(ZIP_ID, State.IGNORED, "why")
-        logged = [(one.levelname, one.getMessage()) for one in caplog.records]
-        told = f"The status row isn't written. AWS failed: UpdateItem answered {code}."
-        assert logged == [("WARNING", told)] * 2
+        logged = [(entry.levelname, entry.getMessage()) for entry in caplog.records]
+        expected = f"The status row isn't written. AWS failed: UpdateItem answered {code}."
+        assert logged == [("WARNING", expected)] * 2
         assert not aws.rows()
 
-    def test_write_raises_what_report_does_not(self, aws: Cloud, status: StatusTable) -> None:
+    def test_write_raises_when_aws_fails(self, aws: Cloud, status: StatusTable) -> None:
         failure = failing(aws.status.meta.client, "dynamodb.UpdateItem", "Throttling")
         with failure, pytest.raises(ClientError):
-            status.write(ZIP_ID, State.IGNORED, subject=SUBJECT)
+            status.write(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT))
 
-    def test_mistake_of_our_own_is_raised(self, status: StatusTable) -> None:
+    def test_report_raises_when_it_is_called_wrongly(self, status: StatusTable) -> None:
         with pytest.raises(TypeError):
-            status.report(ZIP_ID, State.IGNORED, subject=SUBJECT, files=7)  # type: ignore[arg-type]  # a mistake
+            status.report(ZIP_ID, StatusChange(State.IGNORED, subject=SUBJECT, files=7))  # type: ignore[arg-type]  # a mistake
 
 
 # Queries
 
 
 def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
-    """More than fits into one page of a query, which is 1 MB."""
+    """Write more rows than fit into one page of a query, which is 1 MB."""
     now = clock()
     with aws.status.batch_writer() as batch:
         for number in range(count):
@@ -292,7 +309,7 @@ def big_rows(aws: Cloud, clock: Clock, count: int) -> set[str]:
     return {f"z{number}" for number in range(count)}
 
 
-def test_every_page_of_a_query_is_read(aws: Cloud, status: StatusTable, clock: Clock) -> None:
+def test_query_reads_every_page(aws: Cloud, status: StatusTable, clock: Clock) -> None:
     written = big_rows(aws, clock, 8)
     page = aws.status.query(
         IndexName="mid_index",
@@ -305,12 +322,14 @@ def test_every_page_of_a_query_is_read(aws: Cloud, status: StatusTable, clock: C
     assert found == [f"z{number}" for number in range(8)]
 
 
-def test_since_when_across_midnight(status: StatusTable, clock: Clock) -> None:
+def test_rows_updated_since_a_time_are_found_across_midnight(
+    status: StatusTable, clock: Clock
+) -> None:
     for number, moment in enumerate(
         ["2026-10-13T23:59:59", "2026-10-14T23:10:00", "2026-10-14T23:59:59", "2026-10-15T00:00:00"]
     ):
         clock.set(f"{moment}+00:00")
-        status.write(f"z{number}", State.WEBHOOK_RECEIVED, subject=SUBJECT)
+        status.write(f"z{number}", StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     clock.set("2026-10-15T00:10:00+00:00")
 
     def since(**before: int) -> list[str]:
@@ -322,16 +341,18 @@ def test_since_when_across_midnight(status: StatusTable, clock: Clock) -> None:
     assert since(minutes=9) == []
 
 
-def test_a_row_of_the_first_system_or_with_less(aws: Cloud, status: StatusTable) -> None:
+def test_row_is_readable_when_it_lacks_attributes(aws: Cloud, status: StatusTable) -> None:
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "NEW_STATE", "meeting_id": 5})
     (row,) = status.of_meeting(5)
     assert (row.state, row.files, row.retry_due, row.failures) == (None, frozenset(), "", 0)
     assert (row.course, row.steps, row.steps_left_out) == ("", (), 0)
 
 
-def test_a_write_tells_what_it_replaced(status: StatusTable) -> None:
+def test_write_returns_the_state_before_and_whether_the_row_had_a_series(
+    status: StatusTable,
+) -> None:
     def found(state: State, **more: Any) -> tuple[State | None, bool, bool]:
-        written = status.write(ZIP_ID, state, subject=SUBJECT, **more)
+        written = status.write(ZIP_ID, StatusChange(state, subject=SUBJECT, **more))
         assert written is not None
         return written.before, written.is_change, written.had_series
 
@@ -348,13 +369,13 @@ def test_a_write_tells_what_it_replaced(status: StatusTable) -> None:
 # Steps
 
 
-def test_a_row_keeps_the_way_that_it_came(status: StatusTable, clock: Clock) -> None:
-    status.write(ZIP_ID, State.WEBHOOK_RECEIVED, subject=SUBJECT)
+def test_row_keeps_a_step_for_each_change(status: StatusTable, clock: Clock) -> None:
+    status.write(ZIP_ID, StatusChange(State.WEBHOOK_RECEIVED, subject=SUBJECT))
     clock.forward(minutes=5)
-    status.write(ZIP_ID, State.DOWNLOADER_FAILED, "token=abc " + "x" * 500)
-    status.write(ZIP_ID, State.SENT_TO_DOWNLOADER)
+    status.write(ZIP_ID, StatusChange(State.DOWNLOADER_FAILED, "token=abc " + "x" * 500))
+    status.write(ZIP_ID, StatusChange(State.SENT_TO_DOWNLOADER))
     clock.forward(minutes=1)
-    status.write(ZIP_ID, State.OC_SERIES_FOUND)
+    status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND))
     row = status.get(ZIP_ID)
     assert row
     assert row.steps == (
@@ -369,11 +390,13 @@ def test_a_row_keeps_the_way_that_it_came(status: StatusTable, clock: Clock) -> 
     assert row.steps_left_out == 0
 
 
-def test_of_a_long_way_the_beginning_and_the_end_are_kept(status: StatusTable, aws: Cloud) -> None:
-    status.write(ZIP_ID, State.OC_SERIES_FOUND, subject=SUBJECT)
+def test_row_keeps_the_first_and_the_last_steps_when_there_are_too_many(
+    status: StatusTable, aws: Cloud
+) -> None:
+    status.write(ZIP_ID, StatusChange(State.OC_SERIES_FOUND, subject=SUBJECT))
     reasons = [f"try {number} " + "\U0001f3a5" * 400 for number in range(1, 80)]
     for text in reasons:
-        assert status.write(ZIP_ID, State.DOWNLOADER_FAILED, text)
+        assert status.write(ZIP_ID, StatusChange(State.DOWNLOADER_FAILED, text))
     row = status.get(ZIP_ID)
     assert row
     assert [step.reason.split(" \U0001f3a5")[0] for step in row.steps] == [
@@ -384,12 +407,12 @@ def test_of_a_long_way_the_beginning_and_the_end_are_kept(status: StatusTable, a
     assert row.steps_left_out == 80 - 40
     assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, reasons[-1])
     assert len(json.dumps(aws.rows()[ZIP_ID], ensure_ascii=False).encode()) < 100_000
-    # What isn't allowed is dropped from a full list too.
-    assert not status.write(ZIP_ID, State.SENT_TO_DOWNLOADER)
+    # A full list drops a forbidden change too.
+    assert not status.write(ZIP_ID, StatusChange(State.SENT_TO_DOWNLOADER))
     assert status.get(ZIP_ID) == row
 
 
-def test_a_step_that_makes_no_sense_is_passed_over(aws: Cloud, status: StatusTable) -> None:
+def test_malformed_steps_are_left_out(aws: Cloud, status: StatusTable) -> None:
     steps = [{"state": "IGNORED", "at": "2026-10-14T18:30:00Z"}, "x", {"state": 5}, {}]
     aws.status.put_item(Item={"zip_id": ZIP_ID, "pipeline_state": "IGNORED", "steps": steps})
     row = status.get(ZIP_ID)

@@ -1,4 +1,4 @@
-"""The status table by time, over an in-process DynamoDB."""
+"""Pages of the status table by time, over an in-process DynamoDB."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def rows(aws: Cloud) -> list[str]:
 def read(
     aws: Cloud, begin: datetime, end: datetime, page_rows: int, without: frozenset[State] = NONE
 ) -> list[list[str]]:
-    """Every page, each position by way of its token."""
+    """Read all pages, with each position encoded and decoded as a token."""
     table, found = StatusPages(aws.status, page_rows), []
     position: Position | None = None
     while True:
@@ -54,14 +54,16 @@ def read(
 
 
 @pytest.mark.parametrize("page_rows", [1, 2, 3, 4, 5, 12, 100])
-def test_every_row_once_the_newest_first(aws: Cloud, rows: list[str], page_rows: int) -> None:
+def test_pages_have_every_row_once_and_the_newest_first(
+    aws: Cloud, rows: list[str], page_rows: int
+) -> None:
     found = read(aws, NOW - timedelta(days=3), NOW, page_rows)
     assert [name for page in found for name in page] == rows
     assert all(len(page) <= page_rows + 3 for page in found)
 
 
-def test_nothing_is_asked_for_that_ends_before_it_begins(aws: Cloud, rows: list[str]) -> None:
-    """DynamoDB refuses it, with an error that would be mailed; a clock ahead is enough for one."""
+def test_no_query_has_a_range_that_ends_before_it_begins(aws: Cloud, rows: list[str]) -> None:
+    """DynamoDB rejects such a query. A client's clock that is ahead would cause an error mail."""
     with recorded(aws.status.meta.client, "dynamodb.Query") as seen:
         for ahead in (timedelta(seconds=1), timedelta(minutes=5), timedelta(days=2)):
             assert read(aws, NOW + ahead, NOW, 2) == [[]]
@@ -72,13 +74,15 @@ def test_nothing_is_asked_for_that_ends_before_it_begins(aws: Cloud, rows: list[
 
 
 @pytest.mark.parametrize("page_rows", [2, 100])
-def test_from_when_until_when(aws: Cloud, rows: list[str], page_rows: int) -> None:
+def test_pages_have_the_rows_between_two_times(aws: Cloud, rows: list[str], page_rows: int) -> None:
     found = read(aws, NOW - timedelta(hours=35), NOW - timedelta(hours=10), page_rows)
     assert [name for page in found for name in page] == rows[2:8]
     assert read(aws, NOW, NOW - timedelta(hours=1), page_rows) == [[]]
 
 
-def test_what_is_passed_over_counts_as_looked_at(aws: Cloud, rows: list[str]) -> None:
+def test_rows_that_are_left_out_count_towards_the_size_of_a_page(
+    aws: Cloud, rows: list[str]
+) -> None:
     over = frozenset({State.IGNORED, State.SENT_TO_OPENCAST})
     found = read(aws, NOW - timedelta(days=3), NOW, 3, over)
     assert [name for page in found for name in page] == [
@@ -88,7 +92,7 @@ def test_what_is_passed_over_counts_as_looked_at(aws: Cloud, rows: list[str]) ->
 
 
 @given(st.text() | st.binary().map(lambda some: some.hex()))
-def test_a_token_that_is_none_of_ours(token: str) -> None:
+def test_foreign_token_is_a_bad_request(token: str) -> None:
     with pytest.raises(BadRequest, match="next must be what the last answer gave"):
         Position.read(token)
 
@@ -103,6 +107,6 @@ def test_a_token_that_is_none_of_ours(token: str) -> None:
         Position("2026-10-14", 5, "z" * 3000),
     ],
 )
-def test_a_token_of_no_row(position: Position) -> None:
+def test_token_is_a_bad_request_when_no_row_can_have_its_position(position: Position) -> None:
     with pytest.raises(BadRequest):
         Position.read(position.token)

@@ -12,7 +12,8 @@ import on_demand
 import webhook
 from ingester.ledger.record import Record
 from ingester.settings import OnDemandSecrets
-from ingester.status.next_step import next_step
+from ingester.status.advice import phrases
+from ingester.status.diagnosis import PATIENCE, diagnose
 from ingester.zoom.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
@@ -120,7 +121,8 @@ def test_row_says_what_was_asked_for_when_the_webhook_doesnt_take_it(stage: Stag
     row = stage.deps.status.get(stage.row()["zip_id"])
     assert row
     command = f"exec.on-demand {UUID} --oc-series-id S-1 --oc-workflow wf --ingest-all-mp4"
-    assert next_step(row, stage.clock()).startswith(f"`invoke {command}` asks for it again")
+    step = phrases(row, diagnose(row, (), stage.clock(), PATIENCE)).operator
+    assert step.startswith(f"`invoke {command}` asks for it again")
 
 
 def test_row_says_nothing_when_only_the_recording_was_asked_for(stage: Stage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingester.slack.wording import STUCK
+from ingester.status.advice import STUCK
 from tests.slack_messages import texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.workspace import MEETING, Desk

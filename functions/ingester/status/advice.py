@@ -1,0 +1,256 @@
+"""Phrases for people: what an ingest's situation means and what to do, by audience."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from ingester import timestamps
+from ingester.pipeline.states import Origin
+from ingester.status.diagnosis import Diagnosis, Situation
+from ingester.status.row import StatusRow
+
+
+class Phrases(msgspec.Struct, frozen=True, kw_only=True):
+    """Phrases for one situation. `phrases` fills in the names in braces.
+
+    Attributes:
+        operator: What to do with a terminal, with the command. Empty if there is nothing to do.
+        producer: What to do without a terminal: plain words, no command. Empty likewise.
+        can_request: Whether the producer's phrase asks for a request by the page's form.
+        lecturer: What to expect, for Slack. Empty if the state says all.
+        mail_outlook: What happens by itself, in a mail.
+        mail_advice: What to do, in a mail. If empty, the mail has the operator's phrase.
+    """
+
+    operator: str
+    producer: str
+    can_request: bool = False
+    lecturer: str
+    mail_outlook: str
+    mail_advice: str = ""
+
+
+NOTHING = ""
+"""Phrase of an audience that has nothing to do."""
+
+HISTORY = "`invoke logs.recording {uuid}` shows what happened"
+ELSEWHERE = (
+    "Taken over from another stack, whose queues have its message: if that one is done with it, "
+    "`invoke exec.pipeline {uuid}` sends it through this one."
+)
+SUPERSEDED = "Nothing: a later request brought it into {destination}."
+AWAITS_OTHER = "Wait: another request for it is on its way to Opencast."
+
+TELL_OPERATOR = "Tell an operator."
+RETRIES = "It is tried again by itself."
+REQUEST_AGAIN = "Request it again; if that fails too, tell an operator."
+
+STUCK = "Nothing has happened for too long: an operator has to look"
+FAILED = "It isn't tried again by itself: an operator has to look"
+
+NEEDS_YOU = "Nothing: it needs you."
+HAS_ENDED = "Nothing: this ingest has ended."
+GOES_ON = "The recording goes on its way."
+SEE_STATE = "See the state above."
+UNLESS_IT_STAYS = "Nothing, unless its state stays as it is."
+WAIT_FOR_MAIL = "Nothing yet. If all tries fail, another mail says so."
+
+_IN_PROGRESS = Phrases(
+    operator=NOTHING,
+    producer=NOTHING,
+    lecturer=NOTHING,
+    mail_outlook=GOES_ON,
+    mail_advice=UNLESS_IT_STAYS,
+)
+_ENDED = Phrases(
+    operator=NOTHING,
+    producer=NOTHING,
+    lecturer=NOTHING,
+    mail_outlook=HAS_ENDED,
+    mail_advice=SEE_STATE,
+)
+
+ADVICE = {
+    Situation.UNKNOWN: _IN_PROGRESS,
+    Situation.AT_ZOOM: _IN_PROGRESS,
+    Situation.IN_PROGRESS: _IN_PROGRESS,
+    Situation.RETRY_SCHEDULED: Phrases(
+        operator="Tries again by itself at {retry_at}.",
+        producer=RETRIES,
+        lecturer="It is tried again by itself, next at {retry_at}",
+        mail_outlook="Tries again by itself at {retry_at}.",
+        mail_advice=WAIT_FOR_MAIL,
+    ),
+    Situation.RETRY_DUE: Phrases(
+        operator="Tries again by itself when its turn comes, due since {retry_at}.",
+        producer=RETRIES,
+        lecturer="It is tried again by itself when its turn comes, due since {retry_at}",
+        mail_outlook="Tries again by itself when its turn comes, due since {retry_at}.",
+        mail_advice=WAIT_FOR_MAIL,
+    ),
+    Situation.IN_OPENCAST: _ENDED,
+    Situation.ALREADY_IN_OPENCAST: Phrases(
+        operator=NOTHING,
+        producer="Opencast has it already. To have it there twice, tick Ingest it again.",
+        lecturer=NOTHING,
+        mail_outlook=HAS_ENDED,
+        mail_advice=SEE_STATE,
+    ),
+    Situation.IGNORED: _ENDED,
+    Situation.NO_SCHEDULED_CLASS: Phrases(
+        operator="With its class in the schedule: `invoke exec.pipeline {uuid}`; without: "
+        "`invoke exec.pipeline {uuid} --oc-series-id SERIES`.",
+        producer="No class at that time: request it with its series.",
+        can_request=True,
+        lecturer=NOTHING,
+        mail_outlook=HAS_ENDED,
+    ),
+    Situation.SUPERSEDED: Phrases(
+        operator=SUPERSEDED,
+        producer=SUPERSEDED,
+        lecturer=f"What is left to do? {SUPERSEDED}",
+        mail_outlook=HAS_ENDED,
+    ),
+    Situation.AWAITS_OTHER: Phrases(
+        operator=AWAITS_OTHER,
+        producer=AWAITS_OTHER,
+        lecturer=f"What is left to do? {AWAITS_OTHER}",
+        mail_outlook=HAS_ENDED,
+    ),
+    Situation.REQUEST_FAILED: Phrases(
+        operator=f"`invoke {{request}}` asks for it again; {HISTORY}.",
+        producer=REQUEST_AGAIN,
+        can_request=True,
+        lecturer=FAILED,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.DOWNLOAD_FAILED: Phrases(
+        operator="`invoke queue.retry-downloads --uuid {uuid}` once the cause is mended; "
+        f"{HISTORY}.",
+        producer=REQUEST_AGAIN,
+        can_request=True,
+        lecturer=FAILED,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.UPLOAD_FAILED: Phrases(
+        operator="`invoke queue.retry-uploads --uuid {uuid}` once the cause is mended; "
+        f"{HISTORY}.",
+        producer=REQUEST_AGAIN,
+        can_request=True,
+        lecturer=FAILED,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.UNKNOWN_SERIES: Phrases(
+        operator="Another series: `invoke exec.pipeline {uuid} --oc-series-id SERIES`; or, once "
+        "Opencast has this one: `invoke queue.retry-uploads --uuid {uuid}`.",
+        producer="Opencast has no {series}: request it with the right one.",
+        can_request=True,
+        lecturer=FAILED,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.STAGED_FILES_LOST: Phrases(
+        operator=f"`invoke {{request}}` fetches its files anew, while Zoom has them; {HISTORY}.",
+        producer=REQUEST_AGAIN,
+        can_request=True,
+        lecturer=FAILED,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.RETRY_LOST: Phrases(
+        operator="Was due again at {retry_at}: `invoke queue.{queue}` shows whether its message is "
+        f"still there, {HISTORY}.",
+        producer=TELL_OPERATOR,
+        lecturer=STUCK,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.NEVER_QUEUED: Phrases(
+        operator="Never came onto the queue: `invoke {request}` asks for it again.",
+        producer=TELL_OPERATOR,
+        lecturer=STUCK,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.NEVER_COMPLETED: Phrases(
+        operator="Zoom never said that it is completed: `invoke exec.pipeline {uuid}` asks Zoom.",
+        producer=TELL_OPERATOR,
+        lecturer=STUCK,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.STUCK: Phrases(
+        operator="Nothing has happened since {since}: `invoke queue.{queue}` shows whether its "
+        "message waits or was buried (then `invoke queue.retry-{queue} --uuid {uuid}`); "
+        f"{HISTORY}.",
+        producer=TELL_OPERATOR,
+        lecturer=STUCK,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.FAILED_ELSEWHERE: Phrases(
+        operator=ELSEWHERE,
+        # A request to this stack might bring the recording into Opencast twice.
+        producer=TELL_OPERATOR,
+        lecturer=FAILED,
+        mail_outlook=NEEDS_YOU,
+    ),
+    Situation.STUCK_ELSEWHERE: Phrases(
+        operator=ELSEWHERE,
+        producer=TELL_OPERATOR,
+        lecturer=STUCK,
+        mail_outlook=NEEDS_YOU,
+    ),
+}
+
+
+def phrases(
+    row: StatusRow,
+    diagnosis: Diagnosis,
+    write_time: Callable[[datetime], str] = timestamps.write,
+) -> Phrases:
+    """Return the phrases for a diagnosed ingest, filled in.
+
+    Args:
+        row: The ingest.
+        diagnosis: Its diagnosis.
+        write_time: Writes a moment as the audience reads it.
+    """
+    other = diagnosis.other
+    # Quoted for a shell: a uuid is foreign text if webhook events may be unsigned.
+    uuid = shlex.quote(row.recording_id) if row.recording_id else "UUID"
+    values = {
+        "uuid": uuid,
+        "request": _request_command(row, uuid),
+        "queue": diagnosis.queue,
+        "since": write_time(diagnosis.since),
+        "retry_at": write_time(diagnosis.retry_at) if diagnosis.retry_at else "",
+        "series": f"series {row.oc_series_id}" if row.oc_series_id else "series of this id",
+        "destination": f"Opencast, series {other.oc_series_id}"
+        if other and other.oc_series_id
+        else "Opencast",
+    }
+    chosen = ADVICE[diagnosis.situation]
+    return Phrases(
+        operator=chosen.operator.format_map(values),
+        producer=chosen.producer.format_map(values),
+        can_request=chosen.can_request,
+        lecturer=chosen.lecturer.format_map(values),
+        mail_outlook=chosen.mail_outlook.format_map(values),
+        mail_advice=chosen.mail_advice.format_map(values),
+    )
+
+
+def _request_command(row: StatusRow, uuid: str) -> str:
+    """Return the command that requests a recording again, with what the first request asked for."""
+    asked, is_on_demand = row.asked, row.origin == Origin.ON_DEMAND
+    words = ["exec.on-demand" if is_on_demand else "exec.webhook", uuid]
+    if asked.oc_series_id:
+        words.append(f"--oc-series-id {shlex.quote(asked.oc_series_id)}")
+    if is_on_demand:
+        if asked.oc_workflow:
+            words.append(f"--oc-workflow {shlex.quote(asked.oc_workflow)}")
+        flags = {
+            "--allow-multiple-ingests": asked.allow_multiple_ingests,
+            "--ingest-all-mp4": asked.ingest_all_mp4,
+        }
+        words += [flag for flag, is_set in flags.items() if is_set]
+    return " ".join(words)

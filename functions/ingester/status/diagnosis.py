@@ -1,0 +1,332 @@
+"""Diagnose an ingest: what is its situation, and does a person have to act?
+
+Everything that explains an ingest to people (the page, `invoke recordings`, `/zip`, mails) starts
+here and looks its words up in `advice`. Nothing else interprets a status row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+import msgspec
+
+from ingester import timestamps
+from ingester.pipeline import reasons
+from ingester.pipeline.states import DONE, FAILED, ZOOM_SIDE, State
+from ingester.status.row import StatusRow
+
+DOWNLOAD_WAIT = timedelta(hours=2)
+"""How long a message may wait in the download queue. The alarm of the queue's age rings after the
+same time (`cdk/alarms.py`; a test compares)."""
+
+UPLOAD_MARGIN = timedelta(hours=2)
+"""How long a message may wait in the upload queue, in addition to the patience with Opencast. The
+alarm of the queue's age rings after the same time."""
+
+PATIENCE = timedelta(hours=6)
+"""Default of `OC_INGEST_PATIENCE_HOURS`, for callers that don't know the stack's setting."""
+
+QUIET_LIMITS = {
+    State.ON_DEMAND_RECEIVED: timedelta(minutes=5),
+    State.WEBHOOK_RECEIVED: timedelta(minutes=5),
+    State.SENT_TO_DOWNLOADER: DOWNLOAD_WAIT,
+    State.OC_SERIES_FOUND: timedelta(hours=1),
+    State.UPLOADER_RECEIVED: timedelta(hours=1),
+    State.RECORDING_PROCESSING: timedelta(days=1),
+}
+"""How long a row may stay in a state unchanged: longer than any invocation or wait in that state.
+`_queue_limit` has the limit of a row whose message waits in a queue."""
+
+UPLOADING = frozenset({State.SENT_TO_UPLOADER, State.UPLOADER_RECEIVED, State.UPLOADER_FAILED})
+"""States of rows whose message is in the upload queue."""
+
+BEFORE_FILES = ZOOM_SIDE | {
+    State.ON_DEMAND_RECEIVED,
+    State.WEBHOOK_RECEIVED,
+    State.WEBHOOK_FAILED,
+    State.IGNORED,
+}
+"""States in which a row that this system wrote may lack file ids."""
+
+
+class Situation(Enum):
+    """All situations that an ingest can be in.
+
+    A new situation needs a case in `_own_situation`, a place in `NEEDS_ATTENTION` if a person has
+    to act, and its phrases in `advice`. Tests fail until it has phrases and an example.
+    """
+
+    UNKNOWN = auto()
+    """The row has no state, or one that this version doesn't know."""
+
+    AT_ZOOM = auto()
+    """Zoom is recording or processing. Nobody has requested an ingest."""
+
+    IN_PROGRESS = auto()
+    RETRY_SCHEDULED = auto()
+    RETRY_DUE = auto()
+    """The time of the next attempt is over, and its message waits in the queue."""
+
+    IN_OPENCAST = auto()
+    ALREADY_IN_OPENCAST = auto()
+    """Ignored, because an earlier ingest brought the recording into Opencast."""
+
+    IGNORED = auto()
+    NO_SCHEDULED_CLASS = auto()
+    SUPERSEDED = auto()
+    """It got nowhere, and a later ingest of the recording is in Opencast."""
+
+    AWAITS_OTHER = auto()
+    """It got nowhere, and another ingest of the recording is in progress."""
+
+    REQUEST_FAILED = auto()
+    DOWNLOAD_FAILED = auto()
+    UPLOAD_FAILED = auto()
+    UNKNOWN_SERIES = auto()
+    """Opencast doesn't have the series."""
+
+    STAGED_FILES_LOST = auto()
+    """The staged files are gone or were replaced before the upload."""
+
+    RETRY_LOST = auto()
+    """The next attempt is overdue for longer than a message may wait in its queue."""
+
+    NEVER_QUEUED = auto()
+    """A request was received, and its message never reached the download queue."""
+
+    NEVER_COMPLETED = auto()
+    """Zoom has been processing for a day."""
+
+    STUCK = auto()
+    FAILED_ELSEWHERE = auto()
+    """Failed. `invoke migrate` copied the row from another stack, whose queues have the message."""
+
+    STUCK_ELSEWHERE = auto()
+    """Stuck. `invoke migrate` copied the row from another stack, whose queues have the message."""
+
+
+WILL_RETRY = frozenset({Situation.RETRY_SCHEDULED, Situation.RETRY_DUE})
+NEEDS_ATTENTION = frozenset(
+    {
+        Situation.REQUEST_FAILED,
+        Situation.DOWNLOAD_FAILED,
+        Situation.UPLOAD_FAILED,
+        Situation.UNKNOWN_SERIES,
+        Situation.STAGED_FILES_LOST,
+        Situation.RETRY_LOST,
+        Situation.NEVER_QUEUED,
+        Situation.NEVER_COMPLETED,
+        Situation.STUCK,
+        Situation.FAILED_ELSEWHERE,
+        Situation.STUCK_ELSEWHERE,
+    }
+)
+"""Situations in which nothing happens unless a person acts."""
+
+CAN_BE_SUPERSEDED = NEEDS_ATTENTION | {Situation.NO_SCHEDULED_CLASS}
+"""Situations in which somebody may have to request the recording again."""
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """Situation of one ingest at one moment.
+
+    Attributes:
+        situation: Situation with regard to the other ingests of the recording.
+        own_situation: Situation without regard to them.
+        since: When the row last changed.
+        queue: Queue that has the ingest's message, if any has: "downloads" or "uploads".
+        retry_at: When the pipeline retries by itself, or should have.
+        other: The ingest that counts instead, if the situation is SUPERSEDED or AWAITS_OTHER.
+    """
+
+    situation: Situation
+    own_situation: Situation
+    since: datetime
+    queue: str
+    retry_at: datetime | None = None
+    other: StatusRow | None = None
+
+    @property
+    def needs_attention(self) -> bool:
+        """True if nothing happens unless a person acts."""
+        return self.situation in NEEDS_ATTENTION
+
+    @property
+    def will_retry(self) -> bool:
+        """True if the ingest failed and the pipeline retries by itself."""
+        return self.situation in WILL_RETRY
+
+    @property
+    def has_failed(self) -> bool:
+        """True if the ingest failed or is stuck, and no later ingest is in Opencast."""
+        is_failure = self.own_situation in NEEDS_ATTENTION | WILL_RETRY
+        return is_failure and self.situation is not Situation.SUPERSEDED
+
+
+def diagnose(
+    row: StatusRow, others: Iterable[StatusRow], now: datetime, patience: timedelta
+) -> Diagnosis:
+    """Diagnose one ingest.
+
+    Args:
+        row: The ingest.
+        others: Ingests that may count instead. Those of other recordings are left out of account.
+        now: Current time.
+        patience: How long the stack waits for Opencast (`OC_INGEST_PATIENCE_HOURS`).
+    """
+    own = _own_situation(row, now, patience)
+    situation, other = own, None
+    if own in CAN_BE_SUPERSEDED and row.recording_id:
+        situation, other = _superseding(row, own, others, now, patience)
+    return Diagnosis(
+        situation=situation,
+        own_situation=own,
+        since=row.updated,
+        queue="uploads" if row.state in UPLOADING else "downloads",
+        retry_at=retry_at(row),
+        other=other,
+    )
+
+
+def diagnose_each(
+    rows: Iterable[StatusRow], others: Sequence[StatusRow], now: datetime, patience: timedelta
+) -> dict[str, Diagnosis]:
+    """Diagnose ingests, by zip id. The arguments are those of `diagnose`."""
+    recordings: dict[str, list[StatusRow]] = {}
+    for other in others:
+        recordings.setdefault(other.recording_id, []).append(other)
+    return {
+        row.zip_id: diagnose(row, recordings.get(row.recording_id, ()), now, patience)
+        for row in rows
+    }
+
+
+def retry_at(row: StatusRow) -> datetime | None:
+    """Return when the pipeline retries by itself; None if it doesn't, or the time is unreadable."""
+    if row.state not in FAILED or not row.retry_due:
+        return None
+    try:
+        return timestamps.parse(row.retry_due)
+    except ValueError:
+        return None
+
+
+def has_ended(row: StatusRow) -> bool:
+    """Return whether the pipeline does nothing more for the ingest by itself."""
+    return row.state in DONE and retry_at(row) is None
+
+
+def _own_situation(row: StatusRow, now: datetime, patience: timedelta) -> Situation:
+    """Diagnose an ingest without regard to the other ingests of the recording."""
+    if row.state is None:
+        return Situation.UNKNOWN
+    if due := retry_at(row):
+        if now - due > _queue_limit(row, patience):
+            return Situation.RETRY_LOST
+        return Situation.RETRY_DUE if due < now else Situation.RETRY_SCHEDULED
+    if row.state in FAILED:
+        return Situation.FAILED_ELSEWHERE if _is_from_elsewhere(row) else _failure(row)
+    match row.state:
+        case State.SENT_TO_OPENCAST:
+            return Situation.IN_OPENCAST
+        case State.IGNORED if row.reason == reasons.NO_SERIES:
+            return Situation.NO_SCHEDULED_CLASS
+        case State.IGNORED if row.reason == reasons.ALREADY_THERE:
+            return Situation.ALREADY_IN_OPENCAST
+        case State.IGNORED:
+            return Situation.IGNORED
+    limit = _quiet_limit(row, patience)
+    if limit is not None and now - row.updated > limit:
+        return _stop(row)
+    return Situation.AT_ZOOM if row.state in ZOOM_SIDE else Situation.IN_PROGRESS
+
+
+def _failure(row: StatusRow) -> Situation:
+    """Diagnose an ingest that failed and isn't retried."""
+    if row.state is State.WEBHOOK_FAILED:
+        return Situation.REQUEST_FAILED
+    if row.state is State.DOWNLOADER_FAILED:
+        return Situation.DOWNLOAD_FAILED
+    if reasons.INVALID_SERIES in row.reason:
+        return Situation.UNKNOWN_SERIES
+    if reasons.FILES_GONE in row.reason or reasons.FILES_REPLACED in row.reason:
+        return Situation.STAGED_FILES_LOST
+    return Situation.UPLOAD_FAILED
+
+
+def _stop(row: StatusRow) -> Situation:
+    """Diagnose an ingest that hasn't changed for too long."""
+    if _is_from_elsewhere(row):
+        return Situation.STUCK_ELSEWHERE
+    match row.state:
+        case State.ON_DEMAND_RECEIVED | State.WEBHOOK_RECEIVED:
+            return Situation.NEVER_QUEUED
+        case State.RECORDING_PROCESSING:
+            return Situation.NEVER_COMPLETED
+        case _:
+            return Situation.STUCK
+
+
+def _is_from_elsewhere(row: StatusRow) -> bool:
+    """Return whether `invoke migrate` copied the row from a stack of the first system.
+
+    Such a row is past the webhook and has no file ids, which our webhook always writes.
+    """
+    return row.state not in BEFORE_FILES and not row.files and not row.retry_due
+
+
+def _quiet_limit(row: StatusRow, patience: timedelta) -> timedelta | None:
+    """Return how long the row may stay unchanged in its state; None for any time."""
+    # A reason in these states says that a new message waits in the queue: the copy continues in
+    # the next invocation, or Opencast is asked again.
+    is_queued_again = row.state in {State.OC_SERIES_FOUND, State.UPLOADER_RECEIVED} and row.reason
+    if row.state is State.SENT_TO_UPLOADER or is_queued_again:
+        return _queue_limit(row, patience)
+    return QUIET_LIMITS.get(row.state) if row.state else None
+
+
+def _queue_limit(row: StatusRow, patience: timedelta) -> timedelta:
+    """Return how long the row's message may wait in its queue."""
+    return patience + UPLOAD_MARGIN if row.state in UPLOADING else DOWNLOAD_WAIT
+
+
+def _superseding(
+    row: StatusRow,
+    own: Situation,
+    others: Iterable[StatusRow],
+    now: datetime,
+    patience: timedelta,
+) -> tuple[Situation, StatusRow | None]:
+    """Find the ingest that counts instead of one that got nowhere.
+
+    It is one that was requested, or came into Opencast, after the row; otherwise one in progress.
+    An earlier success doesn't count: it may have been for another series.
+    """
+    others = [
+        other
+        for other in others
+        if other.zip_id != row.zip_id and other.recording_id == row.recording_id
+    ]
+    situations = [_own_situation(other, now, patience) for other in others]
+    for other, situation in zip(others, situations, strict=True):
+        is_there = situation in {Situation.IN_OPENCAST, Situation.ALREADY_IN_OPENCAST}
+        if is_there and _came_after(other, row):
+            return Situation.SUPERSEDED, other
+    for other, situation in zip(others, situations, strict=True):
+        if situation is Situation.IN_PROGRESS or situation in WILL_RETRY:
+            return Situation.AWAITS_OTHER, other
+    return own, None
+
+
+def _came_after(other: StatusRow, row: StatusRow) -> bool:
+    """Return whether `other` was requested, or came into Opencast, after the row.
+
+    A later request counts even if the row changed after it: the row's last attempt may come late.
+    """
+    if row.ingest_request_time and other.ingest_request_time > row.ingest_request_time:
+        return True
+    # Late files write the state again. The first time is when the recording came into Opencast.
+    came = [step.at for step in other.steps if step.state == other.state]
+    return min(came, default=timestamps.write(other.updated)) > timestamps.write(row.updated)

@@ -1,0 +1,244 @@
+"""Phrases: every audience has one for every situation, and they say what they should."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from ingester.pipeline.states import FAILED, Origin, State
+from ingester.status.advice import ADVICE, Phrases, phrases
+from ingester.status.diagnosis import NEEDS_ATTENTION, Situation
+from ingester.status.row import Asked, StatusRow
+from tests.unit.status.situations import (
+    EXAMPLES,
+    EXAMPLES_WITH_OTHERS,
+    diagnosis_of,
+    row,
+)
+
+ALL = [
+    *((situation, known, None) for situation, known in EXAMPLES),
+    *EXAMPLES_WITH_OTHERS,
+]
+NOTHING_TO_DO = {
+    Situation.UNKNOWN,
+    Situation.AT_ZOOM,
+    Situation.IN_PROGRESS,
+    Situation.IN_OPENCAST,
+    Situation.IGNORED,
+}
+"""Situations in which only a mail has phrases."""
+
+
+def said(known: StatusRow, *others: StatusRow) -> Phrases:
+    return phrases(known, diagnosis_of(known, *others))
+
+
+def example(situation: Situation) -> Phrases:
+    """Return the phrases for an ingest in a situation."""
+    known, other = next(found[1:] for found in ALL if found[0] is situation)
+    return said(known, *([other] if other else []))
+
+
+def test_every_situation_has_phrases_and_no_phrases_are_left_over() -> None:
+    assert ADVICE.keys() == set(Situation)
+
+
+@pytest.mark.parametrize("situation", Situation)
+class TestEverySituation:
+    def test_mail_says_what_happens_and_what_to_do(self, situation: Situation) -> None:
+        told = example(situation)
+        assert told.mail_outlook.endswith(".")
+        assert (told.mail_advice or told.operator).endswith(".")
+
+    def test_producer_has_a_phrase_unless_nothing_is_to_do(self, situation: Situation) -> None:
+        assert bool(example(situation).producer) is (situation not in NOTHING_TO_DO)
+
+    def test_operator_has_a_phrase_unless_nothing_is_to_do(self, situation: Situation) -> None:
+        idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST}
+        assert bool(example(situation).operator) is (situation not in idle)
+
+    def test_lecturer_has_a_phrase_unless_the_state_says_all(self, situation: Situation) -> None:
+        idle = NOTHING_TO_DO | {Situation.ALREADY_IN_OPENCAST, Situation.NO_SCHEDULED_CLASS}
+        assert bool(example(situation).lecturer) is (situation not in idle)
+
+    def test_lecturer_is_sent_to_an_operator_when_a_person_has_to_act(
+        self, situation: Situation
+    ) -> None:
+        has_to_look = "an operator has to look" in example(situation).lecturer
+        assert has_to_look is (situation in NEEDS_ATTENTION)
+
+    def test_mail_says_that_it_needs_a_person_when_one_has_to_act(
+        self, situation: Situation
+    ) -> None:
+        needs_you = example(situation).mail_outlook == "Nothing: it needs you."
+        assert needs_you is (situation in NEEDS_ATTENTION)
+
+    def test_producer_and_lecturer_get_no_command(self, situation: Situation) -> None:
+        for phrase in (example(situation).producer, example(situation).lecturer):
+            assert "`" not in phrase
+            assert "invoke" not in phrase
+
+    def test_producer_can_request_where_the_phrase_says_so(self, situation: Situation) -> None:
+        told = example(situation)
+        assert ("request it" in told.producer.lower()) is told.can_request
+
+    def test_every_name_in_braces_is_filled_in(self, situation: Situation) -> None:
+        for phrase in msgspec.structs.astuple(example(situation)):
+            assert "{" not in str(phrase)
+
+
+@pytest.mark.parametrize(
+    ("known", "start"),
+    [
+        (
+            row(State.UPLOADER_FAILED, "gone", files=frozenset()),
+            "Taken over from another stack, whose queues have its message",
+        ),
+        (
+            row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z"),
+            "Tries again by itself at 2026-10-14T18:45:00Z.",
+        ),
+        (
+            row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T17:45:00Z"),
+            "Tries again by itself when its turn comes, due since 2026-10-14T17:45:00Z.",
+        ),
+        (
+            row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T16:25:00Z"),
+            "Was due again at 2026-10-14T16:25:00Z: `invoke queue.downloads`",
+        ),
+        (
+            row(State.UPLOADER_FAILED, "x", retry_due="2026-10-14T10:25:00Z"),
+            "Was due again at 2026-10-14T10:25:00Z: `invoke queue.uploads`",
+        ),
+        (
+            row(State.DOWNLOADER_FAILED, "permanent failure: no files"),
+            "`invoke queue.retry-downloads --uuid u==` once the cause is mended; `invoke logs.rec",
+        ),
+        (
+            row(State.UPLOADER_FAILED, "Unable to reach Opencast."),
+            "`invoke queue.retry-uploads --uuid u==` once the cause is mended",
+        ),
+        (
+            row(State.UPLOADER_FAILED, "Invalid Opencast series id."),
+            "Another series: `invoke exec.pipeline u== --oc-series-id SERIES`; or, once",
+        ),
+        (
+            row(State.UPLOADER_FAILED, "Its staged files are gone from S3 (k): x"),
+            "`invoke exec.webhook u==` fetches its files anew, while Zoom has them; `invoke logs.r",
+        ),
+        (
+            row(
+                State.UPLOADER_FAILED,
+                "Its staged files are not as they were staged (k)",
+                origin=str(Origin.ON_DEMAND),
+            ),
+            "`invoke exec.on-demand u==` fetches its files anew",
+        ),
+        (
+            row(State.WEBHOOK_FAILED, "Bad webhook data"),
+            "`invoke exec.webhook u==` asks for it again",
+        ),
+        (
+            row(State.WEBHOOK_FAILED, "x", asked=Asked(oc_series_id="S 1", oc_workflow="w")),
+            "`invoke exec.webhook u== --oc-series-id 'S 1'` asks for it again",
+        ),
+        (
+            row(
+                State.WEBHOOK_FAILED,
+                "x",
+                origin=str(Origin.ON_DEMAND),
+                asked=Asked(oc_workflow="w", allow_multiple_ingests=True),
+            ),
+            "`invoke exec.on-demand u== --oc-workflow w --allow-multiple-ingests` asks for it",
+        ),
+        (
+            row(State.IGNORED, "No opencast series match"),
+            "With its class in the schedule: `invoke exec.pipeline u==`; without: `invoke exec",
+        ),
+        (
+            row(State.SENT_TO_DOWNLOADER, hours=2.5),
+            "Nothing has happened since 2026-10-14T16:00:00Z: `invoke queue.downloads` shows",
+        ),
+        (row(State.UPLOADER_RECEIVED, hours=1.5), "Nothing has happened since"),
+        (
+            row(State.WEBHOOK_RECEIVED, hours=1.5),
+            "Never came onto the queue: `invoke exec.webhook",
+        ),
+        (row(State.RECORDING_PROCESSING, hours=33), "Zoom never said that it is completed"),
+    ],
+)
+def test_operator_gets_the_command_for_the_situation(known: StatusRow, start: str) -> None:
+    assert said(known).operator.startswith(start)
+
+
+@pytest.mark.parametrize("state", sorted(FAILED))
+def test_command_quotes_a_foreign_uuid_for_the_shell(state: State) -> None:
+    operator = said(row(state, recording_id="$(id)")).operator
+    assert "'$(id)'" in operator
+    assert operator.count("$(id)") == operator.count("'$(id)'")
+
+
+@pytest.mark.parametrize("foreign", ["{uuid}", "{0.__class__}", "{"])
+def test_foreign_text_in_braces_stays_as_it_is(foreign: str) -> None:
+    failed = row(State.UPLOADER_FAILED, "Invalid Opencast series id.", oc_series_id=foreign)
+    assert f"no series {foreign}:" in said(failed).producer
+
+
+@pytest.mark.parametrize(
+    ("known", "producer", "can_request"),
+    [
+        (
+            row(State.UPLOADER_FAILED, "Invalid Opencast series id.", oc_series_id="S"),
+            "Opencast has no series S: request it with the right one.",
+            True,
+        ),
+        (
+            row(State.UPLOADER_FAILED, "Invalid Opencast series id."),
+            "Opencast has no series of this id: request it with the right one.",
+            True,
+        ),
+        (
+            row(State.DOWNLOADER_FAILED, "x"),
+            "Request it again; if that fails too, tell an operator.",
+            True,
+        ),
+        (
+            row(State.IGNORED, "No opencast series match"),
+            "No class at that time: request it with its series.",
+            True,
+        ),
+        (
+            row(State.IGNORED, "Already in opencast"),
+            "Opencast has it already. To have it there twice, tick Ingest it again.",
+            False,
+        ),
+        (row(State.SENT_TO_UPLOADER, hours=9), "Tell an operator.", False),
+        (
+            row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:40:00Z"),
+            "It is tried again by itself.",
+            False,
+        ),
+    ],
+)
+def test_producer_is_told_what_to_do_in_plain_words(
+    known: StatusRow, producer: str, can_request: bool
+) -> None:
+    told = said(known)
+    assert (told.producer, told.can_request) == (producer, can_request)
+
+
+def test_superseded_ingest_names_the_series_in_opencast_when_it_is_known() -> None:
+    _, failed, later = EXAMPLES_WITH_OTHERS[0]
+    known = msgspec.structs.replace(later, oc_series_id="S")
+    expected = "Nothing: a later request brought it into Opencast, series S."
+    told = said(failed, known)
+    assert (told.operator, told.producer) == (expected, expected)
+    assert told.lecturer == f"What is left to do? {expected}"
+    assert said(failed, later).operator == "Nothing: a later request brought it into Opencast."
+
+
+def test_time_is_written_as_the_audience_reads_it() -> None:
+    failed = row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z")
+    told = phrases(failed, diagnosis_of(failed), lambda when: f"{when:%H.%M}")
+    assert told.lecturer == "It is tried again by itself, next at 18.45"

@@ -1,0 +1,319 @@
+"""Diagnoses: by the row itself, by the limits of waiting, and by other ingests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdk import alarms
+from ingester import timestamps
+from ingester.pipeline.reasons import ALREADY_THERE, NO_SERIES, TOO_SHORT
+from ingester.pipeline.states import DONE, FAILED, State
+from ingester.status.diagnosis import (
+    CAN_BE_SUPERSEDED,
+    DOWNLOAD_WAIT,
+    NEEDS_ATTENTION,
+    PATIENCE,
+    UPLOAD_MARGIN,
+    WILL_RETRY,
+    Situation,
+    diagnose,
+    diagnose_each,
+    has_ended,
+    retry_at,
+)
+from ingester.status.row import StatusRow, Step
+from tests.unit.status.situations import (
+    EXAMPLES,
+    EXAMPLES_WITH_OTHERS,
+    NOW,
+    ago,
+    diagnosis_of,
+    row,
+)
+
+SENT = State.SENT_TO_OPENCAST
+
+
+def ingest(
+    zip_id: str, state: State, *, requested: float | None, changed: float, **more: Any
+) -> StatusRow:
+    """Build a row that was requested and last changed so many hours ago."""
+    requested_at = "" if requested is None else ago(requested)
+    fields = {"ingest_request_time": requested_at, "origin": "", **more}
+    return row(state, hours=changed, zip_id=zip_id, **fields)
+
+
+FAILURE = ingest("failed", State.UPLOADER_FAILED, requested=5, changed=3)
+
+
+class TestOwnRow:
+    @pytest.mark.parametrize(("situation", "known"), EXAMPLES)
+    def test_diagnosis_is_the_situation_that_the_row_tells(
+        self, situation: Situation, known: StatusRow
+    ) -> None:
+        diagnosis = diagnosis_of(known)
+        assert diagnosis.situation is situation
+        assert diagnosis.own_situation is situation
+        assert diagnosis.since == known.updated
+        assert diagnosis.other is None
+
+    def test_examples_cover_every_situation(self) -> None:
+        covered = {example[0] for example in (*EXAMPLES, *EXAMPLES_WITH_OTHERS)}
+        assert covered == set(Situation)
+
+    @pytest.mark.parametrize("state", sorted(FAILED))
+    def test_failure_needs_attention_unless_it_is_retried(self, state: State) -> None:
+        assert diagnosis_of(row(state, "x")).needs_attention
+        retried = diagnosis_of(row(state, "x", retry_due=ago(-1)))
+        assert (retried.needs_attention, retried.will_retry) == (False, True)
+
+    @given(
+        st.sampled_from([*State, None]),
+        st.text(),
+        st.floats(0, 300),
+        st.text() | st.sampled_from([ago(-1), ago(1), ago(9)]),
+    )
+    def test_every_failure_needs_attention_or_is_retried(
+        self, state: State | None, reason: str, hours: float, due: str
+    ) -> None:
+        known = row(state, reason, hours=hours, retry_due=due)
+        diagnosis = diagnosis_of(known)
+        assert diagnosis.has_failed is (diagnosis.needs_attention or diagnosis.will_retry)
+        assert diagnosis.has_failed or state not in FAILED
+
+    def test_kinds_of_situations_do_not_overlap(self) -> None:
+        assert not NEEDS_ATTENTION & WILL_RETRY
+        assert NEEDS_ATTENTION < CAN_BE_SUPERSEDED
+
+    @pytest.mark.parametrize("state", State)
+    def test_ingest_has_ended_when_it_is_done_without_a_retry(self, state: State) -> None:
+        assert has_ended(row(state)) is (state in DONE)
+        assert has_ended(row(state, retry_due=ago(-1))) is (state in DONE - FAILED)
+
+    @pytest.mark.parametrize("state", sorted(FAILED))
+    def test_unreadable_retry_time_counts_as_none(self, state: State) -> None:
+        unreadable = row(state, "x", retry_due="soon")
+        assert retry_at(unreadable) is None
+        assert has_ended(unreadable)
+        assert diagnosis_of(unreadable).needs_attention
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("state", "reason", "hours"),
+        [
+            (State.SENT_TO_DOWNLOADER, "", 2),
+            (State.OC_SERIES_FOUND, "", 1),
+            (State.SENT_TO_UPLOADER, "", 8),
+            (State.UPLOADER_RECEIVED, "", 1),
+            # With these reasons a new message waits in the queue.
+            (State.OC_SERIES_FOUND, "620 of 900 MB are copied", 2),
+            (State.UPLOADER_RECEIVED, "not there yet; asks again at 2026-10-14T17:34:00Z", 8),
+        ],
+    )
+    def test_ingest_is_stuck_when_it_waits_longer_than_its_queue_allows(
+        self, state: State, reason: str, hours: int
+    ) -> None:
+        minute = 1 / 60
+        waiting = diagnosis_of(row(state, reason, hours=hours - minute))
+        assert waiting.situation is Situation.IN_PROGRESS
+        stuck = diagnosis_of(row(state, reason, hours=hours + minute))
+        assert stuck.situation is Situation.STUCK
+
+    @pytest.mark.parametrize(
+        ("state", "hours", "queue"),
+        [(State.DOWNLOADER_FAILED, 2, "downloads"), (State.UPLOADER_FAILED, 8, "uploads")],
+    )
+    def test_retry_is_lost_when_it_is_overdue_longer_than_its_queue_allows(
+        self, state: State, hours: int, queue: str
+    ) -> None:
+        failed = row(state, "x", hours=hours + 1, retry_due=ago(hours))
+        assert diagnosis_of(failed).situation is Situation.RETRY_DUE
+        later = NOW + timedelta(minutes=1)
+        lost = diagnose(failed, (), later, PATIENCE)
+        assert (lost.situation, lost.queue) == (Situation.RETRY_LOST, queue)
+        longer = diagnose(failed, (), later, PATIENCE + timedelta(hours=1))
+        assert (longer.situation is Situation.RETRY_DUE) is (state is State.UPLOADER_FAILED)
+
+    def test_upload_may_wait_longer_when_the_stack_waits_longer_for_opencast(self) -> None:
+        waiting = row(State.SENT_TO_UPLOADER, hours=25)
+        assert diagnosis_of(waiting).situation is Situation.STUCK
+        patient = diagnose(waiting, (), NOW, timedelta(hours=24))
+        assert patient.situation is Situation.IN_PROGRESS
+
+    def test_limits_of_the_queues_are_those_of_the_alarms(self) -> None:
+        assert timedelta(hours=alarms.DOWNLOAD_AGE_HOURS) == DOWNLOAD_WAIT
+        assert timedelta(hours=alarms.UPLOAD_AGE_MARGIN_HOURS) == UPLOAD_MARGIN
+
+
+class TestOthers:
+    @pytest.mark.parametrize(
+        "other",
+        [
+            ingest("later", SENT, requested=2, changed=1),
+            # The failed ingest's last attempt came after the later request was done.
+            ingest("during the attempts", SENT, requested=4, changed=3.5),
+            ingest("slow", SENT, requested=6, changed=1),
+            ingest(
+                "slow, with its steps",
+                SENT,
+                requested=6,
+                changed=1,
+                steps=(
+                    Step(state="WEBHOOK_RECEIVED", at=ago(6)),
+                    Step(state="SENT_TO_OPENCAST", at=ago(1)),
+                ),
+            ),
+            ingest("already there", State.IGNORED, requested=2, changed=1, reason=ALREADY_THERE),
+        ],
+        ids=lambda other: other.zip_id,
+    )
+    def test_failure_is_superseded_by_a_later_ingest_in_opencast(self, other: StatusRow) -> None:
+        diagnosis = diagnosis_of(FAILURE, other)
+        assert diagnosis.situation is Situation.SUPERSEDED
+        assert diagnosis.own_situation is Situation.UPLOAD_FAILED
+        assert diagnosis.other is other
+        assert not diagnosis.needs_attention
+        assert not diagnosis.has_failed
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            ingest("requested", State.ON_DEMAND_RECEIVED, requested=0.05, changed=0.05),
+            ingest("waiting", State.SENT_TO_DOWNLOADER, requested=1, changed=1),
+            ingest("retried", State.UPLOADER_FAILED, requested=2, changed=1, retry_due=ago(-1)),
+            # It comes into Opencast after the failure, although it was requested earlier.
+            ingest("slow", State.SENT_TO_UPLOADER, requested=6, changed=5),
+        ],
+        ids=lambda other: other.zip_id,
+    )
+    def test_failure_awaits_another_ingest_in_progress(self, other: StatusRow) -> None:
+        diagnosis = diagnosis_of(FAILURE, other)
+        assert diagnosis.situation is Situation.AWAITS_OTHER
+        assert diagnosis.other is other
+        assert not diagnosis.needs_attention
+        assert diagnosis.has_failed
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            ingest("earlier", SENT, requested=9, changed=8),
+            ingest("time of request unknown", SENT, requested=None, changed=8),
+            ingest("no series", State.IGNORED, requested=2, changed=1, reason=NO_SERIES),
+            ingest("too short", State.IGNORED, requested=2, changed=1, reason=TOO_SHORT),
+            ingest("other recording", SENT, requested=2, changed=1, recording_id="v=="),
+            ingest("failed", SENT, requested=2, changed=1),
+            ingest(
+                "earlier, with late files",
+                SENT,
+                requested=9,
+                changed=1,
+                steps=(Step(state="SENT_TO_OPENCAST", at=ago(8)),) * 2,
+            ),
+            ingest("stuck", State.SENT_TO_DOWNLOADER, requested=2.5, changed=2.5),
+            ingest("failed too", State.DOWNLOADER_FAILED, requested=2, changed=1),
+            ingest("at Zoom", State.RECORDING_IN_PROGRESS, requested=None, changed=0.1),
+            ingest(
+                "other one in progress",
+                State.OC_SERIES_FOUND,
+                requested=1,
+                changed=0,
+                recording_id="v==",
+            ),
+        ],
+        ids=lambda other: other.zip_id,
+    )
+    def test_failure_stays_a_failure_when_no_other_ingest_counts(self, other: StatusRow) -> None:
+        diagnosis = diagnosis_of(FAILURE, other)
+        assert diagnosis.situation is Situation.UPLOAD_FAILED
+        assert diagnosis.other is None
+        assert diagnosis.needs_attention
+
+    def test_success_counts_before_an_ingest_in_progress(self) -> None:
+        later = ingest("later", SENT, requested=2, changed=1)
+        going = ingest("going", State.UPLOADER_RECEIVED, requested=1, changed=0.5)
+        assert diagnosis_of(FAILURE, going, FAILURE, later).other is later
+
+    def test_awaited_ingest_may_wait_longer_when_the_stack_does(self) -> None:
+        waiting = ingest("waiting", State.SENT_TO_UPLOADER, requested=10, changed=10)
+        assert diagnosis_of(FAILURE, waiting).situation is Situation.UPLOAD_FAILED
+        patient = diagnose(FAILURE, [waiting], NOW, timedelta(hours=24))
+        assert patient.situation is Situation.AWAITS_OTHER
+
+    @pytest.mark.parametrize(
+        ("reason", "situation"),
+        [(NO_SERIES, Situation.SUPERSEDED), (TOO_SHORT, Situation.IGNORED)],
+    )
+    def test_ignored_ingest_is_superseded_only_when_it_lacked_a_series(
+        self, reason: str, situation: Situation
+    ) -> None:
+        ignored = ingest("ignored", State.IGNORED, requested=5, changed=5, reason=reason)
+        later = ingest("later", SENT, requested=2, changed=1)
+        assert diagnosis_of(ignored, later).situation is situation
+
+    @pytest.mark.parametrize(
+        "known",
+        [
+            ingest("retried", State.UPLOADER_FAILED, requested=5, changed=3, retry_due=ago(-1)),
+            ingest("going", State.UPLOADER_RECEIVED, requested=5, changed=0.1),
+        ],
+        ids=lambda known: known.zip_id,
+    )
+    def test_ingest_that_goes_on_is_not_superseded(self, known: StatusRow) -> None:
+        later = ingest("later", SENT, requested=2, changed=1)
+        assert diagnosis_of(known, later) == diagnosis_of(known)
+
+    def test_rows_without_a_uuid_are_of_different_recordings(self) -> None:
+        failed = ingest("failed", State.WEBHOOK_FAILED, requested=5, changed=3, recording_id="")
+        later = ingest("later", SENT, requested=2, changed=1, recording_id="")
+        assert diagnosis_of(failed, later).needs_attention
+
+    def test_stuck_row_is_not_superseded_by_an_earlier_success(self) -> None:
+        stuck = ingest("stuck", State.RECORDING_PROCESSING, requested=None, changed=30)
+        earlier = ingest("earlier", SENT, requested=50, changed=49)
+        assert diagnosis_of(stuck, earlier).situation is Situation.NEVER_COMPLETED
+
+
+INGESTS = st.builds(
+    ingest,
+    st.sampled_from("abcd"),
+    st.sampled_from(State),
+    requested=st.none() | st.floats(0, 100),
+    changed=st.floats(0, 100),
+    recording_id=st.sampled_from(["", "u==", "v=="]),
+    reason=st.sampled_from(["", ALREADY_THERE, NO_SERIES]),
+    retry_due=st.sampled_from(["", "x", ago(1)]),
+)
+
+
+@given(st.lists(INGESTS, max_size=6, unique_by=lambda known: known.zip_id))
+def test_other_ingest_is_of_the_same_recording_and_needs_nobody(rows: list[StatusRow]) -> None:
+    known = {each.zip_id: each for each in rows}
+    diagnoses = diagnose_each(rows, rows, NOW, PATIENCE)
+    assert diagnoses.keys() == known.keys()
+    for zip_id, diagnosis in diagnoses.items():
+        assert diagnosis == diagnose(known[zip_id], rows, NOW, PATIENCE)
+        other = diagnosis.other
+        if other is None:
+            assert diagnosis.situation is diagnosis.own_situation
+            continue
+        assert diagnosis.own_situation in CAN_BE_SUPERSEDED
+        assert other.recording_id == known[zip_id].recording_id
+        assert other.zip_id != zip_id
+        assert not diagnosis_of(other).needs_attention
+
+
+def test_examples_of_other_ingests_are_in_their_situation() -> None:
+    for situation, known, other in EXAMPLES_WITH_OTHERS:
+        assert diagnosis_of(known, other).situation is situation
+
+
+def test_retry_time_is_read_as_utc() -> None:
+    failed = row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z")
+    assert retry_at(failed) == timestamps.parse("2026-10-14T18:45:00Z")
+    assert retry_at(row(State.SENT_TO_UPLOADER, retry_due="2026-10-14T18:45:00Z")) is None
