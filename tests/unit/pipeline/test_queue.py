@@ -62,27 +62,31 @@ def test_the_order_is_kept_in_a_group_and_repeats_are_dropped(aws: Cloud) -> Non
 
 class TestDeadLetters:
     def test_with_the_reason(self, aws: Cloud) -> None:
-        Queue(aws.sqs, aws.download_dlq).bury('{"a": 1}', "It is gone.")
+        queue = Queue(aws.sqs, aws.download_dlq)
+        queue.send_with_reason('{"a": 1}', "It is gone.", group="g", identity="m-1")
         (dead,) = aws.messages(aws.download_dlq)
         assert (dead["body"], dead["reason"]) == ({"a": 1}, "It is gone.")
 
     def test_one_message_once_and_another_alike_as_well(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.upload_dlq)
         for identity in ("m-1", "m-1", "m-2"):
-            queue.bury_in_order('{"a": 1}', "why", group="uuid==", identity=identity)
+            queue.send_with_reason('{"a": 1}', "why", group="uuid==", identity=identity)
         dead = aws.messages(aws.upload_dlq)
         assert [(one["reason"], one["group"]) for one in dead] == [("why", "uuid==")] * 2
 
     def test_no_secret_in_the_reason(self, aws: Cloud) -> None:
-        Queue(aws.sqs, aws.download_dlq).bury("{}", "at https://x/a?access_token=abc123&b=1")
+        queue = Queue(aws.sqs, aws.download_dlq)
+        reason = "at https://x/a?access_token=abc123&b=1"
+        queue.send_with_reason("{}", reason, group="g", identity="m-1")
         (dead,) = aws.messages(aws.download_dlq)
         assert "abc123" not in dead["reason"]
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(reason=st.text(max_size=1200))
     def test_whatever_the_reason_sqs_takes_it(self, aws: Cloud, reason: str) -> None:
+        queue = Queue(aws.sqs, aws.download_dlq)
         with recorded(aws.sqs, "sqs.SendMessage") as sent:
-            Queue(aws.sqs, aws.download_dlq).bury("{}", reason)
+            queue.send_with_reason("{}", reason, group="g", identity="m-1")
         text = sent[0]["MessageAttributes"]["FailedReason"]["StringValue"]
         assert 0 < len(text) <= 1000
         assert all(

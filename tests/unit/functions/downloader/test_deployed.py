@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import downloader
 from ingester import log
 from local.authority import Authority
 from local.neighbours.zoom_faults import Fault
@@ -149,7 +148,7 @@ class TestMetrics:
             taken = received(kit.aws, kit.aws.download_queue, message)
             log.start(Context())
             log.verbose(False)
-            downloader.take(taken, downloader.in_time_of(Context(), kit.deps()))
+            kit.process(taken, kit.deps(), Context())
             (found,) = [one for one in records_in(printed()) if one["message"] == "Copied"]
             return found
 

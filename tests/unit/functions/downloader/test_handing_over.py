@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import downloader
 from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import ZoomBusy
 from ingester.transfer.parts import MARK_NUMBER, parts_of
@@ -251,8 +250,7 @@ class TestOverrides:
         kit.connections = 1
         source.send(kit.message(longish))
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        deps = downloader.in_time_of(source.context(BARELY), kit.deps())
-        assert downloader.answer(event, deps) == {"message": "done"}
+        assert kit.run(event, source.context(BARELY)) == {"message": "done"}
         assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
         first, *_ = deliveries = source.deliver_all(BARELY)
         assert first.body["override_series_id"] == "20260111111"
@@ -274,8 +272,7 @@ class TestOverrides:
         )
         kit.connections = 1
         source.send(kit.message(longish))
-        deps = downloader.in_time_of(source.context(BARELY), kit.deps())
-        downloader.answer({"ignore_schedule": True}, deps)
+        kit.run({"ignore_schedule": True}, source.context(BARELY))
         assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
         source.deliver_all(BARELY)
         (sent,) = kit.uploads()
@@ -351,7 +348,7 @@ class TestNothingGotThrough:
         """Nothing tells a file of an untold size from another version of it."""
         video, chat = longish.files
         no_part_comes(kit, source, video.file_id)
-        deps = downloader.in_time_of(source.context(SECONDS), kit.deps())
+        deps = kit.deps()
 
         def open_file(file_id: str, url: str, access: AccessInUse) -> Source:
             if file_id == chat.file_id and chat.path:
@@ -360,7 +357,8 @@ class TestNothingGotThrough:
 
         message = chat_first(kit.message(longish))
         taken = received(kit.aws, kit.aws.download_queue, message)
-        assert not downloader.take(taken, replace(deps, open_file=open_file))
+        untold = replace(deps, open_file=open_file)
+        assert not kit.process(taken, untold, source.context(SECONDS))
         assert len(kit.objects()) == 1, "the chat"
         assert "Nothing could be copied" in kit.row["reason"]
 

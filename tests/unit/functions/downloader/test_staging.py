@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import downloader
 from ingester.transfer.multipart import IDENTITY
 from ingester.transfer.part_worker import ATTEMPTS
 from local.neighbours.zoom_faults import Fault
@@ -239,24 +238,24 @@ class TestTheHandler:
             self.record(kit, "{}", "malformed"),
             self.record(kit, good, "works"),
         ]
-        answer = downloader.answer({"Records": records}, kit.deps())
+        answer = kit.run({"Records": records})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
 
     def test_the_receive_count_is_the_records(self, kit: Kit, small: Recording) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
         record = self.record(kit, json.dumps(kit.message(small)), "one")
-        downloader.answer({"Records": [record]}, kit.deps())
+        kit.run({"Records": [record]})
         assert "attempt 2 of 12" in kit.outcome[1]
 
     def test_nothing_waiting(self, kit: Kit) -> None:
-        assert downloader.answer({}, kit.deps()) == {"message": "nothing waiting"}
+        assert kit.run({}) == {"message": "nothing waiting"}
 
     def test_an_operator_takes_one(self, kit: Kit, small: Recording) -> None:
         kit.aws.sqs.send_message(
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        assert downloader.answer(event, kit.deps()) == {"message": "done"}
+        assert kit.run(event) == {"message": "done"}
         (sent,) = kit.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
         assert self.left(kit) == 0
@@ -264,7 +263,7 @@ class TestTheHandler:
     def test_what_travels_in_the_message_counts_as_well(self, kit: Kit, small: Recording) -> None:
         message = kit.message(small, override_series_id="20260177777")
         kit.aws.sqs.send_message(QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(message))
-        downloader.answer({"ignore_schedule": False}, kit.deps())
+        kit.run({"ignore_schedule": False})
         (sent,) = kit.uploads()
         assert sent["body"]["opencast_series_id"] == "20260177777"
 
@@ -273,7 +272,7 @@ class TestTheHandler:
         kit.aws.sqs.send_message(
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
-        assert downloader.answer({}, kit.deps())["message"].startswith("failed")
+        assert kit.run({})["message"].startswith("failed")
         assert self.left(kit) == 1
 
     @pytest.mark.parametrize("limit", [12, 1])
@@ -287,7 +286,7 @@ class TestTheHandler:
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
         event = {"override_series_id": "20260111111"}
-        assert downloader.answer(event, kit.deps())["message"].startswith("failed")
+        assert kit.run(event)["message"].startswith("failed")
         is_last = limit == 1
         where = kit.aws.download_dlq if is_last else kit.aws.download_queue
         sent = kit.aws.sent_to(where)[-1]

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-import uploader
 from ingester.ledger.record import End
 from tests.hooks import recorded
-from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, READ_SECONDS, ZIP_ID, Kit
+from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, Kit
 
 
 class TestCounting:
@@ -174,18 +173,18 @@ class TestTheHandler:
             self.record(kit, "{}", "malformed"),
             self.record(kit, kit.message(), "works"),
         ]
-        answer = uploader.answer({"Records": records}, kit.deps(), READ_SECONDS)
+        answer = kit.run({"Records": records})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
 
     def test_one_that_waits_comes_back_too(self, kit: Kit) -> None:
         kit.fail("close")
         record = self.record(kit, kit.message(), "waits")
-        answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
+        answer = kit.run({"Records": [record]})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
     def test_nothing_waiting(self, kit: Kit) -> None:
-        answer = uploader.answer({}, kit.deps(), READ_SECONDS)
+        answer = kit.run({})
         assert answer == {"message": "nothing waiting"}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
@@ -197,7 +196,7 @@ class TestTheHandler:
             MessageBody=json.dumps(kit.message()),
             MessageGroupId="g",
         )
-        answer = uploader.answer({}, kit.deps(), READ_SECONDS)
+        answer = kit.run({})
         assert answer["message"].startswith("not done" if fails else "done")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = kit.aws.sqs.get_queue_attributes(

@@ -7,10 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-import uploader
 from ingester.ledger.record import End
 from tests.hooks import failing, recorded
-from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, READ_SECONDS, ZIP_ID, Kit, Refusing
+from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, ZIP_ID, Kit, Refusing
 
 
 @pytest.fixture
@@ -114,7 +113,7 @@ def test_message_waits_when_sqs_does_not_tell_when_it_was_received_first(kit: Ki
         "body": taken.body,
         "attributes": {"ApproximateReceiveCount": "3"},
     }
-    answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
+    answer = kit.run({"Records": [record]})
     assert answer == {"batchItemFailures": [{"itemIdentifier": taken.message_id}]}
     assert "waiting since 2026-10-14T18:30:00Z" in kit.outcome[1]
 
@@ -132,7 +131,7 @@ def test_first_receive_is_the_one_that_sqs_tells(kit: Kit) -> None:
             "ApproximateFirstReceiveTimestamp": str(int(first.timestamp() * 1000)),
         },
     }
-    answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
+    answer = kit.run({"Records": [record]})
     assert answer == {"batchItemFailures": []}
     assert len(kit.dead()) == 1
 
