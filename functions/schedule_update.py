@@ -1,4 +1,4 @@
-"""POST /schedule_update: the Google Sheet's tabs take the schedule's place in its table."""
+"""POST /schedule_update: replace the schedule's table by the tabs of the Google Sheet."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import log
 from ingester.errors import (
     GoogleKeyRefused,
+    NotReady,
     NotSetUp,
-    RequestError,
     ScheduleUnreadable,
     SheetsRefused,
     SheetsTimedOut,
     SheetsUnreachable,
     Unauthorized,
 )
-from ingester.runtime import clients
-from ingester.runtime.api_gateway import Answer, Request, proxy_answer, request_of
+from ingester.runtime import clients, http_endpoint
+from ingester.runtime.api_gateway import Answer, Request
 from ingester.runtime.container import Container
+from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.google_sheets import Sheets, Tab
 from ingester.schedule.importer import (
     FIRST_SYSTEM,
@@ -52,29 +53,31 @@ from ingester.settings import (
 logger = logging.getLogger("ingester.schedule_update")
 
 GOOGLE_SECONDS = 15.0
-"""For reading the sheet, all tries and a second key included: API Gateway gives up after 29, and
-the table comes yet."""
+"""The time limit for reading the sheet, with all retries and a second key. API Gateway gives up
+after 29 s, and the table has to be written in the rest."""
 
 TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
 TOLD = 10
-"""How many rows an answer names. With any, the sheet shows an alert, which has room."""
+"""The most rows that an answer names. With any, the sheet shows an alert, which has room."""
 
 TOLD_REMOVED = 5
-"""How many of the meetings that lost classes an answer names."""
+"""The most meetings that lost classes, of those that an answer names."""
 
 ALSO_NAMED = 3
-"""How many of the meetings that have a removed class too."""
+"""The most other meetings that an answer names for a removed class."""
 
 FEW = 2
-"""How many rows without a link are told one by one: the rest is counted, for most are meant so."""
+"""The most rows without a link that an answer names. If there are more, it only counts them: most
+of them are meant so."""
 
 LONGEST_LINE = 400
-"""Of an answer: two tabs' names and a class on all days fit, and what is wrong with them."""
+"""The longest line of an answer, in characters: the names of two tabs, a class on all days and what
+is wrong with them fit."""
 
 LOGGED_AT_ONCE = 100
 LONGEST_LOGGED = 1000
-"""How many reasons, and how much of each, go into a log record, which CloudWatch limits to 1 MB:
-a meeting may have thousands of classes."""
+"""The most reasons in a log record, and the characters of each: CloudWatch limits a record to 1 MB,
+and a meeting may have thousands of classes."""
 
 
 NOT_NOW = (
@@ -83,17 +86,9 @@ NOT_NOW = (
 )
 
 
-class BrokeOff(Exception):
-    """AWS failed while the table was written: part of what is reported may be done."""
-
-    def __init__(self, report: ImportReport) -> None:
-        super().__init__(NOT_NOW)
-        self.report = report
-
-
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with."""
+    """The dependencies of the use case."""
 
     settings: ScheduleUpdateSettings
     secrets: ScheduleUpdateSecrets
@@ -104,6 +99,7 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(ScheduleUpdateSettings, os.environ)
     log.verbose(settings.is_debug)
     ssm, table = clients.ssm(), clients.table(settings.schedule_table)
@@ -130,52 +126,59 @@ container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """API Gateway's entry."""
-    log.start(context)
-    return proxy_answer(respond(event, container(), container.renewed))
+    """Entry of API Gateway."""
+    return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
 
 
 def respond(
     event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """The answer to one request: a text for the spreadsheet's toast, or for its alert.
+    """Answer one request with a text for the spreadsheet's toast, or for its alert.
 
-    `renewed` gives deps with the secrets of now, if there may be others than in `deps`.
+    `renewed` gives dependencies with the current secrets.
     """
-    try:
-        report = update(request_of(event), deps, renewed or (lambda: deps))
-    except RequestError as error:
-        return _said(error.status, str(error))
-    except SheetsTimedOut as error:
-        return _said(504, str(error))
-    except SheetsUnreachable as error:
-        return _said(503, str(error))
-    except SheetsRefused as error:
-        return _said(502, str(error))
-    except ScheduleUnreadable as error:
-        return _said(500, str(error))
-    except BrokeOff as error:
-        logger.exception("AWS failed")
-        # The next update compares with what this one has left: it doesn't know of all of these.
-        return _said(503, "\n".join([NOT_NOW, *_removed("To be removed", _losses(error.report))]))
-    except (BotoCoreError, ClientError):
-        logger.exception("AWS failed")
-        return _said(503, NOT_NOW)
-    return _said(200, summary(report))
+    return ERRORS.respond(event, lambda request: take(request, deps, renewed or (lambda: deps)))
 
 
-def _said(status: int, text: str) -> Answer:
-    logger.log(logging.INFO if status == 200 else logging.WARNING, "%s %s", status, text)
+def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
+    """Take a request for an update."""
+    text = summary(update(request, deps, renewed))
+    logger.info("200 %s", text)
+    return _text_answer(200, text)
+
+
+def _text_answer(status: int, text: str) -> Answer:
     return Answer(status=status, body=text, headers={"Content-Type": "text/plain; charset=utf-8"})
+
+
+def _log_error(status: int, error: Exception | str) -> None:
+    logger.warning("%s %s", status, error)
+
+
+ERRORS = ErrorAnswers(
+    statuses={
+        SheetsTimedOut: 504,
+        SheetsUnreachable: 503,
+        SheetsRefused: 502,
+        ScheduleUnreadable: 500,
+    },
+    aws=AwsFailure(status=503, text=NOT_NOW, headline=lambda _error: "AWS failed"),
+    make=_text_answer,
+    report=_log_error,
+)
 
 
 def update(
     request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
 ) -> ImportReport:
-    """Reads every tab, checks all, and then logs and writes what has changed.
+    """Read and check every tab, and then log and write what has changed.
 
-    Nobody else does so at the same time: UpdateRunning. Unauthorized without the token, if one is
-    set; NotSetUp without a sheet; BrokeOff; what Sheets.tabs and import_sheets raise.
+    Raises:
+        Unauthorized: the request lacks the token, if one is set.
+        NotSetUp: the settings name no sheet.
+        UpdateRunning: another update is running.
+        NotReady: AWS failed while the table was written: part of the update may be done.
+        Other errors of `Sheets.tabs` and `import_sheets`.
     """
     ends = deps.monotonic() + GOOGLE_SECONDS
     if not _has_token(request, deps) and not _has_token(request, renewed()):
@@ -203,17 +206,20 @@ def update(
             kinds=(SHEET_SOURCE,),
             dry_run=True,
         )
-        # Before it is done: whatever breaks that off, the log has what no later update can tell.
+        # Before the writes: if they break off, no later update can tell all of this.
         _log(report)
         try:
             deps.schedule.apply(report.plan.put, report.plan.delete)
         except (BotoCoreError, ClientError) as error:
-            raise BrokeOff(report) from error
+            logger.exception("AWS failed")
+            # The next update compares with what this one has left: it won't know all of these.
+            removed = _removed("To be removed", _losses(report))
+            raise NotReady("\n".join([NOT_NOW, *removed])) from error
         return report
 
 
 def _has_token(request: Request, deps: Dependencies) -> bool:
-    """Whether a request carries the token; any request does if none is set."""
+    """Return whether a request carries the token, or none is set."""
     wanted = deps.secrets.schedule_update_token
     given = request.headers.get(TOKEN_HEADER, "").strip()
     return not wanted or hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))
@@ -225,17 +231,17 @@ def _tabs(deps: Dependencies, ends: float) -> list[Tab]:
 
 
 def summary(report: ImportReport) -> str:
-    """What an update did: a line with the numbers, then one for each thing to look at.
+    """Return what an update did: a line with the numbers, then one for each thing to look at.
 
-    What was removed comes first, then rows that are kept in the schedule as they were, others
+    The removed classes come first, then rows that are kept in the schedule as they were, others
     that can't be used, and those that lack something.
     """
     left = _losses(report)
     meetings = _count(report.meetings, "meeting")
     changes = _changes(report, left)
     parts = [f"Success: {meetings} with {_count(report.events, 'event')}{changes}."]
-    rows = {(one.sheet, one.row) for one in report.skipped if one.whole}
-    partly = {(one.sheet, one.row) for one in report.skipped} - rows
+    rows = {(skipped.sheet, skipped.row) for skipped in report.skipped if skipped.whole}
+    partly = {(skipped.sheet, skipped.row) for skipped in report.skipped} - rows
     if rows:
         parts.append(f"{_count(len(rows), 'row')} skipped.")
     if report.kept:
@@ -246,29 +252,29 @@ def summary(report: ImportReport) -> str:
 
 
 def _removed(word: str, left: Losses) -> list[str]:
-    lines = [f"{word}: {_lost(one, LONGEST_LINE)}" for one in left.lost[:TOLD_REMOVED]]
+    lines = [f"{word}: {_lost(lost, LONGEST_LINE)}" for lost in left.lost[:TOLD_REMOVED]]
     if len(left.lost) > TOLD_REMOVED:
         lines.append(f"{word}: {len(left.lost) - TOLD_REMOVED:,} more.")
     return lines
 
 
-def _lost(one: Lost, longest: int) -> str:
-    also = f"; also in {', '.join(one.also_in[:ALSO_NAMED])}" if one.also_in else ""
-    return f"{_cut(described(one.meeting), longest - len(also))}{also}"
+def _lost(lost: Lost, longest: int) -> str:
+    also = f"; also in {', '.join(lost.also_in[:ALSO_NAMED])}" if lost.also_in else ""
+    return f"{_cut(described(lost.meeting), longest - len(also))}{also}"
 
 
 def _reasons(report: ImportReport) -> list[str]:
-    """What is to be said of the first rows, those that cost most before others."""
-    keeping = {one.row for one in report.kept}
-    idle = [one for one in report.skipped if one.unlinked and one.unread not in keeping]
-    counted = {(one.sheet, one.row) for one in idle} if len(idle) > FEW else set()
+    """Return a line for each of the first rows, the most expensive problems first."""
+    keeping = {kept.row for kept in report.kept}
+    idle = [row for row in report.skipped if row.unlinked and row.unread not in keeping]
+    counted = {(row.sheet, row.row) for row in idle} if len(idle) > FEW else set()
     told = sorted(
-        (one for one in report.skipped if (one.sheet, one.row) not in counted),
-        key=lambda one: (one.unread not in keeping, one.unlinked, not one.whole),
+        (row for row in report.skipped if (row.sheet, row.row) not in counted),
+        key=lambda row: (row.unread not in keeping, row.unlinked, not row.whole),
     )
     rows: dict[tuple[str, int], list[str]] = {}
-    for one in told:
-        rows.setdefault((one.sheet, one.row), []).append(one.reason)
+    for skipped in told:
+        rows.setdefault((skipped.sheet, skipped.row), []).append(skipped.reason)
     lines = [
         _cut(f"{sheet} row {row}: {'; '.join(reasons)}")
         for (sheet, row), reasons in list(rows.items())[:TOLD]
@@ -290,7 +296,9 @@ def _cut(text: str, longest: int = LONGEST_LINE) -> str:
 
 
 def _changes(report: ImportReport, left: Losses) -> str:
-    """The sheet's script shows an alert for "removed": it is said only where a class is lost."""
+    """Return the numbers of changes. "removed" is said only if a class is lost, because the sheet's
+    script then shows an alert.
+    """
     plan, replaced = report.plan, len(left.moved)
     numbers = (
         (plan.added, "new"),
@@ -307,7 +315,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _log(report: ImportReport) -> None:
-    """All of what the answer tells the beginning of, and every change."""
+    """Log every change, and in full what the answer may shorten."""
     before = {meeting.zoom_series_id: meeting for meeting in report.before}
     added = [described(row) for row in report.plan.put if row.zoom_series_id not in before]
     changed = [
@@ -318,17 +326,19 @@ def _log(report: ImportReport) -> None:
     _log_rows(logging.INFO, "Meetings that are new", added)
     _log_rows(logging.INFO, "Meetings that change", changed)
     left = _losses(report)
-    replaced = [f"{described(one)}, now in {', '.join(others)}" for one, others in left.moved]
+    replaced = [
+        f"{described(meeting)}, now in {', '.join(others)}" for meeting, others in left.moved
+    ]
     _log_rows(logging.INFO, "Meetings whose classes move to others", replaced)
-    removed = [_lost(one, LONGEST_LOGGED) for one in left.lost]
+    removed = [_lost(lost, LONGEST_LOGGED) for lost in left.lost]
     _log_rows(logging.WARNING, "Classes that are removed", removed)
-    kept = assemble((one.meeting, one.event) for one in report.kept).values()
+    kept = assemble((event.meeting, event.event) for event in report.kept).values()
     _log_rows(logging.WARNING, "Classes that are kept as before", list(map(described, kept)))
-    skipped = [str(one) for one in report.skipped]
+    skipped = [str(row) for row in report.skipped]
     _log_rows(logging.WARNING, "Rows that can't be used", skipped)
 
 
 def _log_rows(level: int, what: str, rows: Sequence[str]) -> None:
     for first in range(0, len(rows), LOGGED_AT_ONCE):
-        some = [_cut(one, LONGEST_LOGGED) for one in rows[first : first + LOGGED_AT_ONCE]]
+        some = [_cut(row, LONGEST_LOGGED) for row in rows[first : first + LOGGED_AT_ONCE]]
         logger.log(level, what, extra={"rows": some})

@@ -126,8 +126,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a late chat alone is nothing to do",
         WEBHOOK,
-        "    if request.has_video is False and (request.on_demand or not wish.is_sent):\n",
-        "    if request.has_video is False and wish.is_sent:\n        return NO_CONTENT\n"
+        "    if request.has_video is False and (request.on_demand or not known.is_sent):\n",
+        "    if request.has_video is False and known.is_sent:\n        return NO_CONTENT\n"
         "    if request.has_video is False:\n",
         profile="disorder",
         seed=354,
