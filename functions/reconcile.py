@@ -1,6 +1,6 @@
-"""Reconcile: hand recordings whose notification never came to the webhook, as if Zoom had sent it.
+"""Reconcile: post the events of recordings that Zoom never reported to the webhook.
 
-A rule starts it every hour, an operator at any time. What it may ingest: docs/decisions/0023.
+A rule starts it every hour, an operator at any time. docs/decisions/0023 says what it may ingest.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from ingester.retry import Chance, Sleep
 from ingester.runtime import clients
 from ingester.runtime.container import Container
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
-from ingester.zoom import webhook_client as hand_in
+from ingester.zoom import webhook_client
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.recording_list import How, RecordingList
 from ingester.zoom.webhook_events import IngestOptions
@@ -63,16 +63,16 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.reconcile")
 
 MARGIN_SECONDS = 60.0
-"""Of the invocation's time: what is begun by then ends within it."""
+"""Nothing is begun in the last seconds of an invocation, so that it ends in time."""
 
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MOST_REFUSALS = 3
-"""Recordings that Zoom's API refuses in one run: then it isn't these recordings."""
+"""The run stops when Zoom's API refuses so many recordings: the cause isn't these recordings."""
 
 MOST_TOLD = 300
-"""Recordings that the answer to an operator names, of Lambda's 6 MB."""
+"""The most recordings that the answer to an operator names: Lambda allows 6 MB."""
 
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
 NO_BASELINE = (
@@ -140,9 +140,12 @@ def answer(
     seconds: float,
     renewed: Callable[[], Dependencies] | None = None,
 ) -> dict[str, Any]:
-    """Run once, for `seconds` at most; a Report, or a `message` where nothing was looked at.
+    """Run once, for `seconds` at most.
 
-    `renewed` gives dependencies with the secrets of now, if there may be others than in `deps`.
+    `renewed` gives dependencies with the current secrets.
+
+    Returns:
+        A `Report`, or only a `message` if the run couldn't look at anything.
     """
     now = deps.clock()
     try:
@@ -176,7 +179,7 @@ def answer(
 
 
 def _first(now: datetime, deps: Dependencies) -> State:
-    """Set the baseline: what ended before now is left alone for good."""
+    """Set the baseline: recordings that ended before now are never handed in."""
     state = deps.state.begin(State(baseline=timestamps.write(now)))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",
@@ -186,7 +189,7 @@ def _first(now: datetime, deps: Dependencies) -> State:
 
 
 class _Run:
-    """One run, with what it has counted so far."""
+    """One run, and what it has counted so far."""
 
     def __init__(
         self,
@@ -229,7 +232,7 @@ class _Run:
         return self._ends - self._deps.monotonic()
 
     def report(self) -> Report:
-        """Go through Zoom's list, hand in what was missed, and keep a record of the run."""
+        """Go through Zoom's list, hand in the missed recordings, and keep a record of the run."""
         try:
             self._go_through()
         except (ZoomUnreachable, ZoomRefused, WebhookUnreachable, KeyRefused) as error:
@@ -290,7 +293,7 @@ class _Run:
             self._skipped[verdict] += 1
 
     def _bring(self, listed: ListedRecording) -> Verdict:
-        """Hand a recording in, unless it isn't missed after all."""
+        """Hand a recording in, unless it turns out that it wasn't missed."""
         deps = self._deps
         if is_known(deps.ledger.get(listed.uuid), listed):
             return Verdict.KNOWN
@@ -301,14 +304,14 @@ class _Run:
         if recording is None:
             return Verdict.GONE
         try:
-            hand_in.check_files(recording)
-            hand_in.check_video(recording)
+            webhook_client.check_files(recording)
+            webhook_client.check_video(recording)
         except NotReady:
             return Verdict.UNFINISHED
         except BadRequest:
             return Verdict.NO_VIDEO
         options = IngestOptions(zip_id=automated(listed.uuid))
-        self._post(hand_in.event_of(recording, options, deps.clock()))
+        self._post(webhook_client.event_of(recording, options, deps.clock()))
         self._count["handed_in"] += 1
         self._missed.append(outcome_of(listed, "handed in"))
         logger.info("Handed in: %s", words_of(listed))
@@ -330,7 +333,7 @@ class _Run:
         self._say(problem, text, log.goes_on(AGAIN, SEND_IT))
 
     def _stop(self, error: IngesterError) -> None:
-        """Note what stopped the run. It is an error only if it doesn't pass by itself."""
+        """Note the error that stopped the run, as an error only if it doesn't pass by itself."""
         self._error = str(error)[:LONGEST_ERROR]
         self._is_complete = False
         if isinstance(error, ZoomRefused | KeyRefused):
@@ -369,7 +372,7 @@ class _Run:
         """Write the run's one record, with its metric."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
-        # A run that couldn't do its work tells no 0: that is what an alarm waits for.
+        # A run that failed counts no 0: an alarm waits for missing values.
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(
@@ -388,7 +391,7 @@ class _Run:
 
 
 def _post(body: bytes, deps: Dependencies) -> None:
-    hand_in.post(
+    webhook_client.post(
         body,
         url=deps.settings.webhook_url,
         key=deps.secrets.pipeline_signing_key,
