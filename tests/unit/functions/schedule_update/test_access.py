@@ -43,7 +43,9 @@ from tests.waits import Stopwatch
         (json_answer(200, {"valueRanges": []}), 503, "0 tabs instead of 1"),
     ],
 )
-def test_google_s_failures(desk: Desk, answer: Answer, status: int, says: str) -> None:
+def test_update_fails_with_a_sentence_when_google_fails(
+    desk: Desk, answer: Answer, status: int, says: str
+) -> None:
     desk.google.answers(answer)
     told = desk.press()
     assert told[0] == status
@@ -51,7 +53,7 @@ def test_google_s_failures(desk: Desk, answer: Answer, status: int, says: str) -
     assert desk.stored() == {}, "not even the lock is left"
 
 
-def test_google_is_too_slow(desk: Desk) -> None:
+def test_update_is_504_when_google_is_too_slow(desk: Desk) -> None:
     watch = Stopwatch(longer=60)
 
     def slow(_: Request) -> Answer:
@@ -72,7 +74,7 @@ def test_google_is_too_slow(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X_Schedule_Token": "wrong"}, {"x": "right"}])
-def test_without_the_token_nothing_happens(desk: Desk, headers: dict[str, str]) -> None:
+def test_update_is_401_without_the_token(desk: Desk, headers: dict[str, str]) -> None:
     desk.deps = schedule_tools(
         desk.aws, desk.clock, desk.deps.sheets, token="right", gsheets_doc_id=DOCUMENT
     )
@@ -85,7 +87,7 @@ def test_without_the_token_nothing_happens(desk: Desk, headers: dict[str, str]) 
 
 
 @pytest.mark.parametrize("name", ["X_Schedule_Token", "x_schedule_token"])
-def test_the_token_is_taken_and_a_new_one_is_looked_for(desk: Desk, name: str) -> None:
+def test_update_takes_the_token_and_one_that_was_set_since(desk: Desk, name: str) -> None:
     old, new = (
         schedule_tools(desk.aws, desk.clock, desk.deps.sheets, token=t, gsheets_doc_id=DOCUMENT)
         for t in ("old", "new")
@@ -102,14 +104,14 @@ def test_the_token_is_taken_and_a_new_one_is_looked_for(desk: Desk, name: str) -
 @pytest.mark.parametrize(
     "settings", [{"gsheets_doc_id": ""}, {"gsheets_doc_id": DOCUMENT, "gsheets_sheet_names": ", "}]
 )
-def test_no_sheet_is_set_up(desk: Desk, settings: Mapping[str, str]) -> None:
+def test_update_is_503_when_no_sheet_is_set_up(desk: Desk, settings: Mapping[str, str]) -> None:
     desk.deps = schedule_tools(desk.aws, desk.clock, desk.deps.sheets, **settings)
     status, text = desk.press()
     assert status == 503
     assert "GSHEETS_DOC_ID" in text
 
 
-def test_a_key_that_was_replaced_is_taken_up_at_once(desk: Desk) -> None:
+def test_update_uses_a_replaced_key_at_once(desk: Desk) -> None:
     desk.sheet(row())
     gone = service_key("https://127.0.0.1:9/token").replace("PRIVATE", "LOST")
     new = desk.deps
@@ -124,7 +126,7 @@ def test_a_key_that_was_replaced_is_taken_up_at_once(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("first", "renewing", "second", "status"), [(6, 2, 6, 200), (10, 0, 6, 504), (6, 9, 0, 502)]
 )
-def test_both_keys_together_have_the_time_of_one(
+def test_two_keys_share_the_time_limit_of_one(
     desk: Desk, first: int, renewing: int, second: int, status: int
 ) -> None:
     """The function ends after 30 seconds, and API Gateway tells the sheet nothing then."""
@@ -161,7 +163,7 @@ def test_both_keys_together_have_the_time_of_one(
     assert desk.press()[0] == status
 
 
-def test_as_lambda_calls_it(
+def test_deployed_function_updates_the_schedule(
     aws: Cloud, there: Google, tls: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Settings from the environment, the key and the token from SSM, trust from the CA bundle."""

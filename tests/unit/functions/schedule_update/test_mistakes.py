@@ -167,7 +167,7 @@ def test_a_mistake_in_the_sheet_is_named_with_sheet_and_row(
         assert desk.stored() == {"222": [other]}, "nothing may be changed"
 
 
-def test_one_bad_tab_spoils_all(desk: Desk) -> None:
+def test_nothing_is_written_when_one_tab_is_unusable(desk: Desk) -> None:
     with_tabs(desk, "Fall,Spring")
     desk.google.answers(tabs([HEADER, row()], []))
     status, text = desk.press()
@@ -175,7 +175,7 @@ def test_one_bad_tab_spoils_all(desk: Desk) -> None:
     assert desk.stored() == {}
 
 
-def test_thousands_of_rows(desk: Desk) -> None:
+def test_sheet_of_thousands_of_rows_is_imported(desk: Desk) -> None:
     rows = [
         row(link=f"https://zoom.us/j/{900000000 + number % 400}", start=f"{8 + number % 12}:00")
         for number in range(5000)

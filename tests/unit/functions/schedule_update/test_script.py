@@ -29,7 +29,9 @@ from tests.neighbours import web_server
         (503, "Google is busy", "alert", "not updated"),
     ],
 )
-def test_toast_or_alert(tls: Authority, status: int, text: str, kind: str, title: str) -> None:
+def test_script_shows_a_toast_or_an_alert(
+    tls: Authority, status: int, text: str, kind: str, title: str
+) -> None:
     with web_server(tls) as web:
         web.pages = {"/": Answer(status, body=text.encode())}
         shown = pressed({"SCHEDULE_URL": f"{web.url}/"}, tls.ca_bundle)

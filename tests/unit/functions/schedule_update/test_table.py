@@ -17,7 +17,7 @@ from tests.unit.functions.schedule_update.harness import (
 )
 
 
-def test_a_press_brings_the_sheet_into_the_table(desk: Desk) -> None:
+def test_update_writes_the_sheet_into_the_table(desk: Desk) -> None:
     desk.sheet(row(), row("CSCI E-7", "section", "F", "14:05", "https://zoom.us/j/5556667777"))
     assert desk.press() == (200, "Success: 2 meetings with 3 events (2 new).")
     stored = desk.stored()
@@ -35,7 +35,7 @@ def test_a_press_brings_the_sheet_into_the_table(desk: Desk) -> None:
     assert desk.press() == (200, "Success: 2 meetings with 3 events (nothing has changed).")
 
 
-def test_what_left_the_sheet_leaves_the_table(desk: Desk) -> None:
+def test_meeting_is_removed_when_it_has_left_the_sheet(desk: Desk) -> None:
     desk.sheet(row(), row(link="https://zoom.us/j/5556667777"))
     desk.press()
     desk.sheet(row(day="M"))
@@ -115,7 +115,7 @@ def test_all_tabs_are_one_schedule_and_a_tab_that_is_left_out_leaves_it(desk: De
     }
 
 
-def test_rows_of_the_first_system_count_as_the_sheet_s_others_stay(desk: Desk) -> None:
+def test_rows_of_the_first_system_are_replaced_and_others_stay(desk: Desk) -> None:
     first = {"zoom_series_id": "111", "events": [{"day": "M", "time": "9:00", "title": "L"}]}
     csv = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}
     desk.aws.schedule.put_item(Item=first)
@@ -164,7 +164,7 @@ def test_only_the_first_reasons_are_told_and_all_are_logged(
     assert logged[250] == "Fall row 253: day 'X' is none of M T W R F S U"
 
 
-def test_all_of_a_row_is_one_line(desk: Desk) -> None:
+def test_answer_has_one_line_for_all_reasons_of_a_row(desk: Desk) -> None:
     desk.sheet(*[row(day="Tu/Th", link=f"https://zoom.us/j/{100 + n}") for n in range(11)])
     first, *rows, more = desk.press()[1].splitlines()
     assert "11 rows incomplete." in first
@@ -219,7 +219,7 @@ def test_a_class_that_two_have_is_told_and_the_sheet_s_counts(desk: Desk) -> Non
     assert (series, meeting.opencast_series_id) == (["20260112345", "2027", "OLD"], "2027")
 
 
-def test_two_presses_at_once(desk: Desk) -> None:
+def test_second_update_is_409_while_the_first_runs(desk: Desk) -> None:
     inside, go_on = threading.Event(), threading.Event()
 
     def wait(_: Request) -> Answer:
@@ -242,7 +242,7 @@ def test_two_presses_at_once(desk: Desk) -> None:
     assert desk.press()[0] == 200
 
 
-def test_an_update_that_died_is_not_waited_for_long(desk: Desk) -> None:
+def test_update_runs_soon_after_one_that_crashed(desk: Desk) -> None:
     desk.sheet(row())
     with desk.deps.lock.held():
         assert desk.press()[0] == 409
@@ -254,7 +254,7 @@ def test_an_update_that_died_is_not_waited_for_long(desk: Desk) -> None:
     assert IMPORT_LOCK not in desk.stored()
 
 
-def test_a_lock_that_somebody_else_took_over_is_left_to_him(
+def test_lock_is_kept_when_another_update_took_it_over(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     with desk.deps.lock.held():
@@ -269,7 +269,7 @@ def test_a_lock_that_somebody_else_took_over_is_left_to_him(
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "Scan", "BatchWriteItem"])
-def test_aws_fails(desk: Desk, operation: str) -> None:
+def test_update_is_503_when_aws_fails(desk: Desk, operation: str) -> None:
     desk.sheet(row())
     client = desk.aws.schedule.meta.client
     with failing(client, f"dynamodb.{operation}", "InternalServerError"):
@@ -280,7 +280,7 @@ def test_aws_fails(desk: Desk, operation: str) -> None:
     assert desk.press()[0] == 200
 
 
-def test_aws_fails_half_way(desk: Desk) -> None:
+def test_update_is_503_when_aws_fails_during_the_writes(desk: Desk) -> None:
     """Rows are written in batches: who reads the answer has to press again for the rest."""
     desk.sheet(*[row(link=f"https://zoom.us/j/{1000 + number}") for number in range(60)])
     client, calls = desk.aws.schedule.meta.client, count()
@@ -334,7 +334,7 @@ def test_what_an_update_that_broke_off_moved_is_told_with_where_it_is(desk: Desk
     ]
 
 
-def test_a_row_of_the_table_that_makes_no_sense(desk: Desk) -> None:
+def test_update_is_500_when_a_row_of_the_table_can_not_be_read(desk: Desk) -> None:
     desk.aws.schedule.put_item(Item={"zoom_series_id": "222", "events": "x"})
     desk.sheet(row())
     status, text = desk.press()
@@ -342,7 +342,7 @@ def test_a_row_of_the_table_that_makes_no_sense(desk: Desk) -> None:
     assert "row of meeting 222 can't be read" in text
 
 
-def test_nothing_is_written_before_all_is_read(desk: Desk) -> None:
+def test_table_is_not_written_before_every_tab_is_read(desk: Desk) -> None:
     desk.google.answers(tabs([HEADER, row()]))
     client = desk.aws.schedule.meta.client
     with recorded(client, "dynamodb.BatchWriteItem") as writes:

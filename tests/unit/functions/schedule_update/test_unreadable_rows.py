@@ -38,7 +38,7 @@ def many(number: int, **cells: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     "link", [f"{ZOOM}81000000001", f"{ZOOM}81000000002"], ids=["shared", "own"]
 )
-def test_it_stays_and_what_can_be_read_is_taken(
+def test_unreadable_row_keeps_its_class_and_the_readable_rows_are_imported(
     desk: Desk, broken: dict[str, str], link: str
 ) -> None:
     def sheet(first: str, **cells: str) -> tuple[int, str]:
