@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import upload_message
 from ingester.runtime import clients, http_pool, queue_worker
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.queue_worker import (
     Done,
@@ -112,23 +113,19 @@ def build() -> Dependencies:
     bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
     return Dependencies(
         settings=settings,
-        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
         engine=Engine(bucket, Budget(connections=connections)),
         open_file=partial(ZoomFile, http=http, hosts=DownloadHosts(settings.download_hosts)),
         staging=Staging(s3, settings.staging_bucket),
-        ledger=Ledger(clients.table(settings.recordings_table), _now),
-        status=StatusTable(clients.table(settings.status_table), _now),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
         schedule=ScheduleTable(clients.table(settings.schedule_table)),
         downloads=Queue(sqs, settings.download_queue_url),
         dead_letters=Queue(sqs, settings.download_dlq_url),
         uploads=Queue(sqs, settings.upload_queue_url),
         inspect=mp4.inspect,
-        clock=_now,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)

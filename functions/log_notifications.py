@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from ingester.alerts.topic import Topic, redacted
 from ingester.errors import AwsFailed, MessageError
 from ingester.recording.files import automated
 from ingester.runtime import clients
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.settings import LogNotificationsSettings, read
 from ingester.status.row import StatusRow
@@ -63,17 +64,13 @@ def build() -> Dependencies:
     faults = clients.table(settings.faults_table)
     return Dependencies(
         settings=settings,
-        status=StatusTable(clients.table(settings.status_table), _now),
-        faults=FaultsTable(faults, quiet, _now),
-        pace=MailPace(faults, clock=_now, sleep=time.sleep, by_chance=random.random),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
+        faults=FaultsTable(faults, quiet, utc_now),
+        pace=MailPace(faults, clock=utc_now, sleep=time.sleep, by_chance=random.random),
         topic=Topic(clients.sns(), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
-        clock=_now,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -34,6 +34,7 @@ from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.retry import Chance, Sleep
 from ingester.runtime import clients, http_endpoint, new_ids
 from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.series_link import series_id_in
@@ -85,17 +86,13 @@ def build() -> Dependencies:
     return Dependencies(
         settings=settings,
         secrets=secrets,
-        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
-        ledger=Ledger(clients.table(settings.recordings_table), _now),
-        status=StatusTable(clients.table(settings.status_table), _now),
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
         session=session,
-        clock=_now,
+        clock=utc_now,
         sleep=time.sleep,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -53,6 +53,7 @@ from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.files import automated
 from ingester.retry import Chance, Sleep
 from ingester.runtime import clients
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
 from ingester.zoom import webhook_client
@@ -111,17 +112,13 @@ def build() -> Dependencies:
     return Dependencies(
         settings=settings,
         secrets=secrets,
-        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
-        ledger=Ledger(table, _now),
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
+        ledger=Ledger(table, utc_now),
         state=ReconcileState(table),
         session=session,
-        clock=_now,
+        clock=utc_now,
         sleep=time.sleep,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
@@ -210,12 +207,12 @@ class _Run:
         self._is_operators = is_operators
         self._dry_run = dry_run
         self._is_scheduled = not (is_operators or dry_run)
-        self._now = deps.clock()
+        self.utc_now = deps.clock()
         self._ends = ends
         self._list = RecordingList(
             deps.zoom,
             begin,
-            self._now,
+            self.utc_now,
             seconds_left=self._seconds_left,
             first_user=state.next_user if state and not is_operators else "",
         )
@@ -278,7 +275,7 @@ class _Run:
     def _judge(self, listed: ListedRecording) -> None:
         baseline = None if self._is_operators or not self._state else self._state.baseline
         begin = timestamps.parse(baseline) if baseline else None
-        verdict = verdict_of(listed, self._now, begin)
+        verdict = verdict_of(listed, self.utc_now, begin)
         try:
             if verdict is Verdict.MISSED:
                 verdict = self._bring(listed)
@@ -342,7 +339,7 @@ class _Run:
             logger.warning("Reconcile is stopped until its next run: %s", error)
 
     def _say(self, problem: str, text: str, extra: dict[str, Any]) -> None:
-        is_new = self._is_scheduled and is_due(self._told, problem, self._now)
+        is_new = self._is_scheduled and is_due(self._told, problem, self.utc_now)
         if is_new and problem not in self._new_problems:
             self._new_problems.append(problem)
             logger.error("%s", text, extra=extra)
@@ -364,7 +361,7 @@ class _Run:
                 state,
                 last=run,
                 next_user=self._list.user,
-                told=with_told(state.told, self._new_problems, self._now),
+                told=with_told(state.told, self._new_problems, self.utc_now),
             )
         )
 

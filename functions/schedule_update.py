@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -27,6 +26,7 @@ from ingester.errors import (
 )
 from ingester.runtime import clients, http_endpoint
 from ingester.runtime.api_gateway import Answer, Request
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.google_sheets import Sheets, Tab
@@ -111,15 +111,11 @@ def build() -> Dependencies:
             base_url=settings.gsheets_api_base_url,
             session=requests.Session(),
             sleep=time.sleep,
-            clock=_now,
+            clock=utc_now,
         ),
         schedule=ScheduleTable(table),
-        lock=ScheduleLock(table, _now),
+        lock=ScheduleLock(table, utc_now),
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from ingester.errors import (
 )
 from ingester.runtime import clients, http_endpoint
 from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.deadlines import begin, result, within
 from ingester.runtime.http_endpoint import ErrorAnswers
@@ -111,16 +112,12 @@ def build() -> Dependencies:
         settings=settings,
         secrets=secrets,
         members=Members(client, settings.groups, sleep=time.sleep),
-        status=StatusTable(clients.table(settings.status_table), _now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
         schedule=ScheduleTable(clients.table(settings.schedule_table)),
         invoke=partial(_invoke, settings.own_alias),
         post=lambda url, message, seconds: api.post(url, message, context=context, seconds=seconds),
-        clock=_now,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _invoke(own_alias: str, event: bytes) -> None:

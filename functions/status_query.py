@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ingester.reconcile.decisions import Check, check_of
 from ingester.reconcile.state_table import ReconcileState
 from ingester.runtime import clients, http_endpoint
 from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers, log_nothing
 from ingester.runtime.static_page import page_answer
@@ -83,7 +84,7 @@ def build() -> Dependencies:
     return Dependencies(
         stack_name=settings.stack_name,
         zoom_web=settings.zoom_web,
-        status=StatusTable(table, _now),
+        status=StatusTable(table, utc_now),
         pages=StatusPages(table),
         queues={
             "downloads": Queue(sqs, settings.download_queue_url),
@@ -94,13 +95,9 @@ def build() -> Dependencies:
         reconcile=ReconcileState(clients.table(settings.recordings_table)),
         reconcile_days=settings.reconcile_days,
         page=page_answer(PAGE.read_text("utf-8")),
-        clock=_now,
+        clock=utc_now,
         patience=timedelta(hours=settings.oc_ingest_patience_hours),
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)

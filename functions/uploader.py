@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,7 @@ from ingester.recording.events_table import EventsTable
 from ingester.recording.pauses import RecordingEvent
 from ingester.recording.staging_bucket import Staging
 from ingester.runtime import clients, new_ids, queue_worker
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.queue_worker import (
     Done,
@@ -102,17 +103,13 @@ def build() -> Dependencies:
             session=requests.Session(),
         ),
         staging=Staging(clients.s3(), settings.staging_bucket),
-        ledger=Ledger(clients.table(settings.recordings_table), _now),
-        status=StatusTable(clients.table(settings.status_table), _now),
-        events=EventsTable(clients.table(settings.events_table), _now),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
+        events=EventsTable(clients.table(settings.events_table), utc_now),
         uploads=Queue(sqs, settings.upload_queue_url),
         dead_letters=Queue(sqs, settings.upload_dlq_url),
-        clock=_now,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ from ingester.recording.files import Subject, automated
 from ingester.recording.pauses import RecordingEvent
 from ingester.runtime import clients, http_endpoint, new_ids
 from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
@@ -94,20 +95,15 @@ def build() -> Dependencies:
     """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(WebhookSettings, os.environ)
     log.verbose(settings.is_debug)
-    clock = _now
     return Dependencies(
         settings=settings,
         secrets=read_secrets(WebhookSecrets, clients.ssm(), settings.secrets_path),
-        ledger=Ledger(clients.table(settings.recordings_table), clock),
-        status=StatusTable(clients.table(settings.status_table), clock),
-        events=EventsTable(clients.table(settings.events_table), clock),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
+        events=EventsTable(clients.table(settings.events_table), utc_now),
         downloads=Queue(clients.sqs(), settings.download_queue_url),
-        clock=clock,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
