@@ -39,7 +39,7 @@ logger = logging.getLogger("ingester.log_notifications")
 REPEATED = "It is mailed once more, as a repeat."
 BY_THE_CLOCK = "The clock sends it."
 
-LONGEST_WAIT = timedelta(seconds=20)
+WAIT = timedelta(seconds=20)
 """The longest wait of an invocation, which has 30 s, until its mails may go out."""
 
 
@@ -105,14 +105,14 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
         return
     function = batch.log_group.rpartition("/")[2].removeprefix(f"{deps.settings.stack_name}-")
     faults = faults_in(records_of(batch.lines), function, deps.settings.at_least)
-    until, uncounted = deps.clock() + LONGEST_WAIT, list[Mail]()
+    until, uncounted = deps.clock() + WAIT, list[Mail]()
     mails = [partial(_mail_or_count, fault, batch, until, uncounted, deps) for fault in faults]
     _each([*mails, partial(_mail_uncounted, uncounted, until, deps)])
 
 
 def mail_repeats(deps: Dependencies) -> None:
     """Mail the repeats of faults that have been counted long enough."""
-    until = deps.clock() + LONGEST_WAIT
+    until = deps.clock() + WAIT
     # Claim each just before its mail: a claim doesn't last as long as many mails take.
     _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.waiting())
 

@@ -1,4 +1,4 @@
-"""What becomes of a recording whose files do not come."""
+"""How the downloader handles files that can't be copied, and messages that can't be read."""
 
 from __future__ import annotations
 
@@ -313,7 +313,7 @@ class TestMalformedMessages:
         assert "FailedReason" in answer["Messages"][0]["MessageAttributes"]
 
 
-class TestWhatNobodyForesaw:
+class TestUnforeseenErrors:
     @pytest.fixture(autouse=True)
     def _broken(self, kit: Kit) -> None:
         def stumble(_file_id: str, _first: int) -> None:
@@ -331,7 +331,7 @@ class TestWhatNobodyForesaw:
     def test_message_is_given_up_when_an_unforeseen_error_comes_at_its_last_receive(
         self, kit: Kit, small: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """SQS would have buried it without a word."""
+        """SQS would move it to the dead-letter queue without a reason."""
         message = kit.message(small)
         assert kit.take(message, receive_count=12)
         said = "An error that was not foreseen (KeyError): see the log."

@@ -1,4 +1,4 @@
-"""How often the uploader tries, what it says meanwhile, and where messages end."""
+"""How often the uploader retries, what the row says meanwhile, and where messages end."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_failures_are_counted_when_the_row_is_gone(kit: Kit) -> None:
     assert "attempt 5 of 5, no more tries" in dead["reason"]
 
 
-class TestWhatNobodyForesaw:
+class TestUnforeseenErrors:
     @pytest.fixture(autouse=True)
     def _broken(self, kit: Kit) -> None:
         def stumble() -> None:
@@ -244,7 +244,7 @@ class TestWhatNobodyForesaw:
     def test_message_is_given_up_when_an_unforeseen_error_comes_at_its_last_receive(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """SQS would have buried it without a word."""
+        """SQS would move it to the dead-letter queue without a reason."""
         message = kit.message()
         assert kit.take(message, receive_count=50)
         said = "An error that was not foreseen (KeyError): see the log."
