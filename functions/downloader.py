@@ -1,4 +1,4 @@
-"""Download queue → S3 → upload queue: finds a recording's series and stages its files."""
+"""Download queue → S3 → upload queue: find a recording's series and stage its files."""
 
 from __future__ import annotations
 
@@ -6,52 +6,50 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import msgspec
 import requests
-from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import UNSET
 
 from ingester import log, metrics, timestamps
-from ingester.errors import (
-    AskLater,
-    AwsFailed,
-    FileGone,
-    MessageError,
-    OutOfTime,
-    PermanentFailure,
-    RetryableFailure,
-    Unforeseen,
-)
+from ingester.errors import AskLater, FileGone, IngesterError, OutOfTime
 from ingester.ledger import record as ledger
 from ingester.ledger.record import End
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
-from ingester.pipeline import reasons
-from ingester.pipeline import retry_policy as attempts
+from ingester.pipeline import reasons, retry_policy
 from ingester.pipeline.continuation import continued
 from ingester.pipeline.messages import (
     DownloadMessage,
     RecordingFile,
-    decode,
+    UploadMessage,
     encode,
     overridden,
-    zip_id_of,
 )
-from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received, received_of
+from ingester.pipeline.queue import MAX_DELAY_SECONDS, Queue, Received
 from ingester.pipeline.states import Origin, State
 from ingester.recording import files as recording
 from ingester.recording.files import Subject, automated
 from ingester.recording.staging_bucket import Staging
 from ingester.recording.upload_message import upload_message
-from ingester.runtime import clients, unready
-from ingester.runtime import http_pool as connections
+from ingester.runtime import clients, http_pool, queue_worker
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
-from ingester.runtime.unready import Waiting
+from ingester.runtime.queue_worker import (
+    Done,
+    FailureReporter,
+    GiveUp,
+    Outcome,
+    QueueWorker,
+    Requeue,
+    Retry,
+    SendOn,
+    SourceQueue,
+)
 from ingester.schedule.series_lookup import Destination, asks_the_schedule, destination_of
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import DownloaderSettings, ZoomSecrets, read, read_secrets
@@ -71,10 +69,14 @@ from ingester.zoom.webhook_events import files_of, names_of
 logger = logging.getLogger("ingester.downloader")
 
 ZOOM_SECONDS = 60.0
-UNFINISHED_PATIENCE = timedelta(days=1)
+"""The longest time for Zoom's API to list a recording's files, retries included."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""The longest wait for Zoom to finish a recording."""
+
 FIRST_WAIT_SECONDS = 60
-HANDING_OUT = timedelta(hours=1)
-"""How long after a notification a file that Zoom doesn't hand out is waited for."""
+UNAVAILABLE_AT_FIRST = timedelta(hours=1)
+"""After a webhook event Zoom may refuse to hand out a file for so long."""
 
 ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event: \
 `invoke exec.on-demand UUID --allow-multiple-ingests`."
@@ -82,7 +84,7 @@ ADD_THEM = "If Zoom has them after all, add them in Opencast; or a second event:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with."""
+    """The dependencies of the use case."""
 
     settings: DownloaderSettings
     zoom: ZoomApi
@@ -100,214 +102,195 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(DownloaderSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(ZoomSecrets, clients.ssm(), settings.secrets_path)
     session, sqs = requests.Session(), clients.sqs()
-    at_once = settings.download_connections
-    http = connections.http(at_once)
-    s3, credentials = clients.s3_for_uploads(at_once)
+    connections = settings.download_connections
+    http = http_pool.http(connections)
+    s3, credentials = clients.s3_for_uploads(connections)
     bucket = Bucket(s3, settings.staging_bucket, http=http, credentials=credentials)
     return Dependencies(
         settings=settings,
-        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
-        engine=Engine(bucket, Budget(connections=at_once)),
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
+        engine=Engine(bucket, Budget(connections=connections)),
         open_file=partial(ZoomFile, http=http, hosts=DownloadHosts(settings.download_hosts)),
         staging=Staging(s3, settings.staging_bucket),
-        ledger=Ledger(clients.table(settings.recordings_table), _now),
-        status=StatusTable(clients.table(settings.status_table), _now),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
         schedule=ScheduleTable(clients.table(settings.schedule_table)),
         downloads=Queue(sqs, settings.download_queue_url),
         dead_letters=Queue(sqs, settings.download_dlq_url),
         uploads=Queue(sqs, settings.upload_queue_url),
         inspect=mp4.inspect,
-        clock=_now,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
 
 
+def build_source() -> SourceQueue:
+    """Make the queue that drives this function, without any secret."""
+    settings, sqs = read(DownloaderSettings, os.environ), clients.sqs()
+    return SourceQueue(
+        Queue(sqs, settings.download_queue_url),
+        Queue(sqs, settings.download_dlq_url),
+        settings.download_receive_limit,
+    )
+
+
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """SQS's entry, one message at a time; or an operator's, without records."""
+    """Entry of the download queue, one message at a time, and of an operator's call."""
     log.start(context)
-    return run(event, container, context, _waiting)
+    return run(event, lambda: worker_of(container(), context), build_source)
 
 
 def run(
     event: Mapping[str, Any],
-    built: Callable[[], Dependencies],
-    context: object,
-    waiting: Callable[[], Waiting],
+    build_worker: Callable[[], QueueWorker[DownloadMessage]],
+    build_source: Callable[[], SourceQueue],
 ) -> dict[str, Any]:
-    """One invocation. `built` gives the dependencies; `waiting` those that need no secret."""
-    try:
-        ready = in_time_of(context, built())
-    except unready.CAUSES as error:
-        if "Records" not in event:
-            raise
-        return unready.put_off(event, error, waiting())
-    return answer(event, ready)
+    """Run one invocation. `build_source` needs no secret."""
+    if "Records" in event:
+        return queue_worker.process_event(event, build_worker, build_source)
+    return process_next(event, build_worker())
 
 
-def _waiting() -> Waiting:
-    settings, sqs = read(DownloaderSettings, os.environ), clients.sqs()
-    dead_letters = Queue(sqs, settings.download_dlq_url)
-    return Waiting(
-        queue=Queue(sqs, settings.download_queue_url),
-        limit=settings.download_receive_limit,
-        bury=lambda message, reason: dead_letters.bury(message.body, reason),
-    )
+def process_next(
+    overrides: Mapping[str, Any], worker: QueueWorker[DownloadMessage]
+) -> dict[str, Any]:
+    """Process the next message for an operator, who may override the schedule's decision."""
+    series_id = str(overrides.get("override_series_id") or "")
+    ignore_schedule = bool(overrides.get("ignore_schedule"))
+    outcome = worker.process_next(lambda body: overridden(body, series_id, ignore_schedule))
+    match outcome:
+        case None:
+            return {"message": "nothing waiting"}
+        case Retry() | GiveUp() | Done(is_success=False):
+            return {"message": "failed, see the recording's row and the log"}
+    return {"message": "done"}
 
 
-def in_time_of(context: object, deps: Dependencies) -> Dependencies:
-    """The deps for one invocation: what it copies ends before Lambda ends it.
+def worker_of(deps: Dependencies, context: object = None) -> QueueWorker[DownloadMessage]:
+    """Return the worker of one invocation. Its copies end before Lambda ends the invocation.
 
     `get_remaining_time_in_millis`: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     time_left = (lambda: remaining() / 1000) if remaining else forever
-    engine = replace(deps.engine, time_left=time_left, report=partial(_report, deps=deps))
-    return replace(deps, engine=engine)
+    engine = replace(deps.engine, time_left=time_left, report=partial(_report_copy, deps=deps))
+    deps = replace(deps, engine=engine)
+    settings = deps.settings
+    return QueueWorker(
+        source=SourceQueue(deps.downloads, deps.dead_letters, settings.download_receive_limit),
+        message_type=DownloadMessage,
+        use_case=partial(download, deps=deps),
+        after_failure=partial(_after_failure, deps=deps),
+        give_up=_give_up,
+        failures=FailureReporter(
+            deps.ledger, deps.status, State.DOWNLOADER_FAILED, settings.stack_name, deps.clock
+        ),
+    )
 
 
-def answer(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """Takes the event's messages; names those that are to come back."""
-    if "Records" not in event:
-        return invoked_directly(event, deps)
-    failed = [
-        {"itemIdentifier": message.message_id}
-        for message in map(received_of, event["Records"])
-        if not take(message, deps)
-    ]
-    return {"batchItemFailures": failed}
+def _give_up(error: IngesterError) -> GiveUp:
+    return GiveUp(
+        reason=str(error),
+        row_reason=f"permanent failure: {error} An operator is needed.",
+        headline=f"Permanent failure: {error}",
+        end=End.GONE if isinstance(error, FileGone) else End.FAILED,
+    )
 
 
-def invoked_directly(event: Mapping[str, Any], deps: Dependencies) -> dict[str, Any]:
-    """`exec.downloader`: takes one message itself, if one is waiting."""
-    message = deps.downloads.take_one()
-    if message is None:
-        return {"message": "nothing waiting"}
-    series_id = str(event.get("override_series_id") or "")
-    body = overridden(message.body, series_id, bool(event.get("ignore_schedule")))
-    done = take(msgspec.structs.replace(message, body=body), deps)
-    is_other = body != message.body
-    if not done and is_other:
-        _replace(message, body, deps)
-    if done or is_other:
-        deps.downloads.delete(message)
-    ended_well = done and not _has_failed(body, deps)
-    return {"message": "done" if ended_well else "failed, see the recording's row and the log"}
+def _after_failure(
+    error: IngesterError, message: DownloadMessage, received: Received, deps: Dependencies
+) -> Outcome:
+    """Retry with backoff, until the queue's limit of receives."""
+    attempt, limit = received.receive_count, deps.settings.download_receive_limit
+    if attempt >= limit:
+        reason = f"{error} ({retry_policy.outlook(attempt, limit, '')})"
+        return GiveUp(reason=reason, row_reason=f"retryable failure: {reason}", headline=reason)
+    seconds = retry_policy.backoff_seconds(attempt)
+    due = retry_policy.next_try(deps.clock(), seconds)
+    reason = f"{error} ({retry_policy.outlook(attempt, limit, due)})"
+    return Retry(seconds=seconds, report=partial(_report_retry, message, reason, due, deps))
 
 
-def _has_failed(body: str, deps: Dependencies) -> bool:
-    """Whether the ledger says that the message's request failed for good."""
+def _report_retry(message: DownloadMessage, reason: str, due: str, deps: Dependencies) -> None:
+    told = f"retryable failure: {reason}"
+    deps.status.report(message.zip_id, StatusChange(State.DOWNLOADER_FAILED, told, retry_due=due))
+    logger.warning("%s", reason)
+
+
+def download(message: DownloadMessage, deps: Dependencies) -> Outcome:
+    """Stage one recording for the uploader, or as much of it as is possible now."""
     try:
-        wanted = decode(body, DownloadMessage)
-    except MessageError:
-        return True
-    return deps.ledger.get(wanted.uuid).request(wanted.zip_id).end in (End.FAILED, End.GONE)
-
-
-def _replace(message: Received, body: str, deps: Dependencies) -> None:
-    """Send the message with what the operator decided: the queue's own one lacks that.
-
-    The new message has all its attempts before it.
-    """
-    wait = attempts.backoff_seconds(message.receive_count)
-    deps.downloads.send(body, delay_seconds=wait)
-
-
-def take(message: Received, deps: Dependencies) -> bool:
-    """Handles one message; False if it is to come back. Its row tells how it went."""
-    try:
-        wanted = decode(message.body, DownloadMessage)
-    except MessageError as error:
-        with log.about(zip_id=zip_id_of(message.body) or ""):
-            _give_up(message, "", zip_id_of(message.body), error, deps)
-        return True
-    with log.about(uuid=wanted.uuid, zip_id=wanted.zip_id):
-        try:
-            _step(wanted, deps)
-        except PermanentFailure as error:
-            _give_up(message, wanted.uuid, wanted.zip_id, error, deps)
-        except RetryableFailure as error:
-            return _come_back(message, wanted, error, deps)
-        except (BotoCoreError, ClientError) as error:
-            return _come_back(message, wanted, AwsFailed.of(error), deps)
-        except Exception as error:
-            if message.receive_count < deps.settings.download_receive_limit:
-                raise
-            # SQS would bury it, and its row would say that it is on its way.
-            _give_up(message, wanted.uuid, wanted.zip_id, Unforeseen.of(error), deps)
-        return True
-
-
-def _step(wanted: DownloadMessage, deps: Dependencies) -> None:
-    """Download, or send the message anew if there is more to do later."""
-    try:
-        download(wanted, deps)
+        return _stage(message, deps)
     except OutOfTime as error:
-        _hand_over(wanted, error, deps)
+        return _continue_later(message, error, deps)
     except AskLater as error:
-        _wait(wanted, error, deps)
+        return _wait(message, str(error), deps)
     except FileGone as error:
-        if _is_thrown_away(wanted, deps):
-            return
-        if not _is_new(wanted, deps):
+        notice = deps.ledger.get(message.uuid).notice
+        if notice:
+            return _ignore_trashed(message, notice, deps)
+        if not _is_new(message, deps):
             raise
-        _wait(wanted, AskLater(str(error).removesuffix(".")), deps)
+        return _wait(message, str(error).removesuffix("."), deps)
 
 
-def _is_new(wanted: DownloadMessage, deps: Dependencies) -> bool:
-    """Whether Zoom may not hand out all files yet: its hosts lag behind its notifications."""
+def _is_new(message: DownloadMessage, deps: Dependencies) -> bool:
+    """Return whether Zoom may not hand out all files yet: its hosts lag behind its events."""
     try:
-        received = timestamps.parse(wanted.received_time)
+        received = timestamps.parse(message.received_time)
     except ValueError:
         return False
-    return deps.clock() - received < HANDING_OUT
+    return deps.clock() - received < UNAVAILABLE_AT_FIRST
 
 
-def download(wanted: DownloadMessage, deps: Dependencies) -> None:
-    """Stage one recording and hand it to the uploader."""
-    wanted, unlisted, given_up = _complete(wanted, deps)
-    if recording.is_too_short(wanted.duration, deps.settings.minimum_duration):
-        _ignore(wanted, reasons.TOO_SHORT, deps)
-        return
-    going = _destination(wanted, deps)
-    series_id, title = going.series_id, going.title
+def _stage(message: DownloadMessage, deps: Dependencies) -> Outcome:
+    """Stage one recording and return the uploader's message.
+
+    Raises:
+        OutOfTime: the invocation's time is nearly up.
+        AskLater: Zoom doesn't hand out all files yet.
+        FileGone: Zoom doesn't know the recording any more.
+    """
+    complete = _complete(message, deps)
+    message = complete.message
+    if recording.is_too_short(message.duration, deps.settings.minimum_duration):
+        return _ignore(message, reasons.TOO_SHORT, deps)
+    destination = _destination(message, deps)
+    series_id, title = destination.series_id, destination.title
     if not series_id:
-        _ignore(wanted, reasons.NO_SERIES, deps)
-        return
+        return _ignore(message, reasons.NO_SERIES, deps)
     written = deps.status.report(
-        wanted.zip_id,
+        message.zip_id,
         StatusChange(
             State.OC_SERIES_FOUND,
             oc_series_id=series_id,
-            course=going.course,
+            course=destination.course,
             # The webhook may not have known it.
-            subject=_subject(wanted) if wanted.is_partial else None,
+            subject=_subject(message) if message.is_partial else None,
         ),
     )
     is_first = written and not written.had_series
-    length = {Metric.RECORDING_DURATION: float(wanted.duration)} if is_first else {}
+    length = {Metric.RECORDING_DURATION: float(message.duration)} if is_first else {}
     logger.info("Going to series %s as %s", series_id, title, extra=_counted(length, deps))
     transfer = RecordingTransfer(
         engine=deps.engine,
         open_file=deps.open_file,
         read_range=deps.staging.read_range,
         inspect=deps.inspect,
-        refresh=lambda: _fresh_access(wanted, deps),
+        refresh=lambda: _fresh_access(message, deps),
     )
-    staged = transfer.run(wanted)
-    if staged.missing and _is_new(wanted, deps):
+    staged = transfer.run(message)
+    if staged.missing and _is_new(message, deps):
         raise AskLater(staged.reason.removesuffix("."))
     ready = upload_message(
-        wanted,
+        message,
         staged.pieces,
         series_id=series_id,
         title=title,
@@ -315,20 +298,31 @@ def download(wanted: DownloadMessage, deps: Dependencies) -> None:
     )
     staged_ids = {piece.file.file_id for piece in staged.pieces}
     left_out = [
-        file.recording_id for file in wanted.recording_files if file.recording_id not in staged_ids
+        file.recording_id for file in message.recording_files if file.recording_id not in staged_ids
     ]
     # Before the send: the uploader waits for a message with every file that isn't left out.
-    deps.ledger.change(wanted.uuid, lambda record: ledger.without(record, [*left_out, *unlisted]))
-    reason = " ".join(filter(None, (staged.reason, _told(given_up))))
-    deps.uploads.send_in_order(encode(ready), group=wanted.uuid)
-    deps.status.report(wanted.zip_id, StatusChange(State.SENT_TO_UPLOADER, reason))
+    deps.ledger.change(
+        message.uuid, lambda record: ledger.without(record, [*left_out, *complete.unlisted])
+    )
+    reason = " ".join(filter(None, (staged.reason, _wording_of(complete.given_up))))
+    return SendOn(
+        queue=deps.uploads,
+        body=encode(ready),
+        group=message.uuid,
+        report=partial(_report_sent, ready, reason, deps),
+    )
+
+
+def _report_sent(ready: UploadMessage, reason: str, deps: Dependencies) -> None:
+    """Report what was sent to the uploader; `reason` says which files it lacks."""
+    deps.status.report(ready.zip_id, StatusChange(State.SENT_TO_UPLOADER, reason))
     logger.info("Sent to the uploader", extra={"bytes": ready.total_file_bytes})
     if reason:
         logger.error("%s", reason, extra=log.goes_on("The other files go on.", ADD_THEM))
 
 
-def _told(given_up: Mapping[str, str]) -> str:
-    """What people are told of files (id → name) that Zoom named and doesn't list; "" without."""
+def _wording_of(given_up: Mapping[str, str]) -> str:
+    """Return what people are told of files (id → name) that Zoom named and doesn't list."""
     if not given_up:
         return ""
     return (
@@ -337,26 +331,37 @@ def _told(given_up: Mapping[str, str]) -> str:
     )
 
 
-def _complete(
-    wanted: DownloadMessage, deps: Dependencies
-) -> tuple[DownloadMessage, Sequence[str], Mapping[str, str]]:
-    """The message with every file of the recording, all finished, as Zoom's API has them by now.
+@dataclass(frozen=True)
+class CompleteMessage:
+    """A message that names all files of its recording, all of them finished.
 
-    Also the ids of files that Zoom has named and doesn't list, and the names (by id) of those among
-    them that it still doesn't list after a day, and that no ingest holds. Zoom never repeats a
-    notification that came before its files were done, and a message may know fewer files than the
-    ledger: those of one notification among several.
+    Attributes:
+        message: The message.
+        unlisted: The ids of files that Zoom has named and its API doesn't list.
+        given_up: Those that its API hasn't listed for a day and that no ingest holds (id → name).
+    """
+
+    message: DownloadMessage
+    unlisted: Sequence[str] = ()
+    given_up: Mapping[str, str] = field(default_factory=dict)
+
+
+def _complete(message: DownloadMessage, deps: Dependencies) -> CompleteMessage:
+    """Complete a message with what Zoom's API says now, unless it is complete already.
+
+    Zoom sends no second event when it has finished the files of the first one. And a message may
+    know fewer files than the ledger: those of one event among several.
 
     Raises:
-        AskLater: Zoom hasn't finished the files, or doesn't list one yet that it has named.
-        FileGone: Zoom knows the recording no more.
+        AskLater: Zoom hasn't finished the files, or its API doesn't list one yet that it has named.
+        FileGone: Zoom doesn't know the recording any more.
     """
-    record = deps.ledger.get(wanted.uuid)
-    known = {file.recording_id for file in wanted.recording_files}
-    is_finished = all(file.is_completed for file in wanted.recording_files)
-    if is_finished and not wanted.is_partial and not ledger.not_listed(record, known):
-        return wanted, (), {}
-    answer = _ask_zoom(wanted, deps)
+    record = deps.ledger.get(message.uuid)
+    known = {file.recording_id for file in message.recording_files}
+    is_finished = all(file.is_completed for file in message.recording_files)
+    if is_finished and not message.is_partial and not ledger.not_listed(record, known):
+        return CompleteMessage(message)
+    answer = _ask_zoom(message, deps)
     try:
         files = files_of(answer.recording_files)
     except ValueError as error:
@@ -365,65 +370,68 @@ def _complete(
     if unfinished or not files:
         raise AskLater(f"Zoom has not finished {unfinished or 'any'} of the files")
     now = deps.clock()
-    names = {**names_of(wanted.recording_files), **names_of(files)}
-    record = deps.ledger.change(wanted.uuid, lambda old: ledger.with_files(old, names, now))
+    names = {**names_of(message.recording_files), **names_of(files)}
+    record = deps.ledger.change(message.uuid, lambda old: ledger.with_files(old, names, now))
     listed = {file.recording_id for file in files}
     if awaited := ledger.files_to_wait_for(record, listed, now):
         raise AskLater(f"Zoom's API doesn't list {len(awaited)} file(s) yet that Zoom has named")
-    unlisted = ledger.not_listed(record, listed)
-    return _filled(wanted, answer, files), unlisted, ledger.files_given_up(record, listed)
-
-
-def _filled(
-    wanted: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
-) -> DownloadMessage:
-    """The message with the files and the rest that Zoom's API tells."""
-    return msgspec.structs.replace(
-        wanted,
-        zoom_series_id=wanted.zoom_series_id or answer.id,
-        topic=wanted.topic or answer.topic,
-        start_time=wanted.start_time or answer.start_time,
-        host_id=wanted.host_id or answer.host_id,
-        recording_files=files,
-        duration=answer.duration,
-        download_token=answer.download_access_token or wanted.download_token,
+    return CompleteMessage(
+        _with_answer(message, answer, files),
+        unlisted=ledger.not_listed(record, listed),
+        given_up=ledger.files_given_up(record, listed),
     )
 
 
-def _subject(wanted: DownloadMessage) -> Subject:
-    is_automated = wanted.zip_id == automated(wanted.uuid)
+def _with_answer(
+    message: DownloadMessage, answer: MeetingRecordings, files: tuple[RecordingFile, ...]
+) -> DownloadMessage:
+    """Return the message with the files, and the fields that it lacks, from Zoom's API."""
+    return msgspec.structs.replace(
+        message,
+        zoom_series_id=message.zoom_series_id or answer.id,
+        topic=message.topic or answer.topic,
+        start_time=message.start_time or answer.start_time,
+        host_id=message.host_id or answer.host_id,
+        recording_files=files,
+        duration=answer.duration,
+        download_token=answer.download_access_token or message.download_token,
+    )
+
+
+def _subject(message: DownloadMessage) -> Subject:
+    is_automated = message.zip_id == automated(message.uuid)
     return Subject(
-        meeting_id=wanted.zoom_series_id,
-        recording_id=wanted.uuid,
-        topic=wanted.topic,
-        start_time=wanted.start_time,
+        meeting_id=message.zoom_series_id,
+        recording_id=message.uuid,
+        topic=message.topic,
+        start_time=message.start_time,
         origin=Origin.WEBHOOK if is_automated else Origin.ON_DEMAND,
     )
 
 
-def _ask_zoom(wanted: DownloadMessage, deps: Dependencies) -> MeetingRecordings:
-    answer = deps.zoom.recordings(wanted.uuid, seconds=ZOOM_SECONDS)
+def _ask_zoom(message: DownloadMessage, deps: Dependencies) -> MeetingRecordings:
+    answer = deps.zoom.recordings(message.uuid, seconds=ZOOM_SECONDS)
     if answer is None:
         raise FileGone("Zoom knows this recording no more.")
     return answer
 
 
-def _fresh_access(wanted: DownloadMessage, deps: Dependencies) -> Access:
-    """Another token, and the addresses that Zoom gives now."""
-    answer = _ask_zoom(wanted, deps)
+def _fresh_access(message: DownloadMessage, deps: Dependencies) -> Access:
+    """Ask Zoom for another token and the files' current addresses."""
+    answer = _ask_zoom(message, deps)
     urls = {
         str(file["id"]): str(file["download_url"])
         for file in answer.recording_files
         if file.get("id") and file.get("download_url")
     }
-    return Access(answer.download_access_token or wanted.download_token, urls, is_fresh=True)
+    return Access(answer.download_access_token or message.download_token, urls, is_fresh=True)
 
 
-def _destination(wanted: DownloadMessage, deps: Dependencies) -> Destination:
+def _destination(message: DownloadMessage, deps: Dependencies) -> Destination:
     settings = deps.settings
-    meeting = deps.schedule.get(wanted.zoom_series_id) if asks_the_schedule(wanted) else None
+    meeting = deps.schedule.get(message.zoom_series_id) if asks_the_schedule(message) else None
     return destination_of(
-        wanted,
+        message,
         meeting,
         zone=zone_of(settings.local_time_zone),
         buffer_minutes=settings.buffer_minutes,
@@ -431,24 +439,30 @@ def _destination(wanted: DownloadMessage, deps: Dependencies) -> Destination:
     )
 
 
-def _ignore(wanted: DownloadMessage, reason: str, deps: Dependencies) -> None:
-    subject = _subject(wanted) if wanted.is_partial else None
-    _note_end(wanted.uuid, wanted.zip_id, End.IGNORED, deps)
+def _ignore(message: DownloadMessage, reason: str, deps: Dependencies) -> Done:
+    """End a request without staging anything."""
+    subject = _subject(message) if message.is_partial else None
+    deps.ledger.note(
+        message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.IGNORED)
+    )
     written = deps.status.report(
-        wanted.zip_id, StatusChange(State.IGNORED, reason, subject=subject)
+        message.zip_id, StatusChange(State.IGNORED, reason, subject=subject)
     )
     too_short = reason == reasons.TOO_SHORT
     counts = metrics.ignored(written and written.is_change, too_short=too_short)
     logger.info("Ignored: %s", reason, extra=_counted(counts, deps))
-    _tell_of_late_files(wanted, deps)
+    _report_late_files(message, deps)
+    return Done()
 
 
-def _tell_of_late_files(wanted: DownloadMessage, deps: Dependencies) -> None:
+def _report_late_files(message: DownloadMessage, deps: Dependencies) -> None:
     """Name the files of an ignored message that an earlier ingest of its recording lacks."""
-    ingests = deps.ledger.get(wanted.uuid).ingests.values()
-    names = names_of(wanted.recording_files)
+    ingests = deps.ledger.get(message.uuid).ingests.values()
+    names = names_of(message.recording_files)
     outside = [
-        name for file_id, name in names.items() if not any(file_id in one.files for one in ingests)
+        name
+        for file_id, name in names.items()
+        if not any(file_id in ingest.files for ingest in ingests)
     ]
     if ingests and outside:
         told = f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
@@ -456,12 +470,72 @@ def _tell_of_late_files(wanted: DownloadMessage, deps: Dependencies) -> None:
         logger.error("%s%s.", told, ", ".join(outside), extra=extra)
 
 
-def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
-    return metrics.record(deps.settings.stack_name, deps.clock(), values)
+def _ignore_trashed(message: DownloadMessage, notice: str, deps: Dependencies) -> Done:
+    """End a request for a recording that Zoom said was thrown away: that is no failure."""
+    deps.ledger.change(
+        message.uuid, lambda record: ledger.with_end(record, message.zip_id, End.GONE)
+    )
+    written = deps.status.report(message.zip_id, StatusChange(State.IGNORED, notice))
+    counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
+    logger.warning("Ignored: %s", notice, extra=_counted(counts, deps))
+    return Done(is_success=False)
 
 
-def _report(total: Total, deps: Dependencies) -> None:
-    """One record for what was copied of a recording in this invocation, with its metrics."""
+def _continue_later(message: DownloadMessage, stopped: OutOfTime, deps: Dependencies) -> Requeue:
+    """Continue a copy in the next invocation.
+
+    A retry would spend one of the message's receives, and a long recording needs more than it has.
+    The fresh message carries how far the copy is, so that one that doesn't grow comes to an end.
+
+    Raises:
+        CopyStuck: several invocations in a row have added nothing.
+        CopyEndless: the copy has gone on for a day.
+    """
+    copying = continued(message.copying, stopped.stored, deps.clock())
+    return Requeue(
+        body=encode(msgspec.structs.replace(message, copying=copying)),
+        report=partial(_report_continued, message, stopped, deps),
+    )
+
+
+def _report_continued(message: DownloadMessage, stopped: OutOfTime, deps: Dependencies) -> None:
+    deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, str(stopped)))
+    logger.info("Handed over: %s", stopped)
+
+
+def _wait(message: DownloadMessage, reason: str, deps: Dependencies) -> Outcome:
+    """Ask Zoom again later, for a day at most."""
+    now = deps.clock()
+    first_seen = now if message.first_seen is UNSET else timestamps.parse(message.first_seen)
+    age = now - first_seen
+    if age >= LONGEST_WAIT:
+        told = f"permanent failure: {reason} after a day: an operator is needed"
+        # Once an operator sends it back to the queue, it waits as long as a new one.
+        body = encode(msgspec.structs.replace(message, first_seen=UNSET))
+        headline = f"Gave up waiting: {reason}"
+        return GiveUp(reason=told, row_reason=told, headline=headline, body=body)
+    delay = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
+    again = msgspec.structs.replace(message, first_seen=timestamps.write(first_seen))
+    told = f"{reason}; asks again at {retry_policy.next_try(now, delay)}"
+    return Requeue(
+        body=encode(again),
+        delay_seconds=delay,
+        report=partial(_report_waiting, message, told, deps),
+    )
+
+
+def _report_waiting(message: DownloadMessage, told: str, deps: Dependencies) -> None:
+    before = frozenset({State.DOWNLOADER_FAILED})
+    if not deps.status.report(
+        message.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, told, replacing=before)
+    ):
+        # Its series is known already: a row never moves backwards.
+        deps.status.report(message.zip_id, StatusChange(State.OC_SERIES_FOUND, told))
+    logger.info("%s", told)
+
+
+def _report_copy(total: Total, deps: Dependencies) -> None:
+    """Write one record, with its metrics, of what this invocation copied of a recording."""
     speed = rate(total.fetched, total.seconds)
     values = {Metric.BYTES_TRANSFERRED: float(total.fetched)}
     if total.fetched:
@@ -478,109 +552,5 @@ def _report(total: Total, deps: Dependencies) -> None:
     )
 
 
-def _hand_over(wanted: DownloadMessage, ended: OutOfTime, deps: Dependencies) -> None:
-    """Send the message anew, for the next invocation to go on where this one stopped.
-
-    A message that came back would spend one of its receives, and a long recording all of them: so
-    it is another one. It carries how far the copy is: one that doesn't grow comes to an end.
-
-    Raises:
-        CopyStuck: nothing was added in several invocations in a row.
-        CopyEndless: it has gone on for a day.
-    """
-    copying = continued(wanted.copying, ended.stored, deps.clock())
-    deps.downloads.send(encode(msgspec.structs.replace(wanted, copying=copying)))
-    deps.status.report(wanted.zip_id, StatusChange(State.OC_SERIES_FOUND, str(ended)))
-    logger.info("Handed over: %s", ended)
-
-
-def _wait(wanted: DownloadMessage, waiting: AskLater, deps: Dependencies) -> None:
-    """Sends the message anew, to be taken up later: waiting spends no receives."""
-    now = deps.clock()
-    first_seen = now if wanted.first_seen is UNSET else timestamps.parse(wanted.first_seen)
-    age = now - first_seen
-    if age >= UNFINISHED_PATIENCE:
-        reason = f"permanent failure: {waiting} after a day: an operator is needed"
-        # Retried, it waits as long as a new one.
-        anew = msgspec.structs.replace(wanted, first_seen=UNSET)
-        deps.dead_letters.bury(encode(anew), reason)
-        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, deps)
-        deps.status.report(wanted.zip_id, StatusChange(State.DOWNLOADER_FAILED, reason))
-        logger.error("Gave up waiting: %s", waiting, extra=_failed(deps))
-        return
-    delay = int(min(MAX_DELAY_SECONDS, max(FIRST_WAIT_SECONDS, age.total_seconds())))
-    again = msgspec.structs.replace(wanted, first_seen=timestamps.write(first_seen))
-    deps.downloads.send(encode(again), delay_seconds=delay)
-    due = attempts.next_try(now, delay)
-    reason = f"{waiting}; asks again at {due}"
-    before = frozenset({State.DOWNLOADER_FAILED})
-    if not deps.status.report(
-        wanted.zip_id, StatusChange(State.SENT_TO_DOWNLOADER, reason, replacing=before)
-    ):
-        # Its series is known already: a row never moves backwards.
-        deps.status.report(wanted.zip_id, StatusChange(State.OC_SERIES_FOUND, reason))
-    logger.info("%s; asks again at %s", waiting, due)
-
-
-def _is_thrown_away(wanted: DownloadMessage, deps: Dependencies) -> bool:
-    """Whether Zoom said that the recording was thrown away: then it is no failure."""
-    notice = deps.ledger.get(wanted.uuid).notice
-    if not notice:
-        return False
-    deps.ledger.change(wanted.uuid, lambda record: ledger.with_end(record, wanted.zip_id, End.GONE))
-    written = deps.status.report(wanted.zip_id, StatusChange(State.IGNORED, notice))
-    counts = metrics.once(Metric.RECORDING_IGNORED, written and written.is_change)
-    logger.warning("Ignored: %s", notice, extra=_counted(counts, deps))
-    return True
-
-
-def _note_end(uuid: str, zip_id: str, end: End, deps: Dependencies) -> None:
-    """Note in the ledger how a request ended, once its message is where it belongs."""
-    deps.ledger.note(uuid, lambda record: ledger.with_end(record, zip_id, end))
-
-
-def _give_up(
-    message: Received, uuid: str, zip_id: str | None, error: Exception, deps: Dependencies
-) -> None:
-    """A person has to look: the message goes to the dead letters, the row says why."""
-    deps.dead_letters.bury(message.body, str(error))
-    if zip_id:
-        if uuid:
-            end = End.GONE if isinstance(error, FileGone) else End.FAILED
-            _note_end(uuid, zip_id, end, deps)
-        reason = f"permanent failure: {error} An operator is needed."
-        deps.status.report(zip_id, StatusChange(State.DOWNLOADER_FAILED, reason))
-    cause = isinstance(error, Unforeseen)
-    logger.error("Permanent failure: %s", error, exc_info=cause, extra=_failed(deps))
-
-
-def _failed(deps: Dependencies) -> dict[str, Any]:
-    return {"outlook": attempts.BURIED, **_counted(metrics.once(Metric.RECORDING_FAILED), deps)}
-
-
-def _come_back(
-    message: Received, wanted: DownloadMessage, error: RetryableFailure, deps: Dependencies
-) -> bool:
-    """May pass by itself: the message comes back with backoff (False), until the queue's limit."""
-    limit = deps.settings.download_receive_limit
-    last = message.receive_count >= limit
-    seconds = attempts.backoff_seconds(message.receive_count)
-    due = "" if last else attempts.next_try(deps.clock(), seconds)
-    outlook = attempts.outlook(message.receive_count, limit, due)
-    if last:
-        # SQS would bury it without a reason.
-        deps.dead_letters.bury(message.body, f"{error} ({outlook})")
-    else:
-        deps.downloads.retry_in(message, seconds)
-    deps.status.report(
-        wanted.zip_id,
-        StatusChange(
-            State.DOWNLOADER_FAILED, f"retryable failure: {error} ({outlook})", retry_due=due
-        ),
-    )
-    if last:
-        _note_end(wanted.uuid, wanted.zip_id, End.FAILED, deps)
-        logger.error("%s (%s)", error, outlook, extra=_failed(deps))
-    else:
-        logger.warning("%s (%s)", error, outlook)
-    return last
+def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
+    return metrics.record(deps.settings.stack_name, deps.clock(), values)

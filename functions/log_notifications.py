@@ -1,4 +1,4 @@
-"""Error records of the other functions → mails to the operators, one for each fault."""
+"""Error records of the other functions → mails to the operators, one mail a fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from ingester.alerts.topic import Topic, redacted
 from ingester.errors import AwsFailed, MessageError
 from ingester.recording.files import automated
 from ingester.runtime import clients
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.settings import LogNotificationsSettings, read
 from ingester.status.row import StatusRow
@@ -39,12 +40,12 @@ REPEATED = "It is mailed once more, as a repeat."
 BY_THE_CLOCK = "The clock sends it."
 
 WAIT = timedelta(seconds=20)
-"""How long an invocation waits for moments at which its mails may go out; it has 30 seconds."""
+"""The longest wait of an invocation, which has 30 s, until its mails may go out."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with."""
+    """The dependencies of the use case."""
 
     settings: LogNotificationsSettings
     status: StatusTable
@@ -56,33 +57,30 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment."""
     settings = read(LogNotificationsSettings, os.environ)
     log.verbose(settings.is_debug)
     quiet = timedelta(seconds=settings.notification_quiet_seconds)
     faults = clients.table(settings.faults_table)
     return Dependencies(
         settings=settings,
-        status=StatusTable(clients.table(settings.status_table), _now),
-        faults=FaultsTable(faults, quiet, _now),
-        pace=MailPace(faults, clock=_now, sleep=time.sleep, by_chance=random.random),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
+        faults=FaultsTable(faults, quiet, utc_now),
+        pace=MailPace(faults, clock=utc_now, sleep=time.sleep, by_chance=random.random),
         topic=Topic(clients.sns(), settings.topic_arn),
         zone=zone_of(settings.local_time_zone),
-        clock=_now,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> None:
-    """CloudWatch Logs' entry, with records of one log; or the clock's, without.
+    """Entry of CloudWatch Logs, with records of one log, and of EventBridge's clock, without any.
 
-    An error makes Lambda repeat the event, after one and after two minutes: only where nothing of
-    it is in the table yet.
+    An error makes Lambda repeat the event after one and after two minutes. So raise one only if
+    nothing of the event is in the table yet.
     """
     log.start(context)
     if "awslogs" in event:
@@ -92,14 +90,15 @@ def handler(event: Mapping[str, Any], context: object) -> None:
 
 
 def take(event: Mapping[str, Any], deps: Dependencies) -> None:
-    """Mails what the records of one log tell, or counts it.
+    """Mail the faults in the records of one log, or count them as repeats.
 
-    An ExceptionGroup of what went wrong if not every mail could be sent.
+    Raises:
+        ExceptionGroup: not every mail could be sent.
     """
     try:
         batch = batch_of(event)
     except MessageError as error:
-        # Repeated, it would be the same.
+        # A repeat of the event would be the same.
         logger.error("%s", error, extra={"outlook": "Its records aren't mailed: see the logs."})
         return
     if batch is None:
@@ -107,19 +106,19 @@ def take(event: Mapping[str, Any], deps: Dependencies) -> None:
     function = batch.log_group.rpartition("/")[2].removeprefix(f"{deps.settings.stack_name}-")
     faults = faults_in(records_of(batch.lines), function, deps.settings.at_least)
     until, uncounted = deps.clock() + WAIT, list[Mail]()
-    mails = [partial(_tell, fault, batch, until, uncounted, deps) for fault in faults]
-    _each([*mails, partial(_tell_uncounted, uncounted, until, deps)])
+    mails = [partial(_mail_or_count, fault, batch, until, uncounted, deps) for fault in faults]
+    _each([*mails, partial(_mail_uncounted, uncounted, until, deps)])
 
 
 def mail_repeats(deps: Dependencies) -> None:
-    """Mails what happened again since a fault was mailed, once it has been counted long enough."""
+    """Mail the repeats of faults that have been counted long enough."""
     until = deps.clock() + WAIT
-    # Each is claimed when its turn comes: a claim doesn't last as long as many mails take.
+    # Claim each just before its mail: a claim doesn't last as long as many mails take.
     _each(partial(_send, claim, claim.mail, until, deps) for claim in deps.faults.waiting())
 
 
 def _each(mails: Iterable[Callable[[], None]]) -> None:
-    """Does them all; only then raises what went wrong with some, so that none holds up another."""
+    """Send all mails, and raise the errors of some of them only then."""
     failures = []
     for mail in mails:
         try:
@@ -130,12 +129,12 @@ def _each(mails: Iterable[Callable[[], None]]) -> None:
         raise ExceptionGroup("Not every mail could be sent", failures)
 
 
-def _tell(
+def _mail_or_count(
     fault: Fault, batch: LogBatch, until: datetime, uncounted: list[Mail], deps: Dependencies
 ) -> None:
-    """Mails a fault, or counts it if it was mailed a short time ago.
+    """Mail a fault, or count it if it was mailed a short time ago.
 
-    Its mail goes to `uncounted` if the table fails.
+    If the table fails, add the mail to `uncounted`.
     """
     source = Source(
         stack=deps.settings.stack_name,
@@ -152,7 +151,7 @@ def _tell(
         if claim is not None and deps.faults.is_one_of_many(fault.function):
             times, mail = claim.times, redacted(one_of_many(mail))
             own, claim = claim, deps.faults.happened(fault.function, times, mail)
-            # It is told there. Its next occurrence asks again whether there are still so many.
+            # That mail names the fault. Its next occurrence checks again whether there are so many.
             deps.faults.give_back(own, times)
     except (BotoCoreError, ClientError):
         logger.exception("Repeats can't be counted", extra={"outlook": "It is mailed at once."})
@@ -163,14 +162,15 @@ def _tell(
     try:
         _send(claim, mail, until, deps, own=times)
     except AwsFailed:
-        # Not repeated by Lambda, which gives up after three minutes.
+        # Don't let Lambda repeat the event: it gives up after three minutes.
         logger.exception("A mail couldn't be sent", extra={"outlook": BY_THE_CLOCK})
 
 
-def _tell_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
-    """One mail about all that no table knows of: without it nothing holds back a flood.
+def _mail_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> None:
+    """Send the mails that the table couldn't count as one mail, because nothing else limits them.
 
-    AwsFailed if there is no moment for it: then Lambda repeats the event.
+    Raises:
+        AwsFailed: it may not go out in time. Lambda then repeats the event.
     """
     if not mails:
         return
@@ -180,10 +180,7 @@ def _tell_uncounted(mails: list[Mail], until: datetime, deps: Dependencies) -> N
 
 
 def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
-    """The row of the recording that a fault is about, and whether it could be read.
-
-    Without it the mail has to do.
-    """
+    """Return the status row of a fault's recording, and whether the row could be read."""
     zip_id = fault.first.zip_id or (automated(fault.first.uuid) if fault.first.uuid else "")
     try:
         return deps.status.get(zip_id) if zip_id else None, True
@@ -193,10 +190,12 @@ def _row(fault: Fault, deps: Dependencies) -> tuple[StatusRow | None, bool]:
 
 
 def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own: int = 0) -> None:
-    """Sends the mail of a claim. `own` of its occurrences are the caller's.
+    """Send the mail of a claim, of which `own` occurrences are the caller's.
 
-    It waits in the table for the clock if no moment for it comes before `until`, or if it can't be
-    sent; then AwsFailed.
+    If it may not go out before `until`, or can't be sent, it waits in the table for the clock.
+
+    Raises:
+        AwsFailed: it can't be sent.
     """
     if claim.times > max(own, 1 if claim.is_first else 0):
         mail = repeated(mail, claim.times, claim.since, claim.latest, deps.zone)
@@ -216,6 +215,6 @@ def _send(claim: Claim, mail: Mail, until: datetime, deps: Dependencies, *, own:
 
 
 def _give_back(claim: Claim, deps: Dependencies) -> None:
-    """Lets whoever comes next mail it; a claim that can't be given back lapses by itself."""
+    """Give a claim back, so that another invocation can mail it. Otherwise it lapses by itself."""
     with suppress(BotoCoreError, ClientError):
         deps.faults.give_back(claim)

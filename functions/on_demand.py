@@ -1,4 +1,4 @@
-"""POST /ingest: "+Zoom" requests from Opencast, turned into signed webhook events."""
+"""POST /ingest: turn a "+Zoom" request from Opencast into a signed webhook event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +23,6 @@ from ingester.errors import (
     KeyRefused,
     LedgerUnreadable,
     NotFound,
-    RequestError,
     WebhookFailed,
     WebhookUnreachable,
     ZoomRefused,
@@ -33,36 +32,37 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, is_meeting_number, uuid_in
 from ingester.retry import Chance, Sleep
-from ingester.runtime import clients, new_ids
-from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime import clients, http_endpoint, new_ids
+from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
+from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.series_link import series_id_in
 from ingester.settings import OnDemandSecrets, OnDemandSettings, read, read_secrets
 from ingester.status.row import Asked
 from ingester.status.table import Requested, StatusChange, StatusTable
-from ingester.zoom import webhook_client as hand_in
+from ingester.zoom import webhook_client
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.webhook_events import IngestOptions
 
 logger = logging.getLogger("ingester.on_demand")
 
 BUDGET_SECONDS = 20.0
-"""For everything, tries included: API Gateway gives up after 29."""
+"""The time limit of a request, retries included: API Gateway gives up after 29 s."""
 
 ZOOM_SECONDS = 11.0
 LONGEST_UUID = 2000
-"""Characters of a uuid, or of the link that holds it."""
+"""The longest uuid, or link that contains it, in characters."""
 
 LONGEST_WORKFLOW = 200
-"""Characters. It stays in the row, and /status tells it."""
+"""The longest workflow name in characters: it stays in the row, and /status returns it."""
 
-TOLD = "Nothing: whoever asked was told to try again later."
-CORS = {"Access-Control-Allow-Origin": "*"}
+ACCEPTED = "Ingest accepted"
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with. `monotonic` counts seconds for the budget."""
+    """The dependencies of the use case. `monotonic` counts seconds for its time limit."""
 
     settings: OnDemandSettings
     secrets: OnDemandSecrets
@@ -78,6 +78,7 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(OnDemandSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(OnDemandSecrets, clients.ssm(), settings.secrets_path)
@@ -85,24 +86,20 @@ def build() -> Dependencies:
     return Dependencies(
         settings=settings,
         secrets=secrets,
-        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
-        ledger=Ledger(clients.table(settings.recordings_table), _now),
-        status=StatusTable(clients.table(settings.status_table), _now),
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
         session=session,
-        clock=_now,
+        clock=utc_now,
         sleep=time.sleep,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
 
 
 class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of a request. `uuid` is the meeting's, or a link that holds it."""
+    """The body of a request. `uuid` is the recording's, or a link that contains it."""
 
     uuid: Annotated[str, msgspec.Meta(max_length=LONGEST_UUID)] = ""
     oc_series_id: str = ""
@@ -112,53 +109,67 @@ class IngestRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """API Gateway's entry."""
-    log.start(context)
-    return proxy_answer(respond(event, container(), container.renewed))
+    """Entry of API Gateway."""
+    return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
 
 
 def respond(
     event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """The answer to one request, always with a message and open to any page (CORS).
-
-    `renewed` gives deps with the secrets of now, if there may be others than in `deps`.
-    """
-    try:
-        asked = wanted(request_of(event))
-    except RequestError as error:
-        return _said(error.status, str(error))
-    with log.about(uuid=asked.uuid):
-        return _answer(asked, deps, renewed or (lambda: deps))
+    """Answer one request. `renewed` gives dependencies with the current secrets."""
+    return ERRORS.respond(event, lambda request: take(request, deps, renewed or (lambda: deps)))
 
 
-def _answer(
-    asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]
-) -> Answer:
-    try:
+def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
+    """Take a request for a recording's ingest."""
+    asked = parse(request)
+
+    def ingest_it() -> Answer:
         ingest(asked, deps, renewed)
-    except RequestError as error:
-        return _said(error.status, str(error))
-    except (ZoomUnreachable, ZoomRefused, WebhookFailed, WebhookUnreachable) as error:
-        return _said(500, str(error))
-    except (BotoCoreError, ClientError) as error:
-        told = f"{AwsFailed.of(error)} This request wasn't taken."
-        logger.exception("%s", told, extra={"outlook": TOLD})
-        return _said(500, "The pipeline could not take this request. Try again later.")
-    return _said(200, "Ingest accepted")
+        logger.info("200 %s", ACCEPTED)
+        return _message(200, ACCEPTED)
+
+    # The log record of an error belongs to the recording, too.
+    with log.about(uuid=asked.uuid):
+        return ERRORS.answer(ingest_it)
 
 
-def _said(status: int, message: str) -> Answer:
-    logger.log(logging.INFO if status == 200 else logging.WARNING, "%s %s", status, message)
-    return json_answer(status, {"message": message}, CORS)
+def _message(status: int, text: str) -> Answer:
+    """Return an answer that a script in any page may read (CORS)."""
+    return json_answer(status, {"message": text}, {"Access-Control-Allow-Origin": "*"})
 
 
-def wanted(request: Request) -> IngestRequest:
-    """What a request asks for, in the types that callers really send.
+def _log_error(status: int, error: Exception | str) -> None:
+    logger.warning("%s %s", status, error)
 
-    null and blanks count as absent, and blanks around a text as if they weren't there; "true",
-    "false" and numbers in digits are taken, and a link to the series for its id. BadRequest for
-    anything else, NotFound for a link without a `meeting_id` and for a meeting's number.
+
+ERRORS = ErrorAnswers(
+    statuses={
+        ZoomUnreachable: 500,
+        ZoomRefused: 500,
+        WebhookFailed: 500,
+        WebhookUnreachable: 500,
+    },
+    aws=AwsFailure(
+        status=500,
+        text="The pipeline could not take this request. Try again later.",
+        headline=lambda error: f"{AwsFailed.of(error)} This request wasn't taken.",
+        outlook="Nothing: whoever asked was told to try again later.",
+    ),
+    make=_message,
+    report=_log_error,
+)
+
+
+def parse(request: Request) -> IngestRequest:
+    """Parse a request's body, in all the forms that callers send.
+
+    null and blank texts count as absent, and texts are stripped. "true", "false", and numbers in
+    digits are accepted, and Opencast's link to a series in place of its id.
+
+    Raises:
+        BadRequest: the body is wrong.
+        NotFound: the link contains no `meeting_id`, or the uuid is a meeting's number.
     """
     if not request.body:
         raise BadRequest("The request has no body.")
@@ -189,20 +200,20 @@ def wanted(request: Request) -> IngestRequest:
 
 
 def _plain(value: object) -> object:
-    """A value of the body: a number as its digits, a text without blanks around it."""
+    """Return a number as its digits and a text without blanks around it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value
 
 
 def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Dependencies]) -> None:
-    """Asks Zoom for the recording and hands it to the webhook, within 20 s."""
+    """Ask Zoom for the recording and post its event to the webhook, within `BUDGET_SECONDS`."""
     begin = deps.monotonic()
     recording = deps.zoom.recordings(asked.uuid, seconds=ZOOM_SECONDS)
     if recording is None:
         raise NotFound(f"Zoom knows no recording {asked.uuid}.")
-    hand_in.check_files(recording)
-    hand_in.check_video(recording)
+    webhook_client.check_files(recording)
+    webhook_client.check_video(recording)
     zip_id = f"on-demand-{deps.new_id()}"
     with log.about(zip_id=zip_id):
         subject = Subject(
@@ -233,7 +244,7 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
             allow_multiple_ingests=asked.allow_multiple_ingests,
             ingest_all_mp4=asked.ingest_all_mp4,
         )
-        body = hand_in.event_of(recording, options, deps.clock())
+        body = webhook_client.event_of(recording, options, deps.clock())
         try:
             try:
                 _post(body, begin, deps)
@@ -251,7 +262,7 @@ def ingest(asked: IngestRequest, deps: Dependencies, renewed: Callable[[], Depen
 
 
 def _is_sent(uuid: str, zip_id: str, deps: Dependencies) -> bool:
-    """Whether the ledger knows that the webhook has taken the request, as far as it can be read."""
+    """Return whether the ledger can be read and says that the webhook has taken the request."""
     try:
         return deps.ledger.get(uuid).request(zip_id).is_sent
     except (BotoCoreError, ClientError, LedgerUnreadable):
@@ -259,8 +270,8 @@ def _is_sent(uuid: str, zip_id: str, deps: Dependencies) -> bool:
 
 
 def _post(body: bytes, begin: float, deps: Dependencies) -> None:
-    """Hands the event in, in what is left of the budget since `begin`."""
-    hand_in.post(
+    """Post the event in the time that is left since `begin`."""
+    webhook_client.post(
         body,
         url=deps.settings.webhook_url,
         key=deps.secrets.pipeline_signing_key,

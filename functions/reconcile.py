@@ -1,6 +1,6 @@
-"""Reconcile: hand recordings whose notification never came to the webhook, as if Zoom had sent it.
+"""Reconcile: post the events of recordings that Zoom never reported to the webhook.
 
-A rule starts it every hour, an operator at any time. What it may ingest: docs/decisions/0023.
+A rule starts it every hour, an operator at any time. docs/decisions/0023 says what it may ingest.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -53,9 +53,10 @@ from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.files import automated
 from ingester.retry import Chance, Sleep
 from ingester.runtime import clients
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.settings import OnDemandSecrets, ReconcileSettings, read, read_secrets
-from ingester.zoom import webhook_client as hand_in
+from ingester.zoom import webhook_client
 from ingester.zoom.api import ZoomApi
 from ingester.zoom.recording_list import How, RecordingList
 from ingester.zoom.webhook_events import IngestOptions
@@ -63,16 +64,16 @@ from ingester.zoom.webhook_events import IngestOptions
 logger = logging.getLogger("ingester.reconcile")
 
 MARGIN_SECONDS = 60.0
-"""Of the invocation's time: what is begun by then ends within it."""
+"""Nothing is begun in the last seconds of an invocation, so that it ends in time."""
 
 ZOOM_SECONDS = 15.0
 WEBHOOK_SECONDS = 20.0
 
 MOST_REFUSALS = 3
-"""Recordings that Zoom's API refuses in one run: then it isn't these recordings."""
+"""The run stops when Zoom's API refuses so many recordings: the cause isn't these recordings."""
 
 MOST_TOLD = 300
-"""Recordings that the answer to an operator names, of Lambda's 6 MB."""
+"""The most recordings that the answer to an operator names: Lambda allows 6 MB."""
 
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
 NO_BASELINE = (
@@ -111,17 +112,13 @@ def build() -> Dependencies:
     return Dependencies(
         settings=settings,
         secrets=secrets,
-        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=_now),
-        ledger=Ledger(table, _now),
+        zoom=ZoomApi(settings, secrets, session=session, sleep=time.sleep, clock=utc_now),
+        ledger=Ledger(table, utc_now),
         state=ReconcileState(table),
         session=session,
-        clock=_now,
+        clock=utc_now,
         sleep=time.sleep,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
@@ -140,9 +137,12 @@ def answer(
     seconds: float,
     renewed: Callable[[], Dependencies] | None = None,
 ) -> dict[str, Any]:
-    """Run once, for `seconds` at most; a Report, or a `message` where nothing was looked at.
+    """Run once, for `seconds` at most.
 
-    `renewed` gives dependencies with the secrets of now, if there may be others than in `deps`.
+    `renewed` gives dependencies with the current secrets.
+
+    Returns:
+        A `Report`, or only a `message` if the run couldn't look at anything.
     """
     now = deps.clock()
     try:
@@ -176,7 +176,7 @@ def answer(
 
 
 def _first(now: datetime, deps: Dependencies) -> State:
-    """Set the baseline: what ended before now is left alone for good."""
+    """Set the baseline: recordings that ended before now are never handed in."""
     state = deps.state.begin(State(baseline=timestamps.write(now)))
     logger.info(
         "The first run of reconcile in this stack: recordings that ended before %s are left alone",
@@ -186,7 +186,7 @@ def _first(now: datetime, deps: Dependencies) -> State:
 
 
 class _Run:
-    """One run, with what it has counted so far."""
+    """One run, and what it has counted so far."""
 
     def __init__(
         self,
@@ -207,12 +207,12 @@ class _Run:
         self._is_operators = is_operators
         self._dry_run = dry_run
         self._is_scheduled = not (is_operators or dry_run)
-        self._now = deps.clock()
+        self.utc_now = deps.clock()
         self._ends = ends
         self._list = RecordingList(
             deps.zoom,
             begin,
-            self._now,
+            self.utc_now,
             seconds_left=self._seconds_left,
             first_user=state.next_user if state and not is_operators else "",
         )
@@ -229,7 +229,7 @@ class _Run:
         return self._ends - self._deps.monotonic()
 
     def report(self) -> Report:
-        """Go through Zoom's list, hand in what was missed, and keep a record of the run."""
+        """Go through Zoom's list, hand in the missed recordings, and keep a record of the run."""
         try:
             self._go_through()
         except (ZoomUnreachable, ZoomRefused, WebhookUnreachable, KeyRefused) as error:
@@ -275,7 +275,7 @@ class _Run:
     def _judge(self, listed: ListedRecording) -> None:
         baseline = None if self._is_operators or not self._state else self._state.baseline
         begin = timestamps.parse(baseline) if baseline else None
-        verdict = verdict_of(listed, self._now, begin)
+        verdict = verdict_of(listed, self.utc_now, begin)
         try:
             if verdict is Verdict.MISSED:
                 verdict = self._bring(listed)
@@ -290,7 +290,7 @@ class _Run:
             self._skipped[verdict] += 1
 
     def _bring(self, listed: ListedRecording) -> Verdict:
-        """Hand a recording in, unless it isn't missed after all."""
+        """Hand a recording in, unless it turns out that it wasn't missed."""
         deps = self._deps
         if is_known(deps.ledger.get(listed.uuid), listed):
             return Verdict.KNOWN
@@ -301,14 +301,14 @@ class _Run:
         if recording is None:
             return Verdict.GONE
         try:
-            hand_in.check_files(recording)
-            hand_in.check_video(recording)
+            webhook_client.check_files(recording)
+            webhook_client.check_video(recording)
         except NotReady:
             return Verdict.UNFINISHED
         except BadRequest:
             return Verdict.NO_VIDEO
         options = IngestOptions(zip_id=automated(listed.uuid))
-        self._post(hand_in.event_of(recording, options, deps.clock()))
+        self._post(webhook_client.event_of(recording, options, deps.clock()))
         self._count["handed_in"] += 1
         self._missed.append(outcome_of(listed, "handed in"))
         logger.info("Handed in: %s", words_of(listed))
@@ -330,7 +330,7 @@ class _Run:
         self._say(problem, text, log.goes_on(AGAIN, SEND_IT))
 
     def _stop(self, error: IngesterError) -> None:
-        """Note what stopped the run. It is an error only if it doesn't pass by itself."""
+        """Note the error that stopped the run, as an error only if it doesn't pass by itself."""
         self._error = str(error)[:LONGEST_ERROR]
         self._is_complete = False
         if isinstance(error, ZoomRefused | KeyRefused):
@@ -339,7 +339,7 @@ class _Run:
             logger.warning("Reconcile is stopped until its next run: %s", error)
 
     def _say(self, problem: str, text: str, extra: dict[str, Any]) -> None:
-        is_new = self._is_scheduled and is_due(self._told, problem, self._now)
+        is_new = self._is_scheduled and is_due(self._told, problem, self.utc_now)
         if is_new and problem not in self._new_problems:
             self._new_problems.append(problem)
             logger.error("%s", text, extra=extra)
@@ -361,7 +361,7 @@ class _Run:
                 state,
                 last=run,
                 next_user=self._list.user,
-                told=with_told(state.told, self._new_problems, self._now),
+                told=with_told(state.told, self._new_problems, self.utc_now),
             )
         )
 
@@ -369,7 +369,7 @@ class _Run:
         """Write the run's one record, with its metric."""
         handed_in = self._count["handed_in"]
         values = {Metric.RECORDINGS_RECONCILED: float(handed_in)}
-        # A run that couldn't do its work tells no 0: that is what an alarm waits for.
+        # A run that failed counts no 0: an alarm waits for missing values.
         counts = values if self._is_scheduled and (handed_in or not self._error) else {}
         end = "" if self._is_complete else ", not done with the list: the next run goes on"
         logger.info(
@@ -388,7 +388,7 @@ class _Run:
 
 
 def _post(body: bytes, deps: Dependencies) -> None:
-    hand_in.post(
+    webhook_client.post(
         body,
         url=deps.settings.webhook_url,
         key=deps.secrets.pipeline_signing_key,

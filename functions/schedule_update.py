@@ -1,4 +1,4 @@
-"""POST /schedule_update: the Google Sheet's tabs take the schedule's place in its table."""
+"""POST /schedule_update: replace the schedule's table by the tabs of the Google Sheet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -17,17 +16,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import log
 from ingester.errors import (
     GoogleKeyRefused,
+    NotReady,
     NotSetUp,
-    RequestError,
     ScheduleUnreadable,
     SheetsRefused,
     SheetsTimedOut,
     SheetsUnreachable,
     Unauthorized,
 )
-from ingester.runtime import clients
-from ingester.runtime.api_gateway import Answer, Request, proxy_answer, request_of
+from ingester.runtime import clients, http_endpoint
+from ingester.runtime.api_gateway import Answer, Request
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
+from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers
 from ingester.schedule.google_sheets import Sheets, Tab
 from ingester.schedule.importer import (
     SHEET_SOURCE,
@@ -50,8 +51,8 @@ from ingester.settings import (
 logger = logging.getLogger("ingester.schedule_update")
 
 GOOGLE_SECONDS = 15.0
-"""For reading the sheet, all tries and a second key included: API Gateway gives up after 29, and
-the table comes yet."""
+"""The time limit for reading the sheet, with all retries and a second key. API Gateway gives up
+after 29 s, and the table has to be written in the rest."""
 
 TOKEN_HEADER = "x-schedule-token"  # noqa: S105  # a header's name
 
@@ -61,17 +62,9 @@ NOT_NOW = (
 )
 
 
-class BrokeOff(Exception):
-    """AWS failed while the table was written: part of what is reported may be done."""
-
-    def __init__(self, report: ImportReport) -> None:
-        super().__init__(NOT_NOW)
-        self.report = report
-
-
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with."""
+    """The dependencies of the use case."""
 
     settings: ScheduleUpdateSettings
     secrets: ScheduleUpdateSecrets
@@ -82,6 +75,7 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(ScheduleUpdateSettings, os.environ)
     log.verbose(settings.is_debug)
     ssm, table = clients.ssm(), clients.table(settings.schedule_table)
@@ -93,67 +87,70 @@ def build() -> Dependencies:
             base_url=settings.gsheets_api_base_url,
             session=requests.Session(),
             sleep=time.sleep,
-            clock=_now,
+            clock=utc_now,
         ),
         schedule=ScheduleTable(table),
-        lock=ScheduleLock(table, _now),
+        lock=ScheduleLock(table, utc_now),
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """API Gateway's entry."""
-    log.start(context)
-    return proxy_answer(respond(event, container(), container.renewed))
+    """Entry of API Gateway."""
+    return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
 
 
 def respond(
     event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """The answer to one request: a text for the spreadsheet's toast, or for its alert.
+    """Answer one request with a text for the spreadsheet's toast, or for its alert.
 
-    `renewed` gives deps with the secrets of now, if there may be others than in `deps`.
+    `renewed` gives dependencies with the current secrets.
     """
-    try:
-        report = update(request_of(event), deps, renewed or (lambda: deps))
-    except RequestError as error:
-        return _said(error.status, str(error))
-    except SheetsTimedOut as error:
-        return _said(504, str(error))
-    except SheetsUnreachable as error:
-        return _said(503, str(error))
-    except SheetsRefused as error:
-        return _said(502, str(error))
-    except ScheduleUnreadable as error:
-        return _said(500, str(error))
-    except BrokeOff as error:
-        logger.exception("AWS failed")
-        # The next update compares with what this one has left: it doesn't know of all of these.
-        return _said(503, "\n".join([NOT_NOW, *interrupted_lines(error.report)]))
-    except (BotoCoreError, ClientError):
-        logger.exception("AWS failed")
-        return _said(503, NOT_NOW)
-    return _said(200, sheet_answer(report))
+    return ERRORS.respond(event, lambda request: take(request, deps, renewed or (lambda: deps)))
 
 
-def _said(status: int, text: str) -> Answer:
-    logger.log(logging.INFO if status == 200 else logging.WARNING, "%s %s", status, text)
+def take(request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]) -> Answer:
+    """Take a request for an update."""
+    text = sheet_answer(update(request, deps, renewed))
+    logger.info("200 %s", text)
+    return _text_answer(200, text)
+
+
+def _text_answer(status: int, text: str) -> Answer:
     return Answer(status=status, body=text, headers={"Content-Type": "text/plain; charset=utf-8"})
+
+
+def _log_error(status: int, error: Exception | str) -> None:
+    logger.warning("%s %s", status, error)
+
+
+ERRORS = ErrorAnswers(
+    statuses={
+        SheetsTimedOut: 504,
+        SheetsUnreachable: 503,
+        SheetsRefused: 502,
+        ScheduleUnreadable: 500,
+    },
+    aws=AwsFailure(status=503, text=NOT_NOW, headline=lambda _error: "AWS failed"),
+    make=_text_answer,
+    report=_log_error,
+)
 
 
 def update(
     request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
 ) -> ImportReport:
-    """Reads every tab, checks all, and then logs and writes what has changed.
+    """Read and check every tab, and then log and write what has changed.
 
-    Nobody else does so at the same time: UpdateRunning. Unauthorized without the token, if one is
-    set; NotSetUp without a sheet; BrokeOff; what Sheets.tabs and import_sheets raise.
+    Raises:
+        Unauthorized: the request lacks the token, if one is set.
+        NotSetUp: the settings name no sheet.
+        UpdateRunning: another update is running.
+        NotReady: AWS failed while the table was written: part of the update may be done.
+        Other errors of `Sheets.tabs` and `import_sheets`.
     """
     ends = deps.monotonic() + GOOGLE_SECONDS
     if not _has_token(request, deps) and not _has_token(request, renewed()):
@@ -180,18 +177,20 @@ def update(
             THE_GOOGLE_SHEET,
             dry_run=True,
         )
-        # Before it is done: whatever breaks that off, the log has what no later update can tell.
+        # Before the writes: if they break off, no later update can tell all of this.
         for entry in log_entries(report):
             logger.log(entry.level, entry.message, extra={"rows": entry.rows})
         try:
             deps.schedule.apply(report.plan.put, report.plan.delete)
         except (BotoCoreError, ClientError) as error:
-            raise BrokeOff(report) from error
+            logger.exception("AWS failed")
+            # The next update compares with what this one has left: it won't know all of these.
+            raise NotReady("\n".join([NOT_NOW, *interrupted_lines(report)])) from error
         return report
 
 
 def _has_token(request: Request, deps: Dependencies) -> bool:
-    """Whether a request carries the token; any request does if none is set."""
+    """Return whether a request carries the token, or none is set."""
     wanted = deps.secrets.schedule_update_token
     given = request.headers.get(TOKEN_HEADER, "").strip()
     return not wanted or hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace"))

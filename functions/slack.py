@@ -1,8 +1,8 @@
-"""POST /slack: `/zip` and the button below its answers.
+"""POST /slack: the command `/zip` and the button below its answers.
 
-Slack waits three seconds for an answer. A press is acknowledged at once, and a command that isn't
-ready in half of that is answered with "One moment": the function invokes itself to do the work and
-to post the result to the request's `response_url`.
+Slack waits three seconds for an answer. The function acknowledges a press at once, and answers a
+command that takes more than half of that with "One moment". It then invokes itself to do the work
+and to post the result to the request's `response_url`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -24,22 +24,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import log
 from ingester.errors import (
     BadRequest,
-    RequestError,
     ScheduleUnreadable,
     SlackRefused,
     SlackUnreachable,
     WrongSignature,
 )
-from ingester.runtime import clients
-from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime import clients, http_endpoint
+from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
 from ingester.runtime.deadlines import begin, result, within
+from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.schedule.model import ScheduledMeeting
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import SlackSecrets, SlackSettings, read, read_secrets
-from ingester.slack import answer as zip_answer
-from ingester.slack import api as wire
-from ingester.slack import wording as zip_words
+from ingester.slack import answer, api, wording
 from ingester.slack.answer import Site
 from ingester.slack.api import Asked, Command, Members, Nothing, Press
 from ingester.slack.blocks import (
@@ -59,22 +58,25 @@ from ingester.time_zones import zone_of
 logger = logging.getLogger("ingester.slack")
 
 LATER_SECONDS = 18.0
-"""For the work in that other invocation, which has 30."""
+"""The time limit of the work in the function's own invocation, which has 30 s."""
 
 POST_SECONDS = 5.0
-"""For Slack to take a message; a press brings two at most."""
+"""The time limit for Slack to take a message; a press brings two at most."""
 
 LATER = "slack_asked"
-"""The key of that invocation's event. API Gateway's events never have it: what a caller sends is
-inside their `body`."""
+"""The key of the event of the function's own invocation. An event of API Gateway never has it: what
+a caller sends is inside its `body`."""
 
 ACKNOWLEDGED: Final = Answer(status=200)
+ERRORS = ErrorAnswers()
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with. `invoke` is given the event of another invocation, `post` an
-    address, a message and seconds."""
+    """The dependencies of the use case.
+
+    `invoke` is given the event of another invocation; `post` an address, a message and seconds.
+    """
 
     settings: SlackSettings
     secrets: SlackSecrets
@@ -100,36 +102,34 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(SlackSettings, os.environ)
     log.verbose(settings.is_debug)
     secrets = read_secrets(SlackSecrets, clients.ssm(), settings.secrets_path)
     context = ssl.create_default_context()
-    client = wire.web_client(secrets.slack_api_token, settings.slack_api_base_url, context)
+    client = api.web_client(secrets.slack_api_token, settings.slack_api_base_url, context)
     return Dependencies(
         settings=settings,
         secrets=secrets,
         members=Members(client, settings.groups, sleep=time.sleep),
-        status=StatusTable(clients.table(settings.status_table), _now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
         schedule=ScheduleTable(clients.table(settings.schedule_table)),
         invoke=partial(_invoke, settings.own_alias),
-        post=lambda url, message, seconds: wire.post(
-            url, message, context=context, seconds=seconds
-        ),
-        clock=_now,
+        post=lambda url, message, seconds: api.post(url, message, context=context, seconds=seconds),
+        clock=utc_now,
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _invoke(own_alias: str, event: bytes) -> None:
-    """Lambda's client is made only where it is needed: it costs a cold start its time."""
+    """Invoke this function. Lambda's client is made only here: it slows down a cold start."""
     clients.lambda_().invoke(FunctionName=own_alias, InvocationType="Event", Payload=event)
 
 
 def _carried(old: Dependencies, new: Dependencies) -> Dependencies:
-    """New secrets are no reason to ask Slack anew: else anybody's forged signature would be one."""
+    """Keep the cached group members when secrets are reloaded.
+
+    Otherwise a forged request would trigger calls to Slack.
+    """
     return replace(new, members=new.members.or_known(old.members))
 
 
@@ -137,41 +137,47 @@ container = Container(build, carry=_carried)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """API Gateway's entry, and the one of the function's own invocations."""
-    log.start(context)
+    """Entry of API Gateway, and of the function's own invocations."""
     if LATER in event:
+        log.start(context)
         finish(event, container())
         return {}
-    return proxy_answer(respond(event, container(), container.renewed))
+    return http_endpoint.handle(context, lambda: respond(event, container(), container.renewed))
 
 
 def respond(
     event: Mapping[str, Any], deps: Dependencies, renewed: Callable[[], Dependencies] | None = None
 ) -> Answer:
-    """The answer to one request, within Slack's three seconds.
+    """Answer one request within Slack's three seconds.
 
-    `renewed` gives deps with the secrets of now, if there may be others than in `deps`.
+    `renewed` gives dependencies with the current secrets.
     """
     ends = _limits(event, deps)
-    try:
-        request = request_of(event)
-        deps = _that_know_the_sender(request, deps, renewed or (lambda: deps))
-        if not deps.secrets.slack_signing_secret:
-            # Whoever sent this: nothing in it was looked at, so it is nothing to mail either.
-            logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
-            return _said(note(zip_words.NOT_SET_UP))
-        asked = wire.parse(request.body)
-    except RequestError as error:
-        logger.warning("Refused with %s: %s", error.status, error)
-        return json_answer(error.status, {"message": str(error)})
+    return ERRORS.respond(
+        event, lambda request: take(request, deps, renewed or (lambda: deps), ends)
+    )
+
+
+def take(
+    request: Request, deps: Dependencies, renewed: Callable[[], Dependencies], ends: Limits
+) -> Answer:
+    """Authenticate and parse a request, and answer it."""
+    deps = _authenticate(request, deps, renewed)
+    if not deps.secrets.slack_signing_secret:
+        # A warning, because the sender is unknown: it must not be able to cause mails.
+        logger.warning("SLACK_SIGNING_SECRET is missing: a request to /slack was not taken")
+        return _message_answer(note(wording.NOT_SET_UP))
+    asked = api.parse(request.body)
     if isinstance(asked, Nothing):
         return ACKNOWLEDGED
     with log.about(slack_user=asked.user_id):
-        return _answered(asked, deps, ends)
+        if isinstance(asked, Press):
+            return _answer_press(asked, deps, ends)
+        return _answer_command(asked, deps, ends)
 
 
 def _limits(event: Mapping[str, Any], deps: Dependencies) -> Limits:
-    """How long to wait for others, by when the request arrived at API Gateway."""
+    """Return how long to wait for others, given when the request arrived at API Gateway."""
     now = deps.monotonic()
     arrived = (event.get("requestContext") or {}).get("requestTimeEpoch")
     if not isinstance(arrived, int):
@@ -179,12 +185,15 @@ def _limits(event: Mapping[str, Any], deps: Dependencies) -> Limits:
     return limits(deps.clock().timestamp() - arrived / 1000, now)
 
 
-def _that_know_the_sender(
+def _authenticate(
     request: Request, deps: Dependencies, renewed: Callable[[], Dependencies]
 ) -> Dependencies:
-    """The deps under whose secret the request is signed, or those of now if none is set.
+    """Verify a request, and return the dependencies with the secret that it is signed with.
 
-    A signature that can't be explained may be under a secret that was set since.
+    An unknown signature may be made with a secret that was set since the secrets were read.
+
+    Returns:
+        The current dependencies, without verification, if no secret is set at all.
     """
     if deps.secrets.slack_signing_secret:
         try:
@@ -201,28 +210,31 @@ def _that_know_the_sender(
 
 def _verify(request: Request, deps: Dependencies) -> None:
     secret, now = deps.secrets.slack_signing_secret, deps.clock().timestamp()
-    wire.verify(secret, request.headers, request.body, now)
+    api.verify(secret, request.headers, request.body, now)
 
 
-def _answered(asked: Command | Press, deps: Dependencies, ends: Limits) -> Answer:
-    """A command's answer. A press is acknowledged; what it brings is another invocation's work."""
-    if isinstance(asked, Press):
-        if not _handed_over(asked, deps, ends):
-            _deliver(asked, (note(zip_words.NO_STATUS),), ends.answer - deps.monotonic(), deps)
-        return ACKNOWLEDGED
+def _answer_press(press: Press, deps: Dependencies, ends: Limits) -> Answer:
+    """Acknowledge a press, and leave its work to another invocation."""
+    if not _hand_over(press, deps, ends):
+        _deliver(press, (note(wording.NO_STATUS),), ends.answer - deps.monotonic(), deps)
+    return ACKNOWLEDGED
+
+
+def _answer_command(command: Command, deps: Dependencies, ends: Limits) -> Answer:
+    """Answer a command, or leave its work to another invocation if it takes too long."""
     try:
-        return _said(messages_for(asked, deps, ends.work)[0])
+        return _message_answer(messages_for(command, deps, ends.work)[0])
     except TimeoutError:
-        handed_over = _handed_over(asked, deps, ends)
-        return _said(note(zip_words.ONE_MOMENT if handed_over else zip_words.NO_STATUS))
+        handed_over = _hand_over(command, deps, ends)
+        return _message_answer(note(wording.ONE_MOMENT if handed_over else wording.NO_STATUS))
 
 
-def _said(message: Message) -> Answer:
+def _message_answer(message: Message) -> Answer:
     return json_answer(200, payload(message))
 
 
-def _handed_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool:
-    """Hands the work to another invocation; whether AWS said in time that it took it."""
+def _hand_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bool:
+    """Leave the work to another invocation. Return whether Lambda accepted that in time."""
     try:
         within(
             ends.hand_over(deps.monotonic()),
@@ -238,9 +250,9 @@ def _handed_over(asked: Command | Press, deps: Dependencies, ends: Limits) -> bo
 
 
 def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
-    """Does what couldn't be done in time, and posts it.
+    """Do the work that was left to this invocation, and post the result.
 
-    Never raises for what can go wrong outside: Lambda would begin anew, and post twice.
+    No failure of Slack or AWS is raised: Lambda would repeat the invocation, and post twice.
     """
     asked = msgspec.convert(event[LATER], Command | Press)
     with log.about(slack_user=asked.user_id):
@@ -248,62 +260,64 @@ def finish(event: Mapping[str, Any], deps: Dependencies) -> None:
             messages = messages_for(asked, deps, deps.monotonic() + LATER_SECONDS)
         except TimeoutError:
             logger.exception("No answer for Slack, even after %s s", LATER_SECONDS)
-            messages = (note(zip_words.NO_STATUS),)
+            messages = (note(wording.NO_STATUS),)
         _deliver(asked, messages, POST_SECONDS, deps)
 
 
 def _deliver(
     asked: Asked, messages: tuple[Message, ...], seconds: float, deps: Dependencies
 ) -> None:
-    """Posts messages, each once and in so many seconds."""
+    """Post messages, each once and within `seconds`."""
     for message in messages:
         try:
-            # Also as a whole: a time-out of a connection counts from each byte anew.
+            # The time-out of a connection starts anew with each byte, so limit the whole post, too.
             ends = deps.monotonic() + seconds
             within(ends, deps.monotonic, deps.post, asked.response_url, message, seconds)
         except SlackRefused:
             logger.exception("Slack refused a message")
             return
         except (SlackUnreachable, TimeoutError):
-            # It may be there, so it isn't sent again; and then the old one has to lose its button.
+            # It may have been posted. So don't repeat it, but let the old message lose its button.
             logger.exception("A message may not have been posted to Slack")
 
 
 def messages_for(asked: Command | Press, deps: Dependencies, ends: float) -> tuple[Message, ...]:
-    """What to say, a refusal or an answer; for a press perhaps also the old message anew.
+    """Return the messages to post. A press may also bring the old message again.
 
-    Slack and the tables are asked side by side. TimeoutError if they haven't answered at `ends`
-    (as `monotonic` counts).
+    Slack and the tables are asked side by side, until `ends` (as `monotonic` counts).
+
+    Raises:
+        TimeoutError: they haven't answered by then.
     """
     settings = deps.settings
     if missing := _missing(deps):
         logger.error("Slack isn't set up: %s missing", ", ".join(missing))
-        return (note(zip_words.NOT_SET_UP),)
+        return (note(wording.NOT_SET_UP),)
     if not _is_allowed_here(asked, settings):
         places = f"{channel_link(settings.channel)} and in direct messages"
         where = places if settings.channel else "direct messages"
-        return (note(zip_words.WRONG_CHANNEL.format(places=where)),)
+        return (note(wording.WRONG_CHANNEL.format(places=where)),)
     pool = ThreadPoolExecutor(3, "asking")
     try:
-        may = begin(pool, deps.members.has, asked.user_id, seconds=LATER_SECONDS)
-        answer = _begun_answer(asked, pool, deps)
-        if not result(may, ends, deps.monotonic):
+        is_member = begin(pool, deps.members.has, asked.user_id, seconds=LATER_SECONDS)
+        lookup = _begin_lookup(asked, pool, deps)
+        if not result(is_member, ends, deps.monotonic):
             groups = ", ".join(f"@{escaped(group)}" for group in settings.groups)
-            return (note(zip_words.NOT_ALLOWED.format(groups=groups)),)
-        return answer(ends)
+            return (note(wording.NOT_ALLOWED.format(groups=groups)),)
+        return lookup.messages(ends, deps) if isinstance(lookup, Lookup) else (lookup,)
     except (SlackUnreachable, SlackRefused):
         logger.exception("It can't be told who is in the groups")
-        return (note(zip_words.NO_GROUPS),)
+        return (note(wording.NO_GROUPS),)
     except (BotoCoreError, ClientError):
         logger.exception("The tables can't be read")
-        return (note(zip_words.NO_STATUS),)
+        return (note(wording.NO_STATUS),)
     finally:
-        # Who is late goes on alone: its time is limited by its own time-outs.
+        # A late call keeps running in its thread until its own time-out.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _missing(deps: Dependencies) -> tuple[str, ...]:
-    """The settings without which nobody can be let in."""
+    """Return the missing settings without which nobody may be answered."""
     needed = {
         "SLACK_API_TOKEN": deps.secrets.slack_api_token,
         "SLACK_ALLOWED_GROUPS": deps.settings.groups,
@@ -318,32 +332,53 @@ def _is_allowed_here(asked: Asked, settings: SlackSettings) -> bool:
     )
 
 
-def _begun_answer(
+@dataclass(frozen=True)
+class Lookup:
+    """A meeting that the tables are being asked for, in other threads.
+
+    `button` is the one that was pressed, None for a command.
+    """
+
+    meeting: int
+    button: Button | None
+    rows: Future[list[StatusRow]]
+    schedule: Future[tuple[ScheduledMeeting | None, bool]]
+
+    def messages(self, ends: float, deps: Dependencies) -> tuple[Message, ...]:
+        """Return the answer's messages. Raises TimeoutError if the tables are late."""
+        rows = result(self.rows, ends, deps.monotonic)
+        schedule, is_readable = result(self.schedule, ends, deps.monotonic)
+        found = FoundMeeting(self.meeting, rows, schedule, is_readable)
+        if self.button:
+            return _messages_of_press(self.button, found, deps)
+        return (found.message(Window(), deps),)
+
+
+def _begin_lookup(
     asked: Command | Press, pool: ThreadPoolExecutor, deps: Dependencies
-) -> Callable[[float], tuple[Message, ...]]:
-    """Begins to ask the tables, before it is known whether the user may see the answer."""
+) -> Lookup | Message:
+    """Start asking the tables, before it is known whether the user may see the answer.
+
+    Returns:
+        The lookup; or a message, if no meeting is asked for.
+    """
     try:
         button = read_button(asked.value) if isinstance(asked, Press) else None
         meeting = button.mid if button else meeting_asked_for(getattr(asked, "text", ""))
     except BadRequest as error:
-        refusal = (note(str(error)),)
-        return lambda _ends: refusal
+        return note(str(error))
     if meeting is None:
-        return lambda _ends: (note(zip_words.HELP),)
-    rows = begin(pool, deps.status.of_meeting, meeting)
-    schedule = begin(pool, _schedule_of, meeting, deps)
-
-    def answer(ends: float) -> tuple[Message, ...]:
-        found = _Found(
-            meeting, result(rows, ends, deps.monotonic), *result(schedule, ends, deps.monotonic)
-        )
-        return _of_press(button, found, deps) if button else (found.message(Window(), deps),)
-
-    return answer
+        return note(wording.HELP)
+    return Lookup(
+        meeting,
+        button,
+        rows=begin(pool, deps.status.of_meeting, meeting),
+        schedule=begin(pool, _schedule_of, meeting, deps),
+    )
 
 
 def _schedule_of(meeting: int, deps: Dependencies) -> tuple[ScheduledMeeting | None, bool]:
-    """A meeting's schedule, and whether it can be read."""
+    """Return a meeting's schedule, and whether it can be read."""
     try:
         return deps.schedule.get(meeting), True
     except ScheduleUnreadable:
@@ -352,7 +387,7 @@ def _schedule_of(meeting: int, deps: Dependencies) -> tuple[ScheduledMeeting | N
 
 
 @dataclass(frozen=True)
-class _Found:
+class FoundMeeting:
     """What the tables know of a meeting."""
 
     meeting: int
@@ -363,7 +398,7 @@ class _Found:
     def message(
         self, window: Window, deps: Dependencies, *, replaces: bool = False, has_button: bool = True
     ) -> Message:
-        answer = zip_answer.about(
+        shown = answer.about(
             self.meeting,
             self.rows,
             self.schedule,
@@ -373,11 +408,13 @@ class _Found:
             schedule_is_readable=self.schedule_is_readable,
             has_button=has_button,
         )
-        return meeting_message(answer, replaces=replaces)
+        return meeting_message(shown, replaces=replaces)
 
 
-def _of_press(button: Button, found: _Found, deps: Dependencies) -> tuple[Message, ...]:
-    """More in the same message; or a new one, and then the old one again without its button."""
+def _messages_of_press(
+    button: Button, found: FoundMeeting, deps: Dependencies
+) -> tuple[Message, ...]:
+    """Return the same message with more; or a new one, and the old one without its button."""
     if not button.begins_new_message:
         return (found.message(button.wanted, deps, replaces=True),)
     return (

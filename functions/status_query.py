@@ -1,4 +1,4 @@
-"""GET /status: what the status table knows; and GET /, the page that asks it."""
+"""GET /status: query the status table; and GET /: the page that does so."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ingester import log, timestamps
-from ingester.errors import BadRequest, LedgerUnreadable, RequestError
+from ingester.errors import BadRequest, LedgerUnreadable
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.states import OVER
 from ingester.reconcile.decisions import Check, check_of
 from ingester.reconcile.state_table import ReconcileState
-from ingester.runtime import clients
-from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime import clients, http_endpoint
+from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
+from ingester.runtime.http_endpoint import AwsFailure, ErrorAnswers, log_nothing
 from ingester.runtime.static_page import page_answer
 from ingester.settings import StatusQuerySettings, read
 from ingester.status.details import details_of
@@ -34,23 +34,33 @@ logger = logging.getLogger("ingester.status_query")
 MAX_SECONDS = 3600
 MAX_DIGITS = 18
 MAX_PERIOD = STATUS_LIFE + timedelta(days=1)
-"""A day more than rows live: whoever asks counts days of their own."""
+"""A day more than rows live: callers count days in their own time zone."""
 
 MEETING_INGESTS = 200
-"""Ingests of a meeting told with their steps: with the longest reasons some 4 MB, of Lambda's 6."""
+"""The most ingests of a meeting in an answer: 4 of Lambda's 6 MB with the longest reasons."""
 
 MEETINGS_LOOKED_UP = 100
-"""For each page of ingests, whether others have settled those that need a person, in a second or
-less. What isn't looked up goes on needing one."""
+"""The most meetings, for each page of ingests, whose other ingests are looked up: these may have
+settled one that needs a person. That takes a second at most."""
+
+ERRORS = ErrorAnswers(
+    aws=AwsFailure(
+        status=503,
+        text="The status can't be read now. Try again later.",
+        headline=lambda _error: "The status can't be read",
+        outlook="Nothing is lost: whoever asked was told to ask again later.",
+    ),
+    report=log_nothing,
+)
 
 PAGE = Path(__file__).with_name("status_page.html")
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with. `queues` go by the names that the answer gives them.
+    """The dependencies of the use case. An answer names the `queues` by their keys here.
 
-    `reconcile` remembers the last look for recordings that Zoom didn't tell of.
+    `reconcile` remembers the last run of reconcile.
     """
 
     stack_name: str
@@ -66,13 +76,14 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment."""
     settings = read(StatusQuerySettings, os.environ)
     log.verbose(settings.is_debug)
     table, sqs = clients.table(settings.status_table), clients.sqs()
     return Dependencies(
         stack_name=settings.stack_name,
         zoom_web=settings.zoom_web,
-        status=StatusTable(table, _now),
+        status=StatusTable(table, utc_now),
         pages=StatusPages(table),
         queues={
             "downloads": Queue(sqs, settings.download_queue_url),
@@ -83,38 +94,28 @@ def build() -> Dependencies:
         reconcile=ReconcileState(clients.table(settings.recordings_table)),
         reconcile_days=settings.reconcile_days,
         page=page_answer(PAGE.read_text("utf-8")),
-        clock=_now,
+        clock=utc_now,
         patience=timedelta(hours=settings.oc_ingest_patience_hours),
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """API Gateway's entry."""
-    log.start(context)
-    return proxy_answer(respond(event, container()))
+    """Entry of API Gateway."""
+    return http_endpoint.handle(context, lambda: respond(event, container()))
 
 
 def respond(event: Mapping[str, Any], deps: Dependencies) -> Answer:
-    """The answer to one request: the page, or what a query asks for."""
-    try:
-        request = request_of(event)
-        return deps.page if request.resource == "/" else _asked(request, deps)
-    except RequestError as error:
-        return json_answer(error.status, {"message": str(error)})
-    except (BotoCoreError, ClientError):
-        told = "Nothing is lost: whoever asked was told to ask again later."
-        logger.exception("The status can't be read", extra={"outlook": told})
-        return json_answer(503, {"message": "The status can't be read now. Try again later."})
+    """Answer one request."""
+    return ERRORS.respond(event, lambda request: query_status(request, deps))
 
 
-def _asked(request: Request, deps: Dependencies) -> Answer:
+def query_status(request: Request, deps: Dependencies) -> Answer:
+    """Answer with the page, or with the rows that the query selects."""
+    if request.resource == "/":
+        return deps.page
     query = request.query
     if "meeting_id" in query and _flag(query, "details"):
         return json_answer(200, of_meeting(query, deps))
@@ -127,7 +128,7 @@ def _asked(request: Request, deps: Dependencies) -> Answer:
 
 
 def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | None:
-    """By `meeting_id` one meeting or None, by `seconds` the meetings updated since then."""
+    """Return one meeting by `meeting_id`, or None; or the meetings of the last `seconds`."""
     if "meeting_id" in query:
         meetings = _meetings(deps.status.of_meeting(_meeting_id(query)))
         return meetings[0] if meetings else None
@@ -142,7 +143,7 @@ def records(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any] | No
 
 
 def of_meeting(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
-    """Every ingest of a meeting with its steps, the newest first."""
+    """Return every ingest of a meeting with its steps, the newest first."""
     rows = deps.status.of_meeting(_meeting_id(query))
     rows.sort(key=lambda row: (row.updated, row.zip_id), reverse=True)
     chosen = rows[:MEETING_INGESTS]
@@ -150,10 +151,10 @@ def of_meeting(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
 
 
 def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any]:
-    """The ingests updated from `since` to `until` (now), the newest first, a page at a time.
+    """Return the ingests updated from `since` to `until` (now), the newest first, page by page.
 
-    `uuid` leaves only a recording's, `open=true` those that aren't over: neither in Opencast nor
-    ignored. If there may be more, `next` is to be sent with the same query.
+    `uuid` selects those of a recording, `open=true` those that are neither in Opencast nor ignored.
+    If there may be more, the caller sends the answer's `next` with the same query.
     """
     now = deps.clock()
     begin = _moment(query["since"], "since")
@@ -169,7 +170,7 @@ def changed_since(query: Mapping[str, str], deps: Dependencies) -> dict[str, Any
 
 
 def backlogs(deps: Dependencies) -> dict[str, Any]:
-    """How many messages each queue holds; and how reconcile is doing, unless it is off."""
+    """Return the number of messages of each queue, and the state of reconcile unless it is off."""
     check = _reconcile_check(deps)
     return {
         "now": timestamps.write(deps.clock()),
@@ -190,10 +191,10 @@ def _reconcile_check(deps: Dependencies) -> Check | None:
 
 
 def _siblings(rows: Sequence[StatusRow], now: datetime, deps: Dependencies) -> list[StatusRow]:
-    """All ingests of the meetings of those rows that need a person, of so many meetings.
+    """Return all ingests, with their steps, of the meetings of those rows that need a person.
 
-    With their steps, which the rows of a page lack: without these late files make an earlier
-    success look like a later one.
+    The rows of a page lack the steps. Without these, late files would make an earlier success look
+    like a later one.
     """
     needy = [
         row.meeting_id
@@ -236,7 +237,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _meetings(rows: Sequence[StatusRow]) -> list[dict[str, Any]]:
-    """Rows as meetings with recordings with ingests, each in the order of its first row."""
+    """Group rows by meeting and recording, each in the order of its first row."""
     meetings: dict[int, dict[str, Any]] = {}
     recordings: dict[tuple[int, str], dict[str, Any]] = {}
     for row in rows:

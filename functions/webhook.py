@@ -1,7 +1,7 @@
-"""POST /new_recording: Zoom's notifications, and on-demand requests, onto the download queue.
+"""POST /new_recording: Zoom's webhook events, and on-demand requests, onto the download queue.
 
-Zoom repeats what wasn't answered with 200 or 204 within three seconds, and may never repeat after
-a 4xx. So a fault of ours answers 5xx, and 4xx only what will never be right.
+Zoom repeats an event that wasn't answered with 200 or 204 within three seconds, but maybe not after
+a 4xx. So a failure of ours answers 5xx. Only a request that will never be right gets a 4xx.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -32,25 +32,22 @@ from ingester.errors import (
 )
 from ingester.ledger import record as ledger
 from ingester.ledger.record import Record
-from ingester.ledger.record import Request as Wish
+from ingester.ledger.record import Request as LedgerRequest
 from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.pipeline import reasons
 from ingester.pipeline.messages import DownloadMessage, encode
 from ingester.pipeline.queue import Queue
 from ingester.pipeline.retry_policy import ZOOM_REPEATS
-from ingester.pipeline.states import (
-    DONE,
-    ENDED,
-    ZOOM_SIDE,
-    State,
-)
+from ingester.pipeline.states import DONE, ENDED, ZOOM_SIDE, State
 from ingester.recording.events_table import EventsTable
 from ingester.recording.files import Subject, automated
 from ingester.recording.pauses import RecordingEvent
-from ingester.runtime import clients, new_ids
-from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+from ingester.runtime import clients, http_endpoint, new_ids
+from ingester.runtime.api_gateway import Answer, Request, json_answer
+from ingester.runtime.clock import utc_now
 from ingester.runtime.container import Container
+from ingester.runtime.http_endpoint import ErrorAnswers
 from ingester.settings import WebhookSecrets, WebhookSettings, read, read_secrets
 from ingester.status import trash as notices
 from ingester.status.table import Requested, StatusChange, StatusTable, Written, never_raising
@@ -71,10 +68,10 @@ logger = logging.getLogger("ingester.webhook")
 STARTED = "recording.started"
 AGAIN = f"Zoom (or our own caller) is told to send it again. {ZOOM_REPEATS}"
 FAILURES = (BotoCoreError, ClientError, LedgerBusy, LedgerUnreadable)
-"""What may go wrong with a notification that is right."""
+"""Errors of AWS and of the ledger, with an event that is right."""
 
 UNCHECKED = "The signature can't be checked at this moment. Send it again later."
-PAUSES = "The recording goes on its way; in Opencast some of its pauses may be missing."
+PAUSES_MISSING = "The recording goes on its way; in Opencast some of its pauses may be missing."
 
 NO_CONTENT: Final = Answer(status=204)
 SUCCESS: Final = Answer(status=200, body="Success", headers={"Content-Type": "text/plain"})
@@ -82,7 +79,7 @@ SUCCESS: Final = Answer(status=200, body="Success", headers={"Content-Type": "te
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the use case works with."""
+    """The dependencies of the use case."""
 
     settings: WebhookSettings
     secrets: WebhookSecrets
@@ -95,36 +92,34 @@ class Dependencies:
 
 
 def build() -> Dependencies:
+    """Make the dependencies from the environment and the secrets in SSM."""
     settings = read(WebhookSettings, os.environ)
     log.verbose(settings.is_debug)
-    clock = _now
     return Dependencies(
         settings=settings,
         secrets=read_secrets(WebhookSecrets, clients.ssm(), settings.secrets_path),
-        ledger=Ledger(clients.table(settings.recordings_table), clock),
-        status=StatusTable(clients.table(settings.status_table), clock),
-        events=EventsTable(clients.table(settings.events_table), clock),
+        ledger=Ledger(clients.table(settings.recordings_table), utc_now),
+        status=StatusTable(clients.table(settings.status_table), utc_now),
+        events=EventsTable(clients.table(settings.events_table), utc_now),
         downloads=Queue(clients.sqs(), settings.download_queue_url),
-        clock=clock,
+        clock=utc_now,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 container = Container(build)
 
 
+class OwnRequestRefused(RequestError):
+    """A request that the pipeline itself signed can't be taken. Its sender reports that."""
+
+    def __init__(self, error: RequestError) -> None:
+        super().__init__(str(error))
+        self.status = error.status
+
+
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """API Gateway's entry."""
-    log.start(context)
-    return run(event, container)
-
-
-def run(event: Mapping[str, Any], container: Container[Dependencies]) -> dict[str, Any]:
-    """One invocation, with what a warm container keeps."""
-    return proxy_answer(respond(event, container(), container.read_anew))
+    """Entry of API Gateway."""
+    return http_endpoint.handle(context, lambda: respond(event, container(), container.read_anew))
 
 
 def respond(
@@ -132,47 +127,74 @@ def respond(
     deps: Dependencies,
     read_anew: Callable[[], Dependencies | None] | None = None,
 ) -> Answer:
-    """The answer to one request; every error in the form that Zoom and our own callers expect.
+    """Answer one request.
 
-    `read_anew` gives deps with the secrets of this moment, None if they can't be read now.
+    `read_anew` gives dependencies with the current secrets; None if they can't be read now.
     """
-    signed_with = ""
-    try:
-        request = request_of(event)
-        signed_with, deps = _signer(request, deps, read_anew or (lambda: deps))
-        return take(request, signed_with, deps)
-    except RequestError as error:
-        is_own = bool(signed_with) and signed_with == deps.secrets.pipeline_signing_key
-        counts = _counted(metrics.refused(error, is_own=is_own), deps)
-        logger.warning("Refused with %s: %s", error.status, error, extra=counts)
-        return json_answer(error.status, {"message": str(error)})
+
+    def report(status: int, error: Exception | str) -> None:
+        counts = {}
+        if isinstance(error, RequestError):
+            is_own = isinstance(error, OwnRequestRefused)
+            counts = _counted(metrics.refused(error, is_own=is_own), deps)
+        logger.warning("Refused with %s: %s", status, error, extra=counts)
+
+    errors = ErrorAnswers(report=report)
+    return errors.respond(event, lambda request: take(request, deps, read_anew or (lambda: deps)))
 
 
 def _counted(values: Mapping[Metric, float], deps: Dependencies) -> dict[str, Any]:
     return metrics.record(deps.settings.stack_name, deps.clock(), values)
 
 
-def _signer(
+def take(
+    request: Request, deps: Dependencies, read_anew: Callable[[], Dependencies | None]
+) -> Answer:
+    """Authenticate a request, parse its event, and do what the event asks for.
+
+    Raises:
+        RequestError: the event can't be taken, for good (4xx) or now (503).
+    """
+    signed_with, deps = _authenticate(request, deps, read_anew)
+    own_key = deps.secrets.pipeline_signing_key
+    try:
+        event, notification = zoom_events.parse(request.body)
+        if event == zoom_events.ON_DEMAND and signed_with != own_key:
+            raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
+        zip_id = _zip_id(notification, deps)
+        with log.about(**_log_keys(notification, zip_id)):
+            logger.info("Received %s", event, extra={"zoom_event": event})
+            return _dispatch(notification, zip_id, signed_with, deps)
+    except RequestError as error:
+        if signed_with and signed_with == own_key:
+            raise OwnRequestRefused(error) from error
+        raise
+
+
+def _authenticate(
     request: Request, deps: Dependencies, read_anew: Callable[[], Dependencies | None]
 ) -> tuple[str, Dependencies]:
-    """The secret that the request was signed with, and the deps that know it.
+    """Verify a request's signature.
 
-    "" for an unsigned request where that is allowed. A signature that can't be explained may be
-    under a secret that was rotated since. Zoom never repeats what got a 401: so that is the answer
-    only if the secrets of this moment were read.
+    An unknown signature may be made with a secret that was rotated since. Zoom never repeats an
+    event that got a 401, so that is the answer only if the current secrets were read.
 
-    Zoom signs also where unsigned requests are allowed, under a secret that this system doesn't
-    know: there such a request is taken as an unsigned one, whether secrets can be read or not.
+    Zoom signs also where unsigned requests are allowed, with a secret that this system doesn't
+    know. There such a request counts as an unsigned one, whether secrets can be read or not.
+
+    Returns:
+        The secret that the request is signed with ("" for an unsigned one), and the dependencies
+        that know it.
     """
     try:
         try:
-            return _verified(request, deps), deps
+            return _verify(request, deps), deps
         except WrongSignature as wrong:
             newer = read_anew()
             if newer is None and not _takes_unsigned(deps):
                 raise NotReady(UNCHECKED) from wrong
             deps = newer or deps
-            return _verified(request, deps), deps
+            return _verify(request, deps), deps
     except Unauthorized:
         if not _takes_unsigned(deps):
             raise
@@ -183,31 +205,36 @@ def _takes_unsigned(deps: Dependencies) -> bool:
     return deps.settings.allow_unsigned_webhooks and not deps.secrets.zoom_secrets
 
 
-def _verified(request: Request, deps: Dependencies) -> str:
+def _verify(request: Request, deps: Dependencies) -> str:
     known = (*deps.secrets.zoom_secrets, deps.secrets.pipeline_signing_key)
     return signature.verify(known, request.headers, request.body, deps.clock().timestamp())
 
 
-def take(request: Request, signed_with: str, deps: Dependencies) -> Answer:
-    """Do what the notification asks for, that was rightly signed with this secret.
-
-    Raises:
-        RequestError: it can't be taken, for good (4xx) or at this moment (503).
-    """
-    event, notification = zoom_events.parse(request.body)
-    if event == zoom_events.ON_DEMAND and signed_with != deps.secrets.pipeline_signing_key:
-        raise Unauthorized("An on-demand request must be signed with the pipeline's own key.")
-    zip_id = _zip_id(notification, deps)
-    with log.about(**_named(notification, zip_id)):
-        logger.info("Received %s", event, extra={"zoom_event": event})
-        try:
-            return _done(notification, zip_id, signed_with, deps)
-        except FAILURES as error:
-            raise _not_taken(error) from error
+def _dispatch(
+    notification: Notification | BadIngest, zip_id: str, signed_with: str, deps: Dependencies
+) -> Answer:
+    try:
+        match notification:
+            case UrlValidation():
+                return _answer_challenge(notification, signed_with, deps)
+            case StatusNotification():
+                return _record_status(notification, deps)
+            case RemovalNotification():
+                return _note_removals(notification, deps)
+            case RecoveryNotification():
+                return _recover_all(notification, deps)
+            case BadIngest():
+                return _reject(notification, deps)
+            case IngestNotification():
+                return _ingest(notification, zip_id, deps)
+    except FAILURES as error:
+        raise _not_taken(error) from error
+    logger.info("Nothing to do: %s", notification.reason)
+    return NO_CONTENT
 
 
 def _not_taken(error: Exception) -> NotReady:
-    """The answer when a neighbour failed: whoever sent the notification sends it again."""
+    """Log a failure, and return the answer that makes the sender repeat the event."""
     is_aws = isinstance(error, BotoCoreError | ClientError)
     told = AwsFailed.of(error) if is_aws else error
     trace = error if is_aws else None
@@ -218,7 +245,7 @@ def _not_taken(error: Exception) -> NotReady:
 
 
 def _zip_id(notification: Notification | BadIngest, deps: Dependencies) -> str:
-    """The row of the ingest that is asked for; "" if none is."""
+    """Return the `zip_id` of the ingest that an event asks for; "" if it asks for none."""
     match notification:
         case BadIngest():
             return notification.zip_id
@@ -229,8 +256,8 @@ def _zip_id(notification: Notification | BadIngest, deps: Dependencies) -> str:
     return ""
 
 
-def _named(notification: Notification | BadIngest, zip_id: str) -> dict[str, str]:
-    """What every log record about a notification says of it."""
+def _log_keys(notification: Notification | BadIngest, zip_id: str) -> dict[str, str]:
+    """Return what every log record about an event says of it."""
     about = {"zip_id": zip_id} if zip_id else {}
     match notification:
         case BadIngest():
@@ -240,29 +267,11 @@ def _named(notification: Notification | BadIngest, zip_id: str) -> dict[str, str
     return about
 
 
-def _done(
-    notification: Notification | BadIngest, zip_id: str, signed_with: str, deps: Dependencies
-) -> Answer:
-    match notification:
-        case UrlValidation():
-            return _answer_challenge(notification, signed_with, deps)
-        case StatusNotification():
-            return _record_status(notification, deps)
-        case RemovalNotification():
-            note = partial(_note_removal, notice=notification.notice, deps=deps)
-            return _for_each(notification.uuids, note)
-        case RecoveryNotification():
-            return _for_each(notification.uuids, partial(_recover, deps=deps))
-        case BadIngest():
-            return _reject(notification, deps)
-        case IngestNotification():
-            return _ingest(notification, zip_id, deps)
-    logger.info("Nothing to do: %s", notification.reason)
-    return NO_CONTENT
-
-
 def _answer_challenge(challenge: UrlValidation, signed_with: str, deps: Dependencies) -> Answer:
-    """Zoom's proof that the endpoint knows the secret: the one that this request came under."""
+    """Prove that the endpoint knows the secret that the request is signed with.
+
+    https://developers.zoom.us/docs/api/webhooks/#validate-your-webhook-endpoint
+    """
     if signed_with not in deps.secrets.zoom_secrets:
         return NO_CONTENT
     token = challenge.plain_token
@@ -275,9 +284,11 @@ def _record_status(notification: StatusNotification, deps: Dependencies) -> Answ
     is_first_start = False
     if notification.event is not None:
         try:
-            is_first_start = _keep(notification.event, subject.recording_id, deps)
+            is_first_start = _append_event(notification.event, subject.recording_id, deps)
         except (BotoCoreError, ClientError):
-            logger.exception("The recording's event could not be kept", extra=log.goes_on(PAUSES))
+            logger.exception(
+                "The recording's event could not be kept", extra=log.goes_on(PAUSES_MISSING)
+            )
     written = deps.status.write(
         automated(subject.recording_id), StatusChange(state, subject=subject)
     )
@@ -290,17 +301,17 @@ def _record_status(notification: StatusNotification, deps: Dependencies) -> Answ
     return NO_CONTENT
 
 
-def _keep(event: RecordingEvent, recording_id: str, deps: Dependencies) -> bool:
-    """Keep a recording's event; whether it is its first start."""
+def _append_event(event: RecordingEvent, recording_id: str, deps: Dependencies) -> bool:
+    """Write a recording event, and return whether it is the recording's first start."""
     earlier = deps.events.append(recording_id, event)
-    return event.event == STARTED and all(one.event != STARTED for one in earlier)
+    return event.event == STARTED and all(known.event != STARTED for known in earlier)
 
 
 def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
-    """Act on each recording of a notification. One that fails keeps no other one from its turn.
+    """Act on each recording of an event, also after one has failed.
 
     Raises:
-        NotReady: at least one failed. Those that didn't are left alone when Zoom repeats it.
+        NotReady: at least one has failed. Zoom repeats the event, which changes no other recording.
     """
     failure: NotReady | None = None
     for uuid in uuids:
@@ -314,21 +325,25 @@ def _for_each(uuids: Iterable[str], act: Callable[[str], None]) -> Answer:
     return NO_CONTENT
 
 
+def _note_removals(removal: RemovalNotification, deps: Dependencies) -> Answer:
+    return _for_each(removal.uuids, lambda uuid: _note_removal(uuid, removal.notice, deps))
+
+
 def _note_removal(uuid: str, notice: str, deps: Dependencies) -> None:
     """Note that a recording was thrown away: a download that then finds nothing isn't a failure."""
     record = deps.ledger.get(uuid)
     if record.requests:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=notice))
-    for zip_id in _rows_of(record):
-        _tell_of_removal(zip_id, notice, deps)
+    for zip_id in _zip_ids_of(record):
+        _report_removal(zip_id, notice, deps)
 
 
-def _rows_of(record: Record) -> list[str]:
+def _zip_ids_of(record: Record) -> list[str]:
     return sorted({automated(record.uuid), *record.requests})
 
 
 @never_raising
-def _tell_of_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
+def _report_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
     row = deps.status.get(zip_id)
     if row and (row.retry_due or row.state not in DONE):
         outlook = f"; {row.reason}" if row.retry_due else ""
@@ -336,28 +351,32 @@ def _tell_of_removal(zip_id: str, notice: str, deps: Dependencies) -> None:
         logger.warning("%s while it was on its way", notice, extra={"zip_id": zip_id})
 
 
+def _recover_all(recovery: RecoveryNotification, deps: Dependencies) -> Answer:
+    return _for_each(recovery.uuids, lambda uuid: _recover(uuid, deps))
+
+
 def _recover(uuid: str, deps: Dependencies) -> None:
-    """Take back what was noted when a recording was thrown away, and take it up again."""
+    """Remove the note that a recording was thrown away, and resume its requests."""
     record = deps.ledger.get(uuid)
     if record.notice:
         record = deps.ledger.change(uuid, partial(ledger.with_notice, notice=""))
-    for zip_id in _rows_of(record):
-        _tell_of_recovery(zip_id, deps)
+    for zip_id in _zip_ids_of(record):
+        _report_recovery(zip_id, deps)
     for zip_id, request in ledger.given_up(record).items():
         with log.about(zip_id=zip_id):
             logger.info("It is out of Zoom's trash again: it is taken up again")
-            _take_up(uuid, zip_id, request, deps)
+            _resume(uuid, zip_id, request, deps)
 
 
 @never_raising
-def _tell_of_recovery(zip_id: str, deps: Dependencies) -> None:
+def _report_recovery(zip_id: str, deps: Dependencies) -> None:
     row = deps.status.get(zip_id)
     if row and row.state and row.zoom_notice:
         deps.status.take_back_note(row, notices.reason_without(row))
 
 
-def _take_up(uuid: str, zip_id: str, request: Wish, deps: Dependencies) -> None:
-    """Send a download message for a request that was given up. Zoom's API tells the rest."""
+def _resume(uuid: str, zip_id: str, request: LedgerRequest, deps: Dependencies) -> None:
+    """Send a download message for a request that was given up. Zoom's API has the rest."""
     is_automated = zip_id == automated(uuid)
     asked = request.asked
     message = DownloadMessage(
@@ -379,18 +398,18 @@ def _take_up(uuid: str, zip_id: str, request: Wish, deps: Dependencies) -> None:
         is_partial=True,
     )
     deps.status.report(zip_id, StatusChange(State.WEBHOOK_RECEIVED, replacing=ENDED))
-    # Accepted only when it is sent: until then a repeat has to find a request that was given up.
+    # Accept it only after the send: until then a repeat has to find a request that was given up.
     accept = partial(ledger.with_request, zip_id=zip_id, asked=asked, now=deps.clock())
     _send(message, frozenset(), deps, accept)
 
 
 def _reject(bad: BadIngest, deps: Dependencies) -> Answer:
-    """A request of our own lacks a field: the row says so, made if it isn't there."""
+    """Write into the row that a request of our own lacks a field, and refuse the request."""
     if bad.zip_id:
         subject = bad.subject if bad.subject.meeting_id else None
         written = _fail(bad.zip_id, reasons.BAD_DATA, subject, deps)
         counts = metrics.once(Metric.RECORDING_FAILED, written and written.is_change)
-        # Who asked by "+Zoom" is told, and a recording that is under way already goes on.
+        # The answer tells the sender of "+Zoom", and a recording under way goes on.
         is_mailed = written and bad.zip_id == automated(bad.uuid)
         level = logging.ERROR if is_mailed else logging.WARNING
         logger.log(level, "%s", bad, extra=_counted(counts, deps))
@@ -404,7 +423,7 @@ def _fail(zip_id: str, reason: str, subject: Subject | None, deps: Dependencies)
 
 
 def _is_first(request: IngestNotification, written: Written | None) -> bool:
-    """Whether this is the first time that Zoom says so of a recording, given what was written."""
+    """Return whether Zoom says for the first time that a recording is complete."""
     if request.on_demand or written is None:
         return False
     before = written.before
@@ -419,9 +438,9 @@ def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Ans
     record = deps.ledger.change(
         request.subject.recording_id, lambda record: _accepted(record, request, zip_id, deps)
     )
-    wish = record.request(zip_id)
-    if request.has_video is False and (request.on_demand or not wish.is_sent):
-        if not wish.is_sent:
+    known = record.request(zip_id)
+    if request.has_video is False and (request.on_demand or not known.is_sent):
+        if not known.is_sent:
             _ignore(zip_id, request, deps)
         if request.on_demand:
             raise BadRequest("The recording has no MP4 files.")
@@ -429,14 +448,14 @@ def _ingest(request: IngestNotification, zip_id: str, deps: Dependencies) -> Ans
     if ledger.is_duplicate(record, zip_id, set(request.names)):
         logger.info("A repeat of a request that is on its way: nothing to do")
         return SUCCESS
-    _hand_on(request, zip_id, wish, deps)
+    _hand_on(request, zip_id, known, deps)
     return SUCCESS
 
 
 def _accepted(
     record: Record, request: IngestNotification, zip_id: str, deps: Dependencies
 ) -> Record:
-    """The record with the request's files, and with the request unless that is under way."""
+    """Return the record with a request's files, and with the request unless it is under way."""
     record = ledger.with_files(record, request.names, deps.clock())
     if request.has_video is False:
         if record.request(zip_id).is_sent:
@@ -449,7 +468,7 @@ def _accepted(
 
 
 def _ignore(zip_id: str, request: IngestNotification, deps: Dependencies) -> None:
-    """Nothing to ingest."""
+    """End a request without an ingest: the recording has no video."""
     written = deps.status.report(
         zip_id,
         StatusChange(
@@ -461,26 +480,28 @@ def _ignore(zip_id: str, request: IngestNotification, deps: Dependencies) -> Non
     logger.info("Ignored: it has no MP4 files", extra=_counted(counts, deps))
 
 
-def _hand_on(request: IngestNotification, zip_id: str, wish: Wish, deps: Dependencies) -> None:
+def _hand_on(
+    request: IngestNotification, zip_id: str, known: LedgerRequest, deps: Dependencies
+) -> None:
     """Put the recording on the download queue.
 
-    The order of the writes makes a crash between any two harmless: the ledger knows the files
-    before the message is sent, and notes that it was sent after that. A repeat that finds no such
-    note sends the message again.
+    The order of the writes makes a crash between any two harmless. The ledger knows the files
+    before the message is sent, and notes the send after it. A repeat that finds no such note sends
+    the message again.
     """
-    if wish.is_sent:
+    if known.is_sent:
         logger.warning("Files that were not known before arrived late: sent on")
         replaced = frozenset({State.IGNORED})
     else:
         replaced = frozenset(State) if request.options.force else ENDED
-    told = request.on_demand and not request.options.force
+    has_row = request.on_demand and not request.options.force
     received = deps.status.report(
         zip_id,
         StatusChange(
             State.WEBHOOK_RECEIVED,
             subject=request.subject,
             # A "+Zoom" request wrote its time into its row before it came here.
-            requested=Requested.UNLESS_KNOWN if told else Requested.NOW,
+            requested=Requested.UNLESS_KNOWN if has_row else Requested.NOW,
             asked=request.asked,
             files=request.names,
             replacing=replaced,
@@ -497,9 +518,12 @@ def _send(
     deps: Dependencies,
     accept: Callable[[Record], Record] = lambda record: record,
 ) -> None:
-    """Send a message with these files. From then on a failure only means that less is noted.
+    """Send a download message. A failure after the send is logged and not raised.
 
-    `accept` changes the record before it is noted that the message was sent.
+    Args:
+        message: The message.
+        files: The ids of its files.
+        accept: Changes the record before it notes that the message was sent.
     """
     delay = 0 if message.on_demand_ingest else deps.settings.webhook_delay_seconds
     deps.downloads.send(encode(message), delay_seconds=delay)

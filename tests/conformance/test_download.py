@@ -20,6 +20,7 @@ import urllib3
 import downloader
 from ingester import timestamps
 from ingester.recording.files import view_of
+from ingester.runtime.queue_worker import Retry
 from ingester.transfer.engine import Budget, Engine
 from ingester.transfer.ranges import Version
 from ingester.zoom.download_token import AccessInUse
@@ -175,7 +176,9 @@ def check(case: Case, aws: Cloud, clock: Clock, bucket: StagingBucket) -> None:
             inspect=lambda _key, _read, size: Lasting(size / BYTES_A_SECOND),
         )
         aws.status.put_item(Item=row_of(message))
-        assert downloader.take(received(aws, aws.download_queue, message), deps)
+        taken = received(aws, aws.download_queue, message)
+        outcome = downloader.worker_of(deps).process(taken)
+        assert not isinstance(outcome, Retry)
 
     (row,) = aws.rows().values()
     if matches_now(case) and row["pipeline_state"] == "SENT_TO_UPLOADER":

@@ -15,6 +15,7 @@ from requests.adapters import BaseAdapter
 
 import uploader
 from ingester.opencast.mediapackage import media_package_id
+from ingester.runtime.queue_worker import Retry
 from tests.cloud import Clock, Cloud
 from tests.conformance.vectors import cases
 from tests.function_harness import received, uploader_dependencies
@@ -85,7 +86,9 @@ def check(case: Case, aws: Cloud, clock: Clock) -> None:
     session.mount("https://opencast.example.edu", opencast)
     deps = uploader_dependencies(aws, clock, session)
     prepare(case, aws)
-    assert uploader.take(received(aws, aws.upload_queue, message), deps, read_seconds=5)
+    taken = received(aws, aws.upload_queue, message)
+    outcome = uploader.worker_of(deps, read_seconds=5).process(taken)
+    assert not isinstance(outcome, Retry)
 
     (row,) = aws.rows().values()
     state = row["pipeline_state"], row.get("reason", "")

@@ -54,10 +54,8 @@ class Site:
 
     def bury(self, text: str, reason: str = SERIES, group: str = "g") -> None:
         dead = Queue(self.aws.sqs, self.dead_url)
-        if self.pipe.is_fifo:
-            dead.bury_in_order(text, reason, group=group, identity=f"{hash((text, reason, group))}")
-        else:
-            dead.bury(text, reason)
+        identity = f"{hash((text, reason, group))}"
+        dead.send_with_reason(text, reason, group=group, identity=identity)
 
     def row(self, number: int, state: State, **more: Any) -> None:
         subject = Subject(

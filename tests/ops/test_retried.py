@@ -17,6 +17,7 @@ from ingester.opencast.client import Series
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject, automated
+from ingester.runtime.queue_worker import Retry
 from ingester.status.row import Asked
 from ingester.status.table import StatusChange
 from ops.queues.redrive import RETRIED, Wanted
@@ -120,7 +121,8 @@ class Retrying:
     def work(self) -> None:
         """Handle what waits on the queue."""
         while taken := self.deps.uploads.take_one():
-            assert uploader.take(taken, self.deps, read_seconds=5)
+            outcome = uploader.worker_of(self.deps, read_seconds=5).process(taken)
+            assert not isinstance(outcome, Retry)
             self.deps.uploads.delete(taken)
 
     @property

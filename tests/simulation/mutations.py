@@ -26,6 +26,7 @@ RECONCILE = "functions/reconcile.py"
 LEDGER = "functions/ingester/ledger/record.py"
 OPENCAST = "functions/ingester/opencast/client.py"
 QUEUES = "functions/ingester/pipeline/queue.py"
+QUEUE_WORKER = "functions/ingester/runtime/queue_worker.py"
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a random id at each attempt of a second ingest",
         UPLOADER,
-        "    if not own and wanted.allow_multiple_ingests:\n",
-        "    if wanted.allow_multiple_ingests:\n",
+        "    if not own and message.allow_multiple_ingests:\n",
+        "    if message.allow_multiple_ingests:\n",
         seed=47,
     ),
     Mutation(
@@ -109,16 +110,15 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "files that Zoom's API doesn't list are given up without a word",
         DOWNLOADER,
-        "    return _filled(wanted, answer, files), unlisted, "
-        "ledger.files_given_up(record, listed)\n",
-        "    return _filled(wanted, answer, files), unlisted, {}\n",
+        "        given_up=ledger.files_given_up(record, listed),\n",
+        "",
         profile="disorder",
         seed=118,
     ),
     Mutation(
         "late files stay outside without a word",
         UPLOADER,
-        "    for difference in differences:\n",
+        "    for difference in found:\n",
         "    for difference in ():\n",
         profile="disorder",
         seed=13,
@@ -126,8 +126,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a late chat alone is nothing to do",
         WEBHOOK,
-        "    if request.has_video is False and (request.on_demand or not wish.is_sent):\n",
-        "    if request.has_video is False and wish.is_sent:\n        return NO_CONTENT\n"
+        "    if request.has_video is False and (request.on_demand or not known.is_sent):\n",
+        "    if request.has_video is False and known.is_sent:\n        return NO_CONTENT\n"
         "    if request.has_video is False:\n",
         profile="disorder",
         seed=354,
@@ -142,10 +142,10 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "a note after the send is an error, and the old message comes back",
-        DOWNLOADER,
-        "    deps.uploads.send_in_order(encode(ready), group=wanted.uuid)\n",
-        "    deps.uploads.send_in_order(encode(ready), group=wanted.uuid)\n"
-        "    raise AwsFailed('after the send')\n",
+        QUEUE_WORKER,
+        "                outcome.queue.send_in_order(outcome.body, group=outcome.group)\n",
+        "                outcome.queue.send_in_order(outcome.body, group=outcome.group)\n"
+        "                raise AwsFailed('after the send')\n",
         profile="disorder",
         seed=11,
     ),
@@ -168,23 +168,23 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a failure deletes the message",
         UPLOADER,
-        '    logger.warning("%s", told)\n    return False\n',
-        '    logger.warning("%s", told)\n    return True\n',
+        "    return Retry(seconds=seconds, "
+        "report=partial(_report_failure, message, told, due, deps))\n",
+        "    _report_failure(message, told, due, deps)\n    return Done()\n",
         seed=42,
     ),
     Mutation(
         "waiting lets go of the message",
         UPLOADER,
-        '    logger.info("%s", reason)\n    return False\n',
-        '    logger.info("%s", reason)\n    return True\n',
+        "    return Retry(seconds=seconds, report=partial(_report_waiting, message, told, deps))\n",
+        "    _report_waiting(message, told, deps)\n    return Done()\n",
         seed=22,
     ),
     Mutation(
         "a dead letter without its reason",
         QUEUES,
-        "            QueueUrl=self._url, MessageBody=body, "
-        "MessageAttributes=_failed_reason(reason)\n",
-        "            QueueUrl=self._url, MessageBody=body\n",
+        "            MessageAttributes=_failed_reason(reason),\n",
+        "",
         seed=8,
     ),
     Mutation(

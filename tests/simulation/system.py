@@ -21,13 +21,14 @@ import webhook
 from ingester.errors import IngesterError
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import Opencast
+from ingester.pipeline.messages import UploadMessage
 from ingester.pipeline.queue import Queue
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.events_table import EventsTable
 from ingester.recording.staging_bucket import Staging
 from ingester.runtime.api_gateway import proxy_answer
 from ingester.runtime.container import Container
-from ingester.runtime.unready import Waiting
+from ingester.runtime.queue_worker import QueueWorker, SourceQueue
 from ingester.schedule.table import ScheduleTable
 from ingester.settings import (
     DownloaderSettings,
@@ -291,26 +292,28 @@ class System:
     def _run_downloader(
         self, event: Any, container: Container[downloader.Dependencies], context: Context
     ) -> Any:
-        dead_letters = self._queue(self.cloud.download_dlq)
-        waiting = Waiting(
-            queue=self._queue(self.cloud.download_queue),
-            limit=DOWNLOAD_RECEIVES,
-            bury=lambda message, reason: dead_letters.bury(message.body, reason),
+        source = SourceQueue(
+            self._queue(self.cloud.download_queue),
+            self._queue(self.cloud.download_dlq),
+            DOWNLOAD_RECEIVES,
         )
-        return downloader.run(event, container, context, lambda: waiting)
+        return downloader.run(
+            event, lambda: downloader.worker_of(container(), context), lambda: source
+        )
 
     def _run_uploader(
         self, event: Any, container: Container[uploader.Dependencies], context: Context
     ) -> Any:
-        dead_letters = self._queue(self.cloud.upload_dlq)
-        waiting = Waiting(
-            queue=self._queue(self.cloud.upload_queue),
-            limit=UPLOAD_RECEIVES,
-            bury=lambda message, reason: dead_letters.bury_in_order(
-                message.body, reason, group=message.message_id, identity=message.message_id
-            ),
+        source = SourceQueue(
+            self._queue(self.cloud.upload_queue),
+            self._queue(self.cloud.upload_dlq),
+            UPLOAD_RECEIVES,
         )
-        return uploader.run(event, container, context, lambda: waiting)
+
+        def worker() -> QueueWorker[UploadMessage]:
+            return uploader.worker_of(container(), uploader.read_seconds_of(context))
+
+        return uploader.run(event, worker, lambda: source)
 
 
 class WebhookSession:

@@ -1,4 +1,4 @@
-"""How long a copy may go on from one invocation to the next."""
+"""The limits of a copy that continues from one invocation to the next."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LONGEST = timedelta(days=1)
 
 
 def continued(copying: Copying | UnsetType, stored_bytes: int, now: datetime) -> Copying:
-    """How far a copy is that another invocation is to continue, with `stored_bytes` in S3.
+    """Return the progress of a copy that the next invocation continues, with `stored_bytes` in S3.
 
     Raises:
-        CopyStuck: nothing was added in `MOST_IDLE` invocations in a row.
-        CopyEndless: it has gone on for longer than `LONGEST`.
+        CopyStuck: `MOST_IDLE` invocations in a row have added nothing.
+        CopyEndless: the copy has gone on for `LONGEST`.
     """
     if isinstance(copying, UnsetType):
         return Copying(since=timestamps.write(now), stored_bytes=stored_bytes)

@@ -1,8 +1,7 @@
 """The two queue messages: the contract between webhook, downloader and uploader.
 
-Field names are those of the first system, because messages may be in flight when a site switches
-over. Fields with `UNSET` are left out of the wire when they are not known; a reader treats an
-absent one as unknown and skips what needs it.
+The names of the fields are kept for compatibility: messages may be in flight when a site switches
+over. A message lacks the fields that are `UNSET`, because their values are unknown.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ MessageType = TypeVar("MessageType", bound=msgspec.Struct)
 
 
 class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a recording, as it stands in the download message.
+    """One file of a recording in the download message.
 
-    `status` is there only while Zoom hasn't finished the file.
+    `status` is set only while Zoom hasn't finished the file.
     """
 
     recording_id: str
@@ -52,9 +51,9 @@ class RecordingFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Copying(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a copy is that goes on from invocation to invocation.
+    """The progress of a copy that continues from invocation to invocation.
 
-    It began at `since`; `stored_bytes` are in S3, and `idle` invocations in a row added none.
+    It began at `since`; `stored_bytes` are in S3, and `idle` invocations in a row have added none.
     """
 
     since: str
@@ -66,10 +65,10 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Webhook to downloader: one recording that is to be fetched from Zoom.
+    """Webhook to downloader: fetch one recording from Zoom.
 
-    `is_partial`: Zoom has to be asked for all files, and for what is empty here; only `uuid`,
-    `zip_id` and `received_time` are sure to be there.
+    `is_partial`: only `uuid`, `zip_id` and `received_time` are sure to be known. The downloader has
+    to ask Zoom for all files and for the empty fields.
     """
 
     uuid: str
@@ -104,7 +103,7 @@ class DownloadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of one view in the staging bucket. `filename` is its key, `file_id` Zoom's id."""
+    """One file of one view in the staging bucket. `filename` is its key, `file_id` is Zoom's id."""
 
     filename: str
     segment_num: int
@@ -116,7 +115,7 @@ class StagedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StagedView(msgspec.Struct, frozen=True, kw_only=True):
-    """A view's files in the order of the segments."""
+    """The files of a view, in the order of the segments."""
 
     segments: tuple[StagedFile, ...]
     view_bytes: int
@@ -124,7 +123,7 @@ class StagedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Downloader to uploader: one recording that is staged and has its Opencast series."""
+    """Downloader to uploader: ingest one staged recording into its Opencast series."""
 
     uuid: str
     zoom_series_id: int
@@ -149,13 +148,17 @@ class UploadMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(message: msgspec.Struct) -> str:
-    """A message as the queue's text. SQS refuses U+FFFE and U+FFFF, but not their escapes."""
+    """Encode a message for a queue. SQS refuses U+FFFE and U+FFFF, but not their escapes."""
     text = msgspec.json.encode(message).decode()
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def decode(text: str, message_type: type[MessageType]) -> MessageType:
-    """The queue's text as a message. MessageError says which field is missing or wrong."""
+    """Decode a queue's text.
+
+    Raises:
+        MessageError: a field is missing or wrong; the text names it.
+    """
     try:
         return msgspec.json.decode(text, type=message_type)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -163,9 +166,9 @@ def decode(text: str, message_type: type[MessageType]) -> MessageType:
 
 
 def overridden(text: str, series_id: str, ignore_schedule: bool) -> str:
-    """A download message with what an operator decides instead of the schedule, to travel with it.
+    """Return a download message with an operator's overrides of the schedule.
 
-    One without anything to decide, or that can't be read, stays as it is.
+    A message that can't be read stays as it is, and so does one without overrides.
     """
     changes: dict[str, str | bool] = {}
     if series_id:
@@ -184,7 +187,7 @@ class _ZipId(msgspec.Struct):
 
 
 def zip_id_of(text: str) -> str | None:
-    """The `zip_id` of a message that may otherwise be broken: its row can then say so."""
+    """Return the `zip_id` of a message that may otherwise be unreadable, for its status row."""
     try:
         return msgspec.json.decode(text, type=_ZipId).zip_id
     except (msgspec.DecodeError, RecursionError):

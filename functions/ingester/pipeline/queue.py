@@ -1,4 +1,4 @@
-"""SQS: what the event sources hand in, and what is sent on."""
+"""SQS: the messages that an event source mapping hands in, and the queues to send to."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 MAX_DELAY_SECONDS = 900
-"""The longest delay that SQS takes (SendMessage, DelaySeconds)."""
+"""The longest delay that SQS accepts (SendMessage, DelaySeconds)."""
 
 
 _NOT_TEXT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
-"""What SQS takes nowhere in a message or attribute (SendMessage)."""
+"""Characters that SQS accepts in no message or attribute (SendMessage)."""
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """A message taken from a queue. `receive_count` is 1 at the first try.
+    """A message that SQS has delivered. `receive_count` is 1 at the first receive.
 
-    `first_received` is when that was, None if SQS doesn't tell.
+    `first_received` is the moment of that; None if SQS doesn't tell.
     """
 
     message_id: str
@@ -37,7 +37,10 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def received_of(record: Mapping[str, Any]) -> Received:
-    """A record of an SQS event (Lambda's guide, "Using Lambda with Amazon SQS")."""
+    """Return the message in a record of an SQS event.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """
     return Received(
         message_id=record["messageId"],
         receipt_handle=record["receiptHandle"],
@@ -52,7 +55,7 @@ def _moment(milliseconds: str | None) -> datetime | None:
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
-    """How many messages a queue holds, about: SQS counts them a little late."""
+    """The approximate numbers of messages of a queue: SQS counts them a little late."""
 
     waiting: int
     in_flight: int
@@ -60,14 +63,14 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Queue:
-    """One queue, named by its URL."""
+    """One queue, named by its URL. The URL of a FIFO queue ends with ".fifo"."""
 
     def __init__(self, sqs: SQSClient, url: str) -> None:
         self._sqs = sqs
         self._url = url
 
     def send(self, body: str, *, delay_seconds: int = 0) -> None:
-        """Sends to a standard queue, to be delivered after `delay_seconds` (at most 900)."""
+        """Send to a standard queue, to be delivered after `delay_seconds` (at most 900)."""
         self._sqs.send_message(
             QueueUrl=self._url,
             MessageBody=body,
@@ -75,37 +78,34 @@ class Queue:
         )
 
     def send_in_order(self, body: str, *, group: str) -> None:
-        """Sends to a FIFO queue that drops repeats by content; `group` keeps its order."""
+        """Send to a FIFO queue that drops repeats by content and keeps the order in `group`."""
         self._sqs.send_message(QueueUrl=self._url, MessageBody=body, MessageGroupId=group)
 
-    def bury(self, body: str, reason: str) -> None:
-        """Sends to a dead-letter queue with the attribute `FailedReason`."""
-        self._sqs.send_message(
-            QueueUrl=self._url, MessageBody=body, MessageAttributes=_failed_reason(reason)
-        )
+    def send_with_reason(self, body: str, reason: str, *, group: str, identity: str) -> None:
+        """Send to a dead-letter queue, with the reason as the attribute `FailedReason`.
 
-    def bury_in_order(self, body: str, reason: str, *, group: str, identity: str) -> None:
-        """`bury` for a FIFO queue. `identity` is the id of the message that failed.
-
-        It is what makes a repeat: by its content, a message that an operator sent again and that
-        failed again within five minutes would be dropped, and be nowhere.
+        A FIFO queue needs `group` and `identity`, the id of the message that failed: it drops
+        repeats by that. By content, it would drop a message that an operator sent again and that
+        failed again within five minutes.
         """
+        in_order: dict[str, Any] = {}
+        if self._url.endswith(".fifo"):
+            in_order = {"MessageGroupId": group, "MessageDeduplicationId": identity}
         self._sqs.send_message(
             QueueUrl=self._url,
             MessageBody=body,
             MessageAttributes=_failed_reason(reason),
-            MessageGroupId=group,
-            MessageDeduplicationId=identity,
+            **in_order,
         )
 
     def retry_in(self, message: Received, seconds: int) -> None:
-        """Makes a message that is being handled visible again after `seconds`."""
+        """Make a message that is being processed visible again after `seconds`."""
         self._sqs.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
         )
 
     def take_one(self) -> Received | None:
-        """Takes one message itself, if one is waiting; it stays there until `delete`."""
+        """Receive a message, if one is visible. It stays on the queue until `delete`."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=1,
@@ -127,7 +127,7 @@ class Queue:
         return None
 
     def backlog(self) -> Backlog:
-        """How many messages there are; none of them is taken."""
+        """Return how many messages there are, without receiving any."""
         kinds = ("", "NotVisible", "Delayed")
         counts = self._sqs.get_queue_attributes(
             QueueUrl=self._url,
@@ -140,7 +140,7 @@ class Queue:
         return Backlog(waiting=waiting, in_flight=in_flight, delayed=delayed)
 
     def delete(self, message: Received) -> None:
-        """Lets go of a message taken by `take_one`."""
+        """Delete a message that `take_one` received."""
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt_handle)
 
 

@@ -1,6 +1,6 @@
-"""Reasons that stand in a status row word for word: others know them, and decide by them.
+"""Reasons that other code recognizes word for word in a status row.
 
-The first system wrote the first six, so they stay as they are.
+The first six are kept for compatibility.
 """
 
 NO_SERIES = "No opencast series match"

@@ -1,4 +1,4 @@
-"""How long a try may take, when a failed message is tried again, and the sentence that says so."""
+"""How long an attempt may take, when a failed message is retried, and how a reason says so."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ MARGIN_SECONDS = 60.0
 SHORTEST_READ_SECONDS = 5.0
 
 ZOOM_REPEATS = "Zoom does so three times within an hour and a half."
-"""What it does with a notification that got no answer or 5xx: after 5, 20 and 60 minutes more."""
+"""What Zoom does with a webhook event that got no answer or 5xx: after 5, 20 and 60 more minutes.
+"""
 
-BURIED = "Nothing by itself: its message waits among the dead letters."
-"""What happens next when there are no more tries."""
+GIVEN_UP = "Nothing by itself: its message waits among the dead letters."
+"""What a log record says of a message that isn't retried any more."""
 
 
 def backoff_seconds(attempt: int, longest: int = LONGEST_SECONDS) -> int:
-    """Seconds from attempt `attempt` (the first is 1) to the next: doubled each time."""
+    """Return the seconds from attempt `attempt` (the first is 1) to the next: doubled each time."""
     return min(longest, FIRST_SECONDS << min(attempt - 1, 20))
 
 
 def read_seconds(remaining_milliseconds: int) -> float:
-    """How long an ingest's answer is waited for: until a minute before the invocation's end."""
+    """Return how long to wait for an ingest's answer: until a minute before the invocation ends."""
     return max(SHORTEST_READ_SECONDS, remaining_milliseconds / 1000 - MARGIN_SECONDS)
 
 
 def next_try(now: datetime, seconds: int) -> str:
-    """The moment of the next try, as it stands in a row."""
+    """Return the moment of the next attempt, as a status row has it."""
     return timestamps.write(now + timedelta(seconds=seconds))
 
 
 def outlook(attempt: int, limit: int, due: str) -> str:
-    """What happens next, behind a failure's reason. No `due`: nothing without a person."""
+    """Return what follows a failed attempt; "" for `due` if no other attempt does."""
     if due:
         return f"attempt {attempt} of {limit}, next try at {due}"
     return f"attempt {attempt} of {limit}, no more tries: an operator is needed"

@@ -1,4 +1,4 @@
-"""API Gateway's proxy events as requests, and answers in the form that it wants.
+"""Convert API Gateway's proxy events to requests, and answers to its proxy responses.
 
 See "Input format of a Lambda function for proxy integration" in API Gateway's guide.
 """
@@ -15,9 +15,9 @@ from ingester.errors import BadRequest
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP request. Header names are in lower case; `body` are the bytes as they were sent.
+    """An HTTP request. Header names are in lower case; `body` holds the bytes as they were sent.
 
-    `resource` is the route that was called, such as `/status`, whatever the address is.
+    `resource` is the route, such as `/status`, whatever the address is.
     """
 
     headers: Mapping[str, str]
@@ -35,7 +35,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request_of(event: Mapping[str, Any]) -> Request:
-    """The request in a proxy event. BadRequest if its body says base64 and isn't."""
+    """Return the request in a proxy event.
+
+    Raises:
+        BadRequest: the body should be base64 and isn't.
+    """
     body = event.get("body") or ""
     try:
         raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
@@ -50,7 +54,7 @@ def request_of(event: Mapping[str, Any]) -> Request:
 
 
 def proxy_answer(answer: Answer) -> dict[str, Any]:
-    """An answer as API Gateway takes it from a function."""
+    """Return an answer as a proxy response."""
     return {
         "statusCode": answer.status,
         "headers": dict(answer.headers),
@@ -60,7 +64,7 @@ def proxy_answer(answer: Answer) -> dict[str, Any]:
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer whose body is `content` as JSON."""
+    """Return an answer with `content` as JSON."""
     return Answer(
         status=status,
         body=msgspec.json.encode(content).decode(),

@@ -1,4 +1,4 @@
-"""Where AWS clients are made. They are handed to whatever uses them."""
+"""Make AWS clients. They are handed to the code that uses them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def sns() -> SNSClient:
 
 
 def s3() -> S3Client:
-    """Presigned URLs are signed with SigV4 for the bucket's own region."""
+    """Make a client that signs presigned URLs with SigV4, for the bucket's own region."""
     return boto3.client("s3", config=_S3_CONFIG)
 
 
 def s3_for_uploads(connections: int) -> tuple[S3Client, Credentials]:
-    """For whoever sends parts itself: the client, and the credentials to sign with."""
+    """Make a client for uploads, and return the credentials that sign parts, too."""
     session = boto3.Session()
     config = _S3_CONFIG.merge(Config(max_pool_connections=connections))
     client, credentials = session.client("s3", config=config), session.get_credentials()

@@ -1,4 +1,4 @@
-"""What a warm Lambda container keeps between invocations."""
+"""The dependencies that a warm Lambda container keeps between invocations."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ logger = logging.getLogger("ingester.container")
 Kept = TypeVar("Kept")
 
 SECONDS = 300.0
-"""How long a rotated secret may stay unnoticed by a warm container."""
+"""The longest time until a warm container notices a rotated secret."""
 
 SUSPICION_SECONDS = 10.0
-"""How often `renewed` builds anew at most: many forged requests read no more secrets than one."""
-
+"""`renewed` rebuilds at most once in so many seconds, also if many requests are forged."""
 
 READINGS = 10
 READING_SECONDS = 60.0
-"""`read_anew` builds at most so often in so many seconds: the same for a flood of forgeries."""
+"""`read_anew` rebuilds at most `READINGS` times in so many seconds, for the same reason."""
 
 
 class Container(Generic[Kept]):
-    """Builds what a function needs at the first call and again when it has grown old.
+    """Builds a function's dependencies at the first call, and again when they are old.
 
     Settings are checked and secrets read when it is built, so a rotated secret is taken up
     without a deployment, and nothing happens when a module is imported.
@@ -42,7 +41,12 @@ class Container(Generic[Kept]):
         clock: Callable[[], float] = time.monotonic,
         carry: Callable[[Kept, Kept], Kept] = lambda _old, new: new,
     ) -> None:
-        """`carry` gives, of the old and the new, the new with what still holds of the old."""
+        """Args:
+        build: Builds the dependencies.
+        seconds: How long they are kept.
+        clock: Counts seconds.
+        carry: Returns the new dependencies with those parts of the old ones that still hold.
+        """
         self._build = build
         self._carry = carry
         self._seconds = seconds
@@ -60,9 +64,9 @@ class Container(Generic[Kept]):
         return self._kept[1]
 
     def renewed(self, seconds: float = SUSPICION_SECONDS) -> Kept:
-        """What there is, built anew before its time unless that was done so short a time ago.
+        """Rebuild now, but at most once every `seconds`, and return the dependencies.
 
-        For who has reason to think that a secret was rotated.
+        Call it when a secret may have been rotated.
         """
         kept, now = self(), self._clock()
         if self._suspected is not None and now - self._suspected < seconds:
@@ -72,9 +76,9 @@ class Container(Generic[Kept]):
         return self._kept[1]
 
     def read_anew(self) -> Kept | None:
-        """Build anew at this moment; None if AWS fails, or if that was done too often lately.
+        """Rebuild now. Return None if AWS fails, or after too many rebuilds in a short time.
 
-        For a decision that must not be taken by secrets that were read before.
+        Call it for a decision that must not depend on secrets that were read before.
         """
         old, now = self(), self._clock()
         if len(self._readings) == READINGS and now - self._readings[0] < READING_SECONDS:
@@ -87,7 +91,7 @@ class Container(Generic[Kept]):
         return self._kept[1]
 
     def _built_anew(self, old: Kept) -> Kept:
-        """Built anew; the old one while AWS can't say the secrets, which seldom change."""
+        """Rebuild, or keep the old dependencies while AWS fails: secrets seldom change."""
         new = self._built()
         return old if new is None else self._carry(old, new)
 

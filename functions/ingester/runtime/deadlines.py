@@ -1,6 +1,6 @@
-"""Work in other threads, waited for until a moment and not longer.
+"""Run calls in other threads, and wait for them until a deadline.
 
-Who is late goes on alone: a thread can't be ended, only its own time-outs end what it does.
+A call that misses its deadline keeps running in its thread until its own time-outs end it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Monotonic = Callable[[], float]
 def begin(
     pool: ThreadPoolExecutor, work: Callable[..., Result], *given: Any, **named: Any
 ) -> Future[Result]:
-    """Does it in another thread, where the log knows what it is about."""
+    """Start a call in another thread, with the context of the log."""
     return pool.submit(contextvars.copy_context().run, partial(work, *given, **named))
 
 
 def result(future: Future[Result], ends: float, monotonic: Monotonic) -> Result:
-    """What was begun; TimeoutError if it isn't there at `ends`, as `monotonic` counts."""
+    """Return the result of a call. Raises TimeoutError at `ends`, as `monotonic` counts."""
     return future.result(timeout=max(0.0, ends - monotonic()))
 
 
 def within(ends: float, monotonic: Monotonic, work: Callable[..., Result], *given: Any) -> Result:
-    """What a call gives; TimeoutError if it has given nothing at `ends`."""
+    """Run a call and return its result. Raises TimeoutError at `ends`."""
     pool = ThreadPoolExecutor(1, "in-time")
     try:
         return result(begin(pool, work, *given), ends, monotonic)

@@ -1,4 +1,4 @@
-"""Where connections for large bodies are made: downloads, and parts on their way to S3."""
+"""Make connections for large bodies: downloads, and parts on their way to S3."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 WINDOW_BYTES = 1024 * 1024
-"""How much of a download the kernel may hold for each connection: it counts as the function's
-memory, and is lost when the connection breaks. Enough for 10 MB/s at 100 ms to the other side."""
+"""The most bytes of a download that the kernel buffers for each connection. They count as the
+function's memory, and are lost when the connection breaks. Enough for 10 MB/s at 100 ms latency."""
 
 
 def http(connections: int) -> urllib3.PoolManager:
-    """Keeps so many connections to each host. All share what TLS trusts: the system's authorities,
-    or those of SSL_CERT_FILE."""
+    """Make a pool of `connections` to each host. They trust the system's authorities, or those of
+    SSL_CERT_FILE.
+    """
     context = create_urllib3_context()
     context.load_default_certs()
     options: list[tuple[int, int, int]] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]

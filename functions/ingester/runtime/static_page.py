@@ -1,6 +1,6 @@
-"""A page of one file as an answer: its own script and style run, and nothing else.
+"""Answer with a page of one file that runs its own script and style, and nothing else.
 
-The policy names them by their hashes, made from the file itself, so it is right whatever is in it.
+The policy names them by their hashes, which are made from the file itself.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
 """
 
@@ -18,7 +18,7 @@ _ELEMENTS = {
 
 
 def page_answer(html: str) -> Answer:
-    """The page with the headers that keep it to itself: it asks its own host, nobody frames it."""
+    """Return the page with a policy: it may ask only its own host, and no page may frame it."""
     policy = {
         "default-src": "'none'",
         "script-src": _hashes(html, "script"),
@@ -46,7 +46,7 @@ def page_answer(html: str) -> Answer:
 
 
 def _hashes(html: str, element: str) -> str:
-    """The sources of a directive: each element's hash, `'none'` if there is no such element."""
+    """Return the sources of a directive: each element's hash; `'none'` without such an element."""
     digests = (
         base64.b64encode(hashlib.sha256(found.encode()).digest()).decode()
         for found in _ELEMENTS[element].findall(html)

@@ -216,7 +216,7 @@ def test_queue_does_the_same_over_moto_and_over_the_fake(aws: Cloud) -> None:
         queue.send_in_order("one", group="g")
         queue.send_in_order("one", group="g")
         queue.send_in_order("two", group="g")
-        queue.bury_in_order("one", "why\x00", group="h", identity="id")
+        queue.send_with_reason("one", "why\x00", group="h", identity="id")
         answers: list[Any] = [queue.backlog()]
         first = queue.take_one()
         assert first is not None

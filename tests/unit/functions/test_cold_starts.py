@@ -41,12 +41,12 @@ def record(aws: Cloud, url: str, body: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
 @pytest.mark.usefixtures("environment")
-def test_nothing_waiting(name: str) -> None:
+def test_operator_is_told_when_the_queue_is_empty(name: str) -> None:
     assert cold(name).handler({}, Context()) == {"message": "nothing waiting"}
 
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
-def test_a_malformed_message_is_done_with(
+def test_malformed_message_is_given_up(
     environment: Cloud, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue, dead = {
@@ -55,8 +55,8 @@ def test_a_malformed_message_is_done_with(
     }[name]
     event = {"Records": [record(environment, queue, '{"zip_id": "none"}')]}
     assert cold(name).handler(event, Context()) == {"batchItemFailures": []}
-    (buried,) = environment.messages(dead)
-    assert "can't be read" in buried["reason"]
+    (dead_letter,) = environment.messages(dead)
+    assert "can't be read" in dead_letter["reason"]
     assert Context.aws_request_id in capsys.readouterr().out
 
 
@@ -64,7 +64,7 @@ def test_a_malformed_message_is_done_with(
     ("name", "setting"), [("downloader", "STAGING_BUCKET"), ("uploader", "OPENCAST_BASE_URL")]
 )
 @pytest.mark.usefixtures("environment")
-def test_a_missing_setting_is_said(
+def test_error_names_a_missing_setting(
     name: str, setting: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(setting)
@@ -73,7 +73,7 @@ def test_a_missing_setting_is_said(
         module.handler({}, Context())
 
 
-def test_a_missing_secret_is_said(environment: Cloud) -> None:
+def test_error_names_a_missing_secret(environment: Cloud) -> None:
     environment.ssm.delete_parameter(Name="/zoom-ingester/test/OPENCAST_API_PASSWORD")
     module = cold("uploader")
     with pytest.raises(SettingsError, match="OPENCAST_API_PASSWORD"):

@@ -1,4 +1,4 @@
-"""SQS through moto: what is sent, buried, taken and given back."""
+"""Queues over moto: sending, receiving, retrying, and dead-letter queues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RECORD = {
 }
 
 
-def test_a_record_of_an_event() -> None:
+def test_received_message_has_the_fields_of_the_events_record() -> None:
     message = received_of(RECORD)
     assert message.message_id == RECORD["messageId"]
     assert message.receipt_handle == "MessageReceiptHandle"
@@ -40,19 +40,19 @@ def test_a_record_of_an_event() -> None:
     assert message.first_received == datetime(2018, 4, 9, 0, 0, 0, 1000, tzinfo=UTC)
 
 
-def test_record_without_the_time_of_its_first_receive_has_none() -> None:
+def test_received_message_has_no_first_receive_when_sqs_does_not_tell_it() -> None:
     attributes = {"ApproximateReceiveCount": "3"}
     assert received_of(RECORD | {"attributes": attributes}).first_received is None
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(0, 0), (300, 300), (900, 900), (5000, 900)])
-def test_a_delay_that_sqs_takes(aws: Cloud, asked: int, sent: int) -> None:
+def test_delay_is_at_most_what_sqs_accepts(aws: Cloud, asked: int, sent: int) -> None:
     Queue(aws.sqs, aws.download_queue).send("{}", delay_seconds=asked)
     (one,) = aws.sent_to(aws.download_queue)
     assert one["delay_seconds"] == sent
 
 
-def test_the_order_is_kept_in_a_group_and_repeats_are_dropped(aws: Cloud) -> None:
+def test_fifo_queue_keeps_the_order_and_drops_repeats(aws: Cloud) -> None:
     queue = Queue(aws.sqs, aws.upload_queue)
     for body in ('{"n": 1}', '{"n": 1}', '{"n": 2}'):
         queue.send_in_order(body, group="uuid==")
@@ -61,28 +61,34 @@ def test_the_order_is_kept_in_a_group_and_repeats_are_dropped(aws: Cloud) -> Non
 
 
 class TestDeadLetters:
-    def test_with_the_reason(self, aws: Cloud) -> None:
-        Queue(aws.sqs, aws.download_dlq).bury('{"a": 1}', "It is gone.")
+    def test_dead_letter_has_the_reason(self, aws: Cloud) -> None:
+        queue = Queue(aws.sqs, aws.download_dlq)
+        queue.send_with_reason('{"a": 1}', "It is gone.", group="g", identity="m-1")
         (dead,) = aws.messages(aws.download_dlq)
         assert (dead["body"], dead["reason"]) == ({"a": 1}, "It is gone.")
 
-    def test_one_message_once_and_another_alike_as_well(self, aws: Cloud) -> None:
+    def test_dead_letter_is_dropped_only_when_the_same_message_failed_before(
+        self, aws: Cloud
+    ) -> None:
         queue = Queue(aws.sqs, aws.upload_dlq)
         for identity in ("m-1", "m-1", "m-2"):
-            queue.bury_in_order('{"a": 1}', "why", group="uuid==", identity=identity)
+            queue.send_with_reason('{"a": 1}', "why", group="uuid==", identity=identity)
         dead = aws.messages(aws.upload_dlq)
         assert [(one["reason"], one["group"]) for one in dead] == [("why", "uuid==")] * 2
 
-    def test_no_secret_in_the_reason(self, aws: Cloud) -> None:
-        Queue(aws.sqs, aws.download_dlq).bury("{}", "at https://x/a?access_token=abc123&b=1")
+    def test_reason_of_a_dead_letter_contains_no_secret(self, aws: Cloud) -> None:
+        queue = Queue(aws.sqs, aws.download_dlq)
+        reason = "at https://x/a?access_token=abc123&b=1"
+        queue.send_with_reason("{}", reason, group="g", identity="m-1")
         (dead,) = aws.messages(aws.download_dlq)
         assert "abc123" not in dead["reason"]
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(reason=st.text(max_size=1200))
-    def test_whatever_the_reason_sqs_takes_it(self, aws: Cloud, reason: str) -> None:
+    def test_sqs_accepts_any_reason(self, aws: Cloud, reason: str) -> None:
+        queue = Queue(aws.sqs, aws.download_dlq)
         with recorded(aws.sqs, "sqs.SendMessage") as sent:
-            Queue(aws.sqs, aws.download_dlq).bury("{}", reason)
+            queue.send_with_reason("{}", reason, group="g", identity="m-1")
         text = sent[0]["MessageAttributes"]["FailedReason"]["StringValue"]
         assert 0 < len(text) <= 1000
         assert all(
@@ -92,10 +98,10 @@ class TestDeadLetters:
 
 
 class TestTaking:
-    def test_nothing_there(self, aws: Cloud) -> None:
+    def test_nothing_is_received_from_an_empty_queue(self, aws: Cloud) -> None:
         assert Queue(aws.sqs, aws.download_queue).take_one() is None
 
-    def test_one_that_stays_until_it_is_let_go(self, aws: Cloud) -> None:
+    def test_received_message_stays_until_it_is_deleted(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send('{"a": 1}')
         taken = queue.take_one()
@@ -105,7 +111,7 @@ class TestTaking:
         queue.delete(taken)
         assert self.left(aws) == ("0", "0")
 
-    def test_back_at_once(self, aws: Cloud) -> None:
+    def test_message_is_visible_again_after_a_retry(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send("{}")
         taken = queue.take_one()
@@ -117,7 +123,7 @@ class TestTaking:
         assert again.receive_count == 2
         assert again.first_received == taken.first_received
 
-    def test_time_of_the_first_receive_is_sqs_s_own(self, aws: Cloud) -> None:
+    def test_time_of_the_first_receive_is_that_of_sqs(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_queue)
         queue.send("{}")
         taken = queue.take_one()

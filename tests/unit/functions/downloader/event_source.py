@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import downloader
 from tests.staging_bucket import StagingBucket
 from tests.unit.functions.downloader.harness import Kit
 
@@ -87,8 +86,7 @@ class EventSource:
                 "body": taken["Body"],
                 "attributes": attributes,
             }
-            deps = downloader.in_time_of(self.context(seconds), kit.deps())
-            said = downloader.answer({"Records": [record]}, deps)
+            said = kit.run({"Records": [record]}, self.context(seconds))
             came_back = bool(said["batchItemFailures"])
             if crashes:
                 kit.aws.sqs.change_message_visibility(

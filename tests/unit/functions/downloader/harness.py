@@ -28,6 +28,8 @@ from ingester.ledger.record import (
     with_sent,
 )
 from ingester.ledger.table import Ledger
+from ingester.pipeline.queue import Received
+from ingester.runtime.queue_worker import Retry, SourceQueue
 from ingester.settings import ZoomSecrets
 from ingester.status.row import Asked
 from ingester.transfer.engine import Budget, Engine
@@ -144,7 +146,26 @@ class Kit:
         """Sends a message and handles it as the event source would."""
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
-        return downloader.take(taken, self.deps())
+        return self.process(taken, self.deps())
+
+    def process(
+        self, received: Received, deps: downloader.Dependencies, context: object = None
+    ) -> bool:
+        """Process a message. False if it has to come back."""
+        outcome = downloader.worker_of(deps, context).process(received)
+        return not isinstance(outcome, Retry)
+
+    def run(self, event: dict[str, Any], context: object = None) -> dict[str, Any]:
+        """Run one invocation."""
+        return downloader.run(
+            event, lambda: downloader.worker_of(self.deps(), context), self.source
+        )
+
+    def source(self) -> SourceQueue:
+        """Return the queue that needs no secret."""
+        deps = self.deps()
+        limit = deps.settings.download_receive_limit
+        return SourceQueue(deps.downloads, deps.dead_letters, limit)
 
     def ledger(self) -> Ledger:
         return Ledger(self.aws.recordings, self.clock)

@@ -21,7 +21,9 @@ from tests.unit.functions.downloader.harness import (
 
 class TestTooShort:
     @pytest.mark.parametrize("on_demand", [False, True])
-    def test_it_is_ignored(self, kit: Kit, small: Recording, on_demand: bool) -> None:
+    def test_recording_is_ignored_when_it_is_too_short(
+        self, kit: Kit, small: Recording, on_demand: bool
+    ) -> None:
         message = kit.message(
             small, duration=1, on_demand_ingest=on_demand, on_demand_series_id=SERIES
         )
@@ -30,12 +32,16 @@ class TestTooShort:
         assert kit.zoom.requests == ()
         assert kit.uploads() == []
 
-    def test_whatever_the_minimum_the_text_is_known(self, kit: Kit, small: Recording) -> None:
+    def test_reason_is_the_same_text_whatever_the_minimum_duration_is(
+        self, kit: Kit, small: Recording
+    ) -> None:
         kit.settings["minimum_duration"] = 31
         kit.take(kit.message(small))
         assert kit.outcome == ("IGNORED", "Recording <2 minutes")
 
-    def test_the_minimum_itself_is_enough(self, kit: Kit, small: Recording) -> None:
+    def test_recording_is_staged_when_it_has_just_the_minimum_duration(
+        self, kit: Kit, small: Recording
+    ) -> None:
         kit.settings["minimum_duration"] = 30
         kit.take(kit.message(small))
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
@@ -71,14 +77,18 @@ class TestTheSeries:
         return sent["body"]["opencast_series_id"], sent["body"]["oc_title"]
 
     @pytest.mark.usefixtures("scheduled")
-    def test_an_operators_comes_first(self, kit: Kit, small: Recording) -> None:
+    def test_series_of_an_operator_is_chosen_before_all_others(
+        self, kit: Kit, small: Recording
+    ) -> None:
         found = self.series(
             kit, small, override_series_id="20260111111", on_demand_series_id="20260122222"
         )
         assert found == ("20260111111", "Lecture")
 
     @pytest.mark.usefixtures("scheduled")
-    def test_then_the_one_asked_for(self, kit: Kit, small: Recording) -> None:
+    def test_series_of_the_request_is_chosen_before_the_schedules(
+        self, kit: Kit, small: Recording
+    ) -> None:
         found = self.series(kit, small, on_demand_series_id="20260122222")
         assert found == ("20260122222", "Lecture")
 
@@ -94,7 +104,7 @@ class TestTheSeries:
         ],
         ids=["its own", "another's", "the meeting's", "too late", "another day"],
     )
-    def test_then_the_schedules(
+    def test_series_of_the_schedule_is_chosen_before_the_default(
         self,
         kit: Kit,
         small: Recording,
@@ -106,16 +116,20 @@ class TestTheSeries:
         assert kit.row.get("course") == course
 
     @pytest.mark.usefixtures("scheduled")
-    def test_the_buffer_is_a_setting(self, kit: Kit, small: Recording) -> None:
+    def test_buffer_around_a_scheduled_class_is_a_setting(self, kit: Kit, small: Recording) -> None:
         kit.settings["buffer_minutes"] = 5
         assert self.series(kit, small)[0] == "99999999999"
 
     @pytest.mark.usefixtures("scheduled")
-    def test_ignoring_the_schedule_leaves_the_default(self, kit: Kit, small: Recording) -> None:
+    def test_series_is_the_default_when_the_schedule_is_ignored(
+        self, kit: Kit, small: Recording
+    ) -> None:
         assert self.series(kit, small, ignore_schedule=True) == ("99999999999", "Lecture")
 
     @pytest.mark.parametrize("default", ["", "None"])
-    def test_none_at_all(self, kit: Kit, small: Recording, default: str) -> None:
+    def test_recording_is_ignored_when_it_has_no_series(
+        self, kit: Kit, small: Recording, default: str
+    ) -> None:
         kit.settings["default_series_id"] = default
         assert kit.take(kit.message(small))
         assert kit.outcome == ("IGNORED", "No opencast series match")
@@ -134,7 +148,7 @@ class TestFilesThatAreNotFinished:
         uuid = f"late{len(zoom.recordings)}=="
         return zoom.add(dataclasses.replace(small, uuid=uuid, files=files))
 
-    def test_the_message_goes_round_and_spends_no_receive(
+    def test_message_is_requeued_when_zoom_has_not_finished_the_files(
         self, kit: Kit, unfinished: Recording
     ) -> None:
         message = kit.message(unfinished)
@@ -148,7 +162,7 @@ class TestFilesThatAreNotFinished:
         assert "asks again at 2026-10-14T18:31:00Z" in reason
         assert kit.dead() == kit.uploads() == []
 
-    def test_when_zoom_is_done_it_goes_on_with_what_zoom_has(
+    def test_recording_is_staged_when_zoom_has_finished_the_files(
         self, kit: Kit, unfinished: Recording
     ) -> None:
         kit.take(kit.message(unfinished))
@@ -163,7 +177,7 @@ class TestFilesThatAreNotFinished:
         assert len(kit.uploads()) == 1
 
     @pytest.mark.parametrize(("hours", "delay"), [(0.1, 360), (0.25, 900), (12, 900), (23.9, 900)])
-    def test_the_older_the_slower(
+    def test_delay_of_a_requeued_message_grows_with_its_age(
         self, kit: Kit, unfinished: Recording, hours: float, delay: int
     ) -> None:
         first_seen = "2026-10-14T18:30:00Z"
@@ -173,7 +187,9 @@ class TestFilesThatAreNotFinished:
         assert again["delay_seconds"] == delay
         assert again["body"]["first_seen"] == first_seen
 
-    def test_after_a_day_a_person_is_needed(self, kit: Kit, unfinished: Recording) -> None:
+    def test_message_is_given_up_when_zoom_has_not_finished_the_files_after_a_day(
+        self, kit: Kit, unfinished: Recording
+    ) -> None:
         kit.clock.forward(days=1)
         message = kit.message(unfinished, first_seen="2026-10-14T18:30:00Z")
         assert kit.take(message)
@@ -187,7 +203,7 @@ class TestFilesThatAreNotFinished:
         assert reason.startswith("permanent failure: ")
         assert "operator is needed" in reason
 
-    def test_retried_then_it_waits_as_long_again(
+    def test_message_waits_for_another_day_when_an_operator_retries_it(
         self, kit: Kit, zoom: ZoomStandIn, small: Recording
     ) -> None:
         slow = with_file(small, 0, processing_asks=9, file_id="slow-0")
@@ -200,7 +216,9 @@ class TestFilesThatAreNotFinished:
         assert "asks again at" in kit.outcome[1]
         assert kit.dead() == []
 
-    def test_waiting_after_a_failure_is_told_as_well(self, kit: Kit, unfinished: Recording) -> None:
+    def test_row_says_that_the_message_waits_when_it_failed_before(
+        self, kit: Kit, unfinished: Recording
+    ) -> None:
         row = row_in("DOWNLOADER_FAILED", reason="retryable", retry_due="2026-10-14T18:40:00Z")
         kit.aws.status.put_item(Item=row)
         kit.take(kit.message(unfinished))
@@ -208,7 +226,9 @@ class TestFilesThatAreNotFinished:
         assert "asks again at" in kit.outcome[1]
         assert "retry_due" not in kit.row
 
-    def test_a_recording_that_zoom_does_not_know(self, kit: Kit, unfinished: Recording) -> None:
+    def test_message_is_given_up_when_zoom_does_not_know_the_recording(
+        self, kit: Kit, unfinished: Recording
+    ) -> None:
         message = kit.message(unfinished)
         kit.zoom.trash(unfinished.uuid)
         assert kit.take(message)

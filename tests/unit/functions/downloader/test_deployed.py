@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import downloader
 from ingester import log
 from local.authority import Authority
 from local.neighbours.zoom_faults import Fault
@@ -89,14 +88,14 @@ def records_in(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("function")
 @pytest.mark.parametrize(("given", "connections"), [("", 16), ("3", 3)])
-def test_the_connections_are_a_setting(
+def test_number_of_connections_is_a_setting(
     monkeypatch: pytest.MonkeyPatch, given: str, connections: int
 ) -> None:
     monkeypatch.setenv("DOWNLOAD_CONNECTIONS", given)
     assert cold("downloader").build().engine.budget.connections == connections
 
 
-def test_the_whole_way(function: Function, longish: Recording) -> None:
+def test_deployed_function_stages_a_recording(function: Function, longish: Recording) -> None:
     """With no more connections than the setting says."""
     answer = function.take(function.kit.message(longish), DOWNLOAD_CONNECTIONS="1")
     assert answer == {"batchItemFailures": []}
@@ -105,7 +104,9 @@ def test_the_whole_way(function: Function, longish: Recording) -> None:
     assert function.kit.bucket.peer.stats().most_bodies == 1
 
 
-def test_records_of_much_trouble(function: Function, longish: Recording, printed: Printed) -> None:
+def test_log_records_name_their_recording_when_much_fails(
+    function: Function, longish: Recording, printed: Printed
+) -> None:
     """Each tells which recording it is about, those of the threads too, and none a secret."""
     kit, video = function.kit, longish.files[0].file_id
     message = kit.message(longish)
@@ -149,13 +150,15 @@ class TestMetrics:
             taken = received(kit.aws, kit.aws.download_queue, message)
             log.start(Context())
             log.verbose(False)
-            downloader.take(taken, downloader.in_time_of(Context(), kit.deps()))
+            kit.process(taken, kit.deps(), Context())
             (found,) = [one for one in records_in(printed()) if one["message"] == "Copied"]
             return found
 
         return take
 
-    def test_what_was_copied(self, kit: Kit, longish: Recording, copied: Any) -> None:
+    def test_copied_bytes_and_their_rate_are_counted(
+        self, kit: Kit, longish: Recording, copied: Any
+    ) -> None:
         record = copied(kit.message(longish))
         assert record["BytesTransferred"] == longish.files[0].size + longish.files[1].size
         assert record["TransferRate"] > 0
@@ -173,7 +176,9 @@ class TestMetrics:
             ],
         }
 
-    def test_nothing_is_no_rate(self, kit: Kit, small: Recording, copied: Any) -> None:
+    def test_rate_is_not_counted_when_nothing_is_copied(
+        self, kit: Kit, small: Recording, copied: Any
+    ) -> None:
         """A redelivery that finds everything staged would spoil the average."""
         message = kit.message(small)
         copied(message)
@@ -183,7 +188,9 @@ class TestMetrics:
         (directive,) = record["_aws"]["CloudWatchMetrics"]
         assert [one["Name"] for one in directive["Metrics"]] == ["BytesTransferred"]
 
-    def test_also_of_what_failed(self, kit: Kit, longish: Recording, copied: Any) -> None:
+    def test_copied_bytes_are_counted_when_the_copy_fails(
+        self, kit: Kit, longish: Recording, copied: Any
+    ) -> None:
         """The bytes came all the same."""
         chat = longish.files[1].file_id
         kit.connections = 1

@@ -1,4 +1,4 @@
-"""What becomes of a recording whose files do not come."""
+"""How the downloader handles files that can't be copied, and messages that can't be read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.unit.functions.downloader.harness import (
 
 
 class TestRefusals:
-    def test_a_dead_token_is_renewed_once(self, kit: Kit, lecture: Recording) -> None:
+    def test_token_is_renewed_once_when_it_has_expired(self, kit: Kit, lecture: Recording) -> None:
         message = kit.message(lecture)
         kit.zoom.expire_download_tokens(lecture.uuid)
         assert kit.take(message)
@@ -38,7 +38,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("index", "part"), [(0, 1), (1, 0)], ids=["in the middle of a file", "between two files"]
     )
-    def test_access_that_ends_on_the_way(
+    def test_token_and_address_are_renewed_once_when_they_expire_during_a_copy(
         self, kit: Kit, longish: Recording, index: int, part: int
     ) -> None:
         """The token is dead, and so is the signed address of a file under way: fresh ones, once."""
@@ -62,7 +62,7 @@ class TestRefusals:
         assert kit.fetched() <= 1.3 * longish.total_size
 
     @pytest.mark.parametrize("status", [401, 403, 404])
-    def test_a_fresh_token_that_is_refused_too(
+    def test_message_is_given_up_when_a_fresh_token_is_refused_too(
         self, kit: Kit, small: Recording, status: int
     ) -> None:
         kit.connections = 1
@@ -79,7 +79,7 @@ class TestRefusals:
             f"permanent failure: Zoom answered {status} to the download. An operator is needed.",
         )
 
-    def test_an_empty_chat_keeps_nothing_back(
+    def test_recording_is_sent_on_when_its_chat_is_empty(
         self, kit: Kit, small: Recording, tmp_path: Path
     ) -> None:
         nothing = media.write_broken(tmp_path / "chat.txt", "empty")
@@ -89,14 +89,18 @@ class TestRefusals:
         (upload,) = kit.uploads()
         assert "chat_file" not in upload["body"]["s3_files"]
 
-    def test_an_empty_mp4_is_no_recording(self, kit: Kit, small: Recording, tmp_path: Path) -> None:
+    def test_recording_is_not_sent_on_when_its_mp4_is_empty(
+        self, kit: Kit, small: Recording, tmp_path: Path
+    ) -> None:
         nothing = media.write_broken(tmp_path / "video.mp4", "empty")
         kit.zoom.add(with_file(small, 0, path=nothing))
         assert kit.take(kit.message(small))
         assert "no bytes in it" in kit.outcome[1]
         assert kit.uploads() == []
 
-    def test_a_chat_alone_is_no_recording(self, kit: Kit, small: Recording) -> None:
+    def test_recording_is_not_sent_on_when_only_its_chat_can_be_had(
+        self, kit: Kit, small: Recording
+    ) -> None:
         video = small.files[0]
         kit.zoom.fail(Fault(kind="html", file_id=video.file_id, times=99))
         kit.take(kit.message(small))
@@ -105,7 +109,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "url", ["https://localhost:{port}/rec/download/x", "http://127.0.0.1:{port}/x", "x"]
     )
-    def test_an_address_elsewhere(self, kit: Kit, small: Recording, url: str) -> None:
+    def test_message_is_given_up_when_a_download_address_is_on_another_host(
+        self, kit: Kit, small: Recording, url: str
+    ) -> None:
         message = kit.message(small)
         port = kit.zoom.cdn_url.rpartition(":")[2]
         message["recording_files"][0]["download_url"] = url.format(port=port)
@@ -118,7 +124,9 @@ class TestRefusals:
 
 class TestFailuresThatMayPass:
     @pytest.mark.parametrize("status", [429, 500, 503])
-    def test_it_comes_back_later(self, kit: Kit, small: Recording, status: int) -> None:
+    def test_message_is_retried_when_zooms_host_is_busy_or_broken(
+        self, kit: Kit, small: Recording, status: int
+    ) -> None:
         kit.zoom.fail(Fault(kind="status", status=status, times=99))
         assert not kit.take(kit.message(small), receive_count=3)
         state, reason = kit.outcome
@@ -132,7 +140,9 @@ class TestFailuresThatMayPass:
         assert kit.downloads() == 2 * ATTEMPTS
         assert len(kit.sleep.slept) == 2 * (ATTEMPTS - 1)
 
-    def test_the_messages_own_visibility_says_when(self, kit: Kit, small: Recording) -> None:
+    def test_backoff_is_the_visibility_timeout_of_the_message(
+        self, kit: Kit, small: Recording
+    ) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
         with recorded(kit.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
             kit.take(kit.message(small), receive_count=2)
@@ -140,7 +150,9 @@ class TestFailuresThatMayPass:
         assert change["QueueUrl"] == kit.aws.download_queue
         assert change["VisibilityTimeout"] == 120
 
-    def test_the_last_try_says_that_a_person_is_needed(self, kit: Kit, small: Recording) -> None:
+    def test_message_is_given_up_with_a_reason_at_its_last_receive(
+        self, kit: Kit, small: Recording
+    ) -> None:
         """Left to the queue it would be a dead letter without a reason."""
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
         assert kit.take(kit.message(small), receive_count=12)
@@ -153,7 +165,7 @@ class TestFailuresThatMayPass:
 
     @pytest.mark.parametrize("kind", ["reset", "early_close", "short_length", "wrong_bytes"])
     @pytest.mark.parametrize("ranges", [True, False])
-    def test_bytes_that_never_come_whole(
+    def test_message_is_retried_when_the_bytes_never_arrive_whole(
         self, kit: Kit, small: Recording, kind: Any, ranges: bool
     ) -> None:
         video = small.files[0].file_id
@@ -163,7 +175,9 @@ class TestFailuresThatMayPass:
         assert kit.outcome[1].startswith("retryable failure: ")
         assert kit.uploads() == []
 
-    def test_bytes_that_were_wrong_once(self, kit: Kit, small: Recording) -> None:
+    def test_file_is_copied_again_when_its_bytes_were_wrong(
+        self, kit: Kit, small: Recording
+    ) -> None:
         """The object is whole and of the right size by then: what is in it counts."""
         video = small.files[0].file_id
         kit.zoom.fail(Fault(kind="wrong_bytes", where="cdn", times=2, file_id=video))
@@ -175,7 +189,7 @@ class TestFailuresThatMayPass:
         assert small.files[0].path.read_bytes() in kit.objects().values()
 
     @pytest.mark.parametrize("ranges", [True, False])
-    def test_a_chat_of_another_size_than_zoom_told(
+    def test_message_is_retried_when_a_chat_has_another_size_than_zoom_says(
         self, kit: Kit, small: Recording, ranges: bool
     ) -> None:
         """No container tells that it is cut: the size does."""
@@ -190,7 +204,7 @@ class TestFailuresThatMayPass:
 
     @pytest.mark.parametrize("kind", ["reset", "early_close", "short_length"])
     @pytest.mark.parametrize("ranges", [True, False])
-    def test_bytes_that_come_whole_in_the_end(
+    def test_recording_is_sent_on_when_its_bytes_arrive_whole_in_the_end(
         self, kit: Kit, small: Recording, kind: Any, ranges: bool
     ) -> None:
         kit.zoom.set(ranges=ranges)
@@ -201,7 +215,9 @@ class TestFailuresThatMayPass:
         assert set(kit.objects().values()) == contents(small)
         assert kit.sleep.slept
 
-    def test_an_mp4_that_is_none(self, kit: Kit, small: Recording, tmp_path: Path) -> None:
+    def test_message_is_retried_when_an_mp4_file_is_not_one(
+        self, kit: Kit, small: Recording, tmp_path: Path
+    ) -> None:
         page = tmp_path / "page.mp4"
         page.write_text("<html>" * 10)
         kit.zoom.add(with_file(small, 0, path=page))
@@ -209,14 +225,16 @@ class TestFailuresThatMayPass:
         assert "no MP4" in kit.outcome[1]
         assert kit.uploads() == []
 
-    def test_zooms_api_out_of_reach_when_a_token_died(self, kit: Kit, small: Recording) -> None:
+    def test_message_is_retried_when_zooms_api_fails_to_renew_a_token(
+        self, kit: Kit, small: Recording
+    ) -> None:
         message = kit.message(small)
         kit.zoom.expire_download_tokens(small.uuid)
         kit.zoom.fail(Fault(kind="status", where="api", status=503, times=99))
         assert not kit.take(message)
         assert kit.outcome[1].startswith("retryable failure: Zoom's API answered 503")
 
-    def test_aws_failing(self, kit: Kit, small: Recording) -> None:
+    def test_message_is_retried_when_aws_fails(self, kit: Kit, small: Recording) -> None:
         kit.bucket_name = "nowhere"
         assert not kit.take(kit.message(small))
         state, reason = kit.outcome
@@ -226,7 +244,9 @@ class TestFailuresThatMayPass:
         )
         assert "next try at" in reason
 
-    def test_the_upload_queue_failing(self, kit: Kit, small: Recording) -> None:
+    def test_message_is_retried_when_the_upload_queue_fails(
+        self, kit: Kit, small: Recording
+    ) -> None:
         message = kit.message(small)
         kit.aws.sqs.delete_queue(QueueUrl=kit.aws.upload_queue)
         assert not kit.take(message)
@@ -235,7 +255,7 @@ class TestFailuresThatMayPass:
     @pytest.mark.parametrize(
         "events", ["none", [{"day": "W", "time": "10:00"}], [{"day": 3, "time": 10, "title": "L"}]]
     )
-    def test_a_schedule_row_that_makes_no_sense(
+    def test_message_is_retried_when_the_schedule_can_not_be_read(
         self, kit: Kit, small: Recording, events: Any
     ) -> None:
         """Edited by hand, say: the row tells, instead of twelve crashes and a bare dead letter."""
@@ -247,7 +267,9 @@ class TestFailuresThatMayPass:
         assert "next try at" in reason
         assert kit.downloads() == 0
 
-    def test_it_goes_on_from_a_failure(self, kit: Kit, small: Recording) -> None:
+    def test_recording_is_sent_on_when_an_earlier_attempt_failed(
+        self, kit: Kit, small: Recording
+    ) -> None:
         kit.aws.status.put_item(Item=row_in("DOWNLOADER_FAILED", reason="retryable failure: x"))
         assert kit.take(kit.message(small), receive_count=2)
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
@@ -264,7 +286,7 @@ class TestMalformedMessages:
             {"duration": "long"},
         ],
     )
-    def test_to_the_dead_letters_with_the_reason(
+    def test_malformed_message_is_given_up_with_the_reason(
         self, kit: Kit, small: Recording, spoil: dict[str, Any]
     ) -> None:
         message = {**kit.message(small), **spoil}
@@ -276,13 +298,13 @@ class TestMalformedMessages:
         assert kit.outcome[1].startswith("permanent failure: The message on the queue")
 
     @pytest.mark.parametrize("body", ['"text"', "[]", '{"zip_id": 7}', "{}"])
-    def test_without_a_row_to_say_so(self, kit: Kit, body: str) -> None:
+    def test_malformed_message_is_given_up_when_it_has_no_zip_id(self, kit: Kit, body: str) -> None:
         assert kit.take(body)
         (dead,) = kit.dead()
         assert dead["body"] == json.loads(body)
         assert kit.outcome == ("SENT_TO_DOWNLOADER", "")
 
-    def test_no_json_at_all(self, kit: Kit) -> None:
+    def test_message_is_given_up_when_it_is_not_json(self, kit: Kit) -> None:
         assert kit.take("{not json")
         answer = kit.aws.sqs.receive_message(
             QueueUrl=kit.aws.download_dlq, MessageAttributeNames=["All"]
@@ -291,7 +313,7 @@ class TestMalformedMessages:
         assert "FailedReason" in answer["Messages"][0]["MessageAttributes"]
 
 
-class TestWhatNobodyForesaw:
+class TestUnforeseenErrors:
     @pytest.fixture(autouse=True)
     def _broken(self, kit: Kit) -> None:
         def stumble(_file_id: str, _first: int) -> None:
@@ -299,15 +321,17 @@ class TestWhatNobodyForesaw:
 
         kit.before_bytes = stumble
 
-    def test_it_comes_back_as_long_as_it_may(self, kit: Kit, small: Recording) -> None:
+    def test_unforeseen_error_is_raised_until_the_last_receive(
+        self, kit: Kit, small: Recording
+    ) -> None:
         with pytest.raises(KeyError):
             kit.take(kit.message(small), receive_count=11)
         assert kit.dead() == []
 
-    def test_the_last_time_its_row_says_so(
+    def test_message_is_given_up_when_an_unforeseen_error_comes_at_its_last_receive(
         self, kit: Kit, small: Recording, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """SQS would have buried it without a word."""
+        """SQS would move it to the dead-letter queue without a reason."""
         message = kit.message(small)
         assert kit.take(message, receive_count=12)
         said = "An error that was not foreseen (KeyError): see the log."

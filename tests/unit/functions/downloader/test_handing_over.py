@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import downloader
 from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import ZoomBusy
 from ingester.transfer.parts import MARK_NUMBER, parts_of
@@ -96,7 +95,7 @@ def stored(peer: S3Peer) -> int:
 
 
 class TestThreeInvocations:
-    def test_each_goes_on_where_the_last_one_stopped(
+    def test_next_invocation_continues_the_copy_where_the_last_one_stopped(
         self, kit: Kit, source: EventSource, long: Recording
     ) -> None:
         source.send(kit.message(long))
@@ -121,7 +120,7 @@ class TestThreeInvocations:
         assert set(kit.objects().values()) == contents(long)
         assert kit.bucket.peer.uploads() == []
 
-    def test_every_message_is_a_new_one_and_none_is_lost(
+    def test_each_invocation_sends_one_fresh_message(
         self, kit: Kit, source: EventSource, longish: Recording
     ) -> None:
         kit.connections = 1
@@ -141,7 +140,7 @@ class TestThreeInvocations:
         assert len(kit.aws.sent_to(kit.aws.upload_queue)) == len(kit.uploads()) == 1
         assert kit.fetched() <= 1.3 * longish.total_size
 
-    def test_an_invocation_that_breaks_down_is_gone_on_with_as_well(
+    def test_copy_is_continued_when_an_invocation_crashes(
         self, kit: Kit, longish: Recording
     ) -> None:
         """Its parts are S3's; only the message comes back by itself, with another receive."""
@@ -247,12 +246,13 @@ class TestACopyThatDoesNotGrow:
 
 
 class TestOverrides:
-    def test_an_operators_survive(self, kit: Kit, source: EventSource, longish: Recording) -> None:
+    def test_overrides_of_an_operator_stay_when_the_copy_is_continued(
+        self, kit: Kit, source: EventSource, longish: Recording
+    ) -> None:
         kit.connections = 1
         source.send(kit.message(longish))
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        deps = downloader.in_time_of(source.context(BARELY), kit.deps())
-        assert downloader.answer(event, deps) == {"message": "done"}
+        assert kit.run(event, source.context(BARELY)) == {"message": "done"}
         assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
         first, *_ = deliveries = source.deliver_all(BARELY)
         assert first.body["override_series_id"] == "20260111111"
@@ -261,7 +261,7 @@ class TestOverrides:
         (sent,) = kit.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
 
-    def test_the_schedule_stays_ignored(
+    def test_schedule_stays_ignored_when_the_copy_is_continued(
         self, kit: Kit, source: EventSource, longish: Recording
     ) -> None:
         """No series was given: only the default is left, whatever the schedule says by then."""
@@ -274,8 +274,7 @@ class TestOverrides:
         )
         kit.connections = 1
         source.send(kit.message(longish))
-        deps = downloader.in_time_of(source.context(BARELY), kit.deps())
-        downloader.answer({"ignore_schedule": True}, deps)
+        kit.run({"ignore_schedule": True}, source.context(BARELY))
         assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
         source.deliver_all(BARELY)
         (sent,) = kit.uploads()
@@ -283,7 +282,7 @@ class TestOverrides:
 
 
 class TestTwoMessages:
-    def test_a_crash_between_the_new_message_and_the_end_of_the_old(
+    def test_recording_is_sent_on_once_when_a_crash_leaves_two_messages(
         self, kit: Kit, source: EventSource, longish: Recording
     ) -> None:
         """Both are delivered from then on, and make the same recording of it once."""
@@ -304,7 +303,7 @@ class TestTwoMessages:
 
 
 class TestNothingGotThrough:
-    def test_it_is_a_failure_and_counts(
+    def test_message_is_retried_when_nothing_could_be_copied(
         self, kit: Kit, source: EventSource, longish: Recording
     ) -> None:
         source.send(kit.message(longish))
@@ -327,7 +326,7 @@ class TestNothingGotThrough:
         assert again.receive_count == 2
         assert "attempt 2 of 12" in kit.row["reason"]
 
-    def test_also_if_the_other_file_was_there_already(
+    def test_message_is_retried_when_the_rest_was_staged_and_nothing_could_be_copied(
         self, kit: Kit, source: EventSource, longish: Recording
     ) -> None:
         """Else the message would go round for ever."""
@@ -345,13 +344,13 @@ class TestNothingGotThrough:
         assert "Nothing could be copied" in kit.row["reason"]
         assert kit.aws.sent_to(kit.aws.download_queue) == []
 
-    def test_also_if_the_other_file_has_to_be_copied_anew_each_time(
+    def test_message_is_retried_when_only_a_file_of_unknown_size_was_copied_again(
         self, kit: Kit, source: EventSource, longish: Recording
     ) -> None:
         """Nothing tells a file of an untold size from another version of it."""
         video, chat = longish.files
         no_part_comes(kit, source, video.file_id)
-        deps = downloader.in_time_of(source.context(SECONDS), kit.deps())
+        deps = kit.deps()
 
         def open_file(file_id: str, url: str, access: AccessInUse) -> Source:
             if file_id == chat.file_id and chat.path:
@@ -360,12 +359,13 @@ class TestNothingGotThrough:
 
         message = chat_first(kit.message(longish))
         taken = received(kit.aws, kit.aws.download_queue, message)
-        assert not downloader.take(taken, replace(deps, open_file=open_file))
+        untold = replace(deps, open_file=open_file)
+        assert not kit.process(taken, untold, source.context(SECONDS))
         assert len(kit.objects()) == 1, "the chat"
         assert "Nothing could be copied" in kit.row["reason"]
 
     @pytest.mark.parametrize("ranges", [True, False])
-    def test_but_a_file_that_got_through_is_progress(
+    def test_message_is_requeued_when_one_file_could_be_copied(
         self, kit: Kit, source: EventSource, longish: Recording, ranges: bool
     ) -> None:
         video, _ = longish.files

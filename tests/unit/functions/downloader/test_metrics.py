@@ -16,14 +16,15 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return listen(caplog)
 
 
-def test_a_length_is_told_with_the_series(
+def test_duration_is_counted_when_the_series_is_found(
     kit: Kit, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     kit.take(kit.message(small))
-    assert measured(log) == [{Metric.RECORDING_DURATION: 30}]
+    assert {Metric.RECORDING_DURATION: 30} in measured(log)
+    assert count_of(Metric.RECORDING_DURATION, log) == 30
 
 
-def test_and_not_again_when_the_message_comes_back(
+def test_duration_is_not_counted_again_when_the_message_is_retried(
     kit: Kit, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     kit.zoom.fail(Fault(kind="status", status=500, times=99, where="download"))
@@ -36,7 +37,7 @@ def test_and_not_again_when_the_message_comes_back(
     assert count_of(Metric.RECORDING_DURATION, log) == 30
 
 
-def test_what_is_too_short_is_skipped_once(
+def test_short_recording_is_counted_as_skipped_once(
     kit: Kit, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     for count in (1, 2):
@@ -44,7 +45,7 @@ def test_what_is_too_short_is_skipped_once(
     assert measured(log) == [{Metric.RECORDING_IGNORED: 1, Metric.SKIPPED_FOR_DURATION: 1}]
 
 
-def test_what_no_course_claims_is_ignored(
+def test_recording_without_a_series_is_counted_as_ignored(
     kit: Kit, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     kit.settings["default_series_id"] = ""
@@ -52,7 +53,7 @@ def test_what_no_course_claims_is_ignored(
     assert measured(log) == [{Metric.RECORDING_IGNORED: 1}]
 
 
-def test_what_was_trashed_is_ignored(
+def test_recording_in_the_trash_is_counted_as_ignored(
     kit: Kit, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     kit.notice(small, "Trashed in Zoom")
@@ -64,7 +65,7 @@ def test_what_was_trashed_is_ignored(
 
 
 class TestFailures:
-    def test_a_permanent_one(
+    def test_permanent_failure_is_counted(
         self, kit: Kit, small: Recording, log: pytest.LogCaptureFixture
     ) -> None:
         kit.zoom.fail(Fault(kind="status", status=404, times=9))
@@ -72,11 +73,13 @@ class TestFailures:
         assert count_of(Metric.RECORDING_FAILED, log) == 1
         assert len(kit.dead()) == 1
 
-    def test_a_message_that_cannot_be_read(self, kit: Kit, log: pytest.LogCaptureFixture) -> None:
+    def test_malformed_message_is_counted_as_a_failure(
+        self, kit: Kit, log: pytest.LogCaptureFixture
+    ) -> None:
         kit.take({"zip_id": ZIP_ID})
         assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
 
-    def test_one_that_may_pass_counts_when_it_is_the_last(
+    def test_retryable_failure_is_counted_at_the_last_receive(
         self, kit: Kit, small: Recording, log: pytest.LogCaptureFixture
     ) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))

@@ -9,7 +9,7 @@ from local.neighbours.zoom_recordings import Recording
 from tests.unit.functions.downloader.harness import Kit, staged
 
 
-def test_a_token_that_dies_on_the_way_and_is_answered_with_pages(
+def test_token_is_renewed_when_zoom_answers_with_pages_during_a_copy(
     kit: Kit, lecture: Recording
 ) -> None:
     seen: set[str] = set()
@@ -28,7 +28,7 @@ def test_a_token_that_dies_on_the_way_and_is_answered_with_pages(
     assert len(kit.objects()) == 6
 
 
-def test_one_page_is_no_lost_file(kit: Kit, lecture: Recording) -> None:
+def test_file_is_staged_when_zoom_answers_with_a_page_once(kit: Kit, lecture: Recording) -> None:
     screen = staged(lecture, view="shared_screen", segment=0)
     kit.zoom.fail(Fault(kind="html", file_id=screen.file_id, times=1))
     assert kit.take(kit.message(lecture))
@@ -36,7 +36,7 @@ def test_one_page_is_no_lost_file(kit: Kit, lecture: Recording) -> None:
     assert len(kit.objects()) == 6
 
 
-def test_a_page_instead_of_one_file(
+def test_other_files_go_on_when_zoom_answers_with_a_page_for_one(
     kit: Kit, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The others go on, and it is told."""
@@ -58,7 +58,9 @@ def test_a_page_instead_of_one_file(
     assert len(kit.objects()) == 5
 
 
-def test_pages_instead_of_all(kit: Kit, lecture: Recording) -> None:
+def test_message_is_given_up_when_zoom_answers_with_pages_for_all_files(
+    kit: Kit, lecture: Recording
+) -> None:
     message = kit.message(lecture)
     kit.zoom.fail(Fault(kind="html", times=99))
     assert kit.take(message)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import downloader
 from ingester.transfer.multipart import IDENTITY
 from ingester.transfer.part_worker import ATTEMPTS
 from local.neighbours.zoom_faults import Fault
@@ -29,7 +28,7 @@ from tests.unit.functions.downloader.harness import (
 
 
 class TestTheWholeWay:
-    def test_every_file_as_it_is(self, kit: Kit, lecture: Recording) -> None:
+    def test_each_file_is_staged_unchanged(self, kit: Kit, lecture: Recording) -> None:
         message = kit.message(lecture)
         assert kit.take(message)
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
@@ -60,7 +59,7 @@ class TestTheWholeWay:
                 "file_type": key.rpartition(".")[2],
             }
 
-    def test_the_uploader_is_told_what_is_there(self, kit: Kit, lecture: Recording) -> None:
+    def test_upload_message_names_the_staged_files(self, kit: Kit, lecture: Recording) -> None:
         kit.take(kit.message(lecture))
         (sent,) = kit.uploads()
         body = sent["body"]
@@ -83,20 +82,24 @@ class TestTheWholeWay:
             "2026-10-14T10:00:12Z",
         )
 
-    def test_the_token_reaches_zoom_and_not_the_cdn(self, kit: Kit, small: Recording) -> None:
+    def test_token_is_sent_to_zoom_and_not_to_the_cdn(self, kit: Kit, small: Recording) -> None:
         message = kit.message(small)
         kit.take(message)
         tokens = {(one.origin, one.header("Authorization")) for one in kit.zoom.requests}
         assert tokens == {("zoom", f"Bearer {message['download_token']}"), ("cdn", None)}
 
-    def test_a_name_in_the_disposition(self, kit: Kit, small: Recording) -> None:
+    def test_file_name_in_the_content_disposition_gives_the_extension(
+        self, kit: Kit, small: Recording
+    ) -> None:
         kit.zoom.set(name_in="disposition")
         renamed = kit.zoom.add(with_file(small, 0, name="GMT20261014_Vortrag über.M4V"))
         kit.take(kit.message(renamed))
         key = key_of(renamed.files[0], segment=0, view="active_speaker", extension="m4v")
         assert key in kit.objects()
 
-    def test_two_files_of_one_view(self, kit: Kit, small: Recording, lecture: Recording) -> None:
+    def test_both_files_are_staged_when_a_view_has_two(
+        self, kit: Kit, small: Recording, lecture: Recording
+    ) -> None:
         """Zoom holds a view with and without captions: both are kept, the first is ingested."""
         other = dataclasses.replace(
             staged(lecture, view="shared_screen", segment=0),
@@ -117,7 +120,7 @@ class TestTheWholeWay:
         assert other.path
         assert objects[other_key] == other.path.read_bytes()
 
-    def test_late_files_alone_overwrite_nothing(self, kit: Kit, lecture: Recording) -> None:
+    def test_late_files_overwrite_no_staged_object(self, kit: Kit, lecture: Recording) -> None:
         """The second segment alone would be number 0, which Opencast may still be fetching."""
         message = kit.message(lecture)
         kit.take(message)
@@ -133,7 +136,7 @@ class TestTheWholeWay:
         assert kit.objects() == before
         assert kit.uploads() in ([], [upload]), "SQS drops the same content within five minutes"
 
-    def test_views_that_nobody_knows_are_staged(self, kit: Kit, small: Recording) -> None:
+    def test_files_of_unknown_views_are_staged(self, kit: Kit, small: Recording) -> None:
         odd = kit.zoom.add(with_file(small, 0, recording_type="production_studio"))
         kit.take(kit.message(odd))
         view = "unrecognized_type_production_studio"
@@ -168,7 +171,9 @@ class TestTheWholeWay:
         assert {key: after[key] for key in before} == before
         assert len(after) == len(before) + len(message["recording_files"])
 
-    def test_messages_of_the_first_system(self, kit: Kit, small: Recording) -> None:
+    def test_message_without_sizes_and_extensions_is_staged(
+        self, kit: Kit, small: Recording
+    ) -> None:
         """They tell neither size nor extension."""
         message = kit.message(small)
         for file in message["recording_files"]:
@@ -178,7 +183,9 @@ class TestTheWholeWay:
 
 
 class TestRepeats:
-    def test_a_crash_before_the_state_was_written(self, kit: Kit, small: Recording) -> None:
+    def test_upload_message_is_the_same_when_the_message_is_redelivered(
+        self, kit: Kit, small: Recording
+    ) -> None:
         """The message comes again: the same upload message, which the FIFO queue drops."""
         message = kit.message(small)
         kit.take(message)
@@ -189,7 +196,7 @@ class TestRepeats:
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
         assert len(kit.uploads()) == 1
 
-    def test_what_is_staged_is_not_copied_again(self, kit: Kit, longish: Recording) -> None:
+    def test_staged_file_is_not_copied_again(self, kit: Kit, longish: Recording) -> None:
         message = kit.message(longish)
         assert kit.take(message)
         first = kit.aws.sent_to(kit.aws.upload_queue)
@@ -200,7 +207,7 @@ class TestRepeats:
         assert kit.bucket.bytes_taken == taken
         assert kit.outcome == ("SENT_TO_UPLOADER", "")
 
-    def test_another_version_of_a_file_is(
+    def test_another_version_of_a_staged_file_is_copied(
         self, kit: Kit, longish: Recording, tmp_path: Path
     ) -> None:
         """Of the same size and name: Zoom's ETag tells them apart."""
@@ -215,7 +222,9 @@ class TestRepeats:
         assert set(kit.objects().values()) == contents(changed)
 
     @pytest.mark.parametrize("state", ["UPLOADER_RECEIVED", "SENT_TO_OPENCAST"])
-    def test_the_row_is_never_moved_backwards(self, kit: Kit, small: Recording, state: str) -> None:
+    def test_row_is_not_moved_backwards_by_a_redelivery(
+        self, kit: Kit, small: Recording, state: str
+    ) -> None:
         kit.aws.status.put_item(Item=row_in(state, reason="as it was"))
         assert kit.take(kit.message(small), receive_count=2)
         assert kit.outcome == (state, "as it was")
@@ -231,7 +240,7 @@ class TestTheHandler:
             "attributes": {"ApproximateReceiveCount": "2"},
         }
 
-    def test_only_what_is_to_come_back_is_named(self, kit: Kit, small: Recording) -> None:
+    def test_batch_response_names_only_retried_messages(self, kit: Kit, small: Recording) -> None:
         good = json.dumps(kit.message(small))
         kit.zoom.fail(Fault(kind="status", status=500, times=2 * ATTEMPTS))
         records = [
@@ -239,45 +248,51 @@ class TestTheHandler:
             self.record(kit, "{}", "malformed"),
             self.record(kit, good, "works"),
         ]
-        answer = downloader.answer({"Records": records}, kit.deps())
+        answer = kit.run({"Records": records})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
 
-    def test_the_receive_count_is_the_records(self, kit: Kit, small: Recording) -> None:
+    def test_receive_count_is_that_of_the_events_record(self, kit: Kit, small: Recording) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
         record = self.record(kit, json.dumps(kit.message(small)), "one")
-        downloader.answer({"Records": [record]}, kit.deps())
+        kit.run({"Records": [record]})
         assert "attempt 2 of 12" in kit.outcome[1]
 
-    def test_nothing_waiting(self, kit: Kit) -> None:
-        assert downloader.answer({}, kit.deps()) == {"message": "nothing waiting"}
+    def test_operator_is_told_when_the_queue_is_empty(self, kit: Kit) -> None:
+        assert kit.run({}) == {"message": "nothing waiting"}
 
-    def test_an_operator_takes_one(self, kit: Kit, small: Recording) -> None:
+    def test_operators_call_processes_a_message_with_the_overrides(
+        self, kit: Kit, small: Recording
+    ) -> None:
         kit.aws.sqs.send_message(
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        assert downloader.answer(event, kit.deps()) == {"message": "done"}
+        assert kit.run(event) == {"message": "done"}
         (sent,) = kit.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
         assert self.left(kit) == 0
 
-    def test_what_travels_in_the_message_counts_as_well(self, kit: Kit, small: Recording) -> None:
+    def test_overrides_in_the_message_hold_when_the_operator_gives_none(
+        self, kit: Kit, small: Recording
+    ) -> None:
         message = kit.message(small, override_series_id="20260177777")
         kit.aws.sqs.send_message(QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(message))
-        downloader.answer({"ignore_schedule": False}, kit.deps())
+        kit.run({"ignore_schedule": False})
         (sent,) = kit.uploads()
         assert sent["body"]["opencast_series_id"] == "20260177777"
 
-    def test_what_an_operator_took_and_failed_stays(self, kit: Kit, small: Recording) -> None:
+    def test_message_stays_on_the_queue_when_it_fails_in_an_operators_call(
+        self, kit: Kit, small: Recording
+    ) -> None:
         kit.zoom.fail(Fault(kind="status", status=500, times=99))
         kit.aws.sqs.send_message(
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
-        assert downloader.answer({}, kit.deps())["message"].startswith("failed")
+        assert kit.run({})["message"].startswith("failed")
         assert self.left(kit) == 1
 
     @pytest.mark.parametrize("limit", [12, 1])
-    def test_what_an_operator_decided_stays_with_what_failed(
+    def test_overrides_of_an_operator_stay_with_a_failed_message(
         self, kit: Kit, small: Recording, limit: int
     ) -> None:
         """Its message is another one, in the queue or, after its last try, a dead letter."""
@@ -287,7 +302,7 @@ class TestTheHandler:
             QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
         )
         event = {"override_series_id": "20260111111"}
-        assert downloader.answer(event, kit.deps())["message"].startswith("failed")
+        assert kit.run(event)["message"].startswith("failed")
         is_last = limit == 1
         where = kit.aws.download_dlq if is_last else kit.aws.download_queue
         sent = kit.aws.sent_to(where)[-1]

@@ -102,7 +102,9 @@ class TestAFileThatZoomDoesNotListYet:
         assert speaker.file_id != lagging.file_id
         return with_files_of(kit.message(lecture), speaker)
 
-    def test_message_waits_for_it(self, kit: Kit, message: dict[str, Any]) -> None:
+    def test_message_waits_when_zoom_does_not_list_a_file_yet(
+        self, kit: Kit, message: dict[str, Any]
+    ) -> None:
         assert kit.take(message)
         (again,) = kit.aws.sent_to(kit.aws.download_queue)
         assert again["delay_seconds"] == 60
@@ -137,7 +139,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert lagging.file_id in staged_ids(upload)
         assert kit.record(lecture).left_out == ()
 
-    def test_other_files_go_on_and_it_is_told_by_name_after_a_day(
+    def test_unlisted_file_is_reported_by_name_after_a_day_and_the_others_go_on(
         self,
         kit: Kit,
         message: dict[str, Any],
@@ -162,7 +164,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert record.left_out == (lagging.file_id,)
         assert not ledger.is_superseded(record, ZIP_ID, staged_ids(upload))
 
-    def test_nobody_waits_for_it_again_after_that(
+    def test_message_does_not_wait_again_for_a_file_that_was_given_up(
         self, kit: Kit, message: dict[str, Any], lecture: Recording
     ) -> None:
         kit.clock.forward(days=1)
@@ -172,7 +174,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert kit.asked_of_api() == 0
         assert kit.outcome[0] == "SENT_TO_UPLOADER"
 
-    def test_it_is_noted_as_left_out_before_the_upload_message_is_sent(
+    def test_unlisted_file_is_noted_as_left_out_before_the_upload_message_is_sent(
         self, kit: Kit, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
         """Else the uploader might take the message for one that is superseded."""
@@ -189,7 +191,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert kit.record(lecture).left_out == (lagging.file_id,)
         assert kit.uploads() == []
 
-    def test_it_is_told_also_when_its_row_can_not_be_written(
+    def test_unlisted_file_is_reported_when_the_row_can_not_be_written(
         self, kit: Kit, message: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         kit.clock.forward(days=1)
@@ -214,7 +216,7 @@ class TestAFileThatAnIngestHolds:
         kit.zoom.add(only(lecture, "active_speaker", "chat_file"))
         return with_files_of(kit.message(lecture), staged(lecture, view="chat_file", segment=0))
 
-    def test_nobody_waits_for_it_or_is_told(
+    def test_message_does_not_wait_for_a_deleted_file_that_an_ingest_holds(
         self, kit: Kit, late: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         assert kit.take(late)
@@ -233,7 +235,9 @@ class TestAFileThatAnIngestHolds:
 
 class TestAFileThatIsNotHandedOut:
     @pytest.mark.parametrize("view", ["shared_screen", "chat_file"])
-    def test_it_is_noted_as_left_out(self, kit: Kit, lecture: Recording, view: str) -> None:
+    def test_file_that_zoom_does_not_hand_out_is_noted_as_left_out(
+        self, kit: Kit, lecture: Recording, view: str
+    ) -> None:
         kit.accept(lecture, *wanted(lecture))
         page = staged(lecture, view=view, segment=0)
         kit.zoom.fail(Fault(kind="html", file_id=page.file_id, times=9))

@@ -26,14 +26,14 @@ def schedule(desk: Desk, **more: object) -> None:
     desk.aws.schedule.put_item(Item=item)
 
 
-def test_help(desk: Desk) -> None:
+def test_help_is_shown_when_no_meeting_is_named(desk: Desk) -> None:
     for text in ("", "  ", "help", " HELP "):
         answer = desk.command(text)
         assert answer["response_type"] == "ephemeral"
         assert "`/zip 123 456 7890`" in answer["text"]
 
 
-def test_a_meeting(desk: Desk, put: Put) -> None:
+def test_answer_shows_the_recordings_of_a_meeting(desk: Desk, put: Put) -> None:
     schedule(desk)
     put("u/1==", ingest_request_time="2026-10-14T17:00:00Z")
     answer = desk.command(COMMAND)
@@ -57,14 +57,14 @@ def test_a_meeting(desk: Desk, put: Put) -> None:
     ]
 
 
-def test_nothing_is_known_of_a_meeting(desk: Desk) -> None:
+def test_answer_says_so_when_nothing_is_known_of_a_meeting(desk: Desk) -> None:
     told = texts(desk.command("123 456 7890"))
     assert told.splitlines()[0] == "123 456 7890"
     assert "This meeting is not in the schedule." in told
     assert "No recordings of this meeting in the last seven days." in told
 
 
-def test_a_scheduled_meeting_without_recordings(desk: Desk) -> None:
+def test_answer_shows_the_schedule_when_a_meeting_has_no_recordings(desk: Desk) -> None:
     schedule(desk)
     told = texts(desk.command(COMMAND))
     assert told.splitlines()[0] == "HIST E-1010"
@@ -72,7 +72,7 @@ def test_a_scheduled_meeting_without_recordings(desk: Desk) -> None:
     assert "No recordings of this meeting in the last seven days." in told
 
 
-def test_a_schedule_that_makes_no_sense(desk: Desk, put: Put) -> None:
+def test_answer_says_so_when_the_schedule_can_not_be_read(desk: Desk, put: Put) -> None:
     schedule(desk, events="nonsense")
     put("u1")
     told = texts(desk.command(COMMAND))
@@ -80,7 +80,7 @@ def test_a_schedule_that_makes_no_sense(desk: Desk, put: Put) -> None:
     assert "Oct 14" in told
 
 
-def test_a_recording_outside_the_schedule(desk: Desk, put: Put) -> None:
+def test_answer_says_so_when_a_recording_is_outside_the_schedule(desk: Desk, put: Put) -> None:
     schedule(desk)
     put("u1", recording_start_time="2026-10-14T19:00:00Z")
     assert "·  outside the scheduled times  ·" in texts(desk.command(COMMAND))
@@ -97,14 +97,16 @@ def test_a_recording_outside_the_schedule(desk: Desk, put: Put) -> None:
         ("RECORDING_PROCESSING", "processing"),
     ],
 )
-def test_zoom_s_side(desk: Desk, put: Put, state: str, word: str) -> None:
+def test_answer_shows_what_zoom_says_of_a_recording(
+    desk: Desk, put: Put, state: str, word: str
+) -> None:
     put("u1", state)
     told = texts(desk.command(COMMAND))
     assert word in told
     assert "ingest" not in told
 
 
-def test_every_ingest_of_a_recording_newest_first(desk: Desk, put: Put) -> None:
+def test_answer_shows_every_ingest_of_a_recording_newest_first(desk: Desk, put: Put) -> None:
     put(
         "u1",
         "IGNORED",
@@ -126,7 +128,7 @@ def test_every_ingest_of_a_recording_newest_first(desk: Desk, put: Put) -> None:
     assert "stopped" not in told
 
 
-def test_a_failure_says_what_happens_next(desk: Desk, put: Put) -> None:
+def test_answer_says_what_happens_after_a_failure(desk: Desk, put: Put) -> None:
     desk.set_up(oc_cluster_name="oc-prod")
     put(
         "u1",
@@ -143,7 +145,7 @@ def test_a_failure_says_what_happens_next(desk: Desk, put: Put) -> None:
     assert "time of request unknown" in told
 
 
-def test_what_has_stopped_says_so(desk: Desk, put: Put) -> None:
+def test_answer_says_so_when_an_ingest_is_stuck(desk: Desk, put: Put) -> None:
     put("u1", "SENT_TO_DOWNLOADER")
     put("u1", "UPLOADER_FAILED", zip_id="z", retry_due="2026-10-14T18:35:00Z")
     put("u2", "RECORDING_PROCESSING")
@@ -156,9 +158,7 @@ def test_what_has_stopped_says_so(desk: Desk, put: Put) -> None:
     assert f"Zoom is processing the recording. {STUCK}." in told
 
 
-def test_what_a_later_request_brought_into_opencast_is_nobody_s_to_look_at(
-    desk: Desk, put: Put
-) -> None:
+def test_answer_asks_for_nobody_when_a_later_request_has_succeeded(desk: Desk, put: Put) -> None:
     put("u1", "UPLOADER_FAILED", ingest_request_time="2026-10-14T16:00:00Z")
     assert "an operator has to look" in texts(desk.command(COMMAND))
     put(
@@ -173,7 +173,7 @@ def test_what_a_later_request_brought_into_opencast_is_nobody_s_to_look_at(
     assert "> Sending it to Opencast failed\n> What is left to do? Nothing: a later request" in told
 
 
-def test_how_long_the_stack_waits_for_opencast_counts(desk: Desk, put: Put) -> None:
+def test_answer_depends_on_how_long_the_stack_waits_for_opencast(desk: Desk, put: Put) -> None:
     put("u1", "SENT_TO_UPLOADER")
     desk.clock.forward(hours=10)
     assert STUCK in texts(desk.command(COMMAND))
@@ -181,7 +181,7 @@ def test_how_long_the_stack_waits_for_opencast_counts(desk: Desk, put: Put) -> N
     assert STUCK not in texts(desk.command(COMMAND))
 
 
-def test_a_topic_stays_text(desk: Desk, put: Put) -> None:
+def test_topic_is_escaped(desk: Desk, put: Put) -> None:
     put("u1", topic="<img src=x onerror=alert(1)> & <!channel> " + "<&>" * 100)
     answer = desk.command(COMMAND)
     (header,) = [block for block in answer["blocks"] if block["type"] == "header"]
@@ -192,7 +192,7 @@ def test_a_topic_stays_text(desk: Desk, put: Put) -> None:
     assert title in answer["text"]
 
 
-def test_rows_of_anything(desk: Desk, put: Put) -> None:
+def test_answer_is_valid_whatever_the_rows_hold(desk: Desk, put: Put) -> None:
     put("u1", "SOMETHING_ELSE", topic=None, recording_start_time=None, origin=None)
     put("u2", "IGNORED", recording_start_time="noon", reason="<!here>")
     told = texts(desk.command(COMMAND))

@@ -57,7 +57,7 @@ def now(desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("now")
-def test_a_command(handler: Handler, desk: Desk) -> None:
+def test_deployed_function_answers_a_command(handler: Handler, desk: Desk) -> None:
     answer = handler({"headers": signed(desk), "body": BODY.decode()}, Context())
     assert answer["statusCode"] == 200
     assert answer["headers"]["Content-Type"] == "application/json"
@@ -66,7 +66,7 @@ def test_a_command(handler: Handler, desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("now")
-def test_a_forged_request_forgets_no_groups(handler: Handler, desk: Desk) -> None:
+def test_group_members_stay_cached_when_a_request_is_forged(handler: Handler, desk: Desk) -> None:
     """Else anybody could have Slack asked as often as its limits allow."""
     command = {"headers": signed(desk), "body": BODY.decode()}
     forged = {**command, "headers": {**signed(desk), "x-slack-signature": "v0=" + "0" * 64}}
@@ -77,7 +77,9 @@ def test_a_forged_request_forgets_no_groups(handler: Handler, desk: Desk) -> Non
 
 
 @pytest.mark.usefixtures("now")
-def test_another_token_asks_for_the_groups_anew(handler: Handler, desk: Desk, aws: Cloud) -> None:
+def test_group_members_are_read_again_when_the_token_has_changed(
+    handler: Handler, desk: Desk, aws: Cloud
+) -> None:
     command = {"headers": signed(desk), "body": BODY.decode()}
     assert "shows where" in handler(command, Context())["body"]
     for name, value in (("SLACK_SIGNING_SECRET", "new"), ("SLACK_API_TOKEN", "other")):
@@ -102,7 +104,9 @@ def asked(desk: Desk) -> dict[str, str]:
     }
 
 
-def test_its_own_invocation(handler: Handler, desk: Desk, put: Put) -> None:
+def test_deployed_function_finishes_its_own_invocation(
+    handler: Handler, desk: Desk, put: Put
+) -> None:
     put("u1")
     assert handler({"slack_asked": asked(desk)}, Context()) == {}
     (message,) = desk.workspace.messages
@@ -113,7 +117,7 @@ def test_its_own_invocation(handler: Handler, desk: Desk, put: Put) -> None:
 
 @pytest.mark.usefixtures("now")
 @pytest.mark.parametrize("is_later", [False, True])
-def test_every_record_says_who_asked(
+def test_each_log_record_names_the_user(
     handler: Handler, desk: Desk, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
     """Also what is logged in the threads that ask Slack."""
@@ -127,7 +131,7 @@ def test_every_record_says_who_asked(
 
 
 @pytest.mark.usefixtures("now")
-def test_a_stack_without_slack(handler: Handler, aws: Cloud) -> None:
+def test_request_is_answered_when_slack_is_not_set_up(handler: Handler, aws: Cloud) -> None:
     for name in ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"):
         aws.ssm.delete_parameter(Name=f"/zoom-ingester/test/{name}")
     answer = handler({"headers": {}, "body": BODY.decode()}, Context())

@@ -42,7 +42,7 @@ def late(desk: Desk, milliseconds: int = 2000) -> None:
     desk.post = post  # type: ignore[method-assign, assignment]
 
 
-def test_a_command_is_answered_at_once_and_finished_later(
+def test_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
     desk: Desk, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -55,9 +55,7 @@ def test_a_command_is_answered_at_once_and_finished_later(
     assert desk.invoked == []
 
 
-def test_a_stranger_gets_nothing_of_it_later_either(
-    desk: Desk, slow: threading.Event, put: Put
-) -> None:
+def test_stranger_gets_no_answer_later_either(desk: Desk, slow: threading.Event, put: Put) -> None:
     put("u1")
     late(desk)
     assert refused(desk.command(str(MEETING), user_id=STRANGER)) == ONE_MOMENT
@@ -66,7 +64,7 @@ def test_a_stranger_gets_nothing_of_it_later_either(
     assert refused(message).startswith("You may not use this command")
 
 
-def test_a_press_is_acknowledged_and_finished_later(
+def test_press_is_acknowledged_at_once_and_finished_later(
     desk: Desk, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
     """At once, whatever Slack is at: nothing is asked, and nothing posted, before the answer."""
@@ -79,7 +77,9 @@ def test_a_press_is_acknowledged_and_finished_later(
     assert "HIST E-1010" in texts(message)
 
 
-def test_it_waits_no_longer_than_it_may(desk: Desk, slow: threading.Event, put: Put) -> None:
+def test_answer_comes_in_time_by_the_real_clock(
+    desk: Desk, slow: threading.Event, put: Put
+) -> None:
     """By the real clock, from a request that has just arrived."""
     put("u1")
     begin = desk.deps.monotonic()
@@ -88,14 +88,16 @@ def test_it_waits_no_longer_than_it_may(desk: Desk, slow: threading.Event, put: 
     assert not slow.is_set()
 
 
-def test_a_cold_start_leaves_some_time(desk: Desk, put: Put) -> None:
+def test_command_is_answered_when_a_cold_start_leaves_some_time(desk: Desk, put: Put) -> None:
     put("u1")
     late(desk, 1500)
     assert "HIST E-1010" in texts(desk.command(str(MEETING)))
     assert desk.invoked == []
 
 
-def test_what_is_known_needs_no_time(desk: Desk, slow: threading.Event) -> None:
+def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
+    desk: Desk, slow: threading.Event
+) -> None:
     late(desk)
     told = refused(desk.command("help", channel_name="random"))
     assert "works only in" in told
@@ -103,7 +105,7 @@ def test_what_is_known_needs_no_time(desk: Desk, slow: threading.Event) -> None:
     assert not slow.is_set()
 
 
-def test_a_start_that_took_everything_leaves_no_time_to_wait(
+def test_nothing_is_waited_for_when_the_start_took_all_time(
     desk: Desk, slow: threading.Event, put: Put
 ) -> None:
     """By a clock that stands: 2.1 s after it arrived, nobody is waited for."""
@@ -120,7 +122,7 @@ def fail(_event: bytes) -> None:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
 
 
-def test_the_function_can_t_invoke_itself(
+def test_user_is_told_when_the_function_can_not_invoke_itself(
     desk: Desk, workspace: Workspace, slow: threading.Event
 ) -> None:
     late(desk)
@@ -132,7 +134,9 @@ def test_the_function_can_t_invoke_itself(
     slow.set()
 
 
-def test_aws_takes_its_time_for_the_invocation(desk: Desk, slow: threading.Event, put: Put) -> None:
+def test_user_is_answered_in_time_when_the_invocation_is_slow(
+    desk: Desk, slow: threading.Event, put: Put
+) -> None:
     """It says something in time all the same; Slack's three seconds include the cold start."""
     put("u1")
     late(desk, 1700)
@@ -142,7 +146,9 @@ def test_aws_takes_its_time_for_the_invocation(desk: Desk, slow: threading.Event
     assert time.monotonic() - begin < 2.5
 
 
-def test_a_note_about_a_press_isn_t_waited_for_either(desk: Desk, slow: threading.Event) -> None:
+def test_press_is_acknowledged_in_time_when_its_note_is_slow(
+    desk: Desk, slow: threading.Event
+) -> None:
     """Also if Slack trickles, so that the connection never times out."""
     late(desk, 2000)
     changed = {"invoke": fail, "post": lambda *_: slow.wait(30)}
@@ -158,7 +164,7 @@ def full_message_s_button() -> str:
 
 
 @pytest.mark.parametrize("answer", [Answer(503), Answer(200, spoil=Spoil(after_bytes=0))])
-def test_the_old_message_loses_its_button_if_the_new_one_may_be_there(
+def test_old_message_loses_its_button_when_the_new_one_may_be_there(
     desk: Desk, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
     """Else a second press brings the same recordings again."""
@@ -173,7 +179,7 @@ def seven(put: Put) -> None:
         put(f"u{number}", recording_start_time=f"2026-10-0{number}T15:00:00Z")
 
 
-def test_what_slack_refuses_isn_t_followed_by_anything(
+def test_nothing_is_posted_after_a_message_that_slack_refuses(
     desk: Desk, workspace: Workspace, put: Put
 ) -> None:
     """The button stays for another press."""
@@ -184,7 +190,7 @@ def test_what_slack_refuses_isn_t_followed_by_anything(
 
 
 @pytest.mark.parametrize("text", ["help", str(MEETING)])
-def test_nobody_tells_the_groups_in_the_other_invocation_either(
+def test_user_is_told_when_slack_is_slow_in_the_other_invocation_too(
     desk: Desk, slow: threading.Event, text: str
 ) -> None:
     """After its own patience the user is told so, and not left with "One moment"."""
@@ -198,13 +204,15 @@ def test_nobody_tells_the_groups_in_the_other_invocation_either(
     assert not slow.is_set()
 
 
-def test_the_other_invocation_has_time_for_all_of_it() -> None:
+def test_other_invocation_ends_before_its_timeout() -> None:
     """Two answers of Slack's API, then two messages, within what the template gives: 30 s."""
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
-def test_slack_s_own_patience_is_no_longer_than_ours(desk: Desk, workspace: Workspace) -> None:
+def test_slack_is_not_asked_again_when_it_asks_to_wait_too_long(
+    desk: Desk, workspace: Workspace
+) -> None:
     """It says when to ask again: nobody waits for that."""
     busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "60"))
     workspace.answer("/api/usergroups.list", busy)
@@ -212,6 +220,6 @@ def test_slack_s_own_patience_is_no_longer_than_ours(desk: Desk, workspace: Work
     assert workspace.asked == ["/api/usergroups.list"]
 
 
-def test_an_event_of_its_own_can_t_come_through_the_api(desk: Desk) -> None:
+def test_event_of_an_own_invocation_can_not_come_through_the_api(desk: Desk) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}
     assert slack.respond(event, desk.deps).status == 401

@@ -29,7 +29,7 @@ def shown(message: dict[str, Any]) -> list[int]:
     ]
 
 
-def test_fourteen_recordings_while_others_arrive(desk: Desk, lecture: Put) -> None:
+def test_paging_shows_each_recording_once_while_others_arrive(desk: Desk, lecture: Put) -> None:
     for number in range(1, 15):
         lecture(number)
     first = desk.command(str(MEETING))
@@ -55,7 +55,7 @@ def test_fourteen_recordings_while_others_arrive(desk: Desk, lecture: Put) -> No
     assert shown(desk.command(str(MEETING))) == [20, 19]
 
 
-def test_two_recordings_need_no_button(desk: Desk, lecture: Put) -> None:
+def test_message_has_no_button_when_all_recordings_are_shown(desk: Desk, lecture: Put) -> None:
     lecture(1)
     lecture(2)
     answer = desk.command(str(MEETING))
@@ -63,7 +63,7 @@ def test_two_recordings_need_no_button(desk: Desk, lecture: Put) -> None:
     assert texts(answer).endswith("End of results.")
 
 
-def test_an_odd_number_ends_with_one(desk: Desk, lecture: Put) -> None:
+def test_last_page_has_one_recording_when_their_number_is_odd(desk: Desk, lecture: Put) -> None:
     for number in (1, 2, 3):
         lecture(number)
     first = desk.command(str(MEETING))
@@ -72,7 +72,7 @@ def test_an_odd_number_ends_with_one(desk: Desk, lecture: Put) -> None:
     assert (shown(more), button_of(more)) == ([3, 2, 1], "")
 
 
-def test_rows_that_have_expired_meanwhile(desk: Desk, lecture: Put) -> None:
+def test_press_is_answered_when_the_rows_have_expired(desk: Desk, lecture: Put) -> None:
     for number in (1, 2, 3):
         lecture(number)
     button = button_of(desk.command(str(MEETING)))

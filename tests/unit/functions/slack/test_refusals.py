@@ -28,7 +28,9 @@ def refused(answer: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("minutes", [-5.1, 5.1])
-def test_a_signature_of_another_time(desk: Desk, clock: Clock, minutes: float) -> None:
+def test_request_is_401_when_its_time_is_five_minutes_off(
+    desk: Desk, clock: Clock, minutes: float
+) -> None:
     headers = signed(desk)
     clock.forward(minutes=minutes)
     assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.deps).status == 401
@@ -52,7 +54,7 @@ def signed(desk: Desk, secret: str = SIGNING_SECRET) -> dict[str, str]:
         {"x-slack-request-timestamp": "9" * 40},
     ],
 )
-def test_a_request_that_slack_didn_t_sign(
+def test_request_is_401_when_slack_did_not_sign_it(
     desk: Desk, workspace: Workspace, change: dict[str, str]
 ) -> None:
     headers = {**signed(desk), **change}
@@ -60,18 +62,18 @@ def test_a_request_that_slack_didn_t_sign(
     assert workspace.asked == []
 
 
-def test_another_body_under_the_signature(desk: Desk) -> None:
+def test_request_is_401_when_its_body_was_changed(desk: Desk) -> None:
     body = BODY.decode() + "1"
     assert slack.respond({"headers": signed(desk), "body": body}, desk.deps).status == 401
     assert slack.respond({"headers": signed(desk), "body": BODY.decode()}, desk.deps).status == 200
 
 
-def test_bytes_that_are_no_text(desk: Desk) -> None:
+def test_request_is_refused_when_its_body_is_not_text(desk: Desk) -> None:
     event = {"headers": signed(desk), "body": "//79", "isBase64Encoded": True}
     assert slack.respond(event, desk.deps).status == 401
 
 
-def test_a_secret_that_was_set_since(desk: Desk) -> None:
+def test_request_is_answered_when_the_secret_was_set_since(desk: Desk) -> None:
     old, new = desk.set_up(secret="old"), desk.set_up()
     event = {"headers": signed(desk), "body": BODY.decode()}
     assert slack.respond(event, old).status == 401
@@ -80,7 +82,7 @@ def test_a_secret_that_was_set_since(desk: Desk) -> None:
     assert "shows where" in json.loads(slack.respond(event, desk.deps, lambda: new).body)["text"]
 
 
-def test_without_a_signing_secret_nothing_is_looked_at(
+def test_request_is_not_parsed_when_there_is_no_signing_secret(
     desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.set_up(secret="")
@@ -98,7 +100,7 @@ def test_without_a_signing_secret_nothing_is_looked_at(
 
 
 @pytest.mark.parametrize("missing", [{"token": ""}, {"slack_allowed_groups": " , "}])
-def test_what_isn_t_set_up(
+def test_user_is_told_when_slack_is_not_set_up(
     desk: Desk, missing: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.set_up(**missing)
@@ -106,7 +108,7 @@ def test_what_isn_t_set_up(
     assert "missing" in caplog.text
 
 
-def test_who_is_in_no_group(desk: Desk, put: Put) -> None:
+def test_user_is_refused_when_in_no_allowed_group(desk: Desk, put: Put) -> None:
     put("u1")
     for text in ("", "help", "12345678901", "nonsense"):
         told = refused(desk.command(text, user_id=STRANGER))
@@ -129,11 +131,11 @@ def value() -> str:
 
 
 @pytest.mark.parametrize("user", ["U111", "U222"])
-def test_the_members_of_each_group_may(desk: Desk, user: str) -> None:
+def test_members_of_each_allowed_group_are_answered(desk: Desk, user: str) -> None:
     assert "shows where" in desk.command("help", user_id=user)["text"]
 
 
-def test_the_channel(desk: Desk) -> None:
+def test_command_is_refused_outside_of_the_channel(desk: Desk) -> None:
     elsewhere = desk.command("help", channel_name="random", channel_id="C2")
     assert refused(elsewhere) == "This command works only in #zip and in direct messages."
     (pressed,) = desk.press(value(), channel={"id": "C2", "name": "random"})
@@ -142,7 +144,7 @@ def test_the_channel(desk: Desk) -> None:
         assert "shows where" in desk.command("help", **allowed)["text"]
 
 
-def test_a_private_channel_is_known_by_its_id(desk: Desk) -> None:
+def test_private_channel_is_recognized_by_its_id(desk: Desk) -> None:
     desk.set_up(slack_zip_channel="C0123ABCD")
     private = {"channel_name": "privategroup", "channel_id": "C0123ABCD"}
     assert "shows where" in desk.command("help", **private)["text"]
@@ -150,7 +152,7 @@ def test_a_private_channel_is_known_by_its_id(desk: Desk) -> None:
     assert told == "This command works only in <#C0123ABCD> and in direct messages."
 
 
-def test_without_a_channel_only_direct_messages(desk: Desk) -> None:
+def test_only_direct_messages_are_answered_when_no_channel_is_set(desk: Desk) -> None:
     desk.set_up(slack_zip_channel="")
     for name in ("zip", ""):
         told = refused(desk.command("help", channel_name=name, channel_id=""))
@@ -163,19 +165,21 @@ def test_without_a_channel_only_direct_messages(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "text", ["1", "123456789", "123456789012", "12345x78901", "help me", "٣" * 10]
 )
-def test_a_bad_meeting_number(desk: Desk, text: str) -> None:
+def test_user_is_told_when_the_meeting_number_is_bad(desk: Desk, text: str) -> None:
     assert "10 or 11 digits" in refused(desk.command(text))
 
 
 @pytest.mark.parametrize(
     "changed", ["", "{}", "null", '{"version": 1', value().replace(str(VERSION), "1", 1)]
 )
-def test_a_button_of_another_version(desk: Desk, changed: str) -> None:
+def test_user_is_told_when_the_button_is_of_another_version(desk: Desk, changed: str) -> None:
     (message,) = desk.press(changed)
     assert "another version" in refused(message)
 
 
-def test_slack_says_no(desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
+def test_user_is_told_when_slack_refuses_to_name_the_members(
+    desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
     workspace.answer("/api/usergroups.list", json_answer(200, problem))
     assert "whether you may use this command" in refused(desk.command("12345678901"))
@@ -183,12 +187,12 @@ def test_slack_says_no(desk: Desk, workspace: Workspace, caplog: pytest.LogCaptu
     assert "xoxb" not in caplog.text
 
 
-def test_the_tables_can_t_be_read(desk: Desk) -> None:
+def test_user_is_told_when_the_tables_can_not_be_read(desk: Desk) -> None:
     desk.aws.status.delete()
     assert "can't be read now" in refused(desk.command("12345678901"))
 
 
-def test_a_message_that_slack_doesn_t_take(
+def test_error_is_logged_when_slack_refuses_a_message(
     desk: Desk, workspace: Workspace, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     put("u1")
@@ -197,14 +201,14 @@ def test_a_message_that_slack_doesn_t_take(
     assert "used_url" in caplog.text
 
 
-def test_what_slack_asks_beside(desk: Desk) -> None:
+def test_only_commands_and_presses_are_worked_on(desk: Desk) -> None:
     assert desk.post(b"ssl_check=1&token=x").status == 200
     assert desk.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
     for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):
         assert desk.post(body).status == 400
 
 
-def test_the_groups_are_remembered(desk: Desk, workspace: Workspace) -> None:
+def test_group_members_are_read_once(desk: Desk, workspace: Workspace) -> None:
     for _ in range(3):
         assert texts(desk.command("help"))
     assert workspace.asked_for_groups == 1

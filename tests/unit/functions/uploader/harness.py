@@ -21,6 +21,7 @@ from ingester.ledger.record import Ingest, Record, with_files, with_request, wit
 from ingester.ledger.table import Ledger
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.queue import Received
+from ingester.runtime.queue_worker import Retry, SourceQueue
 from ingester.status.row import Asked
 from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
@@ -133,10 +134,22 @@ class Kit:
         taken = msgspec.structs.replace(
             self.receive(message, receive_count), first_received=first_received or self.clock()
         )
-        done = uploader.take(taken, self.deps(), read_seconds)
+        outcome = uploader.worker_of(self.deps(), read_seconds).process(taken)
+        done = not isinstance(outcome, Retry)
         if done:
             self.deps().uploads.delete(taken)
         return done
+
+    def run(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Run one invocation."""
+        return uploader.run(
+            event, lambda: uploader.worker_of(self.deps(), READ_SECONDS), self.source
+        )
+
+    def source(self) -> SourceQueue:
+        """Return the queue that needs no secret."""
+        deps = self.deps()
+        return SourceQueue(deps.uploads, deps.dead_letters, deps.settings.upload_receive_limit)
 
     def receive(self, message: Any, receive_count: int = 1) -> Received:
         """A message that was really sent and is really in flight."""

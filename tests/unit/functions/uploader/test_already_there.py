@@ -40,7 +40,7 @@ def told(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
 
 
 class TestAnEventThatTheLedgerDoesNotKnow:
-    def test_message_is_ignored(self, kit: Kit) -> None:
+    def test_message_is_ignored_when_the_ledger_does_not_know_the_event(self, kit: Kit) -> None:
         kit.has_event()
         for _ in range(2):
             assert kit.take(kit.message())

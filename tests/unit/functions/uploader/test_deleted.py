@@ -133,11 +133,13 @@ class TestAnEventThatWasShownBefore:
         kit.put_row(ZIP_ID)
         return kit.message()
 
-    def test_next_request_is_sent_at_once(self, kit: Kit) -> None:
+    def test_next_request_is_sent_at_once_when_the_deleted_event_was_shown_before(
+        self, kit: Kit
+    ) -> None:
         assert kit.take(self.ask_again(kit))
         assert (kit.outcome, kit.posts) == (("SENT_TO_OPENCAST", ""), 2)
 
-    def test_next_request_is_waited_for_when_its_answer_is_lost(self, kit: Kit) -> None:
+    def test_next_request_waits_when_the_answer_to_its_post_is_lost(self, kit: Kit) -> None:
         kit.be_busy()
         kit.fail("close")
         message = self.ask_again(kit)
@@ -147,7 +149,7 @@ class TestAnEventThatWasShownBefore:
         assert "doesn't show it yet" in kit.outcome[1]
         assert kit.posts == 2
 
-    def test_redelivery_is_told_so_at_once(self, kit: Kit) -> None:
+    def test_redelivery_reports_the_deletion_at_once(self, kit: Kit) -> None:
         assert kit.take(kit.message())
         assert "isn't in Opencast any more" in kit.outcome[1]
         assert kit.posts == 1

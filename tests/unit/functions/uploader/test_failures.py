@@ -1,4 +1,4 @@
-"""How often the uploader tries, what it says meanwhile, and where messages end."""
+"""How often the uploader retries, what the row says meanwhile, and where messages end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-import uploader
 from ingester.ledger.record import End
 from tests.hooks import recorded
-from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, READ_SECONDS, ZIP_ID, Kit
+from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, Kit
 
 
 class TestCounting:
@@ -66,7 +65,7 @@ class TestCounting:
         kit.take(message)
         assert len(kit.dead()) == 2
 
-    def test_waiting_is_not_counted(self, kit: Kit) -> None:
+    def test_waiting_is_not_counted_as_a_failure(self, kit: Kit) -> None:
         kit.be_busy()
         kit.fail("status", path="/series/", status=403, times=2)
         kit.take(kit.message())
@@ -140,7 +139,9 @@ class TestMalformedMessages:
     @pytest.mark.parametrize(
         "spoil", [{"uuid": None}, {"s3_files": []}, {"created": "yesterday"}, {"oc_title": 7}]
     )
-    def test_to_the_dead_letters_with_the_reason(self, kit: Kit, spoil: dict[str, Any]) -> None:
+    def test_malformed_message_is_given_up_with_the_reason(
+        self, kit: Kit, spoil: dict[str, Any]
+    ) -> None:
         message = {**kit.message(), **spoil}
         assert kit.take(message)
         (dead,) = kit.dead()
@@ -150,7 +151,7 @@ class TestMalformedMessages:
         assert kit.opencast.requests == []
 
     @pytest.mark.parametrize("body", ['"text"', "[]", '{"zip_id": 7}', "{}"])
-    def test_without_a_row_to_say_so(self, kit: Kit, body: str) -> None:
+    def test_malformed_message_is_given_up_when_it_has_no_zip_id(self, kit: Kit, body: str) -> None:
         assert kit.take(body)
         (dead,) = kit.dead()
         assert dead["body"] == json.loads(body)
@@ -167,29 +168,31 @@ class TestTheHandler:
             "attributes": {"ApproximateReceiveCount": "2"},
         }
 
-    def test_only_what_is_to_come_back_is_named(self, kit: Kit) -> None:
+    def test_batch_response_names_only_retried_messages(self, kit: Kit) -> None:
         kit.fail("status", path="/series/", status=403)
         records = [
             self.record(kit, kit.message(), "fails"),
             self.record(kit, "{}", "malformed"),
             self.record(kit, kit.message(), "works"),
         ]
-        answer = uploader.answer({"Records": records}, kit.deps(), READ_SECONDS)
+        answer = kit.run({"Records": records})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_one_that_waits_comes_back_too(self, kit: Kit) -> None:
+    def test_batch_response_names_a_message_that_waits(self, kit: Kit) -> None:
         kit.fail("close")
         record = self.record(kit, kit.message(), "waits")
-        answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
+        answer = kit.run({"Records": [record]})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
-    def test_nothing_waiting(self, kit: Kit) -> None:
-        answer = uploader.answer({}, kit.deps(), READ_SECONDS)
+    def test_operator_is_told_when_the_queue_is_empty(self, kit: Kit) -> None:
+        answer = kit.run({})
         assert answer == {"message": "nothing waiting"}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
-    def test_an_operator_takes_one(self, kit: Kit, fails: bool, left: int) -> None:
+    def test_operators_call_deletes_a_message_only_when_it_is_done(
+        self, kit: Kit, fails: bool, left: int
+    ) -> None:
         if fails:
             kit.fail("status", path="/series/", status=403)
         kit.aws.sqs.send_message(
@@ -197,7 +200,7 @@ class TestTheHandler:
             MessageBody=json.dumps(kit.message()),
             MessageGroupId="g",
         )
-        answer = uploader.answer({}, kit.deps(), READ_SECONDS)
+        answer = kit.run({})
         assert answer["message"].startswith("not done" if fails else "done")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = kit.aws.sqs.get_queue_attributes(
@@ -206,7 +209,7 @@ class TestTheHandler:
         assert sum(int(attributes[name]) for name in names) == left
 
 
-def test_a_recording_whose_row_is_gone_is_ingested_all_the_same(kit: Kit) -> None:
+def test_recording_is_ingested_when_its_row_is_gone(kit: Kit) -> None:
     kit.aws.status.delete_item(Key={"zip_id": ZIP_ID})
     assert kit.take(kit.message())
     assert len(kit.opencast.ingests) == 1
@@ -214,7 +217,7 @@ def test_a_recording_whose_row_is_gone_is_ingested_all_the_same(kit: Kit) -> Non
     assert kit.posts == 1
 
 
-def test_failures_end_also_when_the_row_is_gone(kit: Kit) -> None:
+def test_failures_are_counted_when_the_row_is_gone(kit: Kit) -> None:
     """Rows live for 7 days, messages for 14."""
     kit.aws.status.delete_item(Key={"zip_id": ZIP_ID})
     kit.fail("status", status=400, times=None)
@@ -225,7 +228,7 @@ def test_failures_end_also_when_the_row_is_gone(kit: Kit) -> None:
     assert "attempt 5 of 5, no more tries" in dead["reason"]
 
 
-class TestWhatNobodyForesaw:
+class TestUnforeseenErrors:
     @pytest.fixture(autouse=True)
     def _broken(self, kit: Kit) -> None:
         def stumble() -> None:
@@ -233,15 +236,15 @@ class TestWhatNobodyForesaw:
 
         kit.when_answered("/series/", stumble)
 
-    def test_it_comes_back_as_long_as_it_may(self, kit: Kit) -> None:
+    def test_unforeseen_error_is_raised_until_the_last_receive(self, kit: Kit) -> None:
         with pytest.raises(KeyError):
             kit.take(kit.message(), receive_count=49)
         assert kit.dead() == []
 
-    def test_the_last_time_its_row_says_so(
+    def test_message_is_given_up_when_an_unforeseen_error_comes_at_its_last_receive(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """SQS would have buried it without a word."""
+        """SQS would move it to the dead-letter queue without a reason."""
         message = kit.message()
         assert kit.take(message, receive_count=50)
         said = "An error that was not foreseen (KeyError): see the log."

@@ -23,7 +23,7 @@ def name_of(view: str, number: int) -> str:
 
 
 class TestTheParts:
-    def test_in_their_order(self, kit: Kit) -> None:
+    def test_form_has_its_parts_in_order(self, kit: Kit) -> None:
         kit.settings["override_contributor"] = "Extension School"
         message = kit.message("active_speaker", "shared_screen", "chat_file", segments=2)
         assert kit.take(message)
@@ -66,7 +66,7 @@ class TestTheParts:
         terms = json.loads(catalog)["http://purl.org/dc/terms/"]
         assert terms["title"] == [{"value": "History & <more>: Vorträge"}]
 
-    def test_opencast_has_the_very_bytes(self, kit: Kit) -> None:
+    def test_opencast_fetches_the_staged_bytes(self, kit: Kit) -> None:
         kit.take(kit.message("active_speaker", "chat_file", segments=2))
         (ingest,) = kit.opencast.ingests
         assert [(one.name, one.sha256) for one in ingest.files] == [
@@ -75,7 +75,7 @@ class TestTheParts:
             for number in (0, 1)
         ]
 
-    def test_values_are_plain_text(self, kit: Kit) -> None:
+    def test_values_of_the_form_are_not_escaped(self, kit: Kit) -> None:
         """Not escaped: Opencast takes them as they are."""
         title, uuid = 'Vorträge & <b>"Übung"</b> 李', "a&b<c>+/=="
         kit.take(kit.message(oc_title=title, uuid=uuid))
@@ -85,11 +85,13 @@ class TestTheParts:
     @pytest.mark.parametrize(
         ("title", "kind"), [("Lecture", "L"), ("Section", "S"), ("Lab", "P"), ("lecture", "P")]
     )
-    def test_the_type(self, kit: Kit, title: str, kind: str) -> None:
+    def test_type_of_the_event_follows_from_its_title(
+        self, kit: Kit, title: str, kind: str
+    ) -> None:
         kit.take(kit.message(oc_title=title))
         assert kit.part("type") == [kind]
 
-    def test_no_contributor_unless_told(self, kit: Kit) -> None:
+    def test_form_has_no_contributor_when_the_settings_name_none(self, kit: Kit) -> None:
         kit.take(kit.message())
         assert kit.part("contributor") == []
 
@@ -102,7 +104,9 @@ class TestTheParts:
         ],
         ids=["overridden", "the series'", "the default"],
     )
-    def test_the_publisher(self, kit: Kit, override: str, series: str, publisher: str) -> None:
+    def test_publisher_is_the_override_or_the_series_or_the_default(
+        self, kit: Kit, override: str, series: str, publisher: str
+    ) -> None:
         kit.settings["override_publisher"] = override
         kit.take(kit.message(opencast_series_id=series))
         assert kit.part("publisher") == [publisher]
@@ -110,11 +114,13 @@ class TestTheParts:
     @pytest.mark.parametrize(
         ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
     )
-    def test_the_workflow(self, kit: Kit, asked: dict[str, Any], used: str) -> None:
+    def test_workflow_is_that_of_the_request_or_the_default(
+        self, kit: Kit, asked: dict[str, Any], used: str
+    ) -> None:
         kit.take(kit.message(**asked))
         assert kit.opencast.ingests[0].workflow_asked == used
 
-    def test_addresses_hold_as_long_as_the_patience(self, kit: Kit) -> None:
+    def test_file_addresses_are_valid_as_long_as_the_patience(self, kit: Kit) -> None:
         sent: list[str] = []
         kit.when_answered("/ingest/", lambda: None)
         kit.session.hooks["response"].append(
@@ -131,7 +137,7 @@ class TestTheParts:
 
 
 class TestChat:
-    def test_as_an_attachment(self, kit: Kit) -> None:
+    def test_chat_is_an_attachment(self, kit: Kit) -> None:
         kit.take(kit.message("active_speaker", "chat_file"))
         (chat,) = [one for one in kit.opencast.ingests[0].files if one.name.endswith(".txt")]
         assert (chat.part, chat.kind, chat.flavor) == (
@@ -140,7 +146,7 @@ class TestChat:
             "chat/chunked+source",
         )
 
-    def test_as_a_track(self, kit: Kit) -> None:
+    def test_chat_is_a_track_when_the_settings_say_so(self, kit: Kit) -> None:
         """Upstream's Opencast would drop the attachment silently."""
         kit.opencast.set(dce=False)
         kit.settings["oc_chat_as"] = "track"
@@ -152,7 +158,7 @@ class TestChat:
             "chat/chunked+source",
         )
 
-    def test_not_at_all(self, kit: Kit) -> None:
+    def test_chat_is_left_out_when_the_settings_say_so(self, kit: Kit) -> None:
         kit.settings["oc_chat_as"] = "none"
         kit.take(kit.message("active_speaker", "chat_file"))
         assert kit.part("flavor") == ["multipart/chunked+source"]
@@ -160,7 +166,7 @@ class TestChat:
 
 
 class TestViews:
-    def test_no_more_than_three(self, kit: Kit) -> None:
+    def test_form_has_at_most_three_views(self, kit: Kit) -> None:
         views = (
             "gallery_view",
             "shared_screen_with_speaker_view",
@@ -176,7 +182,7 @@ class TestViews:
             for view in ("active_speaker", "shared_screen", "gallery_view")
         ]
 
-    def test_all_for_the_archive_without_chat(self, kit: Kit) -> None:
+    def test_form_has_all_views_and_no_chat_when_all_mp4_are_wanted(self, kit: Kit) -> None:
         views = ("chat_file", "gallery_view", "active_speaker", "shared_screen")
         kit.take(kit.message(*views, ingest_all_mp4=True))
         assert kit.part("flavor") == [
@@ -233,7 +239,7 @@ class TestFalseStarts:
             message["s3_files"][view]["segments"][0]["ffprobe_seconds"] = seconds
         return message
 
-    def test_a_short_first_segment_goes_with_its_chat_and_times(self, kit: Kit) -> None:
+    def test_short_first_segment_is_dropped_with_its_chat_and_times(self, kit: Kit) -> None:
         message = kit.message("active_speaker", "chat_file", segments=2)
         kit.take(self.short(message, "active_speaker"))
         (ingest,) = kit.opencast.ingests
@@ -241,12 +247,12 @@ class TestFalseStarts:
         assert [one.name for one in ingest.files] == [name_of(view, 1) for view in views]
         assert kit.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
 
-    def test_the_minimum_is_a_setting(self, kit: Kit) -> None:
+    def test_minimum_duration_of_a_segment_is_a_setting(self, kit: Kit) -> None:
         kit.settings["minimum_duration"] = 1
         kit.take(self.short(kit.message(segments=2), "active_speaker", seconds=60.0))
         assert len(kit.opencast.ingests[0].files) == 2
 
-    def test_nothing_left(self, kit: Kit) -> None:
+    def test_recording_is_ignored_when_every_segment_is_too_short(self, kit: Kit) -> None:
         message = kit.message("active_speaker", "chat_file")
         assert kit.take(self.short(message, "active_speaker"))
         assert kit.outcome == ("IGNORED", "Recording <2 minutes")
@@ -270,7 +276,7 @@ class TestRecordingTimes:
         item = {"zoom_uuid": UUID, "recording_event_times": events}
         kit.aws.events.put_item(Item=item)
 
-    def test_pauses_are_woven_in(self, kit: Kit) -> None:
+    def test_recording_times_contain_the_pauses(self, kit: Kit) -> None:
         paused = [
             {"event": "recording.paused", "timestamp": 1791986612},
             {"event": "recording.resumed", "timestamp": 1791986712},
@@ -293,12 +299,14 @@ class TestRecordingTimes:
             [{"event": "recording.paused", "timestamp": -(10**20)}],
         ],
     )
-    def test_events_of_nonsense_are_done_without(self, kit: Kit, events: Any) -> None:
+    def test_recording_is_ingested_without_pauses_when_its_events_make_no_sense(
+        self, kit: Kit, events: Any
+    ) -> None:
         self.events(kit, events)
         assert kit.take(kit.message())
         assert kit.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
 
-    def test_so_are_events_that_can_not_be_read(
+    def test_recording_is_ingested_without_pauses_when_its_events_can_not_be_read(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
     ) -> None:
         kit.aws.events.delete()
@@ -307,7 +315,7 @@ class TestRecordingTimes:
         assert "events can't be read" in caplog.text
 
 
-def test_the_answer_is_waited_for_until_a_minute_before_the_end() -> None:
+def test_answer_is_waited_for_until_a_minute_before_the_invocation_ends() -> None:
     assert attempts.read_seconds(900_000) == 840
     assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0
     assert BUCKET in STREAM

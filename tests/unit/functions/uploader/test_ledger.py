@@ -106,7 +106,7 @@ class TestARecordThatSomebodyHasEdited:
         [dead] = kit.dead()
         assert (dead["body"], dead["reason"]) == (message, reason)
 
-    def test_other_recordings_are_ingested(self, kit: Kit) -> None:
+    def test_other_recordings_are_ingested_when_one_record_is_unreadable(self, kit: Kit) -> None:
         kit.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
         kit.take(kit.message())
         kit.put_row(OTHER_ZIP_ID)

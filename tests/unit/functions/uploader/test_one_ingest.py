@@ -16,7 +16,7 @@ BUSY = ["Opencast is at work on an ingest", "Opencast doesn't tell"]
 
 
 class TestTheFirstPost:
-    def test_ingest_is_sent(self, kit: Kit) -> None:
+    def test_ingest_is_sent_to_opencast(self, kit: Kit) -> None:
         assert kit.take(kit.message())
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
         (ingest,) = kit.opencast.ingests
@@ -233,7 +233,7 @@ class TestAnAnswerThatNeverCame:
         assert kit.outcome == ("SENT_TO_OPENCAST", "")
         assert kit.posts == 1
 
-    def test_patience_is_a_setting(self, kit: Kit) -> None:
+    def test_patience_with_a_post_is_a_setting(self, kit: Kit) -> None:
         kit.be_silent()
         kit.settings["oc_ingest_patience_hours"] = 0.5
         kit.fail("close")
@@ -284,7 +284,7 @@ class TestAnAnswerThatNeverCame:
         assert kit.take(kit.message(), receive_count=2)
         assert kit.posts == 1
 
-    def test_questions_come_slower_and_slower(self, kit: Kit) -> None:
+    def test_backoff_grows_while_the_outcome_is_unknown(self, kit: Kit) -> None:
         kit.fail("close")
         kit.take(kit.message())
         with recorded(kit.aws.sqs, "sqs.ChangeMessageVisibility") as asked:

@@ -7,10 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-import uploader
 from ingester.ledger.record import End
 from tests.hooks import failing, recorded
-from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, READ_SECONDS, ZIP_ID, Kit, Refusing
+from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, ZIP_ID, Kit, Refusing
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def test_opencast_is_asked_every_ten_minutes_at_most(kit: Kit) -> None:
 
 
 @pytest.mark.usefixtures("down")
-def test_nothing_is_counted_as_a_failure(kit: Kit) -> None:
+def test_outage_is_not_counted_as_a_failure(kit: Kit) -> None:
     since = kit.clock()
     for receive_count in range(1, 8):
         assert not kit.take(kit.message(), receive_count=receive_count, first_received=since)
@@ -77,7 +76,7 @@ def test_recording_is_ingested_when_opencast_is_back(kit: Kit) -> None:
 
 @pytest.mark.usefixtures("down")
 @pytest.mark.parametrize(("settings", "hours"), [({}, 24.0), ({"oc_outage_hours": 2}, 2.0)])
-def test_message_is_buried_when_the_outage_takes_too_long(
+def test_message_is_given_up_when_the_outage_takes_too_long(
     kit: Kit, settings: dict[str, float], hours: float
 ) -> None:
     kit.settings |= settings
@@ -98,7 +97,7 @@ def test_message_is_buried_when_the_outage_takes_too_long(
 
 
 @pytest.mark.usefixtures("down")
-def test_message_is_buried_with_its_reason_when_it_is_its_last_receive(kit: Kit) -> None:
+def test_message_is_given_up_with_its_reason_at_its_last_receive(kit: Kit) -> None:
     assert not kit.take(kit.message(), receive_count=49)
     assert kit.take(kit.message(), receive_count=50)
     (dead,) = kit.dead()
@@ -114,7 +113,7 @@ def test_message_waits_when_sqs_does_not_tell_when_it_was_received_first(kit: Ki
         "body": taken.body,
         "attributes": {"ApproximateReceiveCount": "3"},
     }
-    answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
+    answer = kit.run({"Records": [record]})
     assert answer == {"batchItemFailures": [{"itemIdentifier": taken.message_id}]}
     assert "waiting since 2026-10-14T18:30:00Z" in kit.outcome[1]
 
@@ -132,7 +131,7 @@ def test_first_receive_is_the_one_that_sqs_tells(kit: Kit) -> None:
             "ApproximateFirstReceiveTimestamp": str(int(first.timestamp() * 1000)),
         },
     }
-    answer = uploader.answer({"Records": [record]}, kit.deps(), READ_SECONDS)
+    answer = kit.run({"Records": [record]})
     assert answer == {"batchItemFailures": []}
     assert len(kit.dead()) == 1
 

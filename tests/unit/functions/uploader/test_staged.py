@@ -46,7 +46,7 @@ def test_recording_is_sent_when_only_a_view_that_is_not_ingested_is_gone(kit: Ki
 
 
 @pytest.mark.parametrize("hours", [0, 6])
-def test_nobody_looks_at_the_files_of_an_ingest_that_is_there(kit: Kit, hours: int) -> None:
+def test_staged_files_are_not_checked_when_the_ingest_is_there(kit: Kit, hours: int) -> None:
     kit.take(kit.message())
     message = kit.message()
     kit.aws.s3.put_object(Bucket=BUCKET, Key=SEGMENT_0, Body=content("another", 0))

@@ -181,9 +181,9 @@ def test_an_invocation_reads_secrets_anew_when_a_signature_is_wrong(
     event = raw(status_event())
     now = clock().timestamp()
     event["headers"] = signature.signed_headers("new", now, event["body"].encode())
-    assert webhook.run(event, warm.deps)["statusCode"] == 401
+    assert webhook.respond(event, warm.deps(), warm.deps.read_anew).status == 401
     warm.there = ("new", "own")
-    assert webhook.run(event, warm.deps)["statusCode"] == 204
+    assert webhook.respond(event, warm.deps(), warm.deps.read_anew).status == 204
     warm.there, warm.is_ssm_down = ("newer", "own"), True
     event["headers"] = signature.signed_headers("newer", now, event["body"].encode())
-    assert webhook.run(event, warm.deps)["statusCode"] == 503
+    assert webhook.respond(event, warm.deps(), warm.deps.read_anew).status == 503

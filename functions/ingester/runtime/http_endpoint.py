@@ -1,0 +1,103 @@
+"""Answer the requests that API Gateway hands to a function, also where its use case raises.
+
+A `RequestError` carries its own status. A function names the status of every other error that it
+expects. Any error beside those escapes: Lambda logs it, and API Gateway answers 502.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import log
+from ingester.errors import RequestError
+from ingester.runtime.api_gateway import Answer, Request, json_answer, proxy_answer, request_of
+
+logger = logging.getLogger("ingester.http_endpoint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsFailure:
+    """The answer when AWS fails, and the log record that its traceback goes into.
+
+    Attributes:
+        status: The answer's status.
+        text: What the caller is told.
+        headline: What the log says; gets the error.
+        outlook: What follows by itself, as the log says it.
+    """
+
+    status: int
+    text: str
+    headline: Callable[[Exception], str]
+    outlook: str = ""
+
+
+def message_answer(status: int, text: str) -> Answer:
+    """Return an answer in JSON with a `message`."""
+    return json_answer(status, {"message": text})
+
+
+def log_refusal(status: int, error: object) -> None:
+    """Log a request that was refused."""
+    logger.warning("Refused with %s: %s", status, error)
+
+
+def log_nothing(_status: int, _error: object) -> None:
+    """Log nothing: such an answer is the caller's own affair."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorAnswers:
+    """How a function answers when its use case raises.
+
+    Attributes:
+        statuses: The status of each type of error; the first that fits counts.
+        aws: The answer when AWS fails; None lets that escape.
+        make: Makes an answer from its status and its text.
+        report: Writes the log record of an answer, given its status and the error (or the text, if
+            AWS failed).
+    """
+
+    statuses: Mapping[type[Exception], int] = field(default_factory=dict)
+    aws: AwsFailure | None = None
+    make: Callable[[int, str], Answer] = message_answer
+    report: Callable[[int, Exception | str], None] = log_refusal
+
+    def answer(self, use_case: Callable[[], Answer]) -> Answer:
+        """Return the answer of a use case, or that to the error that it raises."""
+        try:
+            return use_case()
+        except RequestError as error:
+            return self._refuse(error.status, error)
+        except (BotoCoreError, ClientError) as error:
+            if self.aws is None:
+                raise
+            outlook = {"outlook": self.aws.outlook} if self.aws.outlook else {}
+            logger.exception("%s", self.aws.headline(error), extra=outlook)
+            self.report(self.aws.status, self.aws.text)
+            return self.make(self.aws.status, self.aws.text)
+        except tuple(self.statuses) as error:
+            fitting = (one for kind, one in self.statuses.items() if isinstance(error, kind))
+            return self._refuse(next(fitting), error)
+
+    def _refuse(self, status: int, error: Exception) -> Answer:
+        self.report(status, error)
+        return self.make(status, str(error))
+
+    def respond(self, event: Mapping[str, Any], use_case: Callable[[Request], Answer]) -> Answer:
+        """Return the answer to the request in a proxy event."""
+        return self.answer(lambda: use_case(request_of(event)))
+
+
+def handle(context: object, respond: Callable[[], Answer]) -> dict[str, Any]:
+    """Run one invocation and return its answer as API Gateway takes it.
+
+    `respond` builds the function's dependencies and answers with them: the log is ready by then.
+    """
+    log.start(context)
+    return proxy_answer(respond())

@@ -1,0 +1,327 @@
+"""Process the messages of the SQS queue that drives a function, and carry out each one's outcome.
+
+A function's use case returns an outcome or raises. The worker alone knows SQS:
+
+* ``Done``: SQS deletes the message.
+* ``SendOn``: the next queue gets a message, then SQS deletes this one.
+* ``Requeue``: a fresh message replaces this one. Waiting that way spends no receive.
+* ``Retry``: the message becomes visible again after a backoff. That spends a receive.
+* ``GiveUp``: the dead-letter queue gets the message with the reason, because a person has to act.
+
+An outcome is carried out first and reported afterwards. A report (status row, log record, metric)
+never raises: the message would come back beside the one that has just been sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingester import log, metrics
+from ingester.errors import (
+    AskLater,
+    AwsFailed,
+    IngesterError,
+    MessageError,
+    PermanentFailure,
+    RetryableFailure,
+    Unforeseen,
+)
+from ingester.ledger import record as ledger
+from ingester.ledger.record import End
+from ingester.ledger.table import Ledger
+from ingester.metrics import Metric
+from ingester.pipeline import retry_policy
+from ingester.pipeline.messages import DownloadMessage, UploadMessage, decode, zip_id_of
+from ingester.pipeline.queue import Queue, Received, received_of
+from ingester.pipeline.states import State
+from ingester.status.table import StatusChange, StatusTable
+
+logger = logging.getLogger("ingester.queue_worker")
+
+Message = TypeVar("Message", DownloadMessage, UploadMessage)
+
+NOT_READY = (BotoCoreError, ClientError, IngesterError)
+"""Errors of building a function's dependencies: AWS fails, or a setting or a secret is missing."""
+
+UNREPORTED = "The outcome is carried out. Only the status row or the metrics lack it."
+
+
+def report_nothing() -> None:
+    """Report nothing: the use case has already done so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The work is finished.
+
+    Attributes:
+        is_success: False if there was nothing to work on, which an operator who asked is told.
+    """
+
+    is_success: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendOn:
+    """The work is finished, and the FIFO queue `queue` gets `body` in the message group `group`."""
+
+    queue: Queue
+    body: str
+    group: str
+    report: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requeue:
+    """A fresh message with `body` replaces this one, visible after `delay_seconds`."""
+
+    body: str
+    delay_seconds: int = 0
+    report: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """The message becomes visible again after `seconds`."""
+
+    seconds: int
+    report: Callable[[], None] = report_nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUp:
+    """The dead-letter queue gets the message.
+
+    Attributes:
+        reason: Stands on the dead-letter queue as the attribute `FailedReason`.
+        row_reason: Stands in the status row.
+        headline: Stands in the log.
+        body: The message's body; "" for the received one.
+        end: How the ledger remembers the end of the request.
+        cause: An error whose traceback goes into the log.
+    """
+
+    reason: str
+    row_reason: str
+    headline: str
+    body: str = ""
+    end: End = End.FAILED
+    cause: Exception | None = None
+
+
+Outcome = Done | SendOn | Requeue | Retry | GiveUp
+
+
+@dataclass(frozen=True)
+class SourceQueue:
+    """The queue that drives a function, its dead-letter queue, and the limit of receives.
+
+    SQS moves a message to the dead-letter queue after `receive_limit` receives, without a reason.
+    So the last receive has to do that itself.
+    """
+
+    queue: Queue
+    dead_letters: Queue
+    receive_limit: int
+
+    def is_last(self, received: Received) -> bool:
+        """Return whether SQS wouldn't deliver the message another time."""
+        return received.receive_count >= self.receive_limit
+
+    def give_up(self, received: Received, reason: str, *, body: str = "", group: str = "") -> None:
+        """Send a message to the dead-letter queue; `group` is its message group there."""
+        self.dead_letters.send_with_reason(
+            body or received.body,
+            reason,
+            group=group or received.message_id,
+            identity=received.message_id,
+        )
+
+
+@dataclass(frozen=True)
+class FailureReporter:
+    """Reports that an ingest failed: in the ledger, its status row, the log and the metrics.
+
+    `state` is the status row's.
+    """
+
+    ledger: Ledger
+    status: StatusTable
+    state: State
+    stack_name: str
+    clock: Callable[[], datetime]
+
+    def report(self, outcome: GiveUp, *, uuid: str, zip_id: str) -> None:
+        """Report a message that was given up. `uuid` or `zip_id` are "" if they are unknown."""
+        if uuid:
+            self.ledger.note(uuid, lambda record: ledger.with_end(record, zip_id, outcome.end))
+        if zip_id:
+            self.status.report(zip_id, StatusChange(self.state, outcome.row_reason))
+        counts = metrics.once(Metric.RECORDING_FAILED)
+        logger.error(
+            "%s",
+            outcome.headline,
+            exc_info=outcome.cause,
+            extra={
+                "outlook": retry_policy.GIVEN_UP,
+                **metrics.record(self.stack_name, self.clock(), counts),
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueWorker(Generic[Message]):
+    """Processes the messages of one queue.
+
+    Attributes:
+        source: The queue.
+        message_type: The type of its messages.
+        use_case: Does the work for a message.
+        after_failure: Decides what follows an error that may pass (`RetryableFailure`, or
+            `AskLater` where the use case raises it).
+        give_up: Words the end of a message after an error that doesn't pass.
+        failures: Reports the messages that were given up.
+    """
+
+    source: SourceQueue
+    message_type: type[Message]
+    use_case: Callable[[Message], Outcome]
+    after_failure: Callable[[IngesterError, Message, Received], Outcome]
+    give_up: Callable[[IngesterError], GiveUp]
+    failures: FailureReporter
+
+    def process(self, received: Received) -> Outcome:
+        """Process a message, carry out its outcome, and return it."""
+        try:
+            message = decode(received.body, self.message_type)
+        except MessageError as error:
+            zip_id = zip_id_of(received.body) or ""
+            with log.about(zip_id=zip_id):
+                given_up = self.give_up(error)
+                self._carry_out(given_up, received, group="")
+                self._report(given_up, uuid="", zip_id=zip_id)
+            return given_up
+        with log.about(uuid=message.uuid, zip_id=message.zip_id):
+            outcome = self._work(message, received)
+            self._report(outcome, uuid=message.uuid, zip_id=message.zip_id)
+        return outcome
+
+    def process_next(self, change_body: Callable[[str], str] = str) -> Outcome | None:
+        """Take a message off the queue, as an operator asks for, and process it.
+
+        Args:
+            change_body: Returns the body to process. If such a message has to be retried, a fresh
+                one is sent with all its receives before it: the queue's copy lacks the change.
+
+        Returns:
+            The message's outcome; None if no message is visible.
+        """
+        received = self.source.queue.take_one()
+        if received is None:
+            return None
+        body = change_body(received.body)
+        outcome = self.process(msgspec.structs.replace(received, body=body))
+        is_changed = body != received.body
+        if is_changed and isinstance(outcome, Retry):
+            self.source.queue.send(body, delay_seconds=outcome.seconds)
+        if is_changed or not isinstance(outcome, Retry):
+            self.source.queue.delete(received)
+        return outcome
+
+    def _work(self, message: Message, received: Received) -> Outcome:
+        """Run the use case and carry out its outcome, or that of the error that it raises."""
+        try:
+            outcome = self.use_case(message)
+            self._carry_out(outcome, received, group=message.uuid)
+        except PermanentFailure as error:
+            outcome = self.give_up(error)
+        except (RetryableFailure, AskLater) as error:
+            outcome = self.after_failure(error, message, received)
+        except (BotoCoreError, ClientError) as error:
+            outcome = self.after_failure(AwsFailed.of(error), message, received)
+        except Exception as error:
+            if not self.source.is_last(received):
+                raise
+            outcome = replace(self.give_up(Unforeseen.of(error)), cause=error)
+        else:
+            return outcome
+        self._carry_out(outcome, received, group=message.uuid)
+        return outcome
+
+    def _carry_out(self, outcome: Outcome, received: Received, *, group: str) -> None:
+        match outcome:
+            case SendOn():
+                outcome.queue.send_in_order(outcome.body, group=outcome.group)
+            case Requeue():
+                self.source.queue.send(outcome.body, delay_seconds=outcome.delay_seconds)
+            case Retry():
+                self.source.queue.retry_in(received, outcome.seconds)
+            case GiveUp():
+                self.source.give_up(received, outcome.reason, body=outcome.body, group=group)
+
+    def _report(self, outcome: Outcome, *, uuid: str, zip_id: str) -> None:
+        try:
+            match outcome:
+                case GiveUp():
+                    self.failures.report(outcome, uuid=uuid, zip_id=zip_id)
+                case SendOn() | Requeue() | Retry():
+                    outcome.report()
+        except Exception:
+            logger.exception("A report failed", extra=log.goes_on(UNREPORTED))
+
+
+def process_event(
+    event: Mapping[str, Any],
+    build_worker: Callable[[], QueueWorker[Any]],
+    build_source: Callable[[], SourceQueue],
+) -> dict[str, Any]:
+    """Process the messages of an SQS event and return those that have to come back.
+
+    Args:
+        event: What the event source mapping hands in.
+        build_worker: May fail, because it reads secrets: then the messages wait.
+        build_source: Builds what that waiting needs, without any secret.
+
+    Returns:
+        A batch response:
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    messages = list(map(received_of, event["Records"]))
+    try:
+        worker = build_worker()
+    except NOT_READY as error:
+        retried = _put_off(messages, error, build_source())
+    else:
+        retried = [one for one in messages if isinstance(worker.process(one), Retry)]
+    return {"batchItemFailures": [{"itemIdentifier": one.message_id} for one in retried]}
+
+
+def _put_off(messages: list[Received], error: Exception, source: SourceQueue) -> list[Received]:
+    """Let messages come back with backoff, but give up each at its last receive.
+
+    Left to SQS they would come back as soon as the visibility timeout is over, and soon be on the
+    dead-letter queue without a reason.
+
+    Returns:
+        The messages that come back.
+    """
+    told = error if isinstance(error, IngesterError) else AwsFailed.of(error)
+    reason = f"The function can't begin: {told}"
+    retried = []
+    for received in messages:
+        if source.is_last(received):
+            source.give_up(received, reason)
+            logger.error("%s", reason, extra={"outlook": retry_policy.GIVEN_UP})
+            continue
+        seconds = retry_policy.backoff_seconds(received.receive_count)
+        source.queue.retry_in(received, seconds)
+        retried.append(received)
+        logger.error("%s", reason, extra=log.goes_on("Its message comes back by itself."))
+    return retried

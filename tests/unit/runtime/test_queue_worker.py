@@ -1,0 +1,314 @@
+"""What the queue worker does with a message, whatever its function's use case is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ingester.errors import (
+    AskLater,
+    AwsFailed,
+    IngesterError,
+    PermanentFailure,
+    SettingsError,
+    ZoomUnreachable,
+)
+from ingester.ledger.record import End
+from ingester.ledger.table import Ledger
+from ingester.pipeline.messages import DownloadMessage
+from ingester.pipeline.queue import Queue, Received
+from ingester.pipeline.states import State
+from ingester.runtime.queue_worker import (
+    Done,
+    FailureReporter,
+    GiveUp,
+    Outcome,
+    QueueWorker,
+    Requeue,
+    Retry,
+    SendOn,
+    SourceQueue,
+    process_event,
+)
+from ingester.status.table import StatusTable
+from tests.cloud import Clock, Cloud
+from tests.function_harness import received
+
+UUID = "aj//Xp112QmuoKj485487=="
+ZIP_ID = "auto-ingest-0001"
+LIMIT = 3
+MESSAGE: dict[str, Any] = {
+    "uuid": UUID,
+    "zoom_series_id": 95846636714,
+    "topic": "HIST E-10",
+    "start_time": "2026-10-14T14:00:12Z",
+    "duration": 50,
+    "host_id": "host",
+    "recording_files": [],
+    "on_demand_ingest": False,
+    "zip_id": ZIP_ID,
+    "received_time": "2026-10-14T16:30:00Z",
+    "download_token": "t",
+}
+THROTTLED = ClientError({"Error": {"Code": "Throttling"}}, "PutItem")
+
+
+def nothing() -> None:
+    """Report nothing."""
+
+
+@dataclass
+class Site:
+    """A queue with its worker. `behave` is the use case."""
+
+    aws: Cloud
+    clock: Clock
+    behave: Callable[[], Outcome] = Done
+
+    def source(self) -> SourceQueue:
+        return SourceQueue(
+            Queue(self.aws.sqs, self.aws.download_queue),
+            Queue(self.aws.sqs, self.aws.download_dlq),
+            LIMIT,
+        )
+
+    def worker(self) -> QueueWorker[DownloadMessage]:
+        def after_failure(
+            error: IngesterError, _message: DownloadMessage, taken: Received
+        ) -> Outcome:
+            if taken.receive_count == LIMIT:
+                return give_up(error)
+            return Retry(seconds=60)
+
+        def give_up(error: IngesterError) -> GiveUp:
+            text = str(error)
+            return GiveUp(reason=text, row_reason=f"row: {text}", headline=f"log: {text}")
+
+        return QueueWorker(
+            source=self.source(),
+            message_type=DownloadMessage,
+            use_case=lambda _message: self.behave(),
+            after_failure=after_failure,
+            give_up=give_up,
+            failures=FailureReporter(
+                self.ledger(),
+                StatusTable(self.aws.status, self.clock),
+                State.DOWNLOADER_FAILED,
+                "test",
+                self.clock,
+            ),
+        )
+
+    def ledger(self) -> Ledger:
+        return Ledger(self.aws.recordings, self.clock)
+
+    def process(self, body: Any = MESSAGE, receive_count: int = 1) -> Outcome:
+        taken = received(self.aws, self.aws.download_queue, body, receive_count=receive_count)
+        self.aws.sends.clear()
+        return self.worker().process(taken)
+
+    def fail_with(self, error: Exception) -> None:
+        def behave() -> Outcome:
+            raise error
+
+        self.behave = behave
+
+    def sent(self) -> list[dict[str, Any]]:
+        return self.aws.sent_to(self.aws.download_queue)
+
+    def dead(self) -> list[dict[str, Any]]:
+        return self.aws.messages(self.aws.download_dlq)
+
+
+@pytest.fixture
+def site(aws: Cloud, clock: Clock) -> Site:
+    aws.status.put_item(
+        Item={
+            "zip_id": ZIP_ID,
+            "meeting_id": 95846636714,
+            "pipeline_state": "SENT_TO_DOWNLOADER",
+            "update_date": "2026-10-14",
+            "update_time": 0,
+        }
+    )
+    return Site(aws, clock)
+
+
+def failing_report() -> None:
+    raise KeyError("row")
+
+
+def event_of(*taken: Received) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": message.message_id,
+                "receiptHandle": message.receipt_handle,
+                "body": message.body,
+                "attributes": {"ApproximateReceiveCount": str(message.receive_count)},
+            }
+            for message in taken
+        ]
+    }
+
+
+class TestOutcomes:
+    def test_message_is_sent_on_before_it_is_reported(self, site: Site) -> None:
+        order: list[int] = []
+        queue = Queue(site.aws.sqs, site.aws.upload_queue)
+        site.behave = lambda: SendOn(
+            queue=queue,
+            body='{"a": 1}',
+            group="g",
+            report=lambda: order.append(len(site.aws.sent_to(site.aws.upload_queue))),
+        )
+        site.process()
+        assert order == [1]
+
+    def test_requeued_message_is_a_fresh_one_with_a_delay(self, site: Site) -> None:
+        site.behave = lambda: Requeue(body='{"a": 1}', delay_seconds=90, report=nothing)
+        site.process()
+        [sent] = site.sent()
+        assert (sent["body"], sent["delay_seconds"]) == ({"a": 1}, 90)
+
+    def test_message_is_retried_when_its_outcome_can_not_be_carried_out(self, site: Site) -> None:
+        gone = Queue(site.aws.sqs, f"{site.aws.upload_queue}-gone")
+        site.behave = lambda: SendOn(queue=gone, body="{}", group="g", report=nothing)
+        assert isinstance(site.process(), Retry)
+
+    @pytest.mark.parametrize("body", ["{}", '{"zip_id": "auto-ingest-0001"}', "no json"])
+    def test_unreadable_message_is_given_up(self, site: Site, body: str) -> None:
+        taken = received(site.aws, site.aws.download_queue, body)
+        outcome = site.worker().process(taken)
+        assert isinstance(outcome, GiveUp)
+        answer = site.aws.sqs.receive_message(QueueUrl=site.aws.download_dlq)
+        assert [one["Body"] for one in answer["Messages"]] == [body]
+
+
+class TestErrors:
+    def test_permanent_failure_ends_on_the_dead_letter_queue(
+        self, site: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        site.fail_with(PermanentFailure("It is gone."))
+        site.process()
+        [dead] = site.dead()
+        assert (dead["body"], dead["reason"]) == (MESSAGE, "It is gone.")
+        row = site.aws.rows()[ZIP_ID]
+        assert (row["pipeline_state"], row["reason"]) == ("DOWNLOADER_FAILED", "row: It is gone.")
+        assert site.ledger().get(UUID).request(ZIP_ID).end is End.FAILED
+        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        assert record.getMessage() == "log: It is gone."
+        assert vars(record)["RecordingFailed"] == 1.0
+
+    @pytest.mark.parametrize("error", [ZoomUnreachable("Not now."), AskLater("Soon."), THROTTLED])
+    def test_error_that_may_pass_is_left_to_the_function(
+        self, site: Site, error: Exception
+    ) -> None:
+        site.fail_with(error)
+        assert isinstance(site.process(), Retry)
+        assert isinstance(site.process(receive_count=LIMIT), GiveUp)
+
+    def test_reason_of_an_aws_error_names_its_operation(self, site: Site) -> None:
+        site.fail_with(THROTTLED)
+        site.process(receive_count=LIMIT)
+        assert site.dead()[0]["reason"] == str(AwsFailed.of(THROTTLED))
+
+    def test_unforeseen_error_is_raised_until_the_last_receive(self, site: Site) -> None:
+        site.fail_with(KeyError("token=abc"))
+        with pytest.raises(KeyError):
+            site.process(receive_count=LIMIT - 1)
+        assert site.dead() == []
+        site.process(receive_count=LIMIT)
+        [dead] = site.dead()
+        assert dead["reason"] == "An error that was not foreseen (KeyError): see the log."
+
+
+class TestReports:
+    """Once an outcome is carried out, nothing brings the message back."""
+
+    @pytest.mark.parametrize(
+        "outcome",
+        [
+            Requeue(body="{}", report=failing_report),
+            Retry(seconds=60, report=failing_report),
+        ],
+        ids=["requeue", "retry"],
+    )
+    def test_report_that_fails_is_logged_and_not_raised(
+        self, site: Site, caplog: pytest.LogCaptureFixture, outcome: Outcome
+    ) -> None:
+        site.behave = lambda: outcome
+        assert site.process() is outcome
+        assert len(site.sent()) == isinstance(outcome, Requeue)
+        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        assert vars(record)["goes_on"]
+
+    def test_message_is_sent_on_once_when_its_report_fails(self, site: Site) -> None:
+        queue = Queue(site.aws.sqs, site.aws.upload_queue)
+        site.behave = lambda: SendOn(queue=queue, body="{}", group="g", report=failing_report)
+        assert isinstance(site.process(), SendOn)
+        assert len(site.aws.sent_to(site.aws.upload_queue)) == 1
+
+
+class TestEvents:
+    def test_only_retried_messages_come_back(self, site: Site) -> None:
+        outcomes: list[Outcome] = [Done(), Retry(seconds=60)]
+        site.behave = lambda: outcomes.pop(0)
+        taken = [received(site.aws, site.aws.download_queue, MESSAGE) for _ in range(2)]
+        answer = process_event(event_of(*taken), site.worker, site.source)
+        assert answer == {"batchItemFailures": [{"itemIdentifier": taken[1].message_id}]}
+
+    @pytest.mark.parametrize("error", [SettingsError("No secret."), THROTTLED])
+    def test_messages_wait_when_the_worker_can_not_be_built(
+        self, site: Site, error: Exception
+    ) -> None:
+        def build() -> QueueWorker[DownloadMessage]:
+            raise error
+
+        first = received(site.aws, site.aws.download_queue, MESSAGE)
+        last = received(site.aws, site.aws.download_queue, MESSAGE, receive_count=LIMIT)
+        answer = process_event(event_of(first, last), build, site.source)
+        assert answer == {"batchItemFailures": [{"itemIdentifier": first.message_id}]}
+        [dead] = site.dead()
+        assert dead["reason"].startswith("The function can't begin: ")
+
+
+class TestNextMessage:
+    """An operator's call processes one message."""
+
+    @pytest.fixture
+    def waiting(self, site: Site) -> None:
+        site.aws.sqs.send_message(QueueUrl=site.aws.download_queue, MessageBody=json.dumps(MESSAGE))
+        site.aws.sends.clear()
+
+    def left(self, site: Site) -> int:
+        backlog = site.source().queue.backlog()
+        return backlog.waiting + backlog.in_flight + backlog.delayed
+
+    def test_there_is_no_outcome_when_the_queue_is_empty(self, site: Site) -> None:
+        assert site.worker().process_next() is None
+
+    @pytest.mark.usefixtures("waiting")
+    def test_finished_message_is_deleted(self, site: Site) -> None:
+        assert site.worker().process_next() == Done()
+        assert self.left(site) == 0
+
+    @pytest.mark.usefixtures("waiting")
+    def test_retried_message_stays_on_the_queue(self, site: Site) -> None:
+        site.fail_with(ZoomUnreachable("Not now."))
+        site.worker().process_next()
+        assert self.left(site) == 1
+        assert site.sent() == []
+
+    @pytest.mark.usefixtures("waiting")
+    def test_changed_message_is_sent_again_when_it_has_to_be_retried(self, site: Site) -> None:
+        site.fail_with(ZoomUnreachable("Not now."))
+        site.worker().process_next(lambda body: body.replace("HIST", "MATH"))
+        [sent] = site.sent()
+        assert (sent["body"]["topic"], sent["delay_seconds"]) == ("MATH E-10", 60)
+        assert self.left(site) == 1
