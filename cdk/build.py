@@ -36,8 +36,8 @@ class Build(Construct):
             "STACK_NAME": settings.stack_name,
             "LAMBDA_CODE_BUCKET": settings.place.code_bucket,
             "LAMBDA_RELEASE_ALIAS": settings.place.release_alias,
-            "LAMBDA_ARCHITECTURE": settings.architecture,
-            "LAMBDA_RUNTIME": settings.runtime,
+            "LAMBDA_ARCHITECTURE": settings.lambda_architecture,
+            "LAMBDA_RUNTIME": settings.lambda_runtime,
             "NONINTERACTIVE": "1",
         }
         project = codebuild.Project(

@@ -49,6 +49,11 @@ def one_of(*choices: str) -> Check[str]:
     return check
 
 
+def in_capitals(check: Check[str]) -> Check[str]:
+    """Another check, of which the value is written in capitals."""
+    return lambda text: check(text).upper()
+
+
 def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
     """Parts between commas; empty ones are left out, at least one has to remain."""
 

@@ -114,8 +114,8 @@ class LambdaFunction(Construct):
             self,
             "Function",
             function_name=names.function(function),
-            runtime=lambda_.Runtime(settings.runtime, lambda_.RuntimeFamily.PYTHON),
-            architecture=lambda_.Architecture.custom(settings.architecture),
+            runtime=lambda_.Runtime(settings.lambda_runtime, lambda_.RuntimeFamily.PYTHON),
+            architecture=lambda_.Architecture.custom(settings.lambda_architecture),
             handler=f"{function.module}.handler",
             code=lambda_.Code.from_bucket(
                 s3.Bucket.from_bucket_name(self, "Code", settings.place.code_bucket),
@@ -169,7 +169,7 @@ class Functions(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         names = Names(settings.stack_name)
-        network = settings.opencast.network
+        network = settings.network
         variables = environment.environments(settings, names, resources)
         statements = grants.statements(resources, in_vpc=network is not None)
         stack = Stack.of(self)
@@ -191,7 +191,7 @@ class Functions(Construct):
         queues = resources.queues
         self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
-        uploader.consume(queues.upload, settings.opencast.uploads_at_once)
+        uploader.consume(queues.upload, settings.oc_track_upload_max)
         # What Slack's user waits for is of no use later, and posted twice if it is done twice.
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
@@ -207,7 +207,7 @@ class Functions(Construct):
                 if function != LOG_NOTIFICATIONS
             },
             self.alias(LOG_NOTIFICATIONS),
-            settings.notifications_level,
+            settings.log_notifications_filter_log_level,
         )
 
     def _reconcile_every_hour(self, names: Names) -> None:

@@ -9,37 +9,16 @@ from typing import Any
 import pytest
 
 from cdk.names import (
-    DOWNLOADER,
     FUNCTIONS,
     GOOGLE_CREDENTIALS,
-    LOG_NOTIFICATIONS,
-    ON_DEMAND,
     RECONCILE,
     SCHEDULE_UPDATE,
-    SLACK,
-    STATUS_QUERY,
     UPLOADER,
-    WEBHOOK,
-    Function,
 )
 from cdk.opencast import note_beside
-from cdk.settings import READ_BY
-from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
 from tests.infra.template import STACK, Template, synthesize
-
-READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
-    WEBHOOK.name: (read.WebhookSettings, read.WebhookSecrets),
-    ON_DEMAND.name: (read.OnDemandSettings, read.OnDemandSecrets),
-    DOWNLOADER.name: (read.DownloaderSettings, read.ZoomSecrets),
-    UPLOADER.name: (read.UploaderSettings, read.UploaderSecrets),
-    RECONCILE.name: (read.ReconcileSettings, read.OnDemandSecrets),
-    SCHEDULE_UPDATE.name: (read.ScheduleUpdateSettings, read.ScheduleUpdateSecrets),
-    STATUS_QUERY.name: (read.StatusQuerySettings, None),
-    SLACK.name: (read.SlackSettings, read.SlackSecrets),
-    LOG_NOTIFICATIONS.name: (read.LogNotificationsSettings, None),
-}
 
 CONSUME = (
     "sqs:ReceiveMessage",
@@ -172,7 +151,7 @@ def functions_of(template: Template) -> dict[str, Any]:
 
 def test_every_function_is_there_with_its_names(template: Template) -> None:
     functions = functions_of(template)
-    assert set(functions) == {function.name for function in FUNCTIONS} == set(READS)
+    assert set(functions) == {function.name for function in FUNCTIONS}
     for function in FUNCTIONS:
         properties = functions[function.name]
         assert properties["Handler"] == f"{function.module}.handler"
@@ -182,30 +161,6 @@ def test_every_function_is_there_with_its_names(template: Template) -> None:
         }
         assert properties["Runtime"] == "python3.13"
         assert properties["Architectures"] == ["arm64"]
-
-
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_the_environment_is_what_the_settings_read(template: Template, function: Function) -> None:
-    variables = functions_of(template)[function.name]["Environment"]["Variables"]
-    settings, _ = READS[function.name]
-    assert sorted(variables) == sorted(read.variables_of(settings))
-    # What CloudFormation fills in is text; the settings have to take everything else as it is.
-    filled = {name: value if isinstance(value, str) else "x" for name, value in variables.items()}
-    assert read.read(settings, filled).stack_name == STACK
-
-
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_function_may_read_the_secrets_that_it_reads(
-    template: Template, function: Function
-) -> None:
-    _, secrets = READS[function.name]
-    expected = set(read.variables_of(secrets)) if secrets else set()
-    granted = {
-        grant.resource.removeprefix(SECRET)
-        for grant in grants(template)
-        if grant.function == function.name and grant.resource.startswith(SECRET)
-    }
-    assert granted == expected == set(READ_BY[function])
 
 
 @pytest.mark.parametrize("function", EXPECTED)
