@@ -25,7 +25,7 @@ NO_SOURCE = "echo 'This stack has no CODEBUILD_SOURCE_URL: set it and update the
 
 
 class Build(Construct):
-    """The project, on arm64 like the functions."""
+    """The CodeBuild project. It runs on arm64, as the functions do."""
 
     def __init__(
         self, scope: Construct, construct_id: str, settings: Settings, names: Names
@@ -85,7 +85,7 @@ class Build(Construct):
         )
         project.add_to_role_policy(grants.allow(LOOK, itself))
         project.add_to_role_policy(grants.allow(RELEASE, *functions))
-        # UpdateFunctionCode reads the package as whoever calls it.
+        # UpdateFunctionCode reads the package with its caller's rights.
         project.add_to_role_policy(grants.allow(("s3:PutObject", "s3:GetObject"), code))
 
 

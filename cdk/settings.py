@@ -32,7 +32,7 @@ from cdk.names import (
     Function,
 )
 from cdk.settings_reader import Reader, given_settings
-from cdk.settings_row import Section, Setting, rows_of, setting
+from cdk.settings_row import Section, Setting, rows_of, setting, text_setting
 from cdk.stack_location import Place
 
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
@@ -138,32 +138,24 @@ class Settings:
         example="https://api.zoom.us/v2",
         read_by=_ZOOM_API,
     )
-    apigee_key: str = setting(
-        _ZOOM, "", checks.any_text, "The Apigee gateway's key.", read_by=_ZOOM_API, secret=True
+    apigee_key: str = text_setting(
+        _ZOOM, "The Apigee gateway's key.", read_by=_ZOOM_API, secret=True
     )
-    zoom_account_id: str = setting(
-        _ZOOM, "", checks.any_text, "The OAuth app's account ID.", read_by=_ZOOM_API
+    zoom_account_id: str = text_setting(_ZOOM, "The OAuth app's account ID.", read_by=_ZOOM_API)
+    zoom_client_id: str = text_setting(_ZOOM, "The OAuth app's client ID.", read_by=_ZOOM_API)
+    zoom_client_secret: str = text_setting(
+        _ZOOM, "The OAuth app's client secret.", read_by=_ZOOM_API, secret=True
     )
-    zoom_client_id: str = setting(
-        _ZOOM, "", checks.any_text, "The OAuth app's client ID.", read_by=_ZOOM_API
-    )
-    zoom_client_secret: str = setting(
-        _ZOOM, "", checks.any_text, "The OAuth app's client secret.", read_by=_ZOOM_API, secret=True
-    )
-    zoom_api_key: str = setting(
+    zoom_api_key: str = text_setting(
         _ZOOM,
-        "",
-        checks.any_text,
         "The JWT app's key, for gateways that still take it.",
         read_by=_ZOOM_API,
     )
-    zoom_api_secret: str = setting(
-        _ZOOM, "", checks.any_text, "The JWT app's secret.", read_by=_ZOOM_API, secret=True
+    zoom_api_secret: str = text_setting(
+        _ZOOM, "The JWT app's secret.", read_by=_ZOOM_API, secret=True
     )
-    webhook_validation_secret_token: str = setting(
+    webhook_validation_secret_token: str = text_setting(
         _ZOOM,
-        "",
-        checks.any_text,
         "The secret token of the Zoom app that sends the webhooks; while it changes, the old and "
         "the new one, separated by commas. Required unless `ALLOW_UNSIGNED_WEBHOOKS` is true.",
         read_by=(WEBHOOK,),
@@ -177,28 +169,22 @@ class Settings:
         "The admin node's address. Required unless `OC_CLUSTER_NAME` names a cluster.",
         read_by=(UPLOADER,),
     )
-    opencast_api_user: str = setting(
+    opencast_api_user: str = text_setting(
         _OPENCAST,
-        "",
-        checks.any_text,
         "The user that ingests, with `ROLE_ADMIN`.",
         see="opencast.md#1-a-user",
         missing="the Opencast user that ingests",
         read_by=(UPLOADER,),
     )
-    opencast_api_password: str = setting(
+    opencast_api_password: str = text_setting(
         _OPENCAST,
-        "",
-        checks.any_text,
         "That user's password.",
         missing="the password of OPENCAST_API_USER",
         read_by=(UPLOADER,),
         secret=True,
     )
-    default_oc_workflow: str = setting(
+    default_oc_workflow: str = text_setting(
         _OPENCAST,
-        "",
-        checks.any_text,
         "The workflow for ingests whose request names none.",
         missing="the Opencast workflow for ingests",
         read_by=(UPLOADER,),
@@ -270,10 +256,8 @@ class Settings:
         checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("upload")),
         "How many ingests run at once.",
     )
-    oc_cluster_name: str = setting(
+    oc_cluster_name: str = text_setting(
         _OPENCAST_OPTIONS,
-        "",
-        checks.any_text,
         "The name of a DCE cluster. Without `OPENCAST_BASE_URL` the cluster's address is looked up "
         "in AWS once and noted in `.env.opencast`.",
         see="decisions/0014-opencast-is-looked-up-once.md",
@@ -305,33 +289,25 @@ class Settings:
         checks.matching("vpc-[0-9a-f]+", "a VPC's id"),
         "That VPC, only as a note: the subnets say which VPC it is.",
     )
-    default_publisher: str = setting(
+    default_publisher: str = text_setting(
         _OPENCAST_OPTIONS,
-        "",
-        checks.any_text,
         "The publisher where the series has none.",
         read_by=(UPLOADER,),
         fallback="NOTIFICATION_EMAIL",
     )
-    override_publisher: str = setting(
+    override_publisher: str = text_setting(
         _OPENCAST_OPTIONS,
-        "",
-        checks.any_text,
         "The publisher, whatever the series says.",
         read_by=(UPLOADER,),
     )
-    override_contributor: str = setting(
+    override_contributor: str = text_setting(
         _OPENCAST_OPTIONS,
-        "",
-        checks.any_text,
         "The contributor, whatever the series says.",
         read_by=(UPLOADER,),
     )
 
-    default_series_id: str = setting(
+    default_series_id: str = text_setting(
         _RECORDINGS,
-        "",
-        checks.any_text,
         "The Opencast series of recordings that the schedule doesn't know. Without it they are "
         "ignored.",
         read_by=(DOWNLOADER,),
@@ -381,18 +357,14 @@ class Settings:
         read_by=(RECONCILE, STATUS_QUERY),
     )
 
-    slack_signing_secret: str = setting(
+    slack_signing_secret: str = text_setting(
         _ZIP_COMMAND,
-        "",
-        checks.any_text,
         "The Slack app's signing secret.",
         read_by=(SLACK,),
         secret=True,
     )
-    slack_api_token: str = setting(
+    slack_api_token: str = text_setting(
         _ZIP_COMMAND,
-        "",
-        checks.any_text,
         "The Slack app's bot token.",
         read_by=(SLACK,),
         secret=True,
@@ -406,10 +378,8 @@ class Settings:
         read_by=(SLACK,),
         fallback="SLACK_ALLOWED_GROUP",
     )
-    slack_zip_channel: str = setting(
+    slack_zip_channel: str = text_setting(
         _ZIP_COMMAND,
-        "",
-        checks.any_text,
         "The channel where `/zip` works, by name, or by ID if it is private. Elsewhere it works in "
         "direct messages only.",
         read_by=(SLACK,),
@@ -440,10 +410,8 @@ class Settings:
         "The document's tabs with the schedule, separated by commas.",
         read_by=(SCHEDULE_UPDATE,),
     )
-    schedule_update_token: str = setting(
+    schedule_update_token: str = text_setting(
         _SHEET,
-        "",
-        checks.any_text,
         "What a request to update the schedule has to carry. Without it anyone may ask for an "
         "update.",
         read_by=(SCHEDULE_UPDATE,),
@@ -457,8 +425,8 @@ class Settings:
         read_by=(SCHEDULE_UPDATE,),
     )
 
-    aws_profile: str = setting(
-        _AWS, "", checks.any_text, "A profile of `~/.aws`. Without it the shell's credentials."
+    aws_profile: str = text_setting(
+        _AWS, "A profile of `~/.aws`. Without it the shell's credentials."
     )
     aws_region: str = setting(
         _AWS,
@@ -508,9 +476,7 @@ class Settings:
         ),
         "Where `invoke codebuild` takes revisions from.",
     )
-    noninteractive: str = setting(
-        _AWS, "", checks.any_text, "With any text here, commands ask nothing."
-    )
+    noninteractive: str = text_setting(_AWS, "With any text here, commands ask nothing.")
 
     notes: tuple[str, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, cast
 
 from cdk import checks
 from cdk.names import Function
@@ -71,37 +71,36 @@ class Setting(Generic[Value]):
         return ""
 
 
+class Options(TypedDict, total=False):
+    """What a row may leave out; see `Setting`."""
+
+    see: str
+    read_by: tuple[Function, ...]
+    secret: bool
+    missing: str
+    example: str
+    fallback: str
+
+
 def setting(
     section: Section,
     default: Value,
     check: checks.Check[Value],
     line: str,
-    *,
-    see: str = "",
-    read_by: tuple[Function, ...] = (),
-    secret: bool = False,
-    missing: str = "",
-    example: str = "",
-    fallback: str = "",
+    **options: Unpack[Options],
 ) -> Value:
     """Declare that a dataclass's field is a setting; the arguments are those of `Setting`.
 
     The setting's name is the field's name in capitals. The declared type is the value's type, as
     with `dataclasses.field`, because the field of an instance holds the value.
     """
-    about = {
-        "section": section,
-        "default": default,
-        "check": check,
-        "line": line,
-        "see": see,
-        "read_by": read_by,
-        "secret": secret,
-        "missing": missing,
-        "example": example,
-        "fallback": fallback,
-    }
-    return cast(Value, field(metadata=about, repr=not secret))
+    row = {"section": section, "default": default, "check": check, "line": line, **options}
+    return cast(Value, field(metadata=row, repr=not options.get("secret")))
+
+
+def text_setting(section: Section, line: str, **options: Unpack[Options]) -> str:
+    """Declare a setting that may be any text, and is empty if it isn't given; see `setting`."""
+    return setting(section, "", checks.any_text, line, **options)
 
 
 def rows_of(settings_type: type[DataclassInstance]) -> tuple[Setting[Any], ...]:

@@ -1,4 +1,4 @@
-"""The stack, put together from its parts."""
+"""The CloudFormation stack, made of its parts."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from cdk.tables import Tables
 class ZoomIngester(Stack):
     """Everything that a site has in AWS for this system.
 
-    It is deployed with the caller's own credentials, and its template goes through the bucket that
-    holds the functions' packages anyway: no CDK bootstrap is needed.
+    It needs no CDK bootstrap: the caller's own credentials deploy it, and the template is uploaded
+    to the bucket with the functions' packages.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
