@@ -24,7 +24,7 @@ UPLOAD_RECEIVES = 50
 """How often a message may be received on the upload queue, waits for Opencast not counted."""
 
 WAITING_RECEIVES_PER_HOUR = 6
-"""How often an upload that waits is received. LONGEST_WAIT_SECONDS of the uploader is 10 minutes."""
+"""How often a waiting upload is received, by the uploader's LONGEST_WAIT_SECONDS (10 minutes)."""
 
 MOST_RECEIVES = 1000
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""

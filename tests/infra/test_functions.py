@@ -1,4 +1,4 @@
-"""The functions in the template: what they are told, what they may do, what calls them."""
+"""The functions in the template: their properties, their grants, and what invokes them."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
 
 
 def log_grants(function: str) -> list[Grant]:
-    """What every function may do with its own log group."""
+    """Return the grants that every function has on its own log group."""
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}-{function}:*"
     return [
         Grant(function, action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents")
@@ -149,7 +149,7 @@ def functions_of(template: Template) -> dict[str, Any]:
     return template.named("AWS::Lambda::Function", "FunctionName")
 
 
-def test_every_function_is_there_with_its_names(template: Template) -> None:
+def test_every_function_is_in_the_template_with_its_handler_and_code(template: Template) -> None:
     functions = functions_of(template)
     assert set(functions) == {function.name for function in FUNCTIONS}
     for function in FUNCTIONS:
@@ -164,7 +164,7 @@ def test_every_function_is_there_with_its_names(template: Template) -> None:
 
 
 @pytest.mark.parametrize("function", EXPECTED)
-def test_grants_are_exactly_what_is_used(template: Template, function: str) -> None:
+def test_a_function_has_exactly_the_grants_that_it_uses(template: Template, function: str) -> None:
     expected = [
         Grant(function, action, resource)
         for actions, resources in EXPECTED[function]
@@ -175,7 +175,7 @@ def test_grants_are_exactly_what_is_used(template: Template, function: str) -> N
     assert found == sorted(expected + log_grants(function))
 
 
-def test_a_policy_without_a_grant_lacks_it_alone() -> None:
+def test_a_policy_without_one_grant_keeps_all_others() -> None:
     document = {
         "Statement": [
             {"Effect": "Allow", "Action": ["a:X", "a:Y"], "Resource": ["r1", "r2"]},
@@ -191,14 +191,14 @@ def test_a_policy_without_a_grant_lacks_it_alone() -> None:
     ]
 
 
-def test_only_lambda_assumes_the_roles(template: Template) -> None:
+def test_only_lambda_may_assume_the_functions_roles(template: Template) -> None:
     for properties in functions_of(template).values():
         role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_queues_drive_the_alias_one_message_at_a_time(template: Template) -> None:
+def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     at_once = {}
     for mapping in mappings.values():
@@ -214,7 +214,7 @@ def test_queues_drive_the_alias_one_message_at_a_time(template: Template) -> Non
     ("setting", "expected"),
     [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
 )
-def test_a_queue_drives_as_many_invocations_at_once_as_its_setting_says(
+def test_a_queue_s_concurrency_is_that_of_its_setting(
     changed: Callable[[Mapping[str, str]], Template], setting: str, expected: set[int]
 ) -> None:
     mappings = changed({setting: "2"}).of_type("AWS::Lambda::EventSourceMapping")
@@ -222,13 +222,13 @@ def test_a_queue_drives_as_many_invocations_at_once_as_its_setting_says(
     assert found == expected
 
 
-def test_the_uploader_is_told_how_long_it_waits_for_an_unreachable_opencast(
+def test_the_uploader_s_environment_has_the_outage_hours(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     later = changed({"OC_OUTAGE_HOURS": "1.5"})
     told = [
-        functions_of(one)[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
-        for one in (template, later)
+        functions_of(each)[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
+        for each in (template, later)
     ]
     assert told == ["24", "1.5"]
 
@@ -247,8 +247,8 @@ def test_reconcile_runs_every_hour_unless_it_is_off(
     assert RECONCILE.name in functions_of(off)
 
 
-def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:
-    """A repeat would post an answer twice."""
+def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
+    """A retry would post an answer twice."""
     [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
     function = template.resources[config["FunctionName"]["Ref"]]["Properties"]
     assert template.short(function["FunctionName"]) == "slack"
@@ -257,13 +257,13 @@ def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:
     assert template.resources[alias]["Properties"]["Name"] == "live"
 
 
-def test_the_schedule_s_lock_outlives_whoever_holds_it(template: Template) -> None:
-    """Else a second press begins while the first still writes."""
+def test_the_schedule_s_lock_outlives_the_function_that_holds_it(template: Template) -> None:
+    """Otherwise a second update would begin while the first one still writes."""
     seconds = functions_of(template)[SCHEDULE_UPDATE.name]["Timeout"]
     assert seconds < LIFE_SECONDS < COMMAND_SECONDS
 
 
-def test_everything_logs_for_six_months(template: Template) -> None:
+def test_all_log_groups_keep_six_months(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
     [api] = template.of_type("AWS::ApiGateway::RestApi")
@@ -276,7 +276,7 @@ def test_everything_logs_for_six_months(template: Template) -> None:
     assert {group["RetentionInDays"] for group in groups.values()} == {180}
 
 
-def test_versions_and_aliases_stay_when_anything_changes(
+def test_versions_and_aliases_stay_the_same_when_settings_change(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     later = changed(
@@ -298,14 +298,14 @@ def test_versions_and_aliases_stay_when_anything_changes(
         assert later.of_type(resource_type) == before
 
 
-def test_the_alias_has_the_name_that_is_set(
+def test_the_alias_has_the_name_of_its_setting(
     changed: Callable[[Mapping[str, str]], Template],
 ) -> None:
     aliases = changed({"LAMBDA_RELEASE_ALIAS": "released"}).of_type("AWS::Lambda::Alias")
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_the_uploader_alone_moves_into_a_vpc(
+def test_only_the_uploader_runs_in_the_vpc(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     assert not any("VpcConfig" in properties for properties in functions_of(template).values())
@@ -324,7 +324,7 @@ def test_the_uploader_alone_moves_into_a_vpc(
     }
 
 
-def test_what_was_looked_up_is_in_the_template(tmp_path: Path) -> None:
+def test_a_looked_up_opencast_is_in_the_template(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     note_beside(env_file).write_text(
         "OC_CLUSTER_NAME=oc\nSTACK_TYPE=ecs\nOPENCAST_BASE_URL=https://admin.oc.example.edu\n"
