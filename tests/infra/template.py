@@ -8,19 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cdk.app import build
-from cdk.settings import load
+from cdk.settings import SECRETS, load
 
 STACK = "zip-test"
-SECRET_SETTINGS = {
-    "OPENCAST_API_PASSWORD": "secret-of-opencast",
-    "WEBHOOK_VALIDATION_SECRET_TOKEN": "secret-of-the-webhook",
-    "ZOOM_CLIENT_SECRET": "secret-of-the-oauth-app",
-    "ZOOM_API_SECRET": "secret-of-the-jwt-app",
-    "APIGEE_KEY": "secret-of-the-gateway",
-    "SCHEDULE_UPDATE_TOKEN": "secret-of-the-script",
-    "SLACK_API_TOKEN": "secret-of-the-slack-bot",
-    "SLACK_SIGNING_SECRET": "secret-of-slack",
-}
+SECRET_SETTINGS = {name: f"secret-of-{name}" for name in SECRETS}
 SETTINGS = {
     "STACK_NAME": STACK,
     "LAMBDA_CODE_BUCKET": "zip-code",
