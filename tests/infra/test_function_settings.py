@@ -7,40 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from cdk.names import (
-    DOWNLOADER,
-    FUNCTIONS,
-    LOG_NOTIFICATIONS,
-    ON_DEMAND,
-    RECONCILE,
-    SCHEDULE_UPDATE,
-    SLACK,
-    STATUS_QUERY,
-    UPLOADER,
-    WEBHOOK,
-    Function,
-)
+from cdk.names import FUNCTIONS, Function
 from cdk.settings import READ_BY, SIGNING_KEY, TABLE, load
 from cdk.settings_reader import SettingsError
 from cdk.settings_row import text_of
 from ingester import settings as read
-from tests.infra.grants import ACCOUNT, REGION, grants
+from tests.infra.function_types import READS
 from tests.infra.template import SETTINGS, STACK, Template
-
-READS: dict[Function, tuple[type[read.Settings], type[read.Secrets] | None]] = {
-    WEBHOOK: (read.WebhookSettings, read.WebhookSecrets),
-    ON_DEMAND: (read.OnDemandSettings, read.OnDemandSecrets),
-    DOWNLOADER: (read.DownloaderSettings, read.ZoomSecrets),
-    UPLOADER: (read.UploaderSettings, read.UploaderSecrets),
-    RECONCILE: (read.ReconcileSettings, read.OnDemandSecrets),
-    SCHEDULE_UPDATE: (read.ScheduleUpdateSettings, read.ScheduleUpdateSecrets),
-    STATUS_QUERY: (read.StatusQuerySettings, None),
-    SLACK: (read.SlackSettings, read.SlackSecrets),
-    LOG_NOTIFICATIONS: (read.LogNotificationsSettings, None),
-}
-"""The types that each function reads its environment and its secrets into."""
-
-SECRET = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/zoom-ingester/{STACK}/"
 
 every_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: each.name)
 
@@ -95,15 +68,3 @@ def test_a_function_s_environment_has_exactly_what_the_function_reads(
     # CloudFormation fills in texts; the function has to be able to read all other values.
     filled = {name: value if isinstance(value, str) else "x" for name, value in variables.items()}
     assert read.read(settings, filled).stack_name == STACK
-
-
-@every_function
-def test_a_function_may_read_exactly_its_own_secrets(
-    template: Template, function: Function
-) -> None:
-    granted = {
-        grant.resource.removeprefix(SECRET)
-        for grant in grants(template)
-        if grant.function == function.name and grant.resource.startswith(SECRET)
-    }
-    assert granted == set(READ_BY[function])

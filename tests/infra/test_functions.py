@@ -14,9 +14,12 @@ from cdk.names import (
     RECONCILE,
     SCHEDULE_UPDATE,
     UPLOADER,
+    Function,
 )
 from cdk.opencast import note_beside
+from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
+from tests.infra.function_types import READS
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
 from tests.infra.template import STACK, Template, synthesize
 
@@ -40,23 +43,10 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
         (("dynamodb:UpdateItem",), (f"{TABLE}recording-events",)),
         (("sqs:SendMessage",), (f"{SQS}download",)),
-        (
-            ("ssm:GetParameter",),
-            (f"{SECRET}WEBHOOK_VALIDATION_SECRET_TOKEN", f"{SECRET}PIPELINE_SIGNING_KEY"),
-        ),
     ],
     "zoom-on-demand": [
         (("dynamodb:UpdateItem",), (STATUS,)),
         (("dynamodb:GetItem",), (RECORDINGS,)),
-        (
-            ("ssm:GetParameter",),
-            (
-                f"{SECRET}APIGEE_KEY",
-                f"{SECRET}ZOOM_CLIENT_SECRET",
-                f"{SECRET}ZOOM_API_SECRET",
-                f"{SECRET}PIPELINE_SIGNING_KEY",
-            ),
-        ),
     ],
     "zoom-downloader": [
         (("dynamodb:UpdateItem",), (STATUS,)),
@@ -74,10 +64,6 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("s3:ListBucketMultipartUploads",), (FILES.removesuffix("/*"),)),
         (CONSUME, (f"{SQS}download",)),
         (("sqs:SendMessage",), (f"{SQS}download", f"{SQS}download-dlq", f"{SQS}upload.fifo")),
-        (
-            ("ssm:GetParameter",),
-            (f"{SECRET}APIGEE_KEY", f"{SECRET}ZOOM_CLIENT_SECRET", f"{SECRET}ZOOM_API_SECRET"),
-        ),
     ],
     "zoom-uploader": [
         (("dynamodb:UpdateItem",), (STATUS,)),
@@ -86,19 +72,9 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("s3:GetObject",), (FILES,)),
         (CONSUME, (f"{SQS}upload.fifo",)),
         (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
-        (("ssm:GetParameter",), (f"{SECRET}OPENCAST_API_PASSWORD",)),
     ],
     "zoom-reconcile": [
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (f"{TABLE}recordings",)),
-        (
-            ("ssm:GetParameter",),
-            (
-                f"{SECRET}APIGEE_KEY",
-                f"{SECRET}ZOOM_CLIENT_SECRET",
-                f"{SECRET}ZOOM_API_SECRET",
-                f"{SECRET}PIPELINE_SIGNING_KEY",
-            ),
-        ),
     ],
     "schedule-update": [
         (
@@ -110,7 +86,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
             ),
             (f"{TABLE}schedule",),
         ),
-        (("ssm:GetParameter",), (f"{SECRET}SCHEDULE_UPDATE_TOKEN", GOOGLE_KEY)),
+        (("ssm:GetParameter",), (GOOGLE_KEY,)),
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
@@ -123,7 +99,6 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "slack": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index",)),
         (("dynamodb:GetItem",), (f"{TABLE}schedule",)),
-        (("ssm:GetParameter",), (f"{SECRET}SLACK_SIGNING_SECRET", f"{SECRET}SLACK_API_TOKEN")),
         (
             ("lambda:InvokeFunction",),
             (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}-slack:live",),
@@ -135,6 +110,14 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("sns:Publish",), (f"arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-notifications",)),
     ],
 }
+"""The grants of each function, without those on its secrets and its log group."""
+
+
+def secret_grants(function: Function) -> list[Grant]:
+    """Return the grants on the secrets that a function's code reads."""
+    _, secrets = READS[function]
+    names = read.variables_of(secrets) if secrets else ()
+    return [Grant(function.name, "ssm:GetParameter", f"{SECRET}{name}") for name in names]
 
 
 def log_grants(function: str) -> list[Grant]:
@@ -163,16 +146,18 @@ def test_every_function_is_in_the_template_with_its_handler_and_code(template: T
         assert properties["Architectures"] == ["arm64"]
 
 
-@pytest.mark.parametrize("function", EXPECTED)
-def test_a_function_has_exactly_the_grants_that_it_uses(template: Template, function: str) -> None:
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_a_function_has_exactly_the_grants_that_it_uses(
+    template: Template, function: Function
+) -> None:
     expected = [
-        Grant(function, action, resource)
-        for actions, resources in EXPECTED[function]
+        Grant(function.name, action, resource)
+        for actions, resources in EXPECTED[function.name]
         for action in actions
         for resource in resources
     ]
-    found = [grant for grant in grants(template) if grant.function == function]
-    assert found == sorted(expected + log_grants(function))
+    found = [grant for grant in grants(template) if grant.function == function.name]
+    assert found == sorted(expected + log_grants(function.name) + secret_grants(function))
 
 
 def test_a_policy_without_one_grant_keeps_all_others() -> None:
