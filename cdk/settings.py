@@ -208,8 +208,8 @@ class Settings:
         _ZOOM_OPTIONS,
         False,
         checks.yes_or_no,
-        "Whether Zoom's webhooks are taken unsigned when there is no secret token. If so, anyone "
-        "can send recordings.",
+        "Whether the webhook accepts unsigned requests when there is no secret token. If it does, "
+        "anyone can send recordings.",
         read_by=(WEBHOOK,),
     )
     webhook_delay_seconds: int = setting(
@@ -338,8 +338,8 @@ class Settings:
         _RECORDINGS,
         16,
         checks.whole(1, 64),
-        "The most connections at once for one recording's download. It uses as many of them as "
-        "make it faster.",
+        "The most connections at once for one recording's download. The download uses as many of "
+        "them as make it faster.",
         read_by=(DOWNLOADER,),
     )
     downloads_at_once: int = setting(
@@ -352,8 +352,8 @@ class Settings:
         _RECORDINGS,
         3,
         checks.whole(0, 30),
-        "How many days back recordings are looked for in Zoom whose webhook never came; 0: not at "
-        "all.",
+        "How many days back reconcile looks in Zoom for recordings whose webhook never came. With "
+        "0, reconcile is off.",
         read_by=(RECONCILE, STATUS_QUERY),
     )
 
@@ -445,8 +445,8 @@ class Settings:
             r"(?!\d+$)[A-Za-z0-9_-]{1,128}",
             "letters, digits, dashes and underscores, and not a number",
         ),
-        "The alias that the API and the queues call, and that a release moves. It stays as the "
-        "stack was made with it.",
+        "The alias that the API and the queues call, and that a release moves. Keep it once "
+        "the stack is created.",
         see="decisions/0003-arm64-versions-alias.md",
     )
     lambda_architecture: str = setting(
