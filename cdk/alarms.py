@@ -1,8 +1,8 @@
-"""The alarms: each mails to the stack's topic, and its description says what to do.
+"""The alarms. Each one mails to the stack's topic, and its description says what to do.
 
-They stand on single metrics, without metric math, which the local cloud can't deploy. Limits, and
-what is thought of a time without data, have their reasons beside them. docs/operations.md lists
-the alarms, held to the template by a test.
+Each alarm watches a single metric, because the local cloud can't deploy metric math. Comments give
+the reasons for limits and for how missing data is treated. docs/operations.md lists the alarms; a
+test compares the list with the template.
 """
 
 from __future__ import annotations
@@ -35,19 +35,27 @@ FROM = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 BACKLOG = 40
+"""How many waiting uploads are too many."""
+
 DOWNLOAD_AGE_HOURS = 2
-"""Ten at a time empty a burst of recordings in minutes. A message that came back for the third time
-isn't counted any more by SQS, so tries, which take six hours, don't ring: what is old here wasn't
-taken up."""
+"""How old the oldest message on the download queue may be.
+
+Ten downloads at once empty a burst of recordings in minutes. Retries take up to six hours and don't
+ring this alarm: SQS leaves messages that were received three times out of the age.
+"""
 
 UPLOAD_AGE_MARGIN_HOURS = 2
-"""Beside OC_INGEST_PATIENCE_HOURS: so long a message may rightly wait for Opencast."""
+"""Added to OC_INGEST_PATIENCE_HOURS, in which a message may rightly wait for Opencast."""
 
 DAY = 24 * 60
 LEFT_FOR_DAYS = {"download": 7, "upload": 4}
-"""So many days in a row with dead letters ring once more. SQS deletes them after 14, but the copied
-files that an upload needs are gone after seven: three are left, a weekend among them. Not by the
-age of the oldest: SQS leaves out what was received three times, and each look receives it."""
+"""After how many days in a row with dead letters a second alarm rings, for each queue.
+
+SQS deletes dead letters after 14 days. An upload has less time: its staged files are deleted after
+seven days, so the alarm leaves three days, which may include a weekend. The alarm doesn't use the
+age of the oldest message: SQS leaves messages that were received three times out of the age, and
+each command that looks at a dead letter receives it.
+"""
 
 LOST_AFTER = {
     "download": "SQS deletes them after 14.",
@@ -63,12 +71,15 @@ AFTER_CRASH = {
     RECONCILE: "It tries twice more within minutes, and every hour.",
     LOG_NOTIFICATIONS: "It tries twice more within minutes; then mails about errors are missing.",
 }
-"""What follows by itself."""
+"""What happens without a person's help after a function has crashed."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When an alarm rings: in each of `times` periods of `minutes`, and `silence` if data lack."""
+    """When an alarm rings: if the comparison holds in each of `times` periods of `minutes`.
+
+    `silence` says how periods without data count.
+    """
 
     compared: cloudwatch.ComparisonOperator
     limit: float
@@ -78,7 +89,7 @@ class Rule:
 
 
 class Alarms(Construct):
-    """All alarms. `all` are they, in the order in which the dashboard shows them."""
+    """The alarms. `all` lists them in the dashboard's order."""
 
     def __init__(
         self,
@@ -134,7 +145,7 @@ class Alarms(Construct):
         self._add(
             "webhook-401",
             self._metrics.own("WebhookUnauthorized"),
-            # A few come from whoever tries addresses in the internet.
+            # Scanners on the internet cause a few.
             Rule(FROM, 10, minutes=60),
             "Many requests to the webhook weren't signed, or wrongly, or too long ago: most likely "
             "strangers. If webhook-signature rings too, see there. Do: `invoke logs.webhook` says "
@@ -143,7 +154,7 @@ class Alarms(Construct):
         self._add(
             "webhook-signature",
             self._metrics.own("WebhookWronglySigned"),
-            # Strangers don't sign. A small site has some four events a meeting, so one is enough.
+            # Strangers don't sign. A small site has about four events a meeting: one is enough.
             Rule(FROM, 1, minutes=60),
             "A request to the webhook was signed with a secret that isn't the stack's: most likely "
             "Zoom's app has another secret token, and every recording is refused and not sent "
@@ -173,7 +184,7 @@ class Alarms(Construct):
         self._add(
             "ingest-5xx",
             of_route("POST", ON_DEMAND_PATH, "5XXError", SUM),
-            # One was told to whoever asked, and may be a recording that isn't ready (503).
+            # The caller knows of a single one, which may mean that a recording isn't ready (503).
             Rule(FROM, 3, minutes=15),
             "Several +Zoom requests failed; who made them was told. Do: `invoke logs.on-demand` "
             "says whether Zoom's API or the webhook doesn't answer. Recordings that Zoom hasn't "
@@ -184,7 +195,7 @@ class Alarms(Construct):
         self._add(
             "upload-backlog",
             self._metrics.of_queue(self._names.upload_queue, "ApproximateNumberOfMessagesVisible"),
-            # Lambda asks the queue all the time, so SQS always has data.
+            # Lambda polls the queue all the time, so SQS always has data.
             Rule(ABOVE, BACKLOG, times=6, silence=cloudwatch.TreatMissingData.BREACHING),
             f"For half an hour more than {BACKLOG} recordings have waited for Opencast, or nobody "
             "asks the upload queue. Do: look at Opencast's load; in the Lambda console, whether "
@@ -196,7 +207,7 @@ class Alarms(Construct):
         self._add(
             "opencast-unreachable",
             self._metrics.own("OpencastUnreachable"),
-            # One alone is a restart. While any upload waits, it asks every ten minutes at least.
+            # One alone is a restart. A waiting upload asks Opencast at least every ten minutes.
             Rule(FROM, 1, minutes=15, times=2),
             "For half an hour uploads have found no Opencast. None of them fails for that: they "
             "wait for OC_OUTAGE_HOURS, and go on by themselves. Do: look whether Opencast is up "
@@ -206,10 +217,10 @@ class Alarms(Construct):
     def _downloader_idle(self) -> None:
         self._add(
             "downloader-idle",
-            # Not on Invocations: of a day without any Lambda has no data, so that a holiday and a
-            # trigger that is switched off look alike. The trigger asks the queue on holidays too.
+            # Invocations wouldn't do: Lambda has no data for a day without any, so a holiday looks
+            # like a disabled trigger. An enabled trigger polls the queue on holidays too.
             self._metrics.of_queue(self._names.download_queue, "NumberOfEmptyReceives", SUM),
-            # Lambda makes some 20,000 of them a day, `invoke queue.downloads` a few.
+            # Lambda makes about 20,000 of them a day, `invoke queue.downloads` a few.
             Rule(BELOW, 100, minutes=DAY, silence=cloudwatch.TreatMissingData.BREACHING),
             "For a day the downloader was neither called nor its queue asked for messages. (A day "
             "without recordings is no reason.) Do: in the Lambda console, look whether the "
@@ -258,7 +269,7 @@ class Alarms(Construct):
     def _reconcile_idle(self) -> None:
         self._add(
             "reconcile-idle",
-            # Each run that could do its work tells how many it brought, also 0.
+            # Each run that succeeds emits how many recordings it found, even if none.
             self._metrics.own("RecordingsReconciled", VALUES),
             Rule(BELOW, 1, minutes=180, silence=cloudwatch.TreatMissingData.BREACHING),
             "For three hours reconcile hasn't run, or couldn't list Zoom's recordings: one whose "

@@ -21,22 +21,29 @@ from cdk.names import (
 from cdk.settings import Settings
 
 MEASURED = (WEBHOOK_PATH, ON_DEMAND_PATH)
-"""The routes whose answers and latencies CloudWatch is told: somebody waits for these. Each is paid
-for."""
+"""The routes that CloudWatch measures, because somebody waits for their answers.
+
+The others aren't measured: AWS bills the metrics of each route.
+"""
 
 THROTTLED = {SLACK_PATH: (10, 20), SCHEDULE_UPDATE_PATH: (1, 5)}
-"""Requests a second, and how many at once beyond that, on routes that anybody may call and only
-people use. More of them get 429 from API Gateway, which is not paid for: else a stranger could
-take the account's Lambdas, and SSM's few reads a second, from the webhook. The webhook itself isn't
-throttled: a request more that is refused may be a recording."""
+"""The rate (requests a second) and the burst of routes that anybody may call and only people use.
+
+API Gateway answers further requests with 429 and doesn't bill them. Without this limit a stranger
+could use up the account's Lambda concurrency and SSM's few reads a second, which the webhook needs.
+The webhook isn't throttled: a refused request may be a recording.
+"""
 
 ERRORS = apigateway.MethodLoggingLevel.ERROR
-"""Logged: why API Gateway itself answered with an error. Never bodies or headers (data traces)."""
+"""What the execution log holds: why API Gateway itself answered with an error.
+
+Data traces are off, because they would log bodies and headers.
+"""
 
 CORS_METHODS = ["POST", "OPTIONS"]
 CORS_HEADERS = [*apigateway.Cors.DEFAULT_HEADERS, "Accept-Language", "X-Requested-With"]
-# The browser of whoever clicks "+Zoom" shows an error only if it may read it, and API Gateway
-# answers these itself.
+# A browser shows an error of "+Zoom" only if CORS lets the page read it. API Gateway itself makes
+# these answers, so the function can't add the header.
 OPEN_TO_BROWSERS = {
     "AccessDenied": apigateway.ResponseType.ACCESS_DENIED,
     "Default4xx": apigateway.ResponseType.DEFAULT_4_XX,
@@ -47,9 +54,9 @@ OPEN_TO_BROWSERS = {
 class Api(Construct):
     """The API and its stage. `route` adds a method that calls a function.
 
-    `base_url` is where callers find it: `API_BASE_URL`, or the stage's own address. It refers to
-    the API alone, not to the stage, which comes after the functions, so functions may have it in
-    their environment.
+    `base_url` is the API's address for callers: `API_BASE_URL`, or the stage's own address. It
+    refers to the API and not to the stage, which depends on the functions; so the functions may
+    have the address in their environment.
     """
 
     def __init__(
@@ -62,14 +69,14 @@ class Api(Construct):
             rest_api_name=names.api,
             policy=_policy(settings.ingest_allowed_ips),
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            # The role by which API Gateway writes logs is one for the whole account and region.
-            # It is set here, since a new account has none and then the stage can't be made, and
-            # it is kept when the stack goes, since other APIs log through it by then.
+            # API Gateway writes logs with one role for the whole account and region. A new account
+            # has none, and the stage can't be created without it. The role stays when the stack is
+            # deleted, because other APIs may log with it by then.
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=_stage(self._log_group("AccessLog", names.access_log)),
         )
-        # API Gateway would make it itself, kept for ever.
+        # Otherwise API Gateway creates the group itself, without a retention period.
         execution_log = self._log_group(
             "ExecutionLog", f"API-Gateway-Execution-Logs_{self.rest_api.rest_api_id}/{STAGE}"
         )
@@ -96,15 +103,19 @@ class Api(Construct):
         )
 
     def url(self, path: str) -> str:
-        """The address of a route."""
+        """Return the address of a route."""
         return f"{self.base_url}/{path}"
 
     def route(
         self, method: str, path: str, alias: lambda_.Alias, *, cors: bool = False
     ) -> apigateway.IResource:
-        """Let `method` on `path` ("" for the root) call the alias.
+        """Add a method that calls the alias, and return the method's resource.
 
-        `cors` lets browsers call it from any page.
+        Args:
+            method: The HTTP method.
+            path: The path without a slash in front; "" is the root.
+            alias: The alias to call.
+            cors: Whether browsers may call it from any page.
         """
         root = self.rest_api.root
         resource = root.add_resource(path) if path else root
@@ -126,13 +137,13 @@ class Api(Construct):
 
 
 def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
-    """The stage: what is logged of calls, and what is measured."""
+    """Return the stage's options: what is logged, measured and throttled."""
     return apigateway.StageOptions(
         stage_name=STAGE,
         logging_level=ERRORS,
         data_trace_enabled=False,
         method_options={
-            # What is said of a route replaces all that is said of the stage.
+            # A route's options replace all of the stage's options.
             f"/{path}/POST": apigateway.MethodDeploymentOptions(
                 metrics_enabled=True, logging_level=ERRORS, data_trace_enabled=False
             )
@@ -163,7 +174,7 @@ def _stage(access_log: logs.LogGroup) -> apigateway.StageOptions:
 
 
 def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:
-    """Everyone may call, but only from `allowed_ips` POST /ingest, and whatever is read by GET."""
+    """Return the API's policy: `POST /ingest` and every GET only from `allowed_ips`."""
     anyone = [iam.AnyPrincipal()]
     invoke = ["execute-api:Invoke"]
     return iam.PolicyDocument(
@@ -173,8 +184,8 @@ def _policy(allowed_ips: tuple[str, ...]) -> iam.PolicyDocument:
                 effect=iam.Effect.DENY,
                 principals=anyone,
                 actions=invoke,
-                # The same routes answer with a slash behind them, which is another resource here.
-                # The page's own ends in `GET/`.
+                # A route also answers with a slash at its end, which is another resource here. The
+                # root's resource ends in `GET/`.
                 resources=[
                     f"execute-api:/*/POST/{ON_DEMAND_PATH}",
                     f"execute-api:/*/POST/{ON_DEMAND_PATH}/*",

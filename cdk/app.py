@@ -1,4 +1,4 @@
-"""What the CDK's command line runs: `python -m cdk.app [ENV_FILE]`.
+"""The CDK app, which the CDK's command line runs: `python -m cdk.app [ENV_FILE]`.
 
 Settings come from the environment and from ENV_FILE, if one is named.
 """
@@ -17,7 +17,7 @@ from cdk.stack import ZoomIngester
 
 
 def build(settings: Settings, *, outdir: Path | None = None) -> App:
-    """The app with its one stack. `outdir` is for use without the CDK's command line."""
+    """Return the app with its stack. `outdir` is for use without the CDK's command line."""
     app = App(analytics_reporting=False, outdir=str(outdir) if outdir else None)
     stack = ZoomIngester(app, settings)
     for note in settings.notes:
@@ -26,7 +26,7 @@ def build(settings: Settings, *, outdir: Path | None = None) -> App:
 
 
 def main(arguments: list[str]) -> int:
-    """The command. Returns the exit code: 1 if the settings don't do."""
+    """Run the command and return its exit code: 1 if a setting is missing or wrong."""
     try:
         settings = load(os.environ, Path(arguments[0]) if arguments else None)
     except SettingsError as error:

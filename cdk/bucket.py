@@ -1,4 +1,4 @@
-"""The bucket where recordings wait on their way from Zoom to Opencast."""
+"""The staging bucket, which holds recordings between Zoom and Opencast."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from cdk.names import Names
 
 
 class StagingBucket(Construct):
-    """`bucket`. It goes with the stack once `stack.delete` has emptied it: CDK's own way of
-    emptying would add a function of its own to the stack."""
+    """The staging bucket, as `bucket`.
+
+    CloudFormation deletes it with the stack after `stack.delete` has emptied it. (CDK could empty
+    it, but would add a function to the stack for that.)
+    """
 
     def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
         super().__init__(scope, construct_id)

@@ -25,7 +25,7 @@ NO_SOURCE = "echo 'This stack has no CODEBUILD_SOURCE_URL: set it and update the
 
 
 class Build(Construct):
-    """The project, on arm64 like the functions."""
+    """The CodeBuild project. It runs on arm64, as the functions do."""
 
     def __init__(
         self, scope: Construct, construct_id: str, settings: Settings, names: Names
@@ -36,8 +36,8 @@ class Build(Construct):
             "STACK_NAME": settings.stack_name,
             "LAMBDA_CODE_BUCKET": settings.place.code_bucket,
             "LAMBDA_RELEASE_ALIAS": settings.place.release_alias,
-            "LAMBDA_ARCHITECTURE": settings.architecture,
-            "LAMBDA_RUNTIME": settings.runtime,
+            "LAMBDA_ARCHITECTURE": settings.lambda_architecture,
+            "LAMBDA_RUNTIME": settings.lambda_runtime,
             "NONINTERACTIVE": "1",
         }
         project = codebuild.Project(
@@ -85,7 +85,7 @@ class Build(Construct):
         )
         project.add_to_role_policy(grants.allow(LOOK, itself))
         project.add_to_role_policy(grants.allow(RELEASE, *functions))
-        # UpdateFunctionCode reads the package as whoever calls it.
+        # UpdateFunctionCode reads the package with its caller's rights.
         project.add_to_role_policy(grants.allow(("s3:PutObject", "s3:GetObject"), code))
 
 

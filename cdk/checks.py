@@ -1,6 +1,6 @@
-"""What single settings have to look like: text in, value out, ValueError if it is nonsense.
+"""Checks of single settings: each makes a value of a text, or raises ValueError.
 
-The error's text ends the sentence "<NAME> is …, but has to be", for the settings' one message.
+The error's text ends the sentence "<NAME> is …, but has to be", and docs/settings.md quotes it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _TAG = re.compile(r"Key=([^,\s][^,]{0,127}),Value=(\S(?:.{0,254}?\S)?)?(?=\s+Key
 
 
 def any_text(text: str) -> str:
-    """Anything."""
+    """Accept any text."""
     return text
 
 
 def matching(pattern: str, description: str) -> Check[str]:
-    """Text that matches `pattern` as a whole."""
+    """Return a check for texts that match `pattern` as a whole."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -39,7 +39,7 @@ def matching(pattern: str, description: str) -> Check[str]:
 
 
 def one_of(*choices: str) -> Check[str]:
-    """One of a few words, in any case."""
+    """Return a check for one of a few words, in any case."""
 
     def check(text: str) -> str:
         if text.lower() not in choices:
@@ -49,8 +49,13 @@ def one_of(*choices: str) -> Check[str]:
     return check
 
 
+def in_capitals(check: Check[str]) -> Check[str]:
+    """Return the same check with its value in capitals."""
+    return lambda text: check(text).upper()
+
+
 def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
-    """Parts between commas; empty ones are left out, at least one has to remain."""
+    """Return a check for parts between commas, at least one of which isn't empty."""
 
     def check(text: str) -> tuple[str, ...]:
         parts = tuple(check_part(part.strip()) for part in text.split(",") if part.strip())
@@ -62,7 +67,7 @@ def list_of(check_part: Check[str]) -> Check[tuple[str, ...]]:
 
 
 def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
-    """A whole number from `lowest` to `highest`."""
+    """Return a check for a whole number from `lowest` to `highest`; `why` is added to the error."""
 
     def check(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
@@ -73,7 +78,7 @@ def whole(lowest: int, highest: int, why: str = "") -> Check[int]:
 
 
 def decimal(lowest: float, highest: float) -> Check[float]:
-    """A number, perhaps with a fraction, from `lowest` to `highest`."""
+    """Return a check for a number from `lowest` to `highest`, which may have a fraction."""
 
     def check(text: str) -> float:
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text) or not lowest <= float(text) <= highest:
@@ -84,14 +89,14 @@ def decimal(lowest: float, highest: float) -> Check[float]:
 
 
 def yes_or_no(text: str) -> bool:
-    """`true` or `false`."""
+    """Accept `true` or `false`."""
     if text.lower() not in {"true", "false"}:
         raise ValueError("true or false")
     return text.lower() == "true"
 
 
 def url(*schemes: str) -> Check[str]:
-    """An absolute address without query and fragment; its last slash is taken off."""
+    """Return a check for an address without query and fragment. Slashes at its end are removed."""
 
     def check(text: str) -> str:
         problem = ValueError(
@@ -112,7 +117,7 @@ def url(*schemes: str) -> Check[str]:
 
 
 def network(text: str) -> str:
-    """An IPv4 or IPv6 address or network."""
+    """Accept an IPv4 or IPv6 address or network."""
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -123,14 +128,14 @@ def network(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """A host's name, perhaps with `*.` in front, without a port."""
+    """Accept a host's name without a port; `*.` may stand in front."""
     if not _HOST.fullmatch(text) and not _LOOPBACK.fullmatch(text):
         raise ValueError("host names (`*.` may stand in front), without ports, separated by commas")
     return text.lower()
 
 
 def time_zone(text: str) -> str:
-    """An IANA time zone's name."""
+    """Accept the name of an IANA time zone."""
     try:
         ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -139,7 +144,7 @@ def time_zone(text: str) -> str:
 
 
 def tags(text: str) -> tuple[tuple[str, str], ...]:
-    """`Key=a,Value=1 Key=b,Value=2` as pairs."""
+    """Return the pairs of `Key=a,Value=1 Key=b,Value=2`."""
     found = _TAG.findall(text)
     if _TAG.sub("", text).strip() or not found:
         raise ValueError("written Key=a,Value=1 Key=b,Value=2")

@@ -1,4 +1,4 @@
-"""The dashboard: each widget answers the question that is its title."""
+"""The dashboard. The title of each widget is the question that the widget answers."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from cdk.names import (
 HOUR = Duration.hours(1)
 DAY = Duration.days(1)
 WIDTH = 24
-"""Of CloudWatch's grid."""
+"""The width of CloudWatch's grid."""
 
 ZOOM_WAITS_SECONDS = 3
 AGE = "ApproximateAgeOfOldestMessage"
 WAITING = "ApproximateNumberOfMessagesVisible"
 
 Lines = Mapping[str, cloudwatch.Metric | cloudwatch.MathExpression]
-"""What a graph shows: metrics by what the legend calls them."""
+"""A graph's metrics by their labels in the legend."""
 
 
 class Dashboard(Construct):
-    """`<stack>-pipeline`. `url` is where it is in the console."""
+    """The dashboard `<stack>-pipeline`. `url` is its address in AWS's console."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class Dashboard(Construct):
                 limit=(BACKLOG, "an alarm rings for uploads that wait"),
             ),
             _graph(
-                # Their age would leave out those that somebody has looked at three times.
+                # Not their age: it leaves out messages that commands have received three times.
                 "Do dead letters need somebody?",
                 {what: of_queue(queue, WAITING) for what, queue in dead.items()},
             ),
@@ -221,7 +221,7 @@ class Dashboard(Construct):
         names, metrics = self._names, self._metrics
         tables: dict[str, tuple[str, str | None]] = {
             "status": (names.status_table, None),
-            # What is read and written of an index isn't in its table's own figures.
+            # A table's figures don't include what is read and written of its indexes.
             "status by meeting": (names.status_table, MID_INDEX),
             "status by day": (names.status_table, TIME_INDEX),
             "recordings": (names.recordings_table, None),
@@ -260,7 +260,7 @@ class Dashboard(Construct):
         ]
 
     def _gb_seconds(self, function: Function) -> cloudwatch.MathExpression:
-        """What Lambda bills: how long a function ran, times the memory that it has."""
+        """Return the GB-seconds that Lambda bills: a function's duration times its memory."""
         milliseconds = f"{function.module}_milliseconds"
         duration = self._metrics.of_function(function, "Duration", SUM)
         return cloudwatch.MathExpression(
@@ -270,7 +270,7 @@ class Dashboard(Construct):
         )
 
     def _functions(self, name: str) -> dict[str, cloudwatch.Metric]:
-        """One of Lambda's metrics about each function, as a sum."""
+        """Return the sum of one of Lambda's metrics for each function."""
         return {
             function.name: self._metrics.of_function(function, name, SUM) for function in FUNCTIONS
         }
@@ -285,7 +285,7 @@ def _graph(
     stacked: bool = False,
     limit: tuple[float, str] | None = None,
 ) -> cloudwatch.GraphWidget:
-    """A graph. `limit` is a line at a value of the left axis, and what it says."""
+    """Return a graph. `limit` is a value of the left axis and the label of a line there."""
     line = cloudwatch.HorizontalAnnotation(value=limit[0], label=limit[1]) if limit else None
     return cloudwatch.GraphWidget(
         title=title,

@@ -1,4 +1,4 @@
-"""What other stacks, scripts and people look up in this stack: its outputs, each exported."""
+"""The stack's outputs. Each is exported, for other stacks, scripts and people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cdk.queues import Queues
 
 
 class Exports(Construct):
-    """The exports. `routes` are the API's resources by the first part of their exports' names."""
+    """The exports. `routes` maps the first part of an export's name to the API's resource."""
 
     def __init__(
         self,

@@ -1,9 +1,8 @@
 """The Lambda functions, each with its role, its log group, one version and the release alias.
 
-The version is made once and the alias points to it once: their properties never change, so
-CloudFormation never touches them again, and `release` alone moves the alias. (CDK's
-`current_version` would publish whatever $LATEST holds whenever a setting changes.) See
-docs/decisions/0003-arm64-versions-alias.md.
+The properties of version and alias never change, so CloudFormation creates them once and never
+touches them again; only `release` moves the alias. (CDK's `current_version` would publish whatever
+$LATEST holds whenever a setting changes.) See docs/decisions/0003-arm64-versions-alias.md.
 """
 
 from __future__ import annotations
@@ -50,20 +49,20 @@ CODE_BY_KEY = "@aws-cdk/aws-lambda:codeFromBucketObjectVersionNotSpecified"
 
 @dataclass(frozen=True)
 class Size:
-    """Seconds and MB that a function gets."""
+    """A function's timeout in seconds and memory in MB."""
 
     timeout: int
     memory: int
 
 
-# Lambda gives CPU by memory. What somebody waits for gets 512 MB: importing botocore takes some
-# 0.5 s of a cold start there and over 2 s at 128 MB, at the same price, since it is billed by
-# MB times seconds. Zoom waits 3 s and then repeats after minutes, so the webhook gets twice that:
-# a cold one imports, makes its clients and writes to DynamoDB in that time. The downloader needs
-# CPU for TLS in both directions. The uploader is billed for waiting while Opencast downloads, so
-# it gets little. Slack waits 3 s too, and then tells its user that the app failed.
-# Google's client takes longer than botocore to import, and somebody waits for the sheet.
-# Nobody waits for log-notifications, nor for reconcile, which looks through lists of Zoom's.
+# Lambda gives CPU in proportion to memory. Functions that somebody waits for get at least 512 MB:
+# importing botocore takes about 0.5 s of a cold start there and over 2 s at 128 MB, at the same
+# price, since Lambda bills MB times seconds. Zoom waits 3 s and repeats only after minutes, so the
+# webhook gets 1024 MB: a cold start has to import, create clients and write to DynamoDB in 3 s.
+# Slack waits 3 s too, and then tells its user that the app failed. Google's client takes longer to
+# import than botocore, and somebody waits for the sheet. The downloader needs CPU for TLS in both
+# directions. The uploader gets little, because Lambda bills it while it waits for Opencast. Nobody
+# waits for reconcile and log-notifications.
 SIZES = {
     WEBHOOK: Size(timeout=30, memory=1024),
     ON_DEMAND: Size(timeout=30, memory=512),
@@ -78,7 +77,7 @@ SIZES = {
 
 
 class LambdaFunction(Construct):
-    """One function: `function` and the `alias` that everything calls."""
+    """A function with its log group, its version, and the `alias` that everything calls."""
 
     def __init__(
         self,
@@ -100,7 +99,7 @@ class LambdaFunction(Construct):
         )
         log = grants.allow(
             ("logs:CreateLogStream", "logs:PutLogEvents"),
-            # Without CloudFormation's `:*` behind it this would be the group, not its streams.
+            # CloudFormation's ARN ends in `:*`, which stands for the group's streams.
             self.log_group.log_group_arn,
         )
         role = iam.Role(
@@ -114,8 +113,8 @@ class LambdaFunction(Construct):
             self,
             "Function",
             function_name=names.function(function),
-            runtime=lambda_.Runtime(settings.runtime, lambda_.RuntimeFamily.PYTHON),
-            architecture=lambda_.Architecture.custom(settings.architecture),
+            runtime=lambda_.Runtime(settings.lambda_runtime, lambda_.RuntimeFamily.PYTHON),
+            architecture=lambda_.Architecture.custom(settings.lambda_architecture),
             handler=f"{function.module}.handler",
             code=lambda_.Code.from_bucket(
                 s3.Bucket.from_bucket_name(self, "Code", settings.place.code_bucket),
@@ -127,7 +126,7 @@ class LambdaFunction(Construct):
             role=role,
             log_group=self.log_group,
         )
-        # Meant: `release` is what changes the code.
+        # An update of the stack brings no new code on purpose: `release` does.
         Annotations.of(self).acknowledge_warning(CODE_BY_KEY)
         self.version = lambda_.Version(self, "Version", lambda_=self.function)
         self.alias = lambda_.Alias(
@@ -138,7 +137,7 @@ class LambdaFunction(Construct):
         )
 
     def consume(self, queue: sqs.Queue, at_once: int) -> None:
-        """Let the queue drive the alias, one message a call, at most `at_once` calls at a time."""
+        """Let the queue invoke the alias for each message, at most `at_once` at the same time."""
         lambda_.EventSourceMapping(
             self,
             "Queue",
@@ -150,7 +149,10 @@ class LambdaFunction(Construct):
         )
 
     def move_into(self, subnets: Sequence[str], security_group: str) -> None:
-        """Run in a VPC. (CDK's own way adds a managed policy with more rights than are needed.)"""
+        """Let the function run in a VPC.
+
+        CDK's own way would add a managed policy with more rights than the function needs.
+        """
         resource = cast(lambda_.CfnFunction, self.function.node.default_child)
         resource.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
             subnet_ids=list(subnets), security_group_ids=[security_group]
@@ -158,7 +160,7 @@ class LambdaFunction(Construct):
 
 
 class Functions(Construct):
-    """Every function, and what drives those that queues drive."""
+    """All functions, with the queues and schedules that invoke them."""
 
     def __init__(
         self,
@@ -169,7 +171,7 @@ class Functions(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         names = Names(settings.stack_name)
-        network = settings.opencast.network
+        network = settings.network
         variables = environment.environments(settings, names, resources)
         statements = grants.statements(resources, in_vpc=network is not None)
         stack = Stack.of(self)
@@ -191,8 +193,8 @@ class Functions(Construct):
         queues = resources.queues
         self.by_function[DOWNLOADER].consume(queues.download, settings.downloads_at_once)
         uploader = self.by_function[UPLOADER]
-        uploader.consume(queues.upload, settings.opencast.uploads_at_once)
-        # What Slack's user waits for is of no use later, and posted twice if it is done twice.
+        uploader.consume(queues.upload, settings.oc_track_upload_max)
+        # A late answer is of no use to Slack's user, and a retry would post it twice.
         self.by_function[SLACK].alias.configure_async_invoke(
             retry_attempts=0, max_event_age=Duration.seconds(60)
         )
@@ -207,7 +209,7 @@ class Functions(Construct):
                 if function != LOG_NOTIFICATIONS
             },
             self.alias(LOG_NOTIFICATIONS),
-            settings.notifications_level,
+            settings.log_notifications_filter_log_level,
         )
 
     def _reconcile_every_hour(self, names: Names) -> None:
@@ -221,5 +223,5 @@ class Functions(Construct):
         )
 
     def alias(self, function: Function) -> lambda_.Alias:
-        """What is to be called."""
+        """Return the alias of a function, which is what callers invoke."""
         return self.by_function[function].alias

@@ -1,7 +1,7 @@
-"""What each function's role may do: exactly what the function does, no more.
+"""The grants of each function's role: exactly what the function uses.
 
-CDK's own `grant_…` methods give whole families of actions; the lists here are what is used, and
-the end-to-end tests take every one of them away to see that it is needed.
+CDK's own `grant_…` methods grant whole families of actions. The end-to-end tests remove each grant
+here once, to prove that the function needs it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from cdk.names import (
 )
 from cdk.settings import READ_BY
 
-# An event source receives with the function's role.
+# An event source mapping receives messages with the function's role.
 CONSUME = (
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ChangeMessageVisibility",
 )
-# What Lambda itself does with the role of a function in a VPC. None of these can be narrowed down.
+# Lambda itself uses these in a VPC, with the function's role. They can't be narrowed down.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 NETWORK_INTERFACES = (
     "ec2:CreateNetworkInterface",
@@ -47,8 +47,7 @@ NETWORK_INTERFACES = (
     "ec2:UnassignPrivateIpAddresses",
 )
 
-
-# All rows are compared with the sheet's; one is there alone while that is done.
+# An import compares all rows with the sheet's rows, and holds a row as its lock meanwhile.
 REPLACE = (
     "dynamodb:Scan",
     "dynamodb:BatchWriteItem",
@@ -58,15 +57,15 @@ REPLACE = (
 
 
 def allow(actions: tuple[str, ...], *resources: str) -> iam.PolicyStatement:
-    """A statement that allows `actions` on `resources`."""
+    """Return a statement that allows `actions` on `resources`."""
     return iam.PolicyStatement(actions=list(actions), resources=list(resources))
 
 
 def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.PolicyStatement]:
-    """Reading the function's secrets, one by one.
+    """Return the grant to read the function's secrets, each named.
 
-    They are encrypted with the account's `aws/ssm` key, whose own policy lets in whoever may read
-    the parameter: no grant on KMS is needed.
+    SSM encrypts them with the account's `aws/ssm` key. The key's own policy admits everyone who may
+    read the parameter, so no grant on KMS is needed.
     """
     parameters = [names.secret(setting) for setting in READ_BY[function]]
     if function is SCHEDULE_UPDATE:
@@ -75,7 +74,7 @@ def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.Polic
         stack.format_arn(
             service="ssm",
             resource="parameter",
-            # The name begins with the slash that separates it.
+            # The ARN's format adds the slash that the name begins with.
             resource_name=parameter.removeprefix("/"),
             arn_format=ArnFormat.SLASH_RESOURCE_NAME,
         )
@@ -85,7 +84,10 @@ def secrets_of(stack: Stack, names: Names, function: Function) -> list[iam.Polic
 
 
 def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
-    """Invoking its own alias. By name: the function depends on its role already."""
+    """Return the grant to invoke the function's own alias.
+
+    The alias is given by name, because the function depends on the role that gets this grant.
+    """
     arn = stack.format_arn(
         service="lambda",
         resource="function",
@@ -96,7 +98,10 @@ def invoke_itself(stack: Stack, name: str, alias: str) -> iam.PolicyStatement:
 
 
 def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam.PolicyStatement]]:
-    """Each function's grants on the stack's own resources. `in_vpc`: the uploader is in a VPC."""
+    """Return each function's grants on the stack's resources.
+
+    `in_vpc` says whether the uploader runs in a VPC.
+    """
     tables, queues = resources.tables, resources.queues
     status, events = tables.status.table_arn, tables.events.table_arn
     recordings = tables.recordings.table_arn
@@ -134,7 +139,8 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
             allow(("dynamodb:UpdateItem",), status),
             allow(read_write, recordings),
             allow(("dynamodb:GetItem",), events),
-            # The uploader looks whether a file is there; Opencast reads, by the URLs that it signs.
+            # The uploader checks that a file exists. Opencast reads it by a URL that the uploader
+            # signs, with the uploader's rights.
             allow(("s3:GetObject",), files),
             allow(CONSUME, queues.upload.queue_arn),
             send(queues.upload_dlq),
@@ -142,7 +148,7 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
         ],
         RECONCILE: [allow(read_write, tables.recordings.table_arn)],
         SCHEDULE_UPDATE: [allow(REPLACE, tables.schedule.table_arn)],
-        STATUS_QUERY: _telling(resources),
+        STATUS_QUERY: _status_query(resources),
         SLACK: [
             allow(("dynamodb:Query",), f"{status}/index/{MID_INDEX}"),
             allow(("dynamodb:GetItem",), tables.schedule.table_arn),
@@ -155,9 +161,9 @@ def statements(resources: Resources, *, in_vpc: bool) -> dict[Function, list[iam
     }
 
 
-def _telling(resources: Resources) -> list[iam.PolicyStatement]:
-    """What is told by `/status`: rows by the two indexes, reconcile's last run, and how many
-    messages there are, not what is in them."""
+def _status_query(resources: Resources) -> list[iam.PolicyStatement]:
+    """Return the grants of `/status`: rows by the two indexes, reconcile's last run, and how many
+    messages the queues hold, without reading any."""
     tables, queues = resources.tables, resources.queues
     status = tables.status.table_arn
     counted = (queues.download, queues.download_dlq, queues.upload, queues.upload_dlq)
@@ -169,5 +175,5 @@ def _telling(resources: Resources) -> list[iam.PolicyStatement]:
 
 
 def send(*queues: sqs.Queue) -> iam.PolicyStatement:
-    """Sending to some queues."""
+    """Return the grant to send to `queues`."""
     return allow(("sqs:SendMessage",), *(queue.queue_arn for queue in queues))

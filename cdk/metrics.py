@@ -1,7 +1,7 @@
-"""The metrics that alarms and dashboard show: what this system writes, and what AWS does.
+"""The metrics that alarms and dashboard use: this system's own, and AWS's.
 
-A test holds each against those that `functions/ingester/metrics.py` names and against AWS's own
-lists: a misspelt metric would be an alarm that never rings.
+A test compares each with `functions/ingester/metrics.py` and with AWS's documented metrics, because
+an alarm on a misspelt metric never rings.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from cdk.names import STAGE, Function, Names
 SUM = "Sum"
 MAXIMUM = "Maximum"
 VALUES = "SampleCount"
-"""How often a metric was told, whatever its values."""
+"""How often a metric was emitted, whatever its values."""
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Makes metrics of one stack. `statistic` is CloudWatch's name: Sum, Maximum, p95, …"""
+    """The metrics of one stack. `statistic` is CloudWatch's name: Sum, Maximum, p95, …"""
 
     names: Names
 
     def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
-        """One of the functions' own, from their logs. They have no dimensions."""
+        """Return a metric that the functions emit in their logs. It has no dimensions."""
         return _metric(self.names.metrics, name, statistic)
 
     def of_function(self, function: Function, name: str, statistic: str) -> cloudwatch.Metric:
-        """One of Lambda's about a function, all of its versions together."""
+        """Return a metric of Lambda's for a function, all of its versions together."""
         return _metric("AWS/Lambda", name, statistic, FunctionName=self.names.function(function))
 
     def of_queue(self, queue: str, name: str, statistic: str = MAXIMUM) -> cloudwatch.Metric:
-        """One of SQS's about a queue, by its name in AWS."""
+        """Return a metric of SQS's for a queue, which is named as in AWS."""
         return _metric("AWS/SQS", name, statistic, QueueName=queue)
 
     def of_route(self, method: str, path: str, name: str, statistic: str) -> cloudwatch.Metric:
-        """One of API Gateway's about a route, which the stage has to be told to measure."""
+        """Return a metric of API Gateway's for a route that is in `cdk.api.MEASURED`."""
         return _metric(
             "AWS/ApiGateway",
             name,
@@ -50,16 +50,16 @@ class Metrics:
         )
 
     def of_api(self, name: str, statistic: str) -> cloudwatch.Metric:
-        """One of API Gateway's about all routes together."""
+        """Return a metric of API Gateway's for all routes together."""
         return _metric("AWS/ApiGateway", name, statistic, ApiName=self.names.api)
 
     def of_table(self, table: str, name: str, index: str | None = None) -> cloudwatch.Metric:
-        """One of DynamoDB's about a table, by its name in AWS, or about one of its indexes."""
+        """Return a metric of DynamoDB's for a table (its name in AWS) or one of its indexes."""
         of = {"GlobalSecondaryIndexName": index} if index else {}
         return _metric("AWS/DynamoDB", name, SUM, TableName=table, **of)
 
     def stored_bytes(self) -> cloudwatch.Metric:
-        """What S3 holds in the bucket, told once a day."""
+        """Return the size of the staging bucket, which S3 emits once a day."""
         return _metric(
             "AWS/S3",
             "BucketSizeBytes",
@@ -69,7 +69,7 @@ class Metrics:
         )
 
     def logged_bytes(self, log_group: str) -> cloudwatch.Metric:
-        """What was written to a log group."""
+        """Return how many bytes were written to a log group."""
         return _metric("AWS/Logs", "IncomingBytes", SUM, LogGroupName=log_group)
 
 

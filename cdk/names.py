@@ -1,7 +1,7 @@
-"""Every name that this system has in AWS, in one place.
+"""All names that this system has in AWS.
 
-A site that switches over has these names in its dashboards, scripts and Zoom apps, so they are
-part of the contract. All of them carry the stack's name in front; `Names` puts it there.
+They are kept for compatibility: sites have them in dashboards, scripts and Zoom apps. The stack's
+name stands in front of all of them; `Names` puts it there.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 STAGE = "live"
-"""API Gateway's stage, part of every URL that Zoom and Opencast hold."""
+"""API Gateway's stage, a part of every URL that Zoom and Opencast call."""
 
 API_KEY = "ZoomIngesterApiKey"
 
 GOOGLE_CREDENTIALS = "/zoom-ingester/common/gapi-credentials"
-"""The SSM SecureString with the Google account that reads the sheet, for all stacks."""
+"""The SSM SecureString with the key of the Google account that reads the sheets of all stacks."""
 
 MID_INDEX = "mid_index"
 TIME_INDEX = "time_index"
@@ -31,17 +31,20 @@ PAGE_PATH = ""
 """The API's root."""
 
 RESOURCE_ID = "-resource-id"
-"""The end of an export's name that has the id of one of the API's resources."""
+"""The end of the names of exports that hold the id of one of the API's resources."""
 
 
 @dataclass(frozen=True)
 class Function:
     """One Lambda function.
 
-    `name` is its name in AWS behind the stack's, and the name of its zip and requirements file;
-    `module` the file under `functions/`; `task` what operators call it in `invoke` tasks;
-    `services` the AWS service models that its package has to hold, `google_apis` the discovery
-    documents of Google's APIs, `files` what it holds beside code, relative to `functions/`.
+    Attributes:
+        name: Its name in AWS after the stack's; also the name of its zip and requirements file.
+        module: Its file in `functions/`.
+        task: Its name in the commands, such as `invoke logs.webhook`.
+        services: The AWS services whose models its package holds.
+        google_apis: The Google APIs whose discovery documents its package holds.
+        files: What its package holds beside code, relative to `functions/`.
     """
 
     name: str
@@ -98,7 +101,7 @@ class Names:
     stack: str
 
     def of(self, thing: str) -> str:
-        """`<stack>-<thing>`, the form of nearly every name."""
+        """Return `<stack>-<thing>`, the form of nearly every name."""
         return f"{self.stack}-{thing}"
 
     def function(self, function: Function) -> str:
@@ -108,20 +111,23 @@ class Names:
         return f"/aws/lambda/{self.function(function)}"
 
     def code_key(self, function: Function) -> str:
-        """The zip's key in `LAMBDA_CODE_BUCKET`."""
+        """Return the key of a function's zip in `LAMBDA_CODE_BUCKET`."""
         return f"{self.stack}/{function.name}.zip"
 
     def archive_key(self, function: Function, code_sha256: str) -> str:
-        """Where in `LAMBDA_CODE_BUCKET` a zip is kept for good, by Lambda's `CodeSha256` of it."""
+        """Return the key in `LAMBDA_CODE_BUCKET` that keeps a zip for good.
+
+        `code_sha256` is the zip's hash as Lambda gives it, in base64.
+        """
         digest = base64.b64decode(code_sha256).hex()
         return f"{self.stack}/archive/{function.name}/{digest}.zip"
 
     def loan_key(self, function: Function) -> str:
-        """Where in `LAMBDA_CODE_BUCKET` it is noted what `$LATEST` held before it was lent."""
+        """Return the key in `LAMBDA_CODE_BUCKET` of the note of what a lent `$LATEST` held."""
         return f"{self.stack}/loans/{function.name}.json"
 
     def release_key(self, release: str) -> str:
-        """Where in `LAMBDA_CODE_BUCKET` it is noted which versions a release let run."""
+        """Return the key in `LAMBDA_CODE_BUCKET` of the note of a release's versions."""
         return f"{self.releases_path}{quote(release, safe='')}.json"
 
     @property
@@ -129,7 +135,7 @@ class Names:
         return f"{self.stack}/releases/"
 
     def secret(self, setting: str) -> str:
-        """The SSM SecureString that holds a secret setting."""
+        """Return the name of the SSM SecureString that holds a secret."""
         return f"{self.secrets_path}/{setting}"
 
     @property
@@ -142,7 +148,7 @@ class Names:
 
     @property
     def build_log(self) -> str:
-        """CodeBuild's log group, which it would otherwise make itself and leave behind."""
+        """CodeBuild's log group. If CodeBuild created it, it would outlive the stack."""
         return f"/aws/codebuild/{self.codebuild}"
 
     @property
@@ -179,7 +185,7 @@ class Names:
 
     @property
     def recordings_table(self) -> str:
-        """The ledger: one item for each recording, longer than its row in the status table."""
+        """The ledger: one record for each recording, which outlives rows of the status table."""
         return self.of("recordings")
 
     @property

@@ -1,4 +1,4 @@
-"""Alerts: the topic whose mails operators get, and what of the functions' logs is mailed."""
+"""Alerts: the topic that mails operators, and which log records are mailed."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ CRASHES = (
     "Status: timeout",
     "Status: error",
 )
-"""What stands in the lines that Lambda and Python write when a function itself ends badly."""
+"""Texts that Lambda and Python log when a function crashes."""
 
 QUIET_SECONDS = 600
-"""How long after a mail its fault is only counted."""
+"""How long after a mail repeats of its fault are only counted."""
 
 REPEATS_EVERY = Duration.minutes(5)
 
 
 class Notifications(Construct):
-    """The `topic`, to which alarms go too, and what brings log-notifications its records."""
+    """The `topic` of mails and alarms, and the filters that send records to log-notifications."""
 
     def __init__(self, scope: Construct, construct_id: str, names: Names, email: str) -> None:
         super().__init__(scope, construct_id)
         self._names = names
-        # Not encrypted with AWS's own key, with which CloudWatch's alarms couldn't publish.
+        # Not encrypted: CloudWatch's alarms can't publish to a topic with AWS's own key.
         self.topic = sns.Topic(self, "Topic", topic_name=names.topic, enforce_ssl=True)
         self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        # A topic with a policy of its own has lost the one by which the account's alarms may.
+        # A topic's own policy replaces the default one, which lets the account's alarms publish.
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",
@@ -57,9 +57,10 @@ class Notifications(Construct):
     def mail_records(
         self, log_groups: Mapping[str, logs.LogGroup], alias: lambda_.Alias, level: str
     ) -> None:
-        """Let `alias` have the records of the log groups (by function) from `level` on.
+        """Send log records from `level` on to `alias`, and call it regularly to mail repeats.
 
-        Its own must not be among them. It is also called by the clock, to mail repeats.
+        `log_groups` are by the function's name. The group of the alias's own function must not be
+        among them, or its records would call it again.
         """
         destination = destinations.LambdaDestination(alias)
         for name, log_group in log_groups.items():
@@ -81,11 +82,11 @@ class Notifications(Construct):
 
 
 def pattern(level: str) -> str:
-    """The filter pattern for records from `level` on, and for what a crash leaves.
+    """Return the filter pattern for records from `level` on and for traces of crashes.
 
-    Words, one of which has to be in a line: so one filter finds both our JSON and Lambda's text,
-    and a log group's second one, of the two that it may have, is left to whoever ships logs. The
-    words are found elsewhere in a line too; the function looks again.
+    The pattern is a list of words, one of which has to be in a line, so that one filter finds both
+    our JSON and Lambda's text. A log group can have two filters; the other is left for a site that
+    ships its logs. A word may also match elsewhere in a line, so the function checks again.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
     words = [*LEVELS[LEVELS.index(level) :], *(f'"{crash}"' for crash in CRASHES)]

@@ -1,7 +1,8 @@
-"""Where Opencast is, as a command looked it up in AWS and noted it beside `.env`.
+"""The note of where a DCE cluster's Opencast is, which a command looks up in AWS once.
 
-So that synth needs no AWS. What is given in the environment or in `.env` wins, setting by setting;
-with OPENCAST_BASE_URL given nothing of the note counts, for then it is another Opencast.
+The note is a file beside `.env`, so that synth needs no AWS. A setting in the shell or in `.env`
+wins over the note. The note counts for nothing if OPENCAST_BASE_URL is given, because that may be
+another Opencast.
 """
 
 from __future__ import annotations
@@ -12,25 +13,26 @@ from pathlib import Path
 from cdk.settings_reader import given_settings
 
 ECS = "ecs"
-"""The `STACK_TYPE` of a cluster whose stack exports where it is; else its EC2 tags say so."""
+"""The `STACK_TYPE` of an ECS cluster, which is looked up in exports; others in EC2's tags."""
 
 NOTED = ("OPENCAST_BASE_URL", "OC_VPC_ID", "OC_SUBNET_IDS", "OC_SECURITY_GROUP_ID")
 
 
 def note_beside(env_file: Path) -> Path:
-    """The file with what was looked up: `.env.opencast` beside `.env`."""
+    """Return the path of the note: `.env.opencast` beside `.env`."""
     return env_file.with_name(f"{env_file.name}.opencast")
 
 
 def wants_look_up(given: Mapping[str, str]) -> bool:
-    """Whether the settings name a cluster and leave it open where that is."""
+    """Return whether the settings name a cluster without its address."""
     return bool(given.get("OC_CLUSTER_NAME")) and not given.get("OPENCAST_BASE_URL")
 
 
 def noted(given: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """What was looked up for the cluster that the settings name; {} if nothing was, or needn't be.
+    """Return the noted settings of the cluster that `given` names.
 
-    SettingsError if the note is no text.
+    They are {} if there is no note of this cluster, or `given` needs none. Raises SettingsError if
+    the note isn't UTF-8.
     """
     if env_file is None or not wants_look_up(given):
         return {}
@@ -41,6 +43,6 @@ def noted(given: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
 
 
 def whose(settings: Mapping[str, str]) -> tuple[str, bool]:
-    """Which cluster settings or a note are about: its name, and whether it is one of ECS."""
+    """Return the cluster that settings or a note name, and whether it is an ECS cluster."""
     is_ecs = settings.get("STACK_TYPE", "").lower() == ECS
     return settings.get("OC_CLUSTER_NAME", ""), is_ecs

@@ -12,18 +12,19 @@ from cdk.names import Names
 
 RETENTION = Duration.days(14)
 VISIBILITY = Duration.seconds(960)
-"""A little more than the functions' 900 s: a crash is retried in minutes, and AWS refuses less."""
+"""A little more than the functions' 900 s: AWS refuses less, and more would delay retries."""
 
 DOWNLOAD_RECEIVE_LIMIT = 12
-"""See docs/decisions/0002-queues-as-event-sources.md, also for the next function."""
+"""How often a message may be received on the download queue.
 
+See docs/decisions/0002-queues-as-event-sources.md, also for `upload_receive_limit`.
+"""
 
 UPLOAD_RECEIVES = 50
-"""The receives of a message on the upload queue beside those that waiting takes."""
+"""How often a message may be received on the upload queue, waits for Opencast not counted."""
 
 WAITING_RECEIVES_PER_HOUR = 6
-"""An upload that waits for Opencast is received again after ten minutes at most (the uploader's
-LONGEST_WAIT_SECONDS)."""
+"""How often a waiting upload is received, by the uploader's LONGEST_WAIT_SECONDS (10 minutes)."""
 
 MOST_RECEIVES = 1000
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
@@ -41,7 +42,7 @@ def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
 
 
 class Queues(Construct):
-    """`download` and `upload` with their dead-letter queues.
+    """The queues `download` and `upload` with their dead-letter queues.
 
     `upload_receive_limit` is how often a message may be received on the upload queue.
     """
@@ -63,7 +64,7 @@ class Queues(Construct):
     def _queue(
         self, construct_id: str, name: str, dlq: sqs.Queue | None = None, receive_limit: int = 0
     ) -> sqs.Queue:
-        # None, not False, for standard queues: CloudFormation knows only the true one.
+        # None for standard queues: CloudFormation accepts no `false` here.
         fifo = True if name.endswith(".fifo") else None
         return sqs.Queue(
             self,

@@ -1,18 +1,26 @@
-"""The settings of a stack: read from the environment and `.env`, checked as a whole.
+"""The table of settings, and a stack's settings read from the environment and `.env`.
 
-Secrets are kept apart: they go to SSM (see ops/secrets/), never into the template or a function's
-environment.
+Everything that is known of a setting is one field of `Settings`: its default, its check, whether it
+is secret, which functions read it, and a line for people. Made from these: the functions'
+environment (cdk/environment.py), their grants on secrets (cdk/grants.py), `example.env` and
+docs/settings.md (`python -m ops.settings_documents` writes these two). A test compares the table
+with what the functions read (functions/ingester/settings.py).
+
+Secrets go to SSM (see ops/secrets/), never into the template or a function's environment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from cdk import checks, opencast
+from cdk import checks, opencast, settings_rules
 from cdk.names import (
     DOWNLOADER,
+    FUNCTIONS,
     LOG_NOTIFICATIONS,
     ON_DEMAND,
     RECONCILE,
@@ -24,38 +32,13 @@ from cdk.names import (
     Function,
 )
 from cdk.settings_reader import Reader, given_settings
-from cdk.stack_location import Place, read_place
-from cdk.zoom_settings import Zoom, read_zoom
-
-SECRETS = (
-    "APIGEE_KEY",
-    "OPENCAST_API_PASSWORD",
-    "SCHEDULE_UPDATE_TOKEN",
-    "SLACK_API_TOKEN",
-    "SLACK_SIGNING_SECRET",
-    "WEBHOOK_VALIDATION_SECRET_TOKEN",
-    "ZOOM_API_SECRET",
-    "ZOOM_CLIENT_SECRET",
-)
-"""The settings that are secrets."""
+from cdk.settings_row import Section, Setting, rows_of, setting, text_setting
+from cdk.stack_location import Place
 
 SIGNING_KEY = "PIPELINE_SIGNING_KEY"
-"""A secret that is no setting: it is made at the first deployment, and stays."""
+"""A secret that is no setting: the first deployment makes it, and it stays."""
 
-ZOOM_SECRETS = ("APIGEE_KEY", "ZOOM_CLIENT_SECRET", "ZOOM_API_SECRET")
-
-READ_BY: Mapping[Function, tuple[str, ...]] = {
-    WEBHOOK: ("WEBHOOK_VALIDATION_SECRET_TOKEN", SIGNING_KEY),
-    ON_DEMAND: (*ZOOM_SECRETS, SIGNING_KEY),
-    DOWNLOADER: ZOOM_SECRETS,
-    UPLOADER: ("OPENCAST_API_PASSWORD",),
-    RECONCILE: (*ZOOM_SECRETS, SIGNING_KEY),
-    SCHEDULE_UPDATE: ("SCHEDULE_UPDATE_TOKEN",),
-    STATUS_QUERY: (),
-    SLACK: ("SLACK_SIGNING_SECRET", "SLACK_API_TOKEN"),
-    LOG_NOTIFICATIONS: (),
-}
-"""The secrets that each function reads."""
+SIGNING_KEY_READ_BY = (WEBHOOK, ON_DEMAND, RECONCILE)
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """The levels of a log, the least important first."""
@@ -63,13 +46,36 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 OBSOLETE = {
     "DOWNLOAD_MESSAGES_PER_INVOCATION": "the queue drives the downloader now, one recording each",
 }
+"""Settings that are accepted and do nothing, each with the reason."""
 
+_ZOOM_API = (ON_DEMAND, DOWNLOADER, RECONCILE)
+"""The functions that call Zoom's API."""
+
+# https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html
 _AT_ONCE = 2, 1000
 """The fewest and the most invocations at once that AWS takes as an event source's limit."""
 
 _AT_ONCE_REASON = (
     " (it is the MaximumConcurrency of the {} queue's event source, and AWS takes no 1 there)"
 )
+
+# The sections' order is that of `Settings`.
+_STACK = Section("The stack: required")
+_ZOOM = Section(
+    "Zoom: required",
+    "The functions reach Zoom's API in one of three ways. The first of these that is given counts: "
+    "an Apigee gateway (`APIGEE_KEY`), a Server-to-Server OAuth app (`ZOOM_ACCOUNT_ID`, "
+    "`ZOOM_CLIENT_ID`, `ZOOM_CLIENT_SECRET`), a JWT app (`ZOOM_API_KEY`, `ZOOM_API_SECRET`).",
+    see="zoom.md",
+)
+_OPENCAST = Section("Opencast: required", see="opencast.md")
+_ZOOM_OPTIONS = Section("Zoom: optional")
+_OPENCAST_OPTIONS = Section("Opencast: optional")
+_RECORDINGS = Section("Which recordings, and where to: optional")
+_ZIP_COMMAND = Section("Slack's /zip: optional", see="slack.md")
+_MAILS = Section("Mails: optional")
+_SHEET = Section("The schedule's Google Sheet: optional", see="google-sheets.md")
+_AWS = Section("AWS and commands: optional")
 
 
 @dataclass(frozen=True)
@@ -80,278 +86,464 @@ class Network:
     security_group: str
 
 
-@dataclass(frozen=True)
-class Opencast:
-    """How the uploader reaches Opencast, without the secret. `network` is None outside a VPC.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """A stack's settings, all of them checked: the table.
 
-    `patience_hours` is how long it asks about an ingest whose outcome is unknown, and
-    `outage_hours` how long an upload waits for an Opencast that can't be reached.
+    A field's name in capitals is the setting's name. `notes` are to be told to the operator once.
     """
 
-    base_url: str
-    network: Network | None
-    api_user: str
-    auth: str
-    chat_as: str
-    patience_hours: float
-    outage_hours: float
-    uploads_at_once: int
-    workflow: str
-    publisher: str
-    override_publisher: str
-    override_contributor: str
-    cluster: str
+    stack_name: str = setting(
+        _STACK,
+        "",
+        # The longest name of a function, `-zoom-log-notifications`, has to fit into AWS's 64
+        # characters.
+        checks.matching(
+            r"[a-z][a-z0-9-]{0,40}",
+            "at most 41 lower-case letters, digits and dashes, beginning with a letter",
+        ),
+        "The stack's name, in front of every name in AWS. With `prod` in it, changes ask first.",
+        missing="the name of the stack, in front of every name in AWS",
+        read_by=FUNCTIONS,
+    )
+    lambda_code_bucket: str = setting(
+        _STACK,
+        "",
+        checks.matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket"),
+        "The bucket for packages and templates, below the stack's name. `invoke stack.create` "
+        "makes it if it isn't there.",
+        missing="the S3 bucket for the functions' packages",
+    )
+    notification_email: str = setting(
+        _STACK,
+        "",
+        checks.matching(r"[^@\s]+@[^@\s]+", "an e-mail address"),
+        "Who gets the mails about errors and alarms; also the publisher where no other is set.",
+        missing="the address for notifications, also the publisher where none is set",
+    )
+    ingest_allowed_ips: tuple[str, ...] = setting(
+        _STACK,
+        (),
+        checks.list_of(checks.network),
+        "Who may open the page and call `/ingest` and `/status`: Opencast, operators, producers.",
+        missing="the addresses that may POST /ingest and GET /status (Opencast's), comma-separated",
+    )
 
+    zoom_api_base_url: str = setting(
+        _ZOOM,
+        "",
+        checks.url("https"),
+        "Zoom's API, or the gateway in front of it.",
+        missing="the address of Zoom's API, as a rule https://api.zoom.us/v2",
+        example="https://api.zoom.us/v2",
+        read_by=_ZOOM_API,
+    )
+    apigee_key: str = text_setting(
+        _ZOOM, "The Apigee gateway's key.", read_by=_ZOOM_API, secret=True
+    )
+    zoom_account_id: str = text_setting(_ZOOM, "The OAuth app's account ID.", read_by=_ZOOM_API)
+    zoom_client_id: str = text_setting(_ZOOM, "The OAuth app's client ID.", read_by=_ZOOM_API)
+    zoom_client_secret: str = text_setting(
+        _ZOOM, "The OAuth app's client secret.", read_by=_ZOOM_API, secret=True
+    )
+    zoom_api_key: str = text_setting(
+        _ZOOM,
+        "The JWT app's key, for gateways that still take it.",
+        read_by=_ZOOM_API,
+    )
+    zoom_api_secret: str = text_setting(
+        _ZOOM, "The JWT app's secret.", read_by=_ZOOM_API, secret=True
+    )
+    webhook_validation_secret_token: str = text_setting(
+        _ZOOM,
+        "The secret token of the Zoom app that sends the webhooks; while it changes, the old and "
+        "the new one, separated by commas. Required unless `ALLOW_UNSIGNED_WEBHOOKS` is true.",
+        read_by=(WEBHOOK,),
+        secret=True,
+    )
 
-@dataclass(frozen=True)
-class Slack:
-    """Who may use `/zip`, and where, without the secrets. Without `groups` nobody may."""
+    opencast_base_url: str = setting(
+        _OPENCAST,
+        "",
+        checks.url("https", "http"),
+        "The admin node's address. Required unless `OC_CLUSTER_NAME` names a cluster.",
+        read_by=(UPLOADER,),
+    )
+    opencast_api_user: str = text_setting(
+        _OPENCAST,
+        "The user that ingests, with `ROLE_ADMIN`.",
+        see="opencast.md#1-a-user",
+        missing="the Opencast user that ingests",
+        read_by=(UPLOADER,),
+    )
+    opencast_api_password: str = text_setting(
+        _OPENCAST,
+        "That user's password.",
+        missing="the password of OPENCAST_API_USER",
+        read_by=(UPLOADER,),
+        secret=True,
+    )
+    default_oc_workflow: str = text_setting(
+        _OPENCAST,
+        "The workflow for ingests whose request names none.",
+        missing="the Opencast workflow for ingests",
+        read_by=(UPLOADER,),
+    )
 
-    api_base_url: str
-    channel: str
-    groups: tuple[str, ...]
+    zoom_oauth_url: str = setting(
+        _ZOOM_OPTIONS,
+        "https://zoom.us/oauth/token",
+        checks.url("https"),
+        "Where OAuth tokens come from.",
+        read_by=(*_ZOOM_API, STATUS_QUERY, SLACK),
+    )
+    zoom_download_hosts: tuple[str, ...] = setting(
+        _ZOOM_OPTIONS,
+        ("zoom.us", "*.zoom.us", "zoomgov.com", "*.zoomgov.com"),
+        checks.list_of(checks.host),
+        "Hosts that may get the download token; `*.` stands for any subdomain.",
+        read_by=(DOWNLOADER,),
+    )
+    allow_unsigned_webhooks: bool = setting(
+        _ZOOM_OPTIONS,
+        False,
+        checks.yes_or_no,
+        "Whether the webhook accepts unsigned requests when there is no secret token. If it does, "
+        "anyone can send recordings.",
+        read_by=(WEBHOOK,),
+    )
+    webhook_delay_seconds: int = setting(
+        _ZOOM_OPTIONS,
+        300,
+        checks.whole(0, 900),
+        "Seconds from Zoom's webhook to the download: a recording's files are often not there at "
+        "once.",
+        read_by=(WEBHOOK,),
+    )
 
+    opencast_auth: str = setting(
+        _OPENCAST_OPTIONS,
+        "digest",
+        checks.one_of("digest", "basic"),
+        "How the user logs in. For new sites `basic` over https is better.",
+        see="opencast.md#1-a-user",
+        read_by=(UPLOADER,),
+    )
+    oc_chat_as: str = setting(
+        _OPENCAST_OPTIONS,
+        "attachment",
+        checks.one_of("attachment", "track", "none"),
+        "How chat files go to Opencast: `attachment` is for DCE's Opencast, `track` for others.",
+        read_by=(UPLOADER,),
+    )
+    oc_ingest_patience_hours: float = setting(
+        _OPENCAST_OPTIONS,
+        6.0,
+        checks.decimal(0.25, 168),
+        "Hours in which an ingest whose outcome is unknown is looked for, and not repeated.",
+        read_by=(UPLOADER, STATUS_QUERY, SLACK),
+    )
+    oc_outage_hours: float = setting(
+        _OPENCAST_OPTIONS,
+        24.0,
+        checks.decimal(1, 72),
+        "Hours that an upload waits for an Opencast that can't be reached.",
+        read_by=(UPLOADER,),
+    )
+    oc_track_upload_max: int = setting(
+        _OPENCAST_OPTIONS,
+        5,
+        checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("upload")),
+        "How many ingests run at once.",
+    )
+    oc_cluster_name: str = text_setting(
+        _OPENCAST_OPTIONS,
+        "The name of a DCE cluster. Without `OPENCAST_BASE_URL` the cluster's address is looked up "
+        "in AWS once and noted in `.env.opencast`.",
+        see="decisions/0014-opencast-is-looked-up-once.md",
+        read_by=(SLACK,),
+    )
+    stack_type: str = setting(
+        _OPENCAST_OPTIONS,
+        "",
+        checks.one_of(opencast.ECS),
+        "With `ecs`, address and network are looked up in the exports of "
+        "`opencast-ecs-<OC_CLUSTER_NAME>-database`; without it, the address in EC2's tags.",
+    )
+    oc_subnet_ids: tuple[str, ...] = setting(
+        _OPENCAST_OPTIONS,
+        (),
+        checks.list_of(checks.matching("subnet-[0-9a-f]+", "subnet ids, separated by commas")),
+        "Subnets of Opencast's VPC for the uploader, with a way to AWS's services. Looked up for "
+        "an ECS cluster.",
+    )
+    oc_security_group_id: str = setting(
+        _OPENCAST_OPTIONS,
+        "",
+        checks.matching("sg-[0-9a-f]+", "a security group's id"),
+        "The uploader's security group in that VPC. Looked up for an ECS cluster.",
+    )
+    oc_vpc_id: str = setting(
+        _OPENCAST_OPTIONS,
+        "",
+        checks.matching("vpc-[0-9a-f]+", "a VPC's id"),
+        "That VPC, only as a note: the subnets say which VPC it is.",
+    )
+    default_publisher: str = text_setting(
+        _OPENCAST_OPTIONS,
+        "The publisher where the series has none.",
+        read_by=(UPLOADER,),
+        fallback="NOTIFICATION_EMAIL",
+    )
+    override_publisher: str = text_setting(
+        _OPENCAST_OPTIONS,
+        "The publisher, whatever the series says.",
+        read_by=(UPLOADER,),
+    )
+    override_contributor: str = text_setting(
+        _OPENCAST_OPTIONS,
+        "The contributor, whatever the series says.",
+        read_by=(UPLOADER,),
+    )
 
-@dataclass(frozen=True)
-class Sheets:
-    """The Google Sheet with the schedule; without one both `document` and `tabs` are empty."""
+    default_series_id: str = text_setting(
+        _RECORDINGS,
+        "The Opencast series of recordings that the schedule doesn't know. Without it they are "
+        "ignored.",
+        read_by=(DOWNLOADER,),
+    )
+    minimum_duration: float = setting(
+        _RECORDINGS,
+        2.0,
+        checks.decimal(0, 1440),
+        "Minutes. Shorter recordings are ignored; a first segment that is shorter is left out.",
+        read_by=(DOWNLOADER, UPLOADER),
+    )
+    buffer_minutes: int = setting(
+        _RECORDINGS,
+        30,
+        checks.whole(1, 720),
+        "A recording belongs to a scheduled class if it starts fewer minutes than this before or "
+        "after the class's time.",
+        read_by=(DOWNLOADER, SLACK),
+    )
+    local_time_zone: str = setting(
+        _RECORDINGS,
+        "US/Eastern",
+        checks.time_zone,
+        "The schedule's time zone.",
+        read_by=(DOWNLOADER, SLACK, LOG_NOTIFICATIONS),
+    )
+    download_connections: int = setting(
+        _RECORDINGS,
+        16,
+        checks.whole(1, 64),
+        "The most connections at once for one recording's download. The download uses as many of "
+        "them as make it faster.",
+        read_by=(DOWNLOADER,),
+    )
+    downloads_at_once: int = setting(
+        _RECORDINGS,
+        10,
+        checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
+        "How many recordings are downloaded at once.",
+    )
+    reconcile_days: int = setting(
+        _RECORDINGS,
+        3,
+        checks.whole(0, 30),
+        "How many days back reconcile looks in Zoom for recordings whose webhook never came. With "
+        "0, reconcile is off.",
+        read_by=(RECONCILE, STATUS_QUERY),
+    )
 
-    api_base_url: str
-    document: str
-    tabs: tuple[str, ...]
+    slack_signing_secret: str = text_setting(
+        _ZIP_COMMAND,
+        "The Slack app's signing secret.",
+        read_by=(SLACK,),
+        secret=True,
+    )
+    slack_api_token: str = text_setting(
+        _ZIP_COMMAND,
+        "The Slack app's bot token.",
+        read_by=(SLACK,),
+        secret=True,
+    )
+    slack_allowed_groups: tuple[str, ...] = setting(
+        _ZIP_COMMAND,
+        (),
+        checks.list_of(checks.any_text),
+        "The handles of the Slack groups that may use `/zip`, separated by commas; "
+        "nobody else may.",
+        read_by=(SLACK,),
+        fallback="SLACK_ALLOWED_GROUP",
+    )
+    slack_zip_channel: str = text_setting(
+        _ZIP_COMMAND,
+        "The channel where `/zip` works, by name, or by ID if it is private. Elsewhere it works in "
+        "direct messages only.",
+        read_by=(SLACK,),
+    )
+    slack_api_base_url: str = setting(
+        _ZIP_COMMAND, "https://slack.com/api", checks.url("https"), "Slack's API.", read_by=(SLACK,)
+    )
 
+    log_notifications_filter_log_level: str = setting(
+        _MAILS,
+        "ERROR",
+        checks.in_capitals(checks.one_of(*map(str.lower, LEVELS))),
+        "The level from which log records are mailed to `NOTIFICATION_EMAIL`.",
+        read_by=(LOG_NOTIFICATIONS,),
+    )
 
-@dataclass(frozen=True)
-class Settings:
-    """A stack's settings, all of them checked. `notes` are to be said once."""
+    gsheets_doc_id: str = setting(
+        _SHEET,
+        "",
+        checks.matching(r"[A-Za-z0-9_-]+", "the part of the sheet's address between /d/ and /edit"),
+        "The document with the schedule.",
+        read_by=(SCHEDULE_UPDATE,),
+    )
+    gsheets_sheet_names: tuple[str, ...] = setting(
+        _SHEET,
+        (),
+        checks.list_of(checks.any_text),
+        "The document's tabs with the schedule, separated by commas.",
+        read_by=(SCHEDULE_UPDATE,),
+    )
+    schedule_update_token: str = text_setting(
+        _SHEET,
+        "What a request to update the schedule has to carry. Without it anyone may ask for an "
+        "update.",
+        read_by=(SCHEDULE_UPDATE,),
+        secret=True,
+    )
+    gsheets_api_base_url: str = setting(
+        _SHEET,
+        "https://sheets.googleapis.com",
+        checks.url("https"),
+        "Google's Sheets API.",
+        read_by=(SCHEDULE_UPDATE,),
+    )
 
-    place: Place
-    architecture: str
-    runtime: str
-    tags: tuple[tuple[str, str], ...]
-    api_base_url: str
-    ingest_allowed_ips: tuple[str, ...]
-    codebuild_source_url: str
-    zoom: Zoom
-    opencast: Opencast
-    sheets: Sheets
-    slack: Slack
-    webhook_delay_seconds: int
-    reconcile_days: int
-    allow_unsigned_webhooks: bool
-    default_series_id: str
-    minimum_duration: float
-    buffer_minutes: int
-    download_connections: int
-    downloads_at_once: int
-    local_time_zone: str
-    notification_email: str
-    notifications_level: str
+    aws_profile: str = text_setting(
+        _AWS, "A profile of `~/.aws`. Without it the shell's credentials."
+    )
+    aws_region: str = setting(
+        _AWS,
+        "us-east-1",
+        checks.matching(r"[a-z]{2,4}(-[a-z]+)+-\d", "a region of AWS, like us-east-1"),
+        "The region of the stack.",
+        fallback="AWS_DEFAULT_REGION",
+    )
+    stack_tags: tuple[tuple[str, str], ...] = setting(
+        _AWS, (), checks.tags, "Tags for every resource."
+    )
+    lambda_release_alias: str = setting(
+        _AWS,
+        "live",
+        checks.matching(
+            r"(?!\d+$)[A-Za-z0-9_-]{1,128}",
+            "letters, digits, dashes and underscores, and not a number",
+        ),
+        "The alias that the API and the queues call, and that a release moves. Keep it once "
+        "the stack is created.",
+        see="decisions/0003-arm64-versions-alias.md",
+    )
+    lambda_architecture: str = setting(
+        _AWS,
+        "arm64",
+        checks.one_of("arm64", "x86_64"),
+        "The functions' processor. Packages for AWS are made for arm64 only.",
+    )
+    lambda_runtime: str = setting(
+        _AWS,
+        "python3.13",
+        checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13"),
+        "The functions' Python. Packages for AWS are made for 3.13 only.",
+    )
+    api_base_url: str = setting(
+        _AWS,
+        "",
+        checks.url("https"),
+        "The address of a domain of your own in front of the API, without the route.",
+    )
+    codebuild_source_url: str = setting(
+        _AWS,
+        "",
+        checks.matching(
+            r"https://github\.com/[\w.-]+/[\w.-]+",
+            "a GitHub repository, like https://github.com/owner/repository",
+        ),
+        "Where `invoke codebuild` takes revisions from.",
+    )
+    noninteractive: str = text_setting(_AWS, "With any text here, commands ask nothing.")
+
     notes: tuple[str, ...] = ()
-    _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
-    def stack_name(self) -> str:
-        return self.place.stack_name
+    def place(self) -> Place:
+        """Where the stack is."""
+        return Place(
+            stack_name=self.stack_name,
+            code_bucket=self.lambda_code_bucket,
+            release_alias=self.lambda_release_alias,
+            region=self.aws_region,
+            profile=self.aws_profile,
+        )
+
+    @property
+    def network(self) -> Network | None:
+        """Where in Opencast's VPC the uploader runs; None if it runs outside."""
+        if not self.oc_subnet_ids:
+            return None
+        return Network(self.oc_subnet_ids, self.oc_security_group_id)
 
     def secrets(self) -> dict[str, str]:
-        """Every secret setting with its value, "" where it isn't given."""
-        return {name: self._secrets.get(name, "") for name in SECRETS}
+        """Return the value of every secret setting by name, "" where it isn't given."""
+        return {name: getattr(self, name.lower()) for name in SECRETS}
+
+
+TABLE: Mapping[str, Setting[Any]] = MappingProxyType({row.name: row for row in rows_of(Settings)})
+"""All settings by name, in the order of `example.env`."""
+
+SECRETS = tuple(sorted(row.name for row in TABLE.values() if row.secret))
+"""The settings that are secrets."""
+
+READ_BY: Mapping[Function, tuple[str, ...]] = MappingProxyType(
+    {
+        function: (
+            *(row.name for row in TABLE.values() if row.secret and function in row.read_by),
+            *((SIGNING_KEY,) if function in SIGNING_KEY_READ_BY else ()),
+        )
+        for function in FUNCTIONS
+    }
+)
+"""The secrets that each function reads."""
 
 
 def load(environment: Mapping[str, str], env_file: Path | None) -> Settings:
-    """The stack's settings. SettingsError names every one that is missing or wrong.
+    """Return the stack's settings from the environment and `env_file`.
 
-    Below both comes what was looked up of the Opencast cluster that they name (cdk/opencast.py).
+    What was looked up of the Opencast cluster that they name (see cdk/opencast.py) counts where
+    they leave it out. Raises SettingsError, which names every setting that is missing or wrong.
     """
     given = given_settings(environment, env_file)
-    reader = Reader({**opencast.noted(given, env_file), **given}, hidden=SECRETS)
-    settings = _settings(reader)
+    reader = Reader({**opencast.noted(given, env_file), **given})
+    values = {name: reader.read(row) for name, row in TABLE.items()}
+    reader.problems.extend(settings_rules.problems(reader.given, values))
     reader.check()
-    return settings
-
-
-_runtime = checks.matching(r"python3\.\d\d", "a Python runtime of Lambda, like python3.13")
-_repository = checks.matching(
-    r"https://github\.com/[\w.-]+/[\w.-]+",
-    "a GitHub repository, like https://github.com/owner/repository",
-)
-
-_document = checks.matching(
-    r"[A-Za-z0-9_-]+", "the part of the sheet's address between /d/ and /edit"
-)
-
-
-def _settings(reader: Reader) -> Settings:
-    given = reader.given
-    return Settings(
-        place=read_place(reader),
-        architecture=reader.optional(
-            "LAMBDA_ARCHITECTURE", checks.one_of("arm64", "x86_64"), "arm64"
-        ),
-        runtime=reader.optional("LAMBDA_RUNTIME", _runtime, "python3.13"),
-        tags=reader.optional("STACK_TAGS", checks.tags, ()),
-        api_base_url=reader.optional("API_BASE_URL", checks.url("https"), ""),
-        ingest_allowed_ips=reader.required(
-            "INGEST_ALLOWED_IPS",
-            "the addresses that may POST /ingest and GET /status (Opencast's), comma-separated",
-            checks.list_of(checks.network),
-            (),
-        ),
-        codebuild_source_url=reader.optional("CODEBUILD_SOURCE_URL", _repository, ""),
-        zoom=read_zoom(reader),
-        opencast=_opencast(reader),
-        sheets=_sheets(reader),
-        slack=_slack(reader),
-        webhook_delay_seconds=reader.optional("WEBHOOK_DELAY_SECONDS", checks.whole(0, 900), 300),
-        reconcile_days=reader.optional("RECONCILE_DAYS", checks.whole(0, 30), 3),
-        allow_unsigned_webhooks=_unsigned_webhooks(reader),
-        default_series_id=reader.text("DEFAULT_SERIES_ID"),
-        minimum_duration=reader.optional("MINIMUM_DURATION", checks.decimal(0, 1440), 2.0),
-        buffer_minutes=reader.optional("BUFFER_MINUTES", checks.whole(1, 720), 30),
-        download_connections=reader.optional("DOWNLOAD_CONNECTIONS", checks.whole(1, 64), 16),
-        downloads_at_once=reader.optional(
-            "DOWNLOADS_AT_ONCE",
-            checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("download")),
-            10,
-        ),
-        local_time_zone=reader.optional("LOCAL_TIME_ZONE", checks.time_zone, "US/Eastern"),
-        notification_email=reader.text("NOTIFICATION_EMAIL"),
-        notifications_level=reader.optional(
-            "LOG_NOTIFICATIONS_FILTER_LOG_LEVEL",
-            checks.one_of(*map(str.lower, LEVELS)),
-            "error",
-        ).upper(),
-        notes=tuple(
-            f"{name} does nothing any more: {why}."
-            for name, why in OBSOLETE.items()
-            if given.get(name)
-        ),
-        _secrets={name: given[name] for name in SECRETS if name in given},
+    notes = tuple(
+        f"{name} does nothing any more: {why}." for name, why in OBSOLETE.items() if name in given
     )
+    return Settings(**{name.lower(): value for name, value in values.items()}, notes=notes)
 
 
-def _sheets(reader: Reader) -> Sheets:
-    """The sheet's document and tabs: both are given, or none of them."""
-    pair = ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES")
-    missing = [name for name in pair if not reader.given.get(name)]
-    if len(missing) == 1:
-        reader.problems.append(
-            f"{missing[0]} is missing: the sheet needs its document's id and its tabs' names. "
-            "Leave both empty if there is no Google Sheet."
-        )
-    return Sheets(
-        api_base_url=reader.optional(
-            "GSHEETS_API_BASE_URL", checks.url("https"), "https://sheets.googleapis.com"
-        ),
-        document=reader.optional("GSHEETS_DOC_ID", _document, ""),
-        tabs=reader.optional("GSHEETS_SHEET_NAMES", checks.list_of(checks.any_text), ()),
+def read_place(reader: Reader) -> Place:
+    """Return where the stack is. What is missing or wrong is added to the reader's problems."""
+    return Place(
+        stack_name=reader.read(TABLE["STACK_NAME"]),
+        code_bucket=reader.read(TABLE["LAMBDA_CODE_BUCKET"]),
+        release_alias=reader.read(TABLE["LAMBDA_RELEASE_ALIAS"]),
+        region=reader.read(TABLE["AWS_REGION"]),
+        profile=reader.read(TABLE["AWS_PROFILE"]),
     )
-
-
-def _unsigned_webhooks(reader: Reader) -> bool:
-    allowed = reader.optional("ALLOW_UNSIGNED_WEBHOOKS", checks.yes_or_no, False)
-    if not allowed and not reader.given.get("WEBHOOK_VALIDATION_SECRET_TOKEN"):
-        reader.problems.append(
-            "WEBHOOK_VALIDATION_SECRET_TOKEN is missing: the secret token of the Zoom app that "
-            "sends the webhooks. Without it anyone can send recordings; if that is meant, "
-            "set ALLOW_UNSIGNED_WEBHOOKS=true."
-        )
-    return allowed
-
-
-def read_patience_hours(reader: Reader) -> float:
-    """`OC_INGEST_PATIENCE_HOURS`: how long an ingest's outcome is waited for."""
-    return reader.optional("OC_INGEST_PATIENCE_HOURS", checks.decimal(0.25, 168), 6.0)
-
-
-def _opencast(reader: Reader) -> Opencast:
-    email = reader.required(
-        "NOTIFICATION_EMAIL",
-        "the address for notifications, also the publisher where none is set",
-        checks.matching(r"[^@\s]+@[^@\s]+", "an e-mail address"),
-        "",
-    )
-    reader.required(
-        "OPENCAST_API_PASSWORD", "the password of OPENCAST_API_USER", checks.any_text, ""
-    )
-    return Opencast(
-        base_url=_opencast_address(reader),
-        network=_network(reader),
-        api_user=reader.required(
-            "OPENCAST_API_USER", "the Opencast user that ingests", checks.any_text, ""
-        ),
-        auth=reader.optional("OPENCAST_AUTH", checks.one_of("digest", "basic"), "digest"),
-        chat_as=reader.optional(
-            "OC_CHAT_AS", checks.one_of("attachment", "track", "none"), "attachment"
-        ),
-        patience_hours=read_patience_hours(reader),
-        outage_hours=reader.optional("OC_OUTAGE_HOURS", checks.decimal(1, 72), 24.0),
-        uploads_at_once=reader.optional(
-            "OC_TRACK_UPLOAD_MAX", checks.whole(*_AT_ONCE, _AT_ONCE_REASON.format("upload")), 5
-        ),
-        workflow=reader.required(
-            "DEFAULT_OC_WORKFLOW", "the Opencast workflow for ingests", checks.any_text, ""
-        ),
-        publisher=reader.text("DEFAULT_PUBLISHER", email),
-        override_publisher=reader.text("OVERRIDE_PUBLISHER"),
-        override_contributor=reader.text("OVERRIDE_CONTRIBUTOR"),
-        cluster=reader.text("OC_CLUSTER_NAME"),
-    )
-
-
-def _slack(reader: Reader) -> Slack:
-    """`SLACK_ALLOWED_GROUP` is the groups' older name, which example files of old still have."""
-    groups = checks.list_of(checks.any_text)
-    return Slack(
-        api_base_url=reader.optional(
-            "SLACK_API_BASE_URL", checks.url("https"), "https://slack.com/api"
-        ),
-        channel=reader.text("SLACK_ZIP_CHANNEL"),
-        groups=reader.optional(
-            "SLACK_ALLOWED_GROUPS", groups, reader.optional("SLACK_ALLOWED_GROUP", groups, ())
-        ),
-    )
-
-
-def _opencast_address(reader: Reader) -> str:
-    """Opencast's base URL: given, or looked up."""
-    cluster = reader.text("OC_CLUSTER_NAME")
-    reader.optional("STACK_TYPE", checks.one_of(opencast.ECS), "")
-    if cluster and not reader.given.get("OPENCAST_BASE_URL"):
-        reader.problems.append(
-            "OPENCAST_BASE_URL is missing, and the address of the Opencast cluster "
-            f"{cluster} wasn't looked up yet: `invoke stack.diff` does so in AWS (as do create "
-            "and update), or set OPENCAST_BASE_URL to the admin node's, like "
-            "http://admin.example.edu."
-        )
-        return ""
-    return reader.required(
-        "OPENCAST_BASE_URL",
-        "the address of Opencast's admin node, like https://opencast.example.edu",
-        checks.url("https", "http"),
-        "",
-    )
-
-
-def _network(reader: Reader) -> Network | None:
-    """The uploader's place in Opencast's VPC, or None. The subnets say which VPC it is."""
-    subnets = reader.optional(
-        "OC_SUBNET_IDS",
-        checks.list_of(checks.matching("subnet-[0-9a-f]+", "subnet ids, separated by commas")),
-        tuple[str, ...](),
-    )
-    group = reader.optional(
-        "OC_SECURITY_GROUP_ID", checks.matching("sg-[0-9a-f]+", "a security group's id"), ""
-    )
-    vpc = reader.optional("OC_VPC_ID", checks.matching("vpc-[0-9a-f]+", "a VPC's id"), "")
-    if (vpc or group) and not reader.given.get("OC_SUBNET_IDS"):
-        reader.problems.append(
-            "OC_SUBNET_IDS is missing: OC_VPC_ID and OC_SECURITY_GROUP_ID say that the uploader "
-            "runs in Opencast's VPC, and it needs subnets there, with a way to AWS's services."
-        )
-    if subnets and not reader.given.get("OC_SECURITY_GROUP_ID"):
-        reader.problems.append(
-            "OC_SECURITY_GROUP_ID is missing: the uploader's security group in OC_SUBNET_IDS."
-        )
-    return Network(subnets, group) if subnets else None

@@ -1,19 +1,13 @@
-"""How settings are read: from the shell and `.env`, one by one, with all that is wrong gathered.
-
-The environment wins over the file. An empty setting counts as not given.
-"""
+"""Read settings from the shell and `.env`, and gather everything that is wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from dotenv import dotenv_values
 
-from cdk import checks
-
-Value = TypeVar("Value")
+from cdk.settings_row import Setting, Value
 
 
 class SettingsError(Exception):
@@ -28,45 +22,37 @@ class SettingsError(Exception):
 
 
 class Reader:
-    """Reads settings one by one and gathers what is wrong with them."""
+    """Read settings one by one and gather what is wrong with them in `problems`."""
 
-    def __init__(self, given: Mapping[str, str], hidden: Collection[str] = ()) -> None:
-        """`hidden` are the settings whose values no message shows."""
+    def __init__(self, given: Mapping[str, str]) -> None:
+        """`given` are the texts of settings by name; a setting that isn't given isn't in it."""
         self.given = given
-        self.hidden = hidden
         self.problems: list[str] = []
 
-    def optional(self, name: str, check: checks.Check[Value], default: Value) -> Value:
-        """The setting's value, or `default` if it isn't given or is wrong."""
-        text = self.given.get(name, "")
-        if not text:
-            return default
-        try:
-            return check(text)
-        except ValueError as error:
-            shown = "" if name in self.hidden else f" is {text!r}, but"
-            self.problems.append(f"{name}{shown} has to be {error}.")
-            return default
-
-    def required(self, name: str, what: str, check: checks.Check[Value], empty: Value) -> Value:
-        """The setting's value. Missing, it is a problem; `what` says what belongs there."""
-        if not self.given.get(name):
-            self.problems.append(f"{name} is missing: {what}.")
-        return self.optional(name, check, empty)
-
-    def text(self, name: str, default: str = "") -> str:
-        return self.optional(name, checks.any_text, default)
+    def read(self, setting: Setting[Value]) -> Value:
+        """Return the setting's value; its default if the setting isn't given or is wrong."""
+        if setting.missing and not self.given.get(setting.name):
+            self.problems.append(f"{setting.name} is missing: {setting.missing}.")
+        for name in filter(None, (setting.name, setting.fallback)):
+            text = self.given.get(name)
+            if text:
+                try:
+                    return setting.check(text)
+                except ValueError as error:
+                    shown = "" if setting.secret else f" is {text!r}, but"
+                    self.problems.append(f"{name}{shown} has to be {error}.")
+        return setting.default
 
     def check(self) -> None:
-        """SettingsError with all that was wrong so far."""
+        """Raise SettingsError with all problems so far, if there are any."""
         if self.problems:
             raise SettingsError(self.problems)
 
 
 def given_settings(environment: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """What is set in `env_file` and, winning over it, in the environment; stripped, not empty.
+    """Return the settings in `env_file` and the environment, which wins; stripped, not empty.
 
-    `env_file` may be None or not exist. SettingsError if it is no text.
+    `env_file` may be None or not exist. Raises SettingsError if it isn't UTF-8.
     """
     try:
         from_file = dotenv_values(env_file, interpolate=False) if env_file else {}

@@ -1,4 +1,4 @@
-"""The stack, put together from its parts."""
+"""The CloudFormation stack, made of its parts."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from cdk.tables import Tables
 class ZoomIngester(Stack):
     """Everything that a site has in AWS for this system.
 
-    It is deployed with the caller's own credentials, and its template goes through the bucket that
-    holds the functions' packages anyway: no CDK bootstrap is needed.
+    It needs no CDK bootstrap: the caller's own credentials deploy it, and the template is uploaded
+    to the bucket with the functions' packages.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
@@ -53,12 +53,11 @@ class ZoomIngester(Stack):
             ),
         )
         names = Names(settings.stack_name)
-        opencast = settings.opencast
         queues = Queues(
             self,
             "Queues",
             names,
-            upload_receive_limit(opencast.patience_hours, opencast.outage_hours),
+            upload_receive_limit(settings.oc_ingest_patience_hours, settings.oc_outage_hours),
         )
         api = Api(self, "Api", settings, names)
         resources = Resources(
@@ -82,7 +81,7 @@ class ZoomIngester(Stack):
             "Alarms",
             names=names,
             topic=resources.notifications.topic,
-            patience_hours=opencast.patience_hours,
+            patience_hours=settings.oc_ingest_patience_hours,
             reconcile_days=settings.reconcile_days,
         )
         dashboard = Dashboard(self, "Dashboard", names=names, alarms=alarms.all)
@@ -96,5 +95,5 @@ class ZoomIngester(Stack):
             dashboard_url=dashboard.url,
         )
         Build(self, "Build", settings, names)
-        for key, value in settings.tags:
+        for key, value in settings.stack_tags:
             Tags.of(self).add(key, value)

@@ -1,4 +1,4 @@
-"""The tables: schedule, recordings' states, the ledger, Zoom's recording events, mailed faults."""
+"""The tables: schedule, status table, ledger, recording events, mailed faults."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ TEXT = dynamodb.AttributeType.STRING
 NUMBER = dynamodb.AttributeType.NUMBER
 EXPIRATION = "expiration"
 RECOVERY = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
-"""For the tables that hold what nobody sends a second time."""
+"""For tables whose content can't be obtained a second time."""
 
 
 class Tables(Construct):
-    """`schedule`, `status`, `events`, `recordings` and `faults`. They go with the stack."""
+    """The tables, which are deleted with the stack."""
 
     def __init__(self, scope: Construct, construct_id: str, names: Names) -> None:
         super().__init__(scope, construct_id)

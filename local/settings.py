@@ -1,7 +1,7 @@
 """The local stack's settings: those of a site, with defaults that make sense on a laptop.
 
 They are read from the environment only, never from `.env`: that file is about the real stack.
-A setting of `example.env` that is given there wins over the default here.
+A stack's setting (cdk/settings.py) that is given there wins over the default here.
 """
 
 import re
@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cdk.settings import TABLE
 from local.cloud import HOST, REGION
-from local.processes import ROOT
 
-EXAMPLE = ROOT / "example.env"
 API_ID = "localzip"
 """The API's id, which ministack takes from a tag: so its address is known before it is there."""
 
@@ -24,7 +23,7 @@ OF_A_STACK = "LOCAL_STACK"
 """What `invoke local.env` exports beside a local stack's settings: its name."""
 
 OF_THE_OPERATOR = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Settings of `example.env` that say which account is worked on: never the local cloud."""
+"""Settings of a stack that say which account is worked on: never the local cloud."""
 
 
 class LocalSettingsError(Exception):
@@ -83,7 +82,7 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
 
 def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
     """The stack's settings, as `.env` would have them: random secrets, the given ones on top."""
-    known = {*_defaults("", addresses), *names_in(EXAMPLE)} - set(OF_THE_OPERATOR)
+    known = set(TABLE) - set(OF_THE_OPERATOR)
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")
     settings = {**_defaults(name, addresses), **chosen}
@@ -99,12 +98,6 @@ def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, 
 def api_url(cloud_url: str) -> str:
     """Where the API's stage is, without a slash at the end."""
     return f"{cloud_url}/_aws/execute-api/{API_ID}/live"
-
-
-def names_in(example: Path) -> tuple[str, ...]:
-    """The settings that an example file describes, those that are commented out too."""
-    text = example.read_text("utf-8") if example.exists() else ""
-    return tuple(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
 
 
 def _defaults(name: str, addresses: Addresses) -> dict[str, str]:

@@ -14,9 +14,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cdk.names import Names
-from cdk.settings import read_patience_hours
+from cdk.settings import TABLE, read_place
 from cdk.settings_reader import Reader, given_settings
-from cdk.stack_location import Place, read_place
+from cdk.stack_location import Place
 from ops import terminal
 from ops.command import OpsError
 
@@ -72,7 +72,7 @@ def named() -> Target:
 def patience_given() -> timedelta:
     """How long the stack waits for Opencast, by its settings. SettingsError if that is wrong."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
-    hours = read_patience_hours(reader)
+    hours = reader.read(TABLE["OC_INGEST_PATIENCE_HOURS"])
     reader.check()
     return timedelta(hours=hours)
 

@@ -93,11 +93,11 @@ def resender(
     zoom = ZoomSettings(
         stack_name=settings.stack_name,
         secrets_path=path,
-        zoom_api_base_url=settings.zoom.api_base_url,
-        zoom_oauth_url=settings.zoom.oauth_url,
-        zoom_account_id=settings.zoom.account_id,
-        zoom_client_id=settings.zoom.client_id,
-        zoom_api_key=settings.zoom.api_key,
+        zoom_api_base_url=settings.zoom_api_base_url,
+        zoom_oauth_url=settings.zoom_oauth_url,
+        zoom_account_id=settings.zoom_account_id,
+        zoom_client_id=settings.zoom_client_id,
+        zoom_api_key=settings.zoom_api_key,
     )
     api = ZoomApi(zoom, secrets, session=session, sleep=sleep, clock=now)
     return Resender(api, webhook_url, secrets, session, sleep)

@@ -70,7 +70,10 @@ def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
 def check_platform(settings: Settings, platform: Platform) -> None:
     """OpsError if the packages won't run where the template puts them."""
     made = {"LAMBDA_ARCHITECTURE": LAMBDA_ARCHITECTURE, "LAMBDA_RUNTIME": LAMBDA_RUNTIME}
-    wanted = {"LAMBDA_ARCHITECTURE": settings.architecture, "LAMBDA_RUNTIME": settings.runtime}
+    wanted = {
+        "LAMBDA_ARCHITECTURE": settings.lambda_architecture,
+        "LAMBDA_RUNTIME": settings.lambda_runtime,
+    }
     for name, value in wanted.items():
         if platform.name == LAMBDA and value != made[name]:
             raise OpsError(

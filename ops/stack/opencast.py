@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from cdk import checks
 from cdk.opencast import note_beside, noted, wants_look_up, whose
+from cdk.settings import read_place
 from cdk.settings_reader import Reader, given_settings
-from cdk.stack_location import read_place
 from ops import terminal
 from ops.command import OpsError
 from ops.target import target_of

@@ -1,4 +1,4 @@
-"""The template, synthesized once as an operator does it: by the CDK's command line."""
+"""The template, which the CDK's command line synthesizes once for all tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.infra.template import SETTINGS, STACK, Template, synthesize
 
 @pytest.fixture(scope="session")
 def template_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as a file, from a `.env` alone: no AWS settings, no credentials, no home."""
+    """Path of the template, made from a `.env` alone: without AWS settings and credentials."""
     folder = tmp_path_factory.mktemp("synth")
     env_file = folder / "settings.env"
     env_file.write_text("".join(f"{name}='{value}'\n" for name, value in SETTINGS.items()))
@@ -37,5 +37,5 @@ def template(template_file: Path) -> Template:
 
 @pytest.fixture
 def changed(tmp_path: Path) -> Callable[[Mapping[str, str]], Template]:
-    """The template with some settings changed, synthesized in this process."""
+    """Function that synthesizes the template with some settings changed, in this process."""
     return lambda changes: synthesize(tmp_path, changes)

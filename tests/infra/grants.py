@@ -1,6 +1,6 @@
-"""The grants of a template, as data: who may do what to what.
+"""The grants of a template as data: which function may do what to which resource.
 
-The end-to-end tests take each of them away from the running stack, with `without`.
+The end-to-end tests remove each of them once from the running stack, with `without`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ ARNS = {
     "AWS::SNS::Topic": (f"arn:aws:sns:{REGION}:{ACCOUNT}:", "TopicName", ""),
     "AWS::Logs::LogGroup": (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:", "LogGroupName", ":*"),
 }
-"""What `Fn::GetAtt Arn` gives: what stands before the name, where the name is, what follows."""
+"""Types of resources: the text before the name in the ARN, the name's property, the text after."""
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """One action on one resource. `function` is its name without the stack's, `resource` an ARN."""
+    """One action on one resource.
+
+    `function` is the function's name without the stack's, `resource` an ARN.
+    """
 
     function: str
     action: str
@@ -42,7 +45,7 @@ class Grant:
 
 
 def grants(template: Template) -> list[Grant]:
-    """Every grant of every function, with the ARNs that the stack has in ACCOUNT and REGION."""
+    """Return all grants of all functions, with the stack's ARNs in ACCOUNT and REGION."""
     found = []
     for properties in template.of_type("AWS::Lambda::Function").values():
         role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
@@ -56,9 +59,9 @@ def grants(template: Template) -> list[Grant]:
 
 
 def without(document: Mapping[str, Any], action: str, resource: str) -> dict[str, Any]:
-    """A role's policy document, its ARNs resolved, as it is without one action on one resource.
+    """Return a policy document without one action on one resource.
 
-    It has to be in there.
+    The document's ARNs are resolved. It has to contain the action on the resource.
     """
     before = list(pairs(document))
     left = [pair for pair in before if pair != (action, resource)]
@@ -70,7 +73,7 @@ def without(document: Mapping[str, Any], action: str, resource: str) -> dict[str
 
 
 def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A policy's statements taken apart: (action, resource)."""
+    """Yield each (action, resource) that a policy allows."""
     for statement in document["Statement"]:
         assert statement["Effect"] == "Allow"
         for action in as_list(statement["Action"]):
@@ -79,7 +82,7 @@ def pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
-    """`value` with CloudFormation's functions carried out, those that the policies use."""
+    """Return `value` with those of CloudFormation's functions resolved that the policies use."""
     if isinstance(value, list):
         return [resolve(part, resources) for part in value]
     if not isinstance(value, dict):
@@ -97,11 +100,11 @@ def resolve(value: Any, resources: Mapping[str, Any]) -> Any:
 
 
 def arn_of(name: str, resources: Mapping[str, Any]) -> str:
-    """The ARN of a resource by its logical id. (A topic's is what `Ref` gives.)"""
+    """Return the ARN of a resource by its logical id. (For a topic, `Ref` gives it too.)"""
     prefix, key, suffix = ARNS[resources[name]["Type"]]
     return str(prefix + resources[name]["Properties"][key] + suffix)
 
 
 def as_list(value: Any) -> list[Any]:
-    """What a policy may write alone or in a list."""
+    """Return a list of values that a policy may write without a list if there is one."""
     return value if isinstance(value, list) else [value]

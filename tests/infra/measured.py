@@ -1,4 +1,4 @@
-"""The metrics that a template's alarms and dashboard ask for, and those that AWS has."""
+"""The metrics that a template's alarms and dashboard use, and those that AWS documents."""
 
 from __future__ import annotations
 
@@ -48,12 +48,11 @@ DOCUMENTED: dict[str, tuple[frozenset[str], tuple[set[str], ...]]] = {
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html
     "AWS/Logs": (frozenset({"IncomingBytes", "IncomingLogEvents"}), ({"LogGroupName"},)),
 }
-"""AWS's namespaces: the metrics that are documented, as far as they are of use here, and the sets
-of dimensions under which they are found."""
+"""AWS's namespaces: the documented metrics that are of use here, and their sets of dimensions."""
 
 
 class Asked(NamedTuple):
-    """A metric that an alarm or a widget asks for, and who does."""
+    """A metric that an alarm or a widget uses. `by` is the alarm's name or the widget's title."""
 
     namespace: str
     name: str
@@ -63,12 +62,12 @@ class Asked(NamedTuple):
 
 
 def of_alarms(template: Template) -> list[Asked]:
-    """What the alarms stand on."""
+    """Return the metrics of the alarms."""
     return [
         Asked(
             alarm["Namespace"],
             alarm["MetricName"],
-            tuple((one["Name"], one["Value"]) for one in alarm.get("Dimensions", ())),
+            tuple((each["Name"], each["Value"]) for each in alarm.get("Dimensions", ())),
             alarm.get("Statistic") or alarm["ExtendedStatistic"],
             alarm["AlarmName"],
         )
@@ -77,13 +76,13 @@ def of_alarms(template: Template) -> list[Asked]:
 
 
 def of_dashboard(template: Template) -> list[Asked]:
-    """What the dashboard's graphs show."""
+    """Return the metrics of the dashboard's graphs."""
     found = []
     for widget in widgets(template):
         properties = widget["properties"]
         for metric in properties.get("metrics", ()):
             if isinstance(metric[0], dict):
-                continue  # a formula: what it stands on are lines of their own, not shown
+                continue  # a formula: its metrics are entries of their own, which the graph hides
             namespace, name, *rest = metric
             options = rest.pop() if rest and isinstance(rest[-1], dict) else {}
             dimensions = tuple(zip(rest[::2], rest[1::2], strict=True))
@@ -93,6 +92,6 @@ def of_dashboard(template: Template) -> list[Asked]:
 
 
 def widgets(template: Template) -> list[dict[str, Any]]:
-    """The dashboard's widgets."""
+    """Return the dashboard's widgets."""
     [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
     return list(json.loads(joined(dashboard["DashboardBody"]))["widgets"])

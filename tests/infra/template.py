@@ -8,19 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cdk.app import build
-from cdk.settings import load
+from cdk.settings import SECRETS, load
 
 STACK = "zip-test"
-SECRET_SETTINGS = {
-    "OPENCAST_API_PASSWORD": "secret-of-opencast",
-    "WEBHOOK_VALIDATION_SECRET_TOKEN": "secret-of-the-webhook",
-    "ZOOM_CLIENT_SECRET": "secret-of-the-oauth-app",
-    "ZOOM_API_SECRET": "secret-of-the-jwt-app",
-    "APIGEE_KEY": "secret-of-the-gateway",
-    "SCHEDULE_UPDATE_TOKEN": "secret-of-the-script",
-    "SLACK_API_TOKEN": "secret-of-the-slack-bot",
-    "SLACK_SIGNING_SECRET": "secret-of-slack",
-}
+SECRET_SETTINGS = {name: f"secret-of-{name}" for name in SECRETS}
 SETTINGS = {
     "STACK_NAME": STACK,
     "LAMBDA_CODE_BUCKET": "zip-code",
@@ -39,7 +30,7 @@ SETTINGS = {
 
 
 def joined(value: Any) -> str:
-    """A text of the template; what only AWS fills in is the name of it in braces."""
+    """Return a value of the template as text, with names in braces for what AWS fills in."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()
@@ -49,7 +40,7 @@ def joined(value: Any) -> str:
 
 
 class Template:
-    """A template, read. `resources` are by logical id."""
+    """A parsed template. `resources` are by logical id."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -58,7 +49,7 @@ class Template:
         self.outputs: dict[str, Any] = content["Outputs"]
 
     def of_type(self, resource_type: str) -> dict[str, Any]:
-        """The properties of all resources of a type, by logical id."""
+        """Return the properties of all resources of a type, by logical id."""
         return {
             logical_id: resource["Properties"]
             for logical_id, resource in self.resources.items()
@@ -66,26 +57,26 @@ class Template:
         }
 
     def named(self, resource_type: str, key: str) -> dict[str, Any]:
-        """The properties of all resources of a type by their name, which is under `key`."""
+        """Return the properties of all resources of a type, by the name that `key` holds."""
         return {self.short(joined(p[key])): p for p in self.of_type(resource_type).values()}
 
     def api_paths(self) -> dict[str, str]:
-        """The last parts of the API's paths by logical id."""
+        """Return the last parts of the API's paths, by logical id."""
         resources = self.of_type("AWS::ApiGateway::Resource")
         return {logical_id: properties["PathPart"] for logical_id, properties in resources.items()}
 
     @staticmethod
     def short(name: str) -> str:
-        """A name in AWS without the stack's."""
+        """Return a name in AWS without the stack's name."""
         return name.removeprefix(f"{STACK}-")
 
 
 def synthesize(
     folder: Path, changes: Mapping[str, str] | None = None, env_file: Path | None = None
 ) -> Template:
-    """The template for SETTINGS with some of them changed ("" takes one away).
+    """Return the template for SETTINGS after `changes` ("" removes a setting).
 
-    Below them come those of `env_file`.
+    Settings of `env_file` count where these have none.
     """
     settings = load({**SETTINGS, **(changes or {})}, env_file)
     build(settings, outdir=folder).synth()

@@ -1,4 +1,4 @@
-"""The alarms: when they ring, whom they tell, and that they say what to do."""
+"""The alarms: when they ring, whom they mail, and that they say what to do."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ BAD = "breaching"
 
 @pytest.fixture
 def alarms(template: Template) -> dict[str, Any]:
-    """The alarms' properties by their names without the stack's."""
+    """Properties of the alarms, by their names without the stack's."""
     return template.named("AWS::CloudWatch::Alarm", "AlarmName")
 
 
 def rule_of(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
-    """(metric, statistic, comparison, limit, seconds, periods, what no data means)."""
+    """Return (metric, statistic, comparison, limit, seconds, periods, missing data)."""
     signs = {
         "GreaterThanThreshold": ">",
         "GreaterThanOrEqualToThreshold": ">=",
@@ -47,7 +47,7 @@ def rule_of(alarm: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def test_when_they_ring(alarms: dict[str, Any]) -> None:
+def test_alarms_have_their_metrics_and_limits(alarms: dict[str, Any]) -> None:
     age, waiting = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
     dead = (waiting, "Maximum", ">=", 1, 300, 1, GOOD)
     assert {name: rule_of(alarm) for name, alarm in alarms.items()} == {
@@ -72,9 +72,9 @@ def test_when_they_ring(alarms: dict[str, Any]) -> None:
     }
 
 
-def test_each_stands_on_what_its_name_says(alarms: dict[str, Any]) -> None:
+def test_an_alarm_watches_the_resource_that_its_name_says(alarms: dict[str, Any]) -> None:
     def dimension(name: str, key: str) -> str:
-        [value] = [one["Value"] for one in alarms[name]["Dimensions"] if one["Name"] == key]
+        [value] = [each["Value"] for each in alarms[name]["Dimensions"] if each["Name"] == key]
         return str(value)
 
     for function in FUNCTIONS:
@@ -97,7 +97,7 @@ def test_each_stands_on_what_its_name_says(alarms: dict[str, Any]) -> None:
         assert dimension(name, "QueueName") == f"{STACK}-{queue}"
 
 
-def test_each_goes_to_the_topic_which_lets_alarms_publish(
+def test_alarms_publish_to_the_topic_that_allows_it(
     alarms: dict[str, Any], template: Template
 ) -> None:
     [topic] = template.of_type("AWS::SNS::Topic")
@@ -111,7 +111,7 @@ def test_each_goes_to_the_topic_which_lets_alarms_publish(
     assert {"Service": "cloudwatch.amazonaws.com"} in allowed
 
 
-def test_waiting_longer_for_opencast_is_no_alarm(
+def test_the_upload_age_alarm_waits_as_long_as_the_patience_setting_says(
     changed: Callable[[Mapping[str, str]], Template],
 ) -> None:
     patient = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
@@ -119,7 +119,7 @@ def test_waiting_longer_for_opencast_is_no_alarm(
     assert limit == (24 + 2) * HOUR
 
 
-def test_reconcile_that_is_off_is_no_alarm(
+def test_reconcile_has_no_idle_alarm_when_it_is_off(
     changed: Callable[[Mapping[str, str]], Template],
 ) -> None:
     off = changed({"RECONCILE_DAYS": "0"}).named("AWS::CloudWatch::Alarm", "AlarmName")
@@ -127,16 +127,18 @@ def test_reconcile_that_is_off_is_no_alarm(
     assert "recordings-reconciled" in off
 
 
-def test_dead_letters_are_told_again_while_there_is_something_to_retry(
+def test_dead_letters_ring_again_days_before_they_can_no_longer_be_retried(
     alarms: dict[str, Any], template: Template
 ) -> None:
-    """Of a download until SQS deletes it, of an upload until S3 deletes the files; and CloudWatch
-    looks back no further than a week."""
+    """SQS deletes a download's message after a time, and S3 deletes an upload's files.
+
+    CloudWatch looks back a week at most.
+    """
     queues = template.named("AWS::SQS::Queue", "QueueName")
     [bucket] = [
-        one
-        for one in template.of_type("AWS::S3::Bucket").values()
-        if "LifecycleConfiguration" in one
+        properties
+        for properties in template.of_type("AWS::S3::Bucket").values()
+        if "LifecycleConfiguration" in properties
     ]
     [rule] = bucket["LifecycleConfiguration"]["Rules"]
     lost_after = {
@@ -150,7 +152,7 @@ def test_dead_letters_are_told_again_while_there_is_something_to_retry(
         assert f"after {seconds // DAY}" in alarm["AlarmDescription"], kind
 
 
-def test_the_text_of_a_crash_fits_the_function(alarms: dict[str, Any]) -> None:
+def test_an_error_alarm_says_what_follows_a_crash_of_its_function(alarms: dict[str, Any]) -> None:
     told = {name: alarms[f"{name}-errors"]["AlarmDescription"] for name in ERRORS_OF}
     assert {name for name, text in told.items() if "message comes back" in text} == {
         "zoom-downloader",
@@ -162,12 +164,12 @@ def test_the_text_of_a_crash_fits_the_function(alarms: dict[str, Any]) -> None:
     assert "Whoever called it was told" in told["status-query"]
 
 
-def test_none_needs_metric_math(alarms: dict[str, Any]) -> None:
-    """Which the local cloud can't deploy."""
+def test_no_alarm_needs_metric_math(alarms: dict[str, Any]) -> None:
+    """The local cloud can't deploy metric math."""
     assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
 
 
-def test_each_says_what_to_do(alarms: dict[str, Any]) -> None:
+def test_an_alarm_says_what_to_do_with_commands_that_exist(alarms: dict[str, Any]) -> None:
     known = set(tasks.namespace.task_names)
     for name, alarm in alarms.items():
         what, _, to_do = alarm["AlarmDescription"].partition("Do: ")
@@ -179,7 +181,7 @@ def test_each_says_what_to_do(alarms: dict[str, Any]) -> None:
         assert alarm["AlarmDescription"].isascii(), name
 
 
-def test_the_handbook_lists_them(alarms: dict[str, Any]) -> None:
+def test_the_operations_document_lists_all_alarms(alarms: dict[str, Any]) -> None:
     section = OPERATIONS.read_text("utf-8").split("\n### The alarms\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
     told = [name for row in rows for name in re.findall(r"`([a-z0-9<>-]+)`", row)]

@@ -1,4 +1,4 @@
-"""The stack's exports, which other stacks and scripts import by their names."""
+"""The stack's exports, which other stacks and scripts import by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url", 
 QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
 
 
-def test_exports_have_the_first_system_s_names(template: Template) -> None:
+def test_exports_keep_their_names_and_lead_to_the_stack_s_resources(template: Template) -> None:
     exports = {
         template.short(output["Export"]["Name"]): output["Value"]
         for output in template.outputs.values()

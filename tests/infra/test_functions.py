@@ -1,4 +1,4 @@
-"""The functions in the template: what they are told, what they may do, what calls them."""
+"""The functions in the template: their properties, their grants, and what invokes them."""
 
 from __future__ import annotations
 
@@ -9,37 +9,19 @@ from typing import Any
 import pytest
 
 from cdk.names import (
-    DOWNLOADER,
     FUNCTIONS,
     GOOGLE_CREDENTIALS,
-    LOG_NOTIFICATIONS,
-    ON_DEMAND,
     RECONCILE,
     SCHEDULE_UPDATE,
-    SLACK,
-    STATUS_QUERY,
     UPLOADER,
-    WEBHOOK,
     Function,
 )
 from cdk.opencast import note_beside
-from cdk.settings import READ_BY
 from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
+from tests.infra.function_types import READS
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
 from tests.infra.template import STACK, Template, synthesize
-
-READS: dict[str, tuple[type[read.Settings], type[read.Secrets] | None]] = {
-    WEBHOOK.name: (read.WebhookSettings, read.WebhookSecrets),
-    ON_DEMAND.name: (read.OnDemandSettings, read.OnDemandSecrets),
-    DOWNLOADER.name: (read.DownloaderSettings, read.ZoomSecrets),
-    UPLOADER.name: (read.UploaderSettings, read.UploaderSecrets),
-    RECONCILE.name: (read.ReconcileSettings, read.OnDemandSecrets),
-    SCHEDULE_UPDATE.name: (read.ScheduleUpdateSettings, read.ScheduleUpdateSecrets),
-    STATUS_QUERY.name: (read.StatusQuerySettings, None),
-    SLACK.name: (read.SlackSettings, read.SlackSecrets),
-    LOG_NOTIFICATIONS.name: (read.LogNotificationsSettings, None),
-}
 
 CONSUME = (
     "sqs:ReceiveMessage",
@@ -61,23 +43,10 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (STATUS, RECORDINGS)),
         (("dynamodb:UpdateItem",), (f"{TABLE}recording-events",)),
         (("sqs:SendMessage",), (f"{SQS}download",)),
-        (
-            ("ssm:GetParameter",),
-            (f"{SECRET}WEBHOOK_VALIDATION_SECRET_TOKEN", f"{SECRET}PIPELINE_SIGNING_KEY"),
-        ),
     ],
     "zoom-on-demand": [
         (("dynamodb:UpdateItem",), (STATUS,)),
         (("dynamodb:GetItem",), (RECORDINGS,)),
-        (
-            ("ssm:GetParameter",),
-            (
-                f"{SECRET}APIGEE_KEY",
-                f"{SECRET}ZOOM_CLIENT_SECRET",
-                f"{SECRET}ZOOM_API_SECRET",
-                f"{SECRET}PIPELINE_SIGNING_KEY",
-            ),
-        ),
     ],
     "zoom-downloader": [
         (("dynamodb:UpdateItem",), (STATUS,)),
@@ -95,10 +64,6 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("s3:ListBucketMultipartUploads",), (FILES.removesuffix("/*"),)),
         (CONSUME, (f"{SQS}download",)),
         (("sqs:SendMessage",), (f"{SQS}download", f"{SQS}download-dlq", f"{SQS}upload.fifo")),
-        (
-            ("ssm:GetParameter",),
-            (f"{SECRET}APIGEE_KEY", f"{SECRET}ZOOM_CLIENT_SECRET", f"{SECRET}ZOOM_API_SECRET"),
-        ),
     ],
     "zoom-uploader": [
         (("dynamodb:UpdateItem",), (STATUS,)),
@@ -107,19 +72,9 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("s3:GetObject",), (FILES,)),
         (CONSUME, (f"{SQS}upload.fifo",)),
         (("sqs:SendMessage",), (f"{SQS}upload-dlq.fifo",)),
-        (("ssm:GetParameter",), (f"{SECRET}OPENCAST_API_PASSWORD",)),
     ],
     "zoom-reconcile": [
         (("dynamodb:GetItem", "dynamodb:UpdateItem"), (f"{TABLE}recordings",)),
-        (
-            ("ssm:GetParameter",),
-            (
-                f"{SECRET}APIGEE_KEY",
-                f"{SECRET}ZOOM_CLIENT_SECRET",
-                f"{SECRET}ZOOM_API_SECRET",
-                f"{SECRET}PIPELINE_SIGNING_KEY",
-            ),
-        ),
     ],
     "schedule-update": [
         (
@@ -131,7 +86,7 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
             ),
             (f"{TABLE}schedule",),
         ),
-        (("ssm:GetParameter",), (f"{SECRET}SCHEDULE_UPDATE_TOKEN", GOOGLE_KEY)),
+        (("ssm:GetParameter",), (GOOGLE_KEY,)),
     ],
     "status-query": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index", f"{STATUS}/index/time_index")),
@@ -144,7 +99,6 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "slack": [
         (("dynamodb:Query",), (f"{STATUS}/index/mid_index",)),
         (("dynamodb:GetItem",), (f"{TABLE}schedule",)),
-        (("ssm:GetParameter",), (f"{SECRET}SLACK_SIGNING_SECRET", f"{SECRET}SLACK_API_TOKEN")),
         (
             ("lambda:InvokeFunction",),
             (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{STACK}-slack:live",),
@@ -156,10 +110,18 @@ EXPECTED: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {
         (("sns:Publish",), (f"arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-notifications",)),
     ],
 }
+"""The grants of each function, without those on its secrets and its log group."""
+
+
+def secret_grants(function: Function) -> list[Grant]:
+    """Return the grants on the secrets that a function's code reads."""
+    _, secrets = READS[function]
+    names = read.variables_of(secrets) if secrets else ()
+    return [Grant(function.name, "ssm:GetParameter", f"{SECRET}{name}") for name in names]
 
 
 def log_grants(function: str) -> list[Grant]:
-    """What every function may do with its own log group."""
+    """Return the grants that every function has on its own log group."""
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}-{function}:*"
     return [
         Grant(function, action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents")
@@ -170,9 +132,9 @@ def functions_of(template: Template) -> dict[str, Any]:
     return template.named("AWS::Lambda::Function", "FunctionName")
 
 
-def test_every_function_is_there_with_its_names(template: Template) -> None:
+def test_every_function_is_in_the_template_with_its_handler_and_code(template: Template) -> None:
     functions = functions_of(template)
-    assert set(functions) == {function.name for function in FUNCTIONS} == set(READS)
+    assert set(functions) == {function.name for function in FUNCTIONS}
     for function in FUNCTIONS:
         properties = functions[function.name]
         assert properties["Handler"] == f"{function.module}.handler"
@@ -185,42 +147,20 @@ def test_every_function_is_there_with_its_names(template: Template) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_the_environment_is_what_the_settings_read(template: Template, function: Function) -> None:
-    variables = functions_of(template)[function.name]["Environment"]["Variables"]
-    settings, _ = READS[function.name]
-    assert sorted(variables) == sorted(read.variables_of(settings))
-    # What CloudFormation fills in is text; the settings have to take everything else as it is.
-    filled = {name: value if isinstance(value, str) else "x" for name, value in variables.items()}
-    assert read.read(settings, filled).stack_name == STACK
-
-
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_a_function_may_read_the_secrets_that_it_reads(
+def test_a_function_has_exactly_the_grants_that_it_uses(
     template: Template, function: Function
 ) -> None:
-    _, secrets = READS[function.name]
-    expected = set(read.variables_of(secrets)) if secrets else set()
-    granted = {
-        grant.resource.removeprefix(SECRET)
-        for grant in grants(template)
-        if grant.function == function.name and grant.resource.startswith(SECRET)
-    }
-    assert granted == expected == set(READ_BY[function])
-
-
-@pytest.mark.parametrize("function", EXPECTED)
-def test_grants_are_exactly_what_is_used(template: Template, function: str) -> None:
     expected = [
-        Grant(function, action, resource)
-        for actions, resources in EXPECTED[function]
+        Grant(function.name, action, resource)
+        for actions, resources in EXPECTED[function.name]
         for action in actions
         for resource in resources
     ]
-    found = [grant for grant in grants(template) if grant.function == function]
-    assert found == sorted(expected + log_grants(function))
+    found = [grant for grant in grants(template) if grant.function == function.name]
+    assert found == sorted(expected + log_grants(function.name) + secret_grants(function))
 
 
-def test_a_policy_without_a_grant_lacks_it_alone() -> None:
+def test_a_policy_without_one_grant_keeps_all_others() -> None:
     document = {
         "Statement": [
             {"Effect": "Allow", "Action": ["a:X", "a:Y"], "Resource": ["r1", "r2"]},
@@ -236,14 +176,14 @@ def test_a_policy_without_a_grant_lacks_it_alone() -> None:
     ]
 
 
-def test_only_lambda_assumes_the_roles(template: Template) -> None:
+def test_only_lambda_may_assume_the_functions_roles(template: Template) -> None:
     for properties in functions_of(template).values():
         role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
-def test_queues_drive_the_alias_one_message_at_a_time(template: Template) -> None:
+def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -> None:
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     at_once = {}
     for mapping in mappings.values():
@@ -259,7 +199,7 @@ def test_queues_drive_the_alias_one_message_at_a_time(template: Template) -> Non
     ("setting", "expected"),
     [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
 )
-def test_a_queue_drives_as_many_invocations_at_once_as_its_setting_says(
+def test_a_queue_s_concurrency_is_that_of_its_setting(
     changed: Callable[[Mapping[str, str]], Template], setting: str, expected: set[int]
 ) -> None:
     mappings = changed({setting: "2"}).of_type("AWS::Lambda::EventSourceMapping")
@@ -267,13 +207,13 @@ def test_a_queue_drives_as_many_invocations_at_once_as_its_setting_says(
     assert found == expected
 
 
-def test_the_uploader_is_told_how_long_it_waits_for_an_unreachable_opencast(
+def test_the_uploader_s_environment_has_the_outage_hours(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     later = changed({"OC_OUTAGE_HOURS": "1.5"})
     told = [
-        functions_of(one)[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
-        for one in (template, later)
+        functions_of(each)[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
+        for each in (template, later)
     ]
     assert told == ["24", "1.5"]
 
@@ -292,8 +232,8 @@ def test_reconcile_runs_every_hour_unless_it_is_off(
     assert RECONCILE.name in functions_of(off)
 
 
-def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:
-    """A repeat would post an answer twice."""
+def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
+    """A retry would post an answer twice."""
     [config] = template.of_type("AWS::Lambda::EventInvokeConfig").values()
     function = template.resources[config["FunctionName"]["Ref"]]["Properties"]
     assert template.short(function["FunctionName"]) == "slack"
@@ -302,13 +242,13 @@ def test_slack_s_own_invocations_are_never_repeated(template: Template) -> None:
     assert template.resources[alias]["Properties"]["Name"] == "live"
 
 
-def test_the_schedule_s_lock_outlives_whoever_holds_it(template: Template) -> None:
-    """Else a second press begins while the first still writes."""
+def test_the_schedule_s_lock_outlives_the_function_that_holds_it(template: Template) -> None:
+    """Otherwise a second update would begin while the first one still writes."""
     seconds = functions_of(template)[SCHEDULE_UPDATE.name]["Timeout"]
     assert seconds < LIFE_SECONDS < COMMAND_SECONDS
 
 
-def test_everything_logs_for_six_months(template: Template) -> None:
+def test_all_log_groups_keep_six_months(template: Template) -> None:
     groups = template.named("AWS::Logs::LogGroup", "LogGroupName")
     expected = {f"/aws/lambda/{STACK}-{function.name}" for function in FUNCTIONS}
     [api] = template.of_type("AWS::ApiGateway::RestApi")
@@ -321,7 +261,7 @@ def test_everything_logs_for_six_months(template: Template) -> None:
     assert {group["RetentionInDays"] for group in groups.values()} == {180}
 
 
-def test_versions_and_aliases_stay_when_anything_changes(
+def test_versions_and_aliases_stay_the_same_when_settings_change(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     later = changed(
@@ -343,14 +283,14 @@ def test_versions_and_aliases_stay_when_anything_changes(
         assert later.of_type(resource_type) == before
 
 
-def test_the_alias_has_the_name_that_is_set(
+def test_the_alias_has_the_name_of_its_setting(
     changed: Callable[[Mapping[str, str]], Template],
 ) -> None:
     aliases = changed({"LAMBDA_RELEASE_ALIAS": "released"}).of_type("AWS::Lambda::Alias")
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_the_uploader_alone_moves_into_a_vpc(
+def test_only_the_uploader_runs_in_the_vpc(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     assert not any("VpcConfig" in properties for properties in functions_of(template).values())
@@ -369,7 +309,7 @@ def test_the_uploader_alone_moves_into_a_vpc(
     }
 
 
-def test_what_was_looked_up_is_in_the_template(tmp_path: Path) -> None:
+def test_a_looked_up_opencast_is_in_the_template(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     note_beside(env_file).write_text(
         "OC_CLUSTER_NAME=oc\nSTACK_TYPE=ecs\nOPENCAST_BASE_URL=https://admin.oc.example.edu\n"

@@ -1,4 +1,4 @@
-"""Alarms and dashboard ask for metrics that somebody emits, and everything emitted is shown."""
+"""Alarms and dashboard use metrics that exist, and the dashboard shows all metrics of ours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMED_BY = {
     "TableName": ("AWS::DynamoDB::Table", "TableName"),
     "LogGroupName": ("AWS::Logs::LogGroup", "LogGroupName"),
 }
-"""Dimensions that are the names of things in the stack: their types and properties."""
+"""Dimensions that name resources: the resources' type, and their property with the name."""
 
 
 @pytest.fixture
@@ -30,27 +30,31 @@ def asked(template: Template) -> list[Asked]:
     return [*of_alarms(template), *of_dashboard(template)]
 
 
-def test_every_metric_is_one_that_somebody_emits(asked: list[Asked]) -> None:
-    for one in asked:
-        if one.namespace == OWN:
-            assert one.name in set(Metric), one
-            assert one.dimensions == (), one
+def test_every_metric_of_alarms_and_dashboard_exists(asked: list[Asked]) -> None:
+    for metric in asked:
+        if metric.namespace == OWN:
+            assert metric.name in set(Metric), metric
+            assert metric.dimensions == (), metric
             continue
-        names, dimension_sets = DOCUMENTED[one.namespace]
-        assert one.name in names, one
-        assert {name for name, _ in one.dimensions} in dimension_sets, one
+        names, dimension_sets = DOCUMENTED[metric.namespace]
+        assert metric.name in names, metric
+        assert {name for name, _ in metric.dimensions} in dimension_sets, metric
 
 
-def test_every_dimension_names_a_thing_of_the_stack(asked: list[Asked], template: Template) -> None:
-    for one in asked:
-        for name, value in one.dimensions:
+def test_every_dimension_names_a_resource_of_the_stack(
+    asked: list[Asked], template: Template
+) -> None:
+    for metric in asked:
+        for name, value in metric.dimensions:
             if name not in NAMED_BY:
                 continue
             resource_type, key = NAMED_BY[name]
-            assert value in [p[key] for p in template.of_type(resource_type).values()], one
+            assert value in [p[key] for p in template.of_type(resource_type).values()], metric
 
 
-def test_routes_that_are_asked_for_are_measured(asked: list[Asked], template: Template) -> None:
+def test_the_stage_measures_exactly_the_routes_whose_metrics_are_used(
+    asked: list[Asked], template: Template
+) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     paths = {
         resource["PathPart"] for resource in template.of_type("AWS::ApiGateway::Resource").values()
@@ -61,33 +65,33 @@ def test_routes_that_are_asked_for_are_measured(asked: list[Asked], template: Te
         if setting.get("MetricsEnabled")
     }
     assert measured == {("POST", path) for path in MEASURED}
-    routes = [dict(one.dimensions) for one in asked if "Resource" in dict(one.dimensions)]
-    assert {(one["Method"], one["Resource"].removeprefix("/")) for one in routes} == measured
-    assert {one["Stage"] for one in routes} == {stage["StageName"]}
+    routes = [dict(metric.dimensions) for metric in asked if "Resource" in dict(metric.dimensions)]
+    assert {(route["Method"], route["Resource"].removeprefix("/")) for route in routes} == measured
+    assert {route["Stage"] for route in routes} == {stage["StageName"]}
     assert {path for _, path in measured} <= paths
 
 
-def test_every_metric_of_our_own_is_shown(template: Template) -> None:
-    shown = {one.name for one in of_dashboard(template) if one.namespace == OWN}
+def test_the_dashboard_shows_every_metric_of_our_own(template: Template) -> None:
+    shown = {metric.name for metric in of_dashboard(template) if metric.namespace == OWN}
     assert shown == set(Metric)
 
 
-def test_every_function_queue_and_table_is_shown(template: Template) -> None:
-    shown = {value for one in of_dashboard(template) for _, value in one.dimensions}
+def test_the_dashboard_shows_every_function_queue_and_table(template: Template) -> None:
+    shown = {value for metric in of_dashboard(template) for _, value in metric.dimensions}
     assert {f"{STACK}-{function.name}" for function in FUNCTIONS} <= shown
     for resource_type, key in (
         ("AWS::SQS::Queue", "QueueName"),
         ("AWS::DynamoDB::Table", "TableName"),
     ):
-        assert {one[key] for one in template.of_type(resource_type).values()} <= shown
+        assert {properties[key] for properties in template.of_type(resource_type).values()} <= shown
 
 
-def test_statistics_are_cloudwatch_s(asked: list[Asked]) -> None:
-    for one in asked:
-        assert re.fullmatch(STATISTICS, one.statistic), one
+def test_statistics_have_cloudwatch_s_names(asked: list[Asked]) -> None:
+    for metric in asked:
+        assert re.fullmatch(STATISTICS, metric.statistic), metric
 
 
-def test_the_dashboard(template: Template) -> None:
+def test_the_dashboard_has_its_name_and_its_address_is_exported(template: Template) -> None:
     [dashboard] = template.of_type("AWS::CloudWatch::Dashboard").values()
     assert dashboard["DashboardName"] == f"{STACK}-pipeline"
     outputs = [
@@ -98,7 +102,7 @@ def test_the_dashboard(template: Template) -> None:
     assert outputs == [f"#dashboards:name={STACK}-pipeline"]
 
 
-def test_every_widget_asks_a_question_of_its_own(template: Template) -> None:
+def test_every_widget_of_the_dashboard_has_its_own_question_as_title(template: Template) -> None:
     titles = [widget["properties"]["title"] for widget in widgets(template)]
     assert len(set(titles)) == len(titles) > 10
     assert all(title.endswith("?") for title in titles)
@@ -149,25 +153,25 @@ SHOWN = {
     },
     "What is paid for: how many bytes are logged?": {"IncomingBytes"},
 }
-"""What each question is answered by."""
+"""The metrics that answer each question."""
 
 
-def test_what_answers_each_question(template: Template) -> None:
+def test_each_question_of_the_dashboard_is_answered_by_its_metrics(template: Template) -> None:
     shown: dict[str, set[str]] = {}
-    for one in of_dashboard(template):
-        shown.setdefault(one.by, set()).add(one.name)
+    for metric in of_dashboard(template):
+        shown.setdefault(metric.by, set()).add(metric.name)
     assert shown == SHOWN
 
 
-def test_a_function_is_billed_by_its_own_memory(template: Template) -> None:
-    [widget] = [one for one in widgets(template) if "GB-s" in one["properties"]["title"]]
+def test_the_billed_gb_seconds_use_each_function_s_own_memory(template: Template) -> None:
+    [widget] = [each for each in widgets(template) if "GB-s" in each["properties"]["title"]]
     metrics = widget["properties"]["metrics"]
     functions = template.named("AWS::Lambda::Function", "FunctionName")
     durations = {
         options["id"]: dimension
-        for *_, dimension, options in (one for one in metrics if isinstance(one[0], str))
+        for *_, dimension, options in (each for each in metrics if isinstance(each[0], str))
     }
-    formulas = [one[0]["expression"] for one in metrics if isinstance(one[0], dict)]
+    formulas = [each[0]["expression"] for each in metrics if isinstance(each[0], dict)]
     assert len(formulas) == len(durations) == len(FUNCTIONS)
     for formula in formulas:
         parts = re.fullmatch(r"(\w+) \* (\d+) / 1024 / 1000", formula)
@@ -176,12 +180,12 @@ def test_a_function_is_billed_by_its_own_memory(template: Template) -> None:
         assert functions[name]["MemorySize"] == int(parts[2]), name
 
 
-def test_of_a_table_its_indexes_are_shown_too(template: Template) -> None:
-    """Their units aren't among the table's own, and Opencast's page asks by them all day."""
+def test_the_dashboard_shows_the_indexes_of_tables(template: Template) -> None:
+    """A table's units don't include those of its indexes, which Opencast's page queries all day."""
     shown = {
         (found["TableName"], found["GlobalSecondaryIndexName"])
-        for one in of_dashboard(template)
-        if "GlobalSecondaryIndexName" in (found := dict(one.dimensions))
+        for metric in of_dashboard(template)
+        if "GlobalSecondaryIndexName" in (found := dict(metric.dimensions))
     }
     there = {
         (table["TableName"], index["IndexName"])
@@ -191,12 +195,14 @@ def test_of_a_table_its_indexes_are_shown_too(template: Template) -> None:
     assert shown == there != set()
 
 
-def test_minutes_in_pipeline_by_percentiles(template: Template) -> None:
-    shown = {one.statistic for one in of_dashboard(template) if one.name == "MinutesInPipeline"}
+def test_the_dashboard_shows_minutes_in_pipeline_as_percentiles(template: Template) -> None:
+    shown = {
+        metric.statistic for metric in of_dashboard(template) if metric.name == "MinutesInPipeline"
+    }
     assert shown == {"p50", "p95"}
 
 
 def test_the_dashboard_shows_every_alarm(template: Template) -> None:
-    [widget] = [one for one in widgets(template) if one["type"] == "alarm"]
+    [widget] = [each for each in widgets(template) if each["type"] == "alarm"]
     shown = {alarm.strip("{}") for alarm in widget["properties"]["alarms"]}
     assert shown == set(template.of_type("AWS::CloudWatch::Alarm"))

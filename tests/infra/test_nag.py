@@ -1,7 +1,7 @@
-"""cdk-nag's AwsSolutions rules: each is kept, or there is a reason here why it isn't.
+"""The stack keeps cdk-nag's AwsSolutions rules, or REASONS say why it breaks one.
 
-The library stays out of the app itself, so whoever deploys doesn't need it. A reason that no
-finding needs any more fails too.
+The app itself doesn't use cdk-nag, so a deployment doesn't need it. A reason without a finding is
+an error too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EVERYTHING = {
     "OC_SECURITY_GROUP_ID": "sg-0123456789abcdef0",
     "CODEBUILD_SOURCE_URL": "https://github.com/example/zip",
 }
-"""Settings by which everything that a stack can have is there."""
+"""Settings with which a stack has every resource that it can have."""
 
 SELF_AUTHENTICATING = (
     "Zoom, Slack and Opencast can't sign in with IAM or Cognito. The functions check each request "
@@ -89,11 +89,11 @@ REASONS = {
         "own encryption, and CodeBuild encrypts its own data with the account's key."
     ),
 }
-"""Findings that stay, as patterns of (rule, path in the stack), and why."""
+"""Accepted findings, as patterns of (rule, path in the stack), with the reasons."""
 
 
 class Finding(NamedTuple):
-    """A rule that a construct doesn't keep. Rules about grants name the grant in brackets."""
+    """A rule that a construct breaks. Rules about grants name the grant in brackets."""
 
     rule: str
     path: str
@@ -104,11 +104,11 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
     folder = tmp_path_factory.mktemp("nag")
     app = build(load(EVERYTHING, None), outdir=folder)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    # It raises for findings, those with a reason among them; what it found is in its report.
+    # It raises for all findings, also for accepted ones; the report lists them.
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
     report = json.loads((folder / "validation-report.json").read_text())
-    [of_nag] = [one for one in report["pluginReports"] if one["pluginName"] == "AwsSolutions"]
+    [of_nag] = [each for each in report["pluginReports"] if each["pluginName"] == "AwsSolutions"]
     return {
         Finding(
             violation["ruleName"],
@@ -123,11 +123,11 @@ def covers(reason: tuple[str, str], finding: Finding) -> bool:
     return all(fnmatchcase(*pair) for pair in zip(finding, reason, strict=True))
 
 
-def test_every_finding_is_mended_or_has_its_reason(findings: set[Finding]) -> None:
-    left = [one for one in findings if not any(covers(reason, one) for reason in REASONS)]
+def test_every_finding_of_cdk_nag_has_a_reason(findings: set[Finding]) -> None:
+    left = [each for each in findings if not any(covers(reason, each) for reason in REASONS)]
     assert left == []
 
 
-def test_every_reason_is_needed(findings: set[Finding]) -> None:
-    unneeded = [reason for reason in REASONS if not any(covers(reason, one) for one in findings)]
+def test_every_reason_belongs_to_a_finding_of_cdk_nag(findings: set[Finding]) -> None:
+    unneeded = [reason for reason in REASONS if not any(covers(reason, each) for each in findings)]
     assert unneeded == []

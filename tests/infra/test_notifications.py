@@ -1,4 +1,4 @@
-"""Alerts in the template: the topic, whose logs are mailed, and which of their lines."""
+"""Alerts in the template: the topic, and which log records of which functions are mailed."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ Changed = Callable[[Mapping[str, str]], Template]
 
 def pattern_of(template: Template) -> str:
     filters = template.of_type("AWS::Logs::SubscriptionFilter").values()
-    [pattern] = {one["FilterPattern"] for one in filters}
+    [pattern] = {each["FilterPattern"] for each in filters}
     return str(pattern)
 
 
-def test_every_function_s_log_is_mailed_but_the_mailer_s_own(template: Template) -> None:
+def test_the_logs_of_all_functions_but_log_notifications_are_filtered(template: Template) -> None:
     filters = template.of_type("AWS::Logs::SubscriptionFilter").values()
     groups = [
-        template.resources[one["LogGroupName"]["Ref"]]["Properties"]["LogGroupName"]
-        for one in filters
+        template.resources[each["LogGroupName"]["Ref"]]["Properties"]["LogGroupName"]
+        for each in filters
     ]
     others = [function for function in FUNCTIONS if function != LOG_NOTIFICATIONS]
-    # One each: a log group may have two, and the other is for whoever ships logs.
-    assert sorted(groups) == sorted(f"/aws/lambda/{STACK}-{one.name}" for one in others)
-    for one in filters:
-        alias = template.resources[one["DestinationArn"]["Ref"]]
+    # A log group may have two filters; the other is left for a site that ships its logs.
+    assert sorted(groups) == sorted(f"/aws/lambda/{STACK}-{other.name}" for other in others)
+    for each in filters:
+        alias = template.resources[each["DestinationArn"]["Ref"]]
         assert alias["Type"] == "AWS::Lambda::Alias"
         called = template.resources[alias["Properties"]["FunctionName"]["Ref"]]["Properties"]
         assert called["FunctionName"] == f"{STACK}-{LOG_NOTIFICATIONS.name}"
 
 
-def test_a_log_is_connected_once_it_may_call(template: Template) -> None:
-    """CloudWatch tries the function at once, and refuses one that it may not call."""
+def test_a_log_filter_is_created_after_its_permission(template: Template) -> None:
+    """CloudWatch tests a new filter's function, and refuses one that it may not invoke."""
     for resource in template.resources.values():
         if resource["Type"] == "AWS::Logs::SubscriptionFilter":
             [permission] = [
@@ -52,12 +52,14 @@ def test_a_log_is_connected_once_it_may_call(template: Template) -> None:
 
 
 def is_of_reconcile(template: Template, permission: Mapping[str, Any]) -> bool:
-    """Whether a permission is for the rule that starts reconcile."""
+    """Return whether a permission belongs to the rule that starts reconcile."""
     source = template.resources[permission["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
     return str(source.get("Name", "")).endswith("-reconcile")
 
 
-def test_only_these_logs_and_the_clock_call_the_mailer(template: Template) -> None:
+def test_only_log_groups_and_the_repeats_rule_may_invoke_log_notifications(
+    template: Template,
+) -> None:
     sources = []
     for permission in template.of_type("AWS::Lambda::Permission").values():
         if permission["Principal"] == "apigateway.amazonaws.com" or is_of_reconcile(
@@ -75,7 +77,9 @@ def test_only_these_logs_and_the_clock_call_the_mailer(template: Template) -> No
 
 
 @pytest.mark.parametrize("level", Level)
-def test_the_filter_lets_through_what_the_function_mails(changed: Changed, level: Level) -> None:
+def test_the_log_filter_matches_what_log_notifications_mails(
+    changed: Changed, level: Level
+) -> None:
     template = changed({"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": level.name.lower()})
     pattern = pattern_of(template)
     functions = template.named("AWS::Lambda::Function", "FunctionName")
@@ -92,7 +96,7 @@ def test_the_filter_lets_through_what_the_function_mails(changed: Changed, level
     assert len(pattern) <= 1024
 
 
-def test_errors_are_mailed_where_nothing_else_is_set(template: Template) -> None:
+def test_records_from_error_on_are_mailed_by_default(template: Template) -> None:
     pattern = pattern_of(template)
     assert [level for level in Level if matches(pattern, line_of(level.name))] == [
         Level.ERROR,
@@ -100,7 +104,7 @@ def test_errors_are_mailed_where_nothing_else_is_set(template: Template) -> None
     ]
 
 
-def test_the_topic_has_the_operator_s_address(template: Template) -> None:
+def test_the_topic_mails_to_the_notification_email(template: Template) -> None:
     [(topic_id, topic)] = template.of_type("AWS::SNS::Topic").items()
     assert topic["TopicName"] == f"{STACK}-notifications"
     [subscription] = template.of_type("AWS::SNS::Subscription").values()
@@ -108,9 +112,9 @@ def test_the_topic_has_the_operator_s_address(template: Template) -> None:
     assert subscription["TopicArn"] == {"Ref": topic_id}
 
 
-def test_the_topic_takes_tls_only_and_this_account_s_alarms(template: Template) -> None:
+def test_only_this_account_s_alarms_may_publish_and_only_by_tls(template: Template) -> None:
     [policy] = template.of_type("AWS::SNS::TopicPolicy").values()
-    statements = {one["Effect"]: one for one in policy["PolicyDocument"]["Statement"]}
+    statements = {each["Effect"]: each for each in policy["PolicyDocument"]["Statement"]}
     assert len(policy["PolicyDocument"]["Statement"]) == 2
     assert statements["Deny"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     allow = statements["Allow"]
@@ -118,7 +122,7 @@ def test_the_topic_takes_tls_only_and_this_account_s_alarms(template: Template) 
     assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-def test_repeats_are_looked_for_more_often_than_they_are_mailed(template: Template) -> None:
+def test_repeats_are_checked_more_often_than_they_are_mailed(template: Template) -> None:
     rule = template.named("AWS::Events::Rule", "Name")["notification-repeats"]
     assert rule["ScheduleExpression"] == "rate(5 minutes)"
     functions = template.named("AWS::Lambda::Function", "FunctionName")

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml: it is valid, and says of the API what template and code say."""
+"""docs/openapi.yaml is valid and agrees with the template and the functions' code."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.infra.test_resources import function_called, methods_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "functions"
 GATEWAY = {("POST", "ingest"): {403}, ("GET", "status"): {403}, ("GET", ""): {403}}
-"""What the API's policy answers, before a function is called."""
+"""The statuses with which API Gateway answers by the API's policy, without calling a function."""
 
 NEVER = {
     ("POST", "ingest"): {401: "it signs its own events, and verifies nothing"},
     ("GET", ""): {400: "nothing of the request is looked at", 503: "nor any table"},
 }
-"""Statuses that a function's code has, and that it can't come to on a route; and why."""
+"""Statuses that a function's code contains but never answers on a route, with the reason."""
 
 
 def statuses_of(module: str) -> set[int]:
@@ -64,15 +64,15 @@ def answered(tree: ast.Module) -> Iterator[int]:
                     yield value.value
 
 
-def test_it_is_openapi() -> None:
+def test_the_openapi_document_is_valid() -> None:
     OpenAPIV31SpecValidator(openapi.document()).validate()
 
 
-def test_paths_and_methods_are_the_api_s(template: Template) -> None:
+def test_the_openapi_document_has_the_api_s_paths_and_methods(template: Template) -> None:
     assert set(openapi.operations()) == set(methods_of(template))
 
 
-def test_statuses_are_those_that_the_code_answers(template: Template) -> None:
+def test_the_openapi_document_has_the_statuses_that_the_code_answers(template: Template) -> None:
     modules = {function.name: function.module for function in FUNCTIONS}
     for (verb, path), method in methods_of(template).items():
         if verb == "OPTIONS":
@@ -87,14 +87,14 @@ def test_statuses_are_those_that_the_code_answers(template: Template) -> None:
         assert "default" in responses, "API Gateway's own errors"
 
 
-def test_states_and_origins_are_the_code_s() -> None:
+def test_the_openapi_document_has_the_code_s_states_and_origins() -> None:
     schemas = openapi.document()["components"]["schemas"]
     assert schemas["State"]["enum"] == list(State)
     assert schemas["Ingest"]["properties"]["origin"]["enum"] == list(Origin)
 
 
 def examples() -> Iterator[tuple[str, object, object]]:
-    """(where, schema, example) of every content in the document."""
+    """Yield (where, schema, example) for each example in the document."""
     for (method, path), operation in openapi.operations().items():
         body = operation.get("requestBody", {}).get("content", {})
         kinds = [("request", body)]
@@ -102,21 +102,23 @@ def examples() -> Iterator[tuple[str, object, object]]:
             kinds.append((status, openapi.resolved(answer).get("content", {})))
         for name, content in kinds:
             for kind, said in content.items():
-                given = [one["value"] for one in said.get("examples", {}).values()]
+                given = [each["value"] for each in said.get("examples", {}).values()]
                 for example in [*given, *([said["example"]] if "example" in said else [])]:
                     yield f"{method} {path} {name} {kind}", said["schema"], example
 
 
 @pytest.mark.parametrize(("where", "schema", "example"), list(examples()))
-def test_an_example_fits_its_schema(where: str, schema: dict[str, object], example: object) -> None:
+def test_an_openapi_example_fits_its_schema(
+    where: str, schema: dict[str, object], example: object
+) -> None:
     assert where
     openapi.check(schema, example)
 
 
-def test_every_request_and_success_has_an_example() -> None:
+def test_every_openapi_request_and_success_has_an_example() -> None:
     shown = {where for where, _, _ in examples()}
     for (method, path), operation in openapi.operations().items():
         if "requestBody" in operation:
-            assert any(one.startswith(f"{method} {path} request") for one in shown)
+            assert any(where.startswith(f"{method} {path} request") for where in shown)
         for kind in openapi.resolved(operation["responses"].get("200", {})).get("content", {}):
             assert f"{method} {path} 200 {kind}" in shown

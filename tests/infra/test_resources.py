@@ -18,7 +18,7 @@ DAY = 24 * 3600
 
 
 def methods_of(template: Template) -> dict[tuple[str, str], Any]:
-    """The API's methods by (method, path), "" for the root's."""
+    """Return the API's methods by (method, path). The root's path is ""."""
     paths = template.api_paths()
     return {
         (method["HttpMethod"], paths.get(method["ResourceId"].get("Ref"), "")): method
@@ -27,7 +27,7 @@ def methods_of(template: Template) -> dict[tuple[str, str], Any]:
 
 
 def function_called(template: Template, method: Mapping[str, Any]) -> str:
-    """The function whose alias a method calls."""
+    """Return the name of the function whose alias a method calls."""
     [alias] = [
         template.resources[part["Ref"]]["Properties"]
         for part in method["Integration"]["Uri"]["Fn::Join"][1]
@@ -39,7 +39,7 @@ def function_called(template: Template, method: Mapping[str, Any]) -> str:
 
 
 def deny_statement(template: Template) -> dict[str, Any]:
-    """The part of the API's policy that keeps addresses out."""
+    """Return the statement of the API's policy that refuses addresses."""
     [api] = template.of_type("AWS::ApiGateway::RestApi").values()
     allow, deny = api["Policy"]["Statement"]
     assert (allow["Effect"], allow["Resource"]) == ("Allow", "execute-api:/*")
@@ -48,7 +48,7 @@ def deny_statement(template: Template) -> dict[str, Any]:
 
 
 def test_cfn_lint_finds_no_error(template_file: Path) -> None:
-    # W3005: CDK writes every function's dependency on its role a second time.
+    # W3005: CDK adds to each function a dependency on its role that a reference implies.
     program = Path(sys.executable).with_name("cfn-lint")
     command = [str(program), "--ignore-checks", "W3005", "--template", str(template_file)]
     lint = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -63,7 +63,7 @@ def test_no_secret_is_in_the_template_or_beside_it(template_file: Path) -> None:
         assert not [name for name, value in SECRET_SETTINGS.items() if value in text], path
 
 
-def test_queues(template: Template) -> None:
+def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Template) -> None:
     queues = template.named("AWS::SQS::Queue", "QueueName")
     assert set(queues) == {"download", "download-dlq", "upload.fifo", "upload-dlq.fifo"}
     for name, queue in queues.items():
@@ -90,7 +90,7 @@ def test_queues(template: Template) -> None:
     ("patience", "outage", "limit"),
     [("0.25", "1", 58), ("6", "24", 230), ("24", "72", 626), ("168", "72", 1000)],
 )
-def test_the_upload_queue_has_receives_for_patience_and_outage(
+def test_the_upload_queue_s_receive_limit_covers_patience_and_outage(
     changed: Callable[[Mapping[str, str]], Template], patience: str, outage: str, limit: int
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": patience, "OC_OUTAGE_HOURS": outage})
@@ -101,7 +101,9 @@ def test_the_upload_queue_has_receives_for_patience_and_outage(
     assert received >= min(1000, 50 + waits)
 
 
-def test_visibility_outlasts_the_function(template: Template) -> None:
+def test_a_queue_s_visibility_timeout_is_a_little_longer_than_its_function_s_timeout(
+    template: Template,
+) -> None:
     for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values():
         queue = template.resources[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
         [consumer] = [
@@ -120,7 +122,7 @@ def test_visibility_outlasts_the_function(template: Template) -> None:
         ("zoom-uploader", "UPLOAD_RECEIVE_LIMIT", "upload.fifo"),
     ],
 )
-def test_the_receive_limit_that_a_function_knows_is_the_queue_s(
+def test_a_function_s_receive_limit_is_that_of_its_queue(
     changed: Callable[[Mapping[str, str]], Template], function: str, variable: str, queue: str
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": "24", "OC_OUTAGE_HOURS": "36"})
@@ -130,7 +132,7 @@ def test_the_receive_limit_that_a_function_knows_is_the_queue_s(
     assert told == str(policy["maxReceiveCount"])
 
 
-def test_only_tls_reaches_queues_and_files(template: Template) -> None:
+def test_queues_and_bucket_refuse_requests_without_tls(template: Template) -> None:
     policies = {
         **template.of_type("AWS::SQS::QueuePolicy"),
         **template.of_type("AWS::S3::BucketPolicy"),
@@ -142,7 +144,7 @@ def test_only_tls_reaches_queues_and_files(template: Template) -> None:
         assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_tables(template: Template) -> None:
+def test_tables_have_their_keys_expiration_and_recovery(template: Template) -> None:
     tables = template.named("AWS::DynamoDB::Table", "TableName")
     keys = {name: table["KeySchema"] for name, table in tables.items()}
     assert keys == {
@@ -168,7 +170,7 @@ def test_tables(template: Template) -> None:
     assert recovered == {"schedule", "recordings"}
 
 
-def test_the_status_table_s_indexes(template: Template) -> None:
+def test_the_status_table_has_indexes_by_meeting_and_by_time(template: Template) -> None:
     status = template.named("AWS::DynamoDB::Table", "TableName")["pipeline-status"]
     types = {a["AttributeName"]: a["AttributeType"] for a in status["AttributeDefinitions"]}
     assert types == {"zip_id": "S", "meeting_id": "N", "update_date": "S", "update_time": "N"}
@@ -181,7 +183,7 @@ def test_the_status_table_s_indexes(template: Template) -> None:
     assert projections == [{"ProjectionType": "ALL"}] * 2
 
 
-def test_the_bucket(template: Template) -> None:
+def test_the_staging_bucket_is_private_encrypted_and_expires_its_files(template: Template) -> None:
     [bucket] = template.of_type("AWS::S3::Bucket").values()
     assert bucket["BucketName"] == f"{STACK}-zoom-recording-files"
     [rule] = bucket["LifecycleConfiguration"]["Rules"]
@@ -199,7 +201,9 @@ def test_the_bucket(template: Template) -> None:
 @pytest.mark.parametrize(
     "resource_type", ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::SQS::Queue"]
 )
-def test_everything_goes_with_the_stack(template: Template, resource_type: str) -> None:
+def test_all_resources_with_data_are_deleted_with_the_stack(
+    template: Template, resource_type: str
+) -> None:
     policies = [
         (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
         for resource in template.resources.values()
@@ -208,14 +212,14 @@ def test_everything_goes_with_the_stack(template: Template, resource_type: str) 
     assert set(policies) == {("Delete", "Delete")}
 
 
-def test_nothing_of_cdk_s_own_comes_along(template: Template) -> None:
+def test_the_template_has_no_resources_of_cdk_itself(template: Template) -> None:
     types = {resource["Type"] for resource in template.resources.values()}
     assert not {name for name in types if name.startswith(("AWS::CDK", "Custom::", "AWS::SSM"))}
     assert not template.of_type("AWS::CloudFormation::CustomResource")
     assert "BootstrapVersion" not in template.text
 
 
-def test_the_api_calls_aliases(template: Template) -> None:
+def test_each_route_of_the_api_calls_the_alias_of_its_function(template: Template) -> None:
     [api] = template.of_type("AWS::ApiGateway::RestApi").values()
     assert api["Name"] == f"{STACK}-api"
     methods = methods_of(template)
@@ -243,7 +247,7 @@ def test_the_api_calls_aliases(template: Template) -> None:
     }
 
 
-def test_only_the_api_may_call_an_alias_and_only_where_it_routes(template: Template) -> None:
+def test_the_api_may_invoke_an_alias_only_by_its_routes(template: Template) -> None:
     routes = set()
     for permission in template.of_type("AWS::Lambda::Permission").values():
         if permission["Principal"] != "apigateway.amazonaws.com":
@@ -261,25 +265,25 @@ def test_only_the_api_may_call_an_alias_and_only_where_it_routes(template: Templ
     }
 
 
-def test_addresses_that_are_not_allowed_are_kept_out(template: Template) -> None:
+def test_other_addresses_may_not_post_to_ingest_or_get_anything(template: Template) -> None:
     deny = deny_statement(template)
     assert deny["Resource"] == [
         "execute-api:/*/POST/ingest",
         "execute-api:/*/POST/ingest/*",
-        # Whatever is read: the page's own route ends in `GET/`.
+        # All GET requests: the resource of the page's route ends in `GET/`.
         "execute-api:/*/GET/*",
     ]
     assert deny["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["192.0.2.7", "198.51.100.0/24"]}}
 
 
-def test_another_allowed_address_makes_a_new_deployment(
+def test_a_change_of_the_allowed_addresses_deploys_the_api_again(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     later = changed({"INGEST_ALLOWED_IPS": "203.0.113.9"})
     assert deny_statement(later)["Condition"] == {
         "NotIpAddress": {"aws:SourceIp": "203.0.113.9"}
     } or (deny_statement(later)["Condition"] == {"NotIpAddress": {"aws:SourceIp": ["203.0.113.9"]}})
-    # API Gateway goes on with the old policy until it is deployed again.
+    # API Gateway uses the old policy until the API is deployed again.
     deployments = [set(t.of_type("AWS::ApiGateway::Deployment")) for t in (template, later)]
     assert deployments[0].isdisjoint(deployments[1])
 
@@ -311,18 +315,18 @@ def test_browsers_may_read_the_gateway_s_own_errors(template: Template) -> None:
         }
 
 
-def test_the_stage_logs_who_called(template: Template) -> None:
+def test_the_stage_logs_the_caller_and_no_bodies(template: Template) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert stage["StageName"] == "live"
     group = template.resources[stage["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"][0]]
     assert group["Properties"]["LogGroupName"] == f"/aws/apigateway/{STACK}-api/access_logs"
     log_format = json.loads(stage["AccessLogSetting"]["Format"])
     assert {"ip", "status", "resourcePath"} <= set(log_format)
-    levels = [(one["LoggingLevel"], one["DataTraceEnabled"]) for one in stage["MethodSettings"]]
+    levels = [(each["LoggingLevel"], each["DataTraceEnabled"]) for each in stage["MethodSettings"]]
     assert levels == [("ERROR", False)] * 5
 
 
-def test_the_api_key(template: Template) -> None:
+def test_the_api_key_keeps_its_name(template: Template) -> None:
     [key] = template.of_type("AWS::ApiGateway::ApiKey").values()
     assert key["Name"] == "ZoomIngesterApiKey"
 
@@ -342,7 +346,7 @@ def test_the_on_demand_function_posts_to_the_webhook_s_address(
     assert address(own) == "https://zip.example.edu/new_recording"
 
 
-def test_tags_are_on_everything_that_takes_them(template: Template) -> None:
+def test_every_resource_that_can_have_tags_has_the_stack_s_tags(template: Template) -> None:
     tagged = [
         resource["Properties"]["Tags"]
         for resource in template.resources.values()
@@ -353,7 +357,7 @@ def test_tags_are_on_everything_that_takes_them(template: Template) -> None:
     assert all(tags == expected for tags in tagged)
 
 
-def test_codebuild_takes_revisions_from_the_repository(
+def test_codebuild_takes_revisions_from_the_repository_that_is_set(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     [project] = template.of_type("AWS::CodeBuild::Project").values()

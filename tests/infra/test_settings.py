@@ -1,4 +1,4 @@
-"""The settings of a stack: all that is wrong with them in one message."""
+"""Settings of a stack: how they are read, and how wrong ones are named."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk.settings import Network, Slack, load
+from cdk.settings import TABLE, Network, load
 from cdk.settings_reader import SettingsError
 from ops.stack.cdk_cli import ROOT
 from tests.infra.template import SECRET_SETTINGS, SETTINGS
 
-EVERY_NAME = """
+KNOWN_NAMES = """
 STACK_NAME LAMBDA_CODE_BUCKET NOTIFICATION_EMAIL ZOOM_API_BASE_URL APIGEE_KEY ZOOM_API_KEY
 ZOOM_API_SECRET BUFFER_MINUTES LOCAL_TIME_ZONE OPENCAST_API_USER OPENCAST_API_PASSWORD
 OC_CLUSTER_NAME DEFAULT_OC_WORKFLOW OC_TRACK_UPLOAD_MAX INGEST_ALLOWED_IPS GSHEETS_DOC_ID
@@ -29,10 +29,11 @@ ALLOW_UNSIGNED_WEBHOOKS WEBHOOK_DELAY_SECONDS SCHEDULE_UPDATE_TOKEN API_BASE_URL
 CODEBUILD_SOURCE_URL RECONCILE_DAYS LAMBDA_ARCHITECTURE LAMBDA_RUNTIME DOWNLOAD_CONNECTIONS
 GSHEETS_API_BASE_URL DOWNLOADS_AT_ONCE OC_OUTAGE_HOURS
 """.split()
+"""Settings that a site may have in its `.env`: removing or renaming one breaks the site."""
 
 
 def problems(**changes: str) -> tuple[str, ...]:
-    """What is wrong with the tests' settings, some of them changed ("" takes one away)."""
+    """Return what is wrong with the tests' settings after changes ("" removes a setting)."""
     try:
         load({**SETTINGS, **changes}, None)
     except SettingsError as error:
@@ -40,7 +41,11 @@ def problems(**changes: str) -> tuple[str, ...]:
     return ()
 
 
-def test_what_is_required_is_named_at_once() -> None:
+def test_the_table_has_every_setting_that_a_site_may_have() -> None:
+    assert set(KNOWN_NAMES) <= set(TABLE)
+
+
+def test_every_missing_setting_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         load({}, None)
     message = str(raised.value)
@@ -60,7 +65,7 @@ def test_what_is_required_is_named_at_once() -> None:
     assert "No access to Zoom's API is configured" in message
 
 
-def test_defaults_are_the_first_system_s() -> None:
+def test_settings_that_are_not_given_have_their_defaults() -> None:
     settings = load(SETTINGS, None)
     assert settings.place.release_alias == "live"
     assert settings.place.region == "us-east-1"
@@ -68,16 +73,16 @@ def test_defaults_are_the_first_system_s() -> None:
     assert settings.minimum_duration == 2
     assert settings.local_time_zone == "US/Eastern"
     assert settings.webhook_delay_seconds == 300
-    assert settings.opencast.uploads_at_once == 5
-    assert settings.opencast.auth == "digest"
-    assert settings.opencast.chat_as == "attachment"
-    assert settings.opencast.patience_hours == 6
-    assert settings.opencast.outage_hours == 24
+    assert settings.oc_track_upload_max == 5
+    assert settings.opencast_auth == "digest"
+    assert settings.oc_chat_as == "attachment"
+    assert settings.oc_ingest_patience_hours == 6
+    assert settings.oc_outage_hours == 24
     assert settings.downloads_at_once == 10
     assert settings.reconcile_days == 3
-    assert settings.opencast.publisher == "ops@example.edu"
-    assert settings.opencast.network is None
-    assert settings.tags == (("project", "MH"), ("cost center", "12 a"))
+    assert settings.default_publisher == "ops@example.edu"
+    assert settings.network is None
+    assert settings.stack_tags == (("project", "MH"), ("cost center", "12 a"))
 
 
 @pytest.mark.parametrize(
@@ -140,23 +145,25 @@ def test_defaults_are_the_first_system_s() -> None:
         ("AWS_DEFAULT_REGION", "us-east-1a", "a region of AWS, like us-east-1"),
     ],
 )
-def test_nonsense_is_named_with_what_belongs_there(name: str, value: str, wanted: str) -> None:
+def test_a_wrong_setting_is_named_with_its_value_and_what_it_has_to_be(
+    name: str, value: str, wanted: str
+) -> None:
     [problem] = [line for line in problems(**{name: value}) if line.startswith(f"{name} ")]
     assert wanted in problem
     assert repr(value.strip()) in problem
 
 
-def test_a_sheet_needs_its_document_and_its_tabs() -> None:
-    assert load(SETTINGS, None).sheets.tabs == ()
+def test_a_sheet_is_refused_without_its_document_or_its_tabs() -> None:
+    assert load(SETTINGS, None).gsheets_sheet_names == ()
     [problem] = problems(GSHEETS_DOC_ID="abc")
     assert problem.startswith("GSHEETS_SHEET_NAMES is missing")
     [problem] = problems(GSHEETS_SHEET_NAMES="Fall, Spring 2027")
     assert problem.startswith("GSHEETS_DOC_ID is missing")
     given = {**SETTINGS, "GSHEETS_DOC_ID": "abc", "GSHEETS_SHEET_NAMES": "Fall, Spring 2027,"}
-    assert load(given, None).sheets.tabs == ("Fall", "Spring 2027")
+    assert load(given, None).gsheets_sheet_names == ("Fall", "Spring 2027")
 
 
-def test_a_wrong_setting_is_one_problem() -> None:
+def test_each_wrong_setting_is_named_once() -> None:
     assert len(problems(OPENCAST_BASE_URL="nonsense", OC_TRACK_UPLOAD_MAX="1")) == 2
 
 
@@ -170,20 +177,20 @@ def test_wrong_numbers_are_named_together_with_every_other_wrong_setting() -> No
     assert {problem.split()[0] for problem in problems(**wrong)} == set(wrong)
 
 
-def test_reconcile_days_may_be_none() -> None:
+def test_zero_reconcile_days_are_accepted() -> None:
     assert load({**SETTINGS, "RECONCILE_DAYS": "0"}, None).reconcile_days == 0
 
 
-def test_slack_is_optional_and_its_groups_have_an_older_name() -> None:
-    assert load(SETTINGS, None).slack == Slack("https://slack.com/api", "", ())
+def test_the_older_name_of_slack_s_groups_is_read_when_the_new_one_is_not_given() -> None:
+    assert load(SETTINGS, None).slack_allowed_groups == ()
     for groups in (
         {"SLACK_ALLOWED_GROUPS": "staff, chairs", "SLACK_ALLOWED_GROUP": "old"},
         {"SLACK_ALLOWED_GROUP": "staff,chairs"},
     ):
-        assert load({**SETTINGS, **groups}, None).slack.groups == ("staff", "chairs")
+        assert load({**SETTINGS, **groups}, None).slack_allowed_groups == ("staff", "chairs")
 
 
-def test_zoom_s_api_needs_a_way_in() -> None:
+def test_one_complete_way_into_zoom_s_api_is_required() -> None:
     none = dict.fromkeys(
         (
             "APIGEE_KEY",
@@ -204,7 +211,7 @@ def test_zoom_s_api_needs_a_way_in() -> None:
     assert problem.startswith("ZOOM_CLIENT_SECRET is missing")
 
 
-def test_unsigned_webhooks_have_to_be_wanted_aloud() -> None:
+def test_a_webhook_token_is_required_unless_unsigned_webhooks_are_allowed() -> None:
     [problem] = problems(WEBHOOK_VALIDATION_SECRET_TOKEN="")
     assert "ALLOW_UNSIGNED_WEBHOOKS=true" in problem
     assert problems(WEBHOOK_VALIDATION_SECRET_TOKEN="", ALLOW_UNSIGNED_WEBHOOKS="true") == ()
@@ -213,20 +220,20 @@ def test_unsigned_webhooks_have_to_be_wanted_aloud() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "ecs"])
-def test_a_cluster_s_name_alone_is_no_address(kind: str) -> None:
+def test_a_cluster_s_address_is_missing_until_it_is_looked_up(kind: str) -> None:
     [problem] = problems(OPENCAST_BASE_URL="", OC_CLUSTER_NAME="oc-prod", STACK_TYPE=kind)
     assert problem.startswith("OPENCAST_BASE_URL is missing, and the address of the Opencast")
     assert "`invoke stack.diff`" in problem
 
 
-def test_the_uploader_s_place_in_a_vpc_is_whole_or_not_there() -> None:
+def test_a_vpc_is_refused_without_subnets_or_security_group() -> None:
     [problem] = problems(OC_SUBNET_IDS="subnet-1")
     assert problem.startswith("OC_SECURITY_GROUP_ID is missing")
     [problem] = problems(OC_VPC_ID="vpc-1")
     assert problem.startswith("OC_SUBNET_IDS is missing")
     whole = {"OC_VPC_ID": "vpc-1", "OC_SUBNET_IDS": "subnet-1,", "OC_SECURITY_GROUP_ID": "sg-1"}
     settings = load({**SETTINGS, **whole}, None)
-    assert settings.opencast.network == Network(("subnet-1",), "sg-1")
+    assert settings.network == Network(("subnet-1",), "sg-1")
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
@@ -237,60 +244,50 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.buffer_minutes, settings.minimum_duration) == (20, 7)
 
 
-def test_dollars_in_a_file_s_secrets_are_dollars(tmp_path: Path) -> None:
+def test_a_dollar_in_a_file_s_secret_is_kept(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("OPENCAST_API_PASSWORD=a${HOME}b\n")
     settings = load({k: v for k, v in SETTINGS.items() if k != "OPENCAST_API_PASSWORD"}, env_file)
     assert settings.secrets()["OPENCAST_API_PASSWORD"] == "a${HOME}b"
 
 
-def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_bytes("DEFAULT_PUBLISHER=Universität\n".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"\.env isn't in UTF-8"):
         load(SETTINGS, env_file)
 
 
-def test_secrets_are_apart_and_never_shown() -> None:
+def test_settings_do_not_show_their_secrets() -> None:
     settings = load({**SETTINGS, "APIGEE_KEY": ""}, None)
     assert settings.secrets() == {**SECRET_SETTINGS, "APIGEE_KEY": ""}
     assert not [value for value in SECRET_SETTINGS.values() if value in repr(settings)]
 
 
-def test_what_does_nothing_any_more_is_said_and_taken() -> None:
+def test_an_obsolete_setting_is_accepted_with_a_note() -> None:
     settings = load({**SETTINGS, "DOWNLOAD_MESSAGES_PER_INVOCATION": "10"}, None)
     [note] = settings.notes
     assert note.startswith("DOWNLOAD_MESSAGES_PER_INVOCATION does nothing any more")
     assert load(SETTINGS, None).notes == ()
 
 
-def test_the_example_file_explains_every_setting() -> None:
-    lines = (ROOT / "example.env").read_text().splitlines()
-    explained: set[str] = set()
-    block_has_comment = False
-    for line in lines:
-        if "=" in line and not line.startswith("#"):
-            assert block_has_comment, f"{line} stands without a comment"
-            explained.add(line.partition("=")[0])
-        block_has_comment = line.startswith("#") or (block_has_comment and "=" in line)
-    assert explained == set(EVERY_NAME)
-
-
-def test_the_example_file_s_defaults_are_the_defaults() -> None:
+def test_the_example_file_s_values_change_no_setting() -> None:
     example = {k: v for k, v in dotenv_values(ROOT / "example.env").items() if v}
     assert load({**example, **SETTINGS}, None) == load(SETTINGS, None)
 
 
-@given(st.dictionaries(st.sampled_from(EVERY_NAME), st.text(max_size=30)))
-def test_any_text_gives_settings_or_problems_with_names(given_texts: dict[str, str]) -> None:
+@given(st.dictionaries(st.sampled_from(list(TABLE)), st.text(max_size=30)))
+def test_any_text_makes_settings_or_problems_that_begin_with_names(
+    given_texts: dict[str, str],
+) -> None:
     for found in (
         problems(**given_texts),
         problems(**{**dict.fromkeys(SETTINGS, ""), **given_texts}),
     ):
         starts = {problem.split()[0] for problem in found}
-        assert starts <= {*EVERY_NAME, "No"}
+        assert starts <= {*TABLE, "No"}
 
 
 @given(st.sampled_from(sorted(SECRET_SETTINGS)), st.text("abcdefgh", min_size=9))
-def test_no_problem_shows_a_secret(name: str, value: str) -> None:
+def test_no_problem_shows_a_secret_s_value(name: str, value: str) -> None:
     assert not [problem for problem in problems(**{name: value}, STACK_NAME="") if value in problem]

@@ -1,14 +1,14 @@
-"""Which routes API Gateway holds back."""
+"""The routes that API Gateway throttles."""
 
 from __future__ import annotations
 
 from tests.infra.template import Template
 
 
-def test_a_stranger_s_requests_are_throttled_and_no_recording_s(template: Template) -> None:
+def test_only_slack_and_schedule_update_are_throttled(template: Template) -> None:
     [stage] = template.of_type("AWS::ApiGateway::Stage").values()
     assert {
-        one["ResourcePath"]: (one["HttpMethod"], one["ThrottlingRateLimit"])
-        for one in stage["MethodSettings"]
-        if "ThrottlingRateLimit" in one
+        route["ResourcePath"]: (route["HttpMethod"], route["ThrottlingRateLimit"])
+        for route in stage["MethodSettings"]
+        if "ThrottlingRateLimit" in route
     } == {"/~1slack": ("POST", 10), "/~1schedule_update": ("POST", 1)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cdk.settings import load
-from local.settings import Addresses, LocalSettingsError, names_in, read_local, stack_settings
+from local.settings import Addresses, LocalSettingsError, read_local, stack_settings
 
 CLOUD = "https://127.0.0.1:4000"
 ZOOM = "https://127.0.0.1:4001"
@@ -25,17 +25,20 @@ def test_the_defaults_are_a_whole_set_of_settings() -> None:
     assert site.stack_name == "local-zip"
     assert site.ingest_allowed_ips == ("127.0.0.1",)
     assert site.webhook_delay_seconds == 1
-    assert site.zoom.api_base_url == f"{ZOOM}/v2"
-    assert site.zoom.oauth_url == f"{ZOOM}/oauth/token"
-    assert site.zoom.download_hosts == ("127.0.0.1", "localhost")
-    assert site.opencast.base_url == OPENCAST
-    assert site.api_base_url == f"{CLOUD}/_aws/execute-api/{dict(site.tags)['ms-custom-id']}/live"
+    assert site.zoom_api_base_url == f"{ZOOM}/v2"
+    assert site.zoom_oauth_url == f"{ZOOM}/oauth/token"
+    assert site.zoom_download_hosts == ("127.0.0.1", "localhost")
+    assert site.opencast_base_url == OPENCAST
+    assert (
+        site.api_base_url
+        == f"{CLOUD}/_aws/execute-api/{dict(site.stack_tags)['ms-custom-id']}/live"
+    )
 
 
 def test_slack_is_the_stand_in_and_the_schedule_has_a_sheet() -> None:
     site = load(settings(), None)
-    assert site.slack.api_base_url == f"{SLACK}/api"
-    assert (site.slack.channel, site.slack.groups) == ("zip", ("zip-users",))
+    assert site.slack_api_base_url == f"{SLACK}/api"
+    assert (site.slack_zip_channel, site.slack_allowed_groups) == ("zip", ("zip-users",))
     assert settings()["GSHEETS_API_BASE_URL"] == SHEETS
     assert all(settings()[name] for name in ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES"))
 
@@ -72,12 +75,12 @@ def test_a_given_setting_wins() -> None:
     site = load(given, None)
     assert site.stack_name == "mine"
     assert site.place.code_bucket == "mine-code"
-    assert site.zoom.account_id == "theirs"
+    assert site.zoom_account_id == "theirs"
     assert site.local_time_zone == "Europe/Vienna"
     assert site.webhook_delay_seconds == 7
     assert site.secrets()["OPENCAST_API_PASSWORD"] == "known"
-    assert dict(site.tags)["owner"] == "me"
-    assert "ms-custom-id" in dict(site.tags)
+    assert dict(site.stack_tags)["owner"] == "me"
+    assert "ms-custom-id" in dict(site.stack_tags)
 
 
 def test_an_empty_setting_is_not_given() -> None:
@@ -127,12 +130,6 @@ def test_the_local_stacks_own_settings(tmp_path: Path) -> None:
 def test_nonsense_is_one_line_that_names_the_setting(name: str, value: str) -> None:
     with pytest.raises(LocalSettingsError, match=rf"^{name} is '[^\n]*$"):
         read_local({name: value})
-
-
-def test_commented_settings_of_the_example_count(tmp_path: Path) -> None:
-    example = tmp_path / "example.env"
-    example.write_text("# What it is.\nSTACK_NAME=\n#DEBUG=1\n# OC_CHAT_AS=track\nnot A=b\n")
-    assert names_in(example) == ("STACK_NAME", "DEBUG", "OC_CHAT_AS")
 
 
 def test_a_shell_with_a_local_stack_s_settings_makes_no_other() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 from invoke import Collection
 
 import downloader
 import on_demand
 import tasks
 import uploader
-from cdk.settings import OBSOLETE, SECRETS, SIGNING_KEY
 from ingester.ledger import table as ledger
 from ingester.ledger.record import MOST_REQUESTS
 from ingester.recording import events_table
@@ -25,20 +22,12 @@ from ingester.transfer import part_worker as carrier
 from ingester.zoom import download as source
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
-from local.settings import names_in
 from ops.command import ALSO
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "example.env"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 INGESTER = ROOT / "functions" / "ingester"
 SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
-
-NOT_THE_STACKS = {"NONINTERACTIVE"}
-"""Read by the commands, not by the stack's settings."""
-
-OTHER_NAMES = {"AWS_DEFAULT_REGION", "SLACK_ALLOWED_GROUP", SIGNING_KEY, *OBSOLETE}
-"""Known to the stack's settings, and no settings of example.env."""
 
 GENERATED = {".local", ".venv", ".venv-cloud", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
@@ -47,30 +36,6 @@ TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def settings_table() -> dict[str, str]:
-    """The settings in README's table, each with its default."""
-    section = (ROOT / "README.md").read_text("utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
-    return dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (?:`([^`]*)`)? \|", section, re.MULTILINE))
-
-
-def test_the_readme_s_settings_are_the_example_file_s() -> None:
-    example = dotenv_values(EXAMPLE)
-    assert sorted(settings_table()) == sorted(names_in(EXAMPLE))
-    assert settings_table() == {name: value or "" for name, value in example.items()}
-
-
-def test_the_example_file_s_settings_are_those_that_the_stack_reads() -> None:
-    constants = {
-        node.value
-        for module in ("place.py", "settings.py", "zoom_settings.py")
-        for node in ast.walk(ast.parse((ROOT / "cdk" / module).read_bytes()))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    read = {text for text in constants if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", text)}
-    assert read - OTHER_NAMES == set(names_in(EXAMPLE)) - NOT_THE_STACKS
-    assert set(SECRETS) <= read
 
 
 def commands_of(collection: Collection) -> set[str]:

@@ -198,7 +198,7 @@ def test_it_is_noted_once_and_read_by_the_settings(
     assert capsys.readouterr().out == (
         f"Opencast oc-prod is {found}; noted in {note_beside(env_file)}\n"
     )
-    assert load(given, env_file).opencast.base_url == found
+    assert load(given, env_file).opencast_base_url == found
     note = note_beside(env_file).read_text()
     assert note.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
     # Not a second time: another node would be too many.
@@ -246,11 +246,11 @@ def env_file(tmp_path: Path) -> Path:
 
 def test_what_is_given_wins_over_the_note(env_file: Path) -> None:
     settings = load(settings_of(STACK_TYPE="ECS"), env_file)
-    assert settings.opencast.base_url == "https://admin.oc.example.edu"
-    assert settings.opencast.network == Network(("subnet-0a", "subnet-0b"), "sg-0c")
+    assert settings.opencast_base_url == "https://admin.oc.example.edu"
+    assert settings.network == Network(("subnet-0a", "subnet-0b"), "sg-0c")
     assert settings.stack_name == SETTINGS["STACK_NAME"]
     settings = load(settings_of(STACK_TYPE="ecs", OC_SUBNET_IDS="subnet-1"), env_file)
-    assert settings.opencast.network == Network(("subnet-1",), "sg-0c")
+    assert settings.network == Network(("subnet-1",), "sg-0c")
 
 
 @pytest.mark.parametrize(

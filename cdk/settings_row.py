@@ -1,0 +1,123 @@
+"""A row of the table of settings: what is known of one setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, cast
+
+from cdk import checks
+from cdk.names import Function
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Value = TypeVar("Value")
+
+_NONSENSE = "?"
+"""A text that every check with rules of its own refuses."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading of `example.env` and docs/settings.md, and what is said below the heading."""
+
+    title: str
+    about: str = ""
+    see: str = ""
+
+
+@dataclass(frozen=True)
+class Setting(Generic[Value]):
+    """One setting.
+
+    Attributes:
+        name: Its name in the shell, in `.env` and in a function's environment.
+        section: The heading that it stands below.
+        default: Its value if it isn't given.
+        check: Makes a value of its text. Raises ValueError with what the text has to be.
+        line: Tells people what it is.
+        see: The document with more, relative to `docs/`.
+        read_by: The functions that read it: from the environment, a secret from SSM.
+        secret: Whether its value belongs into SSM and into no message.
+        missing: Ends the message "<NAME> is missing: …". "" if nothing misses it.
+        example: What `example.env` has for it if it has no default.
+        fallback: The name of a setting whose text counts where this one has none.
+    """
+
+    name: str
+    section: Section
+    default: Value
+    check: checks.Check[Value]
+    line: str
+    see: str = ""
+    read_by: tuple[Function, ...] = ()
+    secret: bool = False
+    missing: str = ""
+    example: str = ""
+    fallback: str = ""
+
+    @property
+    def example_text(self) -> str:
+        """Its text in `example.env`."""
+        return self.example or text_of(self.default)
+
+    @property
+    def wanted(self) -> str:
+        """What its text has to be, in the words of its check. "" if any text will do."""
+        try:
+            self.check(_NONSENSE)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+
+class Options(TypedDict, total=False):
+    """What a row may leave out; see `Setting`."""
+
+    see: str
+    read_by: tuple[Function, ...]
+    secret: bool
+    missing: str
+    example: str
+    fallback: str
+
+
+def setting(
+    section: Section,
+    default: Value,
+    check: checks.Check[Value],
+    line: str,
+    **options: Unpack[Options],
+) -> Value:
+    """Declare that a dataclass's field is a setting; the arguments are those of `Setting`.
+
+    The setting's name is the field's name in capitals. The declared type is the value's type, as
+    with `dataclasses.field`, because the field of an instance holds the value.
+    """
+    row = {"section": section, "default": default, "check": check, "line": line, **options}
+    return cast(Value, field(metadata=row, repr=not options.get("secret")))
+
+
+def text_setting(section: Section, line: str, **options: Unpack[Options]) -> str:
+    """Declare a setting that may be any text, and is empty if it isn't given; see `setting`."""
+    return setting(section, "", checks.any_text, line, **options)
+
+
+def rows_of(settings_type: type[DataclassInstance]) -> tuple[Setting[Any], ...]:
+    """Return the settings that a dataclass's fields declare, in their order."""
+    return tuple(
+        Setting(name=field_.name.upper(), **field_.metadata)
+        for field_ in fields(settings_type)
+        if field_.metadata
+    )
+
+
+def text_of(value: Any) -> str:
+    """Return a setting's value as the text that a function reads and `example.env` has."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value)

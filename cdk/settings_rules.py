@@ -1,0 +1,100 @@
+"""Rules that more than one setting has to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+ZOOM_ACCESS = (
+    ("APIGEE_KEY",),
+    ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"),
+    ("ZOOM_API_KEY", "ZOOM_API_SECRET"),
+)
+"""The three ways into Zoom's API, the first that is complete wins, and the settings of each."""
+
+SHEET = ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES")
+
+
+def problems(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message for each broken rule.
+
+    Args:
+        given: The texts of the settings that are given, by name.
+        values: The value of every setting by name: its default if its text is missing or wrong.
+    """
+    yield from _zoom_access(given)
+    yield from _webhook_token(given, values)
+    yield from _opencast_address(given)
+    yield from _network(given, values)
+    yield from _sheet(given)
+
+
+def _zoom_access(given: Mapping[str, str]) -> Iterator[str]:
+    """One of the ways into Zoom's API has to be complete."""
+    missing = [[name for name in way if name not in given] for way in ZOOM_ACCESS]
+    if not all(missing):
+        return
+    begun = [
+        names for way, names in zip(ZOOM_ACCESS, missing, strict=True) if len(names) < len(way)
+    ]
+    for name in chain.from_iterable(begun):
+        yield (
+            f"{name} is missing: it belongs to the other settings of the same way into Zoom's API."
+        )
+    if not begun:
+        yield (
+            "No access to Zoom's API is configured: set ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and "
+            "ZOOM_CLIENT_SECRET (of a Server-to-Server OAuth app), or APIGEE_KEY, or "
+            "ZOOM_API_KEY and ZOOM_API_SECRET."
+        )
+
+
+def _webhook_token(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
+    """Unsigned webhooks have to be allowed explicitly."""
+    if not values["ALLOW_UNSIGNED_WEBHOOKS"] and "WEBHOOK_VALIDATION_SECRET_TOKEN" not in given:
+        yield (
+            "WEBHOOK_VALIDATION_SECRET_TOKEN is missing: the secret token of the Zoom app that "
+            "sends the webhooks. Without it anyone can send recordings; if that is meant, "
+            "set ALLOW_UNSIGNED_WEBHOOKS=true."
+        )
+
+
+def _opencast_address(given: Mapping[str, str]) -> Iterator[str]:
+    """Opencast's address is given, or was looked up for the cluster (see cdk/opencast.py)."""
+    if "OPENCAST_BASE_URL" in given:
+        return
+    if cluster := given.get("OC_CLUSTER_NAME"):
+        yield (
+            "OPENCAST_BASE_URL is missing, and the address of the Opencast cluster "
+            f"{cluster} wasn't looked up yet: `invoke stack.diff` does so in AWS (as do create "
+            "and update), or set OPENCAST_BASE_URL to the admin node's, like "
+            "http://admin.example.edu."
+        )
+    else:
+        yield (
+            "OPENCAST_BASE_URL is missing: the address of Opencast's admin node, like "
+            "https://opencast.example.edu."
+        )
+
+
+def _network(given: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[str]:
+    """In Opencast's VPC the uploader needs both subnets and a security group."""
+    in_vpc = values["OC_VPC_ID"] or values["OC_SECURITY_GROUP_ID"]
+    if in_vpc and "OC_SUBNET_IDS" not in given:
+        yield (
+            "OC_SUBNET_IDS is missing: OC_VPC_ID and OC_SECURITY_GROUP_ID say that the uploader "
+            "runs in Opencast's VPC, and it needs subnets there, with a way to AWS's services."
+        )
+    if values["OC_SUBNET_IDS"] and "OC_SECURITY_GROUP_ID" not in given:
+        yield "OC_SECURITY_GROUP_ID is missing: the uploader's security group in OC_SUBNET_IDS."
+
+
+def _sheet(given: Mapping[str, str]) -> Iterator[str]:
+    """The schedule's sheet needs both its document and its tabs."""
+    missing = [name for name in SHEET if name not in given]
+    if len(missing) == 1:
+        yield (
+            f"{missing[0]} is missing: the sheet needs its document's id and its tabs' names. "
+            "Leave both empty if there is no Google Sheet."
+        )
