@@ -19,8 +19,8 @@ INTRODUCTION = """# The API
 
 Look up here what each endpoint takes and answers. Addresses begin with
 `{server}`;
-`invoke stack.status` shows those of your stack. `python -m ops.api_reference > docs/api.md` writes this
-file from [openapi.yaml](openapi.yaml), which programs can read.
+`invoke stack.status` shows those of your stack. `python -m ops.api_reference > docs/api.md` writes
+this file from [openapi.yaml](openapi.yaml), which programs can read.
 
 {description}
 """

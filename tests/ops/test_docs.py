@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 from invoke import Collection
 
 import downloader
@@ -49,22 +48,10 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def settings_table() -> dict[str, str]:
-    """The settings in README's table, each with its default."""
-    section = (ROOT / "README.md").read_text("utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
-    return dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (?:`([^`]*)`)? \|", section, re.MULTILINE))
-
-
-def test_the_readme_s_settings_are_the_example_file_s() -> None:
-    example = dotenv_values(EXAMPLE)
-    assert sorted(settings_table()) == sorted(names_in(EXAMPLE))
-    assert settings_table() == {name: value or "" for name, value in example.items()}
-
-
 def test_the_example_file_s_settings_are_those_that_the_stack_reads() -> None:
     constants = {
         node.value
-        for module in ("place.py", "settings.py", "zoom_settings.py")
+        for module in ("stack_location.py", "settings.py", "zoom_settings.py")
         for node in ast.walk(ast.parse((ROOT / "cdk" / module).read_bytes()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -160,7 +147,8 @@ def test_the_events_to_subscribe_to_are_those_that_are_handled() -> None:
 
 
 def test_the_limits_that_are_told_are_the_code_s() -> None:
-    told = " ".join((ROOT / "docs" / "architecture.md").read_text("utf-8").split())
+    documents = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "reliability"))
+    told = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
     for sentence in (
         (
             f"| {ranges.FAILURES + 1} in a row, each where it stopped | waits of "
