@@ -26,7 +26,7 @@ LIFE = timedelta(days=1)
 
 MOST_MAILS = 5
 """About one function, while one fault is quiet. Nobody reads hundreds, and a mailbox that gets more
-than ten in a second is cut off (`mail_pace.py`)."""
+than ten in a second is cut off (`rate_limit.py`)."""
 
 BODY_KEPT = 20_000
 """Characters of the last mail about a fault: a row may have 400 KB, and every repeat writes it."""

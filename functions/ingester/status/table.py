@@ -164,7 +164,7 @@ def never_raising(write: Callable[P, R]) -> Callable[P, R | None]:
 class StatusTable:
     """`<stack>-pipeline-status`, one row an ingest: a report for people. The ledger decides.
 
-    Every change of state is one conditional update: what `rules.states` doesn't allow is dropped
+    Every change of state is one conditional update: what `pipeline.states` doesn't allow is dropped
     and answered with None.
     """
 
