@@ -3,13 +3,16 @@
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo clean
+.PHONY: help setup check test demo clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
 
 setup:  ## install what the project needs, into this folder only
 	@$(PYTHON) -m ops.setup
+
+check: setup  ## the fast loop: linters, types and the unit tests of the rooms
+	@.venv/bin/tox -e lint,unit -- --ignore=tests/unit/functions
 
 test: setup  ## every check and test, as CI runs them
 	@.venv/bin/tox

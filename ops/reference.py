@@ -1,6 +1,6 @@
-"""The reference of all commands, from the commands themselves: `python -m ops.reference`.
+"""Write docs/commands.md from the commands: `python -m ops.reference > docs/commands.md`.
 
-It is docs/commands.md; a test holds the file against what this makes.
+A test compares the file with what this module writes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from ops.command import ALSO, OPTIONAL
 
 INTRODUCTION = """# Commands
 
-All that `invoke` offers, made by `python -m ops.reference > docs/commands.md` from the commands
-themselves. Words in capitals are values; what follows a command without dashes is required, unless
-it stands in brackets. Names and options are taken with underscores too
-(`exec.on_demand --oc_workflow=X`). On the terminal `invoke --help COMMAND` says the same.
+Look up here what each command does and which options it has. `invoke --help COMMAND` says the
+same on the terminal. Words in capitals are values. A value without dashes is required, unless it
+stands in brackets. Names and options may have underscores (`exec.on_demand --oc_workflow=X`).
+`python -m ops.reference > docs/commands.md` writes this file.
 """
 
 TITLES = {
@@ -34,7 +34,7 @@ TITLES = {
 
 
 def pages(root: Collection) -> Iterator[str]:
-    """The document, line by line."""
+    """Yield the lines of docs/commands.md."""
     yield INTRODUCTION
     groups: dict[str, list[str]] = {}
     for name in sorted(root.task_names):
@@ -50,7 +50,7 @@ def pages(root: Collection) -> Iterator[str]:
 
 
 def table(root: Collection, names: list[str]) -> Iterator[str]:
-    """One group's commands."""
+    """Yield the table of one group of commands."""
     yield "| command | what it does | options |"
     yield "| --- | --- | --- |"
     for name in names:
@@ -58,14 +58,16 @@ def table(root: Collection, names: list[str]) -> Iterator[str]:
         # Asked once: a task hands out its help texts and has them no more.
         arguments = task.get_arguments()
         others = "".join(f"<br>`{other}`" for other in ALSO.get(name, ()))
-        words = "".join(f" {word_of(one, name)}" for one in arguments if one.positional)
-        options = "<br>".join(option(one) for one in arguments)
+        words = "".join(
+            f" {word_of(argument, name)}" for argument in arguments if argument.positional
+        )
+        options = "<br>".join(option(argument) for argument in arguments)
         does = (task.__doc__ or "").strip().partition("\n")[0]
         yield f"| `{name}{words}`{others} | {does} | {options} |"
 
 
 def option(argument: Argument) -> str:
-    """An option as it is typed, and what it means."""
+    """Describe an option: how to type it, and what it means."""
     typed = [
         f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-').rstrip('-')}"
         for name in argument.names
@@ -76,13 +78,13 @@ def option(argument: Argument) -> str:
 
 
 def word_of(argument: Argument, command: str) -> str:
-    """What stands for an argument without an option's name."""
+    """Name an argument that is typed without an option, such as `[REVISION]`."""
     value = value_of(argument)
     return f"[{value}]" if argument.name in OPTIONAL.get(command, ()) else value
 
 
 def value_of(argument: Argument) -> str:
-    """What stands for an option's value."""
+    """Name the value of an argument, such as `REVISION`."""
     return str(argument.name).upper().rstrip("_")
 
 

@@ -1,4 +1,4 @@
-"""What the documents name exists: settings, commands, files, links."""
+"""Documents name only what exists: settings, commands, files, links, limits."""
 
 from __future__ import annotations
 
@@ -43,27 +43,27 @@ def commands_of(collection: Collection) -> set[str]:
 
 
 def code_of(document: Path) -> list[str]:
-    """The pieces of code in a document: what is in backticks, and indented lines."""
+    """The code in a document: text in backticks, and indented lines."""
     found = re.findall(r"`([^`\n]+)`|^ {4,}(.+)$", document.read_text("utf-8"), re.MULTILINE)
     return [span or line for span, line in found]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_command_exists(document: Path) -> None:
+def test_documents_name_only_commands_that_exist(document: Path) -> None:
     known = commands_of(tasks.namespace)
     for code in code_of(document):
         assert set(re.findall(r"\binvoke ([a-z][a-z-]*(?:\.[a-z][a-z_-]*)?)", code)) <= known
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_make_target_exists(document: Path) -> None:
+def test_documents_name_only_make_targets_that_exist(document: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for code in code_of(document):
         assert set(re.findall(r"^make ([a-z]+)", code)) <= targets
 
 
-def test_the_environments_that_are_told_are_tox_s() -> None:
-    """As what `make test` runs, in their order, and as what can be run alone."""
+def test_readme_and_contributing_list_the_environments_of_tox() -> None:
+    """`make test` runs them in this order, and each can run alone."""
     found = re.search(r"^env_list = (.+)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
     environments = found[1].split(", ") if found else []
     for document in ("README.md", "CONTRIBUTING.md"):
@@ -88,7 +88,7 @@ def is_path(text: str) -> bool:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_file_exists(document: Path) -> None:
+def test_documents_name_only_files_that_exist(document: Path) -> None:
     spans = re.findall(r"`([^`\n]+)`", document.read_text("utf-8"))
     missing = [
         text
@@ -106,7 +106,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_links_of_documents_lead_to_files_and_headings(document: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):
         if link.startswith(("https://", "http://")):
             continue
@@ -116,7 +116,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_events_to_subscribe_to_are_those_that_are_handled() -> None:
+def test_zoom_md_lists_exactly_the_events_that_the_webhook_handles() -> None:
     told = (ROOT / "docs" / "zoom.md").read_text("utf-8")
     events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", told, re.MULTILINE)
     handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS}
@@ -124,8 +124,9 @@ def test_the_events_to_subscribe_to_are_those_that_are_handled() -> None:
     assert sorted(events) == sorted(handled)
 
 
-def test_the_limits_that_are_told_are_the_code_s() -> None:
-    told = " ".join((ROOT / "docs" / "architecture.md").read_text("utf-8").split())
+def test_limits_in_documents_are_those_of_the_code() -> None:
+    documents = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "reliability"))
+    told = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
     for sentence in (
         (
             f"| {ranges.FAILURES + 1} in a row, each where it stopped | waits of "

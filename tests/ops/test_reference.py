@@ -1,4 +1,4 @@
-"""The reference of all commands: whole, and as the commands are."""
+"""The generated references, docs/commands.md and docs/api.md, are up to date and complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ stack.deploy
 recordings secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
-"""The first system's commands, and those that were added."""
+"""Commands that stay for compatibility, and newer ones."""
 
 OPTIONS = {
     "codebuild": "-r --revision",
@@ -52,14 +52,19 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def made() -> str:
-    command = [sys.executable, "-m", "ops.reference"]
+def written_by(module: str) -> str:
+    """What a module prints as a program."""
+    command = [sys.executable, "-m", module]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def made() -> str:
+    return written_by("ops.reference")
 
 
 @pytest.fixture(scope="module")
@@ -73,35 +78,44 @@ def rows(made: str) -> dict[str, str]:
     return found
 
 
-def test_the_document_is_what_the_commands_make(made: str) -> None:
-    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == made
+def test_commands_md_is_up_to_date_with_the_commands(made: str) -> None:
+    checked_in = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    assert checked_in == made, "Run: python -m ops.reference > docs/commands.md"
 
 
-def test_every_known_command_is_there(rows: dict[str, str]) -> None:
-    of_functions = {f"{group}.{one.task}" for one in FUNCTIONS for group in ("deploy", "logs")}
+def test_api_md_is_up_to_date_with_openapi_yaml() -> None:
+    checked_in = (ROOT / "docs" / "api.md").read_text("utf-8")
+    up_to_date = checked_in == written_by("ops.api_reference")
+    assert up_to_date, "Run: python -m ops.api_reference > docs/api.md"
+
+
+def test_commands_md_lists_every_known_command(rows: dict[str, str]) -> None:
+    of_functions = {
+        f"{group}.{function.task}" for function in FUNCTIONS for group in ("deploy", "logs")
+    }
     assert {*NAMES, *of_functions} <= set(rows)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_known_option_is_there(rows: dict[str, str], name: str) -> None:
+def test_commands_md_lists_every_known_option(rows: dict[str, str], name: str) -> None:
     typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", rows[name]))
     assert set(OPTIONS[name].split()) <= typed
 
 
-def test_each_function_is_deployed_and_released_at_once(rows: dict[str, str]) -> None:
+def test_each_function_can_be_deployed_and_released_at_once(rows: dict[str, str]) -> None:
     for function in FUNCTIONS:
         assert "--do-release" in rows[f"deploy.{function.task}"]
         assert "--watch" in rows[f"logs.{function.task}"]
 
 
-def test_every_command_says_what_it_does_in_a_line(made: str) -> None:
+def test_each_command_says_in_one_line_what_it_does(made: str) -> None:
     for line in made.splitlines():
         if line.startswith("| `"):
             said = line.split(" | ")[1]
             assert re.fullmatch(r"[A-Z][^|]{10,90}\.", said), line
 
 
-def test_the_list_of_commands_has_a_line_for_each() -> None:
+def test_invoke_list_has_one_line_for_each_command() -> None:
     """What is too long for 80 columns would be folded."""
     command = [sys.executable, "-m", "invoke", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

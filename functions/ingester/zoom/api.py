@@ -1,6 +1,6 @@
 """Zoom's REST API: the files of a recording, and a token to fetch them with.
 
-`zoom_listing` asks by it for the account's recordings. Facts from Zoom's API reference ("Get
+`recording_list` asks by it for the account's recordings. Facts from Zoom's API reference ("Get
 meeting recordings", "Server-to-Server OAuth", "Rate limits").
 """
 

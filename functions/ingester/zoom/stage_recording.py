@@ -29,13 +29,13 @@ class Movie(Protocol):
 
 
 ReadRange = Callable[[str, int, int], bytes]
-"""(key, offset, length) → that much of an object; `neighbours.staging.Staging.read_range`."""
+"""(key, offset, length) → that much of an object; `recording.staging_bucket.Staging`."""
 
 Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
 """(key, read, size) → what the container says; `transfer.mp4.inspect`."""
 
 OpenFile = Callable[[str, str, AccessInUse], Source]
-"""(file's id, download_url, access) → the file; `transfer.source.ZoomFile`."""
+"""(file's id, download_url, access) → the file; `zoom.download.ZoomFile`."""
 
 
 @dataclass(frozen=True)
