@@ -80,15 +80,15 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "no patience with a POST that may be at work",
         LEDGER,
-        "    is_young = now - timestamps.parse(ingest.posted_at) < longest\n",
+        "    is_young = now - timestamps.parse(ingest.posted_at) < timeout\n",
         "    is_young = False\n",
         seed=2,
     ),
     Mutation(
         "an idle registry as proof, without the workflows",
         OPENCAST,
-        "        return known.get(active.text.strip()) if active.status_code == 200 else None\n",
-        "        return bool(known)\n",
+        "        return is_idle.get(active.text.strip()) if active.status_code == 200 else None\n",
+        "        return bool(is_idle)\n",
         profile="disorder",
         seed=2,
     ),
