@@ -160,7 +160,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a notification that lacks something is refused",
         "functions/ingester/zoom/webhook_events.py",
-        "    subject = _what_is_known(about, Origin.WEBHOOK)\n",
+        "    subject = _readable_subject(about, Origin.WEBHOOK)\n",
         '    raise BadRequest("It lacks something.")\n',
         profile="disorder",
         seed=719,
