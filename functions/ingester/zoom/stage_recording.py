@@ -12,7 +12,7 @@ from msgspec import UNSET
 from ingester.errors import FileGone, PermanentFailure
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import extension_of, segment_numbers, staging_key, view_names
-from ingester.recording.upload_message import Staged, StagedPiece
+from ingester.recording.upload_message import FileOfView, Staged
 from ingester.transfer.engine import Engine
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import EmptyFile, Source
@@ -79,12 +79,12 @@ class RecordingTransfer:
                 for file, view in zip(files, views, strict=True)
             ]
         )
-        staged: list[StagedPiece] = []
+        staged: list[FileOfView] = []
         missing: list[str] = []
         for file, view, result in zip(files, views, results, strict=True):
             segment = segments[file.recording_start]
             if isinstance(result, Copied):
-                staged.append(StagedPiece(view, _staged_file(file, segment, result)))
+                staged.append(FileOfView(view, _staged_file(file, segment, result)))
             else:
                 logger.warning("Skipped %s of segment %d: %s", view, segment, result)
                 if not isinstance(result, EmptyFile):

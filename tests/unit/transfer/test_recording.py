@@ -15,7 +15,7 @@ from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import FileGone, OutOfTime, TransferFailed
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.staging_bucket import Staging
-from ingester.recording.upload_message import Staged, StagedPiece
+from ingester.recording.upload_message import FileOfView, Staged
 from ingester.transfer import mp4
 from ingester.transfer.multipart import IDENTITY
 from ingester.transfer.ranges import EmptyFile
@@ -86,7 +86,7 @@ class Recording:
     fresh: list[Access] = field(default_factory=list)
     staged: Staged = field(default_factory=lambda: Staged(()))
 
-    def run(self, *files: dict[str, Any], **engine: Any) -> list[StagedPiece]:
+    def run(self, *files: dict[str, Any], **engine: Any) -> list[FileOfView]:
         transfer = RecordingTransfer(
             engine=self.copying.engine(**engine),
             open_file=partial(
@@ -145,7 +145,7 @@ class TestStaged:
             ("shared_screen", 0, "f-4", "mp4", sizes[2], 5.0),
         ]
         assert pieces == [
-            StagedPiece(
+            FileOfView(
                 view,
                 StagedFile(
                     filename=f"{FOLDER}/{segment:03d}-{view}-{file_id}.{extension}",
