@@ -169,7 +169,7 @@ def test_the_limits_that_are_told_are_the_code_s() -> None:
         ),
         (
             f"| {carrier.ATTEMPTS}, after growing waits or what `Retry-After` asks | "
-            f"no new try after {carrier.PATIENCE_SECONDS:g} s |"
+            f"no new try after {carrier.RETRY_SECONDS:g} s |"
         ),
         f"| {file_copy.RESTARTS}, from the beginning |",
         f"only if {engine.PART_MARGIN:g} times what the slowest one took is left",

@@ -17,19 +17,19 @@ from ingester.errors import (
     UploadGone,
     ZoomUnreachable,
 )
-from ingester.transfer.file_copy import LEAST_UNDER_WAY, SHARE_UNDER_WAY, FileCopy, Work
+from ingester.transfer.file_copy import IN_FLIGHT_DIVISOR, MIN_IN_FLIGHT, FileCopy, Task
 from ingester.transfer.multipart import Bucket, Destination, StoredPart, Upload
-from ingester.transfer.part_worker import Carrier, Stopped
+from ingester.transfer.part_worker import Stopped, Worker
 from ingester.transfer.parts import MIB, parts_of
 from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import EmptyFile, Version
-from ingester.transfer.stream import Buffers
+from ingester.transfer.stream import BufferPool
 from tests.unit.transfer.copying import METADATA, at_once, key_of
 from tests.unit.transfer.memory_source import MemoryBody, MemoryFile
 
 KEY = key_of("talk")
-SIZE = (LEAST_UNDER_WAY + 4) * 5 * MIB
+SIZE = (MIN_IN_FLIGHT + 4) * 5 * MIB
 """More parts than are under way at once."""
 COPIED = Copied(KEY, SIZE, None, SIZE, 1.0, 0)
 FAILED = TransferFailed("The line broke.")
@@ -50,12 +50,12 @@ class Aborting(Bucket):
 def file_copy(**changes: Any) -> FileCopy:
     source = MemoryFile(Generated("talk", SIZE))
     return FileCopy(
-        Carrier(
+        Worker(
             copy=Copy("talk", source, lambda _: Target(KEY, METADATA), **changes),
             bucket=Aborting(),
-            buffers=Buffers(1, 1),
+            buffers=BufferPool(1, 1),
             progress=Progress(),
-            throttled=lambda: None,
+            on_throttled=lambda: None,
             wait=at_once,
             clock=lambda: 0.0,
         )
@@ -63,7 +63,7 @@ def file_copy(**changes: Any) -> FileCopy:
 
 
 def aborted(file: FileCopy) -> list[str]:
-    return cast("Aborting", file.carrier.bucket).aborted
+    return cast("Aborting", file.worker.bucket).aborted
 
 
 def plan_for(
@@ -76,126 +76,128 @@ def plan_for(
     return Plan(Version(size), upload, parts[there:], body)
 
 
-def name_of(work: Work | None) -> str:
-    """What a work does."""
-    return cast("partial[object]", work.run).func.__name__ if work else ""
+def name_of(task: Task | None) -> str:
+    """What a task does."""
+    return cast("partial[object]", task.run).func.__name__ if task else ""
 
 
 def begin_all(file: FileCopy, *, parts: bool = True) -> list[str]:
     """Begins all that can be begun now."""
-    return [name_of(work) for work in iter(lambda: file.next_work(parts=parts), None)]
+    return [name_of(task) for task in iter(lambda: file.next_task(parts=parts), None)]
 
 
 def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
     """As it is when the source was opened."""
     assert begin_all(file) == ["plan"]
     if isinstance(plan, Plan):
-        file.carrier.plans.append(plan)
-    file.settle(plan, None)
+        file.worker.plans.append(plan)
+    file.finish_task(plan, None)
     return file
 
 
 class TestOrder:
     def test_open_mark_parts_close(self) -> None:
         file = opened(file_copy(), plan_for(12 * MIB))
-        assert begin_all(file) == ["mark", "part", "part", "part"]
+        assert begin_all(file) == ["mark", "copy_part", "copy_part", "copy_part"]
         for _ in range(3):
-            file.settle(None, None)
+            file.finish_task(None, None)
             assert begin_all(file) == []
-        file.settle(None, None)
-        assert begin_all(file) == ["close"]
+        file.finish_task(None, None)
+        assert begin_all(file) == ["complete"]
         before = file.has_ended
-        file.settle(COPIED, None)
+        file.finish_task(COPIED, None)
         assert (before, file.has_ended) == (False, True)
         assert (file.result, file.error) == (COPIED, None)
         assert begin_all(file) == []
 
     def test_only_parts_can_be_left_for_later(self) -> None:
         file = opened(file_copy(), plan_for())
-        works = [file.next_work() for _ in range(3)]
-        assert [(name_of(work), work.is_part) for work in works if work] == [
+        tasks = [file.next_task() for _ in range(3)]
+        assert [(name_of(task), task.is_part) for task in tasks if task] == [
             ("mark", False),
-            ("part", True),
-            ("part", True),
+            ("copy_part", True),
+            ("copy_part", True),
         ]
 
     def test_parts_come_in_the_files_order(self) -> None:
         plan = plan_for(marked=True)
         file = opened(file_copy(), plan)
-        works = [file.next_work() for _ in range(4)]
-        arguments = [cast("partial[object]", work.run).args for work in works if work]
+        tasks = [file.next_task() for _ in range(4)]
+        arguments = [cast("partial[object]", task.run).args for task in tasks if task]
         assert arguments == [(plan, part) for part in plan.missing[:4]]
 
     def test_what_is_there_is_left_out(self) -> None:
         file = opened(file_copy(), plan_for(12 * MIB, there=1, marked=True))
-        assert begin_all(file) == ["part", "part"]
+        assert begin_all(file) == ["copy_part", "copy_part"]
 
     @pytest.mark.parametrize(
-        ("plan", "works"),
+        ("plan", "tasks"),
         [
-            (plan_for(1000), ["part"]),
-            (plan_for(12 * MIB, there=2), ["part"]),
-            (plan_for(12 * MIB, there=3, marked=True), ["close"]),
-            (AlreadyThere(KEY, SIZE), ["close"]),
+            (plan_for(1000), ["copy_part"]),
+            (plan_for(12 * MIB, there=2), ["copy_part"]),
+            (plan_for(12 * MIB, there=3, marked=True), ["complete"]),
+            (AlreadyThere(KEY, SIZE), ["complete"]),
         ],
         ids=["one part", "the last part", "all parts are there", "the object is there"],
     )
     def test_a_mark_is_made_only_where_it_can_be_of_use(
-        self, plan: Plan | AlreadyThere, works: list[str]
+        self, plan: Plan | AlreadyThere, tasks: list[str]
     ) -> None:
-        assert begin_all(opened(file_copy(), plan)) == works
+        assert begin_all(opened(file_copy(), plan)) == tasks
 
-    @pytest.mark.parametrize(("marked", "works"), [(False, ["stream", "mark"]), (True, ["stream"])])
-    def test_a_stream(self, marked: bool, works: list[str]) -> None:
+    @pytest.mark.parametrize(
+        ("marked", "tasks"), [(False, ["copy_stream", "mark"]), (True, ["copy_stream"])]
+    )
+    def test_a_stream(self, marked: bool, tasks: list[str]) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(marked=marked, body=body))
-        assert begin_all(file) == works
+        assert begin_all(file) == tasks
 
     def test_without_time_no_part_is_begun_but_what_is_short_is(self) -> None:
         file = file_copy()
         assert begin_all(file, parts=False) == ["plan"]
-        file.settle(plan_for(), None)
+        file.finish_task(plan_for(), None)
         assert begin_all(file, parts=False) == ["mark"]
-        file.settle(None, None)
+        file.finish_task(None, None)
         assert begin_all(file, parts=False) == []
         file = opened(file_copy(), plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, None)
-        assert begin_all(file, parts=False) == ["close"]
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, None)
+        assert begin_all(file, parts=False) == ["complete"]
 
 
-class TestUnderWay:
+class TestInFlight:
     @pytest.mark.parametrize("size", [SIZE, 1_400_000_000, 10_000_000_000])
     def test_no_more_than_a_share_of_the_file(self, size: int) -> None:
         """A crash costs what is under way."""
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))
-        share = size / SHARE_UNDER_WAY / parts_of(size)[0].length
-        assert begun == max(LEAST_UNDER_WAY, int(share))
+        share = size / IN_FLIGHT_DIVISOR / parts_of(size)[0].length
+        assert begun == max(MIN_IN_FLIGHT, int(share))
 
     def test_that_is_no_large_one(self) -> None:
-        assert SHARE_UNDER_WAY >= 4
-        assert LEAST_UNDER_WAY <= 8
+        assert IN_FLIGHT_DIVISOR >= 4
+        assert MIN_IN_FLIGHT <= 8
 
     def test_when_one_has_ended_the_next_begins(self) -> None:
         file = opened(file_copy(), plan_for(marked=True))
-        assert len(begin_all(file)) == LEAST_UNDER_WAY
-        file.settle(None, None)
-        assert begin_all(file) == ["part"]
+        assert len(begin_all(file)) == MIN_IN_FLIGHT
+        file.finish_task(None, None)
+        assert begin_all(file) == ["copy_part"]
 
 
 class TestFails:
     def test_the_others_are_stopped_and_it_ends_when_they_have(self) -> None:
         file = opened(file_copy(), plan_for(marked=True))
         under_way = len(begin_all(file))
-        file.settle(None, FAILED)
-        assert file.carrier.stop.is_set()
+        file.finish_task(None, FAILED)
+        assert file.worker.stop.is_set()
         assert begin_all(file) == []
         for _ in range(under_way - 3):
-            file.settle(None, Stopped())
-        file.settle(None, None)
+            file.finish_task(None, Stopped())
+        file.finish_task(None, None)
         assert not file.has_ended
-        file.settle(None, ZoomUnreachable("A later one."))
+        file.finish_task(None, ZoomUnreachable("A later one."))
         assert (file.result, file.error) == (FAILED, FAILED)
         assert aborted(file) == []
 
@@ -208,38 +210,38 @@ class TestFails:
     )
     def test_botocores_errors_are_ours_then(self, error: Exception, text: str) -> None:
         file = file_copy()
-        file.next_work()
-        file.settle(None, error)
+        file.next_task()
+        file.finish_task(None, error)
         assert isinstance(file.error, AwsFailed)
         with pytest.raises(AwsFailed, match=text):
             raise file.error
 
     def test_a_bug_is_raised(self) -> None:
         file = opened(file_copy(), plan_for(1000))
-        file.next_work()
+        file.next_task()
         with pytest.raises(ZeroDivisionError):
-            file.settle(None, ZeroDivisionError())
+            file.finish_task(None, ZeroDivisionError())
 
     def test_an_error_that_the_copy_skips_is_none(self) -> None:
         file = file_copy(skips=(EmptyFile,))
-        file.next_work()
-        file.settle(None, EmptyFile("No bytes."))
+        file.next_task()
+        file.finish_task(None, EmptyFile("No bytes."))
         assert isinstance(file.result, EmptyFile)
         assert file.error is None
         assert file.has_ended
 
     def test_others_are_not_skipped(self) -> None:
         file = file_copy(skips=(EmptyFile,))
-        file.next_work()
-        file.settle(None, FileUnavailable("Gone."))
+        file.next_task()
+        file.finish_task(None, FileUnavailable("Gone."))
         assert isinstance(file.error, FileUnavailable)
 
     def test_who_is_given_up_has_not_ended(self) -> None:
         """Its upload is another run's business."""
         file = opened(file_copy(), plan_for(there=2, marked=True))
-        file.next_work()
-        file.give_up()
-        file.settle(None, Stopped())
+        file.next_task()
+        file.cancel()
+        file.finish_task(None, Stopped())
         assert (file.has_ended, file.result) == (False, None)
         assert file.release(abort=False) == 10 * MIB
         assert aborted(file) == []
@@ -248,8 +250,8 @@ class TestFails:
 class TestBeginsAnew:
     def fail(self, file: FileCopy, error: Exception, plan: Plan | None = None) -> None:
         opened(file, plan or plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, error)
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, error)
 
     @pytest.mark.parametrize("error", [CHANGED, GONE])
     def test_when_source_or_upload_are_others(self, error: Exception) -> None:
@@ -257,10 +259,10 @@ class TestBeginsAnew:
         file = file_copy()
         self.fail(file, error)
         assert not file.has_ended
-        assert not file.carrier.stop.is_set()
+        assert not file.worker.stop.is_set()
         assert aborted(file) == []
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
+        assert begin_all(file) == ["copy_part"]
 
     @pytest.mark.parametrize("error", [CHANGED, GONE])
     def test_but_not_for_ever(self, error: Exception) -> None:
@@ -275,48 +277,48 @@ class TestBeginsAnew:
         """And without what was still to be done of the other plan."""
         file = opened(file_copy(), plan_for())
         assert begin_all(file, parts=False) == ["mark"]
-        assert name_of(file.next_work()) == "part"
-        file.settle(None, CHANGED)
+        assert name_of(file.next_task()) == "copy_part"
+        file.finish_task(None, CHANGED)
         assert begin_all(file) == []
-        file.settle(None, Stopped())
+        file.finish_task(None, Stopped())
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, None)
-        assert begin_all(file) == ["close"]
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, None)
+        assert begin_all(file) == ["complete"]
 
     def test_also_a_stream_whose_mark_was_still_to_be_made(self) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(body=body))
-        assert name_of(file.next_work()) == "stream"
-        file.settle(None, CHANGED)
+        assert name_of(file.next_task()) == "copy_stream"
+        file.finish_task(None, CHANGED)
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
+        assert begin_all(file) == ["copy_part"]
 
     def test_when_the_object_that_is_there_is_no_good(self) -> None:
         file = file_copy()
         assert not self.is_anew(file)
-        file.settle(AlreadyThere(KEY, SIZE), None)
-        assert begin_all(file) == ["close"]
-        file.settle(None, FAILED)
+        file.finish_task(AlreadyThere(KEY, SIZE), None)
+        assert begin_all(file) == ["complete"]
+        file.finish_task(None, FAILED)
         assert not file.has_ended
         assert self.is_anew(file)
 
     def test_when_the_new_one_is_no_good_either_that_is_the_end(self) -> None:
         file = opened(file_copy(), AlreadyThere(KEY, SIZE))
         begin_all(file)
-        file.settle(None, FAILED)
+        file.finish_task(None, FAILED)
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, None)
-        assert begin_all(file) == ["close"]
-        file.settle(None, FAILED)
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, None)
+        assert begin_all(file) == ["complete"]
+        file.finish_task(None, FAILED)
         assert file.error is FAILED
 
     def is_anew(self, file: FileCopy) -> bool:
         """Whether the next opening trusts no object."""
-        work = file.next_work()
-        assert work
-        return bool(cast("partial[object]", work.run).keywords["anew"])
+        task = file.next_task()
+        assert task
+        return bool(cast("partial[object]", task.run).keywords["overwrite"])
 
 
 class TestTold:
@@ -336,18 +338,18 @@ class TestTold:
         file = file_copy()
         begin_all(file)
         plan = plan_for(1000)
-        file.settle(Plan(Version(size), plan.upload, plan.missing), None)
+        file.finish_task(Plan(Version(size), plan.upload, plan.missing), None)
         begin_all(file)
-        file.settle(None, None)
+        file.finish_task(None, None)
         begin_all(file)
         assert not file.was_completed
-        file.settle(COPIED, None)
+        file.finish_task(COPIED, None)
         assert file.was_completed == (size is not None)
 
     def test_what_was_there_before_is_not_this_runs_doing(self) -> None:
         file = opened(file_copy(), AlreadyThere(KEY, 5))
         begin_all(file)
-        file.settle(COPIED, None)
+        file.finish_task(COPIED, None)
         assert not file.was_completed
 
 
@@ -356,7 +358,7 @@ class TestReleased:
         file = opened(file_copy(), plan_for(1000))
         for outcome in (None, COPIED):
             begin_all(file)
-            file.settle(outcome, None)
+            file.finish_task(outcome, None)
         assert file.release(abort=True) == 0
         assert aborted(file) == []
 
@@ -370,8 +372,8 @@ class TestReleased:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = file_copy()
         begin_all(file)
-        file.give_up()
-        file.carrier.plans.append(plan_for(body=body))
+        file.cancel()
+        file.worker.plans.append(plan_for(body=body))
         assert file.release(abort=True) == 0
         assert aborted(file) == ["u-1"]
         assert body.is_closed

@@ -140,7 +140,7 @@ class TestRemoves:
     def test_everything_where_none_is_wanted(self, s3: S3Peer, bucket: Bucket) -> None:
         begun(bucket)
         begun(bucket, OTHERS[0])
-        assert bucket.resume(TALK, wanted=False) is None
+        assert bucket.resume(TALK, discard_all=True) is None
         assert unfinished(s3) == []
 
     def test_nothing_of_another_key(self, s3: S3Peer, bucket: Bucket) -> None:

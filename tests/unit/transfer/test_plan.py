@@ -25,8 +25,8 @@ def copy_of(source: MemoryFile, **changes: Any) -> Copy:
     return Copy("talk", source, lambda name: Target(key_of(name), METADATA), **changes)
 
 
-def planned(source: MemoryFile, bucket: Bucket, *, anew: bool = False, **changes: Any) -> Plan:
-    plan = plan_of(copy_of(source, **changes), bucket, anew=anew)
+def planned(source: MemoryFile, bucket: Bucket, *, overwrite: bool = False, **changes: Any) -> Plan:
+    plan = plan_of(copy_of(source, **changes), bucket, overwrite=overwrite)
     assert isinstance(plan, Plan)
     return plan
 
@@ -114,7 +114,7 @@ class TestKnown:
     def test_the_object_is_there(self, copying: Copying, bucket: Bucket) -> None:
         staged(bucket, MemoryFile(SMALL))
         source = MemoryFile(SMALL)
-        plan = plan_of(copy_of(source), bucket, anew=False)
+        plan = plan_of(copy_of(source), bucket, overwrite=False)
         assert plan == AlreadyThere(key_of("talk.mp4"), SMALL.size)
         assert source.bodies[0].is_closed
         assert copying.begun() == []
@@ -124,12 +124,12 @@ class TestKnown:
         bucket.send(plan.upload, parts_of(SMALL.size)[0], SMALL.views(0, SMALL.size))
         bucket.complete(plan.upload)
         source = MemoryFile(SMALL, has_ranges=False)
-        assert isinstance(plan_of(copy_of(source), bucket, anew=False), AlreadyThere)
+        assert isinstance(plan_of(copy_of(source), bucket, overwrite=False), AlreadyThere)
         assert source.bodies[0].is_closed
 
     def test_but_it_is_to_be_copied_anew(self, bucket: Bucket) -> None:
         staged(bucket, MemoryFile(SMALL))
-        assert planned(MemoryFile(SMALL), bucket, anew=True).missing == parts_of(SMALL.size)
+        assert planned(MemoryFile(SMALL), bucket, overwrite=True).missing == parts_of(SMALL.size)
 
     def test_another_version_of_it_is_there(self, bucket: Bucket) -> None:
         staged(bucket, MemoryFile(SMALL))
@@ -191,5 +191,5 @@ class TestFailed:
 
         source = MemoryFile(SMALL, has_ranges=False)
         with pytest.raises(ValueError, match="no such view"):
-            plan_of(Copy("talk", source, target_of), bucket, anew=False)
+            plan_of(Copy("talk", source, target_of), bucket, overwrite=False)
         assert source.bodies[0].is_closed

@@ -14,8 +14,8 @@ def test_nothing_is_lost_among_threads() -> None:
 
     def count() -> None:
         for _ in range(2000):
-            progress.got(3)
-            progress.broke()
+            progress.add_bytes(3)
+            progress.add_retry()
 
     with ThreadPoolExecutor(8) as threads:
         for future in [threads.submit(count) for _ in range(8)]:

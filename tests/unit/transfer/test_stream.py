@@ -17,7 +17,7 @@ from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.part_worker import Stopped
 from ingester.transfer.parts import MARK_NUMBER
 from ingester.transfer.ranges import CHUNK_BYTES, EmptyFile
-from ingester.transfer.stream import Buffers, PlainStream
+from ingester.transfer.stream import BufferPool, PlainStream
 from tests.unit.transfer.copying import METADATA, S3, Copying, key_of
 from tests.unit.transfer.memory_source import VERSION, Break, MemoryBody, MemoryFile
 
@@ -32,8 +32,8 @@ class Streaming:
 
     bucket: Bucket
     upload: Upload
-    got: list[int] = field(default_factory=list)
-    again: Callable[[Callable[[], object]], object] = lambda send: send()
+    lengths: list[int] = field(default_factory=list)
+    with_retries: Callable[[Callable[[], object]], object] = lambda send: send()
     check: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
@@ -41,14 +41,20 @@ class Streaming:
 
     def use(self, count: int, length: int) -> None:
         """So many buffers, of so many bytes."""
-        self.count, self.buffers = count, Buffers(count, length)
+        self.count, self.buffers = count, BufferPool(count, length)
 
     def copy(self, body: MemoryBody) -> int:
-        def got(length: int) -> None:
-            self.got.append(length)
+        def on_bytes(length: int) -> None:
+            self.lengths.append(length)
             self.check()
 
-        stream = PlainStream(self.bucket, self.upload, self.buffers, got=got, again=self.again)
+        stream = PlainStream(
+            self.bucket,
+            self.upload,
+            self.buffers,
+            on_bytes=on_bytes,
+            with_retries=self.with_retries,
+        )
         try:
             return stream.copy(body)
         finally:
@@ -57,9 +63,9 @@ class Streaming:
     def all_given_back(self) -> None:
         """Fails if a buffer is still out."""
         with ThreadPoolExecutor(1) as thread:
-            taken = [thread.submit(self.buffers.take).result(5) for _ in range(self.count)]
+            taken = [thread.submit(self.buffers.acquire).result(5) for _ in range(self.count)]
         for buffer in taken:
-            self.buffers.give_back(buffer)
+            self.buffers.release(buffer)
 
 
 @pytest.fixture
@@ -99,8 +105,8 @@ class TestWhole:
             *[LENGTH] * 4,
             77,
         ]
-        assert sum(streaming.got) == TALK.size
-        assert max(streaming.got) <= CHUNK_BYTES
+        assert sum(streaming.lengths) == TALK.size
+        assert max(streaming.lengths) <= CHUNK_BYTES
 
     @pytest.mark.parametrize("size", [1, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH])
     def test_any_size(self, copying: Copying, streaming: Streaming, size: int) -> None:
@@ -119,10 +125,10 @@ class TestWhole:
 
     def test_no_more_parts_than_s3_takes(self, copying: Copying, streaming: Streaming) -> None:
         streaming.use(3, 1)
-        streaming.again = lambda _: None
+        streaming.with_retries = lambda _: None
         with pytest.raises(TransferFailed, match="too large for a download without ranges"):
             streaming.copy(Endless(TALK, VERSION, 0, 0))
-        assert len(streaming.got) == MARK_NUMBER - 1
+        assert len(streaming.lengths) == MARK_NUMBER - 1
         assert copying.begun() == [[]]
 
 
@@ -154,16 +160,16 @@ class TestAgain:
         fault = S3Fault(what="status", nth=2, times=2)
         copying.s3.configure(replace(S3, faults=(fault,)), empty=False)
 
-        def again(send: Callable[[], object]) -> object:
+        def with_retries(send: Callable[[], object]) -> object:
             try:
                 return send()
             except SlowDown:
-                return again(send)
+                return with_retries(send)
 
-        streaming.again = again
+        streaming.with_retries = with_retries
         assert streaming.copy(body_of()) == TALK.size
         assert is_in_s3(copying, TALK)
-        assert sum(streaming.got) == TALK.size
+        assert sum(streaming.lengths) == TALK.size
         assert copying.requests("UploadPart") == 7
 
     @pytest.mark.parametrize("number", [1, 5], ids=["the first", "the last"])
@@ -172,22 +178,22 @@ class TestAgain:
     ) -> None:
         numbers = count(1)
 
-        def again(send: Callable[[], object]) -> object:
+        def with_retries(send: Callable[[], object]) -> object:
             if next(numbers) == number:
                 raise SlowDown("AWS failed: UploadPart answered SlowDown.")
             return send()
 
-        streaming.again = again
+        streaming.with_retries = with_retries
         streaming.use(1, LENGTH)
         with pytest.raises(SlowDown):
             streaming.copy(body_of())
-        assert sum(streaming.got) <= (number + 2) * LENGTH
+        assert sum(streaming.lengths) <= (number + 2) * LENGTH
 
 
 class TestEnds:
     def test_whoever_counts_the_bytes_can_end_it(self, streaming: Streaming) -> None:
         def check() -> None:
-            if len(streaming.got) == 4:
+            if len(streaming.lengths) == 4:
                 raise Stopped
 
         streaming.check = check
@@ -198,42 +204,42 @@ class TestEnds:
         """Three are sent before the first of them has got anywhere."""
         together = threading.Barrier(3)
 
-        def again(send: Callable[[], object]) -> object:
+        def with_retries(send: Callable[[], object]) -> object:
             together.wait(10)
             return send()
 
-        streaming.again = again
+        streaming.with_retries = with_retries
         content = Generated("talk", 3 * LENGTH)
         assert streaming.copy(body_of(content)) == content.size
 
 
 class TestBuffers:
     def test_there_are_so_many_and_no_more(self) -> None:
-        buffers = Buffers(2, 10)
-        first, second = buffers.take(), buffers.take()
+        buffers = BufferPool(2, 10)
+        first, second = buffers.acquire(), buffers.acquire()
         with ThreadPoolExecutor(1) as thread:
-            third = thread.submit(buffers.take)
+            third = thread.submit(buffers.acquire)
             assert not third.done()
-            buffers.give_back(first)
+            buffers.release(first)
             assert third.result(5) is first
         assert second is not first
         assert {len(first), len(second)} == {10}
 
     def test_they_are_made_when_they_are_wanted_and_used_again(self) -> None:
-        buffers = Buffers(2, 10)
-        first = buffers.take()
-        buffers.give_back(first)
-        assert buffers.take() is first
+        buffers = BufferPool(2, 10)
+        first = buffers.acquire()
+        buffers.release(first)
+        assert buffers.acquire() is first
 
     def test_several_files_share_them(self, copying: Copying, bucket: Bucket) -> None:
         """And come through with one for all."""
-        buffers = Buffers(1, LENGTH)
+        buffers = BufferPool(1, LENGTH)
         contents = [Generated(name, 2 * LENGTH) for name in ("a", "b", "c")]
 
         def copied(content: Generated) -> int:
             upload = bucket.begin(Destination(key_of(content.name), METADATA, {}))
             stream = PlainStream(
-                bucket, upload, buffers, got=lambda _: None, again=lambda send: send()
+                bucket, upload, buffers, on_bytes=lambda _: None, with_retries=lambda send: send()
             )
             return stream.copy(body_of(content))
 
