@@ -1,4 +1,4 @@
-"""A range goes on at the byte at which it broke off, or says that it can't."""
+"""Unit tests of reading a range: it continues after a failure, or raises."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VERSION_OF_ALL = Version(CONTENT.size, VERSION.etag, VERSION.last_modified)
 
 @dataclass
 class Harness:
-    """A reader of a file in memory, and what it tells."""
+    """A reader of a file in memory, and its calls."""
 
     file: MemoryFile
     version: Version = VERSION_OF_ALL
@@ -96,7 +96,7 @@ of_openings = st.sampled_from(
     begin=of_bodies,
     more=st.lists(of_bodies | of_openings, max_size=FAILURES - 1),
 )
-def test_whatever_breaks_the_bytes_are_the_ranges(
+def test_bytes_are_those_of_the_range_whatever_fails(
     first: int, length: int, begin: Break, more: list[Break | Exception]
 ) -> None:
     last = min(first + length, CONTENT.size) - 1
@@ -108,38 +108,38 @@ def test_whatever_breaks_the_bytes_are_the_ranges(
     assert harness.all_closed
 
 
-class TestGoesOn:
-    def test_at_the_byte_at_which_it_broke(self) -> None:
+class TestContinues:
+    def test_range_continues_at_the_byte_at_which_it_broke_off(self) -> None:
         harness = harness_of(Break(1000), Break(500), Break(0))
         assert harness.read(100, 3000) == part_of(100, 3000)
         assert harness.file.asked == [(100, 3000), (1100, 3000), (1600, 3000), (1600, 3000)]
         assert harness.lengths == [1000, 500, 1401]
         assert len(harness.failures) == 3
 
-    def test_when_a_body_just_ends(self) -> None:
+    def test_range_continues_when_a_body_ends_early(self) -> None:
         harness = harness_of(Break(1000, is_silent=True))
         assert harness.read(0, 1999) == part_of(0, 1999)
         assert harness.file.asked == [(0, 1999), (1000, 1999)]
         assert "ended early" in str(harness.failures[0])
 
-    def test_when_the_source_is_away_in_between(self) -> None:
+    def test_range_continues_when_the_source_was_unreachable(self) -> None:
         harness = harness_of(Break(1000), ZoomUnreachable("No."), ZoomUnreachable("No."))
         assert harness.read(0, 1999) == part_of(0, 1999)
         assert harness.file.asked == [(0, 1999), *[(1000, 1999)] * 3]
 
-    def test_pauses_grow(self) -> None:
+    def test_pauses_grow_with_each_failure(self) -> None:
         harness = harness_of(*[Break(0)] * FAILURES)
         harness.read(0, 9)
         limits = [FIRST_PAUSE * 2**number for number in range(FAILURES)]
         assert all(0 <= pause <= most for pause, most in zip(harness.slept, limits, strict=True))
         assert max(limits) < LONGEST_PAUSE
 
-    def test_a_pause_that_zoom_asks_for_is_made(self) -> None:
+    def test_pause_is_that_of_retry_after(self) -> None:
         harness = harness_of(Break(5), ZoomBusy("Zoom answered 429.", 4.0))
         harness.read(0, 9)
         assert harness.slept[1] == 4.0
 
-    def test_as_long_as_something_comes_it_goes_on(self) -> None:
+    def test_range_continues_any_number_of_times_while_bytes_arrive(self) -> None:
         harness = harness_of(*[Break(10)] * 50)
         assert harness.read(0, 600) == part_of(0, 600)
         assert len(harness.failures) == 50
@@ -147,7 +147,9 @@ class TestGoesOn:
 
 class TestGivesUp:
     @pytest.mark.parametrize("error", [TransferFailed, ZoomUnreachable])
-    def test_when_nothing_comes_time_after_time(self, error: type[Exception]) -> None:
+    def test_reader_gives_up_when_no_byte_arrives_several_times_in_a_row(
+        self, error: type[Exception]
+    ) -> None:
         harness = harness_of(*[Break(0, error)] * 20)
         with pytest.raises(error):
             harness.read()
@@ -155,22 +157,22 @@ class TestGivesUp:
         assert (len(harness.failures), len(harness.slept)) == (FAILURES + 1, FAILURES)
         assert harness.all_closed
 
-    def test_when_the_source_stays_away(self) -> None:
+    def test_reader_gives_up_when_the_source_stays_unreachable(self) -> None:
         harness = harness_of(Break(7), *[ZoomUnreachable("No.")] * 20)
         with pytest.raises(ZoomUnreachable):
             harness.read()
         assert harness.lengths == [7]
         assert len(harness.file.asked) == FAILURES + 1
 
-    def test_when_zoom_asks_for_longer_than_s3_waits(self) -> None:
-        """S3 would end the part's request in the meantime."""
+    def test_reader_gives_up_when_retry_after_is_longer_than_s3_waits(self) -> None:
+        """S3 would close the request of the part meanwhile."""
         harness = harness_of(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
         with pytest.raises(ZoomBusy):
             harness.read()
         assert len(harness.slept) == 1
         assert len(harness.failures) == 2
 
-    def test_when_a_file_is_gone_for_good(self) -> None:
+    def test_reader_gives_up_when_the_file_is_unavailable(self) -> None:
         harness = harness_of(Break(7), FileUnavailable("Zoom answered 400 to the download."))
         with pytest.raises(FileUnavailable):
             harness.read()
@@ -187,13 +189,15 @@ class TestChanged:
         ],
         ids=["size", "ETag", "Last-Modified"],
     )
-    def test_another_version_is_not_read(self, version: Version) -> None:
+    def test_source_changed_is_raised_when_the_source_has_another_version(
+        self, version: Version
+    ) -> None:
         harness = Harness(MemoryFile(CONTENT), version)
         with pytest.raises(SourceChanged, match=r"talk\.mp4 changed"):
             harness.reader.open(0, 9)
         assert harness.all_closed
 
-    def test_nor_is_it_joined_to_the_first(self) -> None:
+    def test_source_changed_is_raised_when_the_version_changes_after_a_failure(self) -> None:
         harness = harness_of(Break(1000))
 
         def change(_: int) -> None:
@@ -208,13 +212,15 @@ class TestChanged:
         assert harness.all_closed
 
     @pytest.mark.parametrize("first", [0, 1000])
-    def test_a_host_that_answers_with_the_whole_file_by_now(self, first: int) -> None:
+    def test_source_changed_is_raised_when_the_source_has_no_ranges_any_more(
+        self, first: int
+    ) -> None:
         harness = Harness(MemoryFile(CONTENT, has_ranges=False))
         with pytest.raises(SourceChanged):
             harness.reader.open(first, 1999)
         assert harness.all_closed
 
-    def test_another_place_than_was_asked_for(self) -> None:
+    def test_source_changed_is_raised_when_the_answer_has_another_offset(self) -> None:
         harness = harness_of()
         open_there = harness.file.open
         harness.file.open = lambda first, last: open_there(first + 1, last)  # type: ignore[method-assign]
@@ -223,17 +229,17 @@ class TestChanged:
 
 
 class TestEnds:
-    def test_chunks_are_small(self) -> None:
+    def test_chunks_are_at_most_256_kib(self) -> None:
         harness = harness_of()
         assert [len(chunk) for chunk in harness.chunks(0, CONTENT.size - 1)] == harness.lengths
         assert max(harness.lengths) == harness.file.bodies[0].longest_read == CHUNK_BYTES
 
-    def test_no_byte_behind_the_range_is_read(self) -> None:
+    def test_no_byte_after_the_range_is_read(self) -> None:
         harness = harness_of()
         body = harness.reader.open(0, CONTENT.size - 1)
         assert b"".join(harness.reader.chunks(body, 0, 9)) == part_of(0, 9)
 
-    def test_whoever_counts_the_bytes_can_end_it(self) -> None:
+    def test_reading_ends_when_on_bytes_raises(self) -> None:
         harness = harness_of()
         stop = threading.Event()
 
@@ -250,8 +256,8 @@ class TestEnds:
         assert harness.all_closed
         assert harness.failures == []
 
-    def test_who_stops_reading_closes_the_body(self) -> None:
-        """As when S3 refuses a part that is half sent."""
+    def test_body_is_closed_when_the_reader_stops_early(self) -> None:
+        """S3 may refuse a part before it is sent completely."""
         harness = harness_of()
         chunks = harness.chunks(0, CONTENT.size - 1)
         next(chunks)
