@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,19 @@ OpenFile = Callable[[str, str, AccessInUse], Source]
 
 
 @dataclass(frozen=True)
+class _SourceFile:
+    """A file of Zoom's with its view and the number of its segment."""
+
+    file: RecordingFile
+    view: str
+    segment: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.view} of segment {self.segment}"
+
+
+@dataclass(frozen=True)
 class RecordingTransfer:
     """Copy a recording to the staging bucket.
 
@@ -71,44 +84,32 @@ class RecordingTransfer:
             OutOfTime: The next invocation has to continue.
         """
         access = AccessInUse(Access(message.download_token), self.refresh)
-        files, views = message.recording_files, view_names(message.recording_files)
-        segments = segment_numbers(files)
-        results = self.engine.copy(
-            [
-                self._copy(message, file, view, segments[file.recording_start], access)
-                for file, view in zip(files, views, strict=True)
-            ]
-        )
+        sources = _source_files(message.recording_files)
+        results = self.engine.copy([self._copy(message, source, access) for source in sources])
         staged: list[FileOfView] = []
         missing: list[str] = []
-        for file, view, result in zip(files, views, results, strict=True):
-            segment = segments[file.recording_start]
+        for source, result in zip(sources, results, strict=True):
             if isinstance(result, Copied):
-                staged.append(FileOfView(view, _staged_file(file, segment, result)))
+                staged.append(FileOfView(source.view, _staged_file(source, result)))
             else:
-                logger.warning("Skipped %s of segment %d: %s", view, segment, result)
+                logger.warning("Skipped %s of segment %d: %s", source.view, source.segment, result)
                 if not isinstance(result, EmptyFile):
-                    missing.append(f"{view} of segment {segment}")
-        if not any(piece.file.ffprobe_seconds for piece in staged):
+                    missing.append(source.label)
+        if not any(item.file.ffprobe_seconds for item in staged):
             raise FileGone("Zoom handed out none of the recording's MP4 files.")
         return Staged(tuple(staged), tuple(missing))
 
-    def _copy(
-        self,
-        message: DownloadMessage,
-        file: RecordingFile,
-        view: str,
-        segment: int,
-        access: AccessInUse,
-    ) -> Copy:
+    def _copy(self, message: DownloadMessage, source: _SourceFile, access: AccessInUse) -> Copy:
+        file = source.file
+
         def target_of(name: str) -> Target:
             extension = extension_of(name) or _extension_by_type(file)
             return Target(
                 staging_key(
                     message.zoom_series_id,
                     message.start_time,
-                    segment,
-                    view,
+                    source.segment,
+                    source.view,
                     file.recording_id,
                     extension,
                 ),
@@ -121,7 +122,7 @@ class RecordingTransfer:
 
         skips: tuple[type[PermanentFailure], ...] = (NotAFile,)
         return Copy(
-            label=f"{view} of segment {segment}",
+            label=source.label,
             source=self.open_file(file.recording_id, file.download_url, access),
             target_of=target_of,
             expected_size=None if file.file_size is UNSET else file.file_size,
@@ -130,10 +131,19 @@ class RecordingTransfer:
         )
 
 
-def _staged_file(file: RecordingFile, segment: int, copied: Copied) -> StagedFile:
+def _source_files(files: Sequence[RecordingFile]) -> list[_SourceFile]:
+    segments = segment_numbers(files)
+    return [
+        _SourceFile(file, view, segments[file.recording_start])
+        for file, view in zip(files, view_names(files), strict=True)
+    ]
+
+
+def _staged_file(source: _SourceFile, copied: Copied) -> StagedFile:
+    file = source.file
     return StagedFile(
         filename=copied.key,
-        segment_num=segment,
+        segment_num=source.segment,
         recording_start=file.recording_start,
         recording_end=file.recording_end,
         ffprobe_bytes=copied.size if file.is_mp4 else 0,
