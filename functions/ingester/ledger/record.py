@@ -41,7 +41,7 @@ class End(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What the pipeline knows about the result of a POST to Opencast."""
+    """The result of a POST to Opencast, as far as the pipeline knows it."""
 
     UNKNOWN = "unknown"
     """Opencast itself hasn't answered. It may still process the POST."""

@@ -1,4 +1,4 @@
-"""Decide which of the recordings that Zoom lists were missed, and what reconcile remembers.
+"""Decide which of the recordings that Zoom lists were missed, and keep reconcile's state.
 
 A recording was missed if nobody requested its ingest, because Zoom's webhook event never came.
 """
@@ -169,7 +169,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What reconcile remembers.
+    """The state that reconcile keeps from run to run.
 
     Attributes:
         baseline: Recordings that ended before are left alone.

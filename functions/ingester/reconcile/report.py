@@ -25,7 +25,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did, or would do, with a missed recording."""
+    """The outcome for a missed recording: what a run did or, in a dry run, would do."""
 
     uuid: str
     meeting_id: int
@@ -35,7 +35,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did.
+    """The report of a run.
 
     Attributes:
         since: From when on the run looked.

@@ -243,11 +243,11 @@ class TestWriting:
 class TestConflicts:
     def change_with_conflicts(self, ledger: Ledger, times: int) -> Callable[[Record], Record]:
         """Return a change during whose first `times` calls another process writes the record."""
-        left = [times]
+        conflicts_left = [times]
 
         def change(record: Record) -> Record:
-            if left[0]:
-                left[0] -= 1
+            if conflicts_left[0]:
+                conflicts_left[0] -= 1
                 ledger.change(UUID, lambda other: with_failure(other, "another"))
             return with_file_sent(record)
 

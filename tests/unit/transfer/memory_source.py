@@ -64,7 +64,7 @@ class MemoryFile:
         has_ranges: Whether the source has ranges.
         script: The failure at each opening, in order; None for no failure.
         before: Called with each requested range, in the thread that requests it.
-        asked: The requested ranges.
+        requested: The requested ranges.
         bodies: The opened bodies.
     """
 
@@ -74,7 +74,7 @@ class MemoryFile:
     has_ranges: bool = True
     script: Iterable[Break | Exception | None] = ()
     before: Callable[[int, int], object] = lambda *_: None
-    asked: list[tuple[int, int]] = field(default_factory=list)
+    requested: list[tuple[int, int]] = field(default_factory=list)
     bodies: list[MemoryBody] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class MemoryFile:
         self._script = deque(script)
 
     def open(self, first: int, last: int) -> MemoryBody:
-        self.asked.append((first, last))
+        self.requested.append((first, last))
         self.before(first, last)
         failure = self._script.popleft() if self._script else None
         if isinstance(failure, Exception):

@@ -53,12 +53,12 @@ def lines() -> Iterator[Lines]:
 def test_log_has_a_record_of_each_staged_file(copying: Copying, lines: Lines) -> None:
     for _ in range(2):
         copying.run([copying.copy_of("chat")], clock=Clock(100.0))
-    staged, there = lines()
+    staged, already_staged = lines()
     assert staged["message"] == f"Staged {key_of('chat')}"
     assert (staged["bytes"], staged["fetched_bytes"]) == (CHAT, CHAT)
     assert (staged["seconds"], staged["megabytes_per_second"], staged["retries"]) == (0, 0, 0)
-    assert there["message"] == f"Already staged: {key_of('chat')}"
-    assert (there["bytes"], there["fetched_bytes"]) == (CHAT, 0)
+    assert already_staged["message"] == f"Already staged: {key_of('chat')}"
+    assert (already_staged["bytes"], already_staged["fetched_bytes"]) == (CHAT, 0)
 
 
 def test_log_has_the_progress_after_each_part_when_a_part_takes_ten_seconds(

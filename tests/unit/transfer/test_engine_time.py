@@ -63,7 +63,7 @@ class TestOutOfTime:
             slow.run([slow.copy_of(source=talk)], **run)
         assert (raised.value.stored, raised.value.total) == (parts * 5 * MIB, SIZE)
         assert slow.begun() == [[*range(1, parts + 1), MARK_NUMBER]]
-        assert len(talk.asked) == 1 + parts
+        assert len(talk.requested) == 1 + parts
 
     def test_next_run_copies_only_the_missing_parts_when_the_time_ran_out(
         self, slow: Copying, clock: Clock

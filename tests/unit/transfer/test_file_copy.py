@@ -67,13 +67,15 @@ def aborted(file: FileCopy) -> list[str]:
 
 
 def plan_for(
-    size: int = SIZE, *, there: int = 0, marked: bool = False, body: MemoryBody | None = None
+    size: int = SIZE, *, stored: int = 0, marked: bool = False, body: MemoryBody | None = None
 ) -> Plan:
     """Return a plan of a file of which S3 has so many parts already."""
     parts = () if body else parts_of(size)
-    stored = {part.number: StoredPart(part.number, part.length, "", "") for part in parts[:there]}
-    upload = Upload(Destination(KEY, METADATA, {}), "u-1", "", stored, is_marked=marked)
-    return Plan(Version(size), upload, parts[there:], body)
+    stored_parts = {
+        part.number: StoredPart(part.number, part.length, "", "") for part in parts[:stored]
+    }
+    upload = Upload(Destination(KEY, METADATA, {}), "u-1", "", stored_parts, is_marked=marked)
+    return Plan(Version(size), upload, parts[stored:], body)
 
 
 def name_of(task: Task | None) -> str:
@@ -127,15 +129,15 @@ class TestOrder:
         assert arguments == [(plan, part) for part in plan.missing[:4]]
 
     def test_parts_that_s3_has_are_not_copied(self) -> None:
-        file = opened(file_copy(), plan_for(12 * MIB, there=1, marked=True))
+        file = opened(file_copy(), plan_for(12 * MIB, stored=1, marked=True))
         assert begin_all(file) == ["copy_part", "copy_part"]
 
     @pytest.mark.parametrize(
         ("plan", "tasks"),
         [
             (plan_for(1000), ["copy_part"]),
-            (plan_for(12 * MIB, there=2), ["copy_part"]),
-            (plan_for(12 * MIB, there=3, marked=True), ["complete"]),
+            (plan_for(12 * MIB, stored=2), ["copy_part"]),
+            (plan_for(12 * MIB, stored=3, marked=True), ["complete"]),
             (AlreadyThere(KEY, SIZE), ["complete"]),
         ],
         ids=["one part", "the last part", "all parts are there", "the object is there"],
@@ -240,7 +242,7 @@ class TestFailures:
 
     def test_copy_has_not_ended_when_it_was_cancelled(self) -> None:
         """Another run resumes its upload."""
-        file = opened(file_copy(), plan_for(there=2, marked=True))
+        file = opened(file_copy(), plan_for(stored=2, marked=True))
         file.next_task()
         file.cancel()
         file.finish_task(None, Stopped())
@@ -332,7 +334,7 @@ class TestProperties:
 
     def test_stored_is_the_number_of_bytes_that_s3_has(self) -> None:
         assert file_copy().stored == 0
-        assert opened(file_copy(), plan_for(there=3)).stored == 15 * MIB
+        assert opened(file_copy(), plan_for(stored=3)).stored == 15 * MIB
         assert opened(file_copy(), AlreadyThere(KEY, 5)).stored == 5
 
     @pytest.mark.parametrize("size", [SIZE, None])
@@ -367,7 +369,7 @@ class TestRelease:
         assert aborted(file) == []
 
     def test_release_aborts_the_upload_of_a_copy_in_progress(self) -> None:
-        file = opened(file_copy(), plan_for(there=2, marked=True))
+        file = opened(file_copy(), plan_for(stored=2, marked=True))
         assert file.release(abort=True) == 0
         assert aborted(file) == ["u-1"]
 

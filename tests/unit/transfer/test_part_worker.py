@@ -70,7 +70,7 @@ class Harness:
     def plan(self) -> Plan:
         plan = self.worker.plan(overwrite=False)
         assert isinstance(plan, Plan)
-        self.source.asked.clear()
+        self.source.requested.clear()
         return plan
 
     def part(self, *script: Break | Exception | None) -> None:
@@ -134,7 +134,7 @@ class TestPart:
         harness.fault(**fault)
         harness.part()
         assert harness.copying.begun() == [[1]]
-        assert harness.source.asked == [(0, TALK.size - 1)] * 2
+        assert harness.source.requested == [(0, TALK.size - 1)] * 2
         assert all(body.is_closed for body in harness.source.bodies)
         assert len(harness.waited) == 1
         assert (harness.worker.progress.retries, harness.throttled) == (1, throttled)
@@ -150,7 +150,7 @@ class TestPart:
 
     def test_part_continues_when_the_source_breaks_off(self, harness: Harness) -> None:
         harness.part(Break(20_000), ZoomBusy("Zoom answered 429.", 1.0))
-        assert harness.source.asked[-1] == (20_000, TALK.size - 1)
+        assert harness.source.requested[-1] == (20_000, TALK.size - 1)
         assert harness.copying.requests("UploadPart") == 1
         assert harness.worker.progress.fetched == TALK.size
         assert (harness.worker.progress.retries, harness.throttled) == (2, 1)
@@ -174,7 +174,7 @@ class TestPart:
     ) -> None:
         with pytest.raises(TransferFailed):
             harness.part(*[Break(0)] * 999)
-        assert len(harness.source.asked) == ATTEMPTS * (FAILURES + 1)
+        assert len(harness.source.requested) == ATTEMPTS * (FAILURES + 1)
 
     def test_part_fails_without_waiting_when_retry_after_exceeds_the_limit(
         self, harness: Harness
@@ -191,13 +191,13 @@ class TestPart:
     ) -> None:
         with pytest.raises(type(error)):
             harness.part(error)
-        assert len(harness.source.asked) == 1
+        assert len(harness.source.requested) == 1
 
     def test_part_is_not_retried_when_the_upload_does_not_exist(self, harness: Harness) -> None:
         harness.fault(what="gone")
         with pytest.raises(UploadGone):
             harness.part()
-        assert len(harness.source.asked) == 1
+        assert len(harness.source.requested) == 1
 
     def test_source_changed_is_raised_when_the_source_has_another_version(
         self, harness: Harness
@@ -221,7 +221,7 @@ class TestCancellation:
         ):
             with pytest.raises(Stopped):
                 task()
-        assert harness.source.asked == []
+        assert harness.source.requested == []
         assert harness.copying.begun() == [[]]
 
     def test_part_ends_at_its_next_chunk_when_the_worker_is_stopped(self, harness: Harness) -> None:
@@ -244,7 +244,7 @@ class TestCancellation:
         with pytest.raises(Stopped):
             harness.part(Break(100))
         assert len(harness.waited) == 1
-        assert len(harness.source.asked) == 1
+        assert len(harness.source.requested) == 1
 
 
 class TestPlan:
@@ -252,14 +252,14 @@ class TestPlan:
         source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
         harness = Harness(copying, source)
         harness.worker.plan(overwrite=False)
-        assert len(source.asked) == 3
+        assert len(source.requested) == 3
         assert harness.worker.progress.began == 100.0
 
     def test_plan_is_not_retried_when_the_file_is_unavailable(self, copying: Copying) -> None:
         source = MemoryFile(TALK, script=[FileUnavailable("No.")])
         with pytest.raises(FileUnavailable):
             Harness(copying, source).worker.plan(overwrite=False)
-        assert len(source.asked) == 1
+        assert len(source.requested) == 1
 
     def test_worker_remembers_its_plans(self, harness: Harness) -> None:
         plan = harness.plan()
@@ -270,7 +270,7 @@ class TestStream:
     def test_stream_is_read_from_the_open_body(self, streaming: Harness) -> None:
         plan = streaming.stream()
         assert sorted(plan.upload.stored) == [1, 2, 3, 4, 5]
-        assert streaming.source.asked == []
+        assert streaming.source.requested == []
         assert streaming.source.bodies[0].is_closed
 
     def test_stream_starts_again_and_sends_only_missing_parts_when_it_breaks_off(
@@ -280,7 +280,7 @@ class TestStream:
         streaming.stream(Break(45_000))
         assert copying.begun() == [[1, 2, 3, 4, 5]]
         assert copying.requests("UploadPart") == 5
-        assert streaming.source.asked == [(0, 0)] * 2
+        assert streaming.source.requested == [(0, 0)] * 2
         assert len(streaming.waited) == 2
         assert all(body.is_closed for body in streaming.source.bodies)
 
@@ -289,7 +289,7 @@ class TestStream:
     ) -> None:
         streaming.fault(what="status", nth=3, times=2)
         streaming.stream()
-        assert streaming.source.asked == []
+        assert streaming.source.requested == []
         assert streaming.worker.progress.fetched == TALK.size
         assert streaming.throttled == 2
         assert streaming.copying.begun() == [[1, 2, 3, 4, 5]]

@@ -45,7 +45,7 @@ class TestOpening:
         """Reading the byte allows the connection to be reused."""
         source = MemoryFile(LARGE)
         plan = planned(source, bucket)
-        assert source.asked == [(0, 0)]
+        assert source.requested == [(0, 0)]
         assert source.bodies[0].longest_read == 1
         assert source.bodies[0].is_closed
         assert plan.body is None

@@ -112,20 +112,20 @@ class TestContinues:
     def test_range_continues_at_the_byte_at_which_it_broke_off(self) -> None:
         harness = harness_of(Break(1000), Break(500), Break(0))
         assert harness.read(100, 3000) == part_of(100, 3000)
-        assert harness.file.asked == [(100, 3000), (1100, 3000), (1600, 3000), (1600, 3000)]
+        assert harness.file.requested == [(100, 3000), (1100, 3000), (1600, 3000), (1600, 3000)]
         assert harness.lengths == [1000, 500, 1401]
         assert len(harness.failures) == 3
 
     def test_range_continues_when_a_body_ends_early(self) -> None:
         harness = harness_of(Break(1000, is_silent=True))
         assert harness.read(0, 1999) == part_of(0, 1999)
-        assert harness.file.asked == [(0, 1999), (1000, 1999)]
+        assert harness.file.requested == [(0, 1999), (1000, 1999)]
         assert "ended early" in str(harness.failures[0])
 
     def test_range_continues_when_the_source_was_unreachable(self) -> None:
         harness = harness_of(Break(1000), ZoomUnreachable("No."), ZoomUnreachable("No."))
         assert harness.read(0, 1999) == part_of(0, 1999)
-        assert harness.file.asked == [(0, 1999), *[(1000, 1999)] * 3]
+        assert harness.file.requested == [(0, 1999), *[(1000, 1999)] * 3]
 
     def test_pauses_grow_with_each_failure(self) -> None:
         harness = harness_of(*[Break(0)] * FAILURES)
@@ -153,7 +153,7 @@ class TestGivesUp:
         harness = harness_of(*[Break(0, error)] * 20)
         with pytest.raises(error):
             harness.read()
-        assert len(harness.file.asked) == FAILURES + 1
+        assert len(harness.file.requested) == FAILURES + 1
         assert (len(harness.failures), len(harness.slept)) == (FAILURES + 1, FAILURES)
         assert harness.all_closed
 
@@ -162,7 +162,7 @@ class TestGivesUp:
         with pytest.raises(ZoomUnreachable):
             harness.read()
         assert harness.lengths == [7]
-        assert len(harness.file.asked) == FAILURES + 1
+        assert len(harness.file.requested) == FAILURES + 1
 
     def test_reader_gives_up_when_retry_after_is_longer_than_s3_waits(self) -> None:
         """S3 would close the request of the part meanwhile."""
@@ -176,7 +176,7 @@ class TestGivesUp:
         harness = harness_of(Break(7), FileUnavailable("Zoom answered 400 to the download."))
         with pytest.raises(FileUnavailable):
             harness.read()
-        assert len(harness.file.asked) == 2
+        assert len(harness.file.requested) == 2
 
 
 class TestChanged:

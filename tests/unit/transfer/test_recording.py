@@ -303,12 +303,12 @@ class TestChecks:
         self, recording: Recording, movie: Movie
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": Answer(500)}
-        kept = recording.copying.s3
+        s3 = recording.copying.s3
         with pytest.raises(OutOfTime):
             recording.run(
                 file_of(1),
                 file_of(2, view="gallery_view"),
-                time_left=lambda: 0.0 if kept.objects() else 100.0,
+                time_left=lambda: 0.0 if s3.objects() else 100.0,
                 wait=until_stopped,
             )
         assert recording.keys == ["000-active_speaker-f-1.mp4"]

@@ -201,8 +201,8 @@ def test_our_own_event_is_a_bad_ingest_when_it_lacks_a_field() -> None:
 
 
 def test_our_own_event_has_its_options() -> None:
-    asked = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
-    assert (asked.oc_series_id, asked.oc_workflow) == ("S-1", "wf")
+    options = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
+    assert (options.oc_series_id, options.oc_workflow) == ("S-1", "wf")
     overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked
     assert overridden.oc_series_id == "S-2"
 
