@@ -18,7 +18,7 @@ from ingester.recording import events_table
 from ingester.runtime import container
 from ingester.status import table as status_table
 from ingester.transfer import engine, file_copy, ranges
-from ingester.transfer import part_worker as carrier
+from ingester.transfer import part_worker
 from ingester.zoom import download as source
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
@@ -134,8 +134,8 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
             f"{source.CONNECT_SECONDS:g} s to connect, {source.STALL_SECONDS:g} s without a byte |"
         ),
         (
-            f"| {carrier.ATTEMPTS}, after growing waits or what `Retry-After` asks | "
-            f"no new try after {carrier.PATIENCE_SECONDS:g} s |"
+            f"| {part_worker.ATTEMPTS}, after growing waits or what `Retry-After` asks | "
+            f"no new try after {part_worker.RETRY_SECONDS:g} s |"
         ),
         f"| {file_copy.RESTARTS}, from the beginning |",
         f"only if {engine.PART_MARGIN:g} times what the slowest one took is left",

@@ -81,15 +81,15 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "no patience with a POST that may be at work",
         LEDGER,
-        "    is_young = now - timestamps.parse(ingest.posted_at) < longest\n",
+        "    is_young = now - timestamps.parse(ingest.posted_at) < timeout\n",
         "    is_young = False\n",
         seed=2,
     ),
     Mutation(
         "an idle registry as proof, without the workflows",
         OPENCAST,
-        "        return known.get(active.text.strip()) if active.status_code == 200 else None\n",
-        "        return bool(known)\n",
+        "        return is_idle.get(active.text.strip()) if active.status_code == 200 else None\n",
+        "        return bool(is_idle)\n",
         profile="disorder",
         seed=2,
     ),
@@ -160,7 +160,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a notification that lacks something is refused",
         "functions/ingester/zoom/webhook_events.py",
-        "    subject = _what_is_known(about, Origin.WEBHOOK)\n",
+        "    subject = _readable_subject(about, Origin.WEBHOOK)\n",
         '    raise BadRequest("It lacks something.")\n',
         profile="disorder",
         seed=719,

@@ -1,8 +1,8 @@
-"""The ledger's record of one recording, and the decisions that are made by it.
+"""The ledger's record of one recording, and the decisions that depend on it.
 
-A record holds the files that Zoom has named, the requests for an ingest, and the ingests that were
-POSTed to Opencast. Every function here is pure: it takes a record and returns a changed copy, or
-the answer to a question. `neighbours.ledger` reads and writes records.
+A record holds the files that Zoom has named, the requests for an ingest, and the media packages
+that were POSTed to Opencast. Every function here is pure: it takes a record and returns a changed
+copy or the answer to a question. `ledger.table` reads and writes records.
 """
 
 from __future__ import annotations
@@ -18,41 +18,46 @@ from msgspec.structs import replace
 from ingester import timestamps
 from ingester.status.row import Asked
 
-LAG = timedelta(days=1)
-"""How long Zoom's API may not list a file that Zoom has named in a notification."""
+ZOOM_LIST_LAG = timedelta(days=1)
+"""How long Zoom's API may lag: it doesn't list a file yet that a webhook event has named."""
 
-ARRIVAL = timedelta(minutes=15)
-"""How long a POST may take to reach Opencast through proxies, and its event to be shown."""
+POST_ARRIVAL_LIMIT = timedelta(minutes=15)
+"""How long a POST may take to pass the proxies until Opencast shows its event."""
 
-BUSY = 4
-"""So many times the patience a POST may be at work while Opencast is busy with ingests."""
+BUSY_FACTOR = 4
+"""Multiplies the timeout of a POST while Opencast says that it is at work on ingests."""
 
 MOST_REQUESTS = 50
-"""Requests that a record keeps: with 150 files each it stays below the 400 KB of an item."""
+"""Most requests in one record. With 150 files each, the item stays below DynamoDB's 400 KB."""
 
 
 class End(StrEnum):
-    """How a request ended, if it didn't end in Opencast."""
+    """How a request ended that didn't get into Opencast."""
 
     FAILED = "failed"
     IGNORED = "ignored"
     GONE = "gone"
-    """Zoom had the recording no more: in its trash, or deleted."""
+    """Zoom no longer had the recording: it was in Zoom's trash, or deleted."""
 
 
 class Outcome(StrEnum):
-    """What is known of a POST to Opencast."""
+    """The result of a POST to Opencast, as far as the pipeline knows it."""
 
     UNKNOWN = "unknown"
-    """No answer of Opencast's own has come: it may be at work."""
+    """Opencast itself hasn't answered. It may still process the POST."""
 
     TAKEN = "taken"
     REFUSED = "refused"
-    """Opencast's own answer, or a connection that was never made: this POST made nothing."""
+    """Opencast itself refused, or no connection was made: the POST created nothing."""
 
 
 class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that Zoom has named: `name` is for people, `at` when the pipeline first saw it."""
+    """A file that Zoom has named.
+
+    Attributes:
+        name: What people read: view and start.
+        at: When the pipeline first saw the file.
+    """
 
     name: str
     at: str
@@ -64,10 +69,15 @@ class NamedFile(msgspec.Struct, frozen=True, kw_only=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request for an ingest: one row of the status table.
 
-    `at` is when it was accepted last, with `asked`. `is_sent`: its download message surely got onto
-    the queue, `sent` are the ids of the files that it named; a request that failed has none.
-    `is_taken_over`: another stack sent it, and nobody knows which files: all count as sent.
-    `failures` counts attempts of the uploader that failed.
+    Attributes:
+        at: When the request was last accepted; "" if the record doesn't have it.
+        asked: The options that came with the request.
+        is_sent: Whether a download message of the request certainly got onto the queue.
+        sent: Ids of the files that those messages named. Empty for a request that failed.
+        is_taken_over: Whether another stack sent the message. Its files are unknown, so every file
+            counts as sent.
+        end: How the request ended; None while it is in progress or if it got into Opencast.
+        failures: Number of the uploader's failed attempts.
     """
 
     at: str = ""
@@ -80,7 +90,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One POST to Opencast. `attempt` is the id of whoever made it."""
+    """One POST to Opencast. `attempt` is the id of the attempt that made it."""
 
     attempt: str
     at: str
@@ -91,10 +101,15 @@ class Post(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Ingest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One media package of the recording, and each POST of it.
+    """The ingest record of one media package, with every POST of it.
 
-    `zip_id` is the request that it was made for. `files` maps the ids of its files to their names.
-    `is_shown`: Opencast has shown its event.
+    Attributes:
+        zip_id: The request for which the media package was made.
+        series: Id of the Opencast series.
+        files: Names of its files by the files' ids.
+        posts: Its POSTs, the oldest first. There is at least one.
+        workflow: Id of the workflow that Opencast started; "" if it is unknown.
+        is_shown: Whether Opencast has ever shown its event.
     """
 
     zip_id: str
@@ -110,20 +125,26 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def posted_at(self) -> str:
-        """When the last POST that Opencast didn't refuse was begun."""
-        at_work = (post.at for post in self.posts if post.outcome is not Outcome.REFUSED)
-        return max(at_work, default=self.posts[-1].at)
+        """Time of the last POST that Opencast didn't refuse; of the last one if it refused all."""
+        not_refused = (post.at for post in self.posts if post.outcome is not Outcome.REFUSED)
+        return max(not_refused, default=self.posts[-1].at)
 
     @property
     def is_taken(self) -> bool:
+        """Whether Opencast certainly had the media package at some time."""
         return self.is_shown or any(post.outcome is Outcome.TAKEN for post in self.posts)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the pipeline remembers of one recording. `version` 0: nothing yet.
+    """Everything that the pipeline remembers about one recording.
 
-    `notice` is what Zoom said when the recording was thrown away, "" if it wasn't.
-    `left_out` are ids of files that a download went on without: Zoom didn't hand them out.
+    Attributes:
+        version: Number of times the record was written; 0 if it isn't in the table yet.
+        files: Every file that Zoom has named, by its id.
+        left_out: Ids of files that a download went on without because Zoom didn't provide them.
+        requests: Requests by `zip_id`.
+        ingests: Ingest records by the id of their media package.
+        notice: What Zoom's webhook event said when the recording was deleted; "" if it wasn't.
     """
 
     uuid: str
@@ -136,16 +157,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def was_asked_for(self) -> bool:
-        """Whether some request for an ingest got onto the queue, whatever became of it."""
-        has_failed = (End.FAILED, End.GONE)
-        return any(one.is_sent or one.end in has_failed for one in self.requests.values())
+        """Whether any request for an ingest got onto the queue, however it ended."""
+        return any(
+            request.is_sent or request.end in (End.FAILED, End.GONE)
+            for request in self.requests.values()
+        )
 
     def request(self, zip_id: str) -> Request:
-        """The request of this id; an empty one if there is none."""
+        """Return the request of this id, or an empty one if there is none."""
         return self.requests.get(zip_id, Request())
 
     def ingest_of(self, zip_id: str) -> str:
-        """The media package that was POSTed for a request, "" if none was."""
+        """Return the id of the media package that was POSTed for a request; "" if none was."""
         for media_package, ingest in self.ingests.items():
             if ingest.zip_id == zip_id:
                 return media_package
@@ -153,7 +176,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_files(record: Record, names: Mapping[str, str], now: datetime) -> Record:
-    """Remember files that Zoom has named, id → name."""
+    """Remember files that Zoom has named; `names` are their names by id."""
     at = timestamps.write(now)
     new = {
         file_id: NamedFile(name=name, at=at)
@@ -164,77 +187,81 @@ def with_files(record: Record, names: Mapping[str, str], now: datetime) -> Recor
 
 
 def is_duplicate(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Whether a message with all these files got onto the queue for this request before.
+    """Tell whether messages of this request that are already sent named all these files.
 
-    Zoom repeats a notification that it got no answer to, with other tokens and URLs: what makes it
-    the same is the recording and its files' ids.
+    Zoom repeats a webhook event that it got no answer to, with other tokens and URLs. The repeated
+    event is recognized by the recording and the ids of its files.
     """
     request = record.request(zip_id)
     return request.is_sent and (request.is_taken_over or files <= set(request.sent))
 
 
 def with_request(record: Record, zip_id: str, asked: Asked, now: datetime) -> Record:
-    """Accept a request, or accept it anew: nothing of it counts as sent."""
+    """Accept a request, again if the record has it already. None of its files counts as sent.
+
+    The oldest requests are dropped if there are more than `MOST_REQUESTS`.
+    """
     request = Request(at=timestamps.write(now), asked=asked)
     others = {key: value for key, value in record.requests.items() if key != zip_id}
-    kept = _newest(record, others)
-    # Zoom said before this request that the recording was thrown away.
+    kept = _requests_to_keep(record, others)
+    # Zoom deleted the recording before this request, so the notice no longer applies.
     return replace(record, requests={**kept, zip_id: request}, notice="")
 
 
-def _newest(record: Record, requests: Mapping[str, Request]) -> dict[str, Request]:
-    """The newest requests, and those that have an ingest."""
+def _requests_to_keep(record: Record, requests: Mapping[str, Request]) -> dict[str, Request]:
+    """Select the newest requests, and all that have an ingest record."""
     newest = sorted(requests, key=lambda zip_id: requests[zip_id].at)[-(MOST_REQUESTS - 1) :]
     needed = set(newest) | {ingest.zip_id for ingest in record.ingests.values()}
     return {zip_id: request for zip_id, request in requests.items() if zip_id in needed}
 
 
 def with_sent(record: Record, zip_id: str, files: Iterable[str]) -> Record:
-    """Note that a message with these files is on the download queue: the request is under way.
+    """Note that a message with these files is on the download queue.
 
-    Unless it has ended since it was accepted: the message may be worked off before this is noted.
+    A request that has failed since it was accepted stays as it is: the downloader may process the
+    message before its sender notes it.
     """
     request = record.request(zip_id)
     if request.end in (End.FAILED, End.GONE):
         return record
     sent = tuple(sorted({*request.sent, *files}))
-    return _with(record, zip_id, replace(request, is_sent=True, sent=sent, end=None))
+    return _with_request(record, zip_id, replace(request, is_sent=True, sent=sent, end=None))
 
 
 def with_end(record: Record, zip_id: str, end: End) -> Record:
-    """Note how a request ended. One that failed has nothing on a queue any more."""
+    """Note how a request ended. A failed request has no message on a queue any more."""
     request = replace(record.request(zip_id), end=end, failures=0)
     if end is not End.IGNORED:
         request = replace(request, is_sent=False, sent=())
-    return _with(record, zip_id, request)
+    return _with_request(record, zip_id, request)
 
 
 def with_failure(record: Record, zip_id: str) -> Record:
-    """Count an attempt of the uploader that failed."""
+    """Count a failed attempt of the uploader."""
     request = record.request(zip_id)
-    return _with(record, zip_id, replace(request, failures=request.failures + 1))
+    return _with_request(record, zip_id, replace(request, failures=request.failures + 1))
 
 
-def _with(record: Record, zip_id: str, request: Request) -> Record:
+def _with_request(record: Record, zip_id: str, request: Request) -> Record:
     return replace(record, requests={**record.requests, zip_id: request})
 
 
 def files_to_wait_for(record: Record, listed: AbstractSet[str], now: datetime) -> list[str]:
-    """The ids of files that Zoom has named within a day, that are not among `listed`, and that no
-    ingest holds.
+    """Return the ids of files that Zoom's API may still list.
 
-    Zoom's API may lag behind its own notifications.
+    Zoom named them less than a day ago, they aren't among the ids in `listed`, and no ingest
+    record has them.
     """
     return [
         file_id
         for file_id in files_given_up(record, listed)
-        if now - timestamps.parse(record.files[file_id].at) < LAG
+        if now - timestamps.parse(record.files[file_id].at) < ZOOM_LIST_LAG
     ]
 
 
 def files_given_up(record: Record, listed: AbstractSet[str]) -> dict[str, str]:
-    """Files (id → name) that Zoom has named and isn't listing, and that no ingest holds."""
-    ingested = _ingested(record)
+    """Return the names, by id, of files that Zoom named, doesn't list, and no ingest record has."""
+    ingested = _ingested_files(record)
     return {
         file_id: record.files[file_id].name
         for file_id in not_listed(record, listed)
@@ -242,37 +269,45 @@ def files_given_up(record: Record, listed: AbstractSet[str]) -> dict[str, str]:
     }
 
 
-def _ingested(record: Record) -> set[str]:
-    """The ids of the files that were POSTed, whatever is known of it."""
+def _ingested_files(record: Record) -> set[str]:
+    """Return the ids of the files that were POSTed, whatever the outcome."""
     return {file_id for ingest in record.ingests.values() for file_id in ingest.files}
 
 
 def not_listed(record: Record, listed: AbstractSet[str]) -> list[str]:
-    """The ids of files that Zoom has named and that are neither among `listed` nor left out."""
-    return [one for one in record.files if one not in listed and one not in record.left_out]
+    """Return the ids of files that Zoom has named and that are neither in `listed` nor left out."""
+    return [
+        file_id
+        for file_id in record.files
+        if file_id not in listed and file_id not in record.left_out
+    ]
 
 
 def without(record: Record, files: Iterable[str]) -> Record:
-    """Note that a download goes on without these files: no message will bring them."""
+    """Note the ids of files that a download goes on without. No message will contain them."""
     left_out = tuple(sorted({*record.left_out, *files}))
     return record if left_out == record.left_out else replace(record, left_out=left_out)
 
 
 def is_superseded(record: Record, zip_id: str, files: AbstractSet[str]) -> bool:
-    """Whether another message of the same request is under way that brings more than `files`.
+    """Tell whether another message of the same request will bring more than `files`.
 
-    A download begins with every file that the record has then and that no ingest holds. So the
-    download of the files that came last holds them all, or has noted what it went on without.
+    Each download starts with every file that the record has at that time and that no ingest record
+    has. So the download of the newest files contains all of them, or has noted which it left out.
     """
-    wanted = set(record.request(zip_id).sent) - set(record.left_out) - _ingested(record)
-    return not wanted <= files
+    expected = set(record.request(zip_id).sent) - set(record.left_out) - _ingested_files(record)
+    return not expected <= files
 
 
 def with_claim(record: Record, media_package: str, claim: Ingest) -> Record:
-    """Note a POST before it is made.
+    """Note a POST before it is made, so that no second attempt repeats it.
 
-    Earlier POSTs whose answer never came are remembered: one of them may still be at work. Those
-    of an event that was deleted in Opencast are over.
+    Args:
+        record: The record to change.
+        media_package: Id of the media package.
+        claim: The ingest record with the new POST. Earlier POSTs with unknown outcomes are kept,
+            because Opencast may still process them. If Opencast had the media package, it was
+            deleted there, and the earlier POSTs are dropped.
     """
     known = record.ingests.get(media_package)
     earlier = known.posts if known and not known.is_taken else ()
@@ -283,9 +318,9 @@ def with_claim(record: Record, media_package: str, claim: Ingest) -> Record:
 def with_answer(
     record: Record, media_package: str, attempt: str, outcome: Outcome, workflow: str = ""
 ) -> Record:
-    """Note what Opencast answered to one POST.
+    """Note Opencast's answer to one POST.
 
-    A media package of which every POST was refused was never made: it is forgotten.
+    An ingest record whose POSTs were all refused is removed: Opencast never had the media package.
     """
     ingest = record.ingests.get(media_package)
     if ingest is None:
@@ -293,57 +328,68 @@ def with_answer(
     posts = tuple(
         replace(post, outcome=outcome) if post.attempt == attempt else post for post in ingest.posts
     )
-    others = {key: one for key, one in record.ingests.items() if key != media_package}
+    others = {key: value for key, value in record.ingests.items() if key != media_package}
     if not ingest.is_shown and all(post.outcome is Outcome.REFUSED for post in posts):
         return replace(record, ingests=others)
     changed = replace(ingest, posts=posts, workflow=workflow or ingest.workflow)
     record = replace(record, ingests={**others, media_package: changed})
     if outcome is not Outcome.TAKEN:
         return record
-    return _with(record, ingest.zip_id, replace(record.request(ingest.zip_id), failures=0))
+    request = replace(record.request(ingest.zip_id), failures=0)
+    return _with_request(record, ingest.zip_id, request)
 
 
 def with_shown(record: Record, media_package: str) -> Record:
-    """Note that Opencast shows the event of an ingest."""
+    """Note that Opencast shows the event of a media package."""
     ingest = record.ingests[media_package]
     shown = replace(ingest, is_shown=True)
     return replace(record, ingests={**record.ingests, media_package: shown})
 
 
 class Absence(StrEnum):
-    """What it means that Opencast doesn't show the event of an ingest."""
+    """Reason why Opencast doesn't show the event of a media package."""
 
     COMING = "coming"
-    """A POST may still be at work, or Opencast's index lags behind."""
+    """Opencast may still process a POST, or its index lags behind."""
 
     LOST = "lost"
-    """No POST was ever confirmed, and none can be at work any more."""
+    """No POST was ever confirmed, and Opencast can't be processing any of them."""
 
     DELETED = "deleted"
-    """It was there. The request came before that: nobody has asked for it since."""
+    """The event was deleted, and nobody has requested the recording since its POST."""
 
     ASKED_AGAIN = "asked again"
-    """It was there, and somebody has asked for the recording since."""
+    """The event was deleted, and somebody has requested the recording since its POST."""
 
 
 def is_doubtful(ingest: Ingest, now: datetime) -> bool:
-    """Whether no answer has come to any POST for so long that Opencast may not know of one."""
-    return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= ARRIVAL
+    """Tell whether Opencast may never have received a POST: none was answered for 15 minutes."""
+    return not ingest.is_taken and now - timestamps.parse(ingest.posted_at) >= POST_ARRIVAL_LIMIT
 
 
 def absence_of(
-    ingest: Ingest, request: Request, now: datetime, patience: timedelta, *, is_idle: bool | None
+    ingest: Ingest,
+    request: Request,
+    now: datetime,
+    post_timeout: timedelta,
+    *,
+    is_idle: bool | None,
 ) -> Absence:
-    """Tell what it means for a request that Opencast doesn't show the event of an ingest.
+    """Tell why Opencast doesn't show the event of an ingest record.
 
-    `patience` is how long a POST may be at work; four times as long while Opencast says that it is
-    at work on ingests. `is_idle` is what it has said of that, before it was asked for the event:
-    None if it didn't.
+    Args:
+        ingest: The ingest record.
+        request: The request that asks for the recording now.
+        now: Current time.
+        post_timeout: How long Opencast may take to process a POST; four times as long while it says
+            that it is at work on ingests.
+        is_idle: Whether Opencast said, before it was asked for the event, that it is at work on no
+            ingest; None if it didn't say.
     """
-    is_over = is_idle and is_doubtful(ingest, now)
-    longest = BUSY * patience if is_idle is False else patience
-    is_young = now - timestamps.parse(ingest.posted_at) < longest
-    if is_young and not ingest.is_shown and not is_over:
+    never_arrived = is_idle and is_doubtful(ingest, now)
+    timeout = BUSY_FACTOR * post_timeout if is_idle is False else post_timeout
+    is_young = now - timestamps.parse(ingest.posted_at) < timeout
+    if is_young and not ingest.is_shown and not never_arrived:
         return Absence.COMING
     if not ingest.is_taken:
         return Absence.LOST
@@ -351,12 +397,12 @@ def absence_of(
 
 
 def with_notice(record: Record, notice: str) -> Record:
-    """Note that Zoom said that the recording was thrown away; "" if it is there again."""
+    """Note what Zoom said when the recording was deleted; "" once it has been recovered."""
     return replace(record, notice=notice)
 
 
 def given_up(record: Record) -> dict[str, Request]:
-    """The requests that ended because Zoom didn't have the recording."""
+    """Return the requests, by `zip_id`, that ended because Zoom didn't have the recording."""
     return {
         zip_id: request for zip_id, request in record.requests.items() if request.end is End.GONE
     }

@@ -1,6 +1,7 @@
-"""The DynamoDB table `<stack>-recordings`: the ledger, one record a recording, kept for a year.
+"""The ledger in DynamoDB: the table `<stack>-recordings`.
 
-The pipeline decides by it. The status table beside it is a report for people.
+The table has one record for each recording and keeps it for a year. The pipeline's decisions depend
+on it; the status table only reports to people.
 """
 
 from __future__ import annotations
@@ -23,21 +24,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.ledger")
 
 LIFE = timedelta(days=365)
+"""How long DynamoDB keeps a record after its last write."""
+
 ATTEMPTS = 10
-"""How often a change is made anew because another process has written the record meanwhile."""
+"""How often a change is attempted when other processes write the record at the same time."""
 
 
 class Ledger:
-    """`<stack>-recordings`. Every write is conditional on the version that was read."""
+    """Read and write records. Every write is conditional on the version that was read."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table
         self._clock = clock
 
     def note(self, uuid: str, change: Callable[[Record], Record]) -> None:
-        """`change` for what follows a message that is sent: a failure is logged, not raised.
+        """Change a record after a message has been sent: log a failure instead of raising it.
 
-        Were it raised, the message that led here would come back beside the one that was sent.
+        An exception would make the received message visible again, beside the one that was sent.
         """
         try:
             self.change(uuid, change)
@@ -47,16 +50,21 @@ class Ledger:
             logger.warning("The ledger isn't written. %s", error)
 
     def get(self, uuid: str) -> Record:
-        """The record of a recording (a consistent read), an empty one if there is none.
+        """Read the record of a recording consistently; return an empty one if there is none.
 
         Raises:
-            LedgerUnreadable: somebody has edited it, and it makes no sense any more.
+            LedgerUnreadable: Somebody has edited the item so that it is no valid record.
         """
         item = self._table.get_item(Key={"uuid": uuid}, ConsistentRead=True).get("Item")
-        return _record(item) if item else Record(uuid=uuid)
+        return _record_from(item) if item else Record(uuid=uuid)
 
     def replace(self, old: Record, new: Record) -> Record | None:
-        """Write `new` if the record is still `old`; None if it isn't any more."""
+        """Write `new` if the table still has the version of `old`.
+
+        Returns:
+            The record as it was written. None if another process wrote the record meanwhile, or if
+            the answer to our own write was lost: then botocore's retry finds the new version.
+        """
         written = msgspec.structs.replace(new, version=old.version + 1)
         values = msgspec.to_builtins(written)
         del values["uuid"]
@@ -80,11 +88,16 @@ class Ledger:
         return written
 
     def change(self, uuid: str, change: Callable[[Record], Record]) -> Record:
-        """Change a record and return it as it is then. `change` may be called several times.
+        """Change a record and return the changed one.
+
+        Args:
+            uuid: The recording.
+            change: Returns the changed record. It is called again if another process wrote the
+                record meanwhile, so it must have no side effects.
 
         Raises:
-            LedgerBusy: other processes wrote the record again and again.
-            LedgerUnreadable: see `get`.
+            LedgerBusy: Other processes wrote the record during each of `ATTEMPTS` attempts.
+            LedgerUnreadable: See `get`.
         """
         for _ in range(ATTEMPTS):
             old = self.get(uuid)
@@ -97,7 +110,7 @@ class Ledger:
         raise LedgerBusy(f"The ledger's record of {uuid} keeps changing.")
 
 
-def _record(item: Mapping[str, Any]) -> Record:
+def _record_from(item: Mapping[str, Any]) -> Record:
     try:
         return msgspec.convert(_without_decimals(item), Record)
     except msgspec.ValidationError as error:
@@ -109,11 +122,11 @@ def _record(item: Mapping[str, Any]) -> Record:
 
 
 def _without_decimals(value: Any) -> Any:
-    """DynamoDB's numbers come as Decimal; all of the ledger's are whole."""
+    """Turn each Decimal of DynamoDB's into an int; the ledger has only whole numbers."""
     if isinstance(value, Decimal):
         return int(value)
     if isinstance(value, Mapping):
-        return {key: _without_decimals(one) for key, one in value.items()}
+        return {key: _without_decimals(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_decimals(one) for one in value]
+        return [_without_decimals(inner) for inner in value]
     return value

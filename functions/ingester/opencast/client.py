@@ -1,7 +1,7 @@
-"""Opencast: is an event there, what is a series, and the ingest itself.
+"""Client of Opencast's REST API: events, series, ingests at work, and the ingest itself.
 
-Facts from Opencast's own sources: the External API (events, info), the series and ingest REST
-endpoints, and its Digest sign-in.
+The facts here come from Opencast's source code: the External API (events, info), the series and
+ingest endpoints, the service registry, and the Digest authentication.
 """
 
 from __future__ import annotations
@@ -37,11 +37,17 @@ PUBLISHER = "publisher"
 DUBLIN_CORE = "http://purl.org/dc/terms/"
 
 Parts = Sequence[tuple[str, str]]
+"""Names and values of a form's parts, in order. A name may occur several times."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """A series' catalog as Opencast's JSON has it, and its publisher ("" if none)."""
+    """An Opencast series.
+
+    Attributes:
+        catalog: Its Dublin Core catalog in Opencast's JSON.
+        publisher: Its first publisher; "" if it has none.
+    """
 
     catalog: str
     publisher: str
@@ -56,7 +62,15 @@ class _Catalog(msgspec.Struct, frozen=True):
 
 
 class Opencast:
-    """One Opencast, as one user. `auth` is `digest` or `basic`."""
+    """Client of one Opencast as one user.
+
+    Args:
+        base_url: Scheme and host of Opencast's admin node.
+        user: Name of the API user.
+        password: Its password.
+        auth: `digest` or `basic`.
+        session: Session for all requests.
+    """
 
     def __init__(
         self, base_url: str, user: str, password: str, *, auth: str, session: requests.Session
@@ -67,19 +81,22 @@ class Opencast:
             HTTPBasicAuth(user, password) if auth == "basic" else HTTPDigestAuth(user, password)
         )
         self._headers = {} if auth == "basic" else {"X-Requested-Auth": "Digest"}
-        self._may_read = False
+        self._can_read_every_event = False
 
     @property
     def host(self) -> str:
-        """The address without its scheme, for sentences."""
+        """The address without its scheme, for messages to people."""
         return self._base_url.partition("://")[2]
 
     def has_event(self, media_package_id: str) -> bool:
-        """Whether an event of this id is there.
+        """Tell whether Opencast has an event of this id.
 
-        Opencast answers 404 also to a user who may not read the event, so a 404 is believed only
-        of a user who may read all. OpencastUnreachable when there is no sensible answer,
-        OpencastRefused when the user lacks a role.
+        Opencast also answers 404 to a user who may not read the event. So a 404 counts only if the
+        user may read every event.
+
+        Raises:
+            OpencastUnreachable: Opencast gives no valid answer.
+            OpencastRefused: The user lacks a role.
         """
         response = self._get(f"/api/events/{media_package_id}")
         if response.status_code == 200:
@@ -91,11 +108,13 @@ class Opencast:
         return False
 
     def check_reader(self) -> None:
-        """Whether this user may read every event; asked once.
+        """Check that the user may read every event. A positive answer is kept.
 
-        OpencastRefused if not, OpencastUnreachable when there is no sensible answer.
+        Raises:
+            OpencastUnreachable: Opencast gives no valid answer.
+            OpencastRefused: The user may not.
         """
-        if self._may_read:
+        if self._can_read_every_event:
             return
         response = self._get("/api/info/me/roles")
         if response.status_code != 200:
@@ -106,15 +125,20 @@ class Opencast:
                 f"The Opencast user lacks {READS_EVERY_EVENT}: it can't be told whether a "
                 "recording is in Opencast already, so nothing is ingested. Give it the role."
             )
-        self._may_read = True
+        self._can_read_every_event = True
 
     def is_idle(self, media_package_id: str) -> bool | None:
-        """Whether Opencast is at work on no ingest at all, nor on this media package; None if it
-        doesn't say.
+        """Tell whether Opencast is at work on no ingest and has no workflow of this media package.
 
-        The service registry counts the POSTs that any of its nodes is fetching files for. A
-        workflow is known as soon as the POST has ended, the event a little later. Both ask for
-        ROLE_ADMIN.
+        The service registry counts the POSTs for which any node of Opencast is fetching files. Once
+        a POST has ended, its workflow is visible at once, and its event a little later. Both
+        endpoints need ROLE_ADMIN.
+
+        Returns:
+            None if Opencast doesn't say.
+
+        Raises:
+            OpencastUnreachable: Opencast gives no answer.
         """
         ingests = self._get("/services/count?serviceType=org.opencastproject.ingest&status=RUNNING")
         count = ingests.text.strip()
@@ -123,11 +147,16 @@ class Opencast:
         if count != "0":
             return False
         active = self._get(f"/workflow/mediaPackage/{media_package_id}/hasActiveWorkflows")
-        known = {"true": False, "false": True}
-        return known.get(active.text.strip()) if active.status_code == 200 else None
+        is_idle = {"true": False, "false": True}
+        return is_idle.get(active.text.strip()) if active.status_code == 200 else None
 
     def series(self, series_id: str) -> Series | None:
-        """A series, or None if Opencast has none of this id."""
+        """Return a series, or None if Opencast has none of this id.
+
+        Raises:
+            OpencastUnreachable: Opencast gives no valid answer.
+            OpencastRefused: Opencast refuses the user.
+        """
         response = self._get(f"/series/{quote(series_id, safe='')}.json")
         if response.status_code == 404:
             return None
@@ -144,12 +173,23 @@ class Opencast:
         return Series(json.dumps(catalog), publishers[0].value)
 
     def ingest(self, workflow: str, parts: Parts, *, read_seconds: float) -> str:
-        """POSTs a media package and gives the id of the workflow, "" if one is already running.
+        """POST a media package.
 
-        Opencast fetches every file inside the request, so the answer can take hours.
-        IngestNotSent and IngestRefused if nothing was started for certain, IngestBroken after
-        Opencast's own 500, and IngestUncertain when no answer of Opencast's came: it must not be
-        sent again before asking.
+        Opencast fetches every file during the request, so its answer can take hours.
+
+        Args:
+            workflow: Name of the workflow definition to start.
+            parts: Parts of the form.
+            read_seconds: How long to wait for the answer.
+
+        Returns:
+            Id of the workflow; "" if a workflow of this media package is already running (409).
+
+        Raises:
+            IngestNotSent, IngestRefused: The POST certainly started nothing.
+            IngestBroken: Opencast itself answered 500.
+            IngestUncertain: Opencast itself didn't answer, so the outcome is unknown. The caller
+                has to ask for the event before it POSTs again.
         """
         form = [(name, (None, value)) for name, value in parts]
         try:
@@ -171,8 +211,8 @@ class Opencast:
         if status == 409:
             return ""
         if status >= 500 and (status != 500 or _is_page(response)):
-            # A proxy says so, not Opencast, which may still be fetching the files. Opencast's own
-            # errors are 500 without a page.
+            # A proxy answers this while Opencast may still fetch the files. Opencast itself answers
+            # its errors with 500 and no HTML page.
             raise IngestUncertain(f"A proxy before Opencast answered the ingest with {status}")
         if status >= 500:
             raise IngestBroken(f"Opencast answered {status} to the ingest.")
@@ -195,11 +235,12 @@ class Opencast:
             ) from error
         logger.debug("Opencast answered %s to %s", response.status_code, path)
         if response.status_code == 404 and _is_page(response):
-            # A proxy's, while Opencast restarts: it says nothing of events and series.
+            # A proxy answers this while Opencast restarts: the event or series may exist.
             raise OpencastUnreachable(f"{self.host} answered 404 with a page, as a proxy does.")
         return response
 
     def _refusal(self, response: requests.Response, doing: str) -> Exception:
+        """Return the error for an unexpected status. `doing` says what the request was for."""
         status = response.status_code
         if status in (401, 403) or 300 <= status < 400:
             return OpencastRefused(
@@ -218,21 +259,27 @@ class Opencast:
 
 
 def _is_page(response: requests.Response) -> bool:
+    """Tell whether an answer is an HTML page, as of a proxy or a login form."""
     return "html" in response.headers.get("Content-Type", "")
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:
-    """Whether the connection was refused, so that nothing of the request reached Opencast."""
+    """Tell whether no connection was made, so that no byte of the request reached Opencast."""
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return "NewConnectionError" in type(reason).__name__ or "NameResolution" in str(type(reason))
 
 
 def _text(response: requests.Response) -> str:
+    """Return an answer's body as one line of at most 200 characters."""
     return re.sub(r"\s+", " ", response.text)[:200].strip() or "no text"
 
 
 def _workflow_id(response: requests.Response) -> str:
-    """The `id` of the answer's root element, whatever its prefix."""
+    """Return the `id` of the root element `workflow`, whatever its namespace prefix.
+
+    Raises:
+        IngestUncertain: The answer isn't XML or contains no such id.
+    """
     try:
         root = ET.fromstring(response.content)  # noqa: S314  # our own Opencast's answer; expat bounds entities since 2.4.1
     except ET.ParseError as error:

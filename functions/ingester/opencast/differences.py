@@ -1,4 +1,8 @@
-"""One ingest, not two: how an ingest that is there differs from what a message wants."""
+"""Compare an ingest that Opencast already has with an upload message for the same recording.
+
+A recording is ingested once. If a later message has more files or another series, the pipeline
+doesn't ingest it again but tells people how the ingest differs and what they can do.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +21,21 @@ SEND_IT = "If it is wanted there: `invoke exec.pipeline UUID`."
 
 
 def files_of(message: UploadMessage) -> dict[str, str]:
-    """A message's files, id → name. A message of an earlier version has keys in place of ids."""
+    """Return the names of a message's files by their ids."""
     return {
-        identity_of(file): name_of(view, file.recording_start)
+        _id_of(file): name_of(view, file.recording_start)
         for view, staged in message.s3_files.items()
         for file in staged.segments
     }
 
 
-def identity_of(file: StagedFile) -> str:
-    """What tells a staged file from all others of its recording."""
+def _id_of(file: StagedFile) -> str:
+    """Return Zoom's id of a file; its S3 key if the message was sent by a version without ids."""
     return file.file_id or file.filename
 
 
 def deleted(ingest: Ingest) -> str:
-    """The reason of an ingest whose event is gone."""
+    """Say that Opencast no longer has the event of an ingest."""
     return (
         f"The ingest of {ingest.posted_at} isn't in Opencast any more: was it deleted there? It "
         "isn't sent again by itself; `exec.pipeline` sends it."
@@ -39,34 +43,34 @@ def deleted(ingest: Ingest) -> str:
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What a message wanted otherwise than its recording was ingested, and what to do about it."""
+    """One difference between a message and the ingest of its recording, and what to do about it."""
 
     reason: str
     advice: str
 
 
 def differences(message: UploadMessage, ingest: Ingest) -> list[Difference]:
-    """How the ingest that is there differs from the message's."""
-    found = [
+    """List the differences between a message and the ingest that Opencast already has."""
+    candidates = [
         Difference(stayed_outside(files_of(message), ingest), ADD_THEM),
         Difference(_other_series(message, ingest), CHANGE_IT),
     ]
-    return [difference for difference in found if difference.reason]
+    return [difference for difference in candidates if difference.reason]
 
 
 def stayed_outside(files: Mapping[str, str], ingest: Ingest) -> str:
-    """The reason of an ingest that lacks some of these files (id → name); "" if it has all."""
-    outside = [name for file_id, name in files.items() if file_id not in ingest.files]
-    if not outside:
+    """Name the files that an ingest lacks; "" if it has all. `files` are names by id."""
+    missing = [name for file_id, name in files.items() if file_id not in ingest.files]
+    if not missing:
         return ""
     return (
-        f"{len(outside)} file(s) came after the ingest and stayed outside of it: "
-        f"{', '.join(outside)}. Add them in Opencast, or ingest the recording again."
+        f"{len(missing)} file(s) came after the ingest and stayed outside of it: "
+        f"{', '.join(missing)}. Add them in Opencast, or ingest the recording again."
     )
 
 
 def _other_series(message: UploadMessage, ingest: Ingest) -> str:
-    """The reason of an ingest into a series that isn't the message's; "" if it is."""
+    """Say that an ingest went into another series than the message's; "" if it didn't."""
     if ingest.series == message.opencast_series_id:
         return ""
     return (

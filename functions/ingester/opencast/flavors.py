@@ -1,4 +1,4 @@
-"""Which of a recording's views goes to Opencast, and under which flavor."""
+"""Choose the views of a recording that go to Opencast, and the flavor of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER = "other/chunked+source"
 CHAT_FLAVOR = "chat/chunked+source"
 
 SIGN_LANGUAGE = f"{UNKNOWN_TYPE}sign_interpretation"
-"""The view of Zoom's sign language interpreters."""
+"""The view that shows Zoom's sign language interpreters."""
 
 _FOLLOWERS = {
     ACTIVE_SPEAKER: (
@@ -35,9 +35,9 @@ _FOLLOWERS = {
     SHARED_SCREEN_WITH_GALLERY: (GALLERY,),
     GALLERY: (),
 }
-"""Presenter, in order of preference → the views that may follow it, in order."""
+"""Views that may be the presenter, in order of preference, each with its followers in order."""
 
-_ARCHIVE = {
+_ARCHIVE_FLAVORS = {
     ACTIVE_SPEAKER: "speaker/chunked+source",
     SHARED_SCREEN: "shared-screen/chunked+source",
     GALLERY: "gallery/chunked+source",
@@ -48,44 +48,55 @@ _ARCHIVE = {
 
 
 def for_publishing(views: Iterable[str]) -> dict[str, str]:
-    """View → flavor for up to three views, and the chat, in the order of the ingest form.
+    """Choose up to three views to publish, and the chat.
 
-    A video of a type that nobody knows is the presenter of last choice. `views` are in the order of
-    preference for that.
+    Args:
+        views: The recording's views. If none of them has a known type, the first video of an
+            unknown type becomes the presenter.
+
+    Returns:
+        Flavors by view, in the order of the ingest form.
 
     Raises:
-        NoPresenter: there is no video.
+        NoPresenter: There is no video.
     """
-    there = list(views)
-    presenter = next((view for view in _FOLLOWERS if view in there), None)
-    last_choice = next((view for view in there if view.startswith(UNKNOWN_TYPE)), None)
-    if presenter is None and last_choice:
-        return {last_choice: PRESENTER, **({CHAT: CHAT_FLAVOR} if CHAT in there else {})}
+    available = list(views)
+    presenter = next((view for view in _FOLLOWERS if view in available), None)
+    fallback = _first_of_unknown_type(available)
+    if presenter is None and fallback:
+        return {fallback: PRESENTER, **({CHAT: CHAT_FLAVOR} if CHAT in available else {})}
     if presenter is None:
         raise NoPresenter(
-            f"None of the views ({', '.join(sorted(there)) or 'none'}) can be the presenter: "
+            f"None of the views ({', '.join(sorted(available)) or 'none'}) can be the presenter: "
             "look at the recording in Zoom and ingest it by hand."
         )
-    followers = [view for view in _FOLLOWERS[presenter] if view in there]
+    followers = [view for view in _FOLLOWERS[presenter] if view in available]
     chosen = dict(zip([presenter, *followers], (PRESENTER, PRESENTATION, OTHER), strict=False))
-    if CHAT in there:
+    if CHAT in available:
         chosen[CHAT] = CHAT_FLAVOR
     return chosen
 
 
 def for_archiving(views: Iterable[str]) -> dict[str, str]:
-    """View → flavor when every MP4 is to be kept (`ingest_all_mp4`): no chat.
+    """Choose the views to archive: every video of a known type (`ingest_all_mp4`), no chat.
 
-    Without any known view, a video of a type that nobody knows goes as the speaker.
+    If there is none, the first video of an unknown type is archived as the speaker.
+
+    Returns:
+        Flavors by view, in the order of the ingest form.
 
     Raises:
-        NoPresenter: there is no video.
+        NoPresenter: There is no video.
     """
-    there = list(views)
-    chosen = {view: flavor for view, flavor in _ARCHIVE.items() if view in there}
-    last_choice = next((view for view in there if view.startswith(UNKNOWN_TYPE)), None)
-    if last_choice and not chosen:
-        return {last_choice: _ARCHIVE[ACTIVE_SPEAKER]}
+    available = list(views)
+    chosen = {view: flavor for view, flavor in _ARCHIVE_FLAVORS.items() if view in available}
+    fallback = _first_of_unknown_type(available)
+    if fallback and not chosen:
+        return {fallback: _ARCHIVE_FLAVORS[ACTIVE_SPEAKER]}
     if not chosen:
-        raise NoPresenter(f"No view to archive among {', '.join(sorted(there)) or 'none'}.")
+        raise NoPresenter(f"No view to archive among {', '.join(sorted(available)) or 'none'}.")
     return chosen
+
+
+def _first_of_unknown_type(views: Iterable[str]) -> str | None:
+    return next((view for view in views if view.startswith(UNKNOWN_TYPE)), None)

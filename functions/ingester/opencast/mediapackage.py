@@ -1,76 +1,97 @@
-"""What Opencast is told of a recording: which files are kept, and the form's parts in order."""
+"""Build the media package of a recording: its id, the files to ingest, and the ingest form."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid as uuids
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from ingester.opencast import flavors
 from ingester.pipeline.messages import StagedFile, UploadMessage
-from ingester.recording import pauses as spans
 from ingester.recording.files import CHAT, VIEWS
-from ingester.recording.pauses import RecordingEvent
+from ingester.recording.pauses import RecordingEvent, recording_times
 
 LICENSE = "Creative Commons 3.0: Attribution-NonCommercial-NoDerivs"
 _TYPES = {"Lecture": "L", "Section": "S"}
 OTHER_TYPE = "P"
 
 CHAT_PARTS = {"attachment": "attachmentUri", "track": "mediaUri", "none": ""}
-"""`OC_CHAT_AS` → the part that a chat file goes as. Only DCE's Opencast knows `attachmentUri`."""
+"""Name of the form's part for a chat file, by `OC_CHAT_AS`; "" if chats aren't ingested.
+
+Only DCE's Opencast has `attachmentUri`.
+"""
 
 
 def media_package_id(uuid: str) -> str:
-    """The id of a recording's event: always the same, so that it can be asked for."""
+    """Return the id of a recording's media package and event. It depends on the uuid only."""
     return str(uuids.UUID(hashlib.md5(uuid.encode(), usedforsecurity=False).hexdigest()))
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """The files to ingest by view, and the (start, end) of their segments in order."""
+class KeptFiles(msgspec.Struct, frozen=True):
+    """The files of a recording to ingest.
+
+    Attributes:
+        views: The files of each view, in the order of their segments.
+        segments: Start and end of each segment, in order.
+    """
 
     views: dict[str, tuple[StagedFile, ...]]
     segments: tuple[tuple[str, str], ...]
 
 
-def keep(message: UploadMessage, minimum_minutes: float) -> Kept | None:
-    """Drops a first segment that is too short, as when a host tries out the button; None if
-    no video is left.
+def keep(message: UploadMessage, minimum_minutes: float) -> KeptFiles | None:
+    """Select the files to ingest: drop a first segment that is too short, a false start.
 
-    A view's first file goes if it belongs to segment 0 and lasts under `minimum_minutes`; with
-    it go the chat and the times of segment 0. The times of views that nobody knows count only if
-    there is no other video: one of them is the presenter then.
+    A view's first file is dropped if it belongs to segment 0 and lasts less than `minimum_minutes`.
+    Then the chat and the times of segment 0 are dropped as well.
+
+    Returns:
+        None if dropping leaves no video.
     """
-    dropped = False
+    has_false_start = False
     views: dict[str, tuple[StagedFile, ...]] = {}
     for view, staged in message.s3_files.items():
         files = staged.segments
         if view != CHAT and files and _is_false_start(files[0], minimum_minutes):
-            dropped = True
+            has_false_start = True
             files = files[1:]
         views[view] = files
-    if dropped and CHAT in views:
+    if has_false_start and CHAT in views:
         views[CHAT] = tuple(file for file in views[CHAT] if file.segment_num != 0)
     views = {view: files for view, files in views.items() if files}
-    if dropped and not any(view != CHAT for view in views):
+    if has_false_start and not any(view != CHAT for view in views):
         return None
-    has_known = any(view in VIEWS and view != CHAT for view in views)
-    segments: dict[int, tuple[str, str]] = {}
-    for view, files in views.items():
-        for file in files if view in VIEWS or not has_known else ():
-            if not (dropped and file.segment_num == 0):
-                times = (file.recording_start, file.recording_end)
-                segments.setdefault(file.segment_num, times)
-    return Kept(views, tuple(segments[number] for number in sorted(segments)))
+    times = _times_by_segment(views)
+    if has_false_start:
+        times.pop(0, None)
+    return KeptFiles(views, tuple(times[number] for number in sorted(times)))
 
 
 def _is_false_start(file: StagedFile, minimum_minutes: float) -> bool:
     return file.segment_num == 0 and file.ffprobe_seconds < minimum_minutes * 60
 
 
-def _choice(kept: Kept) -> list[str]:
-    """The views to choose from: of those that nobody knows only videos, which have seconds."""
+def _times_by_segment(
+    views: Mapping[str, Sequence[StagedFile]],
+) -> dict[int, tuple[str, str]]:
+    """Return start and end of each segment by its number.
+
+    Views of unknown types count only if there is no other video, because then one of them is the
+    presenter.
+    """
+    has_known_video = any(view in VIEWS and view != CHAT for view in views)
+    times: dict[int, tuple[str, str]] = {}
+    for view, files in views.items():
+        if view in VIEWS or not has_known_video:
+            for file in files:
+                times.setdefault(file.segment_num, (file.recording_start, file.recording_end))
+    return times
+
+
+def _views_to_choose_from(kept: KeptFiles) -> list[str]:
+    """List the views without those of unknown types that are no videos: these have no duration."""
     return [
         view
         for view, files in kept.views.items()
@@ -79,7 +100,14 @@ def _choice(kept: Kept) -> list[str]:
 
 
 class Publishing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the site and the series decide about a media package."""
+    """The parts of an ingest form that depend on the settings and the series.
+
+    Attributes:
+        publisher: Publisher of the event.
+        contributor: Contributor of the event; "" for none.
+        series_catalog: Dublin Core catalog of the series in Opencast's JSON.
+        chat_as: A key of `CHAT_PARTS`.
+    """
 
     publisher: str
     contributor: str
@@ -90,14 +118,25 @@ class Publishing(msgspec.Struct, frozen=True, kw_only=True):
 def form(
     media_package: str,
     message: UploadMessage,
-    kept: Kept,
+    kept: KeptFiles,
     events: Sequence[RecordingEvent],
     publishing: Publishing,
     address_of: Callable[[StagedFile], str],
 ) -> list[tuple[str, str]]:
-    """The parts of Opencast's ingest form, in the order that it needs: a flavor, then its file.
+    """Build the parts of Opencast's ingest form, in the order that Opencast needs.
 
-    NoPresenter if none of the views can be published.
+    Each file's part follows the part with its flavor.
+
+    Args:
+        media_package: Id of the media package.
+        message: The upload message.
+        kept: The files to ingest.
+        events: Zoom's recording events, for the pauses.
+        publishing: Parts that depend on the settings and the series.
+        address_of: Returns the URL from which Opencast fetches a file.
+
+    Raises:
+        NoPresenter: There is no video to ingest.
     """
     parts = [
         ("identifier", media_package),
@@ -113,10 +152,10 @@ def form(
         ("source", f"ZIP-{message.uuid}"),
         ("spatial", f"Zoom {message.zoom_series_id}"),
         ("zoomMeetingStart", message.created),
-        ("zoomRecordingTimes", spans.recording_times(kept.segments, events)),
+        ("zoomRecordingTimes", recording_times(kept.segments, events)),
     ]
     choose = flavors.for_archiving if message.ingest_all_mp4 else flavors.for_publishing
-    for view, flavor in choose(_choice(kept)).items():
+    for view, flavor in choose(_views_to_choose_from(kept)).items():
         name = CHAT_PARTS[publishing.chat_as] if view == CHAT else "mediaUri"
         for file in kept.views[view] if name else ():
             parts += [("flavor", flavor), (name, address_of(file))]

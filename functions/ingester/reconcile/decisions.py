@@ -1,6 +1,6 @@
-"""Reconcile's decisions: which of the recordings that Zoom lists were missed; what it remembers.
+"""Decide which of the recordings that Zoom lists were missed, and keep reconcile's state.
 
-A recording was missed if the pipeline was never asked for it: Zoom's notification never came.
+A recording was missed if nobody requested its ingest, because Zoom's webhook event never came.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from ingester.errors import BadRequest
 from ingester.ledger.record import Record
 
 WAIT = timedelta(hours=1)
-"""How long after its end a recording is left to Zoom's own notification, which comes late at times.
-Zoom repeats a notification for an hour and a half; one that comes later still is a duplicate."""
+"""How long after the meeting's end reconcile waits for Zoom's own webhook event, which may be late.
+Zoom repeats an event for an hour and a half. The webhook ignores one that comes even later as a
+duplicate."""
 
 MOST_DAYS = 30
-"""How far an operator's run may look back."""
+"""Days that an operator's run may look back at most."""
 
 LATE = timedelta(hours=3)
-"""After so long without a run something is wrong: it runs every hour."""
+"""So long without a run is a problem, because reconcile runs every hour."""
 
 TELL_AGAIN = timedelta(days=1)
 """The same problem of the same recording is logged as an error once in this time."""
 
 MOST_TOLD = 200
-"""Problems that are remembered as told: some 20 KB, of the 400 KB of a DynamoDB item."""
+"""Most problems in the item: some 20 KB of DynamoDB's 400 KB."""
 
 LONGEST_ERROR = 1000
-"""Characters of an error that is remembered."""
+"""Most characters of an error in the item."""
 
 VIDEO = "MP4"
 _MINUTES = Meta(ge=0, le=1_000_000)
@@ -43,9 +44,9 @@ _Stamp = Annotated[str, Meta(pattern=r"^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-
 
 
 class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording in a list of Zoom's API, as far as it is needed. `duration` is in minutes.
+    """A recording in a list of Zoom's API, with the fields that reconcile needs.
 
-    `recording_files` are as Zoom writes them.
+    `duration` is in minutes. `recording_files` are in Zoom's own form.
     """
 
     uuid: Annotated[str, Meta(min_length=1)]
@@ -57,40 +58,50 @@ class ListedRecording(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def end(self) -> datetime:
-        """When the meeting ended. ValueError if `start_time` is no time stamp."""
+        """The end of the meeting.
+
+        Raises:
+            ValueError: `start_time` is no time stamp.
+        """
         return timestamps.parse(self.start_time) + timedelta(minutes=self.duration)
 
 
 class UnreadableEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of a list that makes no sense. `name` is what can be read of it, for people."""
+    """An invalid entry of a list. `name` describes it to people by the fields that can be read."""
 
     name: str
     problem: str
 
 
 class Verdict(StrEnum):
-    """What is done with a recording that Zoom lists. The text is for operators."""
+    """Result of checking a recording that Zoom lists. The text is for operators."""
 
     MISSED = "missed"
     KNOWN = "known"
-    """An ingest was requested before, whatever became of it."""
+    """An ingest was requested before, however it ended."""
 
     TOO_OLD = "before the baseline"
-    """It ended before reconcile's first run in this stack."""
+    """The meeting ended before reconcile's first run in this stack."""
 
     RECENT = "ended less than an hour ago"
     UNFINISHED = "not finished by Zoom"
     NO_VIDEO = "no video"
     GONE = "gone from Zoom"
-    """It is in the list, but Zoom doesn't find it any more."""
+    """The recording is in the list, but Zoom's API doesn't find it any more."""
 
 
 WAITING = frozenset({Verdict.RECENT, Verdict.UNFINISHED})
-"""Looked at again by the next run."""
+"""Verdicts on recordings that the next run checks again."""
 
 
 def verdict_of(listed: ListedRecording, now: datetime, baseline: datetime | None) -> Verdict:
-    """Judge a listed recording by what the list says. MISSED means: unless the ledger knows it."""
+    """Judge a listed recording by the list alone. MISSED is only final if the ledger agrees.
+
+    Args:
+        listed: The recording.
+        now: Current time.
+        baseline: Recordings that ended before are left alone; None to check all of them.
+    """
     if baseline and listed.end < baseline:
         return Verdict.TOO_OLD
     if now < listed.end + WAIT:
@@ -104,15 +115,16 @@ def verdict_of(listed: ListedRecording, now: datetime, baseline: datetime | None
 
 
 def is_known(record: Record, listed: ListedRecording) -> bool:
-    """Whether the pipeline was asked for a listed recording, and told of all its files.
+    """Tell whether the ingest of a listed recording was requested, with all its files.
 
-    Of several notifications about one recording a single one may be lost. A request that has ended
-    is left alone: a person decides.
+    Zoom may send several webhook events about one recording, and a single one may be lost. If no
+    request is in progress, a person decides, so missing files don't matter.
     """
     if not record.was_asked_for:
         return False
     requests = record.requests.values()
-    if any(one.is_taken_over for one in requests) or not any(one.is_sent for one in requests):
+    is_taken_over = any(request.is_taken_over for request in requests)
+    if is_taken_over or not any(request.is_sent for request in requests):
         return True
     return all(
         file.get("id") in record.files
@@ -122,7 +134,7 @@ def is_known(record: Record, listed: ListedRecording) -> bool:
 
 
 def _is_finished(file: Mapping[str, Any]) -> bool:
-    """Whether Zoom is done with a file. TIMELINE files have no status."""
+    """Tell whether Zoom has finished a file. TIMELINE files have no status."""
     return _text(file, "status") in ("", "COMPLETED")
 
 
@@ -131,14 +143,20 @@ def _text(file: Mapping[str, Any], name: str) -> str:
     return value.upper() if isinstance(value, str) else ""
 
 
-# What is remembered from run to run
+# What reconcile remembers from run to run
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A run that the schedule started: `at` is its end, `how` the list that was used.
+    """A run that EventBridge started.
 
-    `waiting` are recordings that the next run looks at again, `failed` those that could not be
-    handed in. `error` says why the run couldn't do its work, "" if it could.
+    Attributes:
+        at: End of the run.
+        how: The list that was used.
+        listed: Number of recordings in the list.
+        handed_in: Number of recordings whose ingest the run requested.
+        waiting: Number of recordings that the next run checks again.
+        failed: Number of recordings whose ingest couldn't be requested.
+        error: What stopped the run; "" if nothing did.
     """
 
     at: _Stamp
@@ -151,10 +169,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What reconcile remembers. Recordings that ended before `baseline` are left alone.
+    """The state that reconcile keeps from run to run.
 
-    `next_user` is the user of Zoom's with whom the next run begins, because the last one ran out of
-    time there. `told` maps problems to when each was logged as an error.
+    Attributes:
+        baseline: Recordings that ended before are left alone.
+        version: Number of times the state was written.
+        last: The last run that EventBridge started.
+        next_user: Id of the Zoom user with whom the next run begins, because the last one ran out
+            of time there.
+        told: When each problem was last logged as an error.
     """
 
     baseline: _Stamp
@@ -165,22 +188,25 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:
-    """Whether a problem is to be logged as an error, given those told before."""
+    """Tell whether a problem has to be logged as an error (again)."""
     at = told.get(problem)
     return at is None or now - timestamps.parse(at) >= TELL_AGAIN
 
 
 def with_told(told: Mapping[str, str], problems: Iterable[str], now: datetime) -> dict[str, str]:
-    """Note problems as told now. Those that are due again are forgotten."""
-    kept = {one: at for one, at in told.items() if not is_due(told, one, now)}
-    noted = {**kept, **dict.fromkeys(problems, timestamps.write(now))}
+    """Note that problems were logged as errors now, and drop those that are due again."""
+    recent = {problem: at for problem, at in told.items() if not is_due(told, problem, now)}
+    noted = {**recent, **dict.fromkeys(problems, timestamps.write(now))}
     return dict(sorted(noted.items(), key=lambda pair: pair[1])[-MOST_TOLD:])
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How reconcile is doing, for people: `at` is the last run's end, "" if there was none yet.
+    """The health of reconcile, for people.
 
-    `problem` is a sentence if it doesn't do its work.
+    Attributes:
+        at: End of the last run; "" if there was none yet.
+        handed_in: Number of recordings whose ingest that run requested.
+        problem: A sentence if reconcile doesn't work; "" if it does.
     """
 
     at: str = ""
@@ -189,18 +215,19 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_of(state: State | None, days: int, now: datetime) -> Check | None:
-    """How reconcile is doing; None where it is off. `days` is RECONCILE_DAYS."""
+    """Check the health of reconcile; None if it is off. `days` is the setting RECONCILE_DAYS."""
     if not days:
         return None
     if state is None or state.last is None:
         return Check()
     last = state.last
-    is_late = now - timestamps.parse(last.at) >= LATE
-    late = f"It hasn't run for {LATE // timedelta(hours=1)} hours."
-    return Check(at=last.at, handed_in=last.handed_in, problem=late if is_late else last.error)
+    problem = last.error
+    if now - timestamps.parse(last.at) >= LATE:
+        problem = f"It hasn't run for {LATE // timedelta(hours=1)} hours."
+    return Check(at=last.at, handed_in=last.handed_in, problem=problem)
 
 
-# An operator's run
+# Options of an operator's run
 
 _AGO = re.compile(r"([0-9]{1,4})([dh])")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -211,19 +238,23 @@ SINCE = (
 
 
 def since_of(text: str, now: datetime) -> datetime:
-    """The moment from which an operator wants to look. BadRequest if the text names none."""
-    problem = BadRequest(f"since {text[:40]!r} has to be {SINCE}.")
+    """Parse the time from which on an operator's run looks.
+
+    Raises:
+        BadRequest: The text doesn't have one of the forms in `SINCE`.
+    """
+    error = BadRequest(f"since {text[:40]!r} has to be {SINCE}.")
     text = text.strip()
-    if found := _AGO.fullmatch(text):
-        length = timedelta(**{{"d": "days", "h": "hours"}[found[2]]: int(found[1])})
-        begin = now - length
+    if match := _AGO.fullmatch(text):
+        unit = {"d": "days", "h": "hours"}[match[2]]
+        begin = now - timedelta(**{unit: int(match[1])})
     elif _DATE.fullmatch(text):
         try:
             begin = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
-            raise problem from None
+            raise error from None
     else:
-        raise problem
+        raise error
     if not timedelta(0) < now - begin < timedelta(days=MOST_DAYS + 1):
-        raise problem
+        raise error
     return begin

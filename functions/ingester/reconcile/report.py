@@ -1,4 +1,4 @@
-"""What an operator may ask reconcile for, and what it answers."""
+"""The options of a run of reconcile, and the report that it returns."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from ingester.errors import BadRequest
 from ingester.reconcile.decisions import ListedRecording
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator asks for. `since`: from when on, instead of RECONCILE_DAYS, baseline or not.
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Options of a run.
 
-    `dry_run`: only tell what a run would do.
+    Attributes:
+        since: From when on to look, also before the baseline; "" for RECONCILE_DAYS and the
+            baseline.
+        dry_run: Whether to report only what a run would do.
     """
 
     since: str = ""
@@ -22,7 +25,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became, or would become, of a missed recording."""
+    """The outcome for a missed recording: what a run did or, in a dry run, would do."""
 
     uuid: str
     meeting_id: int
@@ -32,10 +35,21 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. `skipped` counts recordings by why they were left alone.
+    """The report of a run.
 
-    `recordings` are those that were missed, `left_out` more of them aren't named. `message` is
-    what stopped the run, "" if nothing did.
+    Attributes:
+        since: From when on the run looked.
+        baseline: The baseline; "" if there is none yet.
+        how: The list that was used.
+        dry_run: Whether the run only reports.
+        listed: Number of recordings in the list.
+        handed_in: Number of recordings whose ingest the run requested.
+        failed: Number of recordings whose ingest couldn't be requested.
+        skipped: Number of recordings that were left alone, by verdict.
+        is_complete: Whether the run got through the whole list.
+        recordings: The missed recordings.
+        left_out: Number of further missed recordings that `recordings` doesn't name.
+        message: What stopped the run; "" if nothing did.
     """
 
     since: str
@@ -52,22 +66,22 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-def wanted(event: Mapping[str, Any]) -> Asked:
-    """What an event asks for: EventBridge's own for a plain run.
+def wanted(event: Mapping[str, Any]) -> RunOptions:
+    """Read the options from the function's event; EventBridge's own event has none.
 
     Raises:
-        BadRequest: it makes no sense.
+        BadRequest: The event has an unknown or wrong field.
     """
     if event.get("source") == "aws.events":
-        return Asked()
+        return RunOptions()
     try:
-        return msgspec.convert(dict(event), Asked)
+        return msgspec.convert(dict(event), RunOptions)
     except msgspec.ValidationError as error:
         raise BadRequest(f'Ask with {{"since": "5d", "dry_run": true}}: {error}.') from error
 
 
 def outcome_of(listed: ListedRecording, outcome: str) -> Outcome:
-    """What became of a listed recording, in the words of `outcome`."""
+    """Return the outcome for a listed recording."""
     return Outcome(
         uuid=listed.uuid,
         meeting_id=listed.id,
@@ -78,6 +92,6 @@ def outcome_of(listed: ListedRecording, outcome: str) -> Outcome:
 
 
 def words_of(listed: ListedRecording) -> str:
-    """A listed recording as a sentence names it."""
+    """Describe a listed recording within a sentence."""
     topic = listed.topic or "A recording without a topic"
     return f"{topic}, {listed.start_time}, meeting {listed.id}"

@@ -1,4 +1,4 @@
-"""Reconcile's one item in the ledger's table: its baseline, its last run, what it has told."""
+"""Read and write reconcile's state, which is one item in the ledger's table."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 KEY = "#reconcile"
-"""The item's `uuid`. No uuid of Zoom's looks like it: they are base64."""
+"""The item's `uuid`. Zoom's uuids are base64, which has no `#`."""
 
 ATTEMPTS = 10
+"""How often a change is attempted when other runs write the item at the same time."""
 
 
 class ReconcileState:
-    """The item. Every write is conditional on the version that was read; it never expires."""
+    """Reconcile's item. Every write is conditional on the version that was read.
+
+    The item never expires.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def get(self) -> State | None:
-        """What reconcile remembers (a consistent read), None before its first run.
+        """Read the state consistently; None before the first run.
 
         Raises:
-            LedgerUnreadable: somebody has edited the item, and it makes no sense any more.
+            LedgerUnreadable: Somebody has edited the item so that it is no valid state.
         """
-        found = self._table.get_item(Key={"uuid": KEY}, ConsistentRead=True)
-        item: dict[str, Any] | None = found.get("Item")
+        answer = self._table.get_item(Key={"uuid": KEY}, ConsistentRead=True)
+        item: dict[str, Any] | None = answer.get("Item")
         if item is None:
             return None
         try:
-            # DynamoDB's numbers come as Decimal, which become texts here, and then whole numbers.
+            # `to_builtins` turns DynamoDB's Decimals into texts, and `convert` texts into integers.
             return msgspec.convert(msgspec.to_builtins(item), State, strict=False)
         except msgspec.ValidationError as error:
             raise LedgerUnreadable(
@@ -46,31 +50,35 @@ class ReconcileState:
             ) from error
 
     def begin(self, first: State) -> State:
-        """Write the first state, unless another run has; what is remembered then."""
-        return self._write(None, first) or self._now()
+        """Write the first state unless another run has written one; return the state then."""
+        return self._write(None, first) or self._current()
 
     def change(self, change: Callable[[State], State]) -> State:
-        """Change what is remembered. `change` may be called several times.
+        """Change the state and return the changed one.
+
+        Args:
+            change: Returns the changed state. It is called again if another run wrote the item
+                meanwhile.
 
         Raises:
-            LedgerBusy: other runs wrote the item again and again.
-            LedgerUnreadable: see `get`.
+            LedgerBusy: Other runs wrote the item during each of `ATTEMPTS` attempts.
+            LedgerUnreadable: See `get`.
         """
         for _ in range(ATTEMPTS):
-            old = self._now()
+            old = self._current()
             written = self._write(old, change(old))
             if written is not None:
                 return written
         raise LedgerBusy(f"The item {KEY} in the table of recordings keeps changing.")
 
-    def _now(self) -> State:
+    def _current(self) -> State:
         state = self.get()
         if state is None:
             raise LedgerBusy(f"The item {KEY} in the table of recordings was deleted meanwhile.")
         return state
 
     def _write(self, old: State | None, new: State) -> State | None:
-        """Write the item if it is still `old`; None if it isn't any more."""
+        """Write `new` and return it; None if the item isn't `old` any more."""
         written = msgspec.structs.replace(new, version=(old.version if old else 0) + 1)
         values = {name: msgspec.to_builtins(value) for name, value in _fields(written)}
         condition = "#version = :old" if old else "attribute_not_exists(#version)"
@@ -91,5 +99,5 @@ class ReconcileState:
 
 
 def _fields(state: State) -> list[tuple[str, Any]]:
-    """All fields, those with their default value too: what is over has to be overwritten."""
+    """Return all fields, also those with a default value, which have to overwrite former values."""
     return list(msgspec.structs.asdict(state).items())

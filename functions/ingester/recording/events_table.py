@@ -1,4 +1,4 @@
-"""The DynamoDB table of recording events: when a recording ran."""
+"""The recording events in DynamoDB: the table `<stack>-recording-events`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 EVENTS_LIFE = timedelta(days=120)
+"""How long DynamoDB keeps a recording's events after the last one."""
 
 
 class EventsTable:
-    """`<stack>-recording-events`: when a recording was started, paused, resumed and stopped."""
+    """When each recording was started, paused, resumed and stopped."""
 
     def __init__(self, table: Table, clock: Callable[[], datetime]) -> None:
         self._table = table
         self._clock = clock
 
     def append(self, uuid: str, event: RecordingEvent) -> list[RecordingEvent]:
-        """Adds an event to a recording's list; those that were in it."""
+        """Add an event to a recording's list, and return the events that were in it before."""
         answer = self._table.update_item(
             Key={"zoom_uuid": uuid},
             UpdateExpression="SET expiration = :expiration, recording_event_times = "
@@ -37,9 +38,11 @@ class EventsTable:
         return _events(answer.get("Attributes", {}))
 
     def of(self, uuid: str) -> list[RecordingEvent]:
-        """A recording's events in the order in which they came; empty if there are none.
+        """Return a recording's events in the order in which they were added.
 
-        An error of Python's own if they can't be read, or have a time that is none.
+        Raises:
+            ArithmeticError, LookupError, TypeError, ValueError: An event can't be read, or its time
+                isn't a valid one.
         """
         events = _events(self._table.get_item(Key={"zoom_uuid": uuid}).get("Item") or {})
         if any(event.moment < EPOCH for event in events):
@@ -49,4 +52,4 @@ class EventsTable:
 
 def _events(item: Mapping[str, Any]) -> list[RecordingEvent]:
     times: Any = item.get("recording_event_times") or []
-    return [RecordingEvent(str(one["event"]), int(one["timestamp"])) for one in times]
+    return [RecordingEvent(str(event["event"]), int(event["timestamp"])) for event in times]

@@ -1,4 +1,4 @@
-"""A recording's files: which view each shows, which segment it belongs to, its name in S3."""
+"""Name a recording, its views and segments, and its files in the staging bucket."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ GALLERY = "gallery_view"
 CHAT = "chat_file"
 
 UNKNOWN_TYPE = "unrecognized_type_"
-"""What the view of a type that nobody knows begins with."""
+"""Prefix of the view of a type that isn't one of the known ones."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_HASHED = "sha256-"
+_HASH_PREFIX = "sha256-"
 
 VIEWS = frozenset(
     {
@@ -37,10 +37,11 @@ VIEWS = frozenset(
         CHAT,
     }
 )
+"""The known views."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """The recording that a row is about: what its first write has to carry."""
+    """The recording that a status row is about, with the attributes of the row's first write."""
 
     meeting_id: int
     recording_id: str
@@ -49,25 +50,34 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
 
     def check(self) -> None:
-        """ValueError if a text is not what its name says."""
+        """Check the start time.
+
+        Raises:
+            ValueError: It is no time stamp of a year that has recordings.
+        """
         if not 1970 <= timestamps.parse(self.start_time).year < 3000:
             raise ValueError(f"start_time {self.start_time} is in no year that has recordings")
 
 
 def zoom_page_of(uuid: str, zoom_web: str) -> str:
-    """The recording's page in Zoom. `zoom_web` is Zoom's address, like https://zoom.us."""
+    """Return the URL of a recording's page in Zoom.
+
+    Args:
+        uuid: The recording.
+        zoom_web: Base URL of Zoom's web pages, such as https://zoom.us.
+    """
     return f"{zoom_web}/recording/management/detail?meeting_id={quote(uuid, safe='')}"
 
 
 def automated(uuid: str) -> str:
-    """The zip id of the ingest that Zoom's notifications of a recording ask for."""
+    """Return the `zip_id` of the ingest that Zoom's own webhook events of a recording request."""
     return f"auto-ingest-{uuid}"
 
 
 def uuid_in(text: str) -> str:
-    """The uuid that a text is, or that a link to the recording in Zoom holds; "" if there is none.
+    """Return the uuid in a text that is a uuid or a link to a recording's page in Zoom.
 
-    Such a link has it in its query, as `meeting_id`.
+    Such a link has the uuid in its query, as `meeting_id`. Returns "" if there is none.
     """
     text = text.strip()
     if "://" not in text and "meeting_id=" not in text:
@@ -76,25 +86,25 @@ def uuid_in(text: str) -> str:
         values = parse_qs(urlsplit(text).query).get("meeting_id", [""])
     except ValueError:
         return ""
-    # A uuid is base64: a space is a `+` that was not encoded in the link.
+    # A uuid is base64, so a space stands for a `+` that the link doesn't encode.
     return values[0].replace(" ", "+")
 
 
 def is_meeting_number(text: str) -> bool:
-    """Whether a text is a meeting's number, as people write it: digits, spaces and dashes.
+    """Tell whether a text is a meeting number as people write it: digits, spaces and dashes.
 
-    Zoom takes one where a uuid belongs, and answers with the latest recording of that meeting. No
-    uuid looks like it: 16 bytes in base64 end with `==`.
+    Zoom's API accepts a meeting number in place of a uuid, and answers with the latest recording of
+    the meeting. A uuid never looks like a number, because 16 bytes in base64 end with `==`.
     """
     digits = "".join(text.split()).replace("-", "")
     return digits.isascii() and digits.isdigit()
 
 
 def view_of(recording_type: str) -> str:
-    """The view that a Zoom `recording_type` stands for.
+    """Return the view of one of Zoom's values of `recording_type`.
 
-    Zoom adds types freely (`shared_screen_with_speaker_view(CC)`, `production_studio`), so the
-    words in the name decide, and what says nothing is `unrecognized_type_<name>`.
+    Zoom adds types without notice (`shared_screen_with_speaker_view(CC)`, `production_studio`), so
+    the words in the type decide. The view of an unknown type is `unrecognized_type_<type>`.
     """
     words = recording_type.lower()
     if "screen" in words:
@@ -108,52 +118,56 @@ def view_of(recording_type: str) -> str:
 
 
 def segment_numbers(files: Iterable[RecordingFile]) -> dict[str, int]:
-    """`recording_start` → number of its segment, counted from 0 in order of time.
+    """Number the segments from 0 in the order of time.
 
-    Zoom begins a new segment whenever a recording is stopped and started again; the files of one
-    segment share their start.
+    Zoom begins a new segment whenever a recording is stopped and started again. The files of one
+    segment have the same start.
+
+    Returns:
+        Number of the segment by the `recording_start` of its files.
     """
     starts = {file.recording_start for file in files}
     return {start: number for number, start in enumerate(sorted(starts, key=timestamps.parse))}
 
 
 def extension_of(file_name: str) -> str:
-    """The extension of a file's name, lower case, without the dot; "" if it has none."""
+    """Return the extension of a file name in lower case, without the dot; "" if it has none."""
     return posixpath.splitext(unquote(file_name).strip())[1].lstrip(".").lower()
 
 
 def staging_key(
     zoom_series_id: int, start_time: str, segment: int, view: str, file_id: str, extension: str
 ) -> str:
-    """`<meeting>/<start as epoch seconds>/<segment, 3 digits>-<view>-<file's id>.<extension>`.
+    """Return the S3 key of a staged file.
 
-    A segment's number holds for one message only. With the file's id in it, no key ever gets
-    another file's bytes.
+    The key has the form `<meeting>/<start in epoch seconds>/<segment, 3 digits>-<view>-<file
+    id>.<extension>`. It contains the file's id because the numbers of segments may differ from
+    message to message. So a key never gets the bytes of another file.
     """
     begin = int(timestamps.parse(start_time).timestamp())
     suffix = f".{extension}" if extension else ""
     name = view.replace("/", "_")
-    return f"{zoom_series_id}/{begin}/{segment:03d}-{name}-{_key_of_id(file_id)}{suffix}"
+    return f"{zoom_series_id}/{begin}/{segment:03d}-{name}-{_id_in_key(file_id)}{suffix}"
 
 
-def _key_of_id(file_id: str) -> str:
-    """A file's id as a part of a key: Zoom's are UUIDs, any other one becomes its hash."""
-    if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASHED):
+def _id_in_key(file_id: str) -> str:
+    """Return a file's id as a part of an S3 key: Zoom's UUIDs unchanged, any other id hashed."""
+    if _SAFE_ID.fullmatch(file_id) and not file_id.startswith(_HASH_PREFIX):
         return file_id
-    return _HASHED + hashlib.sha256(file_id.encode()).hexdigest()[:32]
+    return _HASH_PREFIX + hashlib.sha256(file_id.encode()).hexdigest()[:32]
 
 
 def name_of(view: str, recording_start: str) -> str:
-    """What people are told of a file: its view and when it begins."""
+    """Return a file's name for people: its view and its start."""
     return f"{view} of {recording_start}"
 
 
 def view_names(files: Sequence[RecordingFile]) -> list[str]:
-    """Each file's view, made unique within its segment.
+    """Return the view of each file, unique within its segment.
 
-    Zoom can hold two files of one view in one segment (with and without captions, say). The first
-    is the view; another gets a number, is staged beside it, and isn't ingested, as views that
-    nobody knows.
+    Zoom may have two files of one view in one segment, for example with and without captions. The
+    first one has the view's name, and each further one a number after it. Those with a number are
+    staged but not ingested, like views of unknown types.
     """
     taken: set[tuple[str, str]] = set()
     names: list[str] = []
@@ -169,5 +183,5 @@ def view_names(files: Sequence[RecordingFile]) -> list[str]:
 
 
 def is_too_short(minutes: float, minimum_minutes: float) -> bool:
-    """Whether a recording is below `MINIMUM_DURATION`."""
+    """Tell whether a recording is shorter than the setting `MINIMUM_DURATION`."""
     return minutes < minimum_minutes

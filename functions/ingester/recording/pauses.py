@@ -1,4 +1,4 @@
-"""`zoomRecordingTimes`: when, within a meeting, the recording really ran."""
+"""Calculate when, during a meeting, the recording ran: the form's part `zoomRecordingTimes`."""
 
 from __future__ import annotations
 
@@ -14,53 +14,63 @@ _ENDS = frozenset({"recording.paused", "recording.stopped"})
 
 
 class RecordingEvent(NamedTuple):
-    """One of Zoom's four recording events; `timestamp` in seconds since the epoch."""
+    """One of Zoom's recording events. `timestamp` is in seconds since the epoch."""
 
     event: str
     timestamp: int
 
     @property
     def moment(self) -> datetime:
-        """OverflowError if no calendar has it, as when somebody wrote milliseconds."""
+        """The time of the event.
+
+        Raises:
+            OverflowError: The time is beyond the calendar, for example in milliseconds.
+        """
         return EPOCH + timedelta(seconds=self.timestamp)
 
 
-class _Mark(NamedTuple):
-    """Sorts by time; at equal times the files' own marks come first."""
+class _Change(NamedTuple):
+    """A start or stop of the recording.
+
+    Changes are sorted by time. At the same time those of files come before those of events.
+    """
 
     moment: datetime
-    from_event: bool
+    is_from_event: bool
     position: int
-    starts: bool
+    is_start: bool
 
 
 def recording_times(
     segments: Iterable[tuple[str, str]], events: Sequence[RecordingEvent] = ()
 ) -> str:
-    """The spans as `start_stop,start_stop,…` in wire time stamps.
+    """Return the intervals in which the recording ran, as `start_stop,start_stop,…`.
 
-    `segments` are the (start, end) of the segments that are kept; Zoom's files hide the pauses
-    inside them, so the recorded events are woven in. What lies before the first kept start is
-    dropped; a start opens a span if none is open, a pause or stop closes it.
+    A start or resume begins an interval if none is open, and a pause or stop ends it. Changes
+    before the first segment are ignored.
+
+    Args:
+        segments: Start and end of each segment. They don't show the pauses within a segment.
+        events: Recording events, which show the pauses.
     """
-    marks: list[_Mark] = []
+    changes: list[_Change] = []
     for start, end in segments:
-        marks.append(_Mark(timestamps.parse(start), False, len(marks), True))
-        marks.append(_Mark(timestamps.parse(end), False, len(marks), False))
-    if not marks:
+        changes.append(_Change(timestamps.parse(start), False, len(changes), True))
+        changes.append(_Change(timestamps.parse(end), False, len(changes), False))
+    if not changes:
         return ""
-    first = min(mark.moment for mark in marks if mark.starts)
+    first_start = min(change.moment for change in changes if change.is_start)
     for event in events:
         if event.event in _STARTS | _ENDS:
-            marks.append(_Mark(event.moment, True, len(marks), event.event in _STARTS))
-    spans: list[str] = []
-    opened: datetime | None = None
-    for mark in sorted(marks):
-        if mark.moment < first:
+            changes.append(_Change(event.moment, True, len(changes), event.event in _STARTS))
+    intervals: list[str] = []
+    began: datetime | None = None
+    for change in sorted(changes):
+        if change.moment < first_start:
             continue
-        if mark.starts:
-            opened = opened or mark.moment
-        elif opened is not None:
-            spans.append(f"{timestamps.write(opened)}_{timestamps.write(mark.moment)}")
-            opened = None
-    return ",".join(spans)
+        if change.is_start:
+            began = began or change.moment
+        elif began is not None:
+            intervals.append(f"{timestamps.write(began)}_{timestamps.write(change.moment)}")
+            began = None
+    return ",".join(intervals)

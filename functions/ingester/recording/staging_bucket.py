@@ -1,4 +1,4 @@
-"""The staging bucket: files between Zoom and Opencast. Written by `transfer.multipart`."""
+"""Read the staging bucket and presign its objects. `transfer.multipart` writes them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Staging:
-    """One bucket."""
+    """The staging bucket."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         self._s3 = s3
         self._bucket = bucket
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
-        """`length` bytes of an object from `offset`; fewer at its end."""
+        """Read `length` bytes of an object from `offset` on, or fewer at its end."""
         answer = self._s3.get_object(
             Bucket=self._bucket, Key=key, Range=f"bytes={offset}-{offset + length - 1}"
         )
@@ -30,19 +30,23 @@ class Staging:
             return body.read()
 
     def address_of(self, file: StagedFile, seconds: int) -> str:
-        """`presign` of a file that is still there, as it was staged; StagedFileLost if it isn't."""
+        """Check that a staged file is unchanged, and presign its URL for so many seconds.
+
+        Raises:
+            StagedFileLost: The file isn't there any more, or has another size.
+        """
         key = file.filename
         try:
             size = self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
         except ClientError as error:
-            # Without s3:ListBucket S3 says 403 of an object that isn't there.
+            # Without the grant s3:ListBucket S3 answers 403 for an object that doesn't exist.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
                 raise
             raise StagedFileLost(
                 f"{reasons.FILES_GONE} ({key}): exec.pipeline fetches them anew, while Zoom has "
                 "them."
             ) from error
-        # Of a chat no size is known.
+        # The message has the size 0 for a chat.
         if file.ffprobe_bytes and size != file.ffprobe_bytes:
             raise StagedFileLost(
                 f"{reasons.FILES_REPLACED} ({key}): exec.pipeline fetches them anew."
@@ -50,7 +54,7 @@ class Staging:
         return self.presign(key, seconds)
 
     def presign(self, key: str, seconds: int) -> str:
-        """A URL that hands out an object for `seconds`, or until our credentials end."""
+        """Return a URL of an object, valid for `seconds` or until our credentials expire."""
         return self._s3.generate_presigned_url(
             "get_object",
             Params={"Bucket": self._bucket, "Key": key},

@@ -1,4 +1,4 @@
-"""What the downloader staged, as the message to the uploader says it."""
+"""Build the message to the uploader from the staged files."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from ingester import timestamps
 from ingester.pipeline.messages import DownloadMessage, StagedFile, StagedView, UploadMessage
 
 
-class StagedPiece(msgspec.Struct, frozen=True):
-    """A staged file and the view it belongs to."""
+class FileOfView(msgspec.Struct, frozen=True):
+    """A staged file and its view."""
 
     view: str
     file: StagedFile
 
 
 class Staged(msgspec.Struct, frozen=True):
-    """What became of a recording's files. `missing` are the files that Zoom didn't hand out,
-    each by its view and segment.
+    """Result of staging a recording.
+
+    Attributes:
+        pieces: The staged files.
+        missing: View and segment of each file that Zoom didn't provide.
     """
 
-    pieces: tuple[StagedPiece, ...]
+    pieces: tuple[FileOfView, ...]
     missing: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
-        """What the row says of it; "" if nothing is missing."""
+        """The reason for the status row; "" if no file is missing."""
         if not self.missing:
             return ""
         return (
@@ -37,11 +40,11 @@ class Staged(msgspec.Struct, frozen=True):
         )
 
 
-def views_of(pieces: Sequence[StagedPiece]) -> dict[str, StagedView]:
-    """The pieces by view, a view's files in the order of the segments."""
+def _views_of(staged: Sequence[FileOfView]) -> dict[str, StagedView]:
+    """Group files by view. The files of a view are in the order of their segments."""
     views: dict[str, list[StagedFile]] = {}
-    for piece in sorted(pieces, key=lambda piece: piece.file.segment_num):
-        views.setdefault(piece.view, []).append(piece.file)
+    for item in sorted(staged, key=lambda item: item.file.segment_num):
+        views.setdefault(item.view, []).append(item.file)
     return {
         view: StagedView(
             segments=tuple(files),
@@ -54,18 +57,26 @@ def views_of(pieces: Sequence[StagedPiece]) -> dict[str, StagedView]:
 
 def upload_message(
     message: DownloadMessage,
-    pieces: Sequence[StagedPiece],
+    staged: Sequence[FileOfView],
     *,
     series_id: str,
     title: str,
     zone: tzinfo,
 ) -> UploadMessage:
-    """The upload message of a recording whose files are all staged."""
-    views = views_of(pieces)
-    longest: dict[int, int | float] = {}
-    for piece in pieces:
-        number, seconds = piece.file.segment_num, piece.file.ffprobe_seconds
-        longest[number] = max(seconds, longest.get(number, 0))
+    """Build the upload message of a recording.
+
+    Args:
+        message: The download message.
+        staged: The staged files.
+        series_id: The Opencast series.
+        title: Title of the event in Opencast.
+        zone: Time zone of the local start time.
+    """
+    views = _views_of(staged)
+    longest_by_segment: dict[int, int | float] = {}
+    for item in staged:
+        number, seconds = item.file.segment_num, item.file.ffprobe_seconds
+        longest_by_segment[number] = max(seconds, longest_by_segment.get(number, 0))
     start: datetime = timestamps.parse(message.start_time)
     return UploadMessage(
         uuid=message.uuid,
@@ -80,7 +91,7 @@ def upload_message(
         s3_files=views,
         total_file_bytes=sum(view.view_bytes for view in views.values()),
         total_file_seconds=sum(view.view_seconds for view in views.values()),
-        total_segment_seconds=sum(longest.values()),
+        total_segment_seconds=sum(longest_by_segment.values()),
         allow_multiple_ingests=message.allow_multiple_ingests,
         zoom_processing_minutes=message.zoom_processing_minutes,
         ingest_all_mp4=message.ingest_all_mp4,

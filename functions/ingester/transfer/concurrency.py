@@ -1,60 +1,74 @@
-"""How many connections are worth their while.
+"""Adapt the number of concurrent connections to what the link gives.
 
-It starts low and doubles as long as the bytes a second grow with it. When they don't, it goes back,
-and asks now and then whether some more would pay by now. Where the other side says that it is too
-much (429, 503), half of them go at once. Every connection costs memory and, on two cores or a part
-of one, CPU: more than the link needs make it slower.
+The limit starts low and doubles as long as the throughput grows with it. When it doesn't, the limit
+goes back to the last one that paid, and a few more connections are tried now and then. When the
+source or S3 throttles (429, 503), the limit is halved at once. Each connection costs memory and, on
+two cores or less, CPU, so more connections than the link needs make a copy slower.
 """
 
 from __future__ import annotations
 
-WORTH = 0.25
-"""The least that more connections must bring, as a share of what they would bring if each were as
-fast as the others. Less may be chance."""
+MIN_GAIN = 0.25
+"""Least gain of more connections, as a share of the gain if each were as fast as the others. A
+smaller gain may be chance."""
+
 TICKS_BETWEEN_TRIALS = 12
 TICKS_AFTER_THROTTLING = 40
 
 
-class Pace:
-    """`connections` is how many may be open now: from 1 to `most`."""
+class ConcurrencyLimit:
+    """Limit of concurrent connections.
 
-    def __init__(self, first: int, most: int) -> None:
-        self.connections = min(first, most)
-        self._most = most
-        self._doubling = True
-        self._proven = self.connections
+    Args:
+        initial: The first limit.
+        maximum: The highest limit.
+
+    Attributes:
+        connections: The current limit, from 1 to `maximum`.
+    """
+
+    def __init__(self, initial: int, maximum: int) -> None:
+        self.connections = min(initial, maximum)
+        self._maximum = maximum
+        self._is_doubling = True
+        self._last_good = self.connections
         self._rate = 0.0
-        self._quiet = 0
+        self._ticks_to_hold = 0
 
-    def measured(self, rate: float, in_use: int) -> None:
-        """Takes the bytes a second of the last tick, in which `in_use` connections were open."""
+    def adapt(self, rate: float, in_use: int) -> None:
+        """Adapt the limit after a tick.
+
+        Args:
+            rate: Bytes a second during the tick.
+            in_use: Connections that were in use during the tick. If these are fewer than the limit,
+                the rate doesn't show what more connections would bring.
+        """
         if in_use < self.connections:
-            # There was not enough to do: the rate says nothing about what more would bring.
             return
-        if self._quiet:
+        if self._ticks_to_hold:
             self._rate = rate
-            self._quiet -= 1
-            if not self._quiet:
+            self._ticks_to_hold -= 1
+            if not self._ticks_to_hold:
                 self._grow()
-        elif rate >= self._rate * (1 + WORTH * (self.connections / self._proven - 1)):
+        elif rate >= self._rate * (1 + MIN_GAIN * (self.connections / self._last_good - 1)):
             self._rate = rate
-            self._proven = self.connections
+            self._last_good = self.connections
             self._grow()
         else:
-            self.connections = self._proven
-            self._rest(TICKS_BETWEEN_TRIALS)
+            self.connections = self._last_good
+            self._hold(TICKS_BETWEEN_TRIALS)
 
-    def throttled(self) -> None:
-        """The other side asked for less."""
-        self.connections = self._proven = max(1, self.connections // 2)
-        self._rest(TICKS_AFTER_THROTTLING)
+    def back_off(self) -> None:
+        """Halve the limit because the source or S3 throttles."""
+        self.connections = self._last_good = max(1, self.connections // 2)
+        self._hold(TICKS_AFTER_THROTTLING)
 
-    def _rest(self, ticks: int) -> None:
-        self._doubling = False
-        self._quiet = ticks
+    def _hold(self, ticks: int) -> None:
+        self._is_doubling = False
+        self._ticks_to_hold = ticks
 
     def _grow(self) -> None:
-        more = self.connections if self._doubling else max(1, self.connections // 4)
-        self.connections = min(self._most, self.connections + more)
-        if self.connections == self._proven:
-            self._rest(TICKS_BETWEEN_TRIALS)
+        more = self.connections if self._is_doubling else max(1, self.connections // 4)
+        self.connections = min(self._maximum, self.connections + more)
+        if self.connections == self._last_good:
+            self._hold(TICKS_BETWEEN_TRIALS)

@@ -1,7 +1,8 @@
-"""One file's copy as a row of small works: open it, copy each part that is missing, close it.
+"""The state machine of one file's copy: it gives out small tasks, and takes their results.
 
-What comes next follows from the stage. The works run in threads; the stage changes only in the one
-thread that asks for the next work and tells how each ended.
+The tasks are: open the source, copy each missing part, complete the upload. They run in worker
+threads. The state changes only in the main thread, which asks for the next task and reports how
+each one ended.
 """
 
 from __future__ import annotations
@@ -16,50 +17,56 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingester.errors import AwsFailed, IngesterError, SourceChanged, TransferFailed, UploadGone
-from ingester.transfer.part_worker import Carrier, Stopped
+from ingester.transfer.part_worker import Stopped, Worker
 from ingester.transfer.parts import Part, part_bytes
 from ingester.transfer.plan import AlreadyThere, Copied, Plan
 
 RESTARTS = 3
-"""How often a copy begins anew in one run because its source or its upload became another."""
-SHARE_UNDER_WAY = 4
-LEAST_UNDER_WAY = 8
-"""A crash costs the parts under way: at most a quarter of a file, or eight."""
+"""How often a copy starts again within one run because its source or its upload changed."""
+
+IN_FLIGHT_DIVISOR = 4
+MIN_IN_FLIGHT = 8
+"""A crash costs the parts in flight: at most a quarter of the file, or eight parts."""
 
 
 class Stage(Enum):
-    """What a copy is at."""
+    """Stage of a copy."""
 
     NEW = auto()
     OPENING = auto()
     COPYING = auto()
-    CLOSING = auto()
+    COMPLETING = auto()
     FAILING = auto()
     ENDED = auto()
 
 
 @dataclass(frozen=True)
-class Work:
-    """Something to be done in a thread. `is_part`: it copies a part, and can be left for later."""
+class Task:
+    """Work for one thread. `is_part`: it copies a part, and may be left to the next run."""
 
     run: Callable[[], Any]
     is_part: bool = False
 
 
 class FileCopy:
-    """One copy under way. `result` is how it ended: Copied, or an error."""
+    """The copy of one file.
 
-    def __init__(self, carrier: Carrier) -> None:
-        self.carrier = carrier
+    Attributes:
+        worker: Carries out the tasks.
+        result: How the copy ended: Copied or an error. None while it is in progress.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
         self.result: Copied | IngesterError | None = None
         self._stage = Stage.NEW
         self._plan: Plan | AlreadyThere | None = None
-        self._ready: deque[Work] = deque()
+        self._ready: deque[Task] = deque()
         self._missing: deque[Part] = deque()
-        self._under_way = 0
-        self._most_under_way = LEAST_UNDER_WAY
-        self._restarts = RESTARTS
-        self._distrusts = False
+        self._in_flight = 0
+        self._most_in_flight = MIN_IN_FLIGHT
+        self._restarts_left = RESTARTS
+        self._overwrite = False
         self._failure: BaseException | None = None
 
     @property
@@ -68,129 +75,138 @@ class FileCopy:
 
     @property
     def label(self) -> str:
-        return self.carrier.copy.label
+        return self.worker.copy.label
 
     @property
     def error(self) -> IngesterError | None:
-        """The error that it ended with, if it isn't one that the copy skips."""
-        if isinstance(self.result, self.carrier.copy.skips):
+        """The error that ended the copy, unless the copy skips it."""
+        if isinstance(self.result, self.worker.copy.skips):
             return None
         return self.result if isinstance(self.result, IngesterError) else None
 
     @property
     def was_completed(self) -> bool:
-        """Whether this run made the object, and the next one will find it and leave it alone."""
+        """Whether this run created the object, and the next run will recognize it."""
         if not isinstance(self.result, Copied) or not isinstance(self._plan, Plan):
             return False
         return self._plan.version.size is not None
 
     @property
     def size(self) -> int | None:
-        """In bytes, once it is known."""
+        """Size in bytes; None as long as it is unknown."""
         if isinstance(self._plan, Plan):
             return self._plan.version.size
-        return self._plan.size if self._plan else self.carrier.copy.expected_size
+        return self._plan.size if self._plan else self.worker.copy.expected_size
 
     @property
     def stored(self) -> int:
-        """Bytes of it that S3 has."""
+        """Number of bytes that S3 has stored."""
         if isinstance(self._plan, Plan):
             return sum(part.length for part in list(self._plan.upload.stored.values()))
         return self._plan.size if self._plan else 0
 
-    def next_work(self, *, parts: bool = True) -> Work | None:
-        """What can be begun now; None if something else has to end before.
+    def next_task(self, *, parts: bool = True) -> Task | None:
+        """Return the next task; None if another one has to end first.
 
-        No part is begun unless `parts`: there is no time for it.
+        Args:
+            parts: Whether there is time to copy a part.
         """
-        work: Work | None = None
+        task: Task | None = None
         if self._stage is Stage.NEW:
             self._stage = Stage.OPENING
-            work = Work(partial(self.carrier.plan, anew=self._distrusts))
+            task = Task(partial(self.worker.plan, overwrite=self._overwrite))
         elif self._stage is Stage.COPYING and self._ready:
-            work = self._ready.popleft()
+            task = self._ready.popleft()
         elif self._stage is Stage.COPYING and self._missing and isinstance(self._plan, Plan):
-            if parts and self._under_way < self._most_under_way:
+            if parts and self._in_flight < self._most_in_flight:
                 part = self._missing.popleft()
-                work = Work(partial(self.carrier.part, self._plan, part), is_part=True)
-        elif self._stage is Stage.COPYING and not self._under_way and self._plan:
-            self._stage = Stage.CLOSING
-            work = Work(partial(self.carrier.close, self._plan))
-        if work:
-            self._under_way += 1
-        return work
+                task = Task(partial(self.worker.copy_part, self._plan, part), is_part=True)
+        elif self._stage is Stage.COPYING and not self._in_flight and self._plan:
+            self._stage = Stage.COMPLETING
+            task = Task(partial(self.worker.complete, self._plan))
+        if task:
+            self._in_flight += 1
+        return task
 
-    def settle(self, outcome: Any, error: BaseException | None) -> None:
-        """Takes the end of a work: what it returned, or raised.
+    def finish_task(self, result: Any, error: BaseException | None) -> None:
+        """Take the result or the error of a task.
 
-        An error that no type of ours explains is raised: it is a bug.
+        Raises:
+            BaseException: The error, if it is neither ours nor botocore's: then it is a bug.
         """
-        self._under_way -= 1
+        self._in_flight -= 1
         if error is not None:
             self._fail(error)
         elif self._stage is Stage.OPENING:
-            self._plan = outcome
-            self._prepare(outcome)
+            self._plan = result
+            self._prepare_tasks(result)
             self._stage = Stage.COPYING
-        elif self._stage is Stage.CLOSING:
-            self._end(outcome)
-        if self._stage is Stage.FAILING and not self._under_way:
-            self._failed()
+        elif self._stage is Stage.COMPLETING:
+            self._end(result)
+        if self._stage is Stage.FAILING and not self._in_flight:
+            self._restart_or_end()
 
-    def give_up(self) -> None:
-        """Ends what is under way, at its next chunk."""
-        self.carrier.stop.set()
+    def cancel(self) -> None:
+        """Start no more tasks, and stop those in flight at their next chunk."""
+        self.worker.stop.set()
         self._ready.clear()
         self._missing.clear()
 
     def release(self, *, abort: bool) -> int:
-        """Lets go of a copy that hasn't ended well; the bytes that stay in S3 for the next run."""
+        """Close what a copy has open that didn't succeed.
+
+        Args:
+            abort: Whether to abort its uploads as well.
+
+        Returns:
+            Number of bytes in S3 with which the next run can continue.
+        """
         if isinstance(self.result, Copied):
             return 0
-        for plan in self.carrier.plans:
+        for plan in self.worker.plans:
             if plan.body:
                 plan.body.close()
             if abort:
-                self.carrier.bucket.abort(plan.upload)
+                self.worker.bucket.abort(plan.upload)
         if abort:
             return 0
         return self.stored if isinstance(self._plan, Plan) else 0
 
-    def _prepare(self, plan: Plan | AlreadyThere) -> None:
+    def _prepare_tasks(self, plan: Plan | AlreadyThere) -> None:
         if isinstance(plan, AlreadyThere):
             return
         if plan.body:
-            self._ready.append(Work(partial(self.carrier.stream, plan)))
+            self._ready.append(Task(partial(self.worker.copy_stream, plan)))
         else:
             size = plan.version.size or 0
-            share = size // SHARE_UNDER_WAY // part_bytes(size)
-            self._most_under_way = max(LEAST_UNDER_WAY, share)
+            share = size // IN_FLIGHT_DIVISOR // part_bytes(size)
+            self._most_in_flight = max(MIN_IN_FLIGHT, share)
         if (plan.body or len(plan.missing) > 1) and not plan.upload.is_marked:
-            self._ready.append(Work(partial(self.carrier.mark, plan)))
+            self._ready.append(Task(partial(self.worker.mark, plan)))
         self._missing.extend(plan.missing)
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, Stopped):
             self._failure = self._failure or error
         self._stage = Stage.FAILING
-        self.give_up()
+        self.cancel()
 
-    def _failed(self) -> None:
-        """Everything that was under way has ended: begin anew, or it is the end."""
+    def _restart_or_end(self) -> None:
+        """Start the copy again or end it with its failure, once no task is in flight."""
         failure, self._failure = self._failure, None
         if failure is None:
             return
-        broken = isinstance(failure, TransferFailed) and isinstance(self._plan, AlreadyThere)
-        changed = isinstance(failure, SourceChanged | UploadGone)
-        if (broken or changed) and self._restarts:
-            self._restarts -= 1
-            self._distrusts = self._distrusts or broken
-            # One wrong answer looks like another version. Opening the source anew tells whether
-            # what is stored is of use, and removes it if it isn't.
+        is_object_bad = isinstance(failure, TransferFailed) and isinstance(self._plan, AlreadyThere)
+        has_changed = isinstance(failure, SourceChanged | UploadGone)
+        if (is_object_bad or has_changed) and self._restarts_left:
+            self._restarts_left -= 1
+            self._overwrite = self._overwrite or is_object_bad
+            # The upload is kept, because a single wrong answer also looks like another version.
+            # The next plan compares it with the source, and removes it if the source did change.
             self.release(abort=False)
             self._plan = None
             self._stage = Stage.NEW
-            self.carrier.stop.clear()
+            self.worker.stop.clear()
         elif isinstance(failure, BotoCoreError | ClientError):
             self._end(AwsFailed.of(failure))
         elif isinstance(failure, IngesterError):

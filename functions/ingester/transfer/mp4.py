@@ -1,7 +1,8 @@
-"""Is it a whole, playable MP4? Reads the container from S3 by ranges, without fetching the file.
+"""Check that an object is a complete MP4 with a video, by reading ranges of it from S3.
 
-An MP4 is a row of boxes, each with its length in front (ISO/IEC 14496-12, section 4.2). libav
-opens a file that was cut off behind its index (`moov`) without a word, so the row is checked first.
+An MP4 is a sequence of boxes, each of which begins with its length (ISO/IEC 14496-12, section 4.2).
+libav opens a file that was cut off after its index (`moov`) without an error, so the boxes are
+checked first.
 """
 
 from __future__ import annotations
@@ -17,22 +18,23 @@ from ingester.errors import TransferFailed
 
 BLOCK_BYTES = 256 * 1024
 HEADER_BYTES = 16
-"""Length (4), type (4) and, where the length is 1, the real length (8)."""
+"""Bytes of a box's length (4), its type (4) and, if the length is 1, its real length (8)."""
 
-_TEXTS = frozenset({b"<", b"{", b"["})
-"""What HTML, XML and JSON begin with, and no length of a box: it would be 900 MB."""
+_FIRST_BYTES_OF_TEXT = frozenset({b"<", b"{", b"["})
+"""First bytes of HTML, XML and JSON. As a length they would mean 1 GB or more, which the first
+box of an MP4 never has."""
 
 
 @dataclass(frozen=True)
 class Movie:
-    """What an MP4's container says. `seconds` is its duration."""
+    """An MP4's duration in seconds, and the types of its streams."""
 
     seconds: float
     streams: tuple[str, ...]
 
 
-class RangeReader(io.RawIOBase):
-    """A seekable file over `read_range(offset, length)`, which reads `size` bytes by ranges."""
+class RangeFile(io.RawIOBase):
+    """A seekable file of `size` bytes that is read by `read_range(offset, length)`."""
 
     def __init__(self, read_range: Callable[[int, int], bytes], size: int) -> None:
         super().__init__()
@@ -65,9 +67,18 @@ class RangeReader(io.RawIOBase):
 
 
 def inspect(key: str, read_range: Callable[[int, int], bytes], size: int) -> Movie:
-    """Opens the container of `key`. TransferFailed if it is not a whole MP4 with a video in it."""
+    """Open an MP4 and read its duration and streams.
+
+    Args:
+        key: Its S3 key, for error messages.
+        read_range: Reads so many bytes from an offset on.
+        size: Its size in bytes.
+
+    Raises:
+        TransferFailed: It isn't a complete MP4 with a video.
+    """
     _check_boxes(key, read_range, size)
-    reader = io.BufferedReader(RangeReader(read_range, size), BLOCK_BYTES)
+    reader = io.BufferedReader(RangeFile(read_range, size), BLOCK_BYTES)
     try:
         with av.open(reader, mode="r", format="mp4") as container:
             videos = container.streams.video
@@ -80,25 +91,29 @@ def inspect(key: str, read_range: Callable[[int, int], bytes], size: int) -> Mov
 
 
 def _check_boxes(key: str, read_range: Callable[[int, int], bytes], size: int) -> None:
-    """TransferFailed if a box reaches beyond the end, or index or frames are missing."""
-    offset, kinds = 0, set()
+    """Check the sequence of boxes.
+
+    Raises:
+        TransferFailed: A box reaches beyond the end, or the index or the frames are missing.
+    """
+    offset, box_types = 0, set()
     while offset < size:
         header = read_range(offset, min(HEADER_BYTES, size - offset))
-        if not offset and header.lstrip()[:1] in _TEXTS:
+        if not offset and header.lstrip()[:1] in _FIRST_BYTES_OF_TEXT:
             raise TransferFailed(
                 f"{key} is a page or an error message under a video's name, and no MP4."
             )
-        kind, length = header[4:8], int.from_bytes(header[:4], "big")
+        box_type, length = header[4:8], int.from_bytes(header[:4], "big")
         if length == 1:
             length = int.from_bytes(header[8:16], "big")
         elif length == 0:
             length = size - offset
         if length < 8 or offset + length > size:
             raise TransferFailed(f"{key} is not a whole MP4: it breaks off, or is none at all.")
-        kinds.add(kind)
-        if kind == b"moof":
-            # Fragments can be thousands: the index is in front of them, libav reads the rest.
+        box_types.add(box_type)
+        if box_type == b"moof":
+            # The index comes before the fragments, which may be thousands; libav checks the rest.
             break
         offset += length
-    if b"moov" not in kinds or not kinds & {b"mdat", b"moof"}:
+    if b"moov" not in box_types or not box_types & {b"mdat", b"moof"}:
         raise TransferFailed(f"{key} is not a whole MP4: its index or its frames are missing.")

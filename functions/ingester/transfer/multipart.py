@@ -1,9 +1,9 @@
-"""A multipart upload to S3 that somebody else can go on with.
+"""Write an object to S3 by a multipart upload that another process can resume.
 
-S3's own list of uploaded parts is the only record of how far a copy has got. One small part more,
-the mark, says whose parts they are: it holds the file's version and what the object is to be, has
-the highest number that S3 takes, and is left out when the upload is completed. Parts are streamed:
-each is sent while it still comes in, its CRC32 behind the bytes as a trailer, which S3 checks.
+S3's list of stored parts is the only checkpoint of a copy. One more small part, the mark,
+identifies the upload: it contains the file's version, the object's key and its metadata. It has the
+highest part number that S3 takes, and is left out when the upload is completed. Parts are streamed:
+each is sent while it is still being received. S3 checks its CRC32, which follows as a trailer.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
@@ -42,28 +42,32 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ingester.transfer")
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=60.0)
-"""Seconds. S3 answers when it has stored a part; it closes a request that sends nothing for 20."""
-SLOW = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError"})
+"""In seconds. S3 answers once it has stored a part, and closes a request that sends nothing for 20
+seconds."""
+
+SLOW_DOWN_CODES = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError"})
 CRC32_TRAILER = b"x-amz-checksum-crc32"
 GONE = "S3 knows the unfinished upload no more: somebody else ended it."
 IDENTITY = "source"
-"""The metadata under which an object says of which version of its source it is."""
+"""Name of the object's metadata that identifies the version of its source."""
 
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]+)</Code>")
 
 
 class Credentials(Protocol):
-    """botocore's credentials, which renew themselves."""
+    """botocore's credentials, which are renewed by botocore."""
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials: ...
 
 
 @dataclass(frozen=True)
 class Destination:
-    """What an object is to be: its key, its metadata, and of which source.
+    """An object to write.
 
-    `source` holds whatever tells the source's version from another; objects and uploads of the
-    same `identity` hold the same bytes.
+    Attributes:
+        key: Its S3 key.
+        metadata: Its metadata.
+        source: Everything that distinguishes this version of the source from others.
     """
 
     key: str
@@ -72,16 +76,18 @@ class Destination:
 
     @property
     def mark(self) -> bytes:
+        """Content of the mark."""
         return msgspec.json.encode([self.key, self.metadata, self.source], order="sorted")
 
     @property
     def identity(self) -> str:
+        """Hash of the mark. Objects and uploads of the same identity have the same bytes."""
         return sha256(self.mark).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A part that S3 has. `crc32` as S3 writes it, base64."""
+    """A part that S3 has stored. `crc32` is base64, as S3 writes it."""
 
     number: int
     length: int
@@ -91,7 +97,15 @@ class StoredPart:
 
 @dataclass
 class Upload:
-    """An upload under way. `stored` are its parts by number, also those of earlier invocations."""
+    """A multipart upload in progress.
+
+    Attributes:
+        destination: The object to write.
+        upload_id: S3's id of the upload.
+        url: URL of the object, without a query.
+        stored: Its stored parts by number, also those of earlier invocations, without the mark.
+        is_marked: Whether S3 has stored the mark.
+    """
 
     destination: Destination
     upload_id: str
@@ -103,8 +117,11 @@ class Upload:
 class Bucket:
     """The bucket that objects are written to.
 
-    `http` carries the parts; everything else goes through the `s3` client, whose `region` and
-    `credentials` they are signed with.
+    Args:
+        s3: Client for all requests except those with parts.
+        name: Name of the bucket.
+        http: Connections for the parts.
+        credentials: Credentials to sign the requests with parts.
     """
 
     def __init__(
@@ -121,36 +138,40 @@ class Bucket:
         self._credentials = credentials
 
     def size_of(self, destination: Destination) -> int | None:
-        """The size in bytes of the object, if it is there and of this very source."""
+        """Return the object's size in bytes; None unless it exists and has this identity."""
         try:
             head = self._s3.head_object(
                 Bucket=self._name, Key=destination.key, ChecksumMode="ENABLED"
             )
         except ClientError as error:
-            # Without s3:ListBucket S3 says 403 of an object that isn't there.
+            # Without the grant s3:ListBucket S3 answers 403 for an object that doesn't exist.
             if _status(error) in (403, 404):
                 return None
             raise
-        same = head["Metadata"].get(IDENTITY) == destination.identity
-        return head["ContentLength"] if same else None
+        is_same = head["Metadata"].get(IDENTITY) == destination.identity
+        return head["ContentLength"] if is_same else None
 
-    def resume(self, destination: Destination, *, wanted: bool = True) -> Upload | None:
-        """The unfinished upload of the same source, if there is one. Others of this key go, and
-        all if none is `wanted`."""
-        found: Upload | None = None
-        for upload_id in self._unfinished(destination.key):
-            stored = self._stored(destination.key, upload_id)
+    def resume(self, destination: Destination, *, discard_all: bool = False) -> Upload | None:
+        """Find the newest unfinished upload of this identity, and abort all others of its key.
+
+        Args:
+            destination: The object.
+            discard_all: Whether to abort that upload as well.
+        """
+        resumed: Upload | None = None
+        for upload_id in self._unfinished_uploads(destination.key):
+            stored = self._stored_parts(destination.key, upload_id)
             mark = stored.pop(MARK_NUMBER, None)
-            if wanted and found is None and _is_mark_of(mark, destination.mark):
-                found = self._upload(destination, upload_id, stored)
-                found.is_marked = True
+            if not discard_all and resumed is None and _is_mark_of(mark, destination.mark):
+                resumed = self._upload(destination, upload_id, stored)
+                resumed.is_marked = True
             else:
                 logger.warning("Removing what is left of another copy to %s", destination.key)
                 self._abort(destination.key, upload_id)
-        return found
+        return resumed
 
     def begin(self, destination: Destination) -> Upload:
-        """A new upload, without any part, not even the mark."""
+        """Create an upload without any part, not even the mark."""
         answer = self._s3.create_multipart_upload(
             Bucket=self._name,
             Key=destination.key,
@@ -160,8 +181,8 @@ class Bucket:
         return self._upload(destination, answer["UploadId"], {})
 
     def mark(self, upload: Upload) -> None:
-        """Says in the upload whose parts it holds. Without it nobody goes on with it."""
-        with _gone():
+        """Store the mark, without which no other process resumes the upload."""
+        with _upload_gone_translated():
             self._s3.upload_part(
                 Bucket=self._name,
                 Key=upload.destination.key,
@@ -173,11 +194,19 @@ class Bucket:
         upload.is_marked = True
 
     def send(self, upload: Upload, part: Part, chunks: Iterable[bytes | memoryview]) -> StoredPart:
-        """Streams one part; `chunks` are exactly its bytes.
+        """Send one part, chunk by chunk.
 
-        What `chunks` raises is raised. UploadGone, SlowDown and AwsFailed are S3's answers.
+        Args:
+            upload: The upload.
+            part: The part.
+            chunks: Exactly the bytes of the part. Their errors are raised unchanged.
+
+        Raises:
+            UploadGone: The upload doesn't exist any more.
+            SlowDown: S3 asks for fewer requests.
+            AwsFailed: S3 refused the part, or couldn't be reached.
         """
-        body = _Trailed(chunks, part.length)
+        body = _BodyWithTrailer(chunks, part.length)
         url = f"{upload.url}?partNumber={part.number}&uploadId={quote(upload.upload_id, safe='')}"
         try:
             answer = self._http.urlopen(
@@ -192,7 +221,7 @@ class Bucket:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise AwsFailed(f"AWS failed: UploadPart ({type(error).__name__}).") from error
         if answer.status != 200:
-            raise _refusal(answer.status, answer.data)
+            raise _error_of(answer.status, answer.data)
         confirmed = answer.headers.get("x-amz-checksum-crc32", body.crc32)
         if confirmed != body.crc32:
             raise AwsFailed("AWS failed: UploadPart confirmed another checksum.")
@@ -201,21 +230,27 @@ class Bucket:
         return stored
 
     def complete(self, upload: Upload) -> int:
-        """Makes the object of its parts; S3 compares each checksum and the size, in bytes."""
+        """Complete an upload, and return the object's size in bytes.
+
+        S3 compares the checksum of each part and the size.
+
+        Raises:
+            UploadGone: The upload doesn't exist any more.
+        """
         parts = [upload.stored[number] for number in sorted(upload.stored)]
         size = sum(part.length for part in parts)
-        with _gone():
+        with _upload_gone_translated():
             self._s3.complete_multipart_upload(
                 Bucket=self._name,
                 Key=upload.destination.key,
                 UploadId=upload.upload_id,
-                MultipartUpload={"Parts": [_completed(part) for part in parts]},
+                MultipartUpload={"Parts": [_completed_part(part) for part in parts]},
                 MpuObjectSize=size,
             )
         return size
 
     def abort(self, upload: Upload) -> None:
-        """Removes an upload and its parts."""
+        """Remove an upload and its parts. A failure is logged, because a bucket rule removes it."""
         self._abort(upload.destination.key, upload.upload_id)
 
     def _abort(self, key: str, upload_id: str) -> None:
@@ -230,26 +265,26 @@ class Bucket:
     def _upload(
         self, destination: Destination, upload_id: str, stored: dict[int, StoredPart]
     ) -> Upload:
-        # botocore knows where a bucket is, by region, endpoint and style of address.
+        # A bucket's URL depends on region, endpoint and addressing style, which botocore knows.
         url = self._s3.generate_presigned_url(
             "get_object", Params={"Bucket": self._name, "Key": destination.key}
         ).split("?", 1)[0]
         return Upload(destination, upload_id, url, stored)
 
-    def _unfinished(self, key: str) -> Iterator[str]:
-        """Ids of the key's unfinished uploads, the newest first."""
+    def _unfinished_uploads(self, key: str) -> Iterator[str]:
+        """Iterate over the ids of the key's unfinished uploads, the newest first."""
         try:
-            found = list(self._listed(key))
+            uploads = list(self._list_uploads(key))
         except ClientError as error:
             if _status(error) == 404:
-                # Stores that are like S3, but keep no list: nothing to go on with.
+                # Some stores with S3's API don't list uploads, so there is nothing to resume.
                 return
             raise
-        for upload in sorted(found, key=lambda upload: upload["Initiated"], reverse=True):
+        for upload in sorted(uploads, key=lambda upload: upload["Initiated"], reverse=True):
             yield upload["UploadId"]
 
-    def _listed(self, key: str) -> Iterator[MultipartUploadTypeDef]:
-        # boto3's paginators read a file of 30 ms CPU for what is one page.
+    def _list_uploads(self, key: str) -> Iterator[MultipartUploadTypeDef]:
+        # A paginator of boto3's would load its model, which takes 30 ms of CPU, for a single page.
         page = self._s3.list_multipart_uploads(Bucket=self._name, Prefix=key)
         while True:
             yield from (upload for upload in page.get("Uploads", ()) if upload["Key"] == key)
@@ -262,8 +297,8 @@ class Bucket:
                 UploadIdMarker=page["NextUploadIdMarker"],
             )
 
-    def _stored(self, key: str, upload_id: str) -> dict[int, StoredPart]:
-        """The parts of an upload whose checksum S3 knows, by number."""
+    def _stored_parts(self, key: str, upload_id: str) -> dict[int, StoredPart]:
+        """Return the parts of an upload that have a checksum, by number."""
         parts: dict[int, StoredPart] = {}
         marker = 0
         while True:
@@ -275,7 +310,7 @@ class Bucket:
                 if _code(error) == "NoSuchUpload":
                     return {}
                 raise
-            for part in map(_part, page.get("Parts", ())):
+            for part in map(_stored_part, page.get("Parts", ())):
                 if part.crc32:
                     parts[part.number] = part
             if not page["IsTruncated"]:
@@ -283,16 +318,17 @@ class Bucket:
             marker = page["NextPartNumberMarker"]
 
     def _signed(self, method: str, url: str, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers with a signature that doesn't cover the body."""
         request = AWSRequest(method=method, url=url, headers=headers)
-        # What botocore notes of a checksum in a trailer: the signature leaves the body out.
+        # botocore sets this for a checksum in a trailer; it leaves the body out of the signature.
         request.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
         credentials = self._credentials.get_frozen_credentials()
         S3SigV4Auth(credentials, "s3", self._s3.meta.region_name).add_auth(request)
         return dict(request.headers.items())
 
 
-class _Trailed:
-    """A part's bytes as one `aws-chunked` chunk, with their CRC32 as a trailer behind it.
+class _BodyWithTrailer:
+    """The body of a request: a part as one `aws-chunked` chunk, then its CRC32 as a trailer.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
     """
@@ -303,11 +339,11 @@ class _Trailed:
         self.crc32 = ""
 
     def headers(self) -> dict[str, str]:
-        checksum = len(b64encode(bytes(4)))
-        framed = len(self._head()) + self._length + len(self._tail(bytes(checksum)))
+        checksum_length = len(b64encode(bytes(4)))
+        length = len(self._head()) + self._length + len(self._tail(bytes(checksum_length)))
         return {
             "Content-Encoding": "aws-chunked",
-            "Content-Length": str(framed),
+            "Content-Length": str(length),
             "Content-Type": "application/octet-stream",
             "X-Amz-Decoded-Content-Length": str(self._length),
             "X-Amz-Trailer": CRC32_TRAILER.decode(),
@@ -331,8 +367,8 @@ class _Trailed:
 
 
 @contextmanager
-def _gone() -> Iterator[None]:
-    """UploadGone where botocore says that S3 knows the upload no more."""
+def _upload_gone_translated() -> Iterator[None]:
+    """Raise UploadGone in place of botocore's error when the upload doesn't exist any more."""
     try:
         yield
     except ClientError as error:
@@ -342,15 +378,16 @@ def _gone() -> Iterator[None]:
 
 
 def _is_mark_of(mark: StoredPart | None, content: bytes) -> bool:
+    """Tell whether a stored part is the mark with this content, by length and checksum."""
     crc32 = b64encode(zlib_ng.crc32(content).to_bytes(4, "big")).decode()
     return mark is not None and (mark.length, mark.crc32) == (len(content), crc32)
 
 
-def _part(part: PartTypeDef) -> StoredPart:
+def _stored_part(part: PartTypeDef) -> StoredPart:
     return StoredPart(part["PartNumber"], part["Size"], part["ETag"], part.get("ChecksumCRC32", ""))
 
 
-def _completed(part: StoredPart) -> CompletedPartTypeDef:
+def _completed_part(part: StoredPart) -> CompletedPartTypeDef:
     return {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32}
 
 
@@ -362,11 +399,14 @@ def _code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
 
 
-def _refusal(status: int, body: bytes) -> AwsFailed | UploadGone:
-    """S3's error (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html) as ours."""
-    found = _CODE.search(body)
-    code = found[1].decode() if found else str(status)
+def _error_of(status: int, body: bytes) -> AwsFailed | UploadGone:
+    """Return our error for an error of S3's.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
+    match = _CODE.search(body)
+    code = match[1].decode() if match else str(status)
     if code == "NoSuchUpload":
         return UploadGone(GONE)
-    sentence = f"AWS failed: UploadPart answered {code}."
-    return SlowDown(sentence) if status >= 500 or code in SLOW else AwsFailed(sentence)
+    text = f"AWS failed: UploadPart answered {code}."
+    return SlowDown(text) if status >= 500 or code in SLOW_DOWN_CODES else AwsFailed(text)

@@ -1,4 +1,4 @@
-"""What moves a file's bytes: a part, a plain stream, and the end of it all."""
+"""Carry out the tasks of one file's copy: plan it, copy parts or a stream, complete the upload."""
 
 from __future__ import annotations
 
@@ -25,96 +25,111 @@ from ingester.transfer.parts import Part
 from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, plan_of
 from ingester.transfer.progress import Progress, rate
 from ingester.transfer.ranges import Body, RangeReader
-from ingester.transfer.stream import Buffers, PlainStream
+from ingester.transfer.stream import BufferPool, PlainStream
 
 logger = logging.getLogger("ingester.transfer")
 
 ATTEMPTS = 6
-PATIENCE_SECONDS = 180.0
-"""How long one request or part is tried again; what takes longer is the queue's business."""
+RETRY_SECONDS = 180.0
+"""How long a task is retried. After that the queue retries the whole message."""
 
 Result = TypeVar("Result")
 
 
 class Stopped(Exception):
-    """A work was given up: its file failed elsewhere, or the time is up."""
+    """A task was cancelled: another task of its file failed, or the time is up."""
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """Does one file's works, each called in a thread of its own, until `stop` is set.
+class Worker:
+    """Carries out the tasks of one file's copy, each in its own thread, until `stop` is set.
 
-    `wait(event, seconds)` waits until the event is set, which it tells, or the seconds are over
-    (`threading.Event.wait`). `throttled` is told when the source or S3 want less at once.
-    `plans` are all that were made in this run, also those that nobody waited for.
+    Attributes:
+        copy: What to copy.
+        bucket: Where the object goes.
+        buffers: Buffers for a source without ranges.
+        progress: Counts bytes and retries.
+        on_throttled: Called when the source or S3 asks for fewer requests.
+        wait: Waits until an event is set or so many seconds are over; returns whether it is set.
+        clock: Monotonic clock in seconds.
+        stop: Cancels the tasks.
+        plans: All plans of this run, even if their task ended after it was cancelled.
     """
 
     copy: Copy
     bucket: Bucket
-    buffers: Buffers
+    buffers: BufferPool
     progress: Progress
-    throttled: Callable[[], None]
+    on_throttled: Callable[[], None]
     wait: Callable[[threading.Event, float], bool]
     clock: Callable[[], float]
     stop: threading.Event = field(default_factory=threading.Event)
     plans: list[Plan] = field(default_factory=list)
 
-    def plan(self, *, anew: bool) -> Plan | AlreadyThere:
-        """Opens the source and looks what S3 has."""
+    def plan(self, *, overwrite: bool) -> Plan | AlreadyThere:
+        """Open the source, and find out what S3 has stored of it.
+
+        Args:
+            overwrite: Whether to copy the file even if S3 has the object.
+        """
         self.progress.begin(self.clock())
-        plan = self._again(lambda: plan_of(self.copy, self.bucket, anew=anew))
+        plan = self._with_retries(lambda: plan_of(self.copy, self.bucket, overwrite=overwrite))
         if isinstance(plan, Plan):
             self.plans.append(plan)
         return plan
 
-    def part(self, plan: Plan, part: Part) -> None:
-        """Copies one part. SourceChanged and UploadGone: this plan is of no use any more."""
+    def copy_part(self, plan: Plan, part: Part) -> None:
+        """Copy one part.
+
+        Raises:
+            SourceChanged, UploadGone: The copy needs another plan.
+        """
         reader = RangeReader(
             self.copy.source,
             plan.version,
             sleep=self._sleep,
-            got=self._got,
-            broke=self._broke,
+            on_bytes=self._count_bytes,
+            on_failure=self._count_failure,
         )
 
         def once() -> None:
-            # The source first: while it is busy, nothing is begun with S3.
+            # Open the source first, so that no request to S3 waits while the source is busy.
             body = reader.open(part.first, part.last)
             with closing(body), closing(reader.chunks(body, part.first, part.last)) as chunks:
                 self.bucket.send(plan.upload, part, chunks)
 
-        self._again(once)
+        self._with_retries(once)
 
-    def stream(self, plan: Plan) -> None:
-        """Copies a source that answers no ranges, each try from its beginning."""
-        begun = [plan.body] if plan.body else []
+    def copy_stream(self, plan: Plan) -> None:
+        """Copy a source without ranges. Each attempt starts at the first byte."""
+        opened = [plan.body] if plan.body else []
 
         def once() -> None:
-            with closing(begun.pop() if begun else self._reopened(plan)) as body:
+            with closing(opened.pop() if opened else self._reopen(plan)) as body:
                 size = PlainStream(
                     self.bucket,
                     plan.upload,
                     self.buffers,
-                    got=self._got,
-                    again=self._again,
+                    on_bytes=self._count_bytes,
+                    with_retries=self._with_retries,
                 ).copy(body)
-            # Where the source tells no size, its end can be one that was cut off.
+            # If the source doesn't say its size, only the expected size shows that it was cut off.
             if self.copy.expected_size not in (None, size):
                 raise TransferFailed(
                     f"{size} bytes came of {body.name}, told were {self.copy.expected_size}."
                 )
 
-        self._again(once)
+        self._with_retries(once)
 
     def mark(self, plan: Plan) -> None:
-        """Makes the upload one that another process can go on with."""
-        self._again(lambda: self.bucket.mark(plan.upload))
+        """Mark the upload, so that another process can resume it."""
+        self._with_retries(lambda: self.bucket.mark(plan.upload))
 
-    def close(self, plan: Plan | AlreadyThere) -> Copied:
-        """Completes the upload, unless the object is there, and inspects the object."""
+    def complete(self, plan: Plan | AlreadyThere) -> Copied:
+        """Complete the upload unless S3 has the object already, and inspect the object."""
         if isinstance(plan, Plan):
             key = plan.upload.destination.key
-            size = self._again(lambda: self.bucket.complete(plan.upload))
+            size = self._with_retries(lambda: self.bucket.complete(plan.upload))
         else:
             key, size = plan.key, plan.size
         inspected = self.copy.inspect(key, size) if self.copy.inspect else None
@@ -137,42 +152,44 @@ class Carrier:
         )
         return copied
 
-    def _reopened(self, plan: Plan) -> Body:
+    def _reopen(self, plan: Plan) -> Body:
         body = self.copy.source.open(0, 0)
         if body.is_range or body.version != plan.version:
             body.close()
             raise SourceChanged(f"{body.name or 'The file'} changed at Zoom while it was copied.")
         return body
 
-    def _again(self, work: Callable[[], Result]) -> Result:
+    def _with_retries(self, request: Callable[[], Result]) -> Result:
+        """Make a request, and retry it while that may help."""
+
         def once() -> Result:
-            self._check()
-            return work()
+            self._raise_if_stopped()
+            return request()
 
         attempt = retrying(
             (TransferFailed, ZoomUnreachable, AwsFailed),
             attempts=ATTEMPTS,
-            seconds=PATIENCE_SECONDS,
+            seconds=RETRY_SECONDS,
             sleep=self._sleep,
-            before=self._before_the_next,
+            before=self._before_retry,
         )
         return attempt(once)
 
-    def _before_the_next(self, state: tenacity.RetryCallState) -> None:
+    def _before_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         logger.info("Trying %s again: %s", self.copy.label, error)
-        self._broke(error)
+        self._count_failure(error)
 
-    def _broke(self, error: BaseException | None) -> None:
-        self.progress.broke()
+    def _count_failure(self, error: BaseException | None) -> None:
+        self.progress.add_retry()
         if isinstance(error, ZoomBusy | SlowDown):
-            self.throttled()
+            self.on_throttled()
 
-    def _got(self, length: int) -> None:
-        self.progress.got(length)
-        self._check()
+    def _count_bytes(self, length: int) -> None:
+        self.progress.add_bytes(length)
+        self._raise_if_stopped()
 
-    def _check(self) -> None:
+    def _raise_if_stopped(self) -> None:
         if self.stop.is_set():
             raise Stopped
 

@@ -1,9 +1,10 @@
-"""How a file is cut into the parts of a multipart upload.
+"""Divide a file into the parts of a multipart upload.
 
-S3 takes 10,000 parts, each but the last of 5 MiB to 5 GiB
-(https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). The cut follows from the file's
-size alone, so that whoever goes on with an upload cuts as the one before. The parts are large, for
-a request each costs CPU, and small at the file's end, so that no connection is left alone there.
+S3 takes 10,000 parts, each of 5 MiB to 5 GiB except the last
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html). The parts depend on the file's
+size alone, so that every process that resumes an upload divides the file in the same way. Parts are
+large because each request costs CPU. They are small at the end of the file, so that all connections
+finish at about the same time.
 """
 
 from __future__ import annotations
@@ -13,19 +14,26 @@ from dataclasses import dataclass
 MIB = 1024 * 1024
 SMALLEST = 5 * MIB
 LARGEST = 16 * MIB
-WANTED_COUNT = 40
-"""A small file has so many parts or more, since a crash costs the parts under way."""
+"""Size of the large parts, unless the file would have too many parts."""
+
+DESIRED_COUNT = 40
+"""Number of parts that a file should have at least. A crash costs the parts in flight, so a small
+file needs small parts."""
+
 END_SHARE = 8
 LONGEST_END = 128 * MIB
-"""The end of a file is cut small: an eighth of it, but no more than this."""
+"""The last eighth of a file, at most 128 MiB, is divided into parts of 5 MiB."""
+
 MARK_NUMBER = 10_000
-"""S3's last part number. It is no part of any file: it marks whose parts an upload holds."""
+"""S3's last part number. It is no part of a file, but the mark that identifies an upload."""
+
 MOST = MARK_NUMBER - 1
+"""Most parts of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes `first` to `last` of a file, both counted in, as part `number` (from 1)."""
+    """Part `number` (from 1) of a file: the bytes from `first` to `last` inclusive."""
 
     number: int
     first: int
@@ -37,14 +45,14 @@ class Part:
 
 
 def part_bytes(size: int) -> int:
-    """Bytes of the large parts of a file of `size` bytes."""
-    wanted = min(max(size // WANTED_COUNT, SMALLEST), LARGEST) // MIB
+    """Return the size of the large parts of a file of `size` bytes."""
+    desired = min(max(size // DESIRED_COUNT, SMALLEST), LARGEST) // MIB
     needed = -(-size // (MOST - LONGEST_END // SMALLEST) // MIB)
-    return max(wanted, needed) * MIB
+    return max(desired, needed) * MIB
 
 
 def parts_of(size: int) -> tuple[Part, ...]:
-    """The parts of a file of `size` bytes, in order; none of an empty one."""
+    """Divide a file of `size` bytes into parts, in order. An empty file has none."""
     large = part_bytes(size)
     end = size - min(size // END_SHARE, LONGEST_END)
     parts: list[Part] = []

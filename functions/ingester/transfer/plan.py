@@ -1,4 +1,4 @@
-"""What is to be copied, and what opening it found out: how much of it S3 has already."""
+"""Plan the copy of a file: open its source, and find out which parts S3 has stored already."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ingester.transfer.ranges import Body, Source, Version
 
 @dataclass(frozen=True)
 class Target:
-    """Where a file goes, and what S3 is to remember of it."""
+    """The S3 key and metadata of a copied file."""
 
     key: str
     metadata: Mapping[str, str]
@@ -23,11 +23,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Copy:
-    """What is to be copied. `label` is its name in logs.
+    """A file to copy.
 
-    `target_of` gets the name that the source gives. `expected_size` in bytes, if somebody else has
-    told it. `inspect` looks at the object (key, size) and raises TransferFailed if it is no good.
-    An error of `skips` ends this copy, but not the others.
+    Attributes:
+        label: Its name in logs.
+        source: Where it comes from.
+        target_of: Returns the target for the name that the source gives.
+        expected_size: Size in bytes that Zoom's API says; None if it doesn't.
+        inspect: Inspects the object (key, size). Raises TransferFailed if it isn't valid.
+        skips: Types of errors that end this copy, but not the run.
     """
 
     label: str
@@ -40,9 +44,15 @@ class Copy:
 
 @dataclass(frozen=True)
 class Copied:
-    """A file that is whole in S3: `size` in bytes, and what the copy's `inspect` found.
+    """Result of a copy: S3 has the complete object.
 
-    `fetched` bytes were read for it in this run, in `seconds`, with `retries` on the way.
+    Attributes:
+        key: Its S3 key.
+        size: Its size in bytes.
+        inspected: What the copy's `inspect` returned.
+        fetched: Bytes that this run read from the source.
+        seconds: Duration in this run.
+        retries: Number of retries in this run.
     """
 
     key: str
@@ -55,7 +65,14 @@ class Copied:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to do: the `missing` parts, or a plain stream whose `body` is open."""
+    """The work that is left of a copy.
+
+    Attributes:
+        version: Version of the source.
+        upload: The upload to write to.
+        missing: The parts that S3 hasn't stored.
+        body: The open body of a source without ranges; None if it has ranges.
+    """
 
     version: Version
     upload: Upload
@@ -65,25 +82,32 @@ class Plan:
 
 @dataclass(frozen=True)
 class AlreadyThere:
-    """The object is in S3, whole, of this very version."""
+    """S3 has the complete object of this version already."""
 
     key: str
     size: int
 
 
-def plan_of(copy: Copy, bucket: Bucket, *, anew: bool) -> Plan | AlreadyThere:
-    """Opens a copy's source and looks what S3 has of it. `anew`: whatever is there, copy it again.
+def plan_of(copy: Copy, bucket: Bucket, *, overwrite: bool) -> Plan | AlreadyThere:
+    """Open the source of a copy, and find out what S3 has stored of it.
 
-    Raises what the source does, TransferFailed if it isn't of the expected size, and botocore's
-    errors.
+    Args:
+        copy: The file.
+        bucket: Where the object goes.
+        overwrite: Whether to copy the file even if S3 has the object.
+
+    Raises:
+        TransferFailed: The source doesn't have the expected size.
+        IngesterError: See `ranges.Source.open`.
+        BotoCoreError, ClientError: S3 failed.
     """
-    body = _opened(copy)
+    body = _open(copy)
     try:
-        plan = _planned(copy, bucket, body, anew=anew)
+        plan = _plan(copy, bucket, body, overwrite=overwrite)
         if isinstance(plan, Plan) and plan.body is body:
             return plan
         if body.is_range:
-            # Its one byte, so that the connection can be used again. Nobody needs it.
+            # Reading the answer's only byte allows the connection to be reused.
             with suppress(TransferFailed):
                 body.read(1)
     except BaseException:
@@ -93,7 +117,8 @@ def plan_of(copy: Copy, bucket: Bucket, *, anew: bool) -> Plan | AlreadyThere:
     return plan
 
 
-def _opened(copy: Copy) -> Body:
+def _open(copy: Copy) -> Body:
+    """Request the first byte of the source, and compare the size with the expected one."""
     try:
         body = copy.source.open(0, 0)
     except EmptyFile as error:
@@ -109,25 +134,30 @@ def _opened(copy: Copy) -> Body:
     return body
 
 
-def _planned(copy: Copy, bucket: Bucket, body: Body, *, anew: bool) -> Plan | AlreadyThere:
+def _plan(copy: Copy, bucket: Bucket, body: Body, *, overwrite: bool) -> Plan | AlreadyThere:
     version = body.version
     target = copy.target_of(body.name)
-    told = {"etag": version.etag, "last_modified": version.last_modified, "size": version.size}
-    cut = {"part": part_bytes(version.size or 0) if body.is_range else None}
-    destination = Destination(target.key, target.metadata, {**told, **cut})
+    source = {
+        "etag": version.etag,
+        "last_modified": version.last_modified,
+        "size": version.size,
+        "part": part_bytes(version.size or 0) if body.is_range else None,
+    }
+    destination = Destination(target.key, target.metadata, source)
     if version.size is None:
-        # Nothing tells this version from another: what an earlier copy left is not trusted.
-        bucket.resume(destination, wanted=False)
+        # Without a size another version can't be recognized, so nothing is resumed.
+        bucket.resume(destination, discard_all=True)
         return Plan(version, bucket.begin(destination), body=body)
-    if not anew and bucket.size_of(destination) == version.size:
+    if not overwrite and bucket.size_of(destination) == version.size:
         return AlreadyThere(target.key, version.size)
     upload = bucket.resume(destination) or bucket.begin(destination)
     if not body.is_range:
         return Plan(version, upload, body=body)
     parts = parts_of(version.size)
-    return Plan(version, upload, missing=tuple(part for part in parts if not _has(upload, part)))
+    missing = tuple(part for part in parts if not _has_part(upload, part))
+    return Plan(version, upload, missing=missing)
 
 
-def _has(upload: Upload, part: Part) -> bool:
+def _has_part(upload: Upload, part: Part) -> bool:
     stored = upload.stored.get(part.number)
     return stored is not None and stored.length == part.length

@@ -1,4 +1,4 @@
-"""What has been done so far of one file, counted by all its connections at once."""
+"""Count the progress of one file's copy, over all its connections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import threading
 
 
 class Progress:
-    """Bytes that came from the source (`fetched`), and how often something broke (`retries`)."""
+    """Counts of one file's copy.
+
+    Attributes:
+        began: When the copy first began, on the run's clock.
+        fetched: Number of bytes from the source.
+        retries: Number of failures that were retried.
+    """
 
     def __init__(self) -> None:
         self.began = 0.0
@@ -15,20 +21,20 @@ class Progress:
         self._lock = threading.Lock()
 
     def begin(self, now: float) -> None:
-        """Notes when it began, on the run's clock."""
+        """Note the time of the beginning; a restart doesn't change it."""
         self.began = self.began or now
 
-    def got(self, length: int) -> None:
-        """Counts bytes of the source."""
+    def add_bytes(self, length: int) -> None:
+        """Count bytes from the source."""
         with self._lock:
             self.fetched += length
 
-    def broke(self) -> None:
-        """Counts a failure that is tried again."""
+    def add_retry(self) -> None:
+        """Count a failure that is retried."""
         with self._lock:
             self.retries += 1
 
 
 def rate(fetched: int, seconds: float) -> float:
-    """Megabytes a second, of 1,000,000 bytes each."""
+    """Return the throughput in megabytes (1,000,000 bytes) a second."""
     return round(fetched / seconds / 1e6, 1) if seconds else 0.0

@@ -1,4 +1,4 @@
-"""A range of a source as one stream of bytes that goes on where it broke off."""
+"""Read a range of a source as one stream of bytes, and continue it where it breaks off."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ from ingester.retry import Sleep, backoff
 logger = logging.getLogger("ingester.transfer")
 
 CHUNK_BYTES = 256 * 1024
-"""What is in memory at once of a part. Smaller costs CPU, larger brings nothing."""
+"""Bytes of a part that are in memory at once. Smaller chunks cost CPU, larger ones gain nothing."""
+
 FAILURES = 5
+"""After so many failures in a row the part starts again later, with a new request to S3."""
+
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-"""Seconds between two tries of a part that S3 waits for: S3 closes a request that sends nothing for
-20. So often in a row, or longer, and the part is begun anew later."""
+"""First and longest pause in seconds before a range continues. S3 waits meanwhile, and closes a
+request that sends nothing for 20 seconds."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """What tells a file from another under the same address (RFC 9110, sections 8.6 and 8.8).
+    """The version of a file, which may change at the same URL (RFC 9110, sections 8.6 and 8.8).
 
-    `size` in bytes, None if it isn't told.
+    `size` is in bytes; None if the source doesn't say it.
     """
 
     size: int | None
@@ -40,9 +43,9 @@ class Version:
 
 
 class Body(Protocol):
-    """An answer of a source: bytes from offset `first` on, of a file of `version`.
+    """The answer of a source: bytes of a file of `version`, from offset `first` on.
 
-    `is_range` is False where a source answers with the whole file, whatever was asked for.
+    `is_range` is False if the source has no ranges, and answers with the whole file.
     """
 
     @property
@@ -58,20 +61,26 @@ class Body(Protocol):
     def name(self) -> str: ...
 
     def read(self, length: int) -> bytes:
-        """At most `length` bytes, none at the end. TransferFailed if it breaks off or stalls."""
+        """Read at most `length` bytes; none at the end.
+
+        Raises:
+            TransferFailed: The answer breaks off or stalls.
+        """
         ...
 
     def close(self) -> None: ...
 
 
 class Source(Protocol):
-    """A file that can be opened again and again."""
+    """A file that can be opened any number of times."""
 
     def open(self, first: int, last: int) -> Body:
-        """Asks for the bytes `first` to `last`.
+        """Request the bytes `first` to `last`.
 
-        EmptyFile or another FileUnavailable, ZoomUnreachable, TransferFailed, or SourceChanged if
-        the file has no byte `first`.
+        Raises:
+            EmptyFile, FileUnavailable: There is no file for us.
+            ZoomUnreachable, TransferFailed: A retry may help.
+            SourceChanged: The file has no byte `first`.
         """
         ...
 
@@ -79,7 +88,12 @@ class Source(Protocol):
 class RangeReader:
     """Reads ranges of one version of a source.
 
-    `got` is told the length of each chunk and may raise to end it; `broke` is told each break.
+    Args:
+        source: The source.
+        version: The version. Another one is never read.
+        sleep: Waits so many seconds.
+        on_bytes: Called with the length of each chunk. It may raise to end the reading.
+        on_failure: Called with each failure.
     """
 
     def __init__(
@@ -88,17 +102,21 @@ class RangeReader:
         version: Version,
         *,
         sleep: Sleep,
-        got: Callable[[int], None],
-        broke: Callable[[RetryableFailure], None],
+        on_bytes: Callable[[int], None],
+        on_failure: Callable[[RetryableFailure], None],
     ) -> None:
         self._source = source
         self._version = version
         self._sleep = sleep
-        self._got = got
-        self._broke = broke
+        self._on_bytes = on_bytes
+        self._on_failure = on_failure
 
     def open(self, first: int, last: int) -> Body:
-        """Begins a range. SourceChanged if the source is another version by now."""
+        """Open a range.
+
+        Raises:
+            SourceChanged: The source has another version now.
+        """
         body = self._source.open(first, last)
         if body.is_range and body.first == first and body.version == self._version:
             return body
@@ -106,23 +124,30 @@ class RangeReader:
         raise SourceChanged(f"{body.name or 'The file'} changed at Zoom while it was copied.")
 
     def chunks(self, body: Body, first: int, last: int) -> Generator[bytes, None, None]:
-        """The bytes `first` to `last`, of which `body` is the open beginning; it is closed here.
+        """Read the bytes `first` to `last` chunk by chunk.
 
-        After a break only what is missing is asked for. TransferFailed or ZoomUnreachable when
-        that doesn't help.
+        After a failure only the missing bytes are requested.
+
+        Args:
+            body: The range, opened by `open`. It is closed at the end.
+            first: Offset of the first byte.
+            last: Offset of the last byte.
+
+        Raises:
+            TransferFailed, ZoomUnreachable: Too many failures in a row, or too long a pause.
         """
         failures = 0
         while first <= last:
             try:
                 with closing(body):
-                    # The hot loop: every step in it is taken some thousand times a gigabyte.
+                    # This loop runs some thousand times a gigabyte, so keep it short.
                     while first <= last:
                         chunk = body.read(min(CHUNK_BYTES, last - first + 1))
                         if not chunk:
                             raise TransferFailed(f"The download of {body.name} ended early.")
                         first += len(chunk)
                         failures = 0
-                        self._got(len(chunk))
+                        self._on_bytes(len(chunk))
                         yield chunk
             except (TransferFailed, ZoomUnreachable) as error:
                 failures = self._pause(error, failures)
@@ -136,10 +161,15 @@ class RangeReader:
                 failures = self._pause(error, failures)
 
     def _pause(self, error: RetryableFailure, failures: int) -> int:
-        """Waits before the next try; raises `error` if there is to be none."""
-        self._broke(error)
-        asked = getattr(error, "retry_after", None)
-        pause = backoff(failures + 1, FIRST_PAUSE, LONGEST_PAUSE) if asked is None else asked
+        """Wait before the next request, and return the number of failures in a row.
+
+        Raises:
+            RetryableFailure: `error`, if there have been too many or the pause would be too long.
+        """
+        self._on_failure(error)
+        pause = getattr(error, "retry_after", None)
+        if pause is None:
+            pause = backoff(failures + 1, FIRST_PAUSE, LONGEST_PAUSE)
         if failures == FAILURES or pause > LONGEST_PAUSE:
             raise error
         logger.info("%s The part goes on in %.1f s.", error, pause)

@@ -1,7 +1,7 @@
-"""A source that doesn't answer ranges: one plain stream, cut into parts as it comes.
+"""Copy a source without ranges: divide one plain stream into parts as it comes.
 
-No byte can be asked for twice but by beginning anew, so each part is kept until S3 has it, and
-while one is sent the next is read. The buffers are few and shared by all files of a recording.
+The source can't repeat a single byte. So each part stays in a buffer until S3 has stored it, and
+the next part is read while the last one is sent. All files of a recording share a few buffers.
 """
 
 from __future__ import annotations
@@ -21,25 +21,28 @@ from ingester.transfer.parts import MOST, Part
 from ingester.transfer.ranges import CHUNK_BYTES, Body
 
 SENDERS = 3
-"""More than one, because a connection to S3 can be slower than the stream that feeds it."""
+"""Threads that send parts. One connection to S3 may be slower than the stream."""
 
-Send = Callable[[Callable[[], object]], object]
+WithRetries = Callable[[Callable[[], object]], object]
+"""Calls a function, and calls it again after a failure."""
 
 
-class Buffers:
-    """`count` buffers of `length` bytes; whoever wants one more waits."""
+class BufferPool:
+    """A pool of `count` buffers of `length` bytes."""
 
     def __init__(self, count: int, length: int) -> None:
         self.length = length
         self._free: queue.LifoQueue[bytearray | None] = queue.LifoQueue()
         for _ in range(count):
-            # Made when it is wanted: most recordings need none.
+            # A buffer is created when it is first used, because most recordings need none.
             self._free.put(None)
 
-    def take(self) -> bytearray:
+    def acquire(self) -> bytearray:
+        """Return a free buffer; wait until there is one."""
         return self._free.get() or bytearray(self.length)
 
-    def give_back(self, buffer: bytearray) -> None:
+    def release(self, buffer: bytearray) -> None:
+        """Return a buffer to the pool."""
         self._free.put(buffer)
 
 
@@ -47,56 +50,64 @@ class Buffers:
 class PlainStream:
     """Copies a body to its end into an upload.
 
-    `got` is told the length of each chunk and may raise to end it. `again` runs a request until it
-    succeeds.
+    Attributes:
+        bucket: The bucket.
+        upload: The upload.
+        buffers: Buffers for the parts.
+        on_bytes: Called with the length of each chunk. It may raise to end the copy.
+        with_retries: Makes a request to S3 with retries.
     """
 
     bucket: Bucket
     upload: Upload
-    buffers: Buffers
-    got: Callable[[int], None]
-    again: Send
+    buffers: BufferPool
+    on_bytes: Callable[[int], None]
+    with_retries: WithRetries
 
     def copy(self, body: Body) -> int:
-        """The size in bytes of what is stored. TransferFailed if it isn't the size that was told.
+        """Copy a body, and return the number of bytes.
 
-        A part that S3 has from an earlier try, with the same checksum, isn't sent again.
+        A part that an earlier attempt has stored with the same checksum isn't sent again.
+
+        Raises:
+            EmptyFile: There are no bytes.
+            TransferFailed: The number of bytes isn't the size that the source says.
         """
         size = 0
         sent: list[Future[None]] = []
         with ThreadPoolExecutor(SENDERS) as senders:
             for part, buffer in self._parts(body):
                 size = part.last + 1
-                run = contextvars.copy_context().run
-                sent.append(senders.submit(run, self._store, part, buffer))
+                run_in_context = contextvars.copy_context().run
+                sent.append(senders.submit(run_in_context, self._store, part, buffer))
                 for done in [future for future in sent if future.done()]:
                     done.result()
                     sent.remove(done)
         for future in sent:
             future.result()
-        # What an earlier, longer stream left is no part of this one.
+        # Parts after the last one come from an earlier, longer stream.
         last = -(-size // self.buffers.length)
         for number in [number for number in self.upload.stored if number > last]:
             del self.upload.stored[number]
         if size == 0:
             raise EmptyFile(f"Zoom handed out {body.name or 'a file'} with no bytes in it.")
         if body.version.size not in (None, size):
-            told = body.version.size
-            raise TransferFailed(f"{size} bytes came of {body.name}, told were {told}.")
+            expected = body.version.size
+            raise TransferFailed(f"{size} bytes came of {body.name}, told were {expected}.")
         return size
 
     def _parts(self, body: Body) -> Iterator[tuple[Part, bytearray]]:
-        """Numbered parts, each in a buffer that has to be given back."""
+        """Read the body part by part. The caller has to release the buffers."""
         first = 0
         for number in range(1, MOST + 1):
-            buffer = self.buffers.take()
+            buffer = self.buffers.acquire()
             try:
                 length = self._fill(body, buffer)
             except BaseException:
-                self.buffers.give_back(buffer)
+                self.buffers.release(buffer)
                 raise
             if not length:
-                self.buffers.give_back(buffer)
+                self.buffers.release(buffer)
                 return
             yield Part(number, first, first + length - 1), buffer
             first += length
@@ -110,18 +121,19 @@ class PlainStream:
                 break
             buffer[filled : filled + len(chunk)] = chunk
             filled += len(chunk)
-            self.got(len(chunk))
+            self.on_bytes(len(chunk))
         return filled
 
     def _store(self, part: Part, buffer: bytearray) -> None:
+        """Send a part unless S3 has it, and release its buffer."""
         try:
             content = memoryview(buffer)[: part.length]
             crc32 = b64encode(zlib_ng.crc32(content).to_bytes(4, "big")).decode()
-            known = self.upload.stored.get(part.number)
-            if known is None or (known.length, known.crc32) != (part.length, crc32):
-                self.again(lambda: self.bucket.send(self.upload, part, _chunks(content)))
+            stored = self.upload.stored.get(part.number)
+            if stored is None or (stored.length, stored.crc32) != (part.length, crc32):
+                self.with_retries(lambda: self.bucket.send(self.upload, part, _chunks(content)))
         finally:
-            self.buffers.give_back(buffer)
+            self.buffers.release(buffer)
 
 
 def _chunks(content: memoryview) -> Iterator[memoryview]:

@@ -1,7 +1,7 @@
-"""Zoom's REST API: the files of a recording, and a token to fetch them with.
+"""Client of Zoom's REST API: access, retries, and the files of one recording.
 
-`recording_list` asks by it for the account's recordings. Facts from Zoom's API reference ("Get
-meeting recordings", "Server-to-Server OAuth", "Rate limits").
+`recording_list` uses the client to list the recordings of the account. The facts here come from
+Zoom's API reference ("Get meeting recordings", "Server-to-Server OAuth", "Rate limits").
 """
 
 from __future__ import annotations
@@ -27,16 +27,23 @@ from ingester.zoom.lenient_json import readable
 logger = logging.getLogger("ingester.zoom")
 
 TIMEOUT = (3.05, 6.0)
-"""Seconds to connect, and between two bytes of an answer."""
+"""Seconds to connect, and seconds between two bytes of an answer."""
 
 TOKEN_TTL = 3600
+"""Seconds that a download token is to live."""
+
 JWT_LIFE = 60
+"""Seconds that a JWT is valid."""
+
 EXPIRY_MARGIN = 60
+"""Seconds before its expiry from which on an OAuth token isn't used any more."""
+
 MISSING_SCOPE = 4711
+"""Zoom's code for an app that lacks a scope."""
 
 
 class MeetingRecordings(msgspec.Struct, frozen=True, kw_only=True):
-    """Zoom's answer about one meeting instance. `recording_files` are as Zoom writes them."""
+    """Zoom's answer about one meeting instance. `recording_files` are in Zoom's own form."""
 
     uuid: str
     id: int
@@ -55,7 +62,7 @@ class _Token(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What the API says when it refuses; the OAuth endpoint says `reason` instead."""
+    """The body of an API error. The OAuth endpoint has a `reason` in place of the `message`."""
 
     code: int = 0
     message: str = ""
@@ -63,7 +70,7 @@ class Problem(msgspec.Struct, frozen=True):
 
     @property
     def is_missing_scope(self) -> bool:
-        """Whether the app lacks a scope. Zoom's message then names it."""
+        """Whether the app lacks a scope, which Zoom's message then names."""
         return self.code == MISSING_SCOPE or "scope" in self.message.lower()
 
 
@@ -72,7 +79,7 @@ _Result = TypeVar("_Result")
 
 
 class ZoomApi:
-    """Asks Zoom's API by one of three ways: an Apigee gateway's key, OAuth, or a JWT."""
+    """Client of Zoom's API. It has access by an Apigee gateway's key, by OAuth, or by a JWT."""
 
     def __init__(
         self,
@@ -95,12 +102,17 @@ class ZoomApi:
         self._token: tuple[str, float] | None = None
 
     def recordings(self, uuid: str, *, seconds: float) -> MeetingRecordings | None:
-        """The recording of a meeting instance, or None if Zoom knows none.
+        """Return the recording of a meeting instance, or None if Zoom doesn't have it.
 
-        Tries again, and ends within `seconds`. ZoomUnreachable when Zoom stays out of reach,
-        ZoomRefused when it refuses our credentials or the app lacks a scope.
+        Args:
+            uuid: The meeting instance.
+            seconds: Limit for all attempts together.
+
+        Raises:
+            ZoomUnreachable: Zoom gave no valid answer in any attempt.
+            ZoomRefused: Zoom refuses our credentials, or the app lacks a scope.
         """
-        # Encoded twice, because a uuid may begin with `/` or hold `//`.
+        # Zoom wants a uuid encoded twice if it begins with `/` or contains `//`.
         path = f"/meetings/{quote(quote(uuid, safe=''), safe='')}/recordings"
         query = {"include_fields": "download_access_token", "ttl": str(TOKEN_TTL)}
         return self.ask(path, query, _recording, seconds=seconds, attempts=4)
@@ -114,14 +126,22 @@ class ZoomApi:
         seconds: float,
         attempts: int,
     ) -> _Result:
-        """GET a path of the API; what `read` makes of the answer, which is 200, a 3xx or a 4xx.
+        """GET a path of the API and return what `read` returns for the answer.
 
-        A 401 is asked again with a new token, once. What may pass is retried within `seconds`, a
-        ZoomUnreachable of `read` too.
+        After a 401 the request is repeated once with a new token.
+
+        Args:
+            path: Path below the API's base URL.
+            query: Parameters of the query.
+            read: Reads an answer of status 200, 3xx or 4xx. If it raises ZoomUnreachable, the
+                request is retried.
+            seconds: Limit for all attempts together.
+            attempts: Most attempts.
 
         Raises:
-            ZoomUnreachable: Zoom stays out of reach, or goes on answering 429, 5xx or nonsense.
-            ZoomRefused: Zoom gives the app no token, or none is configured.
+            ZoomUnreachable: Zoom can't be reached, or answers 429, 5xx or invalid content, in
+                every attempt.
+            ZoomRefused: Zoom gives the app no token, or no access is configured.
         """
         attempt = retrying(
             ZoomUnreachable,
@@ -131,37 +151,40 @@ class ZoomApi:
             monotonic=self._monotonic,
             by_chance=self._by_chance,
         )
-        ends = self._monotonic() + seconds
+        deadline = self._monotonic() + seconds
 
         def once() -> _Result:
-            return read(self._ask(path, query, ends))
+            return read(self._get_with_fresh_token(path, query, deadline))
 
         return attempt(once)
 
-    def _ask(self, path: str, query: Mapping[str, str], ends: float) -> requests.Response:
+    def _get_with_fresh_token(
+        self, path: str, query: Mapping[str, str], deadline: float
+    ) -> requests.Response:
+        """GET a path; once more with a new token if Zoom rejects the one that was kept."""
         url = f"{self._settings.zoom_api_base_url.rstrip('/')}{path}"
-        response = self._get(url, query, ends)
+        response = self._get(url, query, deadline)
         if response.status_code == 401 and self._token:
             self._token = None
-            response = self._get(url, query, ends)
+            response = self._get(url, query, deadline)
         _raise_if_busy(response, self._clock())
         return response
 
-    def _timeout(self, ends: float) -> tuple[float, float]:
-        left = ends - self._monotonic()
-        if left <= 0:
+    def _timeout(self, deadline: float) -> tuple[float, float]:
+        seconds_left = deadline - self._monotonic()
+        if seconds_left <= 0:
             raise ZoomUnreachable("Zoom's API did not answer in time.")
-        return within(left, TIMEOUT)
+        return within(seconds_left, TIMEOUT)
 
-    def _get(self, url: str, query: Mapping[str, str], ends: float) -> requests.Response:
-        credentials = self._credentials(ends)
+    def _get(self, url: str, query: Mapping[str, str], deadline: float) -> requests.Response:
+        credentials = self._credentials(deadline)
         try:
             response = self._session.get(
                 url,
                 params=query,
                 headers=credentials,
-                timeout=self._timeout(ends),
-                # requests takes a key of ours along to wherever it is sent.
+                timeout=self._timeout(deadline),
+                # requests would send an `X-Api-Key` to the redirect's host as well.
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -169,12 +192,12 @@ class ZoomApi:
         logger.debug("Zoom's API answered %s", response.status_code)
         return response
 
-    def _credentials(self, ends: float) -> dict[str, str]:
+    def _credentials(self, deadline: float) -> dict[str, str]:
         secrets, settings = self._secrets, self._settings
         if secrets.apigee_key:
             return {"X-Api-Key": secrets.apigee_key}
         if settings.zoom_client_id and secrets.zoom_client_secret:
-            return {"Authorization": f"Bearer {self._oauth_token(ends)}"}
+            return {"Authorization": f"Bearer {self._oauth_token(deadline)}"}
         if settings.zoom_api_key and secrets.zoom_api_secret:
             claims = {
                 "iss": settings.zoom_api_key,
@@ -187,7 +210,7 @@ class ZoomApi:
             "ZOOM_CLIENT_SECRET, and update the stack."
         )
 
-    def _oauth_token(self, ends: float) -> str:
+    def _oauth_token(self, deadline: float) -> str:
         now = self._clock().timestamp()
         if self._token and now < self._token[1]:
             return self._token[0]
@@ -199,7 +222,7 @@ class ZoomApi:
                     "account_id": self._settings.zoom_account_id,
                 },
                 auth=(self._settings.zoom_client_id, self._secrets.zoom_client_secret),
-                timeout=self._timeout(ends),
+                timeout=self._timeout(deadline),
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -221,7 +244,7 @@ def _recording(response: requests.Response) -> MeetingRecordings | None:
 
 
 def _raise_if_busy(response: requests.Response, now: datetime) -> None:
-    """Raise ZoomUnreachable for an answer that may be another one soon."""
+    """Raise ZoomUnreachable for an answer after which a retry may help: 429 or 5xx."""
     status = response.status_code
     if status == 429 or status >= 500:
         raise ZoomUnreachable(
@@ -231,7 +254,7 @@ def _raise_if_busy(response: requests.Response, now: datetime) -> None:
 
 
 def problem_in(response: requests.Response) -> Problem:
-    """What Zoom says in an answer that refuses; an empty one if it says nothing."""
+    """Read the body of an API error; return an empty problem if it can't be read."""
     try:
         return msgspec.json.decode(response.content, type=Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -239,7 +262,7 @@ def problem_in(response: requests.Response) -> Problem:
 
 
 def refused(response: requests.Response) -> ZoomRefused:
-    """The error for an answer that refuses: what Zoom says, and what an operator can do."""
+    """Return the error for a refusal: it has Zoom's message and what an operator can do."""
     problem = problem_in(response)
     hint = (
         "The Zoom app lacks a scope"
@@ -252,7 +275,11 @@ def refused(response: requests.Response) -> ZoomRefused:
 
 
 def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
-    """An answer as a type. ZoomUnreachable if it makes no sense."""
+    """Decode an answer into a type.
+
+    Raises:
+        ZoomUnreachable: The answer isn't of this type.
+    """
     try:
         return msgspec.json.decode(readable(response.content), type=answer_type, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -260,5 +287,5 @@ def decoded(response: requests.Response, answer_type: type[_Answer]) -> _Answer:
 
 
 def _kind(error: requests.RequestException) -> str:
-    """The error's type: its text can hold addresses with secrets in them."""
+    """Return the error's type. Its text may contain URLs with secrets."""
     return type(error).__name__

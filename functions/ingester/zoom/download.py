@@ -1,8 +1,8 @@
-"""A recording's file at Zoom: its download address, and where that leads.
+"""Download a recording's file from Zoom: follow its download_url and open ranges of it.
 
-Zoom answers a download_url with a redirect to another host, a CDN with signed URLs, and a file
-that is gone or not for us with **200 and an HTML page** (Zoom's developer forum). The token is a
-secret: it goes to hosts that are allowed, over https, and nowhere else.
+Zoom redirects a download_url to another host, a CDN with signed URLs. It answers **200 with an HTML
+page** if the file is deleted or we aren't authorized (Zoom's developer forum). The token is a
+secret: it is sent only to allowed hosts, over https.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from ingester.zoom.download_urls import (
 MAX_REDIRECTS = 5
 CONNECT_SECONDS = 5.0
 STALL_SECONDS = 10.0
-"""Without a byte for so long a download counts as broken. S3 waits 20 s for the same byte."""
+"""A download without a byte for so long counts as broken. S3 closes its request after 20 s."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
@@ -51,7 +51,14 @@ _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
 class ZoomBody:
-    """An answer with bytes of a file. `name` is "" where Zoom tells none with an extension."""
+    """An answer with bytes of a file (`ranges.Body`).
+
+    Attributes:
+        name: The file's name; "" if Zoom sends none with an extension.
+        first: Offset of the first byte.
+        version: The version of the file.
+        is_range: Whether the answer is a range; otherwise it is the whole file.
+    """
 
     def __init__(
         self, response: urllib3.BaseHTTPResponse, name: str, first: int, version: Version
@@ -61,10 +68,15 @@ class ZoomBody:
         self.version = version
         self.is_range = response.status == 206
         self._response = response
-        # A compressed answer, though identity was asked for, has another size than Zoom tells.
-        self._decode = _is_packed(response)
+        # A server may compress an answer although the request forbids it.
+        self._decode = _is_compressed(response)
 
     def read(self, length: int) -> bytes:
+        """Read at most `length` bytes; none at the end.
+
+        Raises:
+            TransferFailed: The connection broke off.
+        """
         try:
             return self._response.read(length, decode_content=self._decode)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -73,13 +85,13 @@ class ZoomBody:
             ) from error
 
     def close(self) -> None:
-        """Gives the connection back if the answer is read to its end, else closes it."""
+        """Return the connection to the pool if the answer is read to its end, else close it."""
         self._response.close()
 
 
 @dataclass(frozen=True)
 class _Address:
-    """Where a download_url led, and whether the token goes there."""
+    """The URL that a download_url led to, the token to send there ("" for none), and the name."""
 
     url: str
     token: str
@@ -87,9 +99,18 @@ class _Address:
 
 
 class ZoomFile:
-    """A file that can be opened at any byte (`ranges.Source`).
+    """A file at Zoom that can be opened at any byte (`ranges.Source`).
 
-    Where the download_url leads is remembered, and asked for again when that address has expired.
+    The URL that the download_url leads to is kept. When Zoom refuses it because it has expired, the
+    download_url is followed again.
+
+    Args:
+        file_id: Zoom's id of the file.
+        download_url: The file's URL in the message.
+        access: Token and fresh URLs, shared by all files of the recording.
+        http: Connections.
+        hosts: The hosts that may get the token.
+        stall_seconds: How long to wait for a byte.
     """
 
     def __init__(
@@ -112,10 +133,13 @@ class ZoomFile:
         self._address: _Address | None = None
 
     def open(self, first: int, last: int) -> ZoomBody:
-        """Asks for the bytes `first` to `last`; what comes can also be the whole file.
+        """Request the bytes `first` to `last`. The answer may also be the whole file.
 
-        FileRefused, NotAFile, EmptyFile and other FileUnavailable when there is no file for us,
-        ZoomUnreachable when it may pass, SourceChanged when the file ends before `first`.
+        Raises:
+            FileRefused, NotAFile, EmptyFile, FileUnavailable: There is no file for us.
+            ZoomUnreachable: A retry may help.
+            SourceChanged: The file ends before `first`.
+            TransferFailed: Zoom answered with something else than the file.
         """
         known = self._address
         if known is not None:
@@ -125,33 +149,37 @@ class ZoomFile:
             response.close()
         with self._lock:
             if self._address is known:
-                response, self._address = self._find(first, last)
+                response, self._address = self._find_address(first, last)
                 return _body(response, self._address, first)
-        # Another connection has found the new address in the meantime.
+        # Another thread has found the new address meanwhile.
         return self.open(first, last)
 
-    def _find(self, first: int, last: int) -> tuple[urllib3.BaseHTTPResponse, _Address]:
+    def _find_address(self, first: int, last: int) -> tuple[urllib3.BaseHTTPResponse, _Address]:
+        """Follow the download_url, a second time with a fresh access if Zoom refuses."""
         access = self._access.now
         try:
             return self._follow(access, first, last)
-        except (FileRefused, NotAFile) as refused:
-            fresh = self._fresh(access, refused)
+        except (FileRefused, NotAFile) as error:
+            fresh = self._fresh_access(access, error)
             if fresh is None:
                 raise
             return self._follow(fresh, first, last)
 
-    def _fresh(self, access: Access, refused: FileRefused | NotAFile) -> Access | None:
+    def _fresh_access(self, access: Access, error: FileRefused | NotAFile) -> Access | None:
+        """Get a fresh access after `error`; None if there is none to try."""
         try:
             return self._access.instead_of(access)
         except FileGone:
-            if isinstance(refused, NotAFile):
-                # Deleted, both say: what other files are left is not given up for this one.
+            if isinstance(error, NotAFile):
+                # Both answers say that the file is deleted. `error` skips this file only, while the
+                # API's answer would end the copy of the recording's other files.
                 return None
             raise
 
     def _follow(
         self, access: Access, first: int, last: int
     ) -> tuple[urllib3.BaseHTTPResponse, _Address]:
+        """Follow the redirects of the download_url to an answer that is none."""
         url = access.urls.get(self._file_id, self._download_url)
         if not self._hosts.allow(url):
             raise FileUnavailable(
@@ -163,22 +191,22 @@ class ZoomFile:
             token = access.token if self._hosts.allow(url) else ""
             response = self._get(url, token, first, last)
             if response.status in (401, 403) and hop and token:
-                # Signed URLs can refuse a request that carries a token as well.
+                # A host of signed URLs may refuse a request that also has a token.
                 response.close()
                 token = ""
                 response = self._get(url, token, first, last)
             if response.status not in _REDIRECTS:
                 _raise_for(response)
-                told = response.headers.get("Content-Disposition", "")
-                name = name or name_in_disposition(told) or name_in_url(url)
+                disposition = response.headers.get("Content-Disposition", "")
+                name = name or name_in_disposition(disposition) or name_in_url(url)
                 return response, _Address(url, token, name)
-            _finish(response)
+            _discard(response)
             url = self._hosts.redirected(url, response.headers.get("Location", ""))
             name = name_in_url(url)
         raise FileUnavailable(f"Zoom redirects the download more than {MAX_REDIRECTS} times.")
 
     def _get(self, url: str, token: str, first: int, last: int) -> urllib3.BaseHTTPResponse:
-        # Bytes as they are: a compressed answer would not have the size that Zoom tells.
+        # `identity`, because a compressed answer would not have the size that Zoom's API says.
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -202,7 +230,7 @@ class ZoomFile:
 
 
 def _body(response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> ZoomBody:
-    """The answer as a body; it is closed if it holds none."""
+    """Return the answer as a body, or close it and raise if it has no bytes of the file."""
     try:
         _raise_for(response)
         total = _total(response, first)
@@ -217,17 +245,18 @@ def _body(response: urllib3.BaseHTTPResponse, address: _Address, first: int) -> 
     return ZoomBody(response, address.name, first if response.status == 206 else 0, version)
 
 
-def _finish(response: urllib3.BaseHTTPResponse) -> None:
-    """Ends an answer whose body nobody wants; a short one is read, so that its connection stays."""
+def _discard(response: urllib3.BaseHTTPResponse) -> None:
+    """Close an answer without its body. A short body is read, to keep the connection."""
     if len(response.headers.get("Content-Length", "unknown")) <= len("9999"):
         response.drain_conn()
     response.close()
 
 
 def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
+    """Close an answer and raise its error, unless it has bytes of the file or is a 416."""
     status = response.status
     if status == 416:
-        # What it means stands in its headers; its body explains it to people, in HTML or XML.
+        # `_total` reads its headers. Its body may be HTML or XML, for people.
         return
     if _is_page(response):
         response.close()
@@ -243,9 +272,9 @@ def _raise_for(response: urllib3.BaseHTTPResponse) -> None:
         refusal = FileNotThere if status in _GONE else FileRefused
         raise refusal(f"Zoom answered {status} to the download.")
     if status == 429 or status >= 500:
-        asked = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
-        kind = ZoomBusy if status in (429, 503) else ZoomUnreachable
-        raise kind(f"Zoom answered {status} to the download.", asked)
+        seconds = retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+        error_type = ZoomBusy if status in (429, 503) else ZoomUnreachable
+        raise error_type(f"Zoom answered {status} to the download.", seconds)
     raise FileUnavailable(f"Zoom answered {status} to the download.")
 
 
@@ -254,31 +283,39 @@ def _content_type(response: urllib3.BaseHTTPResponse) -> str:
 
 
 def _is_page(response: urllib3.BaseHTTPResponse) -> bool:
-    """Whether a page for people comes as the file."""
+    """Tell whether the answer is an HTML page in place of the file."""
     return response.status in (200, 206) and _content_type(response) in _PAGES
 
 
-def _is_packed(response: urllib3.BaseHTTPResponse) -> bool:
-    """Whether the body is compressed, though it was asked for as it is."""
+def _is_compressed(response: urllib3.BaseHTTPResponse) -> bool:
+    """Tell whether the body is compressed, although the request forbids it."""
     return response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
 
 
 def _total(response: urllib3.BaseHTTPResponse, first: int) -> int | None:
-    """The file's size in bytes, from a range's answer or a whole one's."""
+    """Return the file's size in bytes, from an answer with a range or with the whole file.
+
+    Returns:
+        None if an answer with the whole file doesn't say its size.
+
+    Raises:
+        SourceChanged: The file has no byte `first`.
+        TransferFailed: The answer has another range than `first` on, or a range of other bytes.
+    """
     headers = response.headers
     if response.status == 200:
-        told = headers.get("Content-Length", "")
-        is_size = told.isascii() and told.isdigit() and not _is_packed(response)
-        return int(told) if is_size else None
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-    total = found[3] if found else ""
+        length = headers.get("Content-Length", "")
+        is_size = length.isascii() and length.isdigit() and not _is_compressed(response)
+        return int(length) if is_size else None
+    content_range = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    total = content_range[3] if content_range else ""
     if response.status == 416 and total == "0":
         return 0
     if response.status == 416:
         raise SourceChanged("The file at Zoom became shorter while it was copied.")
-    if found is None or found[1] != str(first) or total == "*":
+    if content_range is None or content_range[1] != str(first) or total == "*":
         raise TransferFailed("Zoom answered with another range than was asked for.")
-    if _is_packed(response):
-        # Range and size are those of the packed file (RFC 9110, section 14): no use to anybody.
+    if _is_compressed(response):
+        # Its range and size are those of the compressed file (RFC 9110, section 14).
         raise TransferFailed("Zoom answered with a range of a compressed file.")
     return int(total)

@@ -1,4 +1,4 @@
-"""The token that opens a recording's files, and a fresh one when Zoom takes it no more."""
+"""The token to download a recording's files with, and a fresh one when Zoom refuses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Access:
-    """The token, and addresses by file id that go before those of the message."""
+    """Access to a recording's files.
+
+    Attributes:
+        token: Download token.
+        urls: Download URLs by file id. They replace those of the message.
+        is_fresh: Whether the access comes from Zoom's API, not from the message.
+    """
 
     token: str
     urls: Mapping[str, str] = field(default_factory=dict)
@@ -17,9 +23,12 @@ class Access:
 
 
 class AccessInUse:
-    """The message's access until Zoom refuses it, then a fresh one, asked for once a recording.
+    """The access that a recording's files share: the message's, then at most one fresh access.
 
-    Tokens die after 24 h, and a queue keeps a message for 14 days.
+    A token expires after 24 hours, and a queue keeps a message for 14 days.
+
+    Attributes:
+        now: The current access.
     """
 
     def __init__(self, first: Access, refresh: Callable[[], Access]) -> None:
@@ -28,7 +37,10 @@ class AccessInUse:
         self._lock = threading.Lock()
 
     def instead_of(self, refused: Access) -> Access | None:
-        """Another access than the one that was refused; None if that was the fresh one."""
+        """Return another access than the refused one; None if that was the fresh one.
+
+        Only the first caller that was refused the message's access calls `refresh`.
+        """
         with self._lock:
             if self.now is refused:
                 if refused.is_fresh:

@@ -1,4 +1,4 @@
-"""Rules about download addresses: who may get the token, where a redirect leads, a file's name."""
+"""Check download URLs: may the host get the token, where does a redirect lead, what is the name."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ NO_HTTPS = "Zoom redirects the download to something that is no https address."
 
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
-"""Without blanks, control characters and `\\`: parsers of URLs disagree about these."""
-_NAMED = re.compile(r"\.[A-Za-z0-9]{1,10}$")
+"""No blanks, control characters or `\\`, because URL parsers disagree about these."""
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 
 
 @dataclass(frozen=True)
 class DownloadHosts:
-    """ZOOM_DOWNLOAD_HOSTS: names, `*.` in front for any below.
+    """The hosts that may get the token (ZOOM_DOWNLOAD_HOSTS).
 
-    `scheme` is another than https only where a measurement speaks plain HTTP to itself.
+    Attributes:
+        names: Names of hosts. `*.` in front of a name allows every host below it.
+        scheme: `https`; `http` only in benchmarks, which connect to themselves.
     """
 
     names: Sequence[str]
     scheme: str = "https"
 
     def allow(self, url: str) -> bool:
-        """Whether a URL may be given the token: https, an allowed host, no user information."""
+        """Tell whether a URL may get the token: https, an allowed host, no user information."""
         try:
             parts = urlsplit(url)
             host = (parts.hostname or "").removesuffix(".")
@@ -47,19 +49,23 @@ class DownloadHosts:
         )
 
     def redirected(self, url: str, location: str) -> str:
-        """Where a redirect leads. FileUnavailable if that isn't an https address."""
+        """Return the URL that a redirect leads to.
+
+        Raises:
+            FileUnavailable: It isn't an https URL.
+        """
         try:
             target = urljoin(url, location)
             if urlsplit(target).scheme == self.scheme:
                 return target
         except ValueError:
-            # Brackets that hold no address: the same answer as for the rest.
+            # The URL has brackets without an IPv6 address in them.
             pass
         raise FileUnavailable(NO_HTTPS)
 
 
 def host_of(url: str) -> str:
-    """For sentences only: the rest of a URL can hold secrets."""
+    """Return the host of a URL, for messages to people. The rest may contain secrets."""
     try:
         return urlsplit(url).hostname or "no host"
     except ValueError:
@@ -67,18 +73,21 @@ def host_of(url: str) -> str:
 
 
 def name_in_url(url: str) -> str:
-    """The file name that a URL ends with; "" if it has no extension."""
+    """Return the file name at the end of a URL; "" if it has no extension."""
     return _name(unquote(posixpath.basename(urlsplit(url).path)))
 
 
 def name_in_disposition(disposition: str) -> str:
-    """The file name in a `Content-Disposition`, also in RFC 5987's form; "" if there is none."""
+    """Return the file name in a `Content-Disposition`, also in RFC 5987's form; "" for none."""
     header = Message()
     header["Content-Disposition"] = disposition
     return _name(header.get_filename() or "")
 
 
 def _name(text: str) -> str:
-    """A file's name without folders; "" if it has no extension, which is what it is asked for."""
+    """Return a file's name without folders; "" if it has no extension.
+
+    Callers need the name only for its extension.
+    """
     name = posixpath.basename(text.strip())
-    return name if _NAMED.search(name) else ""
+    return name if _EXTENSION.search(name) else ""

@@ -1,7 +1,7 @@
-"""Zoom's JSON as JSON's standard wants it.
+"""Repair Zoom's JSON where a strict parser rejects it.
 
-Zoom counts a topic's characters in UTF-16, so one that is cut off can end in half an emoji. As an
-escape that is JSON to many parsers, but no text, and the strict ones refuse the whole body.
+Zoom counts a topic's characters in UTF-16, so a topic that Zoom cuts off can end in half an emoji:
+an escaped surrogate without its pair. Many JSON parsers accept it, but strict ones reject the body.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ESCAPES = re.compile(
 
 
 def readable(body: bytes) -> bytes:
-    """`body` with U+FFFD for every half of a surrogate pair that stands alone in an escape."""
+    """Return the body with U+FFFD in place of each escaped surrogate without its pair."""
     if b"\\u" not in body:
         return body
-    return _ESCAPES.sub(lambda found: rb"\ufffd" if found["half"] else found[0], body)
+    return _ESCAPES.sub(lambda match: rb"\ufffd" if match["half"] else match[0], body)

@@ -1,8 +1,9 @@
-"""The recordings of the account by Zoom's API, page by page.
+"""List the recordings of the Zoom account page by page.
 
-Facts from Zoom's API reference ("List recordings of an account", "List all recordings", "List
-users"): at most a month and 300 entries a request; a `next_page_token` lives for 15 minutes. The
-account's own list is open to some accounts only; where it is refused each user is asked for.
+Zoom's API reference ("List recordings of an account", "List all recordings", "List users") says: a
+request covers at most a month and 300 entries, and a `next_page_token` is valid for 15 minutes.
+Zoom offers the account's list to some accounts only. If Zoom refuses it, the list of each user is
+read instead.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from ingester.zoom.api import ZoomApi, decoded, problem_in, refused
 logger = logging.getLogger("ingester.zoom_listing")
 
 PAGE_SIZE = 300
-LONGEST_SPAN = timedelta(days=29)
-"""From the first to the last day of a request."""
+LONGEST_DATE_RANGE = timedelta(days=29)
+"""Longest time between the first and the last day of one request."""
 
 ATTEMPTS = 6
-MOST_IN_A_ROW = 3
-"""Users in a row whose lists Zoom doesn't answer with: then it isn't the users."""
+MOST_FAILURES_IN_A_ROW = 3
+"""Give up after so many users in a row whose lists fail: the cause isn't the users."""
 
 INVALID_TOKEN = 124
-"""Zoom's code for a token that is no good, whatever it is used for."""
+"""Zoom's code for an invalid token. It concerns every request."""
 
 ACCOUNT_PATH = "/accounts/me/recordings"
 USERS_PATH = "/users"
 USER_STATUSES = ("active", "inactive")
-"""Zoom leaves deactivated users out, and their recordings with them, unless it is asked."""
+"""Statuses to ask for. By default Zoom's list leaves out deactivated users, who have recordings."""
 
 ADVICE = (
     "Give the app the scopes user:read:list_users:admin and "
@@ -48,7 +49,7 @@ ADVICE = (
 
 
 class How(StrEnum):
-    """Which list was used."""
+    """The list that was used: the account's, or that of each user."""
 
     ACCOUNT = "account"
     USERS = "users"
@@ -63,7 +64,7 @@ class _ListOfRecordings(_Page, frozen=True, kw_only=True):
 
 
 class _User(msgspec.Struct, frozen=True):
-    """A user. One that was only invited has no id yet, nor recordings."""
+    """A user. A user who was only invited has neither an id nor recordings."""
 
     id: str = ""
 
@@ -76,7 +77,7 @@ _PageType = TypeVar("_PageType", bound=_Page)
 
 
 class _Refused(Exception):
-    """Zoom doesn't hand out a list: `answer` says why."""
+    """Zoom refuses a list. `answer` is its answer."""
 
     def __init__(self, answer: requests.Response) -> None:
         self.error = refused(answer)
@@ -84,21 +85,31 @@ class _Refused(Exception):
         super().__init__(str(self.error))
 
 
-def _is_of_all(error: _Refused | ZoomUnreachable) -> bool:
-    """Whether an error about one user's list would come of every other's too."""
+def _concerns_all_users(error: _Refused | ZoomUnreachable) -> bool:
+    """Tell whether an error of one user's list would occur with every other's as well."""
     if isinstance(error, ZoomUnreachable):
         return False
     return error.problem.is_missing_scope or error.problem.code == INVALID_TOKEN
 
 
 class RecordingList:
-    """Lists the recordings of the days from `begin` to `end` (UTC), when it is iterated, once.
-
-    `seconds_left` counts down to when it has to be done. When it says 0 or less the list by users
-    ends early, and `is_complete` is False: `user` is then the one to begin with the next time
-    (`first_user`). `how` says which list was used.
+    """The recordings of some days. Iterating, once only, reads them from Zoom.
 
     Iterating raises ZoomUnreachable and ZoomRefused.
+
+    Args:
+        zoom: Zoom's API.
+        begin: First day, in UTC.
+        end: Last day, in UTC.
+        seconds_left: Returns the seconds until the list has to be done. At 0 the list by users ends
+            early.
+        first_user: Id of the user to begin with, if an earlier list ended early.
+        page_size: Entries of one request.
+
+    Attributes:
+        how: The list that was used.
+        is_complete: Whether the list didn't end early.
+        user: Id of the user to begin with next time; "" if the list is complete.
     """
 
     def __init__(
@@ -112,7 +123,7 @@ class RecordingList:
         page_size: int = PAGE_SIZE,
     ) -> None:
         self._zoom = zoom
-        self._spans = _spans(begin.date(), end.date())
+        self._date_ranges = _date_ranges(begin.date(), end.date())
         self._seconds_left = seconds_left
         self._page_size = page_size
         self.how = How.ACCOUNT
@@ -121,70 +132,78 @@ class RecordingList:
 
     def __iter__(self) -> Iterator[ListedRecording | UnreadableEntry]:
         try:
-            for span in self._spans:
-                yield from self._recordings(ACCOUNT_PATH, span)
-        except _Refused as error:
-            if error.problem.code == INVALID_TOKEN and not error.problem.is_missing_scope:
-                raise error.error from None
-            account = error.error
+            for date_range in self._date_ranges:
+                yield from self._recordings(ACCOUNT_PATH, date_range)
+        except _Refused as refusal:
+            if refusal.problem.code == INVALID_TOKEN and not refusal.problem.is_missing_scope:
+                raise refusal.error from None
+            account_error = refusal.error
         else:
             self.user = ""
             return
-        logger.info("The account's list is refused, so each user's is asked for: %s", account)
+        logger.info("The account's list is refused, so each user's is asked for: %s", account_error)
         self.how = How.USERS
         try:
-            yield from self._by_user()
-        except _Refused as error:
+            yield from self._recordings_by_user()
+        except _Refused as refusal:
             raise ZoomRefused(
                 f"Zoom lists recordings neither of the account nor by user. For the account: "
-                f"{account} By user: {error.error} {ADVICE}"
+                f"{account_error} By user: {refusal.error} {ADVICE}"
             ) from None
 
-    def _by_user(self) -> Iterator[ListedRecording | UnreadableEntry]:
+    def _recordings_by_user(self) -> Iterator[ListedRecording | UnreadableEntry]:
+        """List the recordings of each user, beginning with `self.user`.
+
+        An error of a single user's list doesn't hide the others' recordings: it is raised at the
+        end if Zoom couldn't be reached, and only logged if Zoom refused the list.
+        """
         users = self._users()
-        behind = [user for user in users if user >= self.user]
-        problems: list[_Refused | ZoomUnreachable] = []
-        in_a_row = 0
-        for user in [*behind, *users[: len(users) - len(behind)]]:
+        from_first_on = [user for user in users if user >= self.user]
+        before_first = users[: len(users) - len(from_first_on)]
+        errors: list[_Refused | ZoomUnreachable] = []
+        failures_in_a_row = 0
+        for user in [*from_first_on, *before_first]:
             self.user = user
             if self._seconds_left() <= 0:
                 self.is_complete = False
                 return
             try:
-                yield from self._of_user(user)
-                in_a_row = 0
+                yield from self._recordings_of(user)
+                failures_in_a_row = 0
             except (_Refused, ZoomUnreachable) as error:
-                in_a_row += isinstance(error, ZoomUnreachable)
-                if _is_of_all(error) or in_a_row == MOST_IN_A_ROW:
+                failures_in_a_row += isinstance(error, ZoomUnreachable)
+                if _concerns_all_users(error) or failures_in_a_row == MOST_FAILURES_IN_A_ROW:
                     raise
                 logger.info("The list of the user %s can't be read: %s", user, error)
-                problems.append(error)
+                errors.append(error)
         self.user = ""
-        if problems and len(problems) == len(users):
-            raise problems[-1]
-        unreachable = [one for one in problems if isinstance(one, ZoomUnreachable)]
+        if errors and len(errors) == len(users):
+            raise errors[-1]
+        unreachable = [error for error in errors if isinstance(error, ZoomUnreachable)]
         if unreachable:
             raise unreachable[-1]
 
-    def _of_user(self, user: str) -> Iterator[ListedRecording | UnreadableEntry]:
-        for span in self._spans:
-            yield from self._recordings(f"{USERS_PATH}/{quote(user, safe='')}/recordings", span)
+    def _recordings_of(self, user: str) -> Iterator[ListedRecording | UnreadableEntry]:
+        path = f"{USERS_PATH}/{quote(user, safe='')}/recordings"
+        for date_range in self._date_ranges:
+            yield from self._recordings(path, date_range)
 
     def _users(self) -> list[str]:
-        """The ids of all users, in order."""
-        found = {
+        """Return the ids of all users, sorted."""
+        user_ids = {
             user.id
             for status in USER_STATUSES
             for page in self._pages(USERS_PATH, {"status": status}, _ListOfUsers)
             for user in page.users
             if user.id
         }
-        return sorted(found)
+        return sorted(user_ids)
 
     def _recordings(
-        self, path: str, span: tuple[date, date]
+        self, path: str, date_range: tuple[date, date]
     ) -> Iterator[ListedRecording | UnreadableEntry]:
-        query = {"from": span[0].isoformat(), "to": span[1].isoformat()}
+        first, last = date_range
+        query = {"from": first.isoformat(), "to": last.isoformat()}
         for page in self._pages(path, query, _ListOfRecordings):
             for entry in page.meetings:
                 yield _entry(bytes(entry))
@@ -194,10 +213,10 @@ class RecordingList:
     ) -> Iterator[_PageType]:
         token = ""
         while True:
-            more = {"next_page_token": token} if token else {}
+            next_page = {"next_page_token": token} if token else {}
             page = self._zoom.ask(
                 path,
-                {**query, "page_size": str(self._page_size), **more},
+                {**query, "page_size": str(self._page_size), **next_page},
                 partial(_page, page_type, is_first=not token),
                 seconds=max(0.0, self._seconds_left()),
                 attempts=ATTEMPTS,
@@ -216,18 +235,18 @@ def _page(page_type: type[_PageType], answer: requests.Response, *, is_first: bo
     raise ZoomUnreachable(f"Zoom doesn't go on with a list: {refused(answer)}")
 
 
-def _spans(begin: date, end: date) -> list[tuple[date, date]]:
-    """The days from `begin` to `end`, both included, in spans that one request may ask for."""
-    spans = []
+def _date_ranges(begin: date, end: date) -> list[tuple[date, date]]:
+    """Divide the days from `begin` to `end` into ranges of first and last day for one request."""
+    date_ranges = []
     while begin <= end:
-        last = min(begin + LONGEST_SPAN, end)
-        spans.append((begin, last))
+        last = min(begin + LONGEST_DATE_RANGE, end)
+        date_ranges.append((begin, last))
         begin = last + timedelta(days=1)
-    return spans
+    return date_ranges
 
 
 def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
-    """One entry of a list of recordings."""
+    """Parse one entry of a list of recordings."""
     try:
         listed = msgspec.json.decode(content, type=ListedRecording, strict=False)
         _ = listed.end
@@ -237,7 +256,7 @@ def _entry(content: bytes) -> ListedRecording | UnreadableEntry:
 
 
 def _name_in(content: bytes) -> str:
-    """What can be read of an entry that makes no sense, for people."""
+    """Describe an invalid entry to people by the fields that can be read."""
     entry = msgspec.json.decode(content)
     if not isinstance(entry, dict):
         return f"an entry that is no object: {str(entry)[:80]!r}"

@@ -1,7 +1,7 @@
-"""The signature on webhooks: Zoom's scheme, which our own requests use under a key of their own.
+"""Sign and verify webhook events by Zoom's scheme. Our own events use it with our own key.
 
-`x-zm-signature` is `v0=` + hex HMAC-SHA256(secret, `v0:{timestamp}:{raw body}`), the timestamp in
-seconds in `x-zm-request-timestamp` (Zoom's developer pages, "Verify webhook events").
+`x-zm-signature` is `v0=` + hex HMAC-SHA256(secret, `v0:{timestamp}:{raw body}`). The timestamp in
+seconds is in `x-zm-request-timestamp` (Zoom's developer pages, "Verify webhook events").
 """
 
 from __future__ import annotations
@@ -18,21 +18,32 @@ MAX_AGE_SECONDS = 300
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
-    """The value of the signature header."""
+    """Return the value of the signature header."""
     return _signature(secret, str(timestamp), body)
 
 
 def signed_headers(secret: str, now: float, body: bytes) -> dict[str, str]:
-    """The two headers for a request made at `now` (seconds since the epoch)."""
+    """Return the two headers for a request made at `now` (seconds since the epoch)."""
     timestamp = int(now)
     return {SIGNATURE_HEADER: sign(secret, timestamp, body), TIMESTAMP_HEADER: str(timestamp)}
 
 
 def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now: float) -> str:
-    """The one of `secrets` that `body` was signed with, compared in constant time.
+    """Verify a request's signature in constant time.
 
-    `headers` in lower case. WrongSignature if it was made with none of them, Unauthorized if it is
-    missing, or made more than five minutes from `now` in either direction.
+    Args:
+        secrets: The secrets that are valid.
+        headers: Headers of the request; their names are in lower case.
+        body: Raw body of the request.
+        now: Current time in seconds since the epoch.
+
+    Returns:
+        The secret that the body was signed with.
+
+    Raises:
+        WrongSignature: The signature was made with none of the secrets.
+        Unauthorized: There is no signature, or its time is more than five minutes before or after
+            `now`.
     """
     signature = headers.get(SIGNATURE_HEADER, "")
     timestamp = headers.get(TIMESTAMP_HEADER, "")
@@ -40,7 +51,7 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
         raise Unauthorized("The request is not signed.")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         raise Unauthorized("The request's time stamp is not a number of seconds.")
-    found = [
+    matching = [
         secret
         for secret in secrets
         if secret
@@ -48,11 +59,11 @@ def verify(secrets: Iterable[str], headers: Mapping[str, str], body: bytes, now:
             _signature(secret, timestamp, body).encode(), signature.encode(errors="replace")
         )
     ]
-    if not found:
+    if not matching:
         raise WrongSignature("The request's signature is wrong.")
     if abs(now - int(timestamp)) > MAX_AGE_SECONDS:
         raise Unauthorized("The request's signature is too old.")
-    return found[0]
+    return matching[0]
 
 
 def _signature(secret: str, timestamp: str, body: bytes) -> str:

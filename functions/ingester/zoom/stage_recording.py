@@ -1,9 +1,9 @@
-"""All files of one recording from Zoom to the staging bucket, each checked."""
+"""Copy all files of one recording from Zoom to the staging bucket, and check each of them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from msgspec import UNSET
 from ingester.errors import EmptyFile, FileGone, NotAFile, PermanentFailure
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.files import extension_of, segment_numbers, staging_key, view_names
-from ingester.recording.upload_message import Staged, StagedPiece
+from ingester.recording.upload_message import FileOfView, Staged
 from ingester.transfer.engine import Engine
 from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import Source
@@ -22,25 +22,46 @@ logger = logging.getLogger("ingester.transfer")
 
 
 class Movie(Protocol):
-    """What is asked of a container: its duration in seconds."""
+    """What the staging needs to know about a video: its duration in seconds."""
 
     @property
     def seconds(self) -> float: ...
 
 
 ReadRange = Callable[[str, int, int], bytes]
-"""(key, offset, length) → that much of an object; `recording.staging_bucket.Staging`."""
+"""Reads `length` bytes at `offset` of the object `key`: `recording.staging_bucket.Staging`."""
 
 Inspect = Callable[[str, Callable[[int, int], bytes], int], Movie]
-"""(key, read, size) → what the container says; `transfer.mp4.inspect`."""
+"""Inspects the video `key` of `size` bytes by a function that reads it: `transfer.mp4.inspect`."""
 
 OpenFile = Callable[[str, str, AccessInUse], Source]
-"""(file's id, download_url, access) → the file; `zoom.download.ZoomFile`."""
+"""Opens the file of an id, a download_url and an access: `zoom.download.ZoomFile`."""
+
+
+@dataclass(frozen=True)
+class _SourceFile:
+    """A file of Zoom's with its view and the number of its segment."""
+
+    file: RecordingFile
+    view: str
+    segment: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.view} of segment {self.segment}"
 
 
 @dataclass(frozen=True)
 class RecordingTransfer:
-    """Copies a recording. `refresh` gets a fresh access from Zoom's API when one is refused."""
+    """Copy a recording to the staging bucket.
+
+    Attributes:
+        engine: Copies the files.
+        open_file: Opens a file at Zoom.
+        read_range: Reads a staged file.
+        inspect: Checks a staged video.
+        refresh: Gets a fresh access from Zoom's API when Zoom refuses the message's.
+    """
 
     engine: Engine
     open_file: OpenFile
@@ -48,56 +69,50 @@ class RecordingTransfer:
     inspect: Inspect
     refresh: Callable[[], Access]
 
-    def run(self, wanted: DownloadMessage) -> Staged:
-        """Every file that Zoom hands out, staged, in the message's order; an empty chat is none.
+    def run(self, message: DownloadMessage) -> Staged:
+        """Stage every file that Zoom provides.
 
-        FileGone if no MP4 is left, FileRefused if Zoom refuses a file with a fresh token as well;
-        TransferFailed, ZoomUnreachable and AwsFailed when it may go better later; OutOfTime when
-        the next invocation is to go on.
+        Returns:
+            The staged files in the message's order, and the names of the missing ones. An empty
+            chat is in neither.
+
+        Raises:
+            FileGone: Zoom provides no MP4.
+            FileRefused: Zoom refuses a file even with a fresh token.
+            TransferFailed, ZoomUnreachable, AwsFailed: A retry may help.
+            OutOfTime: The next invocation has to continue.
         """
-        access = AccessInUse(Access(wanted.download_token), self.refresh)
-        files, views = wanted.recording_files, view_names(wanted.recording_files)
-        segments = segment_numbers(files)
-        results = self.engine.copy(
-            [
-                self._copy(wanted, file, view, segments[file.recording_start], access)
-                for file, view in zip(files, views, strict=True)
-            ]
-        )
-        pieces: list[StagedPiece] = []
+        access = AccessInUse(Access(message.download_token), self.refresh)
+        sources = _source_files(message.recording_files)
+        results = self.engine.copy([self._copy(message, source, access) for source in sources])
+        staged: list[FileOfView] = []
         missing: list[str] = []
-        for file, view, result in zip(files, views, results, strict=True):
-            segment = segments[file.recording_start]
+        for source, result in zip(sources, results, strict=True):
             if isinstance(result, Copied):
-                pieces.append(StagedPiece(view, _staged(file, segment, result)))
+                staged.append(FileOfView(source.view, _staged_file(source, result)))
             else:
-                logger.warning("Skipped %s of segment %d: %s", view, segment, result)
+                logger.warning("Skipped %s of segment %d: %s", source.view, source.segment, result)
                 if not isinstance(result, EmptyFile):
-                    missing.append(f"{view} of segment {segment}")
-        if not any(piece.file.ffprobe_seconds for piece in pieces):
+                    missing.append(source.label)
+        if not any(item.file.ffprobe_seconds for item in staged):
             raise FileGone("Zoom handed out none of the recording's MP4 files.")
-        return Staged(tuple(pieces), tuple(missing))
+        return Staged(tuple(staged), tuple(missing))
 
-    def _copy(
-        self,
-        wanted: DownloadMessage,
-        file: RecordingFile,
-        view: str,
-        segment: int,
-        access: AccessInUse,
-    ) -> Copy:
+    def _copy(self, message: DownloadMessage, source: _SourceFile, access: AccessInUse) -> Copy:
+        file = source.file
+
         def target_of(name: str) -> Target:
-            extension = extension_of(name) or _told_extension(file)
+            extension = extension_of(name) or _extension_by_type(file)
             return Target(
                 staging_key(
-                    wanted.zoom_series_id,
-                    wanted.start_time,
-                    segment,
-                    view,
+                    message.zoom_series_id,
+                    message.start_time,
+                    source.segment,
+                    source.view,
                     file.recording_id,
                     extension,
                 ),
-                {"uuid": wanted.uuid, "file_id": file.recording_id, "file_type": extension},
+                {"uuid": message.uuid, "file_id": file.recording_id, "file_type": extension},
             )
 
         def inspect(key: str, size: int) -> Movie:
@@ -106,7 +121,7 @@ class RecordingTransfer:
 
         skips: tuple[type[PermanentFailure], ...] = (NotAFile,)
         return Copy(
-            label=f"{view} of segment {segment}",
+            label=source.label,
             source=self.open_file(file.recording_id, file.download_url, access),
             target_of=target_of,
             expected_size=None if file.file_size is UNSET else file.file_size,
@@ -115,10 +130,19 @@ class RecordingTransfer:
         )
 
 
-def _staged(file: RecordingFile, segment: int, copied: Copied) -> StagedFile:
+def _source_files(files: Sequence[RecordingFile]) -> list[_SourceFile]:
+    segments = segment_numbers(files)
+    return [
+        _SourceFile(file, view, segments[file.recording_start])
+        for file, view in zip(files, view_names(files), strict=True)
+    ]
+
+
+def _staged_file(source: _SourceFile, copied: Copied) -> StagedFile:
+    file = source.file
     return StagedFile(
         filename=copied.key,
-        segment_num=segment,
+        segment_num=source.segment,
         recording_start=file.recording_start,
         recording_end=file.recording_end,
         ffprobe_bytes=copied.size if file.is_mp4 else 0,
@@ -127,7 +151,7 @@ def _staged(file: RecordingFile, segment: int, copied: Copied) -> StagedFile:
     )
 
 
-def _told_extension(file: RecordingFile) -> str:
-    """The extension that Zoom's data tell, for a file that is handed out without a name."""
-    told = "" if file.file_extension is UNSET else file.file_extension
-    return (told or ("mp4" if file.is_mp4 else "txt")).lower()
+def _extension_by_type(file: RecordingFile) -> str:
+    """Return the extension for a file that Zoom's download host sends without a name."""
+    extension = "" if file.file_extension is UNSET else file.file_extension
+    return (extension or ("mp4" if file.is_mp4 else "txt")).lower()

@@ -1,6 +1,7 @@
-"""Recordings handed to our own webhook, as signed `on.demand.ingest` events.
+"""Request the ingest of a recording from our own webhook, by a signed `on.demand.ingest` event.
 
-The on-demand function does it for Opencast's "+Zoom", operators' commands for what they send anew.
+The on-demand function does this for Opencast's "+Zoom", reconcile for recordings whose webhook
+event never came, and the operators' commands for recordings to send again.
 """
 
 from __future__ import annotations
@@ -22,10 +23,9 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.retry import Chance, Sleep, retrying, within
-from ingester.zoom import signature
-from ingester.zoom import webhook_events as zoom_events
 from ingester.zoom.api import MeetingRecordings
-from ingester.zoom.webhook_events import IngestOptions
+from ingester.zoom.signature import signed_headers
+from ingester.zoom.webhook_events import ON_DEMAND, IngestOptions, files_of
 
 TIMEOUT = (3.05, 8.0)
 """Seconds to connect to the webhook, and to wait for its answer."""
@@ -34,11 +34,16 @@ ATTEMPTS = 3
 
 
 def check_files(recording: MeetingRecordings) -> None:
-    """NotReady if Zoom has no files yet, or hasn't finished them; ZoomUnreachable for nonsense."""
+    """Check that Zoom has finished all files of a recording.
+
+    Raises:
+        NotReady: Zoom has no files yet, or hasn't finished them.
+        ZoomUnreachable: A file lacks a field.
+    """
     if not recording.recording_files:
         raise NotReady("Zoom has no files of this recording yet. Try again later.")
     try:
-        files = zoom_events.files_of(recording.recording_files)
+        files = files_of(recording.recording_files)
     except ValueError as error:
         raise ZoomUnreachable(f"Zoom's answer lacks something: {error}.") from error
     if not all(file.is_completed for file in files):
@@ -46,18 +51,22 @@ def check_files(recording: MeetingRecordings) -> None:
 
 
 def check_video(recording: MeetingRecordings) -> None:
-    """BadRequest if none of the files, which are checked, is a video."""
-    if not any(file.is_mp4 for file in zoom_events.files_of(recording.recording_files)):
+    """Check that a recording has a video, after `check_files`.
+
+    Raises:
+        BadRequest: None of the files is a video.
+    """
+    if not any(file.is_mp4 for file in files_of(recording.recording_files)):
         raise BadRequest("This recording has no video (MP4): there is nothing to ingest.")
 
 
 def event_of(recording: MeetingRecordings, options: IngestOptions, now: datetime) -> bytes:
-    """The body of an event that asks for the ingest of what Zoom's API told."""
+    """Build the body of an event that requests the ingest of a recording."""
     about = msgspec.to_builtins(recording)
     token = about.pop("download_access_token")
     return msgspec.json.encode(
         {
-            "event": zoom_events.ON_DEMAND,
+            "event": ON_DEMAND,
             "event_ts": int(now.timestamp() * 1000),
             "payload": {"object": about, **msgspec.to_builtins(options)},
             "download_token": token,
@@ -77,11 +86,26 @@ def post(
     monotonic: Callable[[], float] = time.monotonic,
     by_chance: Chance = random.random,
 ) -> None:
-    """POST an event, signed with `key`; returns when the webhook has taken it, within `seconds`.
+    """POST an event to the webhook, and return once the webhook has accepted it.
 
-    A repeat after a lost answer is recognised by its zip id and files. WebhookUnreachable if there
-    is no answer or a 5xx in the end, WebhookFailed for any other than 200, of which KeyRefused says
-    that the webhook has another key.
+    A retry after a lost answer causes no second ingest: the webhook recognizes the event by its
+    `zip_id` and files.
+
+    Args:
+        body: Body of the event.
+        url: URL of the webhook.
+        key: Key to sign the event with.
+        seconds: Limit for all attempts together.
+        session: HTTP session.
+        sleep: Waits between attempts.
+        clock: Current time.
+        monotonic: Clock for the limit, in seconds.
+        by_chance: Random number between 0 and 1, for the backoff.
+
+    Raises:
+        WebhookUnreachable: No attempt got an answer below 500.
+        WebhookFailed: The webhook answered another status than 200. Its subclass KeyRefused (401)
+            means that the webhook has another key.
     """
     attempt = retrying(
         WebhookUnreachable,
@@ -94,17 +118,17 @@ def post(
     begin = monotonic()
 
     def once() -> None:
-        left = max(0.1, seconds - (monotonic() - begin))
+        seconds_left = max(0.1, seconds - (monotonic() - begin))
         headers = {
             "Content-Type": "application/json",
-            **signature.signed_headers(key, clock().timestamp(), body),
+            **signed_headers(key, clock().timestamp(), body),
         }
         try:
             response = session.post(
                 url,
                 data=body,
                 headers=headers,
-                timeout=within(left, TIMEOUT),
+                timeout=within(seconds_left, TIMEOUT),
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -120,12 +144,13 @@ def post(
     attempt(once)
 
 
-class _Said(msgspec.Struct):
+class _Answer(msgspec.Struct):
     message: str
 
 
 def _text(response: requests.Response) -> str:
+    """Return the answer's message in at most 200 characters."""
     try:
-        return msgspec.json.decode(response.content, type=_Said).message[:200]
+        return msgspec.json.decode(response.content, type=_Answer).message[:200]
     except (msgspec.DecodeError, UnicodeDecodeError):
         return response.text[:200] or "nothing to ingest"

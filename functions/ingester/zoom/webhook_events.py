@@ -1,7 +1,8 @@
-"""Zoom's notifications, and our own in Zoom's clothes, as typed objects.
+"""Parse Zoom's webhook events, and our own events of the same form, into typed objects.
 
-Zoom's developer pages ("Webhooks", events of Meetings and Recordings) name the fields. What Zoom
-sends varies: ids come as numbers or strings, files without type or status, types in any case.
+Zoom's developer pages ("Webhooks", events of Meetings and Recordings) name the fields. In practice
+their form varies: ids are numbers or strings, files lack a type or a status, and types come in
+upper or lower case.
 """
 
 from __future__ import annotations
@@ -22,6 +23,14 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import CHAT, VIEWS, Subject, automated, name_of, view_of
 from ingester.recording.pauses import RecordingEvent
 from ingester.status.row import Asked
+from ingester.zoom.event_fields import (
+    LARGEST_NUMBER,
+    LONGEST_MINUTES,
+    minutes_in,
+    number_in,
+    size_in,
+    text_in,
+)
 from ingester.zoom.lenient_json import readable
 
 COMPLETED = "recording.completed"
@@ -45,25 +54,31 @@ REMOVAL_EVENTS = {
     "recording.batch_deleted": _DELETED,
 }
 RECOVERY_EVENTS = frozenset({"recording.recovered", "recording.batch_recovered"})
-"""The batch events are an admin's; they name several recordings, and no meeting number
+"""An admin's bulk action causes a batch event. It names several recordings and no meeting number
 (zoom/rivet-javascript, meetings.d.ts)."""
 
 OTHER_VIDEOS = frozenset({"production_studio", "host_video", "sign_interpretation"})
-"""Zoom's video types that are none of the five views."""
+"""Recording types of Zoom's that are videos but none of the five views."""
 
 LAST_SECOND = int(datetime(3000, 1, 1, tzinfo=UTC).timestamp())
-LARGEST_NUMBER = 10**18
-"""What counts as a number of Zoom's: DynamoDB takes 38 digits, and Zoom's have 9 to 13."""
+"""Latest time of a recording event, in seconds since the epoch."""
 
 
 class UrlValidation(msgspec.Struct, frozen=True):
-    """Zoom's challenge to an endpoint."""
+    """Zoom's challenge, which an endpoint has to answer before Zoom sends webhook events to it."""
 
     plain_token: str
 
 
 class StatusNotification(msgspec.Struct, frozen=True):
-    """What Zoom says of a meeting that is being recorded; `event` with its time, if it has one."""
+    """A webhook event about a meeting that is being recorded.
+
+    Attributes:
+        state: The state of the recording after the event.
+        subject: The recording.
+        event: The recording event with its time; None if the webhook event has no valid time, or
+            is about the meeting.
+    """
 
     state: State
     subject: Subject
@@ -71,20 +86,20 @@ class StatusNotification(msgspec.Struct, frozen=True):
 
 
 class RemovalNotification(msgspec.Struct, frozen=True):
-    """Recordings were trashed or deleted in Zoom; `notice` is the sentence for their rows."""
+    """Recordings were trashed or deleted in Zoom; `notice` is the text for their rows."""
 
     uuids: tuple[str, ...]
     notice: str
 
 
 class RecoveryNotification(msgspec.Struct, frozen=True):
-    """Recordings are back from Zoom's trash."""
+    """Recordings were recovered from Zoom's trash."""
 
     uuids: tuple[str, ...]
 
 
 class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request of our own may ask for beside the recording."""
+    """Options of an ingest, which only our own requests can have."""
 
     zip_id: str | UnsetType = UNSET
     on_demand_series_id: str | UnsetType = UNSET
@@ -97,13 +112,22 @@ class IngestOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording is there to be ingested. `files` are its MP4 and chat files.
+    """A webhook event that asks for the ingest of a recording.
 
-    `is_partial`: it lacks something that Zoom's API can tell. Only the uuid is sure to be there
-    then, and `files` are those that can be read. `has_video` is None if that can't be told.
-    `names` are those of all files that have an id, by that id.
-    `on_demand`: the request is our own. If it is for the automated ingest's row, the subject's
-    origin is Zoom's notification all the same, as it was when that row was made.
+    Attributes:
+        subject: The recording. Its origin is Zoom's webhook if the event is for the row of the
+            automated ingest, even if the event is our own, because Zoom's event made that row.
+        on_demand: Whether the event is our own.
+        host_id: Zoom's id of the meeting's host.
+        duration: Duration of the meeting in minutes.
+        files: Its MP4 and chat files. In a partial event those that can be read.
+        total_size: Size of all of Zoom's files in bytes.
+        download_token: Token to download the files with.
+        options: Options of our own events.
+        is_partial: Whether the event lacks fields, which the downloader then reads from Zoom's API.
+            Only the uuid is certain to be there.
+        has_video: Whether there is a video; None if that can't be told from a partial event.
+        names: Names of all MP4 and chat files that have an id, by that id.
     """
 
     subject: Subject
@@ -119,7 +143,7 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
     names: dict[str, str]
 
     def message(self, zip_id: str, now: datetime) -> DownloadMessage:
-        """The message on the download queue that it asks for."""
+        """Build the message for the download queue."""
         subject, options = self.subject, self.options
         return DownloadMessage(
             uuid=subject.recording_id,
@@ -146,7 +170,7 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _processing_minutes(self, now: datetime) -> float | UnsetType:
-        """Whole minutes that Zoom took, from the meeting's end until this notification."""
+        """Return the whole minutes between the end of the meeting and this event."""
         is_end_unknown = not self.subject.start_time or (self.is_partial and not self.duration)
         if self.on_demand or is_end_unknown:
             return UNSET
@@ -155,7 +179,7 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> Asked:
-        """What it asked for beside the recording."""
+        """The options that the status row and the ledger keep."""
         options = self.options
         return Asked(
             oc_series_id=options.override_series_id or options.on_demand_series_id or "",
@@ -166,7 +190,7 @@ class IngestNotification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unhandled(msgspec.Struct, frozen=True):
-    """An event that this system has no use for, or a status event that lacks a field."""
+    """A webhook event that this system doesn't use, or a status event that lacks a field."""
 
     event: str
     reason: str = "not handled"
@@ -183,10 +207,13 @@ Notification = (
 
 
 class BadIngest(BadRequest):
-    """An ingest event that lacks a field.
+    """Our own event that asks for an ingest lacks a field.
 
-    `uuid` is the recording's, `subject` what else is known of it; `zip_id` its row ("" if it has
-    none).
+    Args:
+        problem: What is missing or wrong, for people.
+        uuid: The recording.
+        subject: What else is known about the recording.
+        zip_id: The row that the event is for; "" if it names none.
     """
 
     def __init__(self, problem: str, uuid: str, subject: Subject, zip_id: str) -> None:
@@ -196,12 +223,11 @@ class BadIngest(BadRequest):
         self.zip_id = zip_id
 
 
-LONGEST_MINUTES = 1_000_000
 _MINUTES = Meta(ge=0, le=LONGEST_MINUTES)
 
 
-class _Object(msgspec.Struct, kw_only=True):
-    """`payload.object` of the events about a recording."""
+class _RecordingObject(msgspec.Struct, kw_only=True):
+    """`payload.object` of a webhook event about one recording."""
 
     id: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
     uuid: str
@@ -209,23 +235,30 @@ class _Object(msgspec.Struct, kw_only=True):
     start_time: str
 
 
-class _IngestObject(_Object, kw_only=True):
+class _IngestObject(_RecordingObject, kw_only=True):
+    """`payload.object` of a webhook event that asks for an ingest."""
+
     host_id: str
     duration: Annotated[int, _MINUTES] | Annotated[float, _MINUTES]
     recording_files: list[dict[str, Any]]
     total_size: object = UNSET
 
 
-_ObjectType = TypeVar("_ObjectType", bound=_Object)
+_ObjectType = TypeVar("_ObjectType", bound=_RecordingObject)
 
 
 def parse(body: bytes) -> tuple[str, Notification | BadIngest]:
-    """The event's name, and the notification in a request's body.
+    """Parse a request's body into the event's name and the typed webhook event.
 
-    A status event that lacks a field is Unhandled: Zoom can't do anything about it. Zoom's own
-    ingest event that lacks one is partial: its API tells the rest. An event of our own that lacks
-    one is answered with a BadIngest (not raised: its signature may still have to be judged by the
-    event's name). BadRequest if the rest can't be read.
+    An event that lacks a field is treated by its kind:
+
+    * A status event is Unhandled, because nobody can add the field.
+    * Zoom's own ingest event is partial, because Zoom's API has the rest.
+    * Our own event is returned as BadIngest. It isn't raised because the caller may have to choose
+      the secret of the signature by the event's name first.
+
+    Raises:
+        BadRequest: The body isn't a webhook event.
     """
     try:
         content = msgspec.json.decode(readable(body))
@@ -251,13 +284,13 @@ def _notification(event: str, content: dict[str, Any]) -> Notification | BadInge
         if not isinstance(token, str) or not token:
             raise BadRequest("The payload has no plainToken.")
         return UrlValidation(token)
-    return _of_recordings(event, content, payload)
+    return _recording_notification(event, content, payload)
 
 
-def _of_recordings(
+def _recording_notification(
     event: str, content: dict[str, Any], payload: dict[str, Any]
 ) -> Notification | BadIngest:
-    """The notification of an event about one recording, or several."""
+    """Parse an event about one recording or several."""
     about = payload.get("object")
     uuids = _uuids(about) if isinstance(about, dict) else ()
     if not isinstance(about, dict) or not uuids:
@@ -266,90 +299,97 @@ def _of_recordings(
         return RemovalNotification(uuids, REMOVAL_EVENTS[event])
     if event in RECOVERY_EVENTS:
         return RecoveryNotification(uuids)
-    if not _text(about.get("uuid")):
+    if not text_in(about.get("uuid")):
         raise BadRequest("The payload has no object with a uuid.")
     if event in STATUS_EVENTS:
-        return _status(event, content, about)
-    token = _text(content.get("download_token"))
+        return _status_notification(event, content, about)
+    token = text_in(content.get("download_token"))
     if event == COMPLETED:
-        return _completed(about, token)
+        return _completed_ingest(about, token)
     if not token:
         raise BadRequest("The body has no download_token.")
-    return _on_demand(payload, about, token)
+    return _on_demand_ingest(payload, about, token)
 
 
 def _uuids(about: dict[str, Any]) -> tuple[str, ...]:
-    """The recordings that an event is about: one, or those of an admin's bulk action."""
-    several = about.get("meeting_uuids")
+    """Return the recordings that an event is about: one, or those of an admin's bulk action."""
+    meeting_uuids = about.get("meeting_uuids")
     meetings = about.get("meetings")
-    found: list[object] = [about.get("uuid")]
-    found += several if isinstance(several, list) else []
-    found += [
+    candidates: list[object] = [about.get("uuid")]
+    candidates += meeting_uuids if isinstance(meeting_uuids, list) else []
+    candidates += [
         meeting.get("meeting_uuid")
         for meeting in (meetings if isinstance(meetings, list) else [])
         if isinstance(meeting, dict)
     ]
-    return tuple(dict.fromkeys(uuid for uuid in found if isinstance(uuid, str) and uuid))
+    return tuple(dict.fromkeys(uuid for uuid in candidates if isinstance(uuid, str) and uuid))
 
 
-def _status(event: str, content: dict[str, Any], about: dict[str, Any]) -> Notification:
+def _status_notification(
+    event: str, content: dict[str, Any], about: dict[str, Any]
+) -> Notification:
     try:
-        known = _object(about, _Object)
+        fields = _converted(about, _RecordingObject)
     except ValueError as error:
         return Unhandled(event, str(error))
     timestamp = content.get("event_ts")
-    seconds = _number(timestamp) // 1000 if event.startswith("recording.") else 0
+    seconds = number_in(timestamp) // 1000 if event.startswith("recording.") else 0
     return StatusNotification(
         STATUS_EVENTS[event],
-        _subject(known, Origin.WEBHOOK),
+        _subject(fields, Origin.WEBHOOK),
         RecordingEvent(event, seconds) if 0 < seconds < LAST_SECOND else None,
     )
 
 
-def _on_demand(
+def _on_demand_ingest(
     payload: dict[str, Any], about: dict[str, Any], token: str
 ) -> IngestNotification | BadIngest:
-    own_row = automated(about["uuid"])
-    zip_id = _text(payload.get("zip_id"))
-    origin = Origin.WEBHOOK if zip_id == own_row else Origin.ON_DEMAND
+    """Parse our own event that asks for an ingest."""
+    zip_id = text_in(payload.get("zip_id"))
+    origin = Origin.WEBHOOK if zip_id == automated(about["uuid"]) else Origin.ON_DEMAND
     try:
-        known = _object(about, _IngestObject)
+        fields = _converted(about, _IngestObject)
         given = {key: value for key, value in payload.items() if value is not None}
         options = msgspec.convert(given, IngestOptions)
-        files = files_of(known.recording_files)
+        files = files_of(fields.recording_files)
     except ValueError as error:
-        return BadIngest(str(error), about["uuid"], _what_is_known(about, origin), zip_id)
-    return _complete(known, files, token, origin=origin, options=options, on_demand=True)
+        return BadIngest(str(error), about["uuid"], _readable_subject(about, origin), zip_id)
+    return _complete_ingest(fields, files, token, origin=origin, options=options, on_demand=True)
 
 
-def _completed(about: dict[str, Any], token: str) -> IngestNotification:
-    """Zoom's own event. Zoom never repeats what is refused, and its API knows what is missing."""
+def _completed_ingest(about: dict[str, Any], token: str) -> IngestNotification:
+    """Parse Zoom's own event that asks for an ingest; it is partial if it lacks a field.
+
+    Zoom never repeats an event that is rejected, and Zoom's API has the missing fields.
+    """
     try:
-        known = _object(about, _IngestObject)
-        files = files_of(known.recording_files)
+        fields = _converted(about, _IngestObject)
+        files = files_of(fields.recording_files)
         if token:
-            return _complete(known, files, token, origin=Origin.WEBHOOK, options=IngestOptions())
+            return _complete_ingest(
+                fields, files, token, origin=Origin.WEBHOOK, options=IngestOptions()
+            )
     except ValueError:
         pass
-    subject = _what_is_known(about, Origin.WEBHOOK)
+    subject = _readable_subject(about, Origin.WEBHOOK)
     files, has_video = _readable_files(about.get("recording_files"))
     return IngestNotification(
         subject=subject,
         on_demand=False,
-        host_id=_text(about.get("host_id")),
-        duration=_minutes(about.get("duration")),
+        host_id=text_in(about.get("host_id")),
+        duration=minutes_in(about.get("duration")),
         files=files,
-        total_size=_size(about.get("total_size")),
+        total_size=size_in(about.get("total_size")),
         download_token=token,
         options=IngestOptions(),
         is_partial=True,
         has_video=has_video,
-        names=_names(about.get("recording_files")),
+        names=_readable_names(about.get("recording_files")),
     )
 
 
-def _complete(
-    known: _IngestObject,
+def _complete_ingest(
+    fields: _IngestObject,
     files: tuple[RecordingFile, ...],
     token: str,
     *,
@@ -358,12 +398,12 @@ def _complete(
     on_demand: bool = False,
 ) -> IngestNotification:
     return IngestNotification(
-        subject=_subject(known, origin),
+        subject=_subject(fields, origin),
         on_demand=on_demand,
-        host_id=known.host_id,
-        duration=known.duration,
+        host_id=fields.host_id,
+        duration=fields.duration,
         files=files,
-        total_size=_size(known.total_size),
+        total_size=size_in(fields.total_size),
         download_token=token,
         options=options,
         has_video=any(file.is_mp4 for file in files),
@@ -372,7 +412,7 @@ def _complete(
 
 
 def names_of(files: Iterable[RecordingFile]) -> dict[str, str]:
-    """What people are told of each file, by its id."""
+    """Return the name of each file, by its id."""
     return {
         file.recording_id: name_of(view_of(file.recording_type), file.recording_start)
         for file in files
@@ -380,59 +420,66 @@ def names_of(files: Iterable[RecordingFile]) -> dict[str, str]:
 
 
 def _readable_files(files: object) -> tuple[tuple[RecordingFile, ...], bool | None]:
-    """The MP4 and chat files that can be read, and whether a video is among all of them."""
+    """Return the MP4 and chat files without missing fields, and whether there is a video.
+
+    The latter is None if only files with missing fields could be videos.
+    """
     if not isinstance(files, list):
         return (), None
-    readable: list[RecordingFile] = []
-    all_readable = True
+    parsed: list[RecordingFile] = []
+    all_parsed = True
     for file in files:
         try:
-            readable += files_of([file])
+            parsed += files_of([file])
         except ValueError:
-            all_readable = False
-    has_video = any(file.is_mp4 for file in readable)
-    return tuple(readable), has_video if has_video or all_readable else None
+            all_parsed = False
+    has_video = any(file.is_mp4 for file in parsed)
+    return tuple(parsed), has_video if has_video or all_parsed else None
 
 
-def _names(files: object) -> dict[str, str]:
-    """The names of the MP4 and chat files that have an id, whatever else they lack."""
+def _readable_names(files: object) -> dict[str, str]:
+    """Return the names, by id, of the MP4 and chat files that have an id, whatever they lack."""
     return {
         file["id"]: name_of(
-            view_of(_text(file.get("recording_type"))),
-            _text(file.get("recording_start")) or "an unknown time",
+            view_of(text_in(file.get("recording_type"))),
+            text_in(file.get("recording_start")) or "an unknown time",
         )
         for file in (files if isinstance(files, list) else [])
-        if isinstance(file, dict) and _text(file.get("id")) and _is_wanted(file)
+        if isinstance(file, dict) and text_in(file.get("id")) and _is_mp4_or_chat(file)
     }
 
 
-def _object(about: dict[str, Any], object_type: type[_ObjectType]) -> _ObjectType:
-    """ValueError (msgspec's is one) if a required field is missing or wrong."""
+def _converted(about: dict[str, Any], object_type: type[_ObjectType]) -> _ObjectType:
+    """Convert `payload.object` into a type.
+
+    Raises:
+        ValueError: A required field is missing or wrong. msgspec's ValidationError is a ValueError.
+    """
     given = {key: value for key, value in about.items() if value not in (None, "")}
     if "topic" in about and about["topic"] == "":
         given["topic"] = ""
-    known = msgspec.convert(given, object_type, strict=False)
-    _subject(known, Origin.WEBHOOK).check()
-    return known
+    fields = msgspec.convert(given, object_type, strict=False)
+    _subject(fields, Origin.WEBHOOK).check()
+    return fields
 
 
-def _subject(known: _Object, origin: Origin) -> Subject:
+def _subject(fields: _RecordingObject, origin: Origin) -> Subject:
     return Subject(
-        meeting_id=known.id,
-        recording_id=known.uuid,
-        topic=known.topic,
-        start_time=known.start_time,
+        meeting_id=fields.id,
+        recording_id=fields.uuid,
+        topic=fields.topic,
+        start_time=fields.start_time,
         origin=origin,
     )
 
 
-def _what_is_known(about: dict[str, Any], origin: Origin) -> Subject:
-    """The recording, with 0 and "" for what can't be read."""
-    start_time = _text(about.get("start_time"))
+def _readable_subject(about: dict[str, Any], origin: Origin) -> Subject:
+    """Return the recording, with 0 and "" for fields that are missing or wrong."""
+    start_time = text_in(about.get("start_time"))
     subject = Subject(
-        meeting_id=_number(about.get("id")),
+        meeting_id=number_in(about.get("id")),
         recording_id=about["uuid"],
-        topic=_text(about.get("topic")),
+        topic=text_in(about.get("topic")),
         start_time=start_time,
         origin=origin,
     )
@@ -443,63 +490,43 @@ def _what_is_known(about: dict[str, Any], origin: Origin) -> Subject:
     return subject
 
 
-def _number(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_NUMBER:
-        return value
-    return 0
-
-
-def _minutes(value: object) -> int | float:
-    """A duration in minutes, 0 if it can't be read."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value if 0 <= value <= LONGEST_MINUTES else 0
-    return 0
-
-
-def _size(value: object) -> int | UnsetType:
-    """Bytes, where they can be read: no recording is refused for what only checks it."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if 0 <= value <= LARGEST_NUMBER else UNSET
-    return _number(value) or UNSET
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def files_of(recording_files: Iterable[dict[str, Any]]) -> tuple[RecordingFile, ...]:
-    """The MP4 and chat files among Zoom's. ValueError if one of these lacks a field."""
-    return tuple(_file(file) for file in recording_files if _is_wanted(file))
+    """Parse the MP4 and chat files among Zoom's files.
+
+    Raises:
+        ValueError: One of them lacks a field.
+    """
+    return tuple(_file(file) for file in recording_files if _is_mp4_or_chat(file))
 
 
-def _is_wanted(file: object) -> bool:
-    """Whether a file is an MP4 or a chat. One without a type counts by what else it says."""
+def _is_mp4_or_chat(file: object) -> bool:
+    """Tell whether a file is an MP4 or a chat: by its type, or without one by other fields."""
     if not isinstance(file, dict):
         raise ValueError("a recording file is not an object")
-    file_type = _text(file.get("file_type"))
+    file_type = text_in(file.get("file_type"))
     if file_type:
         return file_type.upper() in ("MP4", "CHAT")
-    video = _text(file.get("file_extension")).upper() == "MP4"
-    recording_type = _text(file.get("recording_type"))
+    video = text_in(file.get("file_extension")).upper() == "MP4"
+    recording_type = text_in(file.get("recording_type"))
     return video or view_of(recording_type) in VIEWS - {CHAT} or recording_type in OTHER_VIDEOS
 
 
 def _file(file: dict[str, Any]) -> RecordingFile:
-    """ValueError if a field is missing. Of an unfinished file Zoom doesn't know everything yet."""
+    """Parse one file. An unfinished file may lack its URL and its end.
+
+    Raises:
+        ValueError: A required field is missing.
+    """
     given = {key: value for key, value in file.items() if value not in (None, "")}
     given["recording_id"] = given.pop("id", UNSET)
-    given["file_size"] = _size(given.get("file_size"))
-    given["file_extension"] = _text(given.get("file_extension")) or UNSET
-    status = _text(file.get("status")).lower()
+    given["file_size"] = size_in(given.get("file_size"))
+    given["file_extension"] = text_in(given.get("file_extension")) or UNSET
+    status = text_in(file.get("status")).lower()
     if status and status != "completed":
         given.setdefault("download_url", "")
         given.setdefault("recording_end", given.get("recording_start"))
         given["status"] = status
     else:
         given.pop("status", None)
-    known = {key: value for key, value in given.items() if value is not UNSET}
-    return msgspec.convert(known, RecordingFile)
+    present = {key: value for key, value in given.items() if value is not UNSET}
+    return msgspec.convert(present, RecordingFile)

@@ -1,4 +1,4 @@
-"""What the ledger's record says of the POSTs to Opencast, and of an event that isn't there."""
+"""Unit tests of the ledger's ingest records: POSTs to Opencast, and events that it doesn't show."""
 
 from __future__ import annotations
 
@@ -7,14 +7,29 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingester import timestamps
-from ingester.ledger import record as ledger
-from ingester.ledger.record import ARRIVAL, Absence, Ingest, Outcome, Post, Record, Request
+from ingester.ledger.record import (
+    POST_ARRIVAL_LIMIT,
+    Absence,
+    Ingest,
+    Outcome,
+    Post,
+    Record,
+    Request,
+    absence_of,
+    is_doubtful,
+    with_answer,
+    with_claim,
+    with_failure,
+    with_request,
+    with_sent,
+    with_shown,
+)
 from ingester.status.row import Asked
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 EMPTY = Record(uuid="u==")
 ZIP, OTHER = "auto-ingest-u==", "on-demand-1"
-PATIENCE = timedelta(hours=6)
+POST_TIMEOUT = timedelta(hours=6)
 
 
 def at(minutes: float = 0) -> str:
@@ -26,7 +41,7 @@ def post(attempt: str = "a", minutes: float = 0, outcome: Outcome = Outcome.UNKN
 
 
 def ingest(*posts: Post, zip_id: str = ZIP, files: str = "f", is_shown: bool = False) -> Ingest:
-    """An ingest of files with ids of one letter each."""
+    """Return an ingest record of files with ids of one letter each."""
     named = {file_id: f"{file_id} of noon" for file_id in files}
     return Ingest(
         zip_id=zip_id, series="S", files=named, posts=posts or (post(),), is_shown=is_shown
@@ -34,143 +49,154 @@ def ingest(*posts: Post, zip_id: str = ZIP, files: str = "f", is_shown: bool = F
 
 
 def failed() -> Record:
-    """The record of a request that failed once."""
-    record = ledger.with_request(EMPTY, ZIP, Asked(), NOW)
-    return ledger.with_failure(ledger.with_sent(record, ZIP, "f"), ZIP)
+    """Return the record of a request that failed once."""
+    record = with_request(EMPTY, ZIP, Asked(), NOW)
+    return with_failure(with_sent(record, ZIP, "f"), ZIP)
 
 
-class TestIngests:
-    def test_ingest_is_found_by_its_request(self) -> None:
-        record = ledger.with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
-        record = ledger.with_claim(record, "mp-2", ingest(zip_id=OTHER))
+class TestIngestRecords:
+    def test_ingest_of_returns_the_media_package_of_the_request(self) -> None:
+        record = with_claim(EMPTY, "mp-1", ingest(zip_id=ZIP))
+        record = with_claim(record, "mp-2", ingest(zip_id=OTHER))
         assert (record.ingest_of(ZIP), record.ingest_of(OTHER)) == ("mp-1", "mp-2")
         assert record.ingest_of("z") == ""
 
-    def test_later_claim_tells_whose_ingest_it_is(self) -> None:
-        record = ledger.with_claim(EMPTY, "mp", ingest(post("a"), files="a"))
-        record = ledger.with_claim(record, "mp", ingest(post("b", 1), zip_id=OTHER, files="ab"))
+    def test_ingest_record_belongs_to_the_request_of_the_latest_claim(self) -> None:
+        record = with_claim(EMPTY, "mp", ingest(post("a"), files="a"))
+        record = with_claim(record, "mp", ingest(post("b", 1), zip_id=OTHER, files="ab"))
         known = record.ingests["mp"]
         assert (known.zip_id, set(known.files)) == (OTHER, {"a", "b"})
         assert known.posts == (post("a"), post("b", 1))
 
     @pytest.mark.parametrize("is_shown", [False, True])
-    def test_earlier_posts_are_over_when_the_ingest_was_taken(self, is_shown: bool) -> None:
-        """Its event was deleted in Opencast since."""
+    def test_claim_drops_earlier_posts_when_opencast_had_the_media_package(
+        self, is_shown: bool
+    ) -> None:
+        """Somebody deleted its event in Opencast."""
         taken = ingest(post("a", outcome=Outcome.TAKEN), is_shown=is_shown)
-        record = ledger.with_claim(EMPTY, "mp", taken)
-        record = ledger.with_claim(record, "mp", ingest(post("b", 5)))
+        record = with_claim(EMPTY, "mp", taken)
+        record = with_claim(record, "mp", ingest(post("b", 5)))
         assert record.ingests["mp"] == ingest(post("b", 5))
 
-    def test_answer_to_an_ingest_that_nobody_knows_changes_nothing(self) -> None:
-        assert ledger.with_answer(EMPTY, "mp", "a", Outcome.TAKEN) is EMPTY
+    def test_answer_changes_nothing_when_the_media_package_is_unknown(self) -> None:
+        assert with_answer(EMPTY, "mp", "a", Outcome.TAKEN) is EMPTY
 
-    def test_ingest_is_taken_with_its_workflow_and_failures_are_over(self) -> None:
-        record = ledger.with_claim(failed(), "mp", ingest())
-        record = ledger.with_answer(record, "mp", "a", Outcome.TAKEN, "1603")
+    def test_answer_taken_sets_the_workflow_and_resets_the_failures(self) -> None:
+        record = with_claim(failed(), "mp", ingest())
+        record = with_answer(record, "mp", "a", Outcome.TAKEN, "1603")
         known = record.ingests["mp"]
         assert (known.is_taken, known.workflow) == (True, "1603")
         assert known.posts == (post("a", outcome=Outcome.TAKEN),)
         assert record.request(ZIP).failures == 0
-        # 409 names none.
-        again = ledger.with_answer(record, "mp", "a", Outcome.TAKEN)
+        # An answer of 409 contains no workflow.
+        again = with_answer(record, "mp", "a", Outcome.TAKEN)
         assert again.ingests["mp"].workflow == "1603"
 
-    def test_ingest_is_forgotten_when_its_only_post_was_refused(self) -> None:
-        record = ledger.with_claim(failed(), "mp", ingest())
-        record = ledger.with_answer(record, "mp", "a", Outcome.REFUSED)
+    def test_ingest_record_is_removed_when_its_only_post_was_refused(self) -> None:
+        record = with_claim(failed(), "mp", ingest())
+        record = with_answer(record, "mp", "a", Outcome.REFUSED)
         assert record.ingests == {}
         assert record.request(ZIP).failures == 1
 
-    def test_unanswered_post_is_remembered_when_a_later_one_is_refused(self) -> None:
-        record = ledger.with_claim(EMPTY, "mp", ingest(post("a")))
-        record = ledger.with_claim(record, "mp", ingest(post("b", 400)))
-        record = ledger.with_answer(record, "mp", "b", Outcome.REFUSED)
+    def test_post_with_unknown_outcome_is_kept_when_a_later_post_is_refused(self) -> None:
+        record = with_claim(EMPTY, "mp", ingest(post("a")))
+        record = with_claim(record, "mp", ingest(post("b", 400)))
+        record = with_answer(record, "mp", "b", Outcome.REFUSED)
         known = record.ingests["mp"]
-        assert [one.outcome for one in known.posts] == [Outcome.UNKNOWN, Outcome.REFUSED]
+        assert [post.outcome for post in known.posts] == [Outcome.UNKNOWN, Outcome.REFUSED]
         assert known.posted_at == at()
         assert not known.is_taken
-        assert ledger.with_answer(record, "mp", "a", Outcome.REFUSED).ingests == {}
+        assert with_answer(record, "mp", "a", Outcome.REFUSED).ingests == {}
 
-    def test_other_ingests_stay_when_one_is_forgotten(self) -> None:
-        record = ledger.with_claim(EMPTY, "mp-1", ingest(post("a")))
-        record = ledger.with_claim(record, "mp-2", ingest(post("b"), zip_id=OTHER))
-        record = ledger.with_answer(record, "mp-1", "a", Outcome.REFUSED)
+    def test_other_ingest_records_stay_when_one_is_removed(self) -> None:
+        record = with_claim(EMPTY, "mp-1", ingest(post("a")))
+        record = with_claim(record, "mp-2", ingest(post("b"), zip_id=OTHER))
+        record = with_answer(record, "mp-1", "a", Outcome.REFUSED)
         assert list(record.ingests) == ["mp-2"]
 
-    def test_ingest_is_remembered_when_it_is_shown_whatever_was_answered(self) -> None:
-        record = ledger.with_shown(ledger.with_claim(EMPTY, "mp", ingest()), "mp")
-        record = ledger.with_answer(record, "mp", "a", Outcome.REFUSED)
+    def test_ingest_record_is_kept_when_its_event_was_shown_and_its_post_refused(self) -> None:
+        record = with_shown(with_claim(EMPTY, "mp", ingest()), "mp")
+        record = with_answer(record, "mp", "a", Outcome.REFUSED)
         known = record.ingests["mp"]
         assert known.is_shown
         assert known.is_taken
         assert known.posted_at == at()
 
-    def test_ingest_without_a_post_is_none(self) -> None:
+    def test_ingest_record_is_rejected_when_it_has_no_post(self) -> None:
         with pytest.raises(ValueError, match="without a POST"):
             Ingest(zip_id=ZIP, series="S", files={}, posts=())
 
-    def test_time_of_a_post_must_be_one(self) -> None:
+    def test_post_is_rejected_when_its_time_is_no_time_stamp(self) -> None:
         with pytest.raises(ValueError, match="noon"):
             Post(attempt="a", at="noon")
 
 
 UNKNOWN, TAKEN, REFUSED = Outcome
-LATE = 6 * 60
+TIMEOUT_MINUTES = 6 * 60
 
 
 class TestAbsence:
-    """Opencast doesn't show the event."""
-
     @pytest.mark.parametrize(
-        ("known", "minutes", "is_idle", "absence"),
+        ("known", "minutes", "is_idle", "expected"),
         [
-            # Opencast doesn't say whether it is at work.
+            # Opencast doesn't say whether it is at work on an ingest.
             (ingest(post()), 1, None, Absence.COMING),
-            (ingest(post()), LATE - 1, None, Absence.COMING),
-            (ingest(post()), LATE, None, Absence.LOST),
-            (ingest(post(), post("b", LATE)), LATE + 1, None, Absence.COMING),
-            (ingest(post(), post("b", LATE, REFUSED)), LATE + 1, None, Absence.LOST),
-            (ingest(post(outcome=TAKEN)), LATE - 1, None, Absence.COMING),
-            (ingest(post(outcome=TAKEN)), LATE, None, Absence.DELETED),
-            (ingest(post(), post("b", LATE, TAKEN)), 2 * LATE, None, Absence.DELETED),
+            (ingest(post()), TIMEOUT_MINUTES - 1, None, Absence.COMING),
+            (ingest(post()), TIMEOUT_MINUTES, None, Absence.LOST),
+            (ingest(post(), post("b", TIMEOUT_MINUTES)), TIMEOUT_MINUTES + 1, None, Absence.COMING),
+            (
+                ingest(post(), post("b", TIMEOUT_MINUTES, REFUSED)),
+                TIMEOUT_MINUTES + 1,
+                None,
+                Absence.LOST,
+            ),
+            (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES - 1, None, Absence.COMING),
+            (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES, None, Absence.DELETED),
+            (
+                ingest(post(), post("b", TIMEOUT_MINUTES, TAKEN)),
+                2 * TIMEOUT_MINUTES,
+                None,
+                Absence.DELETED,
+            ),
             (ingest(post(outcome=TAKEN), is_shown=True), 1, None, Absence.DELETED),
             (ingest(post(), is_shown=True), 1, None, Absence.DELETED),
-            # It is at work on nothing.
+            # Opencast says that it is at work on no ingest.
             (ingest(post()), 14, True, Absence.COMING),
             (ingest(post()), 15, True, Absence.LOST),
-            (ingest(post(outcome=TAKEN)), LATE - 1, True, Absence.COMING),
-            (ingest(post(outcome=TAKEN)), LATE, True, Absence.DELETED),
-            # It is at work.
-            (ingest(post()), 4 * LATE - 1, False, Absence.COMING),
-            (ingest(post()), 4 * LATE, False, Absence.LOST),
+            (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES - 1, True, Absence.COMING),
+            (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES, True, Absence.DELETED),
+            # Opencast says that it is at work on an ingest.
+            (ingest(post()), 4 * TIMEOUT_MINUTES - 1, False, Absence.COMING),
+            (ingest(post()), 4 * TIMEOUT_MINUTES, False, Absence.LOST),
             (ingest(post(), is_shown=True), 1, False, Absence.DELETED),
         ],
     )
-    def test_absence_means(
-        self, known: Ingest, minutes: float, is_idle: bool | None, absence: Absence
+    def test_absence_depends_on_posts_age_and_whether_opencast_is_idle(
+        self, known: Ingest, minutes: float, is_idle: bool | None, expected: Absence
     ) -> None:
         now = NOW + timedelta(minutes=minutes)
         before = Request(at=at(-10))
-        assert ledger.absence_of(known, before, now, PATIENCE, is_idle=is_idle) is absence
+        assert absence_of(known, before, now, POST_TIMEOUT, is_idle=is_idle) is expected
 
     @pytest.mark.parametrize(
-        ("minutes", "absence"), [(-1, Absence.DELETED), (0, Absence.DELETED), (1, "asked again")]
+        ("minutes", "expected"),
+        [(-1, Absence.DELETED), (0, Absence.DELETED), (1, Absence.ASKED_AGAIN)],
     )
-    def test_event_that_was_there_is_wanted_when_it_was_asked_for_since(
-        self, minutes: float, absence: Absence
+    def test_absence_of_a_shown_event_means_asked_again_when_the_request_is_newer_than_the_post(
+        self, minutes: float, expected: Absence
     ) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)
         now = NOW + timedelta(days=1)
-        asked = Request(at=at(minutes))
-        assert ledger.absence_of(known, asked, now, PATIENCE, is_idle=True) is Absence(absence)
+        request = Request(at=at(minutes))
+        assert absence_of(known, request, now, POST_TIMEOUT, is_idle=True) is expected
 
-    def test_event_is_not_wanted_again_when_nobody_knows_the_request(self) -> None:
+    def test_absence_of_a_shown_event_means_deleted_when_the_request_is_unknown(self) -> None:
         known = ingest(post(outcome=TAKEN), is_shown=True)
-        found = ledger.absence_of(known, Request(), NOW, PATIENCE, is_idle=None)
-        assert found is Absence.DELETED
+        absence = absence_of(known, Request(), NOW, POST_TIMEOUT, is_idle=None)
+        assert absence is Absence.DELETED
 
     @pytest.mark.parametrize(
-        ("known", "is_doubtful"),
+        ("known", "expected"),
         [
             (ingest(post()), True),
             (ingest(post("a", 1)), False),
@@ -180,7 +206,7 @@ class TestAbsence:
             (ingest(post(), is_shown=True), False),
         ],
     )
-    def test_ingest_is_doubtful_when_no_answer_has_come_for_long(
-        self, known: Ingest, is_doubtful: bool
+    def test_ingest_record_is_doubtful_when_no_post_was_answered_for_15_minutes(
+        self, known: Ingest, expected: bool
     ) -> None:
-        assert ledger.is_doubtful(known, NOW + ARRIVAL) is is_doubtful
+        assert is_doubtful(known, NOW + POST_ARRIVAL_LIMIT) is expected

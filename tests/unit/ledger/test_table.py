@@ -1,4 +1,4 @@
-"""The ledger's table, over an in-process DynamoDB."""
+"""Unit tests of the ledger's table, with an in-process DynamoDB."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ def ledger(aws: Cloud, clock: Clock) -> Ledger:
 
 
 def item(aws: Cloud) -> dict[str, Any]:
-    found: dict[str, Any] = plain(aws.recordings.get_item(Key={"uuid": UUID})["Item"])
-    return found
+    attributes: dict[str, Any] = plain(aws.recordings.get_item(Key={"uuid": UUID})["Item"])
+    return attributes
 
 
-def noticed(record: Record, notice: str = "x") -> Record:
+def with_notice(record: Record, notice: str = "x") -> Record:
     return msgspec.structs.replace(record, notice=notice)
 
 
-def sent(record: Record, files: str = "a") -> Record:
-    return with_sent(record, "z", files)
+def with_file_sent(record: Record) -> Record:
+    return with_sent(record, "z", "a")
 
 
 @contextmanager
-def answers_lost(aws: Cloud, times: int = 1) -> Iterator[None]:
-    """DynamoDB writes, its answer is lost, and botocore's repeat finds another version."""
-    client, left = aws.recordings.meta.client, [times]
+def lost_answer(aws: Cloud) -> Iterator[None]:
+    """Lose DynamoDB's answer to one write, so that botocore's retry finds another version."""
+    client, left = aws.recordings.meta.client, [1]
 
     def lose(parsed: dict[str, Any], **_: Any) -> None:
         if left[0] and "Error" not in parsed:
@@ -103,21 +103,21 @@ def answers_lost(aws: Cloud, times: int = 1) -> Iterator[None]:
 
 
 class TestReading:
-    def test_record_is_empty_when_there_is_no_item(self, ledger: Ledger) -> None:
+    def test_get_returns_an_empty_record_when_there_is_no_item(self, ledger: Ledger) -> None:
         assert ledger.get(UUID) == Record(uuid=UUID, version=0)
 
-    def test_read_is_consistent(self, aws: Cloud, ledger: Ledger) -> None:
-        with recorded(aws.recordings.meta.client, "dynamodb.GetItem") as asked:
+    def test_get_reads_consistently(self, aws: Cloud, ledger: Ledger) -> None:
+        with recorded(aws.recordings.meta.client, "dynamodb.GetItem") as reads:
             ledger.get(UUID)
-        assert [one["ConsistentRead"] for one in asked] == [True]
+        assert [read["ConsistentRead"] for read in reads] == [True]
 
-    def test_record_is_read_as_it_was_written(self, ledger: Ledger) -> None:
+    def test_get_returns_the_record_that_was_written(self, ledger: Ledger) -> None:
         written = ledger.replace(Record(uuid=UUID), FULL)
         assert written == msgspec.structs.replace(FULL, version=1)
         assert ledger.get(UUID) == written
 
-    def test_unknown_attributes_are_passed_over(self, aws: Cloud, ledger: Ledger) -> None:
-        """A later version may write more."""
+    def test_get_ignores_attributes_that_it_does_not_know(self, aws: Cloud, ledger: Ledger) -> None:
+        """A later version of this system may write more attributes."""
         ledger.replace(Record(uuid=UUID), FULL)
         aws.recordings.put_item(Item={**item(aws), "later": {"x": 1}})
         assert ledger.get(UUID) == msgspec.structs.replace(FULL, version=1)
@@ -139,18 +139,18 @@ class TestReading:
             {"notice": {}},
         ],
     )
-    def test_item_that_makes_no_sense_is_named_with_what_to_do(
+    def test_error_names_the_item_and_what_to_do_when_the_item_is_invalid(
         self, aws: Cloud, ledger: Ledger, edited: dict[str, Any]
     ) -> None:
         aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
         with pytest.raises(LedgerUnreadable) as raised:
             ledger.get(UUID)
-        told = str(raised.value)
-        assert told.startswith(f"The ledger's record of {UUID} can't be read: ")
+        message = str(raised.value)
+        assert message.startswith(f"The ledger's record of {UUID} can't be read: ")
         (name,) = edited
-        assert f"$.{name}" in told
-        assert "Correct the item in the table of recordings" in told
-        assert "delete the item" in told
+        assert f"$.{name}" in message
+        assert "Correct the item in the table of recordings" in message
+        assert "delete the item" in message
         assert ledger.get("another==") == Record(uuid="another==")
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -171,7 +171,7 @@ class TestReading:
             ),
         )
     )
-    def test_item_is_read_or_unreadable_whatever_somebody_wrote(
+    def test_get_returns_a_record_or_raises_ledger_unreadable_whatever_the_item_has(
         self, aws: Cloud, ledger: Ledger, edited: dict[str, Any]
     ) -> None:
         aws.recordings.put_item(Item={"uuid": UUID, **edited})
@@ -180,110 +180,120 @@ class TestReading:
         except LedgerUnreadable:
             return
         assert record.uuid == UUID
-        ledger.change(UUID, sent)
+        ledger.change(UUID, with_file_sent)
 
 
 class TestWriting:
-    def test_item_lives_for_a_year(self, aws: Cloud, ledger: Ledger, clock: Clock) -> None:
-        ledger.change(UUID, noticed)
+    def test_item_expires_a_year_after_its_last_write(
+        self, aws: Cloud, ledger: Ledger, clock: Clock
+    ) -> None:
+        ledger.change(UUID, with_notice)
         in_a_year = int((clock() + timedelta(days=365)).timestamp())
         assert item(aws)["expiration"] == in_a_year
         clock.forward(days=30)
-        ledger.change(UUID, partial(noticed, notice="y"))
+        ledger.change(UUID, partial(with_notice, notice="y"))
         assert item(aws)["expiration"] == in_a_year + 30 * 86_400
 
-    def test_version_grows_with_each_write(self, ledger: Ledger) -> None:
+    def test_version_increases_by_one_with_each_write(self, ledger: Ledger) -> None:
         for number in (1, 2, 3):
-            assert ledger.change(UUID, partial(noticed, notice=str(number))).version == number
+            assert ledger.change(UUID, partial(with_notice, notice=str(number))).version == number
         assert ledger.get(UUID).version == 3
 
-    def test_nothing_is_written_when_nothing_changes(self, aws: Cloud, ledger: Ledger) -> None:
-        ledger.change(UUID, sent)
+    def test_change_writes_nothing_when_the_record_stays_the_same(
+        self, aws: Cloud, ledger: Ledger
+    ) -> None:
+        ledger.change(UUID, with_file_sent)
         with recorded(aws.recordings.meta.client, "dynamodb.UpdateItem") as writes:
-            assert ledger.change(UUID, sent) == ledger.get(UUID)
+            assert ledger.change(UUID, with_file_sent) == ledger.get(UUID)
             assert ledger.change("another==", lambda record: record).version == 0
         assert writes == []
 
-    def test_other_attributes_stay_as_they_are(self, aws: Cloud, ledger: Ledger) -> None:
-        ledger.change(UUID, noticed)
+    def test_change_keeps_attributes_that_it_does_not_know(
+        self, aws: Cloud, ledger: Ledger
+    ) -> None:
+        ledger.change(UUID, with_notice)
         aws.recordings.put_item(Item={**item(aws), "later": "x"})
-        ledger.change(UUID, sent)
+        ledger.change(UUID, with_file_sent)
         assert item(aws)["later"] == "x"
 
-    def test_item_without_a_version_is_taken_up(self, aws: Cloud, ledger: Ledger) -> None:
-        """Somebody has made it by hand."""
+    def test_change_writes_version_1_when_the_item_has_no_version(
+        self, aws: Cloud, ledger: Ledger
+    ) -> None:
+        """Somebody has created the item by hand."""
         aws.recordings.put_item(Item={"uuid": UUID, "notice": "by hand"})
-        assert ledger.change(UUID, sent).version == 1
+        assert ledger.change(UUID, with_file_sent).version == 1
         assert ledger.get(UUID).notice == "by hand"
 
-    def test_replacing_does_nothing_when_the_record_has_changed(self, ledger: Ledger) -> None:
+    def test_replace_writes_nothing_when_the_record_has_changed(self, ledger: Ledger) -> None:
         old = ledger.get(UUID)
-        ledger.change(UUID, noticed)
-        assert ledger.replace(old, noticed(old, "late")) is None
+        ledger.change(UUID, with_notice)
+        assert ledger.replace(old, with_notice(old, "late")) is None
         assert ledger.get(UUID).notice == "x"
-        read = ledger.get(UUID)
-        assert ledger.replace(read, noticed(read, "in time"))
-        assert ledger.replace(read, noticed(read, "late")) is None
+        current = ledger.get(UUID)
+        assert ledger.replace(current, with_notice(current, "in time"))
+        assert ledger.replace(current, with_notice(current, "late")) is None
         assert ledger.get(UUID).notice == "in time"
 
-    def test_replacing_raises_when_aws_fails(self, aws: Cloud, ledger: Ledger) -> None:
+    def test_replace_raises_when_dynamodb_fails(self, aws: Cloud, ledger: Ledger) -> None:
         throttled = failing(aws.recordings.meta.client, "dynamodb.UpdateItem", "Throttling")
         with throttled, pytest.raises(ClientError, match="Throttling"):
             ledger.replace(Record(uuid=UUID), FULL)
 
 
 class TestConflicts:
-    def meanwhile(self, ledger: Ledger, times: int) -> Callable[[Record], Record]:
-        """A change during which another process writes the same record, so often."""
-        left = [times]
+    def change_with_conflicts(self, ledger: Ledger, times: int) -> Callable[[Record], Record]:
+        """Return a change during whose first `times` calls another process writes the record."""
+        conflicts_left = [times]
 
         def change(record: Record) -> Record:
-            if left[0]:
-                left[0] -= 1
+            if conflicts_left[0]:
+                conflicts_left[0] -= 1
                 ledger.change(UUID, lambda other: with_failure(other, "another"))
-            return sent(record)
+            return with_file_sent(record)
 
         return change
 
     @pytest.mark.parametrize("times", [1, ATTEMPTS - 1])
-    def test_change_is_made_anew_when_another_process_was_first(
+    def test_change_is_repeated_when_another_process_wrote_the_record(
         self, ledger: Ledger, times: int
     ) -> None:
-        record = ledger.change(UUID, self.meanwhile(ledger, times))
+        record = ledger.change(UUID, self.change_with_conflicts(ledger, times))
         assert record == ledger.get(UUID)
         assert record.request("z").sent == ("a",)
         assert record.request("another").failures == times
         assert record.version == times + 1
 
-    def test_change_is_given_up_when_others_are_always_first(self, ledger: Ledger) -> None:
+    def test_change_raises_ledger_busy_when_other_processes_write_the_record_each_time(
+        self, ledger: Ledger
+    ) -> None:
         with pytest.raises(LedgerBusy, match=f"record of {UUID} keeps changing"):
-            ledger.change(UUID, self.meanwhile(ledger, ATTEMPTS))
+            ledger.change(UUID, self.change_with_conflicts(ledger, ATTEMPTS))
         record = ledger.get(UUID)
         assert record.request("another").failures == ATTEMPTS
         assert not record.request("z").is_sent
 
-    def test_change_is_made_once_when_the_answer_to_its_write_was_lost(
+    def test_change_is_written_once_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
-        with answers_lost(aws):
-            record = ledger.change(UUID, sent)
+        with lost_answer(aws):
+            record = ledger.change(UUID, with_file_sent)
         assert (record.version, record.request("z").sent) == (1, ("a",))
         assert ledger.get(UUID) == record
 
-    def test_replacing_can_not_tell_a_lost_answer_from_a_conflict(
+    def test_replace_returns_none_when_the_answer_to_its_write_was_lost(
         self, aws: Cloud, ledger: Ledger
     ) -> None:
-        """So whoever replaces looks whether the record is his own."""
-        with answers_lost(aws):
+        """The caller has to check whether the record is its own."""
+        with lost_answer(aws):
             assert ledger.replace(Record(uuid=UUID), FULL) is None
         assert ledger.get(UUID) == msgspec.structs.replace(FULL, version=1)
 
 
 class TestNoting:
-    """What follows a message that is sent: were it raised, the old message would come back too."""
+    """`note` is called after a message was sent; an error would make the old message visible."""
 
-    def test_change_is_made(self, ledger: Ledger) -> None:
-        ledger.note(UUID, sent)
+    def test_note_writes_the_change(self, ledger: Ledger) -> None:
+        ledger.note(UUID, with_file_sent)
         assert ledger.get(UUID).request("z").is_sent
 
     @pytest.mark.parametrize(
@@ -295,7 +305,7 @@ class TestNoting:
             LedgerUnreadable("It can't be read."),
         ],
     )
-    def test_failure_is_logged_and_not_raised(
+    def test_note_logs_a_failure_and_does_not_raise_it(
         self, ledger: Ledger, error: Exception, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(_: Record) -> Record:
@@ -306,7 +316,7 @@ class TestNoting:
         assert logged.levelno == logging.WARNING
         assert logged.getMessage().startswith("The ledger isn't written. ")
 
-    def test_mistake_of_our_own_is_raised(self, ledger: Ledger) -> None:
+    def test_note_raises_an_error_that_is_no_failure_of_the_ledger(self, ledger: Ledger) -> None:
         def stumble(_: Record) -> Record:
             raise KeyError("x")
 

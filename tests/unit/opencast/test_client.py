@@ -1,4 +1,4 @@
-"""Opencast's wire where the stand-in is too sane: answers that no Opencast should give."""
+"""Unit tests of Opencast's client with answers that the Opencast stand-in never gives."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _web(tls: Authority) -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def session(tls: Authority) -> Iterator[requests.Session]:
-    with client_session(tls) as made:
-        yield made
+    with client_session(tls) as session:
+        yield session
 
 
 @pytest.fixture
@@ -69,33 +69,37 @@ def as_xml(text: str) -> Answer:
 
 class TestEvents:
     @pytest.mark.parametrize("roles", [[], ["ROLE_API"], {"ROLE_ADMIN": 1}, "ROLE_ADMIN", None])
-    def test_a_404_is_not_believed_of_just_anyone(
+    def test_has_event_raises_opencast_refused_when_a_user_without_role_admin_gets_404(
         self, opencast: Opencast, web: Web, roles: object
     ) -> None:
         web.pages = {EVENT: Answer(404), ROLES: as_json(roles)}
         with pytest.raises(OpencastRefused, match="lacks ROLE_ADMIN"):
             opencast.has_event("mp-1")
 
-    def test_who_was_refused_is_asked_again(self, opencast: Opencast, web: Web) -> None:
-        """An operator gives the role, and the next message gets through."""
+    def test_roles_are_read_again_when_the_user_lacked_role_admin_before(
+        self, opencast: Opencast, web: Web
+    ) -> None:
+        """An operator gives the user the role, and the next message is processed."""
         web.pages = {EVENT: Answer(404), ROLES: [as_json([]), as_json(["ROLE_ADMIN"])]}
         with pytest.raises(OpencastRefused):
             opencast.has_event("mp-1")
         assert not opencast.has_event("mp-1")
 
-    def test_a_login_page_behind_a_redirect(self, opencast: Opencast, web: Web) -> None:
+    def test_has_event_raises_opencast_refused_when_opencast_redirects_to_a_login_page(
+        self, opencast: Opencast, web: Web
+    ) -> None:
         login = text_answer(200, "text/html", b"<form>")
         web.pages = {EVENT: Answer(302, (("Location", "/login.html"),)), "/login.html": login}
         with pytest.raises(OpencastRefused, match="302"):
             opencast.has_event("mp-1")
-        assert [one.path for one in web.seen] == [EVENT]
+        assert [request.path for request in web.seen] == [EVENT]
 
 
 class TestIdleness:
-    """A POST that nobody has answered may be at work, or may never have reached Opencast."""
+    """A POST with unknown outcome may be at work, or may never have reached Opencast."""
 
     @pytest.mark.parametrize(
-        ("ingests", "active", "is_idle"),
+        ("ingests", "active", "expected"),
         [
             ("0", "false", True),
             ("0\n", "false\n", True),
@@ -104,10 +108,10 @@ class TestIdleness:
         ],
     )
     def test_opencast_is_idle_when_it_counts_no_ingest_and_no_workflow(
-        self, opencast: Opencast, web: Web, ingests: str, active: str, is_idle: bool
+        self, opencast: Opencast, web: Web, ingests: str, active: str, expected: bool
     ) -> None:
         web.pages = {COUNT: plain(ingests), ACTIVE: plain(active)}
-        assert opencast.is_idle("mp-1") is is_idle
+        assert opencast.is_idle("mp-1") is expected
         assert web.seen[0].query == {
             "serviceType": "org.opencastproject.ingest",
             "status": "RUNNING",
@@ -118,21 +122,25 @@ class TestIdleness:
         [Answer(403), Answer(404), Answer(500), Answer(200), plain("few"), plain("\u0663")],
     )
     @pytest.mark.parametrize("path", ["count", "active"])
-    def test_nothing_is_known_when_opencast_does_not_say(
+    def test_is_idle_returns_none_when_opencast_gives_no_valid_answer(
         self, opencast: Opencast, web: Web, answer: Answer, path: str
     ) -> None:
         web.pages = {COUNT: plain("0"), ACTIVE: plain("false")}
         web.pages[COUNT if path == "count" else ACTIVE] = answer
         assert opencast.is_idle("mp-1") is None
 
-    def test_proxys_page_is_an_outage(self, opencast: Opencast, web: Web) -> None:
+    def test_is_idle_raises_opencast_unreachable_when_a_proxy_answers_404(
+        self, opencast: Opencast, web: Web
+    ) -> None:
         web.pages = {COUNT: text_answer(404, "text/html", b"<h1>404</h1>")}
         with pytest.raises(OpencastUnreachable):
             opencast.is_idle("mp-1")
 
 
 class TestSeries:
-    def test_as_it_is(self, opencast: Opencast, web: Web) -> None:
+    def test_series_has_the_catalog_and_publisher_of_the_answer(
+        self, opencast: Opencast, web: Web
+    ) -> None:
         catalog = {TERMS: {"title": [{"value": "Ü & <b>"}], "publisher": [{"value": "p@x.edu"}]}}
         web.pages = {SERIES: as_json(catalog)}
         series = opencast.series("20260112345")
@@ -141,7 +149,9 @@ class TestSeries:
         assert series.publisher == "p@x.edu"
 
     @pytest.mark.parametrize("catalog", [{}, {TERMS: {}}, {TERMS: {"publisher": []}}])
-    def test_without_a_publisher(self, opencast: Opencast, web: Web, catalog: object) -> None:
+    def test_series_has_an_empty_publisher_when_the_catalog_has_none(
+        self, opencast: Opencast, web: Web, catalog: object
+    ) -> None:
         web.pages = {SERIES: as_json(catalog)}
         series = opencast.series("20260112345")
         assert series is not None
@@ -163,12 +173,14 @@ class TestSeries:
             ),
         )
     )
-    def test_nonsense(self, opencast: Opencast, web: Web, catalog: object) -> None:
+    def test_series_raises_opencast_unreachable_when_the_catalog_is_invalid(
+        self, opencast: Opencast, web: Web, catalog: object
+    ) -> None:
         web.pages = {SERIES: as_json(catalog)}
         with pytest.raises(OpencastUnreachable, match="makes no sense"):
             opencast.series("20260112345")
 
-    def test_any_id_is_one_segment(self, opencast: Opencast, web: Web) -> None:
+    def test_series_id_is_encoded_as_one_path_segment(self, opencast: Opencast, web: Web) -> None:
         assert opencast.series("../a/b?c#d") is None
         assert web.seen[0].path == "/series/..%2Fa%2Fb%3Fc%23d.json"
 
@@ -181,7 +193,9 @@ class TestIngest:
             '<?xml version="1.0"?><n7:workflow xmlns:n7="http://x" state="S" id="1603"/>',
         ],
     )
-    def test_the_workflow_whatever_its_prefix(self, opencast: Opencast, web: Web, xml: str) -> None:
+    def test_ingest_returns_the_workflow_id_whatever_the_namespace_prefix(
+        self, opencast: Opencast, web: Web, xml: str
+    ) -> None:
         web.pages = {INGEST: as_xml(xml)}
         assert opencast.ingest("wf", [("title", "T")], read_seconds=5) == "1603"
 
@@ -189,7 +203,7 @@ class TestIngest:
         "text",
         ["", "Success", "<html", '<html id="main"><body/></html>', "<workflow/>", '{"id": 1}'],
     )
-    def test_an_answer_of_nonsense_leaves_a_doubt(
+    def test_ingest_raises_ingest_uncertain_when_the_answer_has_no_workflow(
         self, opencast: Opencast, web: Web, text: str
     ) -> None:
         web.pages = {INGEST: as_xml(text)}
@@ -197,7 +211,7 @@ class TestIngest:
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
     @pytest.mark.parametrize("answer", [Answer(500), text_answer(500, "text/plain", b"no")])
-    def test_opencast_itself_broke_down_when_it_answers_500_without_a_page(
+    def test_ingest_raises_ingest_broken_when_opencast_answers_500_without_html(
         self, opencast: Opencast, web: Web, answer: Answer
     ) -> None:
         web.pages = {INGEST: answer}
@@ -213,36 +227,40 @@ class TestIngest:
             *((status, "text/plain") for status in (502, 503, 504, 520)),
         ],
     )
-    def test_outcome_is_unknown_when_a_proxy_answers(
+    def test_ingest_raises_ingest_uncertain_when_a_proxy_answers_5xx(
         self, opencast: Opencast, web: Web, status: int, content_type: str
     ) -> None:
-        """Opencast may still be fetching the files behind it."""
+        """Opencast may still fetch the files."""
         web.pages = {INGEST: text_answer(status, content_type, b"no")}
         with pytest.raises(IngestUncertain, match=f"answered the ingest with {status}"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
-    def test_nothing_was_sent_when_no_connection_is_made(self, session: requests.Session) -> None:
+    def test_ingest_raises_ingest_not_sent_when_the_connection_is_refused(
+        self, session: requests.Session
+    ) -> None:
         opencast = Opencast("https://127.0.0.1:9", "zip", "x", auth="basic", session=session)
         with pytest.raises(IngestNotSent, match=r"127\.0\.0\.1:9 took no connection"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
 
-    def test_what_opencast_says_is_passed_on_in_one_line(
+    def test_ingest_refused_quotes_opencasts_answer_in_one_short_line(
         self, opencast: Opencast, web: Web
     ) -> None:
-        said = text_answer(400, "text/plain", b"Could not parse\n\tflavor " + b"x" * 500)
-        web.pages = {INGEST: said}
+        answer = text_answer(400, "text/plain", b"Could not parse\n\tflavor " + b"x" * 500)
+        web.pages = {INGEST: answer}
         with pytest.raises(IngestRefused) as raised:
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
         assert "400 to the ingest: Could not parse flavor xxx" in str(raised.value)
         assert len(str(raised.value)) < 300
 
-    def test_any_workflow_is_one_segment(self, opencast: Opencast, web: Web) -> None:
+    def test_workflow_name_is_encoded_as_one_path_segment(
+        self, opencast: Opencast, web: Web
+    ) -> None:
         with pytest.raises(IngestRefused, match="404"):
             opencast.ingest("../a/b?c#d", [("title", "T")], read_seconds=5)
         assert web.seen[0].path == "/ingest/addMediaPackage/..%2Fa%2Fb%3Fc%23d"
 
-    def test_no_redirect_is_followed(self, opencast: Opencast, web: Web) -> None:
-        """The form holds addresses that open the files."""
+    def test_ingest_follows_no_redirect(self, opencast: Opencast, web: Web) -> None:
+        """The form contains presigned URLs, which give access to the files."""
         web.pages = {INGEST: Answer(307, (("Location", f"{web.other}/elsewhere"),))}
         with pytest.raises(IngestRefused, match="307"):
             opencast.ingest("wf", [("title", "T")], read_seconds=5)
@@ -250,7 +268,9 @@ class TestIngest:
 
     @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(value=st.text(max_size=60))
-    def test_values_go_as_they_are(self, opencast: Opencast, web: Web, value: str) -> None:
+    def test_ingest_sends_values_unchanged_and_repeated_names_twice(
+        self, opencast: Opencast, web: Web, value: str
+    ) -> None:
         web.forget()
         web.pages = {INGEST: as_xml('<workflow id="1"/>')}
         opencast.ingest("wf", [("title", value), ("title", "again")], read_seconds=5)

@@ -1,4 +1,4 @@
-"""Which view goes to Opencast under which flavor."""
+"""Unit tests of the choice of views and flavors."""
 
 from __future__ import annotations
 
@@ -35,18 +35,20 @@ FLAVORS = ["multipart/chunked+source", "presentation/chunked+source", "other/chu
         ([GALLERY], [GALLERY]),
     ],
 )
-def test_publishing(views: list[str], chosen: list[str]) -> None:
+def test_for_publishing_chooses_a_presenter_and_up_to_two_followers(
+    views: list[str], chosen: list[str]
+) -> None:
     assert list(for_publishing(views).items()) == list(zip(chosen, FLAVORS, strict=False))
 
 
-def test_chat_comes_last_and_doesnt_count() -> None:
+def test_for_publishing_adds_the_chat_last_beside_three_videos() -> None:
     views = for_publishing([CHAT, GALLERY, SCREEN, SPEAKER])
     assert list(views) == [SPEAKER, SCREEN, GALLERY, CHAT]
     assert views[CHAT] == "chat/chunked+source"
 
 
 @pytest.mark.parametrize("views", [[], [CHAT], ["shared_screen_2"]])
-def test_without_a_presenter(views: list[str]) -> None:
+def test_no_presenter_is_raised_when_there_is_no_video(views: list[str]) -> None:
     with pytest.raises(NoPresenter):
         for_publishing(views)
     with pytest.raises(NoPresenter):
@@ -54,30 +56,30 @@ def test_without_a_presenter(views: list[str]) -> None:
 
 
 @pytest.mark.parametrize("known", [SPEAKER, SCREEN, GALLERY, SCREEN_GALLERY, SCREEN_SPEAKER])
-def test_video_of_an_unknown_type_is_left_out_when_there_is_a_known_one(known: str) -> None:
+def test_video_of_an_unknown_type_is_left_out_when_there_is_one_of_a_known_type(known: str) -> None:
     assert for_publishing([STUDIO, known, SIGN_LANGUAGE]) == {known: FLAVORS[0]}
     assert STUDIO not in for_archiving([STUDIO, known])
 
 
-def test_video_of_an_unknown_type_is_the_presenter_when_there_is_no_other() -> None:
+def test_first_video_of_an_unknown_type_is_the_presenter_when_there_is_no_other() -> None:
     assert for_publishing([STUDIO, HOST]) == {STUDIO: FLAVORS[0]}
     assert for_publishing([HOST, STUDIO]) == {HOST: FLAVORS[0]}
     with_chat = for_publishing([CHAT, STUDIO])
     assert list(with_chat.items()) == [(STUDIO, FLAVORS[0]), (CHAT, "chat/chunked+source")]
 
 
-def test_video_of_an_unknown_type_is_archived_as_the_speaker_when_there_is_no_other() -> None:
+def test_first_video_of_an_unknown_type_is_archived_as_the_speaker_when_there_is_no_other() -> None:
     assert for_archiving([CHAT, STUDIO, HOST]) == {STUDIO: "speaker/chunked+source"}
 
 
-def test_sign_language_is_archived_under_a_flavor_of_its_own() -> None:
+def test_sign_language_has_its_own_flavor_when_it_is_archived() -> None:
     assert list(for_archiving([SIGN_LANGUAGE, STUDIO, SCREEN]).items()) == [
         (SCREEN, "shared-screen/chunked+source"),
         (SIGN_LANGUAGE, "sign-language/chunked+source"),
     ]
 
 
-def test_archiving() -> None:
+def test_for_archiving_chooses_every_video_of_a_known_type_without_the_chat() -> None:
     views = [SCREEN_SPEAKER, SCREEN_GALLERY, CHAT, GALLERY, SCREEN, SPEAKER, "shared_screen_2"]
     assert list(for_archiving(views).items()) == [
         (SPEAKER, "speaker/chunked+source"),
@@ -91,7 +93,7 @@ def test_archiving() -> None:
 @given(
     st.sets(st.sampled_from([SPEAKER, SCREEN, GALLERY, SCREEN_GALLERY, SCREEN_SPEAKER]), min_size=1)
 )
-def test_every_set_of_views_has_one_presenter_and_no_flavor_twice(views: set[str]) -> None:
+def test_chosen_views_have_different_flavors_and_one_presenter(views: set[str]) -> None:
     chosen = for_publishing(views)
     assert list(chosen.values()) == FLAVORS[: len(chosen)]
     assert set(chosen) <= views

@@ -1,4 +1,4 @@
-"""What Opencast is told: the id, what is kept, and the form's parts in order."""
+"""Unit tests of the media package: its id, the files to ingest, and the form's parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingester.errors import NoPresenter
 from ingester.opencast.mediapackage import (
     LICENSE,
-    Kept,
+    KeptFiles,
     Publishing,
     form,
     keep,
@@ -41,8 +41,8 @@ def staged(view: str, segment: int, seconds: float = 1200) -> StagedFile:
 
 
 def message(views: dict[str, dict[int, float]], **more: object) -> UploadMessage:
-    """`views`: view → segment → seconds."""
-    made = UploadMessage(
+    """Return a message with these views: seconds by segment by view."""
+    upload = UploadMessage(
         uuid="u==",
         zoom_series_id=95846636714,
         opencast_series_id="20210112345",
@@ -61,70 +61,72 @@ def message(views: dict[str, dict[int, float]], **more: object) -> UploadMessage
             for view, files in views.items()
         },
     )
-    return msgspec.structs.replace(made, **more)
+    return msgspec.structs.replace(upload, **more)
 
 
-def kept(views: dict[str, dict[int, float]], minimum: float = 2) -> Kept:
-    left = keep(message(views), minimum)
-    assert left is not None
-    return left
+def kept(views: dict[str, dict[int, float]], minimum: float = 2) -> KeptFiles:
+    files = keep(message(views), minimum)
+    assert files is not None
+    return files
 
 
-def segments_of(left: Kept) -> dict[str, list[int]]:
-    return {view: [file.segment_num for file in files] for view, files in left.views.items()}
+def segments_of(kept_files: KeptFiles) -> dict[str, list[int]]:
+    return {view: [file.segment_num for file in files] for view, files in kept_files.views.items()}
 
 
-def test_the_id_is_the_uuid_form_of_md5() -> None:
+def test_media_package_id_is_the_md5_of_the_uuid_in_uuid_form() -> None:
     """`printf 'u==' | md5sum`."""
     assert media_package_id("u==") == "2f8942a4-6bac-a3ab-1d3a-6babb23927db"
 
 
 @given(st.text())
-def test_every_recording_has_an_id_that_opencast_takes(uuid: str) -> None:
+def test_media_package_id_is_a_uuid_whatever_the_recordings_uuid(uuid: str) -> None:
     assert str(uuids.UUID(media_package_id(uuid))) == media_package_id(uuid)
 
 
-def test_what_is_long_enough_is_kept_whole() -> None:
-    left = kept({"shared_screen": {0: 120, 1: 10}, CHAT: {0: 0, 1: 0}})
-    assert segments_of(left) == {"shared_screen": [0, 1], CHAT: [0, 1]}
-    assert left.segments == tuple(zip(STARTS[:2], ENDS[:2], strict=True))
+def test_keep_drops_nothing_when_the_first_segment_is_long_enough() -> None:
+    kept_files = kept({"shared_screen": {0: 120, 1: 10}, CHAT: {0: 0, 1: 0}})
+    assert segments_of(kept_files) == {"shared_screen": [0, 1], CHAT: [0, 1]}
+    assert kept_files.segments == tuple(zip(STARTS[:2], ENDS[:2], strict=True))
 
 
-def test_a_false_start_goes_with_its_chat_and_its_times() -> None:
-    left = kept({"shared_screen": {0: 119.9, 1: 1200}, CHAT: {0: 0, 1: 0}})
-    assert segments_of(left) == {"shared_screen": [1], CHAT: [1]}
-    assert left.segments == ((STARTS[1], ENDS[1]),)
+def test_keep_drops_a_false_start_with_its_chat_and_times() -> None:
+    kept_files = kept({"shared_screen": {0: 119.9, 1: 1200}, CHAT: {0: 0, 1: 0}})
+    assert segments_of(kept_files) == {"shared_screen": [1], CHAT: [1]}
+    assert kept_files.segments == ((STARTS[1], ENDS[1]),)
 
 
-def test_only_the_first_segment_can_be_a_false_start() -> None:
+def test_keep_drops_no_short_segment_when_it_is_not_the_first() -> None:
     assert segments_of(kept({"shared_screen": {1: 5, 2: 1200}})) == {"shared_screen": [1, 2]}
 
 
-def test_a_view_goes_if_nothing_of_it_is_left() -> None:
-    left = kept({"shared_screen": {0: 5, 1: 1200}, "gallery_view": {0: 5}, CHAT: {0: 0}})
-    assert segments_of(left) == {"shared_screen": [1]}
+def test_keep_drops_a_view_when_it_has_no_other_segment() -> None:
+    kept_files = kept({"shared_screen": {0: 5, 1: 1200}, "gallery_view": {0: 5}, CHAT: {0: 0}})
+    assert segments_of(kept_files) == {"shared_screen": [1]}
 
 
 @pytest.mark.parametrize("others", [{}, {CHAT: {1: 0.0}}, {"unrecognized_type_x": {0: 5.0}}])
-def test_nothing_left_to_ingest(others: dict[str, dict[int, float]]) -> None:
+def test_keep_returns_none_when_no_video_is_left(others: dict[str, dict[int, float]]) -> None:
     assert keep(message({"shared_screen": {0: 5.0}} | others), 2) is None
 
 
-def test_views_that_nobody_knows_give_no_times() -> None:
-    left = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, "shared_screen": {0: 1200}})
-    assert left.segments == ((STARTS[0], ENDS[0]),)
+def test_view_of_an_unknown_type_adds_no_times_when_there_is_another_video() -> None:
+    kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, "shared_screen": {0: 1200}})
+    assert kept_files.segments == ((STARTS[0], ENDS[0]),)
 
 
-def test_lone_view_that_nobody_knows_gives_the_times() -> None:
-    """It is the presenter, and a chat's times are relative to it."""
-    left = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
-    assert left.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
+def test_view_of_an_unknown_type_gives_the_times_when_there_is_no_other_video() -> None:
+    """The view is the presenter then, and a chat's times are relative to it."""
+    kept_files = kept({"unrecognized_type_x": {0: 1200, 2: 1200}, CHAT: {0: 0}})
+    assert kept_files.segments == ((STARTS[0], ENDS[0]), (STARTS[2], ENDS[2]))
 
 
-def test_false_start_of_a_lone_view_that_nobody_knows_goes_with_its_times() -> None:
-    left = kept({"unrecognized_type_x": {0: 5, 1: 1200}, CHAT: {0: 0, 1: 0}})
-    assert segments_of(left) == {"unrecognized_type_x": [1], CHAT: [1]}
-    assert left.segments == ((STARTS[1], ENDS[1]),)
+def test_keep_drops_a_false_start_of_a_view_of_an_unknown_type_when_there_is_no_other_video() -> (
+    None
+):
+    kept_files = kept({"unrecognized_type_x": {0: 5, 1: 1200}, CHAT: {0: 0, 1: 0}})
+    assert segments_of(kept_files) == {"unrecognized_type_x": [1], CHAT: [1]}
+    assert kept_files.segments == ((STARTS[1], ENDS[1]),)
 
 
 views_of_segments = st.dictionaries(
@@ -136,35 +138,41 @@ views_of_segments = st.dictionaries(
 
 @settings(max_examples=80)
 @given(views_of_segments)
-def test_what_is_kept_is_part_of_what_came(views: dict[str, dict[int, float]]) -> None:
+def test_keep_returns_files_of_the_message_without_any_false_start(
+    views: dict[str, dict[int, float]],
+) -> None:
     ordered = {view: dict(sorted(files.items())) for view, files in views.items()}
-    came = message(ordered)
-    left = keep(came, 2)
-    if left is None:
+    upload = message(ordered)
+    kept_files = keep(upload, 2)
+    if kept_files is None:
         return
-    assert set(left.views) <= set(ordered)
-    for view, files in left.views.items():
+    assert set(kept_files.views) <= set(ordered)
+    for view, files in kept_files.views.items():
         assert files
-        assert set(files) <= set(came.s3_files[view].segments)
+        assert set(files) <= set(upload.s3_files[view].segments)
         if view != CHAT:
             assert not any(file.segment_num == 0 and file.ffprobe_seconds < 120 for file in files)
-    assert list(left.segments) == sorted(set(left.segments))
-    dropped = any(files.get(0, 120) < 120 for view, files in ordered.items() if view != CHAT)
-    assert (STARTS[0] in {start for start, _ in left.segments}) <= (not dropped)
-    assert not dropped or 0 not in segments_of(left).get(CHAT, [])
+    assert list(kept_files.segments) == sorted(set(kept_files.segments))
+    is_dropped = any(files.get(0, 120) < 120 for view, files in ordered.items() if view != CHAT)
+    assert (STARTS[0] in {start for start, _ in kept_files.segments}) <= (not is_dropped)
+    assert not is_dropped or 0 not in segments_of(kept_files).get(CHAT, [])
 
 
 def parts_of(
-    came: UploadMessage, publishing: Publishing = PUBLISHING, *events: RecordingEvent
+    upload: UploadMessage, publishing: Publishing = PUBLISHING, *events: RecordingEvent
 ) -> list[tuple[str, str]]:
-    left = keep(came, 2)
-    assert left is not None
-    return form("mp-id", came, left, events, publishing, lambda file: f"https://s3/{file.filename}")
+    kept_files = keep(upload, 2)
+    assert kept_files is not None
+    return form(
+        "mp-id", upload, kept_files, events, publishing, lambda file: f"https://s3/{file.filename}"
+    )
 
 
-def test_the_forms_parts_in_order() -> None:
-    came = message({CHAT: {0: 0}, "shared_screen": {0: 1200, 1: 1200}, "active_speaker": {0: 1200}})
-    assert parts_of(came) == [
+def test_form_has_its_parts_in_opencasts_order() -> None:
+    upload = message(
+        {CHAT: {0: 0}, "shared_screen": {0: 1200, 1: 1200}, "active_speaker": {0: 1200}}
+    )
+    assert parts_of(upload) == [
         ("identifier", "mp-id"),
         ("title", "Lecture"),
         ("type", "L"),
@@ -192,40 +200,40 @@ def test_the_forms_parts_in_order() -> None:
 @pytest.mark.parametrize(
     ("title", "letter"), [("Lecture", "L"), ("Section", "S"), ("Final Exam", "P")]
 )
-def test_the_type(title: str, letter: str) -> None:
-    came = message({"shared_screen": {0: 1200}}, oc_title=title)
-    assert ("type", letter) in parts_of(came)
+def test_form_has_the_type_of_the_title(title: str, letter: str) -> None:
+    upload = message({"shared_screen": {0: 1200}}, oc_title=title)
+    assert ("type", letter) in parts_of(upload)
 
 
 @pytest.mark.parametrize(
     ("chat_as", "name"), [("attachment", "attachmentUri"), ("track", "mediaUri"), ("none", None)]
 )
-def test_how_chat_goes(chat_as: str, name: str | None) -> None:
+def test_chat_is_sent_as_the_setting_says(chat_as: str, name: str | None) -> None:
     publishing = msgspec.structs.replace(PUBLISHING, chat_as=chat_as)
     parts = parts_of(message({"shared_screen": {0: 1200}, CHAT: {0: 0}}), publishing)
     assert [part for part, value in parts if "chat_file" in value] == ([name] if name else [])
     assert (("flavor", "chat/chunked+source") in parts) is bool(name)
 
 
-def test_a_contributor_stands_behind_the_publisher() -> None:
+def test_contributor_follows_the_publisher_when_it_is_set() -> None:
     publishing = msgspec.structs.replace(PUBLISHING, contributor="Ada")
     names = [name for name, _ in parts_of(message({"shared_screen": {0: 1200}}), publishing)]
     assert names[names.index("publisher") + 1] == "contributor"
 
 
-def test_the_archive_keeps_every_view_and_no_chat() -> None:
-    came = message(
+def test_form_has_every_known_video_and_no_chat_when_all_mp4_are_ingested() -> None:
+    upload = message(
         {view: {0: 1200} for view in (*sorted(VIEWS), "unrecognized_type_x")}, ingest_all_mp4=True
     )
-    uris = [value for name, value in parts_of(came) if name in ("mediaUri", "attachmentUri")]
+    uris = [value for name, value in parts_of(upload) if name in ("mediaUri", "attachmentUri")]
     assert len(uris) == 5
     assert not any("chat" in uri or "unrecognized" in uri for uri in uris)
 
 
-def test_sign_language_has_a_place_in_the_archive() -> None:
+def test_form_has_sign_language_when_all_mp4_are_ingested() -> None:
     views = ("unrecognized_type_sign_interpretation", "active_speaker")
-    came = message({view: {0: 1200} for view in views}, ingest_all_mp4=True)
-    assert [value for name, value in parts_of(came) if name == "flavor"] == [
+    upload = message({view: {0: 1200} for view in views}, ingest_all_mp4=True)
+    assert [value for name, value in parts_of(upload) if name == "flavor"] == [
         "speaker/chunked+source",
         "sign-language/chunked+source",
     ]
@@ -234,28 +242,28 @@ def test_sign_language_has_a_place_in_the_archive() -> None:
 @pytest.mark.parametrize(
     ("archive", "flavor"), [(False, "multipart/chunked+source"), (True, "speaker/chunked+source")]
 )
-def test_video_of_an_unknown_type_is_the_choice_when_there_is_no_other(
+def test_form_has_a_video_of_an_unknown_type_when_there_is_no_other(
     archive: bool, flavor: str
 ) -> None:
-    came = message({"unrecognized_type_x": {0: 1200}}, ingest_all_mp4=archive)
-    assert parts_of(came)[-2:] == [
+    upload = message({"unrecognized_type_x": {0: 1200}}, ingest_all_mp4=archive)
+    assert parts_of(upload)[-2:] == [
         ("flavor", flavor),
         ("mediaUri", "https://s3/1/2/000-unrecognized_type_x"),
     ]
 
 
-def test_file_of_an_unknown_type_is_no_choice_when_it_is_no_video() -> None:
-    came = message({"unrecognized_type_x": {1: 0}, CHAT: {1: 0}})
+def test_form_raises_no_presenter_when_the_only_file_of_an_unknown_type_is_no_video() -> None:
+    upload = message({"unrecognized_type_x": {1: 0}, CHAT: {1: 0}})
     with pytest.raises(NoPresenter):
-        parts_of(came)
+        parts_of(upload)
 
 
-def test_recorded_pauses_are_woven_in() -> None:
+def test_recording_times_leave_out_recorded_pauses() -> None:
     pause = RecordingEvent("recording.paused", 1795446300)
     parts = dict(parts_of(message({"shared_screen": {0: 1200}}), PUBLISHING, pause))
     assert parts["zoomRecordingTimes"] == f"{STARTS[0]}_2026-11-23T15:05:00Z"
 
 
-def test_texts_are_plain_not_escaped() -> None:
-    came = message({"shared_screen": {0: 1200}}, oc_title="R&D <1>")
-    assert ("title", "R&D <1>") in parts_of(came)
+def test_form_contains_texts_unescaped() -> None:
+    upload = message({"shared_screen": {0: 1200}}, oc_title="R&D <1>")
+    assert ("title", "R&D <1>") in parts_of(upload)

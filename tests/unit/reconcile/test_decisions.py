@@ -1,4 +1,4 @@
-"""Reconcile's decisions and memory."""
+"""Unit tests of reconcile's decisions: verdicts, problems to log, and its health."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def listed(*files: dict[str, Any], start: str = "2026-10-14T15:00:00Z") -> Liste
         (({"file_type": None, "status": 3},), Verdict.NO_VIDEO),
     ],
 )
-def test_a_recording_is_judged_by_its_files(
+def test_verdict_depends_on_the_files_of_a_recording(
     files: tuple[dict[str, Any], ...], verdict: Verdict
 ) -> None:
     assert verdict_of(listed(*files), NOW, None) is verdict
@@ -59,21 +59,21 @@ def test_a_recording_is_judged_by_its_files(
         ("2026-10-14T17:00:00Z", "18:01", Verdict.TOO_OLD),
     ],
 )
-def test_a_recording_is_judged_by_its_end(
+def test_verdict_depends_on_the_end_of_a_recording_and_the_baseline(
     start: str, baseline: str | None, verdict: Verdict
 ) -> None:
     begin = datetime.fromisoformat(f"2026-10-14T{baseline}:00+00:00") if baseline else None
     assert verdict_of(listed(VIDEO, start=start), NOW, begin) is verdict
 
 
-def test_a_problem_is_due_again_after_a_day() -> None:
+def test_problem_is_due_when_it_was_not_logged_for_a_day() -> None:
     told = with_told({}, ["a"], NOW)
     assert not is_due(told, "a", NOW + timedelta(hours=23))
     assert is_due(told, "a", NOW + timedelta(hours=24))
     assert is_due(told, "b", NOW)
 
 
-def test_problems_are_forgotten_when_they_are_due_or_too_many() -> None:
+def test_problems_are_dropped_when_they_are_due_or_too_many() -> None:
     told = with_told({}, ["old"], NOW - timedelta(days=1))
     many = [str(number) for number in range(MOST_TOLD + 5)]
     assert len(with_told(told, many, NOW)) == MOST_TOLD
@@ -85,7 +85,7 @@ def state(at: str, error: str = "") -> State:
 
 
 @pytest.mark.parametrize(
-    ("remembered", "days", "check"),
+    ("current", "days", "check"),
     [
         (state("2026-10-14T18:00:00Z"), 0, None),
         (None, 3, Check()),
@@ -103,7 +103,7 @@ def state(at: str, error: str = "") -> State:
         ),
     ],
 )
-def test_people_are_told_how_it_is_doing(
-    remembered: State | None, days: int, check: Check | None
+def test_check_has_a_problem_when_the_last_run_is_old_or_failed(
+    current: State | None, days: int, check: Check | None
 ) -> None:
-    assert check_of(remembered, days, NOW) == check
+    assert check_of(current, days, NOW) == check

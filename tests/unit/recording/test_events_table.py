@@ -1,4 +1,4 @@
-"""The table of recording events, over an in-process DynamoDB."""
+"""Unit test of the table of recording events, with an in-process DynamoDB."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from ingester.recording.pauses import RecordingEvent
 from tests.cloud import Clock, Cloud, plain
 
 
-def test_events_are_kept_in_order_with_their_life(aws: Cloud, clock: Clock) -> None:
-    events = EventsTable(aws.events, clock)
-    assert events.of("u==") == []
-    kept = [RecordingEvent("recording.started", 5), RecordingEvent("recording.stopped", 3)]
-    assert [events.append("u==", one) for one in kept] == [[], kept[:1]]
-    assert events.of("u==") == kept
-    (row,) = (plain(one) for one in aws.events.scan()["Items"])
-    assert row["expiration"] == int(clock().timestamp()) + 120 * 86_400
+def test_events_are_kept_for_120_days_in_the_order_in_which_they_are_added(
+    aws: Cloud, clock: Clock
+) -> None:
+    table = EventsTable(aws.events, clock)
+    assert table.of("u==") == []
+    events = [RecordingEvent("recording.started", 5), RecordingEvent("recording.stopped", 3)]
+    assert [table.append("u==", event) for event in events] == [[], events[:1]]
+    assert table.of("u==") == events
+    (item,) = (plain(item) for item in aws.events.scan()["Items"])
+    assert item["expiration"] == int(clock().timestamp()) + 120 * 86_400

@@ -1,4 +1,4 @@
-"""Views, segments and names of a recording's files."""
+"""Unit tests of the names of a recording, its views, segments and staged files."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def file(start: str = "2026-11-23T15:00:00Z", kind: str = "shared_screen") -> Re
         ("", "unrecognized_type_"),
     ],
 )
-def test_the_words_in_a_type_say_the_view(kind: str, view: str) -> None:
+def test_view_depends_on_the_words_in_the_type(kind: str, view: str) -> None:
     assert view_of(kind) == view
 
 
 @given(st.text())
-def test_every_type_has_a_view(kind: str) -> None:
+def test_view_is_a_known_one_or_contains_the_type_whatever_the_type(kind: str) -> None:
     assert view_of(kind) in VIEWS or view_of(kind) == f"unrecognized_type_{kind}"
 
 
-def test_segments_are_numbered_in_order_of_time() -> None:
+def test_segments_are_numbered_from_0_in_the_order_of_time() -> None:
     late, early = "2026-11-23T15:30:00Z", "2026-11-23T15:00:00Z"
     assert segment_numbers([file(late), file(early), file(late, "chat_file")]) == {
         early: 0,
@@ -83,7 +83,7 @@ def test_segments_are_numbered_in_order_of_time() -> None:
         ("", ""),
     ],
 )
-def test_extension(name: str, extension: str) -> None:
+def test_extension_is_in_lower_case_without_the_dot(name: str, extension: str) -> None:
     assert extension_of(name) == extension
 
 
@@ -91,41 +91,41 @@ def key(file_id: str, *, view: str = "shared_screen", extension: str = "mp4") ->
     return staging_key(95846636714, "2026-11-23T15:00:00Z", 7, view, file_id, extension)
 
 
-def test_key_tells_meeting_start_segment_view_and_file() -> None:
+def test_key_contains_meeting_start_segment_view_and_file_id() -> None:
     file_id = "a2f19f96-9294-4f51-8134-6f0eea108eb2"
     assert key(file_id) == f"95846636714/1795446000/007-shared_screen-{file_id}.mp4"
     assert key(file_id, extension="") == f"95846636714/1795446000/007-shared_screen-{file_id}"
 
 
-def test_key_has_three_parts_whatever_zoom_calls_the_view() -> None:
-    found = key("f-1", view="unrecognized_type_a/../b", extension="")
-    assert found == "95846636714/1795446000/007-unrecognized_type_a_.._b-f-1"
+def test_key_has_no_further_slash_when_the_view_contains_one() -> None:
+    staged = key("f-1", view="unrecognized_type_a/../b", extension="")
+    assert staged == "95846636714/1795446000/007-unrecognized_type_a_.._b-f-1"
 
 
 @pytest.mark.parametrize(
     "file_id", ["", "a/b", "..", "a b", "ü", "x" * 65, "a.mp4", "sha256-0123", "a\n"]
 )
-def test_key_holds_a_hash_when_the_id_is_no_part_of_a_key(file_id: str) -> None:
+def test_key_contains_a_hash_when_the_file_id_has_unsafe_characters(file_id: str) -> None:
     digest = sha256(file_id.encode()).hexdigest()[:32]
     assert key(file_id) == f"95846636714/1795446000/007-shared_screen-sha256-{digest}.mp4"
 
 
 @given(st.text(), st.text())
-def test_no_two_files_share_a_key(one: str, another: str) -> None:
-    assert (key(one) == key(another)) is (one == another)
+def test_keys_differ_when_the_file_ids_differ(first: str, second: str) -> None:
+    assert (key(first) == key(second)) is (first == second)
 
 
 @given(st.text())
-def test_key_is_one_that_any_address_can_hold(file_id: str) -> None:
+def test_key_needs_no_encoding_in_a_url_whatever_the_file_id(file_id: str) -> None:
     assert re.fullmatch(r"\d+/\d+/\d{3}-shared_screen-[A-Za-z0-9-]{1,64}\.mp4", key(file_id))
 
 
-def test_name_of_a_file_tells_its_view_and_start() -> None:
+def test_name_of_a_file_contains_its_view_and_start() -> None:
     name = name_of("gallery_view", "2026-11-23T15:00:00Z")
     assert name == "gallery_view of 2026-11-23T15:00:00Z"
 
 
-def test_a_view_that_comes_twice_in_a_segment_gets_a_number() -> None:
+def test_view_gets_a_number_when_its_segment_has_it_twice() -> None:
     other = "2026-11-23T15:30:00Z"
     files = [
         file(),
@@ -146,18 +146,20 @@ def test_a_view_that_comes_twice_in_a_segment_gets_a_number() -> None:
 
 
 @given(st.lists(st.sampled_from(["shared_screen", "screen", "gallery", "x", "x_2"]), max_size=8))
-def test_no_two_files_of_a_segment_have_one_view(kinds: list[str]) -> None:
+def test_views_of_a_segment_differ_whatever_the_types(kinds: list[str]) -> None:
     names = view_names([file(kind=kind) for kind in kinds])
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize(("minutes", "short"), [(1.99, True), (2, False), (0, True)])
-def test_too_short(minutes: float, short: bool) -> None:
-    assert is_too_short(minutes, 2) is short
+@pytest.mark.parametrize(("minutes", "expected"), [(1.99, True), (2, False), (0, True)])
+def test_recording_is_too_short_when_it_is_below_the_minimum(
+    minutes: float, expected: bool
+) -> None:
+    assert is_too_short(minutes, 2) is expected
 
 
 @pytest.mark.parametrize("start", ["yesterday", "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
-def test_a_subject_needs_a_start_that_can_be_one(start: str) -> None:
+def test_check_of_a_subject_raises_when_its_start_time_is_invalid(start: str) -> None:
     subject = Subject(
         meeting_id=1, recording_id="u", topic="", start_time=start, origin=Origin.WEBHOOK
     )
@@ -184,12 +186,12 @@ def test_a_subject_needs_a_start_that_can_be_one(start: str) -> None:
         ("https://[zoom?meeting_id=x", ""),
     ],
 )
-def test_the_uuid_that_somebody_names(text: str, uuid: str) -> None:
+def test_uuid_in_returns_the_uuid_of_a_text_or_a_link(text: str, uuid: str) -> None:
     assert uuid_in(text) == uuid
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"),
+    ("text", "expected"),
     [
         ("95846636714", True),
         (" 958-4663 6714", True),
@@ -200,21 +202,21 @@ def test_the_uuid_that_somebody_names(text: str, uuid: str) -> None:
         ("", False),
     ],
 )
-def test_a_meeting_s_number(text: str, is_one: bool) -> None:
-    assert is_meeting_number(text) is is_one
+def test_meeting_number_has_only_digits_spaces_and_dashes(text: str, expected: bool) -> None:
+    assert is_meeting_number(text) is expected
 
 
 @given(st.binary(min_size=16, max_size=16))
-def test_no_uuid_is_a_meeting_s_number(content: bytes) -> None:
+def test_uuid_is_no_meeting_number_whatever_its_bytes(content: bytes) -> None:
     assert not is_meeting_number(b64encode(content).decode())
 
 
 @given(st.text())
-def test_a_uuid_is_looked_for_in_anything(text: str) -> None:
+def test_uuid_in_returns_a_text_whatever_the_input(text: str) -> None:
     assert isinstance(uuid_in(text), str)
 
 
-def test_a_recording_s_page_in_zoom() -> None:
+def test_zoom_page_of_a_recording_contains_its_encoded_uuid() -> None:
     link = zoom_page_of("/4M/hc+a//==", "https://zoom.us")
     page = "https://zoom.us/recording/management/detail?meeting_id="
     assert link == f"{page}%2F4M%2Fhc%2Ba%2F%2F%3D%3D"

@@ -1,4 +1,4 @@
-"""`zoomRecordingTimes`: files' times and recorded events woven together."""
+"""Unit tests of `zoomRecordingTimes`: times of segments combined with recording events."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def event(kind: str, minute: int) -> RecordingEvent:
 
 
 def minutes(text: str) -> list[tuple[int, int]]:
-    """`start_stop,…` as minutes from the base."""
+    """Return `start_stop,…` in minutes since the base."""
 
     def minute(stamp: str) -> int:
         return int((timestamps.parse(stamp) - BASE).total_seconds() // 60)
 
-    spans = [span.split("_") for span in text.split(",")] if text else []
-    return [(minute(start), minute(stop)) for start, stop in spans]
+    pairs = [interval.split("_") for interval in text.split(",")] if text else []
+    return [(minute(start), minute(stop)) for start, stop in pairs]
 
 
-def spans(segments: list[tuple[int, int]], *events: tuple[str, int]) -> list[tuple[int, int]]:
+def intervals(segments: list[tuple[int, int]], *events: tuple[str, int]) -> list[tuple[int, int]]:
     return minutes(
         recording_times(
             [(at(start), at(stop)) for start, stop in segments],
@@ -43,7 +43,7 @@ def spans(segments: list[tuple[int, int]], *events: tuple[str, int]) -> list[tup
     )
 
 
-def test_the_wires_form() -> None:
+def test_recording_times_are_pairs_of_time_stamps() -> None:
     assert recording_times([(at(0), at(1)), (at(2), at(3))]) == (
         "2026-11-23T15:00:00Z_2026-11-23T15:01:00Z,2026-11-23T15:02:00Z_2026-11-23T15:03:00Z"
     )
@@ -66,16 +66,16 @@ def test_the_wires_form() -> None:
         ([(0, 10)], [("renamed", 5)], [(0, 10)]),
     ],
 )
-def test_spans(
+def test_intervals_combine_segments_with_recording_events(
     segments: list[tuple[int, int]],
     events: list[tuple[str, int]],
     expected: list[tuple[int, int]],
 ) -> None:
-    assert spans(segments, *events) == expected
+    assert intervals(segments, *events) == expected
 
 
 segment_lists = st.lists(
-    st.tuples(st.integers(0, 100), st.integers(1, 30)).map(lambda one: (one[0], sum(one))),
+    st.tuples(st.integers(0, 100), st.integers(1, 30)).map(lambda pair: (pair[0], sum(pair))),
     min_size=1,
     max_size=4,
 )
@@ -83,13 +83,13 @@ event_lists = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(-10, 150)),
 
 
 @given(segment_lists, event_lists)
-def test_spans_are_in_order_apart_and_inside_what_was_recorded(
+def test_intervals_are_in_order_without_overlap_and_within_the_recording(
     segments: list[tuple[int, int]], events: list[tuple[str, int]]
 ) -> None:
-    found = spans(segments, *events)
-    assert found
-    assert all(start <= stop for start, stop in found)
-    assert all(one[1] <= two[0] for one, two in pairwise(found))
+    result = intervals(segments, *events)
+    assert result
+    assert all(start <= stop for start, stop in result)
+    assert all(former[1] <= latter[0] for former, latter in pairwise(result))
     first = min(start for start, _ in segments)
-    assert found[0][0] == first
-    assert found[-1][1] <= max([stop for _, stop in segments] + [minute for _, minute in events])
+    assert result[0][0] == first
+    assert result[-1][1] <= max([stop for _, stop in segments] + [minute for _, minute in events])

@@ -1,4 +1,4 @@
-"""The staging bucket through moto: ranges, and addresses that hold for a while."""
+"""Unit tests of the staging bucket, with moto's S3: ranges and presigned URLs."""
 
 from __future__ import annotations
 
@@ -25,27 +25,31 @@ def staging(aws: Cloud) -> Staging:
 @pytest.mark.parametrize(
     ("offset", "length", "content"), [(0, 4, b"0123"), (3, 2, b"34"), (8, 50, b"89")]
 )
-def test_ranges(aws: Cloud, staging: Staging, offset: int, length: int, content: bytes) -> None:
+def test_read_range_returns_the_bytes_from_the_offset_on(
+    aws: Cloud, staging: Staging, offset: int, length: int, content: bytes
+) -> None:
     aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"0123456789")
     assert staging.read_range(KEY, offset, length) == content
 
 
-class TestPresigned:
+class TestPresign:
     @pytest.mark.parametrize("seconds", [60, 21_600])
-    def test_it_holds_for_so_long(self, staging: Staging, seconds: int) -> None:
+    def test_presigned_url_is_valid_for_the_given_seconds(
+        self, staging: Staging, seconds: int
+    ) -> None:
         query = parse_qs(urlsplit(staging.presign(KEY, seconds)).query)
         assert query["X-Amz-Expires"] == [str(seconds)]
         assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
         assert "X-Amz-Signature" in query
 
-    def test_it_hands_out_the_object(self, aws: Cloud, staging: Staging) -> None:
+    def test_presigned_url_returns_the_object(self, aws: Cloud, staging: Staging) -> None:
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"the file")
         url = staging.presign(KEY, 60)
         assert urlsplit(url).path.endswith("/000-active_speaker.mp4")
         assert requests.get(url, timeout=5).content == b"the file"
 
 
-class TestAStagedFile:
+class TestAddressOf:
     def file(self, size: int) -> StagedFile:
         time = "2026-10-14T14:00:12Z"
         return StagedFile(
@@ -58,24 +62,30 @@ class TestAStagedFile:
         )
 
     @pytest.mark.parametrize("size", [8, 0])
-    def test_it_has_an_address(self, aws: Cloud, staging: Staging, size: int) -> None:
-        """A chat's size isn't told: 0."""
+    def test_address_of_a_file_is_presigned_when_its_size_is_the_same_or_unknown(
+        self, aws: Cloud, staging: Staging, size: int
+    ) -> None:
+        """The message has the size 0 for a chat."""
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"the file")
         assert "X-Amz-Signature" in staging.address_of(self.file(size), 60)
 
     @pytest.mark.parametrize("code", ["404", "403"])
-    def test_it_is_gone(self, aws: Cloud, staging: Staging, code: str) -> None:
-        """Without `s3:ListBucket` S3 answers 403 instead."""
+    def test_staged_file_lost_is_raised_when_the_object_does_not_exist(
+        self, aws: Cloud, staging: Staging, code: str
+    ) -> None:
+        """Without the grant `s3:ListBucket` S3 answers 403 instead of 404."""
         refused = failing(aws.s3, "s3.HeadObject", code, status=int(code))
         with refused, pytest.raises(StagedFileLost, match=r"gone from S3 .*: exec\.pipeline"):
             staging.address_of(self.file(8), 60)
 
-    def test_another_has_its_place(self, aws: Cloud, staging: Staging) -> None:
+    def test_staged_file_lost_is_raised_when_the_object_has_another_size(
+        self, aws: Cloud, staging: Staging
+    ) -> None:
         aws.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"another file")
         with pytest.raises(StagedFileLost, match="are not as they were staged"):
             staging.address_of(self.file(8), 60)
 
-    def test_that_s3_is_busy_says_nothing_of_it(self, aws: Cloud, staging: Staging) -> None:
+    def test_client_error_is_raised_when_s3_is_busy(self, aws: Cloud, staging: Staging) -> None:
         busy = failing(aws.s3, "s3.HeadObject", "SlowDown", status=503)
         with busy, pytest.raises(ClientError, match="SlowDown"):
             staging.address_of(self.file(8), 60)

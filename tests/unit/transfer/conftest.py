@@ -1,4 +1,4 @@
-"""What the tests of the transfer share: one Zoom, one S3 and one web server a package."""
+"""Fixtures of the transfer's tests: the Zoom peer, the S3 peer, a web server, and clients."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def _web(tls: Authority) -> Iterator[Web]:
 
 @pytest.fixture
 def web(_web: Web) -> Web:
-    """Without pages and without memory."""
+    """A web server without pages, which has seen no request."""
     _web.forget()
     return _web
 
 
 @pytest.fixture
 def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
-    """Connections that trust the local authority alone."""
+    """Connections that trust only the local certificate authority."""
     with urllib3.PoolManager(maxsize=16, ca_certs=str(tls.ca_bundle)) as pool:
         yield pool
 
@@ -58,7 +58,7 @@ def _zoom(tls: Authority) -> Iterator[ZoomPeer]:
 
 @pytest.fixture
 def zoom(_zoom: ZoomPeer) -> ZoomPeer:
-    """Hands out the usual files, and nothing goes wrong."""
+    """The Zoom peer with the usual files and without faults."""
     _zoom.configure(ZOOM)
     return _zoom
 
@@ -71,34 +71,35 @@ def _s3(tls: Authority) -> Iterator[S3Peer]:
 
 @pytest.fixture
 def s3(_s3: S3Peer) -> S3Peer:
-    """Empty; checks every signature and checksum."""
+    """The S3 peer without objects. It checks every signature and checksum."""
     _s3.configure(S3)
     return _s3
 
 
 @pytest.fixture(scope="package")
 def boto() -> boto3.session.Session:
-    """One for all: it reads what S3 is only once."""
+    """One session for all clients, because it caches the model of S3's API."""
     return boto3.session.Session(KNOWN.access_key, KNOWN.secret_key, KNOWN.token, "us-east-1")
 
 
 @pytest.fixture(scope="package")
 def client(_s3: S3Peer, boto: boto3.session.Session) -> Iterator[S3Client]:
-    made = boto.client("s3", endpoint_url=_s3.url, config=CONFIG)
-    yield made
-    made.close()
+    s3_client = boto.client("s3", endpoint_url=_s3.url, config=CONFIG)
+    yield s3_client
+    s3_client.close()
 
 
 @pytest.fixture(scope="package")
 def tls_client(_s3: S3Peer, boto: boto3.session.Session, tls: Authority) -> Iterator[S3Client]:
-    made = boto.client("s3", endpoint_url=_s3.tls_url, verify=str(tls.ca_bundle), config=CONFIG)
-    yield made
-    made.close()
+    bundle = str(tls.ca_bundle)
+    s3_client = boto.client("s3", endpoint_url=_s3.tls_url, verify=bundle, config=CONFIG)
+    yield s3_client
+    s3_client.close()
 
 
 @pytest.fixture
 def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Bucket:
-    """The fake S3's, over plain HTTP."""
+    """The S3 peer's bucket, over plain HTTP."""
     assert s3.settings == S3
     return Bucket(client, BUCKET, http=http, credentials=CREDENTIALS)
 
@@ -112,14 +113,14 @@ def copying(zoom: ZoomPeer, s3: S3Peer, bucket: Bucket, http: urllib3.PoolManage
 def tls_copying(
     zoom: ZoomPeer, s3: S3Peer, tls_client: S3Client, http: urllib3.PoolManager
 ) -> Copying:
-    """All of it over TLS, as it is in AWS."""
+    """All connections over TLS, as in AWS."""
     bucket = Bucket(tls_client, BUCKET, http=http, credentials=CREDENTIALS)
     return Copying(zoom, s3, bucket, http, is_tls=True)
 
 
 @pytest.fixture
 def timed(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> TimedBucket:
-    """The fake S3's, with a clock of its own."""
+    """The S3 peer's bucket with its own clock."""
     assert s3.settings == S3
     bucket = TimedBucket(client, BUCKET, http=http, credentials=CREDENTIALS)
     bucket.clock = Clock(1000.0)

@@ -1,4 +1,4 @@
-"""What it takes to copy a file from the fake Zoom into the fake S3, without ever waiting."""
+"""The harness to copy files from the Zoom peer into the S3 peer without waiting."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONFIG = Config(
     read_timeout=30,
     max_pool_connections=16,
 )
-"""A client that tries once, so that each failure shows."""
+"""Configuration of a client without retries, so that each failure is visible."""
 CREDENTIALS = Signing(KNOWN.access_key, KNOWN.secret_key, KNOWN.token)
 TALK = 12 * MIB + 345
 """Three parts."""
@@ -49,28 +49,28 @@ METADATA = {"uuid": "aj//Xp112QmuoKj485487==", "file_id": "f-1"}
 
 
 def key_of(name: str) -> str:
-    """Where a file goes."""
+    """Return the S3 key of a file."""
     return f"95846636714/1795446000/000-{name}.mp4"
 
 
 def at_once(stop: threading.Event, _: float) -> bool:
-    """In place of waiting between two tries."""
+    """Replace the wait between two attempts: return at once."""
     return stop.is_set()
 
 
 def until_stopped(stop: threading.Event, _: float) -> bool:
-    """A wait that lasts until the copy is given up."""
+    """Wait until the copy is cancelled."""
     return stop.wait(10)
 
 
 def fresh_access() -> Access:
-    """What Zoom's API gives."""
+    """Return a fresh access, as Zoom's API does."""
     return Access("token", is_fresh=True)
 
 
 @dataclass
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock in seconds that a test sets."""
 
     now: float = 0.0
 
@@ -79,9 +79,9 @@ class Clock:
 
 
 class TimedBucket(Bucket):
-    """Time passes with each part that is stored, and at no other moment.
+    """A bucket whose clock advances with each stored part and at no other moment.
 
-    The engine looks at its clock in the middle of parts as well, if the machine is slow.
+    On a slow machine the engine reads its clock in the middle of parts as well.
     """
 
     clock = Clock()
@@ -95,7 +95,7 @@ class TimedBucket(Bucket):
 
 @dataclass
 class Copying:
-    """Both peers and what connects them. `access` is that of one recording."""
+    """Both peers, and the connections between them. `access` is that of one recording."""
 
     zoom: ZoomPeer
     s3: S3Peer
@@ -105,7 +105,7 @@ class Copying:
     access: AccessInUse = field(default_factory=lambda: AccessInUse(Access("token"), fresh_access))
 
     def file(self, name: str = "talk") -> ZoomFile:
-        """A file of the fake Zoom's."""
+        """Return a file of the Zoom peer."""
         return ZoomFile(
             name,
             self.zoom.download_url(name, tls=self.is_tls),
@@ -116,7 +116,7 @@ class Copying:
         )
 
     def copy_of(self, name: str = "talk", source: Source | None = None, **changes: Any) -> Copy:
-        """A copy of a file of the fake Zoom's, or of another source."""
+        """Return a copy of a file of the Zoom peer, or of another source."""
         return Copy(
             label=name,
             source=source or self.file(name),
@@ -125,28 +125,28 @@ class Copying:
         )
 
     def engine(self, **changes: Any) -> Engine:
-        """An engine that never waits."""
+        """Return an engine that never waits."""
         return Engine(**{"bucket": self.bucket, "wait": at_once, **changes})
 
     def run(
         self, copies: Sequence[Copy] | None = None, **changes: Any
     ) -> list[Copied | IngesterError]:
-        """Copies the talk, or what is asked for."""
+        """Copy the talk, or the given copies."""
         return self.engine(**changes).copy([self.copy_of()] if copies is None else copies)
 
     def stored(self) -> dict[str, bytes]:
-        """The objects' bytes, by key."""
-        return {one.key: self.s3.body(one.key) for one in self.s3.objects()}
+        """Return the bytes of each object, by key."""
+        return {stored.key: self.s3.body(stored.key) for stored in self.s3.objects()}
 
     def begun(self) -> list[list[int]]:
-        """The numbers of the parts that each unfinished upload has."""
+        """Return the part numbers of each unfinished upload."""
         return [[part.number for part in upload.parts] for upload in self.s3.uploads()]
 
     def requests(self, operation: str) -> int:
-        """How often S3 was asked for something."""
+        """Return the number of requests of an operation that S3 got."""
         return self.s3.stats().operations.get(operation, 0)
 
 
 def whole(content: Content) -> bytes:
-    """All bytes of a content."""
+    """Return all bytes of a content."""
     return content.read(0, content.size)

@@ -1,4 +1,4 @@
-"""A source in memory, which breaks when and how a test says."""
+"""A fake source in memory, with failures that a test chooses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION = Version(None, '"v1"', "Mon, 02 Nov 2026 10:00:00 GMT")
 
 @dataclass(frozen=True)
 class Break:
-    """A body that ends after so many bytes: with an error, or as if that were all."""
+    """Ends a body after so many bytes: with an error, or silently, as at its end."""
 
     after: int
     error: type[Exception] = TransferFailed
@@ -24,7 +24,7 @@ class Break:
 
 @dataclass
 class MemoryBody:
-    """See ranges.Body."""
+    """A fake of `ranges.Body`."""
 
     content: Content
     version: Version
@@ -55,9 +55,17 @@ class MemoryBody:
 
 @dataclass
 class MemoryFile:
-    """See ranges.Source. `script` has what goes wrong at each opening, None for nothing.
+    """A fake of `ranges.Source`.
 
-    `before` is called with each range that is asked for, in the thread that asks.
+    Attributes:
+        content: The bytes.
+        version: Version of the file.
+        is_sized: Whether the source says its size.
+        has_ranges: Whether the source has ranges.
+        script: The failure at each opening, in order; None for no failure.
+        before: Called with each requested range, in the thread that requests it.
+        requested: The requested ranges.
+        bodies: The opened bodies.
     """
 
     content: Content
@@ -66,31 +74,31 @@ class MemoryFile:
     has_ranges: bool = True
     script: Iterable[Break | Exception | None] = ()
     before: Callable[[int, int], object] = lambda *_: None
-    asked: list[tuple[int, int]] = field(default_factory=list)
+    requested: list[tuple[int, int]] = field(default_factory=list)
     bodies: list[MemoryBody] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.then(*self.script)
 
     def then(self, *script: Break | Exception | None) -> None:
-        """What goes wrong at the openings from now on."""
+        """Set the failures of the next openings."""
         self._script = deque(script)
 
     def open(self, first: int, last: int) -> MemoryBody:
-        self.asked.append((first, last))
+        self.requested.append((first, last))
         self.before(first, last)
-        trouble = self._script.popleft() if self._script else None
-        if isinstance(trouble, Exception):
-            raise trouble
+        failure = self._script.popleft() if self._script else None
+        if isinstance(failure, Exception):
+            raise failure
         size = self.content.size
-        told = self.version
+        version = self.version
         body = MemoryBody(
             self.content,
-            Version(size if self.is_sized else None, told.etag, told.last_modified),
+            Version(size if self.is_sized else None, version.etag, version.last_modified),
             first if self.has_ranges else 0,
             min(last + 1, size) if self.has_ranges else size,
             is_range=self.has_ranges,
-            breaks=trouble,
+            breaks=failure,
         )
         self.bodies.append(body)
         return body

@@ -1,4 +1,4 @@
-"""How many connections a copy takes, on links that are only computed."""
+"""Unit tests of the concurrency limit, on computed links."""
 
 from __future__ import annotations
 
@@ -8,109 +8,115 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingester.transfer.concurrency import TICKS_AFTER_THROTTLING, TICKS_BETWEEN_TRIALS, Pace
+from ingester.transfer.concurrency import (
+    TICKS_AFTER_THROTTLING,
+    TICKS_BETWEEN_TRIALS,
+    ConcurrencyLimit,
+)
 
 Link = Callable[[int], float]
-"""Connections → bytes a second of all of them."""
+"""Returns the bytes a second of so many connections together."""
 
 
 def link(each: float, together: float = float("inf")) -> Link:
-    """No connection brings more than `each`, and all no more than `together`."""
+    """Return a link with at most `each` bytes a second a connection and `together` in all."""
     return lambda connections: min(connections * each, together)
 
 
-def run(pace: Pace, over: Link, ticks: int) -> list[int]:
-    """The connections of so many ticks, in all of which there is enough to do."""
+def run(limit: ConcurrencyLimit, over: Link, ticks: int) -> list[int]:
+    """Return the limit at so many ticks, during all of which there is enough to do."""
     seen = []
     for _ in range(ticks):
-        seen.append(pace.connections)
-        pace.measured(over(pace.connections), pace.connections)
+        seen.append(limit.connections)
+        limit.adapt(over(limit.connections), limit.connections)
     return seen
 
 
-def test_it_doubles_as_long_as_that_pays() -> None:
-    assert run(Pace(4, 64), link(10e6), 6) == [4, 8, 16, 32, 64, 64]
+def test_limit_doubles_while_the_throughput_doubles() -> None:
+    assert run(ConcurrencyLimit(4, 64), link(10e6), 6) == [4, 8, 16, 32, 64, 64]
 
 
-def test_what_brings_nothing_is_given_back() -> None:
-    pace = Pace(4, 64)
-    assert run(pace, link(10e6, together=80e6), 4) == [4, 8, 16, 8]
-    assert pace.connections == 8
+def test_limit_goes_back_when_more_connections_bring_nothing() -> None:
+    limit = ConcurrencyLimit(4, 64)
+    assert run(limit, link(10e6, together=80e6), 4) == [4, 8, 16, 8]
+    assert limit.connections == 8
 
 
-def test_a_link_that_one_connection_fills_is_left_at_the_first_few() -> None:
-    assert max(run(Pace(4, 16), link(50e6, together=50e6), 10)[2:]) == 4
+def test_limit_stays_at_the_initial_one_when_one_connection_fills_the_link() -> None:
+    assert max(run(ConcurrencyLimit(4, 16), link(50e6, together=50e6), 10)[2:]) == 4
 
 
 @given(each=st.floats(1e6, 100e6), together=st.floats(1e6, 2e9), first=st.integers(1, 8))
-def test_it_comes_to_what_the_link_gives(each: float, together: float, first: int) -> None:
-    """Nearly: what would bring less than a quarter of its share isn't worth its memory."""
+def test_limit_settles_near_the_throughput_of_the_link(
+    each: float, together: float, first: int
+) -> None:
+    """Connections that bring less than a quarter of their share aren't worth their memory."""
     over, most = link(each, together), 16
-    pace = Pace(first, most)
-    settled = run(pace, over, 200)[100:]
+    limit = ConcurrencyLimit(first, most)
+    settled = run(limit, over, 200)[100:]
     usual = sorted(settled)[len(settled) // 2]
     assert over(usual) >= 0.6 * over(most)
     assert usual <= max(first, 2 * together / each + 1)
 
 
-def test_now_and_then_it_asks_whether_more_would_pay_by_now() -> None:
-    pace = Pace(4, 16)
-    run(pace, link(10e6, together=40e6), 2)
-    assert pace.connections == 4
-    quiet = run(pace, link(10e6, together=40e6), TICKS_BETWEEN_TRIALS + 1)
+def test_limit_is_tried_higher_after_some_ticks() -> None:
+    limit = ConcurrencyLimit(4, 16)
+    run(limit, link(10e6, together=40e6), 2)
+    assert limit.connections == 4
+    quiet = run(limit, link(10e6, together=40e6), TICKS_BETWEEN_TRIALS + 1)
     assert quiet == [4] * TICKS_BETWEEN_TRIALS + [5]
-    assert run(pace, link(10e6, together=1e9), 5 * TICKS_BETWEEN_TRIALS)[-1] == 16
+    assert run(limit, link(10e6, together=1e9), 5 * TICKS_BETWEEN_TRIALS)[-1] == 16
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])
-def test_also_where_a_quarter_of_them_is_less_than_one(first: int) -> None:
-    pace = Pace(first, 16)
-    run(pace, link(20e6, together=first * 20e6), 2)
-    assert pace.connections == first
-    assert run(pace, link(20e6), 5 * TICKS_BETWEEN_TRIALS)[-1] == 16
+def test_limit_is_tried_one_higher_when_a_quarter_of_it_is_less_than_one(first: int) -> None:
+    limit = ConcurrencyLimit(first, 16)
+    run(limit, link(20e6, together=first * 20e6), 2)
+    assert limit.connections == first
+    assert run(limit, link(20e6), 5 * TICKS_BETWEEN_TRIALS)[-1] == 16
 
 
-def test_a_trial_that_brings_nothing_is_taken_back() -> None:
-    pace = Pace(4, 16)
+def test_limit_goes_back_when_a_trial_brings_nothing() -> None:
+    limit = ConcurrencyLimit(4, 16)
     full = link(10e6, together=40e6)
-    seen = run(pace, full, 10 * TICKS_BETWEEN_TRIALS)
+    seen = run(limit, full, 10 * TICKS_BETWEEN_TRIALS)
     assert set(seen[2:]) == {4, 5}
     assert seen.count(5) < len(seen) / TICKS_BETWEEN_TRIALS
 
 
-def test_a_slower_hour_costs_no_connection_at_a_trial() -> None:
-    """A trial is compared with the tick before it, not with the best that there ever was."""
-    pace = Pace(8, 16)
-    run(pace, link(10e6, together=80e6), 3)
-    assert run(pace, link(5e6), TICKS_BETWEEN_TRIALS + 2)[-4:] == [8, 10, 12, 15]
+def test_limit_grows_at_a_trial_when_the_link_has_become_slower() -> None:
+    """A trial is compared with the tick before it, not with the best tick of all."""
+    limit = ConcurrencyLimit(8, 16)
+    run(limit, link(10e6, together=80e6), 3)
+    assert run(limit, link(5e6), TICKS_BETWEEN_TRIALS + 2)[-4:] == [8, 10, 12, 15]
 
 
 @pytest.mark.parametrize(("before", "after"), [(16, 8), (5, 2), (1, 1)])
-def test_too_much_halves_it_at_once(before: int, after: int) -> None:
-    pace = Pace(before, 16)
-    pace.throttled()
-    assert pace.connections == after
+def test_limit_is_halved_when_the_source_throttles(before: int, after: int) -> None:
+    limit = ConcurrencyLimit(before, 16)
+    limit.back_off()
+    assert limit.connections == after
 
 
-def test_after_too_much_it_stays_so_for_a_while_and_grows_slowly() -> None:
-    pace = Pace(16, 16)
-    pace.throttled()
-    seen = run(pace, link(10e6), TICKS_AFTER_THROTTLING + 3)
+def test_limit_is_held_and_then_grows_slowly_after_throttling() -> None:
+    limit = ConcurrencyLimit(16, 16)
+    limit.back_off()
+    seen = run(limit, link(10e6), TICKS_AFTER_THROTTLING + 3)
     assert seen[:TICKS_AFTER_THROTTLING] == [8] * TICKS_AFTER_THROTTLING
     assert seen[TICKS_AFTER_THROTTLING:] == [10, 12, 15]
 
 
-def test_a_tick_with_too_little_to_do_says_nothing() -> None:
-    pace = Pace(4, 16)
+def test_limit_stays_the_same_when_fewer_connections_were_in_use() -> None:
+    limit = ConcurrencyLimit(4, 16)
     for _ in range(50):
-        pace.measured(1e9, 3)
-    assert pace.connections == 4
-    pace.measured(40e6, 4)
-    assert pace.connections == 8
+        limit.adapt(1e9, 3)
+    assert limit.connections == 4
+    limit.adapt(40e6, 4)
+    assert limit.connections == 8
 
 
-def test_there_are_never_more_than_the_most() -> None:
-    assert Pace(8, 3).connections == 3
+def test_limit_is_the_maximum_when_the_initial_one_is_higher() -> None:
+    assert ConcurrencyLimit(8, 3).connections == 3
 
 
 @given(
@@ -118,13 +124,13 @@ def test_there_are_never_more_than_the_most() -> None:
     most=st.integers(1, 20),
     ticks=st.lists(st.tuples(st.floats(0, 1e10), st.integers(0, 3)) | st.none(), max_size=200),
 )
-def test_whatever_comes_it_stays_between_one_and_the_most(
+def test_limit_stays_between_1_and_the_maximum_whatever_happens(
     first: int, most: int, ticks: list[tuple[float, int] | None]
 ) -> None:
-    pace = Pace(first, most)
+    limit = ConcurrencyLimit(first, most)
     for tick in ticks:
         if tick is None:
-            pace.throttled()
+            limit.back_off()
         else:
-            pace.measured(tick[0], max(0, pace.connections - tick[1] + 1))
-        assert 1 <= pace.connections <= most
+            limit.adapt(tick[0], max(0, limit.connections - tick[1] + 1))
+        assert 1 <= limit.connections <= most

@@ -1,4 +1,4 @@
-"""Files from Zoom into S3, many at once: each whole, or what it means if it isn't."""
+"""Unit tests of the engine: complete copies, failures, and objects that S3 has already."""
 
 from __future__ import annotations
 
@@ -46,57 +46,65 @@ SIZES = (TALK, SLIDES, CHAT)
 
 class TestWhole:
     @pytest.mark.parametrize("kind", ["copying", "tls_copying"])
-    def test_several_files(self, request: pytest.FixtureRequest, kind: str) -> None:
+    def test_run_copies_several_files_completely(
+        self, request: pytest.FixtureRequest, kind: str
+    ) -> None:
         copying: Copying = request.getfixturevalue(kind)
         results = copying.run([copying.copy_of(name) for name in NAMES])
-        assert [(one.key, one.size, one.fetched) for one in copied(results)] == [
+        assert [(file.key, file.size, file.fetched) for file in copied(results)] == [
             (key_of(name), size, size) for name, size in zip(NAMES, SIZES, strict=True)
         ]
         assert copying.stored() == {
             key_of(name): whole(copying.zoom.content(name)) for name in NAMES
         }
-        for one in copying.s3.objects():
-            assert one.metadata.pop(IDENTITY)
-            assert one.metadata == METADATA
+        for stored in copying.s3.objects():
+            assert stored.metadata.pop(IDENTITY)
+            assert stored.metadata == METADATA
         assert copying.begun() == []
         assert copying.s3.stats().rejected == {"NoSuchKey": len(NAMES)}
         assert copying.zoom.stats().body_bytes == sum(SIZES) + len(NAMES)
 
     @pytest.mark.parametrize("content_length", [True, False], ids=["known size", "unknown size"])
-    def test_from_a_host_without_ranges(self, copying: Copying, content_length: bool) -> None:
+    def test_run_copies_a_file_completely_when_the_host_has_no_ranges(
+        self, copying: Copying, content_length: bool
+    ) -> None:
         copying.zoom.configure(replace(ZOOM, ranges=False, content_length=content_length))
-        [one] = copied(copying.run())
-        assert (one.size, one.fetched) == (TALK, TALK)
+        [file] = copied(copying.run())
+        assert (file.size, file.fetched) == (TALK, TALK)
         assert copying.stored() == {key_of("talk"): whole(copying.zoom.content("talk"))}
         assert copying.zoom.stats().body_bytes == TALK
         assert copying.begun() == []
 
-    def test_nothing(self, copying: Copying) -> None:
+    def test_run_returns_no_results_when_there_are_no_copies(self, copying: Copying) -> None:
         assert copying.run([]) == []
 
     @pytest.mark.parametrize("connections", [1, 2])
-    def test_all_files_share_the_connections(self, copying: Copying, connections: int) -> None:
+    def test_files_together_use_no_more_connections_than_the_budget_allows(
+        self, copying: Copying, connections: int
+    ) -> None:
         copies = [copying.copy_of(name) for name in NAMES]
         copying.run(copies, budget=Budget(connections=connections))
         assert copying.zoom.stats().most_bodies <= connections
         assert copying.s3.stats().most_bodies <= connections
 
-    def test_memory_is_bounded(self, copying: Copying) -> None:
-        """Four connections hold a chunk each, and both peers a MiB or two for each of them."""
+    def test_run_needs_less_than_16_mib_of_memory_for_a_large_file(self, copying: Copying) -> None:
+        """Four connections have a chunk each, and both peers a MiB or two for each of them."""
         copying.zoom.configure(replace(ZOOM, files={"talk": 64 * MIB}))
         copying.s3.configure(replace(S3, mode="discard"))
         tracemalloc.start()
         try:
-            [one] = copied(copying.run(budget=Budget(connections=4)))
+            [file] = copied(copying.run(budget=Budget(connections=4)))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert one.size == 64 * MIB
+        assert file.size == 64 * MIB
         assert peak < 16 * MIB
 
 
 class TestFails:
-    def test_what_a_copy_skips_ends_it_alone(self, copying: Copying) -> None:
+    def test_other_copies_continue_when_a_copy_fails_with_an_error_that_it_skips(
+        self, copying: Copying
+    ) -> None:
         page = NotAFile("Zoom answered with an HTML page.")
         lost = MemoryFile(Generated("lost", 10), script=[page])
         results = copying.run(
@@ -106,12 +114,12 @@ class TestFails:
         assert isinstance(results[1], Copied)
         assert list(copying.stored()) == [key_of("chat")]
 
-    def test_for_good_and_the_others_stop(self, copying: Copying) -> None:
-        """Nothing of theirs stays in S3: nobody would go on with it."""
-        under_way, gone = threading.Semaphore(0), FileUnavailable("Zoom answered 400.")
+    def test_other_copies_are_aborted_when_a_copy_fails_permanently(self, copying: Copying) -> None:
+        """Their uploads are removed, because nobody would resume them."""
+        in_flight, gone = threading.Semaphore(0), FileUnavailable("Zoom answered 400.")
 
         def wait(stop: threading.Event, seconds: float) -> bool:
-            under_way.release()
+            in_flight.release()
             return until_stopped(stop, seconds)
 
         away = [ZoomUnreachable("No.")] * 9
@@ -119,7 +127,7 @@ class TestFails:
         lost = MemoryFile(
             Generated("lost", 10),
             script=[gone],
-            before=lambda *_: [under_way.acquire(timeout=10) for _ in range(2)],
+            before=lambda *_: [in_flight.acquire(timeout=10) for _ in range(2)],
         )
         copies = [copying.copy_of("other", other), copying.copy_of("lost", lost)]
         with pytest.raises(FileUnavailable) as raised:
@@ -130,18 +138,18 @@ class TestFails:
         assert copying.s3.objects() == []
 
     @pytest.mark.parametrize("has_ranges", [True, False])
-    def test_nor_does_what_is_only_being_opened_then(
+    def test_copy_that_is_being_opened_is_aborted_when_another_fails_permanently(
         self, copying: Copying, has_ranges: bool
     ) -> None:
-        """The engine is asked for the time a third time when the failure is known."""
-        opening, asked, noticed = threading.Event(), itertools.count(1), threading.Event()
+        """The engine reads the time left for the third time once it knows the failure."""
+        opening, calls, noticed = threading.Event(), itertools.count(1), threading.Event()
 
         def open_slowly(*_: int) -> None:
             opening.set()
             assert noticed.wait(10)
 
         def time_left() -> float:
-            if next(asked) == 3:
+            if next(calls) == 3:
                 noticed.set()
             return 100.0
 
@@ -158,13 +166,15 @@ class TestFails:
         assert copying.s3.stats().open_uploads == 0
         assert other.bodies[0].is_closed
 
-    def test_for_now_and_the_others_are_finished(self, copying: Copying) -> None:
-        """The next run goes on with what is there of the one that failed."""
-        tries, failed = [], threading.Event()
+    def test_other_copies_are_finished_when_a_copy_fails_with_a_retryable_error(
+        self, copying: Copying
+    ) -> None:
+        """The next run resumes the copy that failed."""
+        attempts, failed = [], threading.Event()
 
         def fail(first: int, _: int) -> None:
             if first == 5 * MIB:
-                tries.append(first)
+                attempts.append(first)
                 failed.set()
                 raise ZoomUnreachable("Zoom answered 500 to the download.")
 
@@ -174,19 +184,22 @@ class TestFails:
         budget = Budget(first_connections=8)
         with pytest.raises(ZoomUnreachable, match="500"):
             copying.run(copies, budget=budget)
-        assert len(tries) == 6
+        assert len(attempts) == 6
         assert list(copying.stored()) == [key_of("chat")]
-        [[*there, mark]] = copying.begun()
-        assert (mark, set(there) <= {1, 3}) == (MARK_NUMBER, True)
+        [[*stored, mark]] = copying.begun()
+        assert (mark, set(stored) <= {1, 3}) == (MARK_NUMBER, True)
         talk.before = lambda *_: None
         again = copied(copying.run(copies, budget=budget))
-        missing = {1, 2, 3} - set(there)
+        missing = {1, 2, 3} - set(stored)
         lengths = {1: 5 * MIB, 2: 5 * MIB, 3: TALK - 10 * MIB}
-        assert [one.fetched for one in again] == [sum(lengths[one] for one in missing), 0]
+        missing_bytes = sum(lengths[number] for number in missing)
+        assert [file.fetched for file in again] == [missing_bytes, 0]
         assert copying.stored()[key_of("talk")] == whole(talk.content)
 
-    def test_a_later_failure_for_good_goes_before_one_for_now(self, copying: Copying) -> None:
-        """What is for good is what an operator has to know."""
+    def test_permanent_failure_is_raised_when_a_retryable_one_came_before(
+        self, copying: Copying
+    ) -> None:
+        """An operator has to know the permanent failure."""
         tired = MemoryFile(Generated("tired", 10), script=[None, *[TransferFailed("No.")] * 99])
         lost = MemoryFile(Generated("lost", 10), script=[None, FileUnavailable("Gone.")])
         copies = [copying.copy_of("tired", tired), copying.copy_of("lost", lost)]
@@ -194,28 +207,34 @@ class TestFails:
             copying.run(copies, budget=Budget(connections=1))
 
     @pytest.mark.parametrize("operation", ["HeadObject", "CreateMultipartUpload", "ListParts"])
-    def test_a_call_to_aws(self, copying: Copying, operation: str) -> None:
+    def test_aws_failed_is_raised_when_an_operation_of_s3_fails(
+        self, copying: Copying, operation: str
+    ) -> None:
         copying.bucket.begin(Destination(key_of("talk"), {}, {}))
         fault = S3Fault(what="status", operation=operation, status=400, code="Odd", times=9)
         copying.s3.configure(replace(S3, faults=(fault,)), empty=False)
         with pytest.raises(AwsFailed, match=rf"{operation} answered \w+\.$"):
             copying.run()
 
-    def test_s3_that_has_too_much_to_do(self, copying: Copying) -> None:
+    def test_slow_down_is_raised_when_s3_throttles_every_part(self, copying: Copying) -> None:
         fault = S3Fault(what="status", nth=2, times=99)
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(SlowDown):
             copying.run(budget=Budget(connections=1))
         assert copying.begun() == [[MARK_NUMBER]]
 
-    def test_an_aws_that_breaks_off(self, copying: Copying) -> None:
-        """Here in the middle of the mark, which goes through botocore."""
+    def test_aws_failed_is_raised_when_the_connection_breaks_off_at_the_mark(
+        self, copying: Copying
+    ) -> None:
+        """botocore sends the mark."""
         fault = S3Fault(what="rst", operation="UploadPart")
         copying.s3.configure(replace(S3, faults=(fault,)))
         with pytest.raises(AwsFailed, match=r"answered ConnectionClosedError\.$"):
             copying.run(budget=Budget(connections=1))
 
-    def test_a_bug_is_raised_and_reported(self, copying: Copying) -> None:
+    def test_total_is_reported_when_a_run_raises_an_unexpected_error(
+        self, copying: Copying
+    ) -> None:
         totals: list[Total] = []
         broken = MemoryFile(Generated("broken", CHAT), script=[None, ZeroDivisionError()])
         with pytest.raises(ZeroDivisionError):
@@ -224,69 +243,75 @@ class TestFails:
 
 
 class TestAlreadyThere:
-    def test_it_is_not_copied_again(self, copying: Copying) -> None:
+    def test_file_is_not_copied_when_s3_has_the_object(self, copying: Copying) -> None:
         copies = [copying.copy_of(name) for name in NAMES]
         first = copied(copying.run(copies))
         copying.zoom.configure(ZOOM, anew=False)
         copying.s3.configure(S3, empty=False)
         again = copied(copying.run(copies))
-        assert [(one.key, one.size) for one in again] == [(one.key, one.size) for one in first]
-        assert [one.fetched for one in again] == [0, 0, 0]
-        # The peer counts a byte when it has sent it: it may be here before that.
+        assert [(file.key, file.size) for file in again] == [
+            (file.key, file.size) for file in first
+        ]
+        assert [file.fetched for file in again] == [0, 0, 0]
+        # The peer counts a byte after it has sent it, so the byte may arrive first.
         wait_for(lambda: copying.zoom.stats().body_bytes >= len(NAMES))
         assert copying.zoom.stats().body_bytes == len(NAMES)
         assert copying.s3.stats().operations == {"HeadObject": len(NAMES)}
 
-    def test_another_version_is_copied(self, copying: Copying) -> None:
+    def test_file_is_copied_when_s3_has_an_object_of_another_version(
+        self, copying: Copying
+    ) -> None:
         copying.run([copying.copy_of("chat")])
         changed = ZoomFault(what="changed", request=1)
         copying.zoom.configure(replace(ZOOM, faults=(changed,)), anew=False)
-        [one] = copied(copying.run([copying.copy_of("chat")]))
-        assert one.fetched == CHAT
+        [file] = copied(copying.run([copying.copy_of("chat")]))
+        assert file.fetched == CHAT
         assert copying.stored()[key_of("chat")] == whole(copying.zoom.content("chat"))
 
-    def test_what_is_inspected_comes_along(self, copying: Copying) -> None:
+    def test_result_has_what_inspect_returned(self, copying: Copying) -> None:
         copy = copying.copy_of("chat", inspect=lambda key, size: (key, size))
         for _ in range(2):
-            [one] = copied(copying.run([copy]))
-            assert one.inspected == (key_of("chat"), CHAT)
+            [file] = copied(copying.run([copy]))
+            assert file.inspected == (key_of("chat"), CHAT)
 
     @pytest.mark.parametrize("is_mended", [True, False])
-    def test_an_object_that_is_no_good_is_copied_anew_once(
+    def test_object_is_copied_again_once_when_inspect_rejects_it(
         self, copying: Copying, is_mended: bool
     ) -> None:
         copying.run([copying.copy_of("chat")])
-        looked: list[str] = []
+        inspected: list[str] = []
 
         def inspect(key: str, _: int) -> str:
-            looked.append(key)
-            if len(looked) == 1 or not is_mended:
+            inspected.append(key)
+            if len(inspected) == 1 or not is_mended:
                 raise TransferFailed(f"{key} is not a whole MP4.")
             return "a movie"
 
         copies = [copying.copy_of("chat", inspect=inspect)]
         if is_mended:
-            [one] = copied(copying.run(copies))
-            assert (one.fetched, one.inspected) == (CHAT, "a movie")
+            [file] = copied(copying.run(copies))
+            assert (file.fetched, file.inspected) == (CHAT, "a movie")
         else:
             with pytest.raises(TransferFailed, match="not a whole MP4"):
                 copying.run(copies)
-        assert len(looked) == 2
+        assert len(inspected) == 2
         assert copying.requests("CompleteMultipartUpload") == 2
 
-    def test_the_time_s3_takes_to_answer_makes_no_second_object(self, copying: Copying) -> None:
-        """The answer to the completion is lost, and with it the upload; the object is there."""
+    def test_file_is_copied_once_when_the_answer_to_the_completion_was_lost(
+        self, copying: Copying
+    ) -> None:
+        """S3 has completed the object, so the retry finds no upload."""
         fault = S3Fault(what="status", operation="CompleteMultipartUpload", moment="done")
         gone = replace(fault, status=404, code="NoSuchUpload")
         copying.s3.configure(replace(S3, faults=(gone,)))
-        [one] = copied(copying.run())
-        assert one.size == TALK
+        [file] = copied(copying.run())
+        assert file.size == TALK
         assert copying.requests("UploadPart") == 4
         assert copying.stored() == {key_of("talk"): whole(copying.zoom.content("talk"))}
 
 
 def copied(results: list[Copied | IngesterError]) -> list[Copied]:
-    """The results, if none of them is an error."""
-    found = [result for result in results if isinstance(result, Copied)]
-    assert len(found) == len(results), results
-    return found
+    """Return the results, none of which may be an error."""
+    files = [result for result in results if isinstance(result, Copied)]
+    assert len(files) == len(results), results
+    return files

@@ -1,4 +1,4 @@
-"""What an operator reads of a copy: how it goes, how it ended, and of which recording."""
+"""Unit tests of the engine's log records: progress, results, and the recording that they name."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.unit.transfer.copying import (
 from tests.unit.transfer.memory_source import MemoryFile
 
 ONE_BY_ONE = Budget(connections=1)
-"""The first request to S3 with bytes is the mark then, the second the first part."""
+"""With one connection S3 first gets the mark, then the first part."""
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """The records so far, as they are written."""
+    """Return a function that returns the log records so far, decoded."""
     logger, text = logging.getLogger("ingester.transfer"), io.StringIO()
     handler, level = logging.StreamHandler(text), logger.level
     handler.setFormatter(JsonFormatter())
@@ -50,41 +50,45 @@ def lines() -> Iterator[Lines]:
     logger.setLevel(level)
 
 
-def test_each_file_that_is_staged(copying: Copying, lines: Lines) -> None:
+def test_log_has_a_record_of_each_staged_file(copying: Copying, lines: Lines) -> None:
     for _ in range(2):
         copying.run([copying.copy_of("chat")], clock=Clock(100.0))
-    staged, there = lines()
+    staged, already_staged = lines()
     assert staged["message"] == f"Staged {key_of('chat')}"
     assert (staged["bytes"], staged["fetched_bytes"]) == (CHAT, CHAT)
     assert (staged["seconds"], staged["megabytes_per_second"], staged["retries"]) == (0, 0, 0)
-    assert there["message"] == f"Already staged: {key_of('chat')}"
-    assert (there["bytes"], there["fetched_bytes"]) == (CHAT, 0)
+    assert already_staged["message"] == f"Already staged: {key_of('chat')}"
+    assert (already_staged["bytes"], already_staged["fetched_bytes"]) == (CHAT, 0)
 
 
-def test_how_it_goes(copying: Copying, timed: TimedBucket, lines: Lines) -> None:
-    """Every five seconds or so: here each part takes ten."""
+def test_log_has_the_progress_after_each_part_when_a_part_takes_ten_seconds(
+    copying: Copying, timed: TimedBucket, lines: Lines
+) -> None:
+    """The engine logs the progress at most every five seconds."""
     talk = MemoryFile(Generated("talk", 12 * MIB))
     copies = [copying.copy_of(source=talk), copying.copy_of("chat")]
     copying.run(copies, clock=timed.clock, bucket=timed, budget=ONE_BY_ONE)
-    going = [line for line in lines() if line["message"] == "Copying"]
-    assert [line["bytes"] for line in going] == [5 * MIB, 10 * MIB, 12 * MIB, 12 * MIB + CHAT]
-    assert [line["total_bytes"] for line in going] == [*[12 * MIB] * 3, 12 * MIB + CHAT]
-    assert [line["megabytes_per_second"] for line in going] == [0.5, 0.5, 0.2, 0.0]
-    assert {line["connections"] for line in going} == {1}
+    progress = [line for line in lines() if line["message"] == "Copying"]
+    assert [line["bytes"] for line in progress] == [5 * MIB, 10 * MIB, 12 * MIB, 12 * MIB + CHAT]
+    assert [line["total_bytes"] for line in progress] == [*[12 * MIB] * 3, 12 * MIB + CHAT]
+    assert [line["megabytes_per_second"] for line in progress] == [0.5, 0.5, 0.2, 0.0]
+    assert {line["connections"] for line in progress} == {1}
     assert {line["level"] for line in lines()} == {"INFO"}
 
 
-def test_it_is_told_every_five_seconds_and_not_at_each_part(
+def test_log_has_the_progress_every_five_seconds_when_a_part_takes_two_seconds(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
     timed.part_seconds = 2.0
     copies = [copying.copy_of(source=MemoryFile(Generated("talk", 30 * MIB)))]
     copying.run(copies, clock=timed.clock, bucket=timed, budget=ONE_BY_ONE)
-    going = [line for line in lines() if line["message"] == "Copying"]
-    assert [line["bytes"] for line in going] == [15 * MIB, 30 * MIB]
+    progress = [line for line in lines() if line["message"] == "Copying"]
+    assert [line["bytes"] for line in progress] == [15 * MIB, 30 * MIB]
 
 
-def test_what_is_left_for_the_next_run(copying: Copying, timed: TimedBucket, lines: Lines) -> None:
+def test_log_names_the_file_and_its_bytes_when_the_next_run_has_to_continue(
+    copying: Copying, timed: TimedBucket, lines: Lines
+) -> None:
     end = timed.clock.now + 20
     copies = [copying.copy_of(source=MemoryFile(Generated("talk", 12 * MIB)))]
     with pytest.raises(OutOfTime):
@@ -100,23 +104,23 @@ def test_what_is_left_for_the_next_run(copying: Copying, timed: TimedBucket, lin
     assert last["bytes"] == 5 * MIB
 
 
-def test_fewer_connections_where_the_other_side_asks_for_less(
+def test_log_shows_fewer_connections_when_the_source_throttles(
     copying: Copying, timed: TimedBucket, lines: Lines
 ) -> None:
     busy = ZoomBusy("Zoom answered 429 to the download.", 0.0)
     talk = MemoryFile(Generated("talk", 60 * MIB), script=[None, busy])
     copying.s3.configure(replace(S3, mode="discard"))
     copying.run([copying.copy_of(source=talk)], clock=timed.clock, bucket=timed)
-    going = [line["connections"] for line in lines() if line["message"] == "Copying"]
-    assert max(going) == 4
-    assert set(going[-5:]) <= {1, 2}
+    progress = [line["connections"] for line in lines() if line["message"] == "Copying"]
+    assert max(progress) == 4
+    assert set(progress[-5:]) <= {1, 2}
 
 
 class TestContext:
-    def test_records_of_all_threads_tell_the_recording(
+    def test_records_of_all_threads_name_the_recording(
         self, copying: Copying, lines: Lines
     ) -> None:
-        """Of those that begin a part anew, of those that go on in its middle, and of the first."""
+        """The records come from restarted parts, continued ranges, and the main thread."""
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(what="rst", request=3),)))
         copying.s3.configure(replace(S3, faults=(S3Fault(what="status", nth=2),)))
         with log.about(uuid="u==", zip_id="auto-ingest-u=="):
@@ -129,7 +133,9 @@ class TestContext:
         assert "Trying " in messages
         assert f"Staged {key_of('slides')}" in messages
 
-    def test_also_those_of_a_streams_senders(self, copying: Copying, lines: Lines) -> None:
+    def test_records_of_the_senders_of_a_stream_name_the_recording(
+        self, copying: Copying, lines: Lines
+    ) -> None:
         copying.zoom.configure(replace(ZOOM, ranges=False))
         copying.s3.configure(replace(S3, faults=(S3Fault(what="status", nth=2, times=2),)))
         with log.about(uuid="u=="):
@@ -138,7 +144,7 @@ class TestContext:
         assert len(written) == 2
         assert {line["uuid"] for line in written} == {"u=="}
 
-    def test_no_secret_is_in_them(self, copying: Copying, lines: Lines) -> None:
+    def test_records_contain_no_secret(self, copying: Copying, lines: Lines) -> None:
         faults = (ZoomFault(what="rst", request=2), ZoomFault(what="status", request=4))
         copying.zoom.configure(replace(ZOOM, faults=faults))
         copying.s3.configure(replace(S3, faults=(S3Fault(what="rst", nth=2),)))
@@ -147,7 +153,7 @@ class TestContext:
         for secret in ("sig=", "Bearer", "http://", KNOWN.secret_key, KNOWN.token):
             assert secret not in text
 
-    def test_retries_are_counted(self, copying: Copying, lines: Lines) -> None:
+    def test_record_of_a_staged_file_has_its_retries(self, copying: Copying, lines: Lines) -> None:
         copying.zoom.configure(replace(ZOOM, faults=(ZoomFault(what="rst", request=2),)))
         copying.run([copying.copy_of("slides")])
         [staged] = [line for line in lines() if line["message"].startswith("Staged")]

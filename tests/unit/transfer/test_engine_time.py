@@ -1,4 +1,4 @@
-"""A copy that has only so much time: it stops between two parts, and the next run goes on."""
+"""Unit tests of the engine's time limit: it stops between two parts, and the next run continues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ONE_BY_ONE = Budget(connections=1, reserve_seconds=5.0)
 
 
 def ends_at(clock: Clock, seconds: float) -> Callable[[], float]:
-    """The time that is left, if there are so many seconds from now on."""
+    """Return a function that returns the time left of so many seconds from now on."""
     end = clock.now + seconds
     return lambda: end - clock.now
 
@@ -43,43 +43,45 @@ def clock(timed: TimedBucket) -> Clock:
 
 @pytest.fixture
 def slow(copying: Copying, timed: TimedBucket) -> Copying:
-    """Each part takes ten seconds to be copied, one after the other."""
+    """A harness whose parts take ten seconds each."""
     return replace(copying, bucket=timed)
 
 
 class TestOutOfTime:
     @pytest.mark.parametrize(("seconds", "parts"), [(30.0, 1), (30.1, 2), (40.0, 2), (40.1, 3)])
-    def test_no_part_is_begun_that_can_not_be_finished(
+    def test_part_is_not_started_when_it_can_not_be_finished_in_time(
         self, slow: Copying, clock: Clock, seconds: float, parts: int
     ) -> None:
-        """Half again as long as the slowest has to be left, and five seconds for what follows."""
+        """The time left has to be 1.5 times the slowest part, and five seconds for what follows."""
         talk = MemoryFile(TALK)
         run = {"clock": clock, "time_left": ends_at(clock, seconds), "budget": ONE_BY_ONE}
         if parts == 3:
-            [one] = slow.run([slow.copy_of(source=talk)], **run)
-            assert isinstance(one, Copied)
+            [file] = slow.run([slow.copy_of(source=talk)], **run)
+            assert isinstance(file, Copied)
             return
         with pytest.raises(OutOfTime) as raised:
             slow.run([slow.copy_of(source=talk)], **run)
         assert (raised.value.stored, raised.value.total) == (parts * 5 * MIB, SIZE)
         assert slow.begun() == [[*range(1, parts + 1), MARK_NUMBER]]
-        assert len(talk.asked) == 1 + parts
+        assert len(talk.requested) == 1 + parts
 
-    def test_the_next_run_goes_on(self, slow: Copying, clock: Clock) -> None:
+    def test_next_run_copies_only_the_missing_parts_when_the_time_ran_out(
+        self, slow: Copying, clock: Clock
+    ) -> None:
         copies = [slow.copy_of(source=MemoryFile(TALK))]
         with pytest.raises(OutOfTime, match=r"^5 of 13 MB are copied; the next invocation goes on"):
             slow.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
-        [one] = slow.run(copies)
-        assert isinstance(one, Copied)
-        assert (one.size, one.fetched) == (SIZE, SIZE - 5 * MIB)
+        [file] = slow.run(copies)
+        assert isinstance(file, Copied)
+        assert (file.size, file.fetched) == (SIZE, SIZE - 5 * MIB)
         assert slow.stored() == {key_of("talk"): whole(TALK)}
         assert slow.requests("UploadPart") == 4
 
     @pytest.mark.parametrize("has_ranges", [True, False])
-    def test_what_is_copied_whole_is_progress_too(
+    def test_out_of_time_is_raised_when_only_another_file_was_completed(
         self, copying: Copying, clock: Clock, has_ranges: bool
     ) -> None:
-        """Also a stream, which has no parts that would count."""
+        """A stream is copied without tasks for parts, so only its completion counts."""
         chat = MemoryFile(Generated("chat", CHAT), has_ranges=has_ranges)
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat", chat), copying.copy_of(source=talk)]
@@ -88,30 +90,37 @@ class TestOutOfTime:
         assert raised.value.stored == CHAT
         assert list(copying.stored()) == [key_of("chat")]
 
-    def test_without_a_size_there_is_no_total(self, slow: Copying, clock: Clock) -> None:
+    def test_out_of_time_has_no_total_when_a_size_is_unknown(
+        self, slow: Copying, clock: Clock
+    ) -> None:
         unsized = MemoryFile(Generated("slides", 10), is_sized=False, has_ranges=False)
         copies = [slow.copy_of(source=MemoryFile(TALK)), slow.copy_of("slides", unsized)]
         with pytest.raises(OutOfTime, match=r"^5 MB are copied") as raised:
             slow.run(copies, clock=clock, time_left=ends_at(clock, 20), budget=ONE_BY_ONE)
         assert raised.value.total is None
 
-    def test_what_needs_no_part_is_done_to_the_end(self, slow: Copying, clock: Clock) -> None:
-        """An object can still be completed when there is no time for one more part."""
+    def test_object_is_completed_when_there_is_no_time_for_another_part(
+        self, slow: Copying, clock: Clock
+    ) -> None:
         copies = [slow.copy_of("chat")]
-        [one] = slow.run(copies, clock=clock, time_left=ends_at(clock, 16), budget=ONE_BY_ONE)
-        assert isinstance(one, Copied)
+        [file] = slow.run(copies, clock=clock, time_left=ends_at(clock, 16), budget=ONE_BY_ONE)
+        assert isinstance(file, Copied)
         assert list(slow.stored()) == [key_of("chat")]
 
 
-class TestNothing:
-    def test_no_time_at_all(self, copying: Copying) -> None:
+class TestNoProgress:
+    def test_transfer_failed_is_raised_without_any_request_when_there_is_no_time(
+        self, copying: Copying
+    ) -> None:
         with pytest.raises(TransferFailed, match="Nothing could be copied"):
             copying.run(time_left=lambda: 4.9)
         assert copying.s3.stats().operations == {}
         assert copying.zoom.stats().requests == {}
 
-    def test_a_part_that_takes_longer_than_there_is(self, copying: Copying, clock: Clock) -> None:
-        """It would be so at each run: the message has to come back, and to end one day."""
+    def test_transfer_failed_is_raised_when_no_part_can_be_finished(
+        self, copying: Copying, clock: Clock
+    ) -> None:
+        """Each run would end like that. The message comes back, and ends after its last receive."""
 
         def wait(stop: threading.Event, seconds: float) -> bool:
             clock.now += 100
@@ -122,15 +131,17 @@ class TestNothing:
             copying.run([copying.copy_of(source=away)], wait=wait, time_left=ends_at(clock, 50))
         assert copying.begun() == [[MARK_NUMBER]]
 
-    def test_what_an_earlier_run_did_is_no_progress(self, copying: Copying, clock: Clock) -> None:
-        """Else a recording of which one file can't get through would go round for ever."""
+    def test_transfer_failed_is_raised_when_only_an_earlier_run_copied_something(
+        self, copying: Copying, clock: Clock
+    ) -> None:
+        """Otherwise a recording with a file that always fails would be continued for ever."""
         copying.run([copying.copy_of("chat")])
         talk = MemoryFile(TALK, before=lambda *_: time_passes(clock, 100))
         copies = [copying.copy_of("chat"), copying.copy_of(source=talk)]
         with pytest.raises(TransferFailed, match="Nothing could be copied"):
             copying.run(copies, time_left=ends_at(clock, 50), budget=ONE_BY_ONE)
 
-    def test_a_stream_begins_at_its_first_byte_each_time(
+    def test_transfer_failed_is_raised_when_a_stream_was_not_finished(
         self, copying: Copying, clock: Clock
     ) -> None:
         stream = MemoryFile(TALK, has_ranges=False, script=[Break(11 * MIB), *[Break(0)] * 99])
@@ -144,15 +155,17 @@ class TestNothing:
             copying.run(copies, wait=wait, time_left=ends_at(clock, 50))
         assert copying.begun() == [[1, 2, MARK_NUMBER]]
         stream.then()
-        [one] = copying.run(copies)
-        assert isinstance(one, Copied)
-        assert one.fetched == SIZE
+        [file] = copying.run(copies)
+        assert isinstance(file, Copied)
+        assert file.fetched == SIZE
         assert copying.requests("UploadPart") == 4
 
 
 class TestEnd:
-    def test_what_is_under_way_ends_at_once(self, copying: Copying, clock: Clock) -> None:
-        ended: list[Total] = []
+    def test_tasks_in_flight_are_cancelled_when_the_time_is_up(
+        self, copying: Copying, clock: Clock
+    ) -> None:
+        totals: list[Total] = []
 
         def wait(stop: threading.Event, seconds: float) -> bool:
             clock.now += 100
@@ -165,17 +178,19 @@ class TestEnd:
         copies = [copying.copy_of(source=MemoryFile(TALK, before=before))]
         changes = {"wait": wait, "time_left": ends_at(clock, 50), "budget": ONE_BY_ONE}
         with pytest.raises(OutOfTime):
-            copying.run(copies, report=ended.append, **changes)
+            copying.run(copies, report=totals.append, **changes)
         assert copying.begun() == [[1, MARK_NUMBER]]
-        assert [(total.fetched, total.retries) for total in ended] == [(5 * MIB, 1)]
+        assert [(total.fetched, total.retries) for total in totals] == [(5 * MIB, 1)]
 
-    def test_an_open_stream_is_closed(self, copying: Copying, clock: Clock) -> None:
+    def test_open_stream_is_closed_when_the_time_is_up(
+        self, copying: Copying, clock: Clock
+    ) -> None:
         stream = MemoryFile(TALK, has_ranges=False, before=lambda *_: time_passes(clock, 100))
         with pytest.raises(TransferFailed):
             copying.run([copying.copy_of(source=stream)], time_left=ends_at(clock, 50))
         assert stream.bodies[0].is_closed
 
-    def test_what_is_reported(self, slow: Copying, clock: Clock) -> None:
+    def test_report_gets_the_total_of_the_run(self, slow: Copying, clock: Clock) -> None:
         totals: list[Total] = []
         slow.run(clock=clock, report=totals.append, budget=ONE_BY_ONE)
         assert totals == [Total(TALK.size + 345, 30.0, 0)]

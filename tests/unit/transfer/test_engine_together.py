@@ -1,4 +1,4 @@
-"""Two runs at once for one key, as when a message was delivered twice: one object, and whole."""
+"""Unit tests of two simultaneous runs for one key, as after a message was delivered twice."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ ONE_BY_ONE = Budget(connections=1)
 
 
 class Interrupted(Bucket):
-    """Lets something else happen before the first mark is made, or the first object."""
+    """A bucket that calls a function before it stores the first mark or completes an upload."""
 
     before_mark: Callable[[], object] | None = None
     before_complete: Callable[[], object] | None = None
 
     def mark(self, upload: Upload) -> None:
-        happen, self.before_mark = self.before_mark, None
-        if happen:
-            happen()
+        before, self.before_mark = self.before_mark, None
+        if before:
+            before()
         super().mark(upload)
 
     def complete(self, upload: Upload) -> int:
-        happen, self.before_complete = self.before_complete, None
-        if happen:
-            happen()
+        before, self.before_complete = self.before_complete, None
+        if before:
+            before()
         return super().complete(upload)
 
 
-class Other:
-    """The other run; it begins and ends in the middle of the first."""
+class OtherRun:
+    """A second run, which starts and ends during the first run."""
 
     def __init__(self, copying: Copying, source: MemoryFile | None = None) -> None:
         self._copying = copying
@@ -59,9 +59,9 @@ class Other:
 
     @property
     def fetched(self) -> int:
-        [one] = self.results
-        assert isinstance(one, Copied)
-        return one.fetched
+        [copied] = self.results
+        assert isinstance(copied, Copied)
+        return copied.fetched
 
 
 @pytest.fixture
@@ -71,18 +71,18 @@ def bucket(s3: S3Peer, client: S3Client, http: urllib3.PoolManager) -> Interrupt
 
 
 def size_in(results: list[Copied | IngesterError]) -> int:
-    [one] = results
-    assert isinstance(one, Copied)
-    return one.size
+    [copied] = results
+    assert isinstance(copied, Copied)
+    return copied.size
 
 
 def is_whole(copying: Copying) -> bool:
-    """The object is there once, and nothing else."""
+    """Tell whether S3 has the complete object and no unfinished upload."""
     return copying.stored() == {key_of("talk"): whole(TALK)} and copying.begun() == []
 
 
-def test_the_other_takes_over_what_the_first_has_stored(copying: Copying) -> None:
-    other, parts = Other(copying), []
+def test_second_run_resumes_the_upload_of_the_first(copying: Copying) -> None:
+    other, parts = OtherRun(copying), []
 
     def before(_: int, last: int) -> None:
         parts.append(last)
@@ -98,8 +98,10 @@ def test_the_other_takes_over_what_the_first_has_stored(copying: Copying) -> Non
     assert copying.requests("CompleteMultipartUpload") == 1
 
 
-def test_the_other_removes_what_has_no_mark_yet(copying: Copying, bucket: Interrupted) -> None:
-    other = Other(copying)
+def test_first_run_starts_again_when_the_second_removes_its_unmarked_upload(
+    copying: Copying, bucket: Interrupted
+) -> None:
+    other = OtherRun(copying)
     bucket.before_mark = other
     copies = [copying.copy_of(source=MemoryFile(TALK))]
     results = copying.run(copies, bucket=bucket, budget=ONE_BY_ONE)
@@ -108,8 +110,10 @@ def test_the_other_removes_what_has_no_mark_yet(copying: Copying, bucket: Interr
     assert is_whole(copying)
 
 
-def test_the_other_completes_it_first(copying: Copying, bucket: Interrupted) -> None:
-    other = Other(copying)
+def test_first_run_finds_the_object_when_the_second_completes_the_upload(
+    copying: Copying, bucket: Interrupted
+) -> None:
+    other = OtherRun(copying)
     bucket.before_complete = other
     results = copying.run([copying.copy_of(source=MemoryFile(TALK))], bucket=bucket)
     assert size_in(results) == TALK.size
@@ -118,11 +122,13 @@ def test_the_other_completes_it_first(copying: Copying, bucket: Interrupted) -> 
     assert copying.requests("CompleteMultipartUpload") == 2
 
 
-def test_the_other_sees_another_version_and_removes_the_firsts(copying: Copying) -> None:
-    """The first then finds its upload gone, and the source another by now."""
+def test_first_run_copies_the_newer_version_when_the_second_removes_its_upload(
+    copying: Copying,
+) -> None:
+    """The first run then finds its upload gone and the source changed."""
     changed = replace(VERSION, etag='"v2"')
     newer = replace(TALK, version=2)
-    other, parts = Other(copying, MemoryFile(newer, version=changed)), []
+    other, parts = OtherRun(copying, MemoryFile(newer, version=changed)), []
 
     def before(_: int, last: int) -> None:
         parts.append(last)

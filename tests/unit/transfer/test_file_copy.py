@@ -1,4 +1,4 @@
-"""What a file's copy does next, as a machine that is only asked and told: nothing runs here."""
+"""Unit tests of the state machine of a file's copy; no task runs here."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ingester.errors import (
     UploadGone,
     ZoomUnreachable,
 )
-from ingester.transfer.file_copy import LEAST_UNDER_WAY, SHARE_UNDER_WAY, FileCopy, Work
+from ingester.transfer.file_copy import IN_FLIGHT_DIVISOR, MIN_IN_FLIGHT, FileCopy, Task
 from ingester.transfer.multipart import Bucket, Destination, StoredPart, Upload
-from ingester.transfer.part_worker import Carrier, Stopped
+from ingester.transfer.part_worker import Stopped, Worker
 from ingester.transfer.parts import MIB, parts_of
 from ingester.transfer.plan import AlreadyThere, Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import Version
-from ingester.transfer.stream import Buffers
+from ingester.transfer.stream import BufferPool
 from tests.unit.transfer.copying import METADATA, at_once, key_of
 from tests.unit.transfer.memory_source import MemoryBody, MemoryFile
 
 KEY = key_of("talk")
-SIZE = (LEAST_UNDER_WAY + 4) * 5 * MIB
-"""More parts than are under way at once."""
+SIZE = (MIN_IN_FLIGHT + 4) * 5 * MIB
+"""More parts than may be in flight at once."""
 COPIED = Copied(KEY, SIZE, None, SIZE, 1.0, 0)
 FAILED = TransferFailed("The line broke.")
 CHANGED = SourceChanged("It changed.")
@@ -39,7 +39,7 @@ GONE = UploadGone("It is gone.")
 
 
 class Aborting(Bucket):
-    """Only remembers which uploads it was to abort."""
+    """A fake that remembers which uploads were aborted."""
 
     def __init__(self) -> None:
         self.aborted: list[str] = []
@@ -51,12 +51,12 @@ class Aborting(Bucket):
 def file_copy(**changes: Any) -> FileCopy:
     source = MemoryFile(Generated("talk", SIZE))
     return FileCopy(
-        Carrier(
+        Worker(
             copy=Copy("talk", source, lambda _: Target(KEY, METADATA), **changes),
             bucket=Aborting(),
-            buffers=Buffers(1, 1),
+            buffers=BufferPool(1, 1),
             progress=Progress(),
-            throttled=lambda: None,
+            on_throttled=lambda: None,
             wait=at_once,
             clock=lambda: 0.0,
         )
@@ -64,139 +64,145 @@ def file_copy(**changes: Any) -> FileCopy:
 
 
 def aborted(file: FileCopy) -> list[str]:
-    return cast("Aborting", file.carrier.bucket).aborted
+    return cast("Aborting", file.worker.bucket).aborted
 
 
 def plan_for(
-    size: int = SIZE, *, there: int = 0, marked: bool = False, body: MemoryBody | None = None
+    size: int = SIZE, *, stored: int = 0, marked: bool = False, body: MemoryBody | None = None
 ) -> Plan:
-    """A plan of which so many parts are there already."""
+    """Return a plan of a file of which S3 has so many parts already."""
     parts = () if body else parts_of(size)
-    stored = {part.number: StoredPart(part.number, part.length, "", "") for part in parts[:there]}
-    upload = Upload(Destination(KEY, METADATA, {}), "u-1", "", stored, is_marked=marked)
-    return Plan(Version(size), upload, parts[there:], body)
+    stored_parts = {
+        part.number: StoredPart(part.number, part.length, "", "") for part in parts[:stored]
+    }
+    upload = Upload(Destination(KEY, METADATA, {}), "u-1", "", stored_parts, is_marked=marked)
+    return Plan(Version(size), upload, parts[stored:], body)
 
 
-def name_of(work: Work | None) -> str:
-    """What a work does."""
-    return cast("partial[object]", work.run).func.__name__ if work else ""
+def name_of(task: Task | None) -> str:
+    """Return the name of the worker's method that a task calls."""
+    return cast("partial[object]", task.run).func.__name__ if task else ""
 
 
 def begin_all(file: FileCopy, *, parts: bool = True) -> list[str]:
-    """Begins all that can be begun now."""
-    return [name_of(work) for work in iter(lambda: file.next_work(parts=parts), None)]
+    """Start all tasks that can be started now, and return their names."""
+    return [name_of(task) for task in iter(lambda: file.next_task(parts=parts), None)]
 
 
 def opened(file: FileCopy, plan: Plan | AlreadyThere) -> FileCopy:
-    """As it is when the source was opened."""
+    """Finish the first task with this plan."""
     assert begin_all(file) == ["plan"]
     if isinstance(plan, Plan):
-        file.carrier.plans.append(plan)
-    file.settle(plan, None)
+        file.worker.plans.append(plan)
+    file.finish_task(plan, None)
     return file
 
 
 class TestOrder:
-    def test_open_mark_parts_close(self) -> None:
+    def test_tasks_are_plan_mark_parts_and_complete(self) -> None:
         file = opened(file_copy(), plan_for(12 * MIB))
-        assert begin_all(file) == ["mark", "part", "part", "part"]
+        assert begin_all(file) == ["mark", "copy_part", "copy_part", "copy_part"]
         for _ in range(3):
-            file.settle(None, None)
+            file.finish_task(None, None)
             assert begin_all(file) == []
-        file.settle(None, None)
-        assert begin_all(file) == ["close"]
+        file.finish_task(None, None)
+        assert begin_all(file) == ["complete"]
         before = file.has_ended
-        file.settle(COPIED, None)
+        file.finish_task(COPIED, None)
         assert (before, file.has_ended) == (False, True)
         assert (file.result, file.error) == (COPIED, None)
         assert begin_all(file) == []
 
-    def test_only_parts_can_be_left_for_later(self) -> None:
+    def test_task_is_a_part_only_when_it_copies_one(self) -> None:
         file = opened(file_copy(), plan_for())
-        works = [file.next_work() for _ in range(3)]
-        assert [(name_of(work), work.is_part) for work in works if work] == [
+        tasks = [file.next_task() for _ in range(3)]
+        assert [(name_of(task), task.is_part) for task in tasks if task] == [
             ("mark", False),
-            ("part", True),
-            ("part", True),
+            ("copy_part", True),
+            ("copy_part", True),
         ]
 
-    def test_parts_come_in_the_files_order(self) -> None:
+    def test_parts_are_copied_in_the_order_of_the_file(self) -> None:
         plan = plan_for(marked=True)
         file = opened(file_copy(), plan)
-        works = [file.next_work() for _ in range(4)]
-        arguments = [cast("partial[object]", work.run).args for work in works if work]
+        tasks = [file.next_task() for _ in range(4)]
+        arguments = [cast("partial[object]", task.run).args for task in tasks if task]
         assert arguments == [(plan, part) for part in plan.missing[:4]]
 
-    def test_what_is_there_is_left_out(self) -> None:
-        file = opened(file_copy(), plan_for(12 * MIB, there=1, marked=True))
-        assert begin_all(file) == ["part", "part"]
+    def test_parts_that_s3_has_are_not_copied(self) -> None:
+        file = opened(file_copy(), plan_for(12 * MIB, stored=1, marked=True))
+        assert begin_all(file) == ["copy_part", "copy_part"]
 
     @pytest.mark.parametrize(
-        ("plan", "works"),
+        ("plan", "tasks"),
         [
-            (plan_for(1000), ["part"]),
-            (plan_for(12 * MIB, there=2), ["part"]),
-            (plan_for(12 * MIB, there=3, marked=True), ["close"]),
-            (AlreadyThere(KEY, SIZE), ["close"]),
+            (plan_for(1000), ["copy_part"]),
+            (plan_for(12 * MIB, stored=2), ["copy_part"]),
+            (plan_for(12 * MIB, stored=3, marked=True), ["complete"]),
+            (AlreadyThere(KEY, SIZE), ["complete"]),
         ],
         ids=["one part", "the last part", "all parts are there", "the object is there"],
     )
-    def test_a_mark_is_made_only_where_it_can_be_of_use(
-        self, plan: Plan | AlreadyThere, works: list[str]
+    def test_upload_is_marked_only_when_several_parts_are_missing(
+        self, plan: Plan | AlreadyThere, tasks: list[str]
     ) -> None:
-        assert begin_all(opened(file_copy(), plan)) == works
+        assert begin_all(opened(file_copy(), plan)) == tasks
 
-    @pytest.mark.parametrize(("marked", "works"), [(False, ["stream", "mark"]), (True, ["stream"])])
-    def test_a_stream(self, marked: bool, works: list[str]) -> None:
+    @pytest.mark.parametrize(
+        ("marked", "tasks"), [(False, ["copy_stream", "mark"]), (True, ["copy_stream"])]
+    )
+    def test_stream_is_copied_and_marked_unless_it_is_marked(
+        self, marked: bool, tasks: list[str]
+    ) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(marked=marked, body=body))
-        assert begin_all(file) == works
+        assert begin_all(file) == tasks
 
-    def test_without_time_no_part_is_begun_but_what_is_short_is(self) -> None:
+    def test_other_tasks_are_started_when_there_is_no_time_for_parts(self) -> None:
         file = file_copy()
         assert begin_all(file, parts=False) == ["plan"]
-        file.settle(plan_for(), None)
+        file.finish_task(plan_for(), None)
         assert begin_all(file, parts=False) == ["mark"]
-        file.settle(None, None)
+        file.finish_task(None, None)
         assert begin_all(file, parts=False) == []
         file = opened(file_copy(), plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, None)
-        assert begin_all(file, parts=False) == ["close"]
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, None)
+        assert begin_all(file, parts=False) == ["complete"]
 
 
-class TestUnderWay:
+class TestInFlight:
     @pytest.mark.parametrize("size", [SIZE, 1_400_000_000, 10_000_000_000])
-    def test_no_more_than_a_share_of_the_file(self, size: int) -> None:
-        """A crash costs what is under way."""
+    def test_parts_in_flight_are_a_quarter_of_the_file_or_eight(self, size: int) -> None:
+        """A crash costs the parts in flight."""
         file = opened(file_copy(), plan_for(size, marked=True))
         begun = len(begin_all(file))
-        share = size / SHARE_UNDER_WAY / parts_of(size)[0].length
-        assert begun == max(LEAST_UNDER_WAY, int(share))
+        share = size / IN_FLIGHT_DIVISOR / parts_of(size)[0].length
+        assert begun == max(MIN_IN_FLIGHT, int(share))
 
-    def test_that_is_no_large_one(self) -> None:
-        assert SHARE_UNDER_WAY >= 4
-        assert LEAST_UNDER_WAY <= 8
+    def test_share_of_parts_in_flight_is_at_most_a_quarter(self) -> None:
+        assert IN_FLIGHT_DIVISOR >= 4
+        assert MIN_IN_FLIGHT <= 8
 
-    def test_when_one_has_ended_the_next_begins(self) -> None:
+    def test_next_part_is_started_when_one_has_ended(self) -> None:
         file = opened(file_copy(), plan_for(marked=True))
-        assert len(begin_all(file)) == LEAST_UNDER_WAY
-        file.settle(None, None)
-        assert begin_all(file) == ["part"]
+        assert len(begin_all(file)) == MIN_IN_FLIGHT
+        file.finish_task(None, None)
+        assert begin_all(file) == ["copy_part"]
 
 
-class TestFails:
-    def test_the_others_are_stopped_and_it_ends_when_they_have(self) -> None:
+class TestFailures:
+    def test_copy_ends_with_its_first_failure_when_all_tasks_have_ended(self) -> None:
         file = opened(file_copy(), plan_for(marked=True))
-        under_way = len(begin_all(file))
-        file.settle(None, FAILED)
-        assert file.carrier.stop.is_set()
+        in_flight = len(begin_all(file))
+        file.finish_task(None, FAILED)
+        assert file.worker.stop.is_set()
         assert begin_all(file) == []
-        for _ in range(under_way - 3):
-            file.settle(None, Stopped())
-        file.settle(None, None)
+        for _ in range(in_flight - 3):
+            file.finish_task(None, Stopped())
+        file.finish_task(None, None)
         assert not file.has_ended
-        file.settle(None, ZoomUnreachable("A later one."))
+        file.finish_task(None, ZoomUnreachable("A later one."))
         assert (file.result, file.error) == (FAILED, FAILED)
         assert aborted(file) == []
 
@@ -207,64 +213,64 @@ class TestFails:
             (EndpointConnectionError(endpoint_url="https://s3"), "EndpointConnectionError"),
         ],
     )
-    def test_botocores_errors_are_ours_then(self, error: Exception, text: str) -> None:
+    def test_error_is_aws_failed_when_botocore_raised(self, error: Exception, text: str) -> None:
         file = file_copy()
-        file.next_work()
-        file.settle(None, error)
+        file.next_task()
+        file.finish_task(None, error)
         assert isinstance(file.error, AwsFailed)
         with pytest.raises(AwsFailed, match=text):
             raise file.error
 
-    def test_a_bug_is_raised(self) -> None:
+    def test_finish_task_raises_an_unexpected_error(self) -> None:
         file = opened(file_copy(), plan_for(1000))
-        file.next_work()
+        file.next_task()
         with pytest.raises(ZeroDivisionError):
-            file.settle(None, ZeroDivisionError())
+            file.finish_task(None, ZeroDivisionError())
 
-    def test_an_error_that_the_copy_skips_is_none(self) -> None:
+    def test_error_is_none_when_the_copy_skips_it(self) -> None:
         file = file_copy(skips=(EmptyFile,))
-        file.next_work()
-        file.settle(None, EmptyFile("No bytes."))
+        file.next_task()
+        file.finish_task(None, EmptyFile("No bytes."))
         assert isinstance(file.result, EmptyFile)
         assert file.error is None
         assert file.has_ended
 
-    def test_others_are_not_skipped(self) -> None:
+    def test_error_is_not_skipped_when_it_has_another_type(self) -> None:
         file = file_copy(skips=(EmptyFile,))
-        file.next_work()
-        file.settle(None, FileUnavailable("Gone."))
+        file.next_task()
+        file.finish_task(None, FileUnavailable("Gone."))
         assert isinstance(file.error, FileUnavailable)
 
-    def test_who_is_given_up_has_not_ended(self) -> None:
-        """Its upload is another run's business."""
-        file = opened(file_copy(), plan_for(there=2, marked=True))
-        file.next_work()
-        file.give_up()
-        file.settle(None, Stopped())
+    def test_copy_has_not_ended_when_it_was_cancelled(self) -> None:
+        """Another run resumes its upload."""
+        file = opened(file_copy(), plan_for(stored=2, marked=True))
+        file.next_task()
+        file.cancel()
+        file.finish_task(None, Stopped())
         assert (file.has_ended, file.result) == (False, None)
         assert file.release(abort=False) == 10 * MIB
         assert aborted(file) == []
 
 
-class TestBeginsAnew:
+class TestRestarts:
     def fail(self, file: FileCopy, error: Exception, plan: Plan | None = None) -> None:
         opened(file, plan or plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, error)
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, error)
 
     @pytest.mark.parametrize("error", [CHANGED, GONE])
-    def test_when_source_or_upload_are_others(self, error: Exception) -> None:
-        """What is stored stays: one wrong answer looks like another version as well."""
+    def test_copy_restarts_when_its_source_or_upload_changed(self, error: Exception) -> None:
+        """The upload is kept, because a single wrong answer also looks like another version."""
         file = file_copy()
         self.fail(file, error)
         assert not file.has_ended
-        assert not file.carrier.stop.is_set()
+        assert not file.worker.stop.is_set()
         assert aborted(file) == []
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
+        assert begin_all(file) == ["copy_part"]
 
     @pytest.mark.parametrize("error", [CHANGED, GONE])
-    def test_but_not_for_ever(self, error: Exception) -> None:
+    def test_copy_fails_after_three_restarts(self, error: Exception) -> None:
         file = file_copy()
         for _ in range(3):
             self.fail(file, error)
@@ -272,117 +278,119 @@ class TestBeginsAnew:
         self.fail(file, error)
         assert file.error is error
 
-    def test_only_when_all_that_was_under_way_has_ended(self) -> None:
-        """And without what was still to be done of the other plan."""
+    def test_copy_restarts_only_when_all_tasks_have_ended(self) -> None:
+        """The remaining tasks of the former plan are dropped."""
         file = opened(file_copy(), plan_for())
         assert begin_all(file, parts=False) == ["mark"]
-        assert name_of(file.next_work()) == "part"
-        file.settle(None, CHANGED)
+        assert name_of(file.next_task()) == "copy_part"
+        file.finish_task(None, CHANGED)
         assert begin_all(file) == []
-        file.settle(None, Stopped())
+        file.finish_task(None, Stopped())
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, None)
-        assert begin_all(file) == ["close"]
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, None)
+        assert begin_all(file) == ["complete"]
 
-    def test_also_a_stream_whose_mark_was_still_to_be_made(self) -> None:
+    def test_copy_of_a_stream_restarts_without_its_former_mark_task(self) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(body=body))
-        assert name_of(file.next_work()) == "stream"
-        file.settle(None, CHANGED)
+        assert name_of(file.next_task()) == "copy_stream"
+        file.finish_task(None, CHANGED)
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
+        assert begin_all(file) == ["copy_part"]
 
-    def test_when_the_object_that_is_there_is_no_good(self) -> None:
+    def test_copy_restarts_and_overwrites_when_the_existing_object_is_bad(self) -> None:
         file = file_copy()
-        assert not self.is_anew(file)
-        file.settle(AlreadyThere(KEY, SIZE), None)
-        assert begin_all(file) == ["close"]
-        file.settle(None, FAILED)
+        assert not self.overwrites(file)
+        file.finish_task(AlreadyThere(KEY, SIZE), None)
+        assert begin_all(file) == ["complete"]
+        file.finish_task(None, FAILED)
         assert not file.has_ended
-        assert self.is_anew(file)
+        assert self.overwrites(file)
 
-    def test_when_the_new_one_is_no_good_either_that_is_the_end(self) -> None:
+    def test_copy_fails_when_the_new_object_is_bad_as_well(self) -> None:
         file = opened(file_copy(), AlreadyThere(KEY, SIZE))
         begin_all(file)
-        file.settle(None, FAILED)
+        file.finish_task(None, FAILED)
         opened(file, plan_for(1000))
-        assert begin_all(file) == ["part"]
-        file.settle(None, None)
-        assert begin_all(file) == ["close"]
-        file.settle(None, FAILED)
+        assert begin_all(file) == ["copy_part"]
+        file.finish_task(None, None)
+        assert begin_all(file) == ["complete"]
+        file.finish_task(None, FAILED)
         assert file.error is FAILED
 
-    def is_anew(self, file: FileCopy) -> bool:
-        """Whether the next opening trusts no object."""
-        work = file.next_work()
-        assert work
-        return bool(cast("partial[object]", work.run).keywords["anew"])
+    def overwrites(self, file: FileCopy) -> bool:
+        """Start the next plan, and tell whether it overwrites an object."""
+        task = file.next_task()
+        assert task
+        return bool(cast("partial[object]", task.run).keywords["overwrite"])
 
 
-class TestTold:
-    def test_the_size(self) -> None:
+class TestProperties:
+    def test_size_is_that_of_the_plan_or_the_expected_one(self) -> None:
         assert file_copy().size is None
         assert file_copy(expected_size=7).size == 7
         assert opened(file_copy(), plan_for(1000)).size == 1000
         assert opened(file_copy(), AlreadyThere(KEY, 5)).size == 5
 
-    def test_what_s3_has(self) -> None:
+    def test_stored_is_the_number_of_bytes_that_s3_has(self) -> None:
         assert file_copy().stored == 0
-        assert opened(file_copy(), plan_for(there=3)).stored == 15 * MIB
+        assert opened(file_copy(), plan_for(stored=3)).stored == 15 * MIB
         assert opened(file_copy(), AlreadyThere(KEY, 5)).stored == 5
 
     @pytest.mark.parametrize("size", [SIZE, None])
-    def test_whether_the_next_run_finds_it_done(self, size: int | None) -> None:
+    def test_was_completed_is_true_when_the_next_run_will_recognize_the_object(
+        self, size: int | None
+    ) -> None:
         file = file_copy()
         begin_all(file)
         plan = plan_for(1000)
-        file.settle(Plan(Version(size), plan.upload, plan.missing), None)
+        file.finish_task(Plan(Version(size), plan.upload, plan.missing), None)
         begin_all(file)
-        file.settle(None, None)
+        file.finish_task(None, None)
         begin_all(file)
         assert not file.was_completed
-        file.settle(COPIED, None)
+        file.finish_task(COPIED, None)
         assert file.was_completed == (size is not None)
 
-    def test_what_was_there_before_is_not_this_runs_doing(self) -> None:
+    def test_was_completed_is_false_when_the_object_existed_before(self) -> None:
         file = opened(file_copy(), AlreadyThere(KEY, 5))
         begin_all(file)
-        file.settle(COPIED, None)
+        file.finish_task(COPIED, None)
         assert not file.was_completed
 
 
-class TestReleased:
-    def test_a_copy_that_is_whole_is_left_alone(self) -> None:
+class TestRelease:
+    def test_release_aborts_nothing_when_the_copy_succeeded(self) -> None:
         file = opened(file_copy(), plan_for(1000))
         for outcome in (None, COPIED):
             begin_all(file)
-            file.settle(outcome, None)
+            file.finish_task(outcome, None)
         assert file.release(abort=True) == 0
         assert aborted(file) == []
 
-    def test_all_that_it_began_is_aborted(self) -> None:
-        file = opened(file_copy(), plan_for(there=2, marked=True))
+    def test_release_aborts_the_upload_of_a_copy_in_progress(self) -> None:
+        file = opened(file_copy(), plan_for(stored=2, marked=True))
         assert file.release(abort=True) == 0
         assert aborted(file) == ["u-1"]
 
-    def test_also_what_it_began_before_it_was_given_up(self) -> None:
-        """Nobody waits for an opening that ends while another file has failed."""
+    def test_release_aborts_an_upload_that_was_begun_after_the_copy_was_cancelled(self) -> None:
+        """A plan may end after another file has failed."""
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = file_copy()
         begin_all(file)
-        file.give_up()
-        file.carrier.plans.append(plan_for(body=body))
+        file.cancel()
+        file.worker.plans.append(plan_for(body=body))
         assert file.release(abort=True) == 0
         assert aborted(file) == ["u-1"]
         assert body.is_closed
 
     @pytest.mark.parametrize("abort", [True, False])
-    def test_an_open_stream_is_closed(self, abort: bool) -> None:
+    def test_release_closes_an_open_stream(self, abort: bool) -> None:
         body = MemoryFile(Generated("talk", SIZE), has_ranges=False).open(0, 0)
         file = opened(file_copy(), plan_for(body=body))
         file.release(abort=abort)
         assert body.is_closed
 
-    def test_one_that_was_never_opened(self) -> None:
+    def test_release_returns_0_when_the_copy_was_never_opened(self) -> None:
         assert file_copy().release(abort=False) == 0

@@ -1,4 +1,4 @@
-"""A look into real containers, by ranges."""
+"""Unit tests of the inspection of MP4 files, with real containers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEBI = 1024 * 1024
 
 @dataclass
 class Ranges:
-    """A file that is read by ranges, with `hole` zero bytes at `hole_at`; counts what is read."""
+    """A file that is read by ranges, with `hole` zero bytes at `hole_at`. It notes all reads."""
 
     content: bytes
     hole_at: int = 0
@@ -51,7 +51,7 @@ class Ranges:
         return self.hole_at + self.hole
 
 
-def look(content: bytes) -> Movie:
+def inspected(content: bytes) -> Movie:
     return inspect("1/2/000-view.mp4", Ranges(content), len(content))
 
 
@@ -70,25 +70,25 @@ def index_first(folder: Path) -> bytes:
     return media.write_lecture(folder / "front.mp4", 20, faststart=True).read_bytes()
 
 
-class TestWhole:
-    def test_the_index_at_the_end(self, whole: bytes) -> None:
+class TestComplete:
+    def test_movie_is_read_when_the_index_is_at_the_end(self, whole: bytes) -> None:
         assert whole.index(b"moov") > whole.index(b"mdat")
-        assert look(whole) == Movie(20.0, ("video", "audio"))
+        assert inspected(whole) == Movie(20.0, ("video", "audio"))
 
-    def test_the_index_in_front(self, index_first: bytes) -> None:
+    def test_movie_is_read_when_the_index_is_in_front(self, index_first: bytes) -> None:
         assert index_first.index(b"moov") < index_first.index(b"mdat")
-        assert look(index_first) == Movie(20.0, ("video", "audio"))
+        assert inspected(index_first) == Movie(20.0, ("video", "audio"))
 
-    def test_without_sound(self, folder: Path) -> None:
+    def test_movie_is_read_when_there_is_no_audio(self, folder: Path) -> None:
         silent = media.write_lecture(folder / "silent.mp4", 7, audio=False).read_bytes()
-        assert look(silent) == Movie(7.0, ("video",))
+        assert inspected(silent) == Movie(7.0, ("video",))
 
-    def test_the_last_box_may_reach_to_the_end(self, index_first: bytes) -> None:
+    def test_movie_is_read_when_the_last_box_has_no_length(self, index_first: bytes) -> None:
         at = index_first.index(b"mdat") - 4
-        assert look(index_first[:at] + bytes(4) + index_first[at + 4 :]).seconds == 20
+        assert inspected(index_first[:at] + bytes(4) + index_first[at + 4 :]).seconds == 20
 
-    def test_far_fewer_bytes_than_a_large_file_has(self, whole: bytes) -> None:
-        """Half a gigabyte of frames behind a length of 64 bits, and the index after it."""
+    def test_inspect_reads_less_than_2_mib_of_a_large_file(self, whole: bytes) -> None:
+        """The file has a box of half a gigabyte with a length of 64 bits, and then its index."""
         at = whole.index(b"mdat") - 4
         length = int.from_bytes(whole[at : at + 4], "big")
         hole = 512 * MEBI
@@ -101,27 +101,33 @@ class TestWhole:
 
 
 class TestBroken:
-    def test_cut_before_its_index(self, folder: Path) -> None:
+    def test_transfer_failed_is_raised_when_the_file_is_cut_before_its_index(
+        self, folder: Path
+    ) -> None:
         with pytest.raises(TransferFailed, match="000-view"):
-            look(media.write_broken(folder / "truncated.mp4", "truncated").read_bytes())
+            inspected(media.write_broken(folder / "truncated.mp4", "truncated").read_bytes())
 
-    def test_cut_behind_its_index(self, folder: Path) -> None:
+    def test_transfer_failed_is_raised_when_the_file_is_cut_after_its_index(
+        self, folder: Path
+    ) -> None:
         with pytest.raises(TransferFailed, match="breaks off"):
-            look(media.write_broken(folder / "cut.mp4", "cut").read_bytes())
+            inspected(media.write_broken(folder / "cut.mp4", "cut").read_bytes())
 
-    def test_cut_between_its_index_and_its_frames(self, index_first: bytes) -> None:
-        """No box is cut there, one is missing."""
+    def test_transfer_failed_is_raised_when_the_frames_are_missing(
+        self, index_first: bytes
+    ) -> None:
+        """Every box is complete, but one is missing."""
         with pytest.raises(TransferFailed, match="frames are missing"):
-            look(index_first[: index_first.index(b"mdat") - 4])
+            inspected(index_first[: index_first.index(b"mdat") - 4])
 
     @settings(max_examples=60)
     @given(number=st.integers(0, 1_000_000), in_front=st.booleans())
-    def test_cut_anywhere(
+    def test_transfer_failed_is_raised_wherever_the_file_is_cut(
         self, index_first: bytes, whole: bytes, number: int, in_front: bool
     ) -> None:
         content = index_first if in_front else whole
         with pytest.raises(TransferFailed):
-            look(content[: 1 + number % (len(content) - 1)])
+            inspected(content[: 1 + number % (len(content) - 1)])
 
     @pytest.mark.parametrize(
         "content",
@@ -133,9 +139,9 @@ class TestBroken:
         ],
         ids=["text", "one byte", "zeros", "noise"],
     )
-    def test_no_mp4_at_all(self, content: bytes) -> None:
+    def test_transfer_failed_is_raised_when_the_file_is_no_mp4(self, content: bytes) -> None:
         with pytest.raises(TransferFailed, match="not a whole MP4"):
-            look(content)
+            inspected(content)
 
     @pytest.mark.parametrize(
         "content",
@@ -147,28 +153,32 @@ class TestBroken:
         ],
         ids=["page", "large page", "json", "xml"],
     )
-    def test_an_answer_in_words_is_called_so(self, content: bytes) -> None:
+    def test_error_says_page_or_error_message_when_the_file_is_html_json_or_xml(
+        self, content: bytes
+    ) -> None:
         with pytest.raises(TransferFailed, match="a page or an error message"):
-            look(content)
+            inspected(content)
 
     @settings(max_examples=60)
     @given(content=st.binary(min_size=1, max_size=400))
-    def test_no_bytes_break_it(self, content: bytes) -> None:
+    def test_transfer_failed_is_raised_whatever_the_bytes(self, content: bytes) -> None:
         with pytest.raises(TransferFailed):
-            look(content)
+            inspected(content)
 
-    def test_an_index_of_nonsense(self, whole: bytes) -> None:
+    def test_transfer_failed_is_raised_when_the_index_is_invalid(self, whole: bytes) -> None:
         at = whole.index(b"moov") + 4
         with pytest.raises(TransferFailed):
-            look(whole[:at] + bytes(len(whole) - at))
+            inspected(whole[:at] + bytes(len(whole) - at))
 
-    def test_sound_alone_is_no_lecture(self, folder: Path) -> None:
+    def test_transfer_failed_is_raised_when_there_is_no_video(self, folder: Path) -> None:
         with pytest.raises(TransferFailed, match="no video"):
-            look(media.write_audio(folder / "audio.mp4", 5).read_bytes())
+            inspected(media.write_audio(folder / "audio.mp4", 5).read_bytes())
 
     @pytest.mark.parametrize("reads", [0, 4])
-    def test_s3_failing_is_not_the_files_fault(self, whole: bytes, reads: int) -> None:
-        """Also inside libav, which calls back to read."""
+    def test_error_of_s3_is_raised_unchanged_when_a_read_fails(
+        self, whole: bytes, reads: int
+    ) -> None:
+        """libav reads by a callback."""
         file = Ranges(whole)
 
         def failing(offset: int, length: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Parts on their way into S3: signed, streamed, and compared with what S3 got."""
+"""Unit tests of multipart uploads: sending parts, completing and aborting."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def numbers(s3: S3Peer) -> list[int]:
     return [part.number for upload in s3.uploads() for part in upload.parts]
 
 
-class TestWhole:
+class TestSend:
     @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
-    def test_the_parts_become_the_object(
+    def test_object_has_the_bytes_of_its_parts_when_the_upload_is_completed(
         self,
         s3: S3Peer,
         client: S3Client,
@@ -52,9 +52,9 @@ class TestWhole:
         http: urllib3.PoolManager,
         is_tls: bool,
     ) -> None:
-        """Sent in any order; the mark is no part of it."""
-        chosen = tls_client if is_tls else client
-        bucket = Bucket(chosen, BUCKET, http=http, credentials=CREDENTIALS)
+        """The parts may be sent in any order, and the mark is left out."""
+        s3_client = tls_client if is_tls else client
+        bucket = Bucket(s3_client, BUCKET, http=http, credentials=CREDENTIALS)
         content = Generated("talk", 5 * MIB + 345)
         upload = bucket.begin(TALK)
         bucket.send(upload, Part(2, 5 * MIB, content.size - 1), content.views(5 * MIB, 345))
@@ -70,7 +70,7 @@ class TestWhole:
         assert s3.uploads() == []
         assert s3.stats().rejected == {}
 
-    def test_what_is_known_of_a_part(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_stored_part_has_length_etag_and_crc32(self, s3: S3Peer, bucket: Bucket) -> None:
         upload = bucket.begin(TALK)
         sent = bucket.send(upload, PART, [BYTES[:5], b"", memoryview(BYTES)[5:]])
         assert sent == StoredPart(1, len(BYTES), sent.etag, CRC32)
@@ -79,21 +79,23 @@ class TestWhole:
         assert (part.size, part.crc32) == (len(BYTES), zlib.crc32(BYTES))
 
     @pytest.mark.parametrize("name", ["ä b+c", "a=b&c?d#e", "%41", "a//b", "~(x)'*!"])
-    def test_any_key_is_signed_as_s3_signs_it(self, s3: S3Peer, bucket: Bucket, name: str) -> None:
+    def test_signature_is_valid_whatever_the_key(
+        self, s3: S3Peer, bucket: Bucket, name: str
+    ) -> None:
         upload = bucket.begin(Destination(f"1/2/{name}.mp4", {}, {}))
         bucket.send(upload, PART, [BYTES])
         bucket.mark(upload)
         assert bucket.complete(upload) == len(BYTES)
         assert s3.body(f"1/2/{name}.mp4") == BYTES
 
-    def test_connections_are_used_again(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_parts_share_a_connection(self, s3: S3Peer, bucket: Bucket) -> None:
         upload = bucket.begin(TALK)
         before = s3.stats().connections
         for number in range(1, 5):
             bucket.send(upload, Part(number, 0, len(BYTES) - 1), [BYTES])
         assert s3.stats().connections == before + 1
 
-    def test_credentials_that_renew_themselves(
+    def test_parts_are_signed_with_the_current_credentials(
         self, s3: S3Peer, client: S3Client, http: urllib3.PoolManager
     ) -> None:
         known = Renewed(KNOWN)
@@ -108,7 +110,7 @@ class TestWhole:
 
 @dataclass
 class Renewed:
-    """Credentials as a role has them: each as long as it lasts."""
+    """Fake of a role's credentials, which are renewed."""
 
     now: Credentials
 
@@ -118,7 +120,7 @@ class Renewed:
 
 
 class Altered(urllib3.PoolManager):
-    """Connections that turn a bit of a part over, or tell of another checksum."""
+    """Connections that change a byte of a part, or the checksum in the answer."""
 
     def __init__(self, *, body: bool) -> None:
         super().__init__()
@@ -132,23 +134,25 @@ class Altered(urllib3.PoolManager):
             answer.headers["x-amz-checksum-crc32"] = "AAAAAA=="
         return answer
 
-    def _altered(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            yield piece.replace(b"H", b"h")
+    def _altered(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            yield chunk.replace(b"H", b"h")
 
 
-class TestWrong:
+class TestSendFails:
     @pytest.mark.parametrize("body", [True, False], ids=["on the way", "in S3"])
-    def test_bytes_that_change_are_noticed(self, s3: S3Peer, client: S3Client, body: bool) -> None:
-        with Altered(body=body) as wires:
-            bucket = Bucket(client, BUCKET, http=wires, credentials=CREDENTIALS)
+    def test_send_raises_aws_failed_when_the_bytes_or_the_checksum_change(
+        self, s3: S3Peer, client: S3Client, body: bool
+    ) -> None:
+        with Altered(body=body) as connections:
+            bucket = Bucket(client, BUCKET, http=connections, credentials=CREDENTIALS)
             upload = bucket.begin(TALK)
             with pytest.raises(AwsFailed, match=r"BadDigest|another checksum"):
                 bucket.send(upload, PART, [BYTES])
         assert upload.stored == {}
         assert numbers(s3) == ([] if body else [1])
 
-    def test_a_signature_that_is_not_ours(
+    def test_send_raises_aws_failed_when_the_signature_is_wrong(
         self, s3: S3Peer, client: S3Client, http: urllib3.PoolManager
     ) -> None:
         signing = Signing(KNOWN.access_key, "other", KNOWN.token)
@@ -158,7 +162,9 @@ class TestWrong:
         assert not isinstance(raised.value, SlowDown)
         assert numbers(s3) == []
 
-    def test_what_the_source_raises_is_raised(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_send_raises_the_error_of_the_source_and_can_be_repeated(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         def chunks() -> Iterator[bytes]:
             yield BYTES[:5]
             raise TransferFailed("The line broke.")
@@ -183,7 +189,7 @@ class TestWrong:
             (404, "NoSuchUpload", UploadGone),
         ],
     )
-    def test_refusals(
+    def test_send_raises_the_error_that_s3s_code_stands_for(
         self, s3: S3Peer, bucket: Bucket, status: int, code: str, error: type[Exception]
     ) -> None:
         faulty(s3, what="status", status=status, code=code)
@@ -195,8 +201,10 @@ class TestWrong:
         assert (upload.stored, numbers(s3)) == ({}, [])
 
     @pytest.mark.parametrize("moment", ["before", "middle"])
-    def test_a_refusal_before_all_is_sent(self, s3: S3Peer, bucket: Bucket, moment: str) -> None:
-        """S3 answers, and reads no further."""
+    def test_send_raises_slow_down_when_s3_answers_before_the_part_is_sent(
+        self, s3: S3Peer, bucket: Bucket, moment: str
+    ) -> None:
+        """S3 answers and stops reading."""
         content = Generated("talk", 6 * MIB)
         faulty(s3, what="status", moment=moment, after=MIB)
         with pytest.raises(SlowDown, match=r"SlowDown\.$"):
@@ -208,7 +216,7 @@ class TestWrong:
 
     @pytest.mark.parametrize("what", ["rst", "fin"])
     @pytest.mark.parametrize(("moment", "kept"), [("middle", []), ("after", []), ("done", [1])])
-    def test_no_answer(
+    def test_send_raises_aws_failed_when_the_connection_breaks_and_can_be_repeated(
         self, s3: S3Peer, bucket: Bucket, what: str, moment: str, kept: list[int]
     ) -> None:
         faulty(s3, what=what, moment=moment, after=5)
@@ -219,22 +227,24 @@ class TestWrong:
         bucket.send(upload, PART, [BYTES])
         assert numbers(s3) == [1]
 
-    def test_an_upload_that_is_gone(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_send_raises_upload_gone_when_the_upload_does_not_exist(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         faulty(s3, what="gone")
         with pytest.raises(UploadGone):
             bucket.send(bucket.begin(TALK), PART, [BYTES])
 
-    def test_an_answer_that_is_not_s3s(self, bucket: Bucket, web: Web) -> None:
+    def test_send_raises_slow_down_when_a_proxy_answers_502(self, bucket: Bucket, web: Web) -> None:
         web.pages = {"/k": text_answer(502, "text/html", b"<html>Bad gateway</html>")}
         with pytest.raises(SlowDown, match="answered 502"):
             bucket.send(Upload(TALK, "upload", f"{web.url}/k"), PART, [BYTES])
 
 
-class TestCompleted:
+class TestComplete:
     @pytest.mark.parametrize(
         "changed", [{"crc32": "AAAAAA=="}, {"etag": '"other"'}, {"length": 11}, {"number": 2}]
     )
-    def test_only_of_parts_that_s3_has_so(
+    def test_complete_raises_when_s3_has_a_different_part(
         self, s3: S3Peer, bucket: Bucket, changed: dict[str, Any]
     ) -> None:
         upload = bucket.begin(TALK)
@@ -245,7 +255,9 @@ class TestCompleted:
         assert s3.objects() == []
         assert numbers(s3) == [1]
 
-    def test_an_upload_that_is_gone(self, bucket: Bucket) -> None:
+    def test_complete_raises_upload_gone_when_the_upload_does_not_exist(
+        self, bucket: Bucket
+    ) -> None:
         upload = bucket.begin(TALK)
         bucket.send(upload, PART, [BYTES])
         bucket.abort(upload)
@@ -253,8 +265,10 @@ class TestCompleted:
             bucket.complete(upload)
 
     @pytest.mark.parametrize("status", [200, 500, 503])
-    def test_a_failure_is_botocores(self, s3: S3Peer, bucket: Bucket, status: int) -> None:
-        """S3 tells some with status 200."""
+    def test_complete_raises_botocores_error_when_s3_fails(
+        self, s3: S3Peer, bucket: Bucket, status: int
+    ) -> None:
+        """S3 reports some errors with status 200."""
         operation, code = "CompleteMultipartUpload", "InternalError"
         faulty(s3, what="status", operation=operation, status=status, code=code)
         upload = bucket.begin(TALK)
@@ -263,7 +277,7 @@ class TestCompleted:
             bucket.complete(upload)
         assert s3.objects() == []
 
-    def test_an_earlier_object_stays_until_the_new_one_is_whole(
+    def test_earlier_object_is_kept_until_the_upload_is_completed(
         self, s3: S3Peer, bucket: Bucket, client: S3Client
     ) -> None:
         client.put_object(Bucket=BUCKET, Key=KEY, Body=b"earlier")
@@ -274,15 +288,15 @@ class TestCompleted:
         assert s3.body(KEY) == BYTES
 
 
-class TestAborted:
-    def test_its_parts_are_gone(self, s3: S3Peer, bucket: Bucket) -> None:
+class TestAbort:
+    def test_abort_removes_the_upload_and_can_be_repeated(self, s3: S3Peer, bucket: Bucket) -> None:
         upload = bucket.begin(TALK)
         bucket.send(upload, PART, [BYTES])
         bucket.abort(upload)
         assert s3.uploads() == []
         bucket.abort(upload)
 
-    def test_a_failure_hides_no_other_error(
+    def test_abort_logs_an_error_and_does_not_raise_it_when_s3_refuses(
         self, s3: S3Peer, bucket: Bucket, caplog: pytest.LogCaptureFixture
     ) -> None:
         faulty(s3, what="status", operation="AbortMultipartUpload", status=403, code="AccessDenied")
@@ -290,7 +304,7 @@ class TestAborted:
         assert "could not be removed" in caplog.text
         assert len(s3.uploads()) == 1
 
-    def test_one_that_is_gone_is_no_failure(
+    def test_abort_logs_nothing_when_the_upload_does_not_exist(
         self, bucket: Bucket, caplog: pytest.LogCaptureFixture
     ) -> None:
         bucket.abort(replace(bucket.begin(TALK), upload_id="unknown"))

@@ -1,4 +1,4 @@
-"""What is left of a copy in S3, and whether somebody else may go on with it."""
+"""Unit tests of resuming a multipart upload: its mark, its parts, and other unfinished uploads."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ OTHERS = [
     replace(TALK, source={**TALK.source, "size": 31}),
     replace(TALK, metadata={**METADATA, "uuid": "other=="}),
 ]
-"""Other versions of it, or other recordings of the same key."""
+"""Destinations with the same key and another version or recording."""
 BYTES = b"0123456789"
 
 
 def begun(bucket: Bucket, destination: Destination = TALK, *, marked: bool = True) -> Upload:
-    """An upload with three parts."""
+    """Begin an upload, and send three parts."""
     upload = bucket.begin(destination)
     if marked:
         bucket.mark(upload)
@@ -51,43 +51,45 @@ def unfinished(s3: S3Peer) -> list[str]:
 
 
 def failing(s3: S3Peer, operation: str, status: int, code: str) -> None:
-    """From now on that operation fails; what is there stays."""
+    """Let an operation fail from now on, without removing objects and uploads."""
     fault = S3Fault(what="status", operation=operation, status=status, code=code, times=99)
     s3.configure(replace(S3, faults=(fault,)), empty=False)
 
 
-class TestGoesOn:
-    def test_with_the_parts_that_s3_has(self, s3: S3Peer, bucket: Bucket) -> None:
+class TestResume:
+    def test_resume_returns_the_upload_with_its_stored_parts(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         first = begun(bucket)
-        found = bucket.resume(TALK)
-        assert found == first
-        assert found is not first
-        assert sorted(found.stored) == [1, 2, 3]
-        assert found.is_marked
+        resumed = bucket.resume(TALK)
+        assert resumed == first
+        assert resumed is not first
+        assert sorted(resumed.stored) == [1, 2, 3]
+        assert resumed.is_marked
         assert unfinished(s3) == [first.upload_id]
 
-    def test_and_completes_it(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resumed_upload_can_be_completed(self, s3: S3Peer, bucket: Bucket) -> None:
         upload = bucket.begin(TALK)
         bucket.mark(upload)
         bucket.send(upload, Part(1, 0, len(BYTES) - 1), [BYTES])
-        found = bucket.resume(TALK)
-        assert found
-        assert bucket.complete(found) == len(BYTES)
+        resumed = bucket.resume(TALK)
+        assert resumed
+        assert bucket.complete(resumed) == len(BYTES)
         assert s3.body(KEY) == BYTES
 
-    def test_a_list_of_several_pages(self, s3: S3Peer, bucket: Bucket) -> None:
-        """Of parts as of uploads."""
+    def test_resume_reads_all_pages_of_the_lists(self, s3: S3Peer, bucket: Bucket) -> None:
+        """S3 lists parts and uploads in pages."""
         s3.configure(replace(S3, page=2))
         old = [begun(bucket, OTHERS[0]).upload_id for _ in range(3)]
         first = begun(bucket)
-        found = bucket.resume(TALK)
-        assert found
-        assert found.stored == first.stored
+        resumed = bucket.resume(TALK)
+        assert resumed
+        assert resumed.stored == first.stored
         assert s3.stats().operations["ListParts"] == 2 * (len(old) + 1)
         assert s3.stats().operations["ListMultipartUploads"] == 2
         assert unfinished(s3) == [first.upload_id]
 
-    def test_the_newest_of_two(
+    def test_resume_returns_the_newest_upload_and_aborts_the_older_one(
         self, boto: boto3.session.Session, http: urllib3.PoolManager
     ) -> None:
         began, seconds = datetime.now(UTC), count()
@@ -98,29 +100,31 @@ class TestGoesOn:
             bucket = Bucket(client, BUCKET, http=http, credentials=CREDENTIALS)
             begun(bucket)
             newest = begun(bucket)
-            found = bucket.resume(TALK)
-            assert found
-            assert unfinished(s3) == [found.upload_id] == [newest.upload_id]
+            resumed = bucket.resume(TALK)
+            assert resumed
+            assert unfinished(s3) == [resumed.upload_id] == [newest.upload_id]
 
-    def test_with_nothing_where_nothing_is(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resume_returns_none_when_there_is_no_upload(self, s3: S3Peer, bucket: Bucket) -> None:
         assert bucket.resume(TALK) is None
         assert s3.stats().operations == {"ListMultipartUploads": 1}
 
 
-class TestRemoves:
+class TestDiscard:
     @pytest.mark.parametrize("other", OTHERS, ids=["etag", "size", "recording"])
-    def test_another_versions(self, s3: S3Peer, bucket: Bucket, other: Destination) -> None:
+    def test_resume_aborts_an_upload_of_another_version(
+        self, s3: S3Peer, bucket: Bucket, other: Destination
+    ) -> None:
         begun(bucket, other)
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
 
-    def test_what_has_no_mark(self, s3: S3Peer, bucket: Bucket) -> None:
-        """Nothing tells whose parts they are."""
+    def test_resume_aborts_an_upload_without_a_mark(self, s3: S3Peer, bucket: Bucket) -> None:
+        """Without a mark the version of the parts is unknown."""
         begun(bucket, marked=False)
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
 
-    def test_what_has_a_mark_of_the_right_length(
+    def test_resume_aborts_an_upload_whose_mark_has_another_content_of_the_same_length(
         self, s3: S3Peer, bucket: Bucket, client: S3Client
     ) -> None:
         upload = begun(bucket, marked=False)
@@ -137,13 +141,15 @@ class TestRemoves:
         assert bucket.resume(TALK) is None
         assert unfinished(s3) == []
 
-    def test_everything_where_none_is_wanted(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resume_aborts_all_uploads_when_discard_all_is_true(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         begun(bucket)
         begun(bucket, OTHERS[0])
-        assert bucket.resume(TALK, wanted=False) is None
+        assert bucket.resume(TALK, discard_all=True) is None
         assert unfinished(s3) == []
 
-    def test_nothing_of_another_key(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resume_keeps_uploads_of_other_keys(self, s3: S3Peer, bucket: Bucket) -> None:
         others = [begun(bucket, replace(TALK, key=key)) for key in (f"{KEY}.txt", f"{KEY}2", "a")]
         assert bucket.resume(TALK) is None
         assert sorted(unfinished(s3)) == sorted(other.upload_id for other in others)
@@ -151,7 +157,7 @@ class TestRemoves:
 
 
 class TestLists:
-    def test_a_store_without_lists_has_nothing_to_go_on_with(
+    def test_resume_returns_none_when_the_store_does_not_list_uploads(
         self, s3: S3Peer, bucket: Bucket
     ) -> None:
         begun(bucket)
@@ -159,7 +165,7 @@ class TestLists:
         assert bucket.resume(TALK) is None
 
     @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts"])
-    def test_a_list_that_is_denied_is_an_error(
+    def test_resume_raises_when_a_list_is_denied(
         self, s3: S3Peer, bucket: Bucket, operation: str
     ) -> None:
         begun(bucket)
@@ -168,22 +174,26 @@ class TestLists:
             bucket.resume(TALK)
         assert len(unfinished(s3)) == 1
 
-    def test_an_upload_that_somebody_ends_in_between(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resume_returns_none_when_the_upload_is_ended_meanwhile(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         begun(bucket)
         failing(s3, "ListParts", 404, "NoSuchUpload")
         assert bucket.resume(TALK) is None
 
-    def test_what_can_not_be_removed_stops_nothing(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_resume_returns_the_upload_when_another_one_can_not_be_aborted(
+        self, s3: S3Peer, bucket: Bucket
+    ) -> None:
         first = begun(bucket)
         begun(bucket, OTHERS[0])
         failing(s3, "AbortMultipartUpload", 403, "AccessDenied")
-        found = bucket.resume(TALK)
-        assert found
-        assert found.upload_id == first.upload_id
+        resumed = bucket.resume(TALK)
+        assert resumed
+        assert resumed.upload_id == first.upload_id
 
 
 class TestMark:
-    def test_it_tells_the_version_and_what_is_to_be(self, bucket: Bucket, s3: S3Peer) -> None:
+    def test_mark_contains_version_key_and_metadata(self, bucket: Bucket, s3: S3Peer) -> None:
         upload = bucket.begin(TALK)
         before = upload.is_marked
         bucket.mark(upload)
@@ -193,14 +203,14 @@ class TestMark:
         assert (part.number, part.size) == (MARK_NUMBER, len(TALK.mark))
         assert all(text in TALK.mark for text in (b'\\"v1\\"', b"30", KEY.encode(), b"f-1"))
 
-    def test_of_an_upload_that_is_gone(self, bucket: Bucket) -> None:
+    def test_mark_raises_upload_gone_when_the_upload_does_not_exist(self, bucket: Bucket) -> None:
         upload = bucket.begin(TALK)
         bucket.abort(upload)
         with pytest.raises(UploadGone):
             bucket.mark(upload)
         assert not upload.is_marked
 
-    def test_a_failure_is_botocores(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_mark_raises_botocores_error_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
         failing(s3, "UploadPart", 403, "AccessDenied")
         with pytest.raises(ClientError, match="AccessDenied"):
             bucket.mark(bucket.begin(TALK))
@@ -209,44 +219,50 @@ class TestMark:
         st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
         st.dictionaries(st.text(max_size=5), st.none() | st.integers(0, 9) | st.text(max_size=5)),
     )
-    def test_it_is_the_same_however_it_is_put(
+    def test_identity_does_not_depend_on_the_order_of_fields(
         self, metadata: dict[str, str], source: dict[str, Any]
     ) -> None:
-        one = Destination("k", metadata, source)
+        destination = Destination("k", metadata, source)
         other = Destination("k", dict(reversed(metadata.items())), dict(reversed(source.items())))
-        assert (one.mark, one.identity) == (other.mark, other.identity)
-        assert replace(one, key="l").identity != one.identity
-        assert replace(one, source={**source, "size": 100}).identity != one.identity
+        assert (destination.mark, destination.identity) == (other.mark, other.identity)
+        assert replace(destination, key="l").identity != destination.identity
+        assert replace(destination, source={**source, "size": 100}).identity != destination.identity
 
 
-class TestSize:
-    def whole(self, bucket: Bucket) -> None:
+class TestSizeOf:
+    def write_object(self, bucket: Bucket) -> None:
         upload = bucket.begin(TALK)
         bucket.send(upload, Part(1, 0, len(BYTES) - 1), [BYTES])
         bucket.complete(upload)
 
-    def test_of_this_very_version(self, bucket: Bucket) -> None:
-        self.whole(bucket)
+    def test_size_of_returns_the_size_when_the_object_has_this_identity(
+        self, bucket: Bucket
+    ) -> None:
+        self.write_object(bucket)
         assert bucket.size_of(TALK) == len(BYTES)
 
     @pytest.mark.parametrize("other", OTHERS, ids=["etag", "size", "recording"])
-    def test_another_version_is_none(self, bucket: Bucket, other: Destination) -> None:
-        self.whole(bucket)
+    def test_size_of_returns_none_when_the_object_has_another_identity(
+        self, bucket: Bucket, other: Destination
+    ) -> None:
+        self.write_object(bucket)
         assert bucket.size_of(other) is None
 
-    def test_nor_is_what_somebody_else_put_there(self, bucket: Bucket, client: S3Client) -> None:
+    def test_size_of_returns_none_when_the_object_has_no_identity(
+        self, bucket: Bucket, client: S3Client
+    ) -> None:
         client.put_object(Bucket=BUCKET, Key=KEY, Body=BYTES, Metadata=METADATA)
         assert bucket.size_of(TALK) is None
 
-    def test_nothing_there(self, bucket: Bucket) -> None:
+    def test_size_of_returns_none_when_there_is_no_object(self, bucket: Bucket) -> None:
         assert bucket.size_of(TALK) is None
 
-    def test_denied_is_how_s3_says_so_to_who_may_not_list(self, s3: S3Peer, bucket: Bucket) -> None:
+    def test_size_of_returns_none_when_s3_answers_403(self, s3: S3Peer, bucket: Bucket) -> None:
         failing(s3, "HeadObject", 403, "AccessDenied")
         assert bucket.size_of(TALK) is None
 
-    def test_a_failure_is_no_answer(self, s3: S3Peer, bucket: Bucket) -> None:
-        self.whole(bucket)
+    def test_size_of_raises_when_s3_fails(self, s3: S3Peer, bucket: Bucket) -> None:
+        self.write_object(bucket)
         failing(s3, "HeadObject", 503, "SlowDown")
         with pytest.raises(ClientError, match="503"):
             bucket.size_of(TALK)

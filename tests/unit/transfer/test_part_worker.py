@@ -1,4 +1,4 @@
-"""One file's works: each is tried again as long as that can help, and ends when it is told to."""
+"""Unit tests of the worker's tasks: retries, cancellation, parts, streams, and completion."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from ingester.errors import (
     ZoomUnreachable,
 )
 from ingester.transfer.multipart import Bucket, StoredPart
-from ingester.transfer.part_worker import ATTEMPTS, PATIENCE_SECONDS, Carrier, Stopped
+from ingester.transfer.part_worker import ATTEMPTS, RETRY_SECONDS, Stopped, Worker
 from ingester.transfer.plan import Copied, Copy, Plan, Target
 from ingester.transfer.progress import Progress
 from ingester.transfer.ranges import FAILURES
-from ingester.transfer.stream import Buffers
+from ingester.transfer.stream import BufferPool
 from tests.unit.transfer.copying import METADATA, S3, Copying, key_of, whole
 from tests.unit.transfer.memory_source import Break, MemoryFile
 
@@ -36,8 +36,8 @@ TALK = Generated("talk", 50_000)
 
 
 @dataclass
-class Carrying:
-    """A carrier of one file in memory, and what it tells."""
+class Harness:
+    """A worker for a file in memory, and its calls."""
 
     copying: Copying
     source: MemoryFile
@@ -47,14 +47,14 @@ class Carrying:
     at_wait: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
-        self.carrier = Carrier(
+        self.worker = Worker(
             copy=Copy(
                 "talk", self.source, lambda _: Target(key_of("talk"), METADATA), **self.changes
             ),
             bucket=self.copying.bucket,
-            buffers=Buffers(3, 10_000),
+            buffers=BufferPool(3, 10_000),
             progress=Progress(),
-            throttled=self._throttled,
+            on_throttled=self._throttled,
             wait=self._wait,
             clock=lambda: 100.0,
         )
@@ -68,32 +68,32 @@ class Carrying:
         return stop.is_set()
 
     def plan(self) -> Plan:
-        plan = self.carrier.plan(anew=False)
+        plan = self.worker.plan(overwrite=False)
         assert isinstance(plan, Plan)
-        self.source.asked.clear()
+        self.source.requested.clear()
         return plan
 
     def part(self, *script: Break | Exception | None) -> None:
-        """Copies the one part; what goes wrong begins behind the opening."""
+        """Copy the file's only part; the failures come after the opening."""
         plan = self.plan()
         self.source.then(*script)
-        self.carrier.part(plan, plan.missing[0])
+        self.worker.copy_part(plan, plan.missing[0])
 
     def stream(self, *script: Break | Exception | None) -> Plan:
-        """Copies it as a stream."""
+        """Copy the file as a stream."""
         plan = self.plan()
         self.source.then(*script)
-        self.carrier.stream(plan)
+        self.worker.copy_stream(plan)
         return plan
 
     def fault(self, **fault: Any) -> None:
-        """Something goes wrong in S3."""
+        """Let a request to S3 fail."""
         settings = replace(S3, faults=(S3Fault(**fault),))
         self.copying.s3.configure(settings, empty=False)
 
 
-class Away(Bucket):
-    """Nobody answers there, so that nothing is asked of the part."""
+class UnreachableBucket(Bucket):
+    """A bucket that can't be reached, so that no byte of a part is read."""
 
     def __init__(self) -> None:
         pass
@@ -103,21 +103,21 @@ class Away(Bucket):
 
 
 @pytest.fixture
-def carrying(copying: Copying) -> Carrying:
-    return Carrying(copying, MemoryFile(TALK))
+def harness(copying: Copying) -> Harness:
+    return Harness(copying, MemoryFile(TALK))
 
 
 @pytest.fixture
-def streaming(copying: Copying) -> Carrying:
-    return Carrying(copying, MemoryFile(TALK, has_ranges=False))
+def streaming(copying: Copying) -> Harness:
+    return Harness(copying, MemoryFile(TALK, has_ranges=False))
 
 
 class TestPart:
-    def test_it_is_stored_and_counted(self, carrying: Carrying) -> None:
-        carrying.part()
-        assert carrying.copying.begun() == [[1]]
-        assert carrying.carrier.progress.fetched == TALK.size
-        assert carrying.waited == []
+    def test_part_is_stored_and_its_bytes_are_counted(self, harness: Harness) -> None:
+        harness.part()
+        assert harness.copying.begun() == [[1]]
+        assert harness.worker.progress.fetched == TALK.size
+        assert harness.waited == []
 
     @pytest.mark.parametrize(
         ("fault", "throttled"),
@@ -128,173 +128,187 @@ class TestPart:
         ],
         ids=["SlowDown", "refused", "reset"],
     )
-    def test_where_s3_fails_it_is_begun_anew(
-        self, carrying: Carrying, fault: dict[str, Any], throttled: int
+    def test_part_is_started_again_when_s3_fails(
+        self, harness: Harness, fault: dict[str, Any], throttled: int
     ) -> None:
-        carrying.fault(**fault)
-        carrying.part()
-        assert carrying.copying.begun() == [[1]]
-        assert carrying.source.asked == [(0, TALK.size - 1)] * 2
-        assert all(body.is_closed for body in carrying.source.bodies)
-        assert len(carrying.waited) == 1
-        assert (carrying.carrier.progress.retries, carrying.throttled) == (1, throttled)
+        harness.fault(**fault)
+        harness.part()
+        assert harness.copying.begun() == [[1]]
+        assert harness.source.requested == [(0, TALK.size - 1)] * 2
+        assert all(body.is_closed for body in harness.source.bodies)
+        assert len(harness.waited) == 1
+        assert (harness.worker.progress.retries, harness.throttled) == (1, throttled)
 
-    def test_where_s3_is_not_even_reached_the_source_is_let_go(self, copying: Copying) -> None:
-        carrying = Carrying(copying, MemoryFile(TALK))
-        plan = carrying.plan()
-        away = replace(carrying.carrier, bucket=Away())
+    def test_body_is_closed_when_s3_can_not_be_reached(self, copying: Copying) -> None:
+        harness = Harness(copying, MemoryFile(TALK))
+        plan = harness.plan()
+        unreachable = replace(harness.worker, bucket=UnreachableBucket())
         with pytest.raises(AwsFailed, match="NewConnectionError"):
-            away.part(plan, plan.missing[0])
-        assert len(carrying.source.bodies) == 1 + ATTEMPTS
-        assert all(body.is_closed for body in carrying.source.bodies)
+            unreachable.copy_part(plan, plan.missing[0])
+        assert len(harness.source.bodies) == 1 + ATTEMPTS
+        assert all(body.is_closed for body in harness.source.bodies)
 
-    def test_where_the_source_breaks_it_goes_on(self, carrying: Carrying) -> None:
-        carrying.part(Break(20_000), ZoomBusy("Zoom answered 429.", 1.0))
-        assert carrying.source.asked[-1] == (20_000, TALK.size - 1)
-        assert carrying.copying.requests("UploadPart") == 1
-        assert carrying.carrier.progress.fetched == TALK.size
-        assert (carrying.carrier.progress.retries, carrying.throttled) == (2, 1)
+    def test_part_continues_when_the_source_breaks_off(self, harness: Harness) -> None:
+        harness.part(Break(20_000), ZoomBusy("Zoom answered 429.", 1.0))
+        assert harness.source.requested[-1] == (20_000, TALK.size - 1)
+        assert harness.copying.requests("UploadPart") == 1
+        assert harness.worker.progress.fetched == TALK.size
+        assert (harness.worker.progress.retries, harness.throttled) == (2, 1)
 
-    def test_while_the_source_is_busy_nothing_is_begun_with_s3(self, carrying: Carrying) -> None:
-        carrying.part(ZoomBusy("Zoom answered 503.", 60.0), ZoomUnreachable("No."))
-        assert carrying.waited[0] == 60.0
-        assert carrying.throttled == 1
-        assert carrying.copying.requests("UploadPart") == 1
+    def test_no_request_to_s3_is_made_while_the_source_is_busy(self, harness: Harness) -> None:
+        harness.part(ZoomBusy("Zoom answered 503.", 60.0), ZoomUnreachable("No."))
+        assert harness.waited[0] == 60.0
+        assert harness.throttled == 1
+        assert harness.copying.requests("UploadPart") == 1
 
-    def test_it_is_not_tried_for_ever(self, carrying: Carrying) -> None:
-        carrying.fault(what="status", status=503, times=99)
+    def test_part_fails_after_the_last_attempt_when_s3_always_fails(self, harness: Harness) -> None:
+        harness.fault(what="status", status=503, times=99)
         with pytest.raises(SlowDown):
-            carrying.part()
-        assert carrying.copying.requests("UploadPart") == ATTEMPTS
-        assert len(carrying.waited) == ATTEMPTS - 1
-        assert all(0 < pause <= 0.5 * 2**tries for tries, pause in enumerate(carrying.waited))
+            harness.part()
+        assert harness.copying.requests("UploadPart") == ATTEMPTS
+        assert len(harness.waited) == ATTEMPTS - 1
+        assert all(0 < pause <= 0.5 * 2**number for number, pause in enumerate(harness.waited))
 
-    def test_a_source_that_breaks_time_after_time(self, carrying: Carrying) -> None:
+    def test_part_fails_after_the_last_attempt_when_the_source_always_fails(
+        self, harness: Harness
+    ) -> None:
         with pytest.raises(TransferFailed):
-            carrying.part(*[Break(0)] * 999)
-        assert len(carrying.source.asked) == ATTEMPTS * (FAILURES + 1)
+            harness.part(*[Break(0)] * 999)
+        assert len(harness.source.requested) == ATTEMPTS * (FAILURES + 1)
 
-    def test_zoom_asks_for_longer_than_a_request_waits(self, carrying: Carrying) -> None:
+    def test_part_fails_without_waiting_when_retry_after_exceeds_the_limit(
+        self, harness: Harness
+    ) -> None:
         with pytest.raises(ZoomBusy):
-            carrying.part(ZoomBusy("Zoom answered 429.", PATIENCE_SECONDS + 1))
-        assert carrying.waited == []
+            harness.part(ZoomBusy("Zoom answered 429.", RETRY_SECONDS + 1))
+        assert harness.waited == []
 
     @pytest.mark.parametrize(
         "error", [FileUnavailable("Zoom answered 400."), SourceChanged("The file became shorter.")]
     )
-    def test_what_no_try_can_mend_is_not_tried(self, carrying: Carrying, error: Exception) -> None:
+    def test_part_is_not_retried_when_a_retry_can_not_help(
+        self, harness: Harness, error: Exception
+    ) -> None:
         with pytest.raises(type(error)):
-            carrying.part(error)
-        assert len(carrying.source.asked) == 1
+            harness.part(error)
+        assert len(harness.source.requested) == 1
 
-    def test_an_upload_that_is_gone(self, carrying: Carrying) -> None:
-        carrying.fault(what="gone")
+    def test_part_is_not_retried_when_the_upload_does_not_exist(self, harness: Harness) -> None:
+        harness.fault(what="gone")
         with pytest.raises(UploadGone):
-            carrying.part()
-        assert len(carrying.source.asked) == 1
+            harness.part()
+        assert len(harness.source.requested) == 1
 
-    def test_another_version_by_now(self, carrying: Carrying) -> None:
-        plan = carrying.plan()
-        carrying.source.version = replace(carrying.source.version, etag='"v2"')
+    def test_source_changed_is_raised_when_the_source_has_another_version(
+        self, harness: Harness
+    ) -> None:
+        plan = harness.plan()
+        harness.source.version = replace(harness.source.version, etag='"v2"')
         with pytest.raises(SourceChanged):
-            carrying.carrier.part(plan, plan.missing[0])
-        assert carrying.copying.begun() == [[]]
+            harness.worker.copy_part(plan, plan.missing[0])
+        assert harness.copying.begun() == [[]]
 
 
-class TestStopped:
-    def test_nothing_is_begun_any_more(self, carrying: Carrying) -> None:
-        plan = carrying.plan()
-        carrying.carrier.stop.set()
-        for work in (
-            lambda: carrying.carrier.plan(anew=False),
-            lambda: carrying.carrier.part(plan, plan.missing[0]),
-            lambda: carrying.carrier.mark(plan),
-            lambda: carrying.carrier.close(plan),
+class TestCancellation:
+    def test_no_task_is_started_when_the_worker_is_stopped(self, harness: Harness) -> None:
+        plan = harness.plan()
+        harness.worker.stop.set()
+        for task in (
+            lambda: harness.worker.plan(overwrite=False),
+            lambda: harness.worker.copy_part(plan, plan.missing[0]),
+            lambda: harness.worker.mark(plan),
+            lambda: harness.worker.complete(plan),
         ):
             with pytest.raises(Stopped):
-                work()
-        assert carrying.source.asked == []
-        assert carrying.copying.begun() == [[]]
+                task()
+        assert harness.source.requested == []
+        assert harness.copying.begun() == [[]]
 
-    def test_a_part_ends_at_its_next_chunk(self, carrying: Carrying) -> None:
-        plan = carrying.plan()
-        carrying.source.before = lambda *_: carrying.carrier.stop.set()
+    def test_part_ends_at_its_next_chunk_when_the_worker_is_stopped(self, harness: Harness) -> None:
+        plan = harness.plan()
+        harness.source.before = lambda *_: harness.worker.stop.set()
         with pytest.raises(Stopped):
-            carrying.carrier.part(plan, plan.missing[0])
-        assert carrying.copying.begun() == [[]]
-        assert carrying.waited == []
-        assert carrying.source.bodies[-1].is_closed
+            harness.worker.copy_part(plan, plan.missing[0])
+        assert harness.copying.begun() == [[]]
+        assert harness.waited == []
+        assert harness.source.bodies[-1].is_closed
 
-    def test_so_does_a_stream(self, streaming: Carrying) -> None:
+    def test_stream_ends_when_the_worker_is_stopped(self, streaming: Harness) -> None:
         plan = streaming.plan()
-        streaming.carrier.stop.set()
+        streaming.worker.stop.set()
         with pytest.raises(Stopped):
-            streaming.carrier.stream(plan)
+            streaming.worker.copy_stream(plan)
 
-    def test_a_wait_ends(self, carrying: Carrying) -> None:
-        carrying.at_wait = carrying.carrier.stop.set
+    def test_wait_ends_when_the_worker_is_stopped(self, harness: Harness) -> None:
+        harness.at_wait = harness.worker.stop.set
         with pytest.raises(Stopped):
-            carrying.part(Break(100))
-        assert len(carrying.waited) == 1
-        assert len(carrying.source.asked) == 1
+            harness.part(Break(100))
+        assert len(harness.waited) == 1
+        assert len(harness.source.requested) == 1
 
 
 class TestPlan:
-    def test_a_source_that_is_away_is_asked_again(self, copying: Copying) -> None:
+    def test_plan_is_retried_when_the_source_can_not_be_reached(self, copying: Copying) -> None:
         source = MemoryFile(TALK, script=[ZoomUnreachable("No."), TransferFailed("Not so.")])
-        carrying = Carrying(copying, source)
-        carrying.carrier.plan(anew=False)
-        assert len(source.asked) == 3
-        assert carrying.carrier.progress.began == 100.0
+        harness = Harness(copying, source)
+        harness.worker.plan(overwrite=False)
+        assert len(source.requested) == 3
+        assert harness.worker.progress.began == 100.0
 
-    def test_one_that_has_no_file_for_us_is_not(self, copying: Copying) -> None:
+    def test_plan_is_not_retried_when_the_file_is_unavailable(self, copying: Copying) -> None:
         source = MemoryFile(TALK, script=[FileUnavailable("No.")])
         with pytest.raises(FileUnavailable):
-            Carrying(copying, source).carrier.plan(anew=False)
-        assert len(source.asked) == 1
+            Harness(copying, source).worker.plan(overwrite=False)
+        assert len(source.requested) == 1
 
-    def test_what_it_began_is_remembered(self, carrying: Carrying) -> None:
-        plan = carrying.plan()
-        assert carrying.carrier.plans == [plan]
+    def test_worker_remembers_its_plans(self, harness: Harness) -> None:
+        plan = harness.plan()
+        assert harness.worker.plans == [plan]
 
 
 class TestStream:
-    def test_it_comes_from_the_body_that_is_open(self, streaming: Carrying) -> None:
+    def test_stream_is_read_from_the_open_body(self, streaming: Harness) -> None:
         plan = streaming.stream()
         assert sorted(plan.upload.stored) == [1, 2, 3, 4, 5]
-        assert streaming.source.asked == []
+        assert streaming.source.requested == []
         assert streaming.source.bodies[0].is_closed
 
-    def test_a_break_begins_it_anew_and_sends_only_what_is_new(self, copying: Copying) -> None:
-        streaming = Carrying(copying, MemoryFile(TALK, has_ranges=False, script=[Break(25_000)]))
+    def test_stream_starts_again_and_sends_only_missing_parts_when_it_breaks_off(
+        self, copying: Copying
+    ) -> None:
+        streaming = Harness(copying, MemoryFile(TALK, has_ranges=False, script=[Break(25_000)]))
         streaming.stream(Break(45_000))
         assert copying.begun() == [[1, 2, 3, 4, 5]]
         assert copying.requests("UploadPart") == 5
-        assert streaming.source.asked == [(0, 0)] * 2
+        assert streaming.source.requested == [(0, 0)] * 2
         assert len(streaming.waited) == 2
         assert all(body.is_closed for body in streaming.source.bodies)
 
-    def test_a_part_that_s3_refuses_is_sent_again_from_its_buffer(
-        self, streaming: Carrying
+    def test_part_of_a_stream_is_sent_again_from_its_buffer_when_s3_refuses_it(
+        self, streaming: Harness
     ) -> None:
         streaming.fault(what="status", nth=3, times=2)
         streaming.stream()
-        assert streaming.source.asked == []
-        assert streaming.carrier.progress.fetched == TALK.size
+        assert streaming.source.requested == []
+        assert streaming.worker.progress.fetched == TALK.size
         assert streaming.throttled == 2
         assert streaming.copying.begun() == [[1, 2, 3, 4, 5]]
 
-    def test_another_version_is_not_mixed_in(self, copying: Copying) -> None:
+    def test_source_changed_is_raised_when_a_stream_has_another_version_after_a_failure(
+        self, copying: Copying
+    ) -> None:
         source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])
-        streaming = Carrying(copying, source)
+        streaming = Harness(copying, source)
         streaming.at_wait = lambda: change(source, etag='"v2"')
         with pytest.raises(SourceChanged, match=r"talk\.mp4 changed"):
             streaming.stream()
         assert source.bodies[-1].is_closed
 
-    def test_nor_are_ranges_that_come_by_now(self, copying: Copying) -> None:
+    def test_source_changed_is_raised_when_a_stream_has_ranges_after_a_failure(
+        self, copying: Copying
+    ) -> None:
         source = MemoryFile(TALK, has_ranges=False, script=[Break(25_000)])
-        streaming = Carrying(copying, source)
+        streaming = Harness(copying, source)
 
         def change() -> None:
             source.has_ranges = True
@@ -304,58 +318,60 @@ class TestStream:
             streaming.stream()
         assert source.bodies[-1].is_closed
 
-    def test_a_size_that_zoom_tells_holds_where_the_source_tells_none(
+    def test_stream_starts_again_when_it_is_shorter_than_the_expected_size(
         self, copying: Copying
     ) -> None:
-        """Else a stream that was cut off would be taken for the whole."""
+        """The source doesn't say its size, so only the expected size shows a cut-off stream."""
         source = MemoryFile(
             TALK, has_ranges=False, is_sized=False, script=[Break(25_000, is_silent=True)]
         )
-        streaming = Carrying(copying, source, {"expected_size": TALK.size})
+        streaming = Harness(copying, source, {"expected_size": TALK.size})
         plan = streaming.stream()
         assert sum(part.length for part in plan.upload.stored.values()) == TALK.size
         assert len(source.bodies) == 2
 
-    def test_and_is_missed_in_the_end(self, copying: Copying) -> None:
+    def test_stream_fails_after_the_last_attempt_when_it_is_never_the_expected_size(
+        self, copying: Copying
+    ) -> None:
         source = MemoryFile(TALK, has_ranges=False, is_sized=False)
-        streaming = Carrying(copying, source, {"expected_size": TALK.size + 1})
+        streaming = Harness(copying, source, {"expected_size": TALK.size + 1})
         with pytest.raises(TransferFailed, match=f"{TALK.size} bytes came .* {TALK.size + 1}"):
             streaming.stream()
         assert len(source.bodies) == ATTEMPTS
 
 
-class TestClose:
-    def test_it_is_whole_and_inspected(self, carrying: Carrying) -> None:
-        looked: list[tuple[str, int]] = []
+class TestComplete:
+    def test_complete_returns_the_result_with_what_inspect_returned(self, harness: Harness) -> None:
+        inspected: list[tuple[str, int]] = []
 
         def inspect(key: str, size: int) -> str:
-            looked.append((key, size))
+            inspected.append((key, size))
             return "a movie"
 
-        carrying = Carrying(carrying.copying, carrying.source, {"inspect": inspect})
-        plan = carrying.plan()
-        carrying.carrier.part(plan, plan.missing[0])
-        copied = carrying.carrier.close(plan)
+        harness = Harness(harness.copying, harness.source, {"inspect": inspect})
+        plan = harness.plan()
+        harness.worker.copy_part(plan, plan.missing[0])
+        copied = harness.worker.complete(plan)
         assert copied == Copied(key_of("talk"), TALK.size, "a movie", TALK.size, 0.0, 0)
-        assert looked == [(key_of("talk"), TALK.size)]
-        assert carrying.copying.stored() == {key_of("talk"): whole(TALK)}
+        assert inspected == [(key_of("talk"), TALK.size)]
+        assert harness.copying.stored() == {key_of("talk"): whole(TALK)}
 
-    def test_a_failure_of_botocores_is_left_to_botocore(self, carrying: Carrying) -> None:
-        plan = carrying.plan()
-        carrying.carrier.part(plan, plan.missing[0])
-        carrying.fault(what="status", operation="CompleteMultipartUpload")
+    def test_complete_is_not_retried_when_botocore_raised(self, harness: Harness) -> None:
+        plan = harness.plan()
+        harness.worker.copy_part(plan, plan.missing[0])
+        harness.fault(what="status", operation="CompleteMultipartUpload")
         with pytest.raises(ClientError, match="SlowDown"):
-            carrying.carrier.close(plan)
+            harness.worker.complete(plan)
 
-    def test_the_mark_too(self, carrying: Carrying) -> None:
-        plan = carrying.plan()
-        carrying.fault(what="status")
+    def test_mark_is_not_retried_when_botocore_raised(self, harness: Harness) -> None:
+        plan = harness.plan()
+        harness.fault(what="status")
         with pytest.raises(ClientError, match="SlowDown"):
-            carrying.carrier.mark(plan)
-        carrying.carrier.mark(plan)
+            harness.worker.mark(plan)
+        harness.worker.mark(plan)
         assert plan.upload.is_marked
 
 
 def change(source: MemoryFile, **version: Any) -> None:
-    """From now on the source is another version."""
+    """Change the version of the source."""
     source.version = replace(source.version, **version)

@@ -1,4 +1,4 @@
-"""How a file is cut: whole, in S3's limits, and the same way by every process."""
+"""Unit tests of dividing a file into parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LARGEST_PART = 5 * 1024 * MIB
 sizes = st.one_of(
     st.integers(1, 200 * MIB),
     st.integers(1, TERABYTES),
-    # Where the large parts have to grow by a MiB, for else there would be too many.
+    # Sizes at which the large parts grow by a MiB, because otherwise there would be too many.
     st.builds(
         lambda large, more: large * MIB * (MOST - LONGEST_END // SMALLEST) + more,
         st.integers(16, 4700),
@@ -43,8 +43,8 @@ sizes = st.one_of(
 @example(size=SMALLEST)
 @example(size=SMALLEST + 1)
 @example(size=TERABYTES)
-def test_the_parts_are_the_file_and_s3_takes_them(size: int) -> None:
-    """Large ones first, and small ones at the end, where each connection gets its last."""
+def test_parts_cover_the_file_within_s3s_limits(size: int) -> None:
+    """Large parts come first, and small ones at the end of the file."""
     parts = parts_of(size)
     lengths = [part.length for part in parts]
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
@@ -60,11 +60,11 @@ def test_the_parts_are_the_file_and_s3_takes_them(size: int) -> None:
     assert large < size - min(size // END_SHARE, LONGEST_END) + part_bytes(size)
 
 
-def test_an_empty_file_has_none() -> None:
+def test_parts_of_an_empty_file_are_none() -> None:
     assert parts_of(0) == ()
 
 
-def test_a_part_knows_its_length() -> None:
+def test_part_has_a_length() -> None:
     assert Part(2, 10, 19).length == 10
 
 
@@ -80,9 +80,14 @@ def test_a_part_knows_its_length() -> None:
         (200_000_000_000, 20, 9554, 9532),
     ],
 )
-def test_the_cut_stays_what_it_was(size: int, large: int, count: int, first_small: int) -> None:
-    """A mark names only the large parts' size. A deployment that cuts otherwise has to change it
-    as well, else it goes on with an upload whose parts lie elsewhere."""
+def test_parts_of_known_sizes_stay_the_same(
+    size: int, large: int, count: int, first_small: int
+) -> None:
+    """Changing the parts requires changing the mark as well.
+
+    The mark has only the size of the large parts. Otherwise a new deployment would resume uploads
+    whose parts have other offsets.
+    """
     parts = parts_of(size)
     assert part_bytes(size) == large * MIB
     assert len(parts) == count

@@ -1,4 +1,4 @@
-"""What opening a copy finds out: how much of it S3 has already, and how the rest will come."""
+"""Unit tests of planning a copy: what S3 has stored, and what is missing."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.unit.transfer.memory_source import VERSION, Break, MemoryFile
 
 SMALL = Generated("small", 1000)
 LARGE = Generated("large", 11 * MIB)
-"""Three parts; they are never sent whole here."""
+"""Three parts, which no test sends completely."""
 
 
 def copy_of(source: MemoryFile, **changes: Any) -> Copy:
     return Copy("talk", source, lambda name: Target(key_of(name), METADATA), **changes)
 
 
-def planned(source: MemoryFile, bucket: Bucket, *, anew: bool = False, **changes: Any) -> Plan:
-    plan = plan_of(copy_of(source, **changes), bucket, anew=anew)
+def planned(source: MemoryFile, bucket: Bucket, *, overwrite: bool = False, **changes: Any) -> Plan:
+    plan = plan_of(copy_of(source, **changes), bucket, overwrite=overwrite)
     assert isinstance(plan, Plan)
     return plan
 
 
 def staged(bucket: Bucket, source: MemoryFile) -> Plan:
-    """Copies a small file, by hand."""
+    """Copy a small file without the engine."""
     plan = planned(source, bucket)
     [part] = plan.missing
     bucket.send(plan.upload, part, source.content.views(0, part.length))
@@ -39,12 +39,12 @@ def staged(bucket: Bucket, source: MemoryFile) -> Plan:
     return plan
 
 
-class TestOpened:
-    def test_one_byte_is_asked_for_and_read(self, bucket: Bucket) -> None:
-        """Read, so that the connection can be used again."""
+class TestOpening:
+    def test_plan_requests_and_reads_the_first_byte(self, bucket: Bucket) -> None:
+        """Reading the byte allows the connection to be reused."""
         source = MemoryFile(LARGE)
         plan = planned(source, bucket)
-        assert source.asked == [(0, 0)]
+        assert source.requested == [(0, 0)]
         assert source.bodies[0].longest_read == 1
         assert source.bodies[0].is_closed
         assert plan.body is None
@@ -52,26 +52,28 @@ class TestOpened:
         assert plan.version.size == LARGE.size
         assert plan.upload.stored == {}
 
-    def test_the_name_that_the_source_gives_decides_the_key(self, bucket: Bucket) -> None:
+    def test_key_depends_on_the_name_that_the_source_gives(self, bucket: Bucket) -> None:
         plan = planned(MemoryFile(SMALL), bucket)
         assert plan.upload.destination.key == key_of("talk.mp4")
         assert plan.upload.destination.metadata == METADATA
 
-    def test_the_version_is_in_the_mark(self, bucket: Bucket) -> None:
-        told = planned(MemoryFile(SMALL), bucket).upload.destination.source
-        assert told == {
+    def test_source_of_the_destination_has_the_version_and_the_size_of_parts(
+        self, bucket: Bucket
+    ) -> None:
+        source = planned(MemoryFile(SMALL), bucket).upload.destination.source
+        assert source == {
             "etag": VERSION.etag,
             "last_modified": VERSION.last_modified,
             "size": SMALL.size,
             "part": part_bytes(SMALL.size),
         }
 
-    def test_that_byte_is_needed_by_nobody(self, bucket: Bucket) -> None:
+    def test_plan_is_made_when_the_first_byte_can_not_be_read(self, bucket: Bucket) -> None:
         source = MemoryFile(SMALL, script=[Break(0)])
         assert planned(source, bucket).missing == parts_of(SMALL.size)
         assert source.bodies[0].is_closed
 
-    def test_a_source_without_ranges_stays_open(self, bucket: Bucket) -> None:
+    def test_body_stays_open_when_the_source_has_no_ranges(self, bucket: Bucket) -> None:
         source = MemoryFile(SMALL, has_ranges=False)
         plan = planned(source, bucket)
         assert plan.body is source.bodies[0]
@@ -81,61 +83,75 @@ class TestOpened:
 
 
 class TestSize:
-    @pytest.mark.parametrize("told", [SMALL.size - 1, SMALL.size + 1])
-    def test_another_than_zoom_told(self, copying: Copying, bucket: Bucket, told: int) -> None:
+    @pytest.mark.parametrize("expected_size", [SMALL.size - 1, SMALL.size + 1])
+    def test_transfer_failed_is_raised_when_the_size_is_not_the_expected_one(
+        self, copying: Copying, bucket: Bucket, expected_size: int
+    ) -> None:
         source = MemoryFile(SMALL)
-        with pytest.raises(TransferFailed, match=f"1000 bytes of talk.mp4, Zoom {told}"):
-            planned(source, bucket, expected_size=told)
+        with pytest.raises(TransferFailed, match=f"1000 bytes of talk.mp4, Zoom {expected_size}"):
+            planned(source, bucket, expected_size=expected_size)
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_as_zoom_told(self, bucket: Bucket) -> None:
+    def test_plan_is_made_when_the_size_is_the_expected_one(self, bucket: Bucket) -> None:
         plan = planned(MemoryFile(SMALL), bucket, expected_size=SMALL.size)
         assert plan.missing == parts_of(SMALL.size)
 
-    def test_what_the_source_does_not_tell_can_not_be_compared_yet(self, bucket: Bucket) -> None:
+    def test_plan_is_made_when_the_source_does_not_say_its_size(self, bucket: Bucket) -> None:
         source = MemoryFile(SMALL, has_ranges=False, is_sized=False)
         assert planned(source, bucket, expected_size=5).body is source.bodies[0]
 
-    def test_no_bytes_where_zoom_told_some_may_pass(self, bucket: Bucket) -> None:
+    def test_transfer_failed_is_raised_when_the_file_is_empty_and_should_not_be(
+        self, bucket: Bucket
+    ) -> None:
         source = MemoryFile(SMALL, script=[EmptyFile("Zoom handed out a.mp4 with no bytes in it.")])
         with pytest.raises(TransferFailed, match="Told were 1000"):
             planned(source, bucket, expected_size=1000)
 
-    @pytest.mark.parametrize("told", [None, 0])
-    def test_no_bytes_where_none_are_expected(self, bucket: Bucket, told: int | None) -> None:
+    @pytest.mark.parametrize("expected_size", [None, 0])
+    def test_empty_file_is_raised_when_no_size_or_0_is_expected(
+        self, bucket: Bucket, expected_size: int | None
+    ) -> None:
         source = MemoryFile(SMALL, script=[EmptyFile("Zoom handed out a.mp4 with no bytes in it.")])
         with pytest.raises(EmptyFile):
-            planned(source, bucket, expected_size=told)
+            planned(source, bucket, expected_size=expected_size)
 
 
-class TestKnown:
-    def test_the_object_is_there(self, copying: Copying, bucket: Bucket) -> None:
+class TestStored:
+    def test_plan_is_already_there_when_s3_has_the_object(
+        self, copying: Copying, bucket: Bucket
+    ) -> None:
         staged(bucket, MemoryFile(SMALL))
         source = MemoryFile(SMALL)
-        plan = plan_of(copy_of(source), bucket, anew=False)
+        plan = plan_of(copy_of(source), bucket, overwrite=False)
         assert plan == AlreadyThere(key_of("talk.mp4"), SMALL.size)
         assert source.bodies[0].is_closed
         assert copying.begun() == []
 
-    def test_also_where_the_source_has_no_ranges(self, bucket: Bucket) -> None:
+    def test_plan_is_already_there_when_the_source_has_no_ranges(self, bucket: Bucket) -> None:
         plan = planned(MemoryFile(SMALL, has_ranges=False), bucket)
         bucket.send(plan.upload, parts_of(SMALL.size)[0], SMALL.views(0, SMALL.size))
         bucket.complete(plan.upload)
         source = MemoryFile(SMALL, has_ranges=False)
-        assert isinstance(plan_of(copy_of(source), bucket, anew=False), AlreadyThere)
+        assert isinstance(plan_of(copy_of(source), bucket, overwrite=False), AlreadyThere)
         assert source.bodies[0].is_closed
 
-    def test_but_it_is_to_be_copied_anew(self, bucket: Bucket) -> None:
+    def test_all_parts_are_missing_when_the_object_is_to_be_overwritten(
+        self, bucket: Bucket
+    ) -> None:
         staged(bucket, MemoryFile(SMALL))
-        assert planned(MemoryFile(SMALL), bucket, anew=True).missing == parts_of(SMALL.size)
+        assert planned(MemoryFile(SMALL), bucket, overwrite=True).missing == parts_of(SMALL.size)
 
-    def test_another_version_of_it_is_there(self, bucket: Bucket) -> None:
+    def test_all_parts_are_missing_when_the_object_has_another_version(
+        self, bucket: Bucket
+    ) -> None:
         staged(bucket, MemoryFile(SMALL))
         source = MemoryFile(SMALL, version=replace(VERSION, etag='"v2"'))
         assert planned(source, bucket).missing == parts_of(SMALL.size)
 
-    def test_some_parts_are_there(self, copying: Copying, bucket: Bucket) -> None:
+    def test_parts_are_not_missing_when_an_unfinished_upload_has_them(
+        self, copying: Copying, bucket: Bucket
+    ) -> None:
         first, second, third = parts_of(LARGE.size)
         before = planned(MemoryFile(LARGE), bucket)
         bucket.mark(before.upload)
@@ -145,7 +161,7 @@ class TestKnown:
         assert plan.missing == (first, third)
         assert len(copying.begun()) == 1
 
-    def test_a_part_of_another_length_counts_as_missing(self, bucket: Bucket) -> None:
+    def test_part_is_missing_when_the_stored_one_has_another_length(self, bucket: Bucket) -> None:
         before = planned(MemoryFile(LARGE), bucket)
         bucket.mark(before.upload)
         bucket.send(before.upload, replace(parts_of(LARGE.size)[1], last=5 * MIB), [b"x"])
@@ -154,7 +170,7 @@ class TestKnown:
     @pytest.mark.parametrize(
         "version", [replace(VERSION, etag='"v2"'), replace(VERSION, last_modified="Tue")]
     )
-    def test_parts_of_another_version_are_removed(
+    def test_unfinished_upload_is_removed_when_it_has_another_version(
         self, copying: Copying, bucket: Bucket, version: Any
     ) -> None:
         before = planned(MemoryFile(LARGE), bucket)
@@ -164,8 +180,10 @@ class TestKnown:
         assert plan.missing == parts_of(LARGE.size)
         assert copying.begun() == [[]]
 
-    def test_without_a_size_nothing_is_trusted(self, copying: Copying, bucket: Bucket) -> None:
-        """Neither what is unfinished, nor an object."""
+    def test_upload_and_object_are_ignored_when_the_size_is_unknown(
+        self, copying: Copying, bucket: Bucket
+    ) -> None:
+        """Without a size another version can't be recognized."""
         unsized = MemoryFile(SMALL, has_ranges=False, is_sized=False)
         bucket.mark(planned(unsized, bucket).upload)
         upload = planned(unsized, bucket).upload
@@ -175,20 +193,20 @@ class TestKnown:
         assert planned(unsized, bucket).body is unsized.bodies[-1]
 
 
-class TestFailed:
+class TestFailures:
     @pytest.mark.parametrize("error", [FileUnavailable("No."), ZoomUnreachable("No.")])
-    def test_what_the_source_raises(
+    def test_error_of_the_source_is_raised_before_any_request_to_s3(
         self, copying: Copying, bucket: Bucket, error: Exception
     ) -> None:
         with pytest.raises(type(error)):
             planned(MemoryFile(SMALL, script=[error]), bucket)
         assert copying.s3.stats().operations == {}
 
-    def test_whatever_fails_the_body_is_closed(self, bucket: Bucket) -> None:
+    def test_body_is_closed_when_planning_fails(self, bucket: Bucket) -> None:
         def target_of(_: str) -> Target:
             raise ValueError("no such view")
 
         source = MemoryFile(SMALL, has_ranges=False)
         with pytest.raises(ValueError, match="no such view"):
-            plan_of(Copy("talk", source, target_of), bucket, anew=False)
+            plan_of(Copy("talk", source, target_of), bucket, overwrite=False)
         assert source.bodies[0].is_closed

@@ -1,4 +1,4 @@
-"""What all connections of a file count together."""
+"""Unit tests of the progress of a file's copy."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from ingester.transfer.progress import Progress, rate
 
 
-def test_nothing_is_lost_among_threads() -> None:
+def test_counts_are_right_when_many_threads_count() -> None:
     progress = Progress()
 
     def count() -> None:
         for _ in range(2000):
-            progress.got(3)
-            progress.broke()
+            progress.add_bytes(3)
+            progress.add_retry()
 
     with ThreadPoolExecutor(8) as threads:
         for future in [threads.submit(count) for _ in range(8)]:
@@ -23,7 +23,7 @@ def test_nothing_is_lost_among_threads() -> None:
     assert (progress.fetched, progress.retries) == (8 * 2000 * 3, 8 * 2000)
 
 
-def test_a_copy_that_begins_anew_began_when_it_first_did() -> None:
+def test_begin_keeps_the_first_time_when_it_is_called_again() -> None:
     progress = Progress()
     progress.begin(100.0)
     progress.begin(200.0)
@@ -34,5 +34,5 @@ def test_a_copy_that_begins_anew_began_when_it_first_did() -> None:
     ("fetched", "seconds", "megabytes"),
     [(150_000_000, 10.0, 15.0), (1_234_567, 1.0, 1.2), (0, 5.0, 0.0), (5, 0.0, 0.0)],
 )
-def test_the_rate_is_in_megabytes_a_second(fetched: int, seconds: float, megabytes: float) -> None:
+def test_rate_is_in_megabytes_a_second(fetched: int, seconds: float, megabytes: float) -> None:
     assert rate(fetched, seconds) == megabytes

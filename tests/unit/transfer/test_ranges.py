@@ -1,4 +1,4 @@
-"""A range goes on at the byte at which it broke off, or says that it can't."""
+"""Unit tests of reading a range: it continues after a failure, or raises."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ VERSION_OF_ALL = Version(CONTENT.size, VERSION.etag, VERSION.last_modified)
 
 
 @dataclass
-class Reading:
-    """A reader of a file in memory, and what it tells."""
+class Harness:
+    """A reader of a file in memory, and its calls."""
 
     file: MemoryFile
     version: Version = VERSION_OF_ALL
-    got: list[int] = field(default_factory=list)
-    broke: list[RetryableFailure] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    failures: list[RetryableFailure] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     at_each: Callable[[int], object] = lambda _: None
 
@@ -50,12 +50,12 @@ class Reading:
             self.file,
             self.version,
             sleep=self.slept.append,
-            got=self._got,
-            broke=self.broke.append,
+            on_bytes=self._on_bytes,
+            on_failure=self.failures.append,
         )
 
-    def _got(self, length: int) -> None:
-        self.got.append(length)
+    def _on_bytes(self, length: int) -> None:
+        self.lengths.append(length)
         self.at_each(length)
 
     def chunks(self, first: int, last: int) -> Generator[bytes, None, None]:
@@ -69,8 +69,8 @@ class Reading:
         return all(body.is_closed for body in self.file.bodies)
 
 
-def reading(*script: Break | Exception | None, **changes: object) -> Reading:
-    return Reading(MemoryFile(CONTENT, script=script, **changes))  # type: ignore[arg-type]
+def harness_of(*script: Break | Exception | None, **changes: object) -> Harness:
+    return Harness(MemoryFile(CONTENT, script=script, **changes))  # type: ignore[arg-type]
 
 
 def part_of(first: int, last: int) -> bytes:
@@ -96,85 +96,87 @@ of_openings = st.sampled_from(
     begin=of_bodies,
     more=st.lists(of_bodies | of_openings, max_size=FAILURES - 1),
 )
-def test_whatever_breaks_the_bytes_are_the_ranges(
+def test_bytes_are_those_of_the_range_whatever_fails(
     first: int, length: int, begin: Break, more: list[Break | Exception]
 ) -> None:
     last = min(first + length, CONTENT.size) - 1
-    one = reading(begin, *more)
-    assert one.read(first, last) == part_of(first, last)
-    assert sum(one.got) == last - first + 1
-    assert len(one.slept) == len(one.broke) <= len(more) + 1
-    assert all(0 <= pause <= LONGEST_PAUSE for pause in one.slept)
-    assert one.all_closed
+    harness = harness_of(begin, *more)
+    assert harness.read(first, last) == part_of(first, last)
+    assert sum(harness.lengths) == last - first + 1
+    assert len(harness.slept) == len(harness.failures) <= len(more) + 1
+    assert all(0 <= pause <= LONGEST_PAUSE for pause in harness.slept)
+    assert harness.all_closed
 
 
-class TestGoesOn:
-    def test_at_the_byte_at_which_it_broke(self) -> None:
-        one = reading(Break(1000), Break(500), Break(0))
-        assert one.read(100, 3000) == part_of(100, 3000)
-        assert one.file.asked == [(100, 3000), (1100, 3000), (1600, 3000), (1600, 3000)]
-        assert one.got == [1000, 500, 1401]
-        assert len(one.broke) == 3
+class TestContinues:
+    def test_range_continues_at_the_byte_at_which_it_broke_off(self) -> None:
+        harness = harness_of(Break(1000), Break(500), Break(0))
+        assert harness.read(100, 3000) == part_of(100, 3000)
+        assert harness.file.requested == [(100, 3000), (1100, 3000), (1600, 3000), (1600, 3000)]
+        assert harness.lengths == [1000, 500, 1401]
+        assert len(harness.failures) == 3
 
-    def test_when_a_body_just_ends(self) -> None:
-        one = reading(Break(1000, is_silent=True))
-        assert one.read(0, 1999) == part_of(0, 1999)
-        assert one.file.asked == [(0, 1999), (1000, 1999)]
-        assert "ended early" in str(one.broke[0])
+    def test_range_continues_when_a_body_ends_early(self) -> None:
+        harness = harness_of(Break(1000, is_silent=True))
+        assert harness.read(0, 1999) == part_of(0, 1999)
+        assert harness.file.requested == [(0, 1999), (1000, 1999)]
+        assert "ended early" in str(harness.failures[0])
 
-    def test_when_the_source_is_away_in_between(self) -> None:
-        one = reading(Break(1000), ZoomUnreachable("No."), ZoomUnreachable("No."))
-        assert one.read(0, 1999) == part_of(0, 1999)
-        assert one.file.asked == [(0, 1999), *[(1000, 1999)] * 3]
+    def test_range_continues_when_the_source_was_unreachable(self) -> None:
+        harness = harness_of(Break(1000), ZoomUnreachable("No."), ZoomUnreachable("No."))
+        assert harness.read(0, 1999) == part_of(0, 1999)
+        assert harness.file.requested == [(0, 1999), *[(1000, 1999)] * 3]
 
-    def test_pauses_grow(self) -> None:
-        one = reading(*[Break(0)] * FAILURES)
-        one.read(0, 9)
+    def test_pauses_grow_with_each_failure(self) -> None:
+        harness = harness_of(*[Break(0)] * FAILURES)
+        harness.read(0, 9)
         limits = [FIRST_PAUSE * 2**number for number in range(FAILURES)]
-        assert all(0 <= pause <= most for pause, most in zip(one.slept, limits, strict=True))
+        assert all(0 <= pause <= most for pause, most in zip(harness.slept, limits, strict=True))
         assert max(limits) < LONGEST_PAUSE
 
-    def test_a_pause_that_zoom_asks_for_is_made(self) -> None:
-        one = reading(Break(5), ZoomBusy("Zoom answered 429.", 4.0))
-        one.read(0, 9)
-        assert one.slept[1] == 4.0
+    def test_pause_is_that_of_retry_after(self) -> None:
+        harness = harness_of(Break(5), ZoomBusy("Zoom answered 429.", 4.0))
+        harness.read(0, 9)
+        assert harness.slept[1] == 4.0
 
-    def test_as_long_as_something_comes_it_goes_on(self) -> None:
-        one = reading(*[Break(10)] * 50)
-        assert one.read(0, 600) == part_of(0, 600)
-        assert len(one.broke) == 50
+    def test_range_continues_any_number_of_times_while_bytes_arrive(self) -> None:
+        harness = harness_of(*[Break(10)] * 50)
+        assert harness.read(0, 600) == part_of(0, 600)
+        assert len(harness.failures) == 50
 
 
 class TestGivesUp:
     @pytest.mark.parametrize("error", [TransferFailed, ZoomUnreachable])
-    def test_when_nothing_comes_time_after_time(self, error: type[Exception]) -> None:
-        one = reading(*[Break(0, error)] * 20)
+    def test_reader_gives_up_when_no_byte_arrives_several_times_in_a_row(
+        self, error: type[Exception]
+    ) -> None:
+        harness = harness_of(*[Break(0, error)] * 20)
         with pytest.raises(error):
-            one.read()
-        assert len(one.file.asked) == FAILURES + 1
-        assert (len(one.broke), len(one.slept)) == (FAILURES + 1, FAILURES)
-        assert one.all_closed
+            harness.read()
+        assert len(harness.file.requested) == FAILURES + 1
+        assert (len(harness.failures), len(harness.slept)) == (FAILURES + 1, FAILURES)
+        assert harness.all_closed
 
-    def test_when_the_source_stays_away(self) -> None:
-        one = reading(Break(7), *[ZoomUnreachable("No.")] * 20)
+    def test_reader_gives_up_when_the_source_stays_unreachable(self) -> None:
+        harness = harness_of(Break(7), *[ZoomUnreachable("No.")] * 20)
         with pytest.raises(ZoomUnreachable):
-            one.read()
-        assert one.got == [7]
-        assert len(one.file.asked) == FAILURES + 1
+            harness.read()
+        assert harness.lengths == [7]
+        assert len(harness.file.requested) == FAILURES + 1
 
-    def test_when_zoom_asks_for_longer_than_s3_waits(self) -> None:
-        """S3 would end the part's request in the meantime."""
-        one = reading(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
+    def test_reader_gives_up_when_retry_after_is_longer_than_s3_waits(self) -> None:
+        """S3 would close the request of the part meanwhile."""
+        harness = harness_of(Break(7), ZoomBusy("Zoom answered 503.", LONGEST_PAUSE + 1))
         with pytest.raises(ZoomBusy):
-            one.read()
-        assert len(one.slept) == 1
-        assert len(one.broke) == 2
+            harness.read()
+        assert len(harness.slept) == 1
+        assert len(harness.failures) == 2
 
-    def test_when_a_file_is_gone_for_good(self) -> None:
-        one = reading(Break(7), FileUnavailable("Zoom answered 400 to the download."))
+    def test_reader_gives_up_when_the_file_is_unavailable(self) -> None:
+        harness = harness_of(Break(7), FileUnavailable("Zoom answered 400 to the download."))
         with pytest.raises(FileUnavailable):
-            one.read()
-        assert len(one.file.asked) == 2
+            harness.read()
+        assert len(harness.file.requested) == 2
 
 
 class TestChanged:
@@ -187,73 +189,77 @@ class TestChanged:
         ],
         ids=["size", "ETag", "Last-Modified"],
     )
-    def test_another_version_is_not_read(self, version: Version) -> None:
-        one = Reading(MemoryFile(CONTENT), version)
+    def test_source_changed_is_raised_when_the_source_has_another_version(
+        self, version: Version
+    ) -> None:
+        harness = Harness(MemoryFile(CONTENT), version)
         with pytest.raises(SourceChanged, match=r"talk\.mp4 changed"):
-            one.reader.open(0, 9)
-        assert one.all_closed
+            harness.reader.open(0, 9)
+        assert harness.all_closed
 
-    def test_nor_is_it_joined_to_the_first(self) -> None:
-        one = reading(Break(1000))
+    def test_source_changed_is_raised_when_the_version_changes_after_a_failure(self) -> None:
+        harness = harness_of(Break(1000))
 
         def change(_: int) -> None:
-            one.file.version = Version(None, '"v2"')
+            harness.file.version = Version(None, '"v2"')
 
-        one.at_each = change
-        chunks = one.chunks(0, 1999)
+        harness.at_each = change
+        chunks = harness.chunks(0, 1999)
         assert next(chunks) == part_of(0, 999)
         with pytest.raises(SourceChanged):
             next(chunks)
-        assert len(one.slept) == 1
-        assert one.all_closed
+        assert len(harness.slept) == 1
+        assert harness.all_closed
 
     @pytest.mark.parametrize("first", [0, 1000])
-    def test_a_host_that_answers_with_the_whole_file_by_now(self, first: int) -> None:
-        one = Reading(MemoryFile(CONTENT, has_ranges=False))
+    def test_source_changed_is_raised_when_the_source_has_no_ranges_any_more(
+        self, first: int
+    ) -> None:
+        harness = Harness(MemoryFile(CONTENT, has_ranges=False))
         with pytest.raises(SourceChanged):
-            one.reader.open(first, 1999)
-        assert one.all_closed
+            harness.reader.open(first, 1999)
+        assert harness.all_closed
 
-    def test_another_place_than_was_asked_for(self) -> None:
-        one = reading()
-        open_there = one.file.open
-        one.file.open = lambda first, last: open_there(first + 1, last)  # type: ignore[method-assign]
+    def test_source_changed_is_raised_when_the_answer_has_another_offset(self) -> None:
+        harness = harness_of()
+        open_there = harness.file.open
+        harness.file.open = lambda first, last: open_there(first + 1, last)  # type: ignore[method-assign]
         with pytest.raises(SourceChanged):
-            one.reader.open(5, 9)
+            harness.reader.open(5, 9)
 
 
 class TestEnds:
-    def test_chunks_are_small(self) -> None:
-        one = reading()
-        assert [len(chunk) for chunk in one.chunks(0, CONTENT.size - 1)] == one.got
-        assert max(one.got) == one.file.bodies[0].longest_read == CHUNK_BYTES
+    def test_chunks_are_at_most_256_kib(self) -> None:
+        harness = harness_of()
+        assert [len(chunk) for chunk in harness.chunks(0, CONTENT.size - 1)] == harness.lengths
+        assert max(harness.lengths) == harness.file.bodies[0].longest_read == CHUNK_BYTES
 
-    def test_no_byte_behind_the_range_is_read(self) -> None:
-        one = reading()
-        body = one.reader.open(0, CONTENT.size - 1)
-        assert b"".join(one.reader.chunks(body, 0, 9)) == part_of(0, 9)
+    def test_no_byte_after_the_range_is_read(self) -> None:
+        harness = harness_of()
+        body = harness.reader.open(0, CONTENT.size - 1)
+        assert b"".join(harness.reader.chunks(body, 0, 9)) == part_of(0, 9)
 
-    def test_whoever_counts_the_bytes_can_end_it(self) -> None:
-        one = reading()
+    def test_reading_ends_when_on_bytes_raises(self) -> None:
+        harness = harness_of()
         stop = threading.Event()
 
         def check(_: int) -> None:
             if stop.is_set():
                 raise Stopped
 
-        one.at_each = check
-        chunks = one.chunks(0, CONTENT.size - 1)
+        harness.at_each = check
+        chunks = harness.chunks(0, CONTENT.size - 1)
         next(chunks)
         stop.set()
         with pytest.raises(Stopped):
             next(chunks)
-        assert one.all_closed
-        assert one.broke == []
+        assert harness.all_closed
+        assert harness.failures == []
 
-    def test_who_stops_reading_closes_the_body(self) -> None:
-        """As when S3 refuses a part that is half sent."""
-        one = reading()
-        chunks = one.chunks(0, CONTENT.size - 1)
+    def test_body_is_closed_when_the_reader_stops_early(self) -> None:
+        """S3 may refuse a part before it is sent completely."""
+        harness = harness_of()
+        chunks = harness.chunks(0, CONTENT.size - 1)
         next(chunks)
         chunks.close()
-        assert one.all_closed
+        assert harness.all_closed

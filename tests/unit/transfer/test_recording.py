@@ -1,4 +1,4 @@
-"""All files of a recording, as the message names them and as the staging bucket then has them."""
+"""Unit tests of staging a recording: all files, missing files, and checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.transfer.peers.s3 import S3Peer
 from ingester.errors import EmptyFile, FileGone, FileRefused, OutOfTime, TransferFailed
 from ingester.pipeline.messages import DownloadMessage, RecordingFile, StagedFile
 from ingester.recording.staging_bucket import Staging
-from ingester.recording.upload_message import Staged, StagedPiece
+from ingester.recording.upload_message import FileOfView, Staged
 from ingester.transfer import mp4
 from ingester.transfer.multipart import IDENTITY
 from ingester.zoom.download import ZoomFile
@@ -43,7 +43,7 @@ GONE = page(b"<html>This recording does not exist.</html>", kind="text/html")
 def file_of(
     number: int, kind: str = "MP4", view: str = "active_speaker", **more: Any
 ) -> dict[str, Any]:
-    """A file as the message tells of it; its address is added."""
+    """Return a file of a message without its URL."""
     segment = more.pop("segment", 0)
     return {
         "recording_id": f"f-{number}",
@@ -56,7 +56,7 @@ def file_of(
 
 
 def message(web: Web, *files: dict[str, Any]) -> DownloadMessage:
-    """A recording whose files have the addresses /1, /2 and so on."""
+    """Return the message of a recording whose files have the paths /1, /2 and so on."""
     return DownloadMessage(
         uuid="aj//Xp112QmuoKj485487==",
         zoom_series_id=MEETING,
@@ -65,8 +65,8 @@ def message(web: Web, *files: dict[str, Any]) -> DownloadMessage:
         duration=110,
         host_id="h",
         recording_files=tuple(
-            RecordingFile(download_url=f"{web.url}/{number}", **one)
-            for number, one in enumerate(files, 1)
+            RecordingFile(download_url=f"{web.url}/{number}", **file)
+            for number, file in enumerate(files, 1)
         ),
         on_demand_ingest=False,
         zip_id="auto-ingest-1",
@@ -77,7 +77,7 @@ def message(web: Web, *files: dict[str, Any]) -> DownloadMessage:
 
 @dataclass
 class Recording:
-    """A recording on its way from a web server into the fake S3."""
+    """A harness to stage a recording from a web server into the S3 peer."""
 
     web: Web
     copying: Copying
@@ -85,7 +85,7 @@ class Recording:
     fresh: list[Access] = field(default_factory=list)
     staged: Staged = field(default_factory=lambda: Staged(()))
 
-    def run(self, *files: dict[str, Any], **engine: Any) -> list[StagedPiece]:
+    def run(self, *files: dict[str, Any], **engine: Any) -> list[FileOfView]:
         transfer = RecordingTransfer(
             engine=self.copying.engine(**engine),
             open_file=partial(
@@ -100,7 +100,7 @@ class Recording:
 
     @property
     def keys(self) -> list[str]:
-        return [one.key.removeprefix(f"{FOLDER}/") for one in self.copying.s3.objects()]
+        return [stored.key.removeprefix(f"{FOLDER}/") for stored in self.copying.s3.objects()]
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def recording(web: Web, copying: Copying, client: S3Client) -> Recording:
 
 @pytest.fixture(scope="module")
 def movie(tmp_path_factory: pytest.TempPathFactory) -> Movie:
-    """An MP4 of so many seconds."""
+    """Return a function that returns an MP4 of so many seconds."""
     folder = tmp_path_factory.mktemp("media")
 
     def of(seconds: int) -> bytes:
@@ -122,8 +122,10 @@ def movie(tmp_path_factory: pytest.TempPathFactory) -> Movie:
     return of
 
 
-class TestStaged:
-    def test_every_file_in_the_messages_order(self, recording: Recording, movie: Movie) -> None:
+class TestComplete:
+    def test_files_are_staged_in_the_order_of_the_message(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.web.pages = {
             "/1": ranged(movie(12)),
             "/2": ranged(movie(7)),
@@ -131,7 +133,7 @@ class TestStaged:
             "/4": ranged(movie(5)),
         }
         sizes = [len(movie(12)), len(movie(7)), len(movie(5))]
-        pieces = recording.run(
+        staged = recording.run(
             file_of(1, view="shared_screen", segment=1, file_size=sizes[0]),
             file_of(2, file_size=sizes[1]),
             file_of(3, "CHAT", "chat_file", file_size=len(CHAT)),
@@ -143,8 +145,8 @@ class TestStaged:
             ("chat_file", 0, "f-3", "txt", 0, 0),
             ("shared_screen", 0, "f-4", "mp4", sizes[2], 5.0),
         ]
-        assert pieces == [
-            StagedPiece(
+        assert staged == [
+            FileOfView(
                 view,
                 StagedFile(
                     filename=f"{FOLDER}/{segment:03d}-{view}-{file_id}.{extension}",
@@ -160,9 +162,9 @@ class TestStaged:
         ]
         stored = recording.copying.stored()
         contents = (movie(12), movie(7), CHAT, movie(5))
-        assert [stored[piece.file.filename] for piece in pieces] == list(contents)
+        assert [stored[item.file.filename] for item in staged] == list(contents)
 
-    def test_what_s3_remembers_of_each(
+    def test_object_has_the_metadata_of_its_file(
         self, recording: Recording, movie: Movie, s3: S3Peer
     ) -> None:
         recording.web.pages = {"/1": ranged(movie(5))}
@@ -175,34 +177,36 @@ class TestStaged:
             "file_type": "mp4",
         }
 
-    def test_two_files_of_one_view(self, recording: Recording, movie: Movie) -> None:
+    def test_second_file_of_a_view_gets_a_number(self, recording: Recording, movie: Movie) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(movie(7))}
-        pieces = recording.run(file_of(1), file_of(2))
-        assert [piece.view for piece in pieces] == ["active_speaker", "active_speaker_2"]
+        staged = recording.run(file_of(1), file_of(2))
+        assert [item.view for item in staged] == ["active_speaker", "active_speaker_2"]
         assert recording.keys == ["000-active_speaker-f-1.mp4", "000-active_speaker_2-f-2.mp4"]
 
     @pytest.mark.parametrize(
-        ("location", "told", "key"),
+        ("location", "file_extension", "key"),
         [
             ("/files/GMT_Recording.M4V", UNSET, "000-active_speaker-f-1.m4v"),
             ("/replay/0123", UNSET, "000-active_speaker-f-1.mp4"),
             ("/replay/0123", "MOV", "000-active_speaker-f-1.mov"),
         ],
     )
-    def test_the_extension_is_what_zoom_calls_it(
-        self, recording: Recording, movie: Movie, location: str, told: Any, key: str
+    def test_extension_is_that_of_the_url_or_of_the_message(
+        self, recording: Recording, movie: Movie, location: str, file_extension: Any, key: str
     ) -> None:
         recording.web.pages = {"/1": redirect(location), location: ranged(movie(5))}
-        recording.run(file_of(1, file_extension=told))
+        recording.run(file_of(1, file_extension=file_extension))
         assert recording.keys == [key]
 
-    def test_once_more_and_nothing_is_copied(self, recording: Recording, movie: Movie) -> None:
+    def test_nothing_is_copied_when_the_recording_is_staged_again(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(CHAT)}
         files = (file_of(1), file_of(2, "CHAT", "chat_file"))
         first = recording.run(*files)
         recording.web.seen.clear()
         assert recording.run(*files) == first
-        assert [one.headers["Range"] for one in recording.web.seen] == ["bytes=0-0"] * 2
+        assert [request.headers["Range"] for request in recording.web.seen] == ["bytes=0-0"] * 2
         assert recording.copying.requests("UploadPart") == 2
 
 
@@ -212,7 +216,7 @@ class TestMissing:
         [(GONE, ("chat_file of segment 0",)), (page(b""), ())],
         ids=["a page", "no bytes"],
     )
-    def test_a_chat_that_is_none(
+    def test_chat_is_skipped_when_it_is_a_page_or_empty(
         self,
         recording: Recording,
         movie: Movie,
@@ -222,78 +226,94 @@ class TestMissing:
     ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": ranged(movie(5)), "/2": chat}
-        [piece] = recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
-        assert piece.view == "active_speaker"
+        [staged] = recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
+        assert staged.view == "active_speaker"
         assert recording.keys == ["000-active_speaker-f-1.mp4"]
         assert "Skipped chat_file of segment 0: Zoom" in caplog.text
         assert recording.staged.missing == missing
 
-    def test_a_view_that_is_a_page(self, recording: Recording, movie: Movie) -> None:
+    def test_view_is_missing_when_zoom_answers_with_a_page(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": GONE, "/2": ranged(movie(5))}
-        [piece] = recording.run(file_of(1), file_of(2, view="gallery_view"))
-        assert piece.view == "gallery_view"
+        [staged] = recording.run(file_of(1), file_of(2, view="gallery_view"))
+        assert staged.view == "gallery_view"
         assert recording.staged.missing == ("active_speaker of segment 0",)
 
-    def test_no_view_is_left(self, recording: Recording) -> None:
+    def test_file_gone_is_raised_when_no_view_can_be_staged(self, recording: Recording) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": GONE, "/2": ranged(CHAT)}
         with pytest.raises(FileGone, match="none of the recording's MP4 files"):
             recording.run(file_of(1), file_of(2, "CHAT", "chat_file"))
 
-    def test_a_view_without_bytes_is_not_left_out(self, recording: Recording, movie: Movie) -> None:
+    def test_empty_file_is_raised_when_a_view_has_no_bytes(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": ranged(b"")}
         with pytest.raises(EmptyFile):
             recording.run(file_of(1), file_of(2, view="gallery_view"))
 
-    def test_a_view_whose_bytes_zoom_counted_may_come_later(self, recording: Recording) -> None:
+    def test_transfer_failed_is_raised_when_a_view_is_empty_and_should_not_be(
+        self, recording: Recording
+    ) -> None:
         recording.web.pages = {"/1": ranged(b"")}
         with pytest.raises(TransferFailed, match="Told were 500"):
             recording.run(file_of(1, file_size=500))
 
-    def test_a_file_that_zoom_refuses_is_the_end(self, recording: Recording, movie: Movie) -> None:
+    def test_refused_is_raised_when_zoom_refuses_a_file(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.fresh = [Access(FRESH_TOKEN, is_fresh=True)]
         recording.web.pages = {"/1": ranged(movie(5)), "/2": Answer(404)}
         with pytest.raises(FileRefused):
             recording.run(file_of(1), file_of(2, view="gallery_view"))
 
 
-class TestChecked:
-    def test_a_view_that_is_no_whole_mp4(self, recording: Recording, movie: Movie) -> None:
+class TestChecks:
+    def test_transfer_failed_is_raised_when_a_view_is_no_complete_mp4(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)[:-50])}
         with pytest.raises(TransferFailed, match="000-active_speaker"):
             recording.run(file_of(1))
 
-    def test_which_is_copied_anew_the_next_time(self, recording: Recording, movie: Movie) -> None:
+    def test_view_is_copied_again_by_the_next_run_when_it_was_no_complete_mp4(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         whole = movie(5)
         broken = whole[:100] + bytes(len(whole) - 100)
         recording.web.pages = {"/1": ranged(broken)}
         with pytest.raises(TransferFailed):
             recording.run(file_of(1))
         recording.web.pages = {"/1": ranged(whole)}
-        [piece] = recording.run(file_of(1))
-        assert recording.copying.stored()[piece.file.filename] == whole
+        [staged] = recording.run(file_of(1))
+        assert recording.copying.stored()[staged.file.filename] == whole
 
-    def test_another_size_than_zoom_told(self, recording: Recording, movie: Movie) -> None:
+    def test_transfer_failed_is_raised_when_the_size_is_not_the_expected_one(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.web.pages = {"/1": ranged(movie(5))}
         with pytest.raises(TransferFailed, match="Zoom 3"):
             recording.run(file_of(1, file_size=3))
         assert recording.keys == []
 
-    def test_the_time(self, recording: Recording, movie: Movie) -> None:
+    def test_out_of_time_is_raised_when_the_time_runs_out_after_the_first_file(
+        self, recording: Recording, movie: Movie
+    ) -> None:
         recording.web.pages = {"/1": ranged(movie(5)), "/2": Answer(500)}
-        kept = recording.copying.s3
+        s3 = recording.copying.s3
         with pytest.raises(OutOfTime):
             recording.run(
                 file_of(1),
                 file_of(2, view="gallery_view"),
-                time_left=lambda: 0.0 if kept.objects() else 100.0,
+                time_left=lambda: 0.0 if s3.objects() else 100.0,
                 wait=until_stopped,
             )
         assert recording.keys == ["000-active_speaker-f-1.mp4"]
 
 
-def test_a_dead_token_is_replaced_for_all_files_at_once(recording: Recording, movie: Movie) -> None:
+def test_expired_token_is_replaced_once_for_all_files(recording: Recording, movie: Movie) -> None:
     def file(request: Request) -> Answer:
         if request.headers["Authorization"] == FRESH:
             return ranged(movie(5))(request)
@@ -303,8 +323,8 @@ def test_a_dead_token_is_replaced_for_all_files_at_once(recording: Recording, mo
     urls = {"f-2": f"{web.url}/new"}
     recording.fresh = [Access(FRESH_TOKEN, urls, is_fresh=True)]
     web.pages = {"/1": file, "/2": Answer(404), "/new": file, "/3": file}
-    pieces = recording.run(*(file_of(number, segment=number % 2) for number in (1, 2, 3)))
-    assert len(pieces) == 3
+    staged = recording.run(*(file_of(number, segment=number % 2) for number in (1, 2, 3)))
+    assert len(staged) == 3
     assert recording.fresh == []
     assert ("/2", FRESH) not in web.tokens()
     assert ("/new", FRESH) in web.tokens()

@@ -1,4 +1,4 @@
-"""Where a file comes from: redirects by hand, and a token that never leaves Zoom's hosts."""
+"""Unit tests of downloads from Zoom: hosts, the token, redirects, names, and refusals."""
 
 from __future__ import annotations
 
@@ -22,46 +22,54 @@ from tests.unit.transfer.zoom_pages import BEARER, DIGITS, TOKEN, Opener, page, 
 
 @pytest.fixture
 def opener(web: Web, http: urllib3.PoolManager) -> Opener:
-    """Its access is a fresh one already: nothing is asked for twice because of that."""
+    """An opener whose access is fresh, so that a refusal causes no second request."""
     return Opener(web, http)
 
 
 class TestHosts:
     @pytest.mark.parametrize("url", ["https://evil.example/rec/x", "https://[bad/x", "x"])
-    def test_an_address_elsewhere_is_not_fetched(self, opener: Opener, url: str) -> None:
+    def test_file_is_unavailable_when_its_url_is_not_allowed(
+        self, opener: Opener, url: str
+    ) -> None:
         with pytest.raises(FileUnavailable, match="nothing was fetched") as raised:
             opener.fetch(url)
         assert not isinstance(raised.value, FileRefused)
 
-    def test_a_server_elsewhere_is_not_even_asked(self, opener: Opener, web: Web) -> None:
+    def test_no_request_is_made_when_the_host_is_not_allowed(
+        self, opener: Opener, web: Web
+    ) -> None:
         with pytest.raises(FileUnavailable, match="localhost"):
             opener.fetch(f"{web.other}/a")
         assert web.seen == []
 
-    def test_nor_is_an_allowed_one_without_tls(self, opener: Opener, web: Web) -> None:
+    def test_no_request_is_made_when_the_url_is_not_https(self, opener: Opener, web: Web) -> None:
         with pytest.raises(FileUnavailable, match="nothing was fetched"):
             opener.fetch(f"http://127.0.0.1:{web.port}/a")
         assert web.seen == []
 
 
-class TestTheToken:
-    def test_it_goes_as_a_bearer(self, opener: Opener, web: Web) -> None:
+class TestToken:
+    def test_token_is_sent_as_a_bearer_token(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a.mp4": page()}
         assert opener.fetch(f"{web.url}/a.mp4")[1] == DIGITS
         assert web.tokens() == [("/a.mp4", BEARER)]
         assert TOKEN not in str(web.seen[0].query)
 
-    def test_it_follows_to_allowed_hosts(self, opener: Opener, web: Web) -> None:
+    def test_token_is_sent_to_allowed_hosts_after_redirects(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": redirect("/b"), "/b": redirect(f"{web.url}/c"), "/c": page()}
         opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/c", BEARER)]
 
-    def test_it_does_not_follow_elsewhere(self, opener: Opener, web: Web) -> None:
+    def test_token_is_not_sent_when_a_redirect_leads_to_another_host(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": page()}
         opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", "")]
 
-    def test_it_comes_back_with_the_host(self, opener: Opener, web: Web) -> None:
+    def test_token_is_sent_again_when_a_redirect_leads_back_to_an_allowed_host(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {
             "/a": redirect(f"{web.other}/b"),
             "/b": redirect(f"{web.url}/c"),
@@ -70,7 +78,7 @@ class TestTheToken:
         opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", ""), ("/c", BEARER)]
 
-    def test_elsewhere_it_is_not_shown_at_the_next_opening_either(
+    def test_token_is_not_sent_to_another_host_when_the_file_is_opened_again(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": ranged()}
@@ -80,33 +88,39 @@ class TestTheToken:
         assert web.tokens() == [("/a", BEARER), ("/b", ""), ("/b", "")]
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_a_refusal_behind_a_redirect_is_tried_once_without(
+    def test_request_is_repeated_without_token_when_it_is_refused_after_a_redirect(
         self, opener: Opener, web: Web, status: int
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [Answer(status), page()]}
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", "")]
 
-    def test_but_only_once(self, opener: Opener, web: Web) -> None:
+    def test_refused_is_raised_when_a_request_without_token_is_refused(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": Answer(403)}
         with pytest.raises(FileRefused, match="403"):
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", "")]
 
-    def test_what_was_found_without_is_opened_again_without(self, opener: Opener, web: Web) -> None:
+    def test_file_is_opened_without_token_when_it_was_found_without_token(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [Answer(403), ranged()]}
         file = opener.file()
         for first in (0, 5):
             file.open(first, 9).close()
         assert web.tokens() == [("/a", BEARER), ("/b", BEARER), ("/b", ""), ("/b", "")]
 
-    def test_a_refusal_before_any_redirect_is_final(self, opener: Opener, web: Web) -> None:
+    def test_refused_is_raised_when_there_was_no_redirect(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": [Answer(403), page()]}
         with pytest.raises(FileRefused):
             opener.fetch()
         assert web.tokens() == [("/a", BEARER)]
 
-    def test_elsewhere_there_is_nothing_to_leave_out(self, opener: Opener, web: Web) -> None:
+    def test_refused_is_raised_when_another_host_refuses_a_request_without_token(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect(f"{web.other}/b"), "/b": [Answer(403), page()]}
         with pytest.raises(FileRefused):
             opener.fetch()
@@ -115,7 +129,9 @@ class TestTheToken:
 
 class TestRedirects:
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_every_kind(self, opener: Opener, web: Web, status: int) -> None:
+    def test_redirect_is_followed_whatever_its_status(
+        self, opener: Opener, web: Web, status: int
+    ) -> None:
         web.pages = {"/a": redirect("/b.mp4", status), "/b.mp4": page()}
         assert opener.fetch()[0].name == "b.mp4"
 
@@ -132,14 +148,18 @@ class TestRedirects:
             "https://127.0.0.1:x/a",
         ],
     )
-    def test_only_to_https(self, opener: Opener, web: Web, location: str) -> None:
+    def test_redirect_is_refused_when_it_does_not_lead_to_https(
+        self, opener: Opener, web: Web, location: str
+    ) -> None:
         web.pages = {"/a": redirect(location)}
         with pytest.raises(FileUnavailable, match="no https address"):
             opener.fetch()
         assert len(web.seen) == 1
 
     @pytest.mark.parametrize("location", ["/a", ""])
-    def test_round_and_round(self, opener: Opener, web: Web, location: str) -> None:
+    def test_redirects_are_followed_at_most_five_times(
+        self, opener: Opener, web: Web, location: str
+    ) -> None:
         web.pages = {"/a": redirect(location)}
         with pytest.raises(FileUnavailable, match="more than 5 times"):
             opener.fetch()
@@ -147,7 +167,7 @@ class TestRedirects:
 
 
 class TestNames:
-    def test_from_the_location(self, opener: Opener, web: Web) -> None:
+    def test_name_is_that_of_the_location(self, opener: Opener, web: Web) -> None:
         disposition = ("Content-Disposition", "attachment; filename=other.mov")
         location = "/files/GMT20261124_Recording.mp4"
         web.pages = {
@@ -156,7 +176,7 @@ class TestNames:
         }
         assert opener.fetch()[0].name == "GMT20261124_Recording.mp4"
 
-    def test_from_the_last_location(self, opener: Opener, web: Web) -> None:
+    def test_name_is_that_of_the_last_location(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": redirect("/b.mov"), "/b.mov": redirect("/c.mp4"), "/c.mp4": page()}
         assert opener.fetch()[0].name == "c.mp4"
 
@@ -168,7 +188,7 @@ class TestNames:
             ("inline", ""),
         ],
     )
-    def test_else_from_the_disposition(
+    def test_name_is_that_of_the_disposition_when_the_location_has_none(
         self, opener: Opener, web: Web, disposition: str, name: str
     ) -> None:
         web.pages = {
@@ -177,7 +197,9 @@ class TestNames:
         }
         assert opener.fetch()[0].name == name
 
-    def test_it_is_the_same_at_the_next_opening(self, opener: Opener, web: Web) -> None:
+    def test_name_stays_the_same_when_the_file_is_opened_again(
+        self, opener: Opener, web: Web
+    ) -> None:
         disposition = ("Content-Disposition", "attachment; filename=a.txt")
         web.pages = {"/a": [page(DIGITS, disposition), page()]}
         file = opener.file()
@@ -188,19 +210,23 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "kind", ["text/html", "Text/HTML; charset=UTF-8", "application/xhtml+xml"]
     )
-    def test_a_page_is_no_file(self, opener: Opener, web: Web, kind: str) -> None:
+    def test_not_a_file_is_raised_when_zoom_answers_with_a_page(
+        self, opener: Opener, web: Web, kind: str
+    ) -> None:
         web.pages = {"/a": page(b"<html>", kind=kind)}
         with pytest.raises(NotAFile):
             opener.fetch()
 
-    def test_nor_is_a_range_of_a_page(self, opener: Opener, web: Web) -> None:
-        kind, told = ("Content-Type", "text/html"), ("Content-Range", "bytes 0-5/6")
-        web.pages = {"/a": Answer(206, (kind, told), b"<html>")}
+    def test_not_a_file_is_raised_when_zoom_answers_with_a_range_of_a_page(
+        self, opener: Opener, web: Web
+    ) -> None:
+        headers = (("Content-Type", "text/html"), ("Content-Range", "bytes 0-5/6"))
+        web.pages = {"/a": Answer(206, headers, b"<html>")}
         with pytest.raises(NotAFile):
             opener.fetch()
 
     @pytest.mark.parametrize("kind", ["application/json", "text/xml", "application/xml; x=y"])
-    def test_an_error_message_with_status_200_may_pass(
+    def test_transfer_failed_is_raised_when_zoom_answers_200_with_json_or_xml(
         self, opener: Opener, web: Web, kind: str
     ) -> None:
         web.pages = {"/a": page(b'{"status":false}', kind=kind)}
@@ -208,13 +234,17 @@ class TestRefusals:
             opener.fetch()
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
-    def test_a_fresh_token_may_help(self, opener: Opener, web: Web, status: int) -> None:
+    def test_refused_is_raised_when_a_fresh_token_may_help(
+        self, opener: Opener, web: Web, status: int
+    ) -> None:
         web.pages = {"/a": Answer(status)}
         with pytest.raises(FileRefused, match=str(status)):
             opener.fetch()
 
     @pytest.mark.parametrize(("status", "is_busy"), [(429, True), (503, True), (500, False)])
-    def test_it_may_pass(self, opener: Opener, web: Web, status: int, is_busy: bool) -> None:
+    def test_zoom_unreachable_is_raised_when_zoom_answers_429_or_5xx(
+        self, opener: Opener, web: Web, status: int, is_busy: bool
+    ) -> None:
         web.pages = {"/a": Answer(status, (("Retry-After", "7"),))}
         with pytest.raises(ZoomUnreachable, match=str(status)) as raised:
             opener.fetch()
@@ -222,26 +252,34 @@ class TestRefusals:
         assert isinstance(raised.value, ZoomBusy) == is_busy
 
     @pytest.mark.parametrize("status", [204, 400])
-    def test_others_are_final(self, opener: Opener, web: Web, status: int) -> None:
+    def test_file_unavailable_is_raised_when_zoom_answers_another_status(
+        self, opener: Opener, web: Web, status: int
+    ) -> None:
         web.pages = {"/a": Answer(status)}
         with pytest.raises(FileUnavailable, match=str(status)) as raised:
             opener.fetch()
         assert not isinstance(raised.value, FileRefused | NotAFile)
 
-    def test_nobody_there(self, opener: Opener) -> None:
+    def test_zoom_unreachable_is_raised_without_secrets_when_the_connection_is_refused(
+        self, opener: Opener
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as reserved:
             port = reserved.getsockname()[1]
         with pytest.raises(ZoomUnreachable, match=r"127\.0\.0\.1") as raised:
             opener.fetch(f"https://127.0.0.1:{port}/a?token=secret")
         assert "secret" not in str(raised.value)
 
-    def test_no_answer_in_time(self, opener: Opener, web: Web) -> None:
+    def test_zoom_unreachable_is_raised_when_zoom_does_not_answer_in_time(
+        self, opener: Opener, web: Web
+    ) -> None:
         opener.stall_seconds = 0.4
         web.pages = {"/a": Answer(200, spoil=Spoil(wait=5.0))}
         with pytest.raises(ZoomUnreachable, match="ReadTimeout"):
             opener.fetch()
 
-    def test_an_authority_that_nobody_knows(self, web: Web) -> None:
+    def test_zoom_unreachable_is_raised_when_the_certificate_authority_is_unknown(
+        self, web: Web
+    ) -> None:
         with urllib3.PoolManager() as strangers, pytest.raises(ZoomUnreachable, match="SSLError"):
             Opener(web, strangers).fetch()
         assert web.seen == []

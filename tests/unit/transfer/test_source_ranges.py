@@ -1,4 +1,4 @@
-"""A file that is opened at any byte, by many connections, while addresses and tokens expire."""
+"""Unit tests of opening ranges of a file at Zoom, while URLs and tokens expire."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def paths(web: Web) -> list[str]:
 
 
 class TestAnswers:
-    def test_a_range(self, opener: Opener, web: Web) -> None:
+    def test_body_has_the_range_and_the_version(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": ranged(DIGITS, ("ETag", '"e"'), ("Last-Modified", "Mon"))}
         body = opener.file().open(3, 6)
         assert (body.first, body.is_range) == (3, True)
@@ -64,64 +64,78 @@ class TestAnswers:
         assert web.seen[0].headers["Range"] == "bytes=3-6"
         assert web.seen[0].headers["Accept-Encoding"] == "identity"
 
-    def test_a_host_without_ranges_hands_out_the_whole_file(self, opener: Opener, web: Web) -> None:
+    def test_body_is_the_whole_file_when_the_host_has_no_ranges(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": page(DIGITS, ("ETag", '"e"'))}
         body = opener.file().open(3, 6)
         assert (body.first, body.is_range) == (0, False)
         assert body.version == Version(10, '"e"', "")
         assert read(body) == DIGITS
 
-    def test_nothing_tells_the_size(self, copying: Copying, zoom: ZoomPeer) -> None:
+    def test_size_is_none_when_the_answer_has_no_content_length(
+        self, copying: Copying, zoom: ZoomPeer
+    ) -> None:
         zoom.configure(replace(ZOOM, ranges=False, content_length=False))
         body = copying.file("chat").open(0, 0)
         assert body.version.size is None
         assert read(body, 1000) == zoom.content("chat").read(0, 2000)
 
-    def test_a_file_of_no_bytes(self, opener: Opener, web: Web) -> None:
+    def test_empty_file_is_raised_when_the_file_has_no_bytes(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a.txt": ranged(b"")}
         with pytest.raises(EmptyFile, match=r"a\.txt with no bytes"):
             opener.fetch(f"{web.url}/a.txt")
 
-    def test_a_file_of_no_bytes_without_ranges(self, opener: Opener, web: Web) -> None:
+    def test_empty_file_is_raised_when_the_file_has_no_bytes_and_the_host_no_ranges(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": page(b"")}
         with pytest.raises(EmptyFile):
             opener.fetch()
 
-    def test_a_file_that_ends_before_the_range(self, opener: Opener, web: Web) -> None:
+    def test_source_changed_is_raised_when_the_file_ends_before_the_range(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": [ranged(), ranged(b"012")]}
         file = opener.file()
         file.open(0, 9).close()
         with pytest.raises(SourceChanged, match="shorter"):
             file.open(5, 9)
 
-    @pytest.mark.parametrize("told", ["bytes */0", "bytes */3", ""])
-    def test_the_page_that_comes_with_416_is_not_the_file(
-        self, opener: Opener, web: Web, told: str
+    @pytest.mark.parametrize("content_range", ["bytes */0", "bytes */3", ""])
+    def test_html_body_of_a_416_is_ignored(
+        self, opener: Opener, web: Web, content_range: str
     ) -> None:
-        """nginx explains the status in HTML."""
-        headers = (("Content-Type", "text/html"), ("Content-Range", told))
+        """nginx sends HTML with the status."""
+        headers = (("Content-Type", "text/html"), ("Content-Range", content_range))
         web.pages = {"/a": [ranged(), Answer(416, headers, b"<html>416</html>")]}
         file = opener.file()
         file.open(0, 9).close()
-        with pytest.raises(EmptyFile if told.endswith("0") else SourceChanged):
+        with pytest.raises(EmptyFile if content_range.endswith("0") else SourceChanged):
             file.open(5, 9)
 
     @pytest.mark.parametrize(
-        "told",
+        "content_range",
         ["", "bytes 0-9/10", "bytes 4-9/10", "bytes 3-9/*", "bytes */10", "3-9/10", "bytes x-9/10"],
     )
-    def test_another_range_than_was_asked_for(self, opener: Opener, web: Web, told: str) -> None:
-        web.pages = {"/a": Answer(206, (("Content-Range", told),), DIGITS[3:])}
+    def test_transfer_failed_is_raised_when_the_answer_has_another_range(
+        self, opener: Opener, web: Web, content_range: str
+    ) -> None:
+        web.pages = {"/a": Answer(206, (("Content-Range", content_range),), DIGITS[3:])}
         with pytest.raises(TransferFailed, match="another range"):
             opener.file().open(3, 9)
 
-    def test_a_shorter_range_is_what_it_is(self, opener: Opener, web: Web) -> None:
+    def test_body_is_shorter_when_the_answer_has_a_shorter_range(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": Answer(206, (("Content-Range", "bytes 3-4/10"),), DIGITS[3:5])}
         assert read(opener.file().open(3, 9)) == b"34"
 
 
 class TestBytes:
-    def test_as_they_are(self, opener: Opener, web: Web) -> None:
+    def test_bytes_are_read_unchanged(self, opener: Opener, web: Web) -> None:
         content = bytes(range(256)) * 4000
         web.pages = {"/a": page(content)}
         body = opener.file().open(0, 0)
@@ -137,7 +151,9 @@ class TestBytes:
         ],
         ids=["reset", "clean close", "stall"],
     )
-    def test_a_stream_that_breaks_off(self, opener: Opener, web: Web, spoil: Spoil) -> None:
+    def test_transfer_failed_is_raised_when_the_connection_breaks_or_stalls(
+        self, opener: Opener, web: Web, spoil: Spoil
+    ) -> None:
         opener.stall_seconds = 0.4 if spoil.stall else 30.0
         web.pages = {"/a.mp4": Answer(200, body=bytes(10_000), spoil=spoil)}
         body = opener.file(f"{web.url}/a.mp4").open(0, 9999)
@@ -145,22 +161,26 @@ class TestBytes:
             read(body, 1000)
         body.close()
 
-    def test_a_compressed_answer_is_unpacked_and_its_size_believed_by_nobody(
+    def test_compressed_answer_is_decompressed_and_has_no_size(
         self, opener: Opener, web: Web
     ) -> None:
-        packed = gzip.compress(DIGITS * 1000)
-        web.pages = {"/a": page(packed, ("Content-Encoding", "gzip"))}
+        compressed = gzip.compress(DIGITS * 1000)
+        web.pages = {"/a": page(compressed, ("Content-Encoding", "gzip"))}
         body = opener.file().open(0, 0)
         assert body.version.size is None
         assert read(body, 700) == DIGITS * 1000
 
-    def test_a_range_of_a_compressed_answer_is_of_no_use(self, opener: Opener, web: Web) -> None:
-        """Its bytes and its size are those of the packed file."""
+    def test_transfer_failed_is_raised_when_a_range_is_compressed(
+        self, opener: Opener, web: Web
+    ) -> None:
+        """Its bytes and its size are those of the compressed file."""
         web.pages = {"/a": ranged(gzip.compress(DIGITS * 1000), ("Content-Encoding", "gzip"))}
         with pytest.raises(TransferFailed, match="compressed"):
             opener.file().open(0, 9999)
 
-    def test_what_is_broken_in_it_is_a_break(self, opener: Opener, web: Web) -> None:
+    def test_transfer_failed_is_raised_when_a_compressed_answer_is_invalid(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": page(b"no gzip", ("Content-Encoding", "gzip"))}
         body = opener.file().open(0, 0)
         with pytest.raises(TransferFailed, match="DecodeError"):
@@ -169,13 +189,13 @@ class TestBytes:
 
 
 class TestAddress:
-    def test_it_is_asked_for_once(self, opener: Opener, web: Web) -> None:
+    def test_redirect_is_followed_once_for_several_ranges(self, opener: Opener, web: Web) -> None:
         web.pages = {"/a": redirect("/b"), "/b": ranged()}
         file = opener.file()
         assert [read(file.open(first, first + 1)) for first in (0, 4, 8)] == [b"01", b"45", b"89"]
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
-    def test_a_busy_host_behind_it_is_no_reason_to_ask_again(
+    def test_redirect_is_not_followed_again_when_the_host_is_busy(
         self, opener: Opener, web: Web
     ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [ranged(), Answer(503), ranged()]}
@@ -186,14 +206,18 @@ class TestAddress:
         assert read(file.open(3, 9)) == b"3456789"
         assert paths(web) == ["/a", "/b", "/b", "/b"]
 
-    def test_a_page_behind_it_may_be_an_expired_address(self, opener: Opener, web: Web) -> None:
+    def test_redirect_is_followed_again_when_the_host_answers_with_a_page(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": [redirect("/b"), redirect("/c")], "/b": [ranged(), PAGE], "/c": ranged()}
         file = opener.file()
         file.open(0, 9).close()
         assert read(file.open(3, 9)) == b"3456789"
         assert paths(web) == ["/a", "/b", "/b", "/a", "/c"]
 
-    def test_a_page_behind_the_new_one_too_is_no_file(self, opener: Opener, web: Web) -> None:
+    def test_not_a_file_is_raised_when_the_new_url_answers_with_a_page(
+        self, opener: Opener, web: Web
+    ) -> None:
         web.pages = {"/a": redirect("/b"), "/b": [ranged(), PAGE]}
         file = opener.file()
         file.open(0, 9).close()
@@ -201,10 +225,10 @@ class TestAddress:
             file.open(3, 9)
 
     @pytest.mark.parametrize("status", [401, 403, 404, 410])
-    def test_an_expired_one_is_resolved_once_for_all_connections(
+    def test_redirect_is_followed_once_for_all_threads_when_the_url_has_expired(
         self, opener: Opener, web: Web, status: int
     ) -> None:
-        """All of them are refused before one of them asks."""
+        """All threads are refused before any of them follows the redirect."""
         refused = threading.Barrier(THREADS)
 
         def expired(_: Request) -> Answer:
@@ -223,8 +247,9 @@ class TestAddress:
         assert paths(web).count("/1") == 1 + THREADS
         assert opener.refreshed == 0
 
-    def test_connections_are_used_again(self, copying: Copying, zoom: ZoomPeer) -> None:
-        """Those of redirects too."""
+    def test_ranges_and_redirects_share_a_connection(
+        self, copying: Copying, zoom: ZoomPeer
+    ) -> None:
         file = copying.file()
         for first in (0, 100, 2000):
             body = file.open(first, first + 9)
@@ -233,7 +258,7 @@ class TestAddress:
         assert zoom.stats().requests == {"rec": 1, "cdn_range": 3}
         assert zoom.stats().connections == 1
 
-    def test_what_is_left_unread_costs_its_connection(
+    def test_connection_is_closed_when_a_body_is_not_read_to_its_end(
         self, copying: Copying, zoom: ZoomPeer
     ) -> None:
         file = copying.file()
@@ -241,7 +266,9 @@ class TestAddress:
             file.open(0, TALK - 1).close()
         assert zoom.stats().connections == 2
 
-    def test_expired_in_the_middle(self, copying: Copying, zoom: ZoomPeer) -> None:
+    def test_range_is_read_when_the_url_expires_between_two_ranges(
+        self, copying: Copying, zoom: ZoomPeer
+    ) -> None:
         zoom.configure(replace(ZOOM, faults=(ZoomFault(what="expired", request=2),)))
         file = copying.file()
         assert len(read(file.open(0, 99), 100)) == 100
@@ -250,13 +277,13 @@ class TestAddress:
 
 
 class TestFreshAccess:
-    def test_a_dead_token_is_replaced(self, opener: Opener, web: Web) -> None:
+    def test_fresh_token_is_used_when_zoom_answers_401(self, opener: Opener, web: Web) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
         web.pages = {"/a": [Answer(401), page()]}
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
 
-    def test_when_the_fresh_one_is_refused_too_it_is_the_end(
+    def test_refused_is_raised_when_zoom_refuses_the_fresh_token(
         self, opener: Opener, web: Web
     ) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
@@ -265,13 +292,17 @@ class TestFreshAccess:
             opener.fetch()
         assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
 
-    def test_a_page_can_be_how_a_dead_token_looks(self, opener: Opener, web: Web) -> None:
+    def test_fresh_token_is_used_when_zoom_answers_with_a_page(
+        self, opener: Opener, web: Web
+    ) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
         web.pages = {"/a": [PAGE, page()]}
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/a", FRESH)]
 
-    def test_a_page_for_the_fresh_one_too_is_the_end(self, opener: Opener, web: Web) -> None:
+    def test_not_a_file_is_raised_when_zoom_answers_the_fresh_token_with_a_page(
+        self, opener: Opener, web: Web
+    ) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
         web.pages = {"/a": PAGE}
         with pytest.raises(NotAFile):
@@ -281,10 +312,10 @@ class TestFreshAccess:
     @pytest.mark.parametrize(
         ("answer", "raises"), [(PAGE, NotAFile), (Answer(401), FileGone)], ids=["page", "401"]
     )
-    def test_when_zoom_knows_the_recording_no_more(
+    def test_error_is_that_of_the_answer_or_file_gone_when_the_recording_is_deleted(
         self, opener: Opener, web: Web, answer: Answer, raises: type[Exception]
     ) -> None:
-        """A page costs its own file alone, as it would have without the question."""
+        """After a page only this file is skipped, as without the request for a fresh token."""
 
         def gone() -> Access:
             raise FileGone("Zoom knows this recording no more.")
@@ -295,29 +326,37 @@ class TestFreshAccess:
             opener.fetch()
         assert type(raised.value) is raises
 
-    def test_other_refusals_are_not_the_tokens_fault(self, opener: Opener, web: Web) -> None:
+    def test_no_fresh_token_is_requested_when_zoom_answers_400(
+        self, opener: Opener, web: Web
+    ) -> None:
         opener.expect()
         web.pages = {"/b": Answer(400)}
         with pytest.raises(FileUnavailable):
             opener.fetch(f"{web.url}/b")
         assert opener.refreshed == 0
 
-    def test_a_file_may_have_another_address_by_then(self, opener: Opener, web: Web) -> None:
+    def test_fresh_url_is_used_when_the_fresh_access_has_one(
+        self, opener: Opener, web: Web
+    ) -> None:
         urls = {"f-1": f"{web.url}/new", "f-2": f"{web.url}/other"}
         opener.expect(Access(FRESH_TOKEN, urls, is_fresh=True))
         web.pages = {"/a": Answer(404), "/new": page()}
         assert opener.fetch()[1] == DIGITS
         assert web.tokens() == [("/a", BEARER), ("/new", FRESH)]
 
-    def test_that_address_has_to_be_allowed_too(self, opener: Opener, web: Web) -> None:
+    def test_file_is_unavailable_when_its_fresh_url_is_not_allowed(
+        self, opener: Opener, web: Web
+    ) -> None:
         opener.expect(Access(FRESH_TOKEN, {"f-1": f"{web.other}/new"}, is_fresh=True))
         web.pages = {"/a": Answer(401), "/new": page()}
         with pytest.raises(FileUnavailable, match="nothing was fetched"):
             opener.fetch()
         assert paths(web) == ["/a"]
 
-    def test_it_is_asked_for_once_a_recording(self, opener: Opener, web: Web) -> None:
-        """By several files and threads, all of which were refused the old one."""
+    def test_fresh_token_is_requested_once_for_all_files_of_a_recording(
+        self, opener: Opener, web: Web
+    ) -> None:
+        """Zoom refuses the old token to several files in several threads."""
         refused = threading.Barrier(THREADS)
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
 
@@ -334,7 +373,9 @@ class TestFreshAccess:
         assert opener.refreshed == 1
         assert len(web.seen) == 2 * THREADS
 
-    def test_a_token_that_dies_in_the_middle(self, opener: Opener, web: Web) -> None:
+    def test_fresh_token_is_used_when_the_token_expires_between_two_ranges(
+        self, opener: Opener, web: Web
+    ) -> None:
         opener.expect(Access(FRESH_TOKEN, is_fresh=True))
         web.pages = {"/a": [ranged(), Answer(401), Answer(401), ranged()]}
         file = opener.file()
@@ -345,7 +386,7 @@ class TestFreshAccess:
 
 
 def opened_at_once(files: list[ZoomFile]) -> list[bytes]:
-    """The bytes 3 to 6 of each, each opened in a thread of its own."""
+    """Open each file in its own thread, and return the bytes 3 to 6."""
     with ThreadPoolExecutor(len(files)) as threads:
         opened = [threads.submit(file.open, 3, 6) for file in files]
         return [read(future.result()) for future in opened]

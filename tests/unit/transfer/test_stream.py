@@ -1,4 +1,4 @@
-"""A stream that comes once: cut, kept until S3 has it, and not sent twice."""
+"""Unit tests of copying a stream: its parts, retries, and buffers."""
 
 from __future__ import annotations
 
@@ -17,49 +17,55 @@ from ingester.transfer.multipart import Bucket, Destination, Upload
 from ingester.transfer.part_worker import Stopped
 from ingester.transfer.parts import MARK_NUMBER
 from ingester.transfer.ranges import CHUNK_BYTES
-from ingester.transfer.stream import Buffers, PlainStream
+from ingester.transfer.stream import BufferPool, PlainStream
 from tests.unit.transfer.copying import METADATA, S3, Copying, key_of
 from tests.unit.transfer.memory_source import VERSION, Break, MemoryBody, MemoryFile
 
 LENGTH = 600_000
-"""Of a buffer: small, because S3 minds only when an upload is completed."""
+"""Length of a buffer. It is small, because S3 checks it only when an upload is completed."""
 TALK = Generated("talk", 4 * LENGTH + 77)
 
 
 @dataclass
 class Streaming:
-    """Streams into one upload."""
+    """A harness to copy streams into one upload."""
 
     bucket: Bucket
     upload: Upload
-    got: list[int] = field(default_factory=list)
-    again: Callable[[Callable[[], object]], object] = lambda send: send()
+    lengths: list[int] = field(default_factory=list)
+    with_retries: Callable[[Callable[[], object]], object] = lambda send: send()
     check: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         self.use(3, LENGTH)
 
     def use(self, count: int, length: int) -> None:
-        """So many buffers, of so many bytes."""
-        self.count, self.buffers = count, Buffers(count, length)
+        """Use so many buffers of so many bytes."""
+        self.count, self.buffers = count, BufferPool(count, length)
 
     def copy(self, body: MemoryBody) -> int:
-        def got(length: int) -> None:
-            self.got.append(length)
+        def on_bytes(length: int) -> None:
+            self.lengths.append(length)
             self.check()
 
-        stream = PlainStream(self.bucket, self.upload, self.buffers, got=got, again=self.again)
+        stream = PlainStream(
+            self.bucket,
+            self.upload,
+            self.buffers,
+            on_bytes=on_bytes,
+            with_retries=self.with_retries,
+        )
         try:
             return stream.copy(body)
         finally:
-            self.all_given_back()
+            self.check_all_released()
 
-    def all_given_back(self) -> None:
-        """Fails if a buffer is still out."""
+    def check_all_released(self) -> None:
+        """Fail if a buffer isn't released."""
         with ThreadPoolExecutor(1) as thread:
-            taken = [thread.submit(self.buffers.take).result(5) for _ in range(self.count)]
-        for buffer in taken:
-            self.buffers.give_back(buffer)
+            acquired = [thread.submit(self.buffers.acquire).result(5) for _ in range(self.count)]
+        for buffer in acquired:
+            self.buffers.release(buffer)
 
 
 @pytest.fixture
@@ -69,13 +75,13 @@ def streaming(bucket: Bucket) -> Streaming:
 
 
 def body_of(
-    content: Content = TALK, trouble: Break | None = None, *, is_sized: bool = True
+    content: Content = TALK, failure: Break | None = None, *, is_sized: bool = True
 ) -> MemoryBody:
-    return MemoryFile(content, has_ranges=False, is_sized=is_sized, script=[trouble]).open(0, 0)
+    return MemoryFile(content, has_ranges=False, is_sized=is_sized, script=[failure]).open(0, 0)
 
 
 def is_in_s3(copying: Copying, content: Content) -> bool:
-    """Whether the upload's parts, one after the other, are the content."""
+    """Tell whether the upload's parts in order have the content."""
     [upload] = copying.s3.uploads()
     ends = list(accumulate(part.size for part in upload.parts))
     firsts = [0, *ends][:-1]
@@ -90,150 +96,163 @@ class Endless(MemoryBody):
         return bytes(length)
 
 
-class TestWhole:
+class TestComplete:
     @pytest.mark.parametrize("is_sized", [True, False], ids=["of known size", "of unknown size"])
-    def test_all_of_it(self, copying: Copying, streaming: Streaming, is_sized: bool) -> None:
+    def test_stream_is_copied_completely_in_parts_of_a_buffer(
+        self, copying: Copying, streaming: Streaming, is_sized: bool
+    ) -> None:
         assert streaming.copy(body_of(is_sized=is_sized)) == TALK.size
         assert is_in_s3(copying, TALK)
         assert [part.length for _, part in sorted(streaming.upload.stored.items())] == [
             *[LENGTH] * 4,
             77,
         ]
-        assert sum(streaming.got) == TALK.size
-        assert max(streaming.got) <= CHUNK_BYTES
+        assert sum(streaming.lengths) == TALK.size
+        assert max(streaming.lengths) <= CHUNK_BYTES
 
     @pytest.mark.parametrize("size", [1, LENGTH - 1, LENGTH, LENGTH + 1, 2 * LENGTH])
-    def test_any_size(self, copying: Copying, streaming: Streaming, size: int) -> None:
+    def test_stream_is_copied_completely_whatever_its_size(
+        self, copying: Copying, streaming: Streaming, size: int
+    ) -> None:
         content = Generated("talk", size)
         assert streaming.copy(body_of(content)) == size
         assert is_in_s3(copying, content)
         assert copying.begun() == [list(range(1, -(-size // LENGTH) + 1))]
 
-    def test_no_bytes(self, streaming: Streaming) -> None:
+    def test_empty_file_is_raised_when_there_are_no_bytes(self, streaming: Streaming) -> None:
         with pytest.raises(EmptyFile, match=r"talk\.mp4 with no bytes"):
             streaming.copy(body_of(Generated("talk", 0), is_sized=False))
 
-    def test_fewer_bytes_than_were_told(self, streaming: Streaming) -> None:
+    def test_transfer_failed_is_raised_when_fewer_bytes_arrive_than_the_source_says(
+        self, streaming: Streaming
+    ) -> None:
         with pytest.raises(TransferFailed, match=f"700000 bytes came .*{TALK.size}"):
-            streaming.copy(body_of(trouble=Break(700_000, is_silent=True)))
+            streaming.copy(body_of(failure=Break(700_000, is_silent=True)))
 
-    def test_no_more_parts_than_s3_takes(self, copying: Copying, streaming: Streaming) -> None:
+    def test_transfer_failed_is_raised_when_there_are_more_parts_than_s3_takes(
+        self, copying: Copying, streaming: Streaming
+    ) -> None:
         streaming.use(3, 1)
-        streaming.again = lambda _: None
+        streaming.with_retries = lambda _: None
         with pytest.raises(TransferFailed, match="too large for a download without ranges"):
             streaming.copy(Endless(TALK, VERSION, 0, 0))
-        assert len(streaming.got) == MARK_NUMBER - 1
+        assert len(streaming.lengths) == MARK_NUMBER - 1
         assert copying.begun() == [[]]
 
 
-class TestAgain:
-    def test_what_s3_has_is_not_sent_again(self, copying: Copying, streaming: Streaming) -> None:
+class TestRetries:
+    def test_part_is_not_sent_again_when_s3_has_it(
+        self, copying: Copying, streaming: Streaming
+    ) -> None:
         with pytest.raises(TransferFailed, match="line broke"):
-            streaming.copy(body_of(trouble=Break(3 * LENGTH + 5)))
+            streaming.copy(body_of(failure=Break(3 * LENGTH + 5)))
         assert copying.begun() == [[1, 2, 3]]
         assert streaming.copy(body_of()) == TALK.size
         assert is_in_s3(copying, TALK)
         assert copying.requests("UploadPart") == 5
 
-    def test_what_has_another_checksum_is(self, copying: Copying, streaming: Streaming) -> None:
+    def test_part_is_sent_again_when_its_checksum_differs(
+        self, copying: Copying, streaming: Streaming
+    ) -> None:
         streaming.copy(body_of(replace(TALK, version=2)))
         streaming.copy(body_of())
         assert is_in_s3(copying, TALK)
         assert copying.requests("UploadPart") == 10
 
-    def test_what_a_longer_one_left_is_left_out(self, streaming: Streaming) -> None:
+    def test_parts_of_a_longer_stream_are_left_out(self, streaming: Streaming) -> None:
         streaming.copy(body_of())
         shorter = Generated("talk", LENGTH + 7)
         streaming.copy(body_of(shorter))
         assert sorted(streaming.upload.stored) == [1, 2]
         assert sum(part.length for part in streaming.upload.stored.values()) == shorter.size
 
-    def test_a_part_that_s3_refuses_comes_from_the_buffer(
+    def test_part_is_sent_again_from_its_buffer_when_s3_refuses_it(
         self, copying: Copying, streaming: Streaming
     ) -> None:
         fault = S3Fault(what="status", nth=2, times=2)
         copying.s3.configure(replace(S3, faults=(fault,)), empty=False)
 
-        def again(send: Callable[[], object]) -> object:
+        def with_retries(send: Callable[[], object]) -> object:
             try:
                 return send()
             except SlowDown:
-                return again(send)
+                return with_retries(send)
 
-        streaming.again = again
+        streaming.with_retries = with_retries
         assert streaming.copy(body_of()) == TALK.size
         assert is_in_s3(copying, TALK)
-        assert sum(streaming.got) == TALK.size
+        assert sum(streaming.lengths) == TALK.size
         assert copying.requests("UploadPart") == 7
 
     @pytest.mark.parametrize("number", [1, 5], ids=["the first", "the last"])
-    def test_a_part_that_s3_does_not_take_ends_it_soon(
+    def test_stream_ends_soon_when_a_part_can_not_be_sent(
         self, streaming: Streaming, number: int
     ) -> None:
         numbers = count(1)
 
-        def again(send: Callable[[], object]) -> object:
+        def with_retries(send: Callable[[], object]) -> object:
             if next(numbers) == number:
                 raise SlowDown("AWS failed: UploadPart answered SlowDown.")
             return send()
 
-        streaming.again = again
+        streaming.with_retries = with_retries
         streaming.use(1, LENGTH)
         with pytest.raises(SlowDown):
             streaming.copy(body_of())
-        assert sum(streaming.got) <= (number + 2) * LENGTH
+        assert sum(streaming.lengths) <= (number + 2) * LENGTH
 
 
 class TestEnds:
-    def test_whoever_counts_the_bytes_can_end_it(self, streaming: Streaming) -> None:
+    def test_stream_ends_when_on_bytes_raises(self, streaming: Streaming) -> None:
         def check() -> None:
-            if len(streaming.got) == 4:
+            if len(streaming.lengths) == 4:
                 raise Stopped
 
         streaming.check = check
         with pytest.raises(Stopped):
             streaming.copy(body_of())
 
-    def test_the_next_part_is_read_while_the_last_is_sent(self, streaming: Streaming) -> None:
-        """Three are sent before the first of them has got anywhere."""
+    def test_three_parts_are_sent_at_the_same_time(self, streaming: Streaming) -> None:
+        """Each of the three requests waits for the other two."""
         together = threading.Barrier(3)
 
-        def again(send: Callable[[], object]) -> object:
+        def with_retries(send: Callable[[], object]) -> object:
             together.wait(10)
             return send()
 
-        streaming.again = again
+        streaming.with_retries = with_retries
         content = Generated("talk", 3 * LENGTH)
         assert streaming.copy(body_of(content)) == content.size
 
 
 class TestBuffers:
-    def test_there_are_so_many_and_no_more(self) -> None:
-        buffers = Buffers(2, 10)
-        first, second = buffers.take(), buffers.take()
+    def test_acquire_waits_when_all_buffers_are_in_use(self) -> None:
+        buffers = BufferPool(2, 10)
+        first, second = buffers.acquire(), buffers.acquire()
         with ThreadPoolExecutor(1) as thread:
-            third = thread.submit(buffers.take)
+            third = thread.submit(buffers.acquire)
             assert not third.done()
-            buffers.give_back(first)
+            buffers.release(first)
             assert third.result(5) is first
         assert second is not first
         assert {len(first), len(second)} == {10}
 
-    def test_they_are_made_when_they_are_wanted_and_used_again(self) -> None:
-        buffers = Buffers(2, 10)
-        first = buffers.take()
-        buffers.give_back(first)
-        assert buffers.take() is first
+    def test_buffer_is_reused_when_it_was_released(self) -> None:
+        buffers = BufferPool(2, 10)
+        first = buffers.acquire()
+        buffers.release(first)
+        assert buffers.acquire() is first
 
-    def test_several_files_share_them(self, copying: Copying, bucket: Bucket) -> None:
-        """And come through with one for all."""
-        buffers = Buffers(1, LENGTH)
+    def test_several_files_are_copied_with_one_buffer(
+        self, copying: Copying, bucket: Bucket
+    ) -> None:
+        buffers = BufferPool(1, LENGTH)
         contents = [Generated(name, 2 * LENGTH) for name in ("a", "b", "c")]
 
         def copied(content: Generated) -> int:
             upload = bucket.begin(Destination(key_of(content.name), METADATA, {}))
             stream = PlainStream(
-                bucket, upload, buffers, got=lambda _: None, again=lambda send: send()
+                bucket, upload, buffers, on_bytes=lambda _: None, with_retries=lambda send: send()
             )
             return stream.copy(body_of(content))
 

@@ -1,4 +1,4 @@
-"""Pages of a web server that stands for Zoom's download host, and a file that is opened there."""
+"""Answers of a web server that stands for Zoom's download host, and an opener of its files."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ DIGITS = b"0123456789"
 
 
 def page(body: bytes = DIGITS, *headers: tuple[str, str], kind: str = "video/mp4") -> Answer:
-    """A file on a host that knows no ranges."""
+    """Return the answer of a host without ranges."""
     return Answer(200, (("Content-Type", kind), *headers), body)
 
 
 def ranged(body: bytes = DIGITS, *headers: tuple[str, str]) -> Callable[[Request], Answer]:
-    """A file on a host that knows ranges (RFC 9110, section 14)."""
+    """Return a page that answers ranges (RFC 9110, section 14)."""
 
     def answer(request: Request) -> Answer:
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))
-        assert asked
-        first, last = int(asked[1]), min(int(asked[2]), len(body) - 1)
+        requested = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))
+        assert requested
+        first, last = int(requested[1]), min(int(requested[2]), len(body) - 1)
         if first > last:
             return Answer(416, (("Content-Range", f"bytes */{len(body)}"),))
-        told = ("Content-Range", f"bytes {first}-{last}/{len(body)}")
+        content_range = ("Content-Range", f"bytes {first}-{last}/{len(body)}")
         kind = ("Content-Type", "video/mp4")
-        return Answer(206, (kind, told, *headers), body[first : last + 1])
+        return Answer(206, (kind, content_range, *headers), body[first : last + 1])
 
     return answer
 
@@ -48,9 +48,9 @@ def redirect(to: str, status: int = 302) -> Answer:
 
 @dataclass
 class Opener:
-    """Opens files of a web server, of which 127.0.0.1 is an allowed host and localhost isn't.
+    """Opens files of a web server that is allowed as 127.0.0.1 and not allowed as localhost.
 
-    `fresh` are the accesses that Zoom's API gives, one after the other.
+    `fresh` are the accesses that Zoom's API returns, in order.
     """
 
     web: Web
@@ -68,7 +68,7 @@ class Opener:
         return self.fresh.pop(0)
 
     def expect(self, *fresh: Access) -> None:
-        """From now on the message's own access is in use, with these to follow."""
+        """Use the message's access from now on, and these after it."""
         self.access, self.fresh, self.refreshed = Access(TOKEN), list(fresh), 0
         self.in_use = AccessInUse(self.access, self._refresh)
 
@@ -83,16 +83,16 @@ class Opener:
         )
 
     def fetch(self, url: str = "") -> tuple[ZoomBody, bytes]:
-        """Opens a file as a copy does at first, and reads what comes to its end."""
+        """Open a file as a copy does at first, and read the answer to its end."""
         body = self.file(url).open(0, len(DIGITS) - 1)
         return body, read(body)
 
 
 def read(body: ZoomBody, length: int = 4) -> bytes:
-    """What is left of a body; it is closed."""
-    pieces = []
-    while piece := body.read(length):
-        assert len(piece) <= length
-        pieces.append(piece)
+    """Read the rest of a body, and close it."""
+    chunks = []
+    while chunk := body.read(length):
+        assert len(chunk) <= length
+        chunks.append(chunk)
     body.close()
-    return b"".join(pieces)
+    return b"".join(chunks)

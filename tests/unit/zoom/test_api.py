@@ -1,4 +1,4 @@
-"""Zoom's API over real HTTPS: three ways in, tokens, refusals, and waiting."""
+"""Unit tests of the client of Zoom's API, over HTTPS: access, tokens, refusals, and retries."""
 
 from __future__ import annotations
 
@@ -57,29 +57,29 @@ def watch() -> Stopwatch:
 
 @pytest.fixture
 def session(tls: Authority, watch: Stopwatch) -> Iterator[TimedSession]:
-    with TimedSession(tls.ca_bundle, watch) as made:
-        yield made
+    with TimedSession(tls.ca_bundle, watch) as timed_session:
+        yield timed_session
 
 
 @pytest.fixture
 def zoom(
     tls: Authority, tmp_path_factory: pytest.TempPathFactory, clock: Clock
 ) -> Iterator[ZoomStandIn]:
-    with zoom_stand_in(tls, tmp_path_factory.mktemp("zoom"), clock) as made:
-        made.add(recording())
-        yield made
+    with zoom_stand_in(tls, tmp_path_factory.mktemp("zoom"), clock) as stand_in:
+        stand_in.add(recording())
+        yield stand_in
 
 
 @pytest.fixture
 def gateway(tls: Authority) -> Iterator[Endpoint]:
-    """A gateway before Zoom, such as Apigee, that takes whatever comes."""
-    with endpoint(tls) as made:
-        made.answers.append(json_answer(200, KNOWN))
-        yield made
+    """A gateway before Zoom, such as Apigee, that accepts every request."""
+    with endpoint(tls) as server:
+        server.answers.append(json_answer(200, KNOWN))
+        yield server
 
 
-class Ask:
-    """An API made of settings and secrets, and asked."""
+class Clients:
+    """Builds clients of Zoom's API from settings and secrets."""
 
     def __init__(self, session: requests.Session, watch: Stopwatch, clock: Clock) -> None:
         self.parts: dict[str, Any] = {"session": session, "clock": clock}
@@ -90,42 +90,46 @@ class Ask:
         return ZoomApi(ZoomSettings(**known, **settings), ZoomSecrets(**secrets), **self.parts)
 
     def oauth(self, zoom: ZoomStandIn) -> ZoomApi:
-        where = {"zoom_oauth_url": zoom.oauth_url}
-        return self.api(f"{zoom.api_base_url}/", OAUTH | where, OAUTH_SECRET)
+        settings = OAUTH | {"zoom_oauth_url": zoom.oauth_url}
+        return self.api(f"{zoom.api_base_url}/", settings, OAUTH_SECRET)
 
 
 @pytest.fixture
-def ask(session: TimedSession, watch: Stopwatch, clock: Clock) -> Ask:
-    return Ask(session, watch, clock)
+def clients(session: TimedSession, watch: Stopwatch, clock: Clock) -> Clients:
+    return Clients(session, watch, clock)
 
 
-# Three ways in
+# Access by API key, OAuth or JWT
 
 
 def header(gateway: Endpoint, name: str) -> str | None:
     return gateway.requests[-1].headers.get(name)
 
 
-def test_the_first_way_that_is_configured_wins(
-    gateway: Endpoint, zoom: ZoomStandIn, ask: Ask
+def test_api_key_is_preferred_to_oauth_and_oauth_to_jwt_when_several_are_configured(
+    gateway: Endpoint, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     settings = OAUTH | {"zoom_oauth_url": zoom.oauth_url, "zoom_api_key": "key"}
     secrets = OAUTH_SECRET | {"zoom_api_secret": JWT_SECRET}
-    ask.api(gateway.url, settings, secrets | {"apigee_key": "apigee"}).recordings(UUID, seconds=9)
+    clients.api(gateway.url, settings, secrets | {"apigee_key": "apigee"}).recordings(
+        UUID, seconds=9
+    )
     assert header(gateway, "X-Api-Key") == "apigee"
     assert header(gateway, "Authorization") is None
     assert not zoom.requests
-    ask.api(gateway.url, settings, secrets).recordings(UUID, seconds=9)
+    clients.api(gateway.url, settings, secrets).recordings(UUID, seconds=9)
     assert header(gateway, "X-Api-Key") is None
     assert asked(zoom, "/oauth/token") == 1
-    (way,) = (header(gateway, "Authorization") or "").split()[:1]
-    assert way == "Bearer"
-    ask.api(gateway.url, {"zoom_api_key": "key"}, secrets).recordings(UUID, seconds=9)
+    (scheme,) = (header(gateway, "Authorization") or "").split()[:1]
+    assert scheme == "Bearer"
+    clients.api(gateway.url, {"zoom_api_key": "key"}, secrets).recordings(UUID, seconds=9)
     assert asked(zoom, "/oauth/token") == 1
 
 
-def test_the_jwt(gateway: Endpoint, ask: Ask, clock: Clock) -> None:
-    api = ask.api(gateway.url, {"zoom_api_key": "key"}, {"zoom_api_secret": JWT_SECRET})
+def test_jwt_has_the_api_key_and_expires_after_60_seconds(
+    gateway: Endpoint, clients: Clients, clock: Clock
+) -> None:
+    api = clients.api(gateway.url, {"zoom_api_key": "key"}, {"zoom_api_secret": JWT_SECRET})
     assert api.recordings(UUID, seconds=9)
     token = (header(gateway, "Authorization") or "").removeprefix("Bearer ")
     claims = jwt.decode(token, JWT_SECRET, algorithms=["HS256"], options={"verify_exp": False})
@@ -136,21 +140,21 @@ def test_the_jwt(gateway: Endpoint, ask: Ask, clock: Clock) -> None:
     ("settings", "secrets"),
     [({}, {}), (OAUTH, {}), ({}, OAUTH_SECRET), ({"zoom_api_key": "key"}, {})],
 )
-def test_no_way_in(
-    settings: dict[str, str], secrets: dict[str, str], gateway: Endpoint, ask: Ask
+def test_zoom_refused_is_raised_when_no_access_is_configured(
+    settings: dict[str, str], secrets: dict[str, str], gateway: Endpoint, clients: Clients
 ) -> None:
     with pytest.raises(ZoomRefused, match="ZOOM_CLIENT_ID"):
-        ask.api(gateway.url, settings, secrets).recordings(UUID, seconds=9)
+        clients.api(gateway.url, settings, secrets).recordings(UUID, seconds=9)
     assert not gateway.requests
 
 
 # The OAuth token
 
 
-def test_one_token_until_shortly_before_it_expires(
-    zoom: ZoomStandIn, ask: Ask, clock: Clock
+def test_oauth_token_is_reused_until_a_minute_before_it_expires(
+    zoom: ZoomStandIn, clients: Clients, clock: Clock
 ) -> None:
-    api = ask.oauth(zoom)
+    api = clients.oauth(zoom)
     for _ in range(3):
         assert api.recordings(UUID, seconds=9)
     clock.forward(seconds=3600 - 61)
@@ -161,27 +165,34 @@ def test_one_token_until_shortly_before_it_expires(
     assert asked(zoom, "/oauth/token") == 2
 
 
-def test_a_token_that_zoom_no_longer_takes_is_fetched_anew(zoom: ZoomStandIn, ask: Ask) -> None:
-    api = ask.oauth(zoom)
+def test_new_oauth_token_is_fetched_when_zoom_answers_401(
+    zoom: ZoomStandIn, clients: Clients
+) -> None:
+    api = clients.oauth(zoom)
     api.recordings(UUID, seconds=9)
     zoom.expire_access_tokens()
     assert api.recordings(UUID, seconds=9)
     assert asked(zoom, "/oauth/token") == 2
-    assert [one.status for one in zoom.requests if "/meetings/" in one.path] == [200, 401, 200]
+    statuses = [request.status for request in zoom.requests if "/meetings/" in request.path]
+    assert statuses == [200, 401, 200]
 
 
-def test_a_401_that_stays_is_a_refusal(zoom: ZoomStandIn, ask: Ask) -> None:
+def test_zoom_refused_is_raised_when_zoom_answers_401_with_a_new_token(
+    zoom: ZoomStandIn, clients: Clients
+) -> None:
     zoom.fail(Fault("status", "api", times=9, status=401))
     with pytest.raises(ZoomRefused, match="401"):
-        ask.oauth(zoom).recordings(UUID, seconds=9)
+        clients.oauth(zoom).recordings(UUID, seconds=9)
     assert asked(zoom, "/meetings/") == 2
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_wrong_client_says_what_zoom_says(status: int, zoom: ZoomStandIn, ask: Ask) -> None:
+def test_zoom_refused_quotes_zooms_reason_when_the_client_secret_is_wrong(
+    status: int, zoom: ZoomStandIn, clients: Clients
+) -> None:
     zoom.set(bad_client_status=status)
-    where = OAUTH | {"zoom_oauth_url": zoom.oauth_url}
-    api = ask.api(zoom.api_base_url, where, {"zoom_client_secret": "wrong-one"})
+    settings = OAUTH | {"zoom_oauth_url": zoom.oauth_url}
+    api = clients.api(zoom.api_base_url, settings, {"zoom_client_secret": "wrong-one"})
     with pytest.raises(ZoomRefused, match="Invalid client_id") as refused:
         api.recordings(UUID, seconds=9)
     assert "credentials" in str(refused.value)
@@ -189,15 +200,19 @@ def test_a_wrong_client_says_what_zoom_says(status: int, zoom: ZoomStandIn, ask:
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_missing_scope_is_named(
-    status: int, tls: Authority, tmp_path_factory: pytest.TempPathFactory, ask: Ask, clock: Clock
+def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
+    status: int,
+    tls: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
+    clients: Clients,
+    clock: Clock,
 ) -> None:
     app = ZoomApp(**(vars(APP) | {"scopes": ("user:read:user:admin",)}))
     folder = tmp_path_factory.mktemp("scopes")
     with ZoomStandIn(tls=tls, folder=folder, app=app, clock=lambda: clock().timestamp()) as zoom:
         zoom.set(missing_scope_status=status)
         with pytest.raises(ZoomRefused) as refused:
-            ask.oauth(zoom).recordings(UUID, seconds=9)
+            clients.oauth(zoom).recordings(UUID, seconds=9)
     assert "4711" in str(refused.value)
     assert "cloud_recording:read:list_recording_files:admin" in str(refused.value)
     assert "lacks a scope" in str(refused.value)
@@ -206,85 +221,93 @@ def test_a_missing_scope_is_named(
 # Answers
 
 
-def test_what_is_asked_and_answered(zoom: ZoomStandIn, ask: Ask) -> None:
-    found = ask.oauth(zoom).recordings(UUID, seconds=9)
-    assert found
-    assert (found.uuid, found.id, found.duration) == (UUID, 95846636714, 60)
-    assert [file["id"] for file in found.recording_files] == ["file-1", "chat-1"]
-    assert found.download_access_token
+def test_recordings_asks_for_the_encoded_uuid_and_returns_zooms_files(
+    zoom: ZoomStandIn, clients: Clients
+) -> None:
+    answer = clients.oauth(zoom).recordings(UUID, seconds=9)
+    assert answer
+    assert (answer.uuid, answer.id, answer.duration) == (UUID, 95846636714, 60)
+    assert [file["id"] for file in answer.recording_files] == ["file-1", "chat-1"]
+    assert answer.download_access_token
     request = zoom.requests[-1]
     assert quote(quote(UUID, safe=""), safe="") in request.path
     assert "%252F4Mhc%252Babc%252F%252Fdef%253D%253D" in request.path
     assert request.query == {"include_fields": "download_access_token", "ttl": "3600"}
 
 
-def test_none_for_what_zoom_doesnt_know(zoom: ZoomStandIn, ask: Ask) -> None:
-    assert ask.oauth(zoom).recordings("unknown==", seconds=9) is None
+def test_recordings_returns_none_when_zoom_does_not_have_the_recording(
+    zoom: ZoomStandIn, clients: Clients
+) -> None:
+    assert clients.oauth(zoom).recordings("unknown==", seconds=9) is None
     zoom.trash(UUID)
-    assert ask.oauth(zoom).recordings(UUID, seconds=9) is None
+    assert clients.oauth(zoom).recordings(UUID, seconds=9) is None
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"{}", b'{"uuid": "\xff"}', b'{"uuid": 5}']
 )
-def test_an_answer_that_makes_no_sense(
-    body: bytes, gateway: Endpoint, ask: Ask, watch: Stopwatch
+def test_zoom_unreachable_is_raised_after_retries_when_zooms_answer_is_invalid(
+    body: bytes, gateway: Endpoint, clients: Clients, watch: Stopwatch
 ) -> None:
     answer = json_answer(200, None)
     gateway.answers[:] = [type(answer)(200, answer.headers, body)]
     with pytest.raises(ZoomUnreachable, match="can't be read"):
-        ask.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=99)
+        clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=99)
     assert len(watch.slept) == 3
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"code": "x"}', b'{"message": "\xff"}'])
-def test_a_refusal_that_makes_no_sense(body: bytes, gateway: Endpoint, ask: Ask) -> None:
+def test_zoom_refused_is_raised_when_the_body_of_a_403_is_invalid(
+    body: bytes, gateway: Endpoint, clients: Clients
+) -> None:
     gateway.answers[:] = [type(json_answer(200, None))(403, (), body)]
     with pytest.raises(ZoomRefused, match="403"):
-        ask.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
+        clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
 
 
-def test_no_redirect_takes_a_key_elsewhere(gateway: Endpoint, ask: Ask) -> None:
+def test_redirect_is_not_followed_when_a_key_is_sent(gateway: Endpoint, clients: Clients) -> None:
     elsewhere = (("Location", f"{gateway.url}/elsewhere"),)
     gateway.answers[:] = [type(json_answer(200, None))(302, elsewhere, b"")]
     with pytest.raises(ZoomRefused, match="302"):
-        ask.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
+        clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=9)
     assert len(gateway.requests) == 1
 
 
-# Trying again
+# Retries
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_what_may_pass_is_tried_again(
-    status: int, zoom: ZoomStandIn, ask: Ask, watch: Stopwatch
+def test_request_is_retried_when_zoom_answers_429_or_5xx(
+    status: int, zoom: ZoomStandIn, clients: Clients, watch: Stopwatch
 ) -> None:
     zoom.fail(Fault("status", "api", times=2, status=status))
-    assert ask.oauth(zoom).recordings(UUID, seconds=99)
+    assert clients.oauth(zoom).recordings(UUID, seconds=99)
     assert len(watch.slept) == 2
     assert asked(zoom, "/oauth/token") == 1
 
 
 @pytest.mark.parametrize("where", ["api", "token"])
 @pytest.mark.parametrize("kind", ["reset", "early_close"])
-def test_connections_that_break_are_tried_again(
-    where: Any, kind: Any, zoom: ZoomStandIn, ask: Ask
+def test_request_is_retried_when_the_connection_breaks(
+    where: Any, kind: Any, zoom: ZoomStandIn, clients: Clients
 ) -> None:
     zoom.fail(Fault(kind, where, after_bytes=0))
-    assert ask.oauth(zoom).recordings(UUID, seconds=99)
+    assert clients.oauth(zoom).recordings(UUID, seconds=99)
 
 
-def test_four_tries_and_no_more(zoom: ZoomStandIn, ask: Ask, watch: Stopwatch) -> None:
+def test_request_is_given_up_after_four_attempts(
+    zoom: ZoomStandIn, clients: Clients, watch: Stopwatch
+) -> None:
     zoom.fail(Fault("status", "api", times=9, status=500))
     with pytest.raises(ZoomUnreachable, match="500"):
-        ask.oauth(zoom).recordings(UUID, seconds=99)
+        clients.oauth(zoom).recordings(UUID, seconds=99)
     assert asked(zoom, "/meetings/") == 4
     assert len(watch.slept) == 3
 
 
 @pytest.mark.parametrize("form", ["seconds", "iso", "http"])
-def test_retry_after_is_honoured(
-    form: str, gateway: Endpoint, ask: Ask, watch: Stopwatch, clock: Clock
+def test_retry_waits_as_long_as_retry_after_says(
+    form: str, gateway: Endpoint, clients: Clients, watch: Stopwatch, clock: Clock
 ) -> None:
     moment = clock() + timedelta(seconds=7)
     value = {
@@ -294,26 +317,28 @@ def test_retry_after_is_honoured(
     }[form]
     busy = json_answer(429, {"message": "rate limit"}, ("Retry-After", value))
     gateway.answers[:] = [busy, json_answer(200, KNOWN)]
-    assert ask.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=99)
+    assert clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=99)
     assert watch.slept == [7.0]
 
 
-def test_a_wait_beyond_the_budget_isnt_begun(gateway: Endpoint, ask: Ask, watch: Stopwatch) -> None:
+def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the_limit(
+    gateway: Endpoint, clients: Clients, watch: Stopwatch
+) -> None:
     gateway.answers[:] = [json_answer(429, {}, ("Retry-After", "100"))]
     with pytest.raises(ZoomUnreachable) as busy:
-        ask.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=99)
+        clients.api(gateway.url, {}, {"apigee_key": "k"}).recordings(UUID, seconds=99)
     assert busy.value.retry_after == 100
     assert watch.slept == []
 
 
-def test_every_request_has_a_time_out_within_the_budget(
-    zoom: ZoomStandIn, ask: Ask, session: TimedSession, watch: Stopwatch
+def test_timeout_of_each_request_ends_before_the_limit(
+    zoom: ZoomStandIn, clients: Clients, session: TimedSession, watch: Stopwatch
 ) -> None:
     watch.longer = 2.0
     zoom.fail(Fault("status", "token", status=503))
     zoom.fail(Fault("status", "api", times=9, status=503))
     with pytest.raises(ZoomUnreachable):
-        ask.oauth(zoom).recordings(UUID, seconds=8)
+        clients.oauth(zoom).recordings(UUID, seconds=8)
     begin = watch.now - sum(watch.slept) - 2.0 * len(watch.slept)
     assert len(session.timeouts) >= 4
     assert all(0 < at - begin + seconds <= 8.001 for at, seconds in session.timeouts)
@@ -323,24 +348,26 @@ def after(value: str, clock: Clock) -> float | None:
     return retry_after(value, clock())
 
 
-def test_forms_of_retry_after(clock: Clock) -> None:
+def test_retry_after_returns_seconds_or_none_for_every_form(clock: Clock) -> None:
     assert after("0", clock) == 0
     assert after("2026-10-14T18:30:05", clock) == 5
     assert after("2026-10-14T14:30:05-04:00", clock) == 5
     assert after("2026-10-14T18:29:00Z", clock) == 0
-    no_times = ("", "soon", "-5", "1.5", "Mon, 01 Jan 99999999999 00:00:00 GMT")
-    assert [after(text, clock) for text in no_times] == [None] * 5
+    invalid = ("", "soon", "-5", "1.5", "Mon, 01 Jan 99999999999 00:00:00 GMT")
+    assert [after(text, clock) for text in invalid] == [None] * 5
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=30))
-def test_no_retry_after_breaks_anything(value: str) -> None:
+def test_retry_after_returns_no_negative_seconds_whatever_the_header(value: str) -> None:
     seconds = after(value, Clock())
     assert seconds is None or seconds >= 0
 
 
-def test_a_topic_cut_in_the_middle_of_a_character(ask: Ask, gateway: Endpoint) -> None:
+def test_topic_has_a_replacement_character_when_zoom_cut_it_within_a_character(
+    clients: Clients, gateway: Endpoint
+) -> None:
     body = json.dumps(KNOWN | {"topic": "Cut \ud83d"}).encode()
     gateway.answers[:] = [type(json_answer(200, None))(200, (), body)]
-    found = ask.api(gateway.url, {}, {"apigee_key": "key"}).recordings("u", seconds=60)
-    assert found is not None
-    assert found.topic == "Cut \ufffd"
+    answer = clients.api(gateway.url, {}, {"apigee_key": "key"}).recordings("u", seconds=60)
+    assert answer is not None
+    assert answer.topic == "Cut \ufffd"

@@ -1,4 +1,4 @@
-"""A fresh access is asked for once, however many files and threads are refused."""
+"""Unit tests of the download token: a recording's files share one fresh access."""
 
 from __future__ import annotations
 
@@ -16,62 +16,62 @@ OLD = Access("old")
 
 @dataclass
 class Api:
-    """Hands out a fresh access, and counts how often."""
+    """A fake of Zoom's API that returns a fresh access and counts its calls."""
 
-    asked: int = 0
+    calls: int = 0
     failures: list[Exception] = field(default_factory=list)
-    somebody_else: threading.Event = field(default_factory=threading.Event)
+    second_call: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self) -> Access:
-        self.asked += 1
-        if self.asked > 1:
-            self.somebody_else.set()
+        self.calls += 1
+        if self.calls > 1:
+            self.second_call.set()
         if self.failures:
             raise self.failures.pop()
-        return Access(f"fresh {self.asked}", {"f-1": "https://zoom.us/new"}, is_fresh=True)
+        return Access(f"fresh {self.calls}", {"f-1": "https://zoom.us/new"}, is_fresh=True)
 
 
-def test_the_messages_own_comes_first() -> None:
+def test_access_is_the_messages_until_zoom_refuses_it() -> None:
     api = Api()
     assert AccessInUse(OLD, api).now is OLD
-    assert api.asked == 0
+    assert api.calls == 0
 
 
-def test_a_refused_one_is_replaced() -> None:
+def test_access_is_replaced_by_a_fresh_one_when_zoom_refuses_it() -> None:
     access = AccessInUse(OLD, Api())
     fresh = access.instead_of(OLD)
     assert fresh == Access("fresh 1", {"f-1": "https://zoom.us/new"}, is_fresh=True)
     assert access.now is fresh
 
 
-def test_when_the_fresh_one_is_refused_too_there_is_none() -> None:
+def test_instead_of_returns_none_when_the_fresh_access_is_refused() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)
     assert fresh
     assert access.instead_of(fresh) is None
-    assert api.asked == 1
+    assert api.calls == 1
 
 
-def test_who_was_refused_the_old_one_later_gets_the_fresh_one_as_well() -> None:
+def test_instead_of_returns_the_same_fresh_access_when_the_old_one_is_refused_again() -> None:
     api = Api()
     access = AccessInUse(OLD, api)
     fresh = access.instead_of(OLD)
     assert access.instead_of(OLD) is fresh
-    assert api.asked == 1
+    assert api.calls == 1
 
 
-class Slow(Api):
-    """Answers when a second one asks, or when none has for a while."""
+class SlowApi(Api):
+    """Answers once there is a second call, or after 50 ms without one."""
 
     def __call__(self) -> Access:
         fresh = super().__call__()
-        self.somebody_else.wait(0.05)
+        self.second_call.wait(0.05)
         return fresh
 
 
-def test_many_threads_that_are_refused_at_once_share_one() -> None:
-    api, count = Slow(), 8
+def test_fresh_access_is_fetched_once_when_many_threads_are_refused_at_once() -> None:
+    api, count = SlowApi(), 8
     access, together = AccessInUse(OLD, api), threading.Barrier(count)
 
     def refused() -> Access | None:
@@ -79,12 +79,12 @@ def test_many_threads_that_are_refused_at_once_share_one() -> None:
         return access.instead_of(OLD)
 
     with ThreadPoolExecutor(count) as threads:
-        got = [future.result() for future in [threads.submit(refused) for _ in range(count)]]
-    assert set(map(id, got)) == {id(access.now)}
-    assert api.asked == 1
+        results = [future.result() for future in [threads.submit(refused) for _ in range(count)]]
+    assert set(map(id, results)) == {id(access.now)}
+    assert api.calls == 1
 
 
-def test_an_api_that_fails_is_asked_again_by_the_next() -> None:
+def test_fresh_access_is_fetched_by_the_next_call_when_the_api_failed() -> None:
     api = Api(failures=[ZoomUnreachable("Zoom's API answered 500.")])
     access = AccessInUse(OLD, api)
     with pytest.raises(ZoomUnreachable):

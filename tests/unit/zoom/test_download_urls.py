@@ -1,4 +1,4 @@
-"""Which hosts get the token, where redirects may lead, and what a file is called."""
+"""Unit tests of download URLs: allowed hosts, redirects, and file names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ingester.zoom.download_urls import (
 )
 
 ZOOM = DownloadHosts(("zoom.us", "*.zoom.us", "zoomgov.com", "*.zoomgov.com"))
-PIECES = (
+URL_PARTS = (
     "zoom.us",
     "us02web.zoom.us",
     "zoomgov.com",
@@ -59,8 +59,8 @@ PIECES = (
 )
 
 
-class TestAllowed:
-    def test_the_default_is_zooms(self) -> None:
+class TestAllowedHosts:
+    def test_download_hosts_are_zooms_when_the_setting_is_missing(self) -> None:
         settings = DownloaderSettings(
             stack_name="s",
             secrets_path="/s",
@@ -88,7 +88,7 @@ class TestAllowed:
             "HTTPS://zoom.us/x",
         ],
     )
-    def test_zooms_own(self, url: str) -> None:
+    def test_url_is_allowed_when_its_host_is_zooms(self, url: str) -> None:
         assert ZOOM.allow(url)
 
     @pytest.mark.parametrize(
@@ -126,36 +126,38 @@ class TestAllowed:
             "https://127.0.0.1/x",
         ],
     )
-    def test_nobody_elses(self, url: str) -> None:
+    def test_url_is_not_allowed_when_its_host_is_not_certainly_zooms(self, url: str) -> None:
         assert not ZOOM.allow(url)
 
-    def test_a_name_without_a_star_is_that_name_alone(self) -> None:
+    def test_name_without_a_star_allows_only_that_host(self) -> None:
         hosts = DownloadHosts(("Zoom.us",))
         assert hosts.allow("https://zoom.us/x")
         assert not hosts.allow("https://us02web.zoom.us/x")
 
-    def test_a_star_is_every_name_below_and_not_the_name(self) -> None:
+    def test_name_with_a_star_allows_every_host_below_it_and_not_itself(self) -> None:
         hosts = DownloadHosts(("*.zoom.us",))
         assert hosts.allow("https://us02web.zoom.us/x")
         assert not hosts.allow("https://zoom.us/x")
 
-    def test_a_measurement_can_speak_plain_http_to_itself(self) -> None:
+    def test_http_is_allowed_when_the_scheme_is_http(self) -> None:
         hosts = DownloadHosts(("127.0.0.1",), scheme="http")
         assert hosts.allow("http://127.0.0.1:8080/x")
         assert not hosts.allow("https://127.0.0.1/x")
         assert not hosts.allow("http://zoom.us/x")
 
     @given(
-        pieces=st.lists(st.sampled_from(PIECES), max_size=8),
+        parts=st.lists(st.sampled_from(URL_PARTS), max_size=8),
         scheme=st.sampled_from(
             ["https://", "https:/", "https:", "HTTPS://", " https://", "http://"]
         ),
     )
-    @example(pieces=["zoom.us", "\\", "@", "evil.com"], scheme="https://")
-    @example(pieces=["evil.com", "\\", ".zoom.us"], scheme="https://")
-    def test_an_allowed_url_leads_to_zoom(self, pieces: list[str], scheme: str) -> None:
-        """urllib3, which makes the connection, must see the host that we saw."""
-        url = scheme + "".join(pieces)
+    @example(parts=["zoom.us", "\\", "@", "evil.com"], scheme="https://")
+    @example(parts=["evil.com", "\\", ".zoom.us"], scheme="https://")
+    def test_urllib3_connects_to_zoom_when_a_url_is_allowed(
+        self, parts: list[str], scheme: str
+    ) -> None:
+        """urllib3 makes the connection, so it must see the same host as our check."""
+        url = scheme + "".join(parts)
         if not ZOOM.allow(url):
             return
         parsed = urllib3.util.parse_url(url)
@@ -165,12 +167,12 @@ class TestAllowed:
         assert "@" not in str(parsed.netloc)
 
     @given(url=st.text(max_size=60))
-    def test_no_text_breaks_it(self, url: str) -> None:
+    def test_allow_returns_a_bool_whatever_the_url(self, url: str) -> None:
         assert ZOOM.allow(url) in (True, False)
         assert host_of(url)
 
 
-class TestRedirected:
+class TestRedirects:
     @pytest.mark.parametrize(
         ("location", "url"),
         [
@@ -181,18 +183,20 @@ class TestRedirected:
             ("", "https://zoom.us/rec/a"),
         ],
     )
-    def test_to_https(self, location: str, url: str) -> None:
+    def test_redirect_is_resolved_when_it_leads_to_https(self, location: str, url: str) -> None:
         assert ZOOM.redirected("https://zoom.us/rec/a", location) == url
 
     @pytest.mark.parametrize(
         "location", ["http://zoom.us/a", "ftp://zoom.us/a", "https://[bad/a", "javascript:x"]
     )
-    def test_to_nothing_else(self, location: str) -> None:
+    def test_redirect_is_refused_when_it_does_not_lead_to_https(self, location: str) -> None:
         with pytest.raises(FileUnavailable, match="no https address"):
             ZOOM.redirected("https://zoom.us/rec/a", location)
 
     @given(location=st.text(max_size=60))
-    def test_no_text_breaks_it(self, location: str) -> None:
+    def test_redirect_leads_to_https_or_is_refused_whatever_the_location(
+        self, location: str
+    ) -> None:
         try:
             url = ZOOM.redirected("https://zoom.us/rec/a", location)
         except FileUnavailable:
@@ -216,7 +220,7 @@ class TestNames:
             ("https://h", ""),
         ],
     )
-    def test_in_a_url(self, url: str, name: str) -> None:
+    def test_name_in_url_is_the_last_segment_with_an_extension(self, url: str, name: str) -> None:
         assert name_in_url(url) == name
 
     @pytest.mark.parametrize(
@@ -235,21 +239,25 @@ class TestNames:
             ("attachment; filename*=nonsense", ""),
         ],
     )
-    def test_in_a_disposition(self, disposition: str, name: str) -> None:
+    def test_name_in_disposition_is_the_file_name_with_an_extension(
+        self, disposition: str, name: str
+    ) -> None:
         assert name_in_disposition(disposition) == name
 
     @given(disposition=st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=80))
     @example(disposition="attachment; filename*=x'y'%ff.mp4")
     @example(disposition="attachment; filename*0*=UTF-8''a; filename*1=.mp4")
-    def test_no_disposition_breaks_it(self, disposition: str) -> None:
+    def test_name_in_disposition_is_empty_or_has_an_extension_whatever_the_header(
+        self, disposition: str
+    ) -> None:
         name = name_in_disposition(disposition)
         assert name == "" or name.rpartition(".")[2].isascii()
 
     @given(name=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FFF), min_size=1))
-    def test_what_rfc_5987_writes_is_read(self, name: str) -> None:
+    def test_name_in_disposition_is_decoded_when_it_is_encoded_by_rfc_5987(self, name: str) -> None:
         plain = f"x{name}.mp4".replace("/", "-")
-        told = "".join(f"%{byte:02X}" for byte in plain.encode())
-        assert name_in_disposition(f"attachment; filename*=UTF-8''{told}") == plain
+        encoded = "".join(f"%{byte:02X}" for byte in plain.encode())
+        assert name_in_disposition(f"attachment; filename*=UTF-8''{encoded}") == plain
 
 
 @pytest.mark.parametrize(
@@ -261,5 +269,5 @@ class TestNames:
         ("", "no host"),
     ],
 )
-def test_a_sentence_names_the_host_and_no_secret(url: str, host: str) -> None:
+def test_host_of_returns_the_host_without_secrets(url: str, host: str) -> None:
     assert host_of(url) == host

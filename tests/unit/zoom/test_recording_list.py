@@ -1,4 +1,4 @@
-"""Lists of recordings by Zoom's API: of the account, of each user, in pages, with trouble."""
+"""Unit tests of the list of recordings: the account's, each user's, pages, and failures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 from ingester.errors import ZoomRefused, ZoomUnreachable
 from ingester.reconcile.decisions import ListedRecording, UnreadableEntry
 from ingester.settings import ZoomSecrets, ZoomSettings
-from ingester.zoom import recording_list as zoom_listing
 from ingester.zoom.api import ZoomApi
-from ingester.zoom.recording_list import RecordingList
+from ingester.zoom.recording_list import ATTEMPTS, RecordingList
 from local.authority import Authority
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from local.neighbours.zoom import ZoomStandIn
@@ -44,7 +43,7 @@ DAY = timedelta(days=1)
 
 
 class Site:
-    """A Zoom, and lists of its recordings."""
+    """The Zoom stand-in, and lists of its recordings."""
 
     def __init__(self, zoom: ZoomStandIn, session: TimedSession, clock: Clock) -> None:
         self.zoom = zoom
@@ -69,9 +68,9 @@ class Site:
             zoom_client_id=APP.client_id,
         )
         api = ZoomApi(settings, ZoomSecrets(zoom_client_secret=self.secret), **self.parts)
-        ends = self.watch() + seconds
+        deadline = self.watch() + seconds
         return RecordingList(
-            api, END - days * DAY, END, seconds_left=lambda: ends - self.watch(), **more
+            api, END - days * DAY, END, seconds_left=lambda: deadline - self.watch(), **more
         )
 
 
@@ -86,34 +85,34 @@ def site(tls: Authority, tmp_path_factory: pytest.TempPathFactory, clock: Clock)
 
 @pytest.fixture
 def gateway(tls: Authority) -> Iterator[Endpoint]:
-    with endpoint(tls) as made:
-        yield made
+    with endpoint(tls) as server:
+        yield server
 
 
-def uuids(found: RecordingList) -> list[str]:
-    return sorted(one.uuid for one in found if isinstance(one, ListedRecording))
+def uuids(recordings: RecordingList) -> list[str]:
+    return sorted(entry.uuid for entry in recordings if isinstance(entry, ListedRecording))
 
 
-def test_the_accounts_list_is_used_where_the_app_may(site: Site) -> None:
+def test_account_list_is_used_when_the_app_has_its_scope(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==", host_id="one")
     site.add("b==", host_id="two")
-    found = site.list()
-    assert (uuids(found), found.how) == (["a==", "b=="], "account")
+    recordings = site.list()
+    assert (uuids(recordings), recordings.how) == (["a==", "b=="], "account")
     assert asked(site.zoom, "/users") == 0
 
 
-def test_each_users_list_is_used_where_the_accounts_is_refused(site: Site) -> None:
+def test_list_of_each_user_is_used_when_zoom_refuses_the_account_list(site: Site) -> None:
     site.add("a==", host_id="one")
     site.add("b==", host_id="two")
     site.zoom.set_user("two", "inactive")
     site.zoom.set_user("nobody's host", "active")
-    found = site.list()
-    assert (uuids(found), found.how, found.user) == (["a==", "b=="], "users", "")
+    recordings = site.list()
+    assert (uuids(recordings), recordings.how, recordings.user) == (["a==", "b=="], "users", "")
 
 
 @pytest.mark.parametrize("scopes", [ACCOUNT, APP.scopes])
-def test_all_pages_are_read(site: Site, scopes: tuple[str, ...]) -> None:
+def test_recordings_of_all_pages_are_listed(site: Site, scopes: tuple[str, ...]) -> None:
     site.zoom.grant(*scopes)
     names = [f"{number}==" for number in range(5)]
     for name in names:
@@ -123,26 +122,28 @@ def test_all_pages_are_read(site: Site, scopes: tuple[str, ...]) -> None:
     assert uuids(site.list(page_size=2)) == names
 
 
-def test_pages_are_asked_for_as_they_are_needed(site: Site) -> None:
+def test_next_page_is_requested_only_when_its_entries_are_needed(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     for name in ("a==", "b==", "c=="):
         site.add(name)
-    found = iter(site.list(page_size=1))
-    next(found)
+    recordings = iter(site.list(page_size=1))
+    next(recordings)
     assert asked(site.zoom, "/accounts/") == 1
-    next(found)
+    next(recordings)
     assert asked(site.zoom, "/accounts/") == 2
 
 
-def test_more_than_a_month_is_asked_for_in_parts(site: Site) -> None:
+def test_several_requests_are_made_when_the_days_are_more_than_a_month(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("old==", start_time="2026-08-20T15:00:00Z")
     site.add("new==")
     assert uuids(site.list(days=60)) == ["new==", "old=="]
-    spans = [
-        (one.query["from"], one.query["to"]) for one in site.zoom.requests if one.method == "GET"
+    date_ranges = [
+        (request.query["from"], request.query["to"])
+        for request in site.zoom.requests
+        if request.method == "GET"
     ]
-    assert spans == [
+    assert date_ranges == [
         ("2026-08-15", "2026-09-13"),
         ("2026-09-14", "2026-10-13"),
         ("2026-10-14", "2026-10-14"),
@@ -150,7 +151,9 @@ def test_more_than_a_month_is_asked_for_in_parts(site: Site) -> None:
 
 
 @pytest.mark.parametrize("form", ["seconds", "iso"])
-def test_a_429_is_waited_for(site: Site, form: Any) -> None:
+def test_request_is_retried_after_the_seconds_of_retry_after_when_zoom_answers_429(
+    site: Site, form: Any
+) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
     site.zoom.fail(
@@ -160,7 +163,7 @@ def test_a_429_is_waited_for(site: Site, form: Any) -> None:
     assert site.watch.slept == [7, 7]
 
 
-def test_a_429_without_a_time_is_backed_off_from(site: Site) -> None:
+def test_request_is_retried_with_backoff_when_a_429_has_no_retry_after(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
     site.zoom.fail(Fault("status", where="api", status=429, times=3))
@@ -168,7 +171,9 @@ def test_a_429_without_a_time_is_backed_off_from(site: Site) -> None:
     assert len(site.watch.slept) == 3
 
 
-def test_a_wait_beyond_the_budget_ends_at_once(site: Site) -> None:
+def test_zoom_unreachable_is_raised_without_waiting_when_retry_after_exceeds_the_limit(
+    site: Site,
+) -> None:
     site.zoom.fail(Fault("status", where="api", status=429, retry_after=900))
     with pytest.raises(ZoomUnreachable, match="429"):
         list(site.list())
@@ -184,7 +189,7 @@ def test_a_wait_beyond_the_budget_ends_at_once(site: Site) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_missing_scope_is_named(
+def test_zoom_refused_names_the_scope_when_the_app_lacks_it(
     site: Site, scopes: tuple[str, ...], missing: str, status: int
 ) -> None:
     site.zoom.set(missing_scope_status=status)
@@ -192,77 +197,78 @@ def test_a_missing_scope_is_named(
     site.add("a==")
     with pytest.raises(ZoomRefused) as caught:
         list(site.list())
-    said = str(caught.value)
-    assert (
-        f"By user: Zoom's API answered {status}, code 4711: Invalid access token, does not " in said
-    )
-    assert f"scopes:[{missing}]" in said
-    assert ACCOUNT_RECORDINGS_SCOPES[0] in said
-    assert len(said) <= 1000
+    message = str(caught.value)
+    answer = f"Zoom's API answered {status}, code 4711: Invalid access token, does not "
+    assert f"By user: {answer}" in message
+    assert f"scopes:[{missing}]" in message
+    assert ACCOUNT_RECORDINGS_SCOPES[0] in message
+    assert len(message) <= 1000
 
 
-def test_credentials_that_are_refused_are_no_missing_scope(site: Site) -> None:
+def test_zoom_refused_quotes_zooms_reason_when_the_credentials_are_wrong(site: Site) -> None:
     site.zoom.set(bad_client_status=401)
     site.secret = "another"
     with pytest.raises(ZoomRefused, match="Invalid client_id or client_secret"):
         list(site.list())
 
 
-def test_a_token_that_died_is_fetched_anew(site: Site) -> None:
+def test_new_oauth_token_is_fetched_when_the_token_has_expired(site: Site) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
-    found = iter(site.list())
-    next(found)
+    recordings = iter(site.list())
+    next(recordings)
     other = site.list()
     assert uuids(other) == ["a=="]
     site.zoom.expire_access_tokens()
     assert uuids(site.list()) == ["a=="]
 
 
-def test_a_page_token_that_has_expired_ends_the_list(site: Site, clock: Clock) -> None:
+def test_zoom_unreachable_is_raised_when_the_page_token_has_expired(
+    site: Site, clock: Clock
+) -> None:
     site.zoom.grant(*ACCOUNT)
     site.add("a==")
     site.add("b==")
-    found = iter(site.list(page_size=1))
-    next(found)
+    recordings = iter(site.list(page_size=1))
+    next(recordings)
     clock.forward(minutes=15)
     with pytest.raises(ZoomUnreachable, match="next page token is invalid or expired"):
-        next(found)
+        next(recordings)
 
 
-def test_a_user_that_is_gone_meanwhile_is_passed_over(site: Site) -> None:
+def test_user_is_skipped_when_zoom_answers_404(site: Site) -> None:
     site.add("a==", host_id="a")
     site.add("b==", host_id="b")
-    # After the account's list, and two lists of users.
+    # Skips the account's list and the two lists of users.
     site.zoom.fail(Fault("status", where="api", status=404, skip=3))
     assert uuids(site.list()) == ["b=="]
 
 
-def test_one_user_whose_list_never_comes_doesnt_hide_the_others(site: Site) -> None:
+def test_recordings_of_other_users_are_listed_when_the_list_of_one_user_fails(site: Site) -> None:
     site.add("a==", host_id="a")
     site.add("b==", host_id="b")
-    site.zoom.fail(Fault("status", where="api", status=500, skip=3, times=zoom_listing.ATTEMPTS))
-    found = site.list()
-    entries = iter(found)
+    site.zoom.fail(Fault("status", where="api", status=500, skip=3, times=ATTEMPTS))
+    recordings = site.list()
+    entries = iter(recordings)
     last = next(entries)
     assert isinstance(last, ListedRecording)
     assert last.uuid == "b=="
     with pytest.raises(ZoomUnreachable, match="500"):
         next(entries)
-    assert found.user == ""
+    assert recordings.user == ""
 
 
-def test_the_list_by_users_ends_in_time_and_goes_on_with_the_same_user(site: Site) -> None:
+def test_next_list_begins_with_the_user_at_whom_the_time_ran_out(site: Site) -> None:
     for name in ("a", "b", "c"):
         site.add(f"{name}==", host_id=name)
     first = site.list()
-    found = iter(first)
-    next(found)
+    recordings = iter(first)
+    next(recordings)
     site.watch.now += 900
-    assert not list(found)
+    assert not list(recordings)
     assert (first.is_complete, first.user) == (False, "b")
     second = site.list(first_user="b")
-    order = [one.uuid for one in second if isinstance(one, ListedRecording)]
+    order = [entry.uuid for entry in second if isinstance(entry, ListedRecording)]
     assert order == ["b==", "c==", "a=="]
     assert (second.is_complete, second.user) == (True, "")
 
@@ -276,13 +282,13 @@ def test_the_list_by_users_ends_in_time_and_goes_on_with_the_same_user(site: Sit
         Answer(200),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_as_good_as_none(
+def test_zoom_unreachable_is_raised_when_an_answer_is_invalid(
     answer: Answer, gateway: Endpoint, site: Site
 ) -> None:
     gateway.answers.append(answer)
     with pytest.raises(ZoomUnreachable, match="can't be read"):
         list(site.list_of(gateway.url))
-    assert len(gateway.requests) == zoom_listing.ATTEMPTS
+    assert len(gateway.requests) == ATTEMPTS
 
 
 GOOD = {"uuid": "a==", "id": "958", "start_time": "2026-10-14T15:00:00Z", "duration": 60}
@@ -301,18 +307,18 @@ GOOD = {"uuid": "a==", "id": "958", "start_time": "2026-10-14T15:00:00Z", "durat
         (7, "an entry that is no object: '7'"),
     ],
 )
-def test_one_entry_that_makes_no_sense_is_named_and_the_others_are_listed(
+def test_invalid_entry_is_described_and_the_others_are_listed(
     entry: Any, name: str, gateway: Endpoint, site: Site
 ) -> None:
     gateway.answers.append(json_answer(200, {"meetings": [entry, GOOD]}))
-    odd, good = list(site.list_of(gateway.url))
-    assert isinstance(odd, UnreadableEntry)
-    assert odd.name == name
+    invalid, good = list(site.list_of(gateway.url))
+    assert isinstance(invalid, UnreadableEntry)
+    assert invalid.name == name
     assert isinstance(good, ListedRecording)
     assert (good.id, good.topic, good.recording_files) == (958, None, None)
 
 
-def test_a_page_that_points_to_itself_ends_the_list(gateway: Endpoint, site: Site) -> None:
+def test_list_ends_when_a_page_has_its_own_token_as_the_next(gateway: Endpoint, site: Site) -> None:
     def page(_request: Request) -> Answer:
         return json_answer(200, {"meetings": [GOOD], "next_page_token": "same"})
 

@@ -1,4 +1,4 @@
-"""Zoom's signature on requests: what is taken, what is refused, and never an exception else."""
+"""Unit tests of the signature of webhook events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECRET = "zoom-secret"
 
 
 def by_hand(secret: str, timestamp: str, body: bytes) -> str:
-    """As Zoom's pages tell it."""
+    """Return the signature as Zoom's documentation describes it."""
     text = b"v0:" + timestamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 
@@ -36,27 +36,29 @@ def headers(secret: str = SECRET, timestamp: str = str(NOW), body: bytes = BODY)
     return {SIGNATURE_HEADER: by_hand(secret, timestamp, body), TIMESTAMP_HEADER: timestamp}
 
 
-def test_what_zoom_signs_is_taken() -> None:
+def test_verify_returns_the_secret_when_the_signature_is_right() -> None:
     assert verify([SECRET], headers(), BODY, NOW) == SECRET
 
 
-def test_our_own_requests_are_signed_as_zooms() -> None:
+def test_signed_headers_are_those_of_zooms_documentation() -> None:
     assert sign(SECRET, NOW, BODY) == by_hand(SECRET, str(NOW), BODY)
     assert signed_headers(SECRET, NOW + 0.9, BODY) == headers()
 
 
 @pytest.mark.parametrize("secret", ["one", "two", "own"])
-def test_which_of_several_secrets_it_was(secret: str) -> None:
+def test_verify_returns_the_secret_of_the_signature_when_there_are_several(secret: str) -> None:
     assert verify(["one", "two", "own"], headers(secret), BODY, NOW) == secret
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS, 0, MAX_AGE_SECONDS])
-def test_five_minutes_either_way_are_allowed(age: int) -> None:
+def test_verify_accepts_a_time_stamp_up_to_five_minutes_away(age: int) -> None:
     assert verify([SECRET], headers(), BODY, NOW + age) == SECRET
 
 
 @pytest.mark.parametrize("age", [-MAX_AGE_SECONDS - 1, MAX_AGE_SECONDS + 1, 86_400])
-def test_older_or_from_the_future(age: int) -> None:
+def test_verify_raises_unauthorized_when_the_time_stamp_is_more_than_five_minutes_away(
+    age: int,
+) -> None:
     with pytest.raises(Unauthorized, match="too old"):
         verify([SECRET], headers(), BODY, NOW + age)
 
@@ -80,19 +82,21 @@ def test_older_or_from_the_future(age: int) -> None:
         headers(timestamp="9" * 400),
     ],
 )
-def test_what_is_refused(wrong: dict[str, str]) -> None:
+def test_verify_raises_unauthorized_when_signature_or_time_stamp_is_wrong_or_missing(
+    wrong: dict[str, str],
+) -> None:
     with pytest.raises(Unauthorized):
         verify([SECRET], wrong, BODY, NOW)
 
 
-def test_without_a_secret_nothing_is_signed() -> None:
+def test_verify_raises_unauthorized_when_there_is_no_secret() -> None:
     with pytest.raises(Unauthorized):
         verify([], headers(), BODY, NOW)
     with pytest.raises(Unauthorized):
         verify([""], headers(""), BODY, NOW)
 
 
-def test_the_raw_bytes_are_signed_also_when_api_gateway_hands_them_in_base64() -> None:
+def test_verify_uses_the_raw_bytes_when_api_gateway_encodes_the_body_in_base64() -> None:
     raw = '{"topic":"L\'été"}'.encode("latin-1")
     event = {
         "headers": {name.upper(): value for name, value in headers(body=raw).items()},
@@ -105,13 +109,13 @@ def test_the_raw_bytes_are_signed_also_when_api_gateway_hands_them_in_base64() -
 
 
 @pytest.mark.parametrize("body", ["é", "a"])
-def test_a_body_that_is_not_the_base64_it_says_it_is(body: str) -> None:
+def test_request_is_bad_when_its_body_is_not_base64_as_declared(body: str) -> None:
     with pytest.raises(BadRequest):
         request_of({"body": body, "isBase64Encoded": True})
 
 
 @given(st.text(), st.text(), st.binary(), st.floats(0, 1e12))
-def test_nothing_foreign_is_taken_or_raises_anything_else(
+def test_verify_raises_unauthorized_whatever_the_headers_of_a_foreign_request(
     signature: str, timestamp: str, body: bytes, now: float
 ) -> None:
     foreign = {SIGNATURE_HEADER: signature, TIMESTAMP_HEADER: timestamp}
@@ -120,5 +124,7 @@ def test_nothing_foreign_is_taken_or_raises_anything_else(
 
 
 @given(st.text(min_size=1), st.binary(), st.integers(0, 10**11))
-def test_what_is_signed_is_taken(secret: str, body: bytes, now: int) -> None:
+def test_verify_accepts_signed_headers_whatever_secret_body_and_time(
+    secret: str, body: bytes, now: int
+) -> None:
     assert verify([secret], signed_headers(secret, now, body), body, now) == secret

@@ -1,4 +1,4 @@
-"""Zoom's notifications as typed objects, whatever they lack."""
+"""Unit tests of parsing webhook events, complete and with missing fields."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ingest(content: Json) -> IngestNotification:
     return notification
 
 
-# Recordings that are thrown away, or back
+# Recordings that are trashed, deleted or recovered
 
 
 def bulk(event: str, **about: Any) -> Json:
@@ -81,7 +81,7 @@ def bulk(event: str, **about: Any) -> Json:
         ("recording.batch_recovered", RecoveryNotification),
     ],
 )
-def test_removal_or_recovery_names_each_recording_once(
+def test_removal_or_recovery_has_each_recording_once(
     event: str, kind: type, about: Json, uuids: tuple[str, ...]
 ) -> None:
     notification = parsed(bulk(event, **about))
@@ -89,7 +89,7 @@ def test_removal_or_recovery_names_each_recording_once(
     assert getattr(notification, "uuids", ()) == uuids
 
 
-def test_removal_is_refused_when_it_names_no_recording() -> None:
+def test_removal_is_a_bad_request_when_it_names_no_recording() -> None:
     empty: list[Json] = [{}, {"meeting_uuids": []}, {"meetings": [{}]}, {"uuid": ""}]
     for content in empty:
         with pytest.raises(BadRequest, match="uuid"):
@@ -97,15 +97,15 @@ def test_removal_is_refused_when_it_names_no_recording() -> None:
 
 
 @pytest.mark.parametrize("event", ["recording.started", "recording.completed", "on.demand.ingest"])
-def test_event_about_one_recording_is_refused_when_it_names_several(event: str) -> None:
+def test_event_about_one_recording_is_a_bad_request_when_it_names_several(event: str) -> None:
     with pytest.raises(BadRequest, match="uuid"):
         parsed(bulk(event, meeting_uuids=["a=="]) | {"download_token": "t"})
 
 
-# Zoom's own ingest
+# Zoom's own ingest events
 
 
-def test_ingest_is_whole_when_nothing_is_missing() -> None:
+def test_ingest_is_not_partial_when_no_field_is_missing() -> None:
     notification = ingest(completed(mp4(), chat()))
     assert (notification.is_partial, notification.has_video) == (False, True)
     assert notification.names == {
@@ -131,7 +131,7 @@ def test_ingest_is_whole_when_nothing_is_missing() -> None:
     ],
     ids=str,
 )
-def test_partial_ingest_tells_whether_there_is_a_video_as_far_as_that_can_be_read(
+def test_has_video_of_a_partial_ingest_is_none_when_only_unreadable_files_could_be_videos(
     files: Any, has_video: bool | None
 ) -> None:
     notification = ingest(completed(recording_files=files, host_id=None))
@@ -139,7 +139,7 @@ def test_partial_ingest_tells_whether_there_is_a_video_as_far_as_that_can_be_rea
     assert notification.has_video is has_video
 
 
-def test_partial_ingest_names_the_files_that_have_an_id_also_those_that_cant_be_read() -> None:
+def test_partial_ingest_names_every_file_that_has_an_id_even_if_other_fields_are_missing() -> None:
     files = [
         mp4(),
         mp4("no-start", recording_start=None),
@@ -162,7 +162,7 @@ def test_partial_ingest_names_the_files_that_have_an_id_also_those_that_cant_be_
     assert [file.recording_id for file in notification.files] == ["file-1"]
 
 
-def test_partial_ingest_keeps_what_is_known() -> None:
+def test_partial_ingest_keeps_the_fields_that_can_be_read() -> None:
     content = completed(id=str(MEETING), topic=5, start_time="now", duration=61.5, host_id="h")
     notification = ingest(content)
     subject = notification.subject
@@ -176,12 +176,12 @@ def test_partial_ingest_keeps_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("duration", [True, False, "60", None, -1, 1_000_001, [], {}])
-def test_duration_is_unknown_when_it_is_no_sensible_number(duration: Any) -> None:
+def test_duration_is_0_when_it_is_no_number_of_minutes(duration: Any) -> None:
     content = completed(duration=duration, host_id=None)
     assert ingest(content).duration == 0
 
 
-def test_operators_options_are_left_out_when_zooms_own_notification_has_them() -> None:
+def test_options_are_ignored_when_zooms_own_event_has_them() -> None:
     content = completed(host_id=None)
     content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "x"}
     notification = ingest(content)
@@ -190,19 +190,19 @@ def test_operators_options_are_left_out_when_zooms_own_notification_has_them() -
     assert (message.force, message.override_series_id) == (UNSET, UNSET)
 
 
-# Others
+# Our own ingest events, status events, and files
 
 
-def test_request_of_our_own_is_bad_when_it_lacks_a_field() -> None:
+def test_our_own_event_is_a_bad_ingest_when_it_lacks_a_field() -> None:
     bad = parsed(on_demand(without(mp4(), "id")))
     assert isinstance(bad, BadIngest)
     assert (bad.uuid, bad.zip_id, bad.subject.meeting_id) == (UUID, "on-demand-1", MEETING)
     assert str(bad).startswith("Bad webhook data: ")
 
 
-def test_request_of_our_own_tells_what_it_asked_for() -> None:
-    asked = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
-    assert (asked.oc_series_id, asked.oc_workflow) == ("S-1", "wf")
+def test_our_own_event_has_its_options() -> None:
+    options = ingest(on_demand(on_demand_series_id="S-1", oc_workflow="wf")).asked
+    assert (options.oc_series_id, options.oc_workflow) == ("S-1", "wf")
     overridden = ingest(on_demand(on_demand_series_id="S-1", override_series_id="S-2")).asked
     assert overridden.oc_series_id == "S-2"
 
@@ -215,7 +215,7 @@ def test_status_event_is_unhandled_when_it_lacks_a_field(name: str) -> None:
     assert isinstance(parsed(content), Unhandled)
 
 
-def test_files_are_mp4s_and_chats() -> None:
+def test_files_of_returns_mp4_and_chat_files_and_raises_when_one_lacks_a_field() -> None:
     others: list[Json] = [{"file_type": "M4A"}, {"file_type": "TIMELINE"}, {}]
     files = files_of([mp4(), *others, chat(file_type="Chat")])
     assert [file.recording_id for file in files] == ["file-1", "chat-1"]

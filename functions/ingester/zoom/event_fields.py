@@ -1,0 +1,48 @@
+"""Read fields of Zoom's webhook events whose types vary.
+
+Zoom sends numbers as strings, leaves fields out, or sends null. Each function returns an empty
+value for what it can't read, and never raises.
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+LARGEST_NUMBER = 10**18
+"""Largest number that counts as Zoom's. DynamoDB takes 38 digits, and Zoom's have 9 to 13."""
+
+LONGEST_MINUTES = 1_000_000
+"""Longest duration that counts as one, in minutes."""
+
+
+def number_in(value: object) -> int:
+    """Return a positive number; 0 if the value is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_NUMBER:
+        return value
+    return 0
+
+
+def minutes_in(value: object) -> int | float:
+    """Return a duration in minutes; 0 if the value is none."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value if 0 <= value <= LONGEST_MINUTES else 0
+    return 0
+
+
+def size_in(value: object) -> int | UnsetType:
+    """Return a size in bytes; UNSET if the value is none.
+
+    Sizes only serve as a check, so a recording with an unreadable size isn't rejected.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value <= LARGEST_NUMBER else UNSET
+    return number_in(value) or UNSET
+
+
+def text_in(value: object) -> str:
+    """Return a text; "" if the value is none."""
+    return value if isinstance(value, str) else ""
