@@ -1,4 +1,4 @@
-"""The local stack's processes: each on a leash (see leash.py), its output in a log file."""
+"""The local stack's processes: each has a supervisor (supervisor.py) and a log file."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LEASH = Path(__file__).with_name("leash.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 GRACE_SECONDS = 1.0
 STEP_SECONDS = 0.02
 LAST_LINES = 12
@@ -24,16 +24,16 @@ class ProcessFailed(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A started process. `pid` is its leash's: SIGTERM to it ends the process and all below it."""
+    """A started process. `pid` is its supervisor: SIGTERM to it ends the process and its children."""
 
     name: str
     pid: int
     log: Path
-    leash: "subprocess.Popen[bytes]"
+    supervisor: "subprocess.Popen[bytes]"
 
     def ended(self) -> int | None:
         """The exit code, or None while it runs."""
-        return self.leash.poll()
+        return self.supervisor.poll()
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> None:
         """Return once it does what `condition` asks. Raises ProcessFailed if it never does."""
@@ -52,10 +52,10 @@ class Running:
 
     def let_go(self) -> None:
         """Let it outlive this process."""
-        if self.leash.stdin is not None and not self.leash.stdin.closed:
+        if self.supervisor.stdin is not None and not self.supervisor.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
-                self.leash.stdin.write(b".")
-            self.leash.stdin.close()
+                self.supervisor.stdin.write(b".")
+            self.supervisor.stdin.close()
 
     def stop(self) -> None:
         """End it and everything it started; returns when it is gone."""
@@ -74,18 +74,18 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT
     ) -> Running:
-        """Start a command on a leash, in a session of its own, with exactly this environment.
+        """Start a command under a supervisor, in its own session, with exactly this environment.
 
         Its output goes to `<logs>/<name>.log`. Raises ProcessFailed after `stop`.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{name}.log"
-        leash = [sys.executable, "-I", "-S", str(LEASH), str(GRACE_SECONDS)]
+        supervisor = [sys.executable, "-I", "-S", str(SUPERVISOR), str(GRACE_SECONDS)]
         with self._lock, log.open("wb") as output:
             if self._closed:
                 raise ProcessFailed(f"{name} isn't started: the local stack is being ended.")
             popen = subprocess.Popen(
-                [*leash, *map(str, command)],
+                [*supervisor, *map(str, command)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -104,7 +104,7 @@ class Processes:
         """Run a command to its end. Raises ProcessFailed if it fails or takes too long."""
         process = self.start(name, command, env)
         try:
-            code = process.leash.wait(timeout)
+            code = process.supervisor.wait(timeout)
         except subprocess.TimeoutExpired:
             raise process.failure(f"did not end within {timeout:.0f} s") from None
         finally:
@@ -132,36 +132,36 @@ class Processes:
 def stop(processes: Sequence[Running]) -> None:
     """End all of these side by side; returns when they are gone."""
     for process in processes:
-        process.leash.terminate()
-        if process.leash.stdin is not None:
-            process.leash.stdin.close()
+        process.supervisor.terminate()
+        if process.supervisor.stdin is not None:
+            process.supervisor.stdin.close()
     for process in processes:
-        process.leash.wait()
+        process.supervisor.wait()
 
 
 def stop_pids(pids: Sequence[int]) -> None:
-    """End what an earlier run let go, by its leashes' pids; returns when it is gone."""
-    leashes = [pid for pid in pids if is_leash(pid)]
-    for pid in leashes:
+    """End what an earlier run let go, by its supervisors' pids; returns when it is gone."""
+    supervisors = [pid for pid in pids if is_supervisor(pid)]
+    for pid in supervisors:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 3 * GRACE_SECONDS
-    while any(is_leash(pid) for pid in leashes) and time.monotonic() < deadline:
+    while any(is_supervisor(pid) for pid in supervisors) and time.monotonic() < deadline:
         time.sleep(STEP_SECONDS)
 
 
-def is_leash(pid: int) -> bool:
-    """Whether this pid is a running leash of ours, not another program that got the number."""
+def is_supervisor(pid: int) -> bool:
+    """Whether this pid is a running supervisor of ours, not another program that got the number."""
     proc = Path(f"/proc/{pid}/cmdline")
     if Path("/proc/self/cmdline").exists():
         try:
-            return str(LEASH).encode() in proc.read_bytes()
+            return str(SUPERVISOR).encode() in proc.read_bytes()
         except OSError:
             return False
     answer = subprocess.run(
         ["ps", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False
     )
-    return str(LEASH) in answer.stdout
+    return str(SUPERVISOR) in answer.stdout
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:

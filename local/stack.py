@@ -3,8 +3,8 @@
     with LocalStack() as stack:
         requests.post(f"{stack.state.api_url}/new_recording", verify=stack.state.ca_bundle)
 
-Its processes are on leashes (leash.py): whatever becomes of this process, none of them remains,
-unless `let_go` was called. Slow steps run side by side; only the CDK's two are on the way of all.
+Each of its processes has a supervisor (supervisor.py): none of them outlives this process, unless
+`let_go` was called. Slow steps run side by side; only the CDK's two are on the way of all.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from cdk.names import Names
 from local import deploy, mailbox, standins, subscription_filters, template_check
 from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
-from local.processes import ROOT, Processes, is_leash
+from local.processes import ROOT, Processes, is_supervisor
 from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
 from local.state import CLOUD, GOOGLE_KEY, State, clear, forget, read_state, remember
 from ops.code.package import Package, upload
@@ -206,7 +206,7 @@ class LocalStack:
                 "or end what runs it."
             ) from None
         state = read_state(self.home)
-        if state and any(is_leash(pid) for pid in state.pids.values()):
+        if state and any(is_supervisor(pid) for pid in state.pids.values()):
             raise AlreadyUp(
                 f"The local stack is up already, at {state.api_url}: use it, or end it with "
                 "`invoke local.down`."

@@ -1,8 +1,8 @@
-"""A program that keeps another one on a leash: it ends when whoever started it is gone.
+"""A program that keeps another one under a supervisor: it ends when whoever started it is gone.
 
-    leash.py <grace in seconds> <command> [argument …]
+    supervisor.py <grace in seconds> <command> [argument …]
 
-Standard input is the leash: a pipe whose other end is with the starter. When that end closes
+Standard input is the supervisor: a pipe whose other end is with the starter. When that end closes
 without a word (the starter ended, was killed, crashed) the command is ended, with everything it
 started. One byte written to it lets go: the command runs on until it gets SIGTERM. So neither ^C
 nor SIGKILL of the starter, at any moment, leaves a process or a port behind.
@@ -43,22 +43,22 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
             os.killpg(child.pid, 0)
 
 
-def watch(child: "subprocess.Popen[bytes]", leash: int, woken: int) -> None:
-    """Return when the child ended, or when it should: a signal came or the leash was dropped.
+def watch(child: "subprocess.Popen[bytes]", supervisor: int, woken: int) -> None:
+    """Return when the child ended, or when it should: a signal came or the supervisor was dropped.
 
-    `leash` is the pipe from the starter, `woken` the end of a pipe that gets a byte per signal.
+    `supervisor` is the pipe from the starter, `woken` the end of one that gets a byte per signal.
     """
-    watched = [leash, woken]
+    watched = [supervisor, woken]
     while child.poll() is None:
         readable, _, _ = select.select(watched, [], [])
         if woken in readable:
             numbers = os.read(woken, 64)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
                 return
-        if leash in readable:
-            if not os.read(leash, 1):
+        if supervisor in readable:
+            if not os.read(supervisor, 1):
                 return
-            watched.remove(leash)
+            watched.remove(supervisor)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from local import demo as local_demo
 from local import state as local_state
 from local.deploy import Access
 from local.driver import Driver
-from local.processes import is_leash
+from local.processes import is_supervisor
 from local.stack import HOME, AlreadyUp, LocalStack, Say
 from local.state import State
 from ops import terminal
@@ -70,7 +70,7 @@ def status(_context: Context) -> None:
     state = running()
     console = terminal.console()
     console.print(addresses(state))
-    if is_leash(state.pids.get("cloud", 0)):
+    if is_supervisor(state.pids.get("cloud", 0)):
         console.print(queues(state))
 
 
@@ -132,7 +132,9 @@ def addresses(state: State) -> Table:
         if pid is None:
             made.add_row(name, url, "not ours")
         else:
-            made.add_row(name, url, str(pid) if is_leash(pid) else Text("is gone", style="red"))
+            made.add_row(
+                name, url, str(pid) if is_supervisor(pid) else Text("is gone", style="red")
+            )
     return made
 
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import ACCOUNT, OPERATOR_KEY, Cloud, PortTaken, choose_port, start_cloud
-from local.processes import ROOT, Processes, ProcessFailed, is_leash, stop_pids
+from local.processes import ROOT, Processes, ProcessFailed, is_supervisor, stop_pids
 from tests.local.processes_of import processes_of, wait_for
 
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
@@ -79,7 +79,7 @@ def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
 
 
 def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
-    """A process that starts a cloud; it, the cloud's URL and the leash's pid."""
+    """A process that starts a cloud; it, the cloud's URL and the supervisor's pid."""
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path), how],
         cwd=ROOT,
@@ -132,7 +132,7 @@ def test_stopping_ends_functions_in_the_middle_of_their_work(
     tmp_path: Path, cloud: Cloud, authority: Authority
 ) -> None:
     run_sleeper(cloud, authority)
-    wait_for(lambda: len(processes_of(tmp_path)) == 3)  # leash, server, function
+    wait_for(lambda: len(processes_of(tmp_path)) == 3)  # supervisor, server, function
     cloud.stop()
     assert not processes_of(tmp_path)
     assert not listens(cloud.url)
@@ -145,7 +145,7 @@ def test_when_its_starter_is_killed_nothing_remains(tmp_path: Path, how: str) ->
     starter.wait()
     wait_for(lambda: not processes_of(tmp_path))
     assert not listens(url)
-    assert not is_leash(pid)
+    assert not is_supervisor(pid)
 
 
 def test_let_go_it_outlives_its_starter_until_it_is_told(tmp_path: Path) -> None:
@@ -153,13 +153,13 @@ def test_let_go_it_outlives_its_starter_until_it_is_told(tmp_path: Path) -> None
     try:
         assert starter.wait() == 0
         wait_for(lambda: listens(url))
-        assert is_leash(pid)
+        assert is_supervisor(pid)
     finally:
         stop_pids([pid, os.getpid()])
     assert not processes_of(tmp_path)
 
 
-def test_a_pid_that_is_no_leash_is_left_alone() -> None:
+def test_a_pid_that_is_no_supervisor_is_left_alone() -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         stop_pids([other.pid])

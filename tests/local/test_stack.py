@@ -16,7 +16,7 @@ import pytest
 
 from cdk.settings_reader import SettingsError
 from local.cloud import PortTaken
-from local.processes import ROOT, Processes, is_leash
+from local.processes import ROOT, Processes, is_supervisor
 from local.stack import AlreadyUp, Busy, LocalStack
 from local.state import CLOUD, STATE, State, end, remember
 from ops.code.package import Package
@@ -66,7 +66,7 @@ def test_ended_in_the_middle_of_its_start_it_leaves_nothing(
     )
     logs = tmp_path / "logs"
     try:
-        # Cloud, four neighbours, the mailbox and the CDK have begun, each below a leash.
+        # Cloud, four neighbours, the mailbox and the CDK have begun, each below a supervisor.
         wait_for(lambda: len(list(logs.glob("*.log"))) == 7 and len(processes_of(tmp_path)) >= 14)
         os.killpg(starter.pid, number)
         wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
@@ -106,7 +106,7 @@ def test_one_that_is_up_is_neither_replaced_nor_forgotten(tmp_path: Path) -> Non
     processes = Processes(tmp_path / "logs")
     try:
         sleeper = processes.start("cloud", ["sleep", "60"], environment())
-        wait_for(lambda: is_leash(sleeper.pid))
+        wait_for(lambda: is_supervisor(sleeper.pid))
         remember(tmp_path, State(**STATE_OF_A_SLEEPER, pids={"cloud": sleeper.pid}), {})
         with pytest.raises(AlreadyUp, match=r"https://127\.0\.0\.1:1/live.*`invoke local\.down`"):
             LocalStack(tmp_path, environment()).start()

@@ -17,8 +17,7 @@ from ingester.ledger.record import MOST_REQUESTS
 from ingester.recording import events_table
 from ingester.runtime import container
 from ingester.status import table as status_table
-from ingester.transfer import engine, file_copy, ranges
-from ingester.transfer import part_worker
+from ingester.transfer import engine, file_copy, part_worker, ranges
 from ingester.zoom import download as source
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
