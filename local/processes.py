@@ -24,7 +24,7 @@ class ProcessFailed(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A started process. `pid` is its supervisor: SIGTERM to it ends the process and its children."""
+    """A started process. `pid` is its supervisor: SIGTERM to it ends both and all children."""
 
     name: str
     pid: int

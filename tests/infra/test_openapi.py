@@ -53,15 +53,24 @@ def raised(tree: ast.Module) -> Iterator[type[errors.RequestError]]:
             yield kind
 
 
+MAKES_AN_ANSWER = {"Answer", "json_answer", "_message", "_text_answer", "AwsFailure"}
+"""Calls whose first argument, or whose argument `status`, is the status of an answer."""
+
+
 def answered(tree: ast.Module) -> Iterator[int]:
+    """Yield the statuses that a function's file gives to its answers and to types of errors."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
-        if node.func.id in {"Answer", "json_answer", "_said"}:
-            given = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "status")]
-            for value in given:
-                if isinstance(value, ast.Constant) and isinstance(value.value, int):
-                    yield value.value
+        given: list[ast.expr | None] = []
+        if node.func.id in MAKES_AN_ANSWER:
+            given += [*node.args[:1], *(k.value for k in node.keywords if k.arg == "status")]
+        if node.func.id == "ErrorAnswers":
+            tables = [k.value for k in node.keywords if k.arg == "statuses"]
+            given += [value for t in tables if isinstance(t, ast.Dict) for value in t.values]
+        for value in given:
+            if isinstance(value, ast.Constant) and isinstance(value.value, int):
+                yield value.value
 
 
 def test_the_openapi_document_is_valid() -> None:
