@@ -243,9 +243,9 @@ class QueueWorker(Generic[Message]):
         except PermanentFailure as error:
             outcome = self.give_up(error)
         except (RetryableFailure, AskLater) as error:
-            outcome = self.after_failure(error, message, received)
+            outcome = self._after(error, message, received)
         except (BotoCoreError, ClientError) as error:
-            outcome = self.after_failure(AwsFailed.of(error), message, received)
+            outcome = self._after(AwsFailed.of(error), message, received)
         except Exception as error:
             if not self.source.is_last(received):
                 raise
@@ -254,6 +254,22 @@ class QueueWorker(Generic[Message]):
             return outcome
         self._carry_out(outcome, received, group=message.uuid)
         return outcome
+
+    def _after(self, error: IngesterError, message: Message, received: Received) -> Outcome:
+        """Ask the function's policy what follows a failure, which may itself fail.
+
+        A policy that counts in the ledger finds the record unreadable or busy at times. Left to SQS
+        the message would end on the dead-letter queue without a reason.
+        """
+        try:
+            return self.after_failure(error, message, received)
+        except PermanentFailure as fatal:
+            return self.give_up(fatal)
+        except RetryableFailure as busy:
+            if self.source.is_last(received):
+                return self.give_up(busy)
+            logger.warning("%s", busy)
+            return Retry(seconds=retry_policy.backoff_seconds(received.receive_count))
 
     def _carry_out(self, outcome: Outcome, received: Received, *, group: str) -> None:
         match outcome:

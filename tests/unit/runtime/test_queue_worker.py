@@ -14,6 +14,8 @@ from ingester.errors import (
     AskLater,
     AwsFailed,
     IngesterError,
+    LedgerBusy,
+    LedgerUnreadable,
     PermanentFailure,
     SettingsError,
     ZoomUnreachable,
@@ -69,6 +71,8 @@ class Site:
     aws: Cloud
     clock: Clock
     behave: Callable[[], Outcome] = Done
+    policy_fails_with: IngesterError | None = None
+    """What the policy raises in place of an outcome."""
 
     def source(self) -> SourceQueue:
         return SourceQueue(
@@ -81,6 +85,8 @@ class Site:
         def after_failure(
             error: IngesterError, _message: DownloadMessage, taken: Received
         ) -> Outcome:
+            if self.policy_fails_with:
+                raise self.policy_fails_with
             if taken.receive_count == LIMIT:
                 return give_up(error)
             return Retry(seconds=60)
@@ -312,3 +318,19 @@ class TestNextMessage:
         [sent] = site.sent()
         assert (sent["body"]["topic"], sent["delay_seconds"]) == ("MATH E-10", 60)
         assert self.left(site) == 1
+
+
+def test_message_comes_back_when_the_policy_of_failures_finds_the_ledger_busy(site: Site) -> None:
+    site.fail_with(ZoomUnreachable("Zoom is down."))
+    site.policy_fails_with = LedgerBusy("The record keeps changing.")
+    assert isinstance(site.process(), Retry)
+    assert site.dead() == []
+    assert isinstance(site.process(receive_count=LIMIT), GiveUp)
+    assert [dead["reason"] for dead in site.dead()] == ["The record keeps changing."]
+
+
+def test_message_is_given_up_when_the_policy_of_failures_cannot_read_the_ledger(site: Site) -> None:
+    site.fail_with(ZoomUnreachable("Zoom is down."))
+    site.policy_fails_with = LedgerUnreadable("The record is malformed.")
+    assert isinstance(site.process(), GiveUp)
+    assert [dead["reason"] for dead in site.dead()] == ["The record is malformed."]
