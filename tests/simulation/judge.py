@@ -50,8 +50,8 @@ MAILS_FOR_A_CAUSE = 6
 OUTAGE_MAIL_SECONDS = 300.0
 """An outage that lasts is told again: two kinds of failures, each every ten minutes at most."""
 
-MESSAGES_FOR_A_RECORDING = 300
-"""Three messages that wait for a day, of which SQS delays each for a quarter of an hour at most."""
+MESSAGES_FOR_A_RECORDING = 700
+"""Seven messages that wait for a day, of which SQS delays each for a quarter of an hour at most."""
 
 MESSAGES_AT_ONCE = 4
 
