@@ -233,6 +233,15 @@ class TestErrors:
         [dead] = site.dead()
         assert dead["reason"] == "An error that was not foreseen (KeyError): see the log."
 
+    def test_message_is_given_up_unworked_when_its_last_receive_was_cut_short(
+        self, site: Site
+    ) -> None:
+        site.behave = lambda: pytest.fail("The use case ran.")
+        assert isinstance(site.process(receive_count=LIMIT + 1), GiveUp)
+        [dead] = site.dead()
+        assert dead["reason"].startswith(f"None of {LIMIT} attempts could tell how it ended")
+        assert site.aws.rows()[ZIP_ID]["pipeline_state"] == "DOWNLOADER_FAILED"
+
 
 class TestReports:
     """Once an outcome is carried out, nothing brings the message back."""
