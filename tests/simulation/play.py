@@ -123,7 +123,7 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
     Source: AWS's guide of Lambda, "How Lambda handles errors and retries with asynchronous
     invocation".
     """
-    answered = function.invoke({})
+    answered = function.invoke({"source": "aws.events"})
 
     def ended() -> None:
         _, error = answered.value or (None, Killed())

@@ -30,6 +30,12 @@ def test_a_dry_run_tells_what_a_run_would_hand_in(stage: Stage) -> None:
     assert stage.state() == before
 
 
+def test_an_operator_s_run_hands_in_what_it_finds_at_once(stage: Stage) -> None:
+    stage.begin()
+    stage.zoom.add(named("missed=="))
+    assert stage.run({})["handed_in"] == 1
+
+
 def test_a_dry_run_before_the_first_run_sets_no_baseline(stage: Stage) -> None:
     assert "no baseline" in stage.run({"dry_run": True})["message"]
     assert not stage.aws.recordings.scan()["Items"]

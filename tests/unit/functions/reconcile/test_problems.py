@@ -108,8 +108,9 @@ def test_a_key_that_was_rotated_is_read_again(stage: Stage) -> None:
     stage.zoom.add(named("a=="))
     stage.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"}), OK]
     newer = replace(stage.deps, secrets=stage.deps.secrets.__class__(pipeline_signing_key="new"))
-    report = reconcile.answer(EVERY_HOUR, stage.deps, SECONDS, lambda: newer)
-    assert report["handed_in"] == 1
+    for expected in (0, 1):
+        report = reconcile.answer(EVERY_HOUR, stage.deps, SECONDS, lambda: newer)
+        assert report["handed_in"] == expected
 
 
 def test_a_key_that_the_webhook_doesnt_know_stops_the_run(

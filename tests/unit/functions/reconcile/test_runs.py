@@ -11,12 +11,13 @@ import pytest
 
 import webhook
 from ingester.ledger.record import End, with_end
+from ingester.reconcile.decisions import MOST_FOUND, Verdict
 from ingester.zoom import signature
-from local.neighbours.https_server import Answer, Request
+from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.zoom_faults import Fault
 from tests.cloud import Cloud
 from tests.function_harness import OWN_KEY, webhook_dependencies
-from tests.unit.functions.reconcile.harness import Stage, named
+from tests.unit.functions.reconcile.harness import OK, Stage, named
 from tests.unit.zoom_account import file
 
 
@@ -33,6 +34,34 @@ def test_a_missed_recording_is_handed_in_as_zooms_own_notification(stage: Stage)
     [request] = stage.hook.requests
     now = stage.clock().timestamp()
     assert signature.verify([OWN_KEY], dict(request.headers.items()), request.body, now) == OWN_KEY
+
+
+def test_a_recording_is_left_to_zoom_s_own_event_until_a_second_run_finds_it(stage: Stage) -> None:
+    stage.begin()
+    stage.zoom.add(named("missed=="))
+    report = stage.run(is_found=False)
+    assert (report["handed_in"], report["skipped"]) == (0, {str(Verdict.FOUND): 1})
+    assert stage.state()["last"]["waiting"] == 1
+    assert stage.run(is_found=False)["handed_in"] == 1
+    assert stage.state()["found"] == []
+
+
+def test_a_recording_that_could_not_be_handed_in_is_handed_in_by_the_next_run(stage: Stage) -> None:
+    stage.begin()
+    stage.zoom.add(named("missed=="))
+    stage.run(is_found=False)
+    stage.hook.answers[:] = [text_answer(500, "text/plain", b"")]
+    assert stage.run(is_found=False)["handed_in"] == 0
+    stage.hook.answers[:] = [OK]
+    assert stage.run(is_found=False)["handed_in"] == 1
+
+
+def test_recordings_are_handed_in_at_once_when_very_many_were_missed(stage: Stage) -> None:
+    stage.begin()
+    for number in range(MOST_FOUND + 2):
+        stage.zoom.add(named(f"missed{number}=="))
+    assert stage.run(is_found=False)["handed_in"] == 2
+    assert len(stage.state()["found"]) == MOST_FOUND
 
 
 def test_the_webhook_takes_what_is_handed_in(stage: Stage, aws: Cloud) -> None:
