@@ -1,29 +1,65 @@
-"""The peers as processes of their own, with the same calls as those in this process."""
+"""Run a stand-in as a separate process, so that its CPU seconds aren't those of the program.
 
+The process prints its ports as one line of JSON, and runs until its standard input is closed.
+"""
+
+import argparse
 import http.client
 import json
+import ssl
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self, TypeVar
 
 import msgspec
 
 from bench.transfer.peers.s3_settings import S3Object, S3Settings, S3Stats, S3Upload
-from bench.transfer.peers.server import CONTROL, HOST
-from bench.transfer.peers.zoom_settings import Seen, ZoomSettings, ZoomStats
+from bench.transfer.peers.server import CONTROL, HOST, Server
+from bench.transfer.peers.zoom_settings import ZoomSettings, ZoomStats
 from local.authority import Authority
 
 ANSWER_SECONDS = 60
-Told = TypeVar("Told")
+Settings = TypeVar("Settings")
+Asked = TypeVar("Asked")
 
 
 class PeerFailed(Exception):
-    """A peer's process ended, or refused a setting."""
+    """The process of a stand-in ended, or refused a request."""
+
+
+def run_peer(
+    make: Callable[..., Server],
+    settings_type: type[Settings],
+    description: str,
+    arguments: Sequence[str],
+) -> int:
+    """Run a stand-in until the end of standard input or ^C."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--port", type=int, default=0, help="of plain HTTP; 0 takes any")
+    parser.add_argument("--tls-port", type=int, default=0, help="of HTTPS; 0 takes any")
+    parser.add_argument("--certificate", type=Path, help="PEM; without it there is no HTTPS")
+    parser.add_argument("--key", type=Path, help="PEM, of the certificate")
+    parser.add_argument("--settings", default="{}", help="JSON")
+    options = parser.parse_args(arguments)
+    tls = None
+    if options.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate, options.key)
+    settings = msgspec.json.decode(options.settings, type=settings_type)
+    with make(settings, tls, port=options.port, tls_port=options.tls_port) as peer:
+        print(json.dumps({"ports": peer.ports}), flush=True)
+        try:
+            while sys.stdin.buffer.read(4096):
+                pass
+        except KeyboardInterrupt:
+            pass
+    return 0
 
 
 class RemotePeer:
-    """A process of its own until `close`; `with` closes it. It ends with this process as well."""
+    """The process of a stand-in, from its creation until `close`."""
 
     def __init__(self, module: str, tls: Authority) -> None:
         files = ["--certificate", str(tls.certificate), "--key", str(tls.key)]
@@ -34,17 +70,17 @@ class RemotePeer:
         )
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
-            raise PeerFailed(f"The fake {module} didn't start.")
+            raise PeerFailed(f"The stand-in for {module} didn't start.")
         self._ports: list[int] = json.loads(line)["ports"]
 
     @property
     def url(self) -> str:
-        """Where plain HTTP is spoken."""
+        """URL of the plain port."""
         return f"http://{HOST}:{self._ports[0]}"
 
     @property
     def tls_url(self) -> str:
-        """Where HTTPS is spoken."""
+        """URL of the TLS port."""
         return f"https://{HOST}:{self._ports[1]}"
 
     def __enter__(self) -> Self:
@@ -54,15 +90,15 @@ class RemotePeer:
         self.close()
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         self._process.communicate()
 
-    def ask(self, path: str, told: type[Told]) -> Told:
-        """Asks for something that the peer knows."""
-        return msgspec.json.decode(self._call("GET", path, b""), type=told)
+    def ask(self, path: str, kind: type[Asked]) -> Asked:
+        """Get a value from the control interface."""
+        return msgspec.json.decode(self._call("GET", path, b""), type=kind)
 
     def tell(self, path: str, settings: object) -> None:
-        """Hands over settings."""
+        """Post settings to the control interface."""
         self._call("POST", path, msgspec.json.encode(settings))
 
     def _call(self, method: str, path: str, body: bytes) -> bytes:
@@ -72,59 +108,41 @@ class RemotePeer:
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise PeerFailed(f"A peer doesn't answer ({type(error).__name__}).") from error
+            raise PeerFailed(f"A stand-in doesn't answer ({type(error).__name__}).") from error
         finally:
             connection.close()
         if response.status != http.HTTPStatus.OK:
-            raise PeerFailed(f"A peer answered {response.status} to {path}.")
+            raise PeerFailed(f"A stand-in answered {response.status} to {path}.")
         return answer
 
 
 class RemoteZoom(RemotePeer):
-    """See ZoomPeer."""
+    """A `ZoomPeer` in another process."""
 
     def __init__(self, tls: Authority) -> None:
         super().__init__("zoom", tls)
 
     def configure(self, settings: ZoomSettings) -> None:
-        """See ZoomPeer."""
         self.tell("config", settings)
 
     def stats(self) -> ZoomStats:
-        """See ZoomPeer."""
         return self.ask("stats", ZoomStats)
-
-    def seen(self) -> list[Seen]:
-        """See ZoomPeer."""
-        return self.ask("seen", list[Seen])
 
 
 class RemoteS3(RemotePeer):
-    """See S3Peer."""
+    """An `S3Peer` in another process."""
 
     def __init__(self, tls: Authority) -> None:
         super().__init__("s3", tls)
 
-    def configure(self, settings: S3Settings, *, empty: bool = True) -> None:
-        """See S3Peer."""
-        self.tell("config" if empty else "config/keep", settings)
+    def configure(self, settings: S3Settings) -> None:
+        self.tell("config", settings)
 
     def stats(self) -> S3Stats:
-        """See S3Peer."""
         return self.ask("stats", S3Stats)
 
     def objects(self) -> list[S3Object]:
-        """See S3Peer."""
         return self.ask("objects", list[S3Object])
 
     def uploads(self) -> list[S3Upload]:
-        """See S3Peer."""
         return self.ask("uploads", list[S3Upload])
-
-
-@dataclass(frozen=True)
-class Peers:
-    """Both of them."""
-
-    zoom: RemoteZoom
-    s3: RemoteS3
