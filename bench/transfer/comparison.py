@@ -12,6 +12,7 @@ from bench.transfer import results, summary, yardstick
 from bench.transfer.cases import CASES, LOADS, one_file
 from bench.transfer.measure import Job, Setting, measure_all
 from bench.transfer.options import Command, Options, add_programs, add_repetitions, chosen
+from bench.transfer.peers.s3_settings import Mode
 from bench.transfer.programs.catalog import CURL, ONE_STREAM, programs
 from bench.transfer.results import Curl, Run
 from bench.transfer.stand_ins import stand_ins
@@ -48,7 +49,7 @@ def _run(options: Options) -> bool:
                 ):
                     results.write(options.out, curl)
                     lines.append(curl)
-            mode = "hash" if options.check else "discard"
+            mode: Mode = "hash" if options.check else "discard"
             jobs = [
                 (program, Setting("run", case, load, is_tls, mode), repetition)
                 for case, load, program in product(cases, loads, available)

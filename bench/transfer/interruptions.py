@@ -40,8 +40,14 @@ class Interrupted:
 
     def begin(self, load: Load) -> None:
         """Configure both stand-ins, with an empty bucket."""
-        speed = {"link_mbps": self.options.link_mbps, "conn_mbps": self.options.conn_mbps}
-        self.peers.zoom.configure(ZoomSettings(files=load.files, token=TOKEN, **speed))
+        self.peers.zoom.configure(
+            ZoomSettings(
+                files=load.files,
+                token=TOKEN,
+                link_mbps=self.options.link_mbps,
+                conn_mbps=self.options.conn_mbps,
+            )
+        )
         self.peers.s3.configure(S3Settings(bucket=BUCKET, mode="hash"))
 
     def start(

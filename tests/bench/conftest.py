@@ -159,11 +159,11 @@ class Upload:
 
     def send(self, number: int, body: bytes) -> None:
         answer = self._client.upload_part(**self._names, PartNumber=number, Body=body)
-        named = {name: answer[name] for name in ("ETag", "ChecksumCRC32")}  # type: ignore[literal-required]
+        named = {name: answer[name] for name in ("ETag", "ChecksumCRC32")}
         self.parts.append({"PartNumber": number, **named})
 
     def complete(self, **more: Any) -> None:
-        parts = {"Parts": self.parts}
+        parts: Any = {"Parts": self.parts}
         self._client.complete_multipart_upload(**self._names, MultipartUpload=parts, **more)
 
 
@@ -186,7 +186,7 @@ class Wire:
 
     def begin(self, **headers: str) -> str:
         """Begin an upload, and return the target of its first part."""
-        _, body, _ = self.send("POST", "/bucket/k?uploads", **headers)
+        _, body, _ = self.send("POST", "/bucket/k?uploads", b"", **headers)
         upload_id = body.partition("<UploadId>")[2].partition("<")[0]
         return f"/bucket/k?partNumber=1&uploadId={upload_id}"
 
