@@ -4,7 +4,6 @@ The CPU seconds per GB of both directions together are the yardstick for a progr
 The command `peers` shows that the stand-ins are faster than the programs.
 """
 
-import http.client
 import os
 import shutil
 import subprocess
@@ -12,7 +11,6 @@ import time
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bench.transfer import results, summary
 from bench.transfer.cases import CASES, LOADS, Load
@@ -22,7 +20,7 @@ from bench.transfer.peers.remote import RemoteS3, RemoteZoom
 from bench.transfer.results import Curl
 from bench.transfer.stand_ins import StandIns, stand_ins
 from bench.transfer.table import show
-from bench.transfer.task import BUCKET, TOKEN
+from bench.transfer.task import BUCKET
 
 
 def measure(
@@ -39,7 +37,8 @@ def measure(
     peers.zoom.configure(case.zoom_settings(load))
     peers.s3.configure(case.s3_settings("discard"))
     curl = ["curl", "--silent", "--fail", "--cacert", str(peers.tls.ca_bundle)]
-    get = [*curl, "--output", os.devnull, _cdn_url(peers.zoom, name, is_tls=is_tls)]
+    zoom_root = peers.zoom.tls_url if is_tls else peers.zoom.url
+    get = [*curl, "--output", os.devnull, peers.zoom.sign(name, zoom_root)]
     root = peers.s3.tls_url if is_tls else peers.s3.url
     put = [
         *curl,
@@ -97,18 +96,6 @@ def _file(folder: Path, name: str, size: int) -> Path:
             for view in Generated(name, size).views(0, size):
                 file.write(view)
     return path
-
-
-def _cdn_url(zoom: RemoteZoom, name: str, *, is_tls: bool) -> str:
-    """Return the URL that Zoom redirects to. A signature is valid on both ports."""
-    connection = http.client.HTTPConnection(urlsplit(zoom.url).netloc, timeout=10)
-    try:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        connection.request("GET", f"/rec/download/{name}", headers=headers)
-        location = connection.getresponse().headers["Location"]
-    finally:
-        connection.close()
-    return str(location).replace(zoom.url, zoom.tls_url if is_tls else zoom.url)
 
 
 def _peers(options: Options) -> bool:

@@ -1,20 +1,13 @@
-"""A stand-in for S3 on loopback: one bucket, path style, multipart uploads as strict as S3's.
-
-python -m bench.transfer.peers.s3 --port 8081 --settings '{"mode": "discard"}'
-"""
+"""A stand-in for S3 on loopback: one bucket, path style, multipart uploads as strict as S3's."""
 
 import ssl
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-import msgspec
-
 from bench.transfer.peers import s3_signature
-from bench.transfer.peers.remote import run_peer
 from bench.transfer.peers.s3_body import Received, receive
 from bench.transfer.peers.s3_bucket import XML, Answer, Call, S3Bucket, operation_of
 from bench.transfer.peers.s3_protocol import S3Error
@@ -33,13 +26,11 @@ class S3Peer(Server):
         settings: S3Settings | None = None,
         tls: ssl.SSLContext | None = None,
         *,
-        port: int = 0,
-        tls_port: int = 0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._now = now
         self._begin(settings or S3Settings(), S3Bucket())
-        super().__init__(self.settings, tls, port, tls_port)
+        super().__init__(self.settings, tls)
 
     def configure(self, settings: S3Settings, *, empty: bool = True) -> None:
         """Change the settings, reset counters and faults, and empty the bucket if wanted."""
@@ -72,19 +63,6 @@ class S3Peer(Server):
     def body(self, key: str) -> bytes:
         """Return an object's bytes, which only the mode `keep` has."""
         return self._bucket.data(key)
-
-    def control(self, path: str, body: bytes) -> bytes | None:
-        match path:
-            case "config":
-                self.configure(msgspec.json.decode(body, type=S3Settings))
-                return b"{}"
-            case "stats":
-                return msgspec.json.encode(self.stats())
-            case "objects":
-                return msgspec.json.encode(self.objects())
-            case "uploads":
-                return msgspec.json.encode(self.uploads())
-        return None
 
     def handle(self, connection: Connection, request: Request) -> bool:
         bucket, _, key = unquote(request.path.removeprefix("/")).partition("/")
@@ -174,7 +152,3 @@ class S3Peer(Server):
             piece, view = view[: connection.step], view[connection.step :]
             connection.pace(len(piece))
             connection.sock.sendall(piece)
-
-
-if __name__ == "__main__":
-    sys.exit(run_peer(S3Peer, S3Settings, "A stand-in for S3.", sys.argv[1:]))

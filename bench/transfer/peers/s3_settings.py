@@ -1,4 +1,4 @@
-"""Settings, faults and counters of the S3 stand-in. All of them can be written as JSON."""
+"""Settings, faults and counters of the S3 stand-in."""
 
 from dataclasses import dataclass, field
 from typing import Literal

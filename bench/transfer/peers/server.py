@@ -1,8 +1,4 @@
-"""The server of a stand-in: a plain and a TLS port on loopback, a thread for each connection.
-
-Requests below `/_ctl/`, on either port, are the control interface: settings in, counters out, as
-JSON.
-"""
+"""The server of a stand-in: a plain and a TLS port on loopback, a thread for each connection."""
 
 import contextlib
 import resource
@@ -18,7 +14,6 @@ from bench.transfer.peers.link import CONNECTION_BURST, LINK_BURST, LinkSettings
 from bench.transfer.peers.wire import Connection, Gone, Request, prepare
 
 HOST = "127.0.0.1"
-CONTROL = "/_ctl/"
 BACKLOG = 512
 
 
@@ -68,21 +63,14 @@ class Counts:
 
 
 class Server(ABC):
-    """Listens from its creation until `close`. It has a TLS port only if it gets `tls`.
+    """Listens from its creation until `close`. It has a TLS port only if it gets `tls`."""
 
-    Port 0 takes any free port.
-    """
-
-    def __init__(
-        self, link: LinkSettings, tls: ssl.SSLContext | None, port: int = 0, tls_port: int = 0
-    ) -> None:
+    def __init__(self, link: LinkSettings, tls: ssl.SSLContext | None) -> None:
         self.closing = threading.Event()
         self.restart(link)
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        self._listeners = [_listen(port)]
-        if tls:
-            self._listeners.append(_listen(tls_port))
+        self._listeners = [_listen() for _ in range(2 if tls else 1)]
         self._acceptors = [
             threading.Thread(target=self._accept, args=pair, daemon=True)
             for pair in zip(self._listeners, (None, tls), strict=False)
@@ -136,10 +124,6 @@ class Server(ABC):
         Raises:
             Cut: The connection is broken off.
         """
-
-    @abstractmethod
-    def control(self, path: str, body: bytes) -> bytes | None:
-        """Answer a request below `/_ctl/` with JSON; None if the path is unknown."""
 
     def restart(self, link: LinkSettings) -> None:
         """Reset the counters, and set the speed."""
@@ -197,14 +181,8 @@ class Server(ABC):
         if request is None:
             return False
         self._set_pacers(connection)
-        if not request.path.startswith(CONTROL):
-            stays = self.handle(connection, request)
-            return stays and request.headers.get("connection", "").lower() != "close"
-        body = connection.read(int(request.headers.get("content-length", "0")))
-        answer = self.control(request.path.removeprefix(CONTROL), body)
-        kind = {"Content-Type": "application/json"}
-        connection.answer(404 if answer is None else 200, kind, answer or b"")
-        return True
+        stays = self.handle(connection, request)
+        return stays and request.headers.get("connection", "").lower() != "close"
 
     def _set_pacers(self, connection: Connection) -> None:
         """Apply the current limits to a connection."""
@@ -215,10 +193,9 @@ class Server(ABC):
             connection.pacers = ()
 
 
-def _listen(port: int) -> socket.socket:
+def _listen() -> socket.socket:
     listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    listener.bind((HOST, 0))
     listener.listen(BACKLOG)
     return listener
 

@@ -3,21 +3,15 @@
 As at Zoom, a request without the token gets 200 and a page of HTML, and URLs of the CDN expire.
 `local.neighbours.zoom` plays the rest of Zoom. This one generates its files, limits its speed and
 breaks off at an exact byte, all of which measurements need.
-
-    python -m bench.transfer.peers.zoom --port 8080 --settings '{"files": {"talk": 1000000}}'
 """
 
 from __future__ import annotations
 
 import ssl
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from bench.transfer.peers.content import Generated
-from bench.transfer.peers.remote import run_peer
 from bench.transfer.peers.server import Counts, Cut, Server
 from bench.transfer.peers.wire import PACED_STEP, Connection, Request
 from bench.transfer.peers.zoom_faults import FaultSchedule, OpenBody
@@ -43,12 +37,9 @@ class ZoomPeer(Server):
         self,
         settings: ZoomSettings | None = None,
         tls: ssl.SSLContext | None = None,
-        *,
-        port: int = 0,
-        tls_port: int = 0,
     ) -> None:
         self._begin(settings or ZoomSettings(), None)
-        super().__init__(self.settings, tls, port, tls_port)
+        super().__init__(self.settings, tls)
 
     def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
         """Change the settings, reset counters and faults, and expire all URLs.
@@ -84,18 +75,13 @@ class ZoomPeer(Server):
                 cpu_s=counts.cpu_s,
             )
 
+    def sign(self, name: str, root: str) -> str:
+        """Return a new URL of the CDN. `root` is the URL of either port."""
+        return f"{root}{CDN}{name}.mp4?sig={self._files.sign()}"
+
     def download_url(self, name: str, *, tls: bool = False) -> str:
         """Return the URL that Zoom's API would return for a file."""
         return f"{self.tls_url if tls else self.url}{REC}{name}"
-
-    def control(self, path: str, body: bytes) -> bytes | None:
-        match path:
-            case "config":
-                self.configure(msgspec.json.decode(body, type=ZoomSettings))
-                return b"{}"
-            case "stats":
-                return msgspec.json.encode(self.stats())
-        return None
 
     def handle(self, connection: Connection, request: Request) -> bool:
         self.pause(self.settings.latency_ms)
@@ -130,8 +116,7 @@ class ZoomPeer(Server):
             connection.answer(404)
             return True
         root = self.tls_url if connection.is_tls else self.url
-        location = f"{root}{CDN}{name}.mp4?sig={self._files.sign()}"
-        connection.answer(302, {"Location": location})
+        connection.answer(302, {"Location": self.sign(name, root)})
         return True
 
     def _serve_file(self, connection: Connection, request: Request) -> bool:
@@ -236,7 +221,3 @@ class ZoomPeer(Server):
         if fault.what == "stall":
             self.closing.wait(fault.seconds)
         raise Cut(fault.what)
-
-
-if __name__ == "__main__":
-    sys.exit(run_peer(ZoomPeer, ZoomSettings, "A stand-in for Zoom's download host.", sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Settings, faults and counters of the Zoom stand-in. All of them can be written as JSON."""
+"""Settings, faults and counters of the Zoom stand-in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
