@@ -9,7 +9,7 @@ import itertools
 import re
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -187,21 +187,12 @@ class S3Bucket:
     def _upload_part(self, call: Call) -> Answer:
         number = _number(call.query, "partNumber", 0)
         if not 1 <= number <= MOST_PARTS:
-            raise S3Error(
-                400,
-                "InvalidArgument",
-                "Part number must be an integer between 1 and 10000, inclusive",
-            )
+            raise S3Error(400, "InvalidArgument", "Part number must be between 1 and 10000")
         upload = self._upload(call)
         piece = _piece(call, number, upload.upload_id, self.settings.mode)
         # S3 accepts and verifies a checksum of an upload without checksums, which boto3 sends.
         if upload.algorithm and not call.body.has_checksum:
-            raise S3Error(
-                400,
-                "InvalidRequest",
-                "Checksum Type mismatch occurred, expected checksum Type: crc32, "
-                "actual checksum Type: null",
-            )
+            raise S3Error(400, "InvalidRequest", "Checksum Type mismatch: crc32, null")
         upload.pieces[number] = piece
         return Answer(headers=_tags(call, piece))
 
@@ -211,12 +202,8 @@ class S3Bucket:
         size = sum(piece.part.size for piece in pieces)
         expected = call.headers.get("x-amz-mp-object-size")
         if expected is not None and int(expected) != size:
-            raise S3Error(
-                400,
-                "InvalidRequest",
-                f"The provided 'x-amz-mp-object-size' header value {expected} does not match what "
-                f"was computed: {size}",
-            )
+            message = f"x-amz-mp-object-size {expected} does not match what was computed: {size}"
+            raise S3Error(400, "InvalidRequest", message)
         tags = b"".join(bytes.fromhex(piece.etag) for piece in pieces)
         etag = f"{_md5(tags)}-{len(pieces)}"
         checksum = _composite(pieces) if upload.algorithm else ""
@@ -262,7 +249,7 @@ class S3Bucket:
         ]
         last = uploads[page - 1] if len(uploads) > page else None
         is_encoded = query.get("encoding-type") == "url"
-        encode = quote if is_encoded else str
+        encode: Callable[[str], str] = quote if is_encoded else str
         body = document(
             "ListMultipartUploadsResult",
             ("Bucket", self.settings.bucket),
@@ -272,17 +259,7 @@ class S3Bucket:
             ("MaxUploads", page),
             *([("EncodingType", "url")] if is_encoded else []),
             ("IsTruncated", str(last is not None).lower()),
-            *(
-                (
-                    "Upload",
-                    (
-                        ("Key", encode(upload.key)),
-                        ("UploadId", upload.upload_id),
-                        ("Initiated", _time(upload.at)),
-                    ),
-                )
-                for upload in uploads[:page]
-            ),
+            *(("Upload", _upload_fields(upload, encode)) for upload in uploads[:page]),
         )
         return Answer(headers=XML, body=body)
 
@@ -333,12 +310,7 @@ class S3Bucket:
     def _upload(self, call: Call) -> Upload:
         found = self._uploads.get(call.query.get("uploadId", ""))
         if found is None or found.key != call.key:
-            raise S3Error(
-                404,
-                "NoSuchUpload",
-                "The specified upload does not exist. The upload ID may be invalid, or the upload "
-                "may have been aborted or completed.",
-            )
+            raise S3Error(404, "NoSuchUpload", "The specified upload does not exist.")
         return found
 
     def _uploads_in_order(self) -> list[Upload]:
@@ -379,24 +351,12 @@ def _chosen(upload: Upload, named: Sequence[tuple[int, str, str]]) -> list[Piece
     for number, etag, checksum in named:
         piece = upload.pieces.get(number)
         if piece and upload.algorithm and not checksum:
-            raise S3Error(
-                400,
-                "InvalidRequest",
-                "The upload was created using a crc32 checksum. The complete request must include "
-                f"the checksum for each part. It was missing for part {number} in the request.",
-            )
+            raise S3Error(400, "InvalidRequest", f"The checksum is missing for part {number}.")
         if piece is None or piece.etag != etag or checksum not in {"", piece.checksum}:
-            raise S3Error(
-                400,
-                "InvalidPart",
-                "One or more of the specified parts could not be found. The part may not have been "
-                f"uploaded, or its entity tag or checksum may not have matched: {number}",
-            )
+            raise S3Error(400, "InvalidPart", f"Part {number} is missing, or differs.")
         chosen.append(piece)
     if any(piece.part.size < SMALLEST_PART for piece in chosen[:-1]):
-        raise S3Error(
-            400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size."
-        )
+        raise S3Error(400, "EntityTooSmall", "A part is smaller than the minimum allowed size.")
     return chosen
 
 
@@ -417,6 +377,14 @@ def _part_fields(piece: Piece, algorithm: str) -> Sequence[Field]:
         ("Size", piece.part.size),
     ]
     return [*fields, ("ChecksumCRC32", piece.checksum)] if algorithm else fields
+
+
+def _upload_fields(upload: Upload, encode: Callable[[str], str]) -> Sequence[Field]:
+    return [
+        ("Key", encode(upload.key)),
+        ("UploadId", upload.upload_id),
+        ("Initiated", _time(upload.at)),
+    ]
 
 
 def _tags(call: Call, piece: Piece) -> dict[str, str]:

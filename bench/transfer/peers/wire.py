@@ -138,14 +138,6 @@ class Connection:
             raise Gone
         return count
 
-    def read(self, count: int) -> bytes:
-        """Read exactly `count` bytes."""
-        whole = bytearray(count)
-        view = memoryview(whole)
-        while view:
-            view = view[self.take(len(view), view) :]
-        return bytes(whole)
-
     def line(self) -> bytes:
         """Read the next line, and return it without its end."""
         while b"\r\n" not in self._buffer:
