@@ -1,15 +1,18 @@
-"""Run a stand-in as a separate process, so that its CPU seconds aren't those of the program."""
+"""Run a stand-in as a separate process, so that its CPU seconds aren't those of the program.
+
+Only that process imports the stand-in: a measured program's peak memory is at least the memory of
+the process that starts it.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import pkgutil
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
-from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import S3Object, S3Settings, S3Stats, S3Upload
-from bench.transfer.peers.zoom import ZoomPeer
 from bench.transfer.peers.zoom_settings import ZoomSettings, ZoomStats
 from local.authority import Authority
 
@@ -17,7 +20,8 @@ from local.authority import Authority
 class RemotePeer:
     """The process of a stand-in. It ends at `close`, or with this process."""
 
-    kind: type[ZoomPeer | S3Peer]
+    kind: str
+    """Module and class of the stand-in."""
 
     def __init__(self, tls: Authority) -> None:
         context = multiprocessing.get_context("spawn")
@@ -49,7 +53,7 @@ class RemotePeer:
 class RemoteZoom(RemotePeer):
     """A `ZoomPeer` in another process."""
 
-    kind = ZoomPeer
+    kind = "bench.transfer.peers.zoom:ZoomPeer"
 
     def configure(self, settings: ZoomSettings) -> None:
         self.call("configure", settings)
@@ -66,7 +70,7 @@ class RemoteZoom(RemotePeer):
 class RemoteS3(RemotePeer):
     """An `S3Peer` in another process."""
 
-    kind = S3Peer
+    kind = "bench.transfer.peers.s3:S3Peer"
 
     def configure(self, settings: S3Settings) -> None:
         self.call("configure", settings)
@@ -84,9 +88,10 @@ class RemoteS3(RemotePeer):
         return uploads
 
 
-def _serve(pipe: Connection, kind: type[ZoomPeer | S3Peer], tls: Authority) -> None:
+def _serve(pipe: Connection, kind: str, tls: Authority) -> None:
     """Run a stand-in, and answer calls until the other end of the pipe is closed."""
-    with kind(tls=tls.ssl_context()) as peer, suppress(EOFError, KeyboardInterrupt):
+    make = pkgutil.resolve_name(kind)
+    with make(tls=tls.ssl_context()) as peer, suppress(EOFError, KeyboardInterrupt):
         pipe.send((peer.url, peer.tls_url))
         while True:
             method, arguments = pipe.recv()
