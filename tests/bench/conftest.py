@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -167,22 +165,23 @@ class Upload:
         self._client.complete_multipart_upload(**self._names, MultipartUpload=parts, **more)
 
 
+@dataclass(frozen=True)
 class Wire:
     """Sends requests to the S3 stand-in that boto3 wouldn't send."""
 
-    def __init__(self, url: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+    session: requests.Session
+    url: str
 
     def send(
         self, method: str, target: str, body: bytes = b"", **headers: str
     ) -> tuple[int, str, str | None]:
         """Return status, error code (or the whole body) and CRC32 of the answer."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection.request(method, target, body, {"Authorization": "x", **named})
-        answer = self._connection.getresponse()
-        text = answer.read().decode()
-        code = text.partition("<Code>")[2].partition("</Code>")[0]
-        return answer.status, code or text, answer.headers["x-amz-checksum-crc32"]
+        answer = self.session.request(
+            method, self.url + target, data=body, headers={"Authorization": "x", **named}
+        )
+        code = answer.text.partition("<Code>")[2].partition("</Code>")[0]
+        return answer.status_code, code or answer.text, answer.headers.get("x-amz-checksum-crc32")
 
     def begin(self, **headers: str) -> str:
         """Begin an upload, and return the target of its first part."""
@@ -190,14 +189,9 @@ class Wire:
         upload_id = body.partition("<UploadId>")[2].partition("<")[0]
         return f"/bucket/k?partNumber=1&uploadId={upload_id}"
 
-    def close(self) -> None:
-        self._connection.close()
-
 
 @pytest.fixture
-def wire(s3: S3Peer) -> Iterator[Wire]:
+def wire(s3: S3Peer, session: requests.Session) -> Wire:
     """The S3 stand-in accepts any signature."""
     s3.configure(S3Settings())
-    made = Wire(s3.url)
-    yield made
-    made.close()
+    return Wire(session, s3.url)
