@@ -10,7 +10,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -54,48 +54,6 @@ class Answer:
     length: int | None = None
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A stored part."""
-
-    part: S3Part
-    etag: str
-    at: datetime
-    data: bytes = field(repr=False)
-
-    @property
-    def checksum(self) -> str:
-        return "" if self.part.crc32 is None else encode_crc32(self.part.crc32)
-
-
-@dataclass(frozen=True)
-class Upload:
-    """An open upload. `algorithm` is CRC32, or empty for an upload without checksums."""
-
-    key: str
-    upload_id: str
-    content_type: str
-    metadata: dict[str, str]
-    algorithm: str
-    at: datetime
-    pieces: dict[int, Piece] = field(default_factory=dict)
-
-    def in_order(self) -> list[Piece]:
-        return [self.pieces[number] for number in sorted(self.pieces)]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An object."""
-
-    summary: S3Object
-    at: datetime
-    pieces: tuple[Piece, ...]
-
-    def data(self) -> bytes:
-        return b"".join(piece.data for piece in self.pieces)
-
-
 def operation_of(method: str, key: str, query: Mapping[str, str]) -> str:
     """Return AWS's name of a request's operation; empty if the stand-in doesn't support it."""
     if not key:
@@ -118,8 +76,8 @@ class S3Bucket:
 
     def __init__(self) -> None:
         self.settings = S3Settings()
-        self._uploads: dict[str, Upload] = {}
-        self._objects: dict[str, Stored] = {}
+        self._uploads: dict[str, S3Upload] = {}
+        self._objects: dict[str, S3Object] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._operations = {
@@ -146,24 +104,16 @@ class S3Bucket:
     def objects(self) -> list[S3Object]:
         """Return all objects, by key."""
         with self._lock:
-            return [self._objects[key].summary for key in sorted(self._objects)]
+            return [self._objects[key] for key in sorted(self._objects)]
 
     def uploads(self) -> list[S3Upload]:
         """Return all open uploads, by key and age."""
         with self._lock:
-            return [
-                S3Upload(
-                    key=upload.key,
-                    upload_id=upload.upload_id,
-                    metadata=upload.metadata,
-                    parts=tuple(piece.part for piece in upload.in_order()),
-                )
-                for upload in self._uploads_in_order()
-            ]
+            return self._uploads_in_order()
 
     def data(self, key: str) -> bytes:
         """Return an object's bytes, which only the mode `keep` has."""
-        return self._object(key).data()
+        return _data(self._object(key))
 
     def forget_uploads(self) -> None:
         """Remove every open upload."""
@@ -189,25 +139,27 @@ class S3Bucket:
         if not 1 <= number <= MOST_PARTS:
             raise S3Error(400, "InvalidArgument", "Part number must be between 1 and 10000")
         upload = self._upload(call)
-        piece = _piece(call, number, upload.upload_id, self.settings.mode)
+        part = _part(call, number, upload.upload_id, self.settings.mode)
         # S3 accepts and verifies a checksum of an upload without checksums, which boto3 sends.
         if upload.algorithm and not call.body.has_checksum:
             raise S3Error(400, "InvalidRequest", "Checksum Type mismatch: crc32, null")
-        upload.pieces[number] = piece
-        return Answer(headers=_tags(call, piece))
+        kept = [stored for stored in upload.parts if stored.number != number]
+        in_order = tuple(sorted([*kept, part], key=lambda stored: stored.number))
+        self._uploads[upload.upload_id] = replace(upload, parts=in_order)
+        return Answer(headers=_tags(call, part))
 
     def _complete(self, call: Call) -> Answer:
         upload = self._upload(call)
-        pieces = _chosen(upload, named_parts(call.body.data))
-        size = sum(piece.part.size for piece in pieces)
+        parts = _chosen(upload, named_parts(call.body.data))
+        size = sum(part.size for part in parts)
         expected = call.headers.get("x-amz-mp-object-size")
         if expected is not None and int(expected) != size:
             message = f"x-amz-mp-object-size {expected} does not match what was computed: {size}"
             raise S3Error(400, "InvalidRequest", message)
-        tags = b"".join(bytes.fromhex(piece.etag) for piece in pieces)
-        etag = f"{_md5(tags)}-{len(pieces)}"
-        checksum = _composite(pieces) if upload.algorithm else ""
-        self._store(call, upload, pieces, etag, checksum)
+        tags = b"".join(bytes.fromhex(part.etag) for part in parts)
+        etag = f"{_md5(tags)}-{len(parts)}"
+        checksum = _composite(parts) if upload.algorithm else ""
+        self._store(call, upload, parts, etag, checksum)
         del self._uploads[upload.upload_id]
         fields = [("ETag", f'"{etag}"')]
         if checksum:
@@ -223,17 +175,17 @@ class S3Bucket:
         upload = self._upload(call)
         page = min(self.settings.page, _number(call.query, "max-parts", self.settings.page))
         after = _number(call.query, "part-number-marker", 0)
-        pieces = [piece for piece in upload.in_order() if piece.part.number > after]
-        shown = pieces[:page]
+        parts = [part for part in upload.parts if part.number > after]
+        shown = parts[:page]
         body = document(
             "ListPartsResult",
             *self._names(call),
             ("UploadId", upload.upload_id),
             ("PartNumberMarker", after),
-            ("NextPartNumberMarker", shown[-1].part.number if shown else after),
+            ("NextPartNumberMarker", shown[-1].number if shown else after),
             ("MaxParts", page),
-            ("IsTruncated", str(len(pieces) > page).lower()),
-            *(("Part", _part_fields(piece, upload.algorithm)) for piece in shown),
+            ("IsTruncated", str(len(parts) > page).lower()),
+            *(("Part", _part_fields(part, upload.algorithm)) for part in shown),
         )
         return Answer(headers=XML, body=body)
 
@@ -264,20 +216,20 @@ class S3Bucket:
         return Answer(headers=XML, body=body)
 
     def _put(self, call: Call) -> Answer:
-        piece = _piece(call, 1, call.key, self.settings.mode)
-        checksum = piece.checksum if call.body.has_checksum else ""
-        self._store(call, _upload_of(call, "", ""), (piece,), piece.etag, checksum)
-        return Answer(headers=_tags(call, piece))
+        part = _part(call, 1, call.key, self.settings.mode)
+        checksum = _checksum(part) if call.body.has_checksum else ""
+        self._store(call, _upload_of(call, "", ""), (part,), part.etag, checksum)
+        return Answer(headers=_tags(call, part))
 
     def _head(self, call: Call) -> Answer:
         stored = self._object(call.key)
-        return Answer(headers=_object_headers(stored, call), length=stored.summary.size)
+        return Answer(headers=_object_headers(stored, call), length=stored.size)
 
     def _get(self, call: Call) -> Answer:
         stored = self._object(call.key)
         if self.settings.mode != "keep":
             raise S3Error(501, "NotImplemented", "This mode doesn't keep the bytes of objects.")
-        headers, data = _object_headers(stored, call), stored.data()
+        headers, data = _object_headers(stored, call), _data(stored)
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", call.headers.get("range", ""))
         if found is None:
             return Answer(200, headers, data)
@@ -293,93 +245,114 @@ class S3Bucket:
         return ("Bucket", self.settings.bucket), ("Key", call.key)
 
     def _store(
-        self, call: Call, upload: Upload, pieces: Sequence[Piece], etag: str, checksum: str
+        self, call: Call, upload: S3Upload, parts: Sequence[S3Part], etag: str, checksum: str
     ) -> None:
-        parts = tuple(piece.part for piece in pieces)
-        summary = S3Object(
+        self._objects[upload.key] = S3Object(
             key=upload.key,
             size=sum(part.size for part in parts),
             etag=f'"{etag}"',
             checksum=checksum,
             content_type=upload.content_type,
             metadata=upload.metadata,
-            parts=parts,
+            parts=tuple(parts),
+            at=call.at,
         )
-        self._objects[upload.key] = Stored(summary, call.at, tuple(pieces))
 
-    def _upload(self, call: Call) -> Upload:
+    def _upload(self, call: Call) -> S3Upload:
         found = self._uploads.get(call.query.get("uploadId", ""))
         if found is None or found.key != call.key:
             raise S3Error(404, "NoSuchUpload", "The specified upload does not exist.")
         return found
 
-    def _uploads_in_order(self) -> list[Upload]:
+    def _uploads_in_order(self) -> list[S3Upload]:
         return sorted(self._uploads.values(), key=lambda upload: (upload.key, upload.upload_id))
 
-    def _object(self, key: str) -> Stored:
+    def _object(self, key: str) -> S3Object:
         if key not in self._objects:
             raise S3Error(404, "NoSuchKey", "The specified key does not exist.")
         return self._objects[key]
 
 
-def _upload_of(call: Call, upload_id: str, algorithm: str) -> Upload:
+def _upload_of(call: Call, upload_id: str, algorithm: str) -> S3Upload:
     metadata = {
         name.removeprefix(META): value
         for name, value in call.headers.items()
         if name.startswith(META)
     }
     kind = call.headers.get("content-type", "binary/octet-stream")
-    return Upload(call.key, upload_id, kind, metadata, algorithm, call.at)
+    return S3Upload(
+        key=call.key,
+        upload_id=upload_id,
+        content_type=kind,
+        metadata=metadata,
+        algorithm=algorithm,
+        at=call.at,
+    )
 
 
-def _piece(call: Call, number: int, salt: str, mode: Mode) -> Piece:
+def _part(call: Call, number: int, salt: str, mode: Mode) -> S3Part:
     body = call.body
     if body.size > LARGEST_PART:
         raise S3Error(400, "EntityTooLarge", "The part is larger than 5 GiB.")
     # Without the bytes, any ETag does that changes with them.
     hashed = body.data if mode == "keep" else f"{salt} {number} {body.size} {body.crc32}".encode()
-    part = S3Part(number=number, size=body.size, crc32=body.crc32)
-    return Piece(part, _md5(hashed), call.at, body.data)
+    return S3Part(
+        number=number,
+        size=body.size,
+        crc32=body.crc32,
+        etag=_md5(hashed),
+        at=call.at,
+        data=body.data,
+    )
 
 
-def _chosen(upload: Upload, named: Sequence[tuple[int, str, str]]) -> list[Piece]:
-    """Return the pieces that a CompleteMultipartUpload names."""
+def _checksum(part: S3Part) -> str:
+    return "" if part.crc32 is None else encode_crc32(part.crc32)
+
+
+def _data(stored: S3Object) -> bytes:
+    return b"".join(part.data for part in stored.parts)
+
+
+def _chosen(upload: S3Upload, named: Sequence[tuple[int, str, str]]) -> list[S3Part]:
+    """Return the parts that a CompleteMultipartUpload names."""
     numbers = [number for number, _, _ in named]
     if numbers != sorted(set(numbers)):
         raise S3Error(400, "InvalidPartOrder", "The list of parts was not in ascending order.")
+    stored = {part.number: part for part in upload.parts}
     chosen = []
     for number, etag, checksum in named:
-        piece = upload.pieces.get(number)
-        if piece and upload.algorithm and not checksum:
+        part = stored.get(number)
+        if part and upload.algorithm and not checksum:
             raise S3Error(400, "InvalidRequest", f"The checksum is missing for part {number}.")
-        if piece is None or piece.etag != etag or checksum not in {"", piece.checksum}:
+        if part is None or part.etag != etag or checksum not in {"", _checksum(part)}:
             raise S3Error(400, "InvalidPart", f"Part {number} is missing, or differs.")
-        chosen.append(piece)
-    if any(piece.part.size < SMALLEST_PART for piece in chosen[:-1]):
+        chosen.append(part)
+    if any(part.size < SMALLEST_PART for part in chosen[:-1]):
         raise S3Error(400, "EntityTooSmall", "A part is smaller than the minimum allowed size.")
     return chosen
 
 
-def _composite(pieces: Sequence[Piece]) -> str:
+def _composite(parts: Sequence[S3Part]) -> str:
     """Return the checksum of the parts' checksums.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
-    whole = b"".join((piece.part.crc32 or 0).to_bytes(4, "big") for piece in pieces)
-    return f"{encode_crc32(zlib.crc32(whole))}-{len(pieces)}"
+    whole = b"".join((part.crc32 or 0).to_bytes(4, "big") for part in parts)
+    return f"{encode_crc32(zlib.crc32(whole))}-{len(parts)}"
 
 
-def _part_fields(piece: Piece, algorithm: str) -> Sequence[Field]:
+def _part_fields(part: S3Part, algorithm: str) -> Sequence[Field]:
     fields: list[Field] = [
-        ("PartNumber", piece.part.number),
-        ("LastModified", _time(piece.at)),
-        ("ETag", f'"{piece.etag}"'),
-        ("Size", piece.part.size),
+        ("PartNumber", part.number),
+        ("LastModified", _time(part.at)),
+        ("ETag", f'"{part.etag}"'),
+        ("Size", part.size),
     ]
-    return [*fields, ("ChecksumCRC32", piece.checksum)] if algorithm else fields
+    return [*fields, ("ChecksumCRC32", _checksum(part))] if algorithm else fields
 
 
-def _upload_fields(upload: Upload, encode: Callable[[str], str]) -> Sequence[Field]:
+def _upload_fields(upload: S3Upload, encode: Callable[[str], str]) -> Sequence[Field]:
     return [
         ("Key", encode(upload.key)),
         ("UploadId", upload.upload_id),
@@ -387,27 +360,26 @@ def _upload_fields(upload: Upload, encode: Callable[[str], str]) -> Sequence[Fie
     ]
 
 
-def _tags(call: Call, piece: Piece) -> dict[str, str]:
+def _tags(call: Call, part: S3Part) -> dict[str, str]:
     """Return the headers that answer a body."""
     return {
-        "ETag": f'"{piece.etag}"',
-        **({CHECKSUM: piece.checksum} if call.body.has_checksum else {}),
+        "ETag": f'"{part.etag}"',
+        **({CHECKSUM: _checksum(part)} if call.body.has_checksum else {}),
     }
 
 
-def _object_headers(stored: Stored, call: Call) -> dict[str, str]:
+def _object_headers(stored: S3Object, call: Call) -> dict[str, str]:
     """Return the headers of GetObject and HeadObject."""
-    summary = stored.summary
     headers = {
-        "ETag": summary.etag,
-        "Content-Type": summary.content_type,
+        "ETag": stored.etag,
+        "Content-Type": stored.content_type,
         "Accept-Ranges": "bytes",
         "Last-Modified": format_datetime(stored.at, usegmt=True),
     }
-    headers |= {f"{META}{name}": value for name, value in summary.metadata.items()}
-    if summary.checksum and call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
-        kind = "COMPOSITE" if "-" in summary.checksum else "FULL_OBJECT"
-        headers |= {CHECKSUM: summary.checksum, "x-amz-checksum-type": kind}
+    headers |= {f"{META}{name}": value for name, value in stored.metadata.items()}
+    if stored.checksum and call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+        kind = "COMPOSITE" if "-" in stored.checksum else "FULL_OBJECT"
+        headers |= {CHECKSUM: stored.checksum, "x-amz-checksum-type": kind}
     return headers
 
 

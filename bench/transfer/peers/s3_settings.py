@@ -1,10 +1,12 @@
 """Settings, faults and counters of the S3 stand-in."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from bench.transfer.peers.link import LinkSettings
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 Mode = Literal["discard", "hash", "keep"]
 Moment = Literal["before", "middle", "after", "done"]
 
@@ -74,11 +76,27 @@ class S3Settings(LinkSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class S3Part:
-    """A stored part. `crc32` is None if it is unknown."""
+    """A stored part. `crc32` is None if it is unknown, `data` is empty unless it is kept."""
 
     number: int
     size: int
     crc32: int | None
+    etag: str = field(default="", compare=False)
+    at: datetime = field(default=EPOCH, compare=False)
+    data: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Upload:
+    """An open multipart upload. `algorithm` is CRC32, or empty if parts need no checksum."""
+
+    key: str
+    upload_id: str
+    content_type: str
+    metadata: dict[str, str]
+    algorithm: str
+    at: datetime
+    parts: tuple[S3Part, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,16 +110,7 @@ class S3Object:
     content_type: str
     metadata: dict[str, str]
     parts: tuple[S3Part, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class S3Upload:
-    """An open multipart upload."""
-
-    key: str
-    upload_id: str
-    metadata: dict[str, str]
-    parts: tuple[S3Part, ...]
+    at: datetime = field(default=EPOCH, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
