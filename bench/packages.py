@@ -1,8 +1,8 @@
-"""What a package weighs, and how long a cold container imports: `python -m bench.packages`.
+"""Measure the size of packages and the imports of a cold container: `python -m bench.packages`.
 
-Each function's import to its first AWS client is timed in a new interpreter, from its own package
-made for this machine, beside a set of imports from another folder, round by round in one run. None
-of them can write bytecode, as in Lambda: what is in the folders is all there is.
+Each function is imported, and its first AWS client is made, in a new interpreter from a package for
+this machine. Imports from another folder can be measured beside it. As in Lambda, none of the
+interpreters can write bytecode.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "none",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+OTHER_SET = "the other set"
 OTHER = "boto3, requests, jwt, googleapiclient.discovery, google.oauth2.service_account, slack_sdk"
 
 
 @dataclass(frozen=True)
 class Import:
-    """Something to time: a name, the folder it comes from, and the statements."""
+    """Statements to time, and the folder that they import from."""
 
     name: str
     folder: Path
     statements: str
 
     def milliseconds(self) -> float:
-        """Once, in a new interpreter that keeps no bytecode."""
+        """Time the statements once, in a new interpreter."""
         program = (
             f"import time; begin = time.perf_counter()\nimport sys\n"
             f"sys.path.insert(0, {str(self.folder)!r})\n{self.statements}\n"
@@ -60,42 +61,42 @@ class Import:
 
 
 def imports(folder: Path, other: Path | None) -> Iterator[Import]:
-    """Each function's own import, from its package unpacked below `folder`, and the other set."""
-    for function, made in zip(FUNCTIONS, package.build(FUNCTIONS, host(), folder), strict=True):
+    """Yield the import of each function from its unpacked package, and of the other set."""
+    packages = package.build(FUNCTIONS, host(), folder)
+    for function, built in zip(FUNCTIONS, packages, strict=True):
         unpacked = folder / function.name
-        with zipfile.ZipFile(made.path) as archive:
+        with zipfile.ZipFile(built.path) as archive:
             archive.extractall(unpacked)
         client = f"import boto3; boto3.client({function.services[0]!r})"
         yield Import(function.name, unpacked, f"import {function.module}\n{client}")
     if other:
-        yield Import("the other set", other, f"import {OTHER}\nboto3.client({SERVICE!r})")
+        yield Import(OTHER_SET, other, f"import {OTHER}\nboto3.client({SERVICE!r})")
 
 
 def measure(wanted: Sequence[Import], rounds: int) -> dict[str, float]:
-    """The median of each, in milliseconds; one of each in every round."""
-    found: dict[str, list[float]] = {one.name: [] for one in wanted}
+    """Time each import once a round, and return the medians in milliseconds."""
+    times: dict[str, list[float]] = {item.name: [] for item in wanted}
     for _ in range(rounds):
-        for one in wanted:
-            found[one.name].append(one.milliseconds())
-    return {name: statistics.median(values) for name, values in found.items()}
+        for item in wanted:
+            times[item.name].append(item.milliseconds())
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def main() -> None:
-    """The command."""
+    """Measure, and print the table."""
     options = argparse.ArgumentParser(prog="python -m bench.packages", description=__doc__)
-    options.add_argument("--rounds", type=int, default=9, help="how often each is timed (9)")
-    options.add_argument("--other", type=Path, help=f"a folder from which to import {OTHER}")
+    options.add_argument("--rounds", type=int, default=9, help="rounds (9)")
+    options.add_argument("--other", type=Path, help=f"a folder to import {OTHER} from")
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent)
         times = measure(list(imports(folder, given.other)), given.rounds)
-        made = package.build(FUNCTIONS, lambda_(), folder / "lambda")
-    sizes = {one.name: f"{one.size / 1e6:.2f} MB" for one in made}
+        packages = package.build(FUNCTIONS, lambda_(), folder / "lambda")
+    sizes = {built.name: f"{built.size / 1e6:.2f} MB" for built in packages}
     table = Table("function", "zipped for Lambda", "import to first client", "of the other set")
-    for one, milliseconds in times.items():
-        ratio = milliseconds / times["the other set"] if given.other else 0
-        share = f"{ratio:.2f}" if ratio else "-"
-        table.add_row(one, sizes.get(one, "-"), f"{milliseconds:.0f} ms", share)
+    for name, milliseconds in times.items():
+        share = f"{milliseconds / times[OTHER_SET]:.2f}" if given.other else "-"
+        table.add_row(name, sizes.get(name, "-"), f"{milliseconds:.0f} ms", share)
     Console().print(table)
 
 

@@ -1,9 +1,8 @@
-"""How long Slack waits for `/zip`, cold and warm: `python -m bench.slack`, with a local stack up.
+"""Measure Slack's wait for `/zip`, cold and warm: `python -m bench.slack`, with a local stack up.
 
-Commands are typed at Slack's stand-in, which signs them, sends them through the local API Gateway
-to the function, and counts the seconds to the answer as Slack does, TLS included. Before each cold
-one a new version goes behind the function's alias, so that its first container has to start,
-read its secrets and ask Slack for the groups. These come no faster than Slack lets an app ask.
+Slack's stand-in signs each command, sends it through the local API Gateway to the function, and
+measures the seconds to the answer as Slack does, TLS included. Before each cold command the alias
+gets a new version, so that a new container starts, reads its secrets and asks Slack for the groups.
 """
 
 from __future__ import annotations
@@ -31,21 +30,26 @@ from local.state import read_state
 MEETING = 12345678901
 RECORDINGS = 14
 PACE_SECONDS = 3.1
-"""Slack lets an app ask for user groups twenty times a minute."""
+"""Seconds between cold commands: Slack allows 20 requests for user groups a minute."""
 
 SLACK_WAITS = 3.0
 
 P99_SECONDS = 1.5
-"""What the 99th of a hundred may take, cold or warm: as much is left of what Slack waits."""
+"""Limit of the 99th percentile, cold and warm."""
 
 ONE_MOMENT = "One moment"
-"""How the function's answer begins when the real one comes later (a test holds it to that)."""
+"""Beginning of the function's first answer when the real one comes later."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A command: the seconds to its answer, what that was, and what a new container has spent of a
-    CPU by then (None if none was started)."""
+    """A command.
+
+    Attributes:
+        seconds: Time to its answer.
+        kind: `answer`, `later` (the answer follows) or `error`.
+        cpu: CPU seconds of a new container until then; None if none was started.
+    """
 
     seconds: float
     kind: str
@@ -53,7 +57,7 @@ class Typed:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Type the commands and print the table. 1 if one failed in Slack, or too many were slow."""
+    """Type the commands and print the table; exit code 1 if there were problems."""
     options = _arguments(argv)
     state = read_state(HOME)
     if state is None:
@@ -77,14 +81,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def problems(runs: dict[str, list[Typed]]) -> list[str]:
-    """What is wrong with runs, a sentence each."""
+    """Describe errors and slow answers, in a sentence each."""
     found = []
     for name, typed in runs.items():
-        if errors := sum(one.kind == "error" for one in typed):
+        if errors := sum(command.kind == "error" for command in typed):
             found.append(f"{name}: Slack would have shown {errors} errors.")
-        p99 = _ranked(sorted(one.seconds for one in typed), 0.99)
+        p99 = _percentile(sorted(command.seconds for command in typed), 0.99)
         if p99 is not None and p99 > P99_SECONDS:
-            found.append(f"{name}: the 99th of a hundred took {p99:.2f} s, not {P99_SECONDS:g}.")
+            found.append(f"{name}: the 99th percentile is {p99:.2f} s, over {P99_SECONDS:g}.")
     return found
 
 
@@ -96,7 +100,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _fill(driver: Driver) -> None:
-    """A scheduled meeting with recordings of the last two weeks."""
+    """Write a scheduled class, and recordings of the last two weeks."""
     now = datetime.now(UTC)
     event = {"day": "M", "time": "9:30", "title": "Lecture", "course_code": "HIST E-1010"}
     row = {"zoom_series_id": str(MEETING), "opencast_series_id": "20260112345", "events": [event]}
@@ -120,7 +124,7 @@ def _fill(driver: Driver) -> None:
 
 
 class _MakeCold:
-    """Puts new versions behind the function's alias."""
+    """Points the function's alias at new versions."""
 
     def __init__(self, driver: Driver) -> None:
         self._client = driver.client("lambda")
@@ -132,7 +136,7 @@ class _MakeCold:
         self.released: str = found["FunctionVersion"]
 
     def __call__(self, note: str) -> None:
-        """`note` makes it another version than the one before."""
+        """Publish a version, which differs from the last one by `note`."""
         self._client.update_function_configuration(FunctionName=self.name, Description=note)
         self.point_to(self._client.publish_version(FunctionName=self.name)["Version"])
 
@@ -142,7 +146,7 @@ class _MakeCold:
 
 @contextmanager
 def _released(driver: Driver) -> Iterator[_MakeCold]:
-    """What makes containers cold; at the end the alias is where it was."""
+    """Yield a way to make containers cold, and restore the alias at the end."""
     make_cold = _MakeCold(driver)
     try:
         yield make_cold
@@ -172,13 +176,13 @@ def _typed(driver: Driver) -> Typed:
 
 
 def _containers(function: str, cloud: str) -> dict[int, float]:
-    """The CPU seconds of each process in which the local cloud runs a function, by its id."""
+    """Return the CPU seconds of a function's processes in the local cloud, by process id."""
     ours = {f"AWS_LAMBDA_FUNCTION_NAME={function}".encode(), f"AWS_ENDPOINT_URL={cloud}".encode()}
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if ours <= set((process / "environ").read_bytes().split(b"\0")):
-                # utime and stime, the 14th and 15th field; the second may hold blanks (proc(5)).
+                # utime and stime are fields 14 and 15. Field 2 can contain blanks (proc(5)).
                 ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
                 found[int(process.name)] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
     return found
@@ -188,39 +192,28 @@ def _table(runs: dict[str, list[Typed]]) -> Table:
     cores, load = os.cpu_count(), os.getloadavg()[1]
     table = Table(
         title=f"Seconds to /zip's answer; Slack waits {SLACK_WAITS:g}",
-        caption=f"{cores} cores, load {load:.1f}. CPU: the median of a new container's seconds.",
+        caption=f"{cores} cores, load {load:.1f}. CPU: median seconds of a new container.",
     )
-    columns = (
-        "",
-        "commands",
-        "p50",
-        "p90",
-        "p99",
-        "most",
-        "answered",
-        "one moment",
-        "errors",
-        "CPU",
-    )
+    columns = ",commands,p50,p90,p99,most,answered,one moment,errors,CPU".split(",")
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left")
     for name, typed in runs.items():
-        seconds = sorted(one.seconds for one in typed)
-        kinds = [one.kind for one in typed]
-        ranks = [_written(_ranked(seconds, share)) for share in (0.5, 0.9, 0.99, 1.0)]
+        seconds = sorted(command.seconds for command in typed)
+        kinds = [command.kind for command in typed]
+        ranks = [_formatted(_percentile(seconds, share)) for share in (0.5, 0.9, 0.99, 1.0)]
         counts = [str(kinds.count(kind)) for kind in ("answer", "later", "error")]
-        spent = [one.cpu for one in typed if one.cpu]
+        spent = [command.cpu for command in typed if command.cpu]
         cpu = f"{statistics.median(spent):.2f}" if spent else "-"
         table.add_row(name, str(len(typed)), *ranks, *counts, cpu)
     return table
 
 
-def _ranked(seconds: Sequence[float], share: float) -> float | None:
-    """The nearest rank: of a hundred, the 99th for p99. None of none."""
+def _percentile(seconds: Sequence[float], share: float) -> float | None:
+    """Return the value of the nearest rank in sorted values; None if there are none."""
     return seconds[math.ceil(share * len(seconds)) - 1] if seconds else None
 
 
-def _written(seconds: float | None) -> str:
+def _formatted(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.2f}"
 
 

@@ -1,25 +1,27 @@
-"""The cases in which programs are measured, and how much each has to copy. 1 MB is 1,000,000 bytes.
+"""The cases in which programs are measured, and the files that they copy.
 
-A case keeps its name and its numbers, so that figures of different years can be compared.
+A case keeps its name and its numbers, so that results of different years can be compared. 1 MB is
+1,000,000 bytes.
 """
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bench.transfer.peers.link import MB
 from bench.transfer.peers.s3_settings import Mode, S3Fault, S3Settings
 from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from bench.transfer.task import BUCKET, TOKEN
 
-MB = 1_000_000
-AWAY_MS = 30.0
-"""Milliseconds that an answer and a new connection take."""
+LATENCY_MS = 30.0
 
 _ZOOM = ZoomSettings()
 _S3 = S3Settings()
 _LAMBDA_ZOOM = ZoomSettings(
-    conn_mbps=10, link_mbps=75, latency_ms=AWAY_MS, accept_latency_ms=AWAY_MS
+    conn_mbps=10, link_mbps=75, latency_ms=LATENCY_MS, accept_latency_ms=LATENCY_MS
 )
-_LAMBDA_S3 = S3Settings(conn_mbps=50, link_mbps=75, latency_ms=AWAY_MS, accept_latency_ms=AWAY_MS)
+_LAMBDA_S3 = S3Settings(
+    conn_mbps=50, link_mbps=75, latency_ms=LATENCY_MS, accept_latency_ms=LATENCY_MS
+)
 _BUSY_S3 = (
     S3Fault(what="status", nth=3, times=2, status=503),
     S3Fault(what="status", nth=10, status=503),
@@ -28,73 +30,60 @@ _BUSY_S3 = (
 
 @dataclass(frozen=True)
 class Load:
-    """Files that are copied in one go: sizes in bytes by name."""
+    """Files that are copied together: sizes in bytes by name."""
 
     name: str
     files: dict[str, int]
 
     @property
     def size(self) -> int:
-        """Bytes of all of them."""
+        """Total size in bytes."""
         return sum(self.files.values())
 
 
 @dataclass(frozen=True)
 class Case:
-    """How both peers behave. Every open body of Zoom's breaks off `cuts` times, by `how`."""
+    """The behaviour of both stand-ins.
+
+    Every open body of Zoom's breaks off `cuts` times, at evenly spread bytes, in the way `how`.
+    """
 
     name: str
-    says: str
     zoom: ZoomSettings = _ZOOM
     s3: S3Settings = _S3
     cuts: int = 0
     how: Literal["rst", "fin"] = "rst"
 
     def zoom_settings(self, load: Load) -> ZoomSettings:
-        """Zoom's side, with the load's files; the cuts are evenly spread over its bytes."""
-        faults = tuple(
+        """Return the settings of the Zoom stand-in for a load."""
+        cuts = tuple(
             ZoomFault(what=self.how, total=load.size * number // (self.cuts + 1))
             for number in range(1, self.cuts + 1)
         )
-        return replace(
-            self.zoom, files=load.files, token=TOKEN, faults=(*self.zoom.faults, *faults)
-        )
+        return replace(self.zoom, files=load.files, token=TOKEN, faults=(*self.zoom.faults, *cuts))
 
     def s3_settings(self, mode: Mode) -> S3Settings:
-        """S3's side."""
+        """Return the settings of the S3 stand-in."""
         return replace(self.s3, bucket=BUCKET, mode=mode)
 
 
+# bench/README.md describes each case.
 CASES = {
     case.name: case
     for case in (
-        Case("i", "no caps"),
-        Case(
-            "ii",
-            "as a Lambda sees it: Zoom 10 MB/s a connection, S3 50 MB/s a connection, 30 ms an "
-            "answer and a connection, 75 MB/s each way",
-            _LAMBDA_ZOOM,
-            _LAMBDA_S3,
-        ),
-        Case("iii", "slow S3: 5 MB/s a connection", s3=S3Settings(conn_mbps=5)),
-        Case("iv", "every open body of Zoom's is reset once, halfway", cuts=1),
-        Case("ivf", "as iv, but closed in order", cuts=1, how="fin"),
-        Case("ivm", "as iv, five times", cuts=5),
-        Case(
-            "v", "as ii, but Zoom knows no ranges", replace(_LAMBDA_ZOOM, ranges=False), _LAMBDA_S3
-        ),
+        Case("i"),
+        Case("ii", _LAMBDA_ZOOM, _LAMBDA_S3),
+        Case("iii", s3=S3Settings(conn_mbps=5)),
+        Case("iv", cuts=1),
+        Case("ivf", cuts=1, how="fin"),
+        Case("ivm", cuts=5),
+        Case("v", replace(_LAMBDA_ZOOM, ranges=False), _LAMBDA_S3),
         Case(
             "vi",
-            "S3 answers 503 to the 3rd, 4th and 10th part, Zoom 500 to the 2nd GET of a file",
             ZoomSettings(faults=(ZoomFault(what="status", request=2, status=500),)),
             S3Settings(faults=_BUSY_S3),
         ),
-        Case(
-            "vii",
-            "as ii, but no cap on Zoom's connections",
-            replace(_LAMBDA_ZOOM, conn_mbps=0),
-            _LAMBDA_S3,
-        ),
+        Case("vii", replace(_LAMBDA_ZOOM, conn_mbps=0), _LAMBDA_S3),
     )
 }
 
@@ -108,5 +97,5 @@ LOADS = {
 
 
 def one_file(megabytes: float) -> Load:
-    """A load of one file of any size."""
+    """Return a load of one file."""
     return Load(f"1x{megabytes:g}", {f"f{megabytes:g}".replace(".", "-"): int(megabytes * MB)})

@@ -1,4 +1,4 @@
-"""Line charts as SVG, readable on light and on dark, drawn by hand: they are simple enough."""
+"""Draw line charts as SVG, for light and dark backgrounds."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Level:
-    """A dashed line across, with words to it."""
+    """A dashed horizontal line with a label."""
 
     name: str
     y: float
@@ -52,7 +52,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Panel:
-    """One chart. `x_ticks` are named on the axis below; `is_log` makes that logarithmic."""
+    """One chart. `x_ticks` have labels; `is_log` makes the x axis logarithmic."""
 
     title: str
     x_label: str
@@ -64,7 +64,7 @@ class Panel:
 
 
 def draw(title: str, panels: Sequence[Panel]) -> str:
-    """The panels, one below the other, as an SVG document."""
+    """Return an SVG document with the panels below each other."""
     height = HEIGHT * len(panels)
     root = ET.Element(
         "svg",
@@ -85,7 +85,7 @@ def draw(title: str, panels: Sequence[Panel]) -> str:
 
 
 class _Drawing:
-    """One panel on its way into a group."""
+    """Draws one panel into a group."""
 
     def __init__(self, group: ET.Element, panel: Panel) -> None:
         self._group = group
@@ -97,7 +97,7 @@ class _Drawing:
         self._y_ticks = ticks(max(heights, default=1.0))
 
     def draw(self) -> None:
-        """Everything, from back to front."""
+        """Draw everything, from back to front."""
         panel = self._panel
         self._text(panel.title, (LEFT, 24), "start", "title")
         self._axes()
@@ -146,8 +146,8 @@ class _Drawing:
 
     def _line(self, start: tuple[float, float], end: tuple[float, float], kind: str) -> None:
         place = {"x1": start[0], "y1": start[1], "x2": end[0], "y2": end[1]}
-        told = {name: f"{value:.1f}" for name, value in place.items()}
-        ET.SubElement(self._group, "line", {"class": kind, **told})
+        rounded = {name: f"{value:.1f}" for name, value in place.items()}
+        ET.SubElement(self._group, "line", {"class": kind, **rounded})
 
     def _text(self, text: str, at: tuple[float, float], anchor: Anchor, kind: str) -> ET.Element:
         place = {"x": f"{at[0]:.1f}", "y": f"{at[1]:.1f}", "text-anchor": anchor}
@@ -157,7 +157,7 @@ class _Drawing:
 
 
 def ticks(highest: float) -> list[float]:
-    """Round numbers from 0 to at least `highest`, not many."""
+    """Return a few round numbers from 0 to at least `highest`."""
     step = 10 ** math.floor(math.log10(highest / FEW_TICKS or 1.0))
     step = next(step * factor for factor in (1, 2, 5, 10) if highest / (step * factor) <= FEW_TICKS)
     return [step * number for number in range(math.ceil(highest / step) + 1)]

@@ -1,4 +1,4 @@
-"""Whether what S3 holds is what was to be copied."""
+"""Check that S3 holds exactly what a program had to copy."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -6,39 +6,39 @@ from functools import lru_cache
 from bench.transfer.cases import Load
 from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3_settings import S3Object
-from bench.transfer.workplace import key_of
+
+
+def key_of(name: str) -> str:
+    """Return the S3 key of a file."""
+    return f"bench/{name}.mp4"
 
 
 def problem_of(objects: Sequence[S3Object], load: Load, *, parts: bool) -> str:
-    """What is wrong, empty if nothing: exactly these objects, exactly these sizes.
-
-    With `parts` the CRC32 of each part, as S3 computed it, has to be that of the file's bytes at
-    its place.
-    """
-    expected = {key_of(name): name for name in load.files}
+    """Describe what is wrong with the keys and sizes, and with `parts` the bytes; or return ""."""
+    expected = {key_of(name): Generated(name, size) for name, size in load.files.items()}
     found = {stored.key: stored for stored in objects}
     if set(found) != set(expected):
         missing, others = set(expected) - set(found), set(found) - set(expected)
-        return f"missing: {sorted(missing)}, not asked for: {sorted(others)}"
-    for key, name in expected.items():
-        size = load.files[name]
-        if found[key].size != size:
-            return f"{key} has {found[key].size} bytes in place of {size}"
-        wrong = _wrong_part(found[key], name, size) if parts else None
-        if wrong is not None:
-            return f"{key}: part {wrong} isn't what Zoom has"
+        return f"missing: {sorted(missing)}, unexpected: {sorted(others)}"
+    for key, content in expected.items():
+        if found[key].size != content.size:
+            return f"{key} has {found[key].size} bytes in place of {content.size}"
+        number = wrong_part(found[key], content) if parts else None
+        if number is not None:
+            return f"{key}: part {number} differs from Zoom's"
     return ""
 
 
-def _wrong_part(stored: S3Object, name: str, size: int) -> int | None:
+def wrong_part(stored: S3Object, content: Generated) -> int | None:
+    """Return the number of the first part whose CRC32 isn't the content's at its place."""
     offset = 0
     for part in stored.parts:
-        if part.crc32 != _crc32(name, size, offset, offset + part.size - 1):
+        if part.crc32 != _crc32(content, offset, offset + part.size - 1):
             return part.number
         offset += part.size
     return None
 
 
 @lru_cache(maxsize=100_000)
-def _crc32(name: str, size: int, first: int, last: int) -> int:
-    return Generated(name, size).crc32(first, last)
+def _crc32(content: Generated, first: int, last: int) -> int:
+    return content.crc32(first, last)

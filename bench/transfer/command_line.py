@@ -1,49 +1,40 @@
-"""`python -m bench.transfer <command>`: what is asked for, and which command does it."""
+"""The command line of `python -m bench.transfer`."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 
-from bench.transfer import (
-    comparison,
-    connections,
-    handover,
-    kills,
-    memory,
-    peers_alone,
-    plot_command,
-)
-from bench.transfer.options import Options, UnknownName, add_common
+from bench.transfer import comparison, interruptions, plots, yardstick
+from bench.transfer.options import Command, Options, UnknownName
 from bench.transfer.process import ProgramFailed
 from bench.transfer.programs.catalog import UnknownProgram
 
-
-@dataclass(frozen=True)
-class Command:
-    """Something to measure. `run` gives whether all was well."""
-
-    says: str
-    add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[Options], bool]
-
-
-COMMANDS: Mapping[str, Command] = {
-    module.NAME: Command(module.SAYS, module.add_options, module.run)
-    for module in (comparison, connections, memory, kills, handover, peers_alone, plot_command)
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        comparison.RUN,
+        comparison.CONNECTIONS,
+        comparison.MEMORY,
+        interruptions.KILLS,
+        interruptions.HANDOVER,
+        yardstick.PEERS,
+        plots.PLOT,
+    )
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Does what is asked for. 0 if all is well, 1 if not, 2 if it makes no sense."""
+    """Run a command; exit code 0 if everything was right, 1 if not, 2 for wrong arguments."""
     words = list(arguments)
-    name = words.pop(0) if words and words[0] in COMMANDS else comparison.NAME
+    name = words.pop(0) if words and words[0] in COMMANDS else comparison.RUN.name
     command = COMMANDS[name]
+    summaries = "; ".join(f"{command.name}: {command.summary}" for command in COMMANDS.values())
     parser = argparse.ArgumentParser(
         prog=f"python -m bench.transfer {name}",
-        description=command.says,
-        epilog="commands: " + "; ".join(f"{key}: {one.says}" for key, one in COMMANDS.items()),
+        description=command.summary,
+        epilog=f"commands: {summaries}",
     )
-    add_common(parser)
+    parser.add_argument("--out", type=Path, help="append every result to this file (.jsonl)")
     command.add_options(parser)
     options = parser.parse_args(words, namespace=Options())
     try:

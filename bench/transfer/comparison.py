@@ -1,91 +1,117 @@
-"""The main command: programs side by side in each case.
+"""The commands that measure programs in settings: `run`, `connections` and `memory`.
 
-Programs take turns within a repetition, so that a drift of the machine hits all alike.
+Within a repetition the programs take turns, so that a change of the machine's speed affects all.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
-from bench.transfer import measure, results, summary, yardstick
-from bench.transfer.cases import CASES, LOADS, Case, Load
-from bench.transfer.options import Options, add_repetitions, chosen
+from bench.transfer import results, summary, yardstick
+from bench.transfer.cases import CASES, LOADS, one_file
+from bench.transfer.measure import Job, Setting, measure_all
+from bench.transfer.options import Command, Options, add_programs, add_repetitions, chosen
 from bench.transfer.peers.s3_settings import Mode
-from bench.transfer.programs.catalog import CURL, Program, programs
-from bench.transfer.results import Curl, Missing, Run
+from bench.transfer.programs.catalog import CURL, ONE_STREAM, programs
+from bench.transfer.results import Curl, Run
+from bench.transfer.stand_ins import stand_ins
 from bench.transfer.table import show
-from bench.transfer.workplace import Workplace, workplace
-
-NAME = "run"
-SAYS = "programs side by side in each case (the default; 5 minutes as it is)"
-CASE_NAMES = "i,ii,iv,vi,vii"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What can be said beside the options of all commands."""
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add_repetitions(parser)
-    parser.add_argument("--sut", default="engine,s3transfer,curl", help="programs, by name")
-    parser.add_argument("--case", default=CASE_NAMES, help=f"of {', '.join(CASES)}, or all")
+    add_programs(parser, "engine,s3transfer,curl")
+    parser.add_argument("--case", default="i,ii,iv,vi,vii", help=f"of {', '.join(CASES)}, or all")
     parser.add_argument("--load", default="1x512", help=f"of {', '.join(LOADS)}, or all")
     parser.add_argument("--plain", action="store_true", help="HTTP in place of HTTPS")
-    parser.add_argument("--tls", action="store_true", help="HTTPS, which is the default")
-    parser.add_argument(
-        "--check", action="store_true", help="compare every part's CRC32, with S3 computing it"
-    )
+    parser.add_argument("--tls", action="store_true", help="HTTPS, the default")
+    parser.add_argument("--check", action="store_true", help="compare the CRC32 of every part")
 
 
-def run(options: Options) -> bool:
-    """Measures, keeps the lines and shows the table.
-
-    True if every run of the first program counted: the others are there to compare with.
-    """
-    plan = Plan(
-        programs=programs(options.sut, options.suts),
-        cases=chosen(options.case, CASES),
-        loads=chosen(options.load, LOADS),
-        wires=[True] * (options.tls or not options.plain) + [False] * options.plain,
-        mode="hash" if options.check else "discard",
-        repetitions=options.reps,
-    )
-    lines: list[Run | Curl | Missing] = []
-    with workplace() as place:
-        for line in measured(place, plan):
-            results.write(options.out, line)
-            if isinstance(line, Run):
-                measure.say_run(line, options.say)
-            lines.append(line)
-    show(summary.comparison(lines), markdown=options.markdown)
-    first = plan.programs[0].name
+def _run(options: Options) -> bool:
+    """Compare programs; True if every run of the first program counts."""
+    named = programs(options.sut, options.suts)
+    available = [program for program in named if not program.missing]
+    cases, loads = chosen(options.case, CASES), chosen(options.load, LOADS)
+    wires = [True] * (options.tls or not options.plain) + [False] * options.plain
+    notes = [
+        f"{program.name}: {program.missing} isn't installed."
+        for program in named
+        if program.missing
+    ]
+    lines: list[Run | Curl] = []
+    with stand_ins() as peers:
+        for repetition, is_tls in product(range(options.reps), wires):
+            if CURL in available:
+                for curl in yardstick.measure(
+                    peers, is_tls=is_tls, at_once=1, repetition=repetition
+                ):
+                    results.write(options.out, curl)
+                    lines.append(curl)
+            mode: Mode = "hash" if options.check else "discard"
+            jobs = [
+                (program, Setting("run", case, load, is_tls, mode), repetition)
+                for case, load, program in product(cases, loads, available)
+                if not program.cases or case.name in program.cases
+            ]
+            lines += measure_all(peers, jobs, options)
+    show(summary.comparison(lines, notes))
+    first = named[0].name
     return all(line.ok for line in lines if isinstance(line, Run) and line.program == first)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is measured. A wire is True for TLS."""
-
-    programs: Sequence[Program]
-    cases: Sequence[Case]
-    loads: Sequence[Load]
-    wires: Sequence[bool]
-    mode: Mode
-    repetitions: int
-
-    @property
-    def there(self) -> list[Program]:
-        """The programs that this machine can run."""
-        return [program for program in self.programs if not program.missing]
+def _add_connections_options(parser: argparse.ArgumentParser) -> None:
+    add_repetitions(parser)
+    add_programs(parser, "engine")
+    parser.add_argument("--case", default="ii,i", help=f"of {', '.join(CASES)}, or all")
+    parser.add_argument("--numbers", default="1,2,4,8,12,16,24", help="numbers (%(default)s)")
 
 
-def measured(place: Workplace, plan: Plan) -> Iterator[Run | Curl | Missing]:
-    """Every line, as soon as it is there."""
-    for program in plan.programs:
-        if program.missing:
-            yield Missing(program=program.name, needs=program.missing)
-    for repetition, is_tls in product(range(plan.repetitions), plan.wires):
-        if CURL in plan.there:
-            yield from yardstick.measure(place, is_tls=is_tls, at_once=1, repetition=repetition)
-        for case, load, program in product(plan.cases, plan.loads, plan.there):
-            if not program.cases or case.name in program.cases:
-                setting = measure.Setting(NAME, case, load, is_tls, plan.mode)
-                yield measure.measure(place, program, setting, repetition)
+def _connections(options: Options) -> bool:
+    """Measure fixed numbers of connections and one stream; True if every run counts."""
+    named = programs(options.sut, options.suts)
+    numbers = list(map(int, options.numbers.split(",")))
+    cases = chosen(options.case, CASES)
+
+    def jobs() -> Iterator[Job]:
+        for repetition, case in product(range(options.reps), cases):
+            setting = Setting("connections", case, LOADS["1x512"])
+            for number, program in product(numbers, named):
+                yield program, replace(setting, connections=number), repetition
+            yield ONE_STREAM, setting, repetition
+
+    with stand_ins() as peers:
+        runs = measure_all(peers, jobs(), options)
+    show(summary.by_connections(runs))
+    return all(run.ok for run in runs)
+
+
+def _add_memory_options(parser: argparse.ArgumentParser) -> None:
+    add_repetitions(parser, 1)
+    add_programs(parser, "engine,s3transfer")
+    parser.add_argument("--megabytes", default="64,512,2000,20000", help="sizes (%(default)s)")
+
+
+def _memory(options: Options) -> bool:
+    """Measure files of several sizes, all bytes checked; True if every run counts."""
+    loads = [one_file(float(megabytes)) for megabytes in options.megabytes.split(",")]
+    named = programs(options.sut, options.suts)
+    jobs = [
+        (program, Setting("memory", CASES["i"], load, mode="hash"), repetition)
+        for repetition, load, program in product(range(options.reps), loads, named)
+    ]
+    with stand_ins() as peers:
+        runs = measure_all(peers, jobs, options)
+    show(summary.by_size(runs))
+    return all(run.ok for run in runs)
+
+
+RUN = Command("run", "programs side by side in each case (5 minutes)", _add_run_options, _run)
+CONNECTIONS = Command(
+    "connections",
+    "MB/s by number of connections (10 minutes)",
+    _add_connections_options,
+    _connections,
+)
+MEMORY = Command("memory", "peak memory by file size (3 minutes)", _add_memory_options, _memory)

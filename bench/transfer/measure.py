@@ -1,42 +1,58 @@
-"""One measured run: peers set, program run, S3 looked at."""
+"""Measure runs of programs between both stand-ins."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bench.transfer import process
+from bench.transfer import process, results
 from bench.transfer.cases import Case, Load
 from bench.transfer.check import problem_of
+from bench.transfer.options import Options
 from bench.transfer.peers.s3_settings import Mode
 from bench.transfer.programs.catalog import Program
 from bench.transfer.results import Run
-from bench.transfer.workplace import Workplace
+from bench.transfer.stand_ins import StandIns
 
 SECONDS = 240.0
 SLOWEST_MBPS = 8.0
-"""A run may take as long as it would at this rate, but always `SECONDS`."""
+"""A run is killed after the time that its load takes at this rate, but not before `SECONDS`."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a program is measured in. `mode` is what S3 does with bodies."""
+    """The setting of a run. `what` is the command, `mode` what S3 does with bodies."""
 
     what: str
     case: Case
     load: Load
-    is_tls: bool
+    is_tls: bool = True
     mode: Mode = "discard"
     connections: int | None = None
 
 
-def measure(place: Workplace, program: Program, setting: Setting, repetition: int) -> Run:
-    """Runs the program once in the setting."""
+Job = tuple[Program, Setting, int]
+"""A program, its setting, and the number of the repetition."""
+
+
+def measure_all(peers: StandIns, jobs: Iterable[Job], options: Options) -> list[Run]:
+    """Measure all jobs, and write and print each result at once."""
+    runs = []
+    for program, setting, repetition in jobs:
+        run = measure(peers, program, setting, repetition)
+        results.write(options.out, run)
+        options.say(_line_of(run))
+        runs.append(run)
+    return runs
+
+
+def measure(peers: StandIns, program: Program, setting: Setting, repetition: int) -> Run:
+    """Run a program once."""
     load = setting.load
-    place.zoom.configure(setting.case.zoom_settings(load))
-    place.s3.configure(setting.case.s3_settings(setting.mode))
-    task = replace(place.task(load, is_tls=setting.is_tls), connections=setting.connections)
+    peers.zoom.configure(setting.case.zoom_settings(load))
+    peers.s3.configure(setting.case.s3_settings(setting.mode))
+    task = replace(peers.task(load, is_tls=setting.is_tls), connections=setting.connections)
     limit = max(SECONDS, load.size / 1e6 / SLOWEST_MBPS)
-    ended = process.run(program, task, place.folder, kill_after=limit)
-    zoom, s3 = place.zoom.stats(), place.s3.stats()
+    ended = process.run(program, task, peers.folder, kill_after=limit)
+    zoom, s3 = peers.zoom.stats(), peers.s3.stats()
     reported = ended.reported
     return Run(
         what=setting.what,
@@ -53,34 +69,26 @@ def measure(place: Workplace, program: Program, setting: Setting, repetition: in
         rss_before_mb=reported.rss_before_mb if reported else None,
         attempts=reported.attempts if reported else None,
         fetched=zoom.body_bytes,
-        problem=problem(place, ended, setting),
+        problem=outcome_of(peers, ended, load, parts=setting.mode == "hash"),
         zoom=zoom,
         s3=s3,
     )
 
 
-def problem(place: Workplace, ended: process.Ended, setting: Setting) -> str:
-    """Why a run doesn't count, empty if it does."""
-    if ended.was_killed:
-        return f"not done after {ended.seconds:.0f} s"
+def outcome_of(peers: StandIns, ended: process.Ended, load: Load, *, parts: bool) -> str:
+    """Describe why a copy isn't right; or return ""."""
     if ended.exit_code != 0:
         return ended.why
-    parts = setting.mode == "hash"
-    return problem_of(place.s3.objects(), setting.load, parts=parts)
+    return problem_of(peers.s3.objects(), load, parts=parts)
 
 
-Say = Callable[[str], None]
-
-
-def say_run(run: Run, say: Say) -> None:
-    """Tells of a run in one line, as it comes."""
+def _line_of(run: Run) -> str:
     connections = f" {run.connections} connections" if run.connections else ""
     wire = "TLS" if run.tls else "plain"
     head = f"{run.program:12} {run.case:4} {run.load} {wire}{connections}"
     if not run.ok:
-        say(f"{head}: {run.problem}")
-        return
-    say(
+        return f"{head}: {run.problem}"
+    return (
         f"{head}: {run.seconds:.2f} s, {run.mbps:.0f} MB/s, {run.cpu_s_per_gb:.2f} CPU s/GB, "
         f"{run.rss_mb:.0f} MB, {run.fetched / run.size:.2f} of the bytes fetched"
     )

@@ -1,23 +1,23 @@
-"""What can be said to every command."""
+"""The options of all commands."""
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-Thing = TypeVar("Thing")
+Named = TypeVar("Named")
 
 
 class UnknownName(Exception):
-    """There is no such case or load."""
+    """There is no case or load of this name."""
 
 
 class Options(argparse.Namespace):
-    """The options of all commands, and those of each."""
+    """The options of all commands."""
 
     out: Path | None
-    markdown: bool
     reps: int
     sut: str
     suts: Path | None
@@ -37,24 +37,45 @@ class Options(argparse.Namespace):
     folder: Path
 
     def say(self, text: str) -> None:
-        """Tells how it goes, beside the table."""
+        """Print progress to standard error."""
         print(text, file=sys.stderr, flush=True)
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """The options that all commands have."""
-    parser.add_argument("--out", type=Path, help="append every result to this file (.jsonl)")
-    parser.add_argument("--markdown", action="store_true", help="tables as Markdown")
+@dataclass(frozen=True)
+class Command:
+    """A command. `run` returns whether everything was right."""
+
+    name: str
+    summary: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Options], bool]
+
+
+def add_programs(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the options that choose programs."""
+    parser.add_argument("--sut", default=default, help="names of programs (%(default)s)")
     parser.add_argument("--suts", type=Path, help="a JSON file of more programs")
 
 
 def add_repetitions(parser: argparse.ArgumentParser, default: int = 3) -> None:
-    """The option of commands that give medians."""
+    """Add the option of commands that print medians."""
     parser.add_argument("--reps", type=int, default=default, help="repetitions (%(default)s)")
 
 
-def chosen(names: str, known: Mapping[str, Thing]) -> list[Thing]:
-    """The things of a list of names, separated by commas; `all` is all. UnknownName if not."""
+def add_zoom_speed(parser: argparse.ArgumentParser, *, link: float, connection: float) -> None:
+    """Add the options that limit Zoom's speed."""
+    parser.add_argument("--link-mbps", type=float, default=link, help="limit of Zoom, in MB/s")
+    parser.add_argument(
+        "--conn-mbps", type=float, default=connection, help="limit of a connection to Zoom"
+    )
+
+
+def chosen(names: str, known: Mapping[str, Named]) -> list[Named]:
+    """Look up names separated by commas; `all` means all.
+
+    Raises:
+        UnknownName: There is no such name.
+    """
     if names == "all":
         return list(known.values())
     listed = [name.strip() for name in names.split(",")]

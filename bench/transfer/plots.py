@@ -1,21 +1,42 @@
-"""The project's two charts, from the lines of measurements."""
+"""The command `plot`: the documentation's two charts of the transfer."""
 
+import argparse
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from statistics import median
 
-from bench.transfer import connections, memory
+from bench.transfer import results
 from bench.transfer.cases import CASES, Case
 from bench.transfer.chart import Level, Panel, Series, draw
-from bench.transfer.programs.catalog import ONE_STREAM
+from bench.transfer.options import Command, Options
+from bench.transfer.programs.catalog import ONE_STREAM, ROOT
 from bench.transfer.results import Line, Run
 
 ORDER = ("ii", "i")
-"""The case that is like AWS comes first."""
+"""The case that resembles AWS comes first."""
 
 
-def connections_chart(lines: Iterable[Line]) -> str | None:
-    """MB/s against connections, a panel for each case; None if nobody measured that."""
-    runs = [run for run in _counted(lines) if run.what == connections.NAME]
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", type=Path, nargs="+", help="files that --out has written")
+    parser.add_argument("--folder", type=Path, default=ROOT / "docs", help="%(default)s")
+
+
+def _plot(options: Options) -> bool:
+    """Draw each chart that has results; False if there is none."""
+    lines = list(results.read(options.files))
+    charts = {"connections.svg": _connections_chart(lines), "memory.svg": _memory_chart(lines)}
+    for name, svg in charts.items():
+        if svg is None:
+            options.say(f"{name}: there are no results for it.")
+        else:
+            (options.folder / name).write_text(svg, encoding="utf-8")
+            options.say(f"{name} is written.")
+    return any(charts.values())
+
+
+def _connections_chart(lines: Iterable[Line]) -> str | None:
+    """Draw MB/s by connections, a panel for each case."""
+    runs = _runs_of("connections", lines)
     names = {run.case for run in runs if run.connections}
     ordered = [name for name in (*ORDER, *CASES) if name in names]
     panels = [
@@ -25,40 +46,18 @@ def connections_chart(lines: Iterable[Line]) -> str | None:
     return draw("MB/s against connections", panels) if panels else None
 
 
-def memory_chart(lines: Iterable[Line]) -> str | None:
-    """Peak memory against the size of the file; None if nobody measured that."""
-    runs = [run for run in _counted(lines) if run.what == memory.NAME]
-    sizes = sorted({run.size for run in runs})
-    if not sizes:
-        return None
-    panel = Panel(
-        title="Memory against the file's size",
-        x_label="size of the file",
-        y_label="peak memory, MB",
-        series=[
-            Series(name, _medians((run.size, run.rss_mb) for run in runs if run.program == name))
-            for name in sorted({run.program for run in runs})
-        ],
-        levels=[],
-        x_ticks=[(size, _size(size)) for size in sizes],
-        is_log=True,
-    )
-    return draw("Memory against the file's size", [panel])
-
-
 def _connections_panel(case: Case, runs: Sequence[Run]) -> Panel:
     fixed = [run for run in runs if run.connections]
     single = [run.mbps for run in runs if not run.connections and run.program == ONE_STREAM.name]
-    caps = [cap for cap in (case.zoom.link_mbps, case.s3.link_mbps) if cap]
+    limits = [limit for limit in (case.zoom.link_mbps, case.s3.link_mbps) if limit]
     levels = []
-    if caps:
-        levels.append(Level(f"the link: {min(caps):g} MB/s", min(caps)))
+    if limits:
+        levels.append(Level(f"the link: {min(limits):g} MB/s", min(limits)))
     if single:
         levels.append(Level(f"one stream: {median(single):.0f} MB/s", median(single)))
     numbers = sorted({run.connections or 0 for run in fixed})
-    title = f"Case {case.name}: 512 MB, " + ("no caps" if not caps else "caps as in AWS")
     return Panel(
-        title=title,
+        title=f"Case {case.name}: 512 MB, {'limits as in AWS' if limits else 'no limits'}",
         x_label="connections to Zoom",
         y_label="MB/s",
         series=[
@@ -73,8 +72,32 @@ def _connections_panel(case: Case, runs: Sequence[Run]) -> Panel:
     )
 
 
-def _counted(lines: Iterable[Line]) -> list[Run]:
-    return [line for line in lines if isinstance(line, Run) and line.ok]
+def _memory_chart(lines: Iterable[Line]) -> str | None:
+    """Draw peak memory by file size."""
+    runs = _runs_of("memory", lines)
+    sizes = sorted({run.size for run in runs})
+    if not sizes:
+        return None
+    title = "Memory against the file's size"
+    panel = Panel(
+        title=title,
+        x_label="size of the file",
+        y_label="peak memory, MB",
+        series=[
+            Series(name, _medians((run.size, run.rss_mb) for run in runs if run.program == name))
+            for name in sorted({run.program for run in runs})
+        ],
+        levels=[],
+        x_ticks=[
+            (size, f"{size / 1e9:g} GB" if size >= 1e9 else f"{size / 1e6:g} MB") for size in sizes
+        ],
+        is_log=True,
+    )
+    return draw(title, [panel])
+
+
+def _runs_of(command: str, lines: Iterable[Line]) -> list[Run]:
+    return [line for line in lines if isinstance(line, Run) and line.ok and line.what == command]
 
 
 def _medians(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -84,5 +107,4 @@ def _medians(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]
     return [(x, median(found[x])) for x in sorted(found)]
 
 
-def _size(size: int) -> str:
-    return f"{size / 1e9:g} GB" if size >= 1e9 else f"{size / 1e6:g} MB"
+PLOT = Command("plot", "two charts (SVG) from files of results", _add_options, _plot)

@@ -1,4 +1,4 @@
-"""One run of a program, to its end or until it is killed: seconds, CPU seconds, memory."""
+"""Run a program until it ends or is killed, and measure its time, CPU time and memory."""
 
 import os
 import signal
@@ -14,19 +14,26 @@ from bench.transfer.report import MARK, Reported, read_report
 from bench.transfer.task import Task
 
 AWS_CONFIG = "[default]\ns3 =\n  addressing_style = path\n"
-LAST_WORDS = 160
+LONGEST_LINE = 160
 
 
 class ProgramFailed(Exception):
-    """A program can't do what it is measured with."""
+    """A program can't be measured."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. `exit_code` is negative for a signal.
+    """The end of a run.
 
-    `rss_mb` is the most memory that it had at once, in MB of 2^20 bytes (ru_maxrss of getrusage(2):
-    no less than what this process had when it started the other).
+    Attributes:
+        exit_code: Exit code; negative for a signal.
+        was_killed: Whether it was killed because its time was over.
+        seconds: Duration.
+        cpu_s: CPU seconds, user and system.
+        rss_mb: Peak memory in MB of 2^20 bytes. ru_maxrss of getrusage(2) isn't less than the
+            memory of the process that started the program.
+        reported: The program's own report.
+        last_line: The last line of its output.
     """
 
     exit_code: int
@@ -35,19 +42,19 @@ class Ended:
     cpu_s: float
     rss_mb: float
     reported: Reported | None
-    last_words: str
+    last_line: str
 
     @property
     def why(self) -> str:
-        """Why it failed, as far as it said so."""
+        """The reason of a failure."""
         if self.was_killed:
             return f"killed after {self.seconds:.1f} s"
-        told = self.reported.error if self.reported else None
-        return f"exit code {self.exit_code}: {told or self.last_words or 'no word of why'}"
+        error = self.reported.error if self.reported else None
+        return f"exit code {self.exit_code}: {error or self.last_line or 'no output'}"
 
 
 def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> Ended:
-    """Runs a program; after so many seconds it is killed, with all that it started."""
+    """Run a program, and kill it with its child processes after `kill_after` seconds."""
     config, log = folder / "aws_config", folder / "program.log"
     config.write_text(AWS_CONFIG)
     with log.open("wb") as output:
@@ -61,27 +68,29 @@ def run(program: Program, task: Task, folder: Path, *, kill_after: float) -> End
             cwd=folder,
             start_new_session=True,
         )
-        was_killed = _await_end(process.pid, kill_after)
+        was_killed = _kill_unless_ended(process.pid, kill_after)
         seconds = time.monotonic() - began
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    said = log.read_bytes()
+    printed = log.read_bytes()
     return Ended(
         exit_code=process.returncode,
         was_killed=was_killed,
         seconds=seconds,
         cpu_s=used.ru_utime + used.ru_stime,
         rss_mb=used.ru_maxrss / 1024,
-        reported=read_report(said),
-        last_words=_last_words(said),
+        reported=read_report(printed),
+        last_line=_last_line(printed),
     )
 
 
-def _await_end(pid: int, kill_after: float) -> bool:
-    """Waits without burying the process, so that its number is still its own. True if it was
-    killed."""
+def _kill_unless_ended(pid: int, kill_after: float) -> bool:
+    """Wait for the end of a process, and return whether it was killed.
+
+    The process isn't reaped, so that no other one gets its id before the kill.
+    """
     killed = threading.Event()
     lock = threading.Lock()
     has_ended = False
@@ -102,7 +111,7 @@ def _await_end(pid: int, kill_after: float) -> bool:
 
 
 def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
-    """Nothing of the caller's but where programs are found."""
+    """Return the program's environment, which has only PATH of the caller's."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(config.parent),
@@ -124,7 +133,7 @@ def _environment(program: Program, task: Task, config: Path) -> dict[str, str]:
     }
 
 
-def _last_words(said: bytes) -> str:
-    """The last line that isn't the report: of a traceback, that is the error."""
-    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(MARK)]
-    return lines[-1].decode("utf-8", "replace")[:LAST_WORDS] if lines else ""
+def _last_line(printed: bytes) -> str:
+    """Return the last line except the report, which is the error in a traceback."""
+    lines = [line for line in printed.splitlines() if line.strip() and not line.startswith(MARK)]
+    return lines[-1].decode("utf-8", "replace")[:LONGEST_LINE] if lines else ""

@@ -1,11 +1,11 @@
-"""What a program reports of itself in one line, and how it is read.
+"""The report of a program on its own transfer: one line on standard output.
 
     with Report() as report:
-        …the transfer…
+        ... the transfer ...
         report.attempts = 3
 
-prints `{"zb": {"transfer_s": …, "cpu_s": …, "rss_before_mb": …, "attempts": …, "error": …}}`. What
-was imported before isn't in seconds and CPU seconds.
+prints `{"zb": {"transfer_s": …, "cpu_s": …, "rss_before_mb": …, "attempts": …, "error": …}}`. Its
+seconds don't include the program's imports.
 """
 
 import json
@@ -16,14 +16,14 @@ from typing import Self
 
 import msgspec
 
-from bench.transfer.task import HANDED_OVER
+from bench.transfer.task import OUT_OF_TIME
 
 LONGEST_ERROR = 200
 MARK = b'{"zb"'
 
 
 class Reported(msgspec.Struct, frozen=True):
-    """Seconds, CPU seconds with those of child processes, megabytes at the beginning."""
+    """A report: seconds, CPU seconds including child processes, and MB before the transfer."""
 
     transfer_s: float
     cpu_s: float
@@ -33,10 +33,7 @@ class Reported(msgspec.Struct, frozen=True):
 
 
 class Report:
-    """Measures what is done inside of `with`, and prints the line at its end.
-
-    `attempts` is how often something had to be tried again. An exception is told and goes on.
-    """
+    """Measures its `with` block, and prints the report at the end. `attempts` counts retries."""
 
     def __init__(self) -> None:
         self.attempts: int | None = None
@@ -55,21 +52,21 @@ class Report:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        told: dict[str, object] = {
+        values: dict[str, object] = {
             "transfer_s": round(time.monotonic() - self._began, 4),
             "cpu_s": round(_cpu_seconds() - self._cpu, 4),
             "rss_before_mb": round(self._memory, 1),
         }
         if self.attempts is not None:
-            told["attempts"] = self.attempts
-        in_order = isinstance(error, SystemExit) and error.code in {None, 0, HANDED_OVER}
-        if error is not None and not in_order:
-            told["error"] = f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
-        print("\n" + json.dumps({"zb": told}), flush=True)
+            values["attempts"] = self.attempts
+        is_expected = isinstance(error, SystemExit) and error.code in {None, 0, OUT_OF_TIME}
+        if error is not None and not is_expected:
+            values["error"] = f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
+        print("\n" + json.dumps({"zb": values}), flush=True)
 
 
 def read_report(output: bytes) -> Reported | None:
-    """The last report in a program's output; None if there is none, or it can't be read."""
+    """Return the last report in a program's output; None if there is no readable one."""
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     if not lines:
         return None

@@ -1,4 +1,4 @@
-"""What measurements give, and the file of lines (JSON Lines) that keeps it."""
+"""The results of measurements, and the file (JSON Lines) that keeps them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,23 +9,45 @@ from bench.transfer.peers.s3_settings import S3Stats
 from bench.transfer.peers.zoom_settings import ZoomStats
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
-    """One run of a program. `what` is the command that measured it.
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process transferred: `size` bytes in `seconds` and `cpu_s` CPU seconds."""
 
-    `fetched` is what Zoom sent and `size` what was to be copied, in bytes; a run that isn't `ok`
-    has a `problem`. `rss_mb` is of 2^20 bytes, `mbps` of 1,000,000 a second.
-    """
-
-    what: str
     program: str
-    case: str
-    load: str
     tls: bool
     repetition: int
-    connections: int | None
     size: int
     seconds: float
     cpu_s: float
+
+    @property
+    def mbps(self) -> float:
+        """MB/s."""
+        return self.size / 1e6 / self.seconds
+
+    @property
+    def cpu_s_per_gb(self) -> float:
+        """CPU seconds for 1,000,000,000 bytes."""
+        return self.cpu_s / (self.size / 1e9)
+
+
+class Run(Result, frozen=True, kw_only=True, tag="run"):
+    """One run of a program.
+
+    Attributes:
+        what: The command that measured it.
+        case, load: Their names.
+        connections: The fixed number of connections, if there was one.
+        rss_mb, rss_before_mb: Peak memory, and memory before the transfer, in MB of 2^20 bytes.
+        attempts: Number of retries, if the program reports it.
+        fetched: Bytes that Zoom sent.
+        problem: Why the run doesn't count; empty if it counts.
+        zoom, s3: Counters of the stand-ins.
+    """
+
+    what: str
+    case: str
+    load: str
+    connections: int | None
     rss_mb: float
     rss_before_mb: float | None
     attempts: int | None
@@ -36,52 +58,19 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
 
     @property
     def ok(self) -> bool:
-        """Whether everything is in S3 as it has to be."""
+        """Whether the run counts."""
         return not self.problem
 
-    @property
-    def mbps(self) -> float:
-        """MB/s."""
-        return self.size / 1e6 / self.seconds
 
-    @property
-    def cpu_s_per_gb(self) -> float:
-        """CPU seconds for 1,000,000,000 bytes."""
-        return self.cpu_s / (self.size / 1e9)
+class Curl(Result, frozen=True, kw_only=True, tag="curl"):
+    """One direction by curl alone. `program` is `GET` or `PUT`, `at_once` how many ran."""
 
-
-class Curl(msgspec.Struct, frozen=True, kw_only=True, tag="curl"):
-    """What curl needs for one direction alone: the yardstick. `program` is `GET` or `PUT`."""
-
-    program: str
-    tls: bool
     at_once: int
-    repetition: int
-    size: int
-    seconds: float
-    cpu_s: float
     peer_cpu_s: float
-
-    @property
-    def mbps(self) -> float:
-        """MB/s."""
-        return self.size / 1e6 / self.seconds
-
-    @property
-    def cpu_s_per_gb(self) -> float:
-        """CPU seconds for 1,000,000,000 bytes."""
-        return self.cpu_s / (self.size / 1e9)
-
-
-class Missing(msgspec.Struct, frozen=True, kw_only=True, tag="missing"):
-    """A program that can't be measured on this machine."""
-
-    program: str
-    needs: str
 
 
 class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
-    """One copy that was killed and begun again. `moments` are seconds after each start."""
+    """One copy that was killed and started again. `moments` are seconds after each start."""
 
     program: str
     seed: int
@@ -98,8 +87,8 @@ class Killed(msgspec.Struct, frozen=True, kw_only=True, tag="killed"):
         return self.fetched / self.size
 
 
-class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag="handed over"):
-    """One copy in several invocations of `limit` seconds. `seconds` and `fetched` of each."""
+class Continued(msgspec.Struct, frozen=True, kw_only=True, tag="handed over"):
+    """One copy in several invocations of `limit` seconds: seconds and bytes of each."""
 
     program: str
     size: int
@@ -110,18 +99,18 @@ class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag="handed over"):
     problem: str
 
 
-Line = Run | Curl | Missing | Killed | HandedOver
+Line = Run | Curl | Killed | Continued
 
 
 def write(path: Path | None, line: Line) -> None:
-    """Appends a line; without a path it isn't kept."""
+    """Append a result to a file, if there is one."""
     if path:
         with path.open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
 
 
 def read(paths: Sequence[Path]) -> Iterator[Line]:
-    """The lines of files."""
+    """Read the results of files."""
     for path in paths:
         for line in path.read_bytes().splitlines():
             if line.strip():

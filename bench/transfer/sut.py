@@ -1,7 +1,7 @@
-"""The transfer engine for any harness: `python <this file>`, from any folder, with any Python.
+"""Run the transfer engine from any folder and with any Python: `python <this file>`.
 
-It speaks the protocol of README.md, "Another program". A Python that lacks what the engine needs
-hands on to the project's own.
+It gets its task as bench/README.md describes. A Python that lacks the engine's packages starts the
+project's own.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ NEEDS = ("boto3", "msgspec", "tenacity", "urllib3", "zlib_ng")
 
 
 def main() -> None:
-    """Runs `programs/engine.py`."""
+    """Run `programs/engine.py`."""
     if OWN_PYTHON.exists() and not all(map(importlib.util.find_spec, NEEDS)):
         os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606  # itself, without a shell
     sys.path[:0] = [str(ROOT), str(ROOT / "functions")]

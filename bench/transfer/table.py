@@ -1,45 +1,37 @@
-"""Tables: for a terminal with rich, elsewhere and on request as Markdown."""
+"""A table of results in Markdown."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich.console import Console
-from rich.table import Table as RichTable
-
-LEFT = 3
-"""Columns that hold words; those behind them hold figures."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells below a heading."""
+    """Rows of cells below column names. The first `left` columns are text, the others numbers."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    left: int = LEFT
+    left: int = 3
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
-        """As a part of a document."""
-        rules = ["---" if number < self.left else "---:" for number in range(len(self.columns))]
-        lines = [self.columns, rules, *self.rows]
-        table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return "\n\n".join([self.title, table, *self.notes])
+        """Return the table with its columns aligned."""
+        widths = [max(map(len, cells)) for cells in zip(self.columns, *self.rows, strict=True)]
+        rules = [
+            "-" * width if number < self.left else "-" * (width - 1) + ":"
+            for number, width in enumerate(widths)
+        ]
+        lines = [self._line(cells, widths) for cells in (self.columns, rules, *self.rows)]
+        return "\n\n".join([self.title, "\n".join(lines), *self.notes])
+
+    def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
+        padded = [
+            cell.ljust(width) if number < self.left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
 
 
-def show(table: Table, *, markdown: bool) -> None:
-    """Prints a table to standard output."""
-    if markdown or not sys.stdout.isatty():
-        print(f"\n{table.markdown()}")
-        return
-    rich = RichTable(title=table.title, title_justify="left")
-    for number, column in enumerate(table.columns):
-        rich.add_column(column, justify="left" if number < table.left else "right")
-    for row in table.rows:
-        rich.add_row(*row)
-    console = Console()
-    console.print(rich)
-    for note in table.notes:
-        console.print(note, markup=False, highlight=False)
+def show(table: Table) -> None:
+    """Print a table."""
+    print(f"\n{table.markdown()}")

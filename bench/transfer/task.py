@@ -1,26 +1,19 @@
-"""What a program is given to do, by its environment.
-
-`ZB_FILES` is a JSON list of `id`, `download_url`, `key`, `size`; `ZB_TOKEN` goes as a Bearer token
-to a `download_url`; `ZB_BUCKET` and `ZB_S3_ENDPOINT` say where to (path style), `ZB_CA` whom to
-trust.
-`ZB_CONNECTIONS`, if it is there, is how many connections to Zoom to use, no more and no fewer, and
-`ZB_SECONDS_LEFT` how long the program may run.
-"""
+"""The task of a program, which it gets in environment variables (see bench/README.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-TOKEN = "benchtoken"  # noqa: S105 - of a server that hands out nothing of worth
+TOKEN = "benchtoken"  # noqa: S105 - of a server that has nothing worth protecting
 BUCKET = "zipbucket"
-HANDED_OVER = 75
-"""The exit code (EX_TEMPFAIL of sysexits.h) of who ran out of time: call again."""
+OUT_OF_TIME = 75
+"""Exit code (EX_TEMPFAIL of sysexits.h) of a program that wants to continue in another run."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One file to copy. `size` in bytes."""
+    """A file to copy. `size` is in bytes."""
 
     id: str
     download_url: str
@@ -30,7 +23,17 @@ class File:
 
 @dataclass(frozen=True)
 class Task:
-    """Files to copy, from where and to where."""
+    """Files to copy from Zoom to S3.
+
+    Attributes:
+        files: The files.
+        s3_endpoint: URL of S3.
+        ca: Path of the certificate authority to trust.
+        token: Bearer token for `download_url`.
+        bucket: Bucket, which is addressed by path.
+        connections: Exact number of connections to Zoom; None leaves it to the program.
+        seconds_left: How long the program may run; None has no limit.
+    """
 
     files: tuple[File, ...]
     s3_endpoint: str
@@ -41,8 +44,8 @@ class Task:
     seconds_left: float | None = None
 
     def environment(self) -> dict[str, str]:
-        """The variables that tell it."""
-        told = {
+        """Return the environment variables."""
+        variables = {
             "ZB_FILES": msgspec.json.encode(self.files).decode(),
             "ZB_TOKEN": self.token,
             "ZB_BUCKET": self.bucket,
@@ -50,14 +53,14 @@ class Task:
             "ZB_CA": self.ca,
         }
         if self.connections is not None:
-            told["ZB_CONNECTIONS"] = str(self.connections)
+            variables["ZB_CONNECTIONS"] = str(self.connections)
         if self.seconds_left is not None:
-            told["ZB_SECONDS_LEFT"] = str(self.seconds_left)
-        return told
+            variables["ZB_SECONDS_LEFT"] = str(self.seconds_left)
+        return variables
 
 
 def task_of(environment: Mapping[str, str]) -> Task:
-    """The task that an environment tells. KeyError if there is none."""
+    """Read a task from environment variables. KeyError if one is missing."""
     connections, seconds = environment.get("ZB_CONNECTIONS"), environment.get("ZB_SECONDS_LEFT")
     return Task(
         files=msgspec.json.decode(environment["ZB_FILES"], type=tuple[File, ...]),

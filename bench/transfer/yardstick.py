@@ -1,64 +1,62 @@
-"""What curl needs for the same bytes in each direction alone: how cheap it can be, and how fast.
+"""Measure what curl needs for the same bytes in each direction alone.
 
-The sum of both CPU seconds per GB is the yardstick for a program that does both.
+The CPU seconds per GB of both directions together are the yardstick for a program that does both.
+The command `peers` shows that the stand-ins are faster than the programs.
 """
 
-import http.client
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from bench.transfer.cases import CASES, Load, one_file
+from bench.transfer import results, summary
+from bench.transfer.cases import CASES, LOADS, Load
+from bench.transfer.options import Command, Options, add_repetitions
 from bench.transfer.peers.content import Generated
-from bench.transfer.peers.remote import RemotePeer, RemoteS3, RemoteZoom
+from bench.transfer.peers.remote import RemoteS3, RemoteZoom
 from bench.transfer.results import Curl
-from bench.transfer.task import BUCKET, TOKEN
-from bench.transfer.workplace import Workplace
-
-LOAD = one_file(512)
-
-
-class NoRedirect(Exception):
-    """The fake Zoom didn't lead to a file."""
-
-
-def has_curl() -> bool:
-    """Whether this machine can be measured with."""
-    return shutil.which("curl") is not None
+from bench.transfer.stand_ins import StandIns, stand_ins
+from bench.transfer.table import show
+from bench.transfer.task import BUCKET
 
 
 def measure(
-    place: Workplace, *, is_tls: bool, at_once: int, repetition: int, load: Load = LOAD
+    peers: StandIns,
+    *,
+    is_tls: bool,
+    at_once: int,
+    repetition: int,
+    load: Load = LOADS["1x512"],
 ) -> list[Curl]:
-    """GET and PUT of one file, each `at_once` times side by side, without caps."""
+    """Measure GET and PUT of one file, each `at_once` times in parallel, without limits."""
     [name] = load.files
     case = CASES["i"]
-    place.zoom.configure(case.zoom_settings(load))
-    place.s3.configure(case.s3_settings("discard"))
-    curl = ["curl", "--silent", "--fail", "--cacert", str(place.tls.ca_bundle)]
-    get = [*curl, "--output", os.devnull, _file_address(place.zoom, name, is_tls=is_tls)]
-    root = place.s3.tls_url if is_tls else place.s3.url
+    peers.zoom.configure(case.zoom_settings(load))
+    peers.s3.configure(case.s3_settings("discard"))
+    curl = ["curl", "--silent", "--fail", "--cacert", str(peers.tls.ca_bundle)]
+    zoom_root = peers.zoom.tls_url if is_tls else peers.zoom.url
+    get = [*curl, "--output", os.devnull, peers.zoom.sign(name, zoom_root)]
+    root = peers.s3.tls_url if is_tls else peers.s3.url
     put = [
         *curl,
-        *("--upload-file", str(_file(place.folder, name, load.size))),
+        *("--upload-file", str(_file(peers.folder, name, load.size))),
         *("--header", "Authorization: none", "--header", "Expect:"),
         f"{root}/{BUCKET}/yardstick",
     ]
-    sides: list[tuple[str, list[str], RemoteZoom | RemoteS3]] = [
-        ("GET", get, place.zoom),
-        ("PUT", put, place.s3),
+    directions: list[tuple[str, list[str], RemoteZoom | RemoteS3]] = [
+        ("GET", get, peers.zoom),
+        ("PUT", put, peers.s3),
     ]
-    results = []
-    for name, command, peer in sides:
+    measured = []
+    for direction, command, peer in directions:
         peer_before = peer.stats().cpu_s
         seconds, cpu_s = _run(command, at_once)
-        results.append(
+        measured.append(
             Curl(
-                program=name,
+                program=direction,
                 tls=is_tls,
                 at_once=at_once,
                 repetition=repetition,
@@ -68,11 +66,11 @@ def measure(
                 peer_cpu_s=peer.stats().cpu_s - peer_before,
             )
         )
-    return results
+    return measured
 
 
 def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
-    """Seconds from the first start to the last end, and CPU seconds of all."""
+    """Run processes in parallel; return seconds from start to end, and their CPU seconds."""
     began = time.monotonic()
     running = [
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -91,7 +89,7 @@ def _run(command: Sequence[str], at_once: int) -> tuple[float, float]:
 
 
 def _file(folder: Path, name: str, size: int) -> Path:
-    """The bytes to upload, on a disk that is memory."""
+    """Write the file to upload."""
     path = folder / f"{name}.mp4"
     if not path.exists():
         with path.open("wb") as file:
@@ -100,15 +98,19 @@ def _file(folder: Path, name: str, size: int) -> Path:
     return path
 
 
-def _file_address(zoom: RemotePeer, name: str, *, is_tls: bool) -> str:
-    """Where Zoom's redirect leads. The plain port signs for both."""
-    connection = http.client.HTTPConnection(urlsplit(zoom.url).netloc, timeout=10)
-    try:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        connection.request("GET", f"/rec/download/{name}", headers=headers)
-        location = connection.getresponse().headers["Location"]
-    finally:
-        connection.close()
-    if not location:
-        raise NoRedirect(f"No redirect came of /rec/download/{name}.")
-    return str(location).replace(zoom.url, zoom.tls_url if is_tls else zoom.url)
+def _peers(options: Options) -> bool:
+    """Measure both stand-ins with curl."""
+    if not shutil.which("curl"):
+        options.say("curl isn't installed.")
+        return False
+    lines: list[Curl] = []
+    with stand_ins() as peers:
+        for repetition, is_tls, at_once in product(range(options.reps), (True, False), (1, 4)):
+            lines += measure(peers, is_tls=is_tls, at_once=at_once, repetition=repetition)
+    for line in lines:
+        results.write(options.out, line)
+    show(summary.peers_alone(lines))
+    return True
+
+
+PEERS = Command("peers", "speed of the stand-ins, by curl (half a minute)", add_repetitions, _peers)

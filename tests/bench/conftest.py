@@ -1,10 +1,10 @@
-"""What the tests of the measurements share: both peers, and real clients of them."""
+"""The harness of the measurements' tests: both stand-ins, and real clients of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -14,19 +14,26 @@ from botocore.config import Config
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import Credentials, S3Settings
 from bench.transfer.peers.zoom import ZoomPeer
-from bench.transfer.peers.zoom_settings import ZoomSettings
+from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
 from local.authority import Authority
 from tests.neighbours import client_session
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-KNOWN = Credentials(access_key="AKIDBENCH", secret_key="secret", token="session")
+CREDENTIALS = Credentials(access_key="AKIDBENCH", secret_key="secret", token="session")
 BUCKET = "bucket"
 TALK = 3_000_000
 ZOOM = ZoomSettings(files={"talk": TALK})
-S3 = S3Settings(credentials=KNOWN)
+S3 = S3Settings(credentials=CREDENTIALS)
 AUTHORIZED = {"Authorization": "Bearer token"}
+CONFIG = Config(
+    signature_version="s3v4",
+    s3={"addressing_style": "path"},
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=5,
+)
 
 
 @pytest.fixture(scope="package")
@@ -61,25 +68,29 @@ def session(tls: Authority) -> Iterator[requests.Session]:
 
 @dataclass(frozen=True)
 class Reader:
-    """A client of the Zoom peer that follows redirects, so that each file has a good address."""
+    """A client of the Zoom stand-in."""
 
     session: requests.Session
     zoom: ZoomPeer
     is_tls: bool = False
 
-    def address(self, name: str = "talk") -> str:
-        """Where a redirect leads."""
-        told = self.session.get(
+    def fail(self, *faults: ZoomFault, **changes: Any) -> None:
+        """Configure the stand-in with faults."""
+        self.zoom.configure(replace(ZOOM, faults=faults, **changes))
+
+    def url(self, name: str = "talk") -> str:
+        """Follow the redirect, and return a file's URL."""
+        answer = self.session.get(
             self.zoom.download_url(name, tls=self.is_tls),
             headers=AUTHORIZED,
             allow_redirects=False,
         )
-        assert told.status_code == 302
-        return told.headers["Location"]
+        assert answer.status_code == 302
+        return answer.headers["Location"]
 
-    def get(self, address: str, **headers: str) -> requests.Response:
+    def get(self, url: str, **headers: str) -> requests.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.session.get(address, headers=named)
+        return self.session.get(url, headers=named)
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "TLS"])
@@ -97,31 +108,25 @@ MakeClient = Callable[..., "S3Client"]
 
 @pytest.fixture(scope="package")
 def boto() -> boto3.session.Session:
-    """One for all: it reads what S3 is only once."""
+    """One session for all clients, because it caches the model of S3's API."""
     return boto3.session.Session()
 
 
 @pytest.fixture
 def client_of(tls: Authority, boto: boto3.session.Session) -> Iterator[MakeClient]:
-    """Clients of an address, with some credentials, that try once."""
+    """Make clients of a URL, without retries."""
     made: list[S3Client] = []
 
-    def make(url: str, known: Credentials = KNOWN) -> S3Client:
+    def make(url: str, credentials: Credentials = CREDENTIALS) -> S3Client:
         client = boto.client(
             "s3",
             endpoint_url=url,
             verify=str(tls.ca_bundle),
             region_name="us-east-1",
-            aws_access_key_id=known.access_key,
-            aws_secret_access_key=known.secret_key,
-            aws_session_token=known.token or None,
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                connect_timeout=5,
-                read_timeout=5,
-            ),
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.token or None,
+            config=CONFIG,
         )
         made.append(client)
         return client
@@ -133,5 +138,60 @@ def client_of(tls: Authority, boto: boto3.session.Session) -> Iterator[MakeClien
 
 @pytest.fixture
 def client(client_of: MakeClient, s3: S3Peer) -> S3Client:
-    """Over TLS, as it is in AWS."""
     return client_of(s3.tls_url)
+
+
+class Upload:
+    """A multipart upload."""
+
+    def __init__(self, client: S3Client, key: str = "k") -> None:
+        self._client = client
+        self._names: Any = {"Bucket": BUCKET, "Key": key}
+        made = client.create_multipart_upload(**self._names, ChecksumAlgorithm="CRC32")
+        self._names["UploadId"] = made["UploadId"]
+        self.parts: list[Any] = []
+
+    @property
+    def upload_id(self) -> str:
+        return str(self._names["UploadId"])
+
+    def send(self, number: int, body: bytes) -> None:
+        answer = self._client.upload_part(**self._names, PartNumber=number, Body=body)
+        named = {name: answer[name] for name in ("ETag", "ChecksumCRC32")}
+        self.parts.append({"PartNumber": number, **named})
+
+    def complete(self, **more: Any) -> None:
+        parts: Any = {"Parts": self.parts}
+        self._client.complete_multipart_upload(**self._names, MultipartUpload=parts, **more)
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Sends requests to the S3 stand-in that boto3 wouldn't send."""
+
+    session: requests.Session
+    url: str
+
+    def send(
+        self, method: str, target: str, body: bytes = b"", **headers: str
+    ) -> tuple[int, str, str | None]:
+        """Return status, error code (or the whole body) and CRC32 of the answer."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = self.session.request(
+            method, self.url + target, data=body, headers={"Authorization": "x", **named}
+        )
+        code = answer.text.partition("<Code>")[2].partition("</Code>")[0]
+        return answer.status_code, code or answer.text, answer.headers.get("x-amz-checksum-crc32")
+
+    def begin(self, **headers: str) -> str:
+        """Begin an upload, and return the target of its first part."""
+        _, body, _ = self.send("POST", "/bucket/k?uploads", b"", **headers)
+        upload_id = body.partition("<UploadId>")[2].partition("<")[0]
+        return f"/bucket/k?partNumber=1&uploadId={upload_id}"
+
+
+@pytest.fixture
+def wire(s3: S3Peer, session: requests.Session) -> Wire:
+    """The S3 stand-in accepts any signature."""
+    s3.configure(S3Settings())
+    return Wire(session, s3.url)

@@ -1,7 +1,8 @@
-"""Programs are run to their end, or killed with all that they started."""
+"""Tests of programs: their task, their report, and how they are run and killed."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -10,21 +11,82 @@ from pathlib import Path
 import pytest
 
 from bench.transfer import process
-from bench.transfer.programs.catalog import Program as Named
-from bench.transfer.programs.catalog import UnknownProgram, programs
-from tests.bench.test_report import TASK
+from bench.transfer.programs.catalog import Program, UnknownProgram, programs
+from bench.transfer.report import Report, read_report
+from bench.transfer.task import OUT_OF_TIME, File, Task, task_of
+
+TASK = Task(
+    files=(File("f", "https://127.0.0.1:1/rec/download/f", "bench/f.mp4", 5),),
+    s3_endpoint="https://127.0.0.1:2",
+    ca="/tmp/ca.crt",
+)
 
 
-def python(code: str, **environment: str) -> Named:
-    return Named("inline", (sys.executable, "-c", code), environment)
-
-
-def run(program: Named, folder: Path, kill_after: float = 20.0) -> process.Ended:
+def run(code: str, folder: Path, kill_after: float = 20.0, **environment: str) -> process.Ended:
+    program = Program("inline", (sys.executable, "-c", code), environment)
     return process.run(program, TASK, folder, kill_after=kill_after)
 
 
-def test_a_program_s_end_is_told(tmp_path: Path) -> None:
-    code = """
+class TestTask:
+    def test_task_is_read_from_its_environment(self) -> None:
+        variables = TASK.environment()
+        assert task_of(variables) == TASK
+        assert json.loads(variables["ZB_FILES"])[0]["size"] == 5
+        assert not {"ZB_CONNECTIONS", "ZB_SECONDS_LEFT"} & set(variables)
+        limited = Task(TASK.files, TASK.s3_endpoint, TASK.ca, connections=8, seconds_left=20.0)
+        assert task_of(limited.environment()) == limited
+
+
+class TestReport:
+    def test_report_is_read_from_the_output(
+        self, capsysbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
+        with Report() as report:
+            print("something else")
+            report.attempts = 3
+        reported = read_report(capsysbinary.readouterr().out)
+        assert reported is not None
+        assert (reported.attempts, reported.error) == (3, None)
+        assert 0 <= reported.transfer_s < 60
+        assert reported.rss_before_mb > 1
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (ValueError("no"), "ValueError: no"),
+            (SystemExit(1), "SystemExit: 1"),
+            (SystemExit(0), None),
+            (SystemExit(OUT_OF_TIME), None),
+        ],
+        ids=repr,
+    )
+    def test_report_names_the_error_and_raises_it(
+        self, capsysbinary: pytest.CaptureFixture[bytes], error: BaseException, text: str | None
+    ) -> None:
+        def fail() -> None:
+            with Report():
+                raise error
+
+        with pytest.raises(type(error)):
+            fail()
+        reported = read_report(capsysbinary.readouterr().out)
+        assert reported is not None
+        assert reported.error == text
+
+    def test_last_report_counts(self) -> None:
+        line = b'{"zb": {"transfer_s": %d, "cpu_s": 2}}\n'
+        reported = read_report(b"noise\n" + line % 1 + line % 5)
+        assert reported is not None
+        assert reported.transfer_s == 5
+
+    @pytest.mark.parametrize("output", [b"noise", b'{"zb": 5}'])
+    def test_report_is_none_when_it_is_missing_or_malformed(self, output: bytes) -> None:
+        assert read_report(output) is None
+
+
+class TestRun:
+    def test_end_of_a_program_is_measured(self, tmp_path: Path) -> None:
+        code = """
 import os, sys
 from bench.transfer.report import Report
 from bench.transfer.task import task_of
@@ -35,46 +97,48 @@ held = bytes(100_000_000)
 print(os.environ["MORE"], file=sys.stderr)
 sys.exit(3)
 """
-    ended = run(python(code, MORE="last words"), tmp_path)
-    assert (ended.exit_code, ended.was_killed, ended.last_words) == (3, False, "last words")
-    assert ended.reported is not None
-    assert ended.reported.attempts == 5
-    assert ended.why == "exit code 3: last words"
-    assert ended.rss_mb > 95
-    assert 0 < ended.cpu_s < 20
+        ended = run(code, tmp_path, MORE="last words")
+        assert (ended.exit_code, ended.was_killed, ended.last_line) == (3, False, "last words")
+        assert ended.reported is not None
+        assert ended.reported.attempts == 5
+        assert ended.why == "exit code 3: last words"
+        assert ended.rss_mb > 95
+        assert 0 < ended.cpu_s < 20
 
+    def test_program_gets_no_credentials_of_the_caller(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the developer")
+        ended = run("import os; print(os.environ['AWS_SECRET_ACCESS_KEY'])", tmp_path)
+        assert ended.last_line == "benchsecret"
 
-def test_a_program_gets_nothing_of_the_caller_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the developer")
-    ended = run(python("import os; print(os.environ['AWS_SECRET_ACCESS_KEY'])"), tmp_path)
-    assert ended.last_words == "benchsecret"
-
-
-def test_a_kill_takes_what_the_program_started(tmp_path: Path) -> None:
-    code = """
+    def test_kill_includes_child_processes(self, tmp_path: Path) -> None:
+        code = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 print(child.pid, flush=True)
 time.sleep(60)
 """
-    ended = run(python(code), tmp_path, kill_after=0.5)
-    assert (ended.exit_code, ended.was_killed) == (-9, True)
-    assert ended.why.startswith("killed after")
-    state = Path(f"/proc/{ended.last_words}/stat")
-    deadline = time.monotonic() + 5
-    while state.exists() and ") Z " not in state.read_text():
-        assert time.monotonic() < deadline
-        os.sched_yield()
+        ended = run(code, tmp_path, kill_after=0.5)
+        assert (ended.exit_code, ended.was_killed) == (-9, True)
+        assert ended.why.startswith("killed after")
+        state = Path(f"/proc/{ended.last_line}/stat")
+        deadline = time.monotonic() + 5
+        while state.exists() and ") Z " not in state.read_text():
+            assert time.monotonic() < deadline
+            os.sched_yield()
 
 
-def test_programs_of_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "more.json"
-    path.write_text('{"other": {"cmd": ["{PY}", "{HERE}/a.py"], "env": {"A": "{HERE}"}}}')
-    engine, other = programs("engine, other", path)
-    assert engine.command == (sys.executable, "-m", "bench.transfer.sut")
-    assert other.command == (sys.executable, f"{tmp_path}/a.py")
-    assert other.environment == {"A": str(tmp_path)}
-    with pytest.raises(UnknownProgram, match="no program other, only curl, engine, s3transfer"):
-        programs("other")
+class TestCatalog:
+    def test_programs_are_read_from_a_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "more.json"
+        path.write_text('{"other": {"cmd": ["{PY}", "{HERE}/a.py"], "env": {"A": "{HERE}"}}}')
+        engine, other = programs("engine, other", path)
+        assert engine.command == (sys.executable, "-m", "bench.transfer.sut")
+        assert other.command == (sys.executable, f"{tmp_path}/a.py")
+        assert other.environment == {"A": str(tmp_path)}
+
+    def test_program_is_refused_when_it_is_unknown(self) -> None:
+        message = "no program other, only curl, engine, s3transfer"
+        with pytest.raises(UnknownProgram, match=message):
+            programs("other")

@@ -1,4 +1,4 @@
-"""Tables and charts of results."""
+"""Tests of the tables and charts of results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.transfer.chart import ticks
 from bench.transfer.command_line import main
 from bench.transfer.peers.s3_settings import S3Stats
 from bench.transfer.peers.zoom_settings import ZoomStats
-from bench.transfer.results import Curl, Missing, Run
+from bench.transfer.results import Curl, Run
 
 RUN = Run(
     what="run",
@@ -40,7 +40,6 @@ RUN = Run(
         most_bodies=0,
         cuts=0,
         open_uploads=0,
-        open_bytes=0,
         cpu_s=0.0,
     ),
 )
@@ -64,8 +63,8 @@ def curl(**other: object) -> Curl:
     return msgspec.structs.replace(CURL, **other)
 
 
-def test_medians_of_the_runs_that_counted() -> None:
-    lines: list[Run | Curl | Missing] = [
+def test_comparison_shows_medians_of_the_runs_that_count() -> None:
+    lines: list[Run | Curl] = [
         run(seconds=8.0),
         run(seconds=10.0),
         run(seconds=64.0),
@@ -73,9 +72,8 @@ def test_medians_of_the_runs_that_counted() -> None:
         run(case="i", program="s3transfer"),
         curl(),
         curl(program="PUT", cpu_s=0.512),
-        Missing(program="curl", needs="curl"),
     ]
-    table = summary.comparison(lines)
+    table = summary.comparison(lines, ["curl: curl isn't installed."])
     first, second, third = table.rows
     assert [*first[2:3], *first[7:9]] == ["curl GET + curl PUT", "1.50", "1.00"]
     assert second[:3] == ["i", "1x512", "s3transfer"]
@@ -84,14 +82,14 @@ def test_medians_of_the_runs_that_counted() -> None:
         *("1.95", "1.30", "64", "1.10", "2", "12"),
     ]
     assert table.notes == [
-        "curl: there is no curl on this machine.",
+        "curl: curl isn't installed.",
         "engine in ii, 1x512: exit code 1: no",
     ]
     assert len({len(row) for row in [*table.rows, table.columns]}) == 1
-    assert "| ii | 1x512 | engine | 3/4 |" in table.markdown()
+    assert "| ii   | 1x512 | engine              | 3/4 |" in table.markdown()
 
 
-def test_a_program_none_of_whose_runs_counted() -> None:
+def test_comparison_has_empty_cells_when_no_run_counts() -> None:
     [row] = summary.comparison([run(problem="no")]).rows
     assert row == ["ii", "1x512", "engine", "0/1", *[""] * 9]
 
@@ -100,7 +98,7 @@ def fixed(case: str, number: int | None, seconds: float, program: str = "engine"
     return run(what="connections", case=case, connections=number, seconds=seconds, program=program)
 
 
-def test_charts(tmp_path: Path) -> None:
+def test_plot_draws_both_charts(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     lines = [
         *(fixed("ii", number, 51.2 / number) for number in (1, 2, 4)),
@@ -120,18 +118,18 @@ def test_charts(tmp_path: Path) -> None:
     assert connections.index("Case ii") < connections.index("Case i:")
     assert all(word in (tmp_path / "memory.svg").read_text() for word in ("64 MB", "20 GB"))
     for name in ("connections.svg", "memory.svg"):
-        root = ET.parse(tmp_path / name).getroot()  # noqa: S314  # our own
+        root = ET.parse(tmp_path / name).getroot()  # noqa: S314 - drawn by this project
         width, height = map(float, root.attrib["viewBox"].split()[2:])
         for circle in root.iter("{http://www.w3.org/2000/svg}circle"):
             assert 0 < float(circle.attrib["cx"]) < width
             assert 0 < float(circle.attrib["cy"]) < height
 
 
-def test_nothing_measured_no_charts(tmp_path: Path) -> None:
+def test_plot_draws_nothing_when_there_are_no_results(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     results.write(path, run())
     assert main(["plot", str(path), "--folder", str(tmp_path)]) == 1
-    assert [one.name for one in tmp_path.iterdir()] == ["results.jsonl"]
+    assert [file.name for file in tmp_path.iterdir()] == ["results.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -143,5 +141,5 @@ def test_nothing_measured_no_charts(tmp_path: Path) -> None:
         (130, [0, 50, 100, 150]),
     ],
 )
-def test_ticks_are_round_and_reach_the_top(highest: float, expected: list[float]) -> None:
+def test_ticks_are_round_and_reach_the_highest_value(highest: float, expected: list[float]) -> None:
     assert ticks(highest) == expected

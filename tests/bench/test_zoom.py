@@ -1,116 +1,284 @@
-"""The fake Zoom hands out files as Zoom and its CDN do."""
+"""Tests of the Zoom stand-in: redirects, ranges and limits, and every fault."""
 
 from __future__ import annotations
 
-import shutil
+import socket
+import threading
 import time
-from dataclasses import replace
-from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from bench.transfer.peers.zoom import ZoomPeer
-from bench.transfer.peers.zoom_settings import ZoomSettings
+from bench.transfer.peers.zoom_settings import ZoomFault
 from tests.bench.conftest import AUTHORIZED, TALK, ZOOM, Reader
 
-
-def test_the_file_is_behind_a_redirect(reader: Reader) -> None:
-    whole = reader.get(reader.address())
-    assert whole.status_code == 200
-    assert whole.content == reader.zoom.content("talk").read(0, TALK)
-    assert whole.headers["Accept-Ranges"] == "bytes"
-    assert whole.headers["Content-Type"] == "video/mp4"
-    stats = reader.zoom.stats()
-    assert stats.requests == {"rec": 1, "cdn": 1}
-    assert (stats.body_bytes, stats.connections, stats.most_bodies) == (TALK, 1, 1)
+BROKEN = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)
 
 
-def test_without_the_token_there_is_a_page(session: requests.Session, zoom: ZoomPeer) -> None:
-    for headers in ({}, {"Authorization": "Bearer other"}):
+def received(reader: Reader, url: str) -> int:
+    """Return the number of bytes that came before an answer broke off."""
+    count = 0
+    with reader.session.get(url, stream=True) as answer:
+        try:
+            for piece in answer.iter_content(1000):
+                count += len(piece)
+        except BROKEN:
+            return count
+    raise AssertionError("The answer didn't break off.")
+
+
+class TestDownloads:
+    def test_file_is_behind_a_redirect(self, reader: Reader) -> None:
+        whole = reader.get(reader.url())
+        assert whole.status_code == 200
+        assert whole.content == reader.zoom.content("talk").read(0, TALK)
+        assert whole.headers["Content-Type"] == "video/mp4"
+        stats = reader.zoom.stats()
+        assert stats.requests == {"rec": 1, "cdn": 1}
+        assert (stats.body_bytes, stats.connections, stats.most_bodies) == (TALK, 1, 1)
+
+    @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer other"}], ids=str)
+    def test_answer_is_a_page_when_the_token_is_wrong(
+        self, session: requests.Session, zoom: ZoomPeer, headers: dict[str, str]
+    ) -> None:
         page = session.get(zoom.download_url("talk"), headers=headers, allow_redirects=False)
         assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html")
 
+    def test_url_is_refused_when_its_signature_is_invalid(
+        self, session: requests.Session, zoom: ZoomPeer
+    ) -> None:
+        for query in ("", "?sig=", "?sig=1", "?sig=x"):
+            assert session.get(f"{zoom.url}/cdn/talk.mp4{query}").status_code == 403
+        unknown = session.get(zoom.download_url("walk"), headers=AUTHORIZED)
+        assert unknown.status_code == 404
 
-def test_an_address_nobody_handed_out_is_refused(session: requests.Session, zoom: ZoomPeer) -> None:
-    for query in ("", "?sig=", "?sig=1", "?sig=x"):
-        assert session.get(f"{zoom.url}/cdn/talk.mp4{query}").status_code == 403
-    lost = session.get(zoom.download_url("walk"), headers=AUTHORIZED, allow_redirects=False)
-    assert lost.status_code == 404
+    @pytest.mark.parametrize(
+        ("requested", "first", "last"),
+        [
+            ("bytes=0-0", 0, 0),
+            ("bytes=5-1048580", 5, 1048580),
+            ("bytes=2999990-", 2999990, TALK - 1),
+            ("bytes=0-99999999", 0, TALK - 1),
+        ],
+    )
+    def test_range_is_answered_with_its_bytes(
+        self, reader: Reader, requested: str, first: int, last: int
+    ) -> None:
+        part = reader.get(reader.url(), Range=requested)
+        assert part.status_code == 206
+        assert part.headers["Content-Range"] == f"bytes {first}-{last}/{TALK}"
+        assert part.content == reader.zoom.content("talk").read(first, last - first + 1)
+
+    def test_range_after_the_end_is_answered_with_416(self, plain_reader: Reader) -> None:
+        answer = plain_reader.get(plain_reader.url(), Range="bytes=3000000-")
+        assert (answer.status_code, answer.content) == (416, b"")
+        assert answer.headers["Content-Range"] == f"bytes */{TALK}"
+
+    def test_range_is_ignored_when_if_range_names_another_version(
+        self, plain_reader: Reader
+    ) -> None:
+        url = plain_reader.url()
+        headers = plain_reader.get(url, Range="bytes=0-0").headers
+        for validator in (headers["ETag"], headers["Last-Modified"]):
+            assert plain_reader.get(url, Range="bytes=1-2", If_Range=validator).status_code == 206
+        assert plain_reader.get(url, Range="bytes=1-2", If_Range='"other"').status_code == 200
+
+    def test_settings_remove_ranges_validators_and_length(self, plain_reader: Reader) -> None:
+        plain_reader.fail(ranges=False, etag=False, last_modified=False)
+        whole = plain_reader.get(plain_reader.url(), Range="bytes=1-2")
+        assert (whole.status_code, len(whole.content)) == (200, TALK)
+        assert not {"Accept-Ranges", "ETag", "Last-Modified"} & set(whole.headers)
+        plain_reader.fail(content_length=False)
+        whole = plain_reader.get(plain_reader.url())
+        assert "Content-Length" not in whole.headers
+        assert len(whole.content) == TALK
+
+    @pytest.mark.parametrize(
+        "limit",
+        [{"conn_mbps": 20}, {"link_mbps": 20}, {"latency_ms": 100}, {"accept_latency_ms": 100}],
+        ids=str,
+    )
+    def test_limit_slows_a_download(self, plain_reader: Reader, limit: dict[str, float]) -> None:
+        """3 MB take 0.15 s at 20 MB/s, less the burst of 1 MB."""
+        plain_reader.fail(**limit)
+        url = plain_reader.url()
+        began = time.monotonic()
+        with requests.Session() as fresh:
+            assert len(fresh.get(url).content) == TALK
+        assert time.monotonic() - began >= 0.09
+
+    def test_versions_continue_when_files_are_kept(self, plain_reader: Reader) -> None:
+        zoom = plain_reader.zoom
+        plain_reader.fail(ZoomFault(what="changed", request=1, size=TALK + 1))
+        url = plain_reader.url()
+        assert len(plain_reader.get(url).content) == TALK + 1
+        zoom.configure(ZOOM, anew=False)
+        assert zoom.stats().body_bytes == 0
+        assert plain_reader.get(url).status_code == 403
+        assert len(plain_reader.get(plain_reader.url()).content) == TALK + 1
+        versions = zoom.versions("talk")
+        assert [(content.size, content.version) for content in versions] == [
+            (TALK, 1),
+            (TALK + 1, 2),
+        ]
+        zoom.configure(ZOOM)
+        assert len(zoom.versions("talk")) == 1
+
+    def test_open_answer_is_not_counted_after_a_reset(self, plain_reader: Reader) -> None:
+        zoom, size = plain_reader.zoom, 50_000_000
+        plain_reader.fail(files={"talk": size})
+        with requests.get(plain_reader.url(), stream=True, timeout=10) as answer:
+            assert zoom.stats().body_bytes < size
+            zoom.configure(ZOOM, anew=False)
+            assert len(answer.content) == size
+        assert zoom.stats().body_bytes == 0
 
 
-@pytest.mark.parametrize(
-    ("asked", "first", "last"),
-    [
-        ("bytes=0-0", 0, 0),
-        ("bytes=5-1048580", 5, 1048580),
-        ("bytes=2999990-", 2999990, TALK - 1),
-        ("bytes=-3", TALK - 3, TALK - 1),
-        ("bytes=0-99999999", 0, TALK - 1),
-    ],
-)
-def test_ranges(reader: Reader, asked: str, first: int, last: int) -> None:
-    part = reader.get(reader.address(), Range=asked)
-    assert part.status_code == 206
-    assert part.headers["Content-Range"] == f"bytes {first}-{last}/{TALK}"
-    assert part.content == reader.zoom.content("talk").read(first, last - first + 1)
-    assert reader.zoom.seen()[-1].range == asked
+class TestBreaks:
+    @pytest.mark.parametrize("what", ["fin", "stall"])
+    def test_answer_ends_in_order_before_its_end(self, reader: Reader, what: Any) -> None:
+        reader.fail(ZoomFault(what=what, request=2, after=100_000, seconds=0.1))
+        url = reader.url()
+        assert len(reader.get(url).content) == TALK
+        assert received(reader, url) == 100_000
+        assert len(reader.get(url).content) == TALK
+        assert reader.zoom.stats().cuts == 1
+        assert reader.zoom.stats().body_bytes == 2 * TALK + 100_000
+
+    def test_answer_is_reset_after_half_of_it(self, reader: Reader) -> None:
+        reader.fail(ZoomFault(what="rst", request=1))
+        url = reader.url()
+        assert received(reader, url) <= TALK // 2
+        assert reader.zoom.stats().body_bytes == TALK // 2
+        assert len(reader.get(url).content) == TALK
+
+    @pytest.mark.parametrize(("what", "is_reset"), [("rst", True), ("fin", False)])
+    def test_connection_is_reset_or_closed_in_order(
+        self, plain_reader: Reader, what: Any, is_reset: bool
+    ) -> None:
+        plain_reader.fail(ZoomFault(what=what, request=1, after=-1))
+        url = urlsplit(plain_reader.url())
+        with socket.create_connection((url.hostname, url.port)) as connection:
+            connection.sendall(f"GET {url.path}?{url.query} HTTP/1.1\r\n\r\n".encode())
+            try:
+                assert connection.recv(1) == b""
+            except ConnectionResetError:
+                assert is_reset
+            else:
+                assert not is_reset
+
+    @pytest.mark.parametrize(("where", "after"), [("rec", None), ("cdn", -1)])
+    def test_no_answer_comes(self, reader: Reader, where: Any, after: int | None) -> None:
+        reader.fail(ZoomFault(what="rst", where=where, request=2, after=after))
+        url = reader.url()
+        reader.get(url)
+        again = reader.url if where == "rec" else lambda: reader.get(url)
+        with pytest.raises(requests.exceptions.ConnectionError):
+            again()
+
+    def test_every_open_body_breaks_off_at_a_total(self, plain_reader: Reader) -> None:
+        """At 3 MB/s both bodies are open when 2 MB were sent."""
+        plain_reader.fail(ZoomFault(what="rst", total=2_000_000), link_mbps=3)
+        url = plain_reader.url()
+        broken: list[str] = []
+
+        def read() -> None:
+            try:
+                with requests.get(url, stream=True, timeout=10) as answer:
+                    list(answer.iter_content(65536))
+            except BROKEN:
+                broken.append("broken")
+
+        threads = [threading.Thread(target=read) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(broken) == 2
+        stats = plain_reader.zoom.stats()
+        assert (stats.cuts, stats.most_bodies) == (2, 2)
+        assert 2_000_000 <= stats.body_bytes < 2_200_000
 
 
-def test_a_range_behind_the_end(plain_reader: Reader) -> None:
-    for asked in ("bytes=3000000-", "bytes=-0"):
-        none = plain_reader.get(plain_reader.address(), Range=asked)
-        assert none.status_code == 416
-        assert none.headers["Content-Range"] == f"bytes */{TALK}"
+class TestWrongAnswers:
+    def test_statuses_and_pages_are_answered_in_order(self, plain_reader: Reader) -> None:
+        json = '{"errorCode": 3301}'
+        plain_reader.fail(
+            ZoomFault(what="status", request=1, times=2, status=503, retry_after="7"),
+            ZoomFault(what="status", request=3, status=200, body=json, content_type="text/json"),
+            ZoomFault(what="empty", request=4),
+            ZoomFault(what="status", where="rec", request=2, status=429),
+        )
+        url = plain_reader.url()
+        answers = [plain_reader.get(url) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [503, 503, 200, 200, 200]
+        assert [answers[number].headers["Retry-After"] for number in (0, 1)] == ["7", "7"]
+        assert (answers[2].text, answers[2].headers["Content-Type"]) == (json, "text/json")
+        assert [len(answer.content) for answer in answers[3:]] == [0, TALK]
+        refused = plain_reader.session.get(plain_reader.zoom.download_url("talk"))
+        assert refused.status_code == 429
 
+    @pytest.mark.parametrize("when", [{"request": 2}, {"total": 1_000_000}], ids=str)
+    def test_signatures_expire(self, plain_reader: Reader, when: Any) -> None:
+        plain_reader.fail(ZoomFault(what="expired", **when))
+        old = [plain_reader.url(), plain_reader.url()]
+        assert len(plain_reader.get(old[0]).content) == TALK
+        assert [plain_reader.get(url).status_code for url in old] == [403, 403]
+        assert plain_reader.get(plain_reader.url()).status_code == 200
 
-@pytest.mark.parametrize("asked", ["bytes=-", "bytes=0-1,5-6", "seconds=1-2"])
-def test_ranges_that_nobody_understands_are_the_whole_file(
-    plain_reader: Reader, asked: str
-) -> None:
-    assert plain_reader.get(plain_reader.address(), Range=asked).status_code == 200
+    def test_file_changes(self, plain_reader: Reader) -> None:
+        plain_reader.fail(ZoomFault(what="changed", request=2, size=4_000_000))
+        url = plain_reader.url()
+        first = plain_reader.get(url)
+        second = plain_reader.get(url, Range="bytes=0-9", If_Range=first.headers["ETag"])
+        assert second.status_code == 200
+        assert second.content == plain_reader.zoom.content("talk").read(0, 4_000_000)
+        assert second.content[8:100] != first.content[8:100]
+        assert second.headers["Last-Modified"] != first.headers["Last-Modified"]
 
+    @pytest.mark.parametrize(
+        ("fault", "status", "content_range", "first", "length"),
+        [
+            ({"what": "whole"}, 200, None, 0, TALK),
+            ({"what": "shifted"}, 206, f"bytes 6-10/{TALK}", 6, 5),
+            ({"what": "shifted", "after": 100}, 206, f"bytes 105-109/{TALK}", 105, 5),
+            (
+                {"what": "headers", "headers": {"Content-Range": "bytes 7-{last}/1{size}"}},
+                *(206, f"bytes 7-9/1{TALK}", 5, 5),
+            ),
+            ({"what": "headers", "headers": {"Content-Range": ""}}, 206, None, 5, 5),
+            (
+                {"what": "headers", "headers": {"Content-Length": "3"}},
+                *(206, f"bytes 5-9/{TALK}", 5, 3),
+            ),
+        ],
+        ids=["whole", "shifted", "far", "other header", "no header", "too short"],
+    )
+    def test_range_is_answered_wrongly_as_often_as_configured(
+        self,
+        reader: Reader,
+        fault: Any,
+        status: int,
+        content_range: str | None,
+        first: int,
+        length: int,
+    ) -> None:
+        reader.fail(ZoomFault(**fault, request=2, times=2))
+        url, content = reader.url(), reader.zoom.content("talk")
+        right, *wrong, last = [reader.get(url, Range="bytes=5-9") for _ in range(4)]
+        for answer in (right, last):
+            assert (answer.status_code, answer.content) == (206, content.read(5, 5))
+        for answer in wrong:
+            assert answer.status_code == status
+            assert answer.headers.get("Content-Range") == content_range
+            assert answer.content == content.read(first, length)
 
-def test_if_range(plain_reader: Reader) -> None:
-    address = plain_reader.address()
-    told = plain_reader.session.head(address).headers
-    for validator in (told["ETag"], told["Last-Modified"]):
-        assert plain_reader.get(address, Range="bytes=1-2", If_Range=validator).status_code == 206
-    assert plain_reader.get(address, Range="bytes=1-2", If_Range='"other"').status_code == 200
-
-
-def test_head_tells_without_bytes(plain_reader: Reader) -> None:
-    told = plain_reader.session.head(plain_reader.address())
-    assert (told.status_code, told.headers["Content-Length"]) == (200, str(TALK))
-    assert plain_reader.zoom.stats().body_bytes == 0
-
-
-def test_what_can_be_switched_off(plain_reader: Reader) -> None:
-    zoom = plain_reader.zoom
-    zoom.configure(replace(ZOOM, ranges=False, etag=False, last_modified=False))
-    whole = plain_reader.get(plain_reader.address(), Range="bytes=1-2")
-    assert (whole.status_code, len(whole.content)) == (200, TALK)
-    assert not {"Accept-Ranges", "ETag", "Last-Modified"} & set(whole.headers)
-    zoom.configure(replace(ZOOM, content_length=False))
-    whole = plain_reader.get(plain_reader.address())
-    assert "Content-Length" not in whole.headers
-    assert len(whole.content) == TALK
-
-
-def test_files_of_a_folder(plain_reader: Reader, tmp_path: Path) -> None:
-    shutil.copy(__file__, tmp_path / "real.mp4")
-    plain_reader.zoom.configure(ZoomSettings(folder=str(tmp_path)))
-    assert plain_reader.get(plain_reader.address("real")).content == Path(__file__).read_bytes()
-
-
-@pytest.mark.parametrize(
-    "cap", [{"conn_mbps": 20}, {"link_mbps": 20}, {"latency_ms": 100}, {"accept_latency_ms": 100}]
-)
-def test_caps_and_waits_take_their_time(plain_reader: Reader, cap: dict[str, float]) -> None:
-    """3 MB at 20 MB/s are 0.15 s, of which a burst of 1 MB is for nothing."""
-    plain_reader.zoom.configure(replace(ZOOM, **cap))  # type: ignore[arg-type]
-    address = plain_reader.address()
-    begun = time.monotonic()
-    with requests.Session() as fresh:
-        assert len(fresh.get(address).content) == TALK
-    assert time.monotonic() - begun >= 0.09
+    def test_body_breaks_off_when_the_content_length_is_too_long(self, reader: Reader) -> None:
+        reader.fail(ZoomFault(what="headers", request=1, headers={"Content-Length": "9"}))
+        url = reader.url()
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            reader.get(url, Range="bytes=5-9")
+        assert len(reader.get(url).content) == TALK

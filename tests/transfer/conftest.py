@@ -1,4 +1,4 @@
-"""What the hard tests of the transfer share: peers and connections, one of each for a process."""
+"""Fixtures: both stand-ins and the connections to them, one of each for a process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from botocore.config import Config
 
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.zoom import ZoomPeer
-from ingester.runtime import http_pool as connections
+from ingester.runtime import http_pool
 from local.authority import Authority
-from tests.transfer.rig import KNOWN, Rig
+from tests.transfer.harness import CREDENTIALS, Harness
 
 CONNECTIONS = 16
-CLIENT = Config(
+CONFIG = Config(
     signature_version="s3v4",
     s3={"addressing_style": "path"},
     connect_timeout=5,
@@ -25,7 +25,7 @@ CLIENT = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=CONNECTIONS,
 )
-"""As `ingester.runtime.clients` has it, but for the style of addresses."""
+"""The configuration of `ingester.runtime.clients`, with path style."""
 
 
 @pytest.fixture(scope="package")
@@ -36,35 +36,36 @@ def peers(tls: Authority) -> Iterator[tuple[ZoomPeer, S3Peer]]:
 
 
 @pytest.fixture(scope="package")
-def rig(peers: tuple[ZoomPeer, S3Peer]) -> Iterator[Rig]:
-    """Over plain HTTP, which leaves the processor to the tests."""
+def harness(peers: tuple[ZoomPeer, S3Peer]) -> Iterator[Harness]:
+    """The harness over plain HTTP, which saves CPU time."""
     with _connected(*peers) as made:
         yield made
 
 
 @pytest.fixture(scope="package")
-def tls_rig(peers: tuple[ZoomPeer, S3Peer], tls: Authority) -> Iterator[Rig]:
-    """The same peers over TLS, as it is in AWS."""
+def tls_harness(peers: tuple[ZoomPeer, S3Peer], tls: Authority) -> Iterator[Harness]:
+    """The harness over TLS, as in AWS."""
     with _connected(*peers, trusted=tls.ca_bundle) as made:
         yield made
 
 
 @contextmanager
-def _connected(zoom: ZoomPeer, s3: S3Peer, *, trusted: Path | None = None) -> Iterator[Rig]:
-    session = boto3.session.Session(KNOWN.access_key, KNOWN.secret_key, KNOWN.token, "us-east-1")
+def _connected(zoom: ZoomPeer, s3: S3Peer, *, trusted: Path | None = None) -> Iterator[Harness]:
+    keys = (CREDENTIALS.access_key, CREDENTIALS.secret_key, CREDENTIALS.token)
+    session = boto3.session.Session(*keys, "us-east-1")
     signing = session.get_credentials()
     assert signing
     client = session.client(
         "s3",
         endpoint_url=s3.tls_url if trusted else s3.url,
         verify=str(trusted) if trusted else None,
-        config=CLIENT,
+        config=CONFIG,
     )
     with pytest.MonkeyPatch.context() as patch:
         if trusted:
-            # What OpenSSL reads when it is asked for the default authorities.
+            # OpenSSL reads its default authorities from this file.
             patch.setenv("SSL_CERT_FILE", str(trusted))
-        http = connections.http(CONNECTIONS)
-    yield Rig(zoom, s3, client, signing, http, is_tls=trusted is not None)
+        http = http_pool.http(CONNECTIONS)
+    yield Harness(zoom, s3, client, signing, http, is_tls=trusted is not None)
     http.clear()
     client.close()

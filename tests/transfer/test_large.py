@@ -1,4 +1,4 @@
-"""100 GB, without moving them: a file of nothing, and a bucket that only counts."""
+"""Test a file of 100 GB, of zeros and with a bucket that only counts its parts."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from ingester.transfer.plan import Copied, Copy, Target
 from ingester.transfer.ranges import CHUNK_BYTES, Version
 
 SIZE = 100_000_000_000
-PARTS_A_CALL = 2000
-NOTHING = bytes(CHUNK_BYTES)
-HOLLOW = Version(SIZE, '"hollow"')
+PARTS_A_RUN = 2000
+ZEROS = bytes(CHUNK_BYTES)
+ZEROS_VERSION = Version(SIZE, '"zeros"')
 
 
 @dataclass
-class HollowBody:
-    """As many zeros as were asked for."""
+class ZeroBody:
+    """A body of zeros."""
 
     first: int
     left: int
-    version: Version = HOLLOW
+    version: Version = ZEROS_VERSION
     is_range: bool = True
-    name: str = "hollow.mp4"
+    name: str = "zeros.mp4"
 
     def read(self, length: int) -> bytes:
         length = min(length, self.left)
         self.left -= length
-        return NOTHING if length == CHUNK_BYTES else NOTHING[:length]
+        return ZEROS if length == CHUNK_BYTES else ZEROS[:length]
 
     def close(self) -> None:
         pass
 
 
-class HollowFile:
+class ZeroFile:
     """A source of zeros."""
 
-    def open(self, first: int, last: int) -> HollowBody:
-        return HollowBody(first, last - first + 1)
+    def open(self, first: int, last: int) -> ZeroBody:
+        return ZeroBody(first, last - first + 1)
 
 
 @dataclass
-class Counting:
-    """What is asked of a Bucket, without one: one upload that outlives the engines."""
+class CountingBucket:
+    """Replaces a Bucket: has one upload, which outlives the engines."""
 
     upload: Upload | None = None
     object_parts: list[Part] = field(default_factory=list)
@@ -86,31 +86,31 @@ class Counting:
         return sum(part.length for part in self.object_parts)
 
 
-def engine_of(counting: Counting) -> Engine:
-    """An engine with time for some parts more. A second is as long as a part takes."""
-    begun = len(counting.sent)
+def engine_of(bucket: CountingBucket) -> Engine:
+    """Return an engine with time for `PARTS_A_RUN` parts, which take a second each."""
+    begun = len(bucket.sent)
 
     def now() -> float:
-        return float(len(counting.sent) - begun)
+        return float(len(bucket.sent) - begun)
 
     def left() -> float:
-        return PARTS_A_CALL + Budget().reserve_seconds - now()
+        return PARTS_A_RUN + Budget().reserve_seconds - now()
 
-    return Engine(cast("Bucket", counting), time_left=left, clock=now)
+    return Engine(cast("Bucket", bucket), time_left=left, clock=now)
 
 
-def test_thousands_of_parts_in_several_invocations() -> None:
-    counting = Counting()
-    hollow = Copy("hollow", HollowFile(), lambda name: Target(name, {}), SIZE)
+def test_large_file_is_copied_in_thousands_of_parts_by_several_invocations() -> None:
+    bucket = CountingBucket()
+    zeros = Copy("zeros", ZeroFile(), lambda name: Target(name, {}), SIZE)
     for _ in range(3):
         with pytest.raises(OutOfTime) as ended:
-            engine_of(counting).copy([hollow])
-        assert ended.value.stored == sum(part.length for part in counting.sent)
-    [copied] = engine_of(counting).copy([hollow])
+            engine_of(bucket).copy([zeros])
+        assert ended.value.stored == sum(part.length for part in bucket.sent)
+    [copied] = engine_of(bucket).copy([zeros])
     assert isinstance(copied, Copied)
     assert copied.size == SIZE
-    parts = counting.object_parts
-    assert sorted(counting.sent, key=lambda part: part.number) == parts
+    parts = bucket.object_parts
+    assert sorted(bucket.sent, key=lambda part: part.number) == parts
     assert 5000 < len(parts) == parts[-1].number < MARK_NUMBER
     assert [part.first for part in parts] == [0, *(part.last + 1 for part in parts[:-1])]
     assert parts[-1].last == SIZE - 1

@@ -1,4 +1,7 @@
-"""How fast a peer is: caps, waits, and the clock that keeps them. 1 MB is 1,000,000 bytes."""
+"""The speed of a stand-in: bandwidth limits, delays, and the pacer that enforces them.
+
+1 MB is 1,000,000 bytes.
+"""
 
 import threading
 import time
@@ -12,11 +15,13 @@ LINK_BURST = 1024 * 1024
 
 @dataclass(frozen=True)
 class LinkSettings:
-    """The speed of a peer. 0 is no cap and no wait.
+    """The speed of a stand-in. 0 means no limit and no delay.
 
-    `conn_mbps` caps each connection, `link_mbps` all of them together, in MB/s of bodies.
-    `latency_ms` is waited before each answer, `accept_latency_ms` after each new connection, where
-    it stands for the round trips of TCP and TLS.
+    Attributes:
+        conn_mbps: Limit of each connection, in MB/s of bodies.
+        link_mbps: Limit of all connections together, in MB/s of bodies.
+        latency_ms: Delay before each answer.
+        accept_latency_ms: Delay after each new connection, for the round trips of TCP and TLS.
     """
 
     conn_mbps: float = 0.0
@@ -26,16 +31,12 @@ class LinkSettings:
 
     @property
     def is_paced(self) -> bool:
-        """Whether bytes are held back."""
+        """Whether there is a bandwidth limit."""
         return self.conn_mbps > 0 or self.link_mbps > 0
 
 
 class Pacer:
-    """Holds bytes back so that no more than `mbps` pass in the long run; threads may share it.
-
-    After a pause up to `burst` bytes may go at once. `wait` sleeps for a number of seconds of
-    `clock`.
-    """
+    """Limits bytes to `mbps`; after a pause, `burst` bytes may pass at once. Threads share it."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Pacer:
         self._lock = threading.Lock()
 
     def pass_on(self, count: int) -> None:
-        """Returns when `count` bytes more may go."""
+        """Wait until `count` more bytes may pass."""
         if self._rate <= 0:
             return
         with self._lock:

@@ -1,51 +1,37 @@
-"""The peers as processes of their own, with the same calls as those in this process."""
+"""Run a stand-in as a separate process, so that its CPU seconds aren't those of the program.
 
-import http.client
-import json
-import subprocess
-import sys
-from dataclasses import dataclass
-from typing import Self, TypeVar
+Only that process imports the stand-in: a measured program's peak memory is at least the memory of
+the process that starts it.
+"""
 
-import msgspec
+from __future__ import annotations
+
+import multiprocessing
+import pkgutil
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, Self
 
 from bench.transfer.peers.s3_settings import S3Object, S3Settings, S3Stats, S3Upload
-from bench.transfer.peers.server import CONTROL, HOST
-from bench.transfer.peers.zoom_settings import Seen, ZoomSettings, ZoomStats
+from bench.transfer.peers.zoom_settings import ZoomSettings, ZoomStats
 from local.authority import Authority
-
-ANSWER_SECONDS = 60
-Told = TypeVar("Told")
-
-
-class PeerFailed(Exception):
-    """A peer's process ended, or refused a setting."""
 
 
 class RemotePeer:
-    """A process of its own until `close`; `with` closes it. It ends with this process as well."""
+    """The process of a stand-in. It ends at `close`, or with this process."""
 
-    def __init__(self, module: str, tls: Authority) -> None:
-        files = ["--certificate", str(tls.certificate), "--key", str(tls.key)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"bench.transfer.peers.{module}", *files],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+    kind: str
+    """Module and class of the stand-in."""
+
+    def __init__(self, tls: Authority) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other_end = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(other_end, self.kind, tls), daemon=True
         )
-        line = self._process.stdout.readline() if self._process.stdout else b""
-        if not line:
-            raise PeerFailed(f"The fake {module} didn't start.")
-        self._ports: list[int] = json.loads(line)["ports"]
-
-    @property
-    def url(self) -> str:
-        """Where plain HTTP is spoken."""
-        return f"http://{HOST}:{self._ports[0]}"
-
-    @property
-    def tls_url(self) -> str:
-        """Where HTTPS is spoken."""
-        return f"https://{HOST}:{self._ports[1]}"
+        self._process.start()
+        other_end.close()
+        self.url, self.tls_url = self._pipe.recv()
 
     def __enter__(self) -> Self:
         return self
@@ -54,77 +40,59 @@ class RemotePeer:
         self.close()
 
     def close(self) -> None:
-        """Ends the process."""
-        self._process.communicate()
+        """End the process."""
+        self._pipe.close()
+        self._process.join()
 
-    def ask(self, path: str, told: type[Told]) -> Told:
-        """Asks for something that the peer knows."""
-        return msgspec.json.decode(self._call("GET", path, b""), type=told)
-
-    def tell(self, path: str, settings: object) -> None:
-        """Hands over settings."""
-        self._call("POST", path, msgspec.json.encode(settings))
-
-    def _call(self, method: str, path: str, body: bytes) -> bytes:
-        connection = http.client.HTTPConnection(HOST, self._ports[0], timeout=ANSWER_SECONDS)
-        try:
-            connection.request(method, f"{CONTROL}{path}", body)
-            response = connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise PeerFailed(f"A peer doesn't answer ({type(error).__name__}).") from error
-        finally:
-            connection.close()
-        if response.status != http.HTTPStatus.OK:
-            raise PeerFailed(f"A peer answered {response.status} to {path}.")
-        return answer
+    def call(self, method: str, *arguments: object) -> Any:
+        """Call a method of the stand-in."""
+        self._pipe.send((method, arguments))
+        return self._pipe.recv()
 
 
 class RemoteZoom(RemotePeer):
-    """See ZoomPeer."""
+    """A `ZoomPeer` in another process."""
 
-    def __init__(self, tls: Authority) -> None:
-        super().__init__("zoom", tls)
+    kind = "bench.transfer.peers.zoom:ZoomPeer"
 
     def configure(self, settings: ZoomSettings) -> None:
-        """See ZoomPeer."""
-        self.tell("config", settings)
+        self.call("configure", settings)
 
     def stats(self) -> ZoomStats:
-        """See ZoomPeer."""
-        return self.ask("stats", ZoomStats)
+        stats: ZoomStats = self.call("stats")
+        return stats
 
-    def seen(self) -> list[Seen]:
-        """See ZoomPeer."""
-        return self.ask("seen", list[Seen])
+    def sign(self, name: str, root: str) -> str:
+        url: str = self.call("sign", name, root)
+        return url
 
 
 class RemoteS3(RemotePeer):
-    """See S3Peer."""
+    """An `S3Peer` in another process."""
 
-    def __init__(self, tls: Authority) -> None:
-        super().__init__("s3", tls)
+    kind = "bench.transfer.peers.s3:S3Peer"
 
-    def configure(self, settings: S3Settings, *, empty: bool = True) -> None:
-        """See S3Peer."""
-        self.tell("config" if empty else "config/keep", settings)
+    def configure(self, settings: S3Settings) -> None:
+        self.call("configure", settings)
 
     def stats(self) -> S3Stats:
-        """See S3Peer."""
-        return self.ask("stats", S3Stats)
+        stats: S3Stats = self.call("stats")
+        return stats
 
     def objects(self) -> list[S3Object]:
-        """See S3Peer."""
-        return self.ask("objects", list[S3Object])
+        objects: list[S3Object] = self.call("objects")
+        return objects
 
     def uploads(self) -> list[S3Upload]:
-        """See S3Peer."""
-        return self.ask("uploads", list[S3Upload])
+        uploads: list[S3Upload] = self.call("uploads")
+        return uploads
 
 
-@dataclass(frozen=True)
-class Peers:
-    """Both of them."""
-
-    zoom: RemoteZoom
-    s3: RemoteS3
+def _serve(pipe: Connection, kind: str, tls: Authority) -> None:
+    """Run a stand-in, and answer calls until the other end of the pipe is closed."""
+    make = pkgutil.resolve_name(kind)
+    with make(tls=tls.ssl_context()) as peer, suppress(EOFError, KeyboardInterrupt):
+        pipe.send((peer.url, peer.tls_url))
+        while True:
+            method, arguments = pipe.recv()
+            pipe.send(getattr(peer, method)(*arguments))

@@ -1,87 +1,108 @@
-"""The bodies that come to the fake S3, out of their framing, and what becomes of them.
+"""Read the body of a request to the S3 stand-in, and verify its checksum.
 
-Three framings: a Content-Length, chunks (RFC 9112, section 7.1), and within either of them the
+A body has a Content-Length or comes in chunks (RFC 9112, section 7.1). Either can contain the
 `aws-chunked` encoding, whose trailer can hold the checksum:
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html
 """
 
-import hashlib
+import base64
+import binascii
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.transfer.peers.s3_errors import S3Error
+from bench.transfer.peers.s3_protocol import S3Error
 from bench.transfer.peers.s3_settings import Mode
 from bench.transfer.peers.wire import Connection, Gone
 
-
-class Body(Protocol):
-    """Bytes out of a framing, and the headers that came behind them."""
-
-    trailer: Mapping[str, str]
-
-    def read_into(self, view: memoryview) -> int:
-        """Some bytes; 0 at the end."""
-
-    def skip(self, limit: int) -> int:
-        """Throws some bytes away, cheaper than reading them; 0 at the end."""
+CHECKSUM = "x-amz-checksum-crc32"
+NO_CHECKSUM = frozenset({CHECKSUM, "x-amz-checksum-algorithm", "x-amz-checksum-mode"})
 
 
-class Measured:
+@dataclass(frozen=True)
+class Received:
+    """A body that was read to its end.
+
+    Attributes:
+        size: Length in bytes.
+        crc32: CRC32, computed or else sent by the client; None if neither.
+        has_checksum: Whether the client sent a checksum.
+        data: The bytes, if they are kept.
+    """
+
+    size: int = 0
+    crc32: int | None = None
+    has_checksum: bool = False
+    data: bytes = b""
+
+
+class Source(Protocol):
+    """Bytes and lines: a connection, or a body that contains another encoding."""
+
+    def take(self, limit: int, into: memoryview | None = None) -> int: ...
+
+    def line(self) -> bytes: ...
+
+
+class _Body(ABC):
+    """A body without its framing."""
+
+    def __init__(self) -> None:
+        self.trailer: Mapping[str, str] = {}
+        self._byte = memoryview(bytearray(1))
+
+    @abstractmethod
+    def take(self, limit: int, into: memoryview | None = None) -> int:
+        """Read up to `limit` bytes into a buffer, or drop them; 0 at the end of the body."""
+
+    def line(self) -> bytes:
+        """Read the next line, byte by byte, and return it without its end."""
+        line = b""
+        while not line.endswith(b"\r\n"):
+            if not self.take(1, self._byte):
+                raise S3Error(400, "IncompleteBody", "The aws-chunked body has no end.")
+            line += bytes(self._byte)
+        return line[:-2]
+
+
+class _Measured(_Body):
     """A body of `left` bytes."""
 
-    def __init__(self, connection: Connection, left: int) -> None:
-        self.trailer: Mapping[str, str] = {}
-        self._connection = connection
+    def __init__(self, source: Source, left: int) -> None:
+        super().__init__()
+        self._source = source
         self._left = left
 
-    def read_into(self, view: memoryview) -> int:
-        """See Body."""
-        count = self._connection.read_into(view[: self._left]) if self._left else 0
-        self._left -= count
-        return count
-
-    def skip(self, limit: int) -> int:
-        """See Body."""
-        count = self._connection.skip(min(limit, self._left)) if self._left else 0
+    def take(self, limit: int, into: memoryview | None = None) -> int:
+        count = self._source.take(min(limit, self._left), into) if self._left else 0
         self._left -= count
         return count
 
 
-class Chunked:
-    """A body in chunks, each with its length in hexadecimal in front, on a `source` with lines."""
+class _Chunked(_Body):
+    """A body in chunks, each after a line with its length in hexadecimal."""
 
-    def __init__(self, source: "Lines") -> None:
-        self.trailer: Mapping[str, str] = {}
+    def __init__(self, source: Source) -> None:
+        super().__init__()
         self._source = source
         self._left = 0
         self._is_first = True
         self._is_over = False
 
-    def read_into(self, view: memoryview) -> int:
-        """See Body."""
-        if not self._more():
+    def take(self, limit: int, into: memoryview | None = None) -> int:
+        if not self._left and not self._is_over:
+            self._begin_chunk()
+        if self._is_over:
             return 0
-        count = self._source.read_into(view[: self._left])
-        return self._took(count)
-
-    def skip(self, limit: int) -> int:
-        """See Body."""
-        if not self._more():
-            return 0
-        return self._took(self._source.skip(min(limit, self._left)))
-
-    def _took(self, count: int) -> int:
+        count = self._source.take(min(limit, self._left), into)
         if not count:
             raise Gone
         self._left -= count
         return count
 
-    def _more(self) -> bool:
-        """Whether bytes come next, in this chunk or in the next."""
-        if self._is_over or self._left:
-            return not self._is_over
+    def _begin_chunk(self) -> None:
         if not self._is_first:
             self._source.line()
         self._is_first = False
@@ -91,158 +112,101 @@ class Chunked:
             raise S3Error(400, "IncompleteBody", "A chunk has no length.") from error
         if not self._left:
             self._is_over = True
-            self._read_trailer()
-        return not self._is_over
+            self.trailer = self._read_trailer()
 
-    def _read_trailer(self) -> None:
-        told = {}
+    def _read_trailer(self) -> dict[str, str]:
+        trailer = {}
         while line := self._source.line():
             name, _, value = line.decode("latin-1").partition(":")
-            told[name.strip().lower()] = value.strip()
-        self.trailer = told
+            trailer[name.strip().lower()] = value.strip()
+        return trailer
 
 
-class Lines(Protocol):
-    """Where chunks come from: a connection, or a body with lines."""
+def receive(
+    connection: Connection,
+    headers: Mapping[str, str],
+    mode: Mode,
+    on_bytes: Callable[[int], None],
+) -> Received:
+    """Read a body to its end. `on_bytes` gets the number of bytes of each chunk.
 
-    def read_into(self, view: memoryview) -> int: ...
-
-    def skip(self, limit: int) -> int: ...
-
-    def line(self) -> bytes: ...
-
-
-class LinesOf:
-    """Lines of a body. They are few and short, so each byte is read by itself."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-        self._byte = memoryview(bytearray(1))
-
-    def read_into(self, view: memoryview) -> int:
-        """See Body."""
-        return self._body.read_into(view)
-
-    def skip(self, limit: int) -> int:
-        """See Body."""
-        return self._body.skip(limit)
-
-    def line(self) -> bytes:
-        """The next line, without its end."""
-        found = b""
-        while not found.endswith(b"\r\n"):
-            if not self._body.read_into(self._byte):
-                raise S3Error(400, "IncompleteBody", "The aws-chunked body has no end.")
-            found += bytes(self._byte)
-        return found[:-2]
-
-
-@dataclass
-class Taken:
-    """What is known of a body that was read. `md5`, `sha256` and `data` only where asked for."""
-
-    size: int
-    crc32: int | None
-    md5: bytes
-    sha256: str
-    data: bytes
-    trailer: Mapping[str, str]
-
-
-def unframed(connection: Connection, headers: Mapping[str, str]) -> tuple[Body, Body]:
-    """The bytes that are meant, and the body that they came in (the same if it isn't aws-chunked).
-
-    Raises S3Error for a body without a length and for encodings that aren't spoken here.
+    Raises:
+        S3Error: The body is incomplete, has a wrong checksum, or an encoding that the stand-in
+            doesn't support.
     """
-    outer: Body
+    body, outer = _decoded(connection, headers)
+    size, crc32, data = 0, 0, bytearray()
+    view = None if mode == "discard" else connection.scratch
+    while count := _fill(body, connection.step, view):
+        connection.pace(count)
+        if view is not None:
+            crc32 = zlib.crc32(view[:count], crc32)
+            if mode == "keep":
+                data += view[:count]
+        size += count
+        on_bytes(count)
+    while outer.take(1024):
+        pass
+    expected = headers.get("x-amz-decoded-content-length")
+    if body is not outer and expected is not None and int(expected) != size:
+        raise S3Error(400, "IncompleteBody", f"{size} bytes came in place of {expected}.")
+    sent = _sent_crc32(headers, body.trailer)
+    if view is not None and sent not in (None, crc32):
+        raise S3Error(
+            400, "BadDigest", "The CRC32 you specified did not match the calculated checksum."
+        )
+    return Received(size, sent if view is None else crc32, sent is not None, bytes(data))
+
+
+def _decoded(connection: Connection, headers: Mapping[str, str]) -> tuple[_Body, _Body]:
+    """Return the body, and the outer body that contains it (the same if not `aws-chunked`)."""
+    outer: _Body
     if headers.get("transfer-encoding", "").lower() == "chunked":
-        outer = Chunked(connection)
+        outer = _Chunked(connection)
     elif "content-length" in headers:
-        outer = Measured(connection, int(headers["content-length"]))
+        outer = _Measured(connection, int(headers["content-length"]))
     else:
         raise S3Error(411, "MissingContentLength", "You must provide the Content-Length header.")
     payload = headers.get("x-amz-content-sha256", "")
     if payload == "STREAMING-UNSIGNED-PAYLOAD-TRAILER":
         if "x-amz-decoded-content-length" not in headers:
             raise S3Error(411, "MissingContentLength", "x-amz-decoded-content-length is missing.")
-        return Chunked(LinesOf(outer)), outer
+        return _Chunked(outer), outer
     if payload.startswith("STREAMING-"):
-        raise S3Error(501, "NotImplemented", f"{payload} isn't spoken here.")
+        raise S3Error(501, "NotImplemented", f"{payload} isn't supported.")
     return outer, outer
 
 
-def take(
-    connection: Connection,
-    headers: Mapping[str, str],
-    mode: Mode,
-    passed: Callable[[int], None],
-) -> Taken:
-    """Reads a body to its end. `passed` is told, after each piece, how many bytes it had."""
-    if headers.get("expect", "").lower() == "100-continue":
-        connection.proceed()
-    body, outer = unframed(connection, headers)
-    if mode == "discard":
-        size = _discard(connection, body, passed)
-        taken = Taken(size, None, b"", "", b"", body.trailer)
-    else:
-        taken = _digest(connection, body, passed, headers, keep=mode == "keep")
-    while outer.skip(1024):
-        pass
-    told = headers.get("x-amz-decoded-content-length")
-    if body is not outer and told is not None and int(told) != taken.size:
-        raise S3Error(400, "IncompleteBody", f"{taken.size} bytes came, {told} were told.")
-    return taken
-
-
-def _discard(connection: Connection, body: Body, passed: Callable[[int], None]) -> int:
-    size = 0
-    piece = 0
-    step = connection.step
-    while count := body.skip(step - piece):
-        size += count
-        piece += count
-        if piece == step:
-            connection.pace(piece)
-            passed(piece)
-            piece = 0
-    connection.pace(piece)
-    passed(piece)
-    return size
-
-
-def _digest(
-    connection: Connection,
-    body: Body,
-    passed: Callable[[int], None],
-    headers: Mapping[str, str],
-    *,
-    keep: bool,
-) -> Taken:
-    """SHA-256 is computed only if the request told one that has to match."""
-    wants_sha256 = len(headers.get("x-amz-content-sha256", "")) == hashlib.sha256().digest_size * 2
-    md5 = hashlib.md5(usedforsecurity=False)
-    sha256 = hashlib.sha256()
-    data = bytearray()
-    size = crc32 = 0
-    view = connection.scratch[: connection.step]
-    while count := _fill(body, view):
-        piece = view[:count]
-        connection.pace(count)
-        crc32 = zlib.crc32(piece, crc32)
-        if wants_sha256:
-            sha256.update(piece)
-        if keep:
-            md5.update(piece)
-            data += piece
-        size += count
-        passed(count)
-    told = sha256.hexdigest() if wants_sha256 else ""
-    return Taken(size, crc32, md5.digest(), told, bytes(data), body.trailer)
-
-
-def _fill(body: Body, view: memoryview) -> int:
-    """Reads until the view is full or the body over."""
+def _fill(body: _Body, length: int, view: memoryview | None) -> int:
+    """Read `length` bytes, or those up to the end of the body."""
     filled = 0
-    while filled < len(view) and (count := body.read_into(view[filled:])):
+    while filled < length:
+        count = body.take(length - filled, None if view is None else view[filled:])
+        if not count:
+            break
         filled += count
     return filled
+
+
+def _sent_crc32(headers: Mapping[str, str], trailer: Mapping[str, str]) -> int | None:
+    """Return the CRC32 that the client sent in a header or the trailer; None if it sent none.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    promised = headers.get("x-amz-trailer", "").lower()
+    names = {*headers, *trailer, promised}
+    others = {name for name in names if name.startswith("x-amz-checksum-")} - NO_CHECKSUM
+    if others:
+        raise S3Error(501, "NotImplemented", f"{min(others)} isn't supported.")
+    if promised == CHECKSUM and CHECKSUM not in trailer:
+        raise S3Error(400, "MalformedTrailerError", f"The trailer holds no {CHECKSUM}.")
+    sent = headers.get(CHECKSUM) or trailer.get(CHECKSUM)
+    if sent is None:
+        return None
+    try:
+        value = base64.b64decode(sent, validate=True)
+    except binascii.Error:
+        value = b""
+    if len(value) != 4:
+        raise S3Error(400, "InvalidRequest", f"Value for {CHECKSUM} header is invalid.")
+    return int.from_bytes(value, "big")

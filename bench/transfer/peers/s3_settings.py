@@ -1,17 +1,19 @@
-"""How the fake S3 behaves, what goes wrong in it, and what it counts. All of it is JSON-able."""
+"""Settings, faults and counters of the S3 stand-in."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from bench.transfer.peers.link import LinkSettings
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 Mode = Literal["discard", "hash", "keep"]
 Moment = Literal["before", "middle", "after", "done"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Whose signatures are good. `token` is that of a session, empty if there is none."""
+    """The credentials that requests are signed with. `token` is empty without a session."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -20,15 +22,21 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class S3Fault:
-    """One thing that goes wrong, at the `nth` to the `nth + times - 1`-th request of an operation.
+    """A fault at the `nth` to the `nth + times - 1`-th request of an operation.
 
-    What: `status` answers with `status` and the error `code` (200 too: S3 tells some failures of
-    CompleteMultipartUpload that way); `rst` and `fin` break off without an answer; `stall` does so
-    after `seconds`; `gone` makes every open upload vanish, and answers as it then has to.
-
-    At which moment: `before` the body is read, in the `middle` of it when `after` bytes have come,
-    `after` it was read and before anything was done with it, or when everything is `done`, so that
-    only the answer is lost.
+    Attributes:
+        what: `status` answers with `status` and the error `code` (200 too, as S3 does when
+            CompleteMultipartUpload fails). `rst` and `fin` break off without an answer, `stall`
+            does so after `seconds`. `gone` removes every open upload, then answers.
+        operation: AWS's name of the operation.
+        nth: Number of the first request, from 1.
+        times: Number of requests.
+        moment: `before` the body is read; in the `middle`, once `after` bytes were read; `after`
+            the body was read; or when everything is `done`, so that only the answer is lost.
+        after: Bytes of the body.
+        status: Status of the answer.
+        code: S3's error code.
+        seconds: Length of the stall.
     """
 
     what: Literal["status", "rst", "fin", "stall", "gone"]
@@ -42,20 +50,21 @@ class S3Fault:
     seconds: float = 0.0
 
     def hits(self, operation: str, number: int) -> bool:
-        """Whether it happens at the `number`-th request of `operation`."""
+        """Tell whether the `number`-th request of `operation` has this fault."""
         return self.operation == operation and self.nth <= number < self.nth + self.times
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3Settings(LinkSettings):
-    """`mode` is what becomes of bodies.
+    """Settings of the stand-in.
 
-    - `discard`: nobody looks at them; checksums are believed.
-    - `hash`: length and CRC32 of each part are kept, and checksums verified.
-    - `keep`: the bytes too; a part's ETag is its MD5.
-
-    Signatures are verified if there are `credentials`; else they only have to be there. `page` is
-    how much a list tells at once, at most.
+    Attributes:
+        mode: `discard` ignores the bytes and believes checksums. `hash` verifies and keeps the
+            CRC32 of each part. `keep` keeps the bytes too, and a part's ETag is its MD5.
+        bucket: Name of the only bucket.
+        credentials: Credentials whose signatures are verified; None accepts any signature.
+        page: Longest page of a list.
+        faults: Faults.
     """
 
     mode: Mode = "keep"
@@ -67,19 +76,32 @@ class S3Settings(LinkSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class S3Part:
-    """A part of an object or of an open upload. `crc32` is None if nobody computed or told it."""
+    """A stored part. `crc32` is None if it is unknown, `data` is empty unless it is kept."""
 
     number: int
     size: int
     crc32: int | None
+    etag: str = field(default="", compare=False)
+    at: datetime = field(default=EPOCH, compare=False)
+    data: bytes = field(default=b"", compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Upload:
+    """An open multipart upload. `algorithm` is CRC32, or empty if parts need no checksum."""
+
+    key: str
+    upload_id: str
+    content_type: str
+    metadata: dict[str, str]
+    algorithm: str
+    at: datetime
+    parts: tuple[S3Part, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3Object:
-    """An object that is whole. One that came by PutObject has a single part.
-
-    `checksum` is what HeadObject tells of its CRC32, empty if there is none.
-    """
+    """An object. After PutObject it has one part. `checksum` is its CRC32, or empty."""
 
     key: str
     size: int
@@ -88,25 +110,22 @@ class S3Object:
     content_type: str
     metadata: dict[str, str]
     parts: tuple[S3Part, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class S3Upload:
-    """A multipart upload that is neither completed nor aborted."""
-
-    key: str
-    upload_id: str
-    metadata: dict[str, str]
-    parts: tuple[S3Part, ...]
+    at: datetime = field(default=EPOCH, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class S3Stats:
-    """Since the last `configure`.
+    """Counters since the last `configure`.
 
-    `operations` are requests by AWS's names, `rejected` the errors that were answered, by code.
-    `body_bytes` came in bodies of parts and objects, `most_bodies` is how many came at once.
-    `open_bytes` are those of parts of `open_uploads`. `cpu_s` is the whole process's.
+    Attributes:
+        operations: Number of requests by AWS's names.
+        rejected: Number of errors by code.
+        body_bytes: Bytes of parts and objects that were received.
+        connections: Number of connections.
+        most_bodies: Largest number of bodies received at the same time.
+        cuts: Number of connections that faults broke off.
+        open_uploads: Number of open uploads.
+        cpu_s: CPU seconds of the process.
     """
 
     operations: dict[str, int]
@@ -116,5 +135,4 @@ class S3Stats:
     most_bodies: int
     cuts: int
     open_uploads: int
-    open_bytes: int
     cpu_s: float

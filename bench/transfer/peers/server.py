@@ -1,8 +1,4 @@
-"""A peer's server: a plain and a TLS port on loopback, a thread for each connection, and counters.
-
-What a request means is a subclass's business. Requests below `/_ctl/` on either port are for
-whoever measures: settings in, statistics out, as JSON.
-"""
+"""The server of a stand-in: a plain and a TLS port on loopback, a thread for each connection."""
 
 import contextlib
 import resource
@@ -18,12 +14,11 @@ from bench.transfer.peers.link import CONNECTION_BURST, LINK_BURST, LinkSettings
 from bench.transfer.peers.wire import Connection, Gone, Request, prepare
 
 HOST = "127.0.0.1"
-CONTROL = "/_ctl/"
 BACKLOG = 512
 
 
 class Cut(Exception):
-    """The connection is broken off on purpose: by a reset if `how` is `rst`, else in order."""
+    """Breaks the connection off: by a reset if `how` is `rst`, else in order."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -31,7 +26,7 @@ class Cut(Exception):
 
 
 class Counts:
-    """What a peer counts since its last `configure`; threads share it."""
+    """Counters since the last `configure`. Threads share them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -45,18 +40,18 @@ class Counts:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds of this whole process, user and system."""
+        """CPU seconds of this process, user and system."""
         return round(_cpu_seconds() - self._cpu, 3)
 
     def tick(self, kind: str) -> int:
-        """Counts a request; gives its number among those of its kind, from 1."""
+        """Count a request, and return its number among those of its kind, from 1."""
         with self.lock:
             self.kinds[kind] += 1
             return self.kinds[kind]
 
     @contextlib.contextmanager
     def body(self) -> Iterator[None]:
-        """While a body is under way."""
+        """Count a body that is being transferred."""
         with self.lock:
             self.bodies += 1
             self.most_bodies = max(self.most_bodies, self.bodies)
@@ -68,22 +63,14 @@ class Counts:
 
 
 class Server(ABC):
-    """Answers from the moment it is made until it is closed; `with` closes it.
+    """Listens from its creation until `close`. It has a TLS port only if it gets `tls`."""
 
-    Without `tls` there is no TLS port. Port 0 takes any that is free.
-    """
-
-    def __init__(
-        self, link: LinkSettings, tls: ssl.SSLContext | None, port: int = 0, tls_port: int = 0
-    ) -> None:
+    def __init__(self, link: LinkSettings, tls: ssl.SSLContext | None) -> None:
         self.closing = threading.Event()
-        self.counts = Counts()
-        self._set_link(link)
+        self.restart(link)
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
-        self._listeners = [_listen(port)]
-        if tls:
-            self._listeners.append(_listen(tls_port))
+        self._listeners = [_listen() for _ in range(2 if tls else 1)]
         self._acceptors = [
             threading.Thread(target=self._accept, args=pair, daemon=True)
             for pair in zip(self._listeners, (None, tls), strict=False)
@@ -93,19 +80,19 @@ class Server(ABC):
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The plain port, and TLS's if there is one."""
+        """The plain port, and the TLS port if there is one."""
         return tuple(int(listener.getsockname()[1]) for listener in self._listeners)
 
     @property
     def url(self) -> str:
-        """Where plain HTTP is spoken."""
+        """URL of the plain port."""
         return f"http://{HOST}:{self.ports[0]}"
 
     @property
     def tls_url(self) -> str:
-        """Where HTTPS is spoken."""
+        """URL of the TLS port."""
         if len(self.ports) == 1:
-            raise ValueError("This peer was given no certificate.")
+            raise ValueError("This stand-in was given no certificate.")
         return f"https://{HOST}:{self.ports[1]}"
 
     def __enter__(self) -> Self:
@@ -115,7 +102,7 @@ class Server(ABC):
         self.close()
 
     def close(self) -> None:
-        """Ends every connection, waits included, and gives the ports back."""
+        """End all connections and delays, and free the ports."""
         self.closing.set()
         for listener, thread in zip(self._listeners, self._acceptors, strict=True):
             with contextlib.suppress(OSError), socket.create_connection(listener.getsockname()):
@@ -125,32 +112,29 @@ class Server(ABC):
             still = dict(self._open)
         for sock in still:
             with contextlib.suppress(OSError):
-                # SSLSocket's own shutdown takes TLS away under a thread that is reading.
+                # SSLSocket's own shutdown removes TLS under a thread that is reading.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in still.values():
             thread.join()
 
     @abstractmethod
     def handle(self, connection: Connection, request: Request) -> bool:
-        """Answers a request. False to close the connection; raises Cut to break it off."""
+        """Answer a request, and return whether the connection stays open.
 
-    @abstractmethod
-    def control(self, path: str, body: bytes) -> bytes | None:
-        """Answers what is asked below `/_ctl/` with JSON; None if there is no such thing."""
+        Raises:
+            Cut: The connection is broken off.
+        """
 
     def restart(self, link: LinkSettings) -> None:
-        """Counts anew, at another speed."""
-        self._set_link(link)
+        """Reset the counters, and set the speed."""
+        self._link = link
+        self._shared = Pacer(link.link_mbps, LINK_BURST, self.closing.wait)
         self.counts = Counts()
 
     def pause(self, milliseconds: float) -> None:
-        """Waits, unless the server is closed."""
+        """Wait until the time is over or the server is closed."""
         if milliseconds:
             self.closing.wait(milliseconds / 1000)
-
-    def _set_link(self, link: LinkSettings) -> None:
-        self._link = link
-        self._shared = Pacer(link.link_mbps, LINK_BURST, self.closing.wait)
 
     def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         while True:
@@ -160,7 +144,7 @@ class Server(ABC):
                 return
             prepare(sock, is_paced=self._link.is_paced)
             if tls:
-                # Without the handshake, which belongs in the connection's own thread.
+                # The handshake belongs in the connection's own thread.
                 sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             with self._lock:
@@ -185,7 +169,7 @@ class Server(ABC):
             else:
                 connection.finish()
         except (OSError, Gone):
-            # The client went away, or was never one of ours.
+            # The client closed the connection.
             pass
         finally:
             sock.close()
@@ -196,18 +180,12 @@ class Server(ABC):
         request = connection.request()
         if request is None:
             return False
-        self._pace(connection)
-        if not request.path.startswith(CONTROL):
-            stays = self.handle(connection, request)
-            return stays and request.headers.get("connection", "").lower() != "close"
-        body = connection.read(int(request.headers.get("content-length", "0")))
-        answer = self.control(request.path.removeprefix(CONTROL), body)
-        kind = {"Content-Type": "application/json"}
-        connection.answer(404 if answer is None else 200, kind, answer or b"")
-        return True
+        self._set_pacers(connection)
+        stays = self.handle(connection, request)
+        return stays and request.headers.get("connection", "").lower() != "close"
 
-    def _pace(self, connection: Connection) -> None:
-        """Gives a connection the pacers of the settings that hold now."""
+    def _set_pacers(self, connection: Connection) -> None:
+        """Apply the current limits to a connection."""
         if self._shared not in connection.pacers and self._link.is_paced:
             own = Pacer(self._link.conn_mbps, CONNECTION_BURST, self.closing.wait)
             connection.pacers = (self._shared, own)
@@ -215,10 +193,9 @@ class Server(ABC):
             connection.pacers = ()
 
 
-def _listen(port: int) -> socket.socket:
+def _listen() -> socket.socket:
     listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    listener.bind((HOST, 0))
     listener.listen(BACKLOG)
     return listener
 

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection (RFC 9112) on a raw socket, with little between it and the bytes."""
+"""One HTTP/1.1 connection of a stand-in (RFC 9112), on a raw socket for speed."""
 
 import contextlib
 import socket
@@ -14,21 +14,21 @@ from bench.transfer.peers.link import Pacer
 
 HEAD_LIMIT = 64 * 1024
 LINE_LIMIT = 16 * 1024
-SCRATCH = STEP = 1 << 20
+STEP = 1 << 20
 PACED_STEP = 64 * 1024
 IDLE_SECONDS = 120
-GOODBYE_MS = 200
+CLOSE_SECONDS = 0.2
 LINGER_BYTES = 64 << 20
 PACED_BUFFER = 128 * 1024
 
 
 class Gone(Exception):
-    """The other side closed the connection, or said something that is no HTTP."""
+    """The client closed the connection, or sent something that isn't HTTP."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request: header names in lower case, `target` as it came."""
+    """The head of a request. Header names are in lower case."""
 
     method: str
     target: str
@@ -36,7 +36,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """What is before the question mark, still percent-encoded."""
+        """The target without the query, percent-encoded."""
         return self.target.partition("?")[0]
 
     @property
@@ -47,7 +47,7 @@ class Request:
 
 
 class Connection:
-    """Reads requests and writes answers; whoever uses it closes the socket."""
+    """Reads requests and writes answers. The caller closes the socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -58,23 +58,23 @@ class Connection:
 
     @property
     def scratch(self) -> memoryview:
-        """A MiB of memory of this connection's own, for bytes that nobody keeps."""
+        """A buffer of one MiB for bytes that aren't kept."""
         if self._scratch is None:
-            self._scratch = memoryview(bytearray(SCRATCH))
+            self._scratch = memoryview(bytearray(STEP))
         return self._scratch
 
     @property
     def step(self) -> int:
-        """How many bytes of a body to take at once."""
+        """The number of bytes of a body to handle at once."""
         return PACED_STEP if self.pacers else STEP
 
     def pace(self, count: int) -> None:
-        """Returns when `count` more bytes may pass."""
+        """Wait until `count` more bytes may pass."""
         for pacer in self.pacers:
             pacer.pass_on(count)
 
     def request(self) -> Request | None:
-        """The next request's head, or None if the client is done."""
+        """Read the head of the next request; None if the client closed the connection."""
         while b"\r\n\r\n" not in self._buffer:
             received = self.sock.recv(HEAD_LIMIT)
             if not received:
@@ -94,10 +94,6 @@ class Connection:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
         return Request(words[0], words[1], headers)
 
-    def proceed(self) -> None:
-        """Asks for the body, where the client waits to be asked (Expect: 100-continue)."""
-        self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-
     def answer(
         self,
         status: int,
@@ -106,89 +102,87 @@ class Connection:
         *,
         length: int | None = None,
     ) -> None:
-        """Sends head and body. `length` is told where the body comes later, -1 tells none."""
-        told = dict(headers or {})
+        """Send head and body.
+
+        Args:
+            status: Status.
+            headers: Headers except Content-Length.
+            body: Body, or its beginning.
+            length: Content-Length if it isn't that of `body`; -1 sends no such header.
+        """
+        sent = dict(headers or {})
         if status not in {204, 304} and length != -1:
-            told["Content-Length"] = str(len(body) if length is None else length)
+            sent["Content-Length"] = str(len(body) if length is None else length)
         reason = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown"
-        lines = [f"HTTP/1.1 {status} {reason}", *(f"{k}: {v}" for k, v in told.items()), "", ""]
+        lines = [f"HTTP/1.1 {status} {reason}", *(f"{k}: {v}" for k, v in sent.items()), "", ""]
         self.sock.sendall("\r\n".join(lines).encode("latin-1") + body)
 
-    def read_into(self, view: memoryview) -> int:
-        """Some bytes, at least one. Raises Gone if there are none any more."""
+    def take(self, limit: int, into: memoryview | None = None) -> int:
+        """Read between 1 and `limit` bytes into a buffer, or drop them.
+
+        Raises:
+            Gone: The client closed the connection.
+        """
         if self._buffer:
-            count = min(len(view), len(self._buffer))
-            view[:count] = self._buffer[:count]
+            count = min(limit, len(self._buffer), STEP if into is None else len(into))
+            if into is not None:
+                into[:count] = self._buffer[:count]
             self._buffer = self._buffer[count:]
             return count
-        count = self.sock.recv_into(view)
+        if into is None and sys.platform == "linux" and not self.is_tls:
+            # tcp(7): with MSG_TRUNC the kernel drops the bytes without copying them.
+            count = self.sock.recv_into(self.scratch, min(limit, STEP), socket.MSG_TRUNC)
+        else:
+            count = self.sock.recv_into((self.scratch if into is None else into)[:limit])
         if not count:
             raise Gone
         return count
 
-    def skip(self, limit: int) -> int:
-        """Throws away up to `limit` bytes, at least one, if it can without copying them."""
-        if sys.platform == "linux" and not self._buffer and not self.is_tls:
-            # tcp(7): with MSG_TRUNC the bytes are dropped in the kernel.
-            count = self.sock.recv_into(self.scratch, min(limit, SCRATCH), socket.MSG_TRUNC)
-            if not count:
-                raise Gone
-            return count
-        return self.read_into(self.scratch[:limit])
-
-    def read(self, count: int) -> bytes:
-        """Exactly `count` bytes."""
-        whole = bytearray(count)
-        view = memoryview(whole)
-        while view:
-            view = view[self.read_into(view) :]
-        return bytes(whole)
-
     def line(self) -> bytes:
-        """The next line, without its end."""
+        """Read the next line, and return it without its end."""
         while b"\r\n" not in self._buffer:
             received = self.sock.recv(4096)
             if not received or len(self._buffer) > LINE_LIMIT:
                 raise Gone
             self._buffer += received
-        found, _, self._buffer = self._buffer.partition(b"\r\n")
-        return found
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
 
     def reset(self) -> None:
-        """Makes the socket's close a TCP reset."""
+        """Make the closing of the socket a TCP reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def finish(self) -> None:
-        """Ends the connection in order: TLS's own goodbye, then TCP's."""
+        """End the connection in order: TLS first, then TCP."""
         with contextlib.suppress(OSError):
-            wait_at_most(self.sock, GOODBYE_MS / 1000)
+            limit_call_time(self.sock, CLOSE_SECONDS)
             if isinstance(self.sock, ssl.SSLSocket):
                 self.sock.unwrap()
             self.sock.shutdown(socket.SHUT_WR)
 
     def linger(self) -> None:
-        """Ends the connection so that an answer to a request in mid-body can still be read."""
+        """End the connection so that a client still sending its body can read the answer."""
         with contextlib.suppress(OSError, Gone):
-            wait_at_most(self.sock, GOODBYE_MS / 1000)
+            limit_call_time(self.sock, CLOSE_SECONDS)
             socket.socket.shutdown(self.sock, socket.SHUT_WR)
             left = LINGER_BYTES
             while left > 0:
-                left -= self.skip(SCRATCH)
+                left -= self.take(STEP)
 
 
 def prepare(sock: socket.socket, *, is_paced: bool) -> None:
-    """What a fresh connection needs before TLS."""
+    """Set the options of a new connection, before TLS."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # The kernel's own limits: with Python's every call would first ask whether it may go.
-    wait_at_most(sock, IDLE_SECONDS)
+    # Python's own timeouts would add a poll(2) to each call; the kernel's limits cost nothing.
+    limit_call_time(sock, IDLE_SECONDS)
     if is_paced:
-        # Large buffers would take megabytes from a client before the pace shows.
+        # Large buffers would take megabytes from a client before the limit has an effect.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACED_BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACED_BUFFER)
 
 
-def wait_at_most(sock: socket.socket, seconds: float) -> None:
-    """Limits how long one call on the socket may take."""
+def limit_call_time(sock: socket.socket, seconds: float) -> None:
+    """Limit the time of each call on the socket."""
     whole = int(seconds)
     limit = struct.pack("ll", whole, int((seconds - whole) * 1_000_000))
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):

@@ -1,79 +1,69 @@
-"""A fake Zoom: `/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`, which has the file.
+"""A stand-in for Zoom's download host: `/rec/download/<name>` redirects to `/cdn/<name>.mp4?sig=…`.
 
-As Zoom does it answers 200 with a page of HTML to who shows no token (Zoom's developer forum), and
-its CDN knows ranges, validators and signatures that expire (RFC 9110, sections 13 and 14).
-
-    python -m bench.transfer.peers.zoom --port 8080 --settings '{"files": {"talk": 1000000}}'
+As at Zoom, a request without the token gets 200 and a page of HTML, and URLs of the CDN expire.
+`local.neighbours.zoom` plays the rest of Zoom. This one generates its files, limits its speed and
+breaks off at an exact byte, all of which measurements need.
 """
 
 from __future__ import annotations
 
 import ssl
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
-from bench.transfer.peers.content import Content, Generated
-from bench.transfer.peers.program import run_peer
+from bench.transfer.peers.content import Generated
 from bench.transfer.peers.server import Counts, Cut, Server
 from bench.transfer.peers.wire import PACED_STEP, Connection, Request
-from bench.transfer.peers.zoom_files import Files, Selection, retold, select, shifted
-from bench.transfer.peers.zoom_settings import Seen, ZoomFault, ZoomSettings, ZoomStats
-from bench.transfer.peers.zoom_trouble import OF_BODIES, OpenBody, Trouble
+from bench.transfer.peers.zoom_faults import FaultSchedule, OpenBody
+from bench.transfer.peers.zoom_files import Files, Selection, replace_headers, select, shift_range
+from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings, ZoomStats
 
 REC = "/rec/download/"
 CDN = "/cdn/"
-SEEN = 10_000
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Where an answer is counted, also when `configure` begins anew in the middle of it."""
+    """The counters of one answer, even if `configure` resets the server's meanwhile."""
 
     counts: Counts
-    trouble: Trouble
+    faults: FaultSchedule
 
 
 class ZoomPeer(Server):
-    """Runs from the moment it is made until `close`; `with` closes it."""
+    """The stand-in, from its creation until `close`."""
 
     def __init__(
         self,
         settings: ZoomSettings | None = None,
         tls: ssl.SSLContext | None = None,
-        *,
-        port: int = 0,
-        tls_port: int = 0,
     ) -> None:
         self._begin(settings or ZoomSettings(), None)
-        super().__init__(self.settings, tls, port, tls_port)
+        super().__init__(self.settings, tls)
 
     def configure(self, settings: ZoomSettings, *, anew: bool = True) -> None:
-        """Other settings from the next request on; counters and faults begin anew.
+        """Change the settings, reset counters and faults, and expire all URLs.
 
-        Files and versions do so too, unless `anew` is False. Addresses expire in any case.
+        With `anew` the files and their versions are those of the settings.
         """
         self._files.expire()
         self._begin(settings, None if anew else self._files)
         self.restart(settings)
 
-    def content(self, name: str) -> Content:
-        """What a file holds now. KeyError if there is none of this name."""
-        return self._files.content(name)
+    def content(self, name: str) -> Generated:
+        """Return the current version of a file. KeyError if there is no such file."""
+        return self.versions(name)[-1]
 
     def change(self, size: int | None = None) -> None:
-        """From the next request on all files are another version, of `size` bytes if that is
-        said."""
+        """Give all files another version, of `size` bytes if that is given."""
         self._files.change(size)
 
     def versions(self, name: str) -> list[Generated]:
-        """What a generated file held and holds, the oldest first. KeyError if there is none."""
+        """Return all versions of a file, the oldest first. KeyError if there is no such file."""
         return self._files.versions(name)
 
     def stats(self) -> ZoomStats:
-        """What was counted since `configure`."""
+        """Return the counters since `configure`."""
         counts = self.counts
         with counts.lock:
             return ZoomStats(
@@ -85,70 +75,40 @@ class ZoomPeer(Server):
                 cpu_s=counts.cpu_s,
             )
 
-    def seen(self) -> list[Seen]:
-        """The requests since `configure`, in the order in which they came."""
-        return list(self._seen)
+    def sign(self, name: str, root: str) -> str:
+        """Return a new URL of the CDN. `root` is the URL of either port."""
+        return f"{root}{CDN}{name}.mp4?sig={self._files.sign()}"
 
     def download_url(self, name: str, *, tls: bool = False) -> str:
-        """The address that Zoom's API would tell of a file."""
+        """Return the URL that Zoom's API would return for a file."""
         return f"{self.tls_url if tls else self.url}{REC}{name}"
 
-    def control(self, path: str, body: bytes) -> bytes | None:
-        """See Server."""
-        match path:
-            case "config":
-                self.configure(msgspec.json.decode(body, type=ZoomSettings))
-                return b"{}"
-            case "stats":
-                return msgspec.json.encode(self.stats())
-            case "seen":
-                return msgspec.json.encode(self.seen())
-        return None
-
     def handle(self, connection: Connection, request: Request) -> bool:
-        """See Server."""
-        self._remember(request)
         self.pause(self.settings.latency_ms)
-        if request.method not in {"GET", "HEAD"}:
+        if request.method != "GET":
             connection.answer(405)
             return False
         if request.path.startswith(REC):
             return self._redirect(connection, request)
         if request.path.startswith(CDN):
-            return self._hand_out(connection, request)
+            return self._serve_file(connection, request)
         connection.answer(404)
         return True
 
     def _begin(self, settings: ZoomSettings, files: Files | None) -> None:
         self.settings = settings
         self._files = files or Files(settings)
-        self._trouble = Trouble(settings.faults)
-        self._seen: list[Seen] = []
-
-    def _remember(self, request: Request) -> None:
-        if len(self._seen) < SEEN:
-            headers = request.headers
-            self._seen.append(
-                Seen(
-                    method=request.method,
-                    path=request.path,
-                    range=headers.get("range", ""),
-                    if_range=headers.get("if-range", ""),
-                    authorized="authorization" in headers,
-                )
-            )
+        self._faults = FaultSchedule(settings.faults)
 
     def _redirect(self, connection: Connection, request: Request) -> bool:
-        is_get = request.method == "GET"
-        self.counts.tick("rec" if is_get else "rec_head")
-        if is_get:
-            for fault in self._trouble.at_request("rec"):
-                if fault.what in OF_BODIES:
-                    self._break_off(fault)
-                if self._spoil(connection, fault):
-                    return True
+        self.counts.tick("rec")
+        for fault in self._faults.at_request("rec"):
+            if fault.breaks_off:
+                self._break_off(fault)
+            if self._cause(connection, fault):
+                return True
         if request.headers.get("authorization") != f"Bearer {self.settings.token}":
-            page = b"<html>This recording does not exist.</html>" if is_get else b""
+            page = b"<html>This recording does not exist.</html>"
             connection.answer(200, {"Content-Type": "text/html"}, page)
             return True
         name = request.path.removeprefix(REC)
@@ -156,50 +116,48 @@ class ZoomPeer(Server):
             connection.answer(404)
             return True
         root = self.tls_url if connection.is_tls else self.url
-        location = f"{root}{CDN}{name}.mp4?sig={self._files.sign()}"
-        connection.answer(302, {"Location": location})
+        connection.answer(302, {"Location": self.sign(name, root)})
         return True
 
-    def _hand_out(self, connection: Connection, request: Request) -> bool:
-        tally = Tally(self.counts, self._trouble)
-        is_get = request.method == "GET"
-        kind = "cdn_range" if "range" in request.headers else "cdn"
-        tally.counts.tick(kind if is_get else "cdn_head")
-        faults = tally.trouble.at_request("cdn") if is_get else []
-        if any(self._spoil(connection, fault) for fault in faults):
+    def _serve_file(self, connection: Connection, request: Request) -> bool:
+        tally = Tally(self.counts, self._faults)
+        tally.counts.tick("cdn_range" if "range" in request.headers else "cdn")
+        faults = tally.faults.at_request("cdn")
+        if any(self._cause(connection, fault) for fault in faults):
             return True
-        cut = next((fault for fault in faults if fault.what in OF_BODIES), None)
+        cut = next((fault for fault in faults if fault.breaks_off), None)
         if cut and cut.after == -1:
             self._break_off(cut)
         name = request.path.removeprefix(CDN).removesuffix(".mp4")
-        if name not in self._files or not self._files.is_good(request.query.get("sig", "")):
+        if name not in self._files or not self._files.is_valid(request.query.get("sig", "")):
             connection.answer(403, {"Content-Type": "application/xml"})
             return True
-        content = self._files.content(name)
-        chosen = self._chosen(content, name, request, faults)
-        if not is_get or chosen.status == 416:
-            connection.answer(chosen.status, chosen.headers, length=chosen.length)
+        content = self.content(name)
+        selection = self._select(content, name, request, faults)
+        if selection.status == 416:
+            connection.answer(416, selection.headers)
             return True
-        return self._send(connection, content, chosen, cut, tally)
+        return self._send(connection, content, selection, cut, tally)
 
-    def _chosen(
-        self, content: Content, name: str, request: Request, faults: Sequence[ZoomFault]
+    def _select(
+        self, content: Generated, name: str, request: Request, faults: Sequence[ZoomFault]
     ) -> Selection:
-        """What an answer holds, and what it tells of that."""
-        settings, asked = self.settings, request.headers
+        """Return what the answer contains, faults included."""
+        settings, request_headers = self.settings, request.headers
         for fault in faults:
             if fault.what == "whole":
                 settings = replace(settings, ranges=False)
             elif fault.what == "shifted":
-                asked = shifted(asked, 1 if fault.after is None else fault.after)
-        chosen = select(content, name, asked, settings)
+                count = 1 if fault.after is None else fault.after
+                request_headers = shift_range(request_headers, count)
+        selection = select(content, name, request_headers, settings)
         for fault in faults:
             if fault.what == "headers":
-                chosen = retold(chosen, fault.headers, content.size)
-        return chosen
+                selection = replace_headers(selection, fault.headers, content.size)
+        return selection
 
-    def _spoil(self, connection: Connection, fault: ZoomFault) -> bool:
-        """Does what a fault says, short of breaking off. True if the answer is sent with that."""
+    def _cause(self, connection: Connection, fault: ZoomFault) -> bool:
+        """Cause a fault unless it breaks off; return whether that sent the answer."""
         match fault.what:
             case "expired":
                 self._files.expire()
@@ -219,33 +177,33 @@ class ZoomPeer(Server):
     def _send(
         self,
         connection: Connection,
-        content: Content,
-        chosen: Selection,
+        content: Generated,
+        selection: Selection,
         cut: ZoomFault | None,
         tally: Tally,
     ) -> bool:
-        length = chosen.length
-        told = length if chosen.told is None else chosen.told
-        headers: Mapping[str, str] = chosen.headers
+        length = selection.length
+        content_length = length if selection.content_length is None else selection.content_length
+        headers: Mapping[str, str] = selection.headers
         if not self.settings.content_length:
-            told, headers = -1, {**headers, "Connection": "close"}
-        connection.answer(chosen.status, headers, length=told)
+            content_length, headers = -1, {**headers, "Connection": "close"}
+        connection.answer(selection.status, headers, length=content_length)
         if cut:
             length = min(length, length // 2 if cut.after is None else cut.after)
-        with tally.counts.body(), tally.trouble.body() as body:
-            for view in content.views(chosen.offset, length):
-                self._send_piece(connection, view, body, tally)
+        with tally.counts.body(), tally.faults.body() as body:
+            for view in content.views(selection.offset, length):
+                self._send_view(connection, view, body, tally)
         if cut:
             self._break_off(cut)
-        return told == chosen.length
+        return content_length == selection.length
 
-    def _send_piece(
+    def _send_view(
         self, connection: Connection, view: memoryview, body: OpenBody, tally: Tally
     ) -> None:
-        counts, trouble = tally.counts, tally.trouble
+        counts, faults = tally.counts, tally.faults
         while view:
             step = connection.step
-            left = trouble.before_next(counts.body_bytes)
+            left = faults.before_next(counts.body_bytes)
             if left is not None:
                 step = max(1, min(PACED_STEP, left))
             piece, view = view[:step], view[step:]
@@ -254,8 +212,8 @@ class ZoomPeer(Server):
             with counts.lock:
                 counts.body_bytes += len(piece)
                 total = counts.body_bytes
-            for fault in trouble.at_total(total):
-                self._spoil(connection, fault)
+            for fault in faults.at_total(total):
+                self._cause(connection, fault)
             if body.cut:
                 self._break_off(body.cut)
 
@@ -263,7 +221,3 @@ class ZoomPeer(Server):
         if fault.what == "stall":
             self.closing.wait(fault.seconds)
         raise Cut(fault.what)
-
-
-if __name__ == "__main__":
-    sys.exit(run_peer(ZoomPeer, ZoomSettings, "A fake Zoom download host.", sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""How the fake Zoom behaves, what goes wrong in it, and what it counts. All of it is JSON-able."""
+"""Settings, faults and counters of the Zoom stand-in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,29 +13,27 @@ What = Break | Literal["status", "empty", "expired", "changed", "whole", "shifte
 
 @dataclass(frozen=True, kw_only=True)
 class ZoomFault:
-    """One thing that goes wrong.
+    """A fault at some requests, or at some number of bytes.
 
-    When: at the `request`-th GET of `where` (from 1) and the `times - 1` after it; or once, as soon
-    as the bodies served since `configure` have come to `total` bytes.
+    It happens at the `request`-th GET of `where` (from 1) and the `times - 1` after it. Or it
+    happens once, when the bodies sent since `configure` reach `total` bytes.
 
-    What:
-    - `rst`, `fin`, `stall`: the answer breaks off, by a TCP reset, in order, or in order after
-      `seconds` without a byte. At a `request`, `after` bytes of its body are sent before (half of
-      it if not said, not even the head at -1); at a `total`, every body that is open breaks off.
-      An answer of `rec` has no body and isn't sent at all.
-    - `status`: the answer is `status` with `body` and, if not empty, `retry_after`.
-    - `empty`: 200 and no bytes.
-    - `expired`: this GET, and every other with an address handed out so far, is answered with 403.
-      A new redirect leads to a good one.
-    - `changed`: from this GET on the files are another version, of `size` bytes if that is said.
-    - `whole`: the answer is the whole file, whatever range was asked for.
-    - `shifted`: the answer is a range `after` bytes (1 if not said) behind the one that was asked
-      for, and says so.
-    - `headers`: the answer tells `headers` in place of its own, "" not at all. `{first}`, `{last}`
-      and `{size}` in them are the range's and the file's. Of the body no more comes than a
-      Content-Length among them says.
+    What happens:
 
-    The last three are of `cdn`. At a `total` they, `status` and `empty` hit the next GET.
+    - `rst`, `fin`, `stall`: The answer breaks off by a TCP reset, in order, or in order after
+      `seconds` without a byte. At a `request`, `after` bytes of its body are sent first (by default
+      half of it; at -1 not even the head). At a `total`, every open body breaks off.
+    - `status`: The answer is `status` with `body` and, if not empty, `retry_after`.
+    - `empty`: 200 without a byte.
+    - `expired`: All URLs issued so far are answered with 403, this one included.
+    - `changed`: The files have another version, of `size` bytes if that is given.
+    - `whole`: The answer is the whole file although a range was requested.
+    - `shifted`: The answer is a range that starts `after` bytes (by default 1) too late.
+    - `headers`: The answer has `headers` in place of its own; "" removes a header. `{first}`,
+      `{last}` and `{size}` stand for the range's and the file's. The body isn't longer than a
+      Content-Length among them.
+
+    A `total` is for faults that break off, for `expired` and for `changed`.
     """
 
     what: What
@@ -55,9 +53,16 @@ class ZoomFault:
     def __post_init__(self) -> None:
         if (self.request is None) == (self.total is None):
             raise ValueError("A fault needs either the request or the total at which it happens.")
+        if self.total is not None and not (self.breaks_off or self.what in {"expired", "changed"}):
+            raise ValueError(f"A fault {self.what} can't happen at a total.")
+
+    @property
+    def breaks_off(self) -> bool:
+        """Whether the fault breaks the connection off."""
+        return self.what in {"rst", "fin", "stall"}
 
     def hits(self, where: Where, number: int) -> bool:
-        """Whether it happens at the `number`-th GET of `where`."""
+        """Tell whether the `number`-th GET of `where` has this fault."""
         return (
             self.where == where
             and self.request is not None
@@ -67,11 +72,20 @@ class ZoomFault:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoomSettings(LinkSettings):
-    """`files` are sizes by name; a file of `folder` is `<name>.mp4` there, and needs no size."""
+    """Settings of the stand-in.
+
+    Attributes:
+        files: Size of each file in bytes, by name.
+        token: The token that downloads need.
+        ranges: Whether ranges are answered.
+        content_length: Whether answers have a Content-Length.
+        etag: Whether answers have an ETag.
+        last_modified: Whether answers have a Last-Modified.
+        faults: Faults.
+    """
 
     files: dict[str, int] = field(default_factory=dict)
-    folder: str = ""
-    token: str = "token"  # noqa: S105 - of a server that hands out nothing of worth
+    token: str = "token"  # noqa: S105 - of a server that has nothing worth protecting
     ranges: bool = True
     content_length: bool = True
     etag: bool = True
@@ -81,11 +95,15 @@ class ZoomSettings(LinkSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ZoomStats:
-    """Since the last `configure`.
+    """Counters since the last `configure`.
 
-    `requests` by kind: `rec`, `rec_head`, `cdn` (whole files), `cdn_range`, `cdn_head`.
-    `body_bytes` are the files' bytes that were sent, `most_bodies` how many were on their way at
-    once, `cuts` how many connections were broken off on purpose. `cpu_s` is the whole process's.
+    Attributes:
+        requests: Number of GETs: `rec`, `cdn` (whole files) and `cdn_range`.
+        body_bytes: Bytes of files that were sent.
+        connections: Number of connections.
+        most_bodies: Largest number of bodies sent at the same time.
+        cuts: Number of connections that faults broke off.
+        cpu_s: CPU seconds of the process.
     """
 
     requests: dict[str, int]
@@ -94,14 +112,3 @@ class ZoomStats:
     most_bodies: int
     cuts: int
     cpu_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """One request that came: without its signature or token."""
-
-    method: str
-    path: str
-    range: str
-    if_range: str
-    authorized: bool

@@ -1,8 +1,4 @@
-"""The programs that can be measured, by name: those of this project, and any that a file names.
-
-A file holds `{"<name>": {"cmd": ["…"], "env": {"…": "…"}}}`, where `{PY}` is this Python and
-`{HERE}` the file's folder.
-"""
+"""The programs to measure, by name: the project's own, and those of a JSON file (--suts)."""
 
 import shutil
 import sys
@@ -21,7 +17,15 @@ class UnknownProgram(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """How a program is started. `cases` are those in which it says something; empty is all."""
+    """A program.
+
+    Attributes:
+        name: Name.
+        command: Command line.
+        environment: Additional environment variables.
+        needs: A command that has to be installed.
+        cases: Names of the cases that it is measured in; empty for all.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -31,32 +35,36 @@ class Program:
 
     @property
     def missing(self) -> str:
-        """What of the machine it lacks, empty if nothing."""
+        """The command that isn't installed; empty if nothing is missing."""
         return "" if not self.needs or shutil.which(self.needs) else self.needs
 
 
-class _Named(msgspec.Struct, frozen=True):
-    """An entry of a file."""
+class _Entry(msgspec.Struct, frozen=True):
+    """A program in a JSON file."""
 
     cmd: list[str]
     env: dict[str, str] = {}
 
 
-def _own(name: str, module: str, needs: str = "", cases: str = "") -> Program:
+def _module(name: str, module: str, needs: str = "", cases: str = "") -> Program:
     command = (sys.executable, "-m", f"bench.transfer.{module}")
     return Program(name, command, {}, needs, frozenset(cases.split()))
 
 
-ENGINE = _own("engine", "sut")
-ONE_STREAM = _own("s3transfer", "programs.one_stream")
-CURL = _own("curl", "programs.curl_relay", needs="curl", cases="i vii")
-"""A relay of one connection: where a cap on it is the case, its speed is that cap."""
+ENGINE = _module("engine", "sut")
+ONE_STREAM = _module("s3transfer", "programs.one_stream")
+CURL = _module("curl", "programs.curl_relay", needs="curl", cases="i vii")
+"""Where each connection is limited, a relay of one connection only measures the limit."""
 
 OWN = {program.name: program for program in (ENGINE, ONE_STREAM, CURL)}
 
 
 def programs(names: str, more: Path | None = None) -> list[Program]:
-    """The programs of a list of names, separated by commas. UnknownProgram if one isn't there."""
+    """Look up programs by names separated by commas.
+
+    Raises:
+        UnknownProgram: There is no such program.
+    """
     known = OWN | (_from_file(more) if more else {})
     chosen = [name.strip() for name in names.split(",")]
     for name in chosen:
@@ -66,7 +74,8 @@ def programs(names: str, more: Path | None = None) -> list[Program]:
 
 
 def _from_file(path: Path) -> dict[str, Program]:
-    named = msgspec.json.decode(path.read_bytes(), type=dict[str, _Named])
+    """Read `{"<name>": {"cmd": [...], "env": {...}}}`, and fill in `{PY}` and `{HERE}`."""
+    entries = msgspec.json.decode(path.read_bytes(), type=dict[str, _Entry])
     here = str(path.resolve().parent)
 
     def filled(text: str) -> str:
@@ -78,5 +87,5 @@ def _from_file(path: Path) -> dict[str, Program]:
             tuple(map(filled, entry.cmd)),
             {key: filled(value) for key, value in entry.env.items()},
         )
-        for name, entry in named.items()
+        for name, entry in entries.items()
     }

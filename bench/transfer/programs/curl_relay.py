@@ -1,4 +1,4 @@
-"""What a shell does: `curl GET | curl PUT`, a relay for each file, all at once."""
+"""Copy each file by `curl GET | curl PUT`, all files at once."""
 
 import os
 import subprocess
@@ -9,20 +9,20 @@ from bench.transfer.task import File, Task, task_of
 
 
 class CurlFailed(Exception):
-    """One of the two didn't end well."""
+    """A curl ended with an error."""
 
 
 def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
-    """Starts both halves of a relay."""
-    both = ["curl", "--silent", "--show-error", "--fail", "--cacert", task.ca]
+    """Start both processes of a file."""
+    curl = ["curl", "--silent", "--show-error", "--fail", "--cacert", task.ca]
     authorization = f"Authorization: Bearer {task.token}"
     get = subprocess.Popen(
-        [*both, "--location", "--header", authorization, file.download_url],
+        [*curl, "--location", "--header", authorization, file.download_url],
         stdout=subprocess.PIPE,
     )
     put = subprocess.Popen(
         [
-            *both,
+            *curl,
             *("--upload-file", "-", "--header", f"Content-Length: {file.size}"),
             *("--header", "Expect:", "--header", "Authorization: none"),
             f"{task.s3_endpoint}/{task.bucket}/{file.key}",
@@ -36,7 +36,7 @@ def begin(task: Task, file: File) -> list["subprocess.Popen[bytes]"]:
 
 
 def copy(task: Task) -> None:
-    """Copies the task's files. Raises CurlFailed if one isn't whole."""
+    """Copy the task's files. Raises CurlFailed if a curl failed."""
     running = [process for file in task.files for process in begin(task, file)]
     codes = [process.wait() for process in running]
     if any(codes):

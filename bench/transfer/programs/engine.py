@@ -1,8 +1,4 @@
-"""The transfer engine as a program, made and connected as the downloader makes it.
-
-`ZB_CONNECTIONS` fixes the number of connections, `ZB_SECONDS_LEFT` is the time it has: when that
-doesn't do, it exits with 75 and wants to be called again.
-"""
+"""Copy files with the transfer engine, which is built and connected as in the downloader."""
 
 import os
 import sys
@@ -11,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.transfer.report import Report
-from bench.transfer.task import HANDED_OVER, File, Task, task_of
+from bench.transfer.task import OUT_OF_TIME, File, Task, task_of
 from ingester.errors import OutOfTime
 from ingester.runtime import clients
 from ingester.runtime.http_pool import http as http_for
@@ -24,7 +20,7 @@ from ingester.zoom.download_urls import DownloadHosts
 
 
 def engine_of(task: Task) -> Engine:
-    """The engine for a task; its connections are made later."""
+    """Build the engine for a task."""
     fixed = task.connections
     budget = Budget(connections=fixed, first_connections=fixed) if fixed else Budget()
     s3, credentials = clients.s3_for_uploads(budget.connections)
@@ -41,7 +37,7 @@ def _time_left(seconds: float | None) -> Callable[[], float]:
 
 
 def copies_of(task: Task, connections: int) -> list[Copy]:
-    """What the task wants to have copied. The download host is this machine."""
+    """Return the copies of a task. The download host is this machine."""
     scheme = task.files[0].download_url.partition(":")[0]
     hosts = DownloadHosts(("127.0.0.1", "localhost"), scheme)
     access = AccessInUse(Access(task.token), lambda: Access(task.token, is_fresh=True))
@@ -55,7 +51,7 @@ def copies_of(task: Task, connections: int) -> list[Copy]:
 
 
 def main() -> int:
-    """Copies the task's files; 0 when all are whole."""
+    """Copy the task's files, and return the exit code."""
     task = task_of(os.environ)
     engine = engine_of(task)
     copies = copies_of(task, engine.budget.connections)
@@ -63,8 +59,8 @@ def main() -> int:
         try:
             results = engine.copy(copies)
         except OutOfTime:
-            return HANDED_OVER
-        report.attempts = sum(one.retries for one in results if isinstance(one, Copied))
+            return OUT_OF_TIME
+        report.attempts = sum(copied.retries for copied in results if isinstance(copied, Copied))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The usual way: one download stream into boto3's `upload_fileobj`, with boto3's own settings."""
+"""Copy each file as one download stream into boto3's `upload_fileobj` with boto3's defaults."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from bench.transfer.task import Task, task_of
 
 
 def copy(task: Task) -> None:
-    """Copies the task's files, one after the other. AWS's variables say where S3 is."""
+    """Copy the task's files, one after the other. AWS's variables name S3's endpoint."""
     s3 = boto3.session.Session().client("s3")
     with requests.Session() as session:
         session.verify = task.ca

@@ -11,7 +11,7 @@ import urllib3
 from botocore.config import Config
 from botocore.credentials import Credentials as Signing
 
-from bench.transfer.peers.content import Content
+from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3 import S3Peer
 from bench.transfer.peers.s3_settings import Credentials, S3Settings
 from bench.transfer.peers.zoom import ZoomPeer
@@ -147,6 +147,6 @@ class Copying:
         return self.s3.stats().operations.get(operation, 0)
 
 
-def whole(content: Content) -> bytes:
+def whole(content: Generated) -> bytes:
     """Return all bytes of a content."""
     return content.read(0, content.size)

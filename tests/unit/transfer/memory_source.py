@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from bench.transfer.peers.content import Content
+from bench.transfer.peers.content import Generated
 from ingester.errors import TransferFailed
 from ingester.transfer.ranges import Version
 
@@ -26,7 +26,7 @@ class Break:
 class MemoryBody:
     """A fake of `ranges.Body`."""
 
-    content: Content
+    content: Generated
     version: Version
     first: int
     end: int
@@ -68,7 +68,7 @@ class MemoryFile:
         bodies: The opened bodies.
     """
 
-    content: Content
+    content: Generated
     version: Version = VERSION
     is_sized: bool = True
     has_ranges: bool = True

@@ -10,7 +10,7 @@ from itertools import accumulate, count
 
 import pytest
 
-from bench.transfer.peers.content import Content, Generated
+from bench.transfer.peers.content import Generated
 from bench.transfer.peers.s3_settings import S3Fault
 from ingester.errors import EmptyFile, SlowDown, TransferFailed
 from ingester.transfer.multipart import Bucket, Destination, Upload
@@ -75,12 +75,12 @@ def streaming(bucket: Bucket) -> Streaming:
 
 
 def body_of(
-    content: Content = TALK, failure: Break | None = None, *, is_sized: bool = True
+    content: Generated = TALK, failure: Break | None = None, *, is_sized: bool = True
 ) -> MemoryBody:
     return MemoryFile(content, has_ranges=False, is_sized=is_sized, script=[failure]).open(0, 0)
 
 
-def is_in_s3(copying: Copying, content: Content) -> bool:
+def is_in_s3(copying: Copying, content: Generated) -> bool:
     """Tell whether the upload's parts in order have the content."""
     [upload] = copying.s3.uploads()
     ends = list(accumulate(part.size for part in upload.parts))

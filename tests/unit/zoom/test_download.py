@@ -17,7 +17,7 @@ from ingester.errors import (
 )
 from local.neighbours.https_server import Answer, Spoil
 from tests.neighbours import Web
-from tests.unit.transfer.zoom_pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, redirect
+from tests.unit.zoom.pages import BEARER, DIGITS, TOKEN, Opener, page, ranged, redirect
 
 
 @pytest.fixture

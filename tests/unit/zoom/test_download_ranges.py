@@ -28,7 +28,7 @@ from ingester.zoom.download_token import Access, AccessInUse
 from local.neighbours.https_server import Answer, Request, Spoil
 from tests.neighbours import Web
 from tests.unit.transfer.copying import TALK, ZOOM, Copying
-from tests.unit.transfer.zoom_pages import (
+from tests.unit.zoom.pages import (
     BEARER,
     DIGITS,
     FRESH,

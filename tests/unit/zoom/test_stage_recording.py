@@ -26,7 +26,7 @@ from local import media
 from local.neighbours.https_server import Answer, Request
 from tests.neighbours import Web
 from tests.unit.transfer.copying import BUCKET, Copying, until_stopped
-from tests.unit.transfer.zoom_pages import FRESH, FRESH_TOKEN, TOKEN, page, ranged, redirect
+from tests.unit.zoom.pages import FRESH, FRESH_TOKEN, TOKEN, page, ranged, redirect
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

@@ -1,4 +1,4 @@
-"""Where everything happens: a folder in memory, certificates, both peers; gone at the end."""
+"""Both stand-ins of a measurement, each a process, and their temporary folder in memory."""
 
 import tempfile
 from collections.abc import Iterator
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.transfer.cases import Load
+from bench.transfer.check import key_of
 from bench.transfer.peers.remote import RemoteS3, RemoteZoom
 from bench.transfer.task import File, Task
 from local.authority import Authority, ensure_authority
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it gets a name that can't be guessed
+MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it gets a random name
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """What a measurement needs. Both peers are processes of their own."""
+class StandIns:
+    """The stand-ins, their certificate authority, and a temporary folder."""
 
     folder: Path
     tls: Authority
@@ -24,7 +25,7 @@ class Workplace:
     s3: RemoteS3
 
     def task(self, load: Load, *, is_tls: bool) -> Task:
-        """Copy the load's files from this Zoom to this S3."""
+        """Return the task to copy a load."""
         root = self.zoom.tls_url if is_tls else self.zoom.url
         files = tuple(
             File(name, f"{root}/rec/download/{name}", key_of(name), size)
@@ -34,17 +35,12 @@ class Workplace:
         return Task(files, endpoint, str(self.tls.ca_bundle))
 
 
-def key_of(name: str) -> str:
-    """Where a file goes."""
-    return f"bench/{name}.mp4"
-
-
 @contextmanager
-def workplace() -> Iterator[Workplace]:
-    """A fresh one."""
-    place = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="zip-bench-", dir=place) as name:
+def stand_ins() -> Iterator[StandIns]:
+    """Run both stand-ins."""
+    parent = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="zip-bench-", dir=parent) as name:
         folder = Path(name)
         tls = ensure_authority(folder / "tls")
         with RemoteZoom(tls) as zoom, RemoteS3(tls) as s3:
-            yield Workplace(folder, tls, zoom, s3)
+            yield StandIns(folder, tls, zoom, s3)

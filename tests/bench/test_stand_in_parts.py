@@ -1,0 +1,98 @@
+"""Tests of the parts of the stand-ins: generated files, the pacer, faults, and the processes."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+
+import pytest
+import requests
+
+from bench.transfer.peers.content import BLOCK, Generated
+from bench.transfer.peers.link import Pacer
+from bench.transfer.peers.remote import RemoteS3, RemoteZoom
+from bench.transfer.peers.zoom_settings import ZoomFault
+from local.authority import Authority
+from tests.bench.conftest import AUTHORIZED, BUCKET, S3, TALK, ZOOM, MakeClient, Upload
+
+SIZE = 2 * BLOCK + 12345
+CONTENT = Generated("talk", SIZE)
+
+
+class Clock:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_generated_range_equals_that_of_the_whole_file() -> None:
+    whole = CONTENT.read(0, SIZE)
+    assert len(whole) == SIZE
+    for offset, length in ((0, 1), (7, 2), (BLOCK - 1, 2), (BLOCK + 3, BLOCK + 9), (SIZE - 1, 1)):
+        assert CONTENT.read(offset, length) == whole[offset : offset + length]
+    assert CONTENT.read(SIZE - 2, 100) == whole[-2:]
+    assert CONTENT.read(SIZE, 1) == CONTENT.read(SIZE + 10, 1) == b""
+
+
+def test_generated_checksum_is_that_of_the_bytes() -> None:
+    whole = CONTENT.read(0, SIZE)
+    assert CONTENT.crc32(0, SIZE - 1) == zlib.crc32(whole)
+    assert CONTENT.crc32(100, BLOCK + 5) == zlib.crc32(whole[100 : BLOCK + 6])
+
+
+def test_generated_bytes_differ_by_block_name_and_version() -> None:
+    assert CONTENT.read(0, BLOCK) != CONTENT.read(BLOCK, BLOCK)
+    others = [Generated("talk", SIZE, version=2), Generated("walk", SIZE)]
+    assert len({content.read(100, 1000) for content in (CONTENT, *others)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("mbps", "burst", "pause", "seconds"),
+    [(2, 1000, 0, 0.5), (1, 50_000, 10, 10.95), (0, 1, 0, 0)],
+    ids=["limit", "burst after a pause", "no limit"],
+)
+def test_pacer_limits_bytes(mbps: float, burst: int, pause: float, seconds: float) -> None:
+    clock = Clock()
+    pacer = Pacer(mbps, burst, clock.wait, clock)
+    clock.wait(pause)
+    for _ in range(100):
+        pacer.pass_on(10_000)
+    assert clock.now == pytest.approx(100 + seconds, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "when", [{}, {"request": 1, "total": 1}, {"what": "status", "total": 1}], ids=str
+)
+def test_zoom_fault_is_refused_when_its_moment_is_unclear(when: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="fault"):
+        ZoomFault(**{"what": "rst", **when})  # type: ignore[arg-type]
+
+
+def test_zoom_stand_in_runs_as_a_process(tls: Authority, session: requests.Session) -> None:
+    with RemoteZoom(tls) as zoom:
+        zoom.configure(ZOOM)
+        for url in (zoom.url, zoom.tls_url):
+            answer = session.get(
+                f"{url}/rec/download/talk", headers=AUTHORIZED, allow_redirects=False
+            )
+            rest = session.get(answer.headers["Location"], headers={"Range": "bytes=5-"})
+            assert len(rest.content) == TALK - 5
+        assert zoom.stats().requests == {"rec": 2, "cdn_range": 2}
+
+
+def test_s3_stand_in_runs_as_a_process(tls: Authority, client_of: MakeClient) -> None:
+    with RemoteS3(tls) as s3:
+        s3.configure(replace(S3, mode="hash"))
+        client = client_of(s3.tls_url)
+        client.put_object(Bucket=BUCKET, Key="k", Body=b"text")
+        Upload(client, "l")
+        assert [(stored.key, stored.size) for stored in s3.objects()] == [("k", 4)]
+        assert [upload.key for upload in s3.uploads()] == ["l"]
+        assert s3.stats().operations == {"PutObject": 1, "CreateMultipartUpload": 1}

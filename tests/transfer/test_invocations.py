@@ -1,0 +1,110 @@
+"""Tests of copies in several processes or invocations, and of their memory."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from random import Random
+
+import pytest
+
+from bench.transfer.peers.s3_settings import S3Settings
+from bench.transfer.peers.zoom_settings import ZoomSettings
+from ingester.errors import OutOfTime
+from ingester.transfer.engine import Budget, Engine
+from tests.transfer.harness import Harness, version_in
+
+KILLED_SIZE = 200_000_000
+COST_OF_A_KILL = 0.3
+"""Share of the file that is fetched again after a kill: the parts being copied are a quarter."""
+LIMITED_SIZE = 240_000_000
+BYTES_A_SECOND = 10_000_000
+SECONDS = 14.0
+"""Time of an invocation, without the engine's reserve."""
+SMALL, LARGE = 64_000_000, 512_000_000
+MOST_KIB = 10 * 1024
+"""Additional memory that the larger file may take."""
+
+
+def kills(seed: int, number: int) -> list[int]:
+    """Return the bytes after which each process is killed."""
+    random = Random(seed)
+    return [random.randrange(1, KILLED_SIZE // number) for _ in range(number)]
+
+
+@pytest.mark.parametrize(
+    "killed_at",
+    [*(kills(seed, 1) for seed in range(4)), kills(4, 2), [1], [KILLED_SIZE]],
+    ids=["0", "1", "2", "3", "twice", "at the first byte", "at the last byte"],
+)
+def test_next_process_continues_a_killed_copy(harness: Harness, killed_at: list[int]) -> None:
+    harness.begin(
+        ZoomSettings(files={"a": KILLED_SIZE}, link_mbps=150),
+        S3Settings(mode="hash", link_mbps=150),
+    )
+    assert all(harness.kill_copy("a", after) for after in killed_at)
+    harness.copy_in_process("a")
+    [stored] = harness.s3.objects()
+    assert version_in(stored, harness.zoom.versions("a"))
+    assert harness.s3.uploads() == []
+    most = KILLED_SIZE * (1 + COST_OF_A_KILL * len(killed_at))
+    assert harness.zoom.stats().body_bytes <= most
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="proc(5) is Linux's")
+@pytest.mark.parametrize("has_ranges", [True, False], ids=["ranges", "no ranges"])
+def test_memory_does_not_grow_with_the_file(harness: Harness, has_ranges: bool) -> None:
+    """S3 is slower than Zoom, so that a source without ranges fills all buffers."""
+    harness.begin(
+        ZoomSettings(files={"small": SMALL, "large": LARGE}, ranges=has_ranges),
+        S3Settings(mode="hash", link_mbps=200),
+    )
+    small = harness.copy_in_process("small")
+    large = harness.copy_in_process("large")
+    assert small > 0
+    assert large - small <= MOST_KIB
+
+
+@dataclass(frozen=True)
+class ByteClock:
+    """A clock that each byte from Zoom advances, as on a link of fixed speed."""
+
+    harness: Harness
+    begun: int
+
+    def now(self) -> float:
+        return (self.harness.zoom.counts.body_bytes - self.begun) / BYTES_A_SECOND
+
+    def left(self) -> float:
+        return SECONDS + Budget().reserve_seconds - self.now()
+
+
+def limited_engine(harness: Harness) -> Engine:
+    """Return the engine of an invocation that begins now."""
+    clock = ByteClock(harness, harness.zoom.counts.body_bytes)
+    return replace(harness.engine(), time_left=clock.left, clock=clock.now)
+
+
+def test_three_invocations_make_one_object(harness: Harness) -> None:
+    harness.begin(ZoomSettings(files={"a": LIMITED_SIZE}))
+
+    def fetched_and_stored() -> tuple[int, int]:
+        return harness.zoom.counts.body_bytes, sum(harness.stored_bytes().values())
+
+    stopped = 0
+    while not harness.s3.objects():
+        fetched, stored = fetched_and_stored()
+        with suppress(OutOfTime):
+            harness.copy(engine=limited_engine(harness))
+            break
+        stopped += 1
+        fetched_now, stored_now = fetched_and_stored()
+        # It stopped between two parts: everything fetched is stored, except for the byte that
+        # finds out the version.
+        assert fetched_now - fetched == stored_now - stored + 1 > 1
+    assert stopped >= 2
+    assert harness.versions()["a"].size == LIMITED_SIZE
+    assert harness.s3.uploads() == []
+    assert harness.uploads_begun == 1
+    assert harness.zoom.stats().body_bytes <= 1.1 * LIMITED_SIZE

@@ -1,0 +1,129 @@
+"""Tests of copies whose source breaks off, changes, expires, or has no ranges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.transfer.peers.zoom_settings import ZoomFault, ZoomSettings
+from ingester.errors import SourceChanged, TransferFailed
+from ingester.transfer.plan import Copied
+from tests.transfer.harness import ONE_CONNECTION, Harness
+
+SIZE = 40_000_000
+ONE = ZoomSettings(files={"a": SIZE})
+LATE = 6
+"""The GET of the fifth part, with one connection."""
+STREAM_SIZE = 12_000_000
+STREAM = ZoomSettings(files={"a": STREAM_SIZE}, ranges=False, content_length=False)
+
+
+class TestBreaks:
+    @pytest.mark.parametrize("what", ["rst", "fin"])
+    def test_no_stored_byte_is_fetched_again_when_all_connections_break(
+        self, harness: Harness, what: str
+    ) -> None:
+        """Only the bytes in the network are lost: at most a twentieth."""
+        size = 128_000_000
+        fault = ZoomFault(what=what, total=size // 2)  # type: ignore[arg-type]
+        harness.begin(ZoomSettings(files={"a": size}, link_mbps=100, faults=(fault,)))
+        harness.copy()
+        assert harness.versions()["a"].size == size
+        assert harness.zoom.stats().cuts > 1
+        assert harness.zoom.stats().body_bytes <= 1.05 * size
+        assert harness.s3.stats().body_bytes <= 1.05 * size
+
+
+class TestChanges:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            ZoomFault(what="whole", request=LATE),
+            ZoomFault(what="shifted", request=LATE),
+            ZoomFault(what="headers", request=LATE, headers={"ETag": '"of another"'}),
+            ZoomFault(what="headers", request=LATE, headers={"Content-Range": "bytes 0-9/10"}),
+        ],
+        ids=["no range", "another range", "another ETag", "another size"],
+    )
+    def test_stored_parts_remain_when_one_answer_is_wrong(
+        self, harness: Harness, fault: ZoomFault
+    ) -> None:
+        harness.begin(ONE, zoom_faults=[fault])
+        harness.copy(engine=harness.engine(ONE_CONNECTION))
+        assert harness.versions()["a"].version == 1
+        assert harness.uploads_begun == 1
+        assert harness.s3.stats().body_bytes < 1.01 * SIZE
+
+    def test_copy_begins_again_when_the_source_changes(self, harness: Harness) -> None:
+        harness.begin(ONE, zoom_faults=[ZoomFault(what="changed", request=LATE, size=SIZE + 1)])
+        harness.copy(engine=harness.engine(ONE_CONNECTION))
+        assert harness.versions()["a"].version == 2
+        assert harness.s3.uploads() == []
+
+    def test_copy_fails_when_the_source_keeps_changing(self, harness: Harness) -> None:
+        faults = [ZoomFault(what="changed", request=number) for number in range(2, 30, 2)]
+        harness.begin(ONE, zoom_faults=faults)
+        with pytest.raises(SourceChanged):
+            harness.copy(engine=harness.engine(ONE_CONNECTION))
+        assert harness.s3.objects() == []
+
+    @pytest.mark.parametrize("validator", ["etag", "last_modified", "size"])
+    def test_copy_begins_again_when_the_source_changed_between_two_runs(
+        self, harness: Harness, validator: str
+    ) -> None:
+        settings = replace(
+            ONE, etag=validator == "etag", last_modified=validator == "last_modified"
+        )
+        fault = ZoomFault(what="status", request=LATE, times=99)
+        harness.begin(settings, zoom_faults=[fault])
+        with pytest.raises(Exception, match="500"):
+            harness.copy(engine=harness.engine(ONE_CONNECTION))
+        assert harness.stored_bytes()
+        harness.remove_faults()
+        harness.zoom.change(SIZE + 1 if validator == "size" else None)
+        harness.copy()
+        assert harness.versions()["a"].version == 2
+
+    @pytest.mark.parametrize(
+        "moment", [{"request": 2}, {"request": LATE}, {"total": SIZE // 2}], ids=str
+    )
+    def test_expired_url_is_renewed_by_one_connection_for_all(
+        self, harness: Harness, moment: dict[str, int]
+    ) -> None:
+        fault = ZoomFault(what="expired", **moment)  # type: ignore[arg-type]
+        harness.begin(ONE, zoom_faults=[fault])
+        harness.copy()
+        assert harness.versions()["a"].size == SIZE
+        assert harness.zoom.stats().requests["rec"] == 2
+        assert harness.uploads_begun == 1
+
+
+class TestStreams:
+    """The source has no ranges, and its answers no length: they end when the connection closes."""
+
+    def test_stream_is_read_again_when_it_ends_early(self, harness: Harness) -> None:
+        harness.begin(STREAM, zoom_faults=[ZoomFault(what="fin", total=STREAM_SIZE // 2)])
+        [copied] = harness.copy(sizes={"a": STREAM_SIZE})
+        assert isinstance(copied, Copied)
+        assert copied.size == harness.versions()["a"].size == STREAM_SIZE
+
+    @pytest.mark.parametrize("size", [None, 3_000_000, 17_000_000], ids=["same", "less", "more"])
+    def test_broken_attempt_leaves_no_bytes_in_the_next(
+        self, harness: Harness, size: int | None
+    ) -> None:
+        """Only their bytes distinguish the versions."""
+        changes = ZoomFault(what="changed", request=2, size=size)
+        breaks = ZoomFault(what="rst", total=STREAM_SIZE - 1)
+        settings = replace(STREAM, etag=False, last_modified=False)
+        harness.begin(settings, zoom_faults=[breaks, changes])
+        harness.copy()
+        assert harness.versions()["a"].version == 2
+        assert harness.s3.uploads() == []
+
+    def test_copy_fails_when_the_stream_always_ends_early(self, harness: Harness) -> None:
+        harness.begin(STREAM, zoom_faults=[ZoomFault(what="fin", request=1, times=99)])
+        message = f"{STREAM_SIZE // 2} bytes came of a.mp4, told were {STREAM_SIZE}"
+        with pytest.raises(TransferFailed, match=message):
+            harness.copy(sizes={"a": STREAM_SIZE})
+        assert harness.s3.objects() == []

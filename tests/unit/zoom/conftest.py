@@ -1,0 +1,17 @@
+"""Fixtures of the downloads' tests, which are those of the transfer's."""
+
+from tests.unit.transfer.conftest import (
+    _s3,
+    _web,
+    _zoom,
+    boto,
+    bucket,
+    client,
+    copying,
+    http,
+    s3,
+    web,
+    zoom,
+)
+
+FIXTURES = (_s3, _web, _zoom, boto, bucket, client, copying, http, s3, web, zoom)
