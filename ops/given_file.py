@@ -1,4 +1,4 @@
-"""A file that somebody named on the command line."""
+"""Read a text file that is named on the command line."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ops.command import OpsError
 
 
 def read_text(path: Path, advice: str) -> str:
-    """A file's text, its line ends as they are. OpsError if it isn't there, or not in UTF-8.
+    """Return a file's text with its line ends. `advice` says how to get UTF-8.
 
-    `advice` is what to do about the latter.
+    Raises OpsError if the file doesn't exist, can't be read, or isn't UTF-8.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

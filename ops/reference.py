@@ -55,7 +55,7 @@ def table(root: Collection, names: list[str]) -> Iterator[str]:
     yield "| --- | --- | --- |"
     for name in names:
         task = root[name]
-        # Asked once: a task hands out its help texts and has them no more.
+        # Call it once: a task hands out its help texts only the first time.
         arguments = task.get_arguments()
         others = "".join(f"<br>`{other}`" for other in ALSO.get(name, ()))
         words = "".join(
@@ -89,6 +89,6 @@ def value_of(argument: Argument) -> str:
 
 
 if __name__ == "__main__":
-    import tasks  # it imports this package in its turn
+    import tasks  # tasks.py imports this package
 
     print("\n".join(pages(tasks.namespace)).rstrip())

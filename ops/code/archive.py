@@ -1,4 +1,4 @@
-"""The code bucket's memory: packages by their hash, and what `$LATEST` held before it was lent.
+"""The code bucket's archive: packages by hash, and backups of `$LATEST`.
 
 See docs/decisions/0015-packages-are-kept.md.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loan:
-    """What `$LATEST` is to have again: the key of its package, and its configuration."""
+    """What `$LATEST` has to get back: the key of its package, and its configuration."""
 
     key: str
     configuration: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Archive:
     names: Names
 
     def find(self, function: Function, code: Code) -> str:
-        """The key of a version's package; OpsError if it isn't there."""
+        """Return the key of a version's package. Raises OpsError if the bucket doesn't hold it."""
         key = self.names.archive_key(function, code.sha256)
         try:
             self.s3.head_object(Bucket=self.bucket, Key=key)
@@ -52,7 +52,7 @@ class Archive:
         return key
 
     def note(self, function: Function, loan: Loan | None) -> None:
-        """Keep what `$LATEST` is to have again; None when it has it."""
+        """Write what `$LATEST` has to get back; None once it has it."""
         content = {"key": loan.key, "configuration": loan.configuration} if loan else None
         self.s3.put_object(
             Bucket=self.bucket,
@@ -61,7 +61,7 @@ class Archive:
         )
 
     def loan(self, function: Function) -> Loan | None:
-        """What a function's `$LATEST` is to have again, if a command was killed in between."""
+        """Return what `$LATEST` has to get back; None unless a command was killed half-way."""
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=self.names.loan_key(function))
         except ClientError as error:
@@ -73,12 +73,12 @@ class Archive:
 
 
 def archive_of(target: Target) -> Archive:
-    """The archive of a stack."""
+    """Return the archive of a stack."""
     return Archive(target.client("s3"), target.place.code_bucket, target.names)
 
 
 def give_back(releases: Releases, function: Function, archive: Archive) -> bool:
-    """Let `$LATEST` have again what it held before it was lent; whether it was."""
+    """Restore `$LATEST` from its backup, if there is one. Return whether there was."""
     loan = archive.loan(function)
     if loan is None:
         return False

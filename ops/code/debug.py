@@ -1,8 +1,8 @@
-"""`invoke debug.…`: debug logging of every function, in what runs and in what was deployed.
+"""`invoke debug.…`: switch the debug logging of every function, in the alias and in `$LATEST`.
 
-A version's environment is fixed for good, so what runs gets a new version: the released code and
-settings with the other `DEBUG`. Where `$LATEST` holds something that isn't released, it lends its
-place for that moment and gets its own back.
+A version's environment can't change, so the alias gets a new version: the released code and
+settings with the other `DEBUG`. If `$LATEST` holds something that isn't released, the released code
+replaces it for that moment, and it is restored afterwards.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from ops.target import changing
 
 
 def switch(releases: Releases, function: Function, value: str, archive: Archive) -> Move | None:
-    """Set `DEBUG` in what runs and in `$LATEST`; None if it was so already.
+    """Set `DEBUG` in the alias and in `$LATEST`. Return None if both had the value already.
 
-    OpsError or a ClientError leaves what runs as it was. What `$LATEST` lends its place for is
-    noted first, so that whatever command comes after a killed one gives it back.
+    An OpsError or ClientError leaves the alias as it was. `$LATEST` is backed up before it is
+    replaced,
+    so that the next command restores it even if this one is killed.
     """
     give_back(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
@@ -46,7 +47,7 @@ def switch(releases: Releases, function: Function, value: str, archive: Archive)
 
 
 def publish(releases: Releases, function: Function, released: Code) -> Move:
-    """Let `$LATEST` run, which holds the released code: the new version keeps its description."""
+    """Publish `$LATEST`, which holds the released code, and move the alias to it."""
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)
 
@@ -54,10 +55,11 @@ def publish(releases: Releases, function: Function, released: Code) -> Move:
 def switch_each(
     releases: Releases, functions: Sequence[Function], value: str, archive: Archive
 ) -> None:
-    """Set `DEBUG` in one function after the other, and say so of each.
+    """Set `DEBUG` in one function after the other, and print each.
 
-    Exit with 130 if it was interrupted: only between two, so that no `$LATEST` loses what it lent
-    its place for.
+    A signal takes effect only between two functions, with exit code 130, so that `$LATEST` is
+    always
+    restored.
     """
     word = "on" if value else "off"
     with noted() as stopped:
@@ -75,7 +77,7 @@ def switch_each(
 
 
 def switch_all(value: str) -> None:
-    """What both tasks do."""
+    """Switch debug logging in every function."""
     target = changing()
     switch_each(releases_of(target), FUNCTIONS, value, archive_of(target))
 

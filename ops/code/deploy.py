@@ -1,4 +1,4 @@
-"""`invoke deploy.…` and `invoke release`: code to `$LATEST`, and from there to what runs."""
+"""`invoke deploy.…` and `invoke release`: bring code to `$LATEST`, and from there to the alias."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ops.target import ROOT, Target, changing
 
 
 def releases_of(target: Target) -> Releases:
-    """The functions of a stack, with its release alias."""
+    """Return the functions of a stack, with its release alias."""
     return Releases(target.client("lambda"), target.names, target.place.release_alias)
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Bring this checkout's code to `$LATEST`, where it isn't yet; returns those that changed.
+    """Deploy this checkout's code to `$LATEST` where it differs. Return the functions that changed.
 
-    OpsError if a package can't be made or a function isn't there.
+    Raises OpsError if a package can't be built, or a function doesn't exist.
     """
     releases = releases_of(target)
     give_all_back(target, functions)
@@ -46,7 +46,7 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
 
 
 def give_all_back(target: Target, functions: Sequence[Function]) -> None:
-    """Mend what a killed `debug` command left: `$LATEST` with another's code and settings."""
+    """Restore each `$LATEST` that a killed `debug` command left with the released code."""
     releases, archive = releases_of(target), archive_of(target)
     for function in functions:
         if give_back(releases, function, archive):
@@ -54,7 +54,7 @@ def give_all_back(target: Target, functions: Sequence[Function]) -> None:
 
 
 def revision() -> str:
-    """What this checkout is: its tag or commit, `-dirty` with changes; "" if git can't say."""
+    """Return this checkout's tag or commit, `-dirty` with changes; "" if git can't say."""
     git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
@@ -70,7 +70,7 @@ def show(moves: Sequence[Move], alias: str) -> None:
 
 
 def run(functions: Sequence[Function], *, do_release: bool) -> None:
-    """What every `deploy` task does."""
+    """Deploy functions, and release them if `do_release`."""
     target = changing()
     deploy(target, functions)
     releases = releases_of(target)
@@ -87,7 +87,7 @@ def run(functions: Sequence[Function], *, do_release: bool) -> None:
 
 
 def let_run(target: Target, functions: Sequence[Function], description: str) -> None:
-    """Release functions; under a description, it is kept what runs from then on."""
+    """Release functions. With a description, note the versions that run from then on."""
     releases = releases_of(target)
     give_all_back(target, functions)
     show(release_all(releases, functions, description), releases.alias)
@@ -98,7 +98,7 @@ def let_run(target: Target, functions: Sequence[Function], description: str) -> 
 
 
 def check_name(release: str) -> None:
-    """OpsError if a release's name would be taken for a version's number."""
+    """Raise OpsError if a release's name would be taken for a version's number."""
     if release.isdigit():
         raise OpsError(
             f"A release can't be named {release}, which is a version's number for "
@@ -107,7 +107,7 @@ def check_name(release: str) -> None:
 
 
 def no_release(name: str, known: Mapping[str, str]) -> OpsError:
-    """There is no release to go back to; those that there are, the newest first."""
+    """Return the error about an unknown release. It lists the known ones, the newest first."""
     listed = ", ".join(f"{release} ({when} UTC)" for release, when in known.items())
     return OpsError(
         f"There is no release {name}, so nothing was moved. There are: {listed or 'none'}; or name "
@@ -116,7 +116,7 @@ def no_release(name: str, known: Mapping[str, str]) -> OpsError:
 
 
 def say_settings(releases: Releases, move: Move) -> None:
-    """Say which settings are others in an earlier version, which keeps those of its time."""
+    """Print which settings differ in an earlier version: it keeps those of its time."""
     function = move.function
     before = releases.version(function, move.before).variables
     after = releases.version(function, move.after).variables
@@ -129,7 +129,7 @@ DO_RELEASE = "release it at once"
 
 
 def task_of(function: Function) -> Task[Any]:
-    """`deploy.<function>`."""
+    """Return the command `deploy.<function>`."""
 
     def task(_context: Context, do_release: bool = False) -> None:
         run([function], do_release=do_release)

@@ -1,7 +1,7 @@
-"""`invoke package`: a function's zip, the same bytes from the same sources whenever it is made.
+"""`invoke package`: build a function's zip, reproducibly: the same sources give the same bytes.
 
-In it: the function's module, the modules of `ingester` that it imports, its other files, the
-packages of its own lock, and the bytecode of what a cold start imports. The local stack makes the
+A zip holds the function's module, the modules of `ingester` that it imports, its other files, the
+packages of its own lock, and the bytecode of what a cold start imports. The local stack builds the
 same zips for the host's platform.
 """
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
 RECIPE = 2
-"""Goes up when the same sources should give another zip."""
+"""Version of the recipe. Raise it when the same sources should give another zip."""
 
 NO_BYTECODE = (
     f"There is no python{LAMBDA_PYTHON} on the PATH: packages without bytecode, with which cold "
@@ -55,12 +55,12 @@ NO_BYTECODE = (
 )
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The oldest time that a zip can hold, given to every file."""
+"""The earliest time that a zip can hold. Every file gets it."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A finished zip: the function's name, its size in bytes, and Lambda's `CodeSha256` of it."""
+    """A finished zip: the function's name, the size in bytes, and Lambda's `CodeSha256`."""
 
     name: str
     path: Path
@@ -71,9 +71,11 @@ class Package:
 def build(
     functions: Sequence[Function], platform: Platform, out: Path, root: Path = ROOT
 ) -> list[Package]:
-    """Make the functions' zips for a platform in the folder `out`, those that changed anew.
+    """Build the functions' zips for a platform into the folder `out`, unless they are up to date.
 
-    Raises OpsError if a lock can't be installed, FileNotFoundError if a function has no module.
+    Raises:
+        OpsError: a lock can't be installed.
+        FileNotFoundError: a function has no module.
     """
     out.mkdir(parents=True, exist_ok=True)
     locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
@@ -89,19 +91,19 @@ def build(
 
 
 def sources(function: Function, root: Path) -> list[Path]:
-    """What of the source root goes into a function's package: its modules and its other files."""
+    """Return the files of the source root that a function's package holds."""
     return [*closure(function.module, root), *(Path(file) for file in function.files)]
 
 
 def lock_of(function: Function, root: Path) -> Path:
-    """The lock of what a function's package holds."""
+    """Return the lock of a function's package."""
     return root / "function_requirements" / f"{function.name}.txt"
 
 
 def pack(
     function: Function, own: Sequence[PurePath], platform: Platform, out: Path, root: Path
 ) -> Package:
-    """Make one function's zip, unless the one that is there was made from the same things.
+    """Build one function's zip, unless an existing one has the same fingerprint.
 
     `own` are its source files, relative to the source root.
     """
@@ -124,7 +126,10 @@ def pack(
 def _own_files(
     own: Sequence[PurePath], source: Path, platform: Platform, folder: Path
 ) -> dict[str, Path]:
-    """Our own files by their names in the zip; their bytecode is made in `folder`."""
+    """Return the project's files by their names in the zip.
+
+    Their bytecode is written to `folder`.
+    """
     for file in own:
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +143,7 @@ def _own_files(
 def _foreign_files(
     function: Function, own: Sequence[Path], platform: Platform, site: Path
 ) -> dict[str, Path]:
-    """The lock's files that the function needs, by their names in the zip."""
+    """Return the lock's files that the function needs, by their names in the zip."""
     bytecode = (
         {platform.compiler.compiled(module) for module in imported(own, function.services, site)}
         if platform.compiler
@@ -148,7 +153,7 @@ def _foreign_files(
 
 
 def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
-    """What a zip is made from, as a hash: kept in the zip, so that a next run knows it."""
+    """Return a hash of everything that a zip is built from. The zip's comment keeps it."""
     digest = hashlib.sha256(repr((RECIPE, function, platform.level, site.name)).encode())
     for file in own:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -156,30 +161,31 @@ def fingerprint(function: Function, platform: Platform, site: Path, own: Sequenc
 
 
 def comment_of(path: Path) -> bytes:
-    """The comment that a zip carries."""
+    """Return a zip's comment."""
     with zipfile.ZipFile(path) as archive:
         return archive.comment
 
 
 def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) -> None:
-    """Write files under their names in the archive: sorted, at one time, with fixed modes."""
-    # Of this process alone: two commands at once may make the same package.
+    """Write files under their names in the archive: sorted, with fixed times and modes."""
+    # The name contains the process's id: two commands may build the same package at once.
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.comment = comment
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, wherever this runs: modes count
+            entry.create_system = 3  # Unix, on every machine: the modes count
             entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
             archive.writestr(entry, files[name].read_bytes(), compresslevel=level)
     unfinished.replace(path)
 
 
 def chosen(task_name: str | None) -> tuple[Function, ...]:
-    """The function with this name (in AWS or in `invoke`), or with None all. OpsError else.
+    """Return the function with this name (in AWS or in `invoke`), or all for None.
 
-    Also for "": what a script's unset variable names is not every function.
+    Raises OpsError if there is no such function. An empty name is none: it may be a script's unset
+    variable.
     """
     if task_name is None:
         return names.FUNCTIONS
@@ -191,9 +197,9 @@ def chosen(task_name: str | None) -> tuple[Function, ...]:
 
 
 def platform_of(environment: Mapping[str, str]) -> Platform:
-    """What packages are made for: Lambda, or with `PACKAGE_PLATFORM=host` this machine.
+    """Return the platform of packages: Lambda, or this machine with `PACKAGE_PLATFORM=host`.
 
-    The latter is what `invoke local.env` sets, because the local cloud's functions run here.
+    `invoke local.env` sets the latter, because the local cloud's functions run here.
     """
     wanted = environment.get("PACKAGE_PLATFORM", "")
     if wanted in {"", "lambda"}:
@@ -209,9 +215,9 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
 
 
 def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.Names) -> None:
-    """Put zips where the stack takes its code from, and where they are found again by their hash.
+    """Upload zips to the keys that the stack takes its code from, and to the archive by hash.
 
-    OpsError if the bucket can't be used.
+    Raises OpsError if the bucket can't be used.
     """
     functions = {function.name: function for function in names.FUNCTIONS}
     try:
@@ -229,7 +235,7 @@ def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.
 
 
 def show(packages: Sequence[Package]) -> None:
-    """Print what was made."""
+    """Print the packages."""
     rows = [(each.name, f"{each.size / 1e6:.2f} MB", each.sha256) for each in packages]
     terminal.show("", ("function", "zipped", "CodeSha256"), rows)
 

@@ -1,8 +1,7 @@
-"""Versions of the functions and the release alias: what runs, and how it comes to run.
+"""Versions of the functions, and the release alias that decides which of them runs.
 
-`$LATEST` is what was deployed, a version is what was published of it (code and configuration, for
-good), the alias is what API Gateway and the queues call. See
-docs/decisions/0003-arm64-versions-alias.md.
+`$LATEST` is what was deployed, a version is a published copy of it (code and configuration), the
+alias is what API Gateway and the queues call. See docs/decisions/0003-arm64-versions-alias.md.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 LATEST = "$LATEST"
 
 CONFIGURED = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
-"""What of a function's configuration the stack's settings decide, and a version keeps."""
+"""Parts of a function's configuration that the stack's settings decide and a version keeps."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """One version of a function: the hash of its code, and what of its configuration counts."""
+    """A version of a function: the hash of its code, and its configuration (CONFIGURED)."""
 
     version: str
     sha256: str
@@ -44,11 +43,11 @@ class Code:
 
     @property
     def debug(self) -> str:
-        """The variable by which debug records are written, "" for off."""
+        """The variable that turns on debug records; "" for off."""
         return self.variables.get("DEBUG", "")
 
     def with_debug(self, value: str) -> dict[str, Any]:
-        """The configuration with another `DEBUG`, all other variables as they are."""
+        """Return the configuration with another `DEBUG` and all other variables unchanged."""
         variables = {**self.variables, "DEBUG": value}
         return {**self.configuration, "Environment": {"Variables": variables}}
 
@@ -56,13 +55,13 @@ class Code:
         return self.sha256 == other.sha256
 
     def same(self, other: Code) -> bool:
-        """Whether releasing the one in place of the other would change nothing."""
+        """Tell whether a release of this in place of the other would change nothing."""
         return self.same_code(other) and self.configuration == other.configuration
 
 
 @dataclass(frozen=True)
 class Move:
-    """The alias of a function went from one version to another."""
+    """A move of a function's alias from one version to another."""
 
     function: Function
     before: str
@@ -74,7 +73,7 @@ class Move:
 
 
 class ReleaseStopped(OpsError):
-    """A release over several functions ended half-way; the text says how far it came."""
+    """A release of several functions stopped half-way. The text says how far it came."""
 
     def __init__(self, error: Exception, moved: Sequence[Move], left: Sequence[Function]) -> None:
         done = ", ".join(f"{move.function.name} {move.before} → {move.after}" for move in moved)
@@ -86,7 +85,7 @@ class ReleaseStopped(OpsError):
 
 
 class Releases:
-    """The functions of one stack, as Lambda has them."""
+    """The functions of one stack in Lambda."""
 
     def __init__(self, client: LambdaClient, names: Names, alias: str) -> None:
         self._lambda = client
@@ -94,11 +93,11 @@ class Releases:
         self.alias = alias
 
     def latest(self, function: Function) -> Code:
-        """What was deployed last. OpsError if the function isn't there."""
+        """Return what was deployed last. Raises OpsError if the function doesn't exist."""
         return self._code(function, LATEST)
 
     def released(self, function: Function) -> Code:
-        """What the alias points to. OpsError if there is no such function or alias."""
+        """Return what the alias points to. Raises OpsError if function or alias don't exist."""
         try:
             version = self._lambda.get_alias(FunctionName=self.name(function), Name=self.alias)
         except self._lambda.exceptions.ResourceNotFoundException:
@@ -109,7 +108,7 @@ class Releases:
         return self._code(function, version["FunctionVersion"])
 
     def lacks_alias(self, function: Function) -> bool:
-        """Whether the function is there, and has no such alias."""
+        """Tell whether the function exists without the alias."""
         name, gone = self.name(function), self._lambda.exceptions.ResourceNotFoundException
         try:
             self._lambda.get_function_configuration(FunctionName=name)
@@ -122,11 +121,11 @@ class Releases:
         return False
 
     def version(self, function: Function, version: str) -> Code:
-        """One published version. OpsError if there is none of this number."""
+        """Return a published version. Raises OpsError if there is none of this number."""
         return self._code(function, version)
 
     def versions(self, function: Function) -> list[Code]:
-        """Every published version, the oldest first."""
+        """Return every published version, the oldest first."""
         pages = self._lambda.get_paginator("list_versions_by_function").paginate(
             FunctionName=self.name(function)
         )
@@ -136,9 +135,9 @@ class Releases:
         return sorted(found, key=lambda code: int(code.version))
 
     def publish(self, function: Function, expected: Code, description: str = "") -> str:
-        """Make a version of `$LATEST`, which has to be `expected`. Returns its number.
+        """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
-        Lambda makes none, and gives the newest one's number, if nothing changed since that one.
+        If nothing changed since the newest version, Lambda returns that one's number.
         """
         self.settle(function)
         answer = self._lambda.publish_version(
@@ -153,9 +152,10 @@ class Releases:
         return version
 
     def move(self, function: Function, version: str, expected: str | None = None) -> Move:
-        """Let the alias point to a version.
+        """Point the alias to a version.
 
-        OpsError if it doesn't point to `expected` any more: somebody else has moved it since.
+        Raises OpsError if the alias doesn't point to `expected` any more: somebody else has moved
+        it.
         """
         name = self.name(function)
         before = self._lambda.get_alias(FunctionName=name, Name=self.alias)
@@ -174,7 +174,7 @@ class Releases:
         return Move(function, before["FunctionVersion"], version)
 
     def release(self, function: Function, description: str = "") -> Move:
-        """Publish what is deployed, if it isn't what is released, and let the alias point to it."""
+        """Publish what is deployed, unless it is released already, and point the alias to it."""
         latest, released = self.latest(function), self.released(function)
         if latest.same(released):
             return Move(function, released.version, released.version)
@@ -182,21 +182,21 @@ class Releases:
         return self.move(function, version, expected=released.version)
 
     def put_code(self, function: Function, bucket: str, key: str) -> Code:
-        """Deploy a package from S3 as `$LATEST`; returns when Lambda has taken it up."""
+        """Deploy a package from S3 to `$LATEST`, and wait until Lambda has applied it."""
         name = self.name(function)
         self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
         self.settle(function)
         return self.latest(function)
 
     def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
-        """Give `$LATEST` another configuration; returns when Lambda has taken it up."""
+        """Change the configuration of `$LATEST`, and wait until Lambda has applied it."""
         self._lambda.update_function_configuration(
             FunctionName=self.name(function), **configuration
         )
         self.settle(function)
 
     def reconfigure(self, function: Function, wanted: Mapping[str, Any]) -> None:
-        """Bring `$LATEST` to a configuration: only what differs is sent."""
+        """Bring `$LATEST` to a configuration. Only differences are sent."""
         now = self.latest(function).configuration
         differing = {name: value for name, value in wanted.items() if now.get(name) != value}
         if differing:
@@ -207,7 +207,7 @@ class Releases:
         self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self.name(function))
 
     def name(self, function: Function) -> str:
-        """The function's name in AWS."""
+        """Return the function's name in AWS."""
         return self._names.function(function)
 
     def _code(self, function: Function, version: str) -> Code:
@@ -224,19 +224,23 @@ class Releases:
 
 
 def release_all(releases: Releases, functions: Sequence[Function], description: str) -> list[Move]:
-    """Release each function. ReleaseStopped if one can't be; those before it stay released."""
+    """Release each function.
+
+    Raises ReleaseStopped if one can't be released. Those before it stay released.
+    """
     return _each(functions, lambda function: releases.release(function, description))
 
 
 def go_back(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
 ) -> list[Move]:
-    """Let each alias point to an earlier version.
+    """Point each alias to an earlier version.
 
-    `to` is a version's number, the name of a release, of which `known` are the versions by the
-    functions' names, or else a version's description. A number is one also where a release has
-    the same name. OpsError if a function has no such version, or none is named: then none is
-    moved.
+    `to` is a version's number, the name of a release (`known` has its versions by the functions'
+    names)
+    or a version's description. A number takes precedence over a release of the same name.
+
+    Raises OpsError if `to` is empty or a function has no such version. No alias is moved then.
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
@@ -250,9 +254,9 @@ def go_back(
 
 
 def find_version(releases: Releases, function: Function, wanted: str) -> str:
-    """The number of the version that is meant: one's number, else the newest so described.
+    """Return the number of a version, given its number or description (the newest counts).
 
-    OpsError names those that there are.
+    Raises OpsError if there is no such version. The text lists those that exist.
     """
     versions = releases.versions(function)
     for code in reversed(versions):
@@ -274,11 +278,15 @@ def find_version(releases: Releases, function: Function, wanted: str) -> str:
 def take_up_settings(
     releases: Releases, functions: Sequence[Function]
 ) -> tuple[list[Move], list[Function]]:
-    """Let changed settings reach the alias, where that releases no other code.
+    """Let changed settings reach the alias wherever that releases no other code.
 
-    An update of the stack switches debug logging off where settings changed; it stays as it was.
-    Returns the moves, and the functions whose `$LATEST` holds code that isn't released: their
-    settings come with the next release. ReleaseStopped if one can't be moved.
+    An update of the stack turns debug logging off where settings changed; this restores it. Return
+    the
+    moves, and the functions whose `$LATEST` holds unreleased code: their settings come with the
+    next
+    release.
+
+    Raises ReleaseStopped if an alias can't be moved.
     """
     waiting: list[Function] = []
 
@@ -310,7 +318,7 @@ def _each(functions: Sequence[Function], work: Any) -> list[Move]:
 
 
 def _code(found: Mapping[str, Any]) -> Code:
-    # Without what is empty: Lambda leaves it out of one answer and not of another.
+    # Leave out empty values: Lambda omits them in some answers only.
     network = found.get("VpcConfig") or {}
     known = {
         "SubnetIds": sorted(network.get("SubnetIds") or ()),

@@ -1,7 +1,7 @@
-"""`invoke logs.…`: what the functions wrote, by time, as it comes in, or of one recording.
+"""`invoke logs.…`: show log records by time, as they arrive, or of one recording.
 
-Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, with a
-line of its own wherever the date changes; for programs (`--json`) it is one JSON object.
+Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, with the
+date on a line of its own where it changes; for programs (`--json`) it is one JSON object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ops.recordings.status_rows import rows_of
 from ops.target import Target, looking
 
 PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})
-"""FilterLogEvents is good for some five requests a second in an account."""
+"""FilterLogEvents allows some five requests a second in an account."""
 
 HELP = {
     "watch": "go on showing what comes in, until ^C",
@@ -44,23 +44,23 @@ def now() -> datetime:
 
 
 def logs_of(target: Target) -> Logs:
-    """The logs of a stack's functions."""
+    """Return the logs of a stack's functions."""
     return Logs(target.client("logs", config=PATIENT), target.names)
 
 
 class Printer:
-    """Prints lines as they come, and the date wherever it changes."""
+    """Prints lines as they arrive, and the date where it changes."""
 
     def __init__(self, *, as_json: bool, hidden: Collection[str] = ()) -> None:
         self._as_json = as_json
         self._hidden = hidden
         self._date: date | None = None
         self._console = terminal.console()
-        # Printed by Python: where a pipe is closed, rich would end the program with an error.
+        # Python prints, not rich: rich would end the program with an error when a pipe is closed.
         self._console.file = io.StringIO()
 
     def __call__(self, lines: Iterable[Line]) -> None:
-        """Print some lines. BrokenPipeError if nobody reads them any more."""
+        """Print some lines. Raises BrokenPipeError if nobody reads them any more."""
         for line in lines:
             if self._as_json:
                 print(for_programs(line))
@@ -78,7 +78,7 @@ class Printer:
 
 
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
-    """What every task but `recording` does."""
+    """Show the logs of some functions: every command but `recording` does this."""
     length = arguments.since(since)
     target = looking()
     logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)
@@ -89,7 +89,7 @@ def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bo
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
-    """Show what comes in until ^C, which is the way to end it: no word about it."""
+    """Show lines as they arrive until ^C, which ends the command without a message."""
     try:
         for lines in batches:
             show(lines)
@@ -98,7 +98,7 @@ def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], N
 
 
 def task_of(function: Function) -> Task[Any]:
-    """`logs.<function>`."""
+    """Return the command `logs.<function>`."""
 
     def task(_context: Context, watch: bool = False, since: str = "1h", json: bool = False) -> None:
         run([function], since, watched=watch, as_json=json)

@@ -1,7 +1,7 @@
-"""CloudWatch Logs of the functions: all of a time, what comes in, and one recording's story.
+"""Read CloudWatch Logs of the functions: all lines since a time, new lines, one recording's lines.
 
-FilterLogEvents answers in pages, some of them empty, and shows an event some seconds after it was
-written, a late one minutes after.
+FilterLogEvents answers in pages, some of them empty. It shows an event some seconds after it was
+written, a late one after minutes.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 MILLISECOND = timedelta(milliseconds=1)
 LATE = timedelta(minutes=5)
-"""How long after it was written an event may still appear."""
+"""The longest time between the writing of an event and its appearance."""
 
 POLL_SECONDS = 2.0
 LONGEST_PATTERN = 1024
-"""In characters: FilterLogEvents, filterPattern."""
+"""FilterLogEvents' limit of filterPattern, in characters."""
 
 LONGEST_INVOCATION = timedelta(minutes=16)
 
@@ -47,7 +47,7 @@ class Logs:
         pattern: str = "",
         stream: str = "",
     ) -> Iterator[Line]:
-        """A function's events from `begin` on, by time; none if it never wrote any."""
+        """Yield a function's events from `begin` on, by time; none if it never wrote any."""
         asked: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
             "startTime": _ms(begin),
@@ -71,10 +71,11 @@ def _ms(moment: datetime) -> int:
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
-    """Lines of several functions by the moment in which they were written.
+    """Sort lines of several functions by their moments.
 
-    A line without a time stamp of its own that stands before another in its stream comes before
-    it, also where the log is stored as a whole when the invocation ends (the local cloud does so).
+    A line without a time stamp of its own keeps its place before the next line of its stream, even
+    if
+    CloudWatch stored the whole log when the invocation ended (as the local cloud does).
     """
     settled: list[Line] = []
     earliest: dict[tuple[str, str], datetime] = {}
@@ -91,7 +92,10 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
 
 
 def everything(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
-    """All lines of some functions from `begin` until now, in order. They are held in memory."""
+    """Return all lines of some functions from `begin` until now, in order.
+
+    They are held in memory.
+    """
     return in_order(line for function in functions for line in logs.read(function, begin))
 
 
@@ -103,10 +107,11 @@ def watch(
     clock: Callable[[], datetime],
     sleep: Callable[[float], None],
 ) -> Iterator[list[Line]]:
-    """What comes in, each line once, for ever: those from `begin` until now first.
+    """Yield batches of lines for ever, each line once, beginning with those since `begin`.
 
-    Each time the last five minutes before the time before are read again, and the lines known by
-    their keys left out. So what appears late is shown late, and nothing is missed.
+    Each round reads the last five minutes before the previous round again and leaves out lines
+    whose
+    keys it knows. So late events are shown late, and none is missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -120,7 +125,7 @@ def watch(
         ]
         seen.update((line.key, line.stored) for line in lines)
         yield in_order(lines)
-        # Whole milliseconds, as CloudWatch counts: what is forgotten is never read again.
+        # Whole milliseconds, as in CloudWatch: a forgotten key is never read again.
         start = max(start, EPOCH + _ms(now - LATE) * MILLISECOND)
         seen = {key: stored for key, stored in seen.items() if stored >= start}
         sleep(POLL_SECONDS)
@@ -129,11 +134,11 @@ def watch(
 def story(
     logs: Logs, functions: Sequence[Function], uuid: str, zip_ids: Iterable[str], begin: datetime
 ) -> list[Line]:
-    """One recording's lines over all functions, in order.
+    """Return one recording's lines over all functions, in order.
 
-    `zip_ids` are the ingests known so far; others that the records of the recording name are
-    looked for too. With them come the lines of the same invocations that name no recording: what
-    was received, a crash, a time-out.
+    `zip_ids` are the known ingests; further ones that the recording's records name are searched for
+    too. The lines of the same invocations that name no recording are included: what was received, a
+    crash, a timeout.
     """
     found: dict[str, Line] = {}
     asked: set[str] = set()
@@ -155,7 +160,7 @@ def story(
 
 
 def around(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
-    """The other lines of the same invocations, without Lambda's bookkeeping."""
+    """Yield the other lines of the same invocations, without Lambda's bookkeeping."""
     invocations: dict[tuple[Function, str, str], list[Line]] = {}
     for line in lines:
         if request := line.said("aws_request_id"):
@@ -172,7 +177,7 @@ def around(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]
 
 
 def quoted(text: str) -> str:
-    """A string of a filter pattern.
+    """Return text as a string of a filter pattern.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
@@ -181,7 +186,7 @@ def quoted(text: str) -> str:
 
 
 def patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
-    """Filter patterns for records with any of these fields, none too long for AWS."""
+    """Return filter patterns for records with any of these fields, each within AWS's limit."""
     terms = [f"($.{name} = {quoted(value)})" for name, value in conditions]
     made: list[list[str]] = [[]]
     for term in terms:

@@ -1,4 +1,4 @@
-"""`invoke migrate`: what must not be forgotten when one stack takes the place of another."""
+"""`invoke migrate`: copy what the pipeline has to know from an old stack to a new one."""
 
 from __future__ import annotations
 
@@ -35,24 +35,27 @@ if TYPE_CHECKING:
 
 DAYS = 7
 MOST_DAYS = 3660
-"""Status rows live no longer."""
+"""Upper limit of `--days`."""
 
 MOST_NAMED = 20
 
 
 class Part(Protocol):
-    """A part of what is taken over; `thing` is what people call it."""
+    """One kind of data to migrate; `thing` is its name for people."""
 
     @property
     def thing(self) -> str: ...
 
     def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
-        """Take the part over; with `dry_run` only count. `seen` is told (rows done, in all)."""
+        """Copy the data, or only count it if `dry_run`.
+
+        `on_progress` gets (rows done, rows in all).
+        """
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A table there and the same one here, and how the one is taken over into the other."""
+    """A table of the old stack, the same table of the new one, and the rules of the copy."""
 
     old: Table
     new: Table
@@ -68,7 +71,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is taken over, in this order: the pipeline decides by the ledger, not by a row."""
+    """Everything to migrate, in this order: the pipeline decides by the ledger, not by a row."""
 
     schedule: Pair
     events: Pair
@@ -81,7 +84,10 @@ class Plan:
 
 
 def plan(target: Target, old_stack: str, *, days: int, now: datetime) -> Plan:
-    """What to take over. OpsError, before anything is written, if a table isn't there."""
+    """Return what to migrate.
+
+    Raises OpsError if a name is wrong or a table doesn't exist. Nothing has been written.
+    """
     if old_stack == target.place.stack_name:
         raise OpsError(
             f"{old_stack} is the stack that is to take over: set STACK_NAME to the new one, and "
@@ -118,7 +124,10 @@ def plan(target: Target, old_stack: str, *, days: int, now: datetime) -> Plan:
 
 
 def _is_ours(item: Item, ledger: Ledger) -> bool:
-    """Whether this pipeline has accepted a row's request, or that can't be told."""
+    """Tell whether this pipeline accepted a row's request.
+
+    True also if the ledger can't be read.
+    """
     row = row_of(item)
     uuid = uuid_of(row)
     try:
@@ -138,7 +147,7 @@ def _exists(target: Target, table: str) -> bool:
 
 
 def run(parts: Iterable[Part], *, dry_run: bool) -> list[Tally]:
-    """Take the parts over one after the other, with a bar for each."""
+    """Migrate one kind of data after the other, with a progress bar for each."""
     with terminal.progress() as bar:
         return [part.take_over(dry_run=dry_run, seen=_shown(bar, part.thing)) for part in parts]
 
@@ -149,7 +158,7 @@ def _shown(bar: Progress, thing: str) -> Callable[[int, int], None]:
 
 
 def show(tallies: list[Tally], old_stack: str, *, dry_run: bool) -> None:
-    """Print what was taken over, table by table, and the rows that somebody should look at."""
+    """Print the counts of each table, and the rows that somebody should look at."""
     head = "would be taken over" if dry_run else "taken over"
     terminal.show(
         f"From {old_stack}",

@@ -1,11 +1,12 @@
-"""What an earlier stack's status rows say of requests, taken over into this stack's ledger.
+"""Add the requests of an old stack's status rows to this stack's ledger.
 
-The pipeline decides by the ledger, not by the status rows (`ingester/ledger/record.py`). The first
-system has no ledger, and its rows name no files. So a request that is taken over counts as sent
-with all of the recording's files.
+The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.py`). The first
+system
+has no ledger, and its rows name no files. So a migrated request counts as sent with all of the
+recording's files.
 
-A request that this pipeline has accepted stays as it is, and so do the record's files and ingests.
-Only a request that was taken over before is written again, so that another run brings how it ended.
+A request that this pipeline accepted stays as it is, and so do the record's files and ingests. Only
+a migrated request is written again, so that another run brings its end.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ SENT = frozenset(
         State.SENT_TO_OPENCAST,
     }
 )
-"""States of a request that is in the earlier stack's queues, or in Opencast."""
+"""States of a request that is in the old stack's queues or in Opencast."""
 
 NO_UUID = f"{UNREADABLE}: it names no recording"
 
 
 @dataclass(frozen=True)
 class Requests:
-    """The earlier stack's status table and this stack's ledger. `skip` leaves rows out."""
+    """The old stack's status table and this stack's ledger. `skip` leaves rows out."""
 
     old: Table
     ledger: Ledger
@@ -55,9 +56,9 @@ class Requests:
     thing: str = "ledger"
 
     def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
-        """Take the requests over; with `dry_run` only count what would be.
+        """Add the requests to the ledger, or only count them if `dry_run`.
 
-        `seen` is told (rows done, rows in all) as they are worked off.
+        `on_progress` gets (rows done, rows in all).
         """
         tally = Tally(self.thing)
         rows = [item for item in scan(self.old) if not self.skip(item)]
@@ -95,13 +96,13 @@ class Requests:
 
 
 def uuid_of(row: StatusRow) -> str:
-    """The recording that a row is about, "" if it names none."""
+    """Return the recording that a row is about; "" if it names none."""
     named = row.zip_id.removeprefix(automated(""))
     return row.recording_id or (named if named != row.zip_id else "")
 
 
 def request_of(row: StatusRow) -> Request | None:
-    """The request that a row stands for; None if its notification was never worked off there."""
+    """Return the request of a row; None if the old stack never processed its webhook event."""
     request = Request(at=_asked_at(row), asked=row.asked, is_taken_over=True)
     if row.state in SENT or retry_at(row):
         return replace(request, is_sent=True)
@@ -120,13 +121,13 @@ def _asked_at(row: StatusRow) -> str:
 
 
 def with_taken_over(record: Record, zip_id: str, request: Request) -> Record:
-    """The record with a request that is taken over, unless this pipeline has accepted it."""
+    """Return the record with a migrated request, unless this pipeline accepted that request."""
     if is_ours(record, zip_id):
         return record
     return replace(record, requests={**record.requests, zip_id: request})
 
 
 def is_ours(record: Record, zip_id: str) -> bool:
-    """Whether this pipeline has accepted a request."""
+    """Tell whether this pipeline accepted a request."""
     known = record.requests.get(zip_id)
     return known is not None and not known.is_taken_over

@@ -1,8 +1,9 @@
-"""`invoke queue.…`: what waits on the pipeline's queues and in their dead letters, and retries.
+"""`invoke queue.…`: show the messages of the queues and dead-letter queues, and redrive them.
 
-The views take nothing away from the functions, but one that finds waiting messages on a live queue
-costs each of them one of its receives (12 on the download queue, 50 or more on the upload queue;
-see `ops/queues/queue_messages.py`), and then says so.
+A view takes nothing away from the functions. But if it finds messages on a live queue, it costs
+each
+of them one receive (of 12 on the download queue, 50 or more on the upload queue; see
+`ops/queues/queue_messages.py`), and says so.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PipeOf = Callable[[Names], Pipe]
 
 @dataclass(frozen=True)
 class Seen:
-    """What a view saw of one queue. `is_dead`: it holds dead letters, and looking is free."""
+    """What a view found in one queue. Views of a dead-letter queue cost no receives."""
 
     name: str
     counts: Counts
@@ -42,30 +43,30 @@ class Seen:
 
     @property
     def peeked(self) -> bool:
-        """Whether looking cost each message a receive."""
+        """Whether the view cost each message a receive."""
         return bool(self.letters) and not self.is_dead
 
     @property
     def others(self) -> int:
-        """How many waiting messages were not seen, by SQS's count."""
+        """Number of waiting messages that weren't received, by SQS's count."""
         return max(0, self.counts.waiting - len(self.letters))
 
 
 def look(target: Target, pipe: Pipe, limit: int) -> tuple[Seen, Seen]:
-    """A queue and its dead letters, up to `limit` messages of each."""
+    """Return the views of a queue and its DLQ, with up to `limit` messages of each."""
     sqs = target.client("sqs")
     return look_live(Box(sqs, pipe.queue), limit), look_dead(Box(sqs, pipe.dead_letters), limit)
 
 
 def look_live(box: Box, limit: int) -> Seen:
-    """What waits on a live queue: one look, none if nothing does."""
+    """Return the view of a live queue: one receive, or none if nothing waits."""
     counts = box.counts()
     seen = tuple(box.peek(limit)) if counts.waiting else ()
     return Seen(box.name, counts, seen, is_dead=False)
 
 
 def look_dead(box: Box, limit: int) -> Seen:
-    """The first dead letters, page by page."""
+    """Return the view of a DLQ: its first messages, page by page."""
     counts = box.counts()
     seen: list[Letter] = []
     with held(box, LOOK_SECONDS) as hand:
@@ -78,7 +79,7 @@ def look_dead(box: Box, limit: int) -> Seen:
 
 
 def as_json(seen: Sequence[Seen]) -> dict[str, Any]:
-    """A view for other programs."""
+    """Return views for other programs."""
     return {
         "queues": [
             {
@@ -111,7 +112,7 @@ def as_json(seen: Sequence[Seen]) -> dict[str, Any]:
 
 
 def show(seen: Sequence[Seen]) -> None:
-    """Print a view as tables."""
+    """Print views as tables."""
     terminal.show(
         "Queues",
         ("queue", "waiting", "in flight", "delayed"),
@@ -131,7 +132,7 @@ def show(seen: Sequence[Seen]) -> None:
 
 
 def held_by_others(name: str, count: int) -> str:
-    """A sentence about dead letters that can't be seen now."""
+    """Return a sentence about messages of a DLQ that another program holds."""
     verb = "is" if count == 1 else "are"
     return (
         f"{count} on {name} {verb} held by somebody who looks at them, and can be seen again in "
@@ -140,12 +141,12 @@ def held_by_others(name: str, count: int) -> str:
 
 
 def uncut(names: Sequence[str]) -> list[Column]:
-    """Columns that never lose a letter: all but the uuids are folded where it is narrow."""
+    """Return columns that are never cut: narrow terminals fold all but the uuids."""
     return [Column(name, overflow="fold", no_wrap=name == "uuid") for name in names]
 
 
 def row_of(one: Seen, letter: Letter) -> tuple[str, ...]:
-    """A message as a row of the table."""
+    """Return a message as a row of the table."""
     unreadable = f"(not JSON; message {letter.message_id})"
     return (
         one.name,
@@ -159,7 +160,7 @@ def row_of(one: Seen, letter: Letter) -> tuple[str, ...]:
 
 
 def remarks(one: Seen) -> list[str]:
-    """What has to be said of a view beside its tables."""
+    """Return sentences to print below the tables of a view."""
     said = []
     if one.peeked:
         limit = f" of {one.counts.receive_limit}" if one.counts.receive_limit else ""
@@ -181,7 +182,7 @@ def remarks(one: Seen) -> list[str]:
 
 
 def view(pipe_of: PipeOf, limit: int, *, json: bool) -> None:
-    """What both views do."""
+    """Show a queue and its DLQ."""
     positive(limit)
     target = looking()
     seen = look(target, pipe_of(target.names), limit)
@@ -192,13 +193,13 @@ def view(pipe_of: PipeOf, limit: int, *, json: bool) -> None:
 
 
 def positive(limit: int) -> None:
-    """OpsError if there is nothing to do."""
+    """Raise OpsError if a limit is below 1."""
     if limit < 1:
         raise OpsError(f"--limit {limit} is no number of messages: 1 or more.")
 
 
 def wanted_of(limit: int, uuid: str | None, *, every: bool) -> Wanted:
-    """Which dead letters an operator asked for. OpsError if that contradicts itself."""
+    """Return an operator's selection of messages. Raises OpsError if the options contradict."""
     positive(limit)
     if uuid is not None and every:
         raise OpsError("--all and --uuid exclude each other: leave one of them out.")
@@ -208,7 +209,7 @@ def wanted_of(limit: int, uuid: str | None, *, every: bool) -> Wanted:
 
 
 def retry(pipe_of: PipeOf, wanted: Wanted) -> None:
-    """What both retries do."""
+    """Redrive messages of a DLQ."""
     target = changing()
     pipe, sqs = pipe_of(target.names), target.client("sqs")
     redrive = Redrive(
@@ -227,7 +228,12 @@ def _now() -> datetime:
 
 
 def move(redrive: Redrive, wanted: Wanted, stopped: Asked) -> None:
-    """Move dead letters and print which. Exit with 130 if it was stopped, OpsError if it failed."""
+    """Redrive messages and print them.
+
+    Raises:
+        Exit: with 130 if a signal came.
+        OpsError: the redrive failed.
+    """
     moved: list[Moved] = []
     left: tuple[Letter, ...] = ()
     error: Exception | None = None
@@ -254,7 +260,7 @@ def move(redrive: Redrive, wanted: Wanted, stopped: Asked) -> None:
 
 
 def report(pipe: Pipe, moved: Sequence[Moved], left: Sequence[Letter]) -> None:
-    """Print what was moved, and what can't be read and stayed."""
+    """Print the messages that were redriven, and those that were left with the reason."""
     if moved:
         terminal.show(
             f"Back on {pipe.queue}",
@@ -280,7 +286,7 @@ def report(pipe: Pipe, moved: Sequence[Moved], left: Sequence[Letter]) -> None:
 
 
 def nothing(pipe: Pipe, wanted: Wanted, left: Sequence[Letter], in_flight: int) -> None:
-    """Say that nothing was moved. OpsError if a certain recording was wanted."""
+    """Print that nothing was redriven. Raises OpsError if a certain recording was selected."""
     more = f" {held_by_others(pipe.dead_letters, in_flight)}" if in_flight else ""
     if wanted.uuid and not left:
         raise OpsError(

@@ -1,16 +1,15 @@
-"""A pipeline queue with its dead-letter queue, as an operator reads them.
+"""A pipeline queue with its dead-letter queue (DLQ), as operators see them.
 
-SQS shows messages only by receiving them.
+SQS shows messages only to a receiver.
 
-- Of a dead-letter queue nobody else receives: what is looked at is kept for a moment, so that the
-  next page holds others, and given back at the end, also after an error or ^C. (If this program
-  is killed, it comes back by itself when that moment is over.)
-- Of a live queue the functions receive. It is looked at once, ten messages at most, with a
-  visibility time-out of 0: each stays available for the functions, and is never looked at twice. It
-  costs each one of its receives all the same, of which a message has 12 on the download queue and
-  50 or more on the upload queue (`cdk/queues.py`): the one after the last goes to the dead letters.
-  So nothing is received at all of a queue that counts no waiting message, and whoever prints what
-  was seen says what it cost.
+- Nobody else receives from a DLQ: a view holds its messages for a moment, so that the next page has
+  others, and releases them at the end, also after an error or ^C. (If the program is killed, they
+  reappear when their visibility timeout ends.)
+- The functions receive from a live queue. A view receives once, ten messages at most, with a
+  visibility timeout of 0: each stays available for the functions. It still costs each message one
+  receive, of which it has 12 on the download queue and 50 or more on the upload queue
+  (`cdk/queues.py`); after the last SQS moves it to the DLQ. So a view receives nothing if the queue
+  counts no waiting message, and reports what it cost.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
@@ -33,17 +32,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MOST_AT_ONCE = 10
-"""Messages a request: ReceiveMessage and the batches."""
+"""SQS's limit of messages a request, for ReceiveMessage and batches."""
 
 LOOK_SECONDS = 30
 MOVE_SECONDS = 120
 POLL_SECONDS = 1
-"""A receive that waits asks all of SQS's servers, and doesn't come back empty by chance."""
+"""A receive that waits asks all of SQS's servers; one that doesn't may miss messages."""
 
 
 @dataclass(frozen=True)
 class Pipe:
-    """One of the two queues: its names, and what a row says of a recording that is on it."""
+    """One of the two queues: its names, and the states of a recording on it."""
 
     word: str
     queue: str
@@ -57,7 +56,7 @@ class Pipe:
 
 
 def downloads(names: Names) -> Pipe:
-    """The way from the webhook to the downloader."""
+    """Return the queue from the webhook to the downloader."""
     return Pipe(
         "downloads",
         names.download_queue,
@@ -68,7 +67,7 @@ def downloads(names: Names) -> Pipe:
 
 
 def uploads(names: Names) -> Pipe:
-    """The way from the downloader to the uploader."""
+    """Return the queue from the downloader to the uploader."""
     return Pipe(
         "uploads",
         names.upload_queue,
@@ -116,7 +115,7 @@ class Letter:
 
 
 def letter_of(message: Mapping[str, Any]) -> Letter:
-    """A message as ReceiveMessage answers it, whatever its body is."""
+    """Return a message of ReceiveMessage, whatever its body is."""
     attributes = message.get("Attributes", {})
     reason = message.get("MessageAttributes", {}).get("FailedReason", {})
     milliseconds = int(attributes.get("SentTimestamp", 0))
@@ -142,9 +141,9 @@ def _content(body: str) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True)
 class Counts:
-    """What SQS counts of a queue, approximately, and when by its clock (to the second, upwards).
+    """SQS's approximate counts of a queue, and their time by SQS's clock (rounded up to seconds).
 
-    `receive_limit` is 0 for a queue without dead letters of its own.
+    `receive_limit` is 0 for a queue without a DLQ.
     """
 
     waiting: int
@@ -155,7 +154,10 @@ class Counts:
 
 
 class Box:
-    """One queue. OpsError if it isn't there. `poll_seconds` is how long `take` waits for more."""
+    """One SQS queue.
+
+    Raises OpsError if it doesn't exist. `take` waits `poll_seconds` for messages.
+    """
 
     def __init__(self, sqs: SQSClient, name: str, poll_seconds: int = POLL_SECONDS) -> None:
         self._sqs = sqs
@@ -169,7 +171,7 @@ class Box:
             ) from None
 
     def counts(self) -> Counts:
-        """How many messages the queue holds."""
+        """Return the queue's counts."""
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])
         found = {str(name): value for name, value in answer["Attributes"].items()}
         redrive = json.loads(found.get("RedrivePolicy") or "{}")
@@ -183,11 +185,13 @@ class Box:
         )
 
     def peek(self, most: int) -> list[Letter]:
-        """Up to ten messages of a live queue, which stay available. See the module's text."""
+        """Return up to ten messages of a live queue, which stay available (see the module's
+        docstring).
+        """
         return self._receive(most, 0, 0)
 
     def take(self, most: int, visibility_seconds: int) -> list[Letter]:
-        """Up to `most` (at most ten) messages, kept from others for `visibility_seconds`."""
+        """Return up to `most` (at most ten) messages, and hide them for `visibility_seconds`."""
         return self._receive(most, visibility_seconds, self._poll_seconds)
 
     def _receive(self, most: int, visibility_seconds: int, wait_seconds: int) -> list[Letter]:
@@ -218,7 +222,7 @@ class Box:
             )
 
     def delete(self, letter: Letter) -> None:
-        """Take a received message off the queue for good."""
+        """Delete a received message."""
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
 
     def send(self, body: str, **fifo: str) -> None:
@@ -235,7 +239,7 @@ def _server_time(date: str) -> datetime:
 
 @dataclass
 class Hand:
-    """Dead letters that are held: each once, in the order in which they came."""
+    """Messages of a DLQ that are invisible to others: each once, in the order of arrival."""
 
     _box: Box
     _seconds: int
@@ -243,9 +247,9 @@ class Hand:
     _known: set[str] = field(default_factory=set)
 
     def draw(self, most: int = MOST_AT_ONCE) -> list[Letter]:
-        """The next ones that were not drawn before; empty if there are no more.
+        """Return the next messages that weren't returned before; empty if there are no more.
 
-        Of a FIFO queue the later ones of a group come only when the earlier ones are gone.
+        A FIFO queue delivers a group's later messages only when the earlier ones are deleted.
         """
         drawn = self._box.take(most, self._seconds)
         new = [letter for letter in drawn if letter.message_id not in self._known]
@@ -254,19 +258,19 @@ class Hand:
         return new
 
     def drop(self, letter: Letter) -> None:
-        """Delete one."""
+        """Delete a message."""
         self._box.delete(self._held.get(letter.message_id, letter))
         self._held.pop(letter.message_id, None)
 
     def give_back(self) -> None:
-        """Make all others available again."""
+        """Make all other messages available again."""
         self._box.give_back(list(self._held.values()))
         self._held.clear()
 
 
 @contextmanager
 def held(box: Box, seconds: int) -> Iterator[Hand]:
-    """A hand for letters of `box`; at the end, however it comes, they are given back."""
+    """Hold messages of a DLQ during the block; make the remaining ones available at its end."""
     hand = Hand(box, seconds)
     try:
         yield hand

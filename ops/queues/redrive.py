@@ -1,21 +1,21 @@
-"""Dead letters back onto their queue: what `invoke queue.retry-…` does.
+"""Redrive messages from a DLQ to their queue, for `invoke queue.retry-…`.
 
-For each, in this order: its row goes back to where it was when the message was first sent; the
-message is sent, its body as it was; the dead letter is deleted. So a crash loses nothing, but
-between sending and deleting it leaves the message in both places. A second retry then is harmless:
+For each message: its row returns to the state after the message was first sent, the body is sent
+again unchanged, and the message is deleted from the DLQ. A crash loses nothing, but between send
+and
+delete it leaves the message in both queues. A second redrive is then harmless:
 
-- Uploads: the deduplication id is made of the dead letter's own id, so that within five minutes SQS
-  drops the repeat. Later the uploader gets a second message of the same request, in the same group
-  and so after the first, and finds the ingest of the first one (`uploader._media_package`).
-  A message that is retried, fails and is buried again has another id each time, and is never
-  dropped.
+- Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
+  minutes. Later the uploader gets a second message of the same request, in the same group and so
+  after the first, and finds the first one's ingest (`uploader._media_package`). A message that
+  fails again has another id and is never dropped.
 - Downloads: the second message stages the same files under the same keys, where the first one's
-  are found (`ingester.transfer`); what it sends to the upload queue is dropped as the same
-  content, or finds the ingest in the ledger.
+  files are found (`ingester.transfer`). The upload message is then dropped as a duplicate, or its
+  ingest is found in the ledger.
 
-The ledger isn't written here. A request of which a message was buried has ended there: nothing of
-it counts as sent, and no failure is counted. So the uploader takes its message again. Only the
-message of a request that goes on by another message with more files is superseded, and dropped.
+The ledger isn't written. A request whose message is on a DLQ has ended: it doesn't count as sent,
+and no failure is counted, so the uploader accepts its message again. Only if another message of the
+request continues with more files is a message superseded, and dropped.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ STAGED = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which dead letters: the first `most` (None: all), or all of a recording (`uuid`).
+    """Selects messages: the first `most` (None: all), or all of a recording (`uuid`).
 
-    `unreadable` takes those as well whose body is no JSON.
+    `unreadable` includes messages whose body is no JSON.
     """
 
     most: int | None = 1
@@ -67,7 +67,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Moved:
-    """A dead letter that is on its queue again, and why it had been buried."""
+    """A message that is back on its queue, and why it had been moved to the DLQ."""
 
     letter: Letter
     reason: str
@@ -75,7 +75,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Redrive:
-    """What moving dead letters of one queue needs."""
+    """Moves the messages of one DLQ back to their queue."""
 
     pipe: Pipe
     live: Box
@@ -86,11 +86,14 @@ class Redrive:
     def run(
         self, wanted: Wanted, stopped: Asked, moved: Callable[[Moved], None]
     ) -> tuple[Letter, ...]:
-        """Move what is wanted, and tell each by `moved`; `stopped` ends it between two.
+        """Redrive the selected messages and call `on_moved` with each; `interrupted` ends it
+        between two.
 
-        Returns those that were left: unreadable ones that were not wanted, and uploads whose files
-        are gone. Only what was there at the beginning is moved: one that fails again at once is not
-        moved for ever. Errors leave everything that was not moved where it was.
+        Return the messages that were left: unreadable ones that weren't selected, and uploads whose
+        files
+        are gone. Only messages that were there at the beginning are moved, so one that fails again
+        at once
+        isn't moved for ever. An error leaves all remaining messages in the DLQ.
         """
         begin = self.dead.counts().at
         left: list[Letter] = []
@@ -111,13 +114,13 @@ class Redrive:
         return tuple(left)
 
     def _stays(self, letter: Letter, wanted: Wanted, now: datetime) -> bool:
-        """Whether a letter is told of and left, where it could have been meant."""
+        """Tell whether a message is left and reported although it might have been meant."""
         if letter.content is None:
             return not wanted.unreadable
         return wanted.takes(letter) and self.is_too_late(letter, now)
 
     def is_too_late(self, letter: Letter, now: datetime) -> bool:
-        """Whether an upload's staged files are gone: Opencast would be sent dead addresses."""
+        """Tell whether an upload's staged files are gone. Opencast would get dead addresses."""
         return self.pipe.is_fifo and letter.content is not None and now - letter.sent > STAGED
 
     def _move(self, letter: Letter, hand: Hand) -> Moved:
@@ -148,7 +151,7 @@ class Redrive:
         return Moved(letter, known or f"received {letter.received} times, no reason known")
 
     def _is_dropped(self, letter: Letter) -> bool:
-        """Whether the uploader will drop a letter: another message of its request goes on."""
+        """Tell whether the uploader will drop a message as superseded."""
         wanted = upload_in(letter)
         if wanted is None or not self.pipe.is_fifo:
             return False
@@ -159,7 +162,7 @@ class Redrive:
         return is_superseded(record, wanted.zip_id, set(files_of(wanted)))
 
     def _rewind(self, row: StatusRow) -> bool:
-        """Let the row say that the message is on its queue, unless the ingest got further."""
+        """Set the row's state to that of a queued message, unless the ingest got further."""
         if row.state in ENDED or row.state is self.pipe.taken:
             replaced = frozenset({row.state})
             return bool(
@@ -181,7 +184,7 @@ class Redrive:
 
 
 def upload_in(letter: Letter) -> UploadMessage | None:
-    """The upload message that a letter is, None if it isn't one."""
+    """Return a message as an upload message; None if it isn't one."""
     try:
         return decode(letter.body, UploadMessage)
     except MessageError:
@@ -189,10 +192,10 @@ def upload_in(letter: Letter) -> UploadMessage | None:
 
 
 def fullest_first(letters: Sequence[Letter]) -> list[Letter]:
-    """Letters with those of one request together, and of these the one with most files first.
+    """Return messages grouped by request, and within a request the one with most files first.
 
-    Files that came late may be in a second message of the request. Behind that, the first finds
-    its ingest with all of its own files; before it, the late files would stay outside.
+    A second message of the request may have late files. If the message without them came first, its
+    ingest would exist already, and the late files would stay outside.
     """
     requests: dict[str, list[Letter]] = {}
     for letter in letters:
@@ -210,9 +213,10 @@ def _count_of_files(letter: Letter) -> int:
 
 
 def came_since(letter: Letter, begin: datetime, moved: Sequence[Letter]) -> bool:
-    """Whether a letter was buried after `begin`, by SQS's clock, which tells whole seconds.
+    """Tell whether a message was moved to the DLQ after `begin`, by SQS's clock in whole seconds.
 
-    About that second only the body can say whether it is one that was moved and failed again.
+    Within CLOCK_TOLERANCE of `begin` only the body can tell whether it was redriven and failed
+    again.
     """
     is_doubtful = letter.sent >= begin - DOUBT
     return letter.sent >= begin or (

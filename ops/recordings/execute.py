@@ -1,4 +1,4 @@
-"""`invoke exec.…`: recordings sent through by hand, and functions called directly."""
+"""`invoke exec.…`: send recordings through by hand, and call functions directly."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 INGEST_SECONDS = (5.0, 35.0)
-"""To connect to the API, which itself gives up after 29 seconds."""
+"""Timeouts in seconds, to connect and to read. The API itself gives up after 29 seconds."""
 
 GOOD_ANSWERS = ("done", "nothing waiting")
-"""What downloader and uploader say when they are called directly and all is well."""
+"""Messages of a successful direct call of downloader or uploader."""
 
 
 def address(target: Target, route: str) -> str:
-    """The address of `webhook-url` or another export. OpsError if the stack has none."""
+    """Return the address of `webhook-url` or another export. Raises OpsError if there is none."""
     name = target.names.of(route)
     found = overview.outputs(target).get(name)
     if not found:
@@ -45,7 +45,7 @@ def address(target: Target, route: str) -> str:
     return found
 
 
-# +Zoom
+# Requests as "+Zoom" makes them
 
 
 def request_ingest(
@@ -54,9 +54,11 @@ def request_ingest(
     session: requests.Session,
     otherwise: Callable[[str], tuple[int, str]],
 ) -> str:
-    """What `POST /ingest` says to a request. OpsError if it isn't taken, or can't be sent.
+    """Return the message of `POST /ingest`.
 
-    `otherwise` asks for the same (a body) where the API keeps this machine's address out.
+    `call_directly` sends the same body where the API refuses this machine's address.
+
+    Raises OpsError if the request is refused, or can't be sent.
     """
     body = json.dumps(content)
     try:
@@ -83,7 +85,7 @@ def request_ingest(
 
 
 def message_in(body: str) -> str:
-    """The `message` of an answer, or the beginning of whatever it is instead."""
+    """Return the `message` of an answer, or the beginning of anything else."""
     try:
         return redact(str(json.loads(body)["message"]))
     except (ValueError, KeyError, TypeError):
@@ -91,9 +93,9 @@ def message_in(body: str) -> str:
 
 
 def call_on_demand(client: LambdaClient, name: str, alias: str, body: str) -> tuple[int, str]:
-    """Status and body of what the on-demand function answers when the API isn't between.
+    """Return status and body of the on-demand function, called without the API.
 
-    OpsError if it fails.
+    Raises OpsError if the function failed.
     """
     event = {
         "httpMethod": "POST",
@@ -154,11 +156,11 @@ def on_demand(
     terminal.say(f"Where it is: `{following.where(wanted)}`")
 
 
-# Zoom's notification, once more
+# Zoom's webhook event, sent again
 
 
 def resender_of(target: Target, session: requests.Session) -> Resender:
-    """What sends notifications to this stack anew."""
+    """Return the resender for this stack."""
     url = address(target, "webhook-url")
     return resender(load_settings(), target.client("ssm"), url, session, time.sleep)
 
@@ -166,7 +168,7 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
 def send_anew(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording and send it through; the recording, and its row's zip id."""
+    """Ask Zoom for a recording and resend it. Return the recording, and its row's zip id."""
     recording = sender.recording(uuid)
     terminal.say(
         f"{printable(recording.topic) or 'Without a topic'}, {recording.start_time}, "
@@ -218,11 +220,11 @@ def pipeline(
     terminal.say(following.outcome(row, now(), record))
 
 
-# Functions by themselves
+# Direct calls
 
 
 def take_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Let a function take one message off its queue itself. OpsError if that goes wrong."""
+    """Let a function take one message off its queue. Raises OpsError if it reports a failure."""
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
     try:
         answer = invocation.call(target.client("lambda", invocation.CONFIG), name, chosen, event)
@@ -232,7 +234,7 @@ def take_one(target: Target, function: Function, qualifier: str, event: dict[str
 
 
 def told(name: str, answer: Any) -> str:
-    """What a function says about its message. OpsError if that went wrong."""
+    """Return a function's message about its work. Raises OpsError if it reports a failure."""
     message = answer.get("message") if isinstance(answer, dict) else None
     if message not in GOOD_ANSWERS:
         raise OpsError(f"{name}: {redact(str(message or answer))[:200]}")

@@ -1,4 +1,4 @@
-"""A recording's row in the status table, followed until the pipeline is done with it."""
+"""Follow a recording's row of the status table until its ingest ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLL_SECONDS = 2.0
 
 
 def lines(row: StatusRow) -> list[str]:
-    """What a row says, as it is printed when it has changed. Times are UTC."""
+    """Return the lines to print after a change of a row. Times are UTC."""
     reason = printable(row.reason)
     about = f"{timestamps.write(row.updated)}  {row.state or '':<20}  {reason}".rstrip()
     if row.retry_due and not has_ended(row):
@@ -37,10 +37,11 @@ def follow(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> StatusRow:
-    """Say each change of a row until its end, and give the row as it is then.
+    """Print each change of a row until its ingest ends, and return the last row.
 
-    `read` looks at it; the first look has to be one at this attempt, not at an earlier one's end.
-    OpsError if it can't be looked at any more.
+    `read` returns the row; its first result has to belong to this attempt, not to an earlier one.
+
+    Raises OpsError if the row can't be read or is gone.
     """
     said: list[str] = []
     while True:
@@ -64,9 +65,9 @@ def follow(
 
 
 def record_of(ledger: Ledger, uuid: str) -> Record:
-    """What the ledger has of a recording; an empty record if it can't be read.
+    """Return the ledger's record of a recording; an empty record if it can't be read.
 
-    What is said of a recording that is in Opencast then lacks its media package.
+    The message about the outcome then lacks the media package.
     """
     try:
         return ledger.get(uuid)
@@ -75,17 +76,17 @@ def record_of(ledger: Ledger, uuid: str) -> Record:
 
 
 def is_earlier(row: StatusRow, ingest: Ingest) -> bool:
-    """Whether an ingest is older than the request that was followed."""
+    """Tell whether an ingest was posted before the followed request."""
     return bool(row.ingest_request_time) and ingest.posted_at < row.ingest_request_time
 
 
 def outcome(row: StatusRow, now: datetime, record: Record) -> str:
-    """The sentence about a recording that is in Opencast.
+    """Return the sentence about a recording that is in Opencast.
 
-    `record` is the ledger's, and tells the ingest of the row's request.
+    `record` is the ledger's, and names the ingest of the row's request.
 
-    Raises:
-        OpsError: the recording isn't there, with the reason; or it was there before the request.
+    Raises OpsError if the recording isn't there, with the reason; or it was there before the
+    request.
     """
     if row.state is not State.SENT_TO_OPENCAST:
         reason = printable(row.reason).rstrip(".") or "no reason is known"
@@ -102,7 +103,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
             "--allow-multiple-ingests`."
         )
     known = {
-        # The row's is the one that was asked for last.
+        # The row has the series of the last request.
         "series": ingest.series if ingest else row.oc_series_id,
         "media package": media_package,
     }
@@ -111,5 +112,5 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
 
 
 def where(uuid: str) -> str:
-    """The command that shows where a recording is."""
+    """Return the command that shows where a recording is."""
     return f"invoke recordings --uuid {shlex.quote(uuid)}"

@@ -1,4 +1,4 @@
-"""`invoke exec.reconcile`: look for recordings whose webhook never came, now."""
+"""`invoke exec.reconcile`: look now for recordings whose webhook event never came."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ LISTS = {"account": "the account's list", "users": "the lists of its users"}
     }
 )
 def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
-    """Hand in what Zoom has and never told of.
+    """Hand in recordings that Zoom never announced.
 
-    Without --since as every hour: RECONCILE_DAYS back, and nothing that ended before the baseline,
-    which the first run of a stack sets.
+    Without --since it does what each hourly run does: it looks RECONCILE_DAYS back and leaves out
+    recordings that ended before the baseline, which a stack's first run sets.
     """
     event: dict[str, Any] = {"dry_run": dry_run}
     if since.strip():
@@ -45,7 +45,7 @@ def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None
 
 
 def report_of(target: Target, event: dict[str, Any]) -> Report:
-    """What a run of reconcile says. OpsError if it didn't look at anything, or failed."""
+    """Return the report of a run. Raises OpsError if the run failed or reconcile is off."""
     name, alias = target.names.function(RECONCILE), target.place.release_alias
     try:
         answer = invocation.call(target.client("lambda", invocation.CONFIG), name, alias, event)
@@ -59,7 +59,7 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
 
 
 def show(report: Report) -> None:
-    """Print what a run did, or would do. OpsError if something stopped it."""
+    """Print what a run did, or would do. Raises OpsError if something stopped it."""
     lists = LISTS.get(report.how, report.how)
     terminal.say(f"Looked at {lists} since {report.since}: {report.listed} recordings")
     if report.baseline:

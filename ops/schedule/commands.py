@@ -51,7 +51,10 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Replace what came from a file of this name. OpsError says why nothing was changed."""
+    """Import a sheet and replace the classes of the same source.
+
+    Raises OpsError with the reason if nothing was changed.
+    """
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(every=replace_all)
         return import_sheets(ScheduleTable(table), [sheet], replaced, dry_run=dry_run)
@@ -60,14 +63,17 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Replace what came from the same source. OpsError says why nothing was changed."""
+    """Import parsed classes and replace those of the same source.
+
+    Raises OpsError with the reason if nothing was changed.
+    """
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
         return import_parsed(ScheduleTable(table), [parsed], replaced, dry_run=dry_run)
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove what came from `source`. OpsError says why nothing was changed."""
+    """Remove the classes of `source`. Raises OpsError with the reason if nothing was changed."""
     with _alone(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)
 
@@ -76,8 +82,7 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
 def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
     """Hold the schedule's lock during the block, unless it is a dry run.
 
-    Raises:
-        OpsError: somebody else is changing the schedule, or the block raised a RequestError.
+    Raises OpsError if somebody else is changing the schedule, or the block raised a RequestError.
     """
     lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
     try:
@@ -94,7 +99,7 @@ def show(report: ImportReport, *, dry_run: bool) -> None:
 
 
 def schedule_of(target: Target) -> Table:
-    """The stack's schedule table."""
+    """Return the stack's schedule table."""
     table: Table = target.table(target.names.schedule_table)
     return table
 
@@ -191,7 +196,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 
     They are there under the file's name, and stay when the same classes come from a sheet.
     """
-    # Without this check a script's unset variable would name the first system.
+    # Otherwise a script's unset variable would name the first system.
     if not source.strip():
         raise OpsError("SOURCE is empty: name where the classes came from, like csv:fall.csv.")
     report = remove_source(
@@ -208,7 +213,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
     """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
-    # Not `changing`, which needs a stack: the key exists before the first stack, and serves all.
+    # This works without a stack: the key exists before the first stack, and serves all.
     target = named()
     announce(target)
     if may_ask():

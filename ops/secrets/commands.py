@@ -1,4 +1,4 @@
-"""`invoke secrets.…`: what is known of the stack's secrets, and a new value for one of them."""
+"""`invoke secrets.…`: show the state of the stack's secrets, and rotate one of them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ LONGEST_BYTES = 4096
 
 @dataclass(frozen=True)
 class SecretStatus:
-    """What may be told of a secret.
+    """What may be shown of a secret.
 
-    `since` in UTC; `settings` is "same", "differs" or "not set" for `.env` and the shell, "" for
-    what is no setting; `read_by` has names of functions.
+    `since` is in UTC. `settings` compares `.env` and the shell: "same", "differs", "not set", or ""
+    for a
+    secret that is no setting. `read_by` has names of functions.
     """
 
     name: str
@@ -51,12 +52,12 @@ class SecretStatus:
 
 
 def readers(name: str) -> tuple[str, ...]:
-    """The functions that read a secret."""
+    """Return the functions that read a secret."""
     return tuple(function.name for function, read in READ_BY.items() if name in read)
 
 
 def look(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretStatus]:
-    """Every secret of the stack, compared with what `given` (`.env` and shell) has."""
+    """Return the status of every secret, compared with `given` (`.env` and shell)."""
     values, about = secrets.stored(ssm, names), secrets.described(ssm, names)
     return [_status(name, values, about.get(name), given) for name in NAMES]
 
@@ -82,7 +83,7 @@ def _status(
 
 
 def check_name(name: str, *, keep_old: bool) -> None:
-    """OpsError if there is no such secret, or none of which the old value can be kept."""
+    """Raise OpsError if there is no such secret, or `keep_old` isn't possible for it."""
     if name not in NAMES:
         raise OpsError(f"There is no secret of this name. There are: {', '.join(NAMES)}.")
     if keep_old and name != WEBHOOK_TOKEN:
@@ -93,9 +94,9 @@ def check_name(name: str, *, keep_old: bool) -> None:
 
 
 def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
-    """A new value: asked for on a terminal, unseen, or the one line that a pipe has.
+    """Return a new value, from a hidden prompt on a terminal or from the one line of a pipe.
 
-    OpsError if it can't be one. No message shows any of it.
+    Raises OpsError if the value can't be used. The message shows no part of it.
     """
     if stdin.isatty():
         try:
@@ -115,9 +116,9 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
 
 
 def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
-    """What SSM is to hold, given what it holds ("" if nothing).
+    """Return the value to store in SSM, given the stored one ("" if none).
 
-    OpsError if nothing would change.
+    Raises OpsError if nothing would change, or the value would be too long.
     """
     if not old and name != SIGNING_KEY:
         raise OpsError(
@@ -134,7 +135,7 @@ def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
 
 
 def advice(name: str, *, keep_old: bool) -> list[str]:
-    """What is to be known, and to be done, after a rotation."""
+    """Return what to know and to do after a rotation."""
     lines = [f"{name} is replaced. {', '.join(readers(name))}: in use within {_minutes()} minutes."]
     if name == SIGNING_KEY:
         return lines

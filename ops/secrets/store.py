@@ -1,9 +1,9 @@
 """A stack's secrets in SSM: SecureStrings below `/zoom-ingester/<stack>/`.
 
-They are written before the stack is deployed, since CloudFormation can't make SecureStrings and a
-template is no place for a secret. Functions read them when a container starts, and again every
-five minutes. Each parameter's description says where its value came from, so that a value that was
-rotated is not overwritten by the old one in somebody's `.env`.
+They are written before the stack is deployed: CloudFormation can't make SecureStrings, and a
+template must not hold secrets. Functions read them when a container starts, and again every five
+minutes. Each parameter's description names the origin of its value, so that an old value in
+somebody's `.env` doesn't overwrite a rotated one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 SIGNING_KEY_BYTES = 32
-WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105  # its name
+WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105 - a name
 
 FROM_SETTINGS = "From the settings"
 ROTATED = "By secrets.rotate"
@@ -30,7 +30,7 @@ MADE = "Made at the first deployment"
 
 @dataclass(frozen=True)
 class Stored:
-    """What SSM says of a secret, without its value. `origin` is its description."""
+    """A secret in SSM, without its value. `origin` is the parameter's description."""
 
     name: str
     changed: datetime
@@ -43,14 +43,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class Written:
-    """What `write` did: names of secrets, never their values."""
+    """The result of `write`: names of secrets, never their values."""
 
     changed: tuple[str, ...]
     deleted: tuple[str, ...]
     kept: tuple[Stored, ...]
 
     def lines(self) -> list[str]:
-        """The same in sentences."""
+        """Return the result in sentences."""
         said = []
         if self.changed:
             said.append(f"Secrets written to SSM: {', '.join(self.changed)}")
@@ -65,7 +65,7 @@ class Written:
 
 
 def stored(ssm: SSMClient, names: Names) -> dict[str, str]:
-    """The stack's secrets as they are in SSM."""
+    """Return the values of the stack's secrets in SSM, by name."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(
         Path=names.secrets_path, WithDecryption=True
     )
@@ -77,7 +77,10 @@ def stored(ssm: SSMClient, names: Names) -> dict[str, str]:
 
 
 def value_of(ssm: SSMClient, names: Names, name: str) -> str:
-    """One secret as it is in SSM, "" if it isn't there; the right to read that one is enough."""
+    """Return one secret's value in SSM; "" if it isn't there.
+
+    Needs the right to read only that one.
+    """
     try:
         found = ssm.get_parameter(Name=names.secret(name), WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
@@ -86,7 +89,7 @@ def value_of(ssm: SSMClient, names: Names, name: str) -> str:
 
 
 def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
-    """What SSM says of the stack's secrets, by their names."""
+    """Return what SSM says of the stack's secrets, by name."""
     pages = ssm.get_paginator("describe_parameters").paginate(
         ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [names.secrets_path]}]
     )
@@ -103,10 +106,9 @@ def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
 
 
 def is_same(name: str, given: str, present: str) -> bool:
-    """Whether a setting's value is the one in SSM.
+    """Tell whether a setting has the value in SSM.
 
-    Of the webhook's tokens the first counts: behind it an old one may be kept for a while
-    (`secrets.rotate --keep-old`).
+    Of webhook tokens the first counts: `secrets.rotate --keep-old` keeps an old one behind it.
     """
     if secrets.compare_digest(given.encode(), present.encode()):
         return True
@@ -117,10 +119,10 @@ def is_same(name: str, given: str, present: str) -> bool:
 
 
 def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
-    """Bring SSM to what is wanted, and make the pipeline's signing key if there is none.
+    """Write the settings' secrets to SSM, and create the pipeline's signing key if there is none.
 
-    `wanted` has every secret setting; one that is "" is deleted, since SSM has no empty values
-    and an old key would go on being used. Only what differs is written, and what was rotated stays.
+    `wanted` has every secret setting. An empty one is deleted: SSM has no empty values, and the
+    functions would go on using the old one. Only differences are written, and rotated values stay.
     """
     present = stored(ssm, names)
     about = described(ssm, names) if present else {}

@@ -1,4 +1,4 @@
-"""Whether the stack's Opencast user may do what the uploader needs, asked from here."""
+"""Check, from the operator's machine, the rights of the stack's Opencast user."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ GOOD = "the uploader's user may read every event"
 
 
 def opencast_access(target: Target, releases: Releases) -> str:
-    """What Opencast says of the user with which the released uploader logs in.
+    """Return what Opencast says of the user with which the released uploader logs in.
 
-    From an operator's machine it may be out of reach where the uploader, in its VPC, reaches it.
+    Opencast may be unreachable from here although the uploader, in its VPC, reaches it.
     """
     told = releases.released(UPLOADER).variables
     try:

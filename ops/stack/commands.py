@@ -1,4 +1,4 @@
-"""`invoke stack.…`: the stack in AWS, from the CDK app in `cdk/`."""
+"""`invoke stack.…`: create, change, show and delete the stack, from the CDK app in `cdk/`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 LAMBDA_ARCHITECTURE = "arm64"
 LAMBDA_RUNTIME = "python3.13"
-"""What `invoke package` makes for AWS: see `lambda_` in ops/code/wheels.py."""
+"""The platform of `invoke package`: see `lambda_` in ops/code/wheels.py."""
 
 NEXT_STEPS = (
     "Next: follow the link in the mail that AWS sends to NOTIFICATION_EMAIL, register webhook-url "
@@ -55,12 +55,15 @@ NEXT_STEPS = (
 
 
 def load_settings() -> Settings:
-    """The settings of the shell and `.env`. SettingsError names all that are wrong."""
+    """Return the settings of the shell and `.env`.
+
+    Raises SettingsError that names all wrong ones.
+    """
     return stack_settings.load(os.environ, ENV_FILE)
 
 
 def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
-    """The CDK's command line for a stack, with its region and profile."""
+    """Return the CDK's command line for a stack, with its region and profile."""
     place = settings.place
     region = {"AWS_REGION": place.region, "AWS_DEFAULT_REGION": place.region}
     profile = {"AWS_PROFILE": place.profile} if place.profile else {}
@@ -68,7 +71,7 @@ def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
 
 
 def check_platform(settings: Settings, platform: Platform) -> None:
-    """OpsError if the packages won't run where the template puts them."""
+    """Raise OpsError if the packages won't run on the template's architecture and runtime."""
     made = {"LAMBDA_ARCHITECTURE": LAMBDA_ARCHITECTURE, "LAMBDA_RUNTIME": LAMBDA_RUNTIME}
     wanted = {
         "LAMBDA_ARCHITECTURE": settings.lambda_architecture,
@@ -83,7 +86,7 @@ def check_platform(settings: Settings, platform: Platform) -> None:
 
 
 def check_code_bucket(s3: S3Client, bucket: str) -> None:
-    """OpsError if the bucket for the functions' packages can't be used."""
+    """Raise OpsError if the bucket for the functions' packages can't be used."""
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError as error:
@@ -95,10 +98,12 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
 
 
 def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
-    """Make the bucket for packages and templates if it isn't there; whether it was made.
+    """Create the bucket for packages and templates if it doesn't exist. Return whether it was
+    created.
 
-    It is all that this system needs of what `cdk bootstrap` makes. OpsError if it is there and
-    can't be used.
+    The system needs nothing else of what `cdk bootstrap` creates.
+
+    Raises OpsError if the bucket exists and can't be used.
     """
     try:
         s3.head_bucket(Bucket=bucket)
@@ -110,7 +115,7 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     if region == "us-east-1":
         s3.create_bucket(Bucket=bucket)
     else:
-        # S3 refuses its oldest region here, and wants every other one.
+        # S3 refuses its oldest region here, and requires every other one.
         s3.create_bucket(
             Bucket=bucket,
             CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
@@ -128,7 +133,7 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
 
 
 def without_code(target: Target) -> list[Function]:
-    """The functions of which no package is in the code bucket yet."""
+    """Return the functions without a package in the code bucket."""
     s3, bucket = target.client("s3"), target.place.code_bucket
     return [
         function
@@ -138,9 +143,9 @@ def without_code(target: Target) -> list[Function]:
 
 
 def supply(target: Target, settings: Settings, functions: Sequence[Function]) -> None:
-    """Put into AWS what a deployment needs there: packages of `functions`, and the secrets.
+    """Upload what a deployment needs: the packages of `functions`, and the secrets.
 
-    OpsError if a package can't be made.
+    Raises OpsError if a package can't be built.
     """
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
@@ -154,9 +159,9 @@ def supply(target: Target, settings: Settings, functions: Sequence[Function]) ->
 
 
 def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
-    """The first line, the production question, and whether the stack is as expected.
+    """Print the target, check that the stack is as expected, and confirm a change in production.
 
-    Returns the target and whether the stack is there.
+    Return the target, and whether the stack exists.
     """
     target = target_of(settings.place)
     name, region = settings.stack_name, settings.place.region
@@ -174,9 +179,9 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
 
 
 def check_alias(target: Target) -> None:
-    """OpsError if a function that is there lacks the release alias.
+    """Raise OpsError if an existing function lacks the release alias.
 
-    CloudFormation would make that anew, at version 1, and let API and queues call it.
+    CloudFormation would create the alias at version 1, and the API and the queues would call it.
     """
     releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
     without = [function.name for function in FUNCTIONS if releases.lacks_alias(function)]
@@ -189,18 +194,18 @@ def check_alias(target: Target) -> None:
 
 
 def put_up(*, expect_stack: bool | None) -> None:
-    """Make or change the stack, whichever `expect_stack` says; None is as need be."""
+    """Create or change the stack, as `expect_stack` says; None does what is necessary."""
     opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
     target, there = begin(settings, expect_stack=expect_stack)
     if may_ask() and not sys.stdin.isatty():
-        # The CDK's command line would say so in its own words, after all else was done.
+        # Otherwise the CDK's command line would fail on this, after everything else was done.
         raise EOFError
     s3 = target.client("s3")
     if there:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
-        # Before CloudFormation sets anything: what is given back are settings too.
+        # Before CloudFormation sets anything: restoring sets configuration too.
         give_all_back(target, FUNCTIONS)
         supply(target, settings, without_code(target))
     else:
@@ -217,7 +222,7 @@ def put_up(*, expect_stack: bool | None) -> None:
 
 
 def say_what_runs(target: Target) -> None:
-    """Let changed settings reach what runs, and say which have to wait for a release."""
+    """Let changed settings reach the alias, and print which have to wait for a release."""
     releases = releases_of(target)
     moves, waiting = take_up_settings(releases, FUNCTIONS)
     for move in moves:
@@ -237,7 +242,7 @@ def say_what_runs(target: Target) -> None:
 @command()
 def synth(_context: Context) -> None:
     """Print the CloudFormation template (needs no AWS)."""
-    # No look for an instance role's credentials, which would take seconds elsewhere than on EC2.
+    # The look-up of an instance role's credentials takes seconds elsewhere than on EC2.
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
     cli_for(load_settings(), environment).run("synth")
 
@@ -247,7 +252,7 @@ def diff(_context: Context) -> None:
     """Show what an update would change."""
     opencast.ensure_known(os.environ, ENV_FILE)
     settings = load_settings()
-    # Without credentials the CDK's command line speaks of everything but credentials.
+    # Without credentials the CDK's errors don't mention credentials.
     target_of(settings.place).client("sts").get_caller_identity()
     cli_for(settings, os.environ).run("diff", settings.stack_name)
 
@@ -305,7 +310,7 @@ def delete(_context: Context) -> None:
     target = named()
     announce(target)
     there = exists(target.client("cloudformation"), settings.stack_name)
-    # A deletion that was cut short after the stack itself goes on with what it left.
+    # A deletion that failed after the stack itself was gone is continued.
     if not there and not removal.remains(target):
         require(target)
     if may_ask():
@@ -322,7 +327,7 @@ def delete(_context: Context) -> None:
 
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
-    """Ask whether the stack, with all that waits in it, is to go. OpsError if not."""
+    """Ask whether to delete the stack and everything in it. Raises OpsError if not."""
     name = target.place.stack_name
     confirm_production(name, asked)
     waiting = overview.messages(target) if there else {}
@@ -334,7 +339,7 @@ def confirm_deletion(target: Target, *, there: bool) -> None:
 
 
 def take_down(target: Target, settings: Settings) -> None:
-    """Save the schedule, empty the bucket, delete the stack itself."""
+    """Save the schedule, empty the bucket, and delete the stack itself."""
     names = target.names
     backup = Path(f"{names.schedule_table}.csv")
     count = removal.save_schedule(target.table(names.schedule_table), backup)

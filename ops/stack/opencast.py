@@ -1,8 +1,7 @@
-"""Where an Opencast cluster of DCE's is, looked up in AWS: its address, and its network.
+"""Look up the address and network of DCE's Opencast cluster in AWS.
 
-Looked up once for a cluster and noted in a file beside `.env` (cdk/opencast.py reads it), so that
-synth needs no AWS and a template doesn't change because somebody else's stack did. Taking the file
-away has it looked up anew.
+The result is noted in a file beside `.env` (cdk/opencast.py reads it), so that synth needs no AWS
+and a template doesn't change because another stack did. Without the file it is looked up again.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 EC2Client = Any
-"""boto3's client of EC2, whose stubs aren't among the project's."""
+"""boto3's client of EC2, whose stubs aren't installed."""
 
 MOST_SUBNETS = 16
-"""As many as Lambda takes."""
+"""Lambda's limit of subnets a function."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where an Opencast is. The network is empty where it was not to be looked up."""
+    """The location of an Opencast. The network is empty if it wasn't looked up."""
 
     base_url: str
     vpc: str = ""
@@ -42,7 +41,7 @@ class Found:
     security_group: str = ""
 
     def settings(self) -> dict[str, str]:
-        """The same as settings, without those that are empty."""
+        """Return the location as settings, without empty ones."""
         named = {
             "OPENCAST_BASE_URL": self.base_url,
             "OC_VPC_ID": self.vpc,
@@ -53,9 +52,11 @@ class Found:
 
 
 def ensure_known(environment: Mapping[str, str], env_file: Path) -> None:
-    """Look up where Opencast is, if the settings leave that to us and it isn't noted yet.
+    """Look up Opencast's location, if the settings leave it open and it isn't noted yet.
 
-    OpsError if it can't be told. Wrong settings are not said here: whoever loads them all does.
+    Wrong settings aren't reported here: whoever loads all of them does that.
+
+    Raises OpsError if the location can't be found.
     """
     given = given_settings(environment, env_file)
     if not wants_look_up(given) or noted(given, env_file):
@@ -81,7 +82,7 @@ def ensure_known(environment: Mapping[str, str], env_file: Path) -> None:
 
 
 def write_note(path: Path, found: Found, cluster: str, *, is_ecs: bool, region: str) -> None:
-    """Note what was found, in the form of `.env`. OpsError if it can't be written."""
+    """Write the location to a file in the form of `.env`. Raises OpsError if that fails."""
     settings = {
         "OC_CLUSTER_NAME": cluster,
         **({"STACK_TYPE": "ecs"} if is_ecs else {}),
@@ -99,9 +100,11 @@ def write_note(path: Path, found: Found, cluster: str, *, is_ecs: bool, region: 
 
 
 def of_instances(ec2: EC2Client, cluster: str) -> Found:
-    """The admin node of an OpsWorks cluster, by the tags that OpsWorks gave its instances.
+    """Return the location of an OpsWorks cluster's admin node, by the tags of its instances.
 
-    Its network isn't among the tags. OpsError if there is none, or more than one.
+    The tags don't tell the network.
+
+    Raises OpsError if there is no admin node, or more than one.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[
@@ -135,9 +138,11 @@ def of_instances(ec2: EC2Client, cluster: str) -> Found:
 def of_ecs(
     cloudformation: CloudFormationClient, ec2: EC2Client, cluster: str, *, subnets: str = ""
 ) -> Found:
-    """What an ECS cluster's stack exports, and the private subnets of its VPC.
+    """Return the location of an ECS cluster: its stack's exports, and its VPC's private subnets.
 
-    `subnets` are those that are given: then none are looked up. OpsError if something is missing.
+    `subnets` are the given ones: then none are looked up.
+
+    Raises OpsError if something is missing.
     """
     exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")
     wanted = {
@@ -160,7 +165,7 @@ def of_ecs(
 
 
 def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]:
-    """A stack's exports by name."""
+    """Return a stack's exports by name."""
     try:
         [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
@@ -178,10 +183,11 @@ def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]
 
 
 def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
-    """A VPC's subnets that reach the world through a NAT gateway, as a function needs it there.
+    """Return a VPC's subnets with a route to a NAT gateway, which a function needs.
 
-    A function has no address of its own, so an internet gateway is no way out for it. OpsError if
-    there are none.
+    A function has no public address, so an internet gateway doesn't serve it.
+
+    Raises OpsError if there are none.
     """
     of_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]
     tables = [
@@ -204,9 +210,9 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
 
 
 def behind_nat(subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Those subnets whose route table leads through a NAT gateway, in the order of their ids.
+    """Return the subnets whose route table leads to a NAT gateway, sorted by id.
 
-    A subnet that no table names has the VPC's main one.
+    A subnet that no table names uses the VPC's main one.
     """
     own: dict[str, bool] = {}
     main = False

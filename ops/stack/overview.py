@@ -1,4 +1,4 @@
-"""`invoke stack.status` and `stack.changeset`: what is there, as tables or as JSON."""
+"""`invoke stack.status` and `stack.changeset`: show the stack as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Thing = TypeVar("Thing")
 Answer = TypeVar("Answer")
 
 AGE_PERIOD = timedelta(minutes=15)
-"""SQS tells CloudWatch of a queue's age every minute or, while it is idle, not at all."""
+"""SQS reports a queue's age to CloudWatch every minute or, while it is idle, not at all."""
 
 LINK = (
     "`aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ADDRESS` "
@@ -36,7 +36,7 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """A function: what the alias points to, when that was made, and how `$LATEST` differs.
+    """A function: the alias's version, when that was published, and how `$LATEST` differs.
 
     `unreleased` is "", "code", "settings" or both.
     """
@@ -51,7 +51,7 @@ class FunctionStatus:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """A queue: numbers of messages, and the age of the oldest in seconds (None: not known)."""
+    """A queue: numbers of messages, and the age of the oldest in seconds (None if unknown)."""
 
     name: str
     waiting: int
@@ -62,11 +62,11 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class Overview:
-    """All that `stack.status` tells. `outputs` has values by the exports' names.
+    """What `stack.status` shows. `outputs` has values by the exports' names.
 
     `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
-    the access to it, `reconcile` one on its last run,
-    `problems` are those on what isn't there.
+    the
+    access to it, `reconcile` one on its last run, `problems` are sentences on what is missing.
     """
 
     stack: str
@@ -81,12 +81,12 @@ class Overview:
     problems: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The same for other programs."""
+        """Return the same for other programs."""
         return asdict(self)
 
 
 def look(target: Target) -> Overview:
-    """What of the stack runs now."""
+    """Return the stack's current state."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
@@ -113,10 +113,10 @@ def look(target: Target) -> Overview:
 def _all_of(
     things: Sequence[Thing], ask: Callable[[Thing], Answer], problems: list[str]
 ) -> tuple[Answer, ...]:
-    """What is known of each thing; the sentence about one that isn't there goes to `problems`.
+    """Return the status of each item; the sentence about a missing one goes to `problems`.
 
-    Of a stack whose creation was rolled back nothing is there, and a new function comes with the
-    next update only.
+    A stack whose creation was rolled back has nothing, and a new function comes with the next
+    update.
     """
     answers = []
     for thing in things:
@@ -128,7 +128,7 @@ def _all_of(
 
 
 def messages(target: Target) -> dict[str, int]:
-    """How many messages each queue holds that holds any, in all."""
+    """Return the number of messages of each queue that isn't empty."""
     counted = {one.name: one.waiting + one.in_flight + one.delayed for one in _queues(target, [])}
     return {name: count for name, count in counted.items() if count}
 
@@ -140,9 +140,9 @@ def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """Return the stack's outputs by the names under which they are exported.
+    """Return the stack's outputs by the names of their exports.
 
-    The ids of the API's resources aren't among them: only other stacks need those.
+    The ids of the API's resources are left out: only other stacks need them.
     """
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
@@ -182,7 +182,7 @@ def _queue(target: Target, name: str) -> QueueStatus:
 
 
 def _oldest_seconds(target: Target, queue: str) -> int | None:
-    """The age of a queue's oldest message as CloudWatch heard it last; SQS itself doesn't tell.
+    """Return the age of a queue's oldest message from CloudWatch; SQS itself doesn't tell.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
@@ -201,7 +201,7 @@ def _oldest_seconds(target: Target, queue: str) -> int | None:
 
 
 def _alarms(target: Target, names: Names) -> dict[str, str]:
-    """The stack's alarms that ring, each with its reason."""
+    """Return the stack's alarms in the state ALARM, each with its reason."""
     pages = (
         target.client("cloudwatch")
         .get_paginator("describe_alarms")
@@ -215,9 +215,9 @@ def _alarms(target: Target, names: Names) -> dict[str, str]:
 
 
 def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, bool]:
-    """Who gets the topic's mails, and whether they come: only to whom followed the link.
+    """Return the topic's subscribers, and whether each is confirmed and so gets mails.
 
-    SNS takes a mailbox that gets too many at once back to pending, and forgets it after 48 hours.
+    SNS sets a mailbox that gets too many mails back to pending, and deletes it after 48 hours.
     """
     _, partition, _, region, account, _ = stack_arn.split(":", 5)
     topic = f"arn:{partition}:sns:{region}:{account}:{target.names.topic}"
@@ -238,7 +238,7 @@ def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, boo
 
 
 def reconcile_words(target: Target, releases: Releases, now: datetime) -> str:
-    """How reconcile is doing, in words: its last run, why it doesn't run, or that it is off."""
+    """Return a sentence on reconcile: its last run, why it doesn't run, or that it is off."""
     days = int(releases.released(RECONCILE).variables.get("RECONCILE_DAYS") or 0)
     try:
         state = ReconcileState(target.table(target.names.recordings_table)).get() if days else None
@@ -258,7 +258,7 @@ def reconcile_words(target: Target, releases: Releases, now: datetime) -> str:
 
 
 def show(found: Overview) -> None:
-    """Print it as tables."""
+    """Print the state as tables."""
     terminal.say(f"{found.stack}: {found.state}")
     _show_outputs(found.outputs)
     terminal.show(
@@ -307,7 +307,7 @@ def show(found: Overview) -> None:
 
 
 def age(seconds: int) -> str:
-    """A length of time as people read it: `2 h 5 min`."""
+    """Return a period as people read it: `2 h 5 min`."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -325,7 +325,7 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 
 
 def show_change_set(target: Target, name: str) -> None:
-    """Print what a change set would do, and how to let it. OpsError if it could not be made."""
+    """Print the changes of a change set, and how to apply them. Raises OpsError if it failed."""
     cloudformation = target.client("cloudformation")
     stack = target.place.stack_name
     found = cloudformation.describe_change_set(StackName=stack, ChangeSetName=name)
@@ -365,5 +365,5 @@ def _drop(cloudformation: Any, stack: str, name: str) -> None:
     try:
         cloudformation.delete_change_set(StackName=stack, ChangeSetName=name)
     except ClientError:
-        # The CDK's command line may have deleted the empty one already.
+        # The CDK's command line may have deleted the empty change set already.
         return
