@@ -24,14 +24,14 @@ from invoke.parser.parser import ParseMachine
 from invoke.util import log
 
 from ops.printable import printable
-from ops.terminal import let_go
+from ops.terminal import discard_output
 
 P = ParamSpec("P")
 
-OWN = ("cdk", "ingester", "local", "ops")
+OWN_PACKAGES = ("cdk", "ingester", "local", "ops")
 """Packages whose errors are sentences for the operator."""
 
-ADVICE: Mapping[type[Exception], str] = {
+ERROR_ADVICE: Mapping[type[Exception], str] = {
     NoCredentialsError: (
         "There are no AWS credentials: put them into the shell or make a profile (`aws configure`)."
     ),
@@ -42,15 +42,15 @@ ADVICE: Mapping[type[Exception], str] = {
 """Advice for errors of libraries that an operator can fix; `{}` is the error's own text."""
 
 
-RIGHTS = "these credentials lack that right; docs/security.md says what operators need."
-OLD = "get new credentials (`aws sso login`, or wherever yours come from)."
-REFUSALS: Mapping[str, str] = {
-    "AccessDenied": RIGHTS,
-    "AccessDeniedException": RIGHTS,
-    "UnauthorizedOperation": RIGHTS,
-    "ExpiredToken": OLD,
-    "ExpiredTokenException": OLD,
-    "InvalidClientTokenId": OLD,
+MISSING_RIGHTS = "these credentials lack that right; docs/security.md says what operators need."
+EXPIRED_CREDENTIALS = "get new credentials (`aws sso login`, or wherever yours come from)."
+AWS_ERROR_ADVICE: Mapping[str, str] = {
+    "AccessDenied": MISSING_RIGHTS,
+    "AccessDeniedException": MISSING_RIGHTS,
+    "UnauthorizedOperation": MISSING_RIGHTS,
+    "ExpiredToken": EXPIRED_CREDENTIALS,
+    "ExpiredTokenException": EXPIRED_CREDENTIALS,
+    "InvalidClientTokenId": EXPIRED_CREDENTIALS,
 }
 """Advice for AWS's refusals, by error code."""
 
@@ -59,41 +59,43 @@ class OpsError(Exception):
     """A command can't do what it was asked to. The text says why, and what to do."""
 
 
-def debugging() -> bool:
+def wants_traceback() -> bool:
     """Tell whether the traceback of an error is wanted: `invoke --debug`, or `DEBUG` is set."""
     return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
 
 
-WORDY = ("boto3", "botocore", "s3transfer", "urllib3")
+LOGGERS_WITH_SECRETS = ("boto3", "botocore", "s3transfer", "urllib3")
 """Loggers whose debug records hold whole requests and answers, with secrets and signatures."""
 
 
-def keep_secrets() -> None:
+def silence_request_logs() -> None:
     """Keep the content of requests to AWS out of the output of `invoke --debug`."""
-    for name in WORDY:
+    for name in LOGGERS_WITH_SECRETS:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def one_line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Return an error in one line: the project's own as they are, others with their type."""
-    if type(error).__module__.partition(".")[0] in OWN:
+    if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
         return str(error)
-    if isinstance(error, ClientError) and (advice := REFUSALS.get(error.response["Error"]["Code"])):
+    if isinstance(error, ClientError) and (
+        advice := AWS_ERROR_ADVICE.get(error.response["Error"]["Code"])
+    ):
         return f"{' '.join(str(error).split()).rstrip('.')}: {advice}"
-    for kind, advice in ADVICE.items():
+    for kind, advice in ERROR_ADVICE.items():
         if isinstance(error, kind):
             return advice.format(str(error).rstrip("."))
     said = " ".join(str(error).split())
     return f"{type(error).__name__}: {said} (`invoke --debug` shows where)"
 
 
-def shown(text: str) -> str:
+def escape_lines(text: str) -> str:
     """Return an error's text with control characters escaped. It may quote what others sent."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 
 @contextmanager
-def ending_quietly() -> Iterator[None]:
+def tolerate_closed_output() -> Iterator[None]:
     """End a command without an error when the reader of its output is gone, as with `| head`.
 
     Characters that the terminal's encoding lacks are written as escapes.
@@ -105,32 +107,32 @@ def ending_quietly() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        let_go(out)
+        discard_output(out)
     finally:
         sys.stdout = out
 
 
-def end_quietly_everywhere() -> None:
+def tolerate_closed_output_everywhere() -> None:
     """Tolerate closed output also where invoke itself prints, as in `invoke -l | head`."""
     usual = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, BrokenPipeError):
-            let_go(sys.stdout)
+            discard_output(sys.stdout)
         else:
             usual(kind, error, trace)
 
     sys.excepthook = hook
 
 
-ALSO: Mapping[str, tuple[str, ...]] = {
+ALIASES: Mapping[str, tuple[str, ...]] = {
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
 }
 """Further names of commands, kept for compatibility. They work, and aren't listed."""
 
 
-OPTIONAL: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
+OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
 """Arguments that may be given without their option's name, or not at all, by command.
 
 They are `positional` in `@command`, and None if they aren't given.
@@ -143,25 +145,25 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
         words = [
             name
-            for name, one in inspect.signature(body).parameters.items()
-            if one.default is inspect.Parameter.empty or name in options.get("positional", ())
+            for name, parameter in inspect.signature(body).parameters.items()
+            if parameter.default is inspect.Parameter.empty or name in options.get("positional", ())
         ]
 
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
-            keep_secrets()
+            silence_request_logs()
             try:
                 refuse_options(kwargs.get(name) for name in words)
-                with ending_quietly():
+                with tolerate_closed_output():
                     body(*args, **kwargs)
             except (Exit, UnexpectedExit):
                 raise
             except KeyboardInterrupt:
                 raise Exit("Interrupted.", code=130) from None
             except Exception as error:
-                if debugging():
+                if wants_traceback():
                     raise
-                raise Exit(shown(one_line(error)), code=1) from error
+                raise Exit(escape_lines(error_line(error)), code=1) from error
 
         made: Task[Callable[P, None]] = task(**options)(run)
         return made
@@ -180,7 +182,7 @@ def refuse_options(given: Iterable[object]) -> None:
             raise OpsError(f"{word} is no option here: `invoke --help TASK` shows those that are.")
 
 
-def take_both_spellings() -> None:
+def accept_underscores() -> None:
     """Let `invoke` accept names and options with underscores as well as with dashes.
 
     Documents of sites have `exec.on_demand --oc_workflow=X`. invoke builds a root collection of its
@@ -199,7 +201,7 @@ def take_both_spellings() -> None:
     Collection.to_contexts = to_contexts  # type: ignore[method-assign]
 
 
-def take_optional_words() -> None:
+def accept_optional_positionals() -> None:
     """Let `invoke` accept commands without the arguments in OPTIONAL_POSITIONALS.
 
     Its parser takes a word without an option's name only for an argument that is required.
@@ -208,7 +210,7 @@ def take_optional_words() -> None:
 
     def complete_context(self: ParseMachine) -> None:
         context = self.context
-        optional = OPTIONAL.get(str(context.name), ())
+        optional = OPTIONAL_POSITIONALS.get(str(context.name), ())
         context.positional_args = [
             argument
             for argument in context.positional_args
@@ -221,7 +223,7 @@ def take_optional_words() -> None:
 
 def add_underscored(context: ParserContext) -> None:
     """Add the spelling with underscores to a command's names and options."""
-    known = [str(context.name), *context.aliases, *ALSO.get(str(context.name), ())]
+    known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
     others = {underscored(name) for name in known} - set(known)
     context.aliases = [*known[1:], *sorted(others)]
     for flag in list(context.flags):

@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-Asked = Callable[[], bool]
+Interrupted = Callable[[], bool]
 
-ENDS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 """^C, a closed terminal or ssh connection, and `kill`."""
 
 
 @contextmanager
-def noted() -> Iterator[Asked]:
+def deferred_signals() -> Iterator[Interrupted]:
     """Defer the first of these signals during the block; the yielded function tells whether it
     came.
 
     A second signal ends the program as usual, in case the current step hangs.
     """
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in ENDS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     # A signal that is ignored stays so, as SIGHUP under nohup.
     before = {number: how for number, how in before.items() if how is not signal.SIG_IGN}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from invoke import Argument, Collection
 
-from ops.command import ALSO, OPTIONAL
+from ops.command import ALIASES, OPTIONAL_POSITIONALS
 
 INTRODUCTION = """# Commands
 
@@ -57,7 +57,7 @@ def table(root: Collection, names: list[str]) -> Iterator[str]:
         task = root[name]
         # Call it once: a task hands out its help texts only the first time.
         arguments = task.get_arguments()
-        others = "".join(f"<br>`{other}`" for other in ALSO.get(name, ()))
+        others = "".join(f"<br>`{other}`" for other in ALIASES.get(name, ()))
         words = "".join(
             f" {word_of(argument, name)}" for argument in arguments if argument.positional
         )
@@ -80,7 +80,7 @@ def option(argument: Argument) -> str:
 def word_of(argument: Argument, command: str) -> str:
     """Name an argument that is typed without an option, such as `[REVISION]`."""
     value = value_of(argument)
-    return f"[{value}]" if argument.name in OPTIONAL.get(command, ()) else value
+    return f"[{value}]" if argument.name in OPTIONAL_POSITIONALS.get(command, ()) else value
 
 
 def value_of(argument: Argument) -> str:

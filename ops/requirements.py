@@ -51,14 +51,14 @@ def compile_lock(source: Path, options: list[str], root: Path) -> None:
         raise OpsError(f"{source} can't be compiled: {said[-1]}")
 
 
-def asked(source: Path) -> dict[str, Requirement]:
+def requested(source: Path) -> dict[str, Requirement]:
     """Return the requirements that an `.in` file names itself, without those of included files."""
     lines = (line.partition("#")[0].strip() for line in source.read_text().splitlines())
     found = (Requirement(line) for line in lines if line and not line.startswith("-"))
     return {canonicalize_name(requirement.name): requirement for requirement in found}
 
 
-def built_on(source: Path) -> list[Path]:
+def parent_locks(source: Path) -> list[Path]:
     """Return the locks that an `.in` file includes (`-r`) or is constrained by (`-c`)."""
     others = re.findall(r"^-[rc]\s*(\S+)", source.read_text(), re.MULTILINE)
     return [source.parent / other for other in others]
@@ -80,7 +80,7 @@ def version_of(pin: Requirement) -> str:
     return str(pin.specifier).removeprefix("==")
 
 
-def reasons(lock: Path) -> set[tuple[str, str]]:
+def requirers(lock: Path) -> set[tuple[str, str]]:
     """Return a lock's own record of which file requires which package: (canonical name, file)."""
     found: set[tuple[str, str]] = set()
     for block in re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:
@@ -89,16 +89,19 @@ def reasons(lock: Path) -> set[tuple[str, str]]:
     return found
 
 
-def disagreements(source: Path, root: Path = ROOT) -> list[str]:
+def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
     """Return a sentence for each way in which a lock doesn't fit its `.in` file.
 
     Needs no network.
     """
     path = root / source
     lock = path.with_suffix(".txt")
-    found = [*unanswered(asked(path), pinned(lock)), *unasked(str(source), asked(path), lock)]
+    found = [
+        *unmet_requirements(requested(path), pinned(lock)),
+        *stale_pins(str(source), requested(path), lock),
+    ]
     ours = versions(lock)
-    for other in built_on(path):
+    for other in parent_locks(path):
         theirs = versions(other)
         found.extend(
             f"{name} is pinned to {ours[name]}, and in {other.name} to {theirs[name]}"
@@ -108,7 +111,9 @@ def disagreements(source: Path, root: Path = ROOT) -> list[str]:
     return found
 
 
-def unanswered(wanted: dict[str, Requirement], pins: dict[str, Requirement]) -> Iterator[str]:
+def unmet_requirements(
+    wanted: dict[str, Requirement], pins: dict[str, Requirement]
+) -> Iterator[str]:
     """Yield a sentence for each requirement that isn't pinned, or isn't met by its pin."""
     for name, requirement in wanted.items():
         if name not in pins:
@@ -119,9 +124,9 @@ def unanswered(wanted: dict[str, Requirement], pins: dict[str, Requirement]) -> 
             yield f"{name} is not pinned with the extras that {requirement} asks for"
 
 
-def unasked(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
+def stale_pins(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
     """Yield a sentence for each pin that this file required once and no longer requires."""
-    for name, file in sorted(reasons(lock)):
+    for name, file in sorted(requirers(lock)):
         if file == source and name not in wanted:
             yield f"{name} is pinned for this file, which doesn't ask for it"
 

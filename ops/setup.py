@@ -36,7 +36,14 @@ UNREACHABLE = re.compile(
 )
 
 # Settings of the caller's shell that would redirect an installation.
-STRAY = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "VIRTUAL_ENV")
+REDIRECTING_SETTINGS = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PIP_USER",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "VIRTUAL_ENV",
+)
 
 
 class SetupError(Exception):
@@ -64,14 +71,14 @@ class Step:
         self.install = install
         self.stamp = Path(folder, STAMP)
 
-    def wanted(self) -> "list[str]":
+    def current_stamp(self) -> "list[str]":
         """Return the stamp of an up-to-date folder: its interpreter, and the hash of its locks."""
         digest = hashlib.sha256()
         for lock in self.locks:
             digest.update(lock.read_bytes())
         return [self.identity, digest.hexdigest()]
 
-    def found(self) -> "list[str]":
+    def stored_stamp(self) -> "list[str]":
         """Return the folder's stamp; empty if no installation was finished."""
         try:
             return self.stamp.read_text(encoding="utf-8").splitlines()
@@ -80,18 +87,18 @@ class Step:
 
     def run(self) -> None:
         """Fill the folder. An interrupted run leaves no stamp, so the next one starts afresh."""
-        wanted = self.wanted()
+        current_stamp = self.current_stamp()
         if Path(self.folder).is_symlink():
             # Otherwise npm would empty the folder that the link leads to.
             Path(self.folder).unlink()
-        fresh = self.found()[:1] != [self.identity]
+        fresh = self.stored_stamp()[:1] != [self.identity]
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             self.stamp.unlink()
         with log_path(self.folder).open("wb+") as log:
             self.install(self.folder, fresh, log)
-        self.stamp.write_text("\n".join(wanted) + "\n", encoding="utf-8")
+        self.stamp.write_text("\n".join(current_stamp) + "\n", encoding="utf-8")
 
 
 def log_path(folder: str) -> Path:
@@ -104,7 +111,9 @@ def call(command: "list[str]", log: BinaryIO) -> None:
 
     Raises SetupError if the command failed. The text is the reason in one line.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in STRAY}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in REDIRECTING_SETTINGS
+    }
     log.write(f"$ {' '.join(command)}\n".encode())
     log.flush()
     started = log.tell()
@@ -212,7 +221,7 @@ def check_disk(needed: float = DISK_NEEDED_GB) -> None:
         raise SetupError(f"{ROOT} has {free:.1f} GB of free disk, and {needed:.0f} GB are needed")
 
 
-def told(reason: str, steps: "list[Step]") -> str:
+def failure_line(reason: str, steps: "list[Step]") -> str:
     """Return one line about a failure, for all the steps that it stopped."""
     folders = ", ".join(step.folder for step in steps)
     logs = ", ".join(str(log_path(step.folder)) for step in steps)
@@ -241,7 +250,9 @@ def run_all(steps: "list[Step]") -> None:
     for thread in threads:
         thread.join()
     if failures:
-        raise SetupError("; ".join(told(reason, where) for reason, where in failures.items()))
+        raise SetupError(
+            "; ".join(failure_line(reason, where) for reason, where in failures.items())
+        )
 
 
 def set_up() -> None:
@@ -255,7 +266,7 @@ def set_up() -> None:
     ]
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        stale = [step for step in steps if step.found() != step.wanted()]
+        stale = [step for step in steps if step.stored_stamp() != step.current_stamp()]
         if stale:
             check_disk()
             print(f"Setting up with {python} and {node}:", flush=True)

@@ -49,7 +49,7 @@ class Target:
         """Return a DynamoDB table by its name."""
         return self.session.resource("dynamodb").Table(name)
 
-    def line(self) -> str:
+    def description(self) -> str:
         """Return stack, region and profile: the first line of a command that changes something."""
         profile = self.place.profile or "(not set)"
         return f"Stack {self.place.stack_name} in {self.place.region}, AWS_PROFILE {profile}"
@@ -64,7 +64,7 @@ def target_of(place: Place) -> Target:
     return Target(place, session)
 
 
-def named() -> Target:
+def configured_target() -> Target:
     """Return the stack that the shell and `.env` name, whether it exists or not.
 
     Raises SettingsError if the settings don't name a stack.
@@ -75,7 +75,7 @@ def named() -> Target:
     return target_of(place)
 
 
-def patience_given() -> timedelta:
+def opencast_patience() -> timedelta:
     """Return how long the stack waits for Opencast.
 
     Raises SettingsError if the setting is wrong.
@@ -86,29 +86,29 @@ def patience_given() -> timedelta:
     return timedelta(hours=hours)
 
 
-def looking() -> Target:
+def existing_target() -> Target:
     """Return the stack for a command that changes nothing. Raises OpsError if it doesn't exist."""
-    target = named()
-    require(target)
+    target = configured_target()
+    require_stack(target)
     return target
 
 
-def changing() -> Target:
+def target_to_change() -> Target:
     """Return the stack for a command that changes it, after printing its name and asking if
     necessary.
 
     Raises OpsError if the stack doesn't exist, or the answer is no.
     """
-    target = named()
-    begin_change(target, given_settings(os.environ, ENV_FILE), asked)
+    target = configured_target()
+    begin_change(target, given_settings(os.environ, ENV_FILE), ask_on_terminal)
     return target
 
 
 def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
     """Print the target; ask first if the stack is in production and somebody is there."""
     announce(target)
-    require(target)
-    if interactive(given):
+    require_stack(target)
+    if is_interactive(given):
         confirm_production(target.place.stack_name, ask)
 
 
@@ -117,21 +117,21 @@ def announce(target: Target) -> None:
 
     From here on the command runs to its end, even if nobody reads its output.
     """
-    terminal.go_on_unheard()
-    print(target.line(), flush=True)
+    terminal.survive_closed_output()
+    print(target.description(), flush=True)
 
 
-def interactive(given: Mapping[str, str]) -> bool:
+def is_interactive(given: Mapping[str, str]) -> bool:
     """Tell whether somebody may be asked: NONINTERACTIVE isn't set in `given`."""
     return not given.get("NONINTERACTIVE")
 
 
 def may_ask() -> bool:
     """Tell whether somebody may be asked, by the shell and `.env`."""
-    return interactive(given_settings(os.environ, ENV_FILE))
+    return is_interactive(given_settings(os.environ, ENV_FILE))
 
 
-def asked(question: str) -> str:
+def ask_on_terminal(question: str) -> str:
     """Return an answer typed at the terminal. Raises EOFError if nobody is there."""
     try:
         return input(question)
@@ -149,16 +149,16 @@ def confirm_production(stack_name: str, ask: Ask) -> None:
         raise OpsError(f"{stack_name} was left as it is.")
 
 
-def require(target: Target) -> None:
+def require_stack(target: Target) -> None:
     """Raise OpsError if the stack doesn't exist."""
-    if not exists(target.client("cloudformation"), target.place.stack_name):
+    if not stack_exists(target.client("cloudformation"), target.place.stack_name):
         raise OpsError(
             f"There is no stack {target.place.stack_name} in {target.place.region}: set "
             "STACK_NAME and AWS_REGION to one that is there, or make it by `invoke stack.create`."
         )
 
 
-def exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
+def stack_exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
     """Tell whether a stack exists. Raises ClientError if AWS doesn't say."""
     try:
         cloudformation.describe_stacks(StackName=stack_name)

@@ -24,7 +24,7 @@ PLAIN_WIDTH = 10_000
 """Width of a line in a pipe, in characters: nothing is folded or cut."""
 
 
-class Screen(Console):
+class PipeAwareConsole(Console):
     """rich's console, which raises BrokenPipeError for a closed pipe as the rest of Python does."""
 
     def on_broken_pipe(self) -> None:
@@ -37,14 +37,16 @@ def console() -> Console:
     In a pipe each row of a table is one plain line.
     """
     wide = None if sys.stdout.isatty() else PLAIN_WIDTH
-    return Screen(width=wide, highlight=False, markup=False, emoji=False)
+    return PipeAwareConsole(width=wide, highlight=False, markup=False, emoji=False)
 
 
 def table(title: str, columns: Sequence[str | Column]) -> Table:
     """Return a table for `console`: with lines on a terminal, otherwise columns alone."""
     lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None
     # Fold cells in a narrow terminal: a cut name or address is useless.
-    whole = (Column(one, overflow="fold") if isinstance(one, str) else one for one in columns)
+    whole = (
+        Column(column, overflow="fold") if isinstance(column, str) else column for column in columns
+    )
     return Table(*whole, title=title, title_justify="left", title_style="bold", box=lines)
 
 
@@ -67,7 +69,7 @@ def show_json(content: object) -> None:
     print(json.dumps(content, indent=2, default=str))
 
 
-class Unheard(io.TextIOBase):
+class DiscardingOutput(io.TextIOBase):
     """An output that discards what is written once its reader is gone."""
 
     def __init__(self, out: TextIO) -> None:
@@ -88,26 +90,26 @@ class Unheard(io.TextIOBase):
         return self._out.isatty()
 
     def write(self, text: str) -> int:
-        with self._unheard():
+        with self._discarding():
             self._out.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with self._unheard():
+        with self._discarding():
             self._out.flush()
 
     @contextmanager
-    def _unheard(self) -> Iterator[None]:
+    def _discarding(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             # A pipe without a reader, and a closed terminal.
             if error.errno not in {errno.EPIPE, errno.EIO}:
                 raise
-            let_go(self._out)
+            discard_output(self._out)
 
 
-def let_go(out: TextIO) -> None:
+def discard_output(out: TextIO) -> None:
     """Discard all further output without an error, also Python's own flush at exit.
 
     https://docs.python.org/3/library/signal.html#note-on-sigpipe
@@ -115,9 +117,9 @@ def let_go(out: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def go_on_unheard() -> None:
+def survive_closed_output() -> None:
     """Let the program finish its change even if the reader of its output goes away."""
-    sys.stdout = Unheard(sys.stdout)
+    sys.stdout = DiscardingOutput(sys.stdout)
 
 
 def progress() -> Progress:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loan:
+class LatestBackup:
     """What `$LATEST` has to get back: the key of its package, and its configuration."""
 
     key: str
@@ -38,7 +38,7 @@ class Archive:
     bucket: str
     names: Names
 
-    def find(self, function: Function, code: Code) -> str:
+    def package_key(self, function: Function, code: Code) -> str:
         """Return the key of a version's package. Raises OpsError if the bucket doesn't hold it."""
         key = self.names.archive_key(function, code.sha256)
         try:
@@ -51,16 +51,16 @@ class Archive:
             ) from error
         return key
 
-    def note(self, function: Function, loan: Loan | None) -> None:
+    def write_backup(self, function: Function, backup: LatestBackup | None) -> None:
         """Write what `$LATEST` has to get back; None once it has it."""
-        content = {"key": loan.key, "configuration": loan.configuration} if loan else None
+        content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
             Bucket=self.bucket,
             Key=self.names.loan_key(function),
             Body=json.dumps(content).encode(),
         )
 
-    def loan(self, function: Function) -> Loan | None:
+    def backup(self, function: Function) -> LatestBackup | None:
         """Return what `$LATEST` has to get back; None unless a command was killed half-way."""
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=self.names.loan_key(function))
@@ -69,7 +69,7 @@ class Archive:
                 return None
             raise
         content = json.load(found["Body"])
-        return Loan(content["key"], content["configuration"]) if content else None
+        return LatestBackup(content["key"], content["configuration"]) if content else None
 
 
 def archive_of(target: Target) -> Archive:
@@ -77,12 +77,12 @@ def archive_of(target: Target) -> Archive:
     return Archive(target.client("s3"), target.place.code_bucket, target.names)
 
 
-def give_back(releases: Releases, function: Function, archive: Archive) -> bool:
+def restore_latest(releases: Releases, function: Function, archive: Archive) -> bool:
     """Restore `$LATEST` from its backup, if there is one. Return whether there was."""
-    loan = archive.loan(function)
-    if loan is None:
+    backup = archive.backup(function)
+    if backup is None:
         return False
-    releases.put_code(function, archive.bucket, loan.key)
-    releases.reconfigure(function, loan.configuration)
-    archive.note(function, None)
+    releases.put_code(function, archive.bucket, backup.key)
+    releases.reconfigure(function, backup.configuration)
+    archive.write_backup(function, None)
     return True

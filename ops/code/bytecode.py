@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ops.code.closure import chain, is_type_checking
+from ops.code.closure import files_of_name, is_type_checking
 
 VERSION = (
     "import platform, sys; "
@@ -80,7 +80,9 @@ def compiler(program: Path) -> Compiler | None:
     return Compiler(program, version, tag) if name == "cpython" else None
 
 
-def imported(own: Sequence[Path], services: Sequence[str], site: Path) -> set[PurePosixPath]:
+def imported_modules(
+    own: Sequence[Path], services: Sequence[str], site: Path
+) -> set[PurePosixPath]:
     """Return the modules below `site`, relative to it, that an import of the modules `own` imports.
 
     They are read from the sources: all imports outside of functions, and those in `try`. Later
@@ -102,7 +104,7 @@ def imported(own: Sequence[Path], services: Sequence[str], site: Path) -> set[Pu
 
 def _imports(file: Path, package: str, site: Path) -> Iterator[Path]:
     for name in _names(ast.parse(file.read_bytes(), str(file)), package):
-        yield from chain(name, site)
+        yield from files_of_name(name, site)
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:

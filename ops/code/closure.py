@@ -25,11 +25,11 @@ def closure(module: str, root: Path) -> list[Path]:
             continue
         found.add(path)
         for name in imported_names(ast.parse((root / path).read_bytes(), str(root / path))):
-            waiting.extend(path for path in chain(name, root) if path not in found)
+            waiting.extend(path for path in files_of_name(name, root) if path not in found)
     return sorted(found)
 
 
-def chain(name: str, root: Path) -> Iterator[Path]:
+def files_of_name(name: str, root: Path) -> Iterator[Path]:
     """Yield the files of a dotted name and of its packages, as far as they exist below `root`."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):

@@ -12,7 +12,7 @@ from invoke import Context
 
 from ops import terminal
 from ops.command import OpsError, command
-from ops.target import changing
+from ops.target import target_to_change
 
 POLL_SECONDS = 3.0
 
@@ -29,7 +29,7 @@ class Build:
     _phases: set[str] = field(default_factory=set)
     _token: dict[str, str] = field(default_factory=dict)
 
-    def news(self) -> tuple[list[str], Mapping[str, Any]]:
+    def poll(self) -> tuple[list[str], Mapping[str, Any]]:
         """Return new lines (of the log, and of phases that ended) and the build's current state."""
         (build,) = self.codebuild.batch_get_builds(ids=[self.build_id])["builds"]
         return [*self._log(build), *self._ended(build)], build
@@ -69,18 +69,18 @@ class Build:
 def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
     """Print a build's output until it ends. Raises OpsError if it doesn't succeed."""
     while True:
-        lines, found = build.news()
+        lines, found = build.poll()
         for line in lines:
             say(line)
         status = found["buildStatus"]
         if status == "SUCCEEDED":
             return
         if status != "IN_PROGRESS":
-            raise OpsError(f"The build ended as {status}{_why(found)}.{_where(found)}")
+            raise OpsError(f"The build ended as {status}{_failure(found)}.{_log_link(found)}")
         sleep(POLL_SECONDS)
 
 
-def _why(build: Mapping[str, Any]) -> str:
+def _failure(build: Mapping[str, Any]) -> str:
     """Return the phase that failed, and CodeBuild's reason."""
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in {None, "SUCCEEDED", "IN_PROGRESS"}:
@@ -91,7 +91,7 @@ def _why(build: Mapping[str, Any]) -> str:
     return ""
 
 
-def _where(build: Mapping[str, Any]) -> str:
+def _log_link(build: Mapping[str, Any]) -> str:
     link = build.get("logs", {}).get("deepLink")
     return f" Its log: {link}" if link else ""
 
@@ -102,7 +102,7 @@ def run_build(_context: Context, revision: str) -> None:
     if not revision.strip():
         # CodeBuild would take the head of the default branch.
         raise OpsError("--revision is empty: name the tag, branch or commit to release.")
-    target = changing()
+    target = target_to_change()
     client = target.client("codebuild")
     [project] = client.batch_get_projects(names=[target.names.codebuild])["projects"]
     if project["source"]["type"] == "NO_SOURCE":

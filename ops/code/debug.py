@@ -13,46 +13,48 @@ from invoke import Collection, Context, Exit
 
 from cdk.names import FUNCTIONS, Function
 from ops import terminal
-from ops.code.archive import Archive, Loan, archive_of, give_back
+from ops.code.archive import Archive, LatestBackup, archive_of, restore_latest
 from ops.code.deploy import releases_of
-from ops.code.releases import Code, Move, Releases
+from ops.code.releases import AliasMove, Code, Releases
 from ops.command import command
-from ops.interrupts import noted
-from ops.target import changing
+from ops.interrupts import deferred_signals
+from ops.target import target_to_change
 
 
-def switch(releases: Releases, function: Function, value: str, archive: Archive) -> Move | None:
+def set_debug(
+    releases: Releases, function: Function, value: str, archive: Archive
+) -> AliasMove | None:
     """Set `DEBUG` in the alias and in `$LATEST`. Return None if both had the value already.
 
     An OpsError or ClientError leaves the alias as it was. `$LATEST` is backed up before it is
     replaced,
     so that the next command restores it even if this one is killed.
     """
-    give_back(releases, function, archive)
+    restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
     if latest.variables.get("DEBUG", "") == released.variables.get("DEBUG", "") == value:
         return None
     wanted = released.with_debug(value)
-    if latest.same_code(released) and latest.with_debug(value) == wanted:
+    if latest.has_same_code(released) and latest.with_debug(value) == wanted:
         releases.reconfigure(function, wanted)
-        return publish(releases, function, released)
-    borrowed, own = archive.find(function, released), archive.find(function, latest)
-    archive.note(function, Loan(own, latest.with_debug(value)))
+        return publish_released(releases, function, released)
+    borrowed, own = archive.package_key(function, released), archive.package_key(function, latest)
+    archive.write_backup(function, LatestBackup(own, latest.with_debug(value)))
     try:
         releases.put_code(function, archive.bucket, borrowed)
         releases.reconfigure(function, wanted)
-        return publish(releases, function, released)
+        return publish_released(releases, function, released)
     finally:
-        give_back(releases, function, archive)
+        restore_latest(releases, function, archive)
 
 
-def publish(releases: Releases, function: Function, released: Code) -> Move:
+def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
     """Publish `$LATEST`, which holds the released code, and move the alias to it."""
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)
 
 
-def switch_each(
+def set_debug_each(
     releases: Releases, functions: Sequence[Function], value: str, archive: Archive
 ) -> None:
     """Set `DEBUG` in one function after the other, and print each.
@@ -62,11 +64,11 @@ def switch_each(
     restored.
     """
     word = "on" if value else "off"
-    with noted() as stopped:
+    with deferred_signals() as interrupted:
         for function in functions:
-            if stopped():
+            if interrupted():
                 raise Exit("Interrupted. The same command again goes on from here.", code=130)
-            move = switch(releases, function, value, archive)
+            move = set_debug(releases, function, value, archive)
             if move is None:
                 terminal.say(f"{function.name}: debug logging was {word} already")
             else:
@@ -76,22 +78,22 @@ def switch_each(
                 )
 
 
-def switch_all(value: str) -> None:
+def set_debug_all(value: str) -> None:
     """Switch debug logging in every function."""
-    target = changing()
-    switch_each(releases_of(target), FUNCTIONS, value, archive_of(target))
+    target = target_to_change()
+    set_debug_each(releases_of(target), FUNCTIONS, value, archive_of(target))
 
 
 @command()
 def on(_context: Context) -> None:
     """Log debug records, in what runs too."""
-    switch_all("1")
+    set_debug_all("1")
 
 
 @command()
 def off(_context: Context) -> None:
     """Stop logging debug records, in what runs too."""
-    switch_all("")
+    set_debug_all("")
 
 
 collection = Collection("debug", on, off)

@@ -23,20 +23,20 @@ from invoke import Context
 
 from cdk import names
 from ops import terminal
-from ops.code.bytecode import imported
+from ops.code.bytecode import imported_modules
 from ops.code.closure import closure
 from ops.code.wheels import (
     CACHE,
     LAMBDA_PYTHON,
     Platform,
+    files_to_ship,
     host,
     install,
     lambda_,
     lock_hash,
-    shipped,
 )
 from ops.command import OpsError, command
-from ops.target import announce, asked, confirm_production, may_ask, named
+from ops.target import announce, ask_on_terminal, configured_target, confirm_production, may_ask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -111,12 +111,12 @@ def pack(
     site = install(lock_of(function, root), platform, root / CACHE)
     path = out / f"{function.name}.zip"
     origin = fingerprint(function, platform, site, [source / file for file in own])
-    if not (path.is_file() and zipfile.is_zipfile(path) and origin == comment_of(path)):
+    if not (path.is_file() and zipfile.is_zipfile(path) and origin == zip_comment(path)):
         with tempfile.TemporaryDirectory(dir=out) as name:
             folder = Path(name)
             files = _own_files(own, source, platform, folder)
             modules = [source / file for file in own if file.suffix == ".py"]
-            files |= _foreign_files(function, modules, platform, site)
+            files |= _lock_files(function, modules, platform, site)
             write_zip(files, path, platform.level, origin)
     content = path.read_bytes()
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
@@ -140,16 +140,19 @@ def _own_files(
     return {path.relative_to(folder).as_posix(): path for path in made}
 
 
-def _foreign_files(
+def _lock_files(
     function: Function, own: Sequence[Path], platform: Platform, site: Path
 ) -> dict[str, Path]:
     """Return the lock's files that the function needs, by their names in the zip."""
     bytecode = (
-        {platform.compiler.compiled(module) for module in imported(own, function.services, site)}
+        {
+            platform.compiler.compiled(module)
+            for module in imported_modules(own, function.services, site)
+        }
         if platform.compiler
         else ()
     )
-    return {str(file): site / file for file in shipped(site, function, bytecode)}
+    return {str(file): site / file for file in files_to_ship(site, function, bytecode)}
 
 
 def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
@@ -160,7 +163,7 @@ def fingerprint(function: Function, platform: Platform, site: Path, own: Sequenc
     return digest.hexdigest().encode()
 
 
-def comment_of(path: Path) -> bytes:
+def zip_comment(path: Path) -> bytes:
     """Return a zip's comment."""
     with zipfile.ZipFile(path) as archive:
         return archive.comment
@@ -181,7 +184,7 @@ def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) ->
     unfinished.replace(path)
 
 
-def chosen(task_name: str | None) -> tuple[Function, ...]:
+def select_functions(task_name: str | None) -> tuple[Function, ...]:
     """Return the function with this name (in AWS or in `invoke`), or all for None.
 
     Raises OpsError if there is no such function. An empty name is none: it may be a script's unset
@@ -251,12 +254,12 @@ def make_packages(
     _context: Context, function: str | None = None, upload_to_s3: bool = False
 ) -> None:
     """Make the functions' zips in dist/."""
-    functions = chosen(function)
-    target = named() if upload_to_s3 else None
+    functions = select_functions(function)
+    target = configured_target() if upload_to_s3 else None
     if target:
         announce(target)
         if may_ask():
-            confirm_production(target.place.stack_name, asked)
+            confirm_production(target.place.stack_name, ask_on_terminal)
     packages = build(functions, platform_of(os.environ), ROOT / DIST)
     if target:
         upload(packages, target.client("s3"), target.place.code_bucket, target.names)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.command import OpsError, one_line
+from ops.command import OpsError, error_line
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LATEST = "$LATEST"
 
-CONFIGURED = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
+CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
 """Parts of a function's configuration that the stack's settings decide and a version keeps."""
 
 
@@ -51,16 +51,16 @@ class Code:
         variables = {**self.variables, "DEBUG": value}
         return {**self.configuration, "Environment": {"Variables": variables}}
 
-    def same_code(self, other: Code) -> bool:
+    def has_same_code(self, other: Code) -> bool:
         return self.sha256 == other.sha256
 
-    def same(self, other: Code) -> bool:
+    def is_same(self, other: Code) -> bool:
         """Tell whether a release of this in place of the other would change nothing."""
-        return self.same_code(other) and self.configuration == other.configuration
+        return self.has_same_code(other) and self.configuration == other.configuration
 
 
 @dataclass(frozen=True)
-class Move:
+class AliasMove:
     """A move of a function's alias from one version to another."""
 
     function: Function
@@ -75,11 +75,13 @@ class Move:
 class ReleaseStopped(OpsError):
     """A release of several functions stopped half-way. The text says how far it came."""
 
-    def __init__(self, error: Exception, moved: Sequence[Move], left: Sequence[Function]) -> None:
+    def __init__(
+        self, error: Exception, moved: Sequence[AliasMove], left: Sequence[Function]
+    ) -> None:
         done = ", ".join(f"{move.function.name} {move.before} → {move.after}" for move in moved)
         super().__init__(
-            f"Stopped at {left[0].name}: {one_line(error)} Released before that: "
-            f"{done or 'none'}. Not released: {', '.join(one.name for one in left)}. "
+            f"Stopped at {left[0].name}: {error_line(error)} Released before that: "
+            f"{done or 'none'}. Not released: {', '.join(function.name for function in left)}. "
             "The same command again goes on from here."
         )
 
@@ -130,7 +132,10 @@ class Releases:
             FunctionName=self.name(function)
         )
         found = [
-            _code(one) for page in pages for one in page["Versions"] if one["Version"] != LATEST
+            _code(version)
+            for page in pages
+            for version in page["Versions"]
+            if version["Version"] != LATEST
         ]
         return sorted(found, key=lambda code: int(code.version))
 
@@ -139,7 +144,7 @@ class Releases:
 
         If nothing changed since the newest version, Lambda returns that one's number.
         """
-        self.settle(function)
+        self.wait_until_updated(function)
         answer = self._lambda.publish_version(
             FunctionName=self.name(function),
             CodeSha256=expected.sha256,
@@ -151,7 +156,7 @@ class Releases:
         )
         return version
 
-    def move(self, function: Function, version: str, expected: str | None = None) -> Move:
+    def move(self, function: Function, version: str, expected: str | None = None) -> AliasMove:
         """Point the alias to a version.
 
         Raises OpsError if the alias doesn't point to `expected` any more: somebody else has moved
@@ -171,13 +176,13 @@ class Releases:
                 FunctionVersion=version,
                 RevisionId=before["RevisionId"],
             )
-        return Move(function, before["FunctionVersion"], version)
+        return AliasMove(function, before["FunctionVersion"], version)
 
-    def release(self, function: Function, description: str = "") -> Move:
+    def release(self, function: Function, description: str = "") -> AliasMove:
         """Publish what is deployed, unless it is released already, and point the alias to it."""
         latest, released = self.latest(function), self.released(function)
-        if latest.same(released):
-            return Move(function, released.version, released.version)
+        if latest.is_same(released):
+            return AliasMove(function, released.version, released.version)
         version = self.publish(function, latest, description)
         return self.move(function, version, expected=released.version)
 
@@ -185,7 +190,7 @@ class Releases:
         """Deploy a package from S3 to `$LATEST`, and wait until Lambda has applied it."""
         name = self.name(function)
         self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
-        self.settle(function)
+        self.wait_until_updated(function)
         return self.latest(function)
 
     def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
@@ -193,7 +198,7 @@ class Releases:
         self._lambda.update_function_configuration(
             FunctionName=self.name(function), **configuration
         )
-        self.settle(function)
+        self.wait_until_updated(function)
 
     def reconfigure(self, function: Function, wanted: Mapping[str, Any]) -> None:
         """Bring `$LATEST` to a configuration. Only differences are sent."""
@@ -202,7 +207,7 @@ class Releases:
         if differing:
             self.configure(function, differing)
 
-    def settle(self, function: Function) -> None:
+    def wait_until_updated(self, function: Function) -> None:
         """Wait until Lambda has finished the last update of `$LATEST`."""
         self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self.name(function))
 
@@ -223,17 +228,19 @@ class Releases:
         return _code(found)
 
 
-def release_all(releases: Releases, functions: Sequence[Function], description: str) -> list[Move]:
+def release_all(
+    releases: Releases, functions: Sequence[Function], description: str
+) -> list[AliasMove]:
     """Release each function.
 
     Raises ReleaseStopped if one can't be released. Those before it stay released.
     """
-    return _each(functions, lambda function: releases.release(function, description))
+    return _apply_each(functions, lambda function: releases.release(function, description))
 
 
-def go_back(
+def roll_back(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
-) -> list[Move]:
+) -> list[AliasMove]:
     """Point each alias to an earlier version.
 
     `to` is a version's number, the name of a release (`known` has its versions by the functions'
@@ -244,13 +251,15 @@ def go_back(
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
-    if known and any(code.version == to for one in functions for code in releases.versions(one)):
+    if known and any(
+        code.version == to for function in functions for code in releases.versions(function)
+    ):
         known = {}
     targets = {
         function: find_version(releases, function, known.get(function.name, to))
         for function in functions
     }
-    return _each(functions, lambda function: releases.move(function, targets[function]))
+    return _apply_each(functions, lambda function: releases.move(function, targets[function]))
 
 
 def find_version(releases: Releases, function: Function, wanted: str) -> str:
@@ -275,9 +284,9 @@ def find_version(releases: Releases, function: Function, wanted: str) -> str:
     )
 
 
-def take_up_settings(
+def apply_changed_settings(
     releases: Releases, functions: Sequence[Function]
-) -> tuple[list[Move], list[Function]]:
+) -> tuple[list[AliasMove], list[Function]]:
     """Let changed settings reach the alias wherever that releases no other code.
 
     An update of the stack turns debug logging off where settings changed; this restores it. Return
@@ -290,24 +299,24 @@ def take_up_settings(
     """
     waiting: list[Function] = []
 
-    def take_up(function: Function) -> Move:
+    def take_up(function: Function) -> AliasMove:
         latest, released = releases.latest(function), releases.released(function)
         if latest.debug != released.debug:
             wanted = latest.with_debug(released.debug)["Environment"]
             releases.configure(function, {"Environment": wanted})
             latest = releases.latest(function)
-        if latest.same_code(released):
+        if latest.has_same_code(released):
             return releases.release(function, released.description)
         if latest.configuration != released.configuration:
             waiting.append(function)
-        return Move(function, released.version, released.version)
+        return AliasMove(function, released.version, released.version)
 
-    moves = _each(functions, take_up)
+    moves = _apply_each(functions, take_up)
     return [move for move in moves if move.moved], waiting
 
 
-def _each(functions: Sequence[Function], work: Any) -> list[Move]:
-    moves: list[Move] = []
+def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
+    moves: list[AliasMove] = []
     for index, function in enumerate(functions):
         try:
             moves.append(work(function))
@@ -324,7 +333,7 @@ def _code(found: Mapping[str, Any]) -> Code:
         "SubnetIds": sorted(network.get("SubnetIds") or ()),
         "SecurityGroupIds": sorted(network.get("SecurityGroupIds") or ()),
     }
-    configuration = {name: found[name] for name in CONFIGURED if found.get(name)}
+    configuration = {name: found[name] for name in CONFIGURATION_PARTS if found.get(name)}
     configuration["VpcConfig"] = known
     return Code(
         version=found["Version"],

@@ -108,14 +108,14 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     return folder
 
 
-HIDES_A_FUNCTION = frozenset({"slack"})
+SHADOWING_PACKAGES = frozenset({"slack"})
 """Packages with the name of a function's module, which Python would find first.
 
 slack_sdk keeps its old name `slack` for old programs.
 """
 
 
-def shipped(
+def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
     """Yield the files below `site`, relative to it, that a function needs.
@@ -139,7 +139,7 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
     file that `importlib.metadata` reads the version from.
     """
     parts = path.parts
-    if parts[0] in HIDES_A_FUNCTION:
+    if parts[0] in SHADOWING_PACKAGES:
         return False
     if parts[0] == "bin" or set(parts) & {"__pycache__", "tests", "examples"}:
         return False

@@ -21,15 +21,15 @@ from rich.text import Text
 from cdk.names import FUNCTIONS, Function
 from ingester.status.table import StatusTable
 from ops import terminal
-from ops.code.package import chosen
+from ops.code.package import select_functions
 from ops.command import OpsError, command
-from ops.logs.lines import Line, for_programs, human
-from ops.logs.reading import Logs, everything, story, watch
+from ops.logs.lines import Line, for_people, for_programs
+from ops.logs.reading import Logs, read_all, recording_lines, watch
 from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
-from ops.target import Target, looking
+from ops.target import Target, existing_target
 
-PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})
+RETRYING = Config(retries={"mode": "standard", "max_attempts": 10})
 """FilterLogEvents allows some five requests a second in an account."""
 
 HELP = {
@@ -45,7 +45,7 @@ def now() -> datetime:
 
 def logs_of(target: Target) -> Logs:
     """Return the logs of a stack's functions."""
-    return Logs(target.client("logs", config=PATIENT), target.names)
+    return Logs(target.client("logs", config=RETRYING), target.names)
 
 
 class Printer:
@@ -68,7 +68,7 @@ class Printer:
             if line.moment.date() != self._date:
                 self._date = line.moment.date()
                 self._print(Text(f"{self._date} (UTC)", style="bold"))
-            self._print(human(line, self._hidden))
+            self._print(for_people(line, self._hidden))
         sys.stdout.flush()
 
     def _print(self, text: Text) -> None:
@@ -80,12 +80,12 @@ class Printer:
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
     """Show the logs of some functions: every command but `recording` does this."""
     length = arguments.since(since)
-    target = looking()
+    target = existing_target()
     logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)
     if watched:
         follow(watch(logs, functions, begin, clock=now, sleep=time.sleep), show)
     else:
-        show(everything(logs, functions, begin))
+        show(read_all(logs, functions, begin))
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
@@ -134,20 +134,20 @@ def recording(
     wanted, length, functions = (
         arguments.recording_uuid(uuid),
         arguments.since(since),
-        chosen(function),
+        select_functions(function),
     )
-    target = looking()
+    target = existing_target()
     status = StatusTable(target.table(target.names.status_table), now)
     zip_ids = [row.zip_id for row in rows_of(status, wanted, now())]
     begin = now() - length
-    lines = story(logs_of(target), functions, wanted, zip_ids, begin)
+    lines = recording_lines(logs_of(target), functions, wanted, zip_ids, begin)
     if not lines:
         raise OpsError(
             f"No log records of {wanted} since {begin:%Y-%m-%d %H:%M} UTC: is the uuid right "
             "(`invoke recordings --meeting ID` shows a meeting's), or was it earlier "
             "(`--since 30d`; logs are kept six months)?"
         )
-    ingests = {line.said("zip_id") for line in lines} - {""}
+    ingests = {line.text_field("zip_id") for line in lines} - {""}
     hidden = ("uuid", "zip_id") if len(ingests) == 1 else ("uuid",)
     Printer(as_json=json, hidden=hidden)(lines)
 

@@ -47,7 +47,7 @@ class Line:
     text: str
     record: Mapping[str, Any] | None
 
-    def said(self, name: str) -> str:
+    def text_field(self, name: str) -> str:
         """Return a text field of the record; "" if it has none of this name."""
         value = self.record.get(name) if self.record else None
         return value if isinstance(value, str) else ""
@@ -95,7 +95,7 @@ def _moment(record: Mapping[str, Any]) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else None
 
 
-def human(line: Line, hidden: Collection[str] = ()) -> Text:
+def for_people(line: Line, hidden: Collection[str] = ()) -> Text:
     """Return the line for people: time, function, level, message, then the rest as `key=value`.
 
     `hidden` names fields that are left out because every line has them.

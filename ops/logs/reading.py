@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilterLogEventsRequestPaginateTypeDef
 
 MILLISECOND = timedelta(milliseconds=1)
-LATE = timedelta(minutes=5)
+LATEST_ARRIVAL = timedelta(minutes=5)
 """The longest time between the writing of an event and its appearance."""
 
 POLL_SECONDS = 2.0
@@ -91,7 +91,7 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
     return sorted(settled, key=lambda line: line.moment)
 
 
-def everything(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
+def read_all(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
     """Return all lines of some functions from `begin` until now, in order.
 
     They are held in memory.
@@ -126,12 +126,12 @@ def watch(
         seen.update((line.key, line.stored) for line in lines)
         yield in_order(lines)
         # Whole milliseconds, as in CloudWatch: a forgotten key is never read again.
-        start = max(start, EPOCH + _ms(now - LATE) * MILLISECOND)
+        start = max(start, EPOCH + _ms(now - LATEST_ARRIVAL) * MILLISECOND)
         seen = {key: stored for key, stored in seen.items() if stored >= start}
         sleep(POLL_SECONDS)
 
 
-def story(
+def recording_lines(
     logs: Logs, functions: Sequence[Function], uuid: str, zip_ids: Iterable[str], begin: datetime
 ) -> list[Line]:
     """Return one recording's lines over all functions, in order.
@@ -146,37 +146,37 @@ def story(
     conditions = [("uuid", uuid)]
     while new := sorted(ids - asked):
         conditions += [("zip_id", zip_id) for zip_id in new]
-        for pattern in patterns(conditions):
+        for pattern in filter_patterns(conditions):
             for function in functions:
                 for line in logs.read(function, begin, pattern=pattern):
-                    if line.said("uuid") == uuid or line.said("zip_id") in ids:
+                    if line.text_field("uuid") == uuid or line.text_field("zip_id") in ids:
                         found[line.key] = line
         asked.update(new)
-        ids |= {line.said("zip_id") for line in found.values()} - {""}
+        ids |= {line.text_field("zip_id") for line in found.values()} - {""}
         conditions = []
-    for line in around(logs, list(found.values()), begin):
+    for line in same_invocation_lines(logs, list(found.values()), begin):
         found.setdefault(line.key, line)
     return in_order(sorted(found.values(), key=lambda line: line.stored))
 
 
-def around(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
+def same_invocation_lines(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
     """Yield the other lines of the same invocations, without Lambda's bookkeeping."""
     invocations: dict[tuple[Function, str, str], list[Line]] = {}
     for line in lines:
-        if request := line.said("aws_request_id"):
+        if request := line.text_field("aws_request_id"):
             invocations.setdefault((line.function, line.stream, request), []).append(line)
     for (function, stream, request), own in invocations.items():
         first = min(line.stored for line in own) - LONGEST_INVOCATION
         last = max(line.stored for line in own) + LONGEST_INVOCATION
         for line in logs.read(
-            function, max(begin, first), end=last, pattern=quoted(request), stream=stream
+            function, max(begin, first), end=last, pattern=filter_string(request), stream=stream
         ):
-            names_none = not line.said("uuid") and not line.said("zip_id")
+            names_none = not line.text_field("uuid") and not line.text_field("zip_id")
             if request in line.text and names_none and not line.is_routine:
                 yield line
 
 
-def quoted(text: str) -> str:
+def filter_string(text: str) -> str:
     """Return text as a string of a filter pattern.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
@@ -185,9 +185,9 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
+def filter_patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
     """Return filter patterns for records with any of these fields, each within AWS's limit."""
-    terms = [f"($.{name} = {quoted(value)})" for name, value in conditions]
+    terms = [f"($.{name} = {filter_string(value)})" for name, value in conditions]
     made: list[list[str]] = [[]]
     for term in terms:
         if len(_joined([*made[-1], term])) > LONGEST_PATTERN and made[-1]:

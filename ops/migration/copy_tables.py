@@ -76,12 +76,12 @@ class Tally:
     """
 
     thing: str
-    taken: int = 0
-    there: int = 0
+    copied: int = 0
+    kept: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
 
-    def leave(self, key: str, reason: str) -> None:
+    def leave_out(self, key: str, reason: str) -> None:
         """Count a row that is left out, and name it if somebody should look at it."""
         self.skipped[reason] += 1
         if reason == BUSY:
@@ -112,8 +112,8 @@ class Rules:
     besides: frozenset[str] = frozenset()
 
 
-def take_over(
-    old: Table, new: Table, rules: Rules, *, dry_run: bool, seen: Callable[[int, int], None]
+def copy_table(
+    old: Table, new: Table, rules: Rules, *, dry_run: bool, on_progress: Callable[[int, int], None]
 ) -> Tally:
     """Copy a table's rows by its rules, or only count them if `dry_run`.
 
@@ -123,31 +123,31 @@ def take_over(
     rows = [item for item in scan(old) if item[rules.key] not in rules.besides]
     here = {str(item[rules.key]): item for item in scan(new)}
     for number, row in enumerate(rows, start=1):
-        _take(row, here.get(str(row[rules.key])), new, rules, tally, dry_run=dry_run)
-        seen(number, len(rows))
+        _copy_row(row, here.get(str(row[rules.key])), new, rules, tally, dry_run=dry_run)
+        on_progress(number, len(rows))
     return tally
 
 
-def _take(
+def _copy_row(
     row: Item, present: Item | None, new: Table, rules: Rules, tally: Tally, *, dry_run: bool
 ) -> None:
     key = str(row[rules.key])
     reason = rules.skip(row)
     if reason:
-        tally.leave(key, reason)
+        tally.leave_out(key, reason)
         return
     for _ in range(ATTEMPTS):
         write = rules.decide(row, present)
         if write is None:
-            tally.there += 1
+            tally.kept += 1
             if present is not None and rules.differs(row, present):
                 tally.named.append(f"{key} is here with something else, and stays so")
             return
         if dry_run or put(new, write):
-            tally.taken += 1
+            tally.copied += 1
             return
         present = new.get_item(Key={rules.key: key}, ConsistentRead=True).get("Item")
-    tally.leave(key, BUSY)
+    tally.leave_out(key, BUSY)
 
 
 def scan(table: Table) -> Iterator[Item]:
@@ -216,8 +216,14 @@ def _classes(item: Item) -> set[tuple[str, ...]] | None:
     if meeting is None:
         return None
     return {
-        (one.day, one.time, one.title, meeting.course_of(one), meeting.series_of(one))
-        for one in meeting.events
+        (
+            scheduled.day,
+            scheduled.time,
+            scheduled.title,
+            meeting.course_of(scheduled),
+            meeting.series_of(scheduled),
+        )
+        for scheduled in meeting.events
     }
 
 
@@ -235,7 +241,10 @@ def event_rules(now: datetime) -> Rules:
 def _times(item: Item) -> list[tuple[int, str]]:
     """Return a row's events as (seconds, event); empty if it has none or they can't be read."""
     try:
-        return [(int(one["timestamp"]), str(one["event"])) for one in item["recording_event_times"]]
+        return [
+            (int(event["timestamp"]), str(event["event"]))
+            for event in item["recording_event_times"]
+        ]
     except (KeyError, TypeError, ValueError):
         return []
 
@@ -251,10 +260,10 @@ def _decide_events(row: Item, here: Item | None) -> Write | None:
         **here,
         "recording_event_times": [{"event": event, "timestamp": at} for at, event in both],
     }
-    seen = here.get("recording_event_times")
-    if seen is None:
+    on_progress = here.get("recording_event_times")
+    if on_progress is None:
         return Write(merged, "attribute_not_exists(recording_event_times)")
-    return Write(merged, "recording_event_times = :seen", {":seen": seen})
+    return Write(merged, "recording_event_times = :seen", {":seen": on_progress})
 
 
 def status_rules(now: datetime, days: int, is_ours: Callable[[Item], bool]) -> Rules:

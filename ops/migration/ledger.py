@@ -47,7 +47,7 @@ NO_UUID = f"{UNREADABLE}: it names no recording"
 
 
 @dataclass(frozen=True)
-class Requests:
+class RequestMigration:
     """The old stack's status table and this stack's ledger. `skip` leaves rows out."""
 
     old: Table
@@ -55,7 +55,7 @@ class Requests:
     skip: Skip
     thing: str = "ledger"
 
-    def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
+    def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
         """Add the requests to the ledger, or only count them if `dry_run`.
 
         `on_progress` gets (rows done, rows in all).
@@ -63,36 +63,36 @@ class Requests:
         tally = Tally(self.thing)
         rows = [item for item in scan(self.old) if not self.skip(item)]
         for number, item in enumerate(rows, start=1):
-            self._take(item, tally, dry_run=dry_run)
-            seen(number, len(rows))
+            self._migrate_row(item, tally, dry_run=dry_run)
+            on_progress(number, len(rows))
         return tally
 
-    def _take(self, item: Item, tally: Tally, *, dry_run: bool) -> None:
+    def _migrate_row(self, item: Item, tally: Tally, *, dry_run: bool) -> None:
         row = row_of(item)
         request = request_of(row)
         if request is None:
             return
         uuid = uuid_of(row)
         if not uuid:
-            tally.leave(row.zip_id, NO_UUID)
+            tally.leave_out(row.zip_id, NO_UUID)
             return
-        change = partial(with_taken_over, zip_id=row.zip_id, request=request)
+        change = partial(with_migrated, zip_id=row.zip_id, request=request)
         try:
             record = self.ledger.get(uuid)
             if change(record) == record:
-                tally.there += 1
+                tally.kept += 1
                 return
             if not dry_run:
                 record = self.ledger.change(uuid, change)
         except LedgerUnreadable:
-            tally.leave(row.zip_id, f"{UNREADABLE}: the ledger's record of {uuid}")
+            tally.leave_out(row.zip_id, f"{UNREADABLE}: the ledger's record of {uuid}")
         except LedgerBusy:
-            tally.leave(row.zip_id, BUSY)
+            tally.leave_out(row.zip_id, BUSY)
         else:
             if dry_run or record.request(row.zip_id) == request:
-                tally.taken += 1
+                tally.copied += 1
             else:
-                tally.there += 1
+                tally.kept += 1
 
 
 def uuid_of(row: StatusRow) -> str:
@@ -103,7 +103,7 @@ def uuid_of(row: StatusRow) -> str:
 
 def request_of(row: StatusRow) -> Request | None:
     """Return the request of a row; None if the old stack never processed its webhook event."""
-    request = Request(at=_asked_at(row), asked=row.asked, is_taken_over=True)
+    request = Request(at=_requested_at(row), asked=row.asked, is_taken_over=True)
     if row.state in SENT or retry_at(row):
         return replace(request, is_sent=True)
     if row.state in FAILED:
@@ -113,14 +113,14 @@ def request_of(row: StatusRow) -> Request | None:
     return None
 
 
-def _asked_at(row: StatusRow) -> str:
+def _requested_at(row: StatusRow) -> str:
     try:
         return timestamps.write(timestamps.parse(row.ingest_request_time))
     except ValueError:
         return timestamps.write(row.updated)
 
 
-def with_taken_over(record: Record, zip_id: str, request: Request) -> Record:
+def with_migrated(record: Record, zip_id: str, request: Request) -> Record:
     """Return the record with a migrated request, unless this pipeline accepted that request."""
     if is_ours(record, zip_id):
         return record

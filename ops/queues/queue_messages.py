@@ -31,7 +31,7 @@ from ops.command import OpsError
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MOST_AT_ONCE = 10
+MAX_BATCH = 10
 """SQS's limit of messages a request, for ReceiveMessage and batches."""
 
 LOOK_SECONDS = 30
@@ -41,12 +41,12 @@ POLL_SECONDS = 1
 
 
 @dataclass(frozen=True)
-class Pipe:
+class QueuePair:
     """One of the two queues: its names, and the states of a recording on it."""
 
-    word: str
+    command: str
     queue: str
-    dead_letters: str
+    dlq: str
     sent: State
     taken: State
 
@@ -55,9 +55,9 @@ class Pipe:
         return self.queue.endswith(".fifo")
 
 
-def downloads(names: Names) -> Pipe:
+def downloads(names: Names) -> QueuePair:
     """Return the queue from the webhook to the downloader."""
-    return Pipe(
+    return QueuePair(
         "downloads",
         names.download_queue,
         names.download_dlq,
@@ -66,9 +66,9 @@ def downloads(names: Names) -> Pipe:
     )
 
 
-def uploads(names: Names) -> Pipe:
+def uploads(names: Names) -> QueuePair:
     """Return the queue from the downloader to the uploader."""
-    return Pipe(
+    return QueuePair(
         "uploads",
         names.upload_queue,
         names.upload_dlq,
@@ -78,7 +78,7 @@ def uploads(names: Names) -> Pipe:
 
 
 @dataclass(frozen=True)
-class Letter:
+class QueueMessage:
     """A message as it was received. `content` is None if its body is no JSON object.
 
     `received` counts every receive, ours too; `reason` is the attribute `FailedReason`.
@@ -114,12 +114,12 @@ class Letter:
         return self._text("topic")
 
 
-def letter_of(message: Mapping[str, Any]) -> Letter:
+def message_of(message: Mapping[str, Any]) -> QueueMessage:
     """Return a message of ReceiveMessage, whatever its body is."""
     attributes = message.get("Attributes", {})
     reason = message.get("MessageAttributes", {}).get("FailedReason", {})
     milliseconds = int(attributes.get("SentTimestamp", 0))
-    return Letter(
+    return QueueMessage(
         message_id=message["MessageId"],
         handle=message["ReceiptHandle"],
         body=message["Body"],
@@ -140,7 +140,7 @@ def _content(body: str) -> Mapping[str, Any] | None:
 
 
 @dataclass(frozen=True)
-class Counts:
+class QueueCounts:
     """SQS's approximate counts of a queue, and their time by SQS's clock (rounded up to seconds).
 
     `receive_limit` is 0 for a queue without a DLQ.
@@ -153,7 +153,7 @@ class Counts:
     at: datetime
 
 
-class Box:
+class SqsQueue:
     """One SQS queue.
 
     Raises OpsError if it doesn't exist. `take` waits `poll_seconds` for messages.
@@ -170,13 +170,13 @@ class Box:
                 f"There is no queue {name}: bring the stack up to date (`invoke stack.update`)."
             ) from None
 
-    def counts(self) -> Counts:
+    def counts(self) -> QueueCounts:
         """Return the queue's counts."""
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])
         found = {str(name): value for name, value in answer["Attributes"].items()}
         redrive = json.loads(found.get("RedrivePolicy") or "{}")
         headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
-        return Counts(
+        return QueueCounts(
             waiting=int(found["ApproximateNumberOfMessages"]),
             in_flight=int(found["ApproximateNumberOfMessagesNotVisible"]),
             delayed=int(found.get("ApproximateNumberOfMessagesDelayed", 0)),
@@ -184,46 +184,46 @@ class Box:
             at=_server_time(headers.get("date", "")) + timedelta(seconds=1),
         )
 
-    def peek(self, most: int) -> list[Letter]:
+    def peek(self, most: int) -> list[QueueMessage]:
         """Return up to ten messages of a live queue, which stay available (see the module's
         docstring).
         """
         return self._receive(most, 0, 0)
 
-    def take(self, most: int, visibility_seconds: int) -> list[Letter]:
+    def take(self, most: int, visibility_seconds: int) -> list[QueueMessage]:
         """Return up to `most` (at most ten) messages, and hide them for `visibility_seconds`."""
         return self._receive(most, visibility_seconds, self._poll_seconds)
 
-    def _receive(self, most: int, visibility_seconds: int, wait_seconds: int) -> list[Letter]:
+    def _receive(self, most: int, visibility_seconds: int, wait_seconds: int) -> list[QueueMessage]:
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=min(most, MOST_AT_ONCE),
+            MaxNumberOfMessages=min(most, MAX_BATCH),
             VisibilityTimeout=visibility_seconds,
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        return [letter_of(message) for message in answer.get("Messages", ())]
+        return [message_of(message) for message in answer.get("Messages", ())]
 
-    def give_back(self, letters: Sequence[Letter]) -> None:
+    def release(self, messages: Sequence[QueueMessage]) -> None:
         """Make received messages available again at once."""
-        for first in range(0, len(letters), MOST_AT_ONCE):
-            some = letters[first : first + MOST_AT_ONCE]
+        for first in range(0, len(messages), MAX_BATCH):
+            some = messages[first : first + MAX_BATCH]
             self._sqs.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
                     {
                         "Id": str(number),
-                        "ReceiptHandle": letter.handle,
+                        "ReceiptHandle": message.handle,
                         "VisibilityTimeout": 0,
                     }
-                    for number, letter in enumerate(some)
+                    for number, message in enumerate(some)
                 ],
             )
 
-    def delete(self, letter: Letter) -> None:
+    def delete(self, message: QueueMessage) -> None:
         """Delete a received message."""
-        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.handle)
 
     def send(self, body: str, **fifo: str) -> None:
         """Send a message; `fifo` are `MessageGroupId` and `MessageDeduplicationId`."""
@@ -238,41 +238,41 @@ def _server_time(date: str) -> datetime:
 
 
 @dataclass
-class Hand:
+class HeldMessages:
     """Messages of a DLQ that are invisible to others: each once, in the order of arrival."""
 
-    _box: Box
+    _queue: SqsQueue
     _seconds: int
-    _held: dict[str, Letter] = field(default_factory=dict)
-    _known: set[str] = field(default_factory=set)
+    _held: dict[str, QueueMessage] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
-    def draw(self, most: int = MOST_AT_ONCE) -> list[Letter]:
+    def next_page(self, most: int = MAX_BATCH) -> list[QueueMessage]:
         """Return the next messages that weren't returned before; empty if there are no more.
 
         A FIFO queue delivers a group's later messages only when the earlier ones are deleted.
         """
-        drawn = self._box.take(most, self._seconds)
-        new = [letter for letter in drawn if letter.message_id not in self._known]
-        self._held.update((letter.message_id, letter) for letter in drawn)
-        self._known.update(letter.message_id for letter in drawn)
+        page = self._queue.take(most, self._seconds)
+        new = [message for message in page if message.message_id not in self._seen]
+        self._held.update((message.message_id, message) for message in page)
+        self._seen.update(message.message_id for message in page)
         return new
 
-    def drop(self, letter: Letter) -> None:
+    def delete(self, message: QueueMessage) -> None:
         """Delete a message."""
-        self._box.delete(self._held.get(letter.message_id, letter))
-        self._held.pop(letter.message_id, None)
+        self._queue.delete(self._held.get(message.message_id, message))
+        self._held.pop(message.message_id, None)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Make all other messages available again."""
-        self._box.give_back(list(self._held.values()))
+        self._queue.release(list(self._held.values()))
         self._held.clear()
 
 
 @contextmanager
-def held(box: Box, seconds: int) -> Iterator[Hand]:
+def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
     """Hold messages of a DLQ during the block; make the remaining ones available at its end."""
-    hand = Hand(box, seconds)
+    held = HeldMessages(queue, seconds)
     try:
-        yield hand
+        yield held
     finally:
-        hand.give_back()
+        held.release()

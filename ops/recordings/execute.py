@@ -24,7 +24,7 @@ from ops.recordings.reconciling import reconcile
 from ops.recordings.resending import Resender, now, resender, uuid_of
 from ops.stack import overview
 from ops.stack.commands import load_settings
-from ops.target import Target, changing
+from ops.target import Target, target_to_change
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -52,7 +52,7 @@ def request_ingest(
     url: str,
     content: dict[str, Any],
     session: requests.Session,
-    otherwise: Callable[[str], tuple[int, str]],
+    call_directly: Callable[[str], tuple[int, str]],
 ) -> str:
     """Return the message of `POST /ingest`.
 
@@ -73,11 +73,11 @@ def request_ingest(
         raise OpsError(
             f"{urlsplit(url).hostname} can't be reached ({type(error).__name__}): check network "
             "and proxy, and see whether the request came through: "
-            f"`{following.where(content['uuid'])}`."
+            f"`{following.recordings_command(content['uuid'])}`."
         ) from error
     status, text = response.status_code, response.text
     if status == 403:
-        status, text = otherwise(body)
+        status, text = call_directly(body)
     said = message_in(text)
     if status != 200:
         raise OpsError(f"{urlsplit(url).path} answered {status}: {said}")
@@ -133,7 +133,7 @@ def on_demand(
 ) -> None:
     """Ask for an ingest, as Opencast's "+Zoom" does."""
     wanted = uuid_of(uuid)
-    target = changing()
+    target = target_to_change()
     content = {
         "uuid": wanted,
         "oc_series_id": oc_series_id.strip(),
@@ -142,7 +142,7 @@ def on_demand(
         "allow_multiple_ingests": allow_multiple_ingests,
     }
 
-    def otherwise(body: str) -> tuple[int, str]:
+    def call_directly(body: str) -> tuple[int, str]:
         name, alias = target.names.function(ON_DEMAND), target.place.release_alias
         terminal.say(
             "The API keeps this address out (it isn't in INGEST_ALLOWED_IPS), so "
@@ -151,9 +151,9 @@ def on_demand(
         return call_on_demand(target.client("lambda", invocation.CONFIG), name, alias, body)
 
     with requests.Session() as session:
-        said = request_ingest(address(target, "ingest-url"), content, session, otherwise)
+        said = request_ingest(address(target, "ingest-url"), content, session, call_directly)
     terminal.say(said)
-    terminal.say(f"Where it is: `{following.where(wanted)}`")
+    terminal.say(f"Where it is: `{following.recordings_command(wanted)}`")
 
 
 # Zoom's webhook event, sent again
@@ -165,7 +165,7 @@ def resender_of(target: Target, session: requests.Session) -> Resender:
     return resender(load_settings(), target.client("ssm"), url, session, time.sleep)
 
 
-def send_anew(
+def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
     """Ask Zoom for a recording and resend it. Return the recording, and its row's zip id."""
@@ -183,11 +183,11 @@ def send_anew(
 def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
     """Send Zoom's notification of a recording once more."""
     wanted = uuid_of(uuid)
-    target = changing()
+    target = target_to_change()
     with requests.Session() as session:
-        recording, zip_id = send_anew(resender_of(target, session), wanted, oc_series_id)
+        recording, zip_id = resend(resender_of(target, session), wanted, oc_series_id)
     terminal.say(f"The webhook has taken it: {zip_id}")
-    terminal.say(f"Where it is: `{following.where(recording.uuid)}`")
+    terminal.say(f"Where it is: `{following.recordings_command(recording.uuid)}`")
 
 
 @command(
@@ -202,17 +202,17 @@ def pipeline(
 ) -> None:
     """Send a recording through and follow it to its end."""
     wanted = uuid_of(uuid)
-    target = changing()
+    target = target_to_change()
     with requests.Session() as session:
         sender = resender_of(target, session)
-        recording, zip_id = send_anew(sender, wanted, oc_series_id, ignore_schedule=ignore_schedule)
+        recording, zip_id = resend(sender, wanted, oc_series_id, ignore_schedule=ignore_schedule)
     table = StatusTable(target.table(target.names.status_table), now)
     try:
         row = following.follow(lambda: table.get(zip_id), recording.uuid, terminal.say, time.sleep)
     except KeyboardInterrupt:
         raise Exit(
             "Interrupted: the recording goes on by itself; "
-            f"`{following.where(recording.uuid)}` shows where it is.",
+            f"`{following.recordings_command(recording.uuid)}` shows where it is.",
             code=130,
         ) from None
     ledger = Ledger(target.table(target.names.recordings_table), now)
@@ -223,17 +223,17 @@ def pipeline(
 # Direct calls
 
 
-def take_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
+def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
     """Let a function take one message off its queue. Raises OpsError if it reports a failure."""
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
     try:
         answer = invocation.call(target.client("lambda", invocation.CONFIG), name, chosen, event)
     except KeyboardInterrupt:
         raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
-    terminal.say(told(name, answer))
+    terminal.say(result_message(name, answer))
 
 
-def told(name: str, answer: Any) -> str:
+def result_message(name: str, answer: Any) -> str:
     """Return a function's message about its work. Raises OpsError if it reports a failure."""
     message = answer.get("message") if isinstance(answer, dict) else None
     if message not in GOOD_ANSWERS:
@@ -256,13 +256,13 @@ def downloader(
 ) -> None:
     """Have the downloader take a waiting message."""
     event = {"ignore_schedule": ignore_schedule, "override_series_id": series_id.strip()}
-    take_one(changing(), DOWNLOADER, qualifier, event)
+    process_one(target_to_change(), DOWNLOADER, qualifier, event)
 
 
 @command(help={"qualifier": QUALIFIER_HELP})
 def uploader(_context: Context, qualifier: str = "") -> None:
     """Have the uploader take a waiting message, if any."""
-    take_one(changing(), UPLOADER, qualifier, {})
+    process_one(target_to_change(), UPLOADER, qualifier, {})
 
 
 collection = Collection("exec", on_demand, webhook, pipeline, downloader, uploader, reconcile)

@@ -16,7 +16,7 @@ from ingester.pipeline.states import State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
-from ops.command import OpsError, one_line
+from ops.command import OpsError, error_line
 from ops.printable import printable
 
 POLL_SECONDS = 2.0
@@ -49,8 +49,8 @@ def follow(
             row = read()
         except (BotoCoreError, ClientError) as error:
             raise OpsError(
-                f"The recording goes on by itself, but can't be followed: {one_line(error)} "
-                f"Later: `{where(uuid)}`."
+                f"The recording goes on by itself, but can't be followed: {error_line(error)} "
+                f"Later: `{recordings_command(uuid)}`."
             ) from error
         if row is None:
             raise OpsError(f"{uuid} has no row in the status table any more: was it deleted?")
@@ -111,6 +111,6 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     return f"In Opencast: {details}" if details else "In Opencast."
 
 
-def where(uuid: str) -> str:
+def recordings_command(uuid: str) -> str:
     """Return the command that shows where a recording is."""
     return f"invoke recordings --uuid {shlex.quote(uuid)}"

@@ -21,10 +21,10 @@ from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
 from ops import terminal
 from ops.command import command
-from ops.printable import moment, printable
+from ops.printable import printable, table_time
 from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
-from ops.target import looking, patience_given
+from ops.target import existing_target, opencast_patience
 
 DEFAULT_SINCE = "1d"
 KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
@@ -62,7 +62,7 @@ def find(
     return sorted(chosen, key=lambda row: (row.updated, row.zip_id), reverse=True)
 
 
-def listed(
+def select(
     rows: Sequence[StatusRow],
     diagnoses: Mapping[str, Diagnosis],
     *,
@@ -107,7 +107,7 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     }
 
 
-def short(wire: str) -> str:
+def short_time(wire: str) -> str:
     """Return a time stamp for a table: without `T`, seconds and `Z`."""
     return printable(wire[:16].replace("T", " ")) or "-"
 
@@ -117,13 +117,13 @@ def cells(row: StatusRow) -> tuple[str, ...]:
     return (
         str(row.meeting_id or "-"),
         printable(row.topic) or "-",
-        short(row.start_time),
+        short_time(row.start_time),
         kind(row),
         str(row.state),
         printable(row.reason) or "-",
         printable(row.oc_series_id) or "-",
-        short(row.ingest_request_time),
-        moment(row.updated),
+        short_time(row.ingest_request_time),
+        table_time(row.updated),
         printable(row.recording_id) or "-",
     )
 
@@ -200,13 +200,13 @@ def recordings(
     length = arguments.since(since) if since is not None else None
     if since is None and is_open and not failed:
         length = arguments.since(DEFAULT_SINCE)
-    target, now = looking(), datetime.now(UTC)
+    target, now = existing_target(), datetime.now(UTC)
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
     found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
-    diagnoses = diagnose_each(found, found, now, patience_given())
+    diagnoses = diagnose_each(found, found, now, opencast_patience())
     steps = steps_of(found, diagnoses)
-    rows = listed(found, diagnoses, begin=begin, failed=failed)
+    rows = select(found, diagnoses, begin=begin, failed=failed)
     if json:
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     else:

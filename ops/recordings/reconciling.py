@@ -16,7 +16,7 @@ from ops.command import OpsError, command
 from ops.printable import printable
 from ops.recordings import invocation
 from ops.recordings.resending import now
-from ops.target import Target, changing, looking
+from ops.target import Target, existing_target, target_to_change
 
 LISTS = {"account": "the account's list", "users": "the lists of its users"}
 
@@ -40,7 +40,7 @@ def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None
         except BadRequest as error:
             raise OpsError(f"--{error}") from None
         event["since"] = since.strip()
-    target = looking() if dry_run else changing()
+    target = existing_target() if dry_run else target_to_change()
     show(report_of(target, event))
 
 
@@ -69,13 +69,17 @@ def show(report: Report) -> None:
             "Missed",
             ("uuid", "recorded (UTC)", "topic"),
             [
-                (one.uuid, one.start_time[:16].replace("T", " "), printable(one.topic))
-                for one in report.recordings
+                (
+                    recording.uuid,
+                    recording.start_time[:16].replace("T", " "),
+                    printable(recording.topic),
+                )
+                for recording in report.recordings
             ],
         )
-    for one in report.recordings:
-        if one.outcome.startswith("failed"):
-            terminal.say(f"{one.uuid} {printable(one.outcome)}")
+    for recording in report.recordings:
+        if recording.outcome.startswith("failed"):
+            terminal.say(f"{recording.uuid} {printable(recording.outcome)}")
     if report.left_out:
         terminal.say(f"and {report.left_out} more")
     for why, count in sorted(report.skipped.items()):

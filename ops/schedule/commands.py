@@ -36,12 +36,12 @@ from ops.target import (
     ENV_FILE,
     Target,
     announce,
-    asked,
-    changing,
+    ask_on_terminal,
+    configured_target,
     confirm_production,
-    looking,
+    existing_target,
     may_ask,
-    named,
+    target_to_change,
 )
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def csv_import(
 ) -> None:
     """Import the class schedule from a CSV file."""
     sheet = read_csv(Path(filepath))
-    table = schedule_of(looking() if dry_run else changing())
+    table = schedule_of(existing_target() if dry_run else target_to_change())
     show(import_csv(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
@@ -150,7 +150,7 @@ def import_json(
 ) -> None:
     """Import the class schedule from a JSON file."""
     sheet = read_json(Path(filepath))
-    table = schedule_of(looking() if dry_run else changing())
+    table = schedule_of(existing_target() if dry_run else target_to_change())
     show(import_classes(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
@@ -173,14 +173,14 @@ def import_from_opencast(
     dry_run: bool = False,
 ) -> None:
     """Import the class schedule from DCE's Opencast."""
-    target = looking() if dry_run else changing()
-    asked = _endpoint(target, endpoint, path)
+    target = existing_target() if dry_run else target_to_change()
+    ask_on_terminal = _endpoint(target, endpoint, path)
     with requests.Session() as session:
-        rows = oc_import.fetch(asked, session)
+        rows = oc_import.fetch(ask_on_terminal, session)
     if not rows:
-        terminal.say(f"{asked.host} lists no classes: nothing was changed.")
+        terminal.say(f"{ask_on_terminal.host} lists no classes: nothing was changed.")
         return
-    table, parsed = schedule_of(target), oc_import.parse(asked.host, rows)
+    table, parsed = schedule_of(target), oc_import.parse(ask_on_terminal.host, rows)
     show(import_classes(table, parsed, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
@@ -200,7 +200,7 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
     if not source.strip():
         raise OpsError("SOURCE is empty: name where the classes came from, like csv:fall.csv.")
     report = remove_source(
-        schedule_of(looking() if dry_run else changing()), source, dry_run=dry_run
+        schedule_of(existing_target() if dry_run else target_to_change()), source, dry_run=dry_run
     )
     for line in terminal_removal_lines(report, source, dry_run=dry_run):
         terminal.say(line)
@@ -214,10 +214,10 @@ def save_creds(_context: Context, filename: str = "service_account.json") -> Non
     """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
     # This works without a stack: the key exists before the first stack, and serves all.
-    target = named()
+    target = configured_target()
     announce(target)
     if may_ask():
-        confirm_production(target.place.stack_name, asked)
+        confirm_production(target.place.stack_name, ask_on_terminal)
     written = google_key.save(target.client("ssm"), key)
     done = "is in" if written else "was already in"
     terminal.say(f"The key {done} SSM, {GOOGLE_CREDENTIALS}, for all stacks of this account.")

@@ -22,7 +22,7 @@ from ops import terminal
 from ops.command import OpsError, command
 from ops.secrets import store as secrets
 from ops.secrets.store import WEBHOOK_TOKEN
-from ops.target import ENV_FILE, changing, looking, may_ask
+from ops.target import ENV_FILE, existing_target, may_ask, target_to_change
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -56,7 +56,7 @@ def readers(name: str) -> tuple[str, ...]:
     return tuple(function.name for function, read in READ_BY.items() if name in read)
 
 
-def look(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretStatus]:
+def read_statuses(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretStatus]:
     """Return the status of every secret, compared with `given` (`.env` and shell)."""
     values, about = secrets.stored(ssm, names), secrets.described(ssm, names)
     return [_status(name, values, about.get(name), given) for name in NAMES]
@@ -65,7 +65,7 @@ def look(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretS
 def _status(
     name: str,
     values: Mapping[str, str],
-    stored: secrets.Stored | None,
+    stored: secrets.StoredSecret | None,
     given: Mapping[str, str],
 ) -> SecretStatus:
     setting = "not set"
@@ -115,7 +115,7 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
     return value
 
 
-def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
+def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
     """Return the value to store in SSM, given the stored one ("" if none).
 
     Raises OpsError if nothing would change, or the value would be too long.
@@ -125,7 +125,7 @@ def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
             f"{name} isn't set, so there is nothing to replace: put it into .env, then "
             "`invoke stack.update`."
         )
-    kept = [one for one in split(old) if one not in split(new)] if keep_old else []
+    kept = [token for token in split(old) if token not in split(new)] if keep_old else []
     value = ",".join([new, *kept])
     if value == old:
         raise OpsError(f"{name} has this value already, so nothing was changed.")
@@ -134,7 +134,7 @@ def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
     return value
 
 
-def advice(name: str, *, keep_old: bool) -> list[str]:
+def rotation_advice(name: str, *, keep_old: bool) -> list[str]:
     """Return what to know and to do after a rotation."""
     lines = [f"{name} is replaced. {', '.join(readers(name))}: in use within {_minutes()} minutes."]
     if name == SIGNING_KEY:
@@ -155,24 +155,24 @@ def _minutes() -> int:
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
     """Show which secrets are set, not what they are."""
-    target = looking()
-    found = look(target.client("ssm"), target.names, given_settings(os.environ, ENV_FILE))
+    target = existing_target()
+    found = read_statuses(target.client("ssm"), target.names, given_settings(os.environ, ENV_FILE))
     if json:
-        terminal.show_json([asdict(one) for one in found])
+        terminal.show_json([asdict(secret) for secret in found])
         return
     terminal.show(
         f"Secrets below {target.names.secrets_path} in SSM",
         ("secret", "set", "since (UTC)", "where from", ".env, shell", "read by"),
         [
             (
-                one.name,
-                "yes" if one.set else "no",
-                one.since or "-",
-                one.origin or "-",
-                one.settings or "-",
-                ", ".join(one.read_by),
+                secret.name,
+                "yes" if secret.set else "no",
+                secret.since or "-",
+                secret.origin or "-",
+                secret.settings or "-",
+                ", ".join(secret.read_by),
             )
-            for one in found
+            for secret in found
         ],
     )
 
@@ -186,7 +186,7 @@ def status(_context: Context, json: bool = False) -> None:
 def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
     """Replace a secret without a deployment."""
     check_name(name, keep_old=keep_old)
-    target = changing()
+    target = target_to_change()
     ssm, names = target.client("ssm"), target.names
     if name == SIGNING_KEY:
         new = randomness.token_hex(secrets.SIGNING_KEY_BYTES)
@@ -194,9 +194,9 @@ def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
         if sys.stdin.isatty() and not may_ask():
             raise OpsError(f"NONINTERACTIVE is set, so the new {name} has to come by a pipe.")
         new = read_value(name, sys.stdin, getpass.getpass)
-    value = replaced(name, secrets.stored(ssm, names).get(name, ""), new, keep_old=keep_old)
+    value = new_value(name, secrets.stored(ssm, names).get(name, ""), new, keep_old=keep_old)
     secrets.put(ssm, names, name, value, secrets.ROTATED)
-    for line in advice(name, keep_old=keep_old):
+    for line in rotation_advice(name, keep_old=keep_old):
         terminal.say(line)
 
 

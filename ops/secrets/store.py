@@ -29,7 +29,7 @@ MADE = "Made at the first deployment"
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredSecret:
     """A secret in SSM, without its value. `origin` is the parameter's description."""
 
     name: str
@@ -42,12 +42,12 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """The result of `write`: names of secrets, never their values."""
 
     changed: tuple[str, ...]
     deleted: tuple[str, ...]
-    kept: tuple[Stored, ...]
+    kept: tuple[StoredSecret, ...]
 
     def lines(self) -> list[str]:
         """Return the result in sentences."""
@@ -57,9 +57,10 @@ class Written:
         if self.deleted:
             said.append(f"Secrets deleted from SSM, for they aren't set: {', '.join(self.deleted)}")
         said += [
-            f"{one.name} stays as it was rotated on {one.changed:%Y-%m-%d}: the settings have "
-            f"another value. Mend .env, or bring that value by `invoke secrets.rotate {one.name}`."
-            for one in self.kept
+            f"{secret.name} stays as it was rotated on {secret.changed:%Y-%m-%d}: the settings "
+            "have another value. Mend .env, or bring that value by `invoke secrets.rotate "
+            f"{secret.name}`."
+            for secret in self.kept
         ]
         return said
 
@@ -88,13 +89,13 @@ def value_of(ssm: SSMClient, names: Names, name: str) -> str:
     return found["Parameter"]["Value"]
 
 
-def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
+def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
     """Return what SSM says of the stack's secrets, by name."""
     pages = ssm.get_paginator("describe_parameters").paginate(
         ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [names.secrets_path]}]
     )
     found = [
-        Stored(
+        StoredSecret(
             parameter["Name"].removeprefix(f"{names.secrets_path}/"),
             parameter["LastModifiedDate"],
             parameter.get("Description", ""),
@@ -102,7 +103,7 @@ def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
         for page in pages
         for parameter in page["Parameters"]
     ]
-    return {one.name: one for one in found}
+    return {secret.name: secret for secret in found}
 
 
 def is_same(name: str, given: str, present: str) -> bool:
@@ -118,7 +119,7 @@ def is_same(name: str, given: str, present: str) -> bool:
     return bool(given) and secrets.compare_digest(given.encode(), first.encode())
 
 
-def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
+def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> WriteResult:
     """Write the settings' secrets to SSM, and create the pipeline's signing key if there is none.
 
     `wanted` has every secret setting. An empty one is deleted: SSM has no empty values, and the
@@ -132,8 +133,8 @@ def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
         if not is_same(name, value, present.get(name, ""))
     }
     kept = [about[name] for name in sorted(differing) if name in about and about[name].rotated]
-    for one in kept:
-        del differing[one.name]
+    for secret in kept:
+        del differing[secret.name]
     if SIGNING_KEY not in present:
         put(ssm, names, SIGNING_KEY, secrets.token_hex(SIGNING_KEY_BYTES), MADE)
     for name, value in differing.items():
@@ -143,7 +144,7 @@ def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
     _delete(ssm, names, gone)
     changed = [name for name, value in differing.items() if value]
     changed += [SIGNING_KEY] if SIGNING_KEY not in present else []
-    return Written(tuple(sorted(changed)), tuple(sorted(gone)), tuple(kept))
+    return WriteResult(tuple(sorted(changed)), tuple(sorted(gone)), tuple(kept))
 
 
 def put(ssm: SSMClient, names: Names, name: str, value: str, origin: str) -> None:

@@ -17,8 +17,8 @@ from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
 from ops import terminal
 from ops.code import package
-from ops.code.deploy import give_all_back, releases_of
-from ops.code.releases import Releases, take_up_settings
+from ops.code.deploy import releases_of, restore_all_latest
+from ops.code.releases import Releases, apply_changed_settings
 from ops.code.wheels import LAMBDA, Platform
 from ops.command import OpsError, command
 from ops.secrets import store as secrets
@@ -29,13 +29,13 @@ from ops.target import (
     ROOT,
     Target,
     announce,
-    asked,
+    ask_on_terminal,
+    configured_target,
     confirm_production,
-    exists,
-    looking,
+    existing_target,
     may_ask,
-    named,
-    require,
+    require_stack,
+    stack_exists,
     target_of,
 )
 
@@ -132,7 +132,7 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     return True
 
 
-def without_code(target: Target) -> list[Function]:
+def functions_without_code(target: Target) -> list[Function]:
     """Return the functions without a package in the code bucket."""
     s3, bucket = target.client("s3"), target.place.code_bucket
     return [
@@ -142,7 +142,9 @@ def without_code(target: Target) -> list[Function]:
     ]
 
 
-def supply(target: Target, settings: Settings, functions: Sequence[Function]) -> None:
+def upload_code_and_secrets(
+    target: Target, settings: Settings, functions: Sequence[Function]
+) -> None:
     """Upload what a deployment needs: the packages of `functions`, and the secrets.
 
     Raises OpsError if a package can't be built.
@@ -158,7 +160,7 @@ def supply(target: Target, settings: Settings, functions: Sequence[Function]) ->
         print(line, flush=True)
 
 
-def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
+def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
     """Print the target, check that the stack is as expected, and confirm a change in production.
 
     Return the target, and whether the stack exists.
@@ -166,7 +168,7 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
     target = target_of(settings.place)
     name, region = settings.stack_name, settings.place.region
     announce(target)
-    there = exists(target.client("cloudformation"), name)
+    there = stack_exists(target.client("cloudformation"), name)
     if expect_stack is not None and there != expect_stack:
         raise OpsError(
             f"There is no stack {name} in {region}: `invoke stack.create` makes it."
@@ -174,7 +176,7 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
             else f"The stack {name} is there already: `invoke stack.update` changes it."
         )
     if may_ask():
-        confirm_production(name, asked)
+        confirm_production(name, ask_on_terminal)
     return target, there
 
 
@@ -193,11 +195,11 @@ def check_alias(target: Target) -> None:
         )
 
 
-def put_up(*, expect_stack: bool | None) -> None:
+def deploy_stack(*, expect_stack: bool | None) -> None:
     """Create or change the stack, as `expect_stack` says; None does what is necessary."""
-    opencast.ensure_known(os.environ, ENV_FILE)
+    opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
-    target, there = begin(settings, expect_stack=expect_stack)
+    target, there = prepare(settings, expect_stack=expect_stack)
     if may_ask() and not sys.stdin.isatty():
         # Otherwise the CDK's command line would fail on this, after everything else was done.
         raise EOFError
@@ -206,25 +208,25 @@ def put_up(*, expect_stack: bool | None) -> None:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
         # Before CloudFormation sets anything: restoring sets configuration too.
-        give_all_back(target, FUNCTIONS)
-        supply(target, settings, without_code(target))
+        restore_all_latest(target, FUNCTIONS)
+        upload_code_and_secrets(target, settings, functions_without_code(target))
     else:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
             print(f"Made the bucket {target.place.code_bucket}", flush=True)
-        supply(target, settings, FUNCTIONS)
+        upload_code_and_secrets(target, settings, FUNCTIONS)
     approval = "any-change" if may_ask() else "never"
     cli_for(settings, os.environ).deploy(settings.stack_name, approval=approval)
     if there:
-        say_what_runs(target)
+        apply_settings(target)
     else:
         overview.show_outputs(target)
         terminal.say(NEXT_STEPS)
 
 
-def say_what_runs(target: Target) -> None:
+def apply_settings(target: Target) -> None:
     """Let changed settings reach the alias, and print which have to wait for a release."""
     releases = releases_of(target)
-    moves, waiting = take_up_settings(releases, FUNCTIONS)
+    moves, waiting = apply_changed_settings(releases, FUNCTIONS)
     for move in moves:
         terminal.say(
             f"{move.function.name}: the changed settings run ({releases.alias}: version "
@@ -250,7 +252,7 @@ def synth(_context: Context) -> None:
 @command()
 def diff(_context: Context) -> None:
     """Show what an update would change."""
-    opencast.ensure_known(os.environ, ENV_FILE)
+    opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
     # Without credentials the CDK's errors don't mention credentials.
     target_of(settings.place).client("sts").get_caller_identity()
@@ -266,27 +268,27 @@ def list_stacks(_context: Context) -> None:
 @command()
 def create(_context: Context) -> None:
     """Make the stack; version 1 of every function runs."""
-    put_up(expect_stack=False)
+    deploy_stack(expect_stack=False)
 
 
 @command()
 def update(_context: Context) -> None:
     """Apply the settings; released code stays."""
-    put_up(expect_stack=True)
+    deploy_stack(expect_stack=True)
 
 
 @command()
 def deploy(_context: Context) -> None:
     """Make the stack or bring it up to date."""
-    put_up(expect_stack=None)
+    deploy_stack(expect_stack=None)
 
 
 @command()
 def changeset(_context: Context) -> None:
     """Show what an update would do, as a change set."""
-    opencast.ensure_known(os.environ, ENV_FILE)
+    opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
-    target, _ = begin(settings, expect_stack=True)
+    target, _ = prepare(settings, expect_stack=True)
     check_alias(target)
     name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
@@ -296,7 +298,7 @@ def changeset(_context: Context) -> None:
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
     """Show addresses, versions, queues, alarms."""
-    found = overview.look(looking())
+    found = overview.read_overview(existing_target())
     if json:
         terminal.show_json(found.as_json())
     else:
@@ -307,16 +309,16 @@ def status(_context: Context, json: bool = False) -> None:
 def delete(_context: Context) -> None:
     """Delete the stack; save its schedule before."""
     settings = load_settings()
-    target = named()
+    target = configured_target()
     announce(target)
-    there = exists(target.client("cloudformation"), settings.stack_name)
+    there = stack_exists(target.client("cloudformation"), settings.stack_name)
     # A deletion that failed after the stack itself was gone is continued.
-    if not there and not removal.remains(target):
-        require(target)
+    if not there and not removal.has_leftovers(target):
+        require_stack(target)
     if may_ask():
         confirm_deletion(target, there=there)
     if there:
-        take_down(target, settings)
+        delete_stack(target, settings)
     secrets.delete_all(target.client("ssm"), target.names)
     bucket = target.place.code_bucket
     removal.delete_below(target.client("s3"), bucket, f"{settings.stack_name}/")
@@ -329,16 +331,18 @@ def delete(_context: Context) -> None:
 def confirm_deletion(target: Target, *, there: bool) -> None:
     """Ask whether to delete the stack and everything in it. Raises OpsError if not."""
     name = target.place.stack_name
-    confirm_production(name, asked)
-    waiting = overview.messages(target) if there else {}
+    confirm_production(name, ask_on_terminal)
+    waiting = overview.message_counts(target) if there else {}
     for queue, count in waiting.items():
         print(f"Messages in {queue}, which go with it: {count}", flush=True)
-    answer = asked(f"This deletes {name} with its tables, queues and files. Its name again: ")
+    answer = ask_on_terminal(
+        f"This deletes {name} with its tables, queues and files. Its name again: "
+    )
     if answer.strip() != name:
         raise OpsError(f"{name} was left as it is.")
 
 
-def take_down(target: Target, settings: Settings) -> None:
+def delete_stack(target: Target, settings: Settings) -> None:
     """Save the schedule, empty the bucket, and delete the stack itself."""
     names = target.names
     backup = Path(f"{names.schedule_table}.csv")

@@ -32,7 +32,7 @@ MOST_SUBNETS = 16
 
 
 @dataclass(frozen=True)
-class Found:
+class Location:
     """The location of an Opencast. The network is empty if it wasn't looked up."""
 
     base_url: str
@@ -51,7 +51,7 @@ class Found:
         return {name: value for name, value in named.items() if value}
 
 
-def ensure_known(environment: Mapping[str, str], env_file: Path) -> None:
+def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
     """Look up Opencast's location, if the settings leave it open and it isn't noted yet.
 
     Wrong settings aren't reported here: whoever loads all of them does that.
@@ -68,20 +68,20 @@ def ensure_known(environment: Mapping[str, str], env_file: Path) -> None:
     cluster, is_ecs = whose(given)
     target = target_of(place)
     if is_ecs:
-        found = of_ecs(
+        found = ecs_location(
             target.client("cloudformation"),
             target.client("ec2"),
             cluster,
             subnets=given.get("OC_SUBNET_IDS", ""),
         )
     else:
-        found = of_instances(target.client("ec2"), cluster)
+        found = opsworks_location(target.client("ec2"), cluster)
     note = note_beside(env_file)
     write_note(note, found, cluster, is_ecs=is_ecs, region=place.region)
     terminal.say(f"Opencast {cluster} is {found.base_url}; noted in {note}")
 
 
-def write_note(path: Path, found: Found, cluster: str, *, is_ecs: bool, region: str) -> None:
+def write_note(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
     """Write the location to a file in the form of `.env`. Raises OpsError if that fails."""
     settings = {
         "OC_CLUSTER_NAME": cluster,
@@ -99,7 +99,7 @@ def write_note(path: Path, found: Found, cluster: str, *, is_ecs: bool, region: 
         raise OpsError(f"{path} can't be written: {error.strerror}.") from error
 
 
-def of_instances(ec2: EC2Client, cluster: str) -> Found:
+def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
     """Return the location of an OpsWorks cluster's admin node, by the tags of its instances.
 
     The tags don't tell the network.
@@ -132,12 +132,12 @@ def of_instances(ec2: EC2Client, cluster: str) -> Found:
     host = instance.get("PublicDnsName") or instance.get("PrivateDnsName")
     if not host:
         raise OpsError(f"{instance['InstanceId']} has no host name: start it, {advice}.")
-    return Found(_address("http", host))
+    return Location(_address("http", host))
 
 
-def of_ecs(
+def ecs_location(
     cloudformation: CloudFormationClient, ec2: EC2Client, cluster: str, *, subnets: str = ""
-) -> Found:
+) -> Location:
     """Return the location of an ECS cluster: its stack's exports, and its VPC's private subnets.
 
     `subnets` are the given ones: then none are looked up.
@@ -156,7 +156,7 @@ def of_ecs(
             "OPENCAST_BASE_URL (and, for the uploader in its VPC, OC_SUBNET_IDS and "
             "OC_SECURITY_GROUP_ID)."
         )
-    return Found(
+    return Location(
         base_url=_address("https", wanted["admin-public-hostname"]),
         vpc=wanted["vpc-id"],
         subnets=() if subnets else private_subnets(ec2, wanted["vpc-id"]),
@@ -200,7 +200,7 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
         for page in ec2.get_paginator("describe_subnets").paginate(Filters=of_vpc)
         for subnet in page["Subnets"]
     ]
-    through_nat = behind_nat(subnets, tables)
+    through_nat = subnets_behind_nat(subnets, tables)
     if not through_nat:
         raise OpsError(
             f"No subnet of {vpc} has a route to a NAT gateway: set OC_SUBNET_IDS to subnets with a "
@@ -209,7 +209,9 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
     return through_nat[:MOST_SUBNETS]
 
 
-def behind_nat(subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def subnets_behind_nat(
+    subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
     """Return the subnets whose route table leads to a NAT gateway, sorted by id.
 
     A subnet that no table names uses the VPC's main one.

@@ -17,11 +17,11 @@ from ingester.reconcile.state_table import ReconcileState
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError
-from ops.queues.queue_messages import Box
+from ops.queues.queue_messages import SqsQueue
 from ops.stack.access import opencast_access
 from ops.target import Target
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 AGE_PERIOD = timedelta(minutes=15)
@@ -85,14 +85,16 @@ class Overview:
         return asdict(self)
 
 
-def look(target: Target) -> Overview:
+def read_overview(target: Target) -> Overview:
     """Return the stack's current state."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
     releases = Releases(target.client("lambda"), names, target.place.release_alias)
     problems: list[str] = []
-    functions = _all_of(FUNCTIONS, lambda function: _function(releases, function), problems)
+    functions = _each_or_problem(
+        FUNCTIONS, lambda function: _function(releases, function), problems
+    )
     made = {function.name for function in functions}
     has_uploader = names.function(UPLOADER) in made
     has_reconcile = names.function(RECONCILE) in made
@@ -105,13 +107,13 @@ def look(target: Target) -> Overview:
         alarms=_alarms(target, names),
         mails=_mails(target, stack["StackId"], problems),
         opencast=opencast_access(target, releases) if has_uploader else "",
-        reconcile=reconcile_words(target, releases, datetime.now(UTC)) if has_reconcile else "",
+        reconcile=reconcile_sentence(target, releases, datetime.now(UTC)) if has_reconcile else "",
         problems=tuple(problems),
     )
 
 
-def _all_of(
-    things: Sequence[Thing], ask: Callable[[Thing], Answer], problems: list[str]
+def _each_or_problem(
+    things: Sequence[Item], ask: Callable[[Item], Answer], problems: list[str]
 ) -> tuple[Answer, ...]:
     """Return the status of each item; the sentence about a missing one goes to `problems`.
 
@@ -127,16 +129,18 @@ def _all_of(
     return tuple(answers)
 
 
-def messages(target: Target) -> dict[str, int]:
+def message_counts(target: Target) -> dict[str, int]:
     """Return the number of messages of each queue that isn't empty."""
-    counted = {one.name: one.waiting + one.in_flight + one.delayed for one in _queues(target, [])}
+    counted = {
+        queue.name: queue.waiting + queue.in_flight + queue.delayed for queue in _queues(target, [])
+    }
     return {name: count for name, count in counted.items() if count}
 
 
 def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
     names = target.names
     queues = (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq)
-    return _all_of(queues, lambda name: _queue(target, name), problems)
+    return _each_or_problem(queues, lambda name: _queue(target, name), problems)
 
 
 def outputs(target: Target) -> dict[str, str]:
@@ -160,7 +164,7 @@ def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
 def _function(releases: Releases, function: Function) -> FunctionStatus:
     latest, released = releases.latest(function), releases.released(function)
     differs = {
-        "code": not latest.same_code(released),
+        "code": not latest.has_same_code(released),
         "settings": latest.configuration != released.configuration,
     }
     return FunctionStatus(
@@ -174,7 +178,7 @@ def _function(releases: Releases, function: Function) -> FunctionStatus:
 
 
 def _queue(target: Target, name: str) -> QueueStatus:
-    counts = Box(target.client("sqs"), name).counts()
+    counts = SqsQueue(target.client("sqs"), name).counts()
     waiting, in_flight, delayed = counts.waiting, counts.in_flight, counts.delayed
     is_empty = not (waiting or in_flight or delayed)
     oldest = 0 if is_empty else _oldest_seconds(target, name)
@@ -228,16 +232,16 @@ def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, boo
         problems.append(f"There is no topic {target.names.topic}: nothing is mailed.")
         return {}
     found = {
-        one["Endpoint"]: one["SubscriptionArn"].startswith("arn:")
+        subscription["Endpoint"]: subscription["SubscriptionArn"].startswith("arn:")
         for page in pages
-        for one in page["Subscriptions"]
+        for subscription in page["Subscriptions"]
     }
     if not found:
         problems.append(f"Nobody gets mails: {LINK.format(topic=topic)}")
     return found
 
 
-def reconcile_words(target: Target, releases: Releases, now: datetime) -> str:
+def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str:
     """Return a sentence on reconcile: its last run, why it doesn't run, or that it is off."""
     days = int(releases.released(RECONCILE).variables.get("RECONCILE_DAYS") or 0)
     try:
@@ -266,14 +270,14 @@ def show(found: Overview) -> None:
         ("function", "released", "as", "made (UTC)", "not released yet", "debug"),
         [
             (
-                one.name,
-                one.released,
-                one.description or "-",
-                one.made,
-                one.unreleased or "-",
-                "on" if one.debug else "off",
+                function.name,
+                function.released,
+                function.description or "-",
+                function.made,
+                function.unreleased or "-",
+                "on" if function.debug else "off",
             )
-            for one in found.functions
+            for function in found.functions
         ],
     )
     terminal.show(
@@ -281,13 +285,13 @@ def show(found: Overview) -> None:
         ("queue", "waiting", "in flight", "delayed", "oldest"),
         [
             (
-                one.name,
-                str(one.waiting),
-                str(one.in_flight),
-                str(one.delayed),
-                "?" if one.oldest_seconds is None else age(one.oldest_seconds),
+                queue.name,
+                str(queue.waiting),
+                str(queue.in_flight),
+                str(queue.delayed),
+                "?" if queue.oldest_seconds is None else age(queue.oldest_seconds),
             )
-            for one in found.queues
+            for queue in found.queues
         ],
     )
     if found.alarms:

@@ -53,7 +53,7 @@ def save_schedule(table: Table, path: Path) -> int | None:
     return len(lines)
 
 
-def remains(target: Target) -> bool:
+def has_leftovers(target: Target) -> bool:
     """Tell whether secrets or packages of a stack exist, with or without the stack itself."""
     if store.described(target.client("ssm"), target.names):
         return True

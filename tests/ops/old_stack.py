@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 
 from cdk.stack_location import Place
-from ops.migration.commands import plan, run
+from ops.migration.commands import migrate_all, plan_migration
 from ops.migration.copy_tables import Tally
 from ops.target import Target
 from tests.cloud import REGION, Clock, Cloud
@@ -30,8 +30,8 @@ class Sites:
     clock: Clock
 
     def migrate(self, *, days: int = 7, dry_run: bool = False) -> dict[str, Tally]:
-        parts = plan(self.target, OLD, days=days, now=self.clock()).parts
-        return {tally.thing: tally for tally in run(parts, dry_run=dry_run)}
+        migrations = plan_migration(self.target, OLD, days=days, now=self.clock()).migrations
+        return {tally.thing: tally for tally in migrate_all(migrations, dry_run=dry_run)}
 
 
 def _table(name: str, key: str) -> Any:

@@ -12,8 +12,8 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange, StatusTable
 from ops.queues import queue_messages
-from ops.queues.queue_messages import Box, Letter, Pipe
-from ops.queues.redrive import Moved, Redrive, Wanted
+from ops.queues.queue_messages import QueueMessage, QueuePair, SqsQueue
+from ops.queues.redrive import Redrive, RedrivenMessage, Selection
 from tests.cloud import Clock, Cloud
 
 NAMES = Names("test")
@@ -34,20 +34,20 @@ def body(number: int, **more: object) -> str:
 class Site:
     """One way with its dead letters."""
 
-    def __init__(self, aws: Cloud, clock: Clock, pipe: Pipe) -> None:
-        self.aws, self.clock, self.pipe = aws, clock, pipe
+    def __init__(self, aws: Cloud, clock: Clock, pair: QueuePair) -> None:
+        self.aws, self.clock, self.pair = aws, clock, pair
         live, dead = (
             (aws.upload_queue, aws.upload_dlq)
-            if pipe.is_fifo
+            if pair.is_fifo
             else (aws.download_queue, aws.download_dlq)
         )
         self.live_url, self.dead_url = live, dead
         self.status = StatusTable(aws.status, clock)
         self.ledger = Ledger(aws.recordings, clock)
         self.redrive = Redrive(
-            pipe,
-            Box(aws.sqs, pipe.queue),
-            Box(aws.sqs, pipe.dead_letters, 0),
+            pair,
+            SqsQueue(aws.sqs, pair.queue),
+            SqsQueue(aws.sqs, pair.dlq, 0),
             self.status,
             self.ledger,
         )
@@ -68,9 +68,11 @@ class Site:
         zip_id = f"auto-ingest-uuid-{number}=="
         self.status.write(zip_id, StatusChange(state, subject=subject, **more))
 
-    def move(self, wanted: Wanted, stop_after: int = 1000) -> tuple[list[Moved], list[Letter]]:
-        moved: list[Moved] = []
-        left = self.redrive.run(wanted, lambda: len(moved) >= stop_after, moved.append)
+    def move(
+        self, selection: Selection, stop_after: int = 1000
+    ) -> tuple[list[RedrivenMessage], list[QueueMessage]]:
+        moved: list[RedrivenMessage] = []
+        left = self.redrive.run(selection, lambda: len(moved) >= stop_after, moved.append)
         return moved, list(left)
 
     def visible(self, url: str) -> int:

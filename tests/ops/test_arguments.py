@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ops.command import OpsError
-from ops.interrupts import noted
+from ops.interrupts import deferred_signals
 from ops.printable import printable
 from ops.recordings import arguments
 from tests.signals import heard
@@ -87,7 +87,7 @@ def test_plain_texts_stay() -> None:
 
 def test_the_first_interrupt_is_noted_and_the_second_counts() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with noted() as came:
+    with deferred_signals() as came:
         assert not came()
         signal.raise_signal(signal.SIGINT)
         assert came()
@@ -99,7 +99,7 @@ def test_the_first_interrupt_is_noted_and_the_second_counts() -> None:
 def test_what_is_ignored_is_not_noted() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with noted() as came:
+        with deferred_signals() as came:
             signal.raise_signal(signal.SIGHUP)
             assert not came()
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -111,7 +111,7 @@ def test_what_is_ignored_is_not_noted() -> None:
 def test_a_signal_is_noted_in_a_test_when_the_shell_has_it_ignored(number: signal.Signals) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     try:
-        with heard(number), noted() as came:
+        with heard(number), deferred_signals() as came:
             signal.raise_signal(number)
             assert came()
         assert signal.getsignal(number) is signal.SIG_IGN

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from ops.code.bytecode import Compiler, compiler, compiler_for, imported
+from ops.code.bytecode import Compiler, compiler, compiler_for, imported_modules
 
 TREE = {
     "own.py": """
@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_what_is_imported(root: Path) -> None:
-    assert sorted(map(str, imported([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
+    assert sorted(map(str, imported_modules([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
         "boto3/s3/inject.py",
         "here.py",
         "in_class.py",

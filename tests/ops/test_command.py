@@ -15,7 +15,7 @@ from ops.code.package import ROOT
 TASKS = '''
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from invoke import Collection
-from ops.command import OpsError, command, take_both_spellings
+from ops.command import OpsError, command, accept_underscores
 
 
 @command(help={"oc_workflow": "which"})
@@ -44,7 +44,7 @@ def fail(_context, how):
 
 execute = Collection("exec")
 execute.add_task(on_demand)
-take_both_spellings()
+accept_underscores()
 namespace = Collection(execute, fail)
 '''
 

@@ -21,7 +21,7 @@ from ingester.transfer import engine, file_copy, part_worker, ranges
 from ingester.zoom import download as source
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
-from ops.command import ALSO
+from ops.command import ALIASES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -38,7 +38,7 @@ def name(path: Path) -> str:
 
 
 def commands_of(collection: Collection) -> set[str]:
-    return {*collection.task_names, *(other for others in ALSO.values() for other in others)}
+    return {*collection.task_names, *(other for others in ALIASES.values() for other in others)}
 
 
 def code_of(document: Path) -> list[str]:

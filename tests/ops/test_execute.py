@@ -107,11 +107,11 @@ def test_whom_the_api_keeps_out_asks_otherwise(hook: Endpoint, session: requests
     hook.answers[:] = [json_answer(403, {"Message": "User: anonymous is not authorized"})]
     bodies: list[str] = []
 
-    def otherwise(body: str) -> tuple[int, str]:
+    def call_directly(body: str) -> tuple[int, str]:
         bodies.append(body)
         return 200, '{"message": "Ingest accepted"}'
 
-    said = execute.request_ingest(hook.url, {"uuid": UUID}, session, otherwise)
+    said = execute.request_ingest(hook.url, {"uuid": UUID}, session, call_directly)
     assert said == "Ingest accepted"
     assert bodies == [hook.requests[0].body.decode()]
     with pytest.raises(OpsError, match="answered 404: no such"):
@@ -195,7 +195,7 @@ def test_a_function_is_waited_for_and_not_started_twice(functions: tuple[Any, St
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
 def test_what_a_function_says_is_told(message: str) -> None:
-    assert execute.told("f", {"message": message}) == message
+    assert execute.result_message("f", {"message": message}) == message
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_what_a_function_says_is_told(message: str) -> None:
 )
 def test_anything_else_is_an_error(answer: Any) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
-        execute.told("f", answer)
+        execute.result_message("f", answer)
 
 
 # Zoom's notification, once more

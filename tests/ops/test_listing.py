@@ -71,8 +71,8 @@ def found(
     begin = now - timedelta(hours=hours) if hours is not None else None
     rows = recordings.find(status, meeting=meeting, uuid=uuid, begin=begin, now=now)
     diagnoses = diagnose_each(rows, rows, now, PATIENCE)
-    listed = recordings.listed(rows, diagnoses, begin=begin, failed=False)
-    return [one.zip_id for one in listed]
+    listed = recordings.select(rows, diagnoses, begin=begin, failed=False)
+    return [row.zip_id for row in listed]
 
 
 def test_which_recordings(status: StatusTable, clock: Clock) -> None:
@@ -179,7 +179,7 @@ def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTa
 def told(*options: str) -> dict[str, str | None]:
     done = invoke("recordings", "--json", *options)
     assert done.code == 0, done.err
-    return {one["zip_id"]: one["next_step"] for one in json.loads(done.out)}
+    return {row["zip_id"]: row["next_step"] for row in json.loads(done.out)}
 
 
 def test_what_failed_is_told_but_not_what_was_done_later(

@@ -18,16 +18,16 @@ from invoke import Exit
 
 from cdk.names import DOWNLOADER, FUNCTIONS, UPLOADER, WEBHOOK, Function, Names
 from ops.logs import commands as tasks
-from ops.logs.lines import EPOCH, Line, for_programs, human, line_of
+from ops.logs.lines import EPOCH, Line, for_people, for_programs, line_of
 from ops.logs.reading import (
     LONGEST_PATTERN,
     Logs,
-    around,
-    everything,
+    filter_patterns,
+    filter_string,
     in_order,
-    patterns,
-    quoted,
-    story,
+    read_all,
+    recording_lines,
+    same_invocation_lines,
     watch,
 )
 from ops.target import ROOT
@@ -80,7 +80,7 @@ def site(aws: Cloud) -> Site:
 
 
 def messages(lines: list[Line]) -> list[str]:
-    return [line.said("message") or line.text for line in lines]
+    return [line.text_field("message") or line.text for line in lines]
 
 
 HOUR_AGO = NOW - timedelta(hours=1)
@@ -89,14 +89,14 @@ HOUR_AGO = NOW - timedelta(hours=1)
 def test_functions_are_merged_by_time_and_those_that_never_logged_are_empty(site: Site) -> None:
     site.log(DOWNLOADER, record("second", 2), second=5)
     site.log(WEBHOOK, record("first", 1), record("third", 3), second=5)
-    assert messages(everything(site.logs, FUNCTIONS, HOUR_AGO)) == ["first", "second", "third"]
-    assert everything(site.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
+    assert messages(read_all(site.logs, FUNCTIONS, HOUR_AGO)) == ["first", "second", "third"]
+    assert read_all(site.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
 
 
 def test_every_page_is_read(site: Site) -> None:
     for first in range(0, 10_020, 5010):
         site.log(WEBHOOK, *(f"line {number}" for number in range(first, first + 5010)))
-    assert len(everything(site.logs, [WEBHOOK], HOUR_AGO)) == 10_020
+    assert len(read_all(site.logs, [WEBHOOK], HOUR_AGO)) == 10_020
 
 
 def test_a_log_stored_as_a_whole_keeps_its_order() -> None:
@@ -139,7 +139,7 @@ def test_one_recordings_story(site: Site) -> None:
     site.log(WEBHOOK, record("Asked", 4, aws_request_id="r3", **plus), second=4)
     site.log(UPLOADER, record("Gave up", 5, aws_request_id="r4", zip_id="on-demand-1"), second=5)
     site.log(UPLOADER, record("Gone", 6, aws_request_id="r5", zip_id="on-demand-2"), second=6)
-    lines = story(site.logs, FUNCTIONS, UUID, ["on-demand-2"], HOUR_AGO)
+    lines = recording_lines(site.logs, FUNCTIONS, UUID, ["on-demand-2"], HOUR_AGO)
     assert messages(lines) == [
         "Received",
         "Sent to the downloader",
@@ -150,10 +150,10 @@ def test_one_recordings_story(site: Site) -> None:
         "Gave up",
         "Gone",
     ]
-    only = story(site.logs, [UPLOADER], UUID, ["on-demand-2"], HOUR_AGO)
+    only = recording_lines(site.logs, [UPLOADER], UUID, ["on-demand-2"], HOUR_AGO)
     assert messages(only) == ["Gone"]
-    assert story(site.logs, FUNCTIONS, "nobody", [], HOUR_AGO) == []
-    assert list(around(site.logs, [], HOUR_AGO)) == []
+    assert recording_lines(site.logs, FUNCTIONS, "nobody", [], HOUR_AGO) == []
+    assert list(same_invocation_lines(site.logs, [], HOUR_AGO)) == []
 
 
 class Answering:
@@ -170,8 +170,8 @@ class Answering:
 def test_what_aws_is_asked_for(site: Site) -> None:
     asked = Answering(site.client)
     site.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
-    story(site.logs, [WEBHOOK], UUID, [], HOUR_AGO)
-    assert [one["filterPattern"] for one in asked.asked] == [
+    recording_lines(site.logs, [WEBHOOK], UUID, [], HOUR_AGO)
+    assert [request["filterPattern"] for request in asked.asked] == [
         f'{{ ($.uuid = "{UUID}") || ($.zip_id = "{AUTO}") }}',
         '{ ($.zip_id = "on-demand-1") }',
         '"r1"',
@@ -181,18 +181,18 @@ def test_what_aws_is_asked_for(site: Site) -> None:
 
 @given(st.lists(st.text(min_size=1, max_size=200), min_size=1))
 def test_no_pattern_is_too_long_and_none_lost(values: list[str]) -> None:
-    made = patterns([("zip_id", value) for value in values])
+    made = filter_patterns([("zip_id", value) for value in values])
     assert all(len(pattern) <= LONGEST_PATTERN for pattern in made)
     joined = " ".join(made)
-    assert all(f"($.zip_id = {quoted(value)})" in joined for value in values)
+    assert all(f"($.zip_id = {filter_string(value)})" in joined for value in values)
 
 
 def test_quotes_and_backslashes_in_a_pattern() -> None:
-    assert quoted('a"b\\c') == '"a\\"b\\\\c"'
+    assert filter_string('a"b\\c') == '"a\\"b\\\\c"'
 
 
 def shown(text: str, **more: Any) -> str:
-    return human(line_of(WEBHOOK, event(text, **more))).plain
+    return for_people(line_of(WEBHOOK, event(text, **more))).plain
 
 
 def test_a_record_for_people() -> None:
@@ -202,7 +202,7 @@ def test_a_record_for_people() -> None:
         f'{moment} webhook      INFO     Going  uuid={UUID} files=3 note="two words"'
     )
     line = line_of(WEBHOOK, event(text))
-    assert human(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
+    assert for_people(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
 
 
 def test_an_exception_is_indented() -> None:
@@ -241,7 +241,7 @@ def test_lines_for_programs() -> None:
 def test_any_line_can_be_shown(text: str) -> None:
     line = line_of(WEBHOOK, {"timestamp": 1, "message": text})
     assert len(for_programs(line).splitlines()) == 1
-    assert "\x1b" not in human(line).plain
+    assert "\x1b" not in for_people(line).plain
     assert line.stored == EPOCH + timedelta(milliseconds=1)
     in_order([line])
 
@@ -274,9 +274,9 @@ READER_GONE = """
 from datetime import UTC, datetime
 from cdk.names import WEBHOOK
 from ops.logs.lines import line_of
-from ops.command import ending_quietly
+from ops.command import tolerate_closed_output
 from ops.logs.commands import Printer
-with ending_quietly():
+with tolerate_closed_output():
     show = Printer(as_json=False)
     show(line_of(WEBHOOK, {"timestamp": n, "message": "x" * 100}) for n in range(100_000))
 """

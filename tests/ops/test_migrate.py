@@ -13,7 +13,7 @@ from ingester.recording.events_table import EventsTable
 from ingester.schedule.table import IMPORT_LOCK, ScheduleTable
 from ingester.status.table import StatusTable
 from ops.command import OpsError
-from ops.migration.commands import plan, run, show
+from ops.migration.commands import migrate_all, plan_migration, show
 from ops.migration.copy_tables import Tally
 from ops.migration.ledger import SENT
 from tests.cloud import Cloud, plain
@@ -25,7 +25,7 @@ REQUESTS = len(SENT) + 3 + 1
 
 def counts(tallies: dict[str, Tally]) -> dict[str, tuple[int, int, dict[str, int]]]:
     return {
-        thing: (tally.taken, tally.there, dict(tally.skipped)) for thing, tally in tallies.items()
+        thing: (tally.copied, tally.kept, dict(tally.skipped)) for thing, tally in tallies.items()
     }
 
 
@@ -94,7 +94,7 @@ def test_everything_is_taken_over_as_it_is_and_only_once(aws: Cloud, sites: Site
     assert here == _without(there, {"2003", "u2", "auto-ingest-u8", "half"})
     records = everything(aws.recordings)
     again = counts(sites.migrate())
-    assert {thing: (taken, here) for thing, (taken, here, _) in again.items()} == {
+    assert {thing: (copied, here) for thing, (copied, here, _) in again.items()} == {
         "schedule": (0, 2),
         "recording events": (0, 1),
         "ledger": (0, REQUESTS + 2),
@@ -114,7 +114,7 @@ def test_of_the_status_only_the_last_days(sites: Sites) -> None:
     fill(sites)
     tallies = sites.migrate(days=3)
     assert tallies["status"].skipped["older than 3 days"] == 1
-    assert tallies["ledger"].taken == REQUESTS + 1
+    assert tallies["ledger"].copied == REQUESTS + 1
 
 
 def test_this_pipeline_understands_the_rows(aws: Cloud, sites: Sites) -> None:
@@ -126,11 +126,11 @@ def test_this_pipeline_understands_the_rows(aws: Cloud, sites: Sites) -> None:
     row = StatusTable(aws.status, sites.clock).get("auto-ingest-u-SENT_TO_OPENCAST")
     assert row is not None
     assert (row.state, row.origin) == (State.SENT_TO_OPENCAST, Origin.WEBHOOK)
-    assert [one.timestamp for one in EventsTable(aws.events, sites.clock).of("u1")] == [10, 20]
+    assert [event.timestamp for event in EventsTable(aws.events, sites.clock).of("u1")] == [10, 20]
 
 
 def of_status(sites: Sites) -> Any:
-    return plan(sites.target, OLD, days=7, now=sites.clock()).status
+    return plan_migration(sites.target, OLD, days=7, now=sites.clock()).status
 
 
 def test_what_changes_here_in_between_stays(aws: Cloud, sites: Sites) -> None:
@@ -143,8 +143,8 @@ def test_what_changes_here_in_between_stays(aws: Cloud, sites: Sites) -> None:
         aws.status.put_item(Item=ours)
 
     with before_the_first("PutItem", pair.new, work):
-        (tally,) = run((pair,), dry_run=False)
-    assert (tally.taken, tally.there) == (0, 1)
+        (tally,) = migrate_all((pair,), dry_run=False)
+    assert (tally.copied, tally.kept) == (0, 1)
     assert aws.rows()["auto-ingest-u1"] == plain(ours)
 
 
@@ -152,7 +152,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("there", "here", "taken"),
+    ("there", "here", "copied"),
     [
         # Taken over before, and the old stack has gone on since.
         (("SENT_TO_OPENCAST", LATER, {}), ("SENT_TO_DOWNLOADER", EARLIER, {}), True),
@@ -175,7 +175,7 @@ def test_which_row_holds(
     sites: Sites,
     there: tuple[str, timedelta, dict[str, Any]],
     here: tuple[str, timedelta, dict[str, Any]],
-    taken: bool,
+    copied: bool,
 ) -> None:
     now = sites.clock()
     theirs, ours = (
@@ -183,9 +183,9 @@ def test_which_row_holds(
     )
     sites.status.put_item(Item=theirs)
     aws.status.put_item(Item=ours)
-    assert sites.migrate()["status"].taken == taken
-    assert aws.rows()["auto-ingest-u1"] == plain(theirs if taken else ours)
-    assert sites.migrate()["status"].taken == 0
+    assert sites.migrate()["status"].copied == copied
+    assert aws.rows()["auto-ingest-u1"] == plain(theirs if copied else ours)
+    assert sites.migrate()["status"].copied == 0
 
 
 def test_events_of_a_recording_that_ran_at_the_switch_come_together(
@@ -194,18 +194,18 @@ def test_events_of_a_recording_that_ran_at_the_switch_come_together(
     now = sites.clock()
     sites.events.put_item(Item=events_row("u1", now, ("started", 10), ("paused", 20)))
     aws.events.put_item(Item=events_row("u1", now, ("resumed", 30), ("stopped", 40)))
-    pair = plan(sites.target, OLD, days=7, now=now).events
+    pair = plan_migration(sites.target, OLD, days=7, now=now).events
 
     def work() -> None:
         late = events_row("u1", now, ("resumed", 30), ("stopped", 40), ("started", 50))
         aws.events.put_item(Item=late)
 
     with before_the_first("PutItem", pair.new, work):
-        (tally,) = run((pair,), dry_run=False)
-    assert tally.taken == 1
-    times = [one.timestamp for one in EventsTable(aws.events, sites.clock).of("u1")]
+        (tally,) = migrate_all((pair,), dry_run=False)
+    assert tally.copied == 1
+    times = [event.timestamp for event in EventsTable(aws.events, sites.clock).of("u1")]
     assert times == [10, 20, 30, 40, 50]
-    assert sites.migrate()["recording events"].taken == 0
+    assert sites.migrate()["recording events"].copied == 0
 
 
 def test_a_meeting_that_was_imported_here_stays_and_is_named(aws: Cloud, sites: Sites) -> None:
@@ -217,7 +217,7 @@ def test_a_meeting_that_was_imported_here_stays_and_is_named(aws: Cloud, sites: 
     for row in (same, other):
         aws.schedule.put_item(Item=row)
     tally = sites.migrate()["schedule"]
-    assert (tally.taken, tally.there) == (0, 2)
+    assert (tally.copied, tally.kept) == (0, 2)
     assert tally.named == ["2002 is here with something else, and stays so"]
     assert everything(aws.schedule) == [sorted([same, other], key=str)]
 
@@ -226,7 +226,7 @@ def test_an_import_that_died_there_is_no_meeting(aws: Cloud, sites: Sites) -> No
     sites.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "owner": "x", "ends": 1})
     sites.schedule.put_item(Item=MEETING)
     tally = sites.migrate()["schedule"]
-    assert (tally.taken, tally.there, tally.skipped, tally.named) == (1, 0, {}, [])
+    assert (tally.copied, tally.kept, tally.skipped, tally.named) == (1, 0, {}, [])
     assert everything(aws.schedule) == [[MEETING]]
 
 
@@ -235,8 +235,8 @@ def test_many_rows_on_several_pages(sites: Sites) -> None:
         for number in range(60):
             row = events_row(f"u{number}", sites.clock(), ("started", number))
             batch.put_item(Item={**row, "filler": "x" * 30_000})
-    assert sites.migrate()["recording events"].taken == 60
-    assert sites.migrate()["recording events"].there == 60
+    assert sites.migrate()["recording events"].copied == 60
+    assert sites.migrate()["recording events"].kept == 60
 
 
 def test_without_the_old_tables_nothing_is_written(aws: Cloud, sites: Sites) -> None:
@@ -261,7 +261,7 @@ def test_without_a_ledger_nothing_is_written(aws: Cloud, sites: Sites) -> None:
 @pytest.mark.parametrize("name", ["test", "no/name"])
 def test_names_that_are_none(sites: Sites, name: str) -> None:
     with pytest.raises(OpsError, match="--from"):
-        plan(sites.target, name, days=7, now=datetime.now(UTC))
+        plan_migration(sites.target, name, days=7, now=datetime.now(UTC))
 
 
 def test_what_is_said(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:

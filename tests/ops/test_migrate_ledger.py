@@ -12,7 +12,7 @@ from ingester.ledger.record import End, Ingest, Outcome, Post, Record, Request
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import Asked
-from ops.migration.commands import plan, run
+from ops.migration.commands import migrate_all, plan_migration
 from tests.cloud import Cloud, plain
 from tests.function_harness import post_webhook, webhook_dependencies
 from tests.ops.old_stack import OLD, Sites, before_the_first, status_row
@@ -107,7 +107,7 @@ def test_what_zoom_only_announced_is_unknown_to_the_ledger(
 ) -> None:
     sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
     tally = sites.migrate()["ledger"]
-    assert (tally.taken, tally.there) == (0, 0)
+    assert (tally.copied, tally.kept) == (0, 0)
     assert ledger.get(UUID) == Record(uuid=UUID)
 
 
@@ -137,9 +137,9 @@ def test_each_request_of_a_recording_is_taken_over(sites: Sites, ledger: Ledger)
     now = sites.clock()
     sites.status.put_item(Item=status_row(UUID, "DOWNLOADER_FAILED", now))
     sites.status.put_item(Item=status_row(UUID, "SENT_TO_OPENCAST", now, zip_id=OTHER_ID))
-    assert sites.migrate()["ledger"].taken == 2
+    assert sites.migrate()["ledger"].copied == 2
     requests = ledger.get(UUID).requests
-    assert {zip_id: one.is_sent for zip_id, one in requests.items()} == {
+    assert {zip_id: request.is_sent for zip_id, request in requests.items()} == {
         ZIP_ID: False,
         OTHER_ID: True,
     }
@@ -165,7 +165,7 @@ def test_another_run_brings_how_it_ended(aws: Cloud, sites: Sites, ledger: Ledge
     sites.clock.forward(hours=1)
     sites.status.put_item(Item=status_row(UUID, "UPLOADER_FAILED", sites.clock()))
     tallies = sites.migrate()
-    assert (tallies["ledger"].taken, tallies["status"].taken) == (1, 1)
+    assert (tallies["ledger"].copied, tallies["status"].copied) == (1, 1)
     assert ledger.get(UUID).request(ZIP_ID).end is End.FAILED
     assert set(ledger.get(UUID).files) == {"file-1", "chat-1"}
     assert is_taken_again(aws, sites)
@@ -180,7 +180,7 @@ def test_what_this_pipeline_has_accepted_stays(
     sites.clock.forward(hours=1)
     sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
     tallies = sites.migrate()
-    assert [tallies[one].there for one in ("ledger", "status")] == [1, 1]
+    assert [tallies[thing].kept for thing in ("ledger", "status")] == [1, 1]
     assert (ledger.get(UUID), aws.rows()[ZIP_ID]) == (before, row)
 
 
@@ -193,7 +193,7 @@ def test_a_row_stays_if_only_the_ledger_says_whose_it_is(
     aws.status.put_item(Item=ours)
     sites.clock.forward(hours=1)
     sites.status.put_item(Item=status_row(UUID, "SENT_TO_OPENCAST", sites.clock()))
-    assert sites.migrate()["status"].there == 1
+    assert sites.migrate()["status"].kept == 1
     assert aws.rows()[ZIP_ID] == plain(ours)
 
 
@@ -219,11 +219,11 @@ def test_a_notification_that_comes_in_between_wins(
 ) -> None:
     sites.status.put_item(Item=status_row(UUID, "SENT_TO_DOWNLOADER", sites.clock()))
     table = sites.target.table(aws.recordings.name)
-    planned = plan(sites.target, OLD, days=7, now=sites.clock()).ledger
+    planned = plan_migration(sites.target, OLD, days=7, now=sites.clock()).ledger
     part = replace(planned, ledger=Ledger(table, sites.clock))
     with before_the_first("UpdateItem", table, lambda: is_taken_again(aws, sites)):
-        (tally,) = run((part,), dry_run=False)
-    assert (tally.taken, tally.there) == (0, 1)
+        (tally,) = migrate_all((part,), dry_run=False)
+    assert (tally.copied, tally.kept) == (0, 1)
     request = ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.is_taken_over) == (True, False)
 
@@ -235,10 +235,12 @@ def test_a_record_that_changes_all_the_time_is_named(aws: Cloud, sites: Sites) -
         def replace(self, old: Record, new: Record) -> None:
             del old, new
 
-    planned = plan(sites.target, OLD, days=7, now=sites.clock()).ledger
-    (tally,) = run((replace(planned, ledger=Busy(aws.recordings, sites.clock)),), dry_run=False)
+    planned = plan_migration(sites.target, OLD, days=7, now=sites.clock()).ledger
+    (tally,) = migrate_all(
+        (replace(planned, ledger=Busy(aws.recordings, sites.clock)),), dry_run=False
+    )
     assert tally.named == [f"{ZIP_ID} changed here all the time: run it again"]
-    assert (tally.taken, tally.skipped) == (0, {"changed here all the time": 1})
+    assert (tally.copied, tally.skipped) == (0, {"changed here all the time": 1})
 
 
 @pytest.mark.parametrize("is_dry", [True, False])
@@ -252,7 +254,7 @@ def test_a_record_that_was_edited_by_hand_stops_no_other(
         sites.status.put_item(Item=status_row(uuid, "SENT_TO_OPENCAST", now))
     tallies = sites.migrate(dry_run=is_dry)
     assert tallies["ledger"].named == ["auto-ingest-u1 can't be read: the ledger's record of u1"]
-    assert [tallies[one].taken for one in ("ledger", "status")] == [1, 1]
+    assert [tallies[thing].copied for thing in ("ledger", "status")] == [1, 1]
     assert ledger.get(UUID).request(ZIP_ID).is_sent is not is_dry
     assert "auto-ingest-u1" not in aws.rows()
 

@@ -255,7 +255,7 @@ def test_what_cant_be_used_is_named_without_the_link() -> None:
     ]
     parsed = parse("oc", rows)
     assert len(parsed.classes) == 1
-    assert [str(one) for one in parsed.skipped] == [
+    assert [str(row) for row in parsed.skipped] == [
         "oc row 2: HIST E-1010: its zoomLink is not like https://zoom.us/j/1234567890",
         "oc row 3: HIST E-1010: no zoomLink",
         "oc row 4: HIST E-1010: no seriesId",
@@ -269,7 +269,7 @@ def test_what_cant_be_used_is_named_without_the_link() -> None:
 def test_a_class_that_cant_be_used_now_stays_as_it_was(aws: Cloud) -> None:
     def bring(*rows: object) -> set[str]:
         report = import_classes(aws.schedule, parse("oc", rows))
-        assert len(report.retained) == len({one.meeting for one in report.retained})
+        assert len(report.retained) == len({kept.meeting for kept in report.retained})
         return {str(item["zoom_series_id"]) for item in aws.schedule.scan()["Items"]}
 
     rows = [listed(1000 + number, seriesNumber=f"C-{number}", day="M") for number in range(5)]
@@ -335,7 +335,7 @@ anything = st.recursive(
 @given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
 def test_whatever_is_listed_is_used_or_named(rows: list[object]) -> None:
     parsed = parse("oc", rows)
-    assert {one.row for one in parsed.skipped} <= set(range(1, len(rows) + 1))
+    assert {row.row for row in parsed.skipped} <= set(range(1, len(rows) + 1))
     for meeting, event in parsed.pairs:
         assert re.fullmatch(r"[0-9]{3,}", meeting)
         assert event.day in DAYS

@@ -16,12 +16,12 @@ from cdk.settings import Network, load
 from cdk.settings_reader import SettingsError
 from ops.command import OpsError
 from ops.stack.opencast import (
-    Found,
-    behind_nat,
-    ensure_known,
-    of_ecs,
-    of_instances,
+    Location,
+    ecs_location,
+    ensure_location,
+    opsworks_location,
     private_subnets,
+    subnets_behind_nat,
 )
 from tests.cloud import REGION, Cloud
 from tests.infra.template import SETTINGS
@@ -117,21 +117,21 @@ def test_an_opsworks_cluster_s_admin_node(ec2: Any) -> None:
     gone = launch(ec2, stack=CLUSTER, layer="admin")
     ec2.terminate_instances(InstanceIds=[gone["InstanceId"]])
     with pytest.raises(OpsError, match="No instance that runs is tagged opsworks:stack=oc-prod"):
-        of_instances(ec2, CLUSTER)
+        opsworks_location(ec2, CLUSTER)
     launch(ec2, stack=CLUSTER, layer="admin")
     pages = ec2.describe_instances()["Reservations"]
     [host] = [
-        one["PublicDnsName"]
+        instance["PublicDnsName"]
         for page in pages
-        for one in page["Instances"]
-        if one["State"]["Name"] == "running"
-        and {"Key": "opsworks:stack", "Value": CLUSTER} in one["Tags"]
-        and {"Key": "opsworks:layer:admin", "Value": "Any"} in one["Tags"]
+        for instance in page["Instances"]
+        if instance["State"]["Name"] == "running"
+        and {"Key": "opsworks:stack", "Value": CLUSTER} in instance["Tags"]
+        and {"Key": "opsworks:layer:admin", "Value": "Any"} in instance["Tags"]
     ]
-    assert of_instances(ec2, CLUSTER) == Found(f"http://{host}")
+    assert opsworks_location(ec2, CLUSTER) == Location(f"http://{host}")
     launch(ec2, stack=CLUSTER, layer="admin")
     with pytest.raises(OpsError, match="more than one admin node"):
-        of_instances(ec2, CLUSTER)
+        opsworks_location(ec2, CLUSTER)
 
 
 def test_an_ecs_cluster_s_exports_and_private_subnets(vpc: Vpc, cloudformation: Any) -> None:
@@ -140,15 +140,15 @@ def test_an_ecs_cluster_s_exports_and_private_subnets(vpc: Vpc, cloudformation: 
         stack({**EXPORTS, "oc-prod-vpc-id": vpc.id}),
         {"StackName": "opencast-ecs-oc-prod-database"},
     )
-    assert of_ecs(cloudformation.client, vpc.ec2, CLUSTER) == Found(
+    assert ecs_location(cloudformation.client, vpc.ec2, CLUSTER) == Location(
         "https://admin.oc.example.edu", vpc.id, vpc.private, "sg-0b"
     )
 
 
 def test_subnets_that_are_given_are_not_looked_up(ec2: Any, cloudformation: Any) -> None:
     cloudformation.add_response("describe_stacks", stack(EXPORTS))
-    found = of_ecs(cloudformation.client, ec2, CLUSTER, subnets="subnet-1")
-    assert found == Found("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
+    found = ecs_location(cloudformation.client, ec2, CLUSTER, subnets="subnet-1")
+    assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
 def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
@@ -156,10 +156,10 @@ def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
         "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
     )
     with pytest.raises(OpsError, match="There is no stack opencast-ecs-oc-prod-database"):
-        of_ecs(cloudformation.client, ec2, CLUSTER)
+        ecs_location(cloudformation.client, ec2, CLUSTER)
     cloudformation.add_response("describe_stacks", stack({"oc-prod-vpc-id": "vpc-0a"}))
     with pytest.raises(OpsError, match="exports no oc-prod-admin-public-hostname, oc-prod-priv"):
-        of_ecs(cloudformation.client, ec2, CLUSTER)
+        ecs_location(cloudformation.client, ec2, CLUSTER)
     with pytest.raises(OpsError, match="No subnet of vpc-0a has a route to a NAT gateway"):
         private_subnets(ec2, "vpc-0a")
 
@@ -176,7 +176,7 @@ def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
 )
 def test_which_routes_are_a_way_out(route: dict[str, str], taken: bool) -> None:
     tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
-    assert behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
+    assert subnets_behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
 
 
 def settings_of(**changes: str) -> dict[str, str]:
@@ -193,8 +193,8 @@ def test_it_is_noted_once_and_read_by_the_settings(
     with pytest.raises(SettingsError, match=r"oc-prod wasn't looked up yet: `invoke stack\."):
         load(given, env_file)
     launch(ec2, stack=CLUSTER, layer="admin")
-    ensure_known(given, env_file)
-    found = of_instances(ec2, CLUSTER).base_url
+    ensure_location(given, env_file)
+    found = opsworks_location(ec2, CLUSTER).base_url
     assert capsys.readouterr().out == (
         f"Opencast oc-prod is {found}; noted in {note_beside(env_file)}\n"
     )
@@ -203,11 +203,11 @@ def test_it_is_noted_once_and_read_by_the_settings(
     assert note.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
     # Not a second time: another node would be too many.
     launch(ec2, stack=CLUSTER, layer="admin")
-    ensure_known(given, env_file)
+    ensure_location(given, env_file)
     assert note_beside(env_file).read_text() == note
     note_beside(env_file).unlink()
     with pytest.raises(OpsError, match="more than one"):
-        ensure_known(given, env_file)
+        ensure_location(given, env_file)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_it_is_noted_once_and_read_by_the_settings(
 def test_nothing_is_looked_up_that_is_given_or_cant_be(
     tmp_path: Path, changes: dict[str, str]
 ) -> None:
-    ensure_known(settings_of(**changes), tmp_path / ".env")
+    ensure_location(settings_of(**changes), tmp_path / ".env")
     assert list(tmp_path.iterdir()) == []
 
 

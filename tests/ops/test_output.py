@@ -35,7 +35,7 @@ def look(_context):
 
 @command()
 def change(_context):
-    terminal.go_on_unheard()
+    terminal.survive_closed_output()
     tell()
 
 

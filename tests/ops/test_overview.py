@@ -43,7 +43,7 @@ def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> Non
     aws.sqs.delete_queue(QueueUrl=aws.upload_dlq)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
     gone = (404, {"Error": {"Code": "NotFound", "Message": "no topic"}})
-    found = overview.look(target({**WHOLE, "sns.ListSubscriptionsByTopic": gone}))
+    found = overview.read_overview(target({**WHOLE, "sns.ListSubscriptionsByTopic": gone}))
     assert found.state == "ROLLBACK_COMPLETE"
     assert {queue.name: queue.waiting for queue in found.queues} == {
         "test-download": 0,
@@ -56,14 +56,14 @@ def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> Non
     assert queue.startswith("There is no queue test-upload-dlq.fifo: ")
     assert topic == "There is no topic test-notifications: nothing is mailed."
     assert len(found.problems) == len(FUNCTIONS) + 2
-    assert overview.messages(target()) == {"test-download-dlq": 1}
+    assert overview.message_counts(target()) == {"test-download-dlq": 1}
 
 
 @pytest.mark.usefixtures("aws")
 def test_who_may_not_read_the_password_sees_the_rest() -> None:
     denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
     code = {"Version": "1", "CodeSha256": "x"}
-    found = overview.look(
+    found = overview.read_overview(
         target(
             {
                 **WHOLE,
@@ -92,7 +92,7 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 def test_it_says_whether_mails_come(capsys: pytest.CaptureFixture[str]) -> None:
     """SNS doesn't when it is asked to publish: that succeeds all the same."""
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
-    found = overview.look(target(answers))
+    found = overview.read_overview(target(answers))
     assert found.as_json()["mails"] == {
         "ops0@example.edu": True,
         "ops1@example.edu": False,
@@ -106,7 +106,7 @@ def test_it_says_whether_mails_come(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_a_mailbox_that_sns_has_forgotten_is_told_with_the_command_for_a_link() -> None:
-    found = overview.look(target({**WHOLE, **mailbox()}))
+    found = overview.read_overview(target({**WHOLE, **mailbox()}))
     assert found.mails == {}
     assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]
 
@@ -122,7 +122,7 @@ def test_status_lists_no_resource_ids_among_the_addresses(
     }
     stack = {**STACK, "Outputs": [{"ExportName": k, "OutputValue": v} for k, v in exported.items()]}
     answers = {**WHOLE, "cloudformation.DescribeStacks": (200, {"Stacks": [stack]})}
-    found = overview.look(target({**answers, **mailbox()}))
+    found = overview.read_overview(target({**answers, **mailbox()}))
     overview.show(found)
     told = capsys.readouterr().out
     assert "test-webhook-url" in told

@@ -282,12 +282,16 @@ def test_lambdas_libraries_are_for_arm64(tmp_path: Path) -> None:
 
 
 def test_a_function_goes_by_any_of_its_names() -> None:
-    assert package.chosen(None) == FUNCTIONS
+    assert package.select_functions(None) == FUNCTIONS
     for name in ("status-query", "status_query"):
-        assert package.chosen(name) == (STATUS_QUERY,)
-    assert package.chosen("webhook") == package.chosen("zoom-webhook") == (WEBHOOK,)
+        assert package.select_functions(name) == (STATUS_QUERY,)
+    assert (
+        package.select_functions("webhook")
+        == package.select_functions("zoom-webhook")
+        == (WEBHOOK,)
+    )
     with pytest.raises(OpsError, match="There is no function without a name"):
-        package.chosen("")
+        package.select_functions("")
 
 
 def test_a_function_without_a_module(tmp_path: Path) -> None:
@@ -319,7 +323,7 @@ def test_what_another_command_writes_at_the_same_time_stays_its_own(tmp_path: Pa
     unfinished.write_bytes(b"theirs")
     package.write_zip({"a.py": source}, path, 1, b"")
     assert (unfinished.read_bytes(), zipfile.is_zipfile(path)) == (b"theirs", True)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
 def test_packages_for_this_machine_go_to_the_local_cloud_only() -> None:

@@ -131,7 +131,7 @@ def words(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
     if item:
         aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})
     releases = Releases(target.client("lambda"), target.names, "live")
-    return overview.reconcile_words(target, releases, clock())
+    return overview.reconcile_sentence(target, releases, clock())
 
 
 @pytest.mark.parametrize(

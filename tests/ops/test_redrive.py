@@ -15,60 +15,62 @@ from ingester.status.table import StatusChange
 from ops.command import OpsError
 from ops.queues import commands as queue
 from ops.queues import queue_messages
-from ops.queues.queue_messages import Box, Letter, held
-from ops.queues.redrive import RETRIED, STAGED, Moved, Redrive, Wanted
+from ops.queues.queue_messages import QueueMessage, SqsQueue, hold_messages
+from ops.queues.redrive import RETRIED, STAGING_LIFETIME, Redrive, RedrivenMessage, Selection
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
 
 
 def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:
-    failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[site.pipe]
+    failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[site.pair]
     site.row(1, State.SENT_TO_DOWNLOADER)
     site.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
     site.bury(body(1))
     site.bury(body(2), group="h")
-    (moved,), _ = site.move(Wanted())
-    assert (moved.letter.uuid, moved.reason) == ("uuid-1==", SERIES)
+    (moved,), _ = site.move(Selection())
+    assert (moved.message.uuid, moved.reason) == ("uuid-1==", SERIES)
     (found,) = site.aws.messages(site.live_url)
     assert found["body"] == json.loads(body(1))
     assert found["reason"] is None
-    assert found["group"] == ("uuid-1==" if site.pipe.is_fifo else None)
+    assert found["group"] == ("uuid-1==" if site.pair.is_fifo else None)
     row = site.status.get("auto-ingest-uuid-1==")
     assert row
-    assert (row.state, row.reason, row.failures) == (site.pipe.sent, RETRIED, 0)
+    assert (row.state, row.reason, row.failures) == (site.pair.sent, RETRIED, 0)
     assert site.visible(site.dead_url) == 1
 
 
 def test_all_of_a_recording_wherever_they_are(site: Site) -> None:
     for number in range(25):
         site.bury(body(number % 24, copy=number), reason=f"reason {number}", group=f"g{number}")
-    moved, _ = site.move(Wanted(most=None, uuid="uuid-0=="))
-    assert sorted(one.reason for one in moved) == ["reason 0", "reason 24"]
+    moved, _ = site.move(Selection(most=None, uuid="uuid-0=="))
+    assert sorted(redriven.reason for redriven in moved) == ["reason 0", "reason 24"]
     assert site.visible(site.dead_url) == 23
 
 
 def test_a_recordings_second_letter_in_the_same_group(uploads: Site) -> None:
     for number in range(3):
         uploads.bury(body(0, try_=number), group="uuid-0==")
-    moved, _ = uploads.move(Wanted(most=None, uuid="uuid-0=="))
-    assert [one.letter.content and one.letter.content["try_"] for one in moved] == [0, 1, 2]
+    moved, _ = uploads.move(Selection(most=None, uuid="uuid-0=="))
+    assert [
+        redriven.message.content and redriven.message.content["try_"] for redriven in moved
+    ] == [0, 1, 2]
 
 
 def test_what_cannot_be_read_moves_only_with_all(site: Site) -> None:
     site.bury("no json", group="u")
     site.bury(body(1), group="g")
-    moved, left = site.move(Wanted(most=2))
-    assert [one.letter.uuid for one in moved] == ["uuid-1=="]
-    assert [letter.body for letter in left] == ["no json"]
+    moved, left = site.move(Selection(most=2))
+    assert [redriven.message.uuid for redriven in moved] == ["uuid-1=="]
+    assert [message.body for message in left] == ["no json"]
     assert site.visible(site.dead_url) == 1
-    (moved_now,), left = site.move(Wanted(most=None, unreadable=True))
-    assert (moved_now.letter.body, left) == ("no json", [])
+    (moved_now,), left = site.move(Selection(most=None, unreadable=True))
+    assert (moved_now.message.body, left) == ("no json", [])
     assert site.visible(site.dead_url) == 0
 
 
 def test_stopped_between_two_the_rest_is_visible_at_once(site: Site) -> None:
     for number in range(5):
         site.bury(body(number), group=f"g{number}")
-    moved, _ = site.move(Wanted(most=None, unreadable=True), stop_after=2)
+    moved, _ = site.move(Selection(most=None, unreadable=True), stop_after=2)
     assert len(moved) == 2
     assert (site.visible(site.dead_url), site.visible(site.live_url)) == (3, 2)
 
@@ -79,7 +81,7 @@ def test_a_send_that_fails_leaves_letter_and_row_as_they_were(downloads: Site) -
     downloads.bury(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(ClientError):
-        downloads.move(Wanted())
+        downloads.move(Selection())
     row = downloads.status.get("auto-ingest-uuid-1==")
     assert row
     assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, "down")
@@ -88,14 +90,14 @@ def test_a_send_that_fails_leaves_letter_and_row_as_they_were(downloads: Site) -
 
 def test_a_repeat_after_a_crash_is_swallowed_but_not_a_new_failure(uploads: Site) -> None:
     uploads.bury(body(1))
-    with held(uploads.redrive.dead, 30) as hand:
-        (letter,) = hand.draw()
+    with hold_messages(uploads.redrive.dead, 30) as held:
+        (message,) = held.next_page()
         # As _send does, and then the crash: nothing is deleted.
-        uploads.redrive._send(letter)  # noqa: SLF001 - what lies between two of its steps
-    uploads.move(Wanted())
+        uploads.redrive._send(message)  # noqa: SLF001 - what lies between two of its steps
+    uploads.move(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
     uploads.bury(body(1), reason="failed again")
-    uploads.move(Wanted())
+    uploads.move(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
 
 
@@ -113,7 +115,7 @@ def test_a_row_goes_back_unless_its_ingest_is_done(
     uploads.row(1, State.SENT_TO_DOWNLOADER)
     uploads.status.write("auto-ingest-uuid-1==", StatusChange(state))
     uploads.bury(body(1))
-    uploads.move(Wanted())
+    uploads.move(Selection())
     row = uploads.status.get("auto-ingest-uuid-1==")
     assert row
     assert row.state is after
@@ -121,7 +123,7 @@ def test_a_row_goes_back_unless_its_ingest_is_done(
 
 def test_without_a_row_it_moves_and_makes_none(site: Site) -> None:
     site.bury(body(1), reason="why")
-    (moved,), _ = site.move(Wanted())
+    (moved,), _ = site.move(Selection())
     assert moved.reason == "why"
     assert site.aws.rows() == {}
 
@@ -132,12 +134,12 @@ def test_what_came_since_the_beginning_stays(downloads: Site) -> None:
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
     )  # as if it began long ago
 
-    class Early(Box):
-        def counts(self) -> queue_messages.Counts:
+    class Early(SqsQueue):
+        def counts(self) -> queue_messages.QueueCounts:
             return late
 
-    early = replace(downloads.redrive, dead=Early(downloads.aws.sqs, DOWNLOADS.dead_letters, 0))
-    early.run(Wanted(most=None), lambda: False, lambda _: None)
+    early = replace(downloads.redrive, dead=Early(downloads.aws.sqs, DOWNLOADS.dlq, 0))
+    early.run(Selection(most=None), lambda: False, lambda _: None)
     assert downloads.visible(downloads.dead_url) == 1
 
 
@@ -146,11 +148,13 @@ def test_an_interrupt_says_how_far_it_came(site: Site, capsys: pytest.CaptureFix
         site.bury(body(number), group=f"g{number}")
     answers = iter([False, False, True, True, True])
     with pytest.raises(Exit) as ended:
-        queue.move(site.redrive, Wanted(most=None, unreadable=True), lambda: next(answers))
+        queue.redrive_and_report(
+            site.redrive, Selection(most=None, unreadable=True), lambda: next(answers)
+        )
     assert ended.value.code == 130
     assert ended.value.message == "Interrupted. 1 moved, the rest is where it was."
     printed = capsys.readouterr().out
-    assert f"Back on {site.pipe.queue}" in printed
+    assert f"Back on {site.pair.queue}" in printed
     assert SERIES in printed
     assert (site.visible(site.dead_url), site.visible(site.live_url)) == (2, 1)
 
@@ -159,7 +163,7 @@ def test_an_error_says_how_far_it_came(downloads: Site) -> None:
     downloads.bury(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(OpsError, match=r"^Stopped: .* 0 moved, the rest is where it was\.$"):
-        queue.move(downloads.redrive, Wanted(), lambda: False)
+        queue.redrive_and_report(downloads.redrive, Selection(), lambda: False)
     assert downloads.visible(downloads.dead_url) == 1
 
 
@@ -173,7 +177,7 @@ def test_what_was_sent_and_cannot_be_deleted_is_said_to_be_in_both(site: Site) -
     site.aws.sqs.meta.events.register(*deleting)
     try:
         with pytest.raises(OpsError, match=r"uuid-1== was sent again, .* on both queues: .*Denied"):
-            site.move(Wanted())
+            site.move(Selection())
     finally:
         site.aws.sqs.meta.events.unregister(*deleting)
     assert site.visible(site.live_url) == site.visible(site.dead_url) == 1
@@ -181,31 +185,33 @@ def test_what_was_sent_and_cannot_be_deleted_is_said_to_be_in_both(site: Site) -
 
 def test_what_fails_again_at_once_is_not_moved_again(site: Site) -> None:
     site.bury(body(1))
-    moved: list[Moved] = []
+    moved: list[RedrivenMessage] = []
 
-    def fail_again(one: Moved) -> None:
-        moved.append(one)
-        site.bury(one.letter.body, reason=f"again {len(moved)}")
+    def fail_again(redriven: RedrivenMessage) -> None:
+        moved.append(redriven)
+        site.bury(redriven.message.body, reason=f"again {len(moved)}")
 
-    site.redrive.run(Wanted(most=None, unreadable=True), lambda: False, fail_again)
-    assert [one.reason for one in moved] == [SERIES]
+    site.redrive.run(Selection(most=None, unreadable=True), lambda: False, fail_again)
+    assert [redriven.reason for redriven in moved] == [SERIES]
     assert site.visible(site.dead_url) == 1
 
 
 def test_an_upload_is_left_when_its_files_are_gone(site: Site) -> None:
     site.bury(body(1))
-    with held(Box(site.aws.sqs, site.pipe.dead_letters, 0), 30) as hand:
-        (letter,) = hand.draw()
-    week = letter.sent + STAGED
-    assert not site.redrive.is_too_late(letter, week)
-    assert site.redrive.is_too_late(letter, week + timedelta(seconds=1)) is site.pipe.is_fifo
+    with hold_messages(SqsQueue(site.aws.sqs, site.pair.dlq, 0), 30) as held:
+        (message,) = held.next_page()
+    week = message.sent + STAGING_LIFETIME
+    assert not site.redrive.has_lost_files(message, week)
+    assert site.redrive.has_lost_files(message, week + timedelta(seconds=1)) is site.pair.is_fifo
 
 
 class FirstTooLate(Redrive):
     """Of some dead letters, the first recording's are too old."""
 
-    def is_too_late(self, letter: Letter, now: datetime) -> bool:
-        return letter.uuid == "uuid-1==" and super().is_too_late(letter, now + 2 * STAGED)
+    def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
+        return message.uuid == "uuid-1==" and super().has_lost_files(
+            message, now + 2 * STAGING_LIFETIME
+        )
 
 
 def test_what_is_left_keeps_no_other_from_being_moved(
@@ -213,9 +219,13 @@ def test_what_is_left_keeps_no_other_from_being_moved(
 ) -> None:
     for number in (1, 2):
         uploads.bury(body(number), group=f"g{number}")
-    queue.move(FirstTooLate(**vars(uploads.redrive)), Wanted(most=1), lambda: False)
+    queue.redrive_and_report(
+        FirstTooLate(**vars(uploads.redrive)), Selection(most=1), lambda: False
+    )
     said = capsys.readouterr().out
     assert "uuid-2==" in said
     assert "Left: uuid-1== was buried on " in said
     assert "`invoke exec.pipeline uuid-1==` fetches them anew" in said
-    assert [one["body"]["uuid"] for one in uploads.aws.messages(uploads.live_url)] == ["uuid-2=="]
+    assert [message["body"]["uuid"] for message in uploads.aws.messages(uploads.live_url)] == [
+        "uuid-2=="
+    ]

@@ -19,8 +19,15 @@ from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
 from ops.code import debug, deploy, release_index
-from ops.code.archive import Archive, Loan, give_back
-from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
+from ops.code.archive import Archive, LatestBackup, restore_latest
+from ops.code.releases import (
+    AliasMove,
+    Releases,
+    ReleaseStopped,
+    apply_changed_settings,
+    release_all,
+    roll_back,
+)
 from ops.command import OpsError
 from tests.signals import heard
 
@@ -54,8 +61,8 @@ class Site:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
         self.releases.put_code(function, BUCKET, key)
 
-    def debug(self, function: Function, value: str) -> Move | None:
-        return debug.switch(self.releases, function, value, self.archive)
+    def debug(self, function: Function, value: str) -> AliasMove | None:
+        return debug.set_debug(self.releases, function, value, self.archive)
 
     @property
     def archive(self) -> Archive:
@@ -130,9 +137,9 @@ def test_back_by_number_or_by_description(site: Site) -> None:
         for function in (WEBHOOK, DOWNLOADER):
             site.deploy(function, code)
         release_all(site.releases, (WEBHOOK, DOWNLOADER), f"release-{code}")
-    (move,) = go_back(site.releases, [WEBHOOK], "1", {})
+    (move,) = roll_back(site.releases, [WEBHOOK], "1", {})
     assert (move.before, move.after) == ("3", "1")
-    moves = go_back(site.releases, (WEBHOOK, DOWNLOADER), "release-second", {})
+    moves = roll_back(site.releases, (WEBHOOK, DOWNLOADER), "release-second", {})
     assert [move.after for move in moves] == ["2", "2"]
 
 
@@ -140,7 +147,7 @@ def test_a_number_is_a_number_whatever_later_versions_are_called(site: Site) -> 
     for code, description in (("second", ""), ("third", "2")):
         site.deploy(WEBHOOK, code)
         release_all(site.releases, [WEBHOOK], description)
-    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2", {})] == ["2"]
+    assert [move.after for move in roll_back(site.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
 def test_a_number_is_a_number_though_a_release_is_called_so(site: Site) -> None:
@@ -148,14 +155,14 @@ def test_a_number_is_a_number_though_a_release_is_called_so(site: Site) -> None:
         site.deploy(WEBHOOK, code)
         release_all(site.releases, [WEBHOOK], "")
     release = {WEBHOOK.name: "3"}
-    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2", release)] == ["2"]
-    assert [move.after for move in go_back(site.releases, [WEBHOOK], "7", release)] == ["3"]
+    assert [move.after for move in roll_back(site.releases, [WEBHOOK], "2", release)] == ["2"]
+    assert [move.after for move in roll_back(site.releases, [WEBHOOK], "7", release)] == ["3"]
 
 
 def test_back_to_nothing_named_moves_nothing(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
-        go_back(site.releases, [WEBHOOK], "", {})
+        roll_back(site.releases, [WEBHOOK], "", {})
     assert site.runs(WEBHOOK) == "1"
 
 
@@ -169,11 +176,11 @@ def test_back_to_what_ran_as_of_a_release(site: Site) -> None:
         site.deploy(function, "third")
     release_all(site.releases, THREE, "v3")
     known = release_index.read(site.s3, BUCKET, NAMES, "v2/é")
-    go_back(site.releases, THREE, "v2/é", known)
+    roll_back(site.releases, THREE, "v2/é", known)
     assert [site.runs(function) for function in THREE] == ["2", "1", "1"]
     assert release_index.read(site.s3, BUCKET, NAMES, "v1") == {}
     assert list(release_index.releases(site.s3, BUCKET, NAMES)) == ["v2/é"]
-    said = str(deploy.no_release("v1", release_index.releases(site.s3, BUCKET, NAMES)))
+    said = str(deploy.unknown_release("v1", release_index.releases(site.s3, BUCKET, NAMES)))
     assert said.startswith("There is no release v1, so nothing was moved. There are: v2/é (20")
 
 
@@ -183,7 +190,7 @@ def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
     with pytest.raises(
         OpsError, match=r"zip-test-zoom-downloader has no version v2, so nothing was moved\..* 1\."
     ):
-        go_back(site.releases, THREE, "v2", {})
+        roll_back(site.releases, THREE, "v2", {})
     assert site.runs(WEBHOOK) == "2"
 
 
@@ -205,7 +212,7 @@ def test_a_release_that_stops_half_way_says_how_far_it_came_and_goes_on(site: Si
 
 def test_a_changed_setting_reaches_what_runs_without_other_code(site: Site) -> None:
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    moves, waiting = take_up_settings(site.releases, THREE)
+    moves, waiting = apply_changed_settings(site.releases, THREE)
     assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]
     assert waiting == []
     assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
@@ -215,7 +222,7 @@ def test_a_changed_setting_reaches_what_runs_without_other_code(site: Site) -> N
 def test_debug_stays_as_it_was_when_an_update_sets_the_variables_anew(site: Site) -> None:
     site.debug(WEBHOOK, "1")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60", DEBUG="")
-    take_up_settings(site.releases, THREE)
+    apply_changed_settings(site.releases, THREE)
     for code in (site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)):
         assert code.variables["DEBUG"] == "1"
         assert code.variables["WEBHOOK_DELAY_SECONDS"] == "60"
@@ -224,7 +231,7 @@ def test_debug_stays_as_it_was_when_an_update_sets_the_variables_anew(site: Site
 def test_a_changed_setting_waits_where_unreleased_code_is_deployed(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    assert take_up_settings(site.releases, THREE) == ([], [WEBHOOK])
+    assert apply_changed_settings(site.releases, THREE) == ([], [WEBHOOK])
     assert site.runs(WEBHOOK) == "1"
     release_all(site.releases, [WEBHOOK], "")
     assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
@@ -260,8 +267,8 @@ class Killed(BaseException):
 class KilledHalfWay(Archive):
     """Whoever would give back what was lent is gone."""
 
-    def loan(self, function: Function) -> Loan | None:
-        if super().loan(function):
+    def backup(self, function: Function) -> LatestBackup | None:
+        if super().backup(function):
             raise Killed
         return None
 
@@ -271,13 +278,13 @@ def test_what_a_killed_switch_lent_is_given_back_by_the_next_command(site: Site)
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     before = site.releases.latest(WEBHOOK)
     with pytest.raises(Killed):
-        debug.switch(site.releases, WEBHOOK, "1", KilledHalfWay(site.s3, BUCKET, NAMES))
-    assert site.releases.latest(WEBHOOK).same_code(site.releases.released(WEBHOOK))
-    assert give_back(site.releases, WEBHOOK, site.archive)
+        debug.set_debug(site.releases, WEBHOOK, "1", KilledHalfWay(site.s3, BUCKET, NAMES))
+    assert site.releases.latest(WEBHOOK).has_same_code(site.releases.released(WEBHOOK))
+    assert restore_latest(site.releases, WEBHOOK, site.archive)
     latest = site.releases.latest(WEBHOOK)
-    assert latest.same_code(before)
+    assert latest.has_same_code(before)
     assert latest.variables == {**before.variables, "DEBUG": "1"}
-    assert not give_back(site.releases, WEBHOOK, site.archive)
+    assert not restore_latest(site.releases, WEBHOOK, site.archive)
 
 
 def test_debug_changes_nothing_where_the_package_is_not_kept(site: Site) -> None:
@@ -292,7 +299,7 @@ def test_debug_changes_nothing_where_the_package_is_not_kept(site: Site) -> None
 
 CHANGES: dict[str, Callable[[Site], object]] = {
     "release": lambda site: release_all(site.releases, [WEBHOOK], ""),
-    "settings": lambda site: take_up_settings(site.releases, [WEBHOOK]),
+    "settings": lambda site: apply_changed_settings(site.releases, [WEBHOOK]),
     "debug": lambda site: site.debug(WEBHOOK, "1"),
 }
 
@@ -331,7 +338,7 @@ def test_an_interrupt_waits_until_a_function_has_its_own_code_back(
     publishing = "before-call.lambda.PublishVersion"
     site.client.meta.events.register(publishing, lambda **_: signal.raise_signal(number))
     with heard(number), pytest.raises(Exit, match="goes on from here") as stopped:
-        debug.switch_each(site.releases, THREE, "1", site.archive)
+        debug.set_debug_each(site.releases, THREE, "1", site.archive)
     assert stopped.value.code == 130
     assert site.code(WEBHOOK) == own
     assert site.releases.released(WEBHOOK).variables["DEBUG"] == "1"

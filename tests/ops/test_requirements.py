@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from cdk.names import FUNCTIONS, Function
 from ops.code.closure import closure, imported_names, locate
-from ops.requirements import ROOT, asked, disagreements, pinned, sources
+from ops.requirements import ROOT, lock_problems, pinned, requested, sources
 
 SOURCE_ROOT = ROOT / "functions"
 
@@ -32,7 +32,7 @@ DISTRIBUTIONS = {
 
 @pytest.mark.parametrize("source", sources(), ids=str)
 def test_lock_answers_its_source(source: Path) -> None:
-    assert disagreements(source) == []
+    assert lock_problems(source) == []
 
 
 @pytest.mark.parametrize("source", sources(), ids=str)
@@ -63,13 +63,13 @@ def third_party(function: Function) -> set[str]:
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_a_function_asks_for_exactly_what_it_imports(function: Function) -> None:
     source = ROOT / "function_requirements" / f"{function.name}.in"
-    assert set(asked(source)) == third_party(function)
+    assert set(requested(source)) == third_party(function)
 
 
 def test_the_common_lock_holds_what_functions_ask_for_and_nothing_else() -> None:
     folder = ROOT / "function_requirements"
-    wanted = [set(asked(folder / f"{function.name}.in")) for function in FUNCTIONS]
-    assert set(asked(folder / "common-requirements.in")) == set().union(*wanted)
+    wanted = [set(requested(folder / f"{function.name}.in")) for function in FUNCTIONS]
+    assert set(requested(folder / "common-requirements.in")) == set().union(*wanted)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def locked(tmp_path: Path) -> Path:
 
 
 def test_agreement(locked: Path) -> None:
-    assert disagreements(Path("x.in"), locked) == []
+    assert lock_problems(Path("x.in"), locked) == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_agreement(locked: Path) -> None:
 def test_disagreement(locked: Path, file: str, old: str, new: str, complaint: str) -> None:
     path = locked / file
     path.write_text(path.read_text().replace(old, new))
-    (found,) = disagreements(Path("x.in"), locked)
+    (found,) = lock_problems(Path("x.in"), locked)
     assert found.startswith(complaint)
 
 

@@ -20,7 +20,7 @@ from ingester.recording.files import Subject, automated
 from ingester.runtime.queue_worker import Retry
 from ingester.status.row import Asked
 from ingester.status.table import StatusChange
-from ops.queues.redrive import RETRIED, Wanted
+from ops.queues.redrive import RETRIED, Selection
 from tests.cloud import BUCKET
 from tests.function_harness import uploader_dependencies
 from tests.hooks import failing
@@ -28,7 +28,7 @@ from tests.ops.queue_harness import SERIES, Site
 
 UUID = "4Mhc+abc/def=="
 ZIP_ID = automated(UUID)
-ALL = Wanted(most=None, unreadable=True)
+ALL = Selection(most=None, unreadable=True)
 
 
 @dataclass
@@ -47,7 +47,9 @@ class Opencast:
     def ingest(self, _workflow: str, parts: Sequence[Any], *, read_seconds: float) -> str:
         assert read_seconds
         addresses = [value for name, value in parts if name == "mediaUri"]
-        self.posts.append(sorted(one.partition("?")[0].rpartition("/")[2] for one in addresses))
+        self.posts.append(
+            sorted(address.partition("?")[0].rpartition("/")[2] for address in addresses)
+        )
         return "1"
 
 
@@ -174,7 +176,7 @@ def test_late_files_that_were_buried_too_come_into_the_ingest(
         retrying.send(*files)
         retrying.work()
     retrying.opencast.is_mended = True
-    retrying.site.move(Wanted(most=limit))
+    retrying.site.move(Selection(most=limit))
     retrying.work()
     assert retrying.opencast.posts == [["f0.mp4", "f1.mp4"]]
     retrying.site.move(ALL)
@@ -216,4 +218,4 @@ def test_an_upload_is_retried_if_the_ledger_cant_be_read(retrying: Retrying) -> 
     retrying.site.bury(message(retrying.site, "f0"), reason="again", group=UUID)
     aws.recordings.put_item(Item=broken)
     moved, _ = retrying.site.move(ALL)
-    assert [one.reason for one in moved] == ["again"]
+    assert [redriven.reason for redriven in moved] == ["again"]

@@ -16,7 +16,7 @@ from ingester.settings import split
 from ops.command import OpsError
 from ops.secrets import commands as secret_tasks
 from ops.secrets import store as secrets
-from ops.secrets.commands import advice, check_name, look, read_value, replaced
+from ops.secrets.commands import check_name, new_value, read_statuses, read_value, rotation_advice
 from ops.secrets.store import WEBHOOK_TOKEN
 from tests.cloud import Cloud
 
@@ -38,14 +38,14 @@ def test_what_is_told_of_each_secret(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, settings)
     secrets.put(aws.ssm, NAMES, "OPENCAST_API_PASSWORD", "q", secrets.ROTATED)
     found = {
-        one.name: one
-        for one in look(
+        secret.name: secret
+        for secret in read_statuses(
             aws.ssm,
             NAMES,
             {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", WEBHOOK_TOKEN: "é"},
         )
     }
-    assert {name: (one.set, one.settings) for name, one in found.items()} == {
+    assert {name: (secret.set, secret.settings) for name, secret in found.items()} == {
         **dict.fromkeys(SECRETS, (False, "not set")),
         "APIGEE_KEY": (True, "same"),
         "OPENCAST_API_PASSWORD": (True, "differs"),
@@ -58,7 +58,7 @@ def test_what_is_told_of_each_secret(aws: Cloud) -> None:
     assert found["APIGEE_KEY"].since
     assert not found[WEBHOOK_TOKEN].since
     # Without the moments, whose figures may be any.
-    told = json.dumps([asdict(replace(one, since="")) for one in found.values()])
+    told = json.dumps([asdict(replace(secret, since="")) for secret in found.values()])
     for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
         assert value not in told
         assert value[:6] not in told
@@ -114,16 +114,16 @@ def test_nothing_typed_changes_nothing() -> None:
 
 
 def test_of_the_old_signing_key_nothing_stays() -> None:
-    assert replaced(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
-    assert replaced(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
+    assert new_value(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
+    assert new_value(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
 
 
 def test_the_old_tokens_are_kept_or_not() -> None:
-    assert replaced(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
-    assert replaced(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
-    assert replaced(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
-    assert replaced(WEBHOOK_TOKEN, "b,a", "b", keep_old=False) == "b"
-    assert replaced(WEBHOOK_TOKEN, "a,b", "b", keep_old=True) == "b,a"
+    assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
+    assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
+    assert new_value(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
+    assert new_value(WEBHOOK_TOKEN, "b,a", "b", keep_old=False) == "b"
+    assert new_value(WEBHOOK_TOKEN, "a,b", "b", keep_old=True) == "b,a"
 
 
 @given(
@@ -134,7 +134,7 @@ def test_the_old_tokens_are_kept_or_not() -> None:
 def test_the_new_token_comes_first_and_none_twice(old: list[str], new: str, keep: bool) -> None:
     before = ",".join(dict.fromkeys(old))
     try:
-        found = split(replaced(WEBHOOK_TOKEN, before, new, keep_old=keep))
+        found = split(new_value(WEBHOOK_TOKEN, before, new, keep_old=keep))
     except OpsError:
         assert split(before)[0] == new
         return
@@ -144,28 +144,30 @@ def test_the_new_token_comes_first_and_none_twice(old: list[str], new: str, keep
 
 def test_what_isn_t_set_or_is_the_same_is_not_replaced() -> None:
     with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
-        replaced("APIGEE_KEY", "", VALUE, keep_old=False)
+        new_value("APIGEE_KEY", "", VALUE, keep_old=False)
     with pytest.raises(OpsError, match="this value already") as said:
-        replaced("APIGEE_KEY", VALUE, VALUE, keep_old=False)
+        new_value("APIGEE_KEY", VALUE, VALUE, keep_old=False)
     assert VALUE not in str(said.value)
     with pytest.raises(OpsError, match="too long together"):
-        replaced(WEBHOOK_TOKEN, "x" * 3000, "y" * 3000, keep_old=True)
+        new_value(WEBHOOK_TOKEN, "x" * 3000, "y" * 3000, keep_old=True)
 
 
 def test_what_is_to_be_done_then() -> None:
-    first, *rest = advice("APIGEE_KEY", keep_old=False)
+    first, *rest = rotation_advice("APIGEE_KEY", keep_old=False)
     assert "zoom-on-demand, zoom-downloader" in first
     assert "within 5 minutes" in first
     assert [".env" in line for line in rest] == [True]
-    assert not any(".env" in line for line in advice(SIGNING_KEY, keep_old=False))
-    assert "with the new one alone" in advice(WEBHOOK_TOKEN, keep_old=True)[-1]
+    assert not any(".env" in line for line in rotation_advice(SIGNING_KEY, keep_old=False))
+    assert "with the new one alone" in rotation_advice(WEBHOOK_TOKEN, keep_old=True)[-1]
 
 
 def test_a_rotated_value_survives_the_next_update(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {WEBHOOK_TOKEN: "a"})
-    value = replaced(WEBHOOK_TOKEN, "a", "b", keep_old=True)
+    value = new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True)
     secrets.put(aws.ssm, NAMES, WEBHOOK_TOKEN, value, secrets.ROTATED)
     assert not secrets.write(aws.ssm, NAMES, {WEBHOOK_TOKEN: "a"}).changed
-    (token,) = [one for one in look(aws.ssm, NAMES, {}) if one.name == WEBHOOK_TOKEN]
+    (token,) = [
+        secret for secret in read_statuses(aws.ssm, NAMES, {}) if secret.name == WEBHOOK_TOKEN
+    ]
     assert token.origin == secrets.ROTATED
     assert secret_tasks.readers(WEBHOOK_TOKEN) == ("zoom-webhook",)

@@ -140,12 +140,12 @@ def test_a_folder_is_filled_once_refreshed_with_its_lock_and_anew_after_a_break(
     step = setup.Step("folder", (lock,), "Python 3.11.1", installation)
     lock.write_text("one")
     step.run()
-    assert step.found() == step.wanted()
+    assert step.stored_stamp() == step.current_stamp()
 
     lock.write_text("two")
-    assert step.found() != step.wanted()
+    assert step.stored_stamp() != step.current_stamp()
     step.run()
-    assert step.found() == step.wanted()
+    assert step.stored_stamp() == step.current_stamp()
 
     installation.broken = True
     lock.write_text("three")
@@ -176,7 +176,7 @@ def test_another_python_starts_afresh() -> None:
     lock.write_text("one")
     setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
     other = setup.Step("folder", (lock,), "Python 3.12.0", installation)
-    assert other.found() != other.wanted()
+    assert other.stored_stamp() != other.current_stamp()
     other.run()
     assert installation.runs == [True, True]
 

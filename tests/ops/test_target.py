@@ -27,9 +27,9 @@ def test_a_production_stack_asks_first() -> None:
 
 
 def test_nobody_is_asked_if_noninteractive() -> None:
-    assert target.interactive({})
-    assert target.interactive({"NONINTERACTIVE": ""})
-    assert not target.interactive({"NONINTERACTIVE": "1"})
+    assert target.is_interactive({})
+    assert target.is_interactive({"NONINTERACTIVE": ""})
+    assert not target.is_interactive({"NONINTERACTIVE": "1"})
 
 
 def test_whether_a_stack_is_there() -> None:
@@ -43,9 +43,9 @@ def test_whether_a_stack_is_there() -> None:
         answers.add_client_error(
             "describe_stacks", "ValidationError", "Stack with id zip does not exist", 400
         )
-        assert not target.exists(client, "zip")
+        assert not target.stack_exists(client, "zip")
         answers.add_response("describe_stacks", {"Stacks": []}, {"StackName": "zip"})
-        assert target.exists(client, "zip")
+        assert target.stack_exists(client, "zip")
         answers.add_client_error("describe_stacks", "AccessDenied", "not authorized", 403)
         with pytest.raises(ClientError, match="not authorized"):
-            target.exists(client, "zip")
+            target.stack_exists(client, "zip")
