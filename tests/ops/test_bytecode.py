@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_imported(root: Path) -> None:
+def test_imported_modules_are_those_of_a_cold_start(root: Path) -> None:
     assert sorted(map(str, imported_modules([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
         "boto3/s3/inject.py",
         "here.py",
@@ -79,7 +79,7 @@ def this_python() -> Compiler:
     return found
 
 
-def test_the_same_sources_elsewhere_give_the_same_bytecode(
+def test_bytecode_is_the_same_when_the_folder_differs(
     this_python: Compiler, tmp_path: Path
 ) -> None:
     sources = {
@@ -100,7 +100,7 @@ def test_the_same_sources_elsewhere_give_the_same_bytecode(
     }
 
 
-def test_a_compiler_is_looked_for_on_the_path(tmp_path: Path) -> None:
+def test_a_compiler_is_found_on_the_path_when_others_dont_run(tmp_path: Path) -> None:
     major, minor = sys.version_info[:2]
     name = f"python{major}.{minor}"
     folders = [tmp_path / each for each in ("absent", "stand-in", "other", "right")]

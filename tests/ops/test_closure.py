@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_closure(root: Path) -> None:
+def test_closure_holds_every_module_that_may_be_imported(root: Path) -> None:
     assert [str(path) for path in closure("start", root)] == [
         "kit/__init__.py",
         "kit/circle.py",
@@ -54,12 +54,12 @@ def test_closure(root: Path) -> None:
     ]
 
 
-def test_a_module_that_is_missing(root: Path) -> None:
+def test_closure_names_the_module_when_it_is_missing(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no stop\.py in"):
         closure("stop", root)
 
 
-def test_a_mistake_in_the_source_is_said_with_its_file(root: Path) -> None:
+def test_closure_names_the_file_when_its_source_has_a_mistake(root: Path) -> None:
     (root / "start.py").write_text("def broken(:\n")
     with pytest.raises(SyntaxError, match=r"start\.py, line 1"):
         closure("start", root)

@@ -76,29 +76,29 @@ def invoke(project: Path, *arguments: str, **environment: str) -> subprocess.Com
         ("exec.on_demand", "--uuid=U", "--oc-workflow=X", "--ingest_all_mp4"),
     ],
 )
-def test_dashes_and_underscores(project: Path, words: tuple[str, ...]) -> None:
+def test_a_command_accepts_dashes_and_underscores(project: Path, words: tuple[str, ...]) -> None:
     assert invoke(project, *words).stdout == "U X True\n"
 
 
-def test_an_option_is_no_argument(project: Path) -> None:
+def test_a_command_refuses_an_option_in_place_of_an_argument(project: Path) -> None:
     done = invoke(project, "fail", "--help")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "--help is no option here: `invoke --help TASK` shows those that are.\n"
 
 
-def test_the_list_shows_one_spelling(project: Path) -> None:
+def test_invoke_list_shows_one_spelling_of_each_command(project: Path) -> None:
     listed = invoke(project, "-l").stdout
     assert "exec.on-demand" in listed
     assert "on_demand" not in listed
 
 
-def test_our_own_error_is_its_sentence(project: Path) -> None:
+def test_a_command_prints_the_sentence_of_our_own_error(project: Path) -> None:
     done = invoke(project, "fail", "known")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "The bucket is gone: `invoke stack.update`.\n"
 
 
-def test_a_bug_is_a_line_too(project: Path) -> None:
+def test_a_command_prints_one_line_when_it_has_a_bug(project: Path) -> None:
     done = invoke(project, "fail", "bug")
     assert done.returncode == 1
     assert done.stderr == "IndexError: list index out of range (`invoke --debug` shows where)\n"
@@ -113,7 +113,9 @@ def test_a_bug_is_a_line_too(project: Path) -> None:
         ("denied", "these credentials lack that right"),
     ],
 )
-def test_what_an_operator_can_mend_comes_with_advice(project: Path, how: str, advice: str) -> None:
+def test_a_command_adds_advice_when_an_operator_can_fix_the_error(
+    project: Path, how: str, advice: str
+) -> None:
     done = invoke(project, "fail", how)
     assert done.returncode == 1
     assert advice in done.stderr
@@ -121,7 +123,7 @@ def test_what_an_operator_can_mend_comes_with_advice(project: Path, how: str, ad
 
 
 @pytest.mark.parametrize(("flags", "debug"), [((), {"DEBUG": "1"}), (("--debug",), {})])
-def test_the_whole_story_on_request(
+def test_a_command_prints_the_traceback_on_request(
     project: Path, flags: tuple[str, ...], debug: dict[str, str]
 ) -> None:
     done = invoke(project, *flags, "fail", "bug", **debug)
@@ -129,7 +131,7 @@ def test_the_whole_story_on_request(
     assert "Traceback" in done.stderr
 
 
-def test_an_interrupt_is_a_word(project: Path) -> None:
+def test_a_command_prints_one_word_when_it_is_interrupted(project: Path) -> None:
     done = invoke(project, "fail", "interrupt")
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
 
@@ -139,13 +141,13 @@ def test_the_project_offers_its_commands() -> None:
     assert {"package", "test", "update-requirements"} <= set(listed.split())
 
 
-def test_a_function_that_is_not_there() -> None:
+def test_a_missing_function_is_named() -> None:
     done = invoke(ROOT, "package", "-f", "nothing")
     assert done.returncode == 1
     assert done.stderr.startswith("There is no function nothing. There are: zoom-webhook, ")
 
 
-def test_an_upload_without_settings() -> None:
+def test_package_upload_names_every_missing_setting() -> None:
     done = invoke(ROOT, "package", "-u", STACK_NAME="", LAMBDA_CODE_BUCKET="")
     assert done.returncode == 1
     assert re.findall(r"^  - ([A-Z_]+) is missing", done.stderr, re.MULTILINE) == [
@@ -154,7 +156,7 @@ def test_an_upload_without_settings() -> None:
     ]
 
 
-def test_a_list_that_nobody_reads() -> None:
+def test_invoke_list_prints_no_error_when_nobody_reads_it() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

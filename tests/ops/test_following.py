@@ -57,7 +57,7 @@ class Looks:
         return following.follow(self, UUID, self.said.append, self.sleep)
 
 
-def test_each_change_is_said_once() -> None:
+def test_follow_prints_each_change_once() -> None:
     looks = Looks(
         row(State.SENT_TO_DOWNLOADER),
         row(State.SENT_TO_DOWNLOADER),
@@ -76,7 +76,7 @@ def test_each_change_is_said_once() -> None:
 
 
 @pytest.mark.parametrize("failed", [State.DOWNLOADER_FAILED, State.UPLOADER_FAILED])
-def test_a_failure_with_a_retry_due_is_no_end(failed: State) -> None:
+def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> None:
     due = "2026-11-24T15:01:00Z"
     looks = Looks(
         row(failed, "Zoom answered 503", retry_due=due),
@@ -92,7 +92,7 @@ def test_a_failure_with_a_retry_due_is_no_end(failed: State) -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_where_it_ends(state: State) -> None:
+def test_an_ingest_ends_in_these_states_only(state: State) -> None:
     ends = {
         State.SENT_TO_OPENCAST,
         State.IGNORED,
@@ -103,7 +103,7 @@ def test_where_it_ends(state: State) -> None:
     assert has_ended(row(state)) is (state in ends)
 
 
-def test_what_a_recording_is_called_can_t_steer_the_terminal() -> None:
+def test_follow_prints_no_control_characters() -> None:
     (line,) = following.lines(row(State.IGNORED, "a\x1b[2Jb\nc"))
     assert line.isprintable()
 
@@ -115,14 +115,16 @@ def test_what_a_recording_is_called_can_t_steer_the_terminal() -> None:
         ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
     ],
 )
-def test_a_look_that_fails_doesn_t_say_that_the_recording_failed(error: Exception) -> None:
+def test_follow_says_that_the_recording_continues_when_the_row_cant_be_read(
+    error: Exception,
+) -> None:
     looks = Looks(row(State.SENT_TO_DOWNLOADER), error)
     with pytest.raises(OpsError, match="goes on by itself") as said:
         looks.follow()
     assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
 
 
-def test_a_row_that_is_gone() -> None:
+def test_follow_reports_a_row_that_is_gone() -> None:
     with pytest.raises(OpsError, match="no row"):
         Looks(None).follow()
 
@@ -137,14 +139,14 @@ def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Reco
     return Record(uuid=UUID, version=1, ingests={"mp": ingest})
 
 
-def test_the_series_and_media_package_of_the_ingest_are_said() -> None:
+def test_the_outcome_names_the_ingests_series_and_media_package() -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S")
     assert following.outcome(arrived, NOW, record()) == "In Opencast: series T, media package mp"
 
 
 @pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
 @pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
-def test_less_is_said_if_the_ledger_has_no_ingest_of_the_request(
+def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
     known: Record, series: str, said: str
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)
@@ -161,7 +163,7 @@ def test_less_is_said_if_the_ledger_has_no_ingest_of_the_request(
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_an_ingest_that_was_posted_before_the_request_is_no_success(
+def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
     posts: dict[str, Outcome], asked: str, is_earlier: bool
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", ingest_request_time=asked)
@@ -179,7 +181,7 @@ def test_an_ingest_that_was_posted_before_the_request_is_no_success(
     )
 
 
-def test_a_ledger_that_cant_be_read_is_no_failure(aws: Cloud, clock: Clock) -> None:
+def test_record_of_is_empty_when_the_ledger_cant_be_read(aws: Cloud, clock: Clock) -> None:
     ledger = Ledger(aws.recordings, clock)
     written = ledger.change(UUID, lambda _: record())
     assert following.record_of(ledger, UUID) == written
@@ -200,7 +202,9 @@ def test_a_ledger_that_cant_be_read_is_no_failure(aws: Cloud, clock: Clock) -> N
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_what_is_said_of_one_that_didn_t(state: State, reason: str, advice: str) -> None:
+def test_the_outcome_names_reason_and_advice_when_the_ingest_failed(
+    state: State, reason: str, advice: str
+) -> None:
     with pytest.raises(OpsError) as said:
         following.outcome(row(state, reason), NOW, Record(uuid=UUID))
     text = str(said.value)
@@ -209,7 +213,7 @@ def test_what_is_said_of_one_that_didn_t(state: State, reason: str, advice: str)
     assert ".." not in text
 
 
-def test_an_interruption_is_the_callers() -> None:
+def test_follow_leaves_an_interrupt_to_the_caller() -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 

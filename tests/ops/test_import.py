@@ -63,13 +63,13 @@ def noticed(names: list[str], environment: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", ["functions", "ops", "local"])
-def test_nothing_happens_at_import(folder: str) -> None:
+def test_an_import_reads_and_starts_nothing(folder: str) -> None:
     names = modules(ROOT / "functions" if folder == "functions" else ROOT, ROOT / folder)
     assert len(names) > 3
     assert noticed(names, {}) == []
 
 
-def test_nothing_happens_at_import_of_the_template() -> None:
+def test_an_import_of_the_template_starts_only_the_cdks_kernel() -> None:
     """But that the CDK library, which is made so, starts its kernel in Node."""
     names = modules(ROOT, ROOT / "cdk")
     lines = noticed(
@@ -81,7 +81,7 @@ def test_nothing_happens_at_import_of_the_template() -> None:
     assert sum(line.startswith("process:") for line in lines) <= 1
 
 
-def test_the_watch_sees_what_happens(tmp_path: Path) -> None:
+def test_the_audit_hook_sees_network_processes_and_files(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(
         "import socket, subprocess\n"
@@ -129,7 +129,7 @@ def handed_to_settings(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "functions").rglob("*.py")), ids=lambda path: path.stem
 )
-def test_only_the_settings_read_the_environment(path: Path) -> None:
+def test_a_module_reads_the_environment_only_through_settings(path: Path) -> None:
     tree = ast.parse(path.read_bytes())
     allowed = handed_to_settings(tree) if path.parent.name == "functions" else []
     assert environment_uses(tree) == allowed

@@ -75,7 +75,7 @@ def found(
     return [row.zip_id for row in listed]
 
 
-def test_which_recordings(status: StatusTable, clock: Clock) -> None:
+def test_find_selects_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
     assert found(status, clock) == everything
     assert found(status, clock, hours=12) == everything[:2]
@@ -87,14 +87,14 @@ def test_which_recordings(status: StatusTable, clock: Clock) -> None:
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_a_row_without_a_state_is_no_recording(
+def test_find_leaves_out_a_row_without_a_state(
     aws: Cloud, status: StatusTable, clock: Clock
 ) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
     assert found(status, clock, uuid="d==") == []
 
 
-def test_the_table_and_what_to_do(
+def test_the_table_of_recordings_ends_with_what_to_do(
     status: StatusTable, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = recordings.find(status, meeting=1, uuid="", begin=None, now=clock())
@@ -109,7 +109,7 @@ def test_the_table_and_what_to_do(
     assert capsys.readouterr().out.startswith("No such recording is known.")
 
 
-def test_a_terminal_gets_two_lines_a_recording() -> None:
+def test_a_recording_takes_two_lines_on_a_terminal() -> None:
     known = row(State.IGNORED, "No opencast series match", topic="A topic")
     columns = recordings.stacked_columns()
     cells = recordings.stacked(known)
@@ -124,7 +124,7 @@ def test_a_terminal_gets_two_lines_a_recording() -> None:
     )
 
 
-def test_what_a_later_request_brought_in_is_no_failure_any_more(
+def test_a_failed_ingest_needs_nothing_when_a_later_request_succeeded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     failed = row(State.UPLOADER_FAILED, "x", minutes=90, ingest_request_time="2026-10-14T16:00:00Z")
@@ -182,7 +182,7 @@ def told(*options: str) -> dict[str, str | None]:
     return {row["zip_id"]: row["next_step"] for row in json.loads(done.out)}
 
 
-def test_what_failed_is_told_but_not_what_was_done_later(
+def test_failed_lists_open_failures_with_their_next_steps(
     began: Callable[..., StatusTable],
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):

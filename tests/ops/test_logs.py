@@ -86,20 +86,20 @@ def messages(lines: list[Line]) -> list[str]:
 HOUR_AGO = NOW - timedelta(hours=1)
 
 
-def test_functions_are_merged_by_time_and_those_that_never_logged_are_empty(site: Site) -> None:
+def test_log_lines_of_functions_are_merged_by_time(site: Site) -> None:
     site.log(DOWNLOADER, record("second", 2), second=5)
     site.log(WEBHOOK, record("first", 1), record("third", 3), second=5)
     assert messages(read_all(site.logs, FUNCTIONS, HOUR_AGO)) == ["first", "second", "third"]
     assert read_all(site.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
 
 
-def test_every_page_is_read(site: Site) -> None:
+def test_logs_are_read_to_the_last_page(site: Site) -> None:
     for first in range(0, 10_020, 5010):
         site.log(WEBHOOK, *(f"line {number}" for number in range(first, first + 5010)))
     assert len(read_all(site.logs, [WEBHOOK], HOUR_AGO)) == 10_020
 
 
-def test_a_log_stored_as_a_whole_keeps_its_order() -> None:
+def test_log_lines_keep_their_order_when_stored_as_a_whole() -> None:
     texts = ["START RequestId: r1", record("one", 1), record("two", 2), "END RequestId: r1"]
     lines = [line_of(WEBHOOK, event(text, 9)) for text in texts]
     other = line_of(UPLOADER, event(record("between", 1.5), 20))
@@ -107,7 +107,7 @@ def test_a_log_stored_as_a_whole_keeps_its_order() -> None:
     assert messages(ordered) == [texts[0], "one", "between", "two", texts[3]]
 
 
-def test_watching_shows_each_once_and_what_comes_late(site: Site) -> None:
+def test_watch_shows_each_line_once_and_late_lines_too(site: Site) -> None:
     now = [NOW]
     slept: list[float] = []
     site.log(WEBHOOK, record("old"), second=-600)
@@ -126,7 +126,7 @@ def test_watching_shows_each_once_and_what_comes_late(site: Site) -> None:
     assert slept == [2.0] * 8
 
 
-def test_one_recordings_story(site: Site) -> None:
+def test_recording_lines_include_its_ingests_and_invocations(site: Site) -> None:
     own = {"uuid": UUID, "zip_id": AUTO}
     plus = {"uuid": UUID, "zip_id": "on-demand-1"}
     other = {"uuid": "other==", "zip_id": "auto-ingest-other=="}
@@ -167,7 +167,7 @@ class Answering:
         )
 
 
-def test_what_aws_is_asked_for(site: Site) -> None:
+def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(site: Site) -> None:
     asked = Answering(site.client)
     site.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
     recording_lines(site.logs, [WEBHOOK], UUID, [], HOUR_AGO)
@@ -180,14 +180,14 @@ def test_what_aws_is_asked_for(site: Site) -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=200), min_size=1))
-def test_no_pattern_is_too_long_and_none_lost(values: list[str]) -> None:
+def test_filter_patterns_are_short_and_complete(values: list[str]) -> None:
     made = filter_patterns([("zip_id", value) for value in values])
     assert all(len(pattern) <= LONGEST_PATTERN for pattern in made)
     joined = " ".join(made)
     assert all(f"($.zip_id = {filter_string(value)})" in joined for value in values)
 
 
-def test_quotes_and_backslashes_in_a_pattern() -> None:
+def test_a_filter_string_escapes_quotes_and_backslashes() -> None:
     assert filter_string('a"b\\c') == '"a\\"b\\\\c"'
 
 
@@ -195,7 +195,7 @@ def shown(text: str, **more: Any) -> str:
     return for_people(line_of(WEBHOOK, event(text, **more))).plain
 
 
-def test_a_record_for_people() -> None:
+def test_a_record_for_people_has_time_level_message_and_fields() -> None:
     text = record("Going", 0.25, uuid=UUID, files=3, note="two words", _aws={"Timestamp": 1})
     moment = f"{NOW:%H:%M:%S}.250"
     assert shown(text) == (
@@ -205,12 +205,12 @@ def test_a_record_for_people() -> None:
     assert for_people(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
 
 
-def test_an_exception_is_indented() -> None:
+def test_a_record_for_people_indents_the_exception() -> None:
     text = record("AWS failed", exception="Traceback:\n  File x\nError: no")
     assert shown(text).splitlines()[1:] == ["    Traceback:", "      File x", "    Error: no"]
 
 
-def test_what_is_not_ours_is_shown_as_it_is() -> None:
+def test_a_line_of_lambdas_is_shown_unchanged_but_redacted() -> None:
     crash = "[ERROR] ImportError: no\nTraceback\n  File x token=abc123\x1b[2J"
     first, *rest = shown(crash).splitlines()
     assert first.endswith("webhook      [ERROR] ImportError: no")
@@ -219,7 +219,7 @@ def test_what_is_not_ours_is_shown_as_it_is() -> None:
     assert shown("").endswith("webhook      ")
 
 
-def test_lines_for_programs() -> None:
+def test_a_line_for_programs_is_json_with_the_function() -> None:
     content = json.loads(for_programs(line_of(WEBHOOK, event(record("Hi", uuid=UUID)))))
     assert (content["function"], content["message"], content["uuid"]) == (
         "zoom-webhook",
@@ -238,7 +238,7 @@ def test_lines_for_programs() -> None:
         st.none() | st.integers() | st.floats() | st.text() | st.lists(st.text()),
     ).map(json.dumps)
 )
-def test_any_line_can_be_shown(text: str) -> None:
+def test_any_log_line_can_be_shown(text: str) -> None:
     line = line_of(WEBHOOK, {"timestamp": 1, "message": text})
     assert len(for_programs(line).splitlines()) == 1
     assert "\x1b" not in for_people(line).plain
@@ -246,7 +246,7 @@ def test_any_line_can_be_shown(text: str) -> None:
     in_order([line])
 
 
-def test_the_date_is_said_where_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printer_prints_the_date_where_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
     show = tasks.Printer(as_json=False)
     texts = ["2026-11-24T23:59:59.999Z", "2026-11-25T00:00:00.000Z", "2026-11-25T00:00:01.000Z"]
     lines = [
@@ -260,7 +260,7 @@ def test_the_date_is_said_where_it_changes(capsys: pytest.CaptureFixture[str]) -
     assert printed[1].startswith("23:59:59.999 webhook ")
 
 
-def test_an_interrupt_ends_watching_without_a_word() -> None:
+def test_watch_ends_without_a_message_when_it_is_interrupted() -> None:
     def batches() -> Any:
         yield []
         raise KeyboardInterrupt
@@ -282,7 +282,7 @@ with tolerate_closed_output():
 """
 
 
-def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+def test_logs_end_without_an_error_when_the_reader_is_gone() -> None:
     path = f"{ROOT}:{ROOT / 'functions'}"
     with subprocess.Popen(
         [sys.executable, "-c", READER_GONE],

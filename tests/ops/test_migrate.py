@@ -71,7 +71,7 @@ def everything(*tables: Any) -> list[list[Any]]:
     return [sorted((plain(item) for item in table.scan()["Items"]), key=str) for table in tables]
 
 
-def test_everything_is_taken_over_as_it_is_and_only_once(aws: Cloud, sites: Sites) -> None:
+def test_migrate_copies_every_table_unchanged_and_once(aws: Cloud, sites: Sites) -> None:
     fill(sites)
     there = everything(*tables_of(sites))
     dry = sites.migrate(dry_run=True)
@@ -110,14 +110,14 @@ def _without(tables: list[list[Any]], out: set[str]) -> list[list[Any]]:
     return [[row for row in rows if not out & {row.get(key) for key in keys}] for rows in tables]
 
 
-def test_of_the_status_only_the_last_days(sites: Sites) -> None:
+def test_migrate_copies_status_rows_of_the_last_days_only(sites: Sites) -> None:
     fill(sites)
     tallies = sites.migrate(days=3)
     assert tallies["status"].skipped["older than 3 days"] == 1
     assert tallies["ledger"].copied == REQUESTS + 1
 
 
-def test_this_pipeline_understands_the_rows(aws: Cloud, sites: Sites) -> None:
+def test_the_pipeline_reads_migrated_rows(aws: Cloud, sites: Sites) -> None:
     fill(sites)
     sites.migrate()
     meeting = ScheduleTable(aws.schedule).get(86168921331)
@@ -133,7 +133,7 @@ def of_status(sites: Sites) -> Any:
     return plan_migration(sites.target, OLD, days=7, now=sites.clock()).status
 
 
-def test_what_changes_here_in_between_stays(aws: Cloud, sites: Sites) -> None:
+def test_a_row_that_changes_during_the_migration_stays(aws: Cloud, sites: Sites) -> None:
     now = sites.clock()
     sites.status.put_item(Item=status_row("u1", "SENT_TO_OPENCAST", now - timedelta(hours=1)))
     ours = {**status_row("u1", "SENT_TO_DOWNLOADER", now), "file_ids": {"f1"}}
@@ -170,7 +170,7 @@ EARLIER, LATER = timedelta(hours=2), timedelta(hours=1)
         (("RECORDING_IN_PROGRESS", EARLIER, {}), ("RECORDING_STOPPED", LATER, {}), False),
     ],
 )
-def test_which_row_holds(
+def test_migrate_copies_a_status_row_only_when_it_says_more(
     aws: Cloud,
     sites: Sites,
     there: tuple[str, timedelta, dict[str, Any]],
@@ -188,7 +188,7 @@ def test_which_row_holds(
     assert sites.migrate()["status"].copied == 0
 
 
-def test_events_of_a_recording_that_ran_at_the_switch_come_together(
+def test_events_of_a_recording_that_ran_during_the_switch_are_merged(
     aws: Cloud, sites: Sites
 ) -> None:
     now = sites.clock()
@@ -208,7 +208,9 @@ def test_events_of_a_recording_that_ran_at_the_switch_come_together(
     assert sites.migrate()["recording events"].copied == 0
 
 
-def test_a_meeting_that_was_imported_here_stays_and_is_named(aws: Cloud, sites: Sites) -> None:
+def test_a_meeting_that_was_imported_here_stays_and_is_named_when_it_differs(
+    aws: Cloud, sites: Sites
+) -> None:
     sites.schedule.put_item(Item=MEETING)
     sites.schedule.put_item(Item={**MEETING, "zoom_series_id": "2002"})
     same: dict[str, Any] = copy.deepcopy(MEETING)
@@ -222,7 +224,7 @@ def test_a_meeting_that_was_imported_here_stays_and_is_named(aws: Cloud, sites: 
     assert everything(aws.schedule) == [sorted([same, other], key=str)]
 
 
-def test_an_import_that_died_there_is_no_meeting(aws: Cloud, sites: Sites) -> None:
+def test_the_old_stacks_import_lock_is_no_meeting(aws: Cloud, sites: Sites) -> None:
     sites.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "owner": "x", "ends": 1})
     sites.schedule.put_item(Item=MEETING)
     tally = sites.migrate()["schedule"]
@@ -230,7 +232,7 @@ def test_an_import_that_died_there_is_no_meeting(aws: Cloud, sites: Sites) -> No
     assert everything(aws.schedule) == [[MEETING]]
 
 
-def test_many_rows_on_several_pages(sites: Sites) -> None:
+def test_migrate_copies_every_page_of_a_table(sites: Sites) -> None:
     with sites.events.batch_writer() as batch:
         for number in range(60):
             row = events_row(f"u{number}", sites.clock(), ("started", number))
@@ -239,7 +241,7 @@ def test_many_rows_on_several_pages(sites: Sites) -> None:
     assert sites.migrate()["recording events"].kept == 60
 
 
-def test_without_the_old_tables_nothing_is_written(aws: Cloud, sites: Sites) -> None:
+def test_migrate_writes_nothing_when_an_old_table_is_missing(aws: Cloud, sites: Sites) -> None:
     fill(sites)
     sites.events.delete()
     with pytest.raises(OpsError, match=r"There is no table old-zip-recording-events in us-east-1"):
@@ -247,7 +249,7 @@ def test_without_the_old_tables_nothing_is_written(aws: Cloud, sites: Sites) -> 
     assert everything(aws.schedule, aws.status, aws.recordings) == [[], [], []]
 
 
-def test_without_a_ledger_nothing_is_written(aws: Cloud, sites: Sites) -> None:
+def test_migrate_writes_nothing_when_the_ledgers_table_is_missing(aws: Cloud, sites: Sites) -> None:
     """A stack of a version that had none: the checkout is newer than the stack."""
     fill(sites)
     aws.recordings.delete()
@@ -259,12 +261,14 @@ def test_without_a_ledger_nothing_is_written(aws: Cloud, sites: Sites) -> None:
 
 
 @pytest.mark.parametrize("name", ["test", "no/name"])
-def test_names_that_are_none(sites: Sites, name: str) -> None:
+def test_migrate_refuses_a_wrong_name_of_the_old_stack(sites: Sites, name: str) -> None:
     with pytest.raises(OpsError, match="--from"):
         plan_migration(sites.target, name, days=7, now=datetime.now(UTC))
 
 
-def test_what_is_said(sites: Sites, capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_prints_counts_and_named_rows(
+    sites: Sites, capsys: pytest.CaptureFixture[str]
+) -> None:
     fill(sites)
     show(list(sites.migrate().values()), OLD, dry_run=False)
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

@@ -59,12 +59,12 @@ def is_taken_again(aws: Cloud, sites: Sites, *files: dict[str, Any]) -> bool:
     return bool(aws.sent_to(aws.download_queue))
 
 
-def test_the_states_of_the_first_system_are_all_that_there_are() -> None:
+def test_the_lists_of_states_are_complete() -> None:
     assert sorted([*SENT, *FAILED, *EARLY, "IGNORED"]) == sorted(State)
 
 
 @pytest.mark.parametrize("state", SENT)
-def test_a_repeat_is_a_duplicate_when_the_request_was_sent(
+def test_a_repeat_is_a_duplicate_when_the_migrated_request_was_sent(
     aws: Cloud, sites: Sites, ledger: Ledger, state: str
 ) -> None:
     sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
@@ -77,7 +77,7 @@ def test_a_repeat_is_a_duplicate_when_the_request_was_sent(
 
 
 @pytest.mark.parametrize("state", [*FAILED, "IGNORED", *EARLY])
-def test_a_repeat_is_accepted_when_the_request_ended_or_was_never_sent(
+def test_a_repeat_is_accepted_when_the_migrated_request_ended_or_was_never_sent(
     aws: Cloud, sites: Sites, ledger: Ledger, state: str
 ) -> None:
     sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
@@ -91,9 +91,7 @@ def test_a_repeat_is_accepted_when_the_request_ended_or_was_never_sent(
 @pytest.mark.parametrize(
     ("state", "end"), [*((state, End.FAILED) for state in FAILED), ("IGNORED", End.IGNORED)]
 )
-def test_the_ledger_knows_how_a_request_ended(
-    sites: Sites, ledger: Ledger, state: str, end: End
-) -> None:
+def test_a_migrated_request_has_its_end(sites: Sites, ledger: Ledger, state: str, end: End) -> None:
     sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
     sites.migrate()
     request = Request(at="2026-10-14T17:00:00Z", is_taken_over=True, end=end)
@@ -102,7 +100,7 @@ def test_the_ledger_knows_how_a_request_ended(
 
 
 @pytest.mark.parametrize("state", EARLY)
-def test_what_zoom_only_announced_is_unknown_to_the_ledger(
+def test_a_recording_that_zoom_only_announced_is_not_migrated(
     sites: Sites, ledger: Ledger, state: str
 ) -> None:
     sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
@@ -111,7 +109,7 @@ def test_what_zoom_only_announced_is_unknown_to_the_ledger(
     assert ledger.get(UUID) == Record(uuid=UUID)
 
 
-def test_a_failure_that_is_tried_again_counts_as_sent(
+def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(
     aws: Cloud, sites: Sites, ledger: Ledger
 ) -> None:
     """Only a stack of this system notes when: its message is still on its queue."""
@@ -124,7 +122,7 @@ def test_a_failure_that_is_tried_again_counts_as_sent(
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_request_without_a_time_has_its_rows(
+def test_a_migrated_request_has_its_rows_time_when_it_has_none(
     sites: Sites, ledger: Ledger, asked_at: str | None
 ) -> None:
     row = status_row(UUID, "IGNORED", sites.clock(), ingest_request_time=asked_at)
@@ -133,7 +131,7 @@ def test_a_request_without_a_time_has_its_rows(
     assert ledger.get(UUID).request(ZIP_ID).at == NOW
 
 
-def test_each_request_of_a_recording_is_taken_over(sites: Sites, ledger: Ledger) -> None:
+def test_each_request_of_a_recording_is_migrated(sites: Sites, ledger: Ledger) -> None:
     now = sites.clock()
     sites.status.put_item(Item=status_row(UUID, "DOWNLOADER_FAILED", now))
     sites.status.put_item(Item=status_row(UUID, "SENT_TO_OPENCAST", now, zip_id=OTHER_ID))
@@ -145,7 +143,9 @@ def test_each_request_of_a_recording_is_taken_over(sites: Sites, ledger: Ledger)
     }
 
 
-def test_a_row_that_names_its_recording_only_in_its_key(sites: Sites, ledger: Ledger) -> None:
+def test_a_migrated_row_may_name_its_recording_only_in_its_key(
+    sites: Sites, ledger: Ledger
+) -> None:
     now = sites.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)
@@ -156,7 +156,9 @@ def test_a_row_that_names_its_recording_only_in_its_key(sites: Sites, ledger: Le
     assert tally.named == [f"{OTHER_ID} can't be read: it names no recording"]
 
 
-def test_another_run_brings_how_it_ended(aws: Cloud, sites: Sites, ledger: Ledger) -> None:
+def test_another_run_updates_the_end_of_a_migrated_request(
+    aws: Cloud, sites: Sites, ledger: Ledger
+) -> None:
     sites.status.put_item(Item=status_row(UUID, "SENT_TO_DOWNLOADER", sites.clock()))
     sites.migrate()
     # A repeat is dropped, but the ledger remembers its files.
@@ -172,7 +174,7 @@ def test_another_run_brings_how_it_ended(aws: Cloud, sites: Sites, ledger: Ledge
 
 
 @pytest.mark.parametrize("state", ["SENT_TO_OPENCAST", "UPLOADER_FAILED", "IGNORED"])
-def test_what_this_pipeline_has_accepted_stays(
+def test_a_request_that_this_pipeline_accepted_stays(
     aws: Cloud, sites: Sites, ledger: Ledger, state: str
 ) -> None:
     assert is_taken_again(aws, sites)
@@ -184,7 +186,7 @@ def test_what_this_pipeline_has_accepted_stays(
     assert (ledger.get(UUID), aws.rows()[ZIP_ID]) == (before, row)
 
 
-def test_a_row_stays_if_only_the_ledger_says_whose_it_is(
+def test_a_row_stays_when_only_the_ledger_has_its_request(
     aws: Cloud, sites: Sites, ledger: Ledger
 ) -> None:
     """Zoom's notification named no files, so the row names none."""
@@ -197,7 +199,9 @@ def test_a_row_stays_if_only_the_ledger_says_whose_it_is(
     assert aws.rows()[ZIP_ID] == plain(ours)
 
 
-def test_an_ingest_of_another_request_stays_in_the_record(sites: Sites, ledger: Ledger) -> None:
+def test_an_ingest_of_another_request_stays_in_a_migrated_record(
+    sites: Sites, ledger: Ledger
+) -> None:
     posts = (Post(attempt="a", at=NOW, outcome=Outcome.TAKEN),)
     ingest = Ingest(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 
@@ -214,7 +218,7 @@ def test_an_ingest_of_another_request_stays_in_the_record(sites: Sites, ledger: 
     assert after.request(ZIP_ID).is_taken_over
 
 
-def test_a_notification_that_comes_in_between_wins(
+def test_a_webhook_event_during_the_migration_wins(
     aws: Cloud, sites: Sites, ledger: Ledger
 ) -> None:
     sites.status.put_item(Item=status_row(UUID, "SENT_TO_DOWNLOADER", sites.clock()))
@@ -228,7 +232,7 @@ def test_a_notification_that_comes_in_between_wins(
     assert (request.is_sent, request.is_taken_over) == (True, False)
 
 
-def test_a_record_that_changes_all_the_time_is_named(aws: Cloud, sites: Sites) -> None:
+def test_a_record_that_changes_all_the_time_is_left_and_named(aws: Cloud, sites: Sites) -> None:
     sites.status.put_item(Item=status_row(UUID, "SENT_TO_DOWNLOADER", sites.clock()))
 
     class Busy(Ledger):
@@ -244,7 +248,7 @@ def test_a_record_that_changes_all_the_time_is_named(aws: Cloud, sites: Sites) -
 
 
 @pytest.mark.parametrize("is_dry", [True, False])
-def test_a_record_that_was_edited_by_hand_stops_no_other(
+def test_an_unreadable_record_doesnt_stop_the_migration(
     aws: Cloud, sites: Sites, ledger: Ledger, is_dry: bool
 ) -> None:
     now = sites.clock()
@@ -259,7 +263,7 @@ def test_a_record_that_was_edited_by_hand_stops_no_other(
     assert "auto-ingest-u1" not in aws.rows()
 
 
-def test_an_on_demand_request_has_an_id_of_its_own(
+def test_a_new_on_demand_request_is_accepted_beside_a_migrated_one(
     aws: Cloud, sites: Sites, ledger: Ledger
 ) -> None:
     row = status_row(UUID, "SENT_TO_OPENCAST", sites.clock(), zip_id=OTHER_ID)

@@ -42,7 +42,7 @@ def at(listing: ClassListing, password: str = PASSWORD, path: str = PATH) -> End
     return endpoint_of(listing.url, path, USER, password)
 
 
-def test_the_classes_become_events(
+def test_listed_classes_are_imported_by_day_and_series(
     aws: Cloud, listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [
@@ -77,7 +77,7 @@ def test_the_classes_become_events(
 
 
 @pytest.mark.parametrize(("number", "at_once"), [(0, 10), (1, 10), (7, 7), (7, 3), (7, 1)])
-def test_all_pages_are_read(
+def test_fetch_reads_every_page_of_the_listing(
     listing: ClassListing, session: requests.Session, number: int, at_once: int
 ) -> None:
     listing.classes = [listed(10_000 + index) for index in range(number)]
@@ -86,7 +86,9 @@ def test_all_pages_are_read(
     assert len(listing.seen) == max(1, -(-number // at_once))
 
 
-def test_half_a_list_is_none(listing: ClassListing, session: requests.Session) -> None:
+def test_fetch_refuses_an_incomplete_listing(
+    listing: ClassListing, session: requests.Session
+) -> None:
     listing.classes, listing.total = [listed(), listed()], "5"
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2: nothing was changed"):
         fetch(at(listing), session)
@@ -108,7 +110,7 @@ def test_half_a_list_is_none(listing: ClassListing, session: requests.Session) -
         (json_answer(200, {"helixEvents": {"total": None}}), "no total"),
     ],
 )
-def test_other_answers_are_said(
+def test_fetch_explains_any_other_answer(
     listing: ClassListing, session: requests.Session, answer: Answer, sentence: str
 ) -> None:
     listing.content = answer
@@ -117,13 +119,15 @@ def test_other_answers_are_said(
     assert "\n" not in str(error.value)
 
 
-def test_a_wrong_password_is_not_told(listing: ClassListing, session: requests.Session) -> None:
+def test_fetch_never_shows_the_password(listing: ClassListing, session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"refuses zip \(401\)") as error:
         fetch(at(listing, "wr0ng"), session)
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_nobody_there(tls: Authority, session: requests.Session) -> None:
+def test_fetch_says_that_opencast_cant_be_reached(
+    tls: Authority, session: requests.Session
+) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:
         pass
     with pytest.raises(OpsError, match="can't be reached"):
@@ -137,13 +141,13 @@ def test_nobody_there(tls: Authority, session: requests.Session) -> None:
         *("https://oc.example.edu/series.json?q=1", "https://oc.example.edu/series.json#top"),
     ],
 )
-def test_an_address_that_is_none(address: str) -> None:
+def test_endpoint_of_refuses_a_malformed_address(address: str) -> None:
     with pytest.raises(OpsError, match="--endpoint has to be") as error:
         endpoint_of(address, PATH, USER, PASSWORD)
     assert "pw@" not in str(error.value)
 
 
-def test_a_host_alone_is_https() -> None:
+def test_endpoint_of_takes_a_host_as_https_and_needs_a_password() -> None:
     assert endpoint_of("oc.edu/", PATH, USER, PASSWORD).url == f"https://oc.edu/{PATH}"
     with pytest.raises(OpsError, match="OPENCAST_API_PASSWORD isn't set"):
         endpoint_of("oc.edu", PATH, USER, "")
@@ -242,7 +246,7 @@ def test_oc_import_refuses_an_option_that_there_isnt() -> None:
     assert "--dry is no option here" in said_in_a_line(invoke("schedule.oc-import", "--dry"))
 
 
-def test_what_cant_be_used_is_named_without_the_link() -> None:
+def test_listed_classes_that_cant_be_used_are_named_without_their_link() -> None:
     rows = [
         listed(),
         listed(zoomLink="https://zoom.us/my/room?pwd=topsecret"),
@@ -266,7 +270,7 @@ def test_what_cant_be_used_is_named_without_the_link() -> None:
     ]
 
 
-def test_a_class_that_cant_be_used_now_stays_as_it_was(aws: Cloud) -> None:
+def test_a_listed_class_stays_as_it_was_when_it_cant_be_used_now(aws: Cloud) -> None:
     def bring(*rows: object) -> set[str]:
         report = import_classes(aws.schedule, parse("oc", rows))
         assert len(report.retained) == len({kept.meeting for kept in report.retained})
@@ -299,7 +303,7 @@ def test_a_class_that_cant_be_used_now_stays_as_it_was(aws: Cloud) -> None:
         ("TR TR", "TR"),
     ],
 )
-def test_the_spellings_of_days(text: str, letters: str) -> None:
+def test_days_of_reads_every_spelling(text: str, letters: str) -> None:
     assert days_of(text) == list(letters)
 
 
@@ -315,12 +319,12 @@ def test_the_spellings_of_days(text: str, letters: str) -> None:
         ("09:05:00", "9:05"),
     ],
 )
-def test_the_spellings_of_times(text: str, time: str) -> None:
+def test_time_of_reads_every_spelling(text: str, time: str) -> None:
     assert time_of(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "13:00 PM", "0:30 AM", "24:00", "9:60", "noon", "9"])
-def test_times_that_are_none(text: str) -> None:
+def test_time_of_refuses_text_that_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not like 02:30 PM"):
         time_of(text)
 
@@ -333,7 +337,7 @@ anything = st.recursive(
 
 
 @given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
-def test_whatever_is_listed_is_used_or_named(rows: list[object]) -> None:
+def test_every_listed_entry_is_used_or_named(rows: list[object]) -> None:
     parsed = parse("oc", rows)
     assert {row.row for row in parsed.skipped} <= set(range(1, len(rows) + 1))
     for meeting, event in parsed.pairs:

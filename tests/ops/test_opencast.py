@@ -111,7 +111,7 @@ def launch(ec2: Any, **tags: str) -> dict[str, Any]:
     return dict(instance)
 
 
-def test_an_opsworks_cluster_s_admin_node(ec2: Any) -> None:
+def test_an_opsworks_clusters_location_is_its_one_running_admin_node(ec2: Any) -> None:
     launch(ec2, stack=CLUSTER, layer="workers")
     launch(ec2, stack="oc-dev", layer="admin")
     gone = launch(ec2, stack=CLUSTER, layer="admin")
@@ -134,7 +134,9 @@ def test_an_opsworks_cluster_s_admin_node(ec2: Any) -> None:
         opsworks_location(ec2, CLUSTER)
 
 
-def test_an_ecs_cluster_s_exports_and_private_subnets(vpc: Vpc, cloudformation: Any) -> None:
+def test_an_ecs_clusters_location_has_its_exports_and_private_subnets(
+    vpc: Vpc, cloudformation: Any
+) -> None:
     cloudformation.add_response(
         "describe_stacks",
         stack({**EXPORTS, "oc-prod-vpc-id": vpc.id}),
@@ -145,13 +147,13 @@ def test_an_ecs_cluster_s_exports_and_private_subnets(vpc: Vpc, cloudformation: 
     )
 
 
-def test_subnets_that_are_given_are_not_looked_up(ec2: Any, cloudformation: Any) -> None:
+def test_subnets_are_not_looked_up_when_they_are_given(ec2: Any, cloudformation: Any) -> None:
     cloudformation.add_response("describe_stacks", stack(EXPORTS))
     found = ecs_location(cloudformation.client, ec2, CLUSTER, subnets="subnet-1")
     assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
-def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
+def test_an_ecs_clusters_location_names_what_is_missing(ec2: Any, cloudformation: Any) -> None:
     cloudformation.add_client_error(
         "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
     )
@@ -174,7 +176,9 @@ def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
         ({"DestinationCidrBlock": "10.1.0.0/16", "NatGatewayId": "nat-1"}, False),
     ],
 )
-def test_which_routes_are_a_way_out(route: dict[str, str], taken: bool) -> None:
+def test_a_subnet_is_private_when_its_route_leads_to_a_nat_gateway(
+    route: dict[str, str], taken: bool
+) -> None:
     tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
     assert subnets_behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
 
@@ -185,7 +189,7 @@ def settings_of(**changes: str) -> dict[str, str]:
     return {**left, **cluster, **changes}
 
 
-def test_it_is_noted_once_and_read_by_the_settings(
+def test_the_location_is_noted_once_and_read_by_the_settings(
     ec2: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env_file = tmp_path / ".env"
@@ -219,7 +223,7 @@ def test_it_is_noted_once_and_read_by_the_settings(
         {"STACK_NAME": ""},
     ],
 )
-def test_nothing_is_looked_up_that_is_given_or_cant_be(
+def test_no_location_is_looked_up_when_it_is_given_or_the_settings_are_wrong(
     tmp_path: Path, changes: dict[str, str]
 ) -> None:
     ensure_location(settings_of(**changes), tmp_path / ".env")
@@ -244,7 +248,7 @@ def env_file(tmp_path: Path) -> Path:
     return tmp_path / ".env"
 
 
-def test_what_is_given_wins_over_the_note(env_file: Path) -> None:
+def test_settings_win_over_the_noted_location(env_file: Path) -> None:
     settings = load(settings_of(STACK_TYPE="ECS"), env_file)
     assert settings.opencast_base_url == "https://admin.oc.example.edu"
     assert settings.network == Network(("subnet-0a", "subnet-0b"), "sg-0c")
@@ -256,12 +260,14 @@ def test_what_is_given_wins_over_the_note(env_file: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_another_cluster_s_note_counts_for_nothing(env_file: Path, changes: dict[str, str]) -> None:
+def test_the_noted_location_is_ignored_when_it_is_another_clusters(
+    env_file: Path, changes: dict[str, str]
+) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):
         load(settings_of(**changes), env_file)
 
 
-def test_with_an_address_given_nothing_of_the_note_counts(env_file: Path) -> None:
+def test_the_noted_location_is_ignored_when_an_address_is_given(env_file: Path) -> None:
     given = settings_of(
         STACK_TYPE="ecs", OPENCAST_BASE_URL="https://oc.example.edu", OC_SECURITY_GROUP_ID="sg-1"
     )

@@ -82,7 +82,7 @@ def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[by
 
 
 @pytest.mark.parametrize(("command", "goes_on"), [("look", False), ("change", True)])
-def test_without_a_reader_a_look_ends_and_a_change_goes_on(
+def test_only_a_command_that_changes_something_continues_when_nobody_reads_it(
     project: Path, command: str, *, goes_on: bool
 ) -> None:
     running = start(project, command)
@@ -95,7 +95,7 @@ def test_without_a_reader_a_look_ends_and_a_change_goes_on(
 
 
 @pytest.mark.parametrize("command", ["look", "change"])
-def test_a_letter_that_the_terminal_lacks_stops_nothing(project: Path, command: str) -> None:
+def test_a_command_escapes_characters_that_the_terminal_lacks(project: Path, command: str) -> None:
     running = start(project, command, PYTHONIOENCODING="ascii")
     said, complained = running.communicate()
     assert (running.returncode, complained) == (0, b"")
@@ -103,14 +103,14 @@ def test_a_letter_that_the_terminal_lacks_stops_nothing(project: Path, command: 
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_json_is_json_whatever_is_in_it(project: Path, encoding: str) -> None:
+def test_show_json_prints_valid_json_for_any_text(project: Path, encoding: str) -> None:
     running = start(project, "list-all", PYTHONIOENCODING=encoding)
     said, complained = running.communicate()
     assert (running.returncode, complained) == (0, b"")
     assert json.loads(said) == {"topic": "half \ud83d of a pair, \U0001f600, \u00e9"}
 
 
-def test_an_error_is_one_line_that_leaves_the_terminal_alone(project: Path) -> None:
+def test_an_error_is_one_line_without_control_characters(project: Path) -> None:
     running = start(project, "fail")
     _, complained = running.communicate()
     assert running.returncode == 1
@@ -120,7 +120,7 @@ def test_an_error_is_one_line_that_leaves_the_terminal_alone(project: Path) -> N
     )
 
 
-def test_the_whole_story_has_no_secrets(project: Path) -> None:
+def test_debug_output_has_no_secrets(project: Path) -> None:
     said, complained = start(project, "--debug", "ask").communicate()
     assert b"ValueError: in the end" in complained
     assert b"S3CRET" not in said + complained

@@ -39,7 +39,7 @@ def target(answers: Mapping[str, Answer] = WHOLE) -> Target:
     return Target(Place("test", "test-code", "live", REGION, ""), session)
 
 
-def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> None:
+def test_the_overview_is_complete_but_for_what_is_missing(aws: Cloud) -> None:
     aws.sqs.delete_queue(QueueUrl=aws.upload_dlq)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
     gone = (404, {"Error": {"Code": "NotFound", "Message": "no topic"}})
@@ -60,7 +60,7 @@ def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> Non
 
 
 @pytest.mark.usefixtures("aws")
-def test_who_may_not_read_the_password_sees_the_rest() -> None:
+def test_the_overview_is_shown_when_the_password_may_not_be_read() -> None:
     denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
     code = {"Version": "1", "CodeSha256": "x"}
     found = overview.read_overview(
@@ -89,7 +89,7 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 
 
 @pytest.mark.usefixtures("aws")
-def test_it_says_whether_mails_come(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
     """SNS doesn't when it is asked to publish: that succeeds all the same."""
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
     found = overview.read_overview(target(answers))
@@ -105,14 +105,14 @@ def test_it_says_whether_mails_come(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_mailbox_that_sns_has_forgotten_is_told_with_the_command_for_a_link() -> None:
+def test_the_overview_names_the_command_when_nobody_gets_mails() -> None:
     found = overview.read_overview(target({**WHOLE, **mailbox()}))
     assert found.mails == {}
     assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]
 
 
 @pytest.mark.usefixtures("aws")
-def test_status_lists_no_resource_ids_among_the_addresses(
+def test_the_overview_lists_addresses_without_resource_ids(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     exported = {

@@ -88,7 +88,7 @@ for name, module in sorted(sys.modules.items()):
 
 
 @by_name
-def test_it_runs_alone_with_exactly_its_modules_and_services(
+def test_a_package_runs_alone_with_exactly_its_modules_and_services(
     function: Function, built: dict[str, package.Package], tmp_path: Path
 ) -> None:
     """With nothing but Python itself, the unpacked zip, and no environment."""
@@ -121,7 +121,7 @@ def test_it_runs_alone_with_exactly_its_modules_and_services(
 
 
 @by_name
-def test_it_holds_no_other_services_models(
+def test_a_package_holds_only_the_models_of_its_services(
     function: Function, built: dict[str, package.Package]
 ) -> None:
     paths = map(PurePosixPath, entries(built[function.name]))
@@ -131,7 +131,7 @@ def test_it_holds_no_other_services_models(
 
 
 @by_name
-def test_it_holds_no_other_google_apis(
+def test_a_package_holds_only_its_google_apis(
     function: Function, built: dict[str, package.Package]
 ) -> None:
     documents = PurePosixPath("googleapiclient/discovery_cache/documents")
@@ -141,7 +141,7 @@ def test_it_holds_no_other_google_apis(
 
 
 @by_name
-def test_it_holds_nothing_that_nobody_runs(
+def test_a_package_holds_no_tests_and_tools(
     function: Function, built: dict[str, package.Package]
 ) -> None:
     for name in entries(built[function.name]):
@@ -151,7 +151,7 @@ def test_it_holds_nothing_that_nobody_runs(
 
 
 @by_name
-def test_its_bytecode_is_of_the_sources_beside_it(
+def test_a_packages_bytecode_belongs_to_its_sources(
     function: Function, built: dict[str, package.Package]
 ) -> None:
     """Python doesn't compare them: so they have to be, here."""
@@ -199,12 +199,12 @@ def test_a_package_without_a_compiler_has_no_bytecode(
         ("slack_sdk/web/client.py", True),
     ],
 )
-def test_what_is_worth_its_place(path: str, needed: bool) -> None:
+def test_is_needed_selects_the_files_of_a_package(path: str, needed: bool) -> None:
     function = Function("x", "x", "x", ("sqs", "dynamodb"), google_apis=("sheets.v4",))
     assert is_needed(PurePosixPath(path), function) is needed
 
 
-def test_the_same_sources_elsewhere_give_the_same_bytes(
+def test_a_package_has_the_same_bytes_when_built_elsewhere(
     copied_project: Path, built: dict[str, package.Package]
 ) -> None:
     functions = (WEBHOOK, STATUS_QUERY)
@@ -214,14 +214,14 @@ def test_the_same_sources_elsewhere_give_the_same_bytes(
         assert again.sha256 == built[again.name].sha256
 
 
-def test_the_page_is_in_its_functions_package(built: dict[str, package.Package]) -> None:
+def test_only_status_query_holds_the_page(built: dict[str, package.Package]) -> None:
     page = (SOURCE_ROOT / "status_page.html").read_bytes()
     holders = {name for name, made in built.items() if entries(made).get("status_page.html")}
     assert holders == {STATUS_QUERY.name}
     assert entries(built[STATUS_QUERY.name])["status_page.html"] == page
 
 
-def test_another_page_makes_another_package(
+def test_a_package_changes_when_its_page_changes(
     copied_project: Path, built: dict[str, package.Package]
 ) -> None:
     dist = copied_project / "dist"
@@ -233,13 +233,13 @@ def test_another_page_makes_another_package(
     assert changed == {STATUS_QUERY.name}
 
 
-def test_a_file_that_is_missing_is_named(copied_project: Path, tmp_path: Path) -> None:
+def test_build_names_a_missing_file(copied_project: Path, tmp_path: Path) -> None:
     (copied_project / "functions" / "status_page.html").unlink()
     with pytest.raises(FileNotFoundError, match=r"status_page\.html"):
         package.build([STATUS_QUERY], host(), tmp_path / "out", copied_project)
 
 
-def test_what_did_not_change_is_not_made_again(
+def test_build_leaves_unchanged_packages_alone(
     copied_project: Path, built: dict[str, package.Package]
 ) -> None:
     dist = copied_project / "dist"
@@ -256,14 +256,16 @@ def test_what_did_not_change_is_not_made_again(
     assert kept == {f"{f.name}.zip" for f in FUNCTIONS if f is not STATUS_QUERY}
 
 
-def test_size_and_hash_are_the_files(built: dict[str, package.Package]) -> None:
+def test_a_package_has_the_size_and_hash_of_its_file(built: dict[str, package.Package]) -> None:
     for made in built.values():
         content = made.path.read_bytes()
         assert made.size == len(content)
         assert base64.b64decode(made.sha256) == hashlib.sha256(content).digest()
 
 
-def test_entries_have_one_time_and_fixed_modes(built: dict[str, package.Package]) -> None:
+def test_zip_entries_are_sorted_with_one_time_and_fixed_modes(
+    built: dict[str, package.Package],
+) -> None:
     with zipfile.ZipFile(built[WEBHOOK.name].path) as archive:
         infos = archive.infolist()
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)
@@ -271,7 +273,7 @@ def test_entries_have_one_time_and_fixed_modes(built: dict[str, package.Package]
     assert {info.external_attr >> 16 for info in infos} == {0o100644, 0o100755}
 
 
-def test_lambdas_libraries_are_for_arm64(tmp_path: Path) -> None:
+def test_a_package_for_lambda_has_libraries_for_arm64(tmp_path: Path) -> None:
     (made,) = package.build([WEBHOOK], lambda_(), tmp_path)
     libraries = {name: data for name, data in entries(made).items() if ".so" in name}
     assert libraries
@@ -281,7 +283,7 @@ def test_lambdas_libraries_are_for_arm64(tmp_path: Path) -> None:
         assert "cpython-313-aarch64" in name or "abi3" in name, name
 
 
-def test_a_function_goes_by_any_of_its_names() -> None:
+def test_select_functions_accepts_any_name_of_a_function() -> None:
     assert package.select_functions(None) == FUNCTIONS
     for name in ("status-query", "status_query"):
         assert package.select_functions(name) == (STATUS_QUERY,)
@@ -301,7 +303,7 @@ def test_a_function_without_a_module(tmp_path: Path) -> None:
 
 
 @mock_aws
-def test_uploads_go_where_the_stack_takes_its_code_from(
+def test_upload_writes_to_the_stacks_key_and_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -316,7 +318,7 @@ def test_uploads_go_where_the_stack_takes_its_code_from(
         assert s3.get_object(Bucket="code", Key=key)["Body"].read() == b"zip"
 
 
-def test_what_another_command_writes_at_the_same_time_stays_its_own(tmp_path: Path) -> None:
+def test_write_zip_leaves_another_commands_file_alone(tmp_path: Path) -> None:
     source, path = tmp_path / "a.py", tmp_path / "made.zip"
     source.write_text("pass\n")
     unfinished = tmp_path / "made.part"
@@ -326,7 +328,7 @@ def test_what_another_command_writes_at_the_same_time_stays_its_own(tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
-def test_packages_for_this_machine_go_to_the_local_cloud_only() -> None:
+def test_the_host_platform_is_for_the_local_cloud_only() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
     assert package.platform_of({}) == lambda_()

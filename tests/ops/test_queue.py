@@ -24,7 +24,7 @@ from tests.cloud import Cloud
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
 
 
-def test_a_view_shows_dead_letters_and_leaves_them_visible(site: Site) -> None:
+def test_a_view_of_a_dlq_leaves_its_messages_visible(site: Site) -> None:
     for number in range(23):
         site.bury(body(number), group=f"g{number}")
     seen = queue.view_dlq(site.redrive.dead, 100)
@@ -43,7 +43,7 @@ def test_a_view_shows_dead_letters_and_leaves_them_visible(site: Site) -> None:
     assert site.visible(site.dead_url) == 23
 
 
-def test_what_is_held_is_given_back_after_an_interrupt(site: Site) -> None:
+def test_held_messages_are_released_after_an_interrupt(site: Site) -> None:
     site.bury(body(1))
 
     def interrupted() -> None:
@@ -57,7 +57,7 @@ def test_what_is_held_is_given_back_after_an_interrupt(site: Site) -> None:
     assert site.visible(site.dead_url) == 1
 
 
-def test_a_live_queue_is_looked_at_once_and_stays_available(site: Site) -> None:
+def test_a_view_of_a_live_queue_receives_once_and_leaves_messages_available(site: Site) -> None:
     limit = json.dumps(
         {"deadLetterTargetArn": arn(site.aws, site.dead_url), "maxReceiveCount": "2"}
     )
@@ -87,7 +87,7 @@ def fifo(site: Site, number: int) -> dict[str, str]:
     return {"MessageGroupId": f"g{number}", "MessageDeduplicationId": f"d{number}"}
 
 
-def test_an_empty_live_queue_is_not_received_from(site: Site) -> None:
+def test_a_view_of_an_empty_live_queue_receives_nothing(site: Site) -> None:
     received: list[str] = []
     event = "provide-client-params.sqs.ReceiveMessage"
 
@@ -107,7 +107,7 @@ def target() -> Target:
     return Target(place, boto3.Session(region_name="us-east-1"))
 
 
-def test_the_view_for_programs_and_for_people(
+def test_a_view_is_shown_as_json_and_as_tables(
     downloads: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     downloads.bury(body(1, topic="\x1b[2J [red]", zoom_series_id=None))
@@ -128,12 +128,12 @@ def test_the_view_for_programs_and_for_people(
     assert "spent one receive of each" in shown
 
 
-def test_a_queue_that_is_not_there(aws: Cloud) -> None:
+def test_a_missing_queue_is_named(aws: Cloud) -> None:
     with pytest.raises(OpsError, match="There is no queue gone"):
         SqsQueue(aws.sqs, "gone")
 
 
-def test_what_is_wanted() -> None:
+def test_selection_of_reads_the_options_or_refuses_them() -> None:
     assert queue.selection_of(3, None, every=False) == Selection(most=3)
     assert queue.selection_of(1, " u== ", every=False) == Selection(most=None, uuid="u==")
     assert queue.selection_of(1, None, every=True) == Selection(most=None, unreadable=True)
@@ -142,7 +142,9 @@ def test_what_is_wanted() -> None:
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_nothing_moved(capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_nothing_explains_why_nothing_was_redriven(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)
     assert capsys.readouterr().out == "Nothing waits in test-upload-dlq.fifo.\n"
     queue.report_nothing(UPLOADS, Selection(), (), 1)
@@ -167,7 +169,7 @@ bodies = st.text() | st.one_of(
 
 
 @given(bodies)
-def test_any_body_can_be_shown(text: str) -> None:
+def test_a_view_shows_any_message_body(text: str) -> None:
     message = message_of({"MessageId": "m", "ReceiptHandle": "h", "Body": text})
     seen = queue.QueueView(
         "q", queue_messages.QueueCounts(0, 0, 0, 0, datetime.now(UTC)), (message,), is_dead=True

@@ -64,14 +64,14 @@ def lambda_answers(content: object) -> tuple[Target, list[dict[str, Any]]]:
     return Target(Place("zip", "zip-code", "live", REGION, ""), session), asked
 
 
-def test_the_function_is_asked_as_the_operator_says() -> None:
+def test_reconcile_is_called_with_the_operators_options() -> None:
     target, asked = lambda_answers({"message": "Reconcile is off in this stack."})
     with pytest.raises(OpsError, match="zip-zoom-reconcile: Reconcile is off in this stack"):
         reconciling.report_of(target, {"since": "5d", "dry_run": True})
     assert asked == [{"since": "5d", "dry_run": True}]
 
 
-def test_a_dry_run_is_printed_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_of_reconcile_fits_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
     reconciling.show(report())
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.splitlines())
@@ -82,7 +82,9 @@ def test_a_dry_run_is_printed_in_eighty_columns(capsys: pytest.CaptureFixture[st
     assert "Would be handed in: 1" in printed
 
 
-def test_a_run_is_printed_with_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_of_reconcile_is_printed_with_its_failures(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     failed = Outcome(
         uuid="b==",
         meeting_id=1,
@@ -99,13 +101,13 @@ def test_a_run_is_printed_with_what_failed(capsys: pytest.CaptureFixture[str]) -
     assert "Run it again." in printed
 
 
-def test_what_stopped_a_run_is_an_error() -> None:
+def test_a_stopped_run_of_reconcile_is_an_error() -> None:
     with pytest.raises(OpsError, match="does not contain scopes"):
         reconciling.show(report(message="… does not contain scopes:[x]."))
 
 
 @pytest.mark.parametrize("since", ["yesterday", "31d", "--dry-run"])
-def test_a_since_that_makes_no_sense_is_one_sentence(since: str) -> None:
+def test_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> None:
     with pytest.raises(Exit) as caught:
         reconciling.reconcile(Context(), since=since)
     assert str(caught.value).startswith(f"--since '{since}' has to be a number of days or hours")
@@ -157,16 +159,16 @@ def words(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
         ),
     ],
 )
-def test_the_status_says_how_reconcile_is_doing(
+def test_the_status_describes_the_last_run_of_reconcile(
     aws: Cloud, clock: Clock, days: str, item: dict[str, Any], said: str
 ) -> None:
     assert words(aws, clock, days, **item) == said
 
 
-def test_the_status_says_that_the_state_cant_be_read(aws: Cloud, clock: Clock) -> None:
+def test_the_status_says_that_reconciles_state_cant_be_read(aws: Cloud, clock: Clock) -> None:
     assert "can't be read" in words(aws, clock, "3", last="never")
 
 
-def test_the_status_says_that_the_table_is_not_there(aws: Cloud, clock: Clock) -> None:
+def test_the_status_says_that_reconciles_table_is_missing(aws: Cloud, clock: Clock) -> None:
     aws.recordings.delete()
     assert words(aws, clock, "3") == "its last run can't be read (ResourceNotFoundException)"

@@ -20,7 +20,7 @@ from ops.queues.redrive import RETRIED, STAGING_LIFETIME, Redrive, RedrivenMessa
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
 
 
-def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:
+def test_redrive_moves_the_first_message_unchanged_and_rewinds_its_row(site: Site) -> None:
     failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[site.pair]
     site.row(1, State.SENT_TO_DOWNLOADER)
     site.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
@@ -38,7 +38,7 @@ def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:
     assert site.visible(site.dead_url) == 1
 
 
-def test_all_of_a_recording_wherever_they_are(site: Site) -> None:
+def test_redrive_finds_every_message_of_a_recording(site: Site) -> None:
     for number in range(25):
         site.bury(body(number % 24, copy=number), reason=f"reason {number}", group=f"g{number}")
     moved, _ = site.move(Selection(most=None, uuid="uuid-0=="))
@@ -46,7 +46,7 @@ def test_all_of_a_recording_wherever_they_are(site: Site) -> None:
     assert site.visible(site.dead_url) == 23
 
 
-def test_a_recordings_second_letter_in_the_same_group(uploads: Site) -> None:
+def test_redrive_moves_messages_of_one_group_in_order(uploads: Site) -> None:
     for number in range(3):
         uploads.bury(body(0, try_=number), group="uuid-0==")
     moved, _ = uploads.move(Selection(most=None, uuid="uuid-0=="))
@@ -55,7 +55,7 @@ def test_a_recordings_second_letter_in_the_same_group(uploads: Site) -> None:
     ] == [0, 1, 2]
 
 
-def test_what_cannot_be_read_moves_only_with_all(site: Site) -> None:
+def test_redrive_moves_unreadable_messages_only_with_all(site: Site) -> None:
     site.bury("no json", group="u")
     site.bury(body(1), group="g")
     moved, left = site.move(Selection(most=2))
@@ -67,7 +67,7 @@ def test_what_cannot_be_read_moves_only_with_all(site: Site) -> None:
     assert site.visible(site.dead_url) == 0
 
 
-def test_stopped_between_two_the_rest_is_visible_at_once(site: Site) -> None:
+def test_redrive_leaves_the_rest_visible_when_it_is_interrupted(site: Site) -> None:
     for number in range(5):
         site.bury(body(number), group=f"g{number}")
     moved, _ = site.move(Selection(most=None, unreadable=True), stop_after=2)
@@ -75,7 +75,7 @@ def test_stopped_between_two_the_rest_is_visible_at_once(site: Site) -> None:
     assert (site.visible(site.dead_url), site.visible(site.live_url)) == (3, 2)
 
 
-def test_a_send_that_fails_leaves_letter_and_row_as_they_were(downloads: Site) -> None:
+def test_redrive_leaves_message_and_row_when_the_send_fails(downloads: Site) -> None:
     downloads.row(1, State.SENT_TO_DOWNLOADER)
     downloads.status.write("auto-ingest-uuid-1==", StatusChange(State.DOWNLOADER_FAILED, "down"))
     downloads.bury(body(1))
@@ -88,7 +88,7 @@ def test_a_send_that_fails_leaves_letter_and_row_as_they_were(downloads: Site) -
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_a_repeat_after_a_crash_is_swallowed_but_not_a_new_failure(uploads: Site) -> None:
+def test_redrive_repeats_no_message_after_a_crash(uploads: Site) -> None:
     uploads.bury(body(1))
     with hold_messages(uploads.redrive.dead, 30) as held:
         (message,) = held.next_page()
@@ -109,7 +109,7 @@ def test_a_repeat_after_a_crash_is_swallowed_but_not_a_new_failure(uploads: Site
         (State.SENT_TO_OPENCAST, State.SENT_TO_OPENCAST),
     ],
 )
-def test_a_row_goes_back_unless_its_ingest_is_done(
+def test_redrive_rewinds_a_row_unless_its_ingest_is_done(
     uploads: Site, state: State, after: State
 ) -> None:
     uploads.row(1, State.SENT_TO_DOWNLOADER)
@@ -121,14 +121,14 @@ def test_a_row_goes_back_unless_its_ingest_is_done(
     assert row.state is after
 
 
-def test_without_a_row_it_moves_and_makes_none(site: Site) -> None:
+def test_redrive_moves_a_message_without_a_row(site: Site) -> None:
     site.bury(body(1), reason="why")
     (moved,), _ = site.move(Selection())
     assert moved.reason == "why"
     assert site.aws.rows() == {}
 
 
-def test_what_came_since_the_beginning_stays(downloads: Site) -> None:
+def test_redrive_leaves_messages_that_arrived_after_its_beginning(downloads: Site) -> None:
     downloads.bury(body(1))
     late = replace(
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
@@ -143,7 +143,9 @@ def test_what_came_since_the_beginning_stays(downloads: Site) -> None:
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_an_interrupt_says_how_far_it_came(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_redrive_says_how_far_it_came_when_it_is_interrupted(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(3):
         site.bury(body(number), group=f"g{number}")
     answers = iter([False, False, True, True, True])
@@ -159,7 +161,7 @@ def test_an_interrupt_says_how_far_it_came(site: Site, capsys: pytest.CaptureFix
     assert (site.visible(site.dead_url), site.visible(site.live_url)) == (2, 1)
 
 
-def test_an_error_says_how_far_it_came(downloads: Site) -> None:
+def test_redrive_says_how_far_it_came_when_it_fails(downloads: Site) -> None:
     downloads.bury(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(OpsError, match=r"^Stopped: .* 0 moved, the rest is where it was\.$"):
@@ -167,7 +169,7 @@ def test_an_error_says_how_far_it_came(downloads: Site) -> None:
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_what_was_sent_and_cannot_be_deleted_is_said_to_be_in_both(site: Site) -> None:
+def test_redrive_reports_a_message_that_is_in_both_queues(site: Site) -> None:
     site.bury(body(1))
 
     def deny(**_: object) -> None:
@@ -183,7 +185,7 @@ def test_what_was_sent_and_cannot_be_deleted_is_said_to_be_in_both(site: Site) -
     assert site.visible(site.live_url) == site.visible(site.dead_url) == 1
 
 
-def test_what_fails_again_at_once_is_not_moved_again(site: Site) -> None:
+def test_redrive_moves_a_message_once_when_it_fails_again(site: Site) -> None:
     site.bury(body(1))
     moved: list[RedrivenMessage] = []
 
@@ -196,7 +198,7 @@ def test_what_fails_again_at_once_is_not_moved_again(site: Site) -> None:
     assert site.visible(site.dead_url) == 1
 
 
-def test_an_upload_is_left_when_its_files_are_gone(site: Site) -> None:
+def test_an_upload_has_lost_its_files_after_seven_days(site: Site) -> None:
     site.bury(body(1))
     with hold_messages(SqsQueue(site.aws.sqs, site.pair.dlq, 0), 30) as held:
         (message,) = held.next_page()
@@ -214,7 +216,7 @@ class FirstTooLate(Redrive):
         )
 
 
-def test_what_is_left_keeps_no_other_from_being_moved(
+def test_redrive_moves_the_next_message_when_one_is_left(
     uploads: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (1, 2):

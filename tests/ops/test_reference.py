@@ -102,7 +102,7 @@ def test_commands_md_lists_every_known_option(rows: dict[str, str], name: str) -
     assert set(OPTIONS[name].split()) <= typed
 
 
-def test_each_function_can_be_deployed_and_released_at_once(rows: dict[str, str]) -> None:
+def test_commands_md_lists_deploy_and_logs_of_each_function(rows: dict[str, str]) -> None:
     for function in FUNCTIONS:
         assert "--do-release" in rows[f"deploy.{function.task}"]
         assert "--watch" in rows[f"logs.{function.task}"]

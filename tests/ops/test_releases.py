@@ -111,7 +111,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield made
 
 
-def test_a_release_brings_what_was_deployed_and_says_from_where_to_where(site: Site) -> None:
+def test_a_release_moves_the_alias_to_what_was_deployed(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     assert site.runs(WEBHOOK) == "1"
     moves = release_all(site.releases, THREE, "v2")
@@ -124,7 +124,7 @@ def test_a_release_brings_what_was_deployed_and_says_from_where_to_where(site: S
     assert site.releases.released(WEBHOOK).description == "v2"
 
 
-def test_nothing_new_is_no_new_version(site: Site) -> None:
+def test_a_release_publishes_nothing_when_nothing_changed(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     release_all(site.releases, [WEBHOOK], "v2")
     (move,) = release_all(site.releases, [WEBHOOK], "v2 again")
@@ -132,7 +132,7 @@ def test_nothing_new_is_no_new_version(site: Site) -> None:
     assert [code.version for code in site.releases.versions(WEBHOOK)] == ["1", "2"]
 
 
-def test_back_by_number_or_by_description(site: Site) -> None:
+def test_roll_back_accepts_a_number_or_a_description(site: Site) -> None:
     for code in ("second", "third"):
         for function in (WEBHOOK, DOWNLOADER):
             site.deploy(function, code)
@@ -143,14 +143,14 @@ def test_back_by_number_or_by_description(site: Site) -> None:
     assert [move.after for move in moves] == ["2", "2"]
 
 
-def test_a_number_is_a_number_whatever_later_versions_are_called(site: Site) -> None:
+def test_roll_back_prefers_a_number_to_a_later_description(site: Site) -> None:
     for code, description in (("second", ""), ("third", "2")):
         site.deploy(WEBHOOK, code)
         release_all(site.releases, [WEBHOOK], description)
     assert [move.after for move in roll_back(site.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
-def test_a_number_is_a_number_though_a_release_is_called_so(site: Site) -> None:
+def test_roll_back_prefers_a_number_to_a_release_of_that_name(site: Site) -> None:
     for code in ("second", "third"):
         site.deploy(WEBHOOK, code)
         release_all(site.releases, [WEBHOOK], "")
@@ -159,14 +159,14 @@ def test_a_number_is_a_number_though_a_release_is_called_so(site: Site) -> None:
     assert [move.after for move in roll_back(site.releases, [WEBHOOK], "7", release)] == ["3"]
 
 
-def test_back_to_nothing_named_moves_nothing(site: Site) -> None:
+def test_roll_back_moves_nothing_when_the_name_is_empty(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
         roll_back(site.releases, [WEBHOOK], "", {})
     assert site.runs(WEBHOOK) == "1"
 
 
-def test_back_to_what_ran_as_of_a_release(site: Site) -> None:
+def test_roll_back_restores_what_ran_as_of_a_release(site: Site) -> None:
     """A release brings versions of those functions only that changed."""
     site.deploy(WEBHOOK, "second")
     release_all(site.releases, THREE, "v2")
@@ -184,7 +184,7 @@ def test_back_to_what_ran_as_of_a_release(site: Site) -> None:
     assert said.startswith("There is no release v1, so nothing was moved. There are: v2/é (20")
 
 
-def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
+def test_roll_back_moves_nothing_when_one_function_lacks_the_version(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     release_all(site.releases, THREE, "v2")
     with pytest.raises(
@@ -194,7 +194,7 @@ def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
     assert site.runs(WEBHOOK) == "2"
 
 
-def test_a_release_that_stops_half_way_says_how_far_it_came_and_goes_on(site: Site) -> None:
+def test_a_release_that_stopped_half_way_can_be_repeated(site: Site) -> None:
     for function in THREE:
         site.deploy(function, "second")
     name = NAMES.function(DOWNLOADER)
@@ -210,7 +210,7 @@ def test_a_release_that_stops_half_way_says_how_far_it_came_and_goes_on(site: Si
     assert [(move.before, move.after) for move in moves] == [("2", "2"), ("1", "2"), ("1", "2")]
 
 
-def test_a_changed_setting_reaches_what_runs_without_other_code(site: Site) -> None:
+def test_a_changed_setting_reaches_the_alias_without_other_code(site: Site) -> None:
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     moves, waiting = apply_changed_settings(site.releases, THREE)
     assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]
@@ -219,7 +219,7 @@ def test_a_changed_setting_reaches_what_runs_without_other_code(site: Site) -> N
     assert site.code(WEBHOOK, "2") == site.code(WEBHOOK, "1")
 
 
-def test_debug_stays_as_it_was_when_an_update_sets_the_variables_anew(site: Site) -> None:
+def test_an_update_of_settings_keeps_debug_logging(site: Site) -> None:
     site.debug(WEBHOOK, "1")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60", DEBUG="")
     apply_changed_settings(site.releases, THREE)
@@ -228,7 +228,7 @@ def test_debug_stays_as_it_was_when_an_update_sets_the_variables_anew(site: Site
         assert code.variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_a_changed_setting_waits_where_unreleased_code_is_deployed(site: Site) -> None:
+def test_a_changed_setting_waits_when_unreleased_code_is_deployed(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert apply_changed_settings(site.releases, THREE) == ([], [WEBHOOK])
@@ -237,7 +237,7 @@ def test_a_changed_setting_waits_where_unreleased_code_is_deployed(site: Site) -
     assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_debug_reaches_what_runs_and_keeps_all_else(site: Site) -> None:
+def test_debug_changes_only_its_variable_in_alias_and_latest(site: Site) -> None:
     move = site.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
@@ -249,7 +249,7 @@ def test_debug_reaches_what_runs_and_keeps_all_else(site: Site) -> None:
     assert site.code(WEBHOOK, site.runs(WEBHOOK)) == site.code(WEBHOOK, "1")
 
 
-def test_debug_releases_no_code_and_loses_none(site: Site) -> None:
+def test_debug_keeps_unreleased_code_in_latest(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     assert site.debug(WEBHOOK, "1")
@@ -273,7 +273,7 @@ class KilledHalfWay(Archive):
         return None
 
 
-def test_what_a_killed_switch_lent_is_given_back_by_the_next_command(site: Site) -> None:
+def test_the_next_command_restores_latest_after_debug_was_killed(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
     before = site.releases.latest(WEBHOOK)
@@ -287,7 +287,7 @@ def test_what_a_killed_switch_lent_is_given_back_by_the_next_command(site: Site)
     assert not restore_latest(site.releases, WEBHOOK, site.archive)
 
 
-def test_debug_changes_nothing_where_the_package_is_not_kept(site: Site) -> None:
+def test_debug_changes_nothing_when_the_archive_lacks_the_package(site: Site) -> None:
     site.deploy(WEBHOOK, "second")
     key = NAMES.archive_key(WEBHOOK, site.code(WEBHOOK, "1"))
     site.s3.delete_object(Bucket=BUCKET, Key=key)
@@ -305,7 +305,7 @@ CHANGES: dict[str, Callable[[Site], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_somebody_else_released_in_between_stays(site: Site, change: str) -> None:
+def test_a_move_of_the_alias_by_somebody_else_stays(site: Site, change: str) -> None:
     site.deploy(WEBHOOK, "second")
     release_all(site.releases, [WEBHOOK], "")
     site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
@@ -321,7 +321,7 @@ def test_what_somebody_else_released_in_between_stays(site: Site, change: str) -
     assert site.runs(WEBHOOK) == "1"
 
 
-def test_an_alias_of_another_name_is_noticed_before_it_is_made(site: Site) -> None:
+def test_lacks_alias_notices_another_name_of_the_alias(site: Site) -> None:
     assert not site.releases.lacks_alias(WEBHOOK)
     renamed = Releases(site.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
@@ -330,7 +330,7 @@ def test_an_alias_of_another_name_is_noticed_before_it_is_made(site: Site) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_an_interrupt_waits_until_a_function_has_its_own_code_back(
+def test_debug_restores_latest_before_an_interrupt_takes_effect(
     site: Site, number: signal.Signals
 ) -> None:
     site.deploy(WEBHOOK, "second")
@@ -345,7 +345,7 @@ def test_an_interrupt_waits_until_a_function_has_its_own_code_back(
     assert site.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_a_function_that_is_not_there(site: Site) -> None:
+def test_a_missing_function_is_named(site: Site) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())
     with pytest.raises(OpsError, match="There is no function zip-test-zoom-nothing"):
         site.releases.latest(gone)

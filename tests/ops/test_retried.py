@@ -140,7 +140,7 @@ def retrying(uploads: Site) -> Retrying:
     return Retrying(uploads, replace(deps, opencast=opencast), opencast)  # type: ignore[arg-type]
 
 
-def test_an_upload_that_was_buried_is_ingested_once_its_cause_is_mended(
+def test_a_retried_upload_is_ingested_once_its_cause_is_fixed(
     retrying: Retrying,
 ) -> None:
     retrying.accept("f0")
@@ -155,7 +155,7 @@ def test_an_upload_that_was_buried_is_ingested_once_its_cause_is_mended(
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_an_upload_whose_ingest_is_there_is_done(retrying: Retrying) -> None:
+def test_a_retried_upload_is_done_when_its_ingest_exists(retrying: Retrying) -> None:
     retrying.opencast.is_mended = True
     retrying.accept("f0")
     retrying.send("f0")
@@ -168,9 +168,7 @@ def test_an_upload_whose_ingest_is_there_is_done(retrying: Retrying) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, None])
-def test_late_files_that_were_buried_too_come_into_the_ingest(
-    retrying: Retrying, limit: int | None
-) -> None:
+def test_a_retried_upload_includes_late_files(retrying: Retrying, limit: int | None) -> None:
     for files in (("f0",), ("f0", "f1")):
         retrying.accept(*files)
         retrying.send(*files)
@@ -185,7 +183,7 @@ def test_late_files_that_were_buried_too_come_into_the_ingest(
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_the_row_of_an_upload_that_is_superseded_is_left_to_the_other(retrying: Retrying) -> None:
+def test_a_superseded_upload_leaves_the_row_alone(retrying: Retrying) -> None:
     retrying.accept("f0")
     retrying.send("f0")
     retrying.work()
@@ -200,7 +198,7 @@ def test_the_row_of_an_upload_that_is_superseded_is_left_to_the_other(retrying: 
     assert retrying.row == ("IGNORED", "Recording <2 minutes")
 
 
-def test_an_upload_is_retried_if_the_ledger_cant_be_read(retrying: Retrying) -> None:
+def test_an_upload_is_retried_when_the_ledger_cant_be_read(retrying: Retrying) -> None:
     retrying.accept("f0")
     retrying.send("f0")
     retrying.work()

@@ -33,7 +33,7 @@ def refuse(_: str) -> str:
     raise AssertionError("nobody is there to ask")
 
 
-def test_what_is_told_of_each_secret(aws: Cloud) -> None:
+def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
     settings = {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", "ZOOM_API_SECRET": ""}
     secrets.write(aws.ssm, NAMES, settings)
     secrets.put(aws.ssm, NAMES, "OPENCAST_API_PASSWORD", "q", secrets.ROTATED)
@@ -65,11 +65,11 @@ def test_what_is_told_of_each_secret(aws: Cloud) -> None:
         assert str(len(value)) not in told
 
 
-def test_every_secret_is_read_by_somebody() -> None:
+def test_every_secret_has_a_reader() -> None:
     assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
 
 
-def test_a_name_that_is_none() -> None:
+def test_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
     for name in ("", " ", "APIGEE", "apigee_key", VALUE):
         with pytest.raises(OpsError, match="There is no secret of this name") as said:
             check_name(name, keep_old=False)
@@ -79,7 +79,7 @@ def test_a_name_that_is_none() -> None:
 
 
 @pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
-def test_an_old_value_is_kept_only_where_several_are_read(name: str) -> None:
+def test_rotate_keeps_an_old_value_of_webhook_tokens_only(name: str) -> None:
     check_name(name, keep_old=False)
     if name == WEBHOOK_TOKEN:
         check_name(name, keep_old=True)
@@ -88,7 +88,7 @@ def test_an_old_value_is_kept_only_where_several_are_read(name: str) -> None:
             check_name(name, keep_old=True)
 
 
-def test_a_value_comes_from_a_terminal_or_a_pipe() -> None:
+def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
     asked: list[str] = []
 
     def ask(prompt: str) -> str:
@@ -102,23 +102,23 @@ def test_a_value_comes_from_a_terminal_or_a_pipe() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
-def test_what_can_t_be_a_value_changes_nothing(text: str) -> None:
+def test_rotate_refuses_a_value_that_cant_be_one(text: str) -> None:
     with pytest.raises(OpsError, match="nothing was changed") as said:
         read_value("APIGEE_KEY", io.StringIO(text), refuse)
     assert "xxx" not in str(said.value)
 
 
-def test_nothing_typed_changes_nothing() -> None:
+def test_rotate_refuses_an_empty_answer() -> None:
     with pytest.raises(OpsError, match="empty"):
         read_value("APIGEE_KEY", Terminal(), lambda _: " ")
 
 
-def test_of_the_old_signing_key_nothing_stays() -> None:
+def test_rotate_replaces_the_signing_key_completely() -> None:
     assert new_value(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
     assert new_value(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
 
 
-def test_the_old_tokens_are_kept_or_not() -> None:
+def test_rotate_keeps_old_tokens_on_request() -> None:
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
     assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
     assert new_value(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
@@ -131,7 +131,9 @@ def test_the_old_tokens_are_kept_or_not() -> None:
     st.sampled_from("abcdef"),
     st.booleans(),
 )
-def test_the_new_token_comes_first_and_none_twice(old: list[str], new: str, keep: bool) -> None:
+def test_rotate_puts_the_new_token_first_and_none_twice(
+    old: list[str], new: str, keep: bool
+) -> None:
     before = ",".join(dict.fromkeys(old))
     try:
         found = split(new_value(WEBHOOK_TOKEN, before, new, keep_old=keep))
@@ -142,7 +144,7 @@ def test_the_new_token_comes_first_and_none_twice(old: list[str], new: str, keep
     assert sorted(found) == sorted({new, *(split(before) if keep else ())})
 
 
-def test_what_isn_t_set_or_is_the_same_is_not_replaced() -> None:
+def test_rotate_refuses_unset_equal_and_too_long_values() -> None:
     with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
         new_value("APIGEE_KEY", "", VALUE, keep_old=False)
     with pytest.raises(OpsError, match="this value already") as said:
@@ -152,7 +154,7 @@ def test_what_isn_t_set_or_is_the_same_is_not_replaced() -> None:
         new_value(WEBHOOK_TOKEN, "x" * 3000, "y" * 3000, keep_old=True)
 
 
-def test_what_is_to_be_done_then() -> None:
+def test_rotation_advice_names_readers_and_next_steps() -> None:
     first, *rest = rotation_advice("APIGEE_KEY", keep_old=False)
     assert "zoom-on-demand, zoom-downloader" in first
     assert "within 5 minutes" in first
@@ -161,7 +163,7 @@ def test_what_is_to_be_done_then() -> None:
     assert "with the new one alone" in rotation_advice(WEBHOOK_TOKEN, keep_old=True)[-1]
 
 
-def test_a_rotated_value_survives_the_next_update(aws: Cloud) -> None:
+def test_an_update_keeps_a_rotated_token(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {WEBHOOK_TOKEN: "a"})
     value = new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True)
     secrets.put(aws.ssm, NAMES, WEBHOOK_TOKEN, value, secrets.ROTATED)

@@ -15,7 +15,7 @@ def versions(aws: Cloud) -> dict[str, int]:
     return {parameter["Name"]: parameter["Version"] for parameter in answer["Parameters"]}
 
 
-def test_secrets_are_secure_strings_under_the_stack_s_path(aws: Cloud) -> None:
+def test_a_secret_is_a_secure_string_below_the_stacks_path(aws: Cloud) -> None:
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": ""})
     assert written.changed == ("APIGEE_KEY", "PIPELINE_SIGNING_KEY")
     answer = aws.ssm.get_parameter(Name="/zoom-ingester/zip-a/APIGEE_KEY", WithDecryption=True)
@@ -23,7 +23,7 @@ def test_secrets_are_secure_strings_under_the_stack_s_path(aws: Cloud) -> None:
     assert answer["Parameter"]["Type"] == "SecureString"
 
 
-def test_only_what_changed_is_written(aws: Cloud) -> None:
+def test_only_changed_secrets_are_written(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": "s"})
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k2", "ZOOM_API_SECRET": "s"})
     assert written.lines() == ["Secrets written to SSM: APIGEE_KEY"]
@@ -35,7 +35,7 @@ def test_only_what_changed_is_written(aws: Cloud) -> None:
     }
 
 
-def test_the_signing_key_is_made_once_and_stays(aws: Cloud) -> None:
+def test_the_signing_key_is_created_once(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {})
     first = secrets.stored(aws.ssm, NAMES)
     assert len(bytes.fromhex(first["PIPELINE_SIGNING_KEY"])) == 32
@@ -45,14 +45,14 @@ def test_the_signing_key_is_made_once_and_stays(aws: Cloud) -> None:
     assert secrets.stored(aws.ssm, Names("zip-b")) != first
 
 
-def test_a_secret_that_is_no_longer_set_is_deleted(aws: Cloud) -> None:
+def test_a_secret_is_deleted_when_its_setting_is_empty(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k"})
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": ""})
     assert written.lines() == ["Secrets deleted from SSM, for they aren't set: APIGEE_KEY"]
     assert set(secrets.stored(aws.ssm, NAMES)) == {"PIPELINE_SIGNING_KEY"}
 
 
-def test_what_was_rotated_is_not_overwritten_by_an_old_setting(aws: Cloud) -> None:
+def test_a_rotated_secret_is_not_overwritten_by_an_old_setting(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "old", "ZOOM_API_SECRET": "s"})
     secrets.put(aws.ssm, NAMES, "APIGEE_KEY", "new", secrets.ROTATED)
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "old", "ZOOM_API_SECRET": "s2"})
@@ -66,7 +66,7 @@ def test_what_was_rotated_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 
 
-def test_the_new_webhook_token_alone_is_the_setting_while_the_old_one_is_kept(aws: Cloud) -> None:
+def test_a_kept_old_token_doesnt_count_as_a_difference(aws: Cloud) -> None:
     name = "WEBHOOK_VALIDATION_SECRET_TOKEN"
     secrets.write(aws.ssm, NAMES, {name: "old"})
     secrets.put(aws.ssm, NAMES, name, "new,old", secrets.ROTATED)
@@ -76,7 +76,7 @@ def test_the_new_webhook_token_alone_is_the_setting_while_the_old_one_is_kept(aw
     assert not secrets.is_same(name, "", "new")
 
 
-def test_another_stack_s_secrets_are_left_alone(aws: Cloud) -> None:
+def test_delete_all_leaves_another_stacks_secrets_alone(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
     secrets.delete_all(aws.ssm, NAMES)

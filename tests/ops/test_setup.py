@@ -49,16 +49,16 @@ def said(project: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def test_node_missing(project: Path) -> None:
+def test_setup_says_that_node_is_missing(project: Path) -> None:
     assert "node is not on the PATH" in said(project)
 
 
-def test_npm_missing(project: Path) -> None:
+def test_setup_says_that_npm_is_missing(project: Path) -> None:
     program(project, "node", "v22.1.0")
     assert "npm is not on the PATH" in said(project)
 
 
-def test_node_too_old(project: Path) -> None:
+def test_setup_says_that_node_is_too_old(project: Path) -> None:
     program(project, "node", "v18.19.0")
     program(project, "npm", "10.0.0")
     text = said(project)
@@ -73,17 +73,17 @@ runpy.run_module("ops.setup", run_name="__main__")
 """
 
 
-def test_python_too_old(project: Path) -> None:
+def test_setup_says_that_python_is_too_old(project: Path) -> None:
     text = said(project, "-c", OLD_PYTHON)
     assert f"Python 3.11 or newer is needed, and {sys.executable} is 3.9.2" in text
     assert "make setup PYTHON=python3.11" in text
 
 
-def test_an_old_python_can_read_the_setup() -> None:
+def test_setup_has_the_syntax_of_python_3_6() -> None:
     ast.parse((ROOT / "ops" / "setup.py").read_text(), feature_version=(3, 6))
 
 
-def test_too_little_disk() -> None:
+def test_setup_says_that_the_disk_is_too_small() -> None:
     with pytest.raises(setup.SetupError, match=r"GB of free disk, and 1000000000 GB are needed"):
         setup.check_disk(1e9)
 
@@ -96,7 +96,7 @@ def test_too_little_disk() -> None:
     ],
     ids=["pip", "npm"],
 )
-def test_registry_out_of_reach(command: list[str], tmp_path: Path) -> None:
+def test_setup_says_that_the_registry_cant_be_reached(command: list[str], tmp_path: Path) -> None:
     with (
         (tmp_path / "log").open("wb+") as log,
         pytest.raises(setup.SetupError, match="registry can't be reached"),
@@ -104,7 +104,7 @@ def test_registry_out_of_reach(command: list[str], tmp_path: Path) -> None:
         setup.call(command, log)
 
 
-def test_the_reason_of_a_failure_is_pips_own_line(tmp_path: Path) -> None:
+def test_setup_reports_pips_own_error(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "-r", "no-such-lock.txt"]
     with (
         (tmp_path / "log").open("wb+") as log,
@@ -135,7 +135,7 @@ def at_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("at_tmp_path")
-def test_a_folder_is_filled_once_refreshed_with_its_lock_and_anew_after_a_break() -> None:
+def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure() -> None:
     lock, installation = Path("lock.txt"), Installation()
     step = setup.Step("folder", (lock,), "Python 3.11.1", installation)
     lock.write_text("one")
@@ -157,7 +157,7 @@ def test_a_folder_is_filled_once_refreshed_with_its_lock_and_anew_after_a_break(
 
 
 @pytest.mark.usefixtures("at_tmp_path")
-def test_what_a_link_leads_to_is_left_alone() -> None:
+def test_setup_replaces_a_link_and_leaves_its_target_alone() -> None:
     others = Path("another's")
     others.mkdir()
     (others / "tool").write_text("theirs")
@@ -171,7 +171,7 @@ def test_what_a_link_leads_to_is_left_alone() -> None:
 
 
 @pytest.mark.usefixtures("at_tmp_path")
-def test_another_python_starts_afresh() -> None:
+def test_setup_starts_afresh_when_python_changes() -> None:
     lock, installation = Path("lock.txt"), Installation()
     lock.write_text("one")
     setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
@@ -182,7 +182,7 @@ def test_another_python_starts_afresh() -> None:
 
 
 @pytest.mark.usefixtures("at_tmp_path")
-def test_one_reason_of_several_steps_is_said_once() -> None:
+def test_setup_reports_a_common_reason_of_several_steps_once() -> None:
     lock = Path("lock.txt")
     lock.write_text("one")
     broken = Installation()
@@ -196,7 +196,7 @@ def test_one_reason_of_several_steps_is_said_once() -> None:
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_the_python_of_the_set_up_stays(made: bool, tmp_path: Path) -> None:
+def test_make_setup_uses_the_projects_python_when_there_is_one(made: bool, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     if made:
         program(tmp_path, "python", "the project's", folder=".venv/bin")

@@ -11,7 +11,7 @@ from ops import target
 from ops.command import OpsError
 
 
-def test_a_production_stack_asks_first() -> None:
+def test_a_change_of_a_production_stack_is_confirmed() -> None:
     asked: list[str] = []
 
     def answer(text: str) -> str:
@@ -26,13 +26,13 @@ def test_a_production_stack_asks_first() -> None:
     target.confirm_production("zip-prod", lambda _: " Y ")
 
 
-def test_nobody_is_asked_if_noninteractive() -> None:
+def test_is_interactive_is_false_when_noninteractive_is_set() -> None:
     assert target.is_interactive({})
     assert target.is_interactive({"NONINTERACTIVE": ""})
     assert not target.is_interactive({"NONINTERACTIVE": "1"})
 
 
-def test_whether_a_stack_is_there() -> None:
+def test_stack_exists_tells_absence_from_refusal() -> None:
     client = boto3.client(
         "cloudformation",
         region_name="us-east-1",

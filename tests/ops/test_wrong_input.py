@@ -29,12 +29,14 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_credentials(name: str, site: Path) -> None:
+def test_a_command_says_that_credentials_are_missing(name: str, site: Path) -> None:
     assert "There are no AWS credentials" in said_in_a_line(invoke(*words(name, site)))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_such_profile(name: str, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_names_a_profile_that_is_missing(
+    name: str, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     line = said_in_a_line(invoke(*words(name, site)))
     assert "set AWS_PROFILE to one that" in line
@@ -42,7 +44,9 @@ def test_no_such_profile(name: str, site: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "stack.list", "stack.synth"])
-def test_no_settings(name: str, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_names_every_wrong_setting_at_once(
+    name: str, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All that is missing is told at once, before anything is done."""
     monkeypatch.setenv("STACK_NAME", "")
     monkeypatch.setenv("LAMBDA_CODE_BUCKET", "No bucket")
@@ -65,13 +69,15 @@ def test_no_settings(name: str, site: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ids=" ".join,
 )
 @pytest.mark.usefixtures("site")
-def test_no_such_function(arguments: tuple[str, ...]) -> None:
+def test_a_command_lists_the_functions_when_the_given_one_is_unknown(
+    arguments: tuple[str, ...],
+) -> None:
     line = said_in_a_line(invoke(*arguments))
     assert line.startswith("There is no function nothing. There are: zoom-webhook, ")
 
 
 @pytest.mark.usefixtures("site")
-def test_no_revision() -> None:
+def test_codebuild_refuses_an_empty_revision() -> None:
     """What a script's unset variable names is not the default branch."""
     assert "--revision is empty" in said_in_a_line(invoke("codebuild", "-r", " "))
 
@@ -91,7 +97,7 @@ def test_no_revision() -> None:
     ids=" ".join,
 )
 @pytest.mark.usefixtures("site")
-def test_no_uuid(command: tuple[str, ...], uuid: str) -> None:
+def test_a_command_refuses_an_empty_uuid(command: tuple[str, ...], uuid: str) -> None:
     assert "uuid" in said_in_a_line(invoke(*command, uuid))
 
 
@@ -107,7 +113,9 @@ def test_no_uuid(command: tuple[str, ...], uuid: str) -> None:
         ("schedule.import-json", b"7", "wrong"),
     ],
 )
-def test_a_wrong_schedule(command: str, content: bytes | None, reason: str, site: Path) -> None:
+def test_an_import_explains_a_wrong_file(
+    command: str, content: bytes | None, reason: str, site: Path
+) -> None:
     path = site / "wrong"
     if content is not None:
         path.write_bytes(content)
@@ -116,12 +124,12 @@ def test_a_wrong_schedule(command: str, content: bytes | None, reason: str, site
 
 @pytest.mark.parametrize("source", ["", " "])
 @pytest.mark.usefixtures("site")
-def test_no_source_of_classes(source: str) -> None:
+def test_schedule_remove_refuses_an_empty_source(source: str) -> None:
     assert "SOURCE is empty" in said_in_a_line(invoke("schedule.remove", source))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b'{"type": "authorized_user"}', b"\xff"])
-def test_a_wrong_key_of_the_service_account(content: bytes | None, site: Path) -> None:
+def test_save_creds_names_the_file_when_it_is_no_key(content: bytes | None, site: Path) -> None:
     path = site / "wrong"
     if content is not None:
         path.write_bytes(content)
@@ -130,12 +138,12 @@ def test_a_wrong_key_of_the_service_account(content: bytes | None, site: Path) -
 
 @pytest.mark.parametrize("name", ["recordings", "logs.all", "logs.webhook"])
 @pytest.mark.usefixtures("site")
-def test_no_length_of_time(name: str) -> None:
+def test_a_command_refuses_a_since_that_is_no_period(name: str) -> None:
     assert "yesterday" in said_in_a_line(invoke(name, "--since", "yesterday"))
 
 
 @pytest.mark.usefixtures("site")
-def test_no_such_secret() -> None:
+def test_rotate_lists_the_secrets_when_the_given_one_is_unknown() -> None:
     line = said_in_a_line(invoke("secrets.rotate", "STACK_NAME"))
     assert "PIPELINE_SIGNING_KEY" in line
 
@@ -143,10 +151,10 @@ def test_no_such_secret() -> None:
 @pytest.mark.parametrize("limit", ["0", "-1"])
 @pytest.mark.parametrize("name", ["downloads", "uploads", "retry-downloads", "retry-uploads"])
 @pytest.mark.usefixtures("site")
-def test_no_number(name: str, limit: str) -> None:
+def test_a_queue_command_refuses_a_limit_below_1(name: str, limit: str) -> None:
     assert "--limit" in said_in_a_line(invoke(f"queue.{name}", f"--limit={limit}"))
 
 
 @pytest.mark.usefixtures("site")
-def test_a_release_named_like_a_version() -> None:
+def test_release_refuses_a_number_as_its_name() -> None:
     assert "can't be named 2" in said_in_a_line(invoke("release", "--description", "2"))
