@@ -1,4 +1,4 @@
-"""A queue of the in-process AWS with its dead letters, for tests that view and move them."""
+"""The harness of `invoke queue.…`: a queue with its DLQ in the in-process AWS, and its rows."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ DOWNLOADS, UPLOADS = queue_messages.downloads(NAMES), queue_messages.uploads(NAM
 SERIES = "Invalid Opencast series id."
 
 
+def subject_of(
+    uuid: str, meeting: int = 86168921331, origin: Origin = Origin.WEBHOOK, topic: str = "T"
+) -> Subject:
+    """Return what a status row says of a recording."""
+    return Subject(
+        meeting_id=meeting,
+        recording_id=uuid,
+        topic=topic,
+        start_time="2026-10-14T12:00:00Z",
+        origin=origin,
+    )
+
+
 def body(number: int, **more: object) -> str:
     message = {
         "uuid": f"uuid-{number}==",
@@ -31,8 +44,8 @@ def body(number: int, **more: object) -> str:
     return json.dumps({**message, **more})
 
 
-class Site:
-    """One way with its dead letters."""
+class Queues:
+    """A queue with its DLQ."""
 
     def __init__(self, aws: Cloud, clock: Clock, pair: QueuePair) -> None:
         self.aws, self.clock, self.pair = aws, clock, pair
@@ -52,23 +65,17 @@ class Site:
             self.ledger,
         )
 
-    def bury(self, text: str, reason: str = SERIES, group: str = "g") -> None:
+    def add_to_dlq(self, text: str, reason: str = SERIES, group: str = "g") -> None:
         dead = Queue(self.aws.sqs, self.dead_url)
         identity = f"{hash((text, reason, group))}"
         dead.send_with_reason(text, reason, group=group, identity=identity)
 
     def row(self, number: int, state: State, **more: Any) -> None:
-        subject = Subject(
-            meeting_id=86168921331,
-            recording_id=f"uuid-{number}==",
-            topic="",
-            start_time="2026-10-14T12:00:00Z",
-            origin=Origin.WEBHOOK,
-        )
+        subject = subject_of(f"uuid-{number}==")
         zip_id = f"auto-ingest-uuid-{number}=="
         self.status.write(zip_id, StatusChange(state, subject=subject, **more))
 
-    def move(
+    def run(
         self, selection: Selection, stop_after: int = 1000
     ) -> tuple[list[RedrivenMessage], list[QueueMessage]]:
         moved: list[RedrivenMessage] = []

@@ -1,4 +1,4 @@
-"""What operators type: lengths of time, uuids, meetings' numbers."""
+"""What operators type (periods, uuids, meeting numbers, ^C), and what is printed of strangers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from ops.command import OpsError
 from ops.interrupts import deferred_signals
 from ops.printable import printable
 from ops.recordings import arguments
-from tests.signals import heard
 
 WRONG = ("0m", "3661d", "999999999d")
 
@@ -105,15 +104,3 @@ def test_an_ignored_signal_stays_ignored_while_signals_are_deferred() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_a_signal_is_deferred_when_only_the_shell_ignores_it(number: signal.Signals) -> None:
-    before = signal.signal(number, signal.SIG_IGN)
-    try:
-        with heard(number), deferred_signals() as came:
-            signal.raise_signal(number)
-            assert came()
-        assert signal.getsignal(number) is signal.SIG_IGN
-    finally:
-        signal.signal(number, before)

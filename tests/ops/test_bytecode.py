@@ -1,9 +1,9 @@
-"""Which modules a cold start imports, and that their bytecode is always the same."""
+"""The modules that a cold start imports, and their reproducible bytecode."""
 
 from __future__ import annotations
 
 import sys
-import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -48,12 +48,8 @@ TREE = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    for name, text in TREE.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
-    return tmp_path
+def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
+    return write_tree(TREE)
 
 
 def test_imported_modules_are_those_of_a_cold_start(root: Path) -> None:

@@ -1,8 +1,8 @@
-"""Which modules a module needs, read from the source."""
+"""The closure of a module's imports."""
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,12 +34,8 @@ TREE = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    for name, text in TREE.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
-    return tmp_path
+def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
+    return write_tree(TREE)
 
 
 def test_closure_holds_every_module_that_may_be_imported(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Documents name only what exists: settings, commands, files, links, limits."""
+"""Documents name only commands, files, links and limits that exist."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""A name with one of these endings is a file of this project, also without a folder."""
+"""Endings by which a name without a folder counts as a file of this project."""
 
 
 def name(path: Path) -> str:
@@ -42,7 +42,7 @@ def commands_of(collection: Collection) -> set[str]:
 
 
 def code_of(document: Path) -> list[str]:
-    """The code in a document: text in backticks, and indented lines."""
+    """Return the code in a document: text in backticks, and indented lines."""
     found = re.findall(r"`([^`\n]+)`|^ {4,}(.+)$", document.read_text("utf-8"), re.MULTILINE)
     return [span or line for span, line in found]
 
@@ -76,7 +76,7 @@ def test_readme_and_contributing_list_the_environments_of_tox() -> None:
 
 
 def is_path(text: str) -> bool:
-    """Whether a piece of code in a document names a file or folder of this project."""
+    """Tell whether a piece of code in a document names a file or folder of this project."""
     if not re.fullmatch(r"\.?[\w-][\w.-]*(/[\w.-]+)*/?", text):
         return False
     first = text.partition("/")[0]
@@ -98,7 +98,7 @@ def test_documents_name_only_files_that_exist(document: Path) -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that GitHub gives a document's headings."""
+    """Return the anchors that GitHub gives a document's headings."""
     headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in plain}

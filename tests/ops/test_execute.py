@@ -1,4 +1,4 @@
-"""`invoke exec.…`: what is sent for the operator, and what is said of the answers."""
+"""`invoke exec.…`: requests, direct calls and resent events, and the messages about them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from ops.recordings import execute, invocation, resending
 from ops.recordings.resending import Resender, uuid_of
 from tests.cloud import Clock, Cloud
 from tests.function_harness import OWN_KEY, webhook_dependencies
+from tests.hooks import recorded
 from tests.infra.template import SETTINGS
 from tests.unit.zoom_account import (
     APP,
@@ -129,7 +130,7 @@ def test_on_demand_says_that_the_api_cant_be_reached(session: requests.Session) 
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 
 
-# Functions by themselves
+# Direct calls
 
 
 def answered(content: object, **more: Any) -> dict[str, Any]:
@@ -154,14 +155,11 @@ def test_the_on_demand_function_gets_a_request_of_api_gateway(
     functions: tuple[Any, Stubber],
 ) -> None:
     client, answers = functions
-    seen: list[dict[str, Any]] = []
-    client.meta.events.register(
-        "provide-client-params.lambda.Invoke", lambda params, **_: seen.append(dict(params))
-    )
     answers.add_response("invoke", answered({"statusCode": 200, "body": '{"message": "ok"}'}))
-    found = execute.call_on_demand(client, "zip-zoom-on-demand", "live", '{"uuid": "x"}')
+    with recorded(client, "lambda.Invoke") as calls:
+        found = execute.call_on_demand(client, "zip-zoom-on-demand", "live", '{"uuid": "x"}')
     assert found == (200, '{"message": "ok"}')
-    (call,) = seen
+    (call,) = calls
     assert (call["FunctionName"], call["Qualifier"]) == ("zip-zoom-on-demand", "live")
     assert request_of(json.loads(call["Payload"])).body == b'{"uuid": "x"}'
 
@@ -224,7 +222,7 @@ def test_a_direct_call_reports_any_other_answer_as_an_error(answer: Any) -> None
         execute.result_message("f", answer)
 
 
-# Zoom's notification, once more
+# Zoom's webhook event, sent again
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The Google account's key: only a right one gets into SSM, and nothing of it into a message."""
+"""The Google account's key: SSM gets only a valid one, and no message shows any of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom, for what import-linter can't see: the functions' own files are modules."""
+"""Rules of imports for the functions' own files, which import-linter can't see: they are modules."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ IO_MODULES = {
     "zoom/stage_recording",
     "zoom/webhook_client",
 }
-"""Modules of the other rooms that do I/O. Everything else decides, and is pure."""
+"""Modules of the other rooms that do I/O. All others are pure."""
 
 
 def name_of(path: Path) -> str:
-    """A module's name inside `ingester`, such as "zoom/api"."""
+    """Return a module's name inside `ingester`, such as "zoom/api"."""
     return path.relative_to(SOURCE_ROOT / "ingester").with_suffix("").as_posix()
 
 
 def is_pure(name: str) -> bool:
-    """Whether a module of `ingester` may do no I/O."""
+    """Tell whether a module of `ingester` has to be pure."""
     return name not in IO_MODULES and name.partition("/")[0] not in IO_ROOMS
 
 
@@ -73,12 +73,12 @@ PURE_MODULES = [
 
 
 def imports(path: Path) -> set[str]:
-    """The dotted names that a file imports at run time."""
+    """Return the dotted names that a file imports at run time."""
     return set(imported_names(ast.parse(path.read_bytes())))
 
 
 def tops(path: Path) -> set[str]:
-    """The first parts of those names."""
+    """Return the first parts of the names that a file imports."""
     return {name.partition(".")[0] for name in imports(path)}
 
 

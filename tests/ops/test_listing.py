@@ -1,4 +1,4 @@
-"""Where recordings are, and what an operator can do next."""
+"""`invoke recordings`: the selection of rows, their table, and the next steps."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
 
 from ingester.pipeline.states import Origin, State
-from ingester.recording.files import Subject
 from ingester.status.diagnosis import PATIENCE, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import Requested, StatusChange, StatusTable
 from ops.recordings import listing as recordings
-from tests.cloud import REGION, Clock, Cloud
+from tests.cloud import Clock, Cloud
 from tests.command_line import invoke
+from tests.ops.queue_harness import subject_of
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
@@ -39,13 +38,7 @@ def status(aws: Cloud, clock: Clock) -> StatusTable:
     table = StatusTable(aws.status, clock)
 
     def write(zip_id: str, meeting: int, uuid: str, origin: Origin, topic: str = "T") -> None:
-        subject = Subject(
-            meeting_id=meeting,
-            recording_id=uuid,
-            topic=topic,
-            start_time="2026-10-14T12:00:00Z",
-            origin=origin,
-        )
+        subject = subject_of(uuid, meeting, origin, topic)
         state = State.ON_DEMAND_RECEIVED if origin == Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
         table.write(
             zip_id, StatusChange(state, subject=subject, requested=Requested.NOW, files=("file",))
@@ -124,47 +117,16 @@ def test_a_recording_takes_two_lines_on_a_terminal() -> None:
     )
 
 
-def test_a_failed_ingest_needs_nothing_when_a_later_request_succeeded(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    failed = row(State.UPLOADER_FAILED, "x", minutes=90, ingest_request_time="2026-10-14T16:00:00Z")
-    later = row(
-        State.SENT_TO_OPENCAST,
-        zip_id="on-demand-1",
-        oc_series_id="S",
-        ingest_request_time="2026-10-14T17:30:00Z",
-    )
-    rows = [failed, later]
-    steps = recordings.steps_of(rows, diagnose_each(rows, rows, NOW, PATIENCE))
-    recordings.show(rows, steps)
-    said = "Nothing: a later request brought it into Opencast, series S."
-    assert said in capsys.readouterr().out
-    assert recordings.as_json(failed, steps["auto-ingest-u=="])["next_step"] == said
-
-
 # The command
 
 
 @pytest.fixture
-def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTable]:
-    """Writes an ingest of a recording, asked for so many hours ago; the table, then."""
-    monkeypatch.setenv("STACK_NAME", "test")
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("LAMBDA_CODE_BUCKET", "code")
-    topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
-    boto3.client("cloudformation", REGION).create_stack(
-        StackName="test", TemplateBody=json.dumps(topic)
-    )
+def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
+    """Return a function that writes an ingest, requested some hours ago, and returns the table."""
 
     def begin(zip_id: str, uuid: str, hours: float) -> StatusTable:
         table = StatusTable(aws.status, Clock(datetime.now(UTC) - timedelta(hours=hours)))
-        subject = Subject(
-            meeting_id=1,
-            recording_id=uuid,
-            topic="T",
-            start_time="2026-10-14T12:00:00Z",
-            origin=Origin.ON_DEMAND,
-        )
+        subject = subject_of(uuid, 1, Origin.ON_DEMAND)
         table.write(
             zip_id,
             StatusChange(
@@ -176,30 +138,35 @@ def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTa
     return begin
 
 
-def told(*options: str) -> dict[str, str | None]:
+def next_steps(*options: str) -> dict[str, str | None]:
     done = invoke("recordings", "--json", *options)
     assert done.code == 0, done.err
     return {row["zip_id"]: row["next_step"] for row in json.loads(done.out)}
 
 
+@pytest.mark.usefixtures("shell_of_stack")
 def test_failed_lists_open_failures_with_their_next_steps(
-    began: Callable[..., StatusTable],
+    begin_ingest: Callable[..., StatusTable],
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):
-        failed = began(f"auto-ingest-{uuid}", uuid, 5)
+        failed = begin_ingest(f"auto-ingest-{uuid}", uuid, 5)
         failed.write(
             f"auto-ingest-{uuid}", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
         )
-    began("on-demand-1", "settled", 4).write("on-demand-1", StatusChange(State.SENT_TO_OPENCAST))
-    # It waits for longer than --since looks back.
-    began("on-demand-2", "awaited", 3).write("on-demand-2", StatusChange(State.SENT_TO_UPLOADER))
-    began("auto-ingest-awaited", "awaited", 0).write(
+    begin_ingest("on-demand-1", "settled", 4).write(
+        "on-demand-1", StatusChange(State.SENT_TO_OPENCAST)
+    )
+    # It has waited for longer than --since looks back.
+    begin_ingest("on-demand-2", "awaited", 3).write(
+        "on-demand-2", StatusChange(State.SENT_TO_UPLOADER)
+    )
+    begin_ingest("auto-ingest-awaited", "awaited", 0).write(
         "auto-ingest-awaited", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
     )
-    steps = told("--failed")
+    steps = next_steps("--failed")
     assert steps.keys() == {"auto-ingest-gone", "auto-ingest-awaited"}
     assert str(steps["auto-ingest-gone"]).startswith("`invoke queue.retry-downloads")
     waits = "Wait: another request for it is on its way to Opencast."
     assert steps["auto-ingest-awaited"] == waits
-    assert told("--since", "1h") == {"auto-ingest-awaited": waits}
-    assert told().keys() == {*steps, "auto-ingest-settled", "on-demand-1", "on-demand-2"}
+    assert next_steps("--since", "1h") == {"auto-ingest-awaited": waits}
+    assert next_steps().keys() == {*steps, "auto-ingest-settled", "on-demand-1", "on-demand-2"}

@@ -1,11 +1,10 @@
-"""Logs as operators read them, from a CloudWatch in process."""
+"""`invoke logs.…`, on CloudWatch Logs in process."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +31,7 @@ from ops.logs.reading import (
 )
 from ops.target import ROOT
 from tests.cloud import Cloud
+from tests.hooks import recorded
 
 NAMES = Names("test")
 UUID = "Aimtz4gZlGgbue/Yk7qppQ=="
@@ -51,8 +51,8 @@ def event(text: str, second: float = 0, stream: str = "s", **more: Any) -> dict[
 
 
 @dataclass
-class Site:
-    """Log groups in process."""
+class LogGroups:
+    """The log groups of a stack, and writes to them."""
 
     client: Any
     logs: Logs
@@ -74,9 +74,9 @@ class Site:
 
 
 @pytest.fixture
-def site(aws: Cloud) -> Site:
+def groups(aws: Cloud) -> LogGroups:
     client = boto3.client("logs", aws.sqs.meta.region_name)
-    return Site(client, Logs(client, NAMES))
+    return LogGroups(client, Logs(client, NAMES))
 
 
 def messages(lines: list[Line]) -> list[str]:
@@ -86,17 +86,17 @@ def messages(lines: list[Line]) -> list[str]:
 HOUR_AGO = NOW - timedelta(hours=1)
 
 
-def test_log_lines_of_functions_are_merged_by_time(site: Site) -> None:
-    site.log(DOWNLOADER, record("second", 2), second=5)
-    site.log(WEBHOOK, record("first", 1), record("third", 3), second=5)
-    assert messages(read_all(site.logs, FUNCTIONS, HOUR_AGO)) == ["first", "second", "third"]
-    assert read_all(site.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
+def test_log_lines_of_functions_are_merged_by_time(groups: LogGroups) -> None:
+    groups.log(DOWNLOADER, record("second", 2), second=5)
+    groups.log(WEBHOOK, record("first", 1), record("third", 3), second=5)
+    assert messages(read_all(groups.logs, FUNCTIONS, HOUR_AGO)) == ["first", "second", "third"]
+    assert read_all(groups.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
 
 
-def test_logs_are_read_to_the_last_page(site: Site) -> None:
+def test_logs_are_read_to_the_last_page(groups: LogGroups) -> None:
     for first in range(0, 10_020, 5010):
-        site.log(WEBHOOK, *(f"line {number}" for number in range(first, first + 5010)))
-    assert len(read_all(site.logs, [WEBHOOK], HOUR_AGO)) == 10_020
+        groups.log(WEBHOOK, *(f"line {number}" for number in range(first, first + 5010)))
+    assert len(read_all(groups.logs, [WEBHOOK], HOUR_AGO)) == 10_020
 
 
 def test_log_lines_keep_their_order_when_stored_as_a_whole() -> None:
@@ -107,39 +107,39 @@ def test_log_lines_keep_their_order_when_stored_as_a_whole() -> None:
     assert messages(ordered) == [texts[0], "one", "between", "two", texts[3]]
 
 
-def test_watch_shows_each_line_once_and_late_lines_too(site: Site) -> None:
+def test_watch_shows_each_line_once_and_late_lines_too(groups: LogGroups) -> None:
     now = [NOW]
     slept: list[float] = []
-    site.log(WEBHOOK, record("old"), second=-600)
-    batches = watch(site.logs, FUNCTIONS, HOUR_AGO, clock=lambda: now[0], sleep=slept.append)
+    groups.log(WEBHOOK, record("old"), second=-600)
+    batches = watch(groups.logs, FUNCTIONS, HOUR_AGO, clock=lambda: now[0], sleep=slept.append)
     assert messages(next(batches)) == ["old"]
-    site.log(WEBHOOK, record("new"), second=1)
+    groups.log(WEBHOOK, record("new"), second=1)
     assert messages(next(batches)) == ["new"]
-    site.log(DOWNLOADER, record("late"), second=-200)
-    site.log(WEBHOOK, record("new again", 1), second=1)
+    groups.log(DOWNLOADER, record("late"), second=-200)
+    groups.log(WEBHOOK, record("new again", 1), second=1)
     assert messages(next(batches)) == ["late", "new again"]
     for _ in range(5):
         now[0] += timedelta(minutes=2)
         assert next(batches) == []
-    site.log(WEBHOOK, record("newest"), second=601)
+    groups.log(WEBHOOK, record("newest"), second=601)
     assert messages(next(batches)) == ["newest"]
     assert slept == [2.0] * 8
 
 
-def test_recording_lines_include_its_ingests_and_invocations(site: Site) -> None:
+def test_recording_lines_include_its_ingests_and_invocations(groups: LogGroups) -> None:
     own = {"uuid": UUID, "zip_id": AUTO}
     plus = {"uuid": UUID, "zip_id": "on-demand-1"}
     other = {"uuid": "other==", "zip_id": "auto-ingest-other=="}
-    site.log(WEBHOOK, "START RequestId: r1 Version: 1", record("Received", 0))
-    site.log(WEBHOOK, record("Sent to the downloader", 1, **own), record("Other", 1, **other))
-    site.log(DOWNLOADER, record("Copied", 2, aws_request_id="r2", **own), second=2)
-    site.log(DOWNLOADER, "2026 r2 Task timed out after 900.00 seconds", second=3)
-    site.log(DOWNLOADER, "REPORT RequestId: r2\tDuration: 900 ms\tStatus: timeout", second=3)
-    site.log(DOWNLOADER, record("Elsewhere", 3, aws_request_id="r9"), second=3)
-    site.log(WEBHOOK, record("Asked", 4, aws_request_id="r3", **plus), second=4)
-    site.log(UPLOADER, record("Gave up", 5, aws_request_id="r4", zip_id="on-demand-1"), second=5)
-    site.log(UPLOADER, record("Gone", 6, aws_request_id="r5", zip_id="on-demand-2"), second=6)
-    lines = recording_lines(site.logs, FUNCTIONS, UUID, ["on-demand-2"], HOUR_AGO)
+    groups.log(WEBHOOK, "START RequestId: r1 Version: 1", record("Received", 0))
+    groups.log(WEBHOOK, record("Sent to the downloader", 1, **own), record("Other", 1, **other))
+    groups.log(DOWNLOADER, record("Copied", 2, aws_request_id="r2", **own), second=2)
+    groups.log(DOWNLOADER, "2026 r2 Task timed out after 900.00 seconds", second=3)
+    groups.log(DOWNLOADER, "REPORT RequestId: r2\tDuration: 900 ms\tStatus: timeout", second=3)
+    groups.log(DOWNLOADER, record("Elsewhere", 3, aws_request_id="r9"), second=3)
+    groups.log(WEBHOOK, record("Asked", 4, aws_request_id="r3", **plus), second=4)
+    groups.log(UPLOADER, record("Gave up", 5, aws_request_id="r4", zip_id="on-demand-1"), second=5)
+    groups.log(UPLOADER, record("Gone", 6, aws_request_id="r5", zip_id="on-demand-2"), second=6)
+    lines = recording_lines(groups.logs, FUNCTIONS, UUID, ["on-demand-2"], HOUR_AGO)
     assert messages(lines) == [
         "Received",
         "Sent to the downloader",
@@ -150,33 +150,24 @@ def test_recording_lines_include_its_ingests_and_invocations(site: Site) -> None
         "Gave up",
         "Gone",
     ]
-    only = recording_lines(site.logs, [UPLOADER], UUID, ["on-demand-2"], HOUR_AGO)
+    only = recording_lines(groups.logs, [UPLOADER], UUID, ["on-demand-2"], HOUR_AGO)
     assert messages(only) == ["Gone"]
-    assert recording_lines(site.logs, FUNCTIONS, "nobody", [], HOUR_AGO) == []
-    assert list(same_invocation_lines(site.logs, [], HOUR_AGO)) == []
+    assert recording_lines(groups.logs, FUNCTIONS, "nobody", [], HOUR_AGO) == []
+    assert list(same_invocation_lines(groups.logs, [], HOUR_AGO)) == []
 
 
-class Answering:
-    """What asks CloudWatch, as far as the patterns go."""
-
-    def __init__(self, client: Any) -> None:
-        self.asked: list[Mapping[str, Any]] = []
-        client.meta.events.register(
-            "provide-client-params.logs.FilterLogEvents",
-            lambda params, **_: self.asked.append(dict(params)),
-        )
-
-
-def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(site: Site) -> None:
-    asked = Answering(site.client)
-    site.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
-    recording_lines(site.logs, [WEBHOOK], UUID, [], HOUR_AGO)
-    assert [request["filterPattern"] for request in asked.asked] == [
+def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(
+    groups: LogGroups,
+) -> None:
+    groups.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
+    with recorded(groups.client, "logs.FilterLogEvents") as requests:
+        recording_lines(groups.logs, [WEBHOOK], UUID, [], HOUR_AGO)
+    assert [request["filterPattern"] for request in requests] == [
         f'{{ ($.uuid = "{UUID}") || ($.zip_id = "{AUTO}") }}',
         '{ ($.zip_id = "on-demand-1") }',
         '"r1"',
     ]
-    assert asked.asked[2]["logStreamNames"] == ["s"]
+    assert requests[2]["logStreamNames"] == ["s"]
 
 
 @given(st.lists(st.text(min_size=1, max_size=200), min_size=1))

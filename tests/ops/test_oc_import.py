@@ -1,12 +1,10 @@
-"""The classes that DCE's Opencast lists, over real HTTPS with Digest."""
+"""`invoke schedule.oc-import`: the listing of DCE's Opencast, over real HTTPS with Digest."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
-import boto3
 import pytest
 import requests
 from hypothesis import given
@@ -92,7 +90,7 @@ def test_fetch_refuses_an_incomplete_listing(
     listing.classes, listing.total = [listed(), listed()], "5"
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2: nothing was changed"):
         fetch(at(listing), session)
-    # One that doesn't know of offsets gives the same page again and again.
+    # A server that ignores offsets returns the same page again and again.
     page = {"helixEvents": {"total": 5, "resultSet": [listed(), listed()]}}
     listing.content = json_answer(200, page)
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2"):
@@ -182,31 +180,16 @@ def test_classes_are_read_from_the_whole_address_of_a_listing(
 
 
 @pytest.fixture
-def site(
-    aws: Cloud, listing: ClassListing, tls: Authority, monkeypatch: pytest.MonkeyPatch
+def listed_stack(
+    shell_of_stack: pytest.MonkeyPatch, listing: ClassListing, tls: Authority
 ) -> ClassListing:
-    """A stack with one class in Opencast's listing, and a shell that names stack and user."""
-    make_stack()
-    environment = {
-        "STACK_NAME": "test",
-        "LAMBDA_CODE_BUCKET": aws.bucket,
-        "NONINTERACTIVE": "1",
-        "OPENCAST_API_USER": USER,
-        "OPENCAST_API_PASSWORD": PASSWORD,
-        "OPENCAST_BASE_URL": "",
-        "OC_CLUSTER_NAME": "",
-        "REQUESTS_CA_BUNDLE": str(tls.ca_bundle),
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    """A listing of one class, and a shell that names a stack and its Opencast user."""
+    settings = {"OPENCAST_API_USER": USER, "OPENCAST_API_PASSWORD": PASSWORD}
+    unset = {"OPENCAST_BASE_URL": "", "OC_CLUSTER_NAME": ""}
+    for name, value in {**settings, **unset, "REQUESTS_CA_BUNDLE": str(tls.ca_bundle)}.items():
+        shell_of_stack.setenv(name, value)
     listing.classes = [listed()]
     return listing
-
-
-def make_stack() -> None:
-    """Let CloudFormation know a stack of the name `test`."""
-    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
-    boto3.client("cloudformation").create_stack(StackName="test", TemplateBody=json.dumps(template))
 
 
 @pytest.mark.parametrize(
@@ -215,31 +198,31 @@ def make_stack() -> None:
     ids=" ".join,
 )
 def test_oc_import_asks_the_opencast_that_is_named_or_else_the_stack_s(
-    site: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    listed_stack: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     if not words:
-        monkeypatch.setenv("OPENCAST_BASE_URL", f"{site.url}/")
-    given_words = [word.format(url=site.url) for word in words]
+        monkeypatch.setenv("OPENCAST_BASE_URL", f"{listed_stack.url}/")
+    given_words = [word.format(url=listed_stack.url) for word in words]
     done = invoke("schedule.oc-import", *given_words, "--dry-run")
     assert (done.code, done.err) == (0, "")
     assert "1 meeting with 1 event: 1 would be added" in done.out
 
 
-@pytest.mark.usefixtures("site")
+@pytest.mark.usefixtures("listed_stack")
 def test_oc_import_says_what_to_name_when_no_opencast_is_known() -> None:
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run"))
     assert line.startswith("It isn't known which Opencast to ask: name its address")
 
 
-@pytest.mark.usefixtures("site")
+@pytest.mark.usefixtures("listed_stack")
 def test_oc_import_doesnt_ask_the_stack_s_opencast_when_the_given_address_is_empty(
-    monkeypatch: pytest.MonkeyPatch, site: ClassListing
+    monkeypatch: pytest.MonkeyPatch, listed_stack: ClassListing
 ) -> None:
     """An empty address is a script's unset variable."""
-    monkeypatch.setenv("OPENCAST_BASE_URL", site.url)
+    monkeypatch.setenv("OPENCAST_BASE_URL", listed_stack.url)
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run", "--endpoint", ""))
     assert "--endpoint has to be" in line
-    assert site.seen == []
+    assert listed_stack.seen == []
 
 
 def test_oc_import_refuses_an_option_that_there_isnt() -> None:

@@ -1,4 +1,4 @@
-"""Where an Opencast cluster is, looked up in AWS once and noted beside `.env`."""
+"""The look-up of an Opencast cluster's location in AWS, and the note beside `.env`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stack(exports: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def cloudformation(aws: Cloud) -> Iterator[Any]:
-    """moto's own CloudFormation needs more packages than are here."""
+    """A stub: moto's CloudFormation needs packages that aren't installed."""
     assert aws.bucket
     with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
         yield answers
@@ -94,7 +94,7 @@ def ec2(aws: Cloud) -> Any:
 
 
 def launch(ec2: Any, **tags: str) -> dict[str, Any]:
-    """An instance with the tags of OpsWorks: `stack` and `layer`."""
+    """Launch an instance with the tags of OpsWorks: `stack` and `layer`."""
     named = {"opsworks:stack": tags["stack"], f"opsworks:layer:{tags['layer']}": "Any"}
     found = ec2.run_instances(
         ImageId="ami-12c6146b",
@@ -205,7 +205,7 @@ def test_the_location_is_noted_once_and_read_by_the_settings(
     assert load(given, env_file).opencast_base_url == found
     note = note_beside(env_file).read_text()
     assert note.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
-    # Not a second time: another node would be too many.
+    # It isn't looked up again: another node would be an error.
     launch(ec2, stack=CLUSTER, layer="admin")
     ensure_location(given, env_file)
     assert note_beside(env_file).read_text() == note

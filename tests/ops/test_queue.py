@@ -1,12 +1,10 @@
-"""Queues and dead letters as an operator sees them, on an SQS in process."""
+"""The views of `invoke queue.…`, on SQS in process."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import boto3
 import pytest
@@ -21,56 +19,61 @@ from ops.queues.queue_messages import SqsQueue, hold_messages, message_of
 from ops.queues.redrive import Selection
 from ops.target import Target
 from tests.cloud import Cloud
-from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
+from tests.hooks import recorded
+from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Queues, body
 
 
-def test_a_view_of_a_dlq_leaves_its_messages_visible(site: Site) -> None:
+def test_a_view_of_a_dlq_leaves_its_messages_visible(queues: Queues) -> None:
     for number in range(23):
-        site.bury(body(number), group=f"g{number}")
-    seen = queue.view_dlq(site.redrive.dead, 100)
+        queues.add_to_dlq(body(number), group=f"g{number}")
+    seen = queue.view_dlq(queues.redrive.dead, 100)
     assert {message.uuid for message in seen.messages} == {f"uuid-{n}==" for n in range(23)}
     assert seen.messages[0].reason == SERIES
     assert (seen.messages[0].meeting, seen.cost_receives, seen.unseen) == ("86168921331", False, 0)
-    assert site.visible(site.dead_url) == 23
-    site.redrive.dead.take(1, 60)
-    (said,) = queue.remarks(queue.view_dlq(site.redrive.dead, 100))
-    assert said.startswith(f"1 on {site.pair.dlq} is held by somebody")
-    site.aws.sqs.purge_queue(QueueUrl=site.dead_url)
+    assert queues.visible(queues.dead_url) == 23
+    queues.redrive.dead.take(1, 60)
+    (said,) = queue.remarks(queue.view_dlq(queues.redrive.dead, 100))
+    assert said.startswith(f"1 on {queues.pair.dlq} is held by somebody")
+    queues.aws.sqs.purge_queue(QueueUrl=queues.dead_url)
     for number in range(23):
-        site.bury(body(number), reason="now", group=f"g{number}")
-    few = queue.view_dlq(site.redrive.dead, 3)
+        queues.add_to_dlq(body(number), reason="now", group=f"g{number}")
+    few = queue.view_dlq(queues.redrive.dead, 3)
     assert (len(few.messages), few.unseen) == (3, 20)
-    assert site.visible(site.dead_url) == 23
+    assert queues.visible(queues.dead_url) == 23
 
 
-def test_held_messages_are_released_after_an_interrupt(site: Site) -> None:
-    site.bury(body(1))
+def test_held_messages_are_released_after_an_interrupt(queues: Queues) -> None:
+    queues.add_to_dlq(body(1))
 
     def interrupted() -> None:
-        with hold_messages(site.redrive.dead, 30) as held:
+        with hold_messages(queues.redrive.dead, 30) as held:
             assert held.next_page()
-            assert site.visible(site.dead_url) == 0
+            assert queues.visible(queues.dead_url) == 0
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert site.visible(site.dead_url) == 1
+    assert queues.visible(queues.dead_url) == 1
 
 
-def test_a_view_of_a_live_queue_receives_once_and_leaves_messages_available(site: Site) -> None:
+def test_a_view_of_a_live_queue_receives_once_and_leaves_messages_available(
+    queues: Queues,
+) -> None:
     limit = json.dumps(
-        {"deadLetterTargetArn": arn(site.aws, site.dead_url), "maxReceiveCount": "2"}
+        {"deadLetterTargetArn": arn(queues.aws, queues.dead_url), "maxReceiveCount": "2"}
     )
-    site.aws.sqs.set_queue_attributes(QueueUrl=site.live_url, Attributes={"RedrivePolicy": limit})
+    queues.aws.sqs.set_queue_attributes(
+        QueueUrl=queues.live_url, Attributes={"RedrivePolicy": limit}
+    )
     for number in range(12):
-        site.redrive.live.send(body(number), **fifo(site, number))
-    seen = queue.view_queue(site.redrive.live, 20)
+        queues.redrive.live.send(body(number), **fifo(queues, number))
+    seen = queue.view_queue(queues.redrive.live, 20)
     assert (len(seen.messages), seen.unseen, seen.cost_receives) == (10, 2, True)
     assert {message.received for message in seen.messages} == {1}
-    assert site.visible(site.live_url) == 12
+    assert queues.visible(queues.live_url) == 12
     assert queue.remarks(seen) == [
-        f"Looking at 10 waiting on {site.pair.queue} spent one receive of 2 of each.",
-        f"2 more on {site.pair.queue}: asking again would spend receives.",
+        f"Looking at 10 waiting on {queues.pair.queue} spent one receive of 2 of each.",
+        f"2 more on {queues.pair.queue}: asking again would spend receives.",
     ]
     worn = replace(seen, messages=(replace(seen.messages[0], received=2),))
     assert queue.remarks(worn)[1].startswith("Don't look again: uuid-")
@@ -81,24 +84,15 @@ def arn(aws: Cloud, url: str) -> str:
     return str(found["Attributes"]["QueueArn"])
 
 
-def fifo(site: Site, number: int) -> dict[str, str]:
-    if not site.pair.is_fifo:
+def fifo(queues: Queues, number: int) -> dict[str, str]:
+    if not queues.pair.is_fifo:
         return {}
     return {"MessageGroupId": f"g{number}", "MessageDeduplicationId": f"d{number}"}
 
 
-def test_a_view_of_an_empty_live_queue_receives_nothing(site: Site) -> None:
-    received: list[str] = []
-    event = "provide-client-params.sqs.ReceiveMessage"
-
-    def remember(params: Mapping[str, Any], **_: object) -> None:
-        received.append(params["QueueUrl"])
-
-    site.aws.sqs.meta.events.register(event, remember)
-    try:
-        seen = queue.view_queue(site.redrive.live, 20)
-    finally:
-        site.aws.sqs.meta.events.unregister(event, remember)
+def test_a_view_of_an_empty_live_queue_receives_nothing(queues: Queues) -> None:
+    with recorded(queues.aws.sqs, "sqs.ReceiveMessage") as received:
+        seen = queue.view_queue(queues.redrive.live, 20)
     assert (seen.messages, seen.cost_receives, received) == ((), False, [])
 
 
@@ -108,10 +102,10 @@ def target() -> Target:
 
 
 def test_a_view_is_shown_as_json_and_as_tables(
-    downloads: Site, capsys: pytest.CaptureFixture[str]
+    downloads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    downloads.bury(body(1, topic="\x1b[2J [red]", zoom_series_id=None))
-    downloads.bury("no json", reason="unreadable")
+    downloads.add_to_dlq(body(1, topic="\x1b[2J [red]", zoom_series_id=None))
+    downloads.add_to_dlq("no json", reason="unreadable")
     downloads.redrive.live.send(body(3))
     seen = queue.view_both(target(), DOWNLOADS, 20)
     content = json.loads(json.dumps(queue.as_json(seen)))

@@ -1,26 +1,23 @@
-"""`invoke exec.reconcile`: what it asks for, and what it prints."""
+"""`invoke exec.reconcile`: the call of the function, and the printed report."""
 
 from __future__ import annotations
 
 import io
 import json
-from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.response import StreamingBody
 from invoke import Context, Exit
 
-from cdk.stack_location import Place
 from ingester.reconcile.report import Outcome, Report
 from ingester.reconcile.state_table import KEY
 from ops.code.releases import Releases
 from ops.command import OpsError
 from ops.recordings import reconciling
 from ops.stack import overview
-from ops.target import Target
-from tests.cloud import REGION, Clock, Cloud
+from tests.cloud import Clock, Cloud
+from tests.ops.aws_answers import released_function, target_answering
 
 MISSED = Outcome(
     uuid="xoTo+WaQTl2gLEzeEVfGbg==",
@@ -48,27 +45,18 @@ def report(**changes: Any) -> Report:
     return Report(**{**known, **changes})
 
 
-def lambda_answers(content: object) -> tuple[Target, list[dict[str, Any]]]:
-    """A stack whose function answers like this, and what it is asked."""
-    session = boto3.Session("key", "secret", region_name=REGION)
-    asked: list[dict[str, Any]] = []
-
-    def answer(params: dict[str, Any], **_: object) -> tuple[object, dict[str, Any]]:
-        asked.append(json.loads(params["body"]))
-        raw = json.dumps(content).encode()
-        body = StreamingBody(io.BytesIO(raw), len(raw))
-        return SimpleNamespace(status_code=200), {"StatusCode": 200, "Payload": body}
-
-    say: Any = answer  # its type is wrong in the stubs
-    session.events.register("before-call.lambda.Invoke", say)
-    return Target(Place("zip", "zip-code", "live", REGION, ""), session), asked
-
-
 def test_reconcile_is_called_with_the_operators_options() -> None:
-    target, asked = lambda_answers({"message": "Reconcile is off in this stack."})
+    raw = b'{"message": "Reconcile is off in this stack."}'
+    answer = {"StatusCode": 200, "Payload": StreamingBody(io.BytesIO(raw), len(raw))}
+    target = target_answering({"lambda.Invoke": (200, answer)}, "zip")
+    requests: list[str] = []
+    target.session.events.register(
+        "provide-client-params.lambda.Invoke",
+        lambda params, **_: requests.append(params["Payload"]),
+    )
     with pytest.raises(OpsError, match="zip-zoom-reconcile: Reconcile is off in this stack"):
         reconciling.report_of(target, {"since": "5d", "dry_run": True})
-    assert asked == [{"since": "5d", "dry_run": True}]
+    assert [json.loads(request) for request in requests] == [{"since": "5d", "dry_run": True}]
 
 
 def test_a_dry_run_of_reconcile_fits_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,22 +102,9 @@ def test_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def words(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
-    """What `stack.status` says of reconcile."""
-    session = boto3.Session(region_name=REGION)
-    answers: dict[str, dict[str, Any]] = {
-        "GetAlias": {"FunctionVersion": "1", "RevisionId": "r"},
-        "GetFunctionConfiguration": {
-            "Version": "1",
-            "CodeSha256": "x",
-            "Environment": {"Variables": {"RECONCILE_DAYS": days}},
-        },
-    }
-    for call, content in answers.items():
-        answer = (SimpleNamespace(status_code=200), {"ResponseMetadata": {}, **content})
-        say: Any = lambda answer=answer, **_: answer  # noqa: E731 - its type is wrong in the stubs
-        session.events.register(f"before-call.lambda.{call}", say)
-    target = Target(Place("test", "test-code", "live", REGION, ""), session)
+def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
+    """Return what `stack.status` says of reconcile."""
+    target = target_answering(released_function(RECONCILE_DAYS=days))
     if item:
         aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})
     releases = Releases(target.client("lambda"), target.names, "live")
@@ -162,13 +137,16 @@ def words(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
 def test_the_status_describes_the_last_run_of_reconcile(
     aws: Cloud, clock: Clock, days: str, item: dict[str, Any], said: str
 ) -> None:
-    assert words(aws, clock, days, **item) == said
+    assert status_of_reconcile(aws, clock, days, **item) == said
 
 
 def test_the_status_says_that_reconciles_state_cant_be_read(aws: Cloud, clock: Clock) -> None:
-    assert "can't be read" in words(aws, clock, "3", last="never")
+    assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")
 
 
 def test_the_status_says_that_reconciles_table_is_missing(aws: Cloud, clock: Clock) -> None:
     aws.recordings.delete()
-    assert words(aws, clock, "3") == "its last run can't be read (ResourceNotFoundException)"
+    assert (
+        status_of_reconcile(aws, clock, "3")
+        == "its last run can't be read (ResourceNotFoundException)"
+    )

@@ -1,4 +1,4 @@
-"""The locks answer what is asked for, and what is asked for is what is imported."""
+"""Locks fit their sources, and the sources name what the code imports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DISTRIBUTIONS = {
     "zlib_ng": "zlib-ng",
     "zoneinfo": "tzdata",
 }
-"""What has to be installed for an import, where it isn't called the same."""
+"""Distributions whose modules have other names."""
 
 
 @pytest.mark.parametrize("source", sources(), ids=str)
@@ -45,7 +45,7 @@ def test_a_lock_has_hashes_and_names_no_index(source: Path) -> None:
 
 
 def third_party(function: Function) -> set[str]:
-    """The packages that a function's code imports, other than Python's and our own."""
+    """Return the packages that a function's code imports, without Python's and our own."""
     names = {
         name.partition(".")[0]
         for file in closure(function.module, SOURCE_ROOT)
@@ -74,7 +74,7 @@ def test_the_common_lock_requires_what_the_functions_require() -> None:
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Path:
-    """A source and its lock that agree, built on another lock."""
+    """A source and its lock that agree, based on another lock."""
     (tmp_path / "base.txt").write_text("idna==3.1\n    # via -r base.in\n")
     (tmp_path / "x.in").write_text("-c base.txt\nrequests[socks]>=2  # why\n")
     (tmp_path / "x.txt").write_text(
@@ -108,7 +108,7 @@ def test_lock_problems_names_each_disagreement(
 
 
 def test_the_cdk_cli_reads_the_librarys_schema() -> None:
-    """The CLI's version line is its own: what has to fit is the schema of what passes between."""
+    """The CLI has version numbers of its own: the schema of the cloud assembly has to fit."""
     wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]["aws-cdk"]
     installed = json.loads((ROOT / "node_modules" / "aws-cdk" / "package.json").read_text())
     assert wanted == installed["version"]

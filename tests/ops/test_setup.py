@@ -1,4 +1,4 @@
-"""`make setup`: what it says to those who lack something, and that it does nothing twice."""
+"""`make setup`: its messages about what is missing, and its second run, which does nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(setup.__file__).parent.parent
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with nothing but its set-up, and an empty folder for programs."""
+    """A project with only its set-up, and an empty folder for programs."""
     (tmp_path / "ops").mkdir()
     (tmp_path / "bin").mkdir()
     for name in ("__init__.py", "setup.py"):
@@ -28,15 +28,15 @@ def project(tmp_path: Path) -> Path:
 
 
 def program(project: Path, name: str, prints: str, folder: str = "bin") -> None:
-    """Put a program on the project's PATH, or into another folder of it, that prints one thing."""
+    """Write a program that prints one line into a folder of the project."""
     path = project / folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho {prints}\n")
     path.chmod(0o755)
 
 
-def said(project: Path, *arguments: str) -> str:
-    """Run the set-up, which has to fail with one line on stderr and nothing else."""
+def failure(project: Path, *arguments: str) -> str:
+    """Run the set-up, which has to fail. Return its one line on stderr."""
     done = subprocess.run(
         [sys.executable, *(arguments or ("-m", "ops.setup"))],
         cwd=project,
@@ -49,21 +49,21 @@ def said(project: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def test_setup_says_that_node_is_missing(project: Path) -> None:
-    assert "node is not on the PATH" in said(project)
-
-
-def test_setup_says_that_npm_is_missing(project: Path) -> None:
-    program(project, "node", "v22.1.0")
-    assert "npm is not on the PATH" in said(project)
-
-
-def test_setup_says_that_node_is_too_old(project: Path) -> None:
-    program(project, "node", "v18.19.0")
-    program(project, "npm", "10.0.0")
-    text = said(project)
-    assert "Node.js 20 or newer is needed" in text
-    assert f"{project}/bin/node is v18.19.0" in text
+@pytest.mark.parametrize(
+    ("programs", "reason"),
+    [
+        ({}, "node is not on the PATH"),
+        ({"node": "v22.1.0"}, "npm is not on the PATH"),
+        ({"node": "v18.19.0", "npm": "10.0.0"}, "Node.js 20 or newer is needed, and {node} is v18"),
+    ],
+    ids=["no node", "no npm", "old node"],
+)
+def test_setup_says_that_node_or_npm_is_missing_or_too_old(
+    project: Path, programs: dict[str, str], reason: str
+) -> None:
+    for name, version in programs.items():
+        program(project, name, version)
+    assert reason.format(node=project / "bin" / "node") in failure(project)
 
 
 OLD_PYTHON = """
@@ -74,7 +74,7 @@ runpy.run_module("ops.setup", run_name="__main__")
 
 
 def test_setup_says_that_python_is_too_old(project: Path) -> None:
-    text = said(project, "-c", OLD_PYTHON)
+    text = failure(project, "-c", OLD_PYTHON)
     assert f"Python 3.11 or newer is needed, and {sys.executable} is 3.9.2" in text
     assert "make setup PYTHON=python3.11" in text
 
@@ -114,7 +114,7 @@ def test_setup_reports_pips_own_error(tmp_path: Path) -> None:
 
 
 class Installation:
-    """A folder's installation that counts: for each run, whether it had to start afresh."""
+    """An installation that counts its runs, and whether each started afresh."""
 
     def __init__(self) -> None:
         self.runs: list[bool] = []

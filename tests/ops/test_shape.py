@@ -1,4 +1,4 @@
-"""Modules' names say something, and each says what it is for. (Size is a result, not a rule.)"""
+"""Every module has a telling name and a docstring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`invoke stack.…`: what is checked and done around the CDK's command line."""
+"""`invoke stack.…`: checks and preparations around the CDK's command line."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_schedule_is_saved_in_the_form_of_the_import(aws: Cloud, tmp_path: P
         "Meeting ID with Password": "https://zoom.us/j/9999999999",
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
-    # A deletion that was cut short writes the same again; nothing else may be written over it.
+    # An interrupted deletion writes the same again; other content is never overwritten.
     assert removal.save_schedule(aws.schedule, path) == 3
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):
@@ -109,7 +109,7 @@ def test_a_class_without_a_course_is_saved_without_a_course() -> None:
 
 
 def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> None:
-    """Whatever its row may hold."""
+    """Its row may hold anything."""
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
     assert removal.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 

@@ -1,4 +1,4 @@
-"""Which stack a command works on, and what is asked before it is changed."""
+"""The stack that a command works on, and the question before a change."""
 
 from __future__ import annotations
 

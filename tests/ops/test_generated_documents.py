@@ -1,15 +1,22 @@
-"""The generated references, docs/commands.md and docs/api.md, are up to date and complete."""
+"""The generated documents (commands, API, settings, example.env) are up to date and complete."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from cdk.names import FUNCTIONS
+from cdk.settings import TABLE
+from ops import settings_documents
 from ops.target import ROOT
+
+SETTINGS_FILES = settings_documents.files(ROOT)
 
 NAMES = """
 test codebuild package release update-requirements
@@ -26,7 +33,7 @@ stack.deploy
 recordings secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
-"""Commands that stay for compatibility, and newer ones."""
+"""Commands that sites use."""
 
 OPTIONS = {
     "codebuild": "-r --revision",
@@ -53,7 +60,7 @@ OPTIONS = {
 
 
 def written_by(module: str) -> str:
-    """What a module prints as a program."""
+    """Return what a module prints as a program."""
     command = [sys.executable, "-m", module]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     done = subprocess.run(
@@ -69,7 +76,7 @@ def made() -> str:
 
 @pytest.fixture(scope="module")
 def rows(made: str) -> dict[str, str]:
-    """The options of each command, by each of its names."""
+    """Return the options of each command, by each of its names."""
     found = {}
     for line in made.splitlines():
         cells = line.split(" | ")
@@ -116,10 +123,47 @@ def test_each_command_says_in_one_line_what_it_does(made: str) -> None:
 
 
 def test_invoke_list_has_one_line_for_each_command() -> None:
-    """What is too long for 80 columns would be folded."""
+    """invoke folds what is longer than 80 columns."""
     command = [sys.executable, "-m", "invoke", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [line for line in listed.splitlines() if line.startswith("  ")]
     assert len(lines) > 50
     for line in lines:
         assert re.fullmatch(r"  [a-z][a-z.-]+ +[A-Z].*\.( \(.*\))?", line), line
+
+
+# Settings
+
+
+@pytest.mark.parametrize("path", SETTINGS_FILES, ids=lambda path: path.name)
+def test_a_settings_document_is_up_to_date_with_the_table(path: Path) -> None:
+    up_to_date = path.read_text("utf-8") == SETTINGS_FILES[path]
+    assert up_to_date, f"{path} is out of date: run `python -m ops.settings_documents`."
+
+
+def test_the_example_file_has_every_setting_with_its_default() -> None:
+    expected = {name: row.example_text for name, row in TABLE.items()}
+    assert dotenv_values(ROOT / "example.env") == expected
+
+
+def test_the_example_file_explains_every_setting_in_lines_that_fit() -> None:
+    lines = settings_documents.example_file().splitlines()
+    for above, line in pairwise(lines):
+        assert len(line) <= settings_documents.WIDTH
+        if re.match(r"[A-Z_]+=", line):
+            assert above.startswith("# "), f"{line} stands without a comment"
+
+
+def test_the_settings_page_has_every_setting_once() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", settings_documents.document(), re.MULTILINE)
+    assert rows == list(TABLE)
+
+
+def test_a_setting_s_line_is_a_sentence_that_stays_in_its_cell() -> None:
+    for row in TABLE.values():
+        assert re.fullmatch(r"[A-Z][^|\n]{8,250}\.", row.line), row.name
+
+
+def test_each_section_of_settings_appears_once() -> None:
+    titles = [section.title for section, _ in settings_documents.sections()]
+    assert len(titles) == len(set(titles))

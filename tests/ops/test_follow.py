@@ -1,4 +1,4 @@
-"""A recording's row, followed to its end."""
+"""Follow a recording's row, and report its outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from ingester.ledger.record import Ingest, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.status.diagnosis import has_ended
 from ingester.status.row import StatusRow
 from ops.command import OpsError
 from ops.recordings import following
@@ -36,8 +35,8 @@ def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> Stat
     )
 
 
-class Looks:
-    """What is seen of a row, look by look."""
+class ScriptedReads:
+    """A row that is read again and again, with prepared results."""
 
     def __init__(self, *found: StatusRow | Exception | None) -> None:
         self.found = list(found)
@@ -58,49 +57,37 @@ class Looks:
 
 
 def test_follow_prints_each_change_once() -> None:
-    looks = Looks(
+    reads = ScriptedReads(
         row(State.SENT_TO_DOWNLOADER),
         row(State.SENT_TO_DOWNLOADER),
         row(State.OC_SERIES_FOUND, minute=1),
         row(State.OC_SERIES_FOUND, "1 of 2 MB are copied", minute=2),
         row(State.SENT_TO_OPENCAST, minute=3, oc_series_id="S"),
     )
-    assert looks.follow().state is State.SENT_TO_OPENCAST
-    assert looks.said == [
+    assert reads.follow().state is State.SENT_TO_OPENCAST
+    assert reads.said == [
         "2026-11-24T15:00:00Z  SENT_TO_DOWNLOADER",
         "2026-11-24T15:01:00Z  OC_SERIES_FOUND",
         "2026-11-24T15:02:00Z  OC_SERIES_FOUND       1 of 2 MB are copied",
         "2026-11-24T15:03:00Z  SENT_TO_OPENCAST",
     ]
-    assert looks.slept == 4 * following.POLL_SECONDS
+    assert reads.slept == 4 * following.POLL_SECONDS
 
 
 @pytest.mark.parametrize("failed", [State.DOWNLOADER_FAILED, State.UPLOADER_FAILED])
 def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> None:
     due = "2026-11-24T15:01:00Z"
-    looks = Looks(
+    reads = ScriptedReads(
         row(failed, "Zoom answered 503", retry_due=due),
         row(failed, "Zoom answered 503", retry_due=due),
         row(State.SENT_TO_OPENCAST, minute=1),
     )
-    looks.follow()
-    assert looks.said == [
+    reads.follow()
+    assert reads.said == [
         f"2026-11-24T15:00:00Z  {failed:<20}  Zoom answered 503",
         f"                      tries again at {due}",
         "2026-11-24T15:01:00Z  SENT_TO_OPENCAST",
     ]
-
-
-@pytest.mark.parametrize("state", State)
-def test_an_ingest_ends_in_these_states_only(state: State) -> None:
-    ends = {
-        State.SENT_TO_OPENCAST,
-        State.IGNORED,
-        State.WEBHOOK_FAILED,
-        State.DOWNLOADER_FAILED,
-        State.UPLOADER_FAILED,
-    }
-    assert has_ended(row(state)) is (state in ends)
 
 
 def test_follow_prints_no_control_characters() -> None:
@@ -118,19 +105,19 @@ def test_follow_prints_no_control_characters() -> None:
 def test_follow_says_that_the_recording_continues_when_the_row_cant_be_read(
     error: Exception,
 ) -> None:
-    looks = Looks(row(State.SENT_TO_DOWNLOADER), error)
+    reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
     with pytest.raises(OpsError, match="goes on by itself") as said:
-        looks.follow()
+        reads.follow()
     assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
 
 
 def test_follow_reports_a_row_that_is_gone() -> None:
     with pytest.raises(OpsError, match="no row"):
-        Looks(None).follow()
+        ScriptedReads(None).follow()
 
 
 def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
-    """What the ledger has after POSTs at these times of day, as `h15=Outcome.TAKEN`."""
+    """Return the ledger's record after POSTs at these hours, as `h15=Outcome.TAKEN`."""
     made = tuple(
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
         for at, outcome in (posts or {"h15": Outcome.TAKEN}).items()
