@@ -1,4 +1,4 @@
-"""Rules of imports for the functions' own files, which import-linter can't see: they are modules."""
+"""Rules of imports for the functions' own files: modules, which import-linter can't see."""
 
 from __future__ import annotations
 

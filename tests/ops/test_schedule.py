@@ -171,7 +171,7 @@ def test_csv_import_dry_run_reports_and_changes_nothing(
 
 @pytest.fixture
 def table(aws: Cloud) -> Any:
-    """Two meetings of a file, one of them shared with another file, and a row of the first system."""
+    """Two meetings of a file, one of them shared with another file, and a first-system row."""
     for name, *rows in (
         ("a.csv", sheet_row("A", day="M"), sheet_row("B", link="https://zoom.us/j/222", day="T")),
         ("b.csv", sheet_row("C", day="F")),
