@@ -45,25 +45,30 @@ def pages(root: Collection) -> Iterator[str]:
     for group, title in TITLES.items():
         if group in groups:
             yield f"## {title}\n"
-            yield from table(root, groups[group])
+            yield from group_lines(root, groups[group])
             yield ""
 
 
-def table(root: Collection, names: list[str]) -> Iterator[str]:
-    """Yield the table of one group of commands."""
-    yield "| command | what it does | options |"
-    yield "| --- | --- | --- |"
+def group_lines(root: Collection, names: list[str]) -> Iterator[str]:
+    """Yield the table of one group of commands, and below it their options."""
+    yield "| command | what it does |"
+    yield "| --- | --- |"
+    by_options: dict[tuple[str, ...], list[str]] = {}
     for name in names:
         task = root[name]
         # Call it once: a task hands out its help texts only the first time.
         arguments = task.get_arguments()
-        others = "".join(f"<br>`{other}`" for other in ALIASES.get(name, ()))
+        others = "".join(f", `{other}`" for other in ALIASES.get(name, ()))
         words = "".join(
             f" {word_of(argument, name)}" for argument in arguments if argument.positional
         )
-        options = "<br>".join(option(argument) for argument in arguments)
         does = (task.__doc__ or "").strip().partition("\n")[0]
-        yield f"| `{name}{words}`{others} | {does} | {options} |"
+        yield f"| `{name}{words}`{others} | {does} |"
+        by_options.setdefault(tuple(map(option, arguments)), []).append(name)
+    for options, commands in by_options.items():
+        if options:
+            yield f"\n{', '.join(f'`{command}`' for command in commands)}:\n"
+            yield from (f"- {described}" for described in options)
 
 
 def option(argument: Argument) -> str:

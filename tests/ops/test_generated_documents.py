@@ -75,13 +75,12 @@ def made() -> str:
 
 
 @pytest.fixture(scope="module")
-def rows(made: str) -> dict[str, str]:
+def options(made: str) -> dict[str, str]:
     """Return the options of each command, by each of its names."""
-    found = {}
-    for line in made.splitlines():
-        cells = line.split(" | ")
-        for name in re.findall(r"`([a-z][a-z.-]+)[^`]*`", cells[0]) if line[:3] == "| `" else ():
-            found[name] = cells[2]
+    cells = re.findall(r"^\| (`.+?) \| ", made, re.MULTILINE)
+    found = {name: "" for cell in cells for name in re.findall(r"`([a-z][a-z.-]+)", cell)}
+    for heading, listed in re.findall(r"^(`.+`):\n\n((?:- .+\n)+)", made, re.MULTILINE):
+        found |= dict.fromkeys(re.findall(r"`([a-z.-]+)`", heading), listed)
     return found
 
 
@@ -96,29 +95,29 @@ def test_api_md_is_up_to_date_with_openapi_yaml() -> None:
     assert up_to_date, "Run: python -m ops.api_reference > docs/api.md"
 
 
-def test_commands_md_lists_every_known_command(rows: dict[str, str]) -> None:
+def test_commands_md_lists_every_known_command(options: dict[str, str]) -> None:
     of_functions = {
         f"{group}.{function.task}" for function in FUNCTIONS for group in ("deploy", "logs")
     }
-    assert {*NAMES, *of_functions} <= set(rows)
+    assert {*NAMES, *of_functions} <= set(options)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_commands_md_lists_every_known_option(rows: dict[str, str], name: str) -> None:
-    typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", rows[name]))
+def test_commands_md_lists_every_known_option(options: dict[str, str], name: str) -> None:
+    typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", options[name]))
     assert set(OPTIONS[name].split()) <= typed
 
 
-def test_commands_md_lists_deploy_and_logs_of_each_function(rows: dict[str, str]) -> None:
+def test_commands_md_lists_deploy_and_logs_of_each_function(options: dict[str, str]) -> None:
     for function in FUNCTIONS:
-        assert "--do-release" in rows[f"deploy.{function.task}"]
-        assert "--watch" in rows[f"logs.{function.task}"]
+        assert "--do-release" in options[f"deploy.{function.task}"]
+        assert "--watch" in options[f"logs.{function.task}"]
 
 
 def test_each_command_says_in_one_line_what_it_does(made: str) -> None:
     for line in made.splitlines():
         if line.startswith("| `"):
-            said = line.split(" | ")[1]
+            said = line.split(" | ")[1].removesuffix(" |")
             assert re.fullmatch(r"[A-Z][^|]{10,90}\.", said), line
 
 
