@@ -8,10 +8,7 @@ from ops.command import OpsError
 
 
 def read_text(path: Path, advice: str) -> str:
-    """Return a file's text with its line ends. `advice` says how to get UTF-8.
-
-    Raises OpsError if the file doesn't exist, can't be read, or isn't UTF-8.
-    """
+    """Return a file's text. Raises OpsError, with `advice` if the file isn't UTF-8."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()

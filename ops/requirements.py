@@ -90,10 +90,7 @@ def requirers(lock: Path) -> set[tuple[str, str]]:
 
 
 def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
-    """Return a sentence for each way in which a lock doesn't fit its `.in` file.
-
-    Needs no network.
-    """
+    """Return a sentence for each way in which a lock doesn't fit its `.in` file. No network."""
     path = root / source
     lock = path.with_suffix(".txt")
     found = [

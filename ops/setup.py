@@ -107,10 +107,7 @@ def log_path(folder: str) -> Path:
 
 
 def call(command: "list[str]", log: BinaryIO) -> None:
-    """Run a command and write its output to the log.
-
-    Raises SetupError if the command failed. The text is the reason in one line.
-    """
+    """Run a command, its output to the log. Raises SetupError with the reason in one line."""
     environment = {
         name: value for name, value in os.environ.items() if name not in REDIRECTING_SETTINGS
     }
@@ -176,10 +173,7 @@ def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def check_python() -> str:
-    """Return the running Python's version.
-
-    Raises SetupError if it is too old or can't make venvs.
-    """
+    """Return the running Python's version. Raises SetupError if it isn't usable."""
     version = ".".join(str(part) for part in sys.version_info[:3])
     oldest = ".".join(str(part) for part in OLDEST_PYTHON)
     if sys.version_info < OLDEST_PYTHON:
@@ -229,10 +223,7 @@ def failure_line(reason: str, steps: "list[Step]") -> str:
 
 
 def run_all(steps: "list[Step]") -> None:
-    """Run the steps in parallel, with a line for each as it ends.
-
-    Raises SetupError if one failed.
-    """
+    """Run the steps in parallel, and print each as it ends. Raises SetupError if one failed."""
     failures: "dict[str, list[Step]]" = {}
 
     def run(step: Step) -> None:

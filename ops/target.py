@@ -56,19 +56,13 @@ class Target:
 
 
 def target_of(place: Place) -> Target:
-    """Return the target for a place.
-
-    Raises botocore's ProfileNotFound if its profile doesn't exist.
-    """
+    """Return the target for a place. Raises ProfileNotFound if its profile doesn't exist."""
     session = boto3.Session(profile_name=place.profile or None, region_name=place.region)
     return Target(place, session)
 
 
 def configured_target() -> Target:
-    """Return the stack that the shell and `.env` name, whether it exists or not.
-
-    Raises SettingsError if the settings don't name a stack.
-    """
+    """Return the stack that the shell and `.env` name, whether it exists or not."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
     place = read_place(reader)
     reader.check()
@@ -76,10 +70,7 @@ def configured_target() -> Target:
 
 
 def opencast_patience() -> timedelta:
-    """Return how long the stack waits for Opencast.
-
-    Raises SettingsError if the setting is wrong.
-    """
+    """Return how long the stack waits for Opencast, by its settings."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
     hours = reader.read(TABLE["OC_INGEST_PATIENCE_HOURS"])
     reader.check()
@@ -113,10 +104,7 @@ def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
 
 
 def announce(target: Target) -> None:
-    """Print the target.
-
-    From here on the command runs to its end, even if nobody reads its output.
-    """
+    """Print the target. From here on the command continues even if nobody reads its output."""
     terminal.survive_closed_output()
     print(target.description(), flush=True)
 
@@ -141,10 +129,7 @@ def ask_on_terminal(question: str) -> str:
 
 
 def confirm_production(stack_name: str, ask: Ask) -> None:
-    """Ask before a stack with `prod` in its name is changed.
-
-    Raises OpsError if the answer is no.
-    """
+    """Confirm a change of a stack with `prod` in its name. Raises OpsError if it isn't meant."""
     if "prod" in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
         raise OpsError(f"{stack_name} was left as it is.")
 

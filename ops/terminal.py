@@ -32,10 +32,7 @@ class PipeAwareConsole(Console):
 
 
 def console() -> Console:
-    """Return the console for a command's answer.
-
-    In a pipe each row of a table is one plain line.
-    """
+    """Return the console for a command's answer. In a pipe, each row of a table is one line."""
     wide = None if sys.stdout.isatty() else PLAIN_WIDTH
     return PipeAwareConsole(width=wide, highlight=False, markup=False, emoji=False)
 

@@ -55,9 +55,7 @@ class Archive:
         """Write what `$LATEST` has to get back; None once it has it."""
         content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
-            Bucket=self.bucket,
-            Key=self.names.loan_key(function),
-            Body=json.dumps(content).encode(),
+            Bucket=self.bucket, Key=self.names.loan_key(function), Body=json.dumps(content).encode()
         )
 
     def backup(self, function: Function) -> LatestBackup | None:

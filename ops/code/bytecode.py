@@ -53,10 +53,7 @@ class Compiler:
 
 
 def compiler_for(version: str, path: str | None = None) -> Compiler | None:
-    """Return a Python of this version (`3.13`) from the PATH, or None.
-
-    Lambda can read its bytecode.
-    """
+    """Return a Python of this version (`3.13`) from the PATH, whose bytecode Lambda reads."""
     folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
     for folder in folders:
         program = Path(folder, f"python{version}")
@@ -66,10 +63,7 @@ def compiler_for(version: str, path: str | None = None) -> Compiler | None:
 
 
 def compiler(program: Path) -> Compiler | None:
-    """Return this Python as a compiler; None if it doesn't run or isn't CPython.
-
-    A version manager's shim may not run.
-    """
+    """Return this Python as a compiler; None if it doesn't run (a shim, say) or isn't CPython."""
     try:
         said = subprocess.run(
             [program, "-I", "-S", "-c", VERSION], capture_output=True, text=True, check=False

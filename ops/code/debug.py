@@ -38,10 +38,13 @@ def set_debug(
     if latest.has_same_code(released) and latest.with_debug(value) == wanted:
         releases.reconfigure(function, wanted)
         return publish_released(releases, function, released)
-    borrowed, own = archive.package_key(function, released), archive.package_key(function, latest)
-    archive.write_backup(function, LatestBackup(own, latest.with_debug(value)))
+    released_key, latest_key = (
+        archive.package_key(function, released),
+        archive.package_key(function, latest),
+    )
+    archive.write_backup(function, LatestBackup(latest_key, latest.with_debug(value)))
     try:
-        releases.put_code(function, archive.bucket, borrowed)
+        releases.put_code(function, archive.bucket, released_key)
         releases.reconfigure(function, wanted)
         return publish_released(releases, function, released)
     finally:

@@ -25,10 +25,7 @@ def releases_of(target: Target) -> Releases:
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Deploy this checkout's code to `$LATEST` where it differs. Return the functions that changed.
-
-    Raises OpsError if a package can't be built, or a function doesn't exist.
-    """
+    """Deploy this checkout's code to `$LATEST` where it differs. Return the changed functions."""
     releases = releases_of(target)
     restore_all_latest(target, functions)
     packages = package.build(functions, package.platform_of(os.environ), ROOT / package.DIST)
@@ -156,10 +153,7 @@ def deploy_all(_context: Context, function: str | None = None, do_release: bool 
     }
 )
 def release(
-    _context: Context,
-    function: str | None = None,
-    description: str = "",
-    to: str | None = None,
+    _context: Context, function: str | None = None, description: str = "", to: str | None = None
 ) -> None:
     """Let deployed code run, or an earlier one (--to)."""
     functions = select_functions(function)

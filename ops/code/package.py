@@ -103,10 +103,7 @@ def lock_of(function: Function, root: Path) -> Path:
 def pack(
     function: Function, own: Sequence[PurePath], platform: Platform, out: Path, root: Path
 ) -> Package:
-    """Build one function's zip, unless an existing one has the same fingerprint.
-
-    `own` are its source files, relative to the source root.
-    """
+    """Build one function's zip from its source files `own`, unless it is up to date."""
     source = root / "functions"
     site = install(lock_of(function, root), platform, root / CACHE)
     path = out / f"{function.name}.zip"
@@ -126,10 +123,7 @@ def pack(
 def _own_files(
     own: Sequence[PurePath], source: Path, platform: Platform, folder: Path
 ) -> dict[str, Path]:
-    """Return the project's files by their names in the zip.
-
-    Their bytecode is written to `folder`.
-    """
+    """Return our files by their names in the zip. Their bytecode is written to `folder`."""
     for file in own:
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -218,10 +212,7 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
 
 
 def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.Names) -> None:
-    """Upload zips to the keys that the stack takes its code from, and to the archive by hash.
-
-    Raises OpsError if the bucket can't be used.
-    """
+    """Upload zips to the stack's keys and to the archive. Raises OpsError if the bucket fails."""
     functions = {function.name: function for function in names.FUNCTIONS}
     try:
         for package in packages:

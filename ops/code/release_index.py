@@ -25,10 +25,7 @@ NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
 def write(
     s3: S3Client, bucket: str, names: Names, release: str, versions: Mapping[str, str]
 ) -> None:
-    """Write what runs now under a release's name: versions by the functions' names.
-
-    A repeated name is overwritten.
-    """
+    """Write what runs under a release's name: versions by the functions' names."""
     content = json.dumps(versions, indent=2, sort_keys=True).encode()
     s3.put_object(Bucket=bucket, Key=names.release_key(release), Body=content)
 

@@ -231,10 +231,7 @@ class Releases:
 def release_all(
     releases: Releases, functions: Sequence[Function], description: str
 ) -> list[AliasMove]:
-    """Release each function.
-
-    Raises ReleaseStopped if one can't be released. Those before it stay released.
-    """
+    """Release each function. If one fails, ReleaseStopped is raised, and those before it stay."""
     return _apply_each(functions, lambda function: releases.release(function, description))
 
 

@@ -118,10 +118,7 @@ slack_sdk keeps its old name `slack` for old programs.
 def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """Yield the files below `site`, relative to it, that a function needs.
-
-    Of bytecode only what is in `bytecode`.
-    """
+    """Yield the files below `site` that a function needs, and of bytecode only `bytecode`."""
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
         if path.is_file() and (inside in bytecode or is_needed(inside, function)):

@@ -124,11 +124,7 @@ def all_functions(
     }
 )
 def recording(
-    _context: Context,
-    uuid: str,
-    function: str | None = None,
-    since: str = "7d",
-    json: bool = False,
+    _context: Context, uuid: str, function: str | None = None, since: str = "7d", json: bool = False
 ) -> None:
     """Show one recording's way through the functions."""
     wanted, length, functions = (

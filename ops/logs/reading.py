@@ -48,18 +48,18 @@ class Logs:
         stream: str = "",
     ) -> Iterator[Line]:
         """Yield a function's events from `begin` on, by time; none if it never wrote any."""
-        asked: FilterLogEventsRequestPaginateTypeDef = {
+        request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
             "startTime": _ms(begin),
         }
         if end:
-            asked["endTime"] = _ms(end)
+            request["endTime"] = _ms(end)
         if pattern:
-            asked["filterPattern"] = pattern
+            request["filterPattern"] = pattern
         if stream:
-            asked["logStreamNames"] = [stream]
+            request["logStreamNames"] = [stream]
         try:
-            for page in self._client.get_paginator("filter_log_events").paginate(**asked):
+            for page in self._client.get_paginator("filter_log_events").paginate(**request):
                 for event in page["events"]:
                     yield line_of(function, event)
         except self._client.exceptions.ResourceNotFoundException:
@@ -92,10 +92,7 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
 
 
 def read_all(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
-    """Return all lines of some functions from `begin` until now, in order.
-
-    They are held in memory.
-    """
+    """Return all lines of some functions from `begin` until now, in order, in memory."""
     return in_order(line for function in functions for line in logs.read(function, begin))
 
 
@@ -141,17 +138,17 @@ def recording_lines(
     crash, a timeout.
     """
     found: dict[str, Line] = {}
-    asked: set[str] = set()
+    searched: set[str] = set()
     ids = {automated(uuid), *zip_ids}
     conditions = [("uuid", uuid)]
-    while new := sorted(ids - asked):
+    while new := sorted(ids - searched):
         conditions += [("zip_id", zip_id) for zip_id in new]
         for pattern in filter_patterns(conditions):
             for function in functions:
                 for line in logs.read(function, begin, pattern=pattern):
                     if line.text_field("uuid") == uuid or line.text_field("zip_id") in ids:
                         found[line.key] = line
-        asked.update(new)
+        searched.update(new)
         ids |= {line.text_field("zip_id") for line in found.values()} - {""}
         conditions = []
     for line in same_invocation_lines(logs, list(found.values()), begin):

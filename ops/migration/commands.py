@@ -47,10 +47,7 @@ class Migration(Protocol):
     def thing(self) -> str: ...
 
     def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
-        """Copy the data, or only count it if `dry_run`.
-
-        `on_progress` gets (rows done, rows in all).
-        """
+        """Copy the data, or only count it. `on_progress` gets (rows done, rows in all)."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +81,7 @@ class MigrationPlan:
 
 
 def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) -> MigrationPlan:
-    """Return what to migrate.
-
-    Raises OpsError if a name is wrong or a table doesn't exist. Nothing has been written.
-    """
+    """Return what to migrate. Raises OpsError if a name is wrong or a table doesn't exist."""
     if old_stack == target.place.stack_name:
         raise OpsError(
             f"{old_stack} is the stack that is to take over: set STACK_NAME to the new one, and "
@@ -124,10 +118,7 @@ def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) 
 
 
 def _is_ours(item: Item, ledger: Ledger) -> bool:
-    """Tell whether this pipeline accepted a row's request.
-
-    True also if the ledger can't be read.
-    """
+    """Tell whether this pipeline accepted a row's request, or the ledger can't be read."""
     row = row_of(item)
     uuid = uuid_of(row)
     try:

@@ -115,10 +115,7 @@ class Rules:
 def copy_table(
     old: Table, new: Table, rules: Rules, *, dry_run: bool, on_progress: Callable[[int, int], None]
 ) -> Tally:
-    """Copy a table's rows by its rules, or only count them if `dry_run`.
-
-    `on_progress` gets (rows done, rows in all).
-    """
+    """Copy a table's rows by its rules, or only count them. See `Migration.copy`."""
     tally = Tally(rules.thing)
     rows = [item for item in scan(old) if item[rules.key] not in rules.besides]
     here = {str(item[rules.key]): item for item in scan(new)}
@@ -267,10 +264,7 @@ def _decide_events(row: Item, here: Item | None) -> Write | None:
 
 
 def status_rules(now: datetime, days: int, is_ours: Callable[[Item], bool]) -> Rules:
-    """Return the rules for the status rows of the last `days` days.
-
-    `is_ours` tells whether this pipeline accepted the request of a row.
-    """
+    """Return the rules for status rows of the last `days` days, unless the request `is_ours`."""
     begin = now - timedelta(days=days)
 
     def skip(item: Item) -> str:

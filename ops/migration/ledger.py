@@ -56,10 +56,7 @@ class RequestMigration:
     thing: str = "ledger"
 
     def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
-        """Add the requests to the ledger, or only count them if `dry_run`.
-
-        `on_progress` gets (rows done, rows in all).
-        """
+        """Add the requests to the ledger, or only count them. See `Migration.copy`."""
         tally = Tally(self.thing)
         rows = [item for item in scan(self.old) if not self.skip(item)]
         for number, item in enumerate(rows, start=1):

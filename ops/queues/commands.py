@@ -245,12 +245,12 @@ def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Inte
     with terminal.progress() as bar:
         task = bar.add_task("Dead letters", total=total)
 
-        def tell(redriven: RedrivenMessage) -> None:
+        def on_redriven(redriven: RedrivenMessage) -> None:
             moved.append(redriven)
             bar.advance(task)
 
         try:
-            left = redrive.run(selection, interrupted, tell)
+            left = redrive.run(selection, interrupted, on_redriven)
         except Exception as caught:  # noqa: BLE001 - raised again below, behind what was moved
             error = caught
     show_redriven(redrive.pair, moved, left)

@@ -154,10 +154,7 @@ class QueueCounts:
 
 
 class SqsQueue:
-    """One SQS queue.
-
-    Raises OpsError if it doesn't exist. `take` waits `poll_seconds` for messages.
-    """
+    """One SQS queue, which has to exist. `take` waits `poll_seconds` for messages."""
 
     def __init__(self, sqs: SQSClient, name: str, poll_seconds: int = POLL_SECONDS) -> None:
         self._sqs = sqs
@@ -212,11 +209,7 @@ class SqsQueue:
             self._sqs.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
-                    {
-                        "Id": str(number),
-                        "ReceiptHandle": message.handle,
-                        "VisibilityTimeout": 0,
-                    }
+                    {"Id": str(number), "ReceiptHandle": message.handle, "VisibilityTimeout": 0}
                     for number, message in enumerate(some)
                 ],
             )

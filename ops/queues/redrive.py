@@ -54,10 +54,7 @@ STAGING_LIFETIME = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Selection:
-    """Selects messages: the first `most` (None: all), or all of a recording (`uuid`).
-
-    `unreadable` includes messages whose body is no JSON.
-    """
+    """Selects the first `most` messages (None: all), or those of `uuid`; and `unreadable` ones."""
 
     most: int | None = 1
     uuid: str = ""

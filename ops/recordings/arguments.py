@@ -26,10 +26,7 @@ def since(text: str) -> timedelta:
 
 
 def recording_uuid(text: str) -> str:
-    """Return a recording's uuid, without surrounding spaces.
-
-    Raises OpsError if the text is none.
-    """
+    """Return a recording's uuid without spaces around it. Raises OpsError if it can't be one."""
     uuid = text.strip()
     if not uuid or len(uuid) > LONGEST_UUID or not uuid.isprintable() or " " in uuid:
         raise OpsError(
@@ -40,10 +37,7 @@ def recording_uuid(text: str) -> str:
 
 
 def meeting_number(text: str) -> int:
-    """Return a Zoom meeting's number, typed with or without groups.
-
-    Raises OpsError if it is none.
-    """
+    """Return a Zoom meeting's number, also of groups. Raises OpsError if the text is none."""
     digits = re.sub(r"[\s-]", "", text)
     if not re.fullmatch(r"[0-9]{1,19}", digits):
         raise OpsError(f"{text!r} is no meeting's number: digits, like 861 6892 1331.")

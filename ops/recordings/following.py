@@ -65,10 +65,7 @@ def follow(
 
 
 def record_of(ledger: Ledger, uuid: str) -> Record:
-    """Return the ledger's record of a recording; an empty record if it can't be read.
-
-    The message about the outcome then lacks the media package.
-    """
+    """Return the ledger's record of a recording; an empty record if it can't be read."""
     try:
         return ledger.get(uuid)
     except (BotoCoreError, ClientError, LedgerUnreadable):

@@ -52,5 +52,5 @@ def _error(content: Any) -> str:
     """
     if not isinstance(content, dict):
         return "it doesn't say which."
-    told = [str(content[key]) for key in ("errorType", "errorMessage") if content.get(key)]
-    return redact(" ".join(": ".join(told).split())) or "it doesn't say which."
+    parts = [str(content[key]) for key in ("errorType", "errorMessage") if content.get(key)]
+    return redact(" ".join(": ".join(parts).split())) or "it doesn't say which."

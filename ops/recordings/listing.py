@@ -147,10 +147,7 @@ def stacked(row: StatusRow) -> tuple[str, ...]:
 
 
 def show(rows: Sequence[StatusRow], steps: Mapping[str, str], *, failed: bool = False) -> None:
-    """Print rows as a table, and below it what to do.
-
-    `failed` tells that only failures were wanted.
-    """
+    """Print rows as a table, and below it what to do. `failed`: only failures were wanted."""
     if not rows:
         nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
         terminal.say(

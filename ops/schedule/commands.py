@@ -16,12 +16,7 @@ from cdk import opencast
 from cdk.names import GOOGLE_CREDENTIALS
 from cdk.settings_reader import given_settings
 from ingester.errors import RequestError
-from ingester.schedule.importer import (
-    ImportReport,
-    Sheet,
-    import_parsed,
-    import_sheets,
-)
+from ingester.schedule.importer import ImportReport, Sheet, import_parsed, import_sheets
 from ingester.schedule.lock import COMMAND_SECONDS, ScheduleLock
 from ingester.schedule.model import ReplacedSources
 from ingester.schedule.parsed import ParsedSheet
@@ -51,10 +46,7 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import a sheet and replace the classes of the same source.
-
-    Raises OpsError with the reason if nothing was changed.
-    """
+    """Import a sheet in place of the same source. Raises OpsError if nothing was changed."""
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(every=replace_all)
         return import_sheets(ScheduleTable(table), [sheet], replaced, dry_run=dry_run)
@@ -63,10 +55,7 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Import parsed classes and replace those of the same source.
-
-    Raises OpsError with the reason if nothing was changed.
-    """
+    """Import classes in place of the same source. Raises OpsError if nothing was changed."""
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
         return import_parsed(ScheduleTable(table), [parsed], replaced, dry_run=dry_run)

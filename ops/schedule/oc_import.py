@@ -253,10 +253,7 @@ def _meeting(link: str) -> str:
 
 
 def days_of(text: str) -> list[str]:
-    """Return the schedule's letters of days like `M`, `MON`, `Tu Th` or `TuTh`.
-
-    Raises ValueError if a part of the text is no day.
-    """
+    """Return the schedule's letters of days like `M`, `Tu Th` or `TuTh`. Raises ValueError."""
     days: list[str] = []
     for word in re.split(r"[\s,;/&.]+", text.lower()):
         found = _DAY.findall(word)

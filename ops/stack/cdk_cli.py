@@ -47,9 +47,9 @@ class CdkCli:
     home: Path | None = None
 
     def run(self, *arguments: str, log: IO[bytes] | None = None) -> None:
-        """Run `cdk <arguments>`. Its output goes to `log` or the terminal.
+        """Run `cdk <arguments>`, its output to `log` or the terminal.
 
-        Raises OpsError if the CLI isn't installed or ends with an error.
+        Raises OpsError on failure.
         """
         if not PROGRAM.exists():
             raise OpsError(f"{PROGRAM} is missing: run `make setup`.")

@@ -55,10 +55,7 @@ NEXT_STEPS = (
 
 
 def load_settings() -> Settings:
-    """Return the settings of the shell and `.env`.
-
-    Raises SettingsError that names all wrong ones.
-    """
+    """Return the settings of the shell and `.env`. Raises SettingsError with all wrong ones."""
     return stack_settings.load(os.environ, ENV_FILE)
 
 
@@ -145,10 +142,7 @@ def functions_without_code(target: Target) -> list[Function]:
 def upload_code_and_secrets(
     target: Target, settings: Settings, functions: Sequence[Function]
 ) -> None:
-    """Upload what a deployment needs: the packages of `functions`, and the secrets.
-
-    Raises OpsError if a package can't be built.
-    """
+    """Upload what a deployment needs: the packages of `functions`, and the secrets."""
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
     if functions:

@@ -212,10 +212,7 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
 def subnets_behind_nat(
     subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """Return the subnets whose route table leads to a NAT gateway, sorted by id.
-
-    A subnet that no table names uses the VPC's main one.
-    """
+    """Return the subnets whose route table, or else the main one, leads to a NAT gateway."""
     own: dict[str, bool] = {}
     main = False
     for table in tables:

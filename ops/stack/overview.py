@@ -144,10 +144,7 @@ def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """Return the stack's outputs by the names of their exports.
-
-    The ids of the API's resources are left out: only other stacks need them.
-    """
+    """Return the stack's outputs by export name, without resource ids, which only stacks need."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
 
@@ -299,9 +296,9 @@ def show(found: Overview) -> None:
     else:
         terminal.say("No alarm rings.")
     for address, is_confirmed in found.mails.items():
-        told = "go to" if is_confirmed else "don't go to"
+        verb = "go to" if is_confirmed else "don't go to"
         why = "" if is_confirmed else f", which isn't confirmed: {FOLLOW}"
-        terminal.say(f"Mails {told} {address}{why}")
+        terminal.say(f"Mails {verb} {address}{why}")
     if found.opencast:
         terminal.say(f"Opencast: {found.opencast}")
     if found.reconcile:

@@ -113,10 +113,7 @@ def _abort_uploads(s3: S3Client, bucket: str) -> None:
 
 
 def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:
-    """Delete the files of a bucket whose keys begin with `prefix`.
-
-    Raises OpsError if S3 refuses one.
-    """
+    """Delete a bucket's files whose keys begin with `prefix`. Raises OpsError if S3 refuses."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         keys: list[ObjectIdentifierTypeDef] = [

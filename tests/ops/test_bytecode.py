@@ -13,7 +13,7 @@ from ops.code.bytecode import Compiler, compiler, compiler_for, imported_modules
 TREE = {
     "own.py": """
         import json
-        import kit.deep
+        import pkg.deep
         from other import thing as known
         try:
             import lost, tried
@@ -24,12 +24,12 @@ TREE = {
         def late():
             import in_function
     """,
-    "site/kit/__init__.py": "from . import beside",
-    "site/kit/beside.py": "from .deep.leaf import x",
-    "site/kit/deep/__init__.py": "",
-    "site/kit/deep/leaf.py": "from ..upper import y",
-    "site/kit/upper.py": "import kit.beside",
-    "site/kit/unused.py": "",
+    "site/pkg/__init__.py": "from . import beside",
+    "site/pkg/beside.py": "from .deep.leaf import x",
+    "site/pkg/deep/__init__.py": "",
+    "site/pkg/deep/leaf.py": "from ..upper import y",
+    "site/pkg/upper.py": "import pkg.beside",
+    "site/pkg/unused.py": "",
     "site/boto3/s3/inject.py": "",
     "site/boto3/ec2/tags.py": "",
     "site/other.py": """
@@ -57,11 +57,11 @@ def test_imported_modules_are_those_of_a_cold_start(root: Path) -> None:
         "boto3/s3/inject.py",
         "here.py",
         "in_class.py",
-        "kit/__init__.py",
-        "kit/beside.py",
-        "kit/deep/__init__.py",
-        "kit/deep/leaf.py",
-        "kit/upper.py",
+        "pkg/__init__.py",
+        "pkg/beside.py",
+        "pkg/deep/__init__.py",
+        "pkg/deep/leaf.py",
+        "pkg/upper.py",
         "other.py",
         "tried.py",
     ]
@@ -75,12 +75,10 @@ def this_python() -> Compiler:
     return found
 
 
-def test_bytecode_is_the_same_when_the_folder_differs(
-    this_python: Compiler, tmp_path: Path
-) -> None:
+def test_bytecode_is_the_same_in_another_folder(this_python: Compiler, tmp_path: Path) -> None:
     sources = {
         "sets.py": f"x = {{{', '.join(repr(str(n)) for n in range(50))}}}\ny = 1 in {{1, 2, 3}}\n",
-        "kit/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",
+        "pkg/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",
         "broken.py": "def broken(:\n",
     }
     made = []

@@ -13,22 +13,22 @@ TREE = {
     "start.py": """
         import json
         from typing import TYPE_CHECKING
-        from kit.deep import thing, Class
+        from pkg.deep import thing, Class
         if TYPE_CHECKING:
-            from kit import typed
+            from pkg import typed
         else:
-            import kit.other
+            import pkg.other
         def late():
-            from kit import lazy
+            from pkg import lazy
     """,
-    "kit/__init__.py": "",
-    "kit/deep/__init__.py": "",
-    "kit/deep/thing.py": "import boto3, kit.circle",
-    "kit/circle.py": "from kit.deep import thing",
-    "kit/typed.py": "",
-    "kit/other.py": "",
-    "kit/lazy.py": "",
-    "kit/stranger.py": "",
+    "pkg/__init__.py": "",
+    "pkg/deep/__init__.py": "",
+    "pkg/deep/thing.py": "import boto3, pkg.circle",
+    "pkg/circle.py": "from pkg.deep import thing",
+    "pkg/typed.py": "",
+    "pkg/other.py": "",
+    "pkg/lazy.py": "",
+    "pkg/stranger.py": "",
     "json.txt": "",
 }
 
@@ -40,12 +40,12 @@ def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
 
 def test_closure_holds_every_module_that_may_be_imported(root: Path) -> None:
     assert [str(path) for path in closure("start", root)] == [
-        "kit/__init__.py",
-        "kit/circle.py",
-        "kit/deep/__init__.py",
-        "kit/deep/thing.py",
-        "kit/lazy.py",
-        "kit/other.py",
+        "pkg/__init__.py",
+        "pkg/circle.py",
+        "pkg/deep/__init__.py",
+        "pkg/deep/thing.py",
+        "pkg/lazy.py",
+        "pkg/other.py",
         "start.py",
     ]
 

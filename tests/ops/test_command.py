@@ -160,9 +160,7 @@ def test_an_error_of_a_command_is_one_line_without_control_characters(
         ("denied", "these credentials lack that right"),
     ],
 )
-def test_a_command_adds_advice_when_an_operator_can_fix_the_error(
-    project: Path, how: str, advice: str
-) -> None:
+def test_a_command_adds_advice_when_it_helps(project: Path, how: str, advice: str) -> None:
     code, _, err = invoke(project, "fail", how)
     assert code == 1
     assert advice in err

@@ -116,8 +116,8 @@ def test_links_of_documents_lead_to_files_and_headings(document: Path) -> None:
 
 
 def test_zoom_md_lists_exactly_the_events_that_the_webhook_handles() -> None:
-    told = (ROOT / "docs" / "zoom.md").read_text("utf-8")
-    events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", told, re.MULTILINE)
+    text = (ROOT / "docs" / "zoom.md").read_text("utf-8")
+    events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", text, re.MULTILINE)
     handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS}
     handled |= zoom_events.REMOVAL_EVENTS.keys() | zoom_events.RECOVERY_EVENTS
     assert sorted(events) == sorted(handled)
@@ -125,7 +125,7 @@ def test_zoom_md_lists_exactly_the_events_that_the_webhook_handles() -> None:
 
 def test_limits_in_documents_are_those_of_the_code() -> None:
     documents = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "reliability"))
-    told = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
+    text = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
     for sentence in (
         (
             f"| {ranges.FAILURES + 1} in a row, each where it stopped | waits of "
@@ -143,7 +143,7 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
         f"recording events after {events_table.EVENTS_LIFE.days}.",
     ):
-        assert sentence in told
+        assert sentence in text
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
     assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
     assert (ledger.LIFE.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"

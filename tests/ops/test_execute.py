@@ -76,9 +76,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_on_demand_posts_the_same_body_as_plus_zoom(
-    hook: Endpoint, session: requests.Session
-) -> None:
+def test_on_demand_posts_the_body_of_plus_zoom(hook: Endpoint, session: requests.Session) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
     content = {"uuid": UUID, "oc_series_id": "S"}
     assert execute.request_ingest(hook.url, content, session, nobody) == "Ingest accepted"
@@ -151,9 +149,7 @@ def functions() -> Iterator[tuple[Any, Stubber]]:
         yield client, answers
 
 
-def test_the_on_demand_function_gets_a_request_of_api_gateway(
-    functions: tuple[Any, Stubber],
-) -> None:
+def test_the_on_demand_function_gets_api_gateways_event(functions: tuple[Any, Stubber]) -> None:
     client, answers = functions
     answers.add_response("invoke", answered({"statusCode": 200, "body": '{"message": "ok"}'}))
     with recorded(client, "lambda.Invoke") as calls:
@@ -164,9 +160,7 @@ def test_the_on_demand_function_gets_a_request_of_api_gateway(
     assert request_of(json.loads(call["Payload"])).body == b'{"uuid": "x"}'
 
 
-def test_a_direct_call_reports_the_functions_error_without_its_trace(
-    functions: tuple[Any, Stubber],
-) -> None:
+def test_a_direct_call_reports_the_error_without_its_trace(functions: tuple[Any, Stubber]) -> None:
     client, answers = functions
     error = {
         "errorType": "SettingsError",
@@ -191,9 +185,7 @@ def test_a_direct_call_names_a_version_that_is_missing(functions: tuple[Any, Stu
         invocation.call(client, "f", "77", {})
 
 
-def test_a_direct_call_waits_for_the_function_and_is_never_retried(
-    functions: tuple[Any, Stubber],
-) -> None:
+def test_a_direct_call_waits_long_and_is_never_retried(functions: tuple[Any, Stubber]) -> None:
     config = functions[0].meta.config
     assert config.read_timeout > 900
     assert config.retries["total_max_attempts"] == 1
@@ -252,9 +244,7 @@ def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
     return take
 
 
-def test_a_resent_event_is_signed_forced_and_for_zooms_own_row(
-    sender: Resender, hook: Endpoint
-) -> None:
+def test_a_resent_event_is_signed_forced_and_automated(sender: Resender, hook: Endpoint) -> None:
     hook.answers[:] = [text_answer(200, "text/plain", b"Success")]
     assert sender.send(sender.recording(UUID), series_id="S", ignore_schedule=True) == ZIP_ID
     (request,) = hook.requests
@@ -293,9 +283,7 @@ def test_resending_restarts_the_row_whatever_its_state(
     assert message["delay_seconds"] == 0
 
 
-def test_resending_reports_a_recording_that_zoom_doesnt_know(
-    sender: Resender, hook: Endpoint
-) -> None:
+def test_resending_names_a_recording_unknown_to_zoom(sender: Resender, hook: Endpoint) -> None:
     with pytest.raises(OpsError, match="Zoom knows no recording nowhere=="):
         sender.recording("nowhere==")
     assert not hook.requests
@@ -325,9 +313,7 @@ def test_resending_reports_why_the_webhook_refuses_it(
         replace(sender, webhook_url=CLOSED).send(sender.recording(UUID))
 
 
-def test_the_resender_has_the_stacks_settings_and_secrets(
-    aws: Cloud, session: requests.Session
-) -> None:
+def test_the_resender_has_settings_and_secrets(aws: Cloud, session: requests.Session) -> None:
     settings = load({**SETTINGS, "STACK_NAME": "zip-a"}, None)
     for name, value in (("PIPELINE_SIGNING_KEY", "key"), ("ZOOM_CLIENT_SECRET", "z")):
         aws.ssm.put_parameter(Name=f"/zoom-ingester/zip-a/{name}", Value=value, Type="SecureString")

@@ -102,9 +102,7 @@ def test_follow_prints_no_control_characters() -> None:
         ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
     ],
 )
-def test_follow_says_that_the_recording_continues_when_the_row_cant_be_read(
-    error: Exception,
-) -> None:
+def test_follow_says_that_the_recording_continues_when_a_read_fails(error: Exception) -> None:
     reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
     with pytest.raises(OpsError, match="goes on by itself") as said:
         reads.follow()
@@ -151,9 +149,9 @@ def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
     ],
 )
 def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
-    posts: dict[str, Outcome], asked: str, is_earlier: bool
+    posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
-    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", ingest_request_time=asked)
+    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", ingest_request_time=requested)
     known = record(**posts)
     if not is_earlier:
         assert following.outcome(arrived, NOW, known).startswith("In Opencast: ")
@@ -189,9 +187,7 @@ def test_record_of_is_empty_when_the_ledger_cant_be_read(aws: Cloud, clock: Cloc
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_the_outcome_names_reason_and_advice_when_the_ingest_failed(
-    state: State, reason: str, advice: str
-) -> None:
+def test_the_outcome_of_a_failure_has_its_advice(state: State, reason: str, advice: str) -> None:
     with pytest.raises(OpsError) as said:
         following.outcome(row(state, reason), NOW, Record(uuid=UUID))
     text = str(said.value)

@@ -48,10 +48,12 @@ def modules(root: Path, folder: Path) -> list[str]:
     return found
 
 
-def noticed(names: list[str], environment: dict[str, str]) -> list[str]:
-    """Import modules, and return a line for each effect."""
+def noticed(
+    names: list[str], environment: dict[str, str], roots: str = f"{ROOT}:{ROOT / 'functions'}"
+) -> list[str]:
+    """Import modules from source roots, and return a line for each effect."""
     done = subprocess.run(
-        [sys.executable, "-B", "-c", IMPORT_ALL, f"{ROOT}:{ROOT / 'functions'}", *names],
+        [sys.executable, "-B", "-c", IMPORT_ALL, roots, *names],
         env=environment,
         capture_output=True,
         text=True,
@@ -90,18 +92,8 @@ def test_the_audit_hook_sees_network_processes_and_files(tmp_path: Path) -> None
         "subprocess.run(['/bin/true'])\n"
         f"open({str(tmp_path / 'written')!r}, 'w').close()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", IMPORT_ALL, str(tmp_path), "bad"],
-        env={},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert {line.partition(":")[0] for line in done.stderr.splitlines()} == {
-        "network",
-        "process",
-        "file",
-    }
+    kinds = {line.partition(":")[0] for line in noticed(["bad"], {}, str(tmp_path))}
+    assert kinds == {"network", "process", "file"}
 
 
 def environment_uses(tree: ast.AST) -> list[str]:

@@ -80,9 +80,7 @@ def test_find_selects_by_meeting_uuid_and_time(status: StatusTable, clock: Clock
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_find_leaves_out_a_row_without_a_state(
-    aws: Cloud, status: StatusTable, clock: Clock
-) -> None:
+def test_find_skips_a_row_without_a_state(aws: Cloud, status: StatusTable, clock: Clock) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
     assert found(status, clock, uuid="d==") == []
 

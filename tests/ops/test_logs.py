@@ -156,9 +156,7 @@ def test_recording_lines_include_its_ingests_and_invocations(groups: LogGroups) 
     assert list(same_invocation_lines(groups.logs, [], HOUR_AGO)) == []
 
 
-def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(
-    groups: LogGroups,
-) -> None:
+def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(groups: LogGroups) -> None:
     groups.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
     with recorded(groups.client, "logs.FilterLogEvents") as requests:
         recording_lines(groups.logs, [WEBHOOK], UUID, [], HOUR_AGO)

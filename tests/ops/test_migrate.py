@@ -17,13 +17,7 @@ from ops.migration.commands import migrate_all, plan_migration, show
 from ops.migration.copy_tables import Tally
 from ops.migration.ledger import SENT
 from tests.cloud import Cloud, plain
-from tests.ops.migration_harness import (
-    OLD,
-    Stacks,
-    during_first_write,
-    events_row,
-    status_row,
-)
+from tests.ops.migration_harness import OLD, Stacks, during_first_write, events_row, status_row
 
 REQUESTS = len(SENT) + 3 + 1
 """Number of states of a processed request: sent, failed, ignored."""
@@ -89,11 +83,7 @@ def test_migrate_copies_every_table_unchanged_and_once(aws: Cloud, stacks: Stack
         "schedule": (2, 0, {"can't be read as a meeting of the schedule": 1}),
         "recording events": (1, 0, {"expired": 1}),
         "ledger": (REQUESTS + 2, 0, {}),
-        "status": (
-            states + 2,
-            0,
-            {"expired": 1, "can't be read as a recording's state": 1},
-        ),
+        "status": (states + 2, 0, {"expired": 1, "can't be read as a recording's state": 1}),
     }
     assert first["schedule"].named == ["2003 can't be read as a meeting of the schedule"]
     here = everything(aws.schedule, aws.events, aws.status)
@@ -132,10 +122,7 @@ def test_the_pipeline_reads_migrated_rows(aws: Cloud, stacks: Stacks) -> None:
     row = StatusTable(aws.status, stacks.clock).get("auto-ingest-u-SENT_TO_OPENCAST")
     assert row is not None
     assert (row.state, row.origin) == (State.SENT_TO_OPENCAST, Origin.WEBHOOK)
-    assert [event.timestamp for event in EventsTable(aws.events, stacks.clock).of("u1")] == [
-        10,
-        20,
-    ]
+    assert [event.timestamp for event in EventsTable(aws.events, stacks.clock).of("u1")] == [10, 20]
 
 
 def of_status(stacks: Stacks) -> Any:
@@ -197,9 +184,7 @@ def test_migrate_copies_a_status_row_only_when_it_says_more(
     assert stacks.migrate()["status"].copied == 0
 
 
-def test_events_of_a_recording_that_ran_during_the_switch_are_merged(
-    aws: Cloud, stacks: Stacks
-) -> None:
+def test_events_before_and_after_the_switch_are_merged(aws: Cloud, stacks: Stacks) -> None:
     now = stacks.clock()
     stacks.events.put_item(Item=events_row("u1", now, ("started", 10), ("paused", 20)))
     aws.events.put_item(Item=events_row("u1", now, ("resumed", 30), ("stopped", 40)))
@@ -217,9 +202,7 @@ def test_events_of_a_recording_that_ran_during_the_switch_are_merged(
     assert stacks.migrate()["recording events"].copied == 0
 
 
-def test_a_meeting_that_was_imported_here_stays_and_is_named_when_it_differs(
-    aws: Cloud, stacks: Stacks
-) -> None:
+def test_a_meeting_of_the_new_stack_stays_and_is_named(aws: Cloud, stacks: Stacks) -> None:
     stacks.schedule.put_item(Item=MEETING)
     stacks.schedule.put_item(Item={**MEETING, "zoom_series_id": "2002"})
     same: dict[str, Any] = copy.deepcopy(MEETING)
@@ -258,9 +241,7 @@ def test_migrate_writes_nothing_when_an_old_table_is_missing(aws: Cloud, stacks:
     assert everything(aws.schedule, aws.status, aws.recordings) == [[], [], []]
 
 
-def test_migrate_writes_nothing_when_the_ledgers_table_is_missing(
-    aws: Cloud, stacks: Stacks
-) -> None:
+def test_migrate_writes_nothing_when_the_ledger_is_missing(aws: Cloud, stacks: Stacks) -> None:
     """The checkout may be newer than the stack."""
     fill(stacks)
     aws.recordings.delete()
@@ -277,9 +258,7 @@ def test_migrate_refuses_a_wrong_name_of_the_old_stack(stacks: Stacks, name: str
         plan_migration(stacks.target, name, days=7, now=datetime.now(UTC))
 
 
-def test_migrate_prints_counts_and_named_rows(
-    stacks: Stacks, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_migrate_prints_counts_and_rows(stacks: Stacks, capsys: pytest.CaptureFixture[str]) -> None:
     fill(stacks)
     show(list(stacks.migrate().values()), OLD, dry_run=False)
     said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]

@@ -16,14 +16,7 @@ from ops.migration.commands import migrate_all, plan_migration
 from tests.cloud import Cloud, plain
 from tests.function_harness import post_webhook, webhook_dependencies
 from tests.ops.migration_harness import OLD, Stacks, during_first_write, status_row
-from tests.unit.functions.webhook.notifications import (
-    UUID,
-    ZIP_ID,
-    chat,
-    completed,
-    mp4,
-    on_demand,
-)
+from tests.unit.functions.webhook.notifications import UUID, ZIP_ID, chat, completed, mp4, on_demand
 
 SENT = """
 SENT_TO_DOWNLOADER OC_SERIES_FOUND SENT_TO_UPLOADER UPLOADER_RECEIVED SENT_TO_OPENCAST
@@ -81,7 +74,7 @@ def test_a_repeat_is_accepted_when_the_migrated_request_ended_or_was_never_sent(
 @pytest.mark.parametrize(
     ("state", "end"), [*((state, End.FAILED) for state in FAILED), ("IGNORED", End.IGNORED)]
 )
-def test_a_migrated_request_has_its_end(
+def test_a_migrated_request_has_an_end(
     stacks: Stacks, ledger: Ledger, state: str, end: End
 ) -> None:
     stacks.migrate_row(UUID, state)
@@ -127,9 +120,7 @@ def test_each_request_of_a_recording_is_migrated(stacks: Stacks, ledger: Ledger)
     }
 
 
-def test_a_migrated_row_may_name_its_recording_only_in_its_key(
-    stacks: Stacks, ledger: Ledger
-) -> None:
+def test_a_migrated_row_may_name_its_recording_by_key(stacks: Stacks, ledger: Ledger) -> None:
     now = stacks.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)
@@ -140,9 +131,7 @@ def test_a_migrated_row_may_name_its_recording_only_in_its_key(
     assert tally.named == [f"{OTHER_ID} can't be read: it names no recording"]
 
 
-def test_another_run_updates_the_end_of_a_migrated_request(
-    aws: Cloud, stacks: Stacks, ledger: Ledger
-) -> None:
+def test_another_run_updates_a_migrated_request(aws: Cloud, stacks: Stacks, ledger: Ledger) -> None:
     stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
     # A repeat is dropped, but the ledger has its files.
     assert not is_taken_again(aws, stacks)
@@ -167,9 +156,7 @@ def test_a_request_that_this_pipeline_accepted_stays(
     assert (ledger.get(UUID), aws.rows()[ZIP_ID]) == (before, row)
 
 
-def test_a_row_stays_when_only_the_ledger_has_its_request(
-    aws: Cloud, stacks: Stacks, ledger: Ledger
-) -> None:
+def test_a_row_of_a_request_in_the_ledger_stays(aws: Cloud, stacks: Stacks, ledger: Ledger) -> None:
     """Zoom's webhook event named no files, so the row names none."""
     ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
     ours = status_row(UUID, "WEBHOOK_RECEIVED", stacks.clock())
@@ -179,9 +166,7 @@ def test_a_row_stays_when_only_the_ledger_has_its_request(
     assert aws.rows()[ZIP_ID] == plain(ours)
 
 
-def test_an_ingest_of_another_request_stays_in_a_migrated_record(
-    stacks: Stacks, ledger: Ledger
-) -> None:
+def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks, ledger: Ledger) -> None:
     posts = (Post(attempt="a", at=NOW, outcome=Outcome.TAKEN),)
     ingest = Ingest(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 
@@ -197,9 +182,7 @@ def test_an_ingest_of_another_request_stays_in_a_migrated_record(
     assert after.request(ZIP_ID).is_taken_over
 
 
-def test_a_webhook_event_during_the_migration_wins(
-    aws: Cloud, stacks: Stacks, ledger: Ledger
-) -> None:
+def test_a_webhook_event_during_migration_wins(aws: Cloud, stacks: Stacks, ledger: Ledger) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
     table = stacks.target.table(aws.recordings.name)
     planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger

@@ -84,9 +84,7 @@ def test_fetch_reads_every_page_of_the_listing(
     assert len(listing.seen) == max(1, -(-number // at_once))
 
 
-def test_fetch_refuses_an_incomplete_listing(
-    listing: ClassListing, session: requests.Session
-) -> None:
+def test_fetch_refuses_a_partial_listing(listing: ClassListing, session: requests.Session) -> None:
     listing.classes, listing.total = [listed(), listed()], "5"
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2: nothing was changed"):
         fetch(at(listing), session)
@@ -123,9 +121,7 @@ def test_fetch_never_shows_the_password(listing: ClassListing, session: requests
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_fetch_says_that_opencast_cant_be_reached(
-    tls: Authority, session: requests.Session
-) -> None:
+def test_fetch_says_when_opencast_isnt_reached(tls: Authority, session: requests.Session) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:
         pass
     with pytest.raises(OpsError, match="can't be reached"):
@@ -162,9 +158,7 @@ def test_endpoint_of_takes_a_host_as_https_and_needs_a_password() -> None:
         ("https://oc.edu/myseries.json/", f"https://oc.edu/myseries.json/{PATH}"),
     ],
 )
-def test_an_address_is_used_as_it_is_when_its_path_ends_in_series_json(
-    address: str, url: str
-) -> None:
+def test_an_address_of_series_json_is_used_unchanged(address: str, url: str) -> None:
     endpoint = endpoint_of(address, PATH, USER, PASSWORD)
     assert endpoint.url == url
     assert endpoint.host == url.split("/")[2]

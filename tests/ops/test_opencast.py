@@ -134,9 +134,7 @@ def test_an_opsworks_clusters_location_is_its_one_running_admin_node(ec2: Any) -
         opsworks_location(ec2, CLUSTER)
 
 
-def test_an_ecs_clusters_location_has_its_exports_and_private_subnets(
-    vpc: Vpc, cloudformation: Any
-) -> None:
+def test_an_ecs_clusters_location_has_exports_and_subnets(vpc: Vpc, cloudformation: Any) -> None:
     cloudformation.add_response(
         "describe_stacks",
         stack({**EXPORTS, "oc-prod-vpc-id": vpc.id}),
@@ -176,9 +174,7 @@ def test_an_ecs_clusters_location_names_what_is_missing(ec2: Any, cloudformation
         ({"DestinationCidrBlock": "10.1.0.0/16", "NatGatewayId": "nat-1"}, False),
     ],
 )
-def test_a_subnet_is_private_when_its_route_leads_to_a_nat_gateway(
-    route: dict[str, str], taken: bool
-) -> None:
+def test_a_subnet_needs_a_route_to_a_nat_gateway(route: dict[str, str], taken: bool) -> None:
     tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
     assert subnets_behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
 

@@ -75,9 +75,9 @@ def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixtu
         "ops2@example.edu": False,
     }
     overview.show(found)
-    told = capsys.readouterr().out
-    assert "Mails go to ops0@example.edu\n" in told
-    assert "Mails don't go to ops1@example.edu, which isn't confirmed: follow the link" in told
+    printed = capsys.readouterr().out
+    assert "Mails go to ops0@example.edu\n" in printed
+    assert "Mails don't go to ops1@example.edu, which isn't confirmed: follow the link" in printed
 
 
 @pytest.mark.usefixtures("aws")
@@ -88,9 +88,7 @@ def test_the_overview_names_the_command_when_nobody_gets_mails() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_overview_lists_addresses_without_resource_ids(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_overview_shows_no_resource_ids(capsys: pytest.CaptureFixture[str]) -> None:
     exported = {
         "test-webhook-url": "https://api.example.edu/live/new_recording",
         "test-webhook-resource-id": "abc123",
@@ -100,7 +98,7 @@ def test_the_overview_lists_addresses_without_resource_ids(
     answers = {**WHOLE, "cloudformation.DescribeStacks": (200, {"Stacks": [stack]})}
     found = overview.read_overview(target_answering({**answers, **mailbox()}))
     overview.show(found)
-    told = capsys.readouterr().out
-    assert "test-webhook-url" in told
-    assert "resource-id" not in told + str(found.as_json())
+    printed = capsys.readouterr().out
+    assert "test-webhook-url" in printed
+    assert "resource-id" not in printed + str(found.as_json())
     assert set(overview.outputs(target_answering(answers))) == {"test-webhook-url", "test-api-id"}

@@ -238,9 +238,7 @@ def test_a_package_has_the_size_and_hash_of_its_file(built: dict[str, package.Pa
         assert base64.b64decode(made.sha256) == hashlib.sha256(content).digest()
 
 
-def test_zip_entries_are_sorted_with_one_time_and_fixed_modes(
-    built: dict[str, package.Package],
-) -> None:
+def test_zip_entries_are_sorted_with_fixed_modes(built: dict[str, package.Package]) -> None:
     with zipfile.ZipFile(built[WEBHOOK.name].path) as archive:
         infos = archive.infolist()
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)

@@ -56,9 +56,7 @@ def test_held_messages_are_released_after_an_interrupt(queues: Queues) -> None:
     assert queues.visible(queues.dead_url) == 1
 
 
-def test_a_view_of_a_live_queue_receives_once_and_leaves_messages_available(
-    queues: Queues,
-) -> None:
+def test_a_view_of_a_live_queue_receives_once_and_leaves_messages_available(queues: Queues) -> None:
     limit = json.dumps(
         {"deadLetterTargetArn": arn(queues.aws, queues.dead_url), "maxReceiveCount": "2"}
     )
@@ -101,7 +99,7 @@ def target() -> Target:
     return Target(place, boto3.Session(region_name="us-east-1"))
 
 
-def test_a_view_is_shown_as_json_and_as_tables(
+def test_a_view_is_shown_as_json_or_tables(
     downloads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     downloads.add_to_dlq(body(1, topic="\x1b[2J [red]", zoom_series_id=None))
@@ -136,9 +134,7 @@ def test_selection_of_reads_the_options_or_refuses_them() -> None:
             queue.selection_of(limit, uuid, every=every)
 
 
-def test_report_nothing_explains_why_nothing_was_redriven(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_report_nothing_says_why_nothing_moved(capsys: pytest.CaptureFixture[str]) -> None:
     queue.report_nothing(UPLOADS, Selection(), (), 0)
     assert capsys.readouterr().out == "Nothing waits in test-upload-dlq.fifo.\n"
     queue.report_nothing(UPLOADS, Selection(), (), 1)

@@ -70,9 +70,7 @@ def test_a_dry_run_of_reconcile_fits_in_eighty_columns(capsys: pytest.CaptureFix
     assert "Would be handed in: 1" in printed
 
 
-def test_a_run_of_reconcile_is_printed_with_its_failures(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_reconcile_run_is_printed_with_failures(capsys: pytest.CaptureFixture[str]) -> None:
     failed = Outcome(
         uuid="b==",
         meeting_id=1,

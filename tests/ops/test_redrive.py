@@ -21,9 +21,7 @@ from tests.hooks import failing
 from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Queues, body
 
 
-def test_redrive_moves_the_first_message_unchanged_and_rewinds_its_row(
-    queues: Queues,
-) -> None:
+def test_redrive_moves_the_first_message_unchanged_and_rewinds_its_row(queues: Queues) -> None:
     failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[queues.pair]
     queues.row(1, State.SENT_TO_DOWNLOADER)
     queues.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
@@ -114,7 +112,7 @@ def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
         (State.SENT_TO_OPENCAST, State.SENT_TO_OPENCAST),
     ],
 )
-def test_redrive_rewinds_a_row_unless_its_ingest_is_done(
+def test_redrive_rewinds_a_row_before_its_ingest(
     uploads: Queues, state: State, after: State
 ) -> None:
     uploads.row(1, State.SENT_TO_DOWNLOADER)

@@ -309,11 +309,11 @@ def test_a_move_of_the_alias_by_somebody_else_stays(stack: Stack, change: str) -
     stack.deploy(WEBHOOK, "second")
     release_all(stack.releases, [WEBHOOK], "")
     stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    somebody = boto3.client("lambda", "us-east-1")
+    other_client = boto3.client("lambda", "us-east-1")
 
     def go_back_meanwhile(**_: object) -> None:
         name = NAMES.function(WEBHOOK)
-        somebody.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
+        other_client.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
 
     stack.client.meta.events.register("before-call.lambda.PublishVersion", go_back_meanwhile)
     with pytest.raises(OpsError, match="live of zip-test-zoom-webhook went from 2 to 1 in between"):
@@ -330,9 +330,7 @@ def test_lacks_alias_notices_another_name_of_the_alias(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_debug_restores_latest_before_an_interrupt_takes_effect(
-    stack: Stack, number: signal.Signals
-) -> None:
+def test_debug_restores_latest_before_an_interrupt(stack: Stack, number: signal.Signals) -> None:
     stack.deploy(WEBHOOK, "second")
     own = stack.code(WEBHOOK)
     publishing = "before-call.lambda.PublishVersion"

@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.crashes.calls import Call
-from tests.crashes.document import (
-    GOOD,
-    PATH,
-    NoPlace,
-    cell,
-    cells_in,
-    table,
-    with_table,
-)
+from tests.crashes.document import GOOD, PATH, NoPlace, cell, cells_in, table, with_table
 from tests.crashes.proxy import Aim, Moment
 from tests.crashes.sweep import Result
 from tests.crashes.ways import WAYS

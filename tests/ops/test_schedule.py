@@ -137,9 +137,7 @@ def test_csv_import_explains_a_missing_file_and_a_folder(aws: Cloud, tmp_path: P
         import_csv(aws.schedule, tmp_path)
 
 
-def test_csv_import_deletes_meetings_that_left_the_file_and_no_others(
-    aws: Cloud, tmp_path: Path
-) -> None:
+def test_csv_import_deletes_only_meetings_that_left_the_file(aws: Cloud, tmp_path: Path) -> None:
     first_system = {"zoom_series_id": "5", "opencast_series_id": "s", "course_code": "c"}
     aws.schedule.put_item(Item={**first_system, "events": []})
     import_csv(aws.schedule, write(tmp_path / "fall.csv", [HEADER, row(1001), row(1002)]))

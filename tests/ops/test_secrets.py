@@ -39,9 +39,7 @@ def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
     found = {
         secret.name: secret
         for secret in read_statuses(
-            aws.ssm,
-            NAMES,
-            {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", WEBHOOK_TOKEN: "é"},
+            aws.ssm, NAMES, {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", WEBHOOK_TOKEN: "é"}
         )
     }
     assert {name: (secret.set, secret.settings) for name, secret in found.items()} == {
@@ -57,11 +55,11 @@ def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
     assert found["APIGEE_KEY"].since
     assert not found[WEBHOOK_TOKEN].since
     # Time stamps may contain any digits.
-    told = json.dumps([asdict(replace(secret, since="")) for secret in found.values()])
+    shown = json.dumps([asdict(replace(secret, since="")) for secret in found.values()])
     for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
-        assert value not in told
-        assert value[:6] not in told
-        assert str(len(value)) not in told
+        assert value not in shown
+        assert value[:6] not in shown
+        assert str(len(value)) not in shown
 
 
 def test_every_secret_has_a_reader() -> None:
@@ -88,14 +86,14 @@ def test_rotate_keeps_an_old_value_of_webhook_tokens_only(name: str) -> None:
 
 
 def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
-    asked: list[str] = []
+    prompts: list[str] = []
 
     def ask(prompt: str) -> str:
-        asked.append(prompt)
+        prompts.append(prompt)
         return f" {VALUE} "
 
     assert read_value("APIGEE_KEY", Terminal(), ask) == VALUE
-    assert asked == ["The new APIGEE_KEY: "]
+    assert prompts == ["The new APIGEE_KEY: "]
     for text in (VALUE, f"{VALUE}\n", f"  {VALUE}\r\n\n"):
         assert read_value("APIGEE_KEY", io.StringIO(text), refuse) == VALUE
 
@@ -130,9 +128,7 @@ def test_rotate_keeps_old_tokens_on_request() -> None:
     st.sampled_from("abcdef"),
     st.booleans(),
 )
-def test_rotate_puts_the_new_token_first_and_none_twice(
-    old: list[str], new: str, keep: bool
-) -> None:
+def test_rotate_puts_the_new_token_first_and_once(old: list[str], new: str, keep: bool) -> None:
     before = ",".join(dict.fromkeys(old))
     try:
         found = split(new_value(WEBHOOK_TOKEN, before, new, keep_old=keep))

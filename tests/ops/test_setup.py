@@ -127,28 +127,36 @@ class Installation:
             raise setup.SetupError("cut short")
 
 
+LOCK = Path("lock.txt")
+
+
 @pytest.fixture
-def at_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """An installation in an empty folder, beside its lock."""
     monkeypatch.chdir(tmp_path)
     Path(setup.STATE).mkdir()
-    return tmp_path
+    LOCK.write_text("one")
+    return Installation()
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure() -> None:
-    lock, installation = Path("lock.txt"), Installation()
-    step = setup.Step("folder", (lock,), "Python 3.11.1", installation)
-    lock.write_text("one")
+def step_of(installation: Installation, folder: str = "folder", python: str = "3.11") -> setup.Step:
+    return setup.Step(folder, (LOCK,), f"Python {python}", installation)
+
+
+def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure(
+    installation: Installation,
+) -> None:
+    step = step_of(installation)
     step.run()
     assert step.stored_stamp() == step.current_stamp()
 
-    lock.write_text("two")
+    LOCK.write_text("two")
     assert step.stored_stamp() != step.current_stamp()
     step.run()
     assert step.stored_stamp() == step.current_stamp()
 
     installation.broken = True
-    lock.write_text("three")
+    LOCK.write_text("three")
     with pytest.raises(setup.SetupError, match="cut short"):
         step.run()
     installation.broken = False
@@ -156,40 +164,29 @@ def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure()
     assert installation.runs == [True, False, False, True]
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_setup_replaces_a_link_and_leaves_its_target_alone() -> None:
+def test_setup_replaces_a_link_and_leaves_its_target_alone(installation: Installation) -> None:
     others = Path("another's")
     others.mkdir()
     (others / "tool").write_text("theirs")
     Path("folder").symlink_to(others)
-    lock, installation = Path("lock.txt"), Installation()
-    lock.write_text("one")
-    setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
+    step_of(installation).run()
     assert [path.name for path in others.iterdir()] == ["tool"]
     assert installation.runs == [True]
     assert not Path("folder").is_symlink()
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_setup_starts_afresh_when_python_changes() -> None:
-    lock, installation = Path("lock.txt"), Installation()
-    lock.write_text("one")
-    setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
-    other = setup.Step("folder", (lock,), "Python 3.12.0", installation)
+def test_setup_starts_afresh_when_python_changes(installation: Installation) -> None:
+    step_of(installation).run()
+    other = step_of(installation, python="3.12")
     assert other.stored_stamp() != other.current_stamp()
     other.run()
     assert installation.runs == [True, True]
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_setup_reports_a_common_reason_of_several_steps_once() -> None:
-    lock = Path("lock.txt")
-    lock.write_text("one")
-    broken = Installation()
-    broken.broken = True
-    steps = [setup.Step(folder, (lock,), "Python", broken) for folder in ("one", "two")]
+def test_setup_reports_a_common_reason_of_several_steps_once(installation: Installation) -> None:
+    installation.broken = True
     with pytest.raises(setup.SetupError) as error:
-        setup.run_all(steps)
+        setup.run_all([step_of(installation, folder) for folder in ("one", "two")])
     text = str(error.value)
     assert text.count("cut short") == 1
     assert all(word in text for word in ("one", "two", "setup-one.log", "setup-two.log"))
@@ -200,10 +197,10 @@ def test_make_setup_uses_the_projects_python_when_there_is_one(made: bool, tmp_p
     shutil.copy(ROOT / "Makefile", tmp_path)
     if made:
         program(tmp_path, "python", "the project's", folder=".venv/bin")
-    told = subprocess.check_output(
+    printed = subprocess.check_output(
         ["make", "-n", "setup"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, text=True
     )
-    assert told == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
+    assert printed == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
 
 
 def test_the_project_is_set_up_and_stays_so_quickly() -> None:

@@ -130,9 +130,7 @@ def test_empty_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
 
 
-def test_a_deletion_can_be_repeated_when_table_and_bucket_are_gone(
-    aws: Cloud, tmp_path: Path
-) -> None:
+def test_a_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) -> None:
     aws.schedule.delete()
     aws.s3.delete_bucket(Bucket=aws.bucket)
     path = tmp_path / "schedule.csv"

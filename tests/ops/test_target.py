@@ -12,17 +12,17 @@ from ops.command import OpsError
 
 
 def test_a_change_of_a_production_stack_is_confirmed() -> None:
-    asked: list[str] = []
+    prompts: list[str] = []
 
     def answer(text: str) -> str:
-        asked.append(text)
+        prompts.append(text)
         return "n"
 
     target.confirm_production("zip-test", answer)
-    assert asked == []
+    assert prompts == []
     with pytest.raises(OpsError, match="was left as it is"):
         target.confirm_production("zip-prod", answer)
-    assert asked == ["Change zip-prod? [y/N] "]
+    assert prompts == ["Change zip-prod? [y/N] "]
     target.confirm_production("zip-prod", lambda _: " Y ")
 
 
