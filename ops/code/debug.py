@@ -35,7 +35,7 @@ def set_debug(
     if latest.variables.get("DEBUG", "") == released.variables.get("DEBUG", "") == value:
         return None
     wanted = released.with_debug(value)
-    if latest.has_same_code(released) and latest.with_debug(value) == wanted:
+    if latest.same_code(released) and latest.with_debug(value) == wanted:
         releases.reconfigure(function, wanted)
         return publish_released(releases, function, released)
     released_key, latest_key = (

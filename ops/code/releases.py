@@ -51,12 +51,12 @@ class Code:
         variables = {**self.variables, "DEBUG": value}
         return {**self.configuration, "Environment": {"Variables": variables}}
 
-    def has_same_code(self, other: Code) -> bool:
+    def same_code(self, other: Code) -> bool:
         return self.sha256 == other.sha256
 
     def is_same(self, other: Code) -> bool:
         """Tell whether a release of this in place of the other would change nothing."""
-        return self.has_same_code(other) and self.configuration == other.configuration
+        return self.same_code(other) and self.configuration == other.configuration
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,7 @@ def apply_changed_settings(
             wanted = latest.with_debug(released.debug)["Environment"]
             releases.configure(function, {"Environment": wanted})
             latest = releases.latest(function)
-        if latest.has_same_code(released):
+        if latest.same_code(released):
             return releases.release(function, released.description)
         if latest.configuration != released.configuration:
             waiting.append(function)

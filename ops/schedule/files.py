@@ -21,7 +21,7 @@ from ingester.schedule.retained import UnreadRow
 from ingester.schedule.sheet.cells import COLUMNS
 from ingester.schedule.sheet.parser import parse
 from ops.command import OpsError
-from ops.given_file import read_text
+from ops.text_file import read_text
 
 KEY = "zoom_series_id"
 DYNAMODB_TYPES = frozenset({"S", "N", "BOOL", "NULL", "L", "M", "SS", "NS", "B", "BS"})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdk.names import GOOGLE_CREDENTIALS
 from ops.command import OpsError
-from ops.given_file import read_text
+from ops.text_file import read_text
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

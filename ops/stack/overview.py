@@ -161,7 +161,7 @@ def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
 def _function(releases: Releases, function: Function) -> FunctionStatus:
     latest, released = releases.latest(function), releases.released(function)
     differs = {
-        "code": not latest.has_same_code(released),
+        "code": not latest.same_code(released),
         "settings": latest.configuration != released.configuration,
     }
     return FunctionStatus(

@@ -279,10 +279,10 @@ def test_the_next_command_restores_latest_after_debug_was_killed(stack: Stack) -
     before = stack.releases.latest(WEBHOOK)
     with pytest.raises(Killed):
         debug.set_debug(stack.releases, WEBHOOK, "1", KilledHalfWay(stack.s3, BUCKET, NAMES))
-    assert stack.releases.latest(WEBHOOK).has_same_code(stack.releases.released(WEBHOOK))
+    assert stack.releases.latest(WEBHOOK).same_code(stack.releases.released(WEBHOOK))
     assert restore_latest(stack.releases, WEBHOOK, stack.archive)
     latest = stack.releases.latest(WEBHOOK)
-    assert latest.has_same_code(before)
+    assert latest.same_code(before)
     assert latest.variables == {**before.variables, "DEBUG": "1"}
     assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
