@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 
 from cdk.stack_location import Place
+from ingester.ledger.table import Ledger
 from ops.migration.commands import migrate_all, plan_migration
 from ops.migration.copy_tables import Tally
 from ops.target import Target
@@ -23,11 +24,17 @@ OLD = "old-zip"
 class Stacks:
     """The old stack's tables, and this stack."""
 
+    aws: Cloud
     target: Target
     schedule: Any
     events: Any
     status: Any
     clock: Clock
+
+    @property
+    def ledger(self) -> Ledger:
+        """This stack's ledger."""
+        return Ledger(self.aws.recordings, self.clock)
 
     def migrate(self, *, days: int = 7, dry_run: bool = False) -> dict[str, Tally]:
         migrations = plan_migration(self.target, OLD, days=days, now=self.clock()).migrations
@@ -55,6 +62,7 @@ def stacks_of(aws: Cloud, clock: Clock) -> Stacks:
     """Return an empty old stack beside this one."""
     here = Place(aws.status.name.removesuffix("-pipeline-status"), "code", "live", REGION, "")
     return Stacks(
+        aws=aws,
         target=Target(here, boto3.Session(region_name=REGION)),
         schedule=_table("schedule", "zoom_series_id"),
         events=_table("recording-events", "zoom_uuid"),

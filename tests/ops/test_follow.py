@@ -139,7 +139,7 @@ def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
 
 
 @pytest.mark.parametrize(
-    ("posts", "asked", "is_earlier"),
+    ("posts", "requested", "is_earlier"),
     [
         ({"h15": Outcome.TAKEN}, "2026-11-24T15:00:00Z", False),
         ({"h15": Outcome.TAKEN}, "2026-11-24T15:00:01Z", True),

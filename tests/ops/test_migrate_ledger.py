@@ -13,7 +13,7 @@ from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import Asked
 from ops.migration.commands import migrate_all, plan_migration
-from tests.cloud import Cloud, plain
+from tests.cloud import plain
 from tests.function_harness import post_webhook, webhook_dependencies
 from tests.ops.migration_harness import OLD, Stacks, during_first_write, status_row
 from tests.unit.functions.webhook.notifications import UUID, ZIP_ID, chat, completed, mp4, on_demand
@@ -30,18 +30,13 @@ OTHER_ID = "on-demand-5c0f"
 NOW = "2026-10-14T18:30:00Z"
 
 
-@pytest.fixture
-def ledger(aws: Cloud, stacks: Stacks) -> Ledger:
-    return Ledger(aws.recordings, stacks.clock)
-
-
-def is_taken_again(aws: Cloud, stacks: Stacks, *files: dict[str, Any]) -> bool:
+def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
     """Post Zoom's webhook event. Return whether it begins an ingest."""
     answer = post_webhook(
-        webhook_dependencies(aws, stacks.clock), completed(*(files or (mp4(), chat())))
+        webhook_dependencies(stacks.aws, stacks.clock), completed(*(files or (mp4(), chat())))
     )
     assert answer.status == 200
-    return bool(aws.sent_to(aws.download_queue))
+    return bool(stacks.aws.sent_to(stacks.aws.download_queue))
 
 
 def test_the_lists_of_states_are_complete() -> None:
@@ -49,124 +44,112 @@ def test_the_lists_of_states_are_complete() -> None:
 
 
 @pytest.mark.parametrize("state", SENT)
-def test_a_repeat_is_a_duplicate_when_the_migrated_request_was_sent(
-    aws: Cloud, stacks: Stacks, ledger: Ledger, state: str
-) -> None:
+def test_a_repeat_of_a_sent_migrated_request_is_a_duplicate(stacks: Stacks, state: str) -> None:
     stacks.migrate_row(UUID, state)
     request = Request(at="2026-10-14T17:00:00Z", is_sent=True, is_taken_over=True)
-    assert ledger.get(UUID).requests == {ZIP_ID: request}
-    assert not is_taken_again(aws, stacks)
-    assert not is_taken_again(aws, stacks, mp4(), chat(), mp4("late"))
-    assert aws.rows()[ZIP_ID]["pipeline_state"] == state
+    assert stacks.ledger.get(UUID).requests == {ZIP_ID: request}
+    assert not is_taken_again(stacks)
+    assert not is_taken_again(stacks, mp4(), chat(), mp4("late"))
+    assert stacks.aws.rows()[ZIP_ID]["pipeline_state"] == state
 
 
 @pytest.mark.parametrize("state", [*FAILED, "IGNORED", *EARLY])
-def test_a_repeat_is_accepted_when_the_migrated_request_ended_or_was_never_sent(
-    aws: Cloud, stacks: Stacks, ledger: Ledger, state: str
-) -> None:
+def test_a_repeat_of_another_migrated_request_is_accepted(stacks: Stacks, state: str) -> None:
     stacks.migrate_row(UUID, state)
-    assert is_taken_again(aws, stacks)
-    request = ledger.get(UUID).request(ZIP_ID)
+    assert is_taken_again(stacks)
+    request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.is_taken_over, request.end) == (True, False, None)
-    assert aws.rows()[ZIP_ID]["pipeline_state"] == "SENT_TO_DOWNLOADER"
+    assert stacks.aws.rows()[ZIP_ID]["pipeline_state"] == "SENT_TO_DOWNLOADER"
 
 
 @pytest.mark.parametrize(
     ("state", "end"), [*((state, End.FAILED) for state in FAILED), ("IGNORED", End.IGNORED)]
 )
-def test_a_migrated_request_has_an_end(
-    stacks: Stacks, ledger: Ledger, state: str, end: End
-) -> None:
+def test_a_migrated_request_has_an_end(stacks: Stacks, state: str, end: End) -> None:
     stacks.migrate_row(UUID, state)
     request = Request(at="2026-10-14T17:00:00Z", is_taken_over=True, end=end)
-    assert ledger.get(UUID).requests == {ZIP_ID: request}
-    assert ledger.get(UUID).was_asked_for is (end is End.FAILED)
+    assert stacks.ledger.get(UUID).requests == {ZIP_ID: request}
+    assert stacks.ledger.get(UUID).was_asked_for is (end is End.FAILED)
 
 
 @pytest.mark.parametrize("state", EARLY)
-def test_a_recording_that_zoom_only_announced_is_not_migrated(
-    stacks: Stacks, ledger: Ledger, state: str
-) -> None:
+def test_a_recording_that_zoom_only_announced_is_not_migrated(stacks: Stacks, state: str) -> None:
     tally = stacks.migrate_row(UUID, state)["ledger"]
     assert (tally.copied, tally.kept) == (0, 0)
-    assert ledger.get(UUID) == Record(uuid=UUID)
+    assert stacks.ledger.get(UUID) == Record(uuid=UUID)
 
 
-def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(
-    aws: Cloud, stacks: Stacks, ledger: Ledger
-) -> None:
+def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -> None:
     """Only a stack of this system notes the time; the message is still on its queue."""
     stacks.migrate_row(UUID, "DOWNLOADER_FAILED", retry_due=NOW, asked={"oc_workflow": "w"})
-    request = ledger.get(UUID).request(ZIP_ID)
+    request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.asked) == (True, Asked(oc_workflow="w"))
-    assert not is_taken_again(aws, stacks)
+    assert not is_taken_again(stacks)
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_migrated_request_has_its_rows_time_when_it_has_none(
-    stacks: Stacks, ledger: Ledger, asked_at: str | None
+def test_a_migrated_request_without_a_time_gets_its_rows(
+    stacks: Stacks, asked_at: str | None
 ) -> None:
     stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)
-    assert ledger.get(UUID).request(ZIP_ID).at == NOW
+    assert stacks.ledger.get(UUID).request(ZIP_ID).at == NOW
 
 
-def test_each_request_of_a_recording_is_migrated(stacks: Stacks, ledger: Ledger) -> None:
+def test_each_request_of_a_recording_is_migrated(stacks: Stacks) -> None:
     stacks.add_row(UUID, "DOWNLOADER_FAILED")
     assert stacks.migrate_row(UUID, "SENT_TO_OPENCAST", zip_id=OTHER_ID)["ledger"].copied == 2
-    requests = ledger.get(UUID).requests
+    requests = stacks.ledger.get(UUID).requests
     assert {zip_id: request.is_sent for zip_id, request in requests.items()} == {
         ZIP_ID: False,
         OTHER_ID: True,
     }
 
 
-def test_a_migrated_row_may_name_its_recording_by_key(stacks: Stacks, ledger: Ledger) -> None:
+def test_a_migrated_row_may_name_its_recording_by_key(stacks: Stacks) -> None:
     now = stacks.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)
         del row["recording_id"]
         stacks.status.put_item(Item=row)
     tally = stacks.migrate()["ledger"]
-    assert ledger.get(UUID).request(ZIP_ID).end is End.IGNORED
+    assert stacks.ledger.get(UUID).request(ZIP_ID).end is End.IGNORED
     assert tally.named == [f"{OTHER_ID} can't be read: it names no recording"]
 
 
-def test_another_run_updates_a_migrated_request(aws: Cloud, stacks: Stacks, ledger: Ledger) -> None:
+def test_another_run_updates_a_migrated_request(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
     # A repeat is dropped, but the ledger has its files.
-    assert not is_taken_again(aws, stacks)
-    assert set(ledger.get(UUID).files) == {"file-1", "chat-1"}
+    assert not is_taken_again(stacks)
+    assert set(stacks.ledger.get(UUID).files) == {"file-1", "chat-1"}
     stacks.clock.forward(hours=1)
     tallies = stacks.migrate_row(UUID, "UPLOADER_FAILED")
     assert (tallies["ledger"].copied, tallies["status"].copied) == (1, 1)
-    assert ledger.get(UUID).request(ZIP_ID).end is End.FAILED
-    assert set(ledger.get(UUID).files) == {"file-1", "chat-1"}
-    assert is_taken_again(aws, stacks)
+    assert stacks.ledger.get(UUID).request(ZIP_ID).end is End.FAILED
+    assert set(stacks.ledger.get(UUID).files) == {"file-1", "chat-1"}
+    assert is_taken_again(stacks)
 
 
 @pytest.mark.parametrize("state", ["SENT_TO_OPENCAST", "UPLOADER_FAILED", "IGNORED"])
-def test_a_request_that_this_pipeline_accepted_stays(
-    aws: Cloud, stacks: Stacks, ledger: Ledger, state: str
-) -> None:
-    assert is_taken_again(aws, stacks)
-    before, row = ledger.get(UUID), aws.rows()[ZIP_ID]
+def test_a_request_that_this_pipeline_accepted_stays(stacks: Stacks, state: str) -> None:
+    assert is_taken_again(stacks)
+    before, row = stacks.ledger.get(UUID), stacks.aws.rows()[ZIP_ID]
     stacks.clock.forward(hours=1)
     tallies = stacks.migrate_row(UUID, state)
     assert [tallies[thing].kept for thing in ("ledger", "status")] == [1, 1]
-    assert (ledger.get(UUID), aws.rows()[ZIP_ID]) == (before, row)
+    assert (stacks.ledger.get(UUID), stacks.aws.rows()[ZIP_ID]) == (before, row)
 
 
-def test_a_row_of_a_request_in_the_ledger_stays(aws: Cloud, stacks: Stacks, ledger: Ledger) -> None:
+def test_a_row_of_a_request_in_the_ledger_stays(stacks: Stacks) -> None:
     """Zoom's webhook event named no files, so the row names none."""
-    ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
+    stacks.ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
     ours = status_row(UUID, "WEBHOOK_RECEIVED", stacks.clock())
-    aws.status.put_item(Item=ours)
+    stacks.aws.status.put_item(Item=ours)
     stacks.clock.forward(hours=1)
     assert stacks.migrate_row(UUID, "SENT_TO_OPENCAST")["status"].kept == 1
-    assert aws.rows()[ZIP_ID] == plain(ours)
+    assert stacks.aws.rows()[ZIP_ID] == plain(ours)
 
 
-def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks, ledger: Ledger) -> None:
+def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks) -> None:
     posts = (Post(attempt="a", at=NOW, outcome=Outcome.TAKEN),)
     ingest = Ingest(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 
@@ -174,27 +157,27 @@ def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks, ledger: Led
         record = rules.with_request(record, OTHER_ID, Asked(), stacks.clock())
         return rules.with_claim(record, "mp", ingest)
 
-    before = ledger.change(UUID, ingested)
+    before = stacks.ledger.change(UUID, ingested)
     stacks.migrate_row(UUID, "SENT_TO_UPLOADER")
-    after = ledger.get(UUID)
+    after = stacks.ledger.get(UUID)
     assert after.ingests == before.ingests
     assert after.request(OTHER_ID) == before.request(OTHER_ID)
     assert after.request(ZIP_ID).is_taken_over
 
 
-def test_a_webhook_event_during_migration_wins(aws: Cloud, stacks: Stacks, ledger: Ledger) -> None:
+def test_a_webhook_event_during_migration_wins(stacks: Stacks) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
-    table = stacks.target.table(aws.recordings.name)
+    table = stacks.target.table(stacks.aws.recordings.name)
     planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger
     part = replace(planned, ledger=Ledger(table, stacks.clock))
-    with during_first_write("UpdateItem", table, lambda: is_taken_again(aws, stacks)):
+    with during_first_write("UpdateItem", table, lambda: is_taken_again(stacks)):
         (tally,) = migrate_all((part,), dry_run=False)
     assert (tally.copied, tally.kept) == (0, 1)
-    request = ledger.get(UUID).request(ZIP_ID)
+    request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.is_taken_over) == (True, False)
 
 
-def test_a_record_that_changes_all_the_time_is_left_and_named(aws: Cloud, stacks: Stacks) -> None:
+def test_a_record_that_changes_all_the_time_is_left_and_named(stacks: Stacks) -> None:
     stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
 
     class Busy(Ledger):
@@ -203,32 +186,28 @@ def test_a_record_that_changes_all_the_time_is_left_and_named(aws: Cloud, stacks
 
     planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger
     (tally,) = migrate_all(
-        (replace(planned, ledger=Busy(aws.recordings, stacks.clock)),), dry_run=False
+        (replace(planned, ledger=Busy(stacks.aws.recordings, stacks.clock)),), dry_run=False
     )
     assert tally.named == [f"{ZIP_ID} changed here all the time: run it again"]
     assert (tally.copied, tally.skipped) == (0, {"changed here all the time": 1})
 
 
 @pytest.mark.parametrize("is_dry", [True, False])
-def test_an_unreadable_record_doesnt_stop_the_migration(
-    aws: Cloud, stacks: Stacks, ledger: Ledger, is_dry: bool
-) -> None:
+def test_an_unreadable_record_doesnt_stop_the_migration(stacks: Stacks, is_dry: bool) -> None:
     broken = {"uuid": "u1", "version": 1, "requests": "nonsense"}
-    aws.recordings.put_item(Item=broken)
+    stacks.aws.recordings.put_item(Item=broken)
     for uuid in ("u1", UUID):
         stacks.add_row(uuid, "SENT_TO_OPENCAST")
     tallies = stacks.migrate(dry_run=is_dry)
     assert tallies["ledger"].named == ["auto-ingest-u1 can't be read: the ledger's record of u1"]
     assert [tallies[thing].copied for thing in ("ledger", "status")] == [1, 1]
-    assert ledger.get(UUID).request(ZIP_ID).is_sent is not is_dry
-    assert "auto-ingest-u1" not in aws.rows()
+    assert stacks.ledger.get(UUID).request(ZIP_ID).is_sent is not is_dry
+    assert "auto-ingest-u1" not in stacks.aws.rows()
 
 
-def test_a_new_on_demand_request_is_accepted_beside_a_migrated_one(
-    aws: Cloud, stacks: Stacks, ledger: Ledger
-) -> None:
+def test_a_new_on_demand_request_is_accepted_beside_a_migrated_one(stacks: Stacks) -> None:
     stacks.migrate_row(UUID, "SENT_TO_OPENCAST", zip_id=OTHER_ID, origin="on_demand")
-    deps = webhook_dependencies(aws, stacks.clock)
+    deps = webhook_dependencies(stacks.aws, stacks.clock)
     assert post_webhook(deps, on_demand(zip_id="on-demand-new")).status == 200
-    assert ledger.get(UUID).request("on-demand-new").is_sent
-    assert len(aws.sent_to(aws.download_queue)) == 1
+    assert stacks.ledger.get(UUID).request("on-demand-new").is_sent
+    assert len(stacks.aws.sent_to(stacks.aws.download_queue)) == 1

@@ -24,6 +24,8 @@ from ops.code.closure import closure
 from ops.code.wheels import host, is_needed, lambda_
 from ops.command import OpsError
 
+Built = dict[str, package.Package]
+
 SOURCE_ROOT = package.ROOT / "functions"
 HASH_BASED_AND_UNCHECKED = 0b01
 """Flags of bytecode that isn't compared with its source (PEP 552)."""
@@ -38,7 +40,7 @@ by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: fu
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, package.Package]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The packages of all functions for this machine."""
     out = tmp_path_factory.mktemp("dist")
     return {made.name: made for made in package.build(FUNCTIONS, host(), out)}
@@ -89,7 +91,7 @@ for name, module in sorted(sys.modules.items()):
 
 @by_name
 def test_a_package_runs_alone_with_exactly_its_modules_and_services(
-    function: Function, built: dict[str, package.Package], tmp_path: Path
+    function: Function, built: Built, tmp_path: Path
 ) -> None:
     """It runs with nothing but Python, the unpacked zip, and an empty environment."""
     made = built[function.name]
@@ -121,9 +123,7 @@ def test_a_package_runs_alone_with_exactly_its_modules_and_services(
 
 
 @by_name
-def test_a_package_holds_only_what_its_function_needs(
-    function: Function, built: dict[str, package.Package]
-) -> None:
+def test_a_package_holds_only_what_its_function_needs(function: Function, built: Built) -> None:
     paths = [PurePosixPath(name) for name in entries(built[function.name])]
     models = [path.parts for path in paths if path.parts[:2] == ("botocore", "data")]
     assert {parts[2] for parts in models if len(parts) > 3} == set(function.services)
@@ -137,9 +137,7 @@ def test_a_package_holds_only_what_its_function_needs(
 
 
 @by_name
-def test_a_packages_bytecode_belongs_to_its_sources(
-    function: Function, built: dict[str, package.Package]
-) -> None:
+def test_a_packages_bytecode_belongs_to_its_sources(function: Function, built: Built) -> None:
     """Python doesn't compare bytecode with its source."""
     files = entries(built[function.name])
     bytecode = [name for name in files if name.endswith(".pyc")]
@@ -190,9 +188,7 @@ def test_is_needed_selects_the_files_of_a_package(path: str, needed: bool) -> No
     assert is_needed(PurePosixPath(path), function) is needed
 
 
-def test_a_package_has_the_same_bytes_when_built_elsewhere(
-    copied_project: Path, built: dict[str, package.Package]
-) -> None:
+def test_a_package_has_the_same_bytes_elsewhere(copied_project: Path, built: Built) -> None:
     functions = (WEBHOOK, STATUS_QUERY)
     made = package.build(functions, host(), copied_project / "dist", copied_project)
     for again in made:
@@ -200,7 +196,7 @@ def test_a_package_has_the_same_bytes_when_built_elsewhere(
         assert again.sha256 == built[again.name].sha256
 
 
-def test_only_status_query_holds_the_page(built: dict[str, package.Package]) -> None:
+def test_only_status_query_holds_the_page(built: Built) -> None:
     page = (SOURCE_ROOT / "status_page.html").read_bytes()
     holders = {name for name, made in built.items() if entries(made).get("status_page.html")}
     assert holders == {STATUS_QUERY.name}
@@ -214,9 +210,7 @@ def test_build_names_a_missing_file(copied_project: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("file", ["status_query.py", "status_page.html"])
-def test_build_leaves_unchanged_packages_alone(
-    file: str, copied_project: Path, built: dict[str, package.Package]
-) -> None:
+def test_build_keeps_unchanged_packages(file: str, copied_project: Path, built: Built) -> None:
     dist = copied_project / "dist"
     shutil.copytree(next(iter(built.values())).path.parent, dist)
     source = copied_project / "functions" / file
@@ -231,14 +225,14 @@ def test_build_leaves_unchanged_packages_alone(
     assert kept == {f"{f.name}.zip" for f in FUNCTIONS if f is not STATUS_QUERY}
 
 
-def test_a_package_has_the_size_and_hash_of_its_file(built: dict[str, package.Package]) -> None:
+def test_a_package_has_the_size_and_hash_of_its_file(built: Built) -> None:
     for made in built.values():
         content = made.path.read_bytes()
         assert made.size == len(content)
         assert base64.b64decode(made.sha256) == hashlib.sha256(content).digest()
 
 
-def test_zip_entries_are_sorted_with_fixed_modes(built: dict[str, package.Package]) -> None:
+def test_zip_entries_are_sorted_with_fixed_modes(built: Built) -> None:
     with zipfile.ZipFile(built[WEBHOOK.name].path) as archive:
         infos = archive.infolist()
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)
