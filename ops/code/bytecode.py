@@ -80,8 +80,7 @@ def imported_modules(
     """Return the modules below `site`, relative to it, that an import of the modules `own` imports.
 
     They are read from the sources: all imports outside of functions, and those in `try`. Later
-    imports
-    are left out, except what boto3 adds to the clients of `services`.
+    imports are left out, except what boto3 adds to the clients of `services`.
     """
     found: set[PurePosixPath] = set()
     waiting = [path for file in own for path in _imports(file, "", site)]

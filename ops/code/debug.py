@@ -27,8 +27,7 @@ def set_debug(
     """Set `DEBUG` in the alias and in `$LATEST`. Return None if both had the value already.
 
     An OpsError or ClientError leaves the alias as it was. `$LATEST` is backed up before it is
-    replaced,
-    so that the next command restores it even if this one is killed.
+    replaced, so that the next command restores it even if this one is killed.
     """
     restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
@@ -63,8 +62,7 @@ def set_debug_each(
     """Set `DEBUG` in one function after the other, and print each.
 
     A signal takes effect only between two functions, with exit code 130, so that `$LATEST` is
-    always
-    restored.
+    always restored.
     """
     word = "on" if value else "off"
     with deferred_signals() as interrupted:

@@ -241,8 +241,7 @@ def roll_back(
     """Point each alias to an earlier version.
 
     `to` is a version's number, the name of a release (`known` has its versions by the functions'
-    names)
-    or a version's description. A number takes precedence over a release of the same name.
+    names) or a version's description. A number takes precedence over a release of the same name.
 
     Raises OpsError if `to` is empty or a function has no such version. No alias is moved then.
     """
@@ -287,10 +286,8 @@ def apply_changed_settings(
     """Let changed settings reach the alias wherever that releases no other code.
 
     An update of the stack turns debug logging off where settings changed; this restores it. Return
-    the
-    moves, and the functions whose `$LATEST` holds unreleased code: their settings come with the
-    next
-    release.
+    the moves, and the functions whose `$LATEST` holds unreleased code: their settings come with the
+    next release.
 
     Raises ReleaseStopped if an alias can't be moved.
     """

@@ -78,8 +78,7 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     """Return the folder with a lock's packages for a platform, from the cache or installed now.
 
     It includes their bytecode if the platform has a compiler. An existing folder is always
-    complete: it
-    is renamed into place.
+    complete: it is renamed into place.
 
     Raises OpsError if pip failed, with its reason.
     """
@@ -130,10 +129,8 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 
     Left out are: the models of the 400 services of botocore that the function doesn't use, and the
     examples of the others; googleapiclient's documents of unused Google APIs (110 MB); dateutil's
-    own
-    time zones, which botocore never asks for; and a distribution's metadata, except licences and
-    the
-    file that `importlib.metadata` reads the version from.
+    own time zones, which botocore never asks for; and a distribution's metadata, except licences
+    and the file that `importlib.metadata` reads the version from.
     """
     parts = path.parts
     if parts[0] in SHADOWING_PACKAGES:

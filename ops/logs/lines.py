@@ -35,8 +35,7 @@ class Line:
     """One event of a log group.
 
     `moment` is the record's own time stamp, or else CloudWatch's, which is `stored`. `record` is
-    None
-    for a line that isn't one of our records. `key` identifies the event.
+    None for a line that isn't one of our records. `key` identifies the event.
     """
 
     function: Function

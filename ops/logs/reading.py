@@ -74,8 +74,7 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
     """Sort lines of several functions by their moments.
 
     A line without a time stamp of its own keeps its place before the next line of its stream, even
-    if
-    CloudWatch stored the whole log when the invocation ended (as the local cloud does).
+    if CloudWatch stored the whole log when the invocation ended (as the local cloud does).
     """
     settled: list[Line] = []
     earliest: dict[tuple[str, str], datetime] = {}
@@ -107,8 +106,7 @@ def watch(
     """Yield batches of lines for ever, each line once, beginning with those since `begin`.
 
     Each round reads the last five minutes before the previous round again and leaves out lines
-    whose
-    keys it knows. So late events are shown late, and none is missed.
+    whose keys it knows. So late events are shown late, and none is missed.
     """
     seen: dict[str, datetime] = {}
     start = begin

@@ -1,9 +1,8 @@
 """Add the requests of an old stack's status rows to this stack's ledger.
 
 The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.py`). The first
-system
-has no ledger, and its rows name no files. So a migrated request counts as sent with all of the
-recording's files.
+system has no ledger, and its rows name no files. So a migrated request counts as sent with all of
+the recording's files.
 
 A request that this pipeline accepted stays as it is, and so do the record's files and ingests. Only
 a migrated request is written again, so that another run brings its end.

@@ -1,8 +1,7 @@
 """`invoke queue.…`: show the messages of the queues and dead-letter queues, and redrive them.
 
 A view takes nothing away from the functions. But if it finds messages on a live queue, it costs
-each
-of them one receive (of 12 on the download queue, 50 or more on the upload queue; see
+each of them one receive (of 12 on the download queue, 50 or more on the upload queue; see
 `ops/queues/queue_messages.py`), and says so.
 """
 

@@ -2,8 +2,7 @@
 
 For each message: its row returns to the state after the message was first sent, the body is sent
 again unchanged, and the message is deleted from the DLQ. A crash loses nothing, but between send
-and
-delete it leaves the message in both queues. A second redrive is then harmless:
+and delete it leaves the message in both queues. A second redrive is then harmless:
 
 - Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
   minutes. Later the uploader gets a second message of the same request, in the same group and so

@@ -48,8 +48,7 @@ def find(
     """Return the rows of a meeting, of a recording, or all, the newest first.
 
     They go back beyond `begin`, as far as the table surely holds rows: a row that has waited for
-    longer
-    may say what became of a recording.
+    longer may say what became of a recording.
     """
     if uuid:
         rows = rows_of(status, uuid, now)

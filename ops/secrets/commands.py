@@ -39,8 +39,7 @@ class SecretStatus:
     """What may be shown of a secret.
 
     `since` is in UTC. `settings` compares `.env` and the shell: "same", "differs", "not set", or ""
-    for a
-    secret that is no setting. `read_by` has names of functions.
+    for a secret that is no setting. `read_by` has names of functions.
     """
 
     name: str

@@ -35,10 +35,8 @@ class CdkCli:
     """The CDK's command line. The settings come from `environment` and, if given, `env_file`.
 
     `environment` is the program's whole environment, with PATH and credentials. `output` is the
-    folder
-    for the synthesized stack. `home` is the CLI's own folder (it remembers accounts there), by
-    default
-    `~/.cdk`.
+    folder for the synthesized stack. `home` is the CLI's own folder (it remembers accounts there),
+    by default `~/.cdk`.
     """
 
     environment: Mapping[str, str]
@@ -74,8 +72,7 @@ class CdkCli:
         """Create or change the stack.
 
         `approval` names the changes that need confirmation: `broadening` (of rights), `any-change`
-        or
-        `never`.
+        or `never`.
 
         Raises OpsError if the deployment failed or was refused.
         """

@@ -79,8 +79,7 @@ def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
     """Yield a row of the schedule table as lines of the CSV, one for each of its classes.
 
     The first system's rows have course and series once for the whole meeting. A class with a source
-    has
-    its own course, or none.
+    has its own course, or none.
     """
     for event in row.get("events", ()):
         shared = "" if event.get("source") else row.get("course_code", "")
