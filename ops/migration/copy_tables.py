@@ -94,7 +94,7 @@ Decide = Callable[[Item, Item | None], Write | None]
 """(old row, new row if any) → the write; None if the new row stays."""
 
 Skip = Callable[[Item], str]
-"""Return why a row is left out; "" if it is copied."""
+"""(row) → why it is left out; "" if it is copied."""
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,12 @@ def test_imported_modules_are_those_of_a_cold_start(root: Path) -> None:
         "boto3/s3/inject.py",
         "here.py",
         "in_class.py",
+        "other.py",
         "pkg/__init__.py",
         "pkg/beside.py",
         "pkg/deep/__init__.py",
         "pkg/deep/leaf.py",
         "pkg/upper.py",
-        "other.py",
         "tried.py",
     ]
 
