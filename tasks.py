@@ -1,4 +1,4 @@
-"""What operators and developers type after `invoke`: collected here, written in `ops/`."""
+"""The commands of `invoke`, collected from `ops/`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from invoke import Collection
 
-# `invoke` imports this file from anywhere below; `ingester` lies in a source root of its own.
+# `invoke` may import this file from any folder below. `ingester` is in another source root.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
 from ops import checks, local, requirements
