@@ -11,6 +11,7 @@ import base64
 import hashlib
 import os
 import tempfile
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -79,14 +80,18 @@ def build(
     """
     out.mkdir(parents=True, exist_ok=True)
     locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
-    # Not in the threads: CPython 3.11's parser can fail there (python/cpython#106905).
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     own = {function: sources(function, root / "functions") for function in functions}
+    # CPython 3.11's parser can fail if threads use it at once (python/cpython#106905).
+    parsing = threading.Lock()
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda lock: install(lock, platform, root / CACHE), locks.values()))
         return list(
-            pool.map(lambda function: pack(function, own[function], platform, out, root), functions)
+            pool.map(
+                lambda function: pack(function, own[function], platform, out, root, parsing),
+                functions,
+            )
         )
 
 
@@ -101,7 +106,12 @@ def lock_of(function: Function, root: Path) -> Path:
 
 
 def pack(
-    function: Function, own: Sequence[PurePath], platform: Platform, out: Path, root: Path
+    function: Function,
+    own: Sequence[PurePath],
+    platform: Platform,
+    out: Path,
+    root: Path,
+    parsing: threading.Lock,
 ) -> Package:
     """Build one function's zip from its source files `own`, unless it is up to date."""
     source = root / "functions"
@@ -113,7 +123,8 @@ def pack(
             folder = Path(name)
             files = _own_files(own, source, platform, folder)
             modules = [source / file for file in own if file.suffix == ".py"]
-            files |= _lock_files(function, modules, platform, site)
+            with parsing:
+                files |= _lock_files(function, modules, platform, site)
             write_zip(files, path, platform.level, origin)
     content = path.read_bytes()
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
