@@ -1,4 +1,4 @@
-"""What operators and developers type after `invoke`: collected here, written in `ops/`."""
+"""The commands of `invoke`, collected from `ops/`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from pathlib import Path
 
 from invoke import Collection
 
-# `invoke` imports this file from anywhere below; `ingester` lies in a source root of its own.
+# `invoke` may import this file from any folder below. `ingester` is in another source root.
 sys.path.append(str(Path(__file__).parent / "functions"))
 
 from ops import checks, local, requirements
 from ops.code import codebuild, debug, deploy, package
-from ops.command import end_quietly_everywhere, take_both_spellings, take_optional_words
+from ops.command import (
+    accept_optional_positionals,
+    accept_underscores,
+    tolerate_closed_output_everywhere,
+)
 from ops.logs import commands as logs
 from ops.migration import commands as migration
 from ops.queues import commands as queue
@@ -22,9 +26,9 @@ from ops.schedule import commands as schedule
 from ops.secrets import commands as secrets
 from ops.stack import commands as stack
 
-take_both_spellings()
-take_optional_words()
-end_quietly_everywhere()
+accept_underscores()
+accept_optional_positionals()
+tolerate_closed_output_everywhere()
 namespace = Collection(
     checks.run_tests,
     codebuild.run_build,

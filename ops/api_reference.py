@@ -1,7 +1,7 @@
 """Write docs/api.md from docs/openapi.yaml: `python -m ops.api_reference > docs/api.md`.
 
-A test compares the file with what this module writes. PyYAML comes with the developer's tools
-(`make setup`), and isn't among what the operator's commands need.
+A test compares the file with what this module writes. PyYAML is one of the developer's tools
+(`make setup`); the operator's commands don't need it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _answers_table(document: Schema, operation: Schema) -> Iterator[str]:
             for kind, content in answer.get("content", {}).items()
         ]
         shown = "other" if status == "default" else status
-        # A reference may have a description of its own, which counts (OpenAPI 3.1).
+        # A reference may have a description of its own, which takes precedence (OpenAPI 3.1).
         when = _one_line(reference if "description" in reference else answer)
         yield f"| {shown} | {when} | {'<br>'.join(contents)} |"
     yield ""
@@ -161,7 +161,7 @@ def _type(document: Schema, schema: Schema) -> str:
 
 
 def _has_section(document: Schema, name: str) -> bool:
-    """Whether a schema has a section of its own: objects and long enumerations."""
+    """Tell whether a schema has a section of its own: objects and long enumerations have."""
     schema = document["components"]["schemas"][name]
     return name not in _bodies(document) and (
         "properties" in schema or len(schema.get("enum", [])) > LONG_ENUMERATION
@@ -169,7 +169,7 @@ def _has_section(document: Schema, name: str) -> bool:
 
 
 def _bodies(document: Schema) -> set[str]:
-    """Names of the schemas of request bodies: their fields stand with the endpoint."""
+    """Return the names of the schemas of request bodies. Their fields stand with the endpoint."""
     return {
         content["schema"]["$ref"].rpartition("/")[2]
         for item in document["paths"].values()
@@ -189,7 +189,7 @@ def _resolved(document: Schema, value: Schema) -> Schema:
 
 
 def _one_line(described: Schema) -> str:
-    """The description of a thing on one line, as a table's cell needs it."""
+    """Return a description on one line, as the cell of a table needs it."""
     return " ".join(str(described.get("description", "")).split()).replace("|", "\\|")
 
 

@@ -1,4 +1,4 @@
-"""`invoke test`: what CI runs."""
+"""`invoke test`: run what CI runs."""
 
 from __future__ import annotations
 

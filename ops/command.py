@@ -1,4 +1,4 @@
-"""What every operator's command has in common: errors of one line, and names as sites wrote them.
+"""The decorator of every command: one-line errors, both spellings of names, closed output.
 
 `tasks.py` collects the commands; each module of `ops` offers a `collection`, or single tasks.
 """
@@ -24,14 +24,14 @@ from invoke.parser.parser import ParseMachine
 from invoke.util import log
 
 from ops.printable import printable
-from ops.terminal import let_go
+from ops.terminal import discard_output
 
 P = ParamSpec("P")
 
-OWN = ("cdk", "ingester", "local", "ops")
-"""The packages whose errors are sentences for the operator."""
+OWN_PACKAGES = ("cdk", "ingester", "local", "ops")
+"""Packages whose errors are sentences for the operator."""
 
-ADVICE: Mapping[type[Exception], str] = {
+ERROR_ADVICE: Mapping[type[Exception], str] = {
     NoCredentialsError: (
         "There are no AWS credentials: put them into the shell or make a profile (`aws configure`)."
     ),
@@ -39,64 +39,66 @@ ADVICE: Mapping[type[Exception], str] = {
     NoConnection: "{}: check the network, the proxy and AWS_REGION.",
     EOFError: "There is no one to ask: set NONINTERACTIVE if nothing is to be asked.",
 }
-"""What to do about others' errors that an operator can mend; `{}` is what they say themselves."""
+"""Advice for errors of libraries that an operator can fix; `{}` is the error's own text."""
 
 
-RIGHTS = "these credentials lack that right; docs/security.md says what operators need."
-OLD = "get new credentials (`aws sso login`, or wherever yours come from)."
-REFUSALS: Mapping[str, str] = {
-    "AccessDenied": RIGHTS,
-    "AccessDeniedException": RIGHTS,
-    "UnauthorizedOperation": RIGHTS,
-    "ExpiredToken": OLD,
-    "ExpiredTokenException": OLD,
-    "InvalidClientTokenId": OLD,
+MISSING_RIGHTS = "these credentials lack that right; docs/security.md says what operators need."
+EXPIRED_CREDENTIALS = "get new credentials (`aws sso login`, or wherever yours come from)."
+AWS_ERROR_ADVICE: Mapping[str, str] = {
+    "AccessDenied": MISSING_RIGHTS,
+    "AccessDeniedException": MISSING_RIGHTS,
+    "UnauthorizedOperation": MISSING_RIGHTS,
+    "ExpiredToken": EXPIRED_CREDENTIALS,
+    "ExpiredTokenException": EXPIRED_CREDENTIALS,
+    "InvalidClientTokenId": EXPIRED_CREDENTIALS,
 }
-"""What to do about AWS's refusals, by their codes."""
+"""Advice for AWS's refusals, by error code."""
 
 
 class OpsError(Exception):
-    """A command can't do what it was asked. The text says why, and what to do."""
+    """A command can't do what it was asked to. The text says why, and what to do."""
 
 
-def debugging() -> bool:
-    """Whether the whole story of an error is wanted: `invoke --debug`, or `DEBUG` set."""
+def wants_traceback() -> bool:
+    """Tell whether the traceback of an error is wanted: `invoke --debug`, or `DEBUG` is set."""
     return bool(os.environ.get("DEBUG")) or log.isEnabledFor(10)
 
 
-WORDY = ("boto3", "botocore", "s3transfer", "urllib3")
-"""Whose debug records hold whole requests and answers: secrets of SSM, signatures."""
+LOGGERS_WITH_SECRETS = ("boto3", "botocore", "s3transfer", "urllib3")
+"""Loggers whose debug records hold whole requests and answers, with secrets and signatures."""
 
 
-def keep_secrets() -> None:
-    """Let `invoke --debug` show where an error comes from, and nothing of what went to AWS."""
-    for name in WORDY:
+def silence_request_logs() -> None:
+    """Keep the content of requests to AWS out of the output of `invoke --debug`."""
+    for name in LOGGERS_WITH_SECRETS:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def one_line(error: Exception) -> str:
-    """An error as the person at the keyboard gets it: ours as they are, others with their type."""
-    if type(error).__module__.partition(".")[0] in OWN:
+def error_line(error: Exception) -> str:
+    """Return an error in one line: the project's own as they are, others with their type."""
+    if type(error).__module__.partition(".")[0] in OWN_PACKAGES:
         return str(error)
-    if isinstance(error, ClientError) and (advice := REFUSALS.get(error.response["Error"]["Code"])):
+    if isinstance(error, ClientError) and (
+        advice := AWS_ERROR_ADVICE.get(error.response["Error"]["Code"])
+    ):
         return f"{' '.join(str(error).split()).rstrip('.')}: {advice}"
-    for kind, advice in ADVICE.items():
+    for kind, advice in ERROR_ADVICE.items():
         if isinstance(error, kind):
             return advice.format(str(error).rstrip("."))
     said = " ".join(str(error).split())
     return f"{type(error).__name__}: {said} (`invoke --debug` shows where)"
 
 
-def shown(text: str) -> str:
-    """An error's text as a terminal may have it: what others sent can be in it."""
+def escape_lines(text: str) -> str:
+    """Return an error's text with control characters escaped. It may quote what others sent."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 
 @contextmanager
-def ending_quietly() -> Iterator[None]:
-    """Let a command end well when its reader is gone, as `| head` is when it has enough.
+def tolerate_closed_output() -> Iterator[None]:
+    """End a command without an error when the reader of its output is gone, as with `| head`.
 
-    Nor does it end because the terminal's encoding has no arrow, or not a topic's letters.
+    Characters that the terminal's encoding lacks are written as escapes.
     """
     out = sys.stdout
     if isinstance(out, io.TextIOWrapper):
@@ -105,62 +107,63 @@ def ending_quietly() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        let_go(out)
+        discard_output(out)
     finally:
         sys.stdout = out
 
 
-def end_quietly_everywhere() -> None:
-    """`ending_quietly` also where invoke itself prints: `invoke -l | head`."""
+def tolerate_closed_output_everywhere() -> None:
+    """Tolerate closed output also where invoke itself prints, as in `invoke -l | head`."""
     usual = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, BrokenPipeError):
-            let_go(sys.stdout)
+            discard_output(sys.stdout)
         else:
             usual(kind, error, trace)
 
     sys.excepthook = hook
 
 
-ALSO: Mapping[str, tuple[str, ...]] = {
+ALIASES: Mapping[str, tuple[str, ...]] = {
     "schedule.csv-import": ("schedule.import-csv",),
     "schedule.import-json": ("schedule.json-import",),
 }
-"""Other names that documents of sites have for commands: taken, and not listed."""
+"""Further names of commands, kept for compatibility. They work, and aren't listed."""
 
 
-OPTIONAL: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
-"""The arguments of commands that may be given without their option's name, or not at all.
+OPTIONAL_POSITIONALS: Mapping[str, tuple[str, ...]] = {"schedule.oc-import": ("endpoint",)}
+"""Arguments that may be given without their option's name, or not at all, by command.
 
-They are `positional` in `@command`, and None where they aren't given."""
+They are `positional` in `@command`, and None if they aren't given.
+"""
 
 
 def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, None]]]:
-    """`invoke.task`, whose errors end the program with exit code 1 and a line on stderr."""
+    """Make a command. An error ends it with exit code 1 and one line on stderr."""
 
     def decorate(body: Callable[P, None]) -> Task[Callable[P, None]]:
         words = [
             name
-            for name, one in inspect.signature(body).parameters.items()
-            if one.default is inspect.Parameter.empty or name in options.get("positional", ())
+            for name, parameter in inspect.signature(body).parameters.items()
+            if parameter.default is inspect.Parameter.empty or name in options.get("positional", ())
         ]
 
         @functools.wraps(body)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
-            keep_secrets()
+            silence_request_logs()
             try:
                 refuse_options(kwargs.get(name) for name in words)
-                with ending_quietly():
+                with tolerate_closed_output():
                     body(*args, **kwargs)
             except (Exit, UnexpectedExit):
                 raise
             except KeyboardInterrupt:
                 raise Exit("Interrupted.", code=130) from None
             except Exception as error:
-                if debugging():
+                if wants_traceback():
                     raise
-                raise Exit(shown(one_line(error)), code=1) from error
+                raise Exit(escape_lines(error_line(error)), code=1) from error
 
         made: Task[Callable[P, None]] = task(**options)(run)
         return made
@@ -169,7 +172,7 @@ def command(**options: Any) -> Callable[[Callable[P, None]], Task[Callable[P, No
 
 
 def refuse_options(given: Iterable[object]) -> None:
-    """OpsError if an argument that needs no option's name looks like an option.
+    """Raise OpsError if a positional argument looks like an option.
 
     invoke takes the next word for such an argument, whatever it is: `invoke codebuild --help` would
     build a revision of that name.
@@ -179,11 +182,11 @@ def refuse_options(given: Iterable[object]) -> None:
             raise OpsError(f"{word} is no option here: `invoke --help TASK` shows those that are.")
 
 
-def take_both_spellings() -> None:
-    """Let `invoke` take names and options with underscores as well as with dashes.
+def accept_underscores() -> None:
+    """Let `invoke` accept names and options with underscores as well as with dashes.
 
-    The first system's documents write `exec.on_demand --oc_workflow=X`. From what tasks.py offers
-    invoke builds a root collection of its own class, so that class is where to say it.
+    Documents of sites have `exec.on_demand --oc_workflow=X`. invoke builds a root collection of its
+    own class from tasks.py, so the class has to be patched.
     """
     dashed = Collection.to_contexts
 
@@ -198,8 +201,8 @@ def take_both_spellings() -> None:
     Collection.to_contexts = to_contexts  # type: ignore[method-assign]
 
 
-def take_optional_words() -> None:
-    """Let `invoke` do without the arguments that OPTIONAL names.
+def accept_optional_positionals() -> None:
+    """Let `invoke` accept commands without the arguments in OPTIONAL_POSITIONALS.
 
     Its parser takes a word without an option's name only for an argument that is required.
     """
@@ -207,7 +210,7 @@ def take_optional_words() -> None:
 
     def complete_context(self: ParseMachine) -> None:
         context = self.context
-        optional = OPTIONAL.get(str(context.name), ())
+        optional = OPTIONAL_POSITIONALS.get(str(context.name), ())
         context.positional_args = [
             argument
             for argument in context.positional_args
@@ -219,8 +222,8 @@ def take_optional_words() -> None:
 
 
 def add_underscored(context: ParserContext) -> None:
-    """Give a command's names and options, as the parser knows them, their other spelling."""
-    known = [str(context.name), *context.aliases, *ALSO.get(str(context.name), ())]
+    """Add the spelling with underscores to a command's names and options."""
+    known = [str(context.name), *context.aliases, *ALIASES.get(str(context.name), ())]
     others = {underscored(name) for name in known} - set(known)
     context.aliases = [*known[1:], *sorted(others)]
     for flag in list(context.flags):
@@ -229,6 +232,6 @@ def add_underscored(context: ParserContext) -> None:
 
 
 def underscored(name: str) -> str:
-    """`--oc-workflow` as `--oc_workflow`."""
+    """Return `--oc-workflow` as `--oc_workflow`."""
     dashes = len(name) - len(name.lstrip("-"))
     return name[:dashes] + name[dashes:].replace("-", "_")

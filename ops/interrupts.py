@@ -1,4 +1,4 @@
-"""^C, or a lost connection, where it must not fall between two things that belong together."""
+"""Deferred signals: ^C or a lost connection doesn't fall between two steps that belong together."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-Asked = Callable[[], bool]
+Interrupted = Callable[[], bool]
 
-ENDS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-"""^C, the terminal (or the ssh connection) is gone, `kill`."""
+SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+"""^C, a closed terminal or ssh connection, and `kill`."""
 
 
 @contextmanager
-def noted() -> Iterator[Asked]:
-    """Within, the first of these is only noted; what is given tells whether one came.
+def deferred_signals() -> Iterator[Interrupted]:
+    """Defer the first of these signals during the block; the yielded function tells whether it
+    came.
 
-    A second one ends the program as always, for when what is under way hangs.
+    A second signal ends the program as usual, in case the current step hangs.
     """
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in ENDS}
-    # What is ignored stays so: SIGHUP under nohup.
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # A signal that is ignored stays so, as SIGHUP under nohup.
     before = {number: how for number, how in before.items() if how is not signal.SIG_IGN}
 
     def as_before() -> None:

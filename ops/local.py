@@ -1,4 +1,4 @@
-"""`invoke local.…`: the whole system on this machine."""
+"""`invoke local.…`: run the whole system on this machine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COUNTED = {
 
 
 def progress(console: Console) -> Say:
-    """What prints a line for each step that is done."""
+    """Return a function that prints a line for each finished step."""
 
     def say(step: str, seconds: float) -> None:
         console.print(f"  {step:<32}{seconds:6.1f} s", highlight=False)
@@ -101,12 +101,12 @@ def demo(_context: Context) -> None:
 
 
 def zone_of(stack: LocalStack) -> ZoneInfo:
-    """The time zone of the stack's schedule."""
+    """Return the time zone of the stack's schedule."""
     return ZoneInfo(load(stack.settings, None).local_time_zone)
 
 
 def running() -> State:
-    """The state of the stack that is up. OpsError if there is none."""
+    """Return the state of the running stack. Raises OpsError if there is none."""
     state = local_state.read_state(HOME)
     if state is None:
         raise OpsError("No local stack is up: `invoke local.up` starts it.")
@@ -114,8 +114,8 @@ def running() -> State:
 
 
 def addresses(state: State) -> Table:
-    """A table of what runs where."""
-    # As narrow as can be: a folded address is copied with a hole in it.
+    """Return a table of the stack's addresses and processes."""
+    # Keep it narrow: a folded address can't be copied in one piece.
     made = table(f"Local stack {state.stack_name}", ("", "address", "process"))
     rows = {
         "cloud": state.aws_endpoint_url,
@@ -139,7 +139,7 @@ def addresses(state: State) -> Table:
 
 
 def queues(state: State) -> Table:
-    """A table of how many messages are in each queue."""
+    """Return a table of the number of messages in each queue."""
     names = Names(state.stack_name)
     sqs: Any = Access.of(state).client("sqs")
     made = table("Queues", ("queue", *COUNTED))

@@ -1,27 +1,28 @@
-"""What tables hold: texts of strangers (a topic is whatever its host typed), and moments."""
+"""Cells of tables: texts that strangers typed (a topic is any text), and time stamps."""
 
 from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
 
-UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's categories that show nothing, or steer the terminal or the direction of the text."""
+CONTROL_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories of characters that are invisible, or control the terminal or text direction.
+"""
 
 
 def printable(text: str) -> str:
-    r"""`text` on one line, with what steers a terminal shown as an escape (`\x1b`)."""
-    return "".join(_shown(character) for character in text)
+    r"""Return `text` on one line, with control characters as escapes (`\x1b`)."""
+    return "".join(_escaped(character) for character in text)
 
 
-def _shown(character: str) -> str:
+def _escaped(character: str) -> str:
     if character == "\t":
         return "  "
-    if unicodedata.category(character) in UNSEEN:
+    if unicodedata.category(character) in CONTROL_CATEGORIES:
         return character.encode("unicode_escape", "surrogatepass").decode()
     return character
 
 
-def moment(when: datetime) -> str:
-    """A moment in a table, in UTC, to the second."""
+def table_time(when: datetime) -> str:
+    """Return a time stamp for a table, in UTC, to the second."""
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from invoke import Argument, Collection
 
-from ops.command import ALSO, OPTIONAL
+from ops.command import ALIASES, OPTIONAL_POSITIONALS
 
 INTRODUCTION = """# Commands
 
@@ -45,25 +45,30 @@ def pages(root: Collection) -> Iterator[str]:
     for group, title in TITLES.items():
         if group in groups:
             yield f"## {title}\n"
-            yield from table(root, groups[group])
+            yield from group_lines(root, groups[group])
             yield ""
 
 
-def table(root: Collection, names: list[str]) -> Iterator[str]:
-    """Yield the table of one group of commands."""
-    yield "| command | what it does | options |"
-    yield "| --- | --- | --- |"
+def group_lines(root: Collection, names: list[str]) -> Iterator[str]:
+    """Yield the table of one group of commands, and below it their options."""
+    yield "| command | what it does |"
+    yield "| --- | --- |"
+    by_options: dict[tuple[str, ...], list[str]] = {}
     for name in names:
         task = root[name]
-        # Asked once: a task hands out its help texts and has them no more.
+        # Call it once: a task hands out its help texts only the first time.
         arguments = task.get_arguments()
-        others = "".join(f"<br>`{other}`" for other in ALSO.get(name, ()))
+        others = "".join(f", `{other}`" for other in ALIASES.get(name, ()))
         words = "".join(
             f" {word_of(argument, name)}" for argument in arguments if argument.positional
         )
-        options = "<br>".join(option(argument) for argument in arguments)
         does = (task.__doc__ or "").strip().partition("\n")[0]
-        yield f"| `{name}{words}`{others} | {does} | {options} |"
+        yield f"| `{name}{words}`{others} | {does} |"
+        by_options.setdefault(tuple(map(option, arguments)), []).append(name)
+    for options, commands in by_options.items():
+        if options:
+            yield f"\n{', '.join(f'`{command}`' for command in commands)}:\n"
+            yield from (f"- {described}" for described in options)
 
 
 def option(argument: Argument) -> str:
@@ -80,7 +85,7 @@ def option(argument: Argument) -> str:
 def word_of(argument: Argument, command: str) -> str:
     """Name an argument that is typed without an option, such as `[REVISION]`."""
     value = value_of(argument)
-    return f"[{value}]" if argument.name in OPTIONAL.get(command, ()) else value
+    return f"[{value}]" if argument.name in OPTIONAL_POSITIONALS.get(command, ()) else value
 
 
 def value_of(argument: Argument) -> str:
@@ -89,6 +94,6 @@ def value_of(argument: Argument) -> str:
 
 
 if __name__ == "__main__":
-    import tasks  # it imports this package in its turn
+    import tasks  # tasks.py imports this package
 
     print("\n".join(pages(tasks.namespace)).rstrip())

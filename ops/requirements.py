@@ -1,7 +1,7 @@
 """`invoke update-requirements`: compile every lock, in the order in which they build on each other.
 
-Locks are compiled on the oldest Python that we support: what it needs is more than what newer
-ones need, never less. The options of pip-compile are in pyproject.toml.
+Locks are compiled on the oldest supported Python: it needs at least the packages that newer
+versions need. The options of pip-compile are in pyproject.toml.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OLDEST_PYTHON = (3, 11)
 
 
 def sources() -> list[Path]:
-    """Every `.in` file, relative to the root, in the order of compilation."""
+    """Return every `.in` file, relative to the root, in the order of compilation."""
     functions = Path("function_requirements")
     return [
         functions / "common-requirements.in",
@@ -35,7 +35,7 @@ def sources() -> list[Path]:
 
 
 def compile_lock(source: Path, options: list[str], root: Path) -> None:
-    """Compile one `.in`. Raises OpsError with pip-compile's last line if it can't be done."""
+    """Compile one `.in` file. Raises OpsError with pip-compile's last line if that fails."""
     command_line = [sys.executable, "-m", "piptools", "compile", "--quiet", *options]
     environment = {**os.environ, "CUSTOM_COMPILE_COMMAND": "invoke update-requirements"}
     done = subprocess.run(
@@ -51,37 +51,37 @@ def compile_lock(source: Path, options: list[str], root: Path) -> None:
         raise OpsError(f"{source} can't be compiled: {said[-1]}")
 
 
-def asked(source: Path) -> dict[str, Requirement]:
-    """What an `.in` names itself, without what it takes over from other files."""
+def requested(source: Path) -> dict[str, Requirement]:
+    """Return the requirements that an `.in` file names itself, without those of included files."""
     lines = (line.partition("#")[0].strip() for line in source.read_text().splitlines())
     found = (Requirement(line) for line in lines if line and not line.startswith("-"))
     return {canonicalize_name(requirement.name): requirement for requirement in found}
 
 
-def built_on(source: Path) -> list[Path]:
-    """The locks that an `.in` takes over (`-r`) or has to agree with (`-c`)."""
+def parent_locks(source: Path) -> list[Path]:
+    """Return the locks that an `.in` file includes (`-r`) or is constrained by (`-c`)."""
     others = re.findall(r"^-[rc]\s*(\S+)", source.read_text(), re.MULTILINE)
     return [source.parent / other for other in others]
 
 
 def pinned(lock: Path) -> dict[str, Requirement]:
-    """A lock's pins by canonical name."""
+    """Return a lock's pins by canonical name."""
     lines = re.findall(r"^([A-Za-z0-9].*?)\s*\\?$", lock.read_text(), re.MULTILINE)
     return {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
 
 
 def versions(lock: Path) -> dict[str, str]:
-    """A lock's versions by canonical name."""
+    """Return a lock's versions by canonical name."""
     return {name: version_of(pin) for name, pin in pinned(lock).items()}
 
 
 def version_of(pin: Requirement) -> str:
-    """The version that a pin names."""
+    """Return the version of a pin."""
     return str(pin.specifier).removeprefix("==")
 
 
-def reasons(lock: Path) -> set[tuple[str, str]]:
-    """A lock's own record of which file asked for which package: (canonical name, file)."""
+def requirers(lock: Path) -> set[tuple[str, str]]:
+    """Return a lock's own record of which file requires which package: (canonical name, file)."""
     found: set[tuple[str, str]] = set()
     for block in re.split(r"^(?=[A-Za-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:
         name = canonicalize_name(re.split(r"[=\[]", block)[0])
@@ -89,13 +89,16 @@ def reasons(lock: Path) -> set[tuple[str, str]]:
     return found
 
 
-def disagreements(source: Path, root: Path = ROOT) -> list[str]:
-    """Where a lock doesn't answer its `.in`, a sentence each; none if it does. No network."""
+def lock_problems(source: Path, root: Path = ROOT) -> list[str]:
+    """Return a sentence for each way in which a lock doesn't fit its `.in` file. No network."""
     path = root / source
     lock = path.with_suffix(".txt")
-    found = [*unanswered(asked(path), pinned(lock)), *unasked(str(source), asked(path), lock)]
+    found = [
+        *unmet_requirements(requested(path), pinned(lock)),
+        *stale_pins(str(source), requested(path), lock),
+    ]
     ours = versions(lock)
-    for other in built_on(path):
+    for other in parent_locks(path):
         theirs = versions(other)
         found.extend(
             f"{name} is pinned to {ours[name]}, and in {other.name} to {theirs[name]}"
@@ -105,8 +108,10 @@ def disagreements(source: Path, root: Path = ROOT) -> list[str]:
     return found
 
 
-def unanswered(wanted: dict[str, Requirement], pins: dict[str, Requirement]) -> Iterator[str]:
-    """What is asked for and not, or otherwise, pinned."""
+def unmet_requirements(
+    wanted: dict[str, Requirement], pins: dict[str, Requirement]
+) -> Iterator[str]:
+    """Yield a sentence for each requirement that isn't pinned, or isn't met by its pin."""
     for name, requirement in wanted.items():
         if name not in pins:
             yield f"{name} is asked for and not pinned"
@@ -116,9 +121,9 @@ def unanswered(wanted: dict[str, Requirement], pins: dict[str, Requirement]) -> 
             yield f"{name} is not pinned with the extras that {requirement} asks for"
 
 
-def unasked(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
-    """What is pinned because this file asked for it, which it no longer does."""
-    for name, file in sorted(reasons(lock)):
+def stale_pins(source: str, wanted: dict[str, Requirement], lock: Path) -> Iterator[str]:
+    """Yield a sentence for each pin that this file required once and no longer requires."""
+    for name, file in sorted(requirers(lock)):
         if file == source and name not in wanted:
             yield f"{name} is pinned for this file, which doesn't ask for it"
 

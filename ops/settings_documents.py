@@ -50,7 +50,7 @@ def sections() -> Iterator[tuple[Section, list[Setting[Any]]]]:
 
 
 def meaning(row: Setting[Any]) -> str:
-    """Return what people are told about a setting, without its value."""
+    """Return the description of a setting for people, without its value."""
     parts = [
         "Required." if row.missing else "",
         row.line,

@@ -1,9 +1,8 @@
-"""`make setup`: the project's virtual environments and the CDK's command line, made or refreshed.
+"""`make setup`: create or refresh the virtual environments and the CDK's command line.
 
-Run as `python3 -m ops.setup` by whatever Python the newcomer has. So this one file stays with the
-standard library and what Python 3.6 can run (annotations that it can't evaluate are quoted): an
-old Python must get as far as saying that it is too old. When the locks haven't changed, nothing is
-done and nearly no time spent.
+It runs as `python3 -m ops.setup` on any Python, so this file uses only the standard library and
+the syntax of Python 3.6 (annotations that 3.6 can't evaluate are quoted): an old Python has to get
+as far as saying that it is too old. When the locks haven't changed, it does nothing.
 """
 
 import fcntl
@@ -29,15 +28,22 @@ DEV_LOCK = Path("requirements", "dev.txt")
 CLOUD_LOCK = Path("requirements", "cloud.txt")
 NODE_LOCKS = (Path("package.json"), Path("package-lock.json"))
 
-# What pip and npm print when they get no answer, as opposed to a "no".
+# What pip and npm print when there is no answer, as opposed to a refusal.
 UNREACHABLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ConnectionError|NameResolutionError|ReadTimeoutError"
     r"|ProxyError|SSLError|Temporary failure in name resolution|Network is unreachable"
     r"|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH"
 )
 
-# Settings of the caller's shell that would send an installation somewhere else.
-STRAY = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "VIRTUAL_ENV")
+# Settings of the caller's shell that would redirect an installation.
+REDIRECTING_SETTINGS = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PIP_USER",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "VIRTUAL_ENV",
+)
 
 
 class SetupError(Exception):
@@ -45,10 +51,11 @@ class SetupError(Exception):
 
 
 class Step:
-    """One folder to fill: `locks` are the files that say what belongs in it.
+    """A folder to install into, and the lock files that say what belongs in it.
 
-    `interpreter` names what its content runs on: another one means starting afresh.
-    `install(folder, fresh, log)` fills it.
+    `interpreter` names the Python or Node that the content runs on: another one means a fresh
+    start.
+    `install(folder, fresh, log)` fills the folder.
     """
 
     def __init__(
@@ -64,44 +71,46 @@ class Step:
         self.install = install
         self.stamp = Path(folder, STAMP)
 
-    def wanted(self) -> "list[str]":
-        """The stamp of an up-to-date folder: what it runs on, and its locks' hash."""
+    def current_stamp(self) -> "list[str]":
+        """Return the stamp of an up-to-date folder: its interpreter, and the hash of its locks."""
         digest = hashlib.sha256()
         for lock in self.locks:
             digest.update(lock.read_bytes())
         return [self.identity, digest.hexdigest()]
 
-    def found(self) -> "list[str]":
-        """The stamp that the folder has; empty if it was never finished."""
+    def stored_stamp(self) -> "list[str]":
+        """Return the folder's stamp; empty if no installation was finished."""
         try:
             return self.stamp.read_text(encoding="utf-8").splitlines()
         except OSError:
             return []
 
     def run(self) -> None:
-        """Fill the folder. A run that is cut short leaves no stamp: the next starts afresh."""
-        wanted = self.wanted()
+        """Fill the folder. An interrupted run leaves no stamp, so the next one starts afresh."""
+        current_stamp = self.current_stamp()
         if Path(self.folder).is_symlink():
-            # Else npm would empty what it leads to.
+            # Otherwise npm would empty the folder that the link leads to.
             Path(self.folder).unlink()
-        fresh = self.found()[:1] != [self.identity]
+        fresh = self.stored_stamp()[:1] != [self.identity]
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
             self.stamp.unlink()
         with log_path(self.folder).open("wb+") as log:
             self.install(self.folder, fresh, log)
-        self.stamp.write_text("\n".join(wanted) + "\n", encoding="utf-8")
+        self.stamp.write_text("\n".join(current_stamp) + "\n", encoding="utf-8")
 
 
 def log_path(folder: str) -> Path:
-    """Where a step's full output goes."""
+    """Return the file for a step's full output."""
     return STATE / f"setup-{folder.strip('.')}.log"
 
 
 def call(command: "list[str]", log: BinaryIO) -> None:
     """Run a command, its output to the log. Raises SetupError with the reason in one line."""
-    environment = {name: value for name, value in os.environ.items() if name not in STRAY}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in REDIRECTING_SETTINGS
+    }
     log.write(f"$ {' '.join(command)}\n".encode())
     log.flush()
     started = log.tell()
@@ -121,22 +130,22 @@ def call(command: "list[str]", log: BinaryIO) -> None:
 
 
 def interpreter_outside() -> str:
-    """The Python to make environments with: never the one inside an environment of ours."""
+    """Return the Python that creates environments: never the one inside an environment."""
     return str(getattr(sys, "_base_executable", None) or sys.executable)
 
 
 def python_in(folder: str) -> str:
-    """The interpreter of a virtual environment."""
+    """Return the interpreter of a virtual environment."""
     return str(Path(folder, "bin", "python"))
 
 
 def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
-    """`.venv`: all that developers, operators and the local stack's own programs need."""
+    """Fill `.venv` with the tools of developers and operators, and the local stack's programs."""
     python = python_in(folder)
     lock = str(DEV_LOCK)
     if fresh:
         call([interpreter_outside(), "-m", "venv", folder], log)
-        # Compiling everything at once would double the time; Python compiles what it imports.
+        # Compiling everything now would double the time; Python compiles what it imports.
         pip = [python, "-m", "pip", "install", "--no-compile", "--require-hashes"]
         call([*pip, "--no-deps", "-r", lock], log)
         call([python, "-m", "pip", "check"], log)
@@ -147,7 +156,7 @@ def install_tools(folder: str, fresh: bool, log: BinaryIO) -> None:
 
 
 def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """`.venv-cloud`: the local cloud alone, since its functions see whatever is beside it."""
+    """Fill `.venv-cloud` with the local cloud alone: its functions see every package beside it."""
     shutil.rmtree(folder, ignore_errors=True)
     python = python_in(folder)
     lock = str(CLOUD_LOCK)
@@ -158,13 +167,13 @@ def install_cloud(folder: str, _fresh: bool, log: BinaryIO) -> None:
 
 
 def install_node(_folder: str, _fresh: bool, log: BinaryIO) -> None:
-    """`node_modules`: the CDK's command line."""
-    # By default npm waits a minute before its last try, and whoever has no network waits as long.
+    """Fill `node_modules` with the CDK's command line."""
+    # By default npm waits a minute before its last attempt, also without a network.
     call(["npm", "ci", "--no-audit", "--no-fund", "--fetch-retry-maxtimeout=10000"], log)
 
 
 def check_python() -> str:
-    """The running Python's version. Raises SetupError if it is too old or can't make venvs."""
+    """Return the running Python's version. Raises SetupError if it isn't usable."""
     version = ".".join(str(part) for part in sys.version_info[:3])
     oldest = ".".join(str(part) for part in OLDEST_PYTHON)
     if sys.version_info < OLDEST_PYTHON:
@@ -181,7 +190,7 @@ def check_python() -> str:
 
 
 def check_node() -> str:
-    """Node's version. Raises SetupError if Node is missing or too old, or npm is missing."""
+    """Return Node's version. Raises SetupError if Node is missing or too old, or npm is missing."""
     for program in ("node", "npm"):
         if not shutil.which(program):
             raise SetupError(
@@ -200,21 +209,21 @@ def check_node() -> str:
 
 
 def check_disk(needed: float = DISK_NEEDED_GB) -> None:
-    """Raises SetupError if less than `needed` GB are free for what is to be installed."""
+    """Raise SetupError if less than `needed` GB of disk are free."""
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < needed:
         raise SetupError(f"{ROOT} has {free:.1f} GB of free disk, and {needed:.0f} GB are needed")
 
 
-def told(reason: str, steps: "list[Step]") -> str:
-    """A failure, once for all the steps that it stopped."""
+def failure_line(reason: str, steps: "list[Step]") -> str:
+    """Return one line about a failure, for all the steps that it stopped."""
     folders = ", ".join(step.folder for step in steps)
     logs = ", ".join(str(log_path(step.folder)) for step in steps)
     return f"{folders}: {reason} (everything that was said: {logs})"
 
 
 def run_all(steps: "list[Step]") -> None:
-    """Run the steps side by side, a line for each as it ends. Raises SetupError if one failed."""
+    """Run the steps in parallel, and print each as it ends. Raises SetupError if one failed."""
     failures: "dict[str, list[Step]]" = {}
 
     def run(step: Step) -> None:
@@ -232,7 +241,9 @@ def run_all(steps: "list[Step]") -> None:
     for thread in threads:
         thread.join()
     if failures:
-        raise SetupError("; ".join(told(reason, where) for reason, where in failures.items()))
+        raise SetupError(
+            "; ".join(failure_line(reason, where) for reason, where in failures.items())
+        )
 
 
 def set_up() -> None:
@@ -246,7 +257,7 @@ def set_up() -> None:
     ]
     with (STATE / "setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        stale = [step for step in steps if step.found() != step.wanted()]
+        stale = [step for step in steps if step.stored_stamp() != step.current_stamp()]
         if stale:
             check_disk()
             print(f"Setting up with {python} and {node}:", flush=True)
@@ -254,7 +265,7 @@ def set_up() -> None:
 
 
 def main() -> int:
-    """The command. Returns the exit code."""
+    """Run the set-up. Return the exit code."""
     os.chdir(ROOT)
     try:
         set_up()

@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the rails around commands that change it."""
+"""The stack that a command works on, and the safeguards of commands that change it."""
 
 from __future__ import annotations
 
@@ -38,112 +38,113 @@ class Target:
 
     @property
     def names(self) -> Names:
-        """The stack's names in AWS."""
+        """The names of the stack's resources in AWS."""
         return Names(self.place.stack_name)
 
     def client(self, service: str, config: Config | None = None) -> Any:
-        """A boto3 client of any service."""
+        """Return a boto3 client of any service."""
         return self.session.client(service, config=config)  # type: ignore[call-overload]
 
     def table(self, name: str) -> Any:
-        """A DynamoDB table by its name."""
+        """Return a DynamoDB table by its name."""
         return self.session.resource("dynamodb").Table(name)
 
-    def line(self) -> str:
-        """Which stack, where, by whose rights: the first line of what changes something."""
+    def description(self) -> str:
+        """Return stack, region and profile: the first line of a command that changes something."""
         profile = self.place.profile or "(not set)"
         return f"Stack {self.place.stack_name} in {self.place.region}, AWS_PROFILE {profile}"
 
 
 def target_of(place: Place) -> Target:
-    """How to reach a stack. botocore's ProfileNotFound if its profile isn't there."""
+    """Return the target for a place. Raises ProfileNotFound if its profile doesn't exist."""
     session = boto3.Session(profile_name=place.profile or None, region_name=place.region)
     return Target(place, session)
 
 
-def named() -> Target:
-    """The stack that the shell and `.env` name, there or not. SettingsError if they don't."""
+def configured_target() -> Target:
+    """Return the stack that the shell and `.env` name, whether it exists or not."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
     place = read_place(reader)
     reader.check()
     return target_of(place)
 
 
-def patience_given() -> timedelta:
-    """How long the stack waits for Opencast, by its settings. SettingsError if that is wrong."""
+def opencast_patience() -> timedelta:
+    """Return how long the stack waits for Opencast, by its settings."""
     reader = Reader(given_settings(os.environ, ENV_FILE))
     hours = reader.read(TABLE["OC_INGEST_PATIENCE_HOURS"])
     reader.check()
     return timedelta(hours=hours)
 
 
-def looking() -> Target:
-    """The stack, for a command that changes nothing. OpsError if it isn't there."""
-    target = named()
-    require(target)
+def existing_target() -> Target:
+    """Return the stack for a command that changes nothing. Raises OpsError if it doesn't exist."""
+    target = configured_target()
+    require_stack(target)
     return target
 
 
-def changing() -> Target:
-    """The stack, for a command that changes something: it is said which, and asked if need be.
+def target_to_change() -> Target:
+    """Return the stack for a command that changes it, after printing its name and asking if
+    necessary.
 
-    OpsError if it isn't there, or if the answer is no.
+    Raises OpsError if the stack doesn't exist, or the answer is no.
     """
-    target = named()
-    begin_change(target, given_settings(os.environ, ENV_FILE), asked)
+    target = configured_target()
+    begin_change(target, given_settings(os.environ, ENV_FILE), ask_on_terminal)
     return target
 
 
 def begin_change(target: Target, given: Mapping[str, str], ask: Ask) -> None:
-    """Say what is about to be changed; ask first if it is in production and someone is there."""
+    """Print the target; ask first if the stack is in production and somebody is there."""
     announce(target)
-    require(target)
-    if interactive(given):
+    require_stack(target)
+    if is_interactive(given):
         confirm_production(target.place.stack_name, ask)
 
 
 def announce(target: Target) -> None:
-    """Say what is about to be changed. From here on nothing stops because nobody reads on."""
-    terminal.go_on_unheard()
-    print(target.line(), flush=True)
+    """Print the target. From here on the command continues even if nobody reads its output."""
+    terminal.survive_closed_output()
+    print(target.description(), flush=True)
 
 
-def interactive(given: Mapping[str, str]) -> bool:
-    """Whether somebody may be asked: the settings given don't say NONINTERACTIVE."""
+def is_interactive(given: Mapping[str, str]) -> bool:
+    """Tell whether somebody may be asked: NONINTERACTIVE isn't set in `given`."""
     return not given.get("NONINTERACTIVE")
 
 
 def may_ask() -> bool:
-    """`interactive`, by the shell and `.env`."""
-    return interactive(given_settings(os.environ, ENV_FILE))
+    """Tell whether somebody may be asked, by the shell and `.env`."""
+    return is_interactive(given_settings(os.environ, ENV_FILE))
 
 
-def asked(question: str) -> str:
-    """What somebody at the terminal answers. EOFError if nobody is there."""
+def ask_on_terminal(question: str) -> str:
+    """Return an answer typed at the terminal. Raises EOFError if nobody is there."""
     try:
         return input(question)
     except RuntimeError as error:
-        # Python's word for a program that was started with its standard input closed.
+        # Python raises this if standard input is closed.
         raise EOFError from error
 
 
 def confirm_production(stack_name: str, ask: Ask) -> None:
-    """Ask before a stack is changed that has `prod` in its name. OpsError if it isn't meant."""
+    """Confirm a change of a stack with `prod` in its name. Raises OpsError if it isn't meant."""
     if "prod" in stack_name and ask(f"Change {stack_name}? [y/N] ").strip().lower() != "y":
         raise OpsError(f"{stack_name} was left as it is.")
 
 
-def require(target: Target) -> None:
-    """OpsError if the stack isn't there."""
-    if not exists(target.client("cloudformation"), target.place.stack_name):
+def require_stack(target: Target) -> None:
+    """Raise OpsError if the stack doesn't exist."""
+    if not stack_exists(target.client("cloudformation"), target.place.stack_name):
         raise OpsError(
             f"There is no stack {target.place.stack_name} in {target.place.region}: set "
             "STACK_NAME and AWS_REGION to one that is there, or make it by `invoke stack.create`."
         )
 
 
-def exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
-    """Whether there is a stack of this name. ClientError if AWS doesn't say."""
+def stack_exists(cloudformation: CloudFormationClient, stack_name: str) -> bool:
+    """Tell whether a stack exists. Raises ClientError if AWS doesn't say."""
     try:
         cloudformation.describe_stacks(StackName=stack_name)
     except ClientError as error:

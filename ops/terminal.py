@@ -1,6 +1,6 @@
-"""What commands print: tables and progress for people, plain lines for other programs.
+"""Output of commands: tables and progress for people, plain lines for programs.
 
-`NO_COLOR` and `TERM` are honoured by rich itself (https://no-color.org).
+rich itself honours `NO_COLOR` and `TERM` (https://no-color.org).
 """
 
 from __future__ import annotations
@@ -21,32 +21,34 @@ from rich.table import Column, Table
 from rich.text import Text
 
 PLAIN_WIDTH = 10_000
-"""Characters a line where nobody looks: nothing is ever folded or cut."""
+"""Width of a line in a pipe, in characters: nothing is folded or cut."""
 
 
-class Screen(Console):
-    """rich's console, but a reader that is gone is an error as it is everywhere in Python."""
+class PipeAwareConsole(Console):
+    """rich's console, which raises BrokenPipeError for a closed pipe as the rest of Python does."""
 
     def on_broken_pipe(self) -> None:
         raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
 
 
 def console() -> Console:
-    """Where a command's answer goes. In a pipe it is plain, each row of a table one line."""
+    """Return the console for a command's answer. In a pipe, each row of a table is one line."""
     wide = None if sys.stdout.isatty() else PLAIN_WIDTH
-    return Screen(width=wide, highlight=False, markup=False, emoji=False)
+    return PipeAwareConsole(width=wide, highlight=False, markup=False, emoji=False)
 
 
 def table(title: str, columns: Sequence[str | Column]) -> Table:
-    """A table for `console`: with lines on a terminal, else columns alone."""
+    """Return a table for `console`: with lines on a terminal, otherwise columns alone."""
     lines = box.SIMPLE_HEAD if sys.stdout.isatty() else None
-    # Folded where a terminal is too narrow: half a name or an address is of no use to anybody.
-    whole = (Column(one, overflow="fold") if isinstance(one, str) else one for one in columns)
+    # Fold cells in a narrow terminal: a cut name or address is useless.
+    whole = (
+        Column(column, overflow="fold") if isinstance(column, str) else column for column in columns
+    )
     return Table(*whole, title=title, title_justify="left", title_style="bold", box=lines)
 
 
 def show(title: str, columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]]) -> None:
-    """Print a table. Cells are printed as they are; square brackets mean nothing in them."""
+    """Print a table. Cells are printed as they are; square brackets are no markup."""
     made = table(title, columns)
     for row in rows:
         made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
@@ -59,13 +61,13 @@ def say(text: str) -> None:
 
 
 def show_json(content: object) -> None:
-    """Print what another program reads."""
-    # In ASCII: a stranger's text can hold what no encoding has (half of a surrogate pair).
+    """Print JSON for another program."""
+    # In ASCII: a topic can hold half of a surrogate pair, which no encoding has.
     print(json.dumps(content, indent=2, default=str))
 
 
-class Unheard(io.TextIOBase):
-    """An output that takes what is written also when its reader is gone, as `| head` soon is."""
+class DiscardingOutput(io.TextIOBase):
+    """An output that discards what is written once its reader is gone."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -85,41 +87,40 @@ class Unheard(io.TextIOBase):
         return self._out.isatty()
 
     def write(self, text: str) -> int:
-        with self._unheard():
+        with self._discarding():
             self._out.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with self._unheard():
+        with self._discarding():
             self._out.flush()
 
     @contextmanager
-    def _unheard(self) -> Iterator[None]:
+    def _discarding(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            # A pipe without a reader, and a terminal that was closed.
+            # A pipe without a reader, and a closed terminal.
             if error.errno not in {errno.EPIPE, errno.EIO}:
                 raise
-            let_go(self._out)
+            discard_output(self._out)
 
 
-def let_go(out: TextIO) -> None:
-    """From here on nobody hears what is written, nor is there an error about it.
+def discard_output(out: TextIO) -> None:
+    """Discard all further output without an error, also Python's own flush at exit.
 
-    Not even Python's own when it flushes at its end:
     https://docs.python.org/3/library/signal.html#note-on-sigpipe
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def go_on_unheard() -> None:
-    """Let this program do what it began to change to the end, whoever reads its output."""
-    sys.stdout = Unheard(sys.stdout)
+def survive_closed_output() -> None:
+    """Let the program finish its change even if the reader of its output goes away."""
+    sys.stdout = DiscardingOutput(sys.stdout)
 
 
 def progress() -> Progress:
-    """A bar on stderr for work in many steps; nothing where nobody looks."""
+    """Return a progress bar on stderr; it shows nothing unless stderr is a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,7 +1,7 @@
-"""The last step of the set-up: what would make the first start of the local stack a slow one.
+"""The last step of the set-up: prepare what would slow down the local stack's first start.
 
-Run as `python -m ops.warm_up`, in `.venv`: it fetches the functions' packages for this machine,
-and lets Python compile the CDK's library, which is large.
+`python -m ops.warm_up`, run in `.venv`, fetches the functions' packages for this machine and lets
+Python compile the CDK's library, which is large.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ops.stack.cdk_cli import QUIET
 
 
 def fetch_packages() -> None:
-    """Install every function's lock for this machine into the cache. OpsError if one can't be."""
+    """Install every function's lock for this machine into the cache. Raises OpsError on failure."""
     locks = {lock_hash(lock): lock for lock in (lock_of(each, ROOT) for each in FUNCTIONS)}
     platform = host()
     with ThreadPoolExecutor() as pool:
@@ -25,7 +25,7 @@ def fetch_packages() -> None:
 
 
 def main() -> None:
-    """Do both, side by side."""
+    """Do both in parallel."""
     os.environ.update(QUIET)
     with ThreadPoolExecutor() as pool:
         fetched = pool.submit(fetch_packages)

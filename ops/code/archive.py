@@ -1,4 +1,4 @@
-"""The code bucket's memory: packages by their hash, and what `$LATEST` held before it was lent.
+"""The code bucket's archive: packages by hash, and backups of `$LATEST`.
 
 See docs/decisions/0015-packages-are-kept.md.
 """
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loan:
-    """What `$LATEST` is to have again: the key of its package, and its configuration."""
+class LatestBackup:
+    """What `$LATEST` has to get back: the key of its package, and its configuration."""
 
     key: str
     configuration: Mapping[str, Any]
@@ -38,8 +38,8 @@ class Archive:
     bucket: str
     names: Names
 
-    def find(self, function: Function, code: Code) -> str:
-        """The key of a version's package; OpsError if it isn't there."""
+    def package_key(self, function: Function, code: Code) -> str:
+        """Return the key of a version's package. Raises OpsError if the bucket doesn't hold it."""
         key = self.names.archive_key(function, code.sha256)
         try:
             self.s3.head_object(Bucket=self.bucket, Key=key)
@@ -51,17 +51,15 @@ class Archive:
             ) from error
         return key
 
-    def note(self, function: Function, loan: Loan | None) -> None:
-        """Keep what `$LATEST` is to have again; None when it has it."""
-        content = {"key": loan.key, "configuration": loan.configuration} if loan else None
+    def write_backup(self, function: Function, backup: LatestBackup | None) -> None:
+        """Write what `$LATEST` has to get back; None once it has it."""
+        content = {"key": backup.key, "configuration": backup.configuration} if backup else None
         self.s3.put_object(
-            Bucket=self.bucket,
-            Key=self.names.loan_key(function),
-            Body=json.dumps(content).encode(),
+            Bucket=self.bucket, Key=self.names.loan_key(function), Body=json.dumps(content).encode()
         )
 
-    def loan(self, function: Function) -> Loan | None:
-        """What a function's `$LATEST` is to have again, if a command was killed in between."""
+    def backup(self, function: Function) -> LatestBackup | None:
+        """Return what `$LATEST` has to get back; None unless a command was killed half-way."""
         try:
             found = self.s3.get_object(Bucket=self.bucket, Key=self.names.loan_key(function))
         except ClientError as error:
@@ -69,20 +67,20 @@ class Archive:
                 return None
             raise
         content = json.load(found["Body"])
-        return Loan(content["key"], content["configuration"]) if content else None
+        return LatestBackup(content["key"], content["configuration"]) if content else None
 
 
 def archive_of(target: Target) -> Archive:
-    """The archive of a stack."""
+    """Return the archive of a stack."""
     return Archive(target.client("s3"), target.place.code_bucket, target.names)
 
 
-def give_back(releases: Releases, function: Function, archive: Archive) -> bool:
-    """Let `$LATEST` have again what it held before it was lent; whether it was."""
-    loan = archive.loan(function)
-    if loan is None:
+def restore_latest(releases: Releases, function: Function, archive: Archive) -> bool:
+    """Restore `$LATEST` from its backup, if there is one. Return whether there was."""
+    backup = archive.backup(function)
+    if backup is None:
         return False
-    releases.put_code(function, archive.bucket, loan.key)
-    releases.reconfigure(function, loan.configuration)
-    archive.note(function, None)
+    releases.put_code(function, archive.bucket, backup.key)
+    releases.reconfigure(function, backup.configuration)
+    archive.write_backup(function, None)
     return True

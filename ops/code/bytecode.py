@@ -1,10 +1,10 @@
-"""Bytecode in packages, so that a cold container doesn't compile what it imports.
+"""Bytecode in packages, so that a cold start doesn't compile what it imports.
 
-Lambda's file system can't be written: without bytecode in the package each cold start compiles
-everything anew, which is most of what it waits for. In the package is the bytecode of what an
-import of the function's module comes to import; all sources stay, and a Python of another version
-compiles them as before. The bytecode isn't compared with the sources when it is read (unchecked
-hashes, PEP 552): in a zip both are of one making.
+Lambda's file system is read-only: without bytecode in the package each cold start compiles
+everything, which is most of its time. A package holds the bytecode of every module that an import
+of the function's module imports. All sources stay, so that another version of Python can compile
+them. Python doesn't compare the bytecode with the sources (unchecked hashes, PEP 552): a zip holds
+both from one build.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ops.code.closure import chain, is_type_checking
+from ops.code.closure import files_of_name, is_type_checking
 
 VERSION = (
     "import platform, sys; "
@@ -27,34 +27,33 @@ VERSION = (
 
 @dataclass(frozen=True)
 class Compiler:
-    """A Python that compiles for itself, of the version (`3.13.5`) and the tag of its bytecode's
-    names (`cpython-313`)."""
+    """A Python that compiles, with its version (`3.13.5`) and bytecode tag (`cpython-313`)."""
 
     program: Path
     version: str
     tag: str
 
     def compile(self, folder: Path) -> None:
-        """Put the bytecode of each module below `folder` into `__pycache__`, the same bytes always.
+        """Write the bytecode of each module below `folder` to `__pycache__`, reproducibly.
 
-        What can't be compiled (code for other Pythons comes with some packages) has none.
+        A source that can't be compiled (some packages ship code for other Pythons) gets none.
         """
         options = ["-q", "-s", str(folder), "--invalidation-mode", "unchecked-hash"]
         subprocess.run(
             [self.program, "-S", "-m", "compileall", *options, str(folder)],
-            # The order of a set's items is in its bytecode.
+            # Hash randomization changes the order of sets in bytecode.
             env={"PYTHONHASHSEED": "0"},
             capture_output=True,
             check=False,
         )
 
     def compiled(self, source: PurePosixPath) -> PurePosixPath:
-        """Where the bytecode of a module is, from its source's path."""
+        """Return the path of a module's bytecode, given the path of its source."""
         return source.parent / "__pycache__" / f"{source.stem}.{self.tag}.pyc"
 
 
 def compiler_for(version: str, path: str | None = None) -> Compiler | None:
-    """A Python of this version (`3.13`) on the PATH, or None. Its bytecode is what Lambda reads."""
+    """Return a Python of this version (`3.13`) from the PATH, whose bytecode Lambda reads."""
     folders = (os.environ.get("PATH", "") if path is None else path).split(os.pathsep)
     for folder in folders:
         program = Path(folder, f"python{version}")
@@ -64,8 +63,7 @@ def compiler_for(version: str, path: str | None = None) -> Compiler | None:
 
 
 def compiler(program: Path) -> Compiler | None:
-    """This Python as a compiler; None if it doesn't run, as a version manager's stand-in may not,
-    or isn't CPython."""
+    """Return this Python as a compiler; None if it doesn't run (a shim, say) or isn't CPython."""
     try:
         said = subprocess.run(
             [program, "-I", "-S", "-c", VERSION], capture_output=True, text=True, check=False
@@ -76,12 +74,13 @@ def compiler(program: Path) -> Compiler | None:
     return Compiler(program, version, tag) if name == "cpython" else None
 
 
-def imported(own: Sequence[Path], services: Sequence[str], site: Path) -> set[PurePosixPath]:
-    """Those modules below `site` that are imported when the modules `own` are, relative to it.
+def imported_modules(
+    own: Sequence[Path], services: Sequence[str], site: Path
+) -> set[PurePosixPath]:
+    """Return the modules below `site`, relative to it, that an import of the modules `own` imports.
 
-    Read from the sources: the imports outside of functions. What is imported later isn't among
-    them, but for what boto3 adds to the clients of `services`; what an import catches
-    (`try: import …`) is.
+    They are read from the sources: all imports outside of functions, and those in `try`. Later
+    imports are left out, except what boto3 adds to the clients of `services`.
     """
     found: set[PurePosixPath] = set()
     waiting = [path for file in own for path in _imports(file, "", site)]
@@ -98,11 +97,11 @@ def imported(own: Sequence[Path], services: Sequence[str], site: Path) -> set[Pu
 
 def _imports(file: Path, package: str, site: Path) -> Iterator[Path]:
     for name in _names(ast.parse(file.read_bytes(), str(file)), package):
-        yield from chain(name, site)
+        yield from files_of_name(name, site)
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Every dotted name that is imported when this is executed, in a module of `package`."""
+    """Yield every dotted name that is imported when this runs, in a module of `package`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -117,5 +116,5 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _is_elsewhere(test: ast.expr) -> bool:
-    """Whether a condition holds for type checkers or on another platform only."""
+    """Tell whether a condition holds only for type checkers or on another platform."""
     return is_type_checking(test) or ast.unparse(test).startswith("sys.platform ==")

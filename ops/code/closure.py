@@ -1,4 +1,4 @@
-"""Which of our own modules a function needs: the closure of its imports, read from the source."""
+"""The closure of a function's imports among the project's modules, read from the sources."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 
 def closure(module: str, root: Path) -> list[Path]:
-    """The files, relative to the source root, that importing `module` may come to import.
+    """Return the files, relative to the source root, that an import of `module` may import.
 
-    Imports inside functions count; those under `if TYPE_CHECKING` don't. A package's
-    `__init__.py` comes with whatever of it is imported. Raises FileNotFoundError for a module
-    that isn't there.
+    Imports inside functions count; those under `if TYPE_CHECKING` don't. A package's `__init__.py`
+    comes with each of its modules.
+
+    Raises FileNotFoundError if the module doesn't exist.
     """
     found: set[Path] = set()
     waiting = [locate(module, root)]
@@ -24,12 +25,12 @@ def closure(module: str, root: Path) -> list[Path]:
             continue
         found.add(path)
         for name in imported_names(ast.parse((root / path).read_bytes(), str(root / path))):
-            waiting.extend(path for path in chain(name, root) if path not in found)
+            waiting.extend(path for path in files_of_name(name, root) if path not in found)
     return sorted(found)
 
 
-def chain(name: str, root: Path) -> Iterator[Path]:
-    """The files of a dotted name and of the packages around it, as far as they are ours."""
+def files_of_name(name: str, root: Path) -> Iterator[Path]:
+    """Yield the files of a dotted name and of its packages, as far as they exist below `root`."""
     parts = name.split(".")
     for length in range(1, len(parts) + 1):
         path = locate(".".join(parts[:length]), root)
@@ -38,7 +39,7 @@ def chain(name: str, root: Path) -> Iterator[Path]:
 
 
 def locate(name: str, root: Path) -> Path | None:
-    """The file of a module or package, relative to the source root; None if it isn't ours."""
+    """Return the file of a module or package, relative to `root`; None if there is none."""
     base = Path(*name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if (root / path).is_file():
@@ -47,7 +48,7 @@ def locate(name: str, root: Path) -> Path | None:
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
-    """Every dotted name that a module's source imports at run time.
+    """Yield every dotted name that a module's source imports at run time.
 
     `from a import b` yields `a.b`, since b may be a module; if it is a class, only a is found.
     """
@@ -64,5 +65,5 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
 
 
 def is_type_checking(test: ast.expr) -> bool:
-    """Whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
+    """Tell whether a condition is `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
     return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}

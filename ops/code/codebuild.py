@@ -1,4 +1,4 @@
-"""`invoke codebuild`: a revision checked, packaged, deployed and released by CodeBuild."""
+"""`invoke codebuild`: let CodeBuild check, package, deploy and release a revision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from invoke import Context
 
 from ops import terminal
 from ops.command import OpsError, command
-from ops.target import changing
+from ops.target import target_to_change
 
 POLL_SECONDS = 3.0
 
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Build:
-    """A build that is followed: what it said and which phases ended so far."""
+    """A build that is followed: the phases that ended, and the position in its log."""
 
     codebuild: Any
     logs: Any
@@ -29,8 +29,8 @@ class Build:
     _phases: set[str] = field(default_factory=set)
     _token: dict[str, str] = field(default_factory=dict)
 
-    def news(self) -> tuple[list[str], Mapping[str, Any]]:
-        """Lines since the last look (phases that ended, the log), and the build as it is now."""
+    def poll(self) -> tuple[list[str], Mapping[str, Any]]:
+        """Return new lines (of the log, and of phases that ended) and the build's current state."""
         (build,) = self.codebuild.batch_get_builds(ids=[self.build_id])["builds"]
         return [*self._log(build), *self._ended(build)], build
 
@@ -54,7 +54,7 @@ class Build:
                     **self._token,
                 )
             except ClientError as error:
-                # The stream is named before its first line makes it.
+                # The log's stream is named before its first line creates it.
                 if error.response["Error"].get("Code") == "ResourceNotFoundException":
                     return
                 raise
@@ -67,21 +67,21 @@ class Build:
 
 
 def follow(build: Build, say: Say, sleep: Callable[[float], None]) -> None:
-    """Tell what a build does until it ends. OpsError if it doesn't succeed."""
+    """Print a build's output until it ends. Raises OpsError if it doesn't succeed."""
     while True:
-        lines, found = build.news()
+        lines, found = build.poll()
         for line in lines:
             say(line)
         status = found["buildStatus"]
         if status == "SUCCEEDED":
             return
         if status != "IN_PROGRESS":
-            raise OpsError(f"The build ended as {status}{_why(found)}.{_where(found)}")
+            raise OpsError(f"The build ended as {status}{_failure(found)}.{_log_link(found)}")
         sleep(POLL_SECONDS)
 
 
-def _why(build: Mapping[str, Any]) -> str:
-    """In which phase, and what CodeBuild says of it."""
+def _failure(build: Mapping[str, Any]) -> str:
+    """Return the phase that failed, and CodeBuild's reason."""
     for phase in build.get("phases", ()):
         if phase.get("phaseStatus") not in {None, "SUCCEEDED", "IN_PROGRESS"}:
             said = "; ".join(
@@ -91,7 +91,7 @@ def _why(build: Mapping[str, Any]) -> str:
     return ""
 
 
-def _where(build: Mapping[str, Any]) -> str:
+def _log_link(build: Mapping[str, Any]) -> str:
     link = build.get("logs", {}).get("deepLink")
     return f" Its log: {link}" if link else ""
 
@@ -100,9 +100,9 @@ def _where(build: Mapping[str, Any]) -> str:
 def run_build(_context: Context, revision: str) -> None:
     """Have CodeBuild test and release a revision."""
     if not revision.strip():
-        # CodeBuild would take the default branch as it is now.
+        # CodeBuild would take the head of the default branch.
         raise OpsError("--revision is empty: name the tag, branch or commit to release.")
-    target = changing()
+    target = target_to_change()
     client = target.client("codebuild")
     [project] = client.batch_get_projects(names=[target.names.codebuild])["projects"]
     if project["source"]["type"] == "NO_SOURCE":

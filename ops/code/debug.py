@@ -1,8 +1,8 @@
-"""`invoke debug.…`: debug logging of every function, in what runs and in what was deployed.
+"""`invoke debug.…`: switch the debug logging of every function, in the alias and in `$LATEST`.
 
-A version's environment is fixed for good, so what runs gets a new version: the released code and
-settings with the other `DEBUG`. Where `$LATEST` holds something that isn't released, it lends its
-place for that moment and gets its own back.
+A version's environment can't change, so the alias gets a new version: the released code and
+settings with the other `DEBUG`. If `$LATEST` holds something that isn't released, the released code
+replaces it for that moment, and it is restored afterwards.
 """
 
 from __future__ import annotations
@@ -13,58 +13,63 @@ from invoke import Collection, Context, Exit
 
 from cdk.names import FUNCTIONS, Function
 from ops import terminal
-from ops.code.archive import Archive, Loan, archive_of, give_back
+from ops.code.archive import Archive, LatestBackup, archive_of, restore_latest
 from ops.code.deploy import releases_of
-from ops.code.releases import Code, Move, Releases
+from ops.code.releases import AliasMove, Code, Releases
 from ops.command import command
-from ops.interrupts import noted
-from ops.target import changing
+from ops.interrupts import deferred_signals
+from ops.target import target_to_change
 
 
-def switch(releases: Releases, function: Function, value: str, archive: Archive) -> Move | None:
-    """Set `DEBUG` in what runs and in `$LATEST`; None if it was so already.
+def set_debug(
+    releases: Releases, function: Function, value: str, archive: Archive
+) -> AliasMove | None:
+    """Set `DEBUG` in the alias and in `$LATEST`. Return None if both had the value already.
 
-    OpsError or a ClientError leaves what runs as it was. What `$LATEST` lends its place for is
-    noted first, so that whatever command comes after a killed one gives it back.
+    An OpsError or ClientError leaves the alias as it was. `$LATEST` is backed up before it is
+    replaced, so that the next command restores it even if this one is killed.
     """
-    give_back(releases, function, archive)
+    restore_latest(releases, function, archive)
     latest, released = releases.latest(function), releases.released(function)
     if latest.variables.get("DEBUG", "") == released.variables.get("DEBUG", "") == value:
         return None
     wanted = released.with_debug(value)
     if latest.same_code(released) and latest.with_debug(value) == wanted:
         releases.reconfigure(function, wanted)
-        return publish(releases, function, released)
-    borrowed, own = archive.find(function, released), archive.find(function, latest)
-    archive.note(function, Loan(own, latest.with_debug(value)))
+        return publish_released(releases, function, released)
+    released_key, latest_key = (
+        archive.package_key(function, released),
+        archive.package_key(function, latest),
+    )
+    archive.write_backup(function, LatestBackup(latest_key, latest.with_debug(value)))
     try:
-        releases.put_code(function, archive.bucket, borrowed)
+        releases.put_code(function, archive.bucket, released_key)
         releases.reconfigure(function, wanted)
-        return publish(releases, function, released)
+        return publish_released(releases, function, released)
     finally:
-        give_back(releases, function, archive)
+        restore_latest(releases, function, archive)
 
 
-def publish(releases: Releases, function: Function, released: Code) -> Move:
-    """Let `$LATEST` run, which holds the released code: the new version keeps its description."""
+def publish_released(releases: Releases, function: Function, released: Code) -> AliasMove:
+    """Publish `$LATEST`, which holds the released code, and move the alias to it."""
     version = releases.publish(function, released, released.description)
     return releases.move(function, version, expected=released.version)
 
 
-def switch_each(
+def set_debug_each(
     releases: Releases, functions: Sequence[Function], value: str, archive: Archive
 ) -> None:
-    """Set `DEBUG` in one function after the other, and say so of each.
+    """Set `DEBUG` in one function after the other, and print each.
 
-    Exit with 130 if it was interrupted: only between two, so that no `$LATEST` loses what it lent
-    its place for.
+    A signal takes effect only between two functions, with exit code 130, so that `$LATEST` is
+    always restored.
     """
     word = "on" if value else "off"
-    with noted() as stopped:
+    with deferred_signals() as interrupted:
         for function in functions:
-            if stopped():
+            if interrupted():
                 raise Exit("Interrupted. The same command again goes on from here.", code=130)
-            move = switch(releases, function, value, archive)
+            move = set_debug(releases, function, value, archive)
             if move is None:
                 terminal.say(f"{function.name}: debug logging was {word} already")
             else:
@@ -74,22 +79,22 @@ def switch_each(
                 )
 
 
-def switch_all(value: str) -> None:
-    """What both tasks do."""
-    target = changing()
-    switch_each(releases_of(target), FUNCTIONS, value, archive_of(target))
+def set_debug_all(value: str) -> None:
+    """Switch debug logging in every function."""
+    target = target_to_change()
+    set_debug_each(releases_of(target), FUNCTIONS, value, archive_of(target))
 
 
 @command()
 def on(_context: Context) -> None:
     """Log debug records, in what runs too."""
-    switch_all("1")
+    set_debug_all("1")
 
 
 @command()
 def off(_context: Context) -> None:
     """Stop logging debug records, in what runs too."""
-    switch_all("")
+    set_debug_all("")
 
 
 collection = Collection("debug", on, off)

@@ -1,4 +1,4 @@
-"""`invoke deploy.…` and `invoke release`: code to `$LATEST`, and from there to what runs."""
+"""`invoke deploy.…` and `invoke release`: bring code to `$LATEST`, and from there to the alias."""
 
 from __future__ import annotations
 
@@ -12,25 +12,22 @@ from invoke import Collection, Context, Task
 from cdk.names import FUNCTIONS, Function
 from ops import terminal
 from ops.code import package, release_index
-from ops.code.archive import archive_of, give_back
-from ops.code.package import chosen
-from ops.code.releases import Move, Releases, go_back, release_all
+from ops.code.archive import archive_of, restore_latest
+from ops.code.package import select_functions
+from ops.code.releases import AliasMove, Releases, release_all, roll_back
 from ops.command import OpsError, command
-from ops.target import ROOT, Target, changing
+from ops.target import ROOT, Target, target_to_change
 
 
 def releases_of(target: Target) -> Releases:
-    """The functions of a stack, with its release alias."""
+    """Return the functions of a stack, with its release alias."""
     return Releases(target.client("lambda"), target.names, target.place.release_alias)
 
 
 def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
-    """Bring this checkout's code to `$LATEST`, where it isn't yet; returns those that changed.
-
-    OpsError if a package can't be made or a function isn't there.
-    """
+    """Deploy this checkout's code to `$LATEST` where it differs. Return the changed functions."""
     releases = releases_of(target)
-    give_all_back(target, functions)
+    restore_all_latest(target, functions)
     packages = package.build(functions, package.platform_of(os.environ), ROOT / package.DIST)
     latest = {function: releases.latest(function) for function in functions}
     changed = []
@@ -45,16 +42,16 @@ def deploy(target: Target, functions: Sequence[Function]) -> list[Function]:
     return changed
 
 
-def give_all_back(target: Target, functions: Sequence[Function]) -> None:
-    """Mend what a killed `debug` command left: `$LATEST` with another's code and settings."""
+def restore_all_latest(target: Target, functions: Sequence[Function]) -> None:
+    """Restore each `$LATEST` that a killed `debug` command left with the released code."""
     releases, archive = releases_of(target), archive_of(target)
     for function in functions:
-        if give_back(releases, function, archive):
+        if restore_latest(releases, function, archive):
             terminal.say(f"{function.name}: $LATEST has what was deployed again.")
 
 
 def revision() -> str:
-    """What this checkout is: its tag or commit, `-dirty` with changes; "" if git can't say."""
+    """Return this checkout's tag or commit, `-dirty` with changes; "" if git can't say."""
     git = ["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
@@ -62,22 +59,26 @@ def revision() -> str:
         return ""
 
 
-def show(moves: Sequence[Move], alias: str) -> None:
+def show(moves: Sequence[AliasMove], alias: str) -> None:
     """Print what a release did."""
     for move in moves:
         how = f"{move.before} → {move.after}" if move.moved else f"stays at {move.after}"
         terminal.say(f"{move.function.name}: {alias} {how}")
 
 
-def run(functions: Sequence[Function], *, do_release: bool) -> None:
-    """What every `deploy` task does."""
-    target = changing()
+def deploy_functions(functions: Sequence[Function], *, do_release: bool) -> None:
+    """Deploy functions, and release them if `do_release`."""
+    target = target_to_change()
     deploy(target, functions)
     releases = releases_of(target)
     if do_release:
-        let_run(target, functions, revision())
+        release_functions(target, functions, revision())
         return
-    waiting = [one for one in functions if not releases.latest(one).same(releases.released(one))]
+    waiting = [
+        function
+        for function in functions
+        if not releases.latest(function).is_same(releases.released(function))
+    ]
     if waiting:
         terminal.say(
             f"What runs ({releases.alias}) is as before: `invoke release` brings it there."
@@ -86,19 +87,19 @@ def run(functions: Sequence[Function], *, do_release: bool) -> None:
         terminal.say(f"All of it runs already ({releases.alias}).")
 
 
-def let_run(target: Target, functions: Sequence[Function], description: str) -> None:
-    """Release functions; under a description, it is kept what runs from then on."""
+def release_functions(target: Target, functions: Sequence[Function], description: str) -> None:
+    """Release functions. With a description, note the versions that run from then on."""
     releases = releases_of(target)
-    give_all_back(target, functions)
+    restore_all_latest(target, functions)
     show(release_all(releases, functions, description), releases.alias)
     if description:
-        versions = {one.name: releases.released(one).version for one in FUNCTIONS}
+        versions = {function.name: releases.released(function).version for function in FUNCTIONS}
         bucket = target.place.code_bucket
         release_index.write(target.client("s3"), bucket, target.names, description, versions)
 
 
 def check_name(release: str) -> None:
-    """OpsError if a release's name would be taken for a version's number."""
+    """Raise OpsError if a release's name would be taken for a version's number."""
     if release.isdigit():
         raise OpsError(
             f"A release can't be named {release}, which is a version's number for "
@@ -106,8 +107,8 @@ def check_name(release: str) -> None:
         )
 
 
-def no_release(name: str, known: Mapping[str, str]) -> OpsError:
-    """There is no release to go back to; those that there are, the newest first."""
+def unknown_release(name: str, known: Mapping[str, str]) -> OpsError:
+    """Return the error about an unknown release. It lists the known ones, the newest first."""
     listed = ", ".join(f"{release} ({when} UTC)" for release, when in known.items())
     return OpsError(
         f"There is no release {name}, so nothing was moved. There are: {listed or 'none'}; or name "
@@ -115,8 +116,8 @@ def no_release(name: str, known: Mapping[str, str]) -> OpsError:
     )
 
 
-def say_settings(releases: Releases, move: Move) -> None:
-    """Say which settings are others in an earlier version, which keeps those of its time."""
+def report_changed_settings(releases: Releases, move: AliasMove) -> None:
+    """Print which settings differ in an earlier version: it keeps those of its time."""
     function = move.function
     before = releases.version(function, move.before).variables
     after = releases.version(function, move.after).variables
@@ -129,10 +130,10 @@ DO_RELEASE = "release it at once"
 
 
 def task_of(function: Function) -> Task[Any]:
-    """`deploy.<function>`."""
+    """Return the command `deploy.<function>`."""
 
     def task(_context: Context, do_release: bool = False) -> None:
-        run([function], do_release=do_release)
+        deploy_functions([function], do_release=do_release)
 
     task.__doc__ = f"Deploy {function.name} from this checkout."
     return command(name=function.task, help={"do_release": DO_RELEASE}, auto_shortflags=False)(task)
@@ -141,7 +142,7 @@ def task_of(function: Function) -> Task[Any]:
 @command(name="all", help={"function": "only this one", "do_release": "release them at once"})
 def deploy_all(_context: Context, function: str | None = None, do_release: bool = False) -> None:
     """Deploy every function whose code changed here."""
-    run(chosen(function), do_release=do_release)
+    deploy_functions(select_functions(function), do_release=do_release)
 
 
 @command(
@@ -152,27 +153,24 @@ def deploy_all(_context: Context, function: str | None = None, do_release: bool 
     }
 )
 def release(
-    _context: Context,
-    function: str | None = None,
-    description: str = "",
-    to: str | None = None,
+    _context: Context, function: str | None = None, description: str = "", to: str | None = None
 ) -> None:
     """Let deployed code run, or an earlier one (--to)."""
-    functions = chosen(function)
+    functions = select_functions(function)
     check_name(description)
-    target = changing()
+    target = target_to_change()
     releases = releases_of(target)
     if to is None:
-        let_run(target, functions, description)
+        release_functions(target, functions, description)
         return
     s3, bucket = target.client("s3"), target.place.code_bucket
     known = release_index.read(s3, bucket, target.names, to)
     if to and not known and not to.isdigit():
-        raise no_release(to, release_index.releases(s3, bucket, target.names))
-    moves = go_back(releases, functions, to, known)
+        raise unknown_release(to, release_index.releases(s3, bucket, target.names))
+    moves = roll_back(releases, functions, to, known)
     show(moves, releases.alias)
     for move in moves:
-        say_settings(releases, move)
+        report_changed_settings(releases, move)
 
 
 collection = Collection("deploy", deploy_all, *(task_of(function) for function in FUNCTIONS))

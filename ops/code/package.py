@@ -1,7 +1,7 @@
-"""`invoke package`: a function's zip, the same bytes from the same sources whenever it is made.
+"""`invoke package`: build a function's zip, reproducibly: the same sources give the same bytes.
 
-In it: the function's module, the modules of `ingester` that it imports, its other files, the
-packages of its own lock, and the bytecode of what a cold start imports. The local stack makes the
+A zip holds the function's module, the modules of `ingester` that it imports, its other files, the
+packages of its own lock, and the bytecode of what a cold start imports. The local stack builds the
 same zips for the host's platform.
 """
 
@@ -11,6 +11,7 @@ import base64
 import hashlib
 import os
 import tempfile
+import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,20 +24,20 @@ from invoke import Context
 
 from cdk import names
 from ops import terminal
-from ops.code.bytecode import imported
+from ops.code.bytecode import imported_modules
 from ops.code.closure import closure
 from ops.code.wheels import (
     CACHE,
     LAMBDA_PYTHON,
     Platform,
+    files_to_ship,
     host,
     install,
     lambda_,
     lock_hash,
-    shipped,
 )
 from ops.command import OpsError, command
-from ops.target import announce, asked, confirm_production, may_ask, named
+from ops.target import announce, ask_on_terminal, configured_target, confirm_production, may_ask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path("dist")
 RECIPE = 2
-"""Goes up when the same sources should give another zip."""
+"""Version of the recipe. Raise it when the same sources should give another zip."""
 
 NO_BYTECODE = (
     f"There is no python{LAMBDA_PYTHON} on the PATH: packages without bytecode, with which cold "
@@ -55,12 +56,12 @@ NO_BYTECODE = (
 )
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The oldest time that a zip can hold, given to every file."""
+"""The earliest time that a zip can hold. Every file gets it."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A finished zip: the function's name, its size in bytes, and Lambda's `CodeSha256` of it."""
+    """A finished zip: the function's name, the size in bytes, and Lambda's `CodeSha256`."""
 
     name: str
     path: Path
@@ -71,50 +72,59 @@ class Package:
 def build(
     functions: Sequence[Function], platform: Platform, out: Path, root: Path = ROOT
 ) -> list[Package]:
-    """Make the functions' zips for a platform in the folder `out`, those that changed anew.
+    """Build the functions' zips for a platform into the folder `out`, unless they are up to date.
 
-    Raises OpsError if a lock can't be installed, FileNotFoundError if a function has no module.
+    Raises:
+        OpsError: a lock can't be installed.
+        FileNotFoundError: a function has no module.
     """
     out.mkdir(parents=True, exist_ok=True)
     locks = {lock_hash(lock_of(function, root)): lock_of(function, root) for function in functions}
-    # Not in the threads: CPython 3.11's parser can fail there (python/cpython#106905).
     if platform.compiler is None:
         terminal.say(NO_BYTECODE)
     own = {function: sources(function, root / "functions") for function in functions}
+    # CPython 3.11's parser can fail if threads use it at once (python/cpython#106905).
+    parsing = threading.Lock()
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda lock: install(lock, platform, root / CACHE), locks.values()))
         return list(
-            pool.map(lambda function: pack(function, own[function], platform, out, root), functions)
+            pool.map(
+                lambda function: pack(function, own[function], platform, out, root, parsing),
+                functions,
+            )
         )
 
 
 def sources(function: Function, root: Path) -> list[Path]:
-    """What of the source root goes into a function's package: its modules and its other files."""
+    """Return the files of the source root that a function's package holds."""
     return [*closure(function.module, root), *(Path(file) for file in function.files)]
 
 
 def lock_of(function: Function, root: Path) -> Path:
-    """The lock of what a function's package holds."""
+    """Return the lock of a function's package."""
     return root / "function_requirements" / f"{function.name}.txt"
 
 
 def pack(
-    function: Function, own: Sequence[PurePath], platform: Platform, out: Path, root: Path
+    function: Function,
+    own: Sequence[PurePath],
+    platform: Platform,
+    out: Path,
+    root: Path,
+    parsing: threading.Lock,
 ) -> Package:
-    """Make one function's zip, unless the one that is there was made from the same things.
-
-    `own` are its source files, relative to the source root.
-    """
+    """Build one function's zip from its source files `own`, unless it is up to date."""
     source = root / "functions"
     site = install(lock_of(function, root), platform, root / CACHE)
     path = out / f"{function.name}.zip"
     origin = fingerprint(function, platform, site, [source / file for file in own])
-    if not (path.is_file() and zipfile.is_zipfile(path) and origin == comment_of(path)):
+    if not (path.is_file() and zipfile.is_zipfile(path) and origin == zip_comment(path)):
         with tempfile.TemporaryDirectory(dir=out) as name:
             folder = Path(name)
             files = _own_files(own, source, platform, folder)
             modules = [source / file for file in own if file.suffix == ".py"]
-            files |= _foreign_files(function, modules, platform, site)
+            with parsing:
+                files |= _lock_files(function, modules, platform, site)
             write_zip(files, path, platform.level, origin)
     content = path.read_bytes()
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
@@ -124,7 +134,7 @@ def pack(
 def _own_files(
     own: Sequence[PurePath], source: Path, platform: Platform, folder: Path
 ) -> dict[str, Path]:
-    """Our own files by their names in the zip; their bytecode is made in `folder`."""
+    """Return our files by their names in the zip. Their bytecode is written to `folder`."""
     for file in own:
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -135,51 +145,55 @@ def _own_files(
     return {path.relative_to(folder).as_posix(): path for path in made}
 
 
-def _foreign_files(
+def _lock_files(
     function: Function, own: Sequence[Path], platform: Platform, site: Path
 ) -> dict[str, Path]:
-    """The lock's files that the function needs, by their names in the zip."""
+    """Return the lock's files that the function needs, by their names in the zip."""
     bytecode = (
-        {platform.compiler.compiled(module) for module in imported(own, function.services, site)}
+        {
+            platform.compiler.compiled(module)
+            for module in imported_modules(own, function.services, site)
+        }
         if platform.compiler
         else ()
     )
-    return {str(file): site / file for file in shipped(site, function, bytecode)}
+    return {str(file): site / file for file in files_to_ship(site, function, bytecode)}
 
 
 def fingerprint(function: Function, platform: Platform, site: Path, own: Sequence[Path]) -> bytes:
-    """What a zip is made from, as a hash: kept in the zip, so that a next run knows it."""
+    """Return a hash of everything that a zip is built from. The zip's comment keeps it."""
     digest = hashlib.sha256(repr((RECIPE, function, platform.level, site.name)).encode())
     for file in own:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest().encode()
 
 
-def comment_of(path: Path) -> bytes:
-    """The comment that a zip carries."""
+def zip_comment(path: Path) -> bytes:
+    """Return a zip's comment."""
     with zipfile.ZipFile(path) as archive:
         return archive.comment
 
 
 def write_zip(files: dict[str, Path], path: Path, level: int, comment: bytes) -> None:
-    """Write files under their names in the archive: sorted, at one time, with fixed modes."""
-    # Of this process alone: two commands at once may make the same package.
+    """Write files under their names in the archive: sorted, with fixed times and modes."""
+    # The name contains the process's id: two commands may build the same package at once.
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.comment = comment
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, wherever this runs: modes count
+            entry.create_system = 3  # Unix, on every machine: the modes count
             entry.external_attr = (0o100755 if ".so" in Path(name).suffixes else 0o100644) << 16
             archive.writestr(entry, files[name].read_bytes(), compresslevel=level)
     unfinished.replace(path)
 
 
-def chosen(task_name: str | None) -> tuple[Function, ...]:
-    """The function with this name (in AWS or in `invoke`), or with None all. OpsError else.
+def select_functions(task_name: str | None) -> tuple[Function, ...]:
+    """Return the function with this name (in AWS or in `invoke`), or all for None.
 
-    Also for "": what a script's unset variable names is not every function.
+    Raises OpsError if there is no such function. An empty name is none: it may be a script's unset
+    variable.
     """
     if task_name is None:
         return names.FUNCTIONS
@@ -191,9 +205,9 @@ def chosen(task_name: str | None) -> tuple[Function, ...]:
 
 
 def platform_of(environment: Mapping[str, str]) -> Platform:
-    """What packages are made for: Lambda, or with `PACKAGE_PLATFORM=host` this machine.
+    """Return the platform of packages: Lambda, or this machine with `PACKAGE_PLATFORM=host`.
 
-    The latter is what `invoke local.env` sets, because the local cloud's functions run here.
+    `invoke local.env` sets the latter, because the local cloud's functions run here.
     """
     wanted = environment.get("PACKAGE_PLATFORM", "")
     if wanted in {"", "lambda"}:
@@ -209,10 +223,7 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
 
 
 def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.Names) -> None:
-    """Put zips where the stack takes its code from, and where they are found again by their hash.
-
-    OpsError if the bucket can't be used.
-    """
+    """Upload zips to the stack's keys and to the archive. Raises OpsError if the bucket fails."""
     functions = {function.name: function for function in names.FUNCTIONS}
     try:
         for package in packages:
@@ -229,7 +240,7 @@ def upload(packages: Sequence[Package], s3: S3Client, bucket: str, stack: names.
 
 
 def show(packages: Sequence[Package]) -> None:
-    """Print what was made."""
+    """Print the packages."""
     rows = [(each.name, f"{each.size / 1e6:.2f} MB", each.sha256) for each in packages]
     terminal.show("", ("function", "zipped", "CodeSha256"), rows)
 
@@ -245,12 +256,12 @@ def make_packages(
     _context: Context, function: str | None = None, upload_to_s3: bool = False
 ) -> None:
     """Make the functions' zips in dist/."""
-    functions = chosen(function)
-    target = named() if upload_to_s3 else None
+    functions = select_functions(function)
+    target = configured_target() if upload_to_s3 else None
     if target:
         announce(target)
         if may_ask():
-            confirm_production(target.place.stack_name, asked)
+            confirm_production(target.place.stack_name, ask_on_terminal)
     packages = build(functions, platform_of(os.environ), ROOT / DIST)
     if target:
         upload(packages, target.client("s3"), target.place.code_bucket, target.names)

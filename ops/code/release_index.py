@@ -1,7 +1,7 @@
-"""Which version of each function ran as of a release that was given a name.
+"""The index of named releases: the version of each function that ran as of a release.
 
-A release brings new versions of those functions only whose code changed, so the versions'
-descriptions alone don't tell. It is kept as a small file in the code bucket.
+A release publishes new versions only of functions whose code changed, so the versions' descriptions
+don't suffice. The index is a small file for each release in the code bucket.
 """
 
 from __future__ import annotations
@@ -19,22 +19,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NOT_THERE = {"404", "NoSuchKey", "NoSuchBucket", "AccessDenied"}
-"""S3 says AccessDenied of what isn't there to those who may not list the bucket."""
+"""S3 answers AccessDenied for a missing key if the caller may not list the bucket."""
 
 
 def write(
     s3: S3Client, bucket: str, names: Names, release: str, versions: Mapping[str, str]
 ) -> None:
-    """Keep what runs now under a release's name: versions by the functions' names.
-
-    The same name once more means what runs now.
-    """
+    """Write what runs under a release's name: versions by the functions' names."""
     content = json.dumps(versions, indent=2, sort_keys=True).encode()
     s3.put_object(Bucket=bucket, Key=names.release_key(release), Body=content)
 
 
 def releases(s3: S3Client, bucket: str, names: Names, most: int = 20) -> dict[str, str]:
-    """The last releases by name, the newest first, each with when it was made (UTC)."""
+    """Return the last releases, the newest first: the time (UTC) by name."""
     prefix = names.releases_path
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     files = (file for page in pages for file in page.get("Contents", ()))
@@ -46,7 +43,7 @@ def releases(s3: S3Client, bucket: str, names: Names, most: int = 20) -> dict[st
 
 
 def read(s3: S3Client, bucket: str, names: Names, release: str) -> dict[str, str]:
-    """What ran as of a release; empty if there was none of this name."""
+    """Return the versions of a release; empty if there is none of this name."""
     try:
         found = s3.get_object(Bucket=bucket, Key=names.release_key(release))
     except ClientError as error:

@@ -1,8 +1,7 @@
-"""Versions of the functions and the release alias: what runs, and how it comes to run.
+"""Versions of the functions, and the release alias that decides which of them runs.
 
-`$LATEST` is what was deployed, a version is what was published of it (code and configuration, for
-good), the alias is what API Gateway and the queues call. See
-docs/decisions/0003-arm64-versions-alias.md.
+`$LATEST` is what was deployed, a version is a published copy of it (code and configuration), the
+alias is what API Gateway and the queues call. See docs/decisions/0003-arm64-versions-alias.md.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.command import OpsError, one_line
+from ops.command import OpsError, error_line
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
 
 LATEST = "$LATEST"
 
-CONFIGURED = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
-"""What of a function's configuration the stack's settings decide, and a version keeps."""
+CONFIGURATION_PARTS = ("Environment", "Timeout", "MemorySize", "Handler", "Runtime", "VpcConfig")
+"""Parts of a function's configuration that the stack's settings decide and a version keeps."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """One version of a function: the hash of its code, and what of its configuration counts."""
+    """A version of a function: the hash of its code, and its configuration (CONFIGURED)."""
 
     version: str
     sha256: str
@@ -44,25 +43,25 @@ class Code:
 
     @property
     def debug(self) -> str:
-        """The variable by which debug records are written, "" for off."""
+        """The variable that turns on debug records; "" for off."""
         return self.variables.get("DEBUG", "")
 
     def with_debug(self, value: str) -> dict[str, Any]:
-        """The configuration with another `DEBUG`, all other variables as they are."""
+        """Return the configuration with another `DEBUG` and all other variables unchanged."""
         variables = {**self.variables, "DEBUG": value}
         return {**self.configuration, "Environment": {"Variables": variables}}
 
     def same_code(self, other: Code) -> bool:
         return self.sha256 == other.sha256
 
-    def same(self, other: Code) -> bool:
-        """Whether releasing the one in place of the other would change nothing."""
+    def is_same(self, other: Code) -> bool:
+        """Tell whether a release of this in place of the other would change nothing."""
         return self.same_code(other) and self.configuration == other.configuration
 
 
 @dataclass(frozen=True)
-class Move:
-    """The alias of a function went from one version to another."""
+class AliasMove:
+    """A move of a function's alias from one version to another."""
 
     function: Function
     before: str
@@ -74,19 +73,21 @@ class Move:
 
 
 class ReleaseStopped(OpsError):
-    """A release over several functions ended half-way; the text says how far it came."""
+    """A release of several functions stopped half-way. The text says how far it came."""
 
-    def __init__(self, error: Exception, moved: Sequence[Move], left: Sequence[Function]) -> None:
+    def __init__(
+        self, error: Exception, moved: Sequence[AliasMove], left: Sequence[Function]
+    ) -> None:
         done = ", ".join(f"{move.function.name} {move.before} → {move.after}" for move in moved)
         super().__init__(
-            f"Stopped at {left[0].name}: {one_line(error)} Released before that: "
-            f"{done or 'none'}. Not released: {', '.join(one.name for one in left)}. "
+            f"Stopped at {left[0].name}: {error_line(error)} Released before that: "
+            f"{done or 'none'}. Not released: {', '.join(function.name for function in left)}. "
             "The same command again goes on from here."
         )
 
 
 class Releases:
-    """The functions of one stack, as Lambda has them."""
+    """The functions of one stack in Lambda."""
 
     def __init__(self, client: LambdaClient, names: Names, alias: str) -> None:
         self._lambda = client
@@ -94,11 +95,11 @@ class Releases:
         self.alias = alias
 
     def latest(self, function: Function) -> Code:
-        """What was deployed last. OpsError if the function isn't there."""
+        """Return what was deployed last. Raises OpsError if the function doesn't exist."""
         return self._code(function, LATEST)
 
     def released(self, function: Function) -> Code:
-        """What the alias points to. OpsError if there is no such function or alias."""
+        """Return what the alias points to. Raises OpsError if function or alias don't exist."""
         try:
             version = self._lambda.get_alias(FunctionName=self.name(function), Name=self.alias)
         except self._lambda.exceptions.ResourceNotFoundException:
@@ -109,7 +110,7 @@ class Releases:
         return self._code(function, version["FunctionVersion"])
 
     def lacks_alias(self, function: Function) -> bool:
-        """Whether the function is there, and has no such alias."""
+        """Tell whether the function exists without the alias."""
         name, gone = self.name(function), self._lambda.exceptions.ResourceNotFoundException
         try:
             self._lambda.get_function_configuration(FunctionName=name)
@@ -122,25 +123,28 @@ class Releases:
         return False
 
     def version(self, function: Function, version: str) -> Code:
-        """One published version. OpsError if there is none of this number."""
+        """Return a published version. Raises OpsError if there is none of this number."""
         return self._code(function, version)
 
     def versions(self, function: Function) -> list[Code]:
-        """Every published version, the oldest first."""
+        """Return every published version, the oldest first."""
         pages = self._lambda.get_paginator("list_versions_by_function").paginate(
             FunctionName=self.name(function)
         )
         found = [
-            _code(one) for page in pages for one in page["Versions"] if one["Version"] != LATEST
+            _code(version)
+            for page in pages
+            for version in page["Versions"]
+            if version["Version"] != LATEST
         ]
         return sorted(found, key=lambda code: int(code.version))
 
     def publish(self, function: Function, expected: Code, description: str = "") -> str:
-        """Make a version of `$LATEST`, which has to be `expected`. Returns its number.
+        """Publish `$LATEST`, whose code has to be that of `expected`. Return the version's number.
 
-        Lambda makes none, and gives the newest one's number, if nothing changed since that one.
+        If nothing changed since the newest version, Lambda returns that one's number.
         """
-        self.settle(function)
+        self.wait_until_updated(function)
         answer = self._lambda.publish_version(
             FunctionName=self.name(function),
             CodeSha256=expected.sha256,
@@ -152,10 +156,11 @@ class Releases:
         )
         return version
 
-    def move(self, function: Function, version: str, expected: str | None = None) -> Move:
-        """Let the alias point to a version.
+    def move(self, function: Function, version: str, expected: str | None = None) -> AliasMove:
+        """Point the alias to a version.
 
-        OpsError if it doesn't point to `expected` any more: somebody else has moved it since.
+        Raises OpsError if the alias doesn't point to `expected` any more: somebody else has moved
+        it.
         """
         name = self.name(function)
         before = self._lambda.get_alias(FunctionName=name, Name=self.alias)
@@ -171,43 +176,43 @@ class Releases:
                 FunctionVersion=version,
                 RevisionId=before["RevisionId"],
             )
-        return Move(function, before["FunctionVersion"], version)
+        return AliasMove(function, before["FunctionVersion"], version)
 
-    def release(self, function: Function, description: str = "") -> Move:
-        """Publish what is deployed, if it isn't what is released, and let the alias point to it."""
+    def release(self, function: Function, description: str = "") -> AliasMove:
+        """Publish what is deployed, unless it is released already, and point the alias to it."""
         latest, released = self.latest(function), self.released(function)
-        if latest.same(released):
-            return Move(function, released.version, released.version)
+        if latest.is_same(released):
+            return AliasMove(function, released.version, released.version)
         version = self.publish(function, latest, description)
         return self.move(function, version, expected=released.version)
 
     def put_code(self, function: Function, bucket: str, key: str) -> Code:
-        """Deploy a package from S3 as `$LATEST`; returns when Lambda has taken it up."""
+        """Deploy a package from S3 to `$LATEST`, and wait until Lambda has applied it."""
         name = self.name(function)
         self._lambda.update_function_code(FunctionName=name, S3Bucket=bucket, S3Key=key)
-        self.settle(function)
+        self.wait_until_updated(function)
         return self.latest(function)
 
     def configure(self, function: Function, configuration: Mapping[str, Any]) -> None:
-        """Give `$LATEST` another configuration; returns when Lambda has taken it up."""
+        """Change the configuration of `$LATEST`, and wait until Lambda has applied it."""
         self._lambda.update_function_configuration(
             FunctionName=self.name(function), **configuration
         )
-        self.settle(function)
+        self.wait_until_updated(function)
 
     def reconfigure(self, function: Function, wanted: Mapping[str, Any]) -> None:
-        """Bring `$LATEST` to a configuration: only what differs is sent."""
+        """Bring `$LATEST` to a configuration. Only differences are sent."""
         now = self.latest(function).configuration
         differing = {name: value for name, value in wanted.items() if now.get(name) != value}
         if differing:
             self.configure(function, differing)
 
-    def settle(self, function: Function) -> None:
+    def wait_until_updated(self, function: Function) -> None:
         """Wait until Lambda has finished the last update of `$LATEST`."""
         self._lambda.get_waiter("function_updated_v2").wait(FunctionName=self.name(function))
 
     def name(self, function: Function) -> str:
-        """The function's name in AWS."""
+        """Return the function's name in AWS."""
         return self._names.function(function)
 
     def _code(self, function: Function, version: str) -> Code:
@@ -223,36 +228,40 @@ class Releases:
         return _code(found)
 
 
-def release_all(releases: Releases, functions: Sequence[Function], description: str) -> list[Move]:
-    """Release each function. ReleaseStopped if one can't be; those before it stay released."""
-    return _each(functions, lambda function: releases.release(function, description))
+def release_all(
+    releases: Releases, functions: Sequence[Function], description: str
+) -> list[AliasMove]:
+    """Release each function. If one fails, ReleaseStopped is raised, and those before it stay."""
+    return _apply_each(functions, lambda function: releases.release(function, description))
 
 
-def go_back(
+def roll_back(
     releases: Releases, functions: Sequence[Function], to: str, known: Mapping[str, str]
-) -> list[Move]:
-    """Let each alias point to an earlier version.
+) -> list[AliasMove]:
+    """Point each alias to an earlier version.
 
-    `to` is a version's number, the name of a release, of which `known` are the versions by the
-    functions' names, or else a version's description. A number is one also where a release has
-    the same name. OpsError if a function has no such version, or none is named: then none is
-    moved.
+    `to` is a version's number, the name of a release (`known` has its versions by the functions'
+    names) or a version's description. A number takes precedence over a release of the same name.
+
+    Raises OpsError if `to` is empty or a function has no such version. No alias is moved then.
     """
     if not to:
         raise OpsError("--to names no version, so nothing was moved: a number, or a description.")
-    if known and any(code.version == to for one in functions for code in releases.versions(one)):
+    if known and any(
+        code.version == to for function in functions for code in releases.versions(function)
+    ):
         known = {}
     targets = {
         function: find_version(releases, function, known.get(function.name, to))
         for function in functions
     }
-    return _each(functions, lambda function: releases.move(function, targets[function]))
+    return _apply_each(functions, lambda function: releases.move(function, targets[function]))
 
 
 def find_version(releases: Releases, function: Function, wanted: str) -> str:
-    """The number of the version that is meant: one's number, else the newest so described.
+    """Return the number of a version, given its number or description (the newest counts).
 
-    OpsError names those that there are.
+    Raises OpsError if there is no such version. The text lists those that exist.
     """
     versions = releases.versions(function)
     for code in reversed(versions):
@@ -271,18 +280,20 @@ def find_version(releases: Releases, function: Function, wanted: str) -> str:
     )
 
 
-def take_up_settings(
+def apply_changed_settings(
     releases: Releases, functions: Sequence[Function]
-) -> tuple[list[Move], list[Function]]:
-    """Let changed settings reach the alias, where that releases no other code.
+) -> tuple[list[AliasMove], list[Function]]:
+    """Let changed settings reach the alias wherever that releases no other code.
 
-    An update of the stack switches debug logging off where settings changed; it stays as it was.
-    Returns the moves, and the functions whose `$LATEST` holds code that isn't released: their
-    settings come with the next release. ReleaseStopped if one can't be moved.
+    An update of the stack turns debug logging off where settings changed; this restores it. Return
+    the moves, and the functions whose `$LATEST` holds unreleased code: their settings come with the
+    next release.
+
+    Raises ReleaseStopped if an alias can't be moved.
     """
     waiting: list[Function] = []
 
-    def take_up(function: Function) -> Move:
+    def take_up(function: Function) -> AliasMove:
         latest, released = releases.latest(function), releases.released(function)
         if latest.debug != released.debug:
             wanted = latest.with_debug(released.debug)["Environment"]
@@ -292,14 +303,14 @@ def take_up_settings(
             return releases.release(function, released.description)
         if latest.configuration != released.configuration:
             waiting.append(function)
-        return Move(function, released.version, released.version)
+        return AliasMove(function, released.version, released.version)
 
-    moves = _each(functions, take_up)
+    moves = _apply_each(functions, take_up)
     return [move for move in moves if move.moved], waiting
 
 
-def _each(functions: Sequence[Function], work: Any) -> list[Move]:
-    moves: list[Move] = []
+def _apply_each(functions: Sequence[Function], work: Any) -> list[AliasMove]:
+    moves: list[AliasMove] = []
     for index, function in enumerate(functions):
         try:
             moves.append(work(function))
@@ -310,13 +321,13 @@ def _each(functions: Sequence[Function], work: Any) -> list[Move]:
 
 
 def _code(found: Mapping[str, Any]) -> Code:
-    # Without what is empty: Lambda leaves it out of one answer and not of another.
+    # Leave out empty values: Lambda omits them in some answers only.
     network = found.get("VpcConfig") or {}
     known = {
         "SubnetIds": sorted(network.get("SubnetIds") or ()),
         "SecurityGroupIds": sorted(network.get("SecurityGroupIds") or ()),
     }
-    configuration = {name: found[name] for name in CONFIGURED if found.get(name)}
+    configuration = {name: found[name] for name in CONFIGURATION_PARTS if found.get(name)}
     configuration["VpcConfig"] = known
     return Code(
         version=found["Version"],

@@ -1,4 +1,4 @@
-"""A lock's packages, installed for a platform into a cache, and what of them is worth shipping."""
+"""Packages of a lock, installed for a platform into a cache, and the choice of files to ship."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CACHE = Path(".local", "wheels")
 
 @dataclass(frozen=True)
 class Platform:
-    """Where a package is to run: a name for the cache, and what pip has to be told about it.
+    """Where a package runs: a name for the cache, and the arguments of pip.
 
-    `level` is how hard zips are compressed: 9 for what is uploaded, 1 for what stays here.
-    `compiler` makes the bytecode; without one packages have none.
+    `level` is the compression of zips: 9 for uploads, 1 for this machine. `compiler` makes the
+    bytecode; without one packages have none.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Platform:
 
     @property
     def label(self) -> str:
-        """The name, with the version of the Python that compiled: what a package depends on."""
+        """The name with the version of the compiling Python, which packages depend on."""
         return f"{self.name}-by-{self.compiler.version}" if self.compiler else self.name
 
 
@@ -46,7 +46,7 @@ LAMBDA_PYTHON = "3.13"
 
 
 def lambda_() -> Platform:
-    """Python 3.13 on arm64 in Lambda (Amazon Linux 2023 has glibc 2.34)."""
+    """Return Lambda's platform: Python 3.13 on arm64 (Amazon Linux 2023 has glibc 2.34)."""
     return Platform(
         LAMBDA,
         (
@@ -62,23 +62,25 @@ def lambda_() -> Platform:
 
 
 def host() -> Platform:
-    """This machine and the running Python: where the local stack's functions run."""
+    """Return the platform of this machine and Python, where the local stack's functions run."""
     name = f"host-{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
     return Platform(name, (), level=1, compiler=compiler(Path(sys.executable)))
 
 
 def lock_hash(lock: Path) -> str:
-    """What a lock says to install, whatever its comments: the hash of its pins and hashes."""
+    """Return the hash of a lock's pins and hashes, whatever its comments."""
     lines = (line.strip() for line in lock.read_text().splitlines())
     pins = "\n".join(line for line in lines if line and not line.startswith("#"))
     return hashlib.sha256(pins.encode()).hexdigest()[:16]
 
 
 def install(lock: Path, platform: Platform, root: Path) -> Path:
-    """The folder with a lock's packages for a platform: from the cache, or installed now.
+    """Return the folder with a lock's packages for a platform, from the cache or installed now.
 
-    Their bytecode is there too, if the platform has a compiler. Raises OpsError with pip's reason.
-    A folder that exists is whole: it is renamed into place.
+    It includes their bytecode if the platform has a compiler. An existing folder is always
+    complete: it is renamed into place.
+
+    Raises OpsError if pip failed, with its reason.
     """
     folder = root / f"{platform.label}-{lock_hash(lock)}"
     if folder.is_dir():
@@ -105,18 +107,17 @@ def install(lock: Path, platform: Platform, root: Path) -> Path:
     return folder
 
 
-HIDES_A_FUNCTION = frozenset({"slack"})
-"""Packages named as a module of ours, which Python would find first: `slack` is slack_sdk's old
-name, kept there for old programs, and our function's."""
+SHADOWING_PACKAGES = frozenset({"slack"})
+"""Packages with the name of a function's module, which Python would find first.
+
+slack_sdk keeps its old name `slack` for old programs.
+"""
 
 
-def shipped(
+def files_to_ship(
     site: Path, function: Function, bytecode: Collection[PurePosixPath]
 ) -> Iterator[PurePosixPath]:
-    """The files below `site`, relative to it, that a function needs.
-
-    Of what is compiled, only `bytecode`.
-    """
+    """Yield the files below `site` that a function needs, and of bytecode only `bytecode`."""
     for path in site.rglob("*"):
         inside = PurePosixPath(path.relative_to(site).as_posix())
         if path.is_file() and (inside in bytecode or is_needed(inside, function)):
@@ -124,16 +125,15 @@ def shipped(
 
 
 def is_needed(path: PurePosixPath, function: Function) -> bool:
-    """Whether an installed file is worth its place in a package.
+    """Tell whether a package needs an installed file.
 
-    botocore brings the models of some 400 services, most of its weight; of each service that is
-    used everything stays but the examples. So does googleapiclient with the documents of all of
-    Google's APIs, 110 MB of them. dateutil brings time zones of its own, for systems without any,
-    and botocore asks it for none. Of a distribution's metadata, what `importlib.metadata` reads the
-    version from and the licence stay.
+    Left out are: the models of the 400 services of botocore that the function doesn't use, and the
+    examples of the others; googleapiclient's documents of unused Google APIs (110 MB); dateutil's
+    own time zones, which botocore never asks for; and a distribution's metadata, except licences
+    and the file that `importlib.metadata` reads the version from.
     """
     parts = path.parts
-    if parts[0] in HIDES_A_FUNCTION:
+    if parts[0] in SHADOWING_PACKAGES:
         return False
     if parts[0] == "bin" or set(parts) & {"__pycache__", "tests", "examples"}:
         return False
@@ -151,5 +151,5 @@ def is_needed(path: PurePosixPath, function: Function) -> bool:
 
 
 def is_licence(path: PurePosixPath) -> bool:
-    """Whether a file of a distribution's metadata has to travel with its code."""
+    """Tell whether a file of a distribution's metadata is a licence."""
     return path.name.upper().startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING"))

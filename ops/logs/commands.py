@@ -1,7 +1,7 @@
-"""`invoke logs.…`: what the functions wrote, by time, as it comes in, or of one recording.
+"""`invoke logs.…`: show log records by time, as they arrive, or of one recording.
 
-Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, with a
-line of its own wherever the date changes; for programs (`--json`) it is one JSON object.
+Times are UTC. For people each line is `HH:MM:SS.mmm function level message key=value …`, with the
+date on a line of its own where it changes; for programs (`--json`) it is one JSON object.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from rich.text import Text
 from cdk.names import FUNCTIONS, Function
 from ingester.status.table import StatusTable
 from ops import terminal
-from ops.code.package import chosen
+from ops.code.package import select_functions
 from ops.command import OpsError, command
-from ops.logs.lines import Line, for_programs, human
-from ops.logs.reading import Logs, everything, story, watch
+from ops.logs.lines import Line, for_people, for_programs
+from ops.logs.reading import Logs, read_all, recording_lines, watch
 from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
-from ops.target import Target, looking
+from ops.target import Target, existing_target
 
-PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})
-"""FilterLogEvents is good for some five requests a second in an account."""
+RETRYING = Config(retries={"mode": "standard", "max_attempts": 10})
+"""FilterLogEvents allows some five requests a second in an account."""
 
 HELP = {
     "watch": "go on showing what comes in, until ^C",
@@ -44,23 +44,23 @@ def now() -> datetime:
 
 
 def logs_of(target: Target) -> Logs:
-    """The logs of a stack's functions."""
-    return Logs(target.client("logs", config=PATIENT), target.names)
+    """Return the logs of a stack's functions."""
+    return Logs(target.client("logs", config=RETRYING), target.names)
 
 
 class Printer:
-    """Prints lines as they come, and the date wherever it changes."""
+    """Prints lines as they arrive, and the date where it changes."""
 
     def __init__(self, *, as_json: bool, hidden: Collection[str] = ()) -> None:
         self._as_json = as_json
         self._hidden = hidden
         self._date: date | None = None
         self._console = terminal.console()
-        # Printed by Python: where a pipe is closed, rich would end the program with an error.
+        # Python prints, not rich: rich would end the program with an error when a pipe is closed.
         self._console.file = io.StringIO()
 
     def __call__(self, lines: Iterable[Line]) -> None:
-        """Print some lines. BrokenPipeError if nobody reads them any more."""
+        """Print some lines. Raises BrokenPipeError if nobody reads them any more."""
         for line in lines:
             if self._as_json:
                 print(for_programs(line))
@@ -68,7 +68,7 @@ class Printer:
             if line.moment.date() != self._date:
                 self._date = line.moment.date()
                 self._print(Text(f"{self._date} (UTC)", style="bold"))
-            self._print(human(line, self._hidden))
+            self._print(for_people(line, self._hidden))
         sys.stdout.flush()
 
     def _print(self, text: Text) -> None:
@@ -78,18 +78,18 @@ class Printer:
 
 
 def run(functions: Sequence[Function], since: str, *, watched: bool, as_json: bool) -> None:
-    """What every task but `recording` does."""
+    """Show the logs of some functions: every command but `recording` does this."""
     length = arguments.since(since)
-    target = looking()
+    target = existing_target()
     logs, begin, show = logs_of(target), now() - length, Printer(as_json=as_json)
     if watched:
         follow(watch(logs, functions, begin, clock=now, sleep=time.sleep), show)
     else:
-        show(everything(logs, functions, begin))
+        show(read_all(logs, functions, begin))
 
 
 def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], None]) -> None:
-    """Show what comes in until ^C, which is the way to end it: no word about it."""
+    """Show lines as they arrive until ^C, which ends the command without a message."""
     try:
         for lines in batches:
             show(lines)
@@ -98,7 +98,7 @@ def follow(batches: Iterable[Sequence[Line]], show: Callable[[Sequence[Line]], N
 
 
 def task_of(function: Function) -> Task[Any]:
-    """`logs.<function>`."""
+    """Return the command `logs.<function>`."""
 
     def task(_context: Context, watch: bool = False, since: str = "1h", json: bool = False) -> None:
         run([function], since, watched=watch, as_json=json)
@@ -124,30 +124,26 @@ def all_functions(
     }
 )
 def recording(
-    _context: Context,
-    uuid: str,
-    function: str | None = None,
-    since: str = "7d",
-    json: bool = False,
+    _context: Context, uuid: str, function: str | None = None, since: str = "7d", json: bool = False
 ) -> None:
     """Show one recording's way through the functions."""
     wanted, length, functions = (
         arguments.recording_uuid(uuid),
         arguments.since(since),
-        chosen(function),
+        select_functions(function),
     )
-    target = looking()
+    target = existing_target()
     status = StatusTable(target.table(target.names.status_table), now)
     zip_ids = [row.zip_id for row in rows_of(status, wanted, now())]
     begin = now() - length
-    lines = story(logs_of(target), functions, wanted, zip_ids, begin)
+    lines = recording_lines(logs_of(target), functions, wanted, zip_ids, begin)
     if not lines:
         raise OpsError(
             f"No log records of {wanted} since {begin:%Y-%m-%d %H:%M} UTC: is the uuid right "
             "(`invoke recordings --meeting ID` shows a meeting's), or was it earlier "
             "(`--since 30d`; logs are kept six months)?"
         )
-    ingests = {line.said("zip_id") for line in lines} - {""}
+    ingests = {line.text_field("zip_id") for line in lines} - {""}
     hidden = ("uuid", "zip_id") if len(ingests) == 1 else ("uuid",)
     Printer(as_json=json, hidden=hidden)(lines)
 

@@ -1,7 +1,7 @@
-"""A line of a function's log: what it is, and how it is shown to people and to programs.
+"""A line of a function's log, and its forms for people and for programs.
 
-The functions write one JSON object a record (`ingester.log`). Everything else on their logs is
-Lambda's own: START, END, REPORT, time-outs, and crashes before our logging began.
+The functions write one JSON object a record (`ingester.log`). All other lines are Lambda's: START,
+END, REPORT, timeouts, and crashes before our logging began.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ops.printable import printable
 ALWAYS_HIDDEN = frozenset(
     {"level", "timestamp", "location", "message", "exception", "aws_request_id", "_aws"}
 )
-"""What is shown in its own place, or is for machines; `--json` has all of it."""
+"""Fields that have their own place in the line or are for machines. `--json` shows them all."""
 
 STYLES = {"DEBUG": "dim", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 INDENT = " " * 4
@@ -34,9 +34,8 @@ _ROUTINE = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |EXTENSION\t|I
 class Line:
     """One event of a log group.
 
-    `moment` is when it was written: by a record's own time stamp, else by CloudWatch's, which
-    `stored` is. `record` is None for a line that is not one of our records. `key` tells events
-    apart.
+    `moment` is the record's own time stamp, or else CloudWatch's, which is `stored`. `record` is
+    None for a line that isn't one of our records. `key` identifies the event.
     """
 
     function: Function
@@ -47,20 +46,20 @@ class Line:
     text: str
     record: Mapping[str, Any] | None
 
-    def said(self, name: str) -> str:
-        """A text of the record; "" if it has none of this name."""
+    def text_field(self, name: str) -> str:
+        """Return a text field of the record; "" if it has none of this name."""
         value = self.record.get(name) if self.record else None
         return value if isinstance(value, str) else ""
 
     @property
     def is_routine(self) -> bool:
-        """Whether it is Lambda's bookkeeping of an invocation in which nothing went wrong."""
+        """Whether this is Lambda's bookkeeping of an invocation without a failure."""
         is_bookkeeping = self.record is None and _ROUTINE.match(self.text)
         return bool(is_bookkeeping) and "Status: " not in self.text
 
 
 def line_of(function: Function, event: Mapping[str, Any]) -> Line:
-    """An event as FilterLogEvents answers it."""
+    """Return the line for an event of FilterLogEvents."""
     text = str(event.get("message", "")).rstrip()
     stream, milliseconds = str(event.get("logStreamName", "")), int(event["timestamp"])
     stored = EPOCH + timedelta(milliseconds=milliseconds)
@@ -95,10 +94,10 @@ def _moment(record: Mapping[str, Any]) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else None
 
 
-def human(line: Line, hidden: Collection[str] = ()) -> Text:
-    """The line for people: time, function, level, message, then the rest as `key=value`.
+def for_people(line: Line, hidden: Collection[str] = ()) -> Text:
+    """Return the line for people: time, function, level, message, then the rest as `key=value`.
 
-    `hidden` names values that aren't shown because every line has them.
+    `hidden` names fields that are left out because every line has them.
     """
     moment = line.moment.strftime("%H:%M:%S.") + f"{line.moment.microsecond // 1000:03d}"
     head = f"{moment} {line.function.task:<12} "
@@ -131,7 +130,7 @@ def _value(value: object) -> str:
 
 
 def for_programs(line: Line) -> str:
-    """The line as one JSON object: a record's own fields, or `text`, with function and stream."""
+    """Return the line as a JSON object: the record's fields or `text`, with function and stream."""
     where = {"function": line.function.name, "log_stream": line.stream}
     if line.record is not None:
         return json.dumps({**where, **line.record}, ensure_ascii=True)

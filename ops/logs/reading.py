@@ -1,7 +1,7 @@
-"""CloudWatch Logs of the functions: all of a time, what comes in, and one recording's story.
+"""Read CloudWatch Logs of the functions: all lines since a time, new lines, one recording's lines.
 
-FilterLogEvents answers in pages, some of them empty, and shows an event some seconds after it was
-written, a late one minutes after.
+FilterLogEvents answers in pages, some of them empty. It shows an event some seconds after it was
+written, a late one after minutes.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilterLogEventsRequestPaginateTypeDef
 
 MILLISECOND = timedelta(milliseconds=1)
-LATE = timedelta(minutes=5)
-"""How long after it was written an event may still appear."""
+LATEST_ARRIVAL = timedelta(minutes=5)
+"""The longest time between the writing of an event and its appearance."""
 
 POLL_SECONDS = 2.0
 LONGEST_PATTERN = 1024
-"""In characters: FilterLogEvents, filterPattern."""
+"""FilterLogEvents' limit of filterPattern, in characters."""
 
 LONGEST_INVOCATION = timedelta(minutes=16)
 
@@ -47,19 +47,19 @@ class Logs:
         pattern: str = "",
         stream: str = "",
     ) -> Iterator[Line]:
-        """A function's events from `begin` on, by time; none if it never wrote any."""
-        asked: FilterLogEventsRequestPaginateTypeDef = {
+        """Yield a function's events from `begin` on, by time; none if it never wrote any."""
+        request: FilterLogEventsRequestPaginateTypeDef = {
             "logGroupName": self._names.log_group(function),
             "startTime": _ms(begin),
         }
         if end:
-            asked["endTime"] = _ms(end)
+            request["endTime"] = _ms(end)
         if pattern:
-            asked["filterPattern"] = pattern
+            request["filterPattern"] = pattern
         if stream:
-            asked["logStreamNames"] = [stream]
+            request["logStreamNames"] = [stream]
         try:
-            for page in self._client.get_paginator("filter_log_events").paginate(**asked):
+            for page in self._client.get_paginator("filter_log_events").paginate(**request):
                 for event in page["events"]:
                     yield line_of(function, event)
         except self._client.exceptions.ResourceNotFoundException:
@@ -71,10 +71,10 @@ def _ms(moment: datetime) -> int:
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
-    """Lines of several functions by the moment in which they were written.
+    """Sort lines of several functions by their moments.
 
-    A line without a time stamp of its own that stands before another in its stream comes before
-    it, also where the log is stored as a whole when the invocation ends (the local cloud does so).
+    A line without a time stamp of its own keeps its place before the next line of its stream, even
+    if CloudWatch stored the whole log when the invocation ended (as the local cloud does).
     """
     settled: list[Line] = []
     earliest: dict[tuple[str, str], datetime] = {}
@@ -90,8 +90,8 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
     return sorted(settled, key=lambda line: line.moment)
 
 
-def everything(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
-    """All lines of some functions from `begin` until now, in order. They are held in memory."""
+def read_all(logs: Logs, functions: Sequence[Function], begin: datetime) -> list[Line]:
+    """Return all lines of some functions from `begin` until now, in order, in memory."""
     return in_order(line for function in functions for line in logs.read(function, begin))
 
 
@@ -103,10 +103,10 @@ def watch(
     clock: Callable[[], datetime],
     sleep: Callable[[float], None],
 ) -> Iterator[list[Line]]:
-    """What comes in, each line once, for ever: those from `begin` until now first.
+    """Yield batches of lines for ever, each line once, beginning with those since `begin`.
 
-    Each time the last five minutes before the time before are read again, and the lines known by
-    their keys left out. So what appears late is shown late, and nothing is missed.
+    Each round reads the last five minutes before the previous round again and leaves out lines
+    whose keys it knows. So late events are shown late, and none is missed.
     """
     seen: dict[str, datetime] = {}
     start = begin
@@ -120,59 +120,59 @@ def watch(
         ]
         seen.update((line.key, line.stored) for line in lines)
         yield in_order(lines)
-        # Whole milliseconds, as CloudWatch counts: what is forgotten is never read again.
-        start = max(start, EPOCH + _ms(now - LATE) * MILLISECOND)
+        # Whole milliseconds, as in CloudWatch: a forgotten key is never read again.
+        start = max(start, EPOCH + _ms(now - LATEST_ARRIVAL) * MILLISECOND)
         seen = {key: stored for key, stored in seen.items() if stored >= start}
         sleep(POLL_SECONDS)
 
 
-def story(
+def recording_lines(
     logs: Logs, functions: Sequence[Function], uuid: str, zip_ids: Iterable[str], begin: datetime
 ) -> list[Line]:
-    """One recording's lines over all functions, in order.
+    """Return one recording's lines over all functions, in order.
 
-    `zip_ids` are the ingests known so far; others that the records of the recording name are
-    looked for too. With them come the lines of the same invocations that name no recording: what
-    was received, a crash, a time-out.
+    `zip_ids` are the known ingests; further ones that the recording's records name are searched for
+    too. The lines of the same invocations that name no recording are included: what was received, a
+    crash, a timeout.
     """
     found: dict[str, Line] = {}
-    asked: set[str] = set()
+    searched: set[str] = set()
     ids = {automated(uuid), *zip_ids}
     conditions = [("uuid", uuid)]
-    while new := sorted(ids - asked):
+    while new := sorted(ids - searched):
         conditions += [("zip_id", zip_id) for zip_id in new]
-        for pattern in patterns(conditions):
+        for pattern in filter_patterns(conditions):
             for function in functions:
                 for line in logs.read(function, begin, pattern=pattern):
-                    if line.said("uuid") == uuid or line.said("zip_id") in ids:
+                    if line.text_field("uuid") == uuid or line.text_field("zip_id") in ids:
                         found[line.key] = line
-        asked.update(new)
-        ids |= {line.said("zip_id") for line in found.values()} - {""}
+        searched.update(new)
+        ids |= {line.text_field("zip_id") for line in found.values()} - {""}
         conditions = []
-    for line in around(logs, list(found.values()), begin):
+    for line in same_invocation_lines(logs, list(found.values()), begin):
         found.setdefault(line.key, line)
     return in_order(sorted(found.values(), key=lambda line: line.stored))
 
 
-def around(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
-    """The other lines of the same invocations, without Lambda's bookkeeping."""
+def same_invocation_lines(logs: Logs, lines: Sequence[Line], begin: datetime) -> Iterator[Line]:
+    """Yield the other lines of the same invocations, without Lambda's bookkeeping."""
     invocations: dict[tuple[Function, str, str], list[Line]] = {}
     for line in lines:
-        if request := line.said("aws_request_id"):
+        if request := line.text_field("aws_request_id"):
             invocations.setdefault((line.function, line.stream, request), []).append(line)
     for (function, stream, request), own in invocations.items():
         first = min(line.stored for line in own) - LONGEST_INVOCATION
         last = max(line.stored for line in own) + LONGEST_INVOCATION
         for line in logs.read(
-            function, max(begin, first), end=last, pattern=quoted(request), stream=stream
+            function, max(begin, first), end=last, pattern=filter_string(request), stream=stream
         ):
-            names_none = not line.said("uuid") and not line.said("zip_id")
+            names_none = not line.text_field("uuid") and not line.text_field("zip_id")
             if request in line.text and names_none and not line.is_routine:
                 yield line
 
 
-def quoted(text: str) -> str:
-    """A string of a filter pattern.
+def filter_string(text: str) -> str:
+    """Return text as a string of a filter pattern.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
@@ -180,9 +180,9 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
-    """Filter patterns for records with any of these fields, none too long for AWS."""
-    terms = [f"($.{name} = {quoted(value)})" for name, value in conditions]
+def filter_patterns(conditions: Sequence[tuple[str, str]]) -> list[str]:
+    """Return filter patterns for records with any of these fields, each within AWS's limit."""
+    terms = [f"($.{name} = {filter_string(value)})" for name, value in conditions]
     made: list[list[str]] = [[]]
     for term in terms:
         if len(_joined([*made[-1], term])) > LONGEST_PATTERN and made[-1]:

@@ -1,4 +1,4 @@
-"""`invoke migrate`: what must not be forgotten when one stack takes the place of another."""
+"""`invoke migrate`: copy what the pipeline has to know from an old stack to a new one."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from ops.migration.copy_tables import (
     Item,
     Rules,
     Tally,
+    copy_table,
     event_rules,
     schedule_rules,
     status_rules,
-    take_over,
 )
-from ops.migration.ledger import Requests, is_ours, uuid_of
-from ops.target import Target, changing, looking
+from ops.migration.ledger import RequestMigration, is_ours, uuid_of
+from ops.target import Target, existing_target, target_to_change
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 DAYS = 7
 MOST_DAYS = 3660
-"""Status rows live no longer."""
+"""Upper limit of `--days`."""
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 
 
-class Part(Protocol):
-    """A part of what is taken over; `thing` is what people call it."""
+class Migration(Protocol):
+    """One kind of data to migrate; `thing` is its name for people."""
 
     @property
     def thing(self) -> str: ...
 
-    def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
-        """Take the part over; with `dry_run` only count. `seen` is told (rows done, in all)."""
+    def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
+        """Copy the data, or only count it. `on_progress` gets (rows done, rows in all)."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A table there and the same one here, and how the one is taken over into the other."""
+class TableCopy:
+    """A table of the old stack, the same table of the new one, and the rules of the copy."""
 
     old: Table
     new: Table
@@ -62,26 +62,26 @@ class Pair:
     def thing(self) -> str:
         return self.rules.thing
 
-    def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
-        return take_over(self.old, self.new, self.rules, dry_run=dry_run, seen=seen)
+    def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
+        return copy_table(self.old, self.new, self.rules, dry_run=dry_run, on_progress=on_progress)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that is taken over, in this order: the pipeline decides by the ledger, not by a row."""
+class MigrationPlan:
+    """Everything to migrate, in this order: the pipeline decides by the ledger, not by a row."""
 
-    schedule: Pair
-    events: Pair
-    ledger: Requests
-    status: Pair
+    schedule: TableCopy
+    events: TableCopy
+    ledger: RequestMigration
+    status: TableCopy
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def migrations(self) -> tuple[Migration, ...]:
         return (self.schedule, self.events, self.ledger, self.status)
 
 
-def plan(target: Target, old_stack: str, *, days: int, now: datetime) -> Plan:
-    """What to take over. OpsError, before anything is written, if a table isn't there."""
+def plan_migration(target: Target, old_stack: str, *, days: int, now: datetime) -> MigrationPlan:
+    """Return what to migrate. Raises OpsError if a name is wrong or a table doesn't exist."""
     if old_stack == target.place.stack_name:
         raise OpsError(
             f"{old_stack} is the stack that is to take over: set STACK_NAME to the new one, and "
@@ -106,19 +106,19 @@ def plan(target: Target, old_stack: str, *, days: int, now: datetime) -> Plan:
     ledger = Ledger(target.table(here.recordings_table), lambda: now)
     status = status_rules(now, days, lambda item: _is_ours(item, ledger))
 
-    def pair(old: str, new: str, rules: Rules) -> Pair:
-        return Pair(target.table(old), target.table(new), rules)
+    def pair(old: str, new: str, rules: Rules) -> TableCopy:
+        return TableCopy(target.table(old), target.table(new), rules)
 
-    return Plan(
+    return MigrationPlan(
         schedule=pair(there.schedule_table, here.schedule_table, schedule_rules()),
         events=pair(there.events_table, here.events_table, event_rules(now)),
-        ledger=Requests(target.table(there.status_table), ledger, status.skip),
+        ledger=RequestMigration(target.table(there.status_table), ledger, status.skip),
         status=pair(there.status_table, here.status_table, status),
     )
 
 
 def _is_ours(item: Item, ledger: Ledger) -> bool:
-    """Whether this pipeline has accepted a row's request, or that can't be told."""
+    """Tell whether this pipeline accepted a row's request, or the ledger can't be read."""
     row = row_of(item)
     uuid = uuid_of(row)
     try:
@@ -137,33 +137,36 @@ def _exists(target: Target, table: str) -> bool:
     return True
 
 
-def run(parts: Iterable[Part], *, dry_run: bool) -> list[Tally]:
-    """Take the parts over one after the other, with a bar for each."""
+def migrate_all(migrations: Iterable[Migration], *, dry_run: bool) -> list[Tally]:
+    """Migrate one kind of data after the other, with a progress bar for each."""
     with terminal.progress() as bar:
-        return [part.take_over(dry_run=dry_run, seen=_shown(bar, part.thing)) for part in parts]
+        return [
+            migration.copy(dry_run=dry_run, on_progress=_progress(bar, migration.thing))
+            for migration in migrations
+        ]
 
 
-def _shown(bar: Progress, thing: str) -> Callable[[int, int], None]:
+def _progress(bar: Progress, thing: str) -> Callable[[int, int], None]:
     task = bar.add_task(thing, total=None)
     return lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show(tallies: list[Tally], old_stack: str, *, dry_run: bool) -> None:
-    """Print what was taken over, table by table, and the rows that somebody should look at."""
+    """Print the counts of each table, and the rows that somebody should look at."""
     head = "would be taken over" if dry_run else "taken over"
     terminal.show(
         f"From {old_stack}",
         ("table", head, "here already", "skipped"),
         [
-            (tally.thing, str(tally.taken), str(tally.there), _reasons(tally.skipped))
+            (tally.thing, str(tally.copied), str(tally.kept), _reasons(tally.skipped))
             for tally in tallies
         ],
     )
     for tally in tallies:
-        for one in tally.named[:MOST_NAMED]:
-            terminal.say(f"{tally.thing}: {one}")
-        if len(tally.named) > MOST_NAMED:
-            terminal.say(f"{tally.thing}: … and {len(tally.named) - MOST_NAMED} more")
+        for line in tally.named[:MAX_NAMED]:
+            terminal.say(f"{tally.thing}: {line}")
+        if len(tally.named) > MAX_NAMED:
+            terminal.say(f"{tally.thing}: … and {len(tally.named) - MAX_NAMED} more")
 
 
 def _reasons(skipped: Mapping[str, int]) -> str:
@@ -178,9 +181,9 @@ def _reasons(skipped: Mapping[str, int]) -> str:
     }
 )
 def migrate(_context: Context, from_: str, days: int = DAYS, dry_run: bool = False) -> None:
-    """Take over what an old stack must not forget."""
+    """Copy an old stack's classes, events and requests."""
     if not 0 <= days <= MOST_DAYS:
         raise OpsError(f"--days has to be a number from 0 to {MOST_DAYS}.")
-    target = looking() if dry_run else changing()
-    parts = plan(target, from_, days=days, now=datetime.now(UTC)).parts
-    show(run(parts, dry_run=dry_run), from_, dry_run=dry_run)
+    target = existing_target() if dry_run else target_to_change()
+    migrations = plan_migration(target, from_, days=days, now=datetime.now(UTC)).migrations
+    show(migrate_all(migrations, dry_run=dry_run), from_, dry_run=dry_run)

@@ -1,33 +1,33 @@
-"""What an earlier stack's tables know, taken over into this stack's: decisions and writes.
+"""Copy an old stack's tables into a new stack: what to write, and the conditional writes.
 
-Rows are copied as they are, in the first system's form where they have it: everything here reads
-both. Nothing is ever written to the earlier stack, and nothing newer in this one is overwritten:
-each write holds only while the row here is as it was when it was decided about.
+Rows are copied as they are; both systems' forms can be read. The old stack is never written to, and
+nothing newer in the new stack is overwritten: each write has the condition that the new row is
+unchanged since the decision.
 
-**Schedule.** A meeting that is here stays as it is: an import that was made here knows better.
+**Schedule.** An existing meeting stays: an import into the new stack is more recent.
 
-**Recording events.** A recording that was running at the switch was started there and stopped here:
-its row becomes both lists together, in the order of time.
+**Recording events.** A recording that ran during the switch started in the old stack and stopped in
+the new one: its row becomes both lists together, in the order of time.
 
-**Status.** A row from there takes the place of one here only if
+**Status.** A row of the old stack replaces a row of the new one only if
 
-- none is here; or
-- the one here only says what Zoom did (`RECORDING_…`), and the one there says more. A late
-  `meeting.ended` is no reason to forget that the recording is in Opencast; or
-- the one here is older: it was taken over earlier, and the other stack has gone on since.
+- the new stack has none; or
+- the new row only has Zoom's progress (`RECORDING_…`), and the old one has more: a late
+  `meeting.ended` doesn't hide that the recording is in Opencast; or
+- the new row is older: it was copied earlier, and the old stack has continued since.
 
-A row here stays if this pipeline has accepted its request: then it names files, or the ledger has
-that request. A row that is taken over is a report for people. This pipeline decides by the ledger,
-so the requests of these rows are taken over into it (`ops/migration/ledger.py`):
+A new row stays if this pipeline accepted its request: then it names files, or the ledger has the
+request. Copied status rows are for people. The pipeline decides by the ledger, so the requests of
+these rows are added to it (`ops/migration/ledger.py`):
 
-- `SENT_TO_OPENCAST`: sent. A repeated notification is a duplicate, whichever files it names.
-- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED`: sent. The other stack has the recording in its queues
-  and brings it to Opencast. A repeat is a duplicate here too, because otherwise both stacks would
-  ingest the recording. Running the command again brings how the request ended.
-- `…_FAILED`, `IGNORED`: ended. A repeat by Zoom is accepted here, and so is an operator's request;
-  the uploader asks Opencast before it ingests.
-- `RECORDING_…`, `ON_DEMAND_RECEIVED`, `WEBHOOK_RECEIVED`: none. The notification of the files, or
-  its repeat, comes here after the switch and begins the ingest.
+- `SENT_TO_OPENCAST`: sent. A repeated webhook event is a duplicate, whichever files it names.
+- `SENT_TO_DOWNLOADER` to `UPLOADER_RECEIVED`: sent. The old stack has the recording in its queues
+  and brings it to Opencast. A repeat is a duplicate here too; otherwise both stacks would ingest
+  the recording. Another run of the command brings the request's end.
+- `…_FAILED`, `IGNORED`: ended. A repeat by Zoom or an operator is accepted; the uploader asks
+  Opencast before it ingests.
+- `RECORDING_…`, `ON_DEMAND_RECEIVED`, `WEBHOOK_RECEIVED`: none. The webhook event with the files,
+  or its repeat, reaches the new stack after the switch and begins the ingest.
 - `on-demand-…` rows: the same, under their own ids. A new request has an id of its own.
 """
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 Item = Mapping[str, Any]
 
 ATTEMPTS = 5
-"""How often a row is decided about anew when it changes in between."""
+"""Decisions about one row before it counts as busy: each change in between costs one."""
 
 EXPIRED = "expired"
 UNREADABLE = "can't be read"
@@ -61,7 +61,7 @@ BUSY = "changed here all the time"
 
 @dataclass(frozen=True)
 class Write:
-    """A row to be written, and the condition under which it holds."""
+    """A row to write, and the condition of the write."""
 
     item: Item
     condition: str
@@ -70,16 +70,19 @@ class Write:
 
 @dataclass
 class Tally:
-    """How it went with one table. `skipped` counts by reason; `named` are rows to be looked at."""
+    """Counts of one table.
+
+    `skipped` counts by reason; `named` are rows that somebody should look at.
+    """
 
     thing: str
-    taken: int = 0
-    there: int = 0
+    copied: int = 0
+    kept: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
 
-    def leave(self, key: str, reason: str) -> None:
-        """Count a row that is left out; name it if somebody should look at it."""
+    def leave_out(self, key: str, reason: str) -> None:
+        """Count a row that is left out, and name it if somebody should look at it."""
         self.skipped[reason] += 1
         if reason == BUSY:
             self.named.append(f"{key} {BUSY}: run it again")
@@ -88,17 +91,17 @@ class Tally:
 
 
 Decide = Callable[[Item, Item | None], Write | None]
-"""(the row there, the row here if any) → what to write; None if what is here stays."""
+"""(old row, new row if any) → the write; None if the new row stays."""
 
 Skip = Callable[[Item], str]
-"""Why a row isn't looked at; "" if it is."""
+"""(row) → why it is left out; "" if it is copied."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How one table is taken over. `differs` tells whether a row that stays is to be named.
+    """How one table is copied. `differs` tells whether a row that stays is to be named.
 
-    `besides` are the keys of rows that are none of the table's things, and stay where they are.
+    `besides` are keys of rows that hold something else, and aren't copied.
     """
 
     thing: str
@@ -109,46 +112,43 @@ class Rules:
     besides: frozenset[str] = frozenset()
 
 
-def take_over(
-    old: Table, new: Table, rules: Rules, *, dry_run: bool, seen: Callable[[int, int], None]
+def copy_table(
+    old: Table, new: Table, rules: Rules, *, dry_run: bool, on_progress: Callable[[int, int], None]
 ) -> Tally:
-    """Take a table's rows over by its rules; with `dry_run` only count what would be.
-
-    `seen` is told (rows done, rows in all) as they are worked off.
-    """
+    """Copy a table's rows by its rules, or only count them. See `Migration.copy`."""
     tally = Tally(rules.thing)
     rows = [item for item in scan(old) if item[rules.key] not in rules.besides]
     here = {str(item[rules.key]): item for item in scan(new)}
     for number, row in enumerate(rows, start=1):
-        _take(row, here.get(str(row[rules.key])), new, rules, tally, dry_run=dry_run)
-        seen(number, len(rows))
+        _copy_row(row, here.get(str(row[rules.key])), new, rules, tally, dry_run=dry_run)
+        on_progress(number, len(rows))
     return tally
 
 
-def _take(
+def _copy_row(
     row: Item, present: Item | None, new: Table, rules: Rules, tally: Tally, *, dry_run: bool
 ) -> None:
     key = str(row[rules.key])
     reason = rules.skip(row)
     if reason:
-        tally.leave(key, reason)
+        tally.leave_out(key, reason)
         return
     for _ in range(ATTEMPTS):
         write = rules.decide(row, present)
         if write is None:
-            tally.there += 1
+            tally.kept += 1
             if present is not None and rules.differs(row, present):
                 tally.named.append(f"{key} is here with something else, and stays so")
             return
         if dry_run or put(new, write):
-            tally.taken += 1
+            tally.copied += 1
             return
         present = new.get_item(Key={rules.key: key}, ConsistentRead=True).get("Item")
-    tally.leave(key, BUSY)
+    tally.leave_out(key, BUSY)
 
 
 def scan(table: Table) -> Iterator[Item]:
-    """Every row of a table, as it is now."""
+    """Yield every row of a table, with consistent reads."""
     options: dict[str, Any] = {"ConsistentRead": True}
     while True:
         page = table.scan(**options)
@@ -159,7 +159,7 @@ def scan(table: Table) -> Iterator[Item]:
 
 
 def put(table: Table, write: Write) -> bool:
-    """Write a row under its condition; False if that doesn't hold any more."""
+    """Write a row under its condition. Return False if the condition doesn't hold."""
     values = {"ExpressionAttributeValues": dict(write.values)} if write.values else {}
     try:
         table.put_item(
@@ -173,7 +173,7 @@ def put(table: Table, write: Write) -> bool:
 
 
 def has_expired(item: Item, now: datetime) -> bool:
-    """Whether DynamoDB may delete a row: it does so up to days after the time."""
+    """Tell whether DynamoDB may delete a row. It does so up to days after the expiration."""
     expiration = item.get("expiration")
     return isinstance(expiration, Decimal | int) and expiration <= now.timestamp()
 
@@ -182,7 +182,7 @@ SCHEDULE_KEY, EVENTS_KEY, STATUS_KEY = "zoom_series_id", "zoom_uuid", "zip_id"
 
 
 def schedule_rules() -> Rules:
-    """How the schedule is taken over."""
+    """Return the rules for the schedule."""
     lock = frozenset({IMPORT_LOCK})
     return Rules("schedule", SCHEDULE_KEY, _skip_meeting, _decide_meeting, _differs, lock)
 
@@ -204,7 +204,7 @@ def _decide_meeting(row: Item, here: Item | None) -> Write | None:
 
 
 def _differs(row: Item, here: Item) -> bool:
-    """Whether classes here are others than there, wherever they come from."""
+    """Tell whether the classes of two rows differ, whatever their sources."""
     return _classes(row) != _classes(here)
 
 
@@ -213,13 +213,19 @@ def _classes(item: Item) -> set[tuple[str, ...]] | None:
     if meeting is None:
         return None
     return {
-        (one.day, one.time, one.title, meeting.course_of(one), meeting.series_of(one))
-        for one in meeting.events
+        (
+            scheduled.day,
+            scheduled.time,
+            scheduled.title,
+            meeting.course_of(scheduled),
+            meeting.series_of(scheduled),
+        )
+        for scheduled in meeting.events
     }
 
 
 def event_rules(now: datetime) -> Rules:
-    """How the recordings' events are taken over."""
+    """Return the rules for recording events."""
 
     def skip(item: Item) -> str:
         if has_expired(item, now):
@@ -230,9 +236,12 @@ def event_rules(now: datetime) -> Rules:
 
 
 def _times(item: Item) -> list[tuple[int, str]]:
-    """A row's events as (seconds, event); empty if it has none, or other than events."""
+    """Return a row's events as (seconds, event); empty if it has none or they can't be read."""
     try:
-        return [(int(one["timestamp"]), str(one["event"])) for one in item["recording_event_times"]]
+        return [
+            (int(event["timestamp"]), str(event["event"]))
+            for event in item["recording_event_times"]
+        ]
     except (KeyError, TypeError, ValueError):
         return []
 
@@ -248,17 +257,14 @@ def _decide_events(row: Item, here: Item | None) -> Write | None:
         **here,
         "recording_event_times": [{"event": event, "timestamp": at} for at, event in both],
     }
-    seen = here.get("recording_event_times")
-    if seen is None:
+    on_progress = here.get("recording_event_times")
+    if on_progress is None:
         return Write(merged, "attribute_not_exists(recording_event_times)")
-    return Write(merged, "recording_event_times = :seen", {":seen": seen})
+    return Write(merged, "recording_event_times = :seen", {":seen": on_progress})
 
 
 def status_rules(now: datetime, days: int, is_ours: Callable[[Item], bool]) -> Rules:
-    """How the status rows of the last `days` days are taken over.
-
-    `is_ours` tells whether this pipeline has accepted the request that a row stands for.
-    """
+    """Return the rules for status rows of the last `days` days, unless the request `is_ours`."""
     begin = now - timedelta(days=days)
 
     def skip(item: Item) -> str:
@@ -288,7 +294,7 @@ def _updated(item: Item) -> datetime | None:
 
 
 def _is_status(item: Item) -> bool:
-    """Whether the state is known, and the meeting is a number, as the index wants it."""
+    """Tell whether the state is known and the meeting is a number, which the index requires."""
     return item.get("pipeline_state") in State.__members__ and isinstance(
         item.get("meeting_id", 0), Decimal | int
     )

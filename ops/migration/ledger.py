@@ -1,11 +1,11 @@
-"""What an earlier stack's status rows say of requests, taken over into this stack's ledger.
+"""Add the requests of an old stack's status rows to this stack's ledger.
 
-The pipeline decides by the ledger, not by the status rows (`ingester/ledger/record.py`). The first
-system has no ledger, and its rows name no files. So a request that is taken over counts as sent
-with all of the recording's files.
+The pipeline decides by the ledger, not by status rows (`ingester/ledger/record.py`). The first
+system has no ledger, and its rows name no files. So a migrated request counts as sent with all of
+the recording's files.
 
-A request that this pipeline has accepted stays as it is, and so do the record's files and ingests.
-Only a request that was taken over before is written again, so that another run brings how it ended.
+A request that this pipeline accepted stays as it is, and so do the record's files and ingests. Only
+a migrated request is written again, so that another run brings its end.
 """
 
 from __future__ import annotations
@@ -40,69 +40,66 @@ SENT = frozenset(
         State.SENT_TO_OPENCAST,
     }
 )
-"""States of a request that is in the earlier stack's queues, or in Opencast."""
+"""States of a request that is in the old stack's queues or in Opencast."""
 
 NO_UUID = f"{UNREADABLE}: it names no recording"
 
 
 @dataclass(frozen=True)
-class Requests:
-    """The earlier stack's status table and this stack's ledger. `skip` leaves rows out."""
+class RequestMigration:
+    """The old stack's status table and this stack's ledger. `skip` leaves rows out."""
 
     old: Table
     ledger: Ledger
     skip: Skip
     thing: str = "ledger"
 
-    def take_over(self, *, dry_run: bool, seen: Callable[[int, int], None]) -> Tally:
-        """Take the requests over; with `dry_run` only count what would be.
-
-        `seen` is told (rows done, rows in all) as they are worked off.
-        """
+    def copy(self, *, dry_run: bool, on_progress: Callable[[int, int], None]) -> Tally:
+        """Add the requests to the ledger, or only count them. See `Migration.copy`."""
         tally = Tally(self.thing)
         rows = [item for item in scan(self.old) if not self.skip(item)]
         for number, item in enumerate(rows, start=1):
-            self._take(item, tally, dry_run=dry_run)
-            seen(number, len(rows))
+            self._migrate_row(item, tally, dry_run=dry_run)
+            on_progress(number, len(rows))
         return tally
 
-    def _take(self, item: Item, tally: Tally, *, dry_run: bool) -> None:
+    def _migrate_row(self, item: Item, tally: Tally, *, dry_run: bool) -> None:
         row = row_of(item)
         request = request_of(row)
         if request is None:
             return
         uuid = uuid_of(row)
         if not uuid:
-            tally.leave(row.zip_id, NO_UUID)
+            tally.leave_out(row.zip_id, NO_UUID)
             return
-        change = partial(with_taken_over, zip_id=row.zip_id, request=request)
+        change = partial(with_migrated, zip_id=row.zip_id, request=request)
         try:
             record = self.ledger.get(uuid)
             if change(record) == record:
-                tally.there += 1
+                tally.kept += 1
                 return
             if not dry_run:
                 record = self.ledger.change(uuid, change)
         except LedgerUnreadable:
-            tally.leave(row.zip_id, f"{UNREADABLE}: the ledger's record of {uuid}")
+            tally.leave_out(row.zip_id, f"{UNREADABLE}: the ledger's record of {uuid}")
         except LedgerBusy:
-            tally.leave(row.zip_id, BUSY)
+            tally.leave_out(row.zip_id, BUSY)
         else:
             if dry_run or record.request(row.zip_id) == request:
-                tally.taken += 1
+                tally.copied += 1
             else:
-                tally.there += 1
+                tally.kept += 1
 
 
 def uuid_of(row: StatusRow) -> str:
-    """The recording that a row is about, "" if it names none."""
+    """Return the recording that a row is about; "" if it names none."""
     named = row.zip_id.removeprefix(automated(""))
     return row.recording_id or (named if named != row.zip_id else "")
 
 
 def request_of(row: StatusRow) -> Request | None:
-    """The request that a row stands for; None if its notification was never worked off there."""
-    request = Request(at=_asked_at(row), asked=row.asked, is_taken_over=True)
+    """Return the request of a row; None if the old stack never processed its webhook event."""
+    request = Request(at=_requested_at(row), asked=row.asked, is_taken_over=True)
     if row.state in SENT or retry_at(row):
         return replace(request, is_sent=True)
     if row.state in FAILED:
@@ -112,21 +109,21 @@ def request_of(row: StatusRow) -> Request | None:
     return None
 
 
-def _asked_at(row: StatusRow) -> str:
+def _requested_at(row: StatusRow) -> str:
     try:
         return timestamps.write(timestamps.parse(row.ingest_request_time))
     except ValueError:
         return timestamps.write(row.updated)
 
 
-def with_taken_over(record: Record, zip_id: str, request: Request) -> Record:
-    """The record with a request that is taken over, unless this pipeline has accepted it."""
+def with_migrated(record: Record, zip_id: str, request: Request) -> Record:
+    """Return the record with a migrated request, unless this pipeline accepted that request."""
     if is_ours(record, zip_id):
         return record
     return replace(record, requests={**record.requests, zip_id: request})
 
 
 def is_ours(record: Record, zip_id: str) -> bool:
-    """Whether this pipeline has accepted a request."""
+    """Tell whether this pipeline accepted a request."""
     known = record.requests.get(zip_id)
     return known is not None and not known.is_taken_over

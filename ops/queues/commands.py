@@ -1,8 +1,8 @@
-"""`invoke queue.…`: what waits on the pipeline's queues and in their dead letters, and retries.
+"""`invoke queue.…`: show the messages of the queues and dead-letter queues, and redrive them.
 
-The views take nothing away from the functions, but one that finds waiting messages on a live queue
-costs each of them one of its receives (12 on the download queue, 50 or more on the upload queue;
-see `ops/queues/queue_messages.py`), and then says so.
+A view takes nothing away from the functions. But if it finds messages on a live queue, it costs
+each of them one receive (of 12 on the download queue, 50 or more on the upload queue; see
+`ops/queues/queue_messages.py`), and says so.
 """
 
 from __future__ import annotations
@@ -19,119 +19,127 @@ from cdk.names import Names
 from ingester.ledger.table import Ledger
 from ingester.status.table import StatusTable
 from ops import terminal
-from ops.command import OpsError, command, one_line
-from ops.interrupts import Asked, noted
-from ops.printable import moment, printable
+from ops.command import OpsError, command, error_line
+from ops.interrupts import Interrupted, deferred_signals
+from ops.printable import printable, table_time
 from ops.queues import queue_messages
-from ops.queues.queue_messages import LOOK_SECONDS, Box, Counts, Letter, Pipe, held
-from ops.queues.redrive import Moved, Redrive, Wanted
+from ops.queues.queue_messages import (
+    LOOK_SECONDS,
+    QueueCounts,
+    QueueMessage,
+    QueuePair,
+    SqsQueue,
+    hold_messages,
+)
+from ops.queues.redrive import Redrive, RedrivenMessage, Selection
 from ops.recordings import arguments
-from ops.target import Target, changing, looking
+from ops.target import Target, existing_target, target_to_change
 
-PipeOf = Callable[[Names], Pipe]
+PairOf = Callable[[Names], QueuePair]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a view saw of one queue. `is_dead`: it holds dead letters, and looking is free."""
+class QueueView:
+    """What a view found in one queue. Views of a dead-letter queue cost no receives."""
 
     name: str
-    counts: Counts
-    letters: tuple[Letter, ...]
+    counts: QueueCounts
+    messages: tuple[QueueMessage, ...]
     is_dead: bool
 
     @property
-    def peeked(self) -> bool:
-        """Whether looking cost each message a receive."""
-        return bool(self.letters) and not self.is_dead
+    def cost_receives(self) -> bool:
+        """Whether the view cost each message a receive."""
+        return bool(self.messages) and not self.is_dead
 
     @property
-    def others(self) -> int:
-        """How many waiting messages were not seen, by SQS's count."""
-        return max(0, self.counts.waiting - len(self.letters))
+    def unseen(self) -> int:
+        """Number of waiting messages that weren't received, by SQS's count."""
+        return max(0, self.counts.waiting - len(self.messages))
 
 
-def look(target: Target, pipe: Pipe, limit: int) -> tuple[Seen, Seen]:
-    """A queue and its dead letters, up to `limit` messages of each."""
+def view_both(target: Target, pair: QueuePair, limit: int) -> tuple[QueueView, QueueView]:
+    """Return the views of a queue and its DLQ, with up to `limit` messages of each."""
     sqs = target.client("sqs")
-    return look_live(Box(sqs, pipe.queue), limit), look_dead(Box(sqs, pipe.dead_letters), limit)
+    return view_queue(SqsQueue(sqs, pair.queue), limit), view_dlq(SqsQueue(sqs, pair.dlq), limit)
 
 
-def look_live(box: Box, limit: int) -> Seen:
-    """What waits on a live queue: one look, none if nothing does."""
-    counts = box.counts()
-    seen = tuple(box.peek(limit)) if counts.waiting else ()
-    return Seen(box.name, counts, seen, is_dead=False)
+def view_queue(queue: SqsQueue, limit: int) -> QueueView:
+    """Return the view of a live queue: one receive, or none if nothing waits."""
+    counts = queue.counts()
+    seen = tuple(queue.peek(limit)) if counts.waiting else ()
+    return QueueView(queue.name, counts, seen, is_dead=False)
 
 
-def look_dead(box: Box, limit: int) -> Seen:
-    """The first dead letters, page by page."""
-    counts = box.counts()
-    seen: list[Letter] = []
-    with held(box, LOOK_SECONDS) as hand:
+def view_dlq(queue: SqsQueue, limit: int) -> QueueView:
+    """Return the view of a DLQ: its first messages, page by page."""
+    counts = queue.counts()
+    seen: list[QueueMessage] = []
+    with hold_messages(queue, LOOK_SECONDS) as held:
         while len(seen) < limit:
-            page = hand.draw(limit - len(seen))
+            page = held.next_page(limit - len(seen))
             if not page:
                 break
             seen += page
-    return Seen(box.name, counts, tuple(seen), is_dead=True)
+    return QueueView(queue.name, counts, tuple(seen), is_dead=True)
 
 
-def as_json(seen: Sequence[Seen]) -> dict[str, Any]:
-    """A view for other programs."""
+def as_json(views: Sequence[QueueView]) -> dict[str, Any]:
+    """Return views for other programs."""
     return {
         "queues": [
             {
-                "name": one.name,
-                "waiting": one.counts.waiting,
-                "in_flight": one.counts.in_flight,
-                "delayed": one.counts.delayed,
-                "receive_limit": one.counts.receive_limit or None,
-                "receives_spent": len(one.letters) if one.peeked else 0,
+                "name": view.name,
+                "waiting": view.counts.waiting,
+                "in_flight": view.counts.in_flight,
+                "delayed": view.counts.delayed,
+                "receive_limit": view.counts.receive_limit or None,
+                "receives_spent": len(view.messages) if view.cost_receives else 0,
             }
-            for one in seen
+            for view in views
         ],
         "messages": [
             {
-                "queue": one.name,
-                "message_id": letter.message_id,
-                "uuid": letter.uuid or None,
-                "zip_id": letter.zip_id or None,
-                "meeting_id": letter.meeting or None,
-                "topic": letter.topic or None,
-                "sent": letter.sent.isoformat(timespec="seconds").replace("+00:00", "Z"),
-                "received": letter.received,
-                "failed_reason": letter.reason or None,
-                "is_readable": letter.content is not None,
+                "queue": view.name,
+                "message_id": message.message_id,
+                "uuid": message.uuid or None,
+                "zip_id": message.zip_id or None,
+                "meeting_id": message.meeting or None,
+                "topic": message.topic or None,
+                "sent": message.sent.isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "received": message.received,
+                "failed_reason": message.reason or None,
+                "is_readable": message.content is not None,
             }
-            for one in seen
-            for letter in one.letters
+            for view in views
+            for message in view.messages
         ],
     }
 
 
-def show(seen: Sequence[Seen]) -> None:
-    """Print a view as tables."""
+def show(views: Sequence[QueueView]) -> None:
+    """Print views as tables."""
     terminal.show(
         "Queues",
         ("queue", "waiting", "in flight", "delayed"),
         [
-            (one.name, *map(str, (one.counts.waiting, one.counts.in_flight, one.counts.delayed)))
-            for one in seen
+            (view.name, str(counts.waiting), str(counts.in_flight), str(counts.delayed))
+            for view in views
+            for counts in [view.counts]
         ],
     )
-    rows = [row_of(one, letter) for one in seen for letter in one.letters]
+    rows = [row_of(view, message) for view in views for message in view.messages]
     if rows:
         columns = ("queue", "uuid", "meeting", "topic", "sent (UTC)", "received", "failed because")
-        terminal.show("Messages", uncut(columns), rows)
+        terminal.show("Messages", uncut_columns(columns), rows)
     else:
         terminal.say("No message can be seen.")
-    for line in (line for one in seen for line in remarks(one)):
+    for line in (line for view in views for line in remarks(view)):
         terminal.say(line)
 
 
 def held_by_others(name: str, count: int) -> str:
-    """A sentence about dead letters that can't be seen now."""
+    """Return a sentence about messages of a DLQ that another program holds."""
     verb = "is" if count == 1 else "are"
     return (
         f"{count} on {name} {verb} held by somebody who looks at them, and can be seen again in "
@@ -139,192 +147,197 @@ def held_by_others(name: str, count: int) -> str:
     )
 
 
-def uncut(names: Sequence[str]) -> list[Column]:
-    """Columns that never lose a letter: all but the uuids are folded where it is narrow."""
+def uncut_columns(names: Sequence[str]) -> list[Column]:
+    """Return columns that are never cut: narrow terminals fold all but the uuids."""
     return [Column(name, overflow="fold", no_wrap=name == "uuid") for name in names]
 
 
-def row_of(one: Seen, letter: Letter) -> tuple[str, ...]:
-    """A message as a row of the table."""
-    unreadable = f"(not JSON; message {letter.message_id})"
+def row_of(view: QueueView, message: QueueMessage) -> tuple[str, ...]:
+    """Return a message as a row of the table."""
+    unreadable = f"(not JSON; message {message.message_id})"
     return (
-        one.name,
-        printable(letter.uuid) or (unreadable if letter.content is None else "-"),
-        printable(letter.meeting) or "-",
-        printable(letter.topic) or "-",
-        moment(letter.sent),
-        str(letter.received),
-        printable(letter.reason) or "-",
+        view.name,
+        printable(message.uuid) or (unreadable if message.content is None else "-"),
+        printable(message.meeting) or "-",
+        printable(message.topic) or "-",
+        table_time(message.sent),
+        str(message.received),
+        printable(message.reason) or "-",
     )
 
 
-def remarks(one: Seen) -> list[str]:
-    """What has to be said of a view beside its tables."""
+def remarks(view: QueueView) -> list[str]:
+    """Return sentences to print below the tables of a view."""
     said = []
-    if one.peeked:
-        limit = f" of {one.counts.receive_limit}" if one.counts.receive_limit else ""
+    if view.cost_receives:
+        limit = f" of {view.counts.receive_limit}" if view.counts.receive_limit else ""
         said.append(
-            f"Looking at {len(one.letters)} waiting on {one.name} spent one receive{limit} of each."
+            f"Looking at {len(view.messages)} waiting on {view.name} spent one receive{limit} of "
+            "each."
         )
     said += [
-        f"Don't look again: {letter.uuid or letter.message_id} has no receive left, and what takes "
-        f"it next puts it into the dead letters."
-        for letter in one.letters
-        if one.peeked and letter.received >= one.counts.receive_limit > 0
+        f"Don't look again: {message.uuid or message.message_id} has no receive left, and what "
+        "takes it next puts it into the dead letters."
+        for message in view.messages
+        if view.cost_receives and message.received >= view.counts.receive_limit > 0
     ]
-    if one.is_dead and one.counts.in_flight:
-        said.append(held_by_others(one.name, one.counts.in_flight))
-    if one.others:
-        more = "asking again would spend receives" if one.peeked else "--limit shows more"
-        said.append(f"{one.others} more on {one.name}: {more}.")
+    if view.is_dead and view.counts.in_flight:
+        said.append(held_by_others(view.name, view.counts.in_flight))
+    if view.unseen:
+        more = "asking again would spend receives" if view.cost_receives else "--limit shows more"
+        said.append(f"{view.unseen} more on {view.name}: {more}.")
     return said
 
 
-def view(pipe_of: PipeOf, limit: int, *, json: bool) -> None:
-    """What both views do."""
-    positive(limit)
-    target = looking()
-    seen = look(target, pipe_of(target.names), limit)
+def show_views(pair_of: PairOf, limit: int, *, json: bool) -> None:
+    """Show a queue and its DLQ."""
+    check_limit(limit)
+    target = existing_target()
+    views = view_both(target, pair_of(target.names), limit)
     if json:
-        terminal.show_json(as_json(seen))
+        terminal.show_json(as_json(views))
     else:
-        show(seen)
+        show(views)
 
 
-def positive(limit: int) -> None:
-    """OpsError if there is nothing to do."""
+def check_limit(limit: int) -> None:
+    """Raise OpsError if a limit is below 1."""
     if limit < 1:
         raise OpsError(f"--limit {limit} is no number of messages: 1 or more.")
 
 
-def wanted_of(limit: int, uuid: str | None, *, every: bool) -> Wanted:
-    """Which dead letters an operator asked for. OpsError if that contradicts itself."""
-    positive(limit)
+def selection_of(limit: int, uuid: str | None, *, every: bool) -> Selection:
+    """Return an operator's selection of messages. Raises OpsError if the options contradict."""
+    check_limit(limit)
     if uuid is not None and every:
         raise OpsError("--all and --uuid exclude each other: leave one of them out.")
     if uuid is not None:
-        return Wanted(most=None, uuid=arguments.recording_uuid(uuid))
-    return Wanted(most=None, unreadable=True) if every else Wanted(most=limit)
+        return Selection(most=None, uuid=arguments.recording_uuid(uuid))
+    return Selection(most=None, unreadable=True) if every else Selection(most=limit)
 
 
-def retry(pipe_of: PipeOf, wanted: Wanted) -> None:
-    """What both retries do."""
-    target = changing()
-    pipe, sqs = pipe_of(target.names), target.client("sqs")
+def redrive_dlq(pair_of: PairOf, selection: Selection) -> None:
+    """Redrive messages of a DLQ."""
+    target = target_to_change()
+    pair, sqs = pair_of(target.names), target.client("sqs")
     redrive = Redrive(
-        pipe,
-        Box(sqs, pipe.queue),
-        Box(sqs, pipe.dead_letters),
+        pair,
+        SqsQueue(sqs, pair.queue),
+        SqsQueue(sqs, pair.dlq),
         StatusTable(target.table(target.names.status_table), _now),
         Ledger(target.table(target.names.recordings_table), _now),
     )
-    with noted() as stopped:
-        move(redrive, wanted, stopped)
+    with deferred_signals() as interrupted:
+        redrive_and_report(redrive, selection, interrupted)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def move(redrive: Redrive, wanted: Wanted, stopped: Asked) -> None:
-    """Move dead letters and print which. Exit with 130 if it was stopped, OpsError if it failed."""
-    moved: list[Moved] = []
-    left: tuple[Letter, ...] = ()
+def redrive_and_report(redrive: Redrive, selection: Selection, interrupted: Interrupted) -> None:
+    """Redrive messages and print them. Raises Exit (130) after a signal, OpsError on failure."""
+    moved: list[RedrivenMessage] = []
+    left: tuple[QueueMessage, ...] = ()
     error: Exception | None = None
-    total = redrive.dead.counts().waiting if wanted.unreadable else wanted.most
+    total = redrive.dead.counts().waiting if selection.unreadable else selection.most
     with terminal.progress() as bar:
         task = bar.add_task("Dead letters", total=total)
 
-        def tell(one: Moved) -> None:
-            moved.append(one)
+        def on_redriven(redriven: RedrivenMessage) -> None:
+            moved.append(redriven)
             bar.advance(task)
 
         try:
-            left = redrive.run(wanted, stopped, tell)
+            left = redrive.run(selection, interrupted, on_redriven)
         except Exception as caught:  # noqa: BLE001 - raised again below, behind what was moved
             error = caught
-    report(redrive.pipe, moved, left)
+    show_redriven(redrive.pair, moved, left)
     so_far = f"{len(moved)} moved, the rest is where it was."
     if error:
-        raise OpsError(f"Stopped: {one_line(error)} {so_far}") from error
-    if stopped():
+        raise OpsError(f"Stopped: {error_line(error)} {so_far}") from error
+    if interrupted():
         raise Exit(f"Interrupted. {so_far}", code=130)
     if not moved:
-        nothing(redrive.pipe, wanted, left, redrive.dead.counts().in_flight)
+        report_nothing(redrive.pair, selection, left, redrive.dead.counts().in_flight)
 
 
-def report(pipe: Pipe, moved: Sequence[Moved], left: Sequence[Letter]) -> None:
-    """Print what was moved, and what can't be read and stayed."""
+def show_redriven(
+    pair: QueuePair, moved: Sequence[RedrivenMessage], left: Sequence[QueueMessage]
+) -> None:
+    """Print the messages that were redriven, and those that were left with the reason."""
     if moved:
         terminal.show(
-            f"Back on {pipe.queue}",
-            uncut(("uuid", "topic", "had failed because")),
+            f"Back on {pair.queue}",
+            uncut_columns(("uuid", "topic", "had failed because")),
             [
                 (
-                    printable(one.letter.uuid) or f"(message {one.letter.message_id})",
-                    printable(one.letter.topic) or "-",
-                    printable(one.reason),
+                    printable(redriven.message.uuid) or f"(message {redriven.message.message_id})",
+                    printable(redriven.message.topic) or "-",
+                    printable(redriven.reason),
                 )
-                for one in moved
+                for redriven in moved
             ],
         )
-    for letter in left:
-        if letter.content is None:
-            terminal.say(f"Left: message {letter.message_id} is no JSON. --all moves it too.")
+    for message in left:
+        if message.content is None:
+            terminal.say(f"Left: message {message.message_id} is no JSON. --all moves it too.")
         else:
-            uuid = printable(letter.uuid)
+            uuid = printable(message.uuid)
             terminal.say(
-                f"Left: {uuid} was buried on {moment(letter.sent)}, and its files are gone from S3 "
-                f"after seven days. `invoke exec.pipeline {uuid}` fetches them anew."
+                f"Left: {uuid} was buried on {table_time(message.sent)}, and its files are gone "
+                f"from S3 after seven days. `invoke exec.pipeline {uuid}` fetches them anew."
             )
 
 
-def nothing(pipe: Pipe, wanted: Wanted, left: Sequence[Letter], in_flight: int) -> None:
-    """Say that nothing was moved. OpsError if a certain recording was wanted."""
-    more = f" {held_by_others(pipe.dead_letters, in_flight)}" if in_flight else ""
-    if wanted.uuid and not left:
+def report_nothing(
+    pair: QueuePair, selection: Selection, left: Sequence[QueueMessage], in_flight: int
+) -> None:
+    """Print that nothing was redriven. Raises OpsError if a certain recording was selected."""
+    more = f" {held_by_others(pair.dlq, in_flight)}" if in_flight else ""
+    if selection.uuid and not left:
         raise OpsError(
-            f"Nothing of {wanted.uuid} waits in {pipe.dead_letters}: `invoke queue.{pipe.word}` "
-            f"shows what does, `invoke recordings --uuid {wanted.uuid}` where it is.{more}"
+            f"Nothing of {selection.uuid} waits in {pair.dlq}: `invoke queue.{pair.command}` "
+            f"shows what does, `invoke recordings --uuid {selection.uuid}` where it is.{more}"
         )
     if not left:
-        terminal.say(f"Nothing waits in {pipe.dead_letters}.{more}")
+        terminal.say(f"Nothing waits in {pair.dlq}.{more}")
 
 
-VIEW = {"limit": "how many messages of each queue at most", "json": "for other programs"}
-RETRY = {
+VIEW_HELP = {"limit": "how many messages of each queue at most", "json": "for other programs"}
+RETRY_HELP = {
     "limit": "how many, the first ones",
     "uuid": "those of this recording, all of them",
     "all": "all, those that can't be read too",
 }
 
 
-@command(name="downloads", help=VIEW)
+@command(name="downloads", help=VIEW_HELP)
 def show_downloads(_context: Context, limit: int = 20, json: bool = False) -> None:
     """Show what waits for the downloader; dead letters."""
-    view(queue_messages.downloads, limit, json=json)
+    show_views(queue_messages.downloads, limit, json=json)
 
 
-@command(name="uploads", help=VIEW)
+@command(name="uploads", help=VIEW_HELP)
 def show_uploads(_context: Context, limit: int = 20, json: bool = False) -> None:
     """Show what waits for the uploader; dead letters."""
-    view(queue_messages.uploads, limit, json=json)
+    show_views(queue_messages.uploads, limit, json=json)
 
 
-@command(help=RETRY)
+@command(help=RETRY_HELP)
 def retry_downloads(
     _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
 ) -> None:
     """Send dead letters to the downloader again."""
-    retry(queue_messages.downloads, wanted_of(limit, uuid, every=all_))
+    redrive_dlq(queue_messages.downloads, selection_of(limit, uuid, every=all_))
 
 
-@command(help=RETRY)
+@command(help=RETRY_HELP)
 def retry_uploads(
     _context: Context, limit: int = 1, uuid: str | None = None, all_: bool = False
 ) -> None:
     """Send dead letters to the uploader again."""
-    retry(queue_messages.uploads, wanted_of(limit, uuid, every=all_))
+    redrive_dlq(queue_messages.uploads, selection_of(limit, uuid, every=all_))
 
 
 collection = Collection("queue", show_downloads, show_uploads, retry_downloads, retry_uploads)

@@ -1,16 +1,15 @@
-"""A pipeline queue with its dead-letter queue, as an operator reads them.
+"""A pipeline queue with its dead-letter queue (DLQ), as operators see them.
 
-SQS shows messages only by receiving them.
+SQS shows messages only to a receiver.
 
-- Of a dead-letter queue nobody else receives: what is looked at is kept for a moment, so that the
-  next page holds others, and given back at the end, also after an error or ^C. (If this program
-  is killed, it comes back by itself when that moment is over.)
-- Of a live queue the functions receive. It is looked at once, ten messages at most, with a
-  visibility time-out of 0: each stays available for the functions, and is never looked at twice. It
-  costs each one of its receives all the same, of which a message has 12 on the download queue and
-  50 or more on the upload queue (`cdk/receive_limits.py`): after the last one it is given up.
-  So nothing is received at all of a queue that counts no waiting message, and whoever prints what
-  was seen says what it cost.
+- Nobody else receives from a DLQ: a view holds its messages for a moment, so that the next page has
+  others, and releases them at the end, also after an error or ^C. (If the program is killed, they
+  reappear when their visibility timeout ends.)
+- The functions receive from a live queue. A view receives once, ten messages at most, with a
+  visibility timeout of 0: each stays available for the functions. It still costs each message one
+  receive, of which it has 12 on the download queue and 50 or more on the upload queue
+  (`cdk/receive_limits.py`); after the last it goes to the DLQ. So a view receives nothing if the queue
+  counts no waiting message, and reports what it cost.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
@@ -33,22 +32,22 @@ from ops.command import OpsError
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MOST_AT_ONCE = 10
-"""Messages a request: ReceiveMessage and the batches."""
+MAX_BATCH = 10
+"""SQS's limit of messages a request, for ReceiveMessage and batches."""
 
 LOOK_SECONDS = 30
 MOVE_SECONDS = 120
 POLL_SECONDS = 1
-"""A receive that waits asks all of SQS's servers, and doesn't come back empty by chance."""
+"""A receive that waits asks all of SQS's servers; one that doesn't may miss messages."""
 
 
 @dataclass(frozen=True)
-class Pipe:
-    """One of the two queues: its names, and what a row says of a recording that is on it."""
+class QueuePair:
+    """One of the two queues: its names, and the states of a recording on it."""
 
-    word: str
+    command: str
     queue: str
-    dead_letters: str
+    dlq: str
     sent: State
     taken: State
 
@@ -57,9 +56,9 @@ class Pipe:
         return self.queue.endswith(".fifo")
 
 
-def downloads(names: Names) -> Pipe:
-    """The way from the webhook to the downloader."""
-    return Pipe(
+def downloads(names: Names) -> QueuePair:
+    """Return the queue from the webhook to the downloader."""
+    return QueuePair(
         "downloads",
         names.download_queue,
         names.download_dlq,
@@ -68,9 +67,9 @@ def downloads(names: Names) -> Pipe:
     )
 
 
-def uploads(names: Names) -> Pipe:
-    """The way from the downloader to the uploader."""
-    return Pipe(
+def uploads(names: Names) -> QueuePair:
+    """Return the queue from the downloader to the uploader."""
+    return QueuePair(
         "uploads",
         names.upload_queue,
         names.upload_dlq,
@@ -80,7 +79,7 @@ def uploads(names: Names) -> Pipe:
 
 
 @dataclass(frozen=True)
-class Letter:
+class QueueMessage:
     """A message as it was received. `content` is None if its body is no JSON object.
 
     `received` counts every receive, ours too; `reason` is the attribute `FailedReason`.
@@ -116,12 +115,12 @@ class Letter:
         return self._text("topic")
 
 
-def letter_of(message: Mapping[str, Any]) -> Letter:
-    """A message as ReceiveMessage answers it, whatever its body is."""
+def message_of(message: Mapping[str, Any]) -> QueueMessage:
+    """Return a message of ReceiveMessage, whatever its body is."""
     attributes = message.get("Attributes", {})
     reason = message.get("MessageAttributes", {}).get("FailedReason", {})
     milliseconds = int(attributes.get("SentTimestamp", 0))
-    return Letter(
+    return QueueMessage(
         message_id=message["MessageId"],
         handle=message["ReceiptHandle"],
         body=message["Body"],
@@ -142,10 +141,10 @@ def _content(body: str) -> Mapping[str, Any] | None:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What SQS counts of a queue, approximately, and when by its clock (to the second, upwards).
+class QueueCounts:
+    """SQS's approximate counts of a queue, and their time by SQS's clock (rounded up to seconds).
 
-    `receive_limit` is how often the queue's function works on a message; 0 for a dead-letter queue.
+    `receive_limit` is how often the queue's function works on a message; 0 for a DLQ.
     """
 
     waiting: int
@@ -155,8 +154,8 @@ class Counts:
     at: datetime
 
 
-class Box:
-    """One queue. OpsError if it isn't there. `poll_seconds` is how long `take` waits for more."""
+class SqsQueue:
+    """One SQS queue, which has to exist. `take` waits `poll_seconds` for messages."""
 
     def __init__(self, sqs: SQSClient, name: str, poll_seconds: int = POLL_SECONDS) -> None:
         self._sqs = sqs
@@ -169,13 +168,13 @@ class Box:
                 f"There is no queue {name}: bring the stack up to date (`invoke stack.update`)."
             ) from None
 
-    def counts(self) -> Counts:
-        """How many messages the queue holds."""
+    def counts(self) -> QueueCounts:
+        """Return the queue's counts."""
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])
         found = {str(name): value for name, value in answer["Attributes"].items()}
         redrive = json.loads(found.get("RedrivePolicy") or "{}")
         headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
-        return Counts(
+        return QueueCounts(
             waiting=int(found["ApproximateNumberOfMessages"]),
             in_flight=int(found["ApproximateNumberOfMessagesNotVisible"]),
             delayed=int(found.get("ApproximateNumberOfMessagesDelayed", 0)),
@@ -183,44 +182,42 @@ class Box:
             at=_server_time(headers.get("date", "")) + timedelta(seconds=1),
         )
 
-    def peek(self, most: int) -> list[Letter]:
-        """Up to ten messages of a live queue, which stay available. See the module's text."""
+    def peek(self, most: int) -> list[QueueMessage]:
+        """Return up to ten messages of a live queue, which stay available (see the module's
+        docstring).
+        """
         return self._receive(most, 0, 0)
 
-    def take(self, most: int, visibility_seconds: int) -> list[Letter]:
-        """Up to `most` (at most ten) messages, kept from others for `visibility_seconds`."""
+    def take(self, most: int, visibility_seconds: int) -> list[QueueMessage]:
+        """Return up to `most` (at most ten) messages, and hide them for `visibility_seconds`."""
         return self._receive(most, visibility_seconds, self._poll_seconds)
 
-    def _receive(self, most: int, visibility_seconds: int, wait_seconds: int) -> list[Letter]:
+    def _receive(self, most: int, visibility_seconds: int, wait_seconds: int) -> list[QueueMessage]:
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=min(most, MOST_AT_ONCE),
+            MaxNumberOfMessages=min(most, MAX_BATCH),
             VisibilityTimeout=visibility_seconds,
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
-        return [letter_of(message) for message in answer.get("Messages", ())]
+        return [message_of(message) for message in answer.get("Messages", ())]
 
-    def give_back(self, letters: Sequence[Letter]) -> None:
+    def release(self, messages: Sequence[QueueMessage]) -> None:
         """Make received messages available again at once."""
-        for first in range(0, len(letters), MOST_AT_ONCE):
-            some = letters[first : first + MOST_AT_ONCE]
+        for first in range(0, len(messages), MAX_BATCH):
+            some = messages[first : first + MAX_BATCH]
             self._sqs.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
-                    {
-                        "Id": str(number),
-                        "ReceiptHandle": letter.handle,
-                        "VisibilityTimeout": 0,
-                    }
-                    for number, letter in enumerate(some)
+                    {"Id": str(number), "ReceiptHandle": message.handle, "VisibilityTimeout": 0}
+                    for number, message in enumerate(some)
                 ],
             )
 
-    def delete(self, letter: Letter) -> None:
-        """Take a received message off the queue for good."""
-        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.handle)
+    def delete(self, message: QueueMessage) -> None:
+        """Delete a received message."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.handle)
 
     def send(self, body: str, **fifo: str) -> None:
         """Send a message; `fifo` are `MessageGroupId` and `MessageDeduplicationId`."""
@@ -235,41 +232,41 @@ def _server_time(date: str) -> datetime:
 
 
 @dataclass
-class Hand:
-    """Dead letters that are held: each once, in the order in which they came."""
+class HeldMessages:
+    """Messages of a DLQ that are invisible to others: each once, in the order of arrival."""
 
-    _box: Box
+    _queue: SqsQueue
     _seconds: int
-    _held: dict[str, Letter] = field(default_factory=dict)
-    _known: set[str] = field(default_factory=set)
+    _held: dict[str, QueueMessage] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
-    def draw(self, most: int = MOST_AT_ONCE) -> list[Letter]:
-        """The next ones that were not drawn before; empty if there are no more.
+    def next_page(self, most: int = MAX_BATCH) -> list[QueueMessage]:
+        """Return the next messages that weren't returned before; empty if there are no more.
 
-        Of a FIFO queue the later ones of a group come only when the earlier ones are gone.
+        A FIFO queue delivers a group's later messages only when the earlier ones are deleted.
         """
-        drawn = self._box.take(most, self._seconds)
-        new = [letter for letter in drawn if letter.message_id not in self._known]
-        self._held.update((letter.message_id, letter) for letter in drawn)
-        self._known.update(letter.message_id for letter in drawn)
+        page = self._queue.take(most, self._seconds)
+        new = [message for message in page if message.message_id not in self._seen]
+        self._held.update((message.message_id, message) for message in page)
+        self._seen.update(message.message_id for message in page)
         return new
 
-    def drop(self, letter: Letter) -> None:
-        """Delete one."""
-        self._box.delete(self._held.get(letter.message_id, letter))
-        self._held.pop(letter.message_id, None)
+    def delete(self, message: QueueMessage) -> None:
+        """Delete a message."""
+        self._queue.delete(self._held.get(message.message_id, message))
+        self._held.pop(message.message_id, None)
 
-    def give_back(self) -> None:
-        """Make all others available again."""
-        self._box.give_back(list(self._held.values()))
+    def release(self) -> None:
+        """Make all other messages available again."""
+        self._queue.release(list(self._held.values()))
         self._held.clear()
 
 
 @contextmanager
-def held(box: Box, seconds: int) -> Iterator[Hand]:
-    """A hand for letters of `box`; at the end, however it comes, they are given back."""
-    hand = Hand(box, seconds)
+def hold_messages(queue: SqsQueue, seconds: int) -> Iterator[HeldMessages]:
+    """Hold messages of a DLQ during the block; make the remaining ones available at its end."""
+    held = HeldMessages(queue, seconds)
     try:
-        yield hand
+        yield held
     finally:
-        hand.give_back()
+        held.release()

@@ -1,27 +1,26 @@
-"""Dead letters back onto their queue: what `invoke queue.retry-…` does.
+"""Redrive messages from a DLQ to their queue, for `invoke queue.retry-…`.
 
-For each, in this order: its row goes back to where it was when the message was first sent; the
-message is sent, its body as it was; the dead letter is deleted. So a crash loses nothing, but
-between sending and deleting it leaves the message in both places. A second retry then is harmless:
+For each message: its row returns to the state after the message was first sent, the body is sent
+again unchanged, and the message is deleted from the DLQ. A crash loses nothing, but between send
+and delete it leaves the message in both queues. A second redrive is then harmless:
 
-- Uploads: the deduplication id is made of the dead letter's own id, so that within five minutes SQS
-  drops the repeat. Later the uploader gets a second message of the same request, in the same group
-  and so after the first, and finds the ingest of the first one (`uploader._media_package`).
-  A message that is retried, fails and is buried again has another id each time, and is never
-  dropped.
+- Uploads: the deduplication id is made of the DLQ message's id, so SQS drops a repeat within five
+  minutes. Later the uploader gets a second message of the same request, in the same group and so
+  after the first, and finds the first one's ingest (`uploader._media_package`). A message that
+  fails again has another id and is never dropped.
 - Downloads: the second message stages the same files under the same keys, where the first one's
-  are found (`ingester.transfer`); what it sends to the upload queue is dropped as the same
-  content, or finds the ingest in the ledger.
+  files are found (`ingester.transfer`). The upload message is then dropped as a duplicate, or its
+  ingest is found in the ledger.
 
-The ledger isn't written here. A request of which a message was buried has ended there: nothing of
-it counts as sent, and no failure is counted. So the uploader takes its message again. Only the
-message of a request that goes on by another message with more files is superseded, and dropped.
+The ledger isn't written. A request whose message is on a DLQ has ended: it doesn't count as sent,
+and no failure is counted, so the uploader accepts its message again. Only if another message of the
+request continues with more files is a message superseded, and dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,187 +33,191 @@ from ingester.pipeline.messages import UploadMessage, decode
 from ingester.pipeline.states import ENDED
 from ingester.status.row import StatusRow
 from ingester.status.table import StatusChange, StatusTable
-from ops.command import OpsError, one_line
-from ops.interrupts import Asked
+from ops.command import OpsError, error_line
+from ops.interrupts import Interrupted
 from ops.printable import printable
-from ops.queues.queue_messages import MOVE_SECONDS, Box, Hand, Letter, Pipe, held
+from ops.queues.queue_messages import (
+    MOVE_SECONDS,
+    HeldMessages,
+    QueueMessage,
+    QueuePair,
+    SqsQueue,
+    hold_messages,
+)
 
 RETRIED = "retried by an operator"
-DOUBT = timedelta(seconds=2)
-STAGED = timedelta(days=7)
+CLOCK_TOLERANCE = timedelta(seconds=2)
+STAGING_LIFETIME = timedelta(days=7)
 """How long the staging bucket keeps a recording's files (cdk/bucket.py)."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which dead letters: the first `most` (None: all), or all of a recording (`uuid`).
-
-    `unreadable` takes those as well whose body is no JSON.
-    """
+class Selection:
+    """Selects the first `most` messages (None: all), or those of `uuid`; and `unreadable` ones."""
 
     most: int | None = 1
     uuid: str = ""
     unreadable: bool = False
 
-    def is_enough(self, done: Sequence[Letter]) -> bool:
+    def is_enough(self, done: Sequence[QueueMessage]) -> bool:
         return self.most is not None and len(done) >= self.most
 
-    def takes(self, letter: Letter) -> bool:
+    def takes(self, message: QueueMessage) -> bool:
         if self.uuid:
-            return letter.uuid == self.uuid
-        return letter.content is not None or self.unreadable
+            return message.uuid == self.uuid
+        return message.content is not None or self.unreadable
 
 
 @dataclass(frozen=True)
-class Moved:
-    """A dead letter that is on its queue again, and why it had been buried."""
+class RedrivenMessage:
+    """A message that is back on its queue, and why it had been moved to the DLQ."""
 
-    letter: Letter
+    message: QueueMessage
     reason: str
 
 
 @dataclass(frozen=True)
 class Redrive:
-    """What moving dead letters of one queue needs."""
+    """Moves the messages of one DLQ back to their queue."""
 
-    pipe: Pipe
-    live: Box
-    dead: Box
+    pair: QueuePair
+    live: SqsQueue
+    dead: SqsQueue
     status: StatusTable
     ledger: Ledger
 
     def run(
-        self, wanted: Wanted, stopped: Asked, moved: Callable[[Moved], None]
-    ) -> tuple[Letter, ...]:
-        """Move what is wanted, and tell each by `moved`; `stopped` ends it between two.
+        self,
+        selection: Selection,
+        interrupted: Interrupted,
+        on_redriven: Callable[[RedrivenMessage], None],
+    ) -> tuple[QueueMessage, ...]:
+        """Redrive the selected messages, and call `on_redriven` with each.
 
-        Returns those that were left: unreadable ones that were not wanted, and uploads whose files
-        are gone. Only what was there at the beginning is moved: one that fails again at once is not
-        moved for ever. Errors leave everything that was not moved where it was.
+        Only messages that were there at the beginning are moved, so one that fails again at once
+        isn't moved for ever. An error leaves the remaining messages in the DLQ. Return the messages
+        that were left and have to be reported: unreadable ones that weren't selected, and uploads
+        whose files are gone.
         """
         begin = self.dead.counts().at
-        left: list[Letter] = []
-        done: list[Letter] = []
-        with held(self.dead, MOVE_SECONDS) as hand:
-            while not (stopped() or wanted.is_enough(done)):
-                drawn = hand.draw()
-                if not drawn:
+        left: list[QueueMessage] = []
+        done: list[QueueMessage] = []
+        with hold_messages(self.dead, MOVE_SECONDS) as held:
+            while not (interrupted() or selection.is_enough(done)):
+                page = held.next_page()
+                if not page:
                     break
-                for letter in fullest_first(drawn):
-                    if stopped() or wanted.is_enough(done):
+                for message in most_files_first(page):
+                    if interrupted() or selection.is_enough(done):
                         break
-                    if self._stays(letter, wanted, begin):
-                        left.append(letter)
-                    elif wanted.takes(letter) and not came_since(letter, begin, done):
-                        moved(self._move(letter, hand))
-                        done.append(letter)
+                    if self._is_left(message, selection, begin):
+                        left.append(message)
+                    elif selection.takes(message) and not arrived_since(message, begin, done):
+                        on_redriven(self._move(message, held))
+                        done.append(message)
         return tuple(left)
 
-    def _stays(self, letter: Letter, wanted: Wanted, now: datetime) -> bool:
-        """Whether a letter is told of and left, where it could have been meant."""
-        if letter.content is None:
-            return not wanted.unreadable
-        return wanted.takes(letter) and self.is_too_late(letter, now)
+    def _is_left(self, message: QueueMessage, selection: Selection, now: datetime) -> bool:
+        """Tell whether a message is left and reported although it might have been meant."""
+        if message.content is None:
+            return not selection.unreadable
+        return selection.takes(message) and self.has_lost_files(message, now)
 
-    def is_too_late(self, letter: Letter, now: datetime) -> bool:
-        """Whether an upload's staged files are gone: Opencast would be sent dead addresses."""
-        return self.pipe.is_fifo and letter.content is not None and now - letter.sent > STAGED
+    def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
+        """Tell whether an upload's staged files are gone. Opencast would get dead addresses."""
+        return (
+            self.pair.is_fifo
+            and message.content is not None
+            and now - message.sent > STAGING_LIFETIME
+        )
 
-    def _move(self, letter: Letter, hand: Hand) -> Moved:
-        row = self.status.get(letter.zip_id) if letter.zip_id else None
-        is_rewound = row is not None and not self._is_dropped(letter) and self._rewind(row)
+    def _move(self, message: QueueMessage, held: HeldMessages) -> RedrivenMessage:
+        row = self.status.get(message.zip_id) if message.zip_id else None
+        is_rewound = row is not None and not self._is_dropped(message) and self._rewind(row)
         try:
-            self._send(letter)
+            self._send(message)
         except (BotoCoreError, ClientError):
             if row and row.state and is_rewound:
-                self.status.write(
-                    row.zip_id,
-                    StatusChange(
-                        row.state,
-                        row.reason,
-                        retry_due=row.retry_due,
-                        replacing=frozenset({row.state}),
-                    ),
-                )
+                undone = StatusChange(row.state, row.reason, retry_due=row.retry_due)
+                self.status.write(row.zip_id, replace(undone, replacing=frozenset({row.state})))
             raise
         try:
-            hand.drop(letter)
+            held.delete(message)
         except (BotoCoreError, ClientError) as error:
             raise OpsError(
-                f"{printable(letter.uuid) or letter.message_id} was sent again, but its dead "
-                f"letter can't be deleted, so that it is on both queues: {one_line(error)}"
+                f"{printable(message.uuid) or message.message_id} was sent again, but its dead "
+                f"letter can't be deleted, so that it is on both queues: {error_line(error)}"
             ) from error
-        known = letter.reason or (row.reason if row else "")
-        return Moved(letter, known or f"received {letter.received} times, no reason known")
+        known = message.reason or (row.reason if row else "")
+        return RedrivenMessage(
+            message, known or f"received {message.received} times, no reason known"
+        )
 
-    def _is_dropped(self, letter: Letter) -> bool:
-        """Whether the uploader will drop a letter: another message of its request goes on."""
-        wanted = upload_in(letter)
-        if wanted is None or not self.pipe.is_fifo:
+    def _is_dropped(self, message: QueueMessage) -> bool:
+        """Tell whether the uploader will drop a message as superseded."""
+        upload = upload_message_in(message)
+        if upload is None or not self.pair.is_fifo:
             return False
         try:
-            record = self.ledger.get(wanted.uuid)
+            record = self.ledger.get(upload.uuid)
         except (BotoCoreError, ClientError, LedgerUnreadable):
             return False
-        return is_superseded(record, wanted.zip_id, set(files_of(wanted)))
+        return is_superseded(record, upload.zip_id, set(files_of(upload)))
 
     def _rewind(self, row: StatusRow) -> bool:
-        """Let the row say that the message is on its queue, unless the ingest got further."""
-        if row.state in ENDED or row.state is self.pipe.taken:
-            replaced = frozenset({row.state})
-            return bool(
-                self.status.write(
-                    row.zip_id, StatusChange(self.pipe.sent, RETRIED, replacing=replaced)
-                )
-            )
-        return bool(self.status.write(row.zip_id, StatusChange(self.pipe.sent, RETRIED)))
+        """Set the row's state to that of a queued message, unless the ingest got further."""
+        change = StatusChange(self.pair.sent, RETRIED)
+        if row.state in ENDED or row.state is self.pair.taken:
+            change = replace(change, replacing=frozenset({row.state}))
+        return bool(self.status.write(row.zip_id, change))
 
-    def _send(self, letter: Letter) -> None:
-        if not self.pipe.is_fifo:
-            self.live.send(letter.body)
+    def _send(self, message: QueueMessage) -> None:
+        if not self.pair.is_fifo:
+            self.live.send(message.body)
             return
         self.live.send(
-            letter.body,
-            MessageGroupId=letter.uuid or letter.group or letter.message_id,
-            MessageDeduplicationId=f"retry-{letter.message_id}",
+            message.body,
+            MessageGroupId=message.uuid or message.group or message.message_id,
+            MessageDeduplicationId=f"retry-{message.message_id}",
         )
 
 
-def upload_in(letter: Letter) -> UploadMessage | None:
-    """The upload message that a letter is, None if it isn't one."""
+def upload_message_in(message: QueueMessage) -> UploadMessage | None:
+    """Return a message as an upload message; None if it isn't one."""
     try:
-        return decode(letter.body, UploadMessage)
+        return decode(message.body, UploadMessage)
     except MessageError:
         return None
 
 
-def fullest_first(letters: Sequence[Letter]) -> list[Letter]:
-    """Letters with those of one request together, and of these the one with most files first.
+def most_files_first(messages: Sequence[QueueMessage]) -> list[QueueMessage]:
+    """Return messages grouped by request, and within a request the one with most files first.
 
-    Files that came late may be in a second message of the request. Behind that, the first finds
-    its ingest with all of its own files; before it, the late files would stay outside.
+    A second message of the request may have late files. If the message without them came first, its
+    ingest would exist already, and the late files would stay outside.
     """
-    requests: dict[str, list[Letter]] = {}
-    for letter in letters:
-        requests.setdefault(letter.zip_id or letter.message_id, []).append(letter)
+    requests: dict[str, list[QueueMessage]] = {}
+    for message in messages:
+        requests.setdefault(message.zip_id or message.message_id, []).append(message)
     return [
-        letter
-        for of_one in requests.values()
-        for letter in sorted(of_one, key=_count_of_files, reverse=True)
+        message
+        for of_request in requests.values()
+        for message in sorted(of_request, key=_count_of_files, reverse=True)
     ]
 
 
-def _count_of_files(letter: Letter) -> int:
-    wanted = upload_in(letter)
-    return len(files_of(wanted)) if wanted else 0
+def _count_of_files(message: QueueMessage) -> int:
+    upload = upload_message_in(message)
+    return len(files_of(upload)) if upload else 0
 
 
-def came_since(letter: Letter, begin: datetime, moved: Sequence[Letter]) -> bool:
-    """Whether a letter was buried after `begin`, by SQS's clock, which tells whole seconds.
+def arrived_since(message: QueueMessage, begin: datetime, moved: Sequence[QueueMessage]) -> bool:
+    """Tell whether a message was moved to the DLQ after `begin`, by SQS's clock in whole seconds.
 
-    About that second only the body can say whether it is one that was moved and failed again.
+    Within CLOCK_TOLERANCE of `begin` only the body can tell whether it was redriven and failed
+    again.
     """
-    is_doubtful = letter.sent >= begin - DOUBT
-    return letter.sent >= begin or (
-        is_doubtful and any(letter.body == other.body for other in moved)
+    is_doubtful = message.sent >= begin - CLOCK_TOLERANCE
+    return message.sent >= begin or (
+        is_doubtful and any(message.body == other.body for other in moved)
     )

@@ -1,4 +1,4 @@
-"""What operators type to say which recordings they mean, taken as they write it."""
+"""Parse what operators type to name recordings and periods."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_UUID = 200
 
 
 def since(text: str) -> timedelta:
-    """A length of time like `30s`, `10m`, `2h` or `7d`. OpsError if it isn't one."""
+    """Return a period like `30s`, `10m`, `2h` or `7d`. Raises OpsError if the text is none."""
     found = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", text.strip().lower())
     if found:
         length = timedelta(**{UNITS[found[2]]: int(found[1])})
@@ -26,7 +26,7 @@ def since(text: str) -> timedelta:
 
 
 def recording_uuid(text: str) -> str:
-    """A recording's uuid, without spaces around it. OpsError if it can't be one."""
+    """Return a recording's uuid without spaces around it. Raises OpsError if it can't be one."""
     uuid = text.strip()
     if not uuid or len(uuid) > LONGEST_UUID or not uuid.isprintable() or " " in uuid:
         raise OpsError(
@@ -37,7 +37,7 @@ def recording_uuid(text: str) -> str:
 
 
 def meeting_number(text: str) -> int:
-    """A Zoom meeting's number, in groups with spaces or dashes or not. OpsError if it is none."""
+    """Return a Zoom meeting's number, also of groups. Raises OpsError if the text is none."""
     digits = re.sub(r"[\s-]", "", text)
     if not re.fullmatch(r"[0-9]{1,19}", digits):
         raise OpsError(f"{text!r} is no meeting's number: digits, like 861 6892 1331.")

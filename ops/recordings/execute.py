@@ -1,4 +1,4 @@
-"""`invoke exec.…`: recordings sent through by hand, and functions called directly."""
+"""`invoke exec.…`: send recordings through by hand, and call functions directly."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from ops.recordings.reconciling import reconcile
 from ops.recordings.resending import Resender, now, resender, uuid_of
 from ops.stack import overview
 from ops.stack.commands import load_settings
-from ops.target import Target, changing
+from ops.target import Target, target_to_change
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 INGEST_SECONDS = (5.0, 35.0)
-"""To connect to the API, which itself gives up after 29 seconds."""
+"""Timeouts in seconds, to connect and to read. The API itself gives up after 29 seconds."""
 
 GOOD_ANSWERS = ("done", "nothing waiting")
-"""What downloader and uploader say when they are called directly and all is well."""
+"""Messages of a successful direct call of downloader or uploader."""
 
 
 def address(target: Target, route: str) -> str:
-    """The address of `webhook-url` or another export. OpsError if the stack has none."""
+    """Return the address of `webhook-url` or another export. Raises OpsError if there is none."""
     name = target.names.of(route)
     found = overview.outputs(target).get(name)
     if not found:
@@ -45,18 +45,20 @@ def address(target: Target, route: str) -> str:
     return found
 
 
-# +Zoom
+# Requests as "+Zoom" makes them
 
 
 def request_ingest(
     url: str,
     content: dict[str, Any],
     session: requests.Session,
-    otherwise: Callable[[str], tuple[int, str]],
+    call_directly: Callable[[str], tuple[int, str]],
 ) -> str:
-    """What `POST /ingest` says to a request. OpsError if it isn't taken, or can't be sent.
+    """Return the message of `POST /ingest`.
 
-    `otherwise` asks for the same (a body) where the API keeps this machine's address out.
+    `call_directly` sends the same body where the API refuses this machine's address.
+
+    Raises OpsError if the request is refused, or can't be sent.
     """
     body = json.dumps(content)
     try:
@@ -71,11 +73,11 @@ def request_ingest(
         raise OpsError(
             f"{urlsplit(url).hostname} can't be reached ({type(error).__name__}): check network "
             "and proxy, and see whether the request came through: "
-            f"`{following.where(content['uuid'])}`."
+            f"`{following.recordings_command(content['uuid'])}`."
         ) from error
     status, text = response.status_code, response.text
     if status == 403:
-        status, text = otherwise(body)
+        status, text = call_directly(body)
     said = message_in(text)
     if status != 200:
         raise OpsError(f"{urlsplit(url).path} answered {status}: {said}")
@@ -83,7 +85,7 @@ def request_ingest(
 
 
 def message_in(body: str) -> str:
-    """The `message` of an answer, or the beginning of whatever it is instead."""
+    """Return the `message` of an answer, or the beginning of anything else."""
     try:
         return redact(str(json.loads(body)["message"]))
     except (ValueError, KeyError, TypeError):
@@ -91,10 +93,7 @@ def message_in(body: str) -> str:
 
 
 def call_on_demand(client: LambdaClient, name: str, alias: str, body: str) -> tuple[int, str]:
-    """Status and body of what the on-demand function answers when the API isn't between.
-
-    OpsError if it fails.
-    """
+    """Return status and body of the on-demand function, called without the API."""
     event = {
         "httpMethod": "POST",
         "path": "/ingest",
@@ -131,7 +130,7 @@ def on_demand(
 ) -> None:
     """Ask for an ingest, as Opencast's "+Zoom" does."""
     wanted = uuid_of(uuid)
-    target = changing()
+    target = target_to_change()
     content = {
         "uuid": wanted,
         "oc_series_id": oc_series_id.strip(),
@@ -140,7 +139,7 @@ def on_demand(
         "allow_multiple_ingests": allow_multiple_ingests,
     }
 
-    def otherwise(body: str) -> tuple[int, str]:
+    def call_directly(body: str) -> tuple[int, str]:
         name, alias = target.names.function(ON_DEMAND), target.place.release_alias
         terminal.say(
             "The API keeps this address out (it isn't in INGEST_ALLOWED_IPS), so "
@@ -149,24 +148,24 @@ def on_demand(
         return call_on_demand(target.client("lambda", invocation.CONFIG), name, alias, body)
 
     with requests.Session() as session:
-        said = request_ingest(address(target, "ingest-url"), content, session, otherwise)
+        said = request_ingest(address(target, "ingest-url"), content, session, call_directly)
     terminal.say(said)
-    terminal.say(f"Where it is: `{following.where(wanted)}`")
+    terminal.say(f"Where it is: `{following.recordings_command(wanted)}`")
 
 
-# Zoom's notification, once more
+# Zoom's webhook event, sent again
 
 
 def resender_of(target: Target, session: requests.Session) -> Resender:
-    """What sends notifications to this stack anew."""
+    """Return the resender for this stack."""
     url = address(target, "webhook-url")
     return resender(load_settings(), target.client("ssm"), url, session, time.sleep)
 
 
-def send_anew(
+def resend(
     sender: Resender, uuid: str, series_id: str, *, ignore_schedule: bool = False
 ) -> tuple[MeetingRecordings, str]:
-    """Ask Zoom for a recording and send it through; the recording, and its row's zip id."""
+    """Ask Zoom for a recording and resend it. Return the recording, and its row's zip id."""
     recording = sender.recording(uuid)
     terminal.say(
         f"{printable(recording.topic) or 'Without a topic'}, {recording.start_time}, "
@@ -181,11 +180,11 @@ def send_anew(
 def webhook(_context: Context, uuid: str, oc_series_id: str = "") -> None:
     """Send Zoom's notification of a recording once more."""
     wanted = uuid_of(uuid)
-    target = changing()
+    target = target_to_change()
     with requests.Session() as session:
-        recording, zip_id = send_anew(resender_of(target, session), wanted, oc_series_id)
+        recording, zip_id = resend(resender_of(target, session), wanted, oc_series_id)
     terminal.say(f"The webhook has taken it: {zip_id}")
-    terminal.say(f"Where it is: `{following.where(recording.uuid)}`")
+    terminal.say(f"Where it is: `{following.recordings_command(recording.uuid)}`")
 
 
 @command(
@@ -200,17 +199,17 @@ def pipeline(
 ) -> None:
     """Send a recording through and follow it to its end."""
     wanted = uuid_of(uuid)
-    target = changing()
+    target = target_to_change()
     with requests.Session() as session:
         sender = resender_of(target, session)
-        recording, zip_id = send_anew(sender, wanted, oc_series_id, ignore_schedule=ignore_schedule)
+        recording, zip_id = resend(sender, wanted, oc_series_id, ignore_schedule=ignore_schedule)
     table = StatusTable(target.table(target.names.status_table), now)
     try:
         row = following.follow(lambda: table.get(zip_id), recording.uuid, terminal.say, time.sleep)
     except KeyboardInterrupt:
         raise Exit(
             "Interrupted: the recording goes on by itself; "
-            f"`{following.where(recording.uuid)}` shows where it is.",
+            f"`{following.recordings_command(recording.uuid)}` shows where it is.",
             code=130,
         ) from None
     ledger = Ledger(target.table(target.names.recordings_table), now)
@@ -218,21 +217,21 @@ def pipeline(
     terminal.say(following.outcome(row, now(), record))
 
 
-# Functions by themselves
+# Direct calls
 
 
-def take_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
-    """Let a function take one message off its queue itself. OpsError if that goes wrong."""
+def process_one(target: Target, function: Function, qualifier: str, event: dict[str, Any]) -> None:
+    """Let a function take one message off its queue. Raises OpsError if it reports a failure."""
     name, chosen = target.names.function(function), qualifier.strip() or target.place.release_alias
     try:
         answer = invocation.call(target.client("lambda", invocation.CONFIG), name, chosen, event)
     except KeyboardInterrupt:
         raise Exit(f"Interrupted: {name} goes on by itself.", code=130) from None
-    terminal.say(told(name, answer))
+    terminal.say(result_message(name, answer))
 
 
-def told(name: str, answer: Any) -> str:
-    """What a function says about its message. OpsError if that went wrong."""
+def result_message(name: str, answer: Any) -> str:
+    """Return a function's message about its work. Raises OpsError if it reports a failure."""
     message = answer.get("message") if isinstance(answer, dict) else None
     if message not in GOOD_ANSWERS:
         raise OpsError(f"{name}: {redact(str(message or answer))[:200]}")
@@ -254,13 +253,13 @@ def downloader(
 ) -> None:
     """Have the downloader take a waiting message."""
     event = {"ignore_schedule": ignore_schedule, "override_series_id": series_id.strip()}
-    take_one(changing(), DOWNLOADER, qualifier, event)
+    process_one(target_to_change(), DOWNLOADER, qualifier, event)
 
 
 @command(help={"qualifier": QUALIFIER_HELP})
 def uploader(_context: Context, qualifier: str = "") -> None:
     """Have the uploader take a waiting message, if any."""
-    take_one(changing(), UPLOADER, qualifier, {})
+    process_one(target_to_change(), UPLOADER, qualifier, {})
 
 
 collection = Collection("exec", on_demand, webhook, pipeline, downloader, uploader, reconcile)

@@ -1,4 +1,4 @@
-"""A recording's row in the status table, followed until the pipeline is done with it."""
+"""Follow a recording's row of the status table until its ingest ends."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ingester.pipeline.states import State
 from ingester.status.advice import phrases
 from ingester.status.diagnosis import PATIENCE, diagnose, has_ended
 from ingester.status.row import StatusRow
-from ops.command import OpsError, one_line
+from ops.command import OpsError, error_line
 from ops.printable import printable
 
 POLL_SECONDS = 2.0
 
 
 def lines(row: StatusRow) -> list[str]:
-    """What a row says, as it is printed when it has changed. Times are UTC."""
+    """Return the lines to print after a change of a row. Times are UTC."""
     reason = printable(row.reason)
     about = f"{timestamps.write(row.updated)}  {row.state or '':<20}  {reason}".rstrip()
     if row.retry_due and not has_ended(row):
@@ -37,10 +37,11 @@ def follow(
     say: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> StatusRow:
-    """Say each change of a row until its end, and give the row as it is then.
+    """Print each change of a row until its ingest ends, and return the last row.
 
-    `read` looks at it; the first look has to be one at this attempt, not at an earlier one's end.
-    OpsError if it can't be looked at any more.
+    `read` returns the row; its first result has to belong to this attempt, not to an earlier one.
+
+    Raises OpsError if the row can't be read or is gone.
     """
     said: list[str] = []
     while True:
@@ -48,8 +49,8 @@ def follow(
             row = read()
         except (BotoCoreError, ClientError) as error:
             raise OpsError(
-                f"The recording goes on by itself, but can't be followed: {one_line(error)} "
-                f"Later: `{where(uuid)}`."
+                f"The recording goes on by itself, but can't be followed: {error_line(error)} "
+                f"Later: `{recordings_command(uuid)}`."
             ) from error
         if row is None:
             raise OpsError(f"{uuid} has no row in the status table any more: was it deleted?")
@@ -64,10 +65,7 @@ def follow(
 
 
 def record_of(ledger: Ledger, uuid: str) -> Record:
-    """What the ledger has of a recording; an empty record if it can't be read.
-
-    What is said of a recording that is in Opencast then lacks its media package.
-    """
+    """Return the ledger's record of a recording; an empty record if it can't be read."""
     try:
         return ledger.get(uuid)
     except (BotoCoreError, ClientError, LedgerUnreadable):
@@ -75,17 +73,17 @@ def record_of(ledger: Ledger, uuid: str) -> Record:
 
 
 def is_earlier(row: StatusRow, ingest: Ingest) -> bool:
-    """Whether an ingest is older than the request that was followed."""
+    """Tell whether an ingest was posted before the followed request."""
     return bool(row.ingest_request_time) and ingest.posted_at < row.ingest_request_time
 
 
 def outcome(row: StatusRow, now: datetime, record: Record) -> str:
-    """The sentence about a recording that is in Opencast.
+    """Return the sentence about a recording that is in Opencast.
 
-    `record` is the ledger's, and tells the ingest of the row's request.
+    `record` is the ledger's, and names the ingest of the row's request.
 
-    Raises:
-        OpsError: the recording isn't there, with the reason; or it was there before the request.
+    Raises OpsError if the recording isn't there, with the reason; or it was there before the
+    request.
     """
     if row.state is not State.SENT_TO_OPENCAST:
         reason = printable(row.reason).rstrip(".") or "no reason is known"
@@ -102,7 +100,7 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
             "--allow-multiple-ingests`."
         )
     known = {
-        # The row's is the one that was asked for last.
+        # The row has the series of the last request.
         "series": ingest.series if ingest else row.oc_series_id,
         "media package": media_package,
     }
@@ -110,6 +108,6 @@ def outcome(row: StatusRow, now: datetime, record: Record) -> str:
     return f"In Opencast: {details}" if details else "In Opencast."
 
 
-def where(uuid: str) -> str:
-    """The command that shows where a recording is."""
+def recordings_command(uuid: str) -> str:
+    """Return the command that shows where a recording is."""
     return f"invoke recordings --uuid {shlex.quote(uuid)}"

@@ -1,4 +1,4 @@
-"""Lambda functions called directly, by the operator's own rights."""
+"""Direct calls of Lambda functions with the operator's own rights."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 READ_SECONDS = 960
-"""A minute more than a function may take, which then has answered that its time is up."""
+"""A minute more than a function's timeout, so that its own answer arrives first."""
 
 CONFIG = Config(
     read_timeout=READ_SECONDS,
-    # A repeat would start the function a second time.
+    # A retry would start the function a second time.
     retries={"total_max_attempts": 1},
-    # What lies between may drop a connection on which nothing happens for some minutes.
+    # A NAT gateway or firewall may drop a connection that is idle for some minutes.
     tcp_keepalive=True,
 )
-"""For a client that waits for the function's answer."""
+"""Configuration of a client that waits for a function's answer."""
 
 
 def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
-    """The answer of a function. `qualifier` is a version, an alias or `$LATEST`.
+    """Return a function's answer. `qualifier` is a version, an alias or `$LATEST`.
 
-    OpsError if there is no such version, or the function ended with an error: its type and text.
+    Raises OpsError if there is no such version, or the function failed: its error type and text.
     """
     try:
         answer = client.invoke(
@@ -46,11 +46,11 @@ def call(client: LambdaClient, name: str, qualifier: str, event: object) -> Any:
 
 
 def _error(content: Any) -> str:
-    """Lambda's `errorType` and `errorMessage` in a line, without the stack trace.
+    """Return Lambda's `errorType` and `errorMessage` in a line, without the stack trace.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
     """
     if not isinstance(content, dict):
         return "it doesn't say which."
-    told = [str(content[key]) for key in ("errorType", "errorMessage") if content.get(key)]
-    return redact(" ".join(": ".join(told).split())) or "it doesn't say which."
+    parts = [str(content[key]) for key in ("errorType", "errorMessage") if content.get(key)]
+    return redact(" ".join(": ".join(parts).split())) or "it doesn't say which."

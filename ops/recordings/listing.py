@@ -1,6 +1,6 @@
-"""`invoke recordings`: where recordings are, and what can be done about those that got nowhere.
+"""`invoke recordings`: show where recordings are, and what can be done about failed ones.
 
-From the status table, whose rows live seven days after their last change. Times are UTC.
+The rows of the status table live seven days after their last change. Times are UTC.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ingester.status.row import StatusRow
 from ingester.status.table import STATUS_LIFE, StatusTable
 from ops import terminal
 from ops.command import command
-from ops.printable import moment, printable
+from ops.printable import printable, table_time
 from ops.recordings import arguments
 from ops.recordings.status_rows import rows_of
-from ops.target import looking, patience_given
+from ops.target import existing_target, opencast_patience
 
 DEFAULT_SINCE = "1d"
 KINDS = {Origin.WEBHOOK: "automated", Origin.ON_DEMAND: "+Zoom"}
@@ -45,10 +45,10 @@ COLUMNS = (
 def find(
     status: StatusTable, *, meeting: int | None, uuid: str, begin: datetime | None, now: datetime
 ) -> list[StatusRow]:
-    """The rows of a meeting, of a recording, or all, the newest first.
+    """Return the rows of a meeting, of a recording, or all, the newest first.
 
-    Also those from before `begin`, down to what the table holds for sure: what became of a
-    recording may stand in a row that has waited for longer.
+    They go back beyond `begin`, as far as the table surely holds rows: a row that has waited for
+    longer may say what became of a recording.
     """
     if uuid:
         rows = rows_of(status, uuid, now)
@@ -61,14 +61,14 @@ def find(
     return sorted(chosen, key=lambda row: (row.updated, row.zip_id), reverse=True)
 
 
-def listed(
+def select(
     rows: Sequence[StatusRow],
     diagnoses: Mapping[str, Diagnosis],
     *,
     begin: datetime | None,
     failed: bool,
 ) -> list[StatusRow]:
-    """Select the rows to show: those updated since `begin`, or all.
+    """Return the rows to show: those updated since `begin`, or all.
 
     With `failed` only those that failed or are stuck, and that no later ingest has superseded.
     """
@@ -77,7 +77,7 @@ def listed(
 
 
 def kind(row: StatusRow) -> str:
-    """Who asked for the ingest, in the words of the status."""
+    """Return who requested the ingest, in words."""
     return next((word for origin, word in KINDS.items() if row.origin == origin), "-")
 
 
@@ -88,7 +88,7 @@ def steps_of(rows: Sequence[StatusRow], diagnoses: Mapping[str, Diagnosis]) -> d
 
 
 def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
-    """A row for other programs; what isn't known is null."""
+    """Return a row for other programs; unknown values are null."""
     return {
         "uuid": row.recording_id or None,
         "zip_id": row.zip_id,
@@ -106,29 +106,29 @@ def as_json(row: StatusRow, step: str | None) -> dict[str, Any]:
     }
 
 
-def short(wire: str) -> str:
-    """A wire time stamp in a table: without `T`, seconds and `Z`."""
+def short_time(wire: str) -> str:
+    """Return a time stamp for a table: without `T`, seconds and `Z`."""
     return printable(wire[:16].replace("T", " ")) or "-"
 
 
 def cells(row: StatusRow) -> tuple[str, ...]:
-    """A row of the table."""
+    """Return a row of the table."""
     return (
         str(row.meeting_id or "-"),
         printable(row.topic) or "-",
-        short(row.start_time),
+        short_time(row.start_time),
         kind(row),
         str(row.state),
         printable(row.reason) or "-",
         printable(row.oc_series_id) or "-",
-        short(row.ingest_request_time),
-        moment(row.updated),
+        short_time(row.ingest_request_time),
+        table_time(row.updated),
         printable(row.recording_id) or "-",
     )
 
 
 def stacked_columns() -> list[Column]:
-    """The columns of a terminal: two lines a recording, so that a uuid fits in whole."""
+    """Return the columns for a terminal: two lines a recording, so that a uuid fits."""
     return [
         Column("uuid\nmeeting", no_wrap=True),
         Column("topic\nrecorded (UTC)", overflow="fold"),
@@ -139,14 +139,14 @@ def stacked_columns() -> list[Column]:
 
 
 def stacked(row: StatusRow) -> tuple[str, ...]:
-    """A row for these."""
+    """Return a row for `stacked_columns`."""
     meeting, topic, recorded, kind, state, reason, series, requested, updated, uuid = cells(row)
     pairs = ((uuid, meeting), (topic, recorded), (state, reason), (kind, series))
     return tuple("\n".join(pair) for pair in (*pairs, (updated, requested)))
 
 
 def show(rows: Sequence[StatusRow], steps: Mapping[str, str], *, failed: bool = False) -> None:
-    """Print rows as a table, and below it what to do. `failed`: others were left out."""
+    """Print rows as a table, and below it what to do. `failed`: only failures were wanted."""
     if not rows:
         nothing = "Nothing has failed or got stuck" if failed else "No such recording is known"
         terminal.say(
@@ -192,17 +192,17 @@ def recordings(
     number = None if meeting is None else arguments.meeting_number(meeting)
     wanted = "" if uuid is None else arguments.recording_uuid(uuid)
     is_open = number is None and not wanted
-    # What failed or got stuck is found for as long as the table knows of it.
+    # Failed and stuck ingests are listed for as long as the table has them.
     length = arguments.since(since) if since is not None else None
     if since is None and is_open and not failed:
         length = arguments.since(DEFAULT_SINCE)
-    target, now = looking(), datetime.now(UTC)
+    target, now = existing_target(), datetime.now(UTC)
     status = StatusTable(target.table(target.names.status_table), lambda: now)
     begin = now - length if length else None
     found = find(status, meeting=number, uuid=wanted, begin=begin, now=now)
-    diagnoses = diagnose_each(found, found, now, patience_given())
+    diagnoses = diagnose_each(found, found, now, opencast_patience())
     steps = steps_of(found, diagnoses)
-    rows = listed(found, diagnoses, begin=begin, failed=failed)
+    rows = select(found, diagnoses, begin=begin, failed=failed)
     if json:
         terminal.show_json([as_json(row, steps.get(row.zip_id)) for row in rows])
     else:

@@ -1,4 +1,4 @@
-"""`invoke exec.reconcile`: look for recordings whose webhook never came, now."""
+"""`invoke exec.reconcile`: look now for recordings whose webhook event never came."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ops.command import OpsError, command
 from ops.printable import printable
 from ops.recordings import invocation
 from ops.recordings.resending import now
-from ops.target import Target, changing, looking
+from ops.target import Target, existing_target, target_to_change
 
 LISTS = {"account": "the account's list", "users": "the lists of its users"}
 
@@ -28,10 +28,10 @@ LISTS = {"account": "the account's list", "users": "the lists of its users"}
     }
 )
 def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None:
-    """Hand in what Zoom has and never told of.
+    """Hand in recordings that Zoom never announced.
 
-    Without --since as every hour: RECONCILE_DAYS back, and nothing that ended before the baseline,
-    which the first run of a stack sets.
+    Without --since it does what each hourly run does: it looks RECONCILE_DAYS back and leaves out
+    recordings that ended before the baseline, which a stack's first run sets.
     """
     event: dict[str, Any] = {"dry_run": dry_run}
     if since.strip():
@@ -40,12 +40,12 @@ def reconcile(_context: Context, since: str = "", dry_run: bool = False) -> None
         except BadRequest as error:
             raise OpsError(f"--{error}") from None
         event["since"] = since.strip()
-    target = looking() if dry_run else changing()
+    target = existing_target() if dry_run else target_to_change()
     show(report_of(target, event))
 
 
 def report_of(target: Target, event: dict[str, Any]) -> Report:
-    """What a run of reconcile says. OpsError if it didn't look at anything, or failed."""
+    """Return the report of a run. Raises OpsError if the run failed or reconcile is off."""
     name, alias = target.names.function(RECONCILE), target.place.release_alias
     try:
         answer = invocation.call(target.client("lambda", invocation.CONFIG), name, alias, event)
@@ -59,7 +59,7 @@ def report_of(target: Target, event: dict[str, Any]) -> Report:
 
 
 def show(report: Report) -> None:
-    """Print what a run did, or would do. OpsError if something stopped it."""
+    """Print what a run did, or would do. Raises OpsError if something stopped it."""
     lists = LISTS.get(report.how, report.how)
     terminal.say(f"Looked at {lists} since {report.since}: {report.listed} recordings")
     if report.baseline:
@@ -69,13 +69,17 @@ def show(report: Report) -> None:
             "Missed",
             ("uuid", "recorded (UTC)", "topic"),
             [
-                (one.uuid, one.start_time[:16].replace("T", " "), printable(one.topic))
-                for one in report.recordings
+                (
+                    recording.uuid,
+                    recording.start_time[:16].replace("T", " "),
+                    printable(recording.topic),
+                )
+                for recording in report.recordings
             ],
         )
-    for one in report.recordings:
-        if one.outcome.startswith("failed"):
-            terminal.say(f"{one.uuid} {printable(one.outcome)}")
+    for recording in report.recordings:
+        if recording.outcome.startswith("failed"):
+            terminal.say(f"{recording.uuid} {printable(recording.outcome)}")
     if report.left_out:
         terminal.say(f"and {report.left_out} more")
     for why, count in sorted(report.skipped.items()):

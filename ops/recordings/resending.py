@@ -1,4 +1,4 @@
-"""A recording's notification made anew: asked of Zoom's API, signed, handed to the webhook."""
+"""Resend a recording's webhook event: ask Zoom's API, sign the event, post it to the webhook."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Resender:
-    """What sends a notification anew: Zoom's API, and the webhook with the key for it."""
+    """What resends a webhook event: Zoom's API, and the webhook with its signing key."""
 
     zoom: ZoomApi
     webhook_url: str
@@ -39,10 +39,11 @@ class Resender:
     clock: Callable[[], datetime] = now
 
     def recording(self, uuid: str) -> MeetingRecordings:
-        """What Zoom has of a recording, all its files finished.
+        """Return a recording of which Zoom has finished all files.
 
-        OpsError if Zoom knows none, and the pipeline's own errors: ZoomUnreachable, ZoomRefused,
-        NotReady.
+        Raises:
+            OpsError: Zoom has no such recording.
+            ZoomUnreachable, ZoomRefused, NotReady: from the pipeline.
         """
         found = self.zoom.recordings(uuid, seconds=ZOOM_SECONDS)
         if found is None:
@@ -56,10 +57,12 @@ class Resender:
     def send(
         self, recording: MeetingRecordings, *, series_id: str = "", ignore_schedule: bool = False
     ) -> str:
-        """Let the automated ingest's row begin anew, whatever it says; the row's zip id.
+        """Restart the automated ingest of a recording, whatever its state. Return its zip id.
 
-        When this returns the row has left the state that it was in. WebhookFailed and
-        WebhookUnreachable if the webhook doesn't take it.
+        On return the row has left its previous state.
+
+        Raises:
+            WebhookFailed, WebhookUnreachable: the webhook doesn't accept the event.
         """
         zip_id = automated(recording.uuid)
         options = IngestOptions(
@@ -87,7 +90,7 @@ def resender(
     session: requests.Session,
     sleep: Callable[[float], None],
 ) -> Resender:
-    """From the stack's settings, and its secrets as they are in SSM."""
+    """Build a resender from the stack's settings, and its secrets in SSM."""
     path = Names(settings.stack_name).secrets_path
     secrets = read_secrets(OnDemandSecrets, ssm, path)
     zoom = ZoomSettings(
@@ -104,7 +107,7 @@ def resender(
 
 
 def uuid_of(text: str) -> str:
-    """The uuid that an operator names, by itself or by a link. OpsError if there is none."""
+    """Return the uuid that is typed, alone or in a link. Raises OpsError if there is none."""
     uuid = uuid_in(text)
     refuse_options([uuid])
     if text.strip() and not uuid:

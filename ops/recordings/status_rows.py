@@ -1,4 +1,4 @@
-"""Which rows of the status table belong to a recording."""
+"""Find a recording's rows in the status table."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ingester.status.table import STATUS_LIFE, StatusTable
 
 
 def rows_of(status: StatusTable, uuid: str, now: datetime) -> list[StatusRow]:
-    """Every ingest of a recording, in no order.
+    """Return every ingest of a recording, in no order.
 
-    The table has no index by uuid: the row of Zoom's own notification tells the meeting, whose
-    rows can be asked for. Without it there may be "+Zoom" requests still: every row is looked at.
+    The table has no index by uuid: the row of Zoom's own webhook event tells the meeting, whose
+    rows can be queried. Without that row every row is read, because there may be "+Zoom" requests.
     """
     own = status.get(automated(uuid))
     if own and own.meeting_id:
         rows = status.of_meeting(own.meeting_id)
-        # An index lags behind the table, by a second as a rule.
+        # The index lags behind the table, usually by a second.
         rows += [own] if own.zip_id not in {row.zip_id for row in rows} else []
     else:
         rows = status.updated_since(now - STATUS_LIFE)

@@ -16,12 +16,7 @@ from cdk import opencast
 from cdk.names import GOOGLE_CREDENTIALS
 from cdk.settings_reader import given_settings
 from ingester.errors import RequestError
-from ingester.schedule.importer import (
-    ImportReport,
-    Sheet,
-    import_parsed,
-    import_sheets,
-)
+from ingester.schedule.importer import ImportReport, Sheet, import_parsed, import_sheets
 from ingester.schedule.lock import COMMAND_SECONDS, ScheduleLock
 from ingester.schedule.model import ReplacedSources
 from ingester.schedule.parsed import ParsedSheet
@@ -36,12 +31,12 @@ from ops.target import (
     ENV_FILE,
     Target,
     announce,
-    asked,
-    changing,
+    ask_on_terminal,
+    configured_target,
     confirm_production,
-    looking,
+    existing_target,
     may_ask,
-    named,
+    target_to_change,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +46,7 @@ if TYPE_CHECKING:
 def import_csv(
     table: Table, sheet: Sheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Replace what came from a file of this name. OpsError says why nothing was changed."""
+    """Import a sheet in place of the same source. Raises OpsError if nothing was changed."""
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(every=replace_all)
         return import_sheets(ScheduleTable(table), [sheet], replaced, dry_run=dry_run)
@@ -60,14 +55,14 @@ def import_csv(
 def import_classes(
     table: Table, parsed: ParsedSheet, *, replace_all: bool = False, dry_run: bool = False
 ) -> ImportReport:
-    """Replace what came from the same source. OpsError says why nothing was changed."""
+    """Import classes in place of the same source. Raises OpsError if nothing was changed."""
     with _alone(table, dry_run=dry_run):
         replaced = ReplacedSources(names=frozenset({parsed.source}), every=replace_all)
         return import_parsed(ScheduleTable(table), [parsed], replaced, dry_run=dry_run)
 
 
 def remove_source(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
-    """Remove what came from `source`. OpsError says why nothing was changed."""
+    """Remove the classes of `source`. Raises OpsError with the reason if nothing was changed."""
     with _alone(table, dry_run=dry_run):
         return sources.remove(ScheduleTable(table), source, dry_run=dry_run)
 
@@ -76,8 +71,7 @@ def remove_source(table: Table, source: str, *, dry_run: bool = False) -> Import
 def _alone(table: Table, *, dry_run: bool) -> Iterator[None]:
     """Hold the schedule's lock during the block, unless it is a dry run.
 
-    Raises:
-        OpsError: somebody else is changing the schedule, or the block raised a RequestError.
+    Raises OpsError if somebody else is changing the schedule, or the block raised a RequestError.
     """
     lock = ScheduleLock(table, lambda: datetime.now(UTC), COMMAND_SECONDS)
     try:
@@ -94,7 +88,7 @@ def show(report: ImportReport, *, dry_run: bool) -> None:
 
 
 def schedule_of(target: Target) -> Table:
-    """The stack's schedule table."""
+    """Return the stack's schedule table."""
     table: Table = target.table(target.names.schedule_table)
     return table
 
@@ -129,7 +123,7 @@ def csv_import(
 ) -> None:
     """Import the class schedule from a CSV file."""
     sheet = read_csv(Path(filepath))
-    table = schedule_of(looking() if dry_run else changing())
+    table = schedule_of(existing_target() if dry_run else target_to_change())
     show(import_csv(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
@@ -145,7 +139,7 @@ def import_json(
 ) -> None:
     """Import the class schedule from a JSON file."""
     sheet = read_json(Path(filepath))
-    table = schedule_of(looking() if dry_run else changing())
+    table = schedule_of(existing_target() if dry_run else target_to_change())
     show(import_classes(table, sheet, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
@@ -168,14 +162,14 @@ def import_from_opencast(
     dry_run: bool = False,
 ) -> None:
     """Import the class schedule from DCE's Opencast."""
-    target = looking() if dry_run else changing()
-    asked = _endpoint(target, endpoint, path)
+    target = existing_target() if dry_run else target_to_change()
+    ask_on_terminal = _endpoint(target, endpoint, path)
     with requests.Session() as session:
-        rows = oc_import.fetch(asked, session)
+        rows = oc_import.fetch(ask_on_terminal, session)
     if not rows:
-        terminal.say(f"{asked.host} lists no classes: nothing was changed.")
+        terminal.say(f"{ask_on_terminal.host} lists no classes: nothing was changed.")
         return
-    table, parsed = schedule_of(target), oc_import.parse(asked.host, rows)
+    table, parsed = schedule_of(target), oc_import.parse(ask_on_terminal.host, rows)
     show(import_classes(table, parsed, replace_all=replace_all, dry_run=dry_run), dry_run=dry_run)
 
 
@@ -191,11 +185,11 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 
     They are there under the file's name, and stay when the same classes come from a sheet.
     """
-    # Without this check a script's unset variable would name the first system.
+    # Otherwise a script's unset variable would name the first system.
     if not source.strip():
         raise OpsError("SOURCE is empty: name where the classes came from, like csv:fall.csv.")
     report = remove_source(
-        schedule_of(looking() if dry_run else changing()), source, dry_run=dry_run
+        schedule_of(existing_target() if dry_run else target_to_change()), source, dry_run=dry_run
     )
     for line in terminal_removal_lines(report, source, dry_run=dry_run):
         terminal.say(line)
@@ -208,11 +202,11 @@ def remove(_context: Context, source: str, dry_run: bool = False) -> None:
 def save_creds(_context: Context, filename: str = "service_account.json") -> None:
     """Keep the key for the schedule's sheet in SSM."""
     key = google_key.read_key(Path(filename))
-    # Not `changing`, which needs a stack: the key exists before the first stack, and serves all.
-    target = named()
+    # This works without a stack: the key exists before the first stack, and serves all.
+    target = configured_target()
     announce(target)
     if may_ask():
-        confirm_production(target.place.stack_name, asked)
+        confirm_production(target.place.stack_name, ask_on_terminal)
     written = google_key.save(target.client("ssm"), key)
     done = "is in" if written else "was already in"
     terminal.say(f"The key {done} SSM, {GOOGLE_CREDENTIALS}, for all stacks of this account.")

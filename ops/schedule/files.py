@@ -1,4 +1,4 @@
-"""The files with a class schedule: CSV as the sheet exports it, JSON in several forms."""
+"""Read files with a class schedule: CSV as exported from the sheet, and several forms of JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ingester.schedule.retained import UnreadRow
 from ingester.schedule.sheet.cells import COLUMNS
 from ingester.schedule.sheet.parser import parse
 from ops.command import OpsError
-from ops.given_file import read_text
+from ops.text_file import read_text
 
 KEY = "zoom_series_id"
 DYNAMODB_TYPES = frozenset({"S", "N", "BOOL", "NULL", "L", "M", "SS", "NS", "B", "BS"})
@@ -47,8 +47,7 @@ def read_json(path: Path) -> ParsedSheet:
     table of this or the first system holds them; or such rows by their meetings; or the output of
     `aws dynamodb scan`.
 
-    Raises:
-        OpsError: the file has none of these forms. The sentence says where it differs.
+    Raises OpsError if the file has none of these forms. The sentence says where it differs.
     """
     text = read_text(path, "save it as JSON in UTF-8")
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdk.names import GOOGLE_CREDENTIALS
 from ops.command import OpsError
-from ops.given_file import read_text
+from ops.text_file import read_text
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -37,8 +37,7 @@ class GoogleKey:
 def read_key(path: Path) -> GoogleKey:
     """Return a service account's key from the file that Google's console saved.
 
-    Raises:
-        OpsError: the file holds something else. The sentence repeats nothing of its content.
+    Raises OpsError if the file holds something else. The sentence repeats nothing of its content.
     """
     text = read_text(path, "take it as Google's console saved it")
     advice = (

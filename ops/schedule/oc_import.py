@@ -60,7 +60,7 @@ class Endpoint:
 
     @property
     def host(self) -> str:
-        """The host, which the classes note in their source."""
+        """The host, which becomes part of the classes' source."""
         return urlsplit(self.address).netloc
 
 
@@ -69,8 +69,7 @@ def endpoint_of(address: str | None, path: str, user: str, password: str) -> End
 
     `path` is where Opencast lists the classes. It is not used if the address names the listing.
 
-    Raises:
-        OpsError: the address is missing or malformed, or user or password are missing.
+    Raises OpsError if the address is missing or malformed, or user or password are missing.
     """
     if address is None:
         raise OpsError(
@@ -111,9 +110,8 @@ def _parts(address: str) -> SplitResult:
 def fetch(endpoint: Endpoint, session: requests.Session) -> list[Any]:
     """Return every class that the endpoint lists.
 
-    Raises:
-        OpsError: the list can't be read, or is incomplete. An import replaces, so an incomplete
-            list would remove classes.
+    Raises OpsError if the list can't be read, or is incomplete. An import replaces, so an
+    incomplete list would remove classes.
     """
     session.auth = HTTPDigestAuth(endpoint.user, endpoint.password)
     session.headers.update({"X-Requested-Auth": "Digest", "Accept": "application/json"})
@@ -244,8 +242,7 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 def _meeting(link: str) -> str:
     """Return the meeting's number, which ends the path of a Zoom link.
 
-    Raises:
-        ValueError: there is none. The text doesn't repeat the link: it holds a passcode.
+    Raises ValueError if there is none. The text doesn't repeat the link: it holds a passcode.
     """
     if not link:
         raise ValueError("no zoomLink")
@@ -256,11 +253,7 @@ def _meeting(link: str) -> str:
 
 
 def days_of(text: str) -> list[str]:
-    """Return the schedule's letters of days like `M`, `MON`, `Tu Th` or `TuTh`.
-
-    Raises:
-        ValueError: a part of the text is no day.
-    """
+    """Return the schedule's letters of days like `M`, `Tu Th` or `TuTh`. Raises ValueError."""
     days: list[str] = []
     for word in re.split(r"[\s,;/&.]+", text.lower()):
         found = _DAY.findall(word)
@@ -275,8 +268,7 @@ def days_of(text: str) -> list[str]:
 def time_of(text: str) -> str:
     """Return a time like `02:30 PM` as `14:30`. Without AM or PM it is a time of 24 hours.
 
-    Raises:
-        ValueError: the text is no such time.
+    Raises ValueError if the text is no such time.
     """
     found = _TIME.fullmatch(text)
     hour, minute = (_hour(int(found[1]), found[3] or ""), int(found[2])) if found else (24, 0)

@@ -16,8 +16,7 @@ FIRST_SYSTEM_NAME = "first-system"
 def remove(table: Table, source: str, *, dry_run: bool = False) -> ImportReport:
     """Remove the classes whose source is `source`. Other classes of a meeting stay.
 
-    Raises:
-        OpsError: no class has this source. The sentence names the sources that there are.
+    Raises OpsError if no class has this source. The sentence names the sources that there are.
     """
     before = table.all()
     wanted = FIRST_SYSTEM if source == FIRST_SYSTEM_NAME else source

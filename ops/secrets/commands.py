@@ -1,4 +1,4 @@
-"""`invoke secrets.…`: what is known of the stack's secrets, and a new value for one of them."""
+"""`invoke secrets.…`: show the state of the stack's secrets, and rotate one of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ops import terminal
 from ops.command import OpsError, command
 from ops.secrets import store as secrets
 from ops.secrets.store import WEBHOOK_TOKEN
-from ops.target import ENV_FILE, changing, looking, may_ask
+from ops.target import ENV_FILE, existing_target, may_ask, target_to_change
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,10 +36,10 @@ LONGEST_BYTES = 4096
 
 @dataclass(frozen=True)
 class SecretStatus:
-    """What may be told of a secret.
+    """What may be shown of a secret.
 
-    `since` in UTC; `settings` is "same", "differs" or "not set" for `.env` and the shell, "" for
-    what is no setting; `read_by` has names of functions.
+    `since` is in UTC. `settings` compares `.env` and the shell: "same", "differs", "not set", or ""
+    for a secret that is no setting. `read_by` has names of functions.
     """
 
     name: str
@@ -51,12 +51,12 @@ class SecretStatus:
 
 
 def readers(name: str) -> tuple[str, ...]:
-    """The functions that read a secret."""
+    """Return the functions that read a secret."""
     return tuple(function.name for function, read in READ_BY.items() if name in read)
 
 
-def look(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretStatus]:
-    """Every secret of the stack, compared with what `given` (`.env` and shell) has."""
+def read_statuses(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretStatus]:
+    """Return the status of every secret, compared with `given` (`.env` and shell)."""
     values, about = secrets.stored(ssm, names), secrets.described(ssm, names)
     return [_status(name, values, about.get(name), given) for name in NAMES]
 
@@ -64,7 +64,7 @@ def look(ssm: SSMClient, names: Names, given: Mapping[str, str]) -> list[SecretS
 def _status(
     name: str,
     values: Mapping[str, str],
-    stored: secrets.Stored | None,
+    stored: secrets.StoredSecret | None,
     given: Mapping[str, str],
 ) -> SecretStatus:
     setting = "not set"
@@ -82,7 +82,7 @@ def _status(
 
 
 def check_name(name: str, *, keep_old: bool) -> None:
-    """OpsError if there is no such secret, or none of which the old value can be kept."""
+    """Raise OpsError if there is no such secret, or `keep_old` isn't possible for it."""
     if name not in NAMES:
         raise OpsError(f"There is no secret of this name. There are: {', '.join(NAMES)}.")
     if keep_old and name != WEBHOOK_TOKEN:
@@ -93,9 +93,9 @@ def check_name(name: str, *, keep_old: bool) -> None:
 
 
 def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
-    """A new value: asked for on a terminal, unseen, or the one line that a pipe has.
+    """Return a new value, from a hidden prompt on a terminal or from the one line of a pipe.
 
-    OpsError if it can't be one. No message shows any of it.
+    Raises OpsError if the value can't be used. The message shows no part of it.
     """
     if stdin.isatty():
         try:
@@ -114,17 +114,17 @@ def read_value(name: str, stdin: TextIO, ask: Callable[[str], str]) -> str:
     return value
 
 
-def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
-    """What SSM is to hold, given what it holds ("" if nothing).
+def new_value(name: str, old: str, new: str, *, keep_old: bool) -> str:
+    """Return the value to store in SSM, given the stored one ("" if none).
 
-    OpsError if nothing would change.
+    Raises OpsError if nothing would change, or the value would be too long.
     """
     if not old and name != SIGNING_KEY:
         raise OpsError(
             f"{name} isn't set, so there is nothing to replace: put it into .env, then "
             "`invoke stack.update`."
         )
-    kept = [one for one in split(old) if one not in split(new)] if keep_old else []
+    kept = [token for token in split(old) if token not in split(new)] if keep_old else []
     value = ",".join([new, *kept])
     if value == old:
         raise OpsError(f"{name} has this value already, so nothing was changed.")
@@ -133,8 +133,8 @@ def replaced(name: str, old: str, new: str, *, keep_old: bool) -> str:
     return value
 
 
-def advice(name: str, *, keep_old: bool) -> list[str]:
-    """What is to be known, and to be done, after a rotation."""
+def rotation_advice(name: str, *, keep_old: bool) -> list[str]:
+    """Return what to know and to do after a rotation."""
     lines = [f"{name} is replaced. {', '.join(readers(name))}: in use within {_minutes()} minutes."]
     if name == SIGNING_KEY:
         return lines
@@ -154,24 +154,24 @@ def _minutes() -> int:
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
     """Show which secrets are set, not what they are."""
-    target = looking()
-    found = look(target.client("ssm"), target.names, given_settings(os.environ, ENV_FILE))
+    target = existing_target()
+    found = read_statuses(target.client("ssm"), target.names, given_settings(os.environ, ENV_FILE))
     if json:
-        terminal.show_json([asdict(one) for one in found])
+        terminal.show_json([asdict(secret) for secret in found])
         return
     terminal.show(
         f"Secrets below {target.names.secrets_path} in SSM",
         ("secret", "set", "since (UTC)", "where from", ".env, shell", "read by"),
         [
             (
-                one.name,
-                "yes" if one.set else "no",
-                one.since or "-",
-                one.origin or "-",
-                one.settings or "-",
-                ", ".join(one.read_by),
+                secret.name,
+                "yes" if secret.set else "no",
+                secret.since or "-",
+                secret.origin or "-",
+                secret.settings or "-",
+                ", ".join(secret.read_by),
             )
-            for one in found
+            for secret in found
         ],
     )
 
@@ -185,7 +185,7 @@ def status(_context: Context, json: bool = False) -> None:
 def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
     """Replace a secret without a deployment."""
     check_name(name, keep_old=keep_old)
-    target = changing()
+    target = target_to_change()
     ssm, names = target.client("ssm"), target.names
     if name == SIGNING_KEY:
         new = randomness.token_hex(secrets.SIGNING_KEY_BYTES)
@@ -193,9 +193,9 @@ def rotate(_context: Context, name: str, keep_old: bool = False) -> None:
         if sys.stdin.isatty() and not may_ask():
             raise OpsError(f"NONINTERACTIVE is set, so the new {name} has to come by a pipe.")
         new = read_value(name, sys.stdin, getpass.getpass)
-    value = replaced(name, secrets.stored(ssm, names).get(name, ""), new, keep_old=keep_old)
+    value = new_value(name, secrets.stored(ssm, names).get(name, ""), new, keep_old=keep_old)
     secrets.put(ssm, names, name, value, secrets.ROTATED)
-    for line in advice(name, keep_old=keep_old):
+    for line in rotation_advice(name, keep_old=keep_old):
         terminal.say(line)
 
 

@@ -1,9 +1,9 @@
 """A stack's secrets in SSM: SecureStrings below `/zoom-ingester/<stack>/`.
 
-They are written before the stack is deployed, since CloudFormation can't make SecureStrings and a
-template is no place for a secret. Functions read them when a container starts, and again every
-five minutes. Each parameter's description says where its value came from, so that a value that was
-rotated is not overwritten by the old one in somebody's `.env`.
+They are written before the stack is deployed: CloudFormation can't make SecureStrings, and a
+template must not hold secrets. Functions read them when a container starts, and again every five
+minutes. Each parameter's description names the origin of its value, so that an old value in
+somebody's `.env` doesn't overwrite a rotated one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 SIGNING_KEY_BYTES = 32
-WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105  # its name
+WEBHOOK_TOKEN = "WEBHOOK_VALIDATION_SECRET_TOKEN"  # noqa: S105 - a name
 
 FROM_SETTINGS = "From the settings"
 ROTATED = "By secrets.rotate"
@@ -29,8 +29,8 @@ MADE = "Made at the first deployment"
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What SSM says of a secret, without its value. `origin` is its description."""
+class StoredSecret:
+    """A secret in SSM, without its value. `origin` is the parameter's description."""
 
     name: str
     changed: datetime
@@ -42,30 +42,31 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Written:
-    """What `write` did: names of secrets, never their values."""
+class WriteResult:
+    """The result of `write`: names of secrets, never their values."""
 
     changed: tuple[str, ...]
     deleted: tuple[str, ...]
-    kept: tuple[Stored, ...]
+    kept: tuple[StoredSecret, ...]
 
     def lines(self) -> list[str]:
-        """The same in sentences."""
+        """Return the result in sentences."""
         said = []
         if self.changed:
             said.append(f"Secrets written to SSM: {', '.join(self.changed)}")
         if self.deleted:
             said.append(f"Secrets deleted from SSM, for they aren't set: {', '.join(self.deleted)}")
         said += [
-            f"{one.name} stays as it was rotated on {one.changed:%Y-%m-%d}: the settings have "
-            f"another value. Mend .env, or bring that value by `invoke secrets.rotate {one.name}`."
-            for one in self.kept
+            f"{secret.name} stays as it was rotated on {secret.changed:%Y-%m-%d}: the settings "
+            "have another value. Mend .env, or bring that value by `invoke secrets.rotate "
+            f"{secret.name}`."
+            for secret in self.kept
         ]
         return said
 
 
 def stored(ssm: SSMClient, names: Names) -> dict[str, str]:
-    """The stack's secrets as they are in SSM."""
+    """Return the values of the stack's secrets in SSM, by name."""
     pages = ssm.get_paginator("get_parameters_by_path").paginate(
         Path=names.secrets_path, WithDecryption=True
     )
@@ -77,7 +78,10 @@ def stored(ssm: SSMClient, names: Names) -> dict[str, str]:
 
 
 def value_of(ssm: SSMClient, names: Names, name: str) -> str:
-    """One secret as it is in SSM, "" if it isn't there; the right to read that one is enough."""
+    """Return one secret's value in SSM; "" if it isn't there.
+
+    Needs the right to read only that one.
+    """
     try:
         found = ssm.get_parameter(Name=names.secret(name), WithDecryption=True)
     except ssm.exceptions.ParameterNotFound:
@@ -85,13 +89,13 @@ def value_of(ssm: SSMClient, names: Names, name: str) -> str:
     return found["Parameter"]["Value"]
 
 
-def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
-    """What SSM says of the stack's secrets, by their names."""
+def described(ssm: SSMClient, names: Names) -> dict[str, StoredSecret]:
+    """Return what SSM says of the stack's secrets, by name."""
     pages = ssm.get_paginator("describe_parameters").paginate(
         ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [names.secrets_path]}]
     )
     found = [
-        Stored(
+        StoredSecret(
             parameter["Name"].removeprefix(f"{names.secrets_path}/"),
             parameter["LastModifiedDate"],
             parameter.get("Description", ""),
@@ -99,14 +103,13 @@ def described(ssm: SSMClient, names: Names) -> dict[str, Stored]:
         for page in pages
         for parameter in page["Parameters"]
     ]
-    return {one.name: one for one in found}
+    return {secret.name: secret for secret in found}
 
 
 def is_same(name: str, given: str, present: str) -> bool:
-    """Whether a setting's value is the one in SSM.
+    """Tell whether a setting has the value in SSM.
 
-    Of the webhook's tokens the first counts: behind it an old one may be kept for a while
-    (`secrets.rotate --keep-old`).
+    Of webhook tokens the first counts: `secrets.rotate --keep-old` keeps an old one behind it.
     """
     if secrets.compare_digest(given.encode(), present.encode()):
         return True
@@ -116,11 +119,11 @@ def is_same(name: str, given: str, present: str) -> bool:
     return bool(given) and secrets.compare_digest(given.encode(), first.encode())
 
 
-def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
-    """Bring SSM to what is wanted, and make the pipeline's signing key if there is none.
+def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> WriteResult:
+    """Write the settings' secrets to SSM, and create the pipeline's signing key if there is none.
 
-    `wanted` has every secret setting; one that is "" is deleted, since SSM has no empty values
-    and an old key would go on being used. Only what differs is written, and what was rotated stays.
+    `wanted` has every secret setting. An empty one is deleted: SSM has no empty values, and the
+    functions would go on using the old one. Only differences are written, and rotated values stay.
     """
     present = stored(ssm, names)
     about = described(ssm, names) if present else {}
@@ -130,8 +133,8 @@ def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
         if not is_same(name, value, present.get(name, ""))
     }
     kept = [about[name] for name in sorted(differing) if name in about and about[name].rotated]
-    for one in kept:
-        del differing[one.name]
+    for secret in kept:
+        del differing[secret.name]
     if SIGNING_KEY not in present:
         put(ssm, names, SIGNING_KEY, secrets.token_hex(SIGNING_KEY_BYTES), MADE)
     for name, value in differing.items():
@@ -141,7 +144,7 @@ def write(ssm: SSMClient, names: Names, wanted: Mapping[str, str]) -> Written:
     _delete(ssm, names, gone)
     changed = [name for name, value in differing.items() if value]
     changed += [SIGNING_KEY] if SIGNING_KEY not in present else []
-    return Written(tuple(sorted(changed)), tuple(sorted(gone)), tuple(kept))
+    return WriteResult(tuple(sorted(changed)), tuple(sorted(gone)), tuple(kept))
 
 
 def put(ssm: SSMClient, names: Names, name: str, value: str, origin: str) -> None:

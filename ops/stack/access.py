@@ -1,4 +1,4 @@
-"""Whether the stack's Opencast user may do what the uploader needs, asked from here."""
+"""Check, from the operator's machine, the rights of the stack's Opencast user."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ GOOD = "the uploader's user may read every event"
 
 
 def opencast_access(target: Target, releases: Releases) -> str:
-    """What Opencast says of the user with which the released uploader logs in.
+    """Return what Opencast says of the user with which the released uploader logs in.
 
-    From an operator's machine it may be out of reach where the uploader, in its VPC, reaches it.
+    Opencast may be unreachable from here although the uploader, in its VPC, reaches it.
     """
-    told = releases.released(UPLOADER).variables
+    variables = releases.released(UPLOADER).variables
     try:
         password = store.value_of(target.client("ssm"), target.names, "OPENCAST_API_PASSWORD")
     except ClientError as error:
@@ -29,10 +29,10 @@ def opencast_access(target: Target, releases: Releases) -> str:
         return "can't be asked: these credentials may not read its user's password in SSM"
     with requests.Session() as session:
         opencast = Opencast(
-            told.get("OPENCAST_BASE_URL", ""),
-            told.get("OPENCAST_API_USER", ""),
+            variables.get("OPENCAST_BASE_URL", ""),
+            variables.get("OPENCAST_API_USER", ""),
             password,
-            auth=told.get("OPENCAST_AUTH", "digest"),
+            auth=variables.get("OPENCAST_AUTH", "digest"),
             session=session,
         )
         try:

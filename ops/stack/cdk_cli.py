@@ -1,4 +1,4 @@
-"""The CDK's command line (`node_modules/.bin/cdk`), run on this project's app."""
+"""Run the CDK's command line (`node_modules/.bin/cdk`) on this project's app."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ QUIET = {
     "CDK_DISABLE_CLI_TELEMETRY": "true",
     "NODE_NO_WARNINGS": "1",
     "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "1",
-    # The kernel below aws-cdk-lib wants the major versions about which it is to be silent.
+    # jsii, below aws-cdk-lib, is silent about these versions of Node only.
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "1",
     "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
-    # Else it unpacks 200 MB into the home folder, and fails where that can't be written.
+    # Otherwise jsii unpacks 200 MB into the home folder, and fails if that is read-only.
     "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(ROOT / ".local" / "jsii"),
 }
-# Without telemetry, and without paths and assets noted at every resource: no one here reads them.
+# No telemetry, and no paths and assets noted at each resource.
 OPTIONS = ("--no-notices", "--no-version-reporting", "--no-path-metadata", "--no-asset-metadata")
 
 
 @dataclass(frozen=True)
 class CdkCli:
-    """How to run it. The stack's settings come from `environment` and, if given, `env_file`.
+    """The CDK's command line. The settings come from `environment` and, if given, `env_file`.
 
-    `environment` is the whole environment of the program: PATH and credentials too. `output` is
-    where the synthesized stack goes. `home` is the CLI's own folder (it remembers accounts there),
+    `environment` is the program's whole environment, with PATH and credentials. `output` is the
+    folder for the synthesized stack. `home` is the CLI's own folder (it remembers accounts there),
     by default `~/.cdk`.
     """
 
@@ -45,9 +45,9 @@ class CdkCli:
     home: Path | None = None
 
     def run(self, *arguments: str, log: IO[bytes] | None = None) -> None:
-        """Run `cdk <arguments>`; what it says goes to `log` or the terminal.
+        """Run `cdk <arguments>`, its output to `log` or the terminal.
 
-        OpsError if it isn't installed or ends with an error.
+        Raises OpsError on failure.
         """
         if not PROGRAM.exists():
             raise OpsError(f"{PROGRAM} is missing: run `make setup`.")
@@ -63,26 +63,28 @@ class CdkCli:
             raise OpsError(f"`cdk {arguments[0]}` failed (exit code {code}).{where}")
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line with the app, as a list."""
+        """Return the command line with the app, as a list."""
         app = [sys.executable, "-m", "cdk.app", *([str(self.env_file)] if self.env_file else [])]
         where = ["--app", shlex.join(app), "--output", str(self.output)]
         return [str(PROGRAM), *arguments, *OPTIONS, *where]
 
     def deploy(self, stack_name: str, *, approval: str, log: IO[bytes] | None = None) -> None:
-        """Make or change the stack.
+        """Create or change the stack.
 
-        `approval` is what the person at the keyboard is asked about first: `broadening` (of
-        rights), `any-change` or `never`. OpsError if it fails or is refused.
+        `approval` names the changes that need confirmation: `broadening` (of rights), `any-change`
+        or `never`.
+
+        Raises OpsError if the deployment failed or was refused.
         """
-        # Without a change set in between: that saves a good part of the time.
+        # Without a change set, which saves much of the time.
         self.run(
             *("deploy", stack_name, "--method=direct", f"--require-approval={approval}"), log=log
         )
 
     def prepare_change_set(self, stack_name: str, change_set: str) -> None:
-        """Make a change set that can be looked at and executed. OpsError if it fails.
+        """Make a change set that can be inspected and executed. Raises OpsError if that fails.
 
-        The command line says much as if it had deployed; it goes to `.local/cdk.log`.
+        The CLI's output goes to `.local/cdk.log`: it reads as if it had deployed.
         """
         method = ("--method=prepare-change-set", f"--change-set-name={change_set}")
         path = self.output.parent / ".local" / "cdk.log"
@@ -91,7 +93,7 @@ class CdkCli:
             self.run("deploy", stack_name, *method, "--require-approval=never", log=log)
 
     def destroy(self, stack_name: str, *, log: IO[bytes] | None = None) -> None:
-        """Delete the stack, without asking. OpsError if it fails."""
+        """Delete the stack without confirmation. Raises OpsError if that fails."""
         self.run("destroy", stack_name, "--force", log=log)
 
     def _environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`invoke stack.…`: the stack in AWS, from the CDK app in `cdk/`."""
+"""`invoke stack.…`: create, change, show and delete the stack, from the CDK app in `cdk/`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cdk.names import FUNCTIONS, Function
 from cdk.settings import Settings
 from ops import terminal
 from ops.code import package
-from ops.code.deploy import give_all_back, releases_of
-from ops.code.releases import Releases, take_up_settings
+from ops.code.deploy import releases_of, restore_all_latest
+from ops.code.releases import Releases, apply_changed_settings
 from ops.code.wheels import LAMBDA, Platform
 from ops.command import OpsError, command
 from ops.secrets import store as secrets
@@ -29,13 +29,13 @@ from ops.target import (
     ROOT,
     Target,
     announce,
-    asked,
+    ask_on_terminal,
+    configured_target,
     confirm_production,
-    exists,
-    looking,
+    existing_target,
     may_ask,
-    named,
-    require,
+    require_stack,
+    stack_exists,
     target_of,
 )
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 LAMBDA_ARCHITECTURE = "arm64"
 LAMBDA_RUNTIME = "python3.13"
-"""What `invoke package` makes for AWS: see `lambda_` in ops/code/wheels.py."""
+"""The platform of `invoke package`: see `lambda_` in ops/code/wheels.py."""
 
 NEXT_STEPS = (
     "Next: follow the link in the mail that AWS sends to NOTIFICATION_EMAIL, register webhook-url "
@@ -55,12 +55,12 @@ NEXT_STEPS = (
 
 
 def load_settings() -> Settings:
-    """The settings of the shell and `.env`. SettingsError names all that are wrong."""
+    """Return the settings of the shell and `.env`. Raises SettingsError with all wrong ones."""
     return stack_settings.load(os.environ, ENV_FILE)
 
 
 def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
-    """The CDK's command line for a stack, with its region and profile."""
+    """Return the CDK's command line for a stack, with its region and profile."""
     place = settings.place
     region = {"AWS_REGION": place.region, "AWS_DEFAULT_REGION": place.region}
     profile = {"AWS_PROFILE": place.profile} if place.profile else {}
@@ -68,7 +68,7 @@ def cli_for(settings: Settings, environment: Mapping[str, str]) -> CdkCli:
 
 
 def check_platform(settings: Settings, platform: Platform) -> None:
-    """OpsError if the packages won't run where the template puts them."""
+    """Raise OpsError if the packages won't run on the template's architecture and runtime."""
     made = {"LAMBDA_ARCHITECTURE": LAMBDA_ARCHITECTURE, "LAMBDA_RUNTIME": LAMBDA_RUNTIME}
     wanted = {
         "LAMBDA_ARCHITECTURE": settings.lambda_architecture,
@@ -83,7 +83,7 @@ def check_platform(settings: Settings, platform: Platform) -> None:
 
 
 def check_code_bucket(s3: S3Client, bucket: str) -> None:
-    """OpsError if the bucket for the functions' packages can't be used."""
+    """Raise OpsError if the bucket for the functions' packages can't be used."""
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError as error:
@@ -95,10 +95,12 @@ def check_code_bucket(s3: S3Client, bucket: str) -> None:
 
 
 def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
-    """Make the bucket for packages and templates if it isn't there; whether it was made.
+    """Create the bucket for packages and templates if it doesn't exist. Return whether it was
+    created.
 
-    It is all that this system needs of what `cdk bootstrap` makes. OpsError if it is there and
-    can't be used.
+    The system needs nothing else of what `cdk bootstrap` creates.
+
+    Raises OpsError if the bucket exists and can't be used.
     """
     try:
         s3.head_bucket(Bucket=bucket)
@@ -110,7 +112,7 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     if region == "us-east-1":
         s3.create_bucket(Bucket=bucket)
     else:
-        # S3 refuses its oldest region here, and wants every other one.
+        # S3 refuses its oldest region here, and requires every other one.
         s3.create_bucket(
             Bucket=bucket,
             CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
@@ -127,8 +129,8 @@ def ensure_code_bucket(s3: S3Client, bucket: str, region: str) -> bool:
     return True
 
 
-def without_code(target: Target) -> list[Function]:
-    """The functions of which no package is in the code bucket yet."""
+def functions_without_code(target: Target) -> list[Function]:
+    """Return the functions without a package in the code bucket."""
     s3, bucket = target.client("s3"), target.place.code_bucket
     return [
         function
@@ -137,11 +139,10 @@ def without_code(target: Target) -> list[Function]:
     ]
 
 
-def supply(target: Target, settings: Settings, functions: Sequence[Function]) -> None:
-    """Put into AWS what a deployment needs there: packages of `functions`, and the secrets.
-
-    OpsError if a package can't be made.
-    """
+def upload_code_and_secrets(
+    target: Target, settings: Settings, functions: Sequence[Function]
+) -> None:
+    """Upload what a deployment needs: the packages of `functions`, and the secrets."""
     platform = package.platform_of(os.environ)
     check_platform(settings, platform)
     if functions:
@@ -153,15 +154,15 @@ def supply(target: Target, settings: Settings, functions: Sequence[Function]) ->
         print(line, flush=True)
 
 
-def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
-    """The first line, the production question, and whether the stack is as expected.
+def prepare(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, bool]:
+    """Print the target, check that the stack is as expected, and confirm a change in production.
 
-    Returns the target and whether the stack is there.
+    Return the target, and whether the stack exists.
     """
     target = target_of(settings.place)
     name, region = settings.stack_name, settings.place.region
     announce(target)
-    there = exists(target.client("cloudformation"), name)
+    there = stack_exists(target.client("cloudformation"), name)
     if expect_stack is not None and there != expect_stack:
         raise OpsError(
             f"There is no stack {name} in {region}: `invoke stack.create` makes it."
@@ -169,14 +170,14 @@ def begin(settings: Settings, *, expect_stack: bool | None) -> tuple[Target, boo
             else f"The stack {name} is there already: `invoke stack.update` changes it."
         )
     if may_ask():
-        confirm_production(name, asked)
+        confirm_production(name, ask_on_terminal)
     return target, there
 
 
 def check_alias(target: Target) -> None:
-    """OpsError if a function that is there lacks the release alias.
+    """Raise OpsError if an existing function lacks the release alias.
 
-    CloudFormation would make that anew, at version 1, and let API and queues call it.
+    CloudFormation would create the alias at version 1, and the API and the queues would call it.
     """
     releases = Releases(target.client("lambda"), target.names, target.place.release_alias)
     without = [function.name for function in FUNCTIONS if releases.lacks_alias(function)]
@@ -188,38 +189,38 @@ def check_alias(target: Target) -> None:
         )
 
 
-def put_up(*, expect_stack: bool | None) -> None:
-    """Make or change the stack, whichever `expect_stack` says; None is as need be."""
-    opencast.ensure_known(os.environ, ENV_FILE)
+def deploy_stack(*, expect_stack: bool | None) -> None:
+    """Create or change the stack, as `expect_stack` says; None does what is necessary."""
+    opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
-    target, there = begin(settings, expect_stack=expect_stack)
+    target, there = prepare(settings, expect_stack=expect_stack)
     if may_ask() and not sys.stdin.isatty():
-        # The CDK's command line would say so in its own words, after all else was done.
+        # Otherwise the CDK's command line would fail on this, after everything else was done.
         raise EOFError
     s3 = target.client("s3")
     if there:
         check_alias(target)
         check_code_bucket(s3, target.place.code_bucket)
-        # Before CloudFormation sets anything: what is given back are settings too.
-        give_all_back(target, FUNCTIONS)
-        supply(target, settings, without_code(target))
+        # Before CloudFormation sets anything: restoring sets configuration too.
+        restore_all_latest(target, FUNCTIONS)
+        upload_code_and_secrets(target, settings, functions_without_code(target))
     else:
         if ensure_code_bucket(s3, target.place.code_bucket, target.place.region):
             print(f"Made the bucket {target.place.code_bucket}", flush=True)
-        supply(target, settings, FUNCTIONS)
+        upload_code_and_secrets(target, settings, FUNCTIONS)
     approval = "any-change" if may_ask() else "never"
     cli_for(settings, os.environ).deploy(settings.stack_name, approval=approval)
     if there:
-        say_what_runs(target)
+        apply_settings(target)
     else:
         overview.show_outputs(target)
         terminal.say(NEXT_STEPS)
 
 
-def say_what_runs(target: Target) -> None:
-    """Let changed settings reach what runs, and say which have to wait for a release."""
+def apply_settings(target: Target) -> None:
+    """Let changed settings reach the alias, and print which have to wait for a release."""
     releases = releases_of(target)
-    moves, waiting = take_up_settings(releases, FUNCTIONS)
+    moves, waiting = apply_changed_settings(releases, FUNCTIONS)
     for move in moves:
         terminal.say(
             f"{move.function.name}: the changed settings run ({releases.alias}: version "
@@ -237,7 +238,7 @@ def say_what_runs(target: Target) -> None:
 @command()
 def synth(_context: Context) -> None:
     """Print the CloudFormation template (needs no AWS)."""
-    # No look for an instance role's credentials, which would take seconds elsewhere than on EC2.
+    # The look-up of an instance role's credentials takes seconds elsewhere than on EC2.
     environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true"}
     cli_for(load_settings(), environment).run("synth")
 
@@ -245,9 +246,9 @@ def synth(_context: Context) -> None:
 @command()
 def diff(_context: Context) -> None:
     """Show what an update would change."""
-    opencast.ensure_known(os.environ, ENV_FILE)
+    opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
-    # Without credentials the CDK's command line speaks of everything but credentials.
+    # Without credentials the CDK's errors don't mention credentials.
     target_of(settings.place).client("sts").get_caller_identity()
     cli_for(settings, os.environ).run("diff", settings.stack_name)
 
@@ -261,27 +262,27 @@ def list_stacks(_context: Context) -> None:
 @command()
 def create(_context: Context) -> None:
     """Make the stack; version 1 of every function runs."""
-    put_up(expect_stack=False)
+    deploy_stack(expect_stack=False)
 
 
 @command()
 def update(_context: Context) -> None:
     """Apply the settings; released code stays."""
-    put_up(expect_stack=True)
+    deploy_stack(expect_stack=True)
 
 
 @command()
 def deploy(_context: Context) -> None:
     """Make the stack or bring it up to date."""
-    put_up(expect_stack=None)
+    deploy_stack(expect_stack=None)
 
 
 @command()
 def changeset(_context: Context) -> None:
     """Show what an update would do, as a change set."""
-    opencast.ensure_known(os.environ, ENV_FILE)
+    opencast.ensure_location(os.environ, ENV_FILE)
     settings = load_settings()
-    target, _ = begin(settings, expect_stack=True)
+    target, _ = prepare(settings, expect_stack=True)
     check_alias(target)
     name = f"by-hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     cli_for(settings, os.environ).prepare_change_set(settings.stack_name, name)
@@ -291,7 +292,7 @@ def changeset(_context: Context) -> None:
 @command(help={"json": "for other programs"})
 def status(_context: Context, json: bool = False) -> None:
     """Show addresses, versions, queues, alarms."""
-    found = overview.look(looking())
+    found = overview.read_overview(existing_target())
     if json:
         terminal.show_json(found.as_json())
     else:
@@ -302,16 +303,16 @@ def status(_context: Context, json: bool = False) -> None:
 def delete(_context: Context) -> None:
     """Delete the stack; save its schedule before."""
     settings = load_settings()
-    target = named()
+    target = configured_target()
     announce(target)
-    there = exists(target.client("cloudformation"), settings.stack_name)
-    # A deletion that was cut short after the stack itself goes on with what it left.
-    if not there and not removal.remains(target):
-        require(target)
+    there = stack_exists(target.client("cloudformation"), settings.stack_name)
+    # A deletion that failed after the stack itself was gone is continued.
+    if not there and not removal.has_leftovers(target):
+        require_stack(target)
     if may_ask():
         confirm_deletion(target, there=there)
     if there:
-        take_down(target, settings)
+        delete_stack(target, settings)
     secrets.delete_all(target.client("ssm"), target.names)
     bucket = target.place.code_bucket
     removal.delete_below(target.client("s3"), bucket, f"{settings.stack_name}/")
@@ -322,19 +323,21 @@ def delete(_context: Context) -> None:
 
 
 def confirm_deletion(target: Target, *, there: bool) -> None:
-    """Ask whether the stack, with all that waits in it, is to go. OpsError if not."""
+    """Ask whether to delete the stack and everything in it. Raises OpsError if not."""
     name = target.place.stack_name
-    confirm_production(name, asked)
-    waiting = overview.messages(target) if there else {}
+    confirm_production(name, ask_on_terminal)
+    waiting = overview.message_counts(target) if there else {}
     for queue, count in waiting.items():
         print(f"Messages in {queue}, which go with it: {count}", flush=True)
-    answer = asked(f"This deletes {name} with its tables, queues and files. Its name again: ")
+    answer = ask_on_terminal(
+        f"This deletes {name} with its tables, queues and files. Its name again: "
+    )
     if answer.strip() != name:
         raise OpsError(f"{name} was left as it is.")
 
 
-def take_down(target: Target, settings: Settings) -> None:
-    """Save the schedule, empty the bucket, delete the stack itself."""
+def delete_stack(target: Target, settings: Settings) -> None:
+    """Save the schedule, empty the bucket, and delete the stack itself."""
     names = target.names
     backup = Path(f"{names.schedule_table}.csv")
     count = removal.save_schedule(target.table(names.schedule_table), backup)

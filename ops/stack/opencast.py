@@ -1,8 +1,7 @@
-"""Where an Opencast cluster of DCE's is, looked up in AWS: its address, and its network.
+"""Look up the address and network of DCE's Opencast cluster in AWS.
 
-Looked up once for a cluster and noted in a file beside `.env` (cdk/opencast.py reads it), so that
-synth needs no AWS and a template doesn't change because somebody else's stack did. Taking the file
-away has it looked up anew.
+The result is noted in a file beside `.env` (cdk/opencast.py reads it), so that synth needs no AWS
+and a template doesn't change because another stack did. Without the file it is looked up again.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 EC2Client = Any
-"""boto3's client of EC2, whose stubs aren't among the project's."""
+"""boto3's client of EC2, whose stubs aren't installed."""
 
 MOST_SUBNETS = 16
-"""As many as Lambda takes."""
+"""Lambda's limit of subnets a function."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """Where an Opencast is. The network is empty where it was not to be looked up."""
+class Location:
+    """The location of an Opencast. The network is empty if it wasn't looked up."""
 
     base_url: str
     vpc: str = ""
@@ -42,7 +41,7 @@ class Found:
     security_group: str = ""
 
     def settings(self) -> dict[str, str]:
-        """The same as settings, without those that are empty."""
+        """Return the location as settings, without empty ones."""
         named = {
             "OPENCAST_BASE_URL": self.base_url,
             "OC_VPC_ID": self.vpc,
@@ -52,10 +51,12 @@ class Found:
         return {name: value for name, value in named.items() if value}
 
 
-def ensure_known(environment: Mapping[str, str], env_file: Path) -> None:
-    """Look up where Opencast is, if the settings leave that to us and it isn't noted yet.
+def ensure_location(environment: Mapping[str, str], env_file: Path) -> None:
+    """Look up Opencast's location, if the settings leave it open and it isn't noted yet.
 
-    OpsError if it can't be told. Wrong settings are not said here: whoever loads them all does.
+    Wrong settings aren't reported here: whoever loads all of them does that.
+
+    Raises OpsError if the location can't be found.
     """
     given = given_settings(environment, env_file)
     if not wants_look_up(given) or noted(given, env_file):
@@ -67,21 +68,21 @@ def ensure_known(environment: Mapping[str, str], env_file: Path) -> None:
     cluster, is_ecs = whose(given)
     target = target_of(place)
     if is_ecs:
-        found = of_ecs(
+        found = ecs_location(
             target.client("cloudformation"),
             target.client("ec2"),
             cluster,
             subnets=given.get("OC_SUBNET_IDS", ""),
         )
     else:
-        found = of_instances(target.client("ec2"), cluster)
+        found = opsworks_location(target.client("ec2"), cluster)
     note = note_beside(env_file)
     write_note(note, found, cluster, is_ecs=is_ecs, region=place.region)
     terminal.say(f"Opencast {cluster} is {found.base_url}; noted in {note}")
 
 
-def write_note(path: Path, found: Found, cluster: str, *, is_ecs: bool, region: str) -> None:
-    """Note what was found, in the form of `.env`. OpsError if it can't be written."""
+def write_note(path: Path, found: Location, cluster: str, *, is_ecs: bool, region: str) -> None:
+    """Write the location to a file in the form of `.env`. Raises OpsError if that fails."""
     settings = {
         "OC_CLUSTER_NAME": cluster,
         **({"STACK_TYPE": "ecs"} if is_ecs else {}),
@@ -98,10 +99,12 @@ def write_note(path: Path, found: Found, cluster: str, *, is_ecs: bool, region: 
         raise OpsError(f"{path} can't be written: {error.strerror}.") from error
 
 
-def of_instances(ec2: EC2Client, cluster: str) -> Found:
-    """The admin node of an OpsWorks cluster, by the tags that OpsWorks gave its instances.
+def opsworks_location(ec2: EC2Client, cluster: str) -> Location:
+    """Return the location of an OpsWorks cluster's admin node, by the tags of its instances.
 
-    Its network isn't among the tags. OpsError if there is none, or more than one.
+    The tags don't tell the network.
+
+    Raises OpsError if there is no admin node, or more than one.
     """
     pages = ec2.get_paginator("describe_instances").paginate(
         Filters=[
@@ -129,15 +132,17 @@ def of_instances(ec2: EC2Client, cluster: str) -> Found:
     host = instance.get("PublicDnsName") or instance.get("PrivateDnsName")
     if not host:
         raise OpsError(f"{instance['InstanceId']} has no host name: start it, {advice}.")
-    return Found(_address("http", host))
+    return Location(_address("http", host))
 
 
-def of_ecs(
+def ecs_location(
     cloudformation: CloudFormationClient, ec2: EC2Client, cluster: str, *, subnets: str = ""
-) -> Found:
-    """What an ECS cluster's stack exports, and the private subnets of its VPC.
+) -> Location:
+    """Return the location of an ECS cluster: its stack's exports, and its VPC's private subnets.
 
-    `subnets` are those that are given: then none are looked up. OpsError if something is missing.
+    `subnets` are the given ones: then none are looked up.
+
+    Raises OpsError if something is missing.
     """
     exports = _exports(cloudformation, f"opencast-ecs-{cluster}-database")
     wanted = {
@@ -151,7 +156,7 @@ def of_ecs(
             "OPENCAST_BASE_URL (and, for the uploader in its VPC, OC_SUBNET_IDS and "
             "OC_SECURITY_GROUP_ID)."
         )
-    return Found(
+    return Location(
         base_url=_address("https", wanted["admin-public-hostname"]),
         vpc=wanted["vpc-id"],
         subnets=() if subnets else private_subnets(ec2, wanted["vpc-id"]),
@@ -160,7 +165,7 @@ def of_ecs(
 
 
 def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]:
-    """A stack's exports by name."""
+    """Return a stack's exports by name."""
     try:
         [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
@@ -178,10 +183,11 @@ def _exports(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]
 
 
 def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
-    """A VPC's subnets that reach the world through a NAT gateway, as a function needs it there.
+    """Return a VPC's subnets with a route to a NAT gateway, which a function needs.
 
-    A function has no address of its own, so an internet gateway is no way out for it. OpsError if
-    there are none.
+    A function has no public address, so an internet gateway doesn't serve it.
+
+    Raises OpsError if there are none.
     """
     of_vpc: Any = [{"Name": "vpc-id", "Values": [vpc]}]
     tables = [
@@ -194,7 +200,7 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
         for page in ec2.get_paginator("describe_subnets").paginate(Filters=of_vpc)
         for subnet in page["Subnets"]
     ]
-    through_nat = behind_nat(subnets, tables)
+    through_nat = subnets_behind_nat(subnets, tables)
     if not through_nat:
         raise OpsError(
             f"No subnet of {vpc} has a route to a NAT gateway: set OC_SUBNET_IDS to subnets with a "
@@ -203,11 +209,10 @@ def private_subnets(ec2: EC2Client, vpc: str) -> tuple[str, ...]:
     return through_nat[:MOST_SUBNETS]
 
 
-def behind_nat(subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Those subnets whose route table leads through a NAT gateway, in the order of their ids.
-
-    A subnet that no table names has the VPC's main one.
-    """
+def subnets_behind_nat(
+    subnets: Iterable[str], tables: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Return the subnets whose route table, or else the main one, leads to a NAT gateway."""
     own: dict[str, bool] = {}
     main = False
     for table in tables:

@@ -1,4 +1,4 @@
-"""`invoke stack.status` and `stack.changeset`: what is there, as tables or as JSON."""
+"""`invoke stack.status` and `stack.changeset`: show the stack as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ingester.reconcile.state_table import ReconcileState
 from ops import terminal
 from ops.code.releases import Releases
 from ops.command import OpsError
-from ops.queues.queue_messages import Box
+from ops.queues.queue_messages import SqsQueue
 from ops.stack.access import opencast_access
 from ops.target import Target
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 AGE_PERIOD = timedelta(minutes=15)
-"""SQS tells CloudWatch of a queue's age every minute or, while it is idle, not at all."""
+"""SQS reports a queue's age to CloudWatch every minute or, while it is idle, not at all."""
 
 LINK = (
     "`aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ADDRESS` "
@@ -36,7 +36,7 @@ FOLLOW = "follow the link in AWS's mail, or ask for another (docs/operations.md,
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """A function: what the alias points to, when that was made, and how `$LATEST` differs.
+    """A function: the alias's version, when that was published, and how `$LATEST` differs.
 
     `unreleased` is "", "code", "settings" or both.
     """
@@ -51,7 +51,7 @@ class FunctionStatus:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """A queue: numbers of messages, and the age of the oldest in seconds (None: not known)."""
+    """A queue: numbers of messages, and the age of the oldest in seconds (None if unknown)."""
 
     name: str
     waiting: int
@@ -62,11 +62,10 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class Overview:
-    """All that `stack.status` tells. `outputs` has values by the exports' names.
+    """What `stack.status` shows. `outputs` has values by the exports' names.
 
     `mails` are the topic's subscribers, and whether each has confirmed. `opencast` is a sentence on
-    the access to it, `reconcile` one on its last run,
-    `problems` are those on what isn't there.
+    the access to it, `reconcile` one on its last run, `problems` are sentences on what is missing.
     """
 
     stack: str
@@ -81,18 +80,20 @@ class Overview:
     problems: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The same for other programs."""
+        """Return the same for other programs."""
         return asdict(self)
 
 
-def look(target: Target) -> Overview:
-    """What of the stack runs now."""
+def read_overview(target: Target) -> Overview:
+    """Return the stack's current state."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     stack = found["Stacks"][0]
     names = target.names
     releases = Releases(target.client("lambda"), names, target.place.release_alias)
     problems: list[str] = []
-    functions = _all_of(FUNCTIONS, lambda function: _function(releases, function), problems)
+    functions = _each_or_problem(
+        FUNCTIONS, lambda function: _function(releases, function), problems
+    )
     made = {function.name for function in functions}
     has_uploader = names.function(UPLOADER) in made
     has_reconcile = names.function(RECONCILE) in made
@@ -105,18 +106,18 @@ def look(target: Target) -> Overview:
         alarms=_alarms(target, names),
         mails=_mails(target, stack["StackId"], problems),
         opencast=opencast_access(target, releases) if has_uploader else "",
-        reconcile=reconcile_words(target, releases, datetime.now(UTC)) if has_reconcile else "",
+        reconcile=reconcile_sentence(target, releases, datetime.now(UTC)) if has_reconcile else "",
         problems=tuple(problems),
     )
 
 
-def _all_of(
-    things: Sequence[Thing], ask: Callable[[Thing], Answer], problems: list[str]
+def _each_or_problem(
+    things: Sequence[Item], ask: Callable[[Item], Answer], problems: list[str]
 ) -> tuple[Answer, ...]:
-    """What is known of each thing; the sentence about one that isn't there goes to `problems`.
+    """Return the status of each item; the sentence about a missing one goes to `problems`.
 
-    Of a stack whose creation was rolled back nothing is there, and a new function comes with the
-    next update only.
+    A stack whose creation was rolled back has nothing, and a new function comes with the next
+    update.
     """
     answers = []
     for thing in things:
@@ -127,23 +128,22 @@ def _all_of(
     return tuple(answers)
 
 
-def messages(target: Target) -> dict[str, int]:
-    """How many messages each queue holds that holds any, in all."""
-    counted = {one.name: one.waiting + one.in_flight + one.delayed for one in _queues(target, [])}
+def message_counts(target: Target) -> dict[str, int]:
+    """Return the number of messages of each queue that isn't empty."""
+    counted = {
+        queue.name: queue.waiting + queue.in_flight + queue.delayed for queue in _queues(target, [])
+    }
     return {name: count for name, count in counted.items() if count}
 
 
 def _queues(target: Target, problems: list[str]) -> tuple[QueueStatus, ...]:
     names = target.names
     queues = (names.download_queue, names.download_dlq, names.upload_queue, names.upload_dlq)
-    return _all_of(queues, lambda name: _queue(target, name), problems)
+    return _each_or_problem(queues, lambda name: _queue(target, name), problems)
 
 
 def outputs(target: Target) -> dict[str, str]:
-    """Return the stack's outputs by the names under which they are exported.
-
-    The ids of the API's resources aren't among them: only other stacks need those.
-    """
+    """Return the stack's outputs by export name, without resource ids, which only stacks need."""
     found = target.client("cloudformation").describe_stacks(StackName=target.place.stack_name)
     return _outputs(found["Stacks"][0])
 
@@ -174,7 +174,7 @@ def _function(releases: Releases, function: Function) -> FunctionStatus:
 
 
 def _queue(target: Target, name: str) -> QueueStatus:
-    counts = Box(target.client("sqs"), name).counts()
+    counts = SqsQueue(target.client("sqs"), name).counts()
     waiting, in_flight, delayed = counts.waiting, counts.in_flight, counts.delayed
     is_empty = not (waiting or in_flight or delayed)
     oldest = 0 if is_empty else _oldest_seconds(target, name)
@@ -182,7 +182,7 @@ def _queue(target: Target, name: str) -> QueueStatus:
 
 
 def _oldest_seconds(target: Target, queue: str) -> int | None:
-    """The age of a queue's oldest message as CloudWatch heard it last; SQS itself doesn't tell.
+    """Return the age of a queue's oldest message from CloudWatch; SQS itself doesn't tell.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
@@ -201,7 +201,7 @@ def _oldest_seconds(target: Target, queue: str) -> int | None:
 
 
 def _alarms(target: Target, names: Names) -> dict[str, str]:
-    """The stack's alarms that ring, each with its reason."""
+    """Return the stack's alarms in the state ALARM, each with its reason."""
     pages = (
         target.client("cloudwatch")
         .get_paginator("describe_alarms")
@@ -215,9 +215,9 @@ def _alarms(target: Target, names: Names) -> dict[str, str]:
 
 
 def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, bool]:
-    """Who gets the topic's mails, and whether they come: only to whom followed the link.
+    """Return the topic's subscribers, and whether each is confirmed and so gets mails.
 
-    SNS takes a mailbox that gets too many at once back to pending, and forgets it after 48 hours.
+    SNS sets a mailbox that gets too many mails back to pending, and deletes it after 48 hours.
     """
     _, partition, _, region, account, _ = stack_arn.split(":", 5)
     topic = f"arn:{partition}:sns:{region}:{account}:{target.names.topic}"
@@ -228,17 +228,17 @@ def _mails(target: Target, stack_arn: str, problems: list[str]) -> dict[str, boo
         problems.append(f"There is no topic {target.names.topic}: nothing is mailed.")
         return {}
     found = {
-        one["Endpoint"]: one["SubscriptionArn"].startswith("arn:")
+        subscription["Endpoint"]: subscription["SubscriptionArn"].startswith("arn:")
         for page in pages
-        for one in page["Subscriptions"]
+        for subscription in page["Subscriptions"]
     }
     if not found:
         problems.append(f"Nobody gets mails: {LINK.format(topic=topic)}")
     return found
 
 
-def reconcile_words(target: Target, releases: Releases, now: datetime) -> str:
-    """How reconcile is doing, in words: its last run, why it doesn't run, or that it is off."""
+def reconcile_sentence(target: Target, releases: Releases, now: datetime) -> str:
+    """Return a sentence on reconcile: its last run, why it doesn't run, or that it is off."""
     days = int(releases.released(RECONCILE).variables.get("RECONCILE_DAYS") or 0)
     try:
         state = ReconcileState(target.table(target.names.recordings_table)).get() if days else None
@@ -258,7 +258,7 @@ def reconcile_words(target: Target, releases: Releases, now: datetime) -> str:
 
 
 def show(found: Overview) -> None:
-    """Print it as tables."""
+    """Print the state as tables."""
     terminal.say(f"{found.stack}: {found.state}")
     _show_outputs(found.outputs)
     terminal.show(
@@ -266,14 +266,14 @@ def show(found: Overview) -> None:
         ("function", "released", "as", "made (UTC)", "not released yet", "debug"),
         [
             (
-                one.name,
-                one.released,
-                one.description or "-",
-                one.made,
-                one.unreleased or "-",
-                "on" if one.debug else "off",
+                function.name,
+                function.released,
+                function.description or "-",
+                function.made,
+                function.unreleased or "-",
+                "on" if function.debug else "off",
             )
-            for one in found.functions
+            for function in found.functions
         ],
     )
     terminal.show(
@@ -281,13 +281,13 @@ def show(found: Overview) -> None:
         ("queue", "waiting", "in flight", "delayed", "oldest"),
         [
             (
-                one.name,
-                str(one.waiting),
-                str(one.in_flight),
-                str(one.delayed),
-                "?" if one.oldest_seconds is None else age(one.oldest_seconds),
+                queue.name,
+                str(queue.waiting),
+                str(queue.in_flight),
+                str(queue.delayed),
+                "?" if queue.oldest_seconds is None else age(queue.oldest_seconds),
             )
-            for one in found.queues
+            for queue in found.queues
         ],
     )
     if found.alarms:
@@ -295,9 +295,9 @@ def show(found: Overview) -> None:
     else:
         terminal.say("No alarm rings.")
     for address, is_confirmed in found.mails.items():
-        told = "go to" if is_confirmed else "don't go to"
+        verb = "go to" if is_confirmed else "don't go to"
         why = "" if is_confirmed else f", which isn't confirmed: {FOLLOW}"
-        terminal.say(f"Mails {told} {address}{why}")
+        terminal.say(f"Mails {verb} {address}{why}")
     if found.opencast:
         terminal.say(f"Opencast: {found.opencast}")
     if found.reconcile:
@@ -307,7 +307,7 @@ def show(found: Overview) -> None:
 
 
 def age(seconds: int) -> str:
-    """A length of time as people read it: `2 h 5 min`."""
+    """Return a period as people read it: `2 h 5 min`."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -325,7 +325,7 @@ def _show_outputs(found: Mapping[str, str]) -> None:
 
 
 def show_change_set(target: Target, name: str) -> None:
-    """Print what a change set would do, and how to let it. OpsError if it could not be made."""
+    """Print the changes of a change set, and how to apply them. Raises OpsError if it failed."""
     cloudformation = target.client("cloudformation")
     stack = target.place.stack_name
     found = cloudformation.describe_change_set(StackName=stack, ChangeSetName=name)
@@ -365,5 +365,5 @@ def _drop(cloudformation: Any, stack: str, name: str) -> None:
     try:
         cloudformation.delete_change_set(StackName=stack, ChangeSetName=name)
     except ClientError:
-        # The CDK's command line may have deleted the empty one already.
+        # The CDK's command line may have deleted the empty change set already.
         return

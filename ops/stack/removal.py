@@ -1,4 +1,4 @@
-"""What has to be done before a stack can go: its schedule saved, its bucket emptied."""
+"""Prepare the deletion of a stack: save its schedule, and empty its bucket."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 COLUMNS = ("Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series")
-"""As the schedule's import reads them."""
+"""The columns that the schedule's import reads."""
 
 
 def save_schedule(table: Table, path: Path) -> int | None:
-    """Write the schedule table to a CSV file that `schedule.csv-import` takes.
+    """Write the schedule table to a CSV file that `schedule.csv-import` reads.
 
-    Returns how many classes it holds; None if there is no table any more, after a deletion that
-    failed half-way. OpsError if the file is there already with something else:
-    it may be the only copy of an earlier one.
+    Return the number of classes; None if the table is gone, after a deletion that failed half-way.
+
+    Raises OpsError if the file exists with other content. It may be the only copy of an earlier
+    schedule.
     """
     try:
         lines = [line for row in _rows(table) for line in _lines_of(row)]
@@ -46,14 +47,14 @@ def save_schedule(table: Table, path: Path) -> int | None:
         with path.open("xb") as file:
             file.write(content)
     except FileExistsError:
-        # The same again is a deletion that was cut short, and is begun anew.
+        # The same content is that of an interrupted deletion, which is now repeated.
         if path.read_bytes() != content:
             raise OpsError(f"{path} is there already: move it away, nothing was deleted.") from None
     return len(lines)
 
 
-def remains(target: Target) -> bool:
-    """Whether secrets or packages of a stack are there, with or without the stack itself."""
+def has_leftovers(target: Target) -> bool:
+    """Tell whether secrets or packages of a stack exist, with or without the stack itself."""
     if store.described(target.client("ssm"), target.names):
         return True
     s3, prefix = target.client("s3"), f"{target.place.stack_name}/"
@@ -75,10 +76,10 @@ def _lines_of(row: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """A row of the schedule table as lines of the CSV, one for each of its classes.
+    """Yield a row of the schedule table as lines of the CSV, one for each of its classes.
 
-    Rows of the first system have course and series once for the whole meeting. A class that says
-    where it came from has its own course, or none.
+    The first system's rows have course and series once for the whole meeting. A class with a source
+    has its own course, or none.
     """
     for event in row.get("events", ()):
         shared = "" if event.get("source") else row.get("course_code", "")
@@ -89,13 +90,13 @@ def csv_lines(row: dict[str, Any]) -> Iterator[dict[str, str]]:
             "Day": str(event["day"]),
             "Start": str(event["time"]),
             "Meeting ID with Password": f"https://zoom.us/j/{row['zoom_series_id']}",
-            # The import takes the series from a link's fragment.
+            # The import reads the series from a link's fragment.
             "OC Series": f"https://opencast/engage/ui/index.html#/{series}",
         }
 
 
 def empty_bucket(s3: S3Client, bucket: str) -> None:
-    """Delete every file and every unfinished upload of a bucket, if it is there."""
+    """Delete every file and every unfinished upload of a bucket, if it exists."""
     try:
         _abort_uploads(s3, bucket)
         delete_below(s3, bucket, "")
@@ -111,7 +112,7 @@ def _abort_uploads(s3: S3Client, bucket: str) -> None:
 
 
 def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:
-    """Delete the files of a bucket whose keys begin with `prefix`. OpsError if S3 refuses one."""
+    """Delete a bucket's files whose keys begin with `prefix`. Raises OpsError if S3 refuses."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         keys: list[ObjectIdentifierTypeDef] = [
@@ -125,7 +126,7 @@ def delete_below(s3: S3Client, bucket: str, prefix: str) -> None:
 
 
 def _rows(table: Table) -> Iterator[dict[str, Any]]:
-    """The meetings as they are now, without an import's lock."""
+    """Yield the meetings, without an import's lock."""
     scan: dict[str, Any] = {"ConsistentRead": True}
     while True:
         page = table.scan(**scan)

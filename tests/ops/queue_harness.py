@@ -1,4 +1,4 @@
-"""A queue of the in-process AWS with its dead letters, for tests that view and move them."""
+"""The harness of `invoke queue.…`: a queue with its DLQ in the in-process AWS, and its rows."""
 
 from __future__ import annotations
 
@@ -12,13 +12,26 @@ from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange, StatusTable
 from ops.queues import queue_messages
-from ops.queues.queue_messages import Box, Letter, Pipe
-from ops.queues.redrive import Moved, Redrive, Wanted
+from ops.queues.queue_messages import QueueMessage, QueuePair, SqsQueue
+from ops.queues.redrive import Redrive, RedrivenMessage, Selection
 from tests.cloud import Clock, Cloud
 
 NAMES = Names("test")
 DOWNLOADS, UPLOADS = queue_messages.downloads(NAMES), queue_messages.uploads(NAMES)
 SERIES = "Invalid Opencast series id."
+
+
+def subject_of(
+    uuid: str, meeting: int = 86168921331, origin: Origin = Origin.WEBHOOK, topic: str = "T"
+) -> Subject:
+    """Return what a status row says of a recording."""
+    return Subject(
+        meeting_id=meeting,
+        recording_id=uuid,
+        topic=topic,
+        start_time="2026-10-14T12:00:00Z",
+        origin=origin,
+    )
 
 
 def body(number: int, **more: object) -> str:
@@ -31,46 +44,42 @@ def body(number: int, **more: object) -> str:
     return json.dumps({**message, **more})
 
 
-class Site:
-    """One way with its dead letters."""
+class Queues:
+    """A queue with its DLQ."""
 
-    def __init__(self, aws: Cloud, clock: Clock, pipe: Pipe) -> None:
-        self.aws, self.clock, self.pipe = aws, clock, pipe
+    def __init__(self, aws: Cloud, clock: Clock, pair: QueuePair) -> None:
+        self.aws, self.clock, self.pair = aws, clock, pair
         live, dead = (
             (aws.upload_queue, aws.upload_dlq)
-            if pipe.is_fifo
+            if pair.is_fifo
             else (aws.download_queue, aws.download_dlq)
         )
         self.live_url, self.dead_url = live, dead
         self.status = StatusTable(aws.status, clock)
         self.ledger = Ledger(aws.recordings, clock)
         self.redrive = Redrive(
-            pipe,
-            Box(aws.sqs, pipe.queue),
-            Box(aws.sqs, pipe.dead_letters, 0),
+            pair,
+            SqsQueue(aws.sqs, pair.queue),
+            SqsQueue(aws.sqs, pair.dlq, 0),
             self.status,
             self.ledger,
         )
 
-    def bury(self, text: str, reason: str = SERIES, group: str = "g") -> None:
+    def add_to_dlq(self, text: str, reason: str = SERIES, group: str = "g") -> None:
         dead = Queue(self.aws.sqs, self.dead_url)
         identity = f"{hash((text, reason, group))}"
         dead.send_with_reason(text, reason, group=group, identity=identity)
 
     def row(self, number: int, state: State, **more: Any) -> None:
-        subject = Subject(
-            meeting_id=86168921331,
-            recording_id=f"uuid-{number}==",
-            topic="",
-            start_time="2026-10-14T12:00:00Z",
-            origin=Origin.WEBHOOK,
-        )
+        subject = subject_of(f"uuid-{number}==")
         zip_id = f"auto-ingest-uuid-{number}=="
         self.status.write(zip_id, StatusChange(state, subject=subject, **more))
 
-    def move(self, wanted: Wanted, stop_after: int = 1000) -> tuple[list[Moved], list[Letter]]:
-        moved: list[Moved] = []
-        left = self.redrive.run(wanted, lambda: len(moved) >= stop_after, moved.append)
+    def run(
+        self, selection: Selection, stop_after: int = 1000
+    ) -> tuple[list[RedrivenMessage], list[QueueMessage]]:
+        moved: list[RedrivenMessage] = []
+        left = self.redrive.run(selection, lambda: len(moved) >= stop_after, moved.append)
         return moved, list(left)
 
     def visible(self, url: str) -> int:

@@ -1,4 +1,4 @@
-"""What operators type: lengths of time, uuids, meetings' numbers."""
+"""What operators type (periods, uuids, meeting numbers, ^C), and what is printed of strangers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ops.command import OpsError
-from ops.interrupts import noted
+from ops.interrupts import deferred_signals
 from ops.printable import printable
 from ops.recordings import arguments
-from tests.signals import heard
 
 WRONG = ("0m", "3661d", "999999999d")
 
@@ -28,7 +27,7 @@ WRONG = ("0m", "3661d", "999999999d")
         ("7 d", timedelta(days=7)),
     ],
 )
-def test_lengths_of_time(text: str, length: timedelta) -> None:
+def test_since_reads_a_number_with_a_unit(text: str, length: timedelta) -> None:
     assert arguments.since(text) == length
 
 
@@ -41,7 +40,7 @@ def test_lengths_of_time(text: str, length: timedelta) -> None:
 @example("1w")
 @example("٣d")
 @example("1h30m")
-def test_anything_else_is_an_error_of_one_line(text: str) -> None:
+def test_since_is_read_or_refused_in_one_line_for_any_text(text: str) -> None:
     if re.fullmatch(r"\s*[0-9]+\s*[smhdSMHD]\s*", text) and text not in WRONG:
         assert timedelta(0) < arguments.since(text) <= timedelta(days=3660)
         return
@@ -51,29 +50,29 @@ def test_anything_else_is_an_error_of_one_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "a b", "a\nb", "a\x1b[2J", "x" * 201])
-def test_what_can_be_no_uuid(text: str) -> None:
+def test_recording_uuid_refuses_text_that_cant_be_a_uuid(text: str) -> None:
     with pytest.raises(OpsError, match="can't be a recording's uuid"):
         arguments.recording_uuid(text)
 
 
-def test_a_uuid_as_it_is_pasted() -> None:
+def test_recording_uuid_ignores_surrounding_spaces() -> None:
     assert arguments.recording_uuid(" /Aimtz4gZlGg+ue//k7qppQ==\n") == "/Aimtz4gZlGg+ue//k7qppQ=="
 
 
 @pytest.mark.parametrize("text", ["86168921331", "861 6892 1331", "861-6892-1331"])
-def test_a_meetings_number_in_groups(text: str) -> None:
+def test_meeting_number_accepts_groups_of_digits(text: str) -> None:
     assert arguments.meeting_number(text) == 86168921331
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "1.5", "861_689", "٣٤٥", "1" * 20])
-def test_what_is_no_meetings_number(text: str) -> None:
+def test_meeting_number_refuses_text_that_is_no_number(text: str) -> None:
     with pytest.raises(OpsError, match="is no meeting's number"):
         arguments.meeting_number(text)
 
 
 @given(st.text(st.characters(exclude_categories=())))
 @example("\x1b]0;title\x07\r\u202e\u2028\ud800")
-def test_no_text_steers_the_terminal(text: str) -> None:
+def test_printable_text_has_no_control_characters(text: str) -> None:
     shown = printable(text)
     assert shown.isprintable() or set(shown) - set(" \u3000\xa0") != set()
     assert len(shown.splitlines()) <= 1
@@ -81,13 +80,13 @@ def test_no_text_steers_the_terminal(text: str) -> None:
     shown.encode()
 
 
-def test_plain_texts_stay() -> None:
+def test_printable_keeps_plain_text() -> None:
     assert printable("L'été: [bold] 数学 🎓") == "L'été: [bold] 数学 🎓"
 
 
-def test_the_first_interrupt_is_noted_and_the_second_counts() -> None:
+def test_the_first_signal_is_deferred_and_the_second_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with noted() as came:
+    with deferred_signals() as came:
         assert not came()
         signal.raise_signal(signal.SIGINT)
         assert came()
@@ -96,24 +95,12 @@ def test_the_first_interrupt_is_noted_and_the_second_counts() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_is_ignored_is_not_noted() -> None:
+def test_an_ignored_signal_stays_ignored_while_signals_are_deferred() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with noted() as came:
+        with deferred_signals() as came:
             signal.raise_signal(signal.SIGHUP)
             assert not came()
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_a_signal_is_noted_in_a_test_when_the_shell_has_it_ignored(number: signal.Signals) -> None:
-    before = signal.signal(number, signal.SIG_IGN)
-    try:
-        with heard(number), noted() as came:
-            signal.raise_signal(number)
-            assert came()
-        assert signal.getsignal(number) is signal.SIG_IGN
-    finally:
-        signal.signal(number, before)

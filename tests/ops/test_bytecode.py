@@ -1,19 +1,19 @@
-"""Which modules a cold start imports, and that their bytecode is always the same."""
+"""The modules that a cold start imports, and their reproducible bytecode."""
 
 from __future__ import annotations
 
 import sys
-import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from ops.code.bytecode import Compiler, compiler, compiler_for, imported
+from ops.code.bytecode import Compiler, compiler, compiler_for, imported_modules
 
 TREE = {
     "own.py": """
         import json
-        import kit.deep
+        import pkg.deep
         from other import thing as known
         try:
             import lost, tried
@@ -24,12 +24,12 @@ TREE = {
         def late():
             import in_function
     """,
-    "site/kit/__init__.py": "from . import beside",
-    "site/kit/beside.py": "from .deep.leaf import x",
-    "site/kit/deep/__init__.py": "",
-    "site/kit/deep/leaf.py": "from ..upper import y",
-    "site/kit/upper.py": "import kit.beside",
-    "site/kit/unused.py": "",
+    "site/pkg/__init__.py": "from . import beside",
+    "site/pkg/beside.py": "from .deep.leaf import x",
+    "site/pkg/deep/__init__.py": "",
+    "site/pkg/deep/leaf.py": "from ..upper import y",
+    "site/pkg/upper.py": "import pkg.beside",
+    "site/pkg/unused.py": "",
     "site/boto3/s3/inject.py": "",
     "site/boto3/ec2/tags.py": "",
     "site/other.py": """
@@ -48,25 +48,21 @@ TREE = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    for name, text in TREE.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
-    return tmp_path
+def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
+    return write_tree(TREE)
 
 
-def test_what_is_imported(root: Path) -> None:
-    assert sorted(map(str, imported([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
+def test_imported_modules_are_those_of_a_cold_start(root: Path) -> None:
+    assert sorted(map(str, imported_modules([root / "own.py"], ["s3", "sqs"], root / "site"))) == [
         "boto3/s3/inject.py",
         "here.py",
         "in_class.py",
-        "kit/__init__.py",
-        "kit/beside.py",
-        "kit/deep/__init__.py",
-        "kit/deep/leaf.py",
-        "kit/upper.py",
         "other.py",
+        "pkg/__init__.py",
+        "pkg/beside.py",
+        "pkg/deep/__init__.py",
+        "pkg/deep/leaf.py",
+        "pkg/upper.py",
         "tried.py",
     ]
 
@@ -79,12 +75,10 @@ def this_python() -> Compiler:
     return found
 
 
-def test_the_same_sources_elsewhere_give_the_same_bytecode(
-    this_python: Compiler, tmp_path: Path
-) -> None:
+def test_bytecode_is_the_same_in_another_folder(this_python: Compiler, tmp_path: Path) -> None:
     sources = {
         "sets.py": f"x = {{{', '.join(repr(str(n)) for n in range(50))}}}\ny = 1 in {{1, 2, 3}}\n",
-        "kit/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",
+        "pkg/deep.py": "def a(b: int = 1) -> str:\n    return f'{b}' if b in {'a', 'b'} else ''\n",
         "broken.py": "def broken(:\n",
     }
     made = []
@@ -100,7 +94,7 @@ def test_the_same_sources_elsewhere_give_the_same_bytecode(
     }
 
 
-def test_a_compiler_is_looked_for_on_the_path(tmp_path: Path) -> None:
+def test_a_compiler_is_found_on_the_path_when_others_dont_run(tmp_path: Path) -> None:
     major, minor = sys.version_info[:2]
     name = f"python{major}.{minor}"
     folders = [tmp_path / each for each in ("absent", "stand-in", "other", "right")]

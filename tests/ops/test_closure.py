@@ -1,8 +1,8 @@
-"""Which modules a module needs, read from the source."""
+"""The closure of a module's imports."""
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,53 +13,49 @@ TREE = {
     "start.py": """
         import json
         from typing import TYPE_CHECKING
-        from kit.deep import thing, Class
+        from pkg.deep import thing, Class
         if TYPE_CHECKING:
-            from kit import typed
+            from pkg import typed
         else:
-            import kit.other
+            import pkg.other
         def late():
-            from kit import lazy
+            from pkg import lazy
     """,
-    "kit/__init__.py": "",
-    "kit/deep/__init__.py": "",
-    "kit/deep/thing.py": "import boto3, kit.circle",
-    "kit/circle.py": "from kit.deep import thing",
-    "kit/typed.py": "",
-    "kit/other.py": "",
-    "kit/lazy.py": "",
-    "kit/stranger.py": "",
+    "pkg/__init__.py": "",
+    "pkg/deep/__init__.py": "",
+    "pkg/deep/thing.py": "import boto3, pkg.circle",
+    "pkg/circle.py": "from pkg.deep import thing",
+    "pkg/typed.py": "",
+    "pkg/other.py": "",
+    "pkg/lazy.py": "",
+    "pkg/stranger.py": "",
     "json.txt": "",
 }
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    for name, text in TREE.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
-    return tmp_path
+def root(write_tree: Callable[[Mapping[str, str]], Path]) -> Path:
+    return write_tree(TREE)
 
 
-def test_closure(root: Path) -> None:
+def test_closure_holds_every_module_that_may_be_imported(root: Path) -> None:
     assert [str(path) for path in closure("start", root)] == [
-        "kit/__init__.py",
-        "kit/circle.py",
-        "kit/deep/__init__.py",
-        "kit/deep/thing.py",
-        "kit/lazy.py",
-        "kit/other.py",
+        "pkg/__init__.py",
+        "pkg/circle.py",
+        "pkg/deep/__init__.py",
+        "pkg/deep/thing.py",
+        "pkg/lazy.py",
+        "pkg/other.py",
         "start.py",
     ]
 
 
-def test_a_module_that_is_missing(root: Path) -> None:
+def test_closure_names_the_module_when_it_is_missing(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no stop\.py in"):
         closure("stop", root)
 
 
-def test_a_mistake_in_the_source_is_said_with_its_file(root: Path) -> None:
+def test_closure_names_the_file_when_its_source_has_a_mistake(root: Path) -> None:
     (root / "start.py").write_text("def broken(:\n")
     with pytest.raises(SyntaxError, match=r"start\.py, line 1"):
         closure("start", root)

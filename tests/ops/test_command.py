@@ -1,9 +1,9 @@
-"""Operators' commands: both spellings, and errors of one line."""
+"""What every command has in common: both spellings, errors of one line, output that may close."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +12,15 @@ import pytest
 
 from ops.code.package import ROOT
 
-TASKS = '''
+TASKS = r'''
+from pathlib import Path
+
+import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from invoke import Collection
-from ops.command import OpsError, command, take_both_spellings
+from ops import terminal
+from ops.command import OpsError, accept_underscores, command
 
 
 @command(help={"oc_workflow": "which"})
@@ -39,13 +44,47 @@ def fail(_context, how):
         input("Really? ")
     if how == "interrupt":
         raise KeyboardInterrupt
+    if how == "escape":
+        raise ValueError("Parameter failed:\n\x1b[31mlength")
     raise OpsError("The bucket is gone: `invoke stack.update`.")
+
+
+def print_two_lines():
+    terminal.say("zoom-webhook: live 1 \u2192 2")
+    print("topic \U0001f600", flush=True)
+    Path("printed").touch()
+
+
+@command()
+def look(_context):
+    print_two_lines()
+
+
+@command()
+def change(_context):
+    terminal.survive_closed_output()
+    print_two_lines()
+
+
+@command()
+def list_all(_context):
+    terminal.show_json({"topic": "half \ud83d of a pair, \U0001f600, \u00e9"})
+
+
+@command()
+def read_secret(_context):
+    ssm = boto3.client("ssm", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    answer = AWSResponse("https://x", 200, {}, None)
+    answer._content = b'{"Parameter": {"Value": "S3CRET"}}'
+    ssm.meta.events.register("before-send.ssm.GetParameter", lambda **_: answer)
+    assert ssm.get_parameter(Name="x")["Parameter"]["Value"] == "S3CRET"
+    raise ValueError("in the end")
 
 
 execute = Collection("exec")
 execute.add_task(on_demand)
-take_both_spellings()
-namespace = Collection(execute, fail)
+accept_underscores()
+namespace = Collection(execute, fail, look, change, list_all, read_secret)
 '''
 
 
@@ -55,17 +94,23 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def invoke(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `invoke` in the project."""
-    return subprocess.run(
-        [sys.executable, "-m", "invoke", *arguments],
+def start(project: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a command of the project."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "invoke", *words],
         cwd=project,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
+
+
+def invoke(project: Path, *words: str, **environment: str) -> tuple[int, str, str]:
+    """Run a command of the project. Return its exit code, output and errors."""
+    running = start(project, *words, **environment)
+    out, err = running.communicate()
+    return running.returncode, out.decode(), err.decode()
 
 
 @pytest.mark.parametrize(
@@ -76,32 +121,34 @@ def invoke(project: Path, *arguments: str, **environment: str) -> subprocess.Com
         ("exec.on_demand", "--uuid=U", "--oc-workflow=X", "--ingest_all_mp4"),
     ],
 )
-def test_dashes_and_underscores(project: Path, words: tuple[str, ...]) -> None:
-    assert invoke(project, *words).stdout == "U X True\n"
+def test_a_command_accepts_dashes_and_underscores(project: Path, words: tuple[str, ...]) -> None:
+    assert invoke(project, *words) == (0, "U X True\n", "")
 
 
-def test_an_option_is_no_argument(project: Path) -> None:
-    done = invoke(project, "fail", "--help")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "--help is no option here: `invoke --help TASK` shows those that are.\n"
-
-
-def test_the_list_shows_one_spelling(project: Path) -> None:
-    listed = invoke(project, "-l").stdout
+def test_invoke_list_shows_one_spelling_of_each_command(project: Path) -> None:
+    _, listed, _ = invoke(project, "-l")
     assert "exec.on-demand" in listed
     assert "on_demand" not in listed
 
 
-def test_our_own_error_is_its_sentence(project: Path) -> None:
-    done = invoke(project, "fail", "known")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "The bucket is gone: `invoke stack.update`.\n"
-
-
-def test_a_bug_is_a_line_too(project: Path) -> None:
-    done = invoke(project, "fail", "bug")
-    assert done.returncode == 1
-    assert done.stderr == "IndexError: list index out of range (`invoke --debug` shows where)\n"
+@pytest.mark.parametrize(
+    ("how", "code", "line"),
+    [
+        ("known", 1, "The bucket is gone: `invoke stack.update`."),
+        ("bug", 1, "IndexError: list index out of range (`invoke --debug` shows where)"),
+        ("--help", 1, "--help is no option here: `invoke --help TASK` shows those that are."),
+        ("interrupt", 130, "Interrupted."),
+        (
+            "escape",
+            1,
+            "ValueError: Parameter failed: \\x1b[31mlength (`invoke --debug` shows where)",
+        ),
+    ],
+)
+def test_an_error_of_a_command_is_one_line_without_control_characters(
+    project: Path, how: str, code: int, line: str
+) -> None:
+    assert invoke(project, "fail", how) == (code, "", f"{line}\n")
 
 
 @pytest.mark.parametrize(
@@ -113,48 +160,55 @@ def test_a_bug_is_a_line_too(project: Path) -> None:
         ("denied", "these credentials lack that right"),
     ],
 )
-def test_what_an_operator_can_mend_comes_with_advice(project: Path, how: str, advice: str) -> None:
-    done = invoke(project, "fail", how)
-    assert done.returncode == 1
-    assert advice in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_a_command_adds_advice_when_it_helps(project: Path, how: str, advice: str) -> None:
+    code, _, err = invoke(project, "fail", how)
+    assert code == 1
+    assert advice in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("flags", "debug"), [((), {"DEBUG": "1"}), (("--debug",), {})])
-def test_the_whole_story_on_request(
+def test_a_command_prints_the_traceback_on_request(
     project: Path, flags: tuple[str, ...], debug: dict[str, str]
 ) -> None:
-    done = invoke(project, *flags, "fail", "bug", **debug)
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
+    code, _, err = invoke(project, *flags, "fail", "bug", **debug)
+    assert code == 1
+    assert "Traceback" in err
 
 
-def test_an_interrupt_is_a_word(project: Path) -> None:
-    done = invoke(project, "fail", "interrupt")
-    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+def test_debug_output_has_no_secrets(project: Path) -> None:
+    _, out, err = invoke(project, "--debug", "read-secret")
+    assert "ValueError: in the end" in err
+    assert "S3CRET" not in out + err
 
 
-def test_the_project_offers_its_commands() -> None:
-    listed = invoke(ROOT, "-l").stdout
-    assert {"package", "test", "update-requirements"} <= set(listed.split())
+@pytest.mark.parametrize(("command", "continues"), [("look", False), ("change", True)])
+def test_only_a_command_that_changes_something_continues_when_nobody_reads_it(
+    project: Path, command: str, *, continues: bool
+) -> None:
+    with start(project, command) as running:
+        assert running.stdout
+        running.stdout.close()
+        assert running.stderr
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+    assert (project / "printed").exists() is continues
 
 
-def test_a_function_that_is_not_there() -> None:
-    done = invoke(ROOT, "package", "-f", "nothing")
-    assert done.returncode == 1
-    assert done.stderr.startswith("There is no function nothing. There are: zoom-webhook, ")
+@pytest.mark.parametrize("command", ["look", "change"])
+def test_a_command_escapes_characters_that_the_terminal_lacks(project: Path, command: str) -> None:
+    escaped = "zoom-webhook: live 1 \\u2192 2\ntopic \\U0001f600\n"
+    assert invoke(project, command, PYTHONIOENCODING="ascii") == (0, escaped, "")
 
 
-def test_an_upload_without_settings() -> None:
-    done = invoke(ROOT, "package", "-u", STACK_NAME="", LAMBDA_CODE_BUCKET="")
-    assert done.returncode == 1
-    assert re.findall(r"^  - ([A-Z_]+) is missing", done.stderr, re.MULTILINE) == [
-        "STACK_NAME",
-        "LAMBDA_CODE_BUCKET",
-    ]
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_show_json_prints_valid_json_for_any_text(project: Path, encoding: str) -> None:
+    code, out, err = invoke(project, "list-all", PYTHONIOENCODING=encoding)
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"topic": "half \ud83d of a pair, \U0001f600, \u00e9"}
 
 
-def test_a_list_that_nobody_reads() -> None:
+def test_invoke_list_prints_no_error_when_nobody_reads_it() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Documents name only what exists: settings, commands, files, links, limits."""
+"""Documents name only commands, files, links and limits that exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ingester.transfer import engine, file_copy, part_worker, ranges
 from ingester.zoom import download as source
 from ingester.zoom import signature
 from ingester.zoom import webhook_events as zoom_events
-from ops.command import ALSO
+from ops.command import ALIASES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -30,7 +30,7 @@ SOURCE_ROOTS = (ROOT, ROOT / "functions", INGESTER, INGESTER / "transfer")
 
 GENERATED = {".local", ".venv", ".venv-cloud", "cdk.out", "dist", "node_modules"}
 TYPES = {".py", ".md", ".toml", ".ini", ".yml", ".svg"}
-"""A name with one of these endings is a file of this project, also without a folder."""
+"""Endings by which a name without a folder counts as a file of this project."""
 
 
 def name(path: Path) -> str:
@@ -38,11 +38,11 @@ def name(path: Path) -> str:
 
 
 def commands_of(collection: Collection) -> set[str]:
-    return {*collection.task_names, *(other for others in ALSO.values() for other in others)}
+    return {*collection.task_names, *(other for others in ALIASES.values() for other in others)}
 
 
 def code_of(document: Path) -> list[str]:
-    """The code in a document: text in backticks, and indented lines."""
+    """Return the code in a document: text in backticks, and indented lines."""
     found = re.findall(r"`([^`\n]+)`|^ {4,}(.+)$", document.read_text("utf-8"), re.MULTILINE)
     return [span or line for span, line in found]
 
@@ -76,7 +76,7 @@ def test_readme_and_contributing_list_the_environments_of_tox() -> None:
 
 
 def is_path(text: str) -> bool:
-    """Whether a piece of code in a document names a file or folder of this project."""
+    """Tell whether a piece of code in a document names a file or folder of this project."""
     if not re.fullmatch(r"\.?[\w-][\w.-]*(/[\w.-]+)*/?", text):
         return False
     first = text.partition("/")[0]
@@ -98,7 +98,7 @@ def test_documents_name_only_files_that_exist(document: Path) -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that GitHub gives a document's headings."""
+    """Return the anchors that GitHub gives a document's headings."""
     headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in plain}
@@ -116,8 +116,8 @@ def test_links_of_documents_lead_to_files_and_headings(document: Path) -> None:
 
 
 def test_zoom_md_lists_exactly_the_events_that_the_webhook_handles() -> None:
-    told = (ROOT / "docs" / "zoom.md").read_text("utf-8")
-    events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", told, re.MULTILINE)
+    text = (ROOT / "docs" / "zoom.md").read_text("utf-8")
+    events = re.findall(r"^ *\| [^|`]+ \| `([a-z._]+)` \|", text, re.MULTILINE)
     handled = {zoom_events.COMPLETED, *zoom_events.STATUS_EVENTS}
     handled |= zoom_events.REMOVAL_EVENTS.keys() | zoom_events.RECOVERY_EVENTS
     assert sorted(events) == sorted(handled)
@@ -125,7 +125,7 @@ def test_zoom_md_lists_exactly_the_events_that_the_webhook_handles() -> None:
 
 def test_limits_in_documents_are_those_of_the_code() -> None:
     documents = (ROOT / "docs" / f"{name}.md" for name in ("architecture", "reliability"))
-    told = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
+    text = " ".join(" ".join(document.read_text("utf-8").split()) for document in documents)
     for sentence in (
         (
             f"| {ranges.FAILURES + 1} in a row, each where it stopped | waits of "
@@ -143,7 +143,7 @@ def test_limits_in_documents_are_those_of_the_code() -> None:
         f"then every {uploader.LONGEST_WAIT_SECONDS // 60} minutes",
         f"recording events after {events_table.EVENTS_LIFE.days}.",
     ):
-        assert sentence in told
+        assert sentence in text
     assert (container.SECONDS, signature.MAX_AGE_SECONDS) == (300, 300), '"five minutes" in docs/'
     assert status_table.STATUS_LIFE.days == 7, '"seven days" in docs/'
     assert (ledger.LIFE.days, ledger.ATTEMPTS, MOST_REQUESTS) == (365, 10, 50), "decision 24"

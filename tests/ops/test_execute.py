@@ -1,4 +1,4 @@
-"""`invoke exec.…`: what is sent for the operator, and what is said of the answers."""
+"""`invoke exec.…`: requests, direct calls and resent events, and the messages about them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from ops.recordings import execute, invocation, resending
 from ops.recordings.resending import Resender, uuid_of
 from tests.cloud import Clock, Cloud
 from tests.function_harness import OWN_KEY, webhook_dependencies
+from tests.hooks import recorded
 from tests.infra.template import SETTINGS
 from tests.unit.zoom_account import (
     APP,
@@ -75,7 +76,7 @@ def nobody(_: str) -> tuple[int, str]:
     raise AssertionError("the API let the request in")
 
 
-def test_a_request_is_made_as_plus_zoom_makes_it(hook: Endpoint, session: requests.Session) -> None:
+def test_on_demand_posts_the_body_of_plus_zoom(hook: Endpoint, session: requests.Session) -> None:
     hook.answers[:] = [json_answer(200, {"message": "Ingest accepted"})]
     content = {"uuid": UUID, "oc_series_id": "S"}
     assert execute.request_ingest(hook.url, content, session, nobody) == "Ingest accepted"
@@ -94,7 +95,7 @@ def test_a_request_is_made_as_plus_zoom_makes_it(hook: Endpoint, session: reques
         (Answer(302), "302: nothing more"),
     ],
 )
-def test_another_answer_than_200_is_an_error(
+def test_on_demand_reports_any_answer_but_200(
     answer: Answer, said: str, hook: Endpoint, session: requests.Session
 ) -> None:
     hook.answers[:] = [answer]
@@ -103,15 +104,17 @@ def test_another_answer_than_200_is_an_error(
     assert said in str(error.value)
 
 
-def test_whom_the_api_keeps_out_asks_otherwise(hook: Endpoint, session: requests.Session) -> None:
+def test_on_demand_calls_the_function_directly_when_the_api_refuses_the_address(
+    hook: Endpoint, session: requests.Session
+) -> None:
     hook.answers[:] = [json_answer(403, {"Message": "User: anonymous is not authorized"})]
     bodies: list[str] = []
 
-    def otherwise(body: str) -> tuple[int, str]:
+    def call_directly(body: str) -> tuple[int, str]:
         bodies.append(body)
         return 200, '{"message": "Ingest accepted"}'
 
-    said = execute.request_ingest(hook.url, {"uuid": UUID}, session, otherwise)
+    said = execute.request_ingest(hook.url, {"uuid": UUID}, session, call_directly)
     assert said == "Ingest accepted"
     assert bodies == [hook.requests[0].body.decode()]
     with pytest.raises(OpsError, match="answered 404: no such"):
@@ -120,12 +123,12 @@ def test_whom_the_api_keeps_out_asks_otherwise(hook: Endpoint, session: requests
         )
 
 
-def test_an_api_that_can_t_be_reached(session: requests.Session) -> None:
+def test_on_demand_says_that_the_api_cant_be_reached(session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"127.0.0.1 can't be reached \(ConnectionError\)"):
         execute.request_ingest(CLOSED, {"uuid": UUID}, session, nobody)
 
 
-# Functions by themselves
+# Direct calls
 
 
 def answered(content: object, **more: Any) -> dict[str, Any]:
@@ -146,23 +149,18 @@ def functions() -> Iterator[tuple[Any, Stubber]]:
         yield client, answers
 
 
-def test_what_the_on_demand_function_is_given_is_a_request(
-    functions: tuple[Any, Stubber],
-) -> None:
+def test_the_on_demand_function_gets_api_gateways_event(functions: tuple[Any, Stubber]) -> None:
     client, answers = functions
-    seen: list[dict[str, Any]] = []
-    client.meta.events.register(
-        "provide-client-params.lambda.Invoke", lambda params, **_: seen.append(dict(params))
-    )
     answers.add_response("invoke", answered({"statusCode": 200, "body": '{"message": "ok"}'}))
-    found = execute.call_on_demand(client, "zip-zoom-on-demand", "live", '{"uuid": "x"}')
+    with recorded(client, "lambda.Invoke") as calls:
+        found = execute.call_on_demand(client, "zip-zoom-on-demand", "live", '{"uuid": "x"}')
     assert found == (200, '{"message": "ok"}')
-    (call,) = seen
+    (call,) = calls
     assert (call["FunctionName"], call["Qualifier"]) == ("zip-zoom-on-demand", "live")
     assert request_of(json.loads(call["Payload"])).body == b'{"uuid": "x"}'
 
 
-def test_a_function_s_error_is_told_without_its_trace(functions: tuple[Any, Stubber]) -> None:
+def test_a_direct_call_reports_the_error_without_its_trace(functions: tuple[Any, Stubber]) -> None:
     client, answers = functions
     error = {
         "errorType": "SettingsError",
@@ -180,22 +178,22 @@ def test_a_function_s_error_is_told_without_its_trace(functions: tuple[Any, Stub
             invocation.call(client, "f", "live", {})
 
 
-def test_a_version_that_isn_t_there(functions: tuple[Any, Stubber]) -> None:
+def test_a_direct_call_names_a_version_that_is_missing(functions: tuple[Any, Stubber]) -> None:
     client, answers = functions
     answers.add_client_error("invoke", "ResourceNotFoundException", "Function not found", 404)
     with pytest.raises(OpsError, match="f has no version or alias 77"):
         invocation.call(client, "f", "77", {})
 
 
-def test_a_function_is_waited_for_and_not_started_twice(functions: tuple[Any, Stubber]) -> None:
+def test_a_direct_call_waits_long_and_is_never_retried(functions: tuple[Any, Stubber]) -> None:
     config = functions[0].meta.config
     assert config.read_timeout > 900
     assert config.retries["total_max_attempts"] == 1
 
 
 @pytest.mark.parametrize("message", ["done", "nothing waiting"])
-def test_what_a_function_says_is_told(message: str) -> None:
-    assert execute.told("f", {"message": message}) == message
+def test_a_direct_call_returns_the_message_of_success(message: str) -> None:
+    assert execute.result_message("f", {"message": message}) == message
 
 
 @pytest.mark.parametrize(
@@ -211,12 +209,12 @@ def test_what_a_function_says_is_told(message: str) -> None:
         {"batchItemFailures": []},
     ],
 )
-def test_anything_else_is_an_error(answer: Any) -> None:
+def test_a_direct_call_reports_any_other_answer_as_an_error(answer: Any) -> None:
     with pytest.raises(OpsError, match=r"^f: "):
-        execute.told("f", answer)
+        execute.result_message("f", answer)
 
 
-# Zoom's notification, once more
+# Zoom's webhook event, sent again
 
 
 @pytest.fixture
@@ -246,7 +244,7 @@ def real_webhook(aws: Cloud, clock: Clock) -> Callable[[Request], Answer]:
     return take
 
 
-def test_the_notification_is_zooms_own_row_s_and_forced(sender: Resender, hook: Endpoint) -> None:
+def test_a_resent_event_is_signed_forced_and_automated(sender: Resender, hook: Endpoint) -> None:
     hook.answers[:] = [text_answer(200, "text/plain", b"Success")]
     assert sender.send(sender.recording(UUID), series_id="S", ignore_schedule=True) == ZIP_ID
     (request,) = hook.requests
@@ -268,7 +266,7 @@ def test_the_notification_is_zooms_own_row_s_and_forced(sender: Resender, hook: 
 
 
 @pytest.mark.parametrize("before", [None, State.IGNORED, State.SENT_TO_OPENCAST])
-def test_the_row_begins_anew(
+def test_resending_restarts_the_row_whatever_its_state(
     before: State | None, sender: Resender, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     if before:
@@ -285,13 +283,15 @@ def test_the_row_begins_anew(
     assert message["delay_seconds"] == 0
 
 
-def test_what_zoom_doesn_t_know(sender: Resender, hook: Endpoint) -> None:
+def test_resending_names_a_recording_unknown_to_zoom(sender: Resender, hook: Endpoint) -> None:
     with pytest.raises(OpsError, match="Zoom knows no recording nowhere=="):
         sender.recording("nowhere==")
     assert not hook.requests
 
 
-def test_what_zoom_hasn_t_finished(sender: Resender, zoom: ZoomStandIn, hook: Endpoint) -> None:
+def test_resending_reports_a_recording_that_zoom_hasnt_finished(
+    sender: Resender, zoom: ZoomStandIn, hook: Endpoint
+) -> None:
     unfinished = replace(file("late"), processing_asks=100)
     zoom.add(recording(unfinished, uuid="unfinished=="))
     with pytest.raises(NotReady, match="has not finished"):
@@ -299,7 +299,7 @@ def test_what_zoom_hasn_t_finished(sender: Resender, zoom: ZoomStandIn, hook: En
     assert not hook.requests
 
 
-def test_what_the_webhook_doesn_t_take(
+def test_resending_reports_why_the_webhook_refuses_it(
     sender: Resender, zoom: ZoomStandIn, hook: Endpoint, aws: Cloud, clock: Clock
 ) -> None:
     zoom.add(recording(file("audio", "M4A", "audio_only"), uuid="audio=="))
@@ -313,7 +313,7 @@ def test_what_the_webhook_doesn_t_take(
         replace(sender, webhook_url=CLOSED).send(sender.recording(UUID))
 
 
-def test_settings_and_secrets_are_the_stack_s(aws: Cloud, session: requests.Session) -> None:
+def test_the_resender_has_settings_and_secrets(aws: Cloud, session: requests.Session) -> None:
     settings = load({**SETTINGS, "STACK_NAME": "zip-a"}, None)
     for name, value in (("PIPELINE_SIGNING_KEY", "key"), ("ZOOM_CLIENT_SECRET", "z")):
         aws.ssm.put_parameter(Name=f"/zoom-ingester/zip-a/{name}", Value=value, Type="SecureString")
@@ -333,7 +333,7 @@ def test_settings_and_secrets_are_the_stack_s(aws: Cloud, session: requests.Sess
         ),
     ],
 )
-def test_a_uuid_or_a_link(text: str, uuid: str) -> None:
+def test_uuid_of_accepts_a_uuid_or_a_link(text: str, uuid: str) -> None:
     assert uuid_of(text) == uuid
 
 
@@ -341,7 +341,7 @@ def test_a_uuid_or_a_link(text: str, uuid: str) -> None:
     "text",
     ["", "  ", "\n", "a b", "--help", "a\x1b", "https://zoom.us/r", "x" * 999, "95846636714"],
 )
-def test_what_is_neither(text: str) -> None:
+def test_uuid_of_refuses_anything_else_in_one_line(text: str) -> None:
     with pytest.raises(OpsError) as said:
         uuid_of(text)
     assert "\n" not in str(said.value)

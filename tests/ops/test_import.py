@@ -1,4 +1,4 @@
-"""Importing a module does nothing: no environment needed or read, no network, process or file."""
+"""An import has no effects: it reads no environment and touches no network, process or file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def watch(event, arguments):
     if not watching:
         return
     if event == "socket.bind" and arguments[1] == ("::1", 0):
-        return  # urllib3 asks the kernel whether it has IPv6; nothing leaves
+        return  # urllib3 asks the kernel for IPv6; nothing leaves
     if event in {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname"}:
         print("network:", event, arguments[1:], file=sys.stderr)
     if event in {"subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork"}:
@@ -38,7 +38,7 @@ watching = False
 
 
 def modules(root: Path, folder: Path) -> list[str]:
-    """The dotted names of all modules below a folder, as seen from a source root."""
+    """Return the dotted names of all modules below a folder, as seen from a source root."""
     found = []
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
@@ -48,10 +48,12 @@ def modules(root: Path, folder: Path) -> list[str]:
     return found
 
 
-def noticed(names: list[str], environment: dict[str, str]) -> list[str]:
-    """What importing these modules did, a line each."""
+def noticed(
+    names: list[str], environment: dict[str, str], roots: str = f"{ROOT}:{ROOT / 'functions'}"
+) -> list[str]:
+    """Import modules from source roots, and return a line for each effect."""
     done = subprocess.run(
-        [sys.executable, "-B", "-c", IMPORT_ALL, f"{ROOT}:{ROOT / 'functions'}", *names],
+        [sys.executable, "-B", "-c", IMPORT_ALL, roots, *names],
         env=environment,
         capture_output=True,
         text=True,
@@ -63,14 +65,14 @@ def noticed(names: list[str], environment: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", ["functions", "ops", "local"])
-def test_nothing_happens_at_import(folder: str) -> None:
+def test_an_import_reads_and_starts_nothing(folder: str) -> None:
     names = modules(ROOT / "functions" if folder == "functions" else ROOT, ROOT / folder)
     assert len(names) > 3
     assert noticed(names, {}) == []
 
 
-def test_nothing_happens_at_import_of_the_template() -> None:
-    """But that the CDK library, which is made so, starts its kernel in Node."""
+def test_an_import_of_the_template_starts_only_the_cdks_kernel() -> None:
+    """The CDK library always starts its kernel, in Node."""
     names = modules(ROOT, ROOT / "cdk")
     lines = noticed(
         names, {"PATH": os.environ["PATH"], "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20"}
@@ -81,7 +83,7 @@ def test_nothing_happens_at_import_of_the_template() -> None:
     assert sum(line.startswith("process:") for line in lines) <= 1
 
 
-def test_the_watch_sees_what_happens(tmp_path: Path) -> None:
+def test_the_audit_hook_sees_network_processes_and_files(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(
         "import socket, subprocess\n"
@@ -90,22 +92,12 @@ def test_the_watch_sees_what_happens(tmp_path: Path) -> None:
         "subprocess.run(['/bin/true'])\n"
         f"open({str(tmp_path / 'written')!r}, 'w').close()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", IMPORT_ALL, str(tmp_path), "bad"],
-        env={},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert {line.partition(":")[0] for line in done.stderr.splitlines()} == {
-        "network",
-        "process",
-        "file",
-    }
+    kinds = {line.partition(":")[0] for line in noticed(["bad"], {}, str(tmp_path))}
+    assert kinds == {"network", "process", "file"}
 
 
 def environment_uses(tree: ast.AST) -> list[str]:
-    """The places where a module touches the process's environment."""
+    """Return the places where a module touches the process's environment."""
     names = {"environ", "environb", "getenv", "putenv", "setenv"}
     return [
         f"line {node.lineno}: {ast.unparse(node)}"
@@ -116,7 +108,7 @@ def environment_uses(tree: ast.AST) -> list[str]:
 
 
 def handed_to_settings(tree: ast.AST) -> list[str]:
-    """The places where a function hands its environment, unread, to `ingester.settings.read`."""
+    """Return the places where a function passes `os.environ` to `ingester.settings.read`."""
     return [
         f"line {argument.lineno}: {ast.unparse(argument)}"
         for node in ast.walk(tree)
@@ -129,7 +121,7 @@ def handed_to_settings(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "functions").rglob("*.py")), ids=lambda path: path.stem
 )
-def test_only_the_settings_read_the_environment(path: Path) -> None:
+def test_a_module_reads_the_environment_only_through_settings(path: Path) -> None:
     tree = ast.parse(path.read_bytes())
     allowed = handed_to_settings(tree) if path.parent.name == "functions" else []
     assert environment_uses(tree) == allowed

@@ -1,4 +1,4 @@
-"""Who may import whom, for what import-linter can't see: the functions' own files are modules."""
+"""Rules of imports for the functions' own files: modules, which import-linter can't see."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ IO_MODULES = {
     "zoom/stage_recording",
     "zoom/webhook_client",
 }
-"""Modules of the other rooms that do I/O. Everything else decides, and is pure."""
+"""Modules of the other rooms that do I/O. All others are pure."""
 
 
 def name_of(path: Path) -> str:
-    """A module's name inside `ingester`, such as "zoom/api"."""
+    """Return a module's name inside `ingester`, such as "zoom/api"."""
     return path.relative_to(SOURCE_ROOT / "ingester").with_suffix("").as_posix()
 
 
 def is_pure(name: str) -> bool:
-    """Whether a module of `ingester` may do no I/O."""
+    """Tell whether a module of `ingester` has to be pure."""
     return name not in IO_MODULES and name.partition("/")[0] not in IO_ROOMS
 
 
@@ -73,26 +73,26 @@ PURE_MODULES = [
 
 
 def imports(path: Path) -> set[str]:
-    """The dotted names that a file imports at run time."""
+    """Return the dotted names that a file imports at run time."""
     return set(imported_names(ast.parse(path.read_bytes())))
 
 
 def tops(path: Path) -> set[str]:
-    """The first parts of those names."""
+    """Return the first parts of the names that a file imports."""
     return {name.partition(".")[0] for name in imports(path)}
 
 
-def test_every_function_has_its_file_and_every_file_its_function() -> None:
+def test_every_function_has_a_file_and_every_file_a_function() -> None:
     assert {function.module for function in FUNCTIONS} == FUNCTION_MODULES
 
 
 @pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.stem)
-def test_a_function_imports_of_ours_only_ingester(path: Path) -> None:
+def test_a_function_imports_only_ingester_of_this_project(path: Path) -> None:
     assert tops(path) & (OWN | FUNCTION_MODULES) == {"ingester"}
 
 
 @pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: path.stem)
-def test_one_import_name_for_each_module(path: Path) -> None:
+def test_a_deployed_module_is_imported_by_one_name(path: Path) -> None:
     assert not tops(path) & (OWN - {"ingester"})
 
 
@@ -101,12 +101,12 @@ def test_one_import_name_for_each_module(path: Path) -> None:
     sorted((SOURCE_ROOT / "ingester").rglob("__init__.py")),
     ids=lambda path: path.parent.name,
 )
-def test_no_init_imports_anything(path: Path) -> None:
+def test_an_init_file_imports_nothing(path: Path) -> None:
     assert imports(path) <= {"__future__.annotations"}
 
 
 @pytest.mark.parametrize("path", PURE_MODULES, ids=name_of)
-def test_a_module_that_decides_does_no_io(path: Path) -> None:
+def test_a_pure_module_imports_no_io(path: Path) -> None:
     assert tops(path) & sys.stdlib_module_names <= PURE
     assert tops(path) - sys.stdlib_module_names <= {"ingester", "msgspec"}
     ours = {name.replace(".", "/") for name in imports(path) if name.startswith("ingester.")}
@@ -120,7 +120,7 @@ def test_a_module_that_decides_does_no_io(path: Path) -> None:
     assert not {name.split("/")[1] for name in ours} & IO_ROOMS
 
 
-def test_every_io_module_is_there() -> None:
+def test_every_listed_io_module_exists() -> None:
     missing = [name for name in IO_MODULES if not (SOURCE_ROOT / f"ingester/{name}.py").exists()]
     assert missing == []
 

@@ -1,4 +1,4 @@
-"""Where recordings are, and what an operator can do next."""
+"""`invoke recordings`: the selection of rows, their table, and the next steps."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
 
 from ingester.pipeline.states import Origin, State
-from ingester.recording.files import Subject
 from ingester.status.diagnosis import PATIENCE, diagnose_each
 from ingester.status.row import StatusRow
 from ingester.status.table import Requested, StatusChange, StatusTable
 from ops.recordings import listing as recordings
-from tests.cloud import REGION, Clock, Cloud
+from tests.cloud import Clock, Cloud
 from tests.command_line import invoke
+from tests.ops.queue_harness import subject_of
 
 NOW = datetime(2026, 10, 14, 18, 30, tzinfo=UTC)
 
@@ -39,13 +38,7 @@ def status(aws: Cloud, clock: Clock) -> StatusTable:
     table = StatusTable(aws.status, clock)
 
     def write(zip_id: str, meeting: int, uuid: str, origin: Origin, topic: str = "T") -> None:
-        subject = Subject(
-            meeting_id=meeting,
-            recording_id=uuid,
-            topic=topic,
-            start_time="2026-10-14T12:00:00Z",
-            origin=origin,
-        )
+        subject = subject_of(uuid, meeting, origin, topic)
         state = State.ON_DEMAND_RECEIVED if origin == Origin.ON_DEMAND else State.WEBHOOK_RECEIVED
         table.write(
             zip_id, StatusChange(state, subject=subject, requested=Requested.NOW, files=("file",))
@@ -71,11 +64,11 @@ def found(
     begin = now - timedelta(hours=hours) if hours is not None else None
     rows = recordings.find(status, meeting=meeting, uuid=uuid, begin=begin, now=now)
     diagnoses = diagnose_each(rows, rows, now, PATIENCE)
-    listed = recordings.listed(rows, diagnoses, begin=begin, failed=False)
-    return [one.zip_id for one in listed]
+    listed = recordings.select(rows, diagnoses, begin=begin, failed=False)
+    return [row.zip_id for row in listed]
 
 
-def test_which_recordings(status: StatusTable, clock: Clock) -> None:
+def test_find_selects_by_meeting_uuid_and_time(status: StatusTable, clock: Clock) -> None:
     everything = ["auto-ingest-b==", "on-demand-2", "on-demand-1", "auto-ingest-a=="]
     assert found(status, clock) == everything
     assert found(status, clock, hours=12) == everything[:2]
@@ -87,14 +80,12 @@ def test_which_recordings(status: StatusTable, clock: Clock) -> None:
     assert found(status, clock, uuid="nobody") == []
 
 
-def test_a_row_without_a_state_is_no_recording(
-    aws: Cloud, status: StatusTable, clock: Clock
-) -> None:
+def test_find_skips_a_row_without_a_state(aws: Cloud, status: StatusTable, clock: Clock) -> None:
     aws.status.put_item(Item={"zip_id": "auto-ingest-d==", "expiration": 1})
     assert found(status, clock, uuid="d==") == []
 
 
-def test_the_table_and_what_to_do(
+def test_the_table_of_recordings_ends_with_what_to_do(
     status: StatusTable, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = recordings.find(status, meeting=1, uuid="", begin=None, now=clock())
@@ -109,7 +100,7 @@ def test_the_table_and_what_to_do(
     assert capsys.readouterr().out.startswith("No such recording is known.")
 
 
-def test_a_terminal_gets_two_lines_a_recording() -> None:
+def test_a_recording_takes_two_lines_on_a_terminal() -> None:
     known = row(State.IGNORED, "No opencast series match", topic="A topic")
     columns = recordings.stacked_columns()
     cells = recordings.stacked(known)
@@ -124,47 +115,16 @@ def test_a_terminal_gets_two_lines_a_recording() -> None:
     )
 
 
-def test_what_a_later_request_brought_in_is_no_failure_any_more(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    failed = row(State.UPLOADER_FAILED, "x", minutes=90, ingest_request_time="2026-10-14T16:00:00Z")
-    later = row(
-        State.SENT_TO_OPENCAST,
-        zip_id="on-demand-1",
-        oc_series_id="S",
-        ingest_request_time="2026-10-14T17:30:00Z",
-    )
-    rows = [failed, later]
-    steps = recordings.steps_of(rows, diagnose_each(rows, rows, NOW, PATIENCE))
-    recordings.show(rows, steps)
-    said = "Nothing: a later request brought it into Opencast, series S."
-    assert said in capsys.readouterr().out
-    assert recordings.as_json(failed, steps["auto-ingest-u=="])["next_step"] == said
-
-
 # The command
 
 
 @pytest.fixture
-def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTable]:
-    """Writes an ingest of a recording, asked for so many hours ago; the table, then."""
-    monkeypatch.setenv("STACK_NAME", "test")
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv("LAMBDA_CODE_BUCKET", "code")
-    topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
-    boto3.client("cloudformation", REGION).create_stack(
-        StackName="test", TemplateBody=json.dumps(topic)
-    )
+def begin_ingest(aws: Cloud) -> Callable[..., StatusTable]:
+    """Return a function that writes an ingest, requested some hours ago, and returns the table."""
 
     def begin(zip_id: str, uuid: str, hours: float) -> StatusTable:
         table = StatusTable(aws.status, Clock(datetime.now(UTC) - timedelta(hours=hours)))
-        subject = Subject(
-            meeting_id=1,
-            recording_id=uuid,
-            topic="T",
-            start_time="2026-10-14T12:00:00Z",
-            origin=Origin.ON_DEMAND,
-        )
+        subject = subject_of(uuid, 1, Origin.ON_DEMAND)
         table.write(
             zip_id,
             StatusChange(
@@ -176,30 +136,35 @@ def began(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., StatusTa
     return begin
 
 
-def told(*options: str) -> dict[str, str | None]:
+def next_steps(*options: str) -> dict[str, str | None]:
     done = invoke("recordings", "--json", *options)
     assert done.code == 0, done.err
-    return {one["zip_id"]: one["next_step"] for one in json.loads(done.out)}
+    return {row["zip_id"]: row["next_step"] for row in json.loads(done.out)}
 
 
-def test_what_failed_is_told_but_not_what_was_done_later(
-    began: Callable[..., StatusTable],
+@pytest.mark.usefixtures("shell_of_stack")
+def test_failed_lists_open_failures_with_their_next_steps(
+    begin_ingest: Callable[..., StatusTable],
 ) -> None:
     for uuid in ("gone", "settled", "awaited"):
-        failed = began(f"auto-ingest-{uuid}", uuid, 5)
+        failed = begin_ingest(f"auto-ingest-{uuid}", uuid, 5)
         failed.write(
             f"auto-ingest-{uuid}", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
         )
-    began("on-demand-1", "settled", 4).write("on-demand-1", StatusChange(State.SENT_TO_OPENCAST))
-    # It waits for longer than --since looks back.
-    began("on-demand-2", "awaited", 3).write("on-demand-2", StatusChange(State.SENT_TO_UPLOADER))
-    began("auto-ingest-awaited", "awaited", 0).write(
+    begin_ingest("on-demand-1", "settled", 4).write(
+        "on-demand-1", StatusChange(State.SENT_TO_OPENCAST)
+    )
+    # It has waited for longer than --since looks back.
+    begin_ingest("on-demand-2", "awaited", 3).write(
+        "on-demand-2", StatusChange(State.SENT_TO_UPLOADER)
+    )
+    begin_ingest("auto-ingest-awaited", "awaited", 0).write(
         "auto-ingest-awaited", StatusChange(State.DOWNLOADER_FAILED, "permanent failure: x")
     )
-    steps = told("--failed")
+    steps = next_steps("--failed")
     assert steps.keys() == {"auto-ingest-gone", "auto-ingest-awaited"}
     assert str(steps["auto-ingest-gone"]).startswith("`invoke queue.retry-downloads")
     waits = "Wait: another request for it is on its way to Opencast."
     assert steps["auto-ingest-awaited"] == waits
-    assert told("--since", "1h") == {"auto-ingest-awaited": waits}
-    assert told().keys() == {*steps, "auto-ingest-settled", "on-demand-1", "on-demand-2"}
+    assert next_steps("--since", "1h") == {"auto-ingest-awaited": waits}
+    assert next_steps().keys() == {*steps, "auto-ingest-settled", "on-demand-1", "on-demand-2"}

@@ -1,11 +1,10 @@
-"""Logs as operators read them, from a CloudWatch in process."""
+"""`invoke logs.…`, on CloudWatch Logs in process."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,20 +17,21 @@ from invoke import Exit
 
 from cdk.names import DOWNLOADER, FUNCTIONS, UPLOADER, WEBHOOK, Function, Names
 from ops.logs import commands as tasks
-from ops.logs.lines import EPOCH, Line, for_programs, human, line_of
+from ops.logs.lines import EPOCH, Line, for_people, for_programs, line_of
 from ops.logs.reading import (
     LONGEST_PATTERN,
     Logs,
-    around,
-    everything,
+    filter_patterns,
+    filter_string,
     in_order,
-    patterns,
-    quoted,
-    story,
+    read_all,
+    recording_lines,
+    same_invocation_lines,
     watch,
 )
 from ops.target import ROOT
 from tests.cloud import Cloud
+from tests.hooks import recorded
 
 NAMES = Names("test")
 UUID = "Aimtz4gZlGgbue/Yk7qppQ=="
@@ -51,8 +51,8 @@ def event(text: str, second: float = 0, stream: str = "s", **more: Any) -> dict[
 
 
 @dataclass
-class Site:
-    """Log groups in process."""
+class LogGroups:
+    """The log groups of a stack, and writes to them."""
 
     client: Any
     logs: Logs
@@ -74,32 +74,32 @@ class Site:
 
 
 @pytest.fixture
-def site(aws: Cloud) -> Site:
+def groups(aws: Cloud) -> LogGroups:
     client = boto3.client("logs", aws.sqs.meta.region_name)
-    return Site(client, Logs(client, NAMES))
+    return LogGroups(client, Logs(client, NAMES))
 
 
 def messages(lines: list[Line]) -> list[str]:
-    return [line.said("message") or line.text for line in lines]
+    return [line.text_field("message") or line.text for line in lines]
 
 
 HOUR_AGO = NOW - timedelta(hours=1)
 
 
-def test_functions_are_merged_by_time_and_those_that_never_logged_are_empty(site: Site) -> None:
-    site.log(DOWNLOADER, record("second", 2), second=5)
-    site.log(WEBHOOK, record("first", 1), record("third", 3), second=5)
-    assert messages(everything(site.logs, FUNCTIONS, HOUR_AGO)) == ["first", "second", "third"]
-    assert everything(site.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
+def test_log_lines_of_functions_are_merged_by_time(groups: LogGroups) -> None:
+    groups.log(DOWNLOADER, record("second", 2), second=5)
+    groups.log(WEBHOOK, record("first", 1), record("third", 3), second=5)
+    assert messages(read_all(groups.logs, FUNCTIONS, HOUR_AGO)) == ["first", "second", "third"]
+    assert read_all(groups.logs, FUNCTIONS, NOW + timedelta(seconds=6)) == []
 
 
-def test_every_page_is_read(site: Site) -> None:
+def test_logs_are_read_to_the_last_page(groups: LogGroups) -> None:
     for first in range(0, 10_020, 5010):
-        site.log(WEBHOOK, *(f"line {number}" for number in range(first, first + 5010)))
-    assert len(everything(site.logs, [WEBHOOK], HOUR_AGO)) == 10_020
+        groups.log(WEBHOOK, *(f"line {number}" for number in range(first, first + 5010)))
+    assert len(read_all(groups.logs, [WEBHOOK], HOUR_AGO)) == 10_020
 
 
-def test_a_log_stored_as_a_whole_keeps_its_order() -> None:
+def test_log_lines_keep_their_order_when_stored_as_a_whole() -> None:
     texts = ["START RequestId: r1", record("one", 1), record("two", 2), "END RequestId: r1"]
     lines = [line_of(WEBHOOK, event(text, 9)) for text in texts]
     other = line_of(UPLOADER, event(record("between", 1.5), 20))
@@ -107,39 +107,39 @@ def test_a_log_stored_as_a_whole_keeps_its_order() -> None:
     assert messages(ordered) == [texts[0], "one", "between", "two", texts[3]]
 
 
-def test_watching_shows_each_once_and_what_comes_late(site: Site) -> None:
+def test_watch_shows_each_line_once_and_late_lines_too(groups: LogGroups) -> None:
     now = [NOW]
     slept: list[float] = []
-    site.log(WEBHOOK, record("old"), second=-600)
-    batches = watch(site.logs, FUNCTIONS, HOUR_AGO, clock=lambda: now[0], sleep=slept.append)
+    groups.log(WEBHOOK, record("old"), second=-600)
+    batches = watch(groups.logs, FUNCTIONS, HOUR_AGO, clock=lambda: now[0], sleep=slept.append)
     assert messages(next(batches)) == ["old"]
-    site.log(WEBHOOK, record("new"), second=1)
+    groups.log(WEBHOOK, record("new"), second=1)
     assert messages(next(batches)) == ["new"]
-    site.log(DOWNLOADER, record("late"), second=-200)
-    site.log(WEBHOOK, record("new again", 1), second=1)
+    groups.log(DOWNLOADER, record("late"), second=-200)
+    groups.log(WEBHOOK, record("new again", 1), second=1)
     assert messages(next(batches)) == ["late", "new again"]
     for _ in range(5):
         now[0] += timedelta(minutes=2)
         assert next(batches) == []
-    site.log(WEBHOOK, record("newest"), second=601)
+    groups.log(WEBHOOK, record("newest"), second=601)
     assert messages(next(batches)) == ["newest"]
     assert slept == [2.0] * 8
 
 
-def test_one_recordings_story(site: Site) -> None:
+def test_recording_lines_include_its_ingests_and_invocations(groups: LogGroups) -> None:
     own = {"uuid": UUID, "zip_id": AUTO}
     plus = {"uuid": UUID, "zip_id": "on-demand-1"}
     other = {"uuid": "other==", "zip_id": "auto-ingest-other=="}
-    site.log(WEBHOOK, "START RequestId: r1 Version: 1", record("Received", 0))
-    site.log(WEBHOOK, record("Sent to the downloader", 1, **own), record("Other", 1, **other))
-    site.log(DOWNLOADER, record("Copied", 2, aws_request_id="r2", **own), second=2)
-    site.log(DOWNLOADER, "2026 r2 Task timed out after 900.00 seconds", second=3)
-    site.log(DOWNLOADER, "REPORT RequestId: r2\tDuration: 900 ms\tStatus: timeout", second=3)
-    site.log(DOWNLOADER, record("Elsewhere", 3, aws_request_id="r9"), second=3)
-    site.log(WEBHOOK, record("Asked", 4, aws_request_id="r3", **plus), second=4)
-    site.log(UPLOADER, record("Gave up", 5, aws_request_id="r4", zip_id="on-demand-1"), second=5)
-    site.log(UPLOADER, record("Gone", 6, aws_request_id="r5", zip_id="on-demand-2"), second=6)
-    lines = story(site.logs, FUNCTIONS, UUID, ["on-demand-2"], HOUR_AGO)
+    groups.log(WEBHOOK, "START RequestId: r1 Version: 1", record("Received", 0))
+    groups.log(WEBHOOK, record("Sent to the downloader", 1, **own), record("Other", 1, **other))
+    groups.log(DOWNLOADER, record("Copied", 2, aws_request_id="r2", **own), second=2)
+    groups.log(DOWNLOADER, "2026 r2 Task timed out after 900.00 seconds", second=3)
+    groups.log(DOWNLOADER, "REPORT RequestId: r2\tDuration: 900 ms\tStatus: timeout", second=3)
+    groups.log(DOWNLOADER, record("Elsewhere", 3, aws_request_id="r9"), second=3)
+    groups.log(WEBHOOK, record("Asked", 4, aws_request_id="r3", **plus), second=4)
+    groups.log(UPLOADER, record("Gave up", 5, aws_request_id="r4", zip_id="on-demand-1"), second=5)
+    groups.log(UPLOADER, record("Gone", 6, aws_request_id="r5", zip_id="on-demand-2"), second=6)
+    lines = recording_lines(groups.logs, FUNCTIONS, UUID, ["on-demand-2"], HOUR_AGO)
     assert messages(lines) == [
         "Received",
         "Sent to the downloader",
@@ -150,67 +150,56 @@ def test_one_recordings_story(site: Site) -> None:
         "Gave up",
         "Gone",
     ]
-    only = story(site.logs, [UPLOADER], UUID, ["on-demand-2"], HOUR_AGO)
+    only = recording_lines(groups.logs, [UPLOADER], UUID, ["on-demand-2"], HOUR_AGO)
     assert messages(only) == ["Gone"]
-    assert story(site.logs, FUNCTIONS, "nobody", [], HOUR_AGO) == []
-    assert list(around(site.logs, [], HOUR_AGO)) == []
+    assert recording_lines(groups.logs, FUNCTIONS, "nobody", [], HOUR_AGO) == []
+    assert list(same_invocation_lines(groups.logs, [], HOUR_AGO)) == []
 
 
-class Answering:
-    """What asks CloudWatch, as far as the patterns go."""
-
-    def __init__(self, client: Any) -> None:
-        self.asked: list[Mapping[str, Any]] = []
-        client.meta.events.register(
-            "provide-client-params.logs.FilterLogEvents",
-            lambda params, **_: self.asked.append(dict(params)),
-        )
-
-
-def test_what_aws_is_asked_for(site: Site) -> None:
-    asked = Answering(site.client)
-    site.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
-    story(site.logs, [WEBHOOK], UUID, [], HOUR_AGO)
-    assert [one["filterPattern"] for one in asked.asked] == [
+def test_recording_lines_use_filter_patterns_of_uuid_ingest_and_request(groups: LogGroups) -> None:
+    groups.log(WEBHOOK, record("Sent", uuid=UUID, zip_id="on-demand-1"))
+    with recorded(groups.client, "logs.FilterLogEvents") as requests:
+        recording_lines(groups.logs, [WEBHOOK], UUID, [], HOUR_AGO)
+    assert [request["filterPattern"] for request in requests] == [
         f'{{ ($.uuid = "{UUID}") || ($.zip_id = "{AUTO}") }}',
         '{ ($.zip_id = "on-demand-1") }',
         '"r1"',
     ]
-    assert asked.asked[2]["logStreamNames"] == ["s"]
+    assert requests[2]["logStreamNames"] == ["s"]
 
 
 @given(st.lists(st.text(min_size=1, max_size=200), min_size=1))
-def test_no_pattern_is_too_long_and_none_lost(values: list[str]) -> None:
-    made = patterns([("zip_id", value) for value in values])
+def test_filter_patterns_are_short_and_complete(values: list[str]) -> None:
+    made = filter_patterns([("zip_id", value) for value in values])
     assert all(len(pattern) <= LONGEST_PATTERN for pattern in made)
     joined = " ".join(made)
-    assert all(f"($.zip_id = {quoted(value)})" in joined for value in values)
+    assert all(f"($.zip_id = {filter_string(value)})" in joined for value in values)
 
 
-def test_quotes_and_backslashes_in_a_pattern() -> None:
-    assert quoted('a"b\\c') == '"a\\"b\\\\c"'
+def test_a_filter_string_escapes_quotes_and_backslashes() -> None:
+    assert filter_string('a"b\\c') == '"a\\"b\\\\c"'
 
 
 def shown(text: str, **more: Any) -> str:
-    return human(line_of(WEBHOOK, event(text, **more))).plain
+    return for_people(line_of(WEBHOOK, event(text, **more))).plain
 
 
-def test_a_record_for_people() -> None:
+def test_a_record_for_people_has_time_level_message_and_fields() -> None:
     text = record("Going", 0.25, uuid=UUID, files=3, note="two words", _aws={"Timestamp": 1})
     moment = f"{NOW:%H:%M:%S}.250"
     assert shown(text) == (
         f'{moment} webhook      INFO     Going  uuid={UUID} files=3 note="two words"'
     )
     line = line_of(WEBHOOK, event(text))
-    assert human(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
+    assert for_people(line, ("uuid",)).plain.endswith('Going  files=3 note="two words"')
 
 
-def test_an_exception_is_indented() -> None:
+def test_a_record_for_people_indents_the_exception() -> None:
     text = record("AWS failed", exception="Traceback:\n  File x\nError: no")
     assert shown(text).splitlines()[1:] == ["    Traceback:", "      File x", "    Error: no"]
 
 
-def test_what_is_not_ours_is_shown_as_it_is() -> None:
+def test_a_line_of_lambdas_is_shown_unchanged_but_redacted() -> None:
     crash = "[ERROR] ImportError: no\nTraceback\n  File x token=abc123\x1b[2J"
     first, *rest = shown(crash).splitlines()
     assert first.endswith("webhook      [ERROR] ImportError: no")
@@ -219,7 +208,7 @@ def test_what_is_not_ours_is_shown_as_it_is() -> None:
     assert shown("").endswith("webhook      ")
 
 
-def test_lines_for_programs() -> None:
+def test_a_line_for_programs_is_json_with_the_function() -> None:
     content = json.loads(for_programs(line_of(WEBHOOK, event(record("Hi", uuid=UUID)))))
     assert (content["function"], content["message"], content["uuid"]) == (
         "zoom-webhook",
@@ -238,15 +227,15 @@ def test_lines_for_programs() -> None:
         st.none() | st.integers() | st.floats() | st.text() | st.lists(st.text()),
     ).map(json.dumps)
 )
-def test_any_line_can_be_shown(text: str) -> None:
+def test_any_log_line_can_be_shown(text: str) -> None:
     line = line_of(WEBHOOK, {"timestamp": 1, "message": text})
     assert len(for_programs(line).splitlines()) == 1
-    assert "\x1b" not in human(line).plain
+    assert "\x1b" not in for_people(line).plain
     assert line.stored == EPOCH + timedelta(milliseconds=1)
     in_order([line])
 
 
-def test_the_date_is_said_where_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printer_prints_the_date_where_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
     show = tasks.Printer(as_json=False)
     texts = ["2026-11-24T23:59:59.999Z", "2026-11-25T00:00:00.000Z", "2026-11-25T00:00:01.000Z"]
     lines = [
@@ -260,7 +249,7 @@ def test_the_date_is_said_where_it_changes(capsys: pytest.CaptureFixture[str]) -
     assert printed[1].startswith("23:59:59.999 webhook ")
 
 
-def test_an_interrupt_ends_watching_without_a_word() -> None:
+def test_watch_ends_without_a_message_when_it_is_interrupted() -> None:
     def batches() -> Any:
         yield []
         raise KeyboardInterrupt
@@ -274,15 +263,15 @@ READER_GONE = """
 from datetime import UTC, datetime
 from cdk.names import WEBHOOK
 from ops.logs.lines import line_of
-from ops.command import ending_quietly
+from ops.command import tolerate_closed_output
 from ops.logs.commands import Printer
-with ending_quietly():
+with tolerate_closed_output():
     show = Printer(as_json=False)
     show(line_of(WEBHOOK, {"timestamp": n, "message": "x" * 100}) for n in range(100_000))
 """
 
 
-def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+def test_logs_end_without_an_error_when_the_reader_is_gone() -> None:
     path = f"{ROOT}:{ROOT / 'functions'}"
     with subprocess.Popen(
         [sys.executable, "-c", READER_GONE],

@@ -1,4 +1,4 @@
-"""The old stack's requests in this stack's ledger, and how the pipeline then decides."""
+"""The old stack's requests in this stack's ledger, and the pipeline's decisions about repeats."""
 
 from __future__ import annotations
 
@@ -12,258 +12,202 @@ from ingester.ledger.record import End, Ingest, Outcome, Post, Record, Request
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
 from ingester.status.row import Asked
-from ops.migration.commands import plan, run
-from tests.cloud import Cloud, plain
+from ops.migration.commands import migrate_all, plan_migration
+from tests.cloud import plain
 from tests.function_harness import post_webhook, webhook_dependencies
-from tests.ops.old_stack import OLD, Sites, before_the_first, status_row
-from tests.unit.functions.webhook.notifications import (
-    UUID,
-    ZIP_ID,
-    chat,
-    completed,
-    mp4,
-    on_demand,
-)
+from tests.ops.migration_harness import OLD, Stacks, during_first_write, status_row
+from tests.unit.functions.webhook.notifications import UUID, ZIP_ID, chat, completed, mp4, on_demand
 
-SENT = [
-    "SENT_TO_DOWNLOADER",
-    "OC_SERIES_FOUND",
-    "SENT_TO_UPLOADER",
-    "UPLOADER_RECEIVED",
-    "SENT_TO_OPENCAST",
-]
+SENT = """
+SENT_TO_DOWNLOADER OC_SERIES_FOUND SENT_TO_UPLOADER UPLOADER_RECEIVED SENT_TO_OPENCAST
+""".split()
 FAILED = ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"]
-EARLY = [
-    "RECORDING_IN_PROGRESS",
-    "RECORDING_PAUSED",
-    "RECORDING_STOPPED",
-    "RECORDING_PROCESSING",
-    "ON_DEMAND_RECEIVED",
-    "WEBHOOK_RECEIVED",
-]
+EARLY = """
+RECORDING_IN_PROGRESS RECORDING_PAUSED RECORDING_STOPPED RECORDING_PROCESSING
+ON_DEMAND_RECEIVED WEBHOOK_RECEIVED
+""".split()
 OTHER_ID = "on-demand-5c0f"
 NOW = "2026-10-14T18:30:00Z"
 
 
-@pytest.fixture
-def ledger(aws: Cloud, sites: Sites) -> Ledger:
-    return Ledger(aws.recordings, sites.clock)
-
-
-def is_taken_again(aws: Cloud, sites: Sites, *files: dict[str, Any]) -> bool:
-    """Whether a notification of Zoom's begins an ingest here."""
+def is_taken_again(stacks: Stacks, *files: dict[str, Any]) -> bool:
+    """Post Zoom's webhook event. Return whether it begins an ingest."""
     answer = post_webhook(
-        webhook_dependencies(aws, sites.clock), completed(*(files or (mp4(), chat())))
+        webhook_dependencies(stacks.aws, stacks.clock), completed(*(files or (mp4(), chat())))
     )
     assert answer.status == 200
-    return bool(aws.sent_to(aws.download_queue))
+    return bool(stacks.aws.sent_to(stacks.aws.download_queue))
 
 
-def test_the_states_of_the_first_system_are_all_that_there_are() -> None:
+def test_the_lists_of_states_are_complete() -> None:
     assert sorted([*SENT, *FAILED, *EARLY, "IGNORED"]) == sorted(State)
 
 
 @pytest.mark.parametrize("state", SENT)
-def test_a_repeat_is_a_duplicate_when_the_request_was_sent(
-    aws: Cloud, sites: Sites, ledger: Ledger, state: str
-) -> None:
-    sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
-    sites.migrate()
+def test_a_repeat_of_a_sent_migrated_request_is_a_duplicate(stacks: Stacks, state: str) -> None:
+    stacks.migrate_row(UUID, state)
     request = Request(at="2026-10-14T17:00:00Z", is_sent=True, is_taken_over=True)
-    assert ledger.get(UUID).requests == {ZIP_ID: request}
-    assert not is_taken_again(aws, sites)
-    assert not is_taken_again(aws, sites, mp4(), chat(), mp4("late"))
-    assert aws.rows()[ZIP_ID]["pipeline_state"] == state
+    assert stacks.ledger.get(UUID).requests == {ZIP_ID: request}
+    assert not is_taken_again(stacks)
+    assert not is_taken_again(stacks, mp4(), chat(), mp4("late"))
+    assert stacks.aws.rows()[ZIP_ID]["pipeline_state"] == state
 
 
 @pytest.mark.parametrize("state", [*FAILED, "IGNORED", *EARLY])
-def test_a_repeat_is_accepted_when_the_request_ended_or_was_never_sent(
-    aws: Cloud, sites: Sites, ledger: Ledger, state: str
-) -> None:
-    sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
-    sites.migrate()
-    assert is_taken_again(aws, sites)
-    request = ledger.get(UUID).request(ZIP_ID)
+def test_a_repeat_of_another_migrated_request_is_accepted(stacks: Stacks, state: str) -> None:
+    stacks.migrate_row(UUID, state)
+    assert is_taken_again(stacks)
+    request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.is_taken_over, request.end) == (True, False, None)
-    assert aws.rows()[ZIP_ID]["pipeline_state"] == "SENT_TO_DOWNLOADER"
+    assert stacks.aws.rows()[ZIP_ID]["pipeline_state"] == "SENT_TO_DOWNLOADER"
 
 
 @pytest.mark.parametrize(
     ("state", "end"), [*((state, End.FAILED) for state in FAILED), ("IGNORED", End.IGNORED)]
 )
-def test_the_ledger_knows_how_a_request_ended(
-    sites: Sites, ledger: Ledger, state: str, end: End
-) -> None:
-    sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
-    sites.migrate()
+def test_a_migrated_request_has_an_end(stacks: Stacks, state: str, end: End) -> None:
+    stacks.migrate_row(UUID, state)
     request = Request(at="2026-10-14T17:00:00Z", is_taken_over=True, end=end)
-    assert ledger.get(UUID).requests == {ZIP_ID: request}
-    assert ledger.get(UUID).was_asked_for is (end is End.FAILED)
+    assert stacks.ledger.get(UUID).requests == {ZIP_ID: request}
+    assert stacks.ledger.get(UUID).was_asked_for is (end is End.FAILED)
 
 
 @pytest.mark.parametrize("state", EARLY)
-def test_what_zoom_only_announced_is_unknown_to_the_ledger(
-    sites: Sites, ledger: Ledger, state: str
-) -> None:
-    sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
-    tally = sites.migrate()["ledger"]
-    assert (tally.taken, tally.there) == (0, 0)
-    assert ledger.get(UUID) == Record(uuid=UUID)
+def test_a_recording_that_zoom_only_announced_is_not_migrated(stacks: Stacks, state: str) -> None:
+    tally = stacks.migrate_row(UUID, state)["ledger"]
+    assert (tally.copied, tally.kept) == (0, 0)
+    assert stacks.ledger.get(UUID) == Record(uuid=UUID)
 
 
-def test_a_failure_that_is_tried_again_counts_as_sent(
-    aws: Cloud, sites: Sites, ledger: Ledger
-) -> None:
-    """Only a stack of this system notes when: its message is still on its queue."""
-    row = status_row(UUID, "DOWNLOADER_FAILED", sites.clock(), retry_due=NOW)
-    sites.status.put_item(Item={**row, "asked": {"oc_workflow": "w"}})
-    sites.migrate()
-    request = ledger.get(UUID).request(ZIP_ID)
+def test_a_migrated_request_counts_as_sent_when_a_retry_is_due(stacks: Stacks) -> None:
+    """Only a stack of this system notes the time; the message is still on its queue."""
+    stacks.migrate_row(UUID, "DOWNLOADER_FAILED", retry_due=NOW, asked={"oc_workflow": "w"})
+    request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.asked) == (True, Asked(oc_workflow="w"))
-    assert not is_taken_again(aws, sites)
+    assert not is_taken_again(stacks)
 
 
 @pytest.mark.parametrize("asked_at", [None, "yesterday", ""])
-def test_a_request_without_a_time_has_its_rows(
-    sites: Sites, ledger: Ledger, asked_at: str | None
+def test_a_migrated_request_without_a_time_gets_its_rows(
+    stacks: Stacks, asked_at: str | None
 ) -> None:
-    row = status_row(UUID, "IGNORED", sites.clock(), ingest_request_time=asked_at)
-    sites.status.put_item(Item=row)
-    sites.migrate()
-    assert ledger.get(UUID).request(ZIP_ID).at == NOW
+    stacks.migrate_row(UUID, "IGNORED", ingest_request_time=asked_at)
+    assert stacks.ledger.get(UUID).request(ZIP_ID).at == NOW
 
 
-def test_each_request_of_a_recording_is_taken_over(sites: Sites, ledger: Ledger) -> None:
-    now = sites.clock()
-    sites.status.put_item(Item=status_row(UUID, "DOWNLOADER_FAILED", now))
-    sites.status.put_item(Item=status_row(UUID, "SENT_TO_OPENCAST", now, zip_id=OTHER_ID))
-    assert sites.migrate()["ledger"].taken == 2
-    requests = ledger.get(UUID).requests
-    assert {zip_id: one.is_sent for zip_id, one in requests.items()} == {
+def test_each_request_of_a_recording_is_migrated(stacks: Stacks) -> None:
+    stacks.add_row(UUID, "DOWNLOADER_FAILED")
+    assert stacks.migrate_row(UUID, "SENT_TO_OPENCAST", zip_id=OTHER_ID)["ledger"].copied == 2
+    requests = stacks.ledger.get(UUID).requests
+    assert {zip_id: request.is_sent for zip_id, request in requests.items()} == {
         ZIP_ID: False,
         OTHER_ID: True,
     }
 
 
-def test_a_row_that_names_its_recording_only_in_its_key(sites: Sites, ledger: Ledger) -> None:
-    now = sites.clock()
+def test_a_migrated_row_may_name_its_recording_by_key(stacks: Stacks) -> None:
+    now = stacks.clock()
     for zip_id in (ZIP_ID, OTHER_ID):
         row = status_row(UUID, "IGNORED", now, zip_id=zip_id)
         del row["recording_id"]
-        sites.status.put_item(Item=row)
-    tally = sites.migrate()["ledger"]
-    assert ledger.get(UUID).request(ZIP_ID).end is End.IGNORED
+        stacks.status.put_item(Item=row)
+    tally = stacks.migrate()["ledger"]
+    assert stacks.ledger.get(UUID).request(ZIP_ID).end is End.IGNORED
     assert tally.named == [f"{OTHER_ID} can't be read: it names no recording"]
 
 
-def test_another_run_brings_how_it_ended(aws: Cloud, sites: Sites, ledger: Ledger) -> None:
-    sites.status.put_item(Item=status_row(UUID, "SENT_TO_DOWNLOADER", sites.clock()))
-    sites.migrate()
-    # A repeat is dropped, but the ledger remembers its files.
-    assert not is_taken_again(aws, sites)
-    assert set(ledger.get(UUID).files) == {"file-1", "chat-1"}
-    sites.clock.forward(hours=1)
-    sites.status.put_item(Item=status_row(UUID, "UPLOADER_FAILED", sites.clock()))
-    tallies = sites.migrate()
-    assert (tallies["ledger"].taken, tallies["status"].taken) == (1, 1)
-    assert ledger.get(UUID).request(ZIP_ID).end is End.FAILED
-    assert set(ledger.get(UUID).files) == {"file-1", "chat-1"}
-    assert is_taken_again(aws, sites)
+def test_another_run_updates_a_migrated_request(stacks: Stacks) -> None:
+    stacks.migrate_row(UUID, "SENT_TO_DOWNLOADER")
+    # A repeat is dropped, but the ledger has its files.
+    assert not is_taken_again(stacks)
+    assert set(stacks.ledger.get(UUID).files) == {"file-1", "chat-1"}
+    stacks.clock.forward(hours=1)
+    tallies = stacks.migrate_row(UUID, "UPLOADER_FAILED")
+    assert (tallies["ledger"].copied, tallies["status"].copied) == (1, 1)
+    assert stacks.ledger.get(UUID).request(ZIP_ID).end is End.FAILED
+    assert set(stacks.ledger.get(UUID).files) == {"file-1", "chat-1"}
+    assert is_taken_again(stacks)
 
 
 @pytest.mark.parametrize("state", ["SENT_TO_OPENCAST", "UPLOADER_FAILED", "IGNORED"])
-def test_what_this_pipeline_has_accepted_stays(
-    aws: Cloud, sites: Sites, ledger: Ledger, state: str
-) -> None:
-    assert is_taken_again(aws, sites)
-    before, row = ledger.get(UUID), aws.rows()[ZIP_ID]
-    sites.clock.forward(hours=1)
-    sites.status.put_item(Item=status_row(UUID, state, sites.clock()))
-    tallies = sites.migrate()
-    assert [tallies[one].there for one in ("ledger", "status")] == [1, 1]
-    assert (ledger.get(UUID), aws.rows()[ZIP_ID]) == (before, row)
+def test_a_request_that_this_pipeline_accepted_stays(stacks: Stacks, state: str) -> None:
+    assert is_taken_again(stacks)
+    before, row = stacks.ledger.get(UUID), stacks.aws.rows()[ZIP_ID]
+    stacks.clock.forward(hours=1)
+    tallies = stacks.migrate_row(UUID, state)
+    assert [tallies[thing].kept for thing in ("ledger", "status")] == [1, 1]
+    assert (stacks.ledger.get(UUID), stacks.aws.rows()[ZIP_ID]) == (before, row)
 
 
-def test_a_row_stays_if_only_the_ledger_says_whose_it_is(
-    aws: Cloud, sites: Sites, ledger: Ledger
-) -> None:
-    """Zoom's notification named no files, so the row names none."""
-    ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), sites.clock()))
-    ours = status_row(UUID, "WEBHOOK_RECEIVED", sites.clock())
-    aws.status.put_item(Item=ours)
-    sites.clock.forward(hours=1)
-    sites.status.put_item(Item=status_row(UUID, "SENT_TO_OPENCAST", sites.clock()))
-    assert sites.migrate()["status"].there == 1
-    assert aws.rows()[ZIP_ID] == plain(ours)
+def test_a_row_of_a_request_in_the_ledger_stays(stacks: Stacks) -> None:
+    """Zoom's webhook event named no files, so the row names none."""
+    stacks.ledger.change(UUID, lambda old: rules.with_request(old, ZIP_ID, Asked(), stacks.clock()))
+    ours = status_row(UUID, "WEBHOOK_RECEIVED", stacks.clock())
+    stacks.aws.status.put_item(Item=ours)
+    stacks.clock.forward(hours=1)
+    assert stacks.migrate_row(UUID, "SENT_TO_OPENCAST")["status"].kept == 1
+    assert stacks.aws.rows()[ZIP_ID] == plain(ours)
 
 
-def test_an_ingest_of_another_request_stays_in_the_record(sites: Sites, ledger: Ledger) -> None:
+def test_an_ingest_of_another_request_stays_recorded(stacks: Stacks) -> None:
     posts = (Post(attempt="a", at=NOW, outcome=Outcome.TAKEN),)
     ingest = Ingest(zip_id=OTHER_ID, series="S", files={"f": "a file"}, posts=posts)
 
     def ingested(record: Record) -> Record:
-        record = rules.with_request(record, OTHER_ID, Asked(), sites.clock())
+        record = rules.with_request(record, OTHER_ID, Asked(), stacks.clock())
         return rules.with_claim(record, "mp", ingest)
 
-    before = ledger.change(UUID, ingested)
-    sites.status.put_item(Item=status_row(UUID, "SENT_TO_UPLOADER", sites.clock()))
-    sites.migrate()
-    after = ledger.get(UUID)
+    before = stacks.ledger.change(UUID, ingested)
+    stacks.migrate_row(UUID, "SENT_TO_UPLOADER")
+    after = stacks.ledger.get(UUID)
     assert after.ingests == before.ingests
     assert after.request(OTHER_ID) == before.request(OTHER_ID)
     assert after.request(ZIP_ID).is_taken_over
 
 
-def test_a_notification_that_comes_in_between_wins(
-    aws: Cloud, sites: Sites, ledger: Ledger
-) -> None:
-    sites.status.put_item(Item=status_row(UUID, "SENT_TO_DOWNLOADER", sites.clock()))
-    table = sites.target.table(aws.recordings.name)
-    planned = plan(sites.target, OLD, days=7, now=sites.clock()).ledger
-    part = replace(planned, ledger=Ledger(table, sites.clock))
-    with before_the_first("UpdateItem", table, lambda: is_taken_again(aws, sites)):
-        (tally,) = run((part,), dry_run=False)
-    assert (tally.taken, tally.there) == (0, 1)
-    request = ledger.get(UUID).request(ZIP_ID)
+def test_a_webhook_event_during_migration_wins(stacks: Stacks) -> None:
+    stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
+    table = stacks.target.table(stacks.aws.recordings.name)
+    planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger
+    part = replace(planned, ledger=Ledger(table, stacks.clock))
+    with during_first_write("UpdateItem", table, lambda: is_taken_again(stacks)):
+        (tally,) = migrate_all((part,), dry_run=False)
+    assert (tally.copied, tally.kept) == (0, 1)
+    request = stacks.ledger.get(UUID).request(ZIP_ID)
     assert (request.is_sent, request.is_taken_over) == (True, False)
 
 
-def test_a_record_that_changes_all_the_time_is_named(aws: Cloud, sites: Sites) -> None:
-    sites.status.put_item(Item=status_row(UUID, "SENT_TO_DOWNLOADER", sites.clock()))
+def test_a_record_that_changes_all_the_time_is_left_and_named(stacks: Stacks) -> None:
+    stacks.add_row(UUID, "SENT_TO_DOWNLOADER")
 
     class Busy(Ledger):
         def replace(self, old: Record, new: Record) -> None:
             del old, new
 
-    planned = plan(sites.target, OLD, days=7, now=sites.clock()).ledger
-    (tally,) = run((replace(planned, ledger=Busy(aws.recordings, sites.clock)),), dry_run=False)
+    planned = plan_migration(stacks.target, OLD, days=7, now=stacks.clock()).ledger
+    (tally,) = migrate_all(
+        (replace(planned, ledger=Busy(stacks.aws.recordings, stacks.clock)),), dry_run=False
+    )
     assert tally.named == [f"{ZIP_ID} changed here all the time: run it again"]
-    assert (tally.taken, tally.skipped) == (0, {"changed here all the time": 1})
+    assert (tally.copied, tally.skipped) == (0, {"changed here all the time": 1})
 
 
 @pytest.mark.parametrize("is_dry", [True, False])
-def test_a_record_that_was_edited_by_hand_stops_no_other(
-    aws: Cloud, sites: Sites, ledger: Ledger, is_dry: bool
-) -> None:
-    now = sites.clock()
+def test_an_unreadable_record_doesnt_stop_the_migration(stacks: Stacks, is_dry: bool) -> None:
     broken = {"uuid": "u1", "version": 1, "requests": "nonsense"}
-    aws.recordings.put_item(Item=broken)
+    stacks.aws.recordings.put_item(Item=broken)
     for uuid in ("u1", UUID):
-        sites.status.put_item(Item=status_row(uuid, "SENT_TO_OPENCAST", now))
-    tallies = sites.migrate(dry_run=is_dry)
+        stacks.add_row(uuid, "SENT_TO_OPENCAST")
+    tallies = stacks.migrate(dry_run=is_dry)
     assert tallies["ledger"].named == ["auto-ingest-u1 can't be read: the ledger's record of u1"]
-    assert [tallies[one].taken for one in ("ledger", "status")] == [1, 1]
-    assert ledger.get(UUID).request(ZIP_ID).is_sent is not is_dry
-    assert "auto-ingest-u1" not in aws.rows()
+    assert [tallies[thing].copied for thing in ("ledger", "status")] == [1, 1]
+    assert stacks.ledger.get(UUID).request(ZIP_ID).is_sent is not is_dry
+    assert "auto-ingest-u1" not in stacks.aws.rows()
 
 
-def test_an_on_demand_request_has_an_id_of_its_own(
-    aws: Cloud, sites: Sites, ledger: Ledger
-) -> None:
-    row = status_row(UUID, "SENT_TO_OPENCAST", sites.clock(), zip_id=OTHER_ID)
-    sites.status.put_item(Item={**row, "origin": "on_demand"})
-    sites.migrate()
-    deps = webhook_dependencies(aws, sites.clock)
+def test_a_new_on_demand_request_is_accepted_beside_a_migrated_one(stacks: Stacks) -> None:
+    stacks.migrate_row(UUID, "SENT_TO_OPENCAST", zip_id=OTHER_ID, origin="on_demand")
+    deps = webhook_dependencies(stacks.aws, stacks.clock)
     assert post_webhook(deps, on_demand(zip_id="on-demand-new")).status == 200
-    assert ledger.get(UUID).request("on-demand-new").is_sent
-    assert len(aws.sent_to(aws.download_queue)) == 1
+    assert stacks.ledger.get(UUID).request("on-demand-new").is_sent
+    assert len(stacks.aws.sent_to(stacks.aws.download_queue)) == 1

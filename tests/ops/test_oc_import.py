@@ -1,12 +1,10 @@
-"""The classes that DCE's Opencast lists, over real HTTPS with Digest."""
+"""`invoke schedule.oc-import`: the listing of DCE's Opencast, over real HTTPS with Digest."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
-import boto3
 import pytest
 import requests
 from hypothesis import given
@@ -42,7 +40,7 @@ def at(listing: ClassListing, password: str = PASSWORD, path: str = PATH) -> End
     return endpoint_of(listing.url, path, USER, password)
 
 
-def test_the_classes_become_events(
+def test_listed_classes_are_imported_by_day_and_series(
     aws: Cloud, listing: ClassListing, session: requests.Session
 ) -> None:
     listing.classes = [
@@ -77,7 +75,7 @@ def test_the_classes_become_events(
 
 
 @pytest.mark.parametrize(("number", "at_once"), [(0, 10), (1, 10), (7, 7), (7, 3), (7, 1)])
-def test_all_pages_are_read(
+def test_fetch_reads_every_page_of_the_listing(
     listing: ClassListing, session: requests.Session, number: int, at_once: int
 ) -> None:
     listing.classes = [listed(10_000 + index) for index in range(number)]
@@ -86,11 +84,11 @@ def test_all_pages_are_read(
     assert len(listing.seen) == max(1, -(-number // at_once))
 
 
-def test_half_a_list_is_none(listing: ClassListing, session: requests.Session) -> None:
+def test_fetch_refuses_a_partial_listing(listing: ClassListing, session: requests.Session) -> None:
     listing.classes, listing.total = [listed(), listed()], "5"
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2: nothing was changed"):
         fetch(at(listing), session)
-    # One that doesn't know of offsets gives the same page again and again.
+    # A server that ignores offsets returns the same page again and again.
     page = {"helixEvents": {"total": 5, "resultSet": [listed(), listed()]}}
     listing.content = json_answer(200, page)
     with pytest.raises(OpsError, match=r"speaks of 5 classes and gave 2"):
@@ -108,7 +106,7 @@ def test_half_a_list_is_none(listing: ClassListing, session: requests.Session) -
         (json_answer(200, {"helixEvents": {"total": None}}), "no total"),
     ],
 )
-def test_other_answers_are_said(
+def test_fetch_explains_any_other_answer(
     listing: ClassListing, session: requests.Session, answer: Answer, sentence: str
 ) -> None:
     listing.content = answer
@@ -117,13 +115,13 @@ def test_other_answers_are_said(
     assert "\n" not in str(error.value)
 
 
-def test_a_wrong_password_is_not_told(listing: ClassListing, session: requests.Session) -> None:
+def test_fetch_never_shows_the_password(listing: ClassListing, session: requests.Session) -> None:
     with pytest.raises(OpsError, match=r"refuses zip \(401\)") as error:
         fetch(at(listing, "wr0ng"), session)
     assert "wr0ng" not in f"{error.value}{at(listing, 'wr0ng')!r}"
 
 
-def test_nobody_there(tls: Authority, session: requests.Session) -> None:
+def test_fetch_says_when_opencast_isnt_reached(tls: Authority, session: requests.Session) -> None:
     with class_listing(tls, USER, PASSWORD) as gone:
         pass
     with pytest.raises(OpsError, match="can't be reached"):
@@ -137,13 +135,13 @@ def test_nobody_there(tls: Authority, session: requests.Session) -> None:
         *("https://oc.example.edu/series.json?q=1", "https://oc.example.edu/series.json#top"),
     ],
 )
-def test_an_address_that_is_none(address: str) -> None:
+def test_endpoint_of_refuses_a_malformed_address(address: str) -> None:
     with pytest.raises(OpsError, match="--endpoint has to be") as error:
         endpoint_of(address, PATH, USER, PASSWORD)
     assert "pw@" not in str(error.value)
 
 
-def test_a_host_alone_is_https() -> None:
+def test_endpoint_of_takes_a_host_as_https_and_needs_a_password() -> None:
     assert endpoint_of("oc.edu/", PATH, USER, PASSWORD).url == f"https://oc.edu/{PATH}"
     with pytest.raises(OpsError, match="OPENCAST_API_PASSWORD isn't set"):
         endpoint_of("oc.edu", PATH, USER, "")
@@ -160,9 +158,7 @@ def test_a_host_alone_is_https() -> None:
         ("https://oc.edu/myseries.json/", f"https://oc.edu/myseries.json/{PATH}"),
     ],
 )
-def test_an_address_is_used_as_it_is_when_its_path_ends_in_series_json(
-    address: str, url: str
-) -> None:
+def test_an_address_of_series_json_is_used_unchanged(address: str, url: str) -> None:
     endpoint = endpoint_of(address, PATH, USER, PASSWORD)
     assert endpoint.url == url
     assert endpoint.host == url.split("/")[2]
@@ -178,31 +174,16 @@ def test_classes_are_read_from_the_whole_address_of_a_listing(
 
 
 @pytest.fixture
-def site(
-    aws: Cloud, listing: ClassListing, tls: Authority, monkeypatch: pytest.MonkeyPatch
+def listed_stack(
+    shell_of_stack: pytest.MonkeyPatch, listing: ClassListing, tls: Authority
 ) -> ClassListing:
-    """A stack with one class in Opencast's listing, and a shell that names stack and user."""
-    make_stack()
-    environment = {
-        "STACK_NAME": "test",
-        "LAMBDA_CODE_BUCKET": aws.bucket,
-        "NONINTERACTIVE": "1",
-        "OPENCAST_API_USER": USER,
-        "OPENCAST_API_PASSWORD": PASSWORD,
-        "OPENCAST_BASE_URL": "",
-        "OC_CLUSTER_NAME": "",
-        "REQUESTS_CA_BUNDLE": str(tls.ca_bundle),
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    """A listing of one class, and a shell that names a stack and its Opencast user."""
+    settings = {"OPENCAST_API_USER": USER, "OPENCAST_API_PASSWORD": PASSWORD}
+    unset = {"OPENCAST_BASE_URL": "", "OC_CLUSTER_NAME": ""}
+    for name, value in {**settings, **unset, "REQUESTS_CA_BUNDLE": str(tls.ca_bundle)}.items():
+        shell_of_stack.setenv(name, value)
     listing.classes = [listed()]
     return listing
-
-
-def make_stack() -> None:
-    """Let CloudFormation know a stack of the name `test`."""
-    template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
-    boto3.client("cloudformation").create_stack(StackName="test", TemplateBody=json.dumps(template))
 
 
 @pytest.mark.parametrize(
@@ -211,38 +192,38 @@ def make_stack() -> None:
     ids=" ".join,
 )
 def test_oc_import_asks_the_opencast_that_is_named_or_else_the_stack_s(
-    site: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    listed_stack: ClassListing, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     if not words:
-        monkeypatch.setenv("OPENCAST_BASE_URL", f"{site.url}/")
-    given_words = [word.format(url=site.url) for word in words]
+        monkeypatch.setenv("OPENCAST_BASE_URL", f"{listed_stack.url}/")
+    given_words = [word.format(url=listed_stack.url) for word in words]
     done = invoke("schedule.oc-import", *given_words, "--dry-run")
     assert (done.code, done.err) == (0, "")
     assert "1 meeting with 1 event: 1 would be added" in done.out
 
 
-@pytest.mark.usefixtures("site")
+@pytest.mark.usefixtures("listed_stack")
 def test_oc_import_says_what_to_name_when_no_opencast_is_known() -> None:
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run"))
     assert line.startswith("It isn't known which Opencast to ask: name its address")
 
 
-@pytest.mark.usefixtures("site")
+@pytest.mark.usefixtures("listed_stack")
 def test_oc_import_doesnt_ask_the_stack_s_opencast_when_the_given_address_is_empty(
-    monkeypatch: pytest.MonkeyPatch, site: ClassListing
+    monkeypatch: pytest.MonkeyPatch, listed_stack: ClassListing
 ) -> None:
     """An empty address is a script's unset variable."""
-    monkeypatch.setenv("OPENCAST_BASE_URL", site.url)
+    monkeypatch.setenv("OPENCAST_BASE_URL", listed_stack.url)
     line = said_in_a_line(invoke("schedule.oc-import", "--dry-run", "--endpoint", ""))
     assert "--endpoint has to be" in line
-    assert site.seen == []
+    assert listed_stack.seen == []
 
 
 def test_oc_import_refuses_an_option_that_there_isnt() -> None:
     assert "--dry is no option here" in said_in_a_line(invoke("schedule.oc-import", "--dry"))
 
 
-def test_what_cant_be_used_is_named_without_the_link() -> None:
+def test_listed_classes_that_cant_be_used_are_named_without_their_link() -> None:
     rows = [
         listed(),
         listed(zoomLink="https://zoom.us/my/room?pwd=topsecret"),
@@ -255,7 +236,7 @@ def test_what_cant_be_used_is_named_without_the_link() -> None:
     ]
     parsed = parse("oc", rows)
     assert len(parsed.classes) == 1
-    assert [str(one) for one in parsed.skipped] == [
+    assert [str(row) for row in parsed.skipped] == [
         "oc row 2: HIST E-1010: its zoomLink is not like https://zoom.us/j/1234567890",
         "oc row 3: HIST E-1010: no zoomLink",
         "oc row 4: HIST E-1010: no seriesId",
@@ -266,10 +247,10 @@ def test_what_cant_be_used_is_named_without_the_link() -> None:
     ]
 
 
-def test_a_class_that_cant_be_used_now_stays_as_it_was(aws: Cloud) -> None:
+def test_a_listed_class_stays_as_it_was_when_it_cant_be_used_now(aws: Cloud) -> None:
     def bring(*rows: object) -> set[str]:
         report = import_classes(aws.schedule, parse("oc", rows))
-        assert len(report.retained) == len({one.meeting for one in report.retained})
+        assert len(report.retained) == len({kept.meeting for kept in report.retained})
         return {str(item["zoom_series_id"]) for item in aws.schedule.scan()["Items"]}
 
     rows = [listed(1000 + number, seriesNumber=f"C-{number}", day="M") for number in range(5)]
@@ -299,7 +280,7 @@ def test_a_class_that_cant_be_used_now_stays_as_it_was(aws: Cloud) -> None:
         ("TR TR", "TR"),
     ],
 )
-def test_the_spellings_of_days(text: str, letters: str) -> None:
+def test_days_of_reads_every_spelling(text: str, letters: str) -> None:
     assert days_of(text) == list(letters)
 
 
@@ -315,12 +296,12 @@ def test_the_spellings_of_days(text: str, letters: str) -> None:
         ("09:05:00", "9:05"),
     ],
 )
-def test_the_spellings_of_times(text: str, time: str) -> None:
+def test_time_of_reads_every_spelling(text: str, time: str) -> None:
     assert time_of(text) == time
 
 
 @pytest.mark.parametrize("text", ["", "13:00 PM", "0:30 AM", "24:00", "9:60", "noon", "9"])
-def test_times_that_are_none(text: str) -> None:
+def test_time_of_refuses_text_that_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="is not like 02:30 PM"):
         time_of(text)
 
@@ -333,9 +314,9 @@ anything = st.recursive(
 
 
 @given(st.lists(anything | st.fixed_dictionaries(dict.fromkeys(listed(), anything))))
-def test_whatever_is_listed_is_used_or_named(rows: list[object]) -> None:
+def test_every_listed_entry_is_used_or_named(rows: list[object]) -> None:
     parsed = parse("oc", rows)
-    assert {one.row for one in parsed.skipped} <= set(range(1, len(rows) + 1))
+    assert {row.row for row in parsed.skipped} <= set(range(1, len(rows) + 1))
     for meeting, event in parsed.pairs:
         assert re.fullmatch(r"[0-9]{3,}", meeting)
         assert event.day in DAYS

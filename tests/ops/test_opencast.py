@@ -1,4 +1,4 @@
-"""Where an Opencast cluster is, looked up in AWS once and noted beside `.env`."""
+"""The look-up of an Opencast cluster's location in AWS, and the note beside `.env`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cdk.settings import Network, load
 from cdk.settings_reader import SettingsError
 from ops.command import OpsError
 from ops.stack.opencast import (
-    Found,
-    behind_nat,
-    ensure_known,
-    of_ecs,
-    of_instances,
+    Location,
+    ecs_location,
+    ensure_location,
+    opsworks_location,
     private_subnets,
+    subnets_behind_nat,
 )
 from tests.cloud import REGION, Cloud
 from tests.infra.template import SETTINGS
@@ -45,7 +45,7 @@ def stack(exports: Mapping[str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def cloudformation(aws: Cloud) -> Iterator[Any]:
-    """moto's own CloudFormation needs more packages than are here."""
+    """A stub: moto's CloudFormation needs packages that aren't installed."""
     assert aws.bucket
     with Stubber(boto3.client("cloudformation", region_name=REGION)) as answers:
         yield answers
@@ -94,7 +94,7 @@ def ec2(aws: Cloud) -> Any:
 
 
 def launch(ec2: Any, **tags: str) -> dict[str, Any]:
-    """An instance with the tags of OpsWorks: `stack` and `layer`."""
+    """Launch an instance with the tags of OpsWorks: `stack` and `layer`."""
     named = {"opsworks:stack": tags["stack"], f"opsworks:layer:{tags['layer']}": "Any"}
     found = ec2.run_instances(
         ImageId="ami-12c6146b",
@@ -111,55 +111,55 @@ def launch(ec2: Any, **tags: str) -> dict[str, Any]:
     return dict(instance)
 
 
-def test_an_opsworks_cluster_s_admin_node(ec2: Any) -> None:
+def test_an_opsworks_clusters_location_is_its_one_running_admin_node(ec2: Any) -> None:
     launch(ec2, stack=CLUSTER, layer="workers")
     launch(ec2, stack="oc-dev", layer="admin")
     gone = launch(ec2, stack=CLUSTER, layer="admin")
     ec2.terminate_instances(InstanceIds=[gone["InstanceId"]])
     with pytest.raises(OpsError, match="No instance that runs is tagged opsworks:stack=oc-prod"):
-        of_instances(ec2, CLUSTER)
+        opsworks_location(ec2, CLUSTER)
     launch(ec2, stack=CLUSTER, layer="admin")
     pages = ec2.describe_instances()["Reservations"]
     [host] = [
-        one["PublicDnsName"]
+        instance["PublicDnsName"]
         for page in pages
-        for one in page["Instances"]
-        if one["State"]["Name"] == "running"
-        and {"Key": "opsworks:stack", "Value": CLUSTER} in one["Tags"]
-        and {"Key": "opsworks:layer:admin", "Value": "Any"} in one["Tags"]
+        for instance in page["Instances"]
+        if instance["State"]["Name"] == "running"
+        and {"Key": "opsworks:stack", "Value": CLUSTER} in instance["Tags"]
+        and {"Key": "opsworks:layer:admin", "Value": "Any"} in instance["Tags"]
     ]
-    assert of_instances(ec2, CLUSTER) == Found(f"http://{host}")
+    assert opsworks_location(ec2, CLUSTER) == Location(f"http://{host}")
     launch(ec2, stack=CLUSTER, layer="admin")
     with pytest.raises(OpsError, match="more than one admin node"):
-        of_instances(ec2, CLUSTER)
+        opsworks_location(ec2, CLUSTER)
 
 
-def test_an_ecs_cluster_s_exports_and_private_subnets(vpc: Vpc, cloudformation: Any) -> None:
+def test_an_ecs_clusters_location_has_exports_and_subnets(vpc: Vpc, cloudformation: Any) -> None:
     cloudformation.add_response(
         "describe_stacks",
         stack({**EXPORTS, "oc-prod-vpc-id": vpc.id}),
         {"StackName": "opencast-ecs-oc-prod-database"},
     )
-    assert of_ecs(cloudformation.client, vpc.ec2, CLUSTER) == Found(
+    assert ecs_location(cloudformation.client, vpc.ec2, CLUSTER) == Location(
         "https://admin.oc.example.edu", vpc.id, vpc.private, "sg-0b"
     )
 
 
-def test_subnets_that_are_given_are_not_looked_up(ec2: Any, cloudformation: Any) -> None:
+def test_subnets_are_not_looked_up_when_they_are_given(ec2: Any, cloudformation: Any) -> None:
     cloudformation.add_response("describe_stacks", stack(EXPORTS))
-    found = of_ecs(cloudformation.client, ec2, CLUSTER, subnets="subnet-1")
-    assert found == Found("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
+    found = ecs_location(cloudformation.client, ec2, CLUSTER, subnets="subnet-1")
+    assert found == Location("https://admin.oc.example.edu", "vpc-0a", (), "sg-0b")
 
 
-def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
+def test_an_ecs_clusters_location_names_what_is_missing(ec2: Any, cloudformation: Any) -> None:
     cloudformation.add_client_error(
         "describe_stacks", "ValidationError", "Stack with id x does not exist", 400
     )
     with pytest.raises(OpsError, match="There is no stack opencast-ecs-oc-prod-database"):
-        of_ecs(cloudformation.client, ec2, CLUSTER)
+        ecs_location(cloudformation.client, ec2, CLUSTER)
     cloudformation.add_response("describe_stacks", stack({"oc-prod-vpc-id": "vpc-0a"}))
     with pytest.raises(OpsError, match="exports no oc-prod-admin-public-hostname, oc-prod-priv"):
-        of_ecs(cloudformation.client, ec2, CLUSTER)
+        ecs_location(cloudformation.client, ec2, CLUSTER)
     with pytest.raises(OpsError, match="No subnet of vpc-0a has a route to a NAT gateway"):
         private_subnets(ec2, "vpc-0a")
 
@@ -174,9 +174,9 @@ def test_what_is_missing_is_said(ec2: Any, cloudformation: Any) -> None:
         ({"DestinationCidrBlock": "10.1.0.0/16", "NatGatewayId": "nat-1"}, False),
     ],
 )
-def test_which_routes_are_a_way_out(route: dict[str, str], taken: bool) -> None:
+def test_a_subnet_needs_a_route_to_a_nat_gateway(route: dict[str, str], taken: bool) -> None:
     tables = [{"Routes": [route], "Associations": [{"Main": True}]}]
-    assert behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
+    assert subnets_behind_nat(["subnet-1"], tables) == (("subnet-1",) if taken else ())
 
 
 def settings_of(**changes: str) -> dict[str, str]:
@@ -185,7 +185,7 @@ def settings_of(**changes: str) -> dict[str, str]:
     return {**left, **cluster, **changes}
 
 
-def test_it_is_noted_once_and_read_by_the_settings(
+def test_the_location_is_noted_once_and_read_by_the_settings(
     ec2: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env_file = tmp_path / ".env"
@@ -193,21 +193,21 @@ def test_it_is_noted_once_and_read_by_the_settings(
     with pytest.raises(SettingsError, match=r"oc-prod wasn't looked up yet: `invoke stack\."):
         load(given, env_file)
     launch(ec2, stack=CLUSTER, layer="admin")
-    ensure_known(given, env_file)
-    found = of_instances(ec2, CLUSTER).base_url
+    ensure_location(given, env_file)
+    found = opsworks_location(ec2, CLUSTER).base_url
     assert capsys.readouterr().out == (
         f"Opencast oc-prod is {found}; noted in {note_beside(env_file)}\n"
     )
     assert load(given, env_file).opencast_base_url == found
     note = note_beside(env_file).read_text()
     assert note.startswith(f"# Looked up in {REGION} from the Opencast cluster oc-prod.")
-    # Not a second time: another node would be too many.
+    # It isn't looked up again: another node would be an error.
     launch(ec2, stack=CLUSTER, layer="admin")
-    ensure_known(given, env_file)
+    ensure_location(given, env_file)
     assert note_beside(env_file).read_text() == note
     note_beside(env_file).unlink()
     with pytest.raises(OpsError, match="more than one"):
-        ensure_known(given, env_file)
+        ensure_location(given, env_file)
 
 
 @pytest.mark.parametrize(
@@ -219,10 +219,10 @@ def test_it_is_noted_once_and_read_by_the_settings(
         {"STACK_NAME": ""},
     ],
 )
-def test_nothing_is_looked_up_that_is_given_or_cant_be(
+def test_no_location_is_looked_up_when_it_is_given_or_the_settings_are_wrong(
     tmp_path: Path, changes: dict[str, str]
 ) -> None:
-    ensure_known(settings_of(**changes), tmp_path / ".env")
+    ensure_location(settings_of(**changes), tmp_path / ".env")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,7 +244,7 @@ def env_file(tmp_path: Path) -> Path:
     return tmp_path / ".env"
 
 
-def test_what_is_given_wins_over_the_note(env_file: Path) -> None:
+def test_settings_win_over_the_noted_location(env_file: Path) -> None:
     settings = load(settings_of(STACK_TYPE="ECS"), env_file)
     assert settings.opencast_base_url == "https://admin.oc.example.edu"
     assert settings.network == Network(("subnet-0a", "subnet-0b"), "sg-0c")
@@ -256,12 +256,14 @@ def test_what_is_given_wins_over_the_note(env_file: Path) -> None:
 @pytest.mark.parametrize(
     "changes", [{"OC_CLUSTER_NAME": "oc-dev", "STACK_TYPE": "ecs"}, {"STACK_TYPE": ""}]
 )
-def test_another_cluster_s_note_counts_for_nothing(env_file: Path, changes: dict[str, str]) -> None:
+def test_the_noted_location_is_ignored_when_it_is_another_clusters(
+    env_file: Path, changes: dict[str, str]
+) -> None:
     with pytest.raises(SettingsError, match="wasn't looked up yet"):
         load(settings_of(**changes), env_file)
 
 
-def test_with_an_address_given_nothing_of_the_note_counts(env_file: Path) -> None:
+def test_the_noted_location_is_ignored_when_an_address_is_given(env_file: Path) -> None:
     given = settings_of(
         STACK_TYPE="ecs", OPENCAST_BASE_URL="https://oc.example.edu", OC_SECURITY_GROUP_ID="sg-1"
     )

@@ -1,19 +1,15 @@
-"""`invoke stack.status`: of a stack that is not whole, too."""
+"""`invoke stack.status`, also of a stack that is incomplete."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import Any
 
-import boto3
 import pytest
 
 from cdk.names import FUNCTIONS
-from cdk.stack_location import Place
 from ops.stack import overview
-from ops.target import Target
 from tests.cloud import REGION, Cloud
+from tests.ops.aws_answers import Answer, released_function, target_answering
 
 ACCOUNT = "123456789012"
 STACK = {
@@ -23,27 +19,17 @@ STACK = {
 }
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:test-notifications"
 
-
-Answer = tuple[int, dict[str, Any]]
 WHOLE: Mapping[str, Answer] = {"cloudformation.DescribeStacks": (200, {"Stacks": [STACK]})}
-"""CloudFormation knows the stack; what isn't said here is moto's."""
+"""CloudFormation knows the stack; moto answers everything else."""
 
 
-def target(answers: Mapping[str, Answer] = WHOLE) -> Target:
-    """The stack as somebody sees it to whom AWS gives these answers: status and content."""
-    session = boto3.Session(region_name=REGION)
-    for call, (status, content) in answers.items():
-        answer = (SimpleNamespace(status_code=status), {"ResponseMetadata": {}, **content})
-        say: Any = lambda answer=answer, **_: answer  # noqa: E731 - its type is wrong in the stubs
-        session.events.register(f"before-call.{call}", say)
-    return Target(Place("test", "test-code", "live", REGION, ""), session)
-
-
-def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> None:
+def test_the_overview_is_complete_but_for_what_is_missing(aws: Cloud) -> None:
     aws.sqs.delete_queue(QueueUrl=aws.upload_dlq)
     aws.sqs.send_message(QueueUrl=aws.download_dlq, MessageBody="{}")
     gone = (404, {"Error": {"Code": "NotFound", "Message": "no topic"}})
-    found = overview.look(target({**WHOLE, "sns.ListSubscriptionsByTopic": gone}))
+    found = overview.read_overview(
+        target_answering({**WHOLE, "sns.ListSubscriptionsByTopic": gone})
+    )
     assert found.state == "ROLLBACK_COMPLETE"
     assert {queue.name: queue.waiting for queue in found.queues} == {
         "test-download": 0,
@@ -56,31 +42,21 @@ def test_what_is_not_there_keeps_nothing_else_from_being_told(aws: Cloud) -> Non
     assert queue.startswith("There is no queue test-upload-dlq.fifo: ")
     assert topic == "There is no topic test-notifications: nothing is mailed."
     assert len(found.problems) == len(FUNCTIONS) + 2
-    assert overview.messages(target()) == {"test-download-dlq": 1}
+    assert overview.message_counts(target_answering(WHOLE)) == {"test-download-dlq": 1}
 
 
 @pytest.mark.usefixtures("aws")
-def test_who_may_not_read_the_password_sees_the_rest() -> None:
+def test_the_overview_is_shown_when_the_password_may_not_be_read() -> None:
     denied = (400, {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}})
-    code = {"Version": "1", "CodeSha256": "x"}
-    found = overview.look(
-        target(
-            {
-                **WHOLE,
-                **mailbox(TOPIC),
-                "lambda.GetAlias": (200, {"FunctionVersion": "1", "RevisionId": "r"}),
-                "lambda.GetFunctionConfiguration": (200, code),
-                "ssm.GetParameter": denied,
-            }
-        )
-    )
+    answers = {**WHOLE, **mailbox(TOPIC), **released_function(), "ssm.GetParameter": denied}
+    found = overview.read_overview(target_answering(answers))
     assert {function.released for function in found.functions} == {"1"}
     assert found.opencast.startswith("can't be asked: these credentials may not read")
     assert (len(found.queues), found.problems) == (4, ())
 
 
 def mailbox(*subscriptions: str) -> dict[str, Answer]:
-    """SNS's answer for a topic with subscriptions of these ARNs, of ops0@example.edu and so on."""
+    """Return SNS's answer: subscriptions with these ARNs, of ops0@example.edu and so on."""
     listed = [
         {"Endpoint": f"ops{number}@example.edu", "SubscriptionArn": arn}
         for number, arn in enumerate(subscriptions)
@@ -89,32 +65,30 @@ def mailbox(*subscriptions: str) -> dict[str, Answer]:
 
 
 @pytest.mark.usefixtures("aws")
-def test_it_says_whether_mails_come(capsys: pytest.CaptureFixture[str]) -> None:
-    """SNS doesn't when it is asked to publish: that succeeds all the same."""
+def test_the_overview_says_which_addresses_get_mails(capsys: pytest.CaptureFixture[str]) -> None:
+    """SNS accepts a mail to an address that isn't confirmed, and drops it."""
     answers = {**WHOLE, **mailbox(f"{TOPIC}:1", "PendingConfirmation", "Deleted")}
-    found = overview.look(target(answers))
+    found = overview.read_overview(target_answering(answers))
     assert found.as_json()["mails"] == {
         "ops0@example.edu": True,
         "ops1@example.edu": False,
         "ops2@example.edu": False,
     }
     overview.show(found)
-    told = capsys.readouterr().out
-    assert "Mails go to ops0@example.edu\n" in told
-    assert "Mails don't go to ops1@example.edu, which isn't confirmed: follow the link" in told
+    printed = capsys.readouterr().out
+    assert "Mails go to ops0@example.edu\n" in printed
+    assert "Mails don't go to ops1@example.edu, which isn't confirmed: follow the link" in printed
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_mailbox_that_sns_has_forgotten_is_told_with_the_command_for_a_link() -> None:
-    found = overview.look(target({**WHOLE, **mailbox()}))
+def test_the_overview_names_the_command_when_nobody_gets_mails() -> None:
+    found = overview.read_overview(target_answering({**WHOLE, **mailbox()}))
     assert found.mails == {}
     assert f"Nobody gets mails: `aws sns subscribe --topic-arn {TOPIC} " in found.problems[-1]
 
 
 @pytest.mark.usefixtures("aws")
-def test_status_lists_no_resource_ids_among_the_addresses(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_overview_shows_no_resource_ids(capsys: pytest.CaptureFixture[str]) -> None:
     exported = {
         "test-webhook-url": "https://api.example.edu/live/new_recording",
         "test-webhook-resource-id": "abc123",
@@ -122,9 +96,9 @@ def test_status_lists_no_resource_ids_among_the_addresses(
     }
     stack = {**STACK, "Outputs": [{"ExportName": k, "OutputValue": v} for k, v in exported.items()]}
     answers = {**WHOLE, "cloudformation.DescribeStacks": (200, {"Stacks": [stack]})}
-    found = overview.look(target({**answers, **mailbox()}))
+    found = overview.read_overview(target_answering({**answers, **mailbox()}))
     overview.show(found)
-    told = capsys.readouterr().out
-    assert "test-webhook-url" in told
-    assert "resource-id" not in told + str(found.as_json())
-    assert set(overview.outputs(target(answers))) == {"test-webhook-url", "test-api-id"}
+    printed = capsys.readouterr().out
+    assert "test-webhook-url" in printed
+    assert "resource-id" not in printed + str(found.as_json())
+    assert set(overview.outputs(target_answering(answers))) == {"test-webhook-url", "test-api-id"}

@@ -1,4 +1,4 @@
-"""A function's package: the same bytes from the same things, what it needs, and nothing else."""
+"""Packages of functions: reproducible, complete, and without anything superfluous."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from ops.code.closure import closure
 from ops.code.wheels import host, is_needed, lambda_
 from ops.command import OpsError
 
+Built = dict[str, package.Package]
+
 SOURCE_ROOT = package.ROOT / "functions"
 HASH_BASED_AND_UNCHECKED = 0b01
-"""The flags of bytecode that isn't compared with its source: PEP 552."""
+"""Flags of bytecode that isn't compared with its source (PEP 552)."""
 
 LATE_IMPORTS = 16
-"""Modules that a client's making comes to import from inside of functions, or of compiled code."""
+"""Limit of modules that boto3's clients import inside functions or compiled code."""
 
 AARCH64 = 183
 """`e_machine` of an ELF file for arm64."""
@@ -38,15 +40,15 @@ by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: fu
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, package.Package]:
-    """All packages for this machine."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The packages of all functions for this machine."""
     out = tmp_path_factory.mktemp("dist")
     return {made.name: made for made in package.build(FUNCTIONS, host(), out)}
 
 
 @pytest.fixture
 def copied_project(tmp_path: Path) -> Path:
-    """The project's sources and locks in another folder, under other times and modes."""
+    """A copy of the project's sources and locks, with other times and modes."""
     root = tmp_path / "copy"
     for folder in ("functions", "function_requirements"):
         shutil.copytree(package.ROOT / folder, root / folder, copy_function=shutil.copyfile)
@@ -58,7 +60,7 @@ def copied_project(tmp_path: Path) -> Path:
 
 
 def entries(made: package.Package) -> dict[str, bytes]:
-    """A zip's files."""
+    """Return a zip's files by name."""
     with zipfile.ZipFile(made.path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -88,10 +90,10 @@ for name, module in sorted(sys.modules.items()):
 
 
 @by_name
-def test_it_runs_alone_with_exactly_its_modules_and_services(
-    function: Function, built: dict[str, package.Package], tmp_path: Path
+def test_a_package_runs_alone_with_exactly_its_modules_and_services(
+    function: Function, built: Built, tmp_path: Path
 ) -> None:
-    """With nothing but Python itself, the unpacked zip, and no environment."""
+    """It runs with nothing but Python, the unpacked zip, and an empty environment."""
     made = built[function.name]
     with zipfile.ZipFile(made.path) as archive:
         archive.extractall(tmp_path)
@@ -114,47 +116,29 @@ def test_it_runs_alone_with_exactly_its_modules_and_services(
         file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in files
     }
     assert {name for kind, name in said if kind == "module"} == modules
-    # Bytecode may stand beside the sources here, where tests have run.
+    # Sources may have bytecode beside them from earlier tests.
     held = (name for name in entries(made) if not name.endswith(".pyc"))
     ours = {name for name in held if (SOURCE_ROOT / name).is_file()}
     assert ours == files | set(function.files)
 
 
 @by_name
-def test_it_holds_no_other_services_models(
-    function: Function, built: dict[str, package.Package]
-) -> None:
-    paths = map(PurePosixPath, entries(built[function.name]))
-    data = [path.parts for path in paths if path.parts[:2] == ("botocore", "data")]
-    assert {parts[2] for parts in data if len(parts) > 3} == set(function.services)
-    assert ("botocore", "data", "partitions.json") in data
-
-
-@by_name
-def test_it_holds_no_other_google_apis(
-    function: Function, built: dict[str, package.Package]
-) -> None:
+def test_a_package_holds_only_what_its_function_needs(function: Function, built: Built) -> None:
+    paths = [PurePosixPath(name) for name in entries(built[function.name])]
+    models = [path.parts for path in paths if path.parts[:2] == ("botocore", "data")]
+    assert {parts[2] for parts in models if len(parts) > 3} == set(function.services)
+    assert ("botocore", "data", "partitions.json") in models
     documents = PurePosixPath("googleapiclient/discovery_cache/documents")
-    paths = map(PurePosixPath, entries(built[function.name]))
-    held = {path.name for path in paths if path.parent == documents}
-    assert held == {f"{api}.json" for api in function.google_apis}
+    apis = {path.stem for path in paths if path.parent == documents}
+    assert apis == set(function.google_apis)
+    for path in paths:
+        assert not {"bin", "tests", "examples", "pip", "RECORD"} & set(path.parts), path
+        assert path.suffix != ".pyi", path
 
 
 @by_name
-def test_it_holds_nothing_that_nobody_runs(
-    function: Function, built: dict[str, package.Package]
-) -> None:
-    for name in entries(built[function.name]):
-        parts = set(PurePosixPath(name).parts)
-        assert not parts & {"bin", "tests", "examples", "pip", "RECORD"}, name
-        assert not name.endswith(".pyi"), name
-
-
-@by_name
-def test_its_bytecode_is_of_the_sources_beside_it(
-    function: Function, built: dict[str, package.Package]
-) -> None:
-    """Python doesn't compare them: so they have to be, here."""
+def test_a_packages_bytecode_belongs_to_its_sources(function: Function, built: Built) -> None:
+    """Python doesn't compare bytecode with its source."""
     files = entries(built[function.name])
     bytecode = [name for name in files if name.endswith(".pyc")]
     assert {name for name in files if "__pycache__" in name} == set(bytecode)
@@ -199,14 +183,12 @@ def test_a_package_without_a_compiler_has_no_bytecode(
         ("slack_sdk/web/client.py", True),
     ],
 )
-def test_what_is_worth_its_place(path: str, needed: bool) -> None:
+def test_is_needed_selects_the_files_of_a_package(path: str, needed: bool) -> None:
     function = Function("x", "x", "x", ("sqs", "dynamodb"), google_apis=("sheets.v4",))
     assert is_needed(PurePosixPath(path), function) is needed
 
 
-def test_the_same_sources_elsewhere_give_the_same_bytes(
-    copied_project: Path, built: dict[str, package.Package]
-) -> None:
+def test_a_package_has_the_same_bytes_elsewhere(copied_project: Path, built: Built) -> None:
     functions = (WEBHOOK, STATUS_QUERY)
     made = package.build(functions, host(), copied_project / "dist", copied_project)
     for again in made:
@@ -214,38 +196,25 @@ def test_the_same_sources_elsewhere_give_the_same_bytes(
         assert again.sha256 == built[again.name].sha256
 
 
-def test_the_page_is_in_its_functions_package(built: dict[str, package.Package]) -> None:
+def test_only_status_query_holds_the_page(built: Built) -> None:
     page = (SOURCE_ROOT / "status_page.html").read_bytes()
     holders = {name for name, made in built.items() if entries(made).get("status_page.html")}
     assert holders == {STATUS_QUERY.name}
     assert entries(built[STATUS_QUERY.name])["status_page.html"] == page
 
 
-def test_another_page_makes_another_package(
-    copied_project: Path, built: dict[str, package.Package]
-) -> None:
-    dist = copied_project / "dist"
-    shutil.copytree(next(iter(built.values())).path.parent, dist)
-    page = copied_project / "functions" / "status_page.html"
-    page.write_text(page.read_text("utf-8") + "<!-- -->", "utf-8")
-    made = package.build([STATUS_QUERY, WEBHOOK], host(), dist, copied_project)
-    changed = {again.name for again in made if again.sha256 != built[again.name].sha256}
-    assert changed == {STATUS_QUERY.name}
-
-
-def test_a_file_that_is_missing_is_named(copied_project: Path, tmp_path: Path) -> None:
+def test_build_names_a_missing_file(copied_project: Path, tmp_path: Path) -> None:
     (copied_project / "functions" / "status_page.html").unlink()
     with pytest.raises(FileNotFoundError, match=r"status_page\.html"):
         package.build([STATUS_QUERY], host(), tmp_path / "out", copied_project)
 
 
-def test_what_did_not_change_is_not_made_again(
-    copied_project: Path, built: dict[str, package.Package]
-) -> None:
+@pytest.mark.parametrize("file", ["status_query.py", "status_page.html"])
+def test_build_keeps_unchanged_packages(file: str, copied_project: Path, built: Built) -> None:
     dist = copied_project / "dist"
     shutil.copytree(next(iter(built.values())).path.parent, dist)
-    module = copied_project / "functions" / "status_query.py"
-    module.write_text(module.read_text() + "\n")
+    source = copied_project / "functions" / file
+    source.write_text(source.read_text("utf-8") + "\n", "utf-8")
     before = {made.path.name: made.path.stat().st_mtime_ns for made in built.values()}
     made = package.build(FUNCTIONS, host(), dist, copied_project)
     changed = {again.name for again in made if again.sha256 != built[again.name].sha256}
@@ -256,14 +225,14 @@ def test_what_did_not_change_is_not_made_again(
     assert kept == {f"{f.name}.zip" for f in FUNCTIONS if f is not STATUS_QUERY}
 
 
-def test_size_and_hash_are_the_files(built: dict[str, package.Package]) -> None:
+def test_a_package_has_the_size_and_hash_of_its_file(built: Built) -> None:
     for made in built.values():
         content = made.path.read_bytes()
         assert made.size == len(content)
         assert base64.b64decode(made.sha256) == hashlib.sha256(content).digest()
 
 
-def test_entries_have_one_time_and_fixed_modes(built: dict[str, package.Package]) -> None:
+def test_zip_entries_are_sorted_with_fixed_modes(built: Built) -> None:
     with zipfile.ZipFile(built[WEBHOOK.name].path) as archive:
         infos = archive.infolist()
     assert [info.filename for info in infos] == sorted(info.filename for info in infos)
@@ -271,7 +240,7 @@ def test_entries_have_one_time_and_fixed_modes(built: dict[str, package.Package]
     assert {info.external_attr >> 16 for info in infos} == {0o100644, 0o100755}
 
 
-def test_lambdas_libraries_are_for_arm64(tmp_path: Path) -> None:
+def test_a_package_for_lambda_has_libraries_for_arm64(tmp_path: Path) -> None:
     (made,) = package.build([WEBHOOK], lambda_(), tmp_path)
     libraries = {name: data for name, data in entries(made).items() if ".so" in name}
     assert libraries
@@ -281,23 +250,21 @@ def test_lambdas_libraries_are_for_arm64(tmp_path: Path) -> None:
         assert "cpython-313-aarch64" in name or "abi3" in name, name
 
 
-def test_a_function_goes_by_any_of_its_names() -> None:
-    assert package.chosen(None) == FUNCTIONS
+def test_select_functions_accepts_any_name_of_a_function() -> None:
+    assert package.select_functions(None) == FUNCTIONS
     for name in ("status-query", "status_query"):
-        assert package.chosen(name) == (STATUS_QUERY,)
-    assert package.chosen("webhook") == package.chosen("zoom-webhook") == (WEBHOOK,)
+        assert package.select_functions(name) == (STATUS_QUERY,)
+    assert (
+        package.select_functions("webhook")
+        == package.select_functions("zoom-webhook")
+        == (WEBHOOK,)
+    )
     with pytest.raises(OpsError, match="There is no function without a name"):
-        package.chosen("")
-
-
-def test_a_function_without_a_module(tmp_path: Path) -> None:
-    (tmp_path / "functions").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"There is no nowhere\.py"):
-        closure("nowhere", tmp_path / "functions")
+        package.select_functions("")
 
 
 @mock_aws
-def test_uploads_go_where_the_stack_takes_its_code_from(
+def test_upload_writes_to_the_stacks_key_and_the_archive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
@@ -312,17 +279,17 @@ def test_uploads_go_where_the_stack_takes_its_code_from(
         assert s3.get_object(Bucket="code", Key=key)["Body"].read() == b"zip"
 
 
-def test_what_another_command_writes_at_the_same_time_stays_its_own(tmp_path: Path) -> None:
+def test_write_zip_leaves_another_commands_file_alone(tmp_path: Path) -> None:
     source, path = tmp_path / "a.py", tmp_path / "made.zip"
     source.write_text("pass\n")
     unfinished = tmp_path / "made.part"
     unfinished.write_bytes(b"theirs")
     package.write_zip({"a.py": source}, path, 1, b"")
     assert (unfinished.read_bytes(), zipfile.is_zipfile(path)) == (b"theirs", True)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "made.part", "made.zip"]
 
 
-def test_packages_for_this_machine_go_to_the_local_cloud_only() -> None:
+def test_the_host_platform_is_for_the_local_cloud_only() -> None:
     local = {"PACKAGE_PLATFORM": "host", "AWS_ENDPOINT_URL": "https://127.0.0.1:1"}
     assert package.platform_of(local) == host()
     assert package.platform_of({}) == lambda_()

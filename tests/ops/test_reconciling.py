@@ -1,26 +1,23 @@
-"""`invoke exec.reconcile`: what it asks for, and what it prints."""
+"""`invoke exec.reconcile`: the call of the function, and the printed report."""
 
 from __future__ import annotations
 
 import io
 import json
-from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.response import StreamingBody
 from invoke import Context, Exit
 
-from cdk.stack_location import Place
 from ingester.reconcile.report import Outcome, Report
 from ingester.reconcile.state_table import KEY
 from ops.code.releases import Releases
 from ops.command import OpsError
 from ops.recordings import reconciling
 from ops.stack import overview
-from ops.target import Target
-from tests.cloud import REGION, Clock, Cloud
+from tests.cloud import Clock, Cloud
+from tests.ops.aws_answers import released_function, target_answering
 
 MISSED = Outcome(
     uuid="xoTo+WaQTl2gLEzeEVfGbg==",
@@ -48,30 +45,21 @@ def report(**changes: Any) -> Report:
     return Report(**{**known, **changes})
 
 
-def lambda_answers(content: object) -> tuple[Target, list[dict[str, Any]]]:
-    """A stack whose function answers like this, and what it is asked."""
-    session = boto3.Session("key", "secret", region_name=REGION)
-    asked: list[dict[str, Any]] = []
-
-    def answer(params: dict[str, Any], **_: object) -> tuple[object, dict[str, Any]]:
-        asked.append(json.loads(params["body"]))
-        raw = json.dumps(content).encode()
-        body = StreamingBody(io.BytesIO(raw), len(raw))
-        return SimpleNamespace(status_code=200), {"StatusCode": 200, "Payload": body}
-
-    say: Any = answer  # its type is wrong in the stubs
-    session.events.register("before-call.lambda.Invoke", say)
-    return Target(Place("zip", "zip-code", "live", REGION, ""), session), asked
-
-
-def test_the_function_is_asked_as_the_operator_says() -> None:
-    target, asked = lambda_answers({"message": "Reconcile is off in this stack."})
+def test_reconcile_is_called_with_the_operators_options() -> None:
+    raw = b'{"message": "Reconcile is off in this stack."}'
+    answer = {"StatusCode": 200, "Payload": StreamingBody(io.BytesIO(raw), len(raw))}
+    target = target_answering({"lambda.Invoke": (200, answer)}, "zip")
+    requests: list[str] = []
+    target.session.events.register(
+        "provide-client-params.lambda.Invoke",
+        lambda params, **_: requests.append(params["Payload"]),
+    )
     with pytest.raises(OpsError, match="zip-zoom-reconcile: Reconcile is off in this stack"):
         reconciling.report_of(target, {"since": "5d", "dry_run": True})
-    assert asked == [{"since": "5d", "dry_run": True}]
+    assert [json.loads(request) for request in requests] == [{"since": "5d", "dry_run": True}]
 
 
-def test_a_dry_run_is_printed_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_of_reconcile_fits_in_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:
     reconciling.show(report())
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.splitlines())
@@ -82,7 +70,7 @@ def test_a_dry_run_is_printed_in_eighty_columns(capsys: pytest.CaptureFixture[st
     assert "Would be handed in: 1" in printed
 
 
-def test_a_run_is_printed_with_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reconcile_run_is_printed_with_failures(capsys: pytest.CaptureFixture[str]) -> None:
     failed = Outcome(
         uuid="b==",
         meeting_id=1,
@@ -99,39 +87,26 @@ def test_a_run_is_printed_with_what_failed(capsys: pytest.CaptureFixture[str]) -
     assert "Run it again." in printed
 
 
-def test_what_stopped_a_run_is_an_error() -> None:
+def test_a_stopped_run_of_reconcile_is_an_error() -> None:
     with pytest.raises(OpsError, match="does not contain scopes"):
         reconciling.show(report(message="… does not contain scopes:[x]."))
 
 
 @pytest.mark.parametrize("since", ["yesterday", "31d", "--dry-run"])
-def test_a_since_that_makes_no_sense_is_one_sentence(since: str) -> None:
+def test_reconcile_refuses_a_wrong_since_in_one_sentence(since: str) -> None:
     with pytest.raises(Exit) as caught:
         reconciling.reconcile(Context(), since=since)
     assert str(caught.value).startswith(f"--since '{since}' has to be a number of days or hours")
     assert "\n" not in str(caught.value)
 
 
-def words(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
-    """What `stack.status` says of reconcile."""
-    session = boto3.Session(region_name=REGION)
-    answers: dict[str, dict[str, Any]] = {
-        "GetAlias": {"FunctionVersion": "1", "RevisionId": "r"},
-        "GetFunctionConfiguration": {
-            "Version": "1",
-            "CodeSha256": "x",
-            "Environment": {"Variables": {"RECONCILE_DAYS": days}},
-        },
-    }
-    for call, content in answers.items():
-        answer = (SimpleNamespace(status_code=200), {"ResponseMetadata": {}, **content})
-        say: Any = lambda answer=answer, **_: answer  # noqa: E731 - its type is wrong in the stubs
-        session.events.register(f"before-call.lambda.{call}", say)
-    target = Target(Place("test", "test-code", "live", REGION, ""), session)
+def status_of_reconcile(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
+    """Return what `stack.status` says of reconcile."""
+    target = target_answering(released_function(RECONCILE_DAYS=days))
     if item:
         aws.recordings.put_item(Item={"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", **item})
     releases = Releases(target.client("lambda"), target.names, "live")
-    return overview.reconcile_words(target, releases, clock())
+    return overview.reconcile_sentence(target, releases, clock())
 
 
 @pytest.mark.parametrize(
@@ -157,16 +132,19 @@ def words(aws: Cloud, clock: Clock, days: str, **item: Any) -> str:
         ),
     ],
 )
-def test_the_status_says_how_reconcile_is_doing(
+def test_the_status_describes_the_last_run_of_reconcile(
     aws: Cloud, clock: Clock, days: str, item: dict[str, Any], said: str
 ) -> None:
-    assert words(aws, clock, days, **item) == said
+    assert status_of_reconcile(aws, clock, days, **item) == said
 
 
-def test_the_status_says_that_the_state_cant_be_read(aws: Cloud, clock: Clock) -> None:
-    assert "can't be read" in words(aws, clock, "3", last="never")
+def test_the_status_says_that_reconciles_state_cant_be_read(aws: Cloud, clock: Clock) -> None:
+    assert "can't be read" in status_of_reconcile(aws, clock, "3", last="never")
 
 
-def test_the_status_says_that_the_table_is_not_there(aws: Cloud, clock: Clock) -> None:
+def test_the_status_says_that_reconciles_table_is_missing(aws: Cloud, clock: Clock) -> None:
     aws.recordings.delete()
-    assert words(aws, clock, "3") == "its last run can't be read (ResourceNotFoundException)"
+    assert (
+        status_of_reconcile(aws, clock, "3")
+        == "its last run can't be read (ResourceNotFoundException)"
+    )

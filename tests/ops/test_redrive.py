@@ -1,4 +1,4 @@
-"""Dead letters back onto their queue, whatever comes in between."""
+"""`invoke queue.retry-…`: messages return from the DLQ to their queue, also after failures."""
 
 from __future__ import annotations
 
@@ -15,87 +15,92 @@ from ingester.status.table import StatusChange
 from ops.command import OpsError
 from ops.queues import commands as queue
 from ops.queues import queue_messages
-from ops.queues.queue_messages import Box, Letter, held
-from ops.queues.redrive import RETRIED, STAGED, Moved, Redrive, Wanted
-from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Site, body
+from ops.queues.queue_messages import QueueMessage, SqsQueue, hold_messages
+from ops.queues.redrive import RETRIED, STAGING_LIFETIME, Redrive, RedrivenMessage, Selection
+from tests.hooks import failing
+from tests.ops.queue_harness import DOWNLOADS, SERIES, UPLOADS, Queues, body
 
 
-def test_the_first_goes_back_as_it_was_and_its_row_says_so(site: Site) -> None:
-    failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[site.pipe]
-    site.row(1, State.SENT_TO_DOWNLOADER)
-    site.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
-    site.bury(body(1))
-    site.bury(body(2), group="h")
-    (moved,), _ = site.move(Wanted())
-    assert (moved.letter.uuid, moved.reason) == ("uuid-1==", SERIES)
-    (found,) = site.aws.messages(site.live_url)
+def test_redrive_moves_the_first_message_unchanged_and_rewinds_its_row(queues: Queues) -> None:
+    failed = {DOWNLOADS: State.DOWNLOADER_FAILED, UPLOADS: State.UPLOADER_FAILED}[queues.pair]
+    queues.row(1, State.SENT_TO_DOWNLOADER)
+    queues.status.write("auto-ingest-uuid-1==", StatusChange(failed, "down", failed_again=True))
+    queues.add_to_dlq(body(1))
+    queues.add_to_dlq(body(2), group="h")
+    (moved,), _ = queues.run(Selection())
+    assert (moved.message.uuid, moved.reason) == ("uuid-1==", SERIES)
+    (found,) = queues.aws.messages(queues.live_url)
     assert found["body"] == json.loads(body(1))
     assert found["reason"] is None
-    assert found["group"] == ("uuid-1==" if site.pipe.is_fifo else None)
-    row = site.status.get("auto-ingest-uuid-1==")
+    assert found["group"] == ("uuid-1==" if queues.pair.is_fifo else None)
+    row = queues.status.get("auto-ingest-uuid-1==")
     assert row
-    assert (row.state, row.reason, row.failures) == (site.pipe.sent, RETRIED, 0)
-    assert site.visible(site.dead_url) == 1
+    assert (row.state, row.reason, row.failures) == (queues.pair.sent, RETRIED, 0)
+    assert queues.visible(queues.dead_url) == 1
 
 
-def test_all_of_a_recording_wherever_they_are(site: Site) -> None:
+def test_redrive_finds_every_message_of_a_recording(queues: Queues) -> None:
     for number in range(25):
-        site.bury(body(number % 24, copy=number), reason=f"reason {number}", group=f"g{number}")
-    moved, _ = site.move(Wanted(most=None, uuid="uuid-0=="))
-    assert sorted(one.reason for one in moved) == ["reason 0", "reason 24"]
-    assert site.visible(site.dead_url) == 23
+        queues.add_to_dlq(
+            body(number % 24, copy=number), reason=f"reason {number}", group=f"g{number}"
+        )
+    moved, _ = queues.run(Selection(most=None, uuid="uuid-0=="))
+    assert sorted(redriven.reason for redriven in moved) == ["reason 0", "reason 24"]
+    assert queues.visible(queues.dead_url) == 23
 
 
-def test_a_recordings_second_letter_in_the_same_group(uploads: Site) -> None:
+def test_redrive_moves_messages_of_one_group_in_order(uploads: Queues) -> None:
     for number in range(3):
-        uploads.bury(body(0, try_=number), group="uuid-0==")
-    moved, _ = uploads.move(Wanted(most=None, uuid="uuid-0=="))
-    assert [one.letter.content and one.letter.content["try_"] for one in moved] == [0, 1, 2]
+        uploads.add_to_dlq(body(0, try_=number), group="uuid-0==")
+    moved, _ = uploads.run(Selection(most=None, uuid="uuid-0=="))
+    assert [
+        redriven.message.content and redriven.message.content["try_"] for redriven in moved
+    ] == [0, 1, 2]
 
 
-def test_what_cannot_be_read_moves_only_with_all(site: Site) -> None:
-    site.bury("no json", group="u")
-    site.bury(body(1), group="g")
-    moved, left = site.move(Wanted(most=2))
-    assert [one.letter.uuid for one in moved] == ["uuid-1=="]
-    assert [letter.body for letter in left] == ["no json"]
-    assert site.visible(site.dead_url) == 1
-    (moved_now,), left = site.move(Wanted(most=None, unreadable=True))
-    assert (moved_now.letter.body, left) == ("no json", [])
-    assert site.visible(site.dead_url) == 0
+def test_redrive_moves_unreadable_messages_only_with_all(queues: Queues) -> None:
+    queues.add_to_dlq("no json", group="u")
+    queues.add_to_dlq(body(1), group="g")
+    moved, left = queues.run(Selection(most=2))
+    assert [redriven.message.uuid for redriven in moved] == ["uuid-1=="]
+    assert [message.body for message in left] == ["no json"]
+    assert queues.visible(queues.dead_url) == 1
+    (moved_now,), left = queues.run(Selection(most=None, unreadable=True))
+    assert (moved_now.message.body, left) == ("no json", [])
+    assert queues.visible(queues.dead_url) == 0
 
 
-def test_stopped_between_two_the_rest_is_visible_at_once(site: Site) -> None:
+def test_redrive_leaves_the_rest_visible_when_it_is_interrupted(queues: Queues) -> None:
     for number in range(5):
-        site.bury(body(number), group=f"g{number}")
-    moved, _ = site.move(Wanted(most=None, unreadable=True), stop_after=2)
+        queues.add_to_dlq(body(number), group=f"g{number}")
+    moved, _ = queues.run(Selection(most=None, unreadable=True), stop_after=2)
     assert len(moved) == 2
-    assert (site.visible(site.dead_url), site.visible(site.live_url)) == (3, 2)
+    assert (queues.visible(queues.dead_url), queues.visible(queues.live_url)) == (3, 2)
 
 
-def test_a_send_that_fails_leaves_letter_and_row_as_they_were(downloads: Site) -> None:
+def test_redrive_leaves_message_and_row_when_the_send_fails(downloads: Queues) -> None:
     downloads.row(1, State.SENT_TO_DOWNLOADER)
     downloads.status.write("auto-ingest-uuid-1==", StatusChange(State.DOWNLOADER_FAILED, "down"))
-    downloads.bury(body(1))
+    downloads.add_to_dlq(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(ClientError):
-        downloads.move(Wanted())
+        downloads.run(Selection())
     row = downloads.status.get("auto-ingest-uuid-1==")
     assert row
     assert (row.state, row.reason) == (State.DOWNLOADER_FAILED, "down")
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_a_repeat_after_a_crash_is_swallowed_but_not_a_new_failure(uploads: Site) -> None:
-    uploads.bury(body(1))
-    with held(uploads.redrive.dead, 30) as hand:
-        (letter,) = hand.draw()
-        # As _send does, and then the crash: nothing is deleted.
-        uploads.redrive._send(letter)  # noqa: SLF001 - what lies between two of its steps
-    uploads.move(Wanted())
+def test_redrive_repeats_no_message_after_a_crash(uploads: Queues) -> None:
+    uploads.add_to_dlq(body(1))
+    with hold_messages(uploads.redrive.dead, 30) as held:
+        (message,) = held.next_page()
+        # The message is sent, and the program dies before it deletes the message of the DLQ.
+        uploads.redrive._send(message)  # noqa: SLF001 - what lies between two of its steps
+    uploads.run(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
-    uploads.bury(body(1), reason="failed again")
-    uploads.move(Wanted())
+    uploads.add_to_dlq(body(1), reason="failed again")
+    uploads.run(Selection())
     assert len(uploads.aws.messages(uploads.live_url)) == 1
 
 
@@ -107,115 +112,122 @@ def test_a_repeat_after_a_crash_is_swallowed_but_not_a_new_failure(uploads: Site
         (State.SENT_TO_OPENCAST, State.SENT_TO_OPENCAST),
     ],
 )
-def test_a_row_goes_back_unless_its_ingest_is_done(
-    uploads: Site, state: State, after: State
+def test_redrive_rewinds_a_row_before_its_ingest(
+    uploads: Queues, state: State, after: State
 ) -> None:
     uploads.row(1, State.SENT_TO_DOWNLOADER)
     uploads.status.write("auto-ingest-uuid-1==", StatusChange(state))
-    uploads.bury(body(1))
-    uploads.move(Wanted())
+    uploads.add_to_dlq(body(1))
+    uploads.run(Selection())
     row = uploads.status.get("auto-ingest-uuid-1==")
     assert row
     assert row.state is after
 
 
-def test_without_a_row_it_moves_and_makes_none(site: Site) -> None:
-    site.bury(body(1), reason="why")
-    (moved,), _ = site.move(Wanted())
+def test_redrive_moves_a_message_without_a_row(queues: Queues) -> None:
+    queues.add_to_dlq(body(1), reason="why")
+    (moved,), _ = queues.run(Selection())
     assert moved.reason == "why"
-    assert site.aws.rows() == {}
+    assert queues.aws.rows() == {}
 
 
-def test_what_came_since_the_beginning_stays(downloads: Site) -> None:
-    downloads.bury(body(1))
+def test_redrive_leaves_messages_that_arrived_after_its_beginning(downloads: Queues) -> None:
+    downloads.add_to_dlq(body(1))
     late = replace(
         downloads.redrive.dead.counts(), at=datetime(2020, 1, 1, tzinfo=UTC)
     )  # as if it began long ago
 
-    class Early(Box):
-        def counts(self) -> queue_messages.Counts:
+    class Early(SqsQueue):
+        def counts(self) -> queue_messages.QueueCounts:
             return late
 
-    early = replace(downloads.redrive, dead=Early(downloads.aws.sqs, DOWNLOADS.dead_letters, 0))
-    early.run(Wanted(most=None), lambda: False, lambda _: None)
+    early = replace(downloads.redrive, dead=Early(downloads.aws.sqs, DOWNLOADS.dlq, 0))
+    early.run(Selection(most=None), lambda: False, lambda _: None)
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_an_interrupt_says_how_far_it_came(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_redrive_says_how_far_it_came_when_it_is_interrupted(
+    queues: Queues, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(3):
-        site.bury(body(number), group=f"g{number}")
+        queues.add_to_dlq(body(number), group=f"g{number}")
     answers = iter([False, False, True, True, True])
     with pytest.raises(Exit) as ended:
-        queue.move(site.redrive, Wanted(most=None, unreadable=True), lambda: next(answers))
+        queue.redrive_and_report(
+            queues.redrive, Selection(most=None, unreadable=True), lambda: next(answers)
+        )
     assert ended.value.code == 130
     assert ended.value.message == "Interrupted. 1 moved, the rest is where it was."
     printed = capsys.readouterr().out
-    assert f"Back on {site.pipe.queue}" in printed
+    assert f"Back on {queues.pair.queue}" in printed
     assert SERIES in printed
-    assert (site.visible(site.dead_url), site.visible(site.live_url)) == (2, 1)
+    assert (queues.visible(queues.dead_url), queues.visible(queues.live_url)) == (2, 1)
 
 
-def test_an_error_says_how_far_it_came(downloads: Site) -> None:
-    downloads.bury(body(1))
+def test_redrive_says_how_far_it_came_when_it_fails(downloads: Queues) -> None:
+    downloads.add_to_dlq(body(1))
     downloads.aws.sqs.delete_queue(QueueUrl=downloads.live_url)
     with pytest.raises(OpsError, match=r"^Stopped: .* 0 moved, the rest is where it was\.$"):
-        queue.move(downloads.redrive, Wanted(), lambda: False)
+        queue.redrive_and_report(downloads.redrive, Selection(), lambda: False)
     assert downloads.visible(downloads.dead_url) == 1
 
 
-def test_what_was_sent_and_cannot_be_deleted_is_said_to_be_in_both(site: Site) -> None:
-    site.bury(body(1))
+def test_redrive_reports_a_message_that_is_in_both_queues(queues: Queues) -> None:
+    queues.add_to_dlq(body(1))
 
-    def deny(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteMessage")
-
-    deleting = ("before-call.sqs.DeleteMessage", deny)
-    site.aws.sqs.meta.events.register(*deleting)
-    try:
-        with pytest.raises(OpsError, match=r"uuid-1== was sent again, .* on both queues: .*Denied"):
-            site.move(Wanted())
-    finally:
-        site.aws.sqs.meta.events.unregister(*deleting)
-    assert site.visible(site.live_url) == site.visible(site.dead_url) == 1
+    with (
+        failing(queues.aws.sqs, "sqs.DeleteMessage", "AccessDenied"),
+        pytest.raises(OpsError, match=r"uuid-1== was sent again, .* on both queues: .*Denied"),
+    ):
+        queues.run(Selection())
+    assert queues.visible(queues.live_url) == queues.visible(queues.dead_url) == 1
 
 
-def test_what_fails_again_at_once_is_not_moved_again(site: Site) -> None:
-    site.bury(body(1))
-    moved: list[Moved] = []
+def test_redrive_moves_a_message_once_when_it_fails_again(queues: Queues) -> None:
+    queues.add_to_dlq(body(1))
+    moved: list[RedrivenMessage] = []
 
-    def fail_again(one: Moved) -> None:
-        moved.append(one)
-        site.bury(one.letter.body, reason=f"again {len(moved)}")
+    def fail_again(redriven: RedrivenMessage) -> None:
+        moved.append(redriven)
+        queues.add_to_dlq(redriven.message.body, reason=f"again {len(moved)}")
 
-    site.redrive.run(Wanted(most=None, unreadable=True), lambda: False, fail_again)
-    assert [one.reason for one in moved] == [SERIES]
-    assert site.visible(site.dead_url) == 1
-
-
-def test_an_upload_is_left_when_its_files_are_gone(site: Site) -> None:
-    site.bury(body(1))
-    with held(Box(site.aws.sqs, site.pipe.dead_letters, 0), 30) as hand:
-        (letter,) = hand.draw()
-    week = letter.sent + STAGED
-    assert not site.redrive.is_too_late(letter, week)
-    assert site.redrive.is_too_late(letter, week + timedelta(seconds=1)) is site.pipe.is_fifo
+    queues.redrive.run(Selection(most=None, unreadable=True), lambda: False, fail_again)
+    assert [redriven.reason for redriven in moved] == [SERIES]
+    assert queues.visible(queues.dead_url) == 1
 
 
-class FirstTooLate(Redrive):
-    """Of some dead letters, the first recording's are too old."""
+def test_an_upload_has_lost_its_files_after_seven_days(queues: Queues) -> None:
+    queues.add_to_dlq(body(1))
+    with hold_messages(SqsQueue(queues.aws.sqs, queues.pair.dlq, 0), 30) as held:
+        (message,) = held.next_page()
+    week = message.sent + STAGING_LIFETIME
+    assert not queues.redrive.has_lost_files(message, week)
+    assert (
+        queues.redrive.has_lost_files(message, week + timedelta(seconds=1)) is queues.pair.is_fifo
+    )
 
-    def is_too_late(self, letter: Letter, now: datetime) -> bool:
-        return letter.uuid == "uuid-1==" and super().is_too_late(letter, now + 2 * STAGED)
+
+class FirstWithoutFiles(Redrive):
+    """A redrive in which the first recording's files are gone."""
+
+    def has_lost_files(self, message: QueueMessage, now: datetime) -> bool:
+        return message.uuid == "uuid-1==" and super().has_lost_files(
+            message, now + 2 * STAGING_LIFETIME
+        )
 
 
-def test_what_is_left_keeps_no_other_from_being_moved(
-    uploads: Site, capsys: pytest.CaptureFixture[str]
+def test_redrive_moves_the_next_message_when_one_is_left(
+    uploads: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (1, 2):
-        uploads.bury(body(number), group=f"g{number}")
-    queue.move(FirstTooLate(**vars(uploads.redrive)), Wanted(most=1), lambda: False)
+        uploads.add_to_dlq(body(number), group=f"g{number}")
+    queue.redrive_and_report(
+        FirstWithoutFiles(**vars(uploads.redrive)), Selection(most=1), lambda: False
+    )
     said = capsys.readouterr().out
     assert "uuid-2==" in said
     assert "Left: uuid-1== was buried on " in said
     assert "`invoke exec.pipeline uuid-1==` fetches them anew" in said
-    assert [one["body"]["uuid"] for one in uploads.aws.messages(uploads.live_url)] == ["uuid-2=="]
+    assert [message["body"]["uuid"] for message in uploads.aws.messages(uploads.live_url)] == [
+        "uuid-2=="
+    ]

@@ -1,4 +1,4 @@
-"""Versions and the release alias: in a Lambda that keeps them as AWS does (moto)."""
+"""Versions and the release alias, in moto's Lambda."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ from moto import mock_aws
 
 from cdk.names import DOWNLOADER, UPLOADER, WEBHOOK, Function, Names
 from ops.code import debug, deploy, release_index
-from ops.code.archive import Archive, Loan, give_back
-from ops.code.releases import Move, Releases, ReleaseStopped, go_back, release_all, take_up_settings
+from ops.code.archive import Archive, LatestBackup, restore_latest
+from ops.code.releases import (
+    AliasMove,
+    Releases,
+    ReleaseStopped,
+    apply_changed_settings,
+    release_all,
+    roll_back,
+)
 from ops.command import OpsError
 from tests.signals import heard
 
@@ -31,7 +38,7 @@ THREE = (WEBHOOK, DOWNLOADER, UPLOADER)
 
 
 def package(code: str) -> bytes:
-    """A zip with this as its one file, the same bytes each time."""
+    """Return a zip with this as its one file. Equal code gives equal bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr(zipfile.ZipInfo("code.py"), code)
@@ -39,35 +46,35 @@ def package(code: str) -> bytes:
 
 
 @dataclass
-class Site:
-    """Three functions as the stack makes them: version 1 of each, and the alias on it."""
+class Stack:
+    """Three functions as the stack makes them: version 1 of each, with the alias on it."""
 
     client: Any
     s3: Any
     releases: Releases
 
     def deploy(self, function: Function, code: str) -> None:
-        """As `deploy.<function>` does: by way of the bucket, which keeps it."""
+        """Deploy code by way of the bucket, which archives it."""
         content = package(code)
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         key = NAMES.archive_key(function, digest)
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
         self.releases.put_code(function, BUCKET, key)
 
-    def debug(self, function: Function, value: str) -> Move | None:
-        return debug.switch(self.releases, function, value, self.archive)
+    def debug(self, function: Function, value: str) -> AliasMove | None:
+        return debug.set_debug(self.releases, function, value, self.archive)
 
     @property
     def archive(self) -> Archive:
         return Archive(self.s3, BUCKET, NAMES)
 
     def set(self, function: Function, **variables: str) -> None:
-        """Change the function's variables, as an update of the stack does."""
+        """Change the function's variables as an update of the stack does."""
         now = self.releases.latest(function).variables
         self.releases.configure(function, {"Environment": {"Variables": {**now, **variables}}})
 
     def runs(self, function: Function) -> str:
-        """The number of the version that runs."""
+        """Return the number of the version that runs."""
         return self.releases.released(function).version
 
     def code(self, function: Function, version: str = "$LATEST") -> str:
@@ -77,7 +84,7 @@ class Site:
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
@@ -87,7 +94,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         )
         client, s3 = boto3.client("lambda", "us-east-1"), boto3.client("s3", "us-east-1")
         s3.create_bucket(Bucket=BUCKET)
-        made = Site(client, s3, Releases(client, NAMES, ALIAS))
+        made = Stack(client, s3, Releases(client, NAMES, ALIAS))
         for function in THREE:
             name = NAMES.function(function)
             client.create_function(
@@ -104,241 +111,239 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield made
 
 
-def test_a_release_brings_what_was_deployed_and_says_from_where_to_where(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
-    assert site.runs(WEBHOOK) == "1"
-    moves = release_all(site.releases, THREE, "v2")
+def test_a_release_moves_the_alias_to_what_was_deployed(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
+    assert stack.runs(WEBHOOK) == "1"
+    moves = release_all(stack.releases, THREE, "v2")
     assert [(move.function, move.before, move.after) for move in moves] == [
         (WEBHOOK, "1", "2"),
         (DOWNLOADER, "1", "1"),
         (UPLOADER, "1", "1"),
     ]
-    assert site.code(WEBHOOK, "2") == site.code(WEBHOOK)
-    assert site.releases.released(WEBHOOK).description == "v2"
+    assert stack.code(WEBHOOK, "2") == stack.code(WEBHOOK)
+    assert stack.releases.released(WEBHOOK).description == "v2"
 
 
-def test_nothing_new_is_no_new_version(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
-    release_all(site.releases, [WEBHOOK], "v2")
-    (move,) = release_all(site.releases, [WEBHOOK], "v2 again")
+def test_a_release_publishes_nothing_when_nothing_changed(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
+    release_all(stack.releases, [WEBHOOK], "v2")
+    (move,) = release_all(stack.releases, [WEBHOOK], "v2 again")
     assert not move.moved
-    assert [code.version for code in site.releases.versions(WEBHOOK)] == ["1", "2"]
+    assert [code.version for code in stack.releases.versions(WEBHOOK)] == ["1", "2"]
 
 
-def test_back_by_number_or_by_description(site: Site) -> None:
+def test_roll_back_accepts_a_number_or_a_description(stack: Stack) -> None:
     for code in ("second", "third"):
         for function in (WEBHOOK, DOWNLOADER):
-            site.deploy(function, code)
-        release_all(site.releases, (WEBHOOK, DOWNLOADER), f"release-{code}")
-    (move,) = go_back(site.releases, [WEBHOOK], "1", {})
+            stack.deploy(function, code)
+        release_all(stack.releases, (WEBHOOK, DOWNLOADER), f"release-{code}")
+    (move,) = roll_back(stack.releases, [WEBHOOK], "1", {})
     assert (move.before, move.after) == ("3", "1")
-    moves = go_back(site.releases, (WEBHOOK, DOWNLOADER), "release-second", {})
+    moves = roll_back(stack.releases, (WEBHOOK, DOWNLOADER), "release-second", {})
     assert [move.after for move in moves] == ["2", "2"]
 
 
-def test_a_number_is_a_number_whatever_later_versions_are_called(site: Site) -> None:
+def test_roll_back_prefers_a_number_to_a_later_description(stack: Stack) -> None:
     for code, description in (("second", ""), ("third", "2")):
-        site.deploy(WEBHOOK, code)
-        release_all(site.releases, [WEBHOOK], description)
-    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2", {})] == ["2"]
+        stack.deploy(WEBHOOK, code)
+        release_all(stack.releases, [WEBHOOK], description)
+    assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "2", {})] == ["2"]
 
 
-def test_a_number_is_a_number_though_a_release_is_called_so(site: Site) -> None:
+def test_roll_back_prefers_a_number_to_a_release_of_that_name(stack: Stack) -> None:
     for code in ("second", "third"):
-        site.deploy(WEBHOOK, code)
-        release_all(site.releases, [WEBHOOK], "")
+        stack.deploy(WEBHOOK, code)
+        release_all(stack.releases, [WEBHOOK], "")
     release = {WEBHOOK.name: "3"}
-    assert [move.after for move in go_back(site.releases, [WEBHOOK], "2", release)] == ["2"]
-    assert [move.after for move in go_back(site.releases, [WEBHOOK], "7", release)] == ["3"]
+    assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "2", release)] == ["2"]
+    assert [move.after for move in roll_back(stack.releases, [WEBHOOK], "7", release)] == ["3"]
 
 
-def test_back_to_nothing_named_moves_nothing(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
+def test_roll_back_moves_nothing_when_the_name_is_empty(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
     with pytest.raises(OpsError, match="--to names no version, so nothing was moved"):
-        go_back(site.releases, [WEBHOOK], "", {})
-    assert site.runs(WEBHOOK) == "1"
+        roll_back(stack.releases, [WEBHOOK], "", {})
+    assert stack.runs(WEBHOOK) == "1"
 
 
-def test_back_to_what_ran_as_of_a_release(site: Site) -> None:
-    """A release brings versions of those functions only that changed."""
-    site.deploy(WEBHOOK, "second")
-    release_all(site.releases, THREE, "v2")
-    versions = {function.name: site.runs(function) for function in THREE}
-    release_index.write(site.s3, BUCKET, NAMES, "v2/é", versions)
+def test_roll_back_restores_what_ran_as_of_a_release(stack: Stack) -> None:
+    """A release publishes versions only of functions that changed."""
+    stack.deploy(WEBHOOK, "second")
+    release_all(stack.releases, THREE, "v2")
+    versions = {function.name: stack.runs(function) for function in THREE}
+    release_index.write(stack.s3, BUCKET, NAMES, "v2/é", versions)
     for function in THREE:
-        site.deploy(function, "third")
-    release_all(site.releases, THREE, "v3")
-    known = release_index.read(site.s3, BUCKET, NAMES, "v2/é")
-    go_back(site.releases, THREE, "v2/é", known)
-    assert [site.runs(function) for function in THREE] == ["2", "1", "1"]
-    assert release_index.read(site.s3, BUCKET, NAMES, "v1") == {}
-    assert list(release_index.releases(site.s3, BUCKET, NAMES)) == ["v2/é"]
-    said = str(deploy.no_release("v1", release_index.releases(site.s3, BUCKET, NAMES)))
+        stack.deploy(function, "third")
+    release_all(stack.releases, THREE, "v3")
+    known = release_index.read(stack.s3, BUCKET, NAMES, "v2/é")
+    roll_back(stack.releases, THREE, "v2/é", known)
+    assert [stack.runs(function) for function in THREE] == ["2", "1", "1"]
+    assert release_index.read(stack.s3, BUCKET, NAMES, "v1") == {}
+    assert list(release_index.releases(stack.s3, BUCKET, NAMES)) == ["v2/é"]
+    said = str(deploy.unknown_release("v1", release_index.releases(stack.s3, BUCKET, NAMES)))
     assert said.startswith("There is no release v1, so nothing was moved. There are: v2/é (20")
 
 
-def test_nothing_moves_if_one_function_has_no_such_version(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
-    release_all(site.releases, THREE, "v2")
+def test_roll_back_moves_nothing_when_one_function_lacks_the_version(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
+    release_all(stack.releases, THREE, "v2")
     with pytest.raises(
         OpsError, match=r"zip-test-zoom-downloader has no version v2, so nothing was moved\..* 1\."
     ):
-        go_back(site.releases, THREE, "v2", {})
-    assert site.runs(WEBHOOK) == "2"
+        roll_back(stack.releases, THREE, "v2", {})
+    assert stack.runs(WEBHOOK) == "2"
 
 
-def test_a_release_that_stops_half_way_says_how_far_it_came_and_goes_on(site: Site) -> None:
+def test_a_release_that_stopped_half_way_can_be_repeated(stack: Stack) -> None:
     for function in THREE:
-        site.deploy(function, "second")
+        stack.deploy(function, "second")
     name = NAMES.function(DOWNLOADER)
-    site.client.delete_alias(FunctionName=name, Name=ALIAS)
+    stack.client.delete_alias(FunctionName=name, Name=ALIAS)
     with pytest.raises(ReleaseStopped) as stopped:
-        release_all(site.releases, THREE, "v2")
+        release_all(stack.releases, THREE, "v2")
     assert str(stopped.value).startswith("Stopped at zoom-downloader: ")
     assert "Released before that: zoom-webhook 1 → 2." in str(stopped.value)
     assert "Not released: zoom-downloader, zoom-uploader." in str(stopped.value)
-    assert site.runs(UPLOADER) == "1"
-    site.client.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
-    moves = release_all(site.releases, THREE, "v2")
+    assert stack.runs(UPLOADER) == "1"
+    stack.client.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
+    moves = release_all(stack.releases, THREE, "v2")
     assert [(move.before, move.after) for move in moves] == [("2", "2"), ("1", "2"), ("1", "2")]
 
 
-def test_a_changed_setting_reaches_what_runs_without_other_code(site: Site) -> None:
-    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    moves, waiting = take_up_settings(site.releases, THREE)
+def test_a_changed_setting_reaches_the_alias_without_other_code(stack: Stack) -> None:
+    stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    moves, waiting = apply_changed_settings(stack.releases, THREE)
     assert [(move.function, move.after) for move in moves] == [(WEBHOOK, "2")]
     assert waiting == []
-    assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
-    assert site.code(WEBHOOK, "2") == site.code(WEBHOOK, "1")
+    assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
+    assert stack.code(WEBHOOK, "2") == stack.code(WEBHOOK, "1")
 
 
-def test_debug_stays_as_it_was_when_an_update_sets_the_variables_anew(site: Site) -> None:
-    site.debug(WEBHOOK, "1")
-    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60", DEBUG="")
-    take_up_settings(site.releases, THREE)
-    for code in (site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)):
+def test_an_update_of_settings_keeps_debug_logging(stack: Stack) -> None:
+    stack.debug(WEBHOOK, "1")
+    stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60", DEBUG="")
+    apply_changed_settings(stack.releases, THREE)
+    for code in (stack.releases.released(WEBHOOK), stack.releases.latest(WEBHOOK)):
         assert code.variables["DEBUG"] == "1"
         assert code.variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_a_changed_setting_waits_where_unreleased_code_is_deployed(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
-    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    assert take_up_settings(site.releases, THREE) == ([], [WEBHOOK])
-    assert site.runs(WEBHOOK) == "1"
-    release_all(site.releases, [WEBHOOK], "")
-    assert site.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
+def test_a_changed_setting_waits_when_unreleased_code_is_deployed(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
+    stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    assert apply_changed_settings(stack.releases, THREE) == ([], [WEBHOOK])
+    assert stack.runs(WEBHOOK) == "1"
+    release_all(stack.releases, [WEBHOOK], "")
+    assert stack.releases.released(WEBHOOK).variables["WEBHOOK_DELAY_SECONDS"] == "60"
 
 
-def test_debug_reaches_what_runs_and_keeps_all_else(site: Site) -> None:
-    move = site.debug(WEBHOOK, "1")
+def test_debug_changes_only_its_variable_in_alias_and_latest(stack: Stack) -> None:
+    move = stack.debug(WEBHOOK, "1")
     assert move
     assert (move.before, move.after) == ("1", "2")
-    for code in (site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)):
+    for code in (stack.releases.released(WEBHOOK), stack.releases.latest(WEBHOOK)):
         assert code.variables == {"STACK_NAME": "zip-test", "DEBUG": "1"}
-    assert site.debug(WEBHOOK, "1") is None
-    assert site.debug(WEBHOOK, "")
-    assert site.releases.released(WEBHOOK).variables["DEBUG"] == ""
-    assert site.code(WEBHOOK, site.runs(WEBHOOK)) == site.code(WEBHOOK, "1")
+    assert stack.debug(WEBHOOK, "1") is None
+    assert stack.debug(WEBHOOK, "")
+    assert stack.releases.released(WEBHOOK).variables["DEBUG"] == ""
+    assert stack.code(WEBHOOK, stack.runs(WEBHOOK)) == stack.code(WEBHOOK, "1")
 
 
-def test_debug_releases_no_code_and_loses_none(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
-    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    assert site.debug(WEBHOOK, "1")
-    released, latest = site.releases.released(WEBHOOK), site.releases.latest(WEBHOOK)
-    assert released.sha256 == site.code(WEBHOOK, "1")
+def test_debug_keeps_unreleased_code_in_latest(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
+    stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    assert stack.debug(WEBHOOK, "1")
+    released, latest = stack.releases.released(WEBHOOK), stack.releases.latest(WEBHOOK)
+    assert released.sha256 == stack.code(WEBHOOK, "1")
     assert released.variables == {"STACK_NAME": "zip-test", "DEBUG": "1"}
     assert latest.sha256 != released.sha256
     assert latest.variables == {**released.variables, "WEBHOOK_DELAY_SECONDS": "60"}
 
 
 class Killed(BaseException):
-    """What ends a process, as far as a test can."""
+    """Stands for the end of the process."""
 
 
 class KilledHalfWay(Archive):
-    """Whoever would give back what was lent is gone."""
+    """An archive of a command that is killed before it restores `$LATEST`."""
 
-    def loan(self, function: Function) -> Loan | None:
-        if super().loan(function):
+    def backup(self, function: Function) -> LatestBackup | None:
+        if super().backup(function):
             raise Killed
         return None
 
 
-def test_what_a_killed_switch_lent_is_given_back_by_the_next_command(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
-    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    before = site.releases.latest(WEBHOOK)
+def test_the_next_command_restores_latest_after_debug_was_killed(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
+    stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    before = stack.releases.latest(WEBHOOK)
     with pytest.raises(Killed):
-        debug.switch(site.releases, WEBHOOK, "1", KilledHalfWay(site.s3, BUCKET, NAMES))
-    assert site.releases.latest(WEBHOOK).same_code(site.releases.released(WEBHOOK))
-    assert give_back(site.releases, WEBHOOK, site.archive)
-    latest = site.releases.latest(WEBHOOK)
+        debug.set_debug(stack.releases, WEBHOOK, "1", KilledHalfWay(stack.s3, BUCKET, NAMES))
+    assert stack.releases.latest(WEBHOOK).same_code(stack.releases.released(WEBHOOK))
+    assert restore_latest(stack.releases, WEBHOOK, stack.archive)
+    latest = stack.releases.latest(WEBHOOK)
     assert latest.same_code(before)
     assert latest.variables == {**before.variables, "DEBUG": "1"}
-    assert not give_back(site.releases, WEBHOOK, site.archive)
+    assert not restore_latest(stack.releases, WEBHOOK, stack.archive)
 
 
-def test_debug_changes_nothing_where_the_package_is_not_kept(site: Site) -> None:
-    site.deploy(WEBHOOK, "second")
-    key = NAMES.archive_key(WEBHOOK, site.code(WEBHOOK, "1"))
-    site.s3.delete_object(Bucket=BUCKET, Key=key)
+def test_debug_changes_nothing_when_the_archive_lacks_the_package(stack: Stack) -> None:
+    stack.deploy(WEBHOOK, "second")
+    key = NAMES.archive_key(WEBHOOK, stack.code(WEBHOOK, "1"))
+    stack.s3.delete_object(Bucket=BUCKET, Key=key)
     with pytest.raises(OpsError, match="zoom-webhook was left as it was"):
-        site.debug(WEBHOOK, "1")
-    assert site.runs(WEBHOOK) == "1"
-    assert site.releases.latest(WEBHOOK).variables["DEBUG"] == ""
+        stack.debug(WEBHOOK, "1")
+    assert stack.runs(WEBHOOK) == "1"
+    assert stack.releases.latest(WEBHOOK).variables["DEBUG"] == ""
 
 
-CHANGES: dict[str, Callable[[Site], object]] = {
-    "release": lambda site: release_all(site.releases, [WEBHOOK], ""),
-    "settings": lambda site: take_up_settings(site.releases, [WEBHOOK]),
-    "debug": lambda site: site.debug(WEBHOOK, "1"),
+CHANGES: dict[str, Callable[[Stack], object]] = {
+    "release": lambda stack: release_all(stack.releases, [WEBHOOK], ""),
+    "settings": lambda stack: apply_changed_settings(stack.releases, [WEBHOOK]),
+    "debug": lambda stack: stack.debug(WEBHOOK, "1"),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_somebody_else_released_in_between_stays(site: Site, change: str) -> None:
-    site.deploy(WEBHOOK, "second")
-    release_all(site.releases, [WEBHOOK], "")
-    site.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
-    somebody = boto3.client("lambda", "us-east-1")
+def test_a_move_of_the_alias_by_somebody_else_stays(stack: Stack, change: str) -> None:
+    stack.deploy(WEBHOOK, "second")
+    release_all(stack.releases, [WEBHOOK], "")
+    stack.set(WEBHOOK, WEBHOOK_DELAY_SECONDS="60")
+    other_client = boto3.client("lambda", "us-east-1")
 
     def go_back_meanwhile(**_: object) -> None:
         name = NAMES.function(WEBHOOK)
-        somebody.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
+        other_client.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion="1")
 
-    site.client.meta.events.register("before-call.lambda.PublishVersion", go_back_meanwhile)
+    stack.client.meta.events.register("before-call.lambda.PublishVersion", go_back_meanwhile)
     with pytest.raises(OpsError, match="live of zip-test-zoom-webhook went from 2 to 1 in between"):
-        CHANGES[change](site)
-    assert site.runs(WEBHOOK) == "1"
+        CHANGES[change](stack)
+    assert stack.runs(WEBHOOK) == "1"
 
 
-def test_an_alias_of_another_name_is_noticed_before_it_is_made(site: Site) -> None:
-    assert not site.releases.lacks_alias(WEBHOOK)
-    renamed = Releases(site.client, NAMES, "prod")
+def test_lacks_alias_notices_another_name_of_the_alias(stack: Stack) -> None:
+    assert not stack.releases.lacks_alias(WEBHOOK)
+    renamed = Releases(stack.client, NAMES, "prod")
     assert renamed.lacks_alias(WEBHOOK)
-    # One that only comes with the update.
+    # A function that the next update creates.
     assert not renamed.lacks_alias(Function("zoom-nothing", "nothing", "nothing", ()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_an_interrupt_waits_until_a_function_has_its_own_code_back(
-    site: Site, number: signal.Signals
-) -> None:
-    site.deploy(WEBHOOK, "second")
-    own = site.code(WEBHOOK)
+def test_debug_restores_latest_before_an_interrupt(stack: Stack, number: signal.Signals) -> None:
+    stack.deploy(WEBHOOK, "second")
+    own = stack.code(WEBHOOK)
     publishing = "before-call.lambda.PublishVersion"
-    site.client.meta.events.register(publishing, lambda **_: signal.raise_signal(number))
+    stack.client.meta.events.register(publishing, lambda **_: signal.raise_signal(number))
     with heard(number), pytest.raises(Exit, match="goes on from here") as stopped:
-        debug.switch_each(site.releases, THREE, "1", site.archive)
+        debug.set_debug_each(stack.releases, THREE, "1", stack.archive)
     assert stopped.value.code == 130
-    assert site.code(WEBHOOK) == own
-    assert site.releases.released(WEBHOOK).variables["DEBUG"] == "1"
-    assert site.releases.released(DOWNLOADER).variables["DEBUG"] == ""
+    assert stack.code(WEBHOOK) == own
+    assert stack.releases.released(WEBHOOK).variables["DEBUG"] == "1"
+    assert stack.releases.released(DOWNLOADER).variables["DEBUG"] == ""
 
 
-def test_a_function_that_is_not_there(site: Site) -> None:
+def test_a_missing_function_is_named(stack: Stack) -> None:
     gone = Function("zoom-nothing", "nothing", "nothing", ())
     with pytest.raises(OpsError, match="There is no function zip-test-zoom-nothing"):
-        site.releases.latest(gone)
+        stack.releases.latest(gone)

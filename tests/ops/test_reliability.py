@@ -1,19 +1,11 @@
-"""The crash sweep's table in docs/reliability.md: every function, no hole."""
+"""The crash sweep's tables in docs/reliability.md cover every function without a hole."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.crashes.calls import Call
-from tests.crashes.document import (
-    GOOD,
-    PATH,
-    NoPlace,
-    cell,
-    cells_in,
-    table,
-    with_table,
-)
+from tests.crashes.document import GOOD, PATH, NoPlace, cell, cells_in, table, with_table
 from tests.crashes.proxy import Aim, Moment
 from tests.crashes.sweep import Result
 from tests.crashes.ways import WAYS
@@ -27,7 +19,7 @@ def test_the_document_has_a_table_for_every_function_of_the_sweep() -> None:
 
 
 @pytest.mark.parametrize("function", TABLES)
-def test_the_table_has_no_hole(function: str) -> None:
+def test_the_crash_table_has_no_hole(function: str) -> None:
     rows = TABLES[function]
     holes = [call for call, cells in rows.items() if not all(map(GOOD.fullmatch, cells))]
     assert holes == []
@@ -45,11 +37,11 @@ def test_the_table_has_no_hole(function: str) -> None:
         ("zoom-reconcile", "webhook: POST /new_recording"),
     ],
 )
-def test_the_calls_with_an_effect_are_in_the_table(function: str, call: str) -> None:
+def test_the_crash_table_has_the_calls_with_an_effect(function: str, call: str) -> None:
     assert call in TABLES[function]
 
 
-def test_a_table_that_was_written_is_read_again() -> None:
+def test_a_written_crash_table_can_be_read() -> None:
     results = [
         Result(Aim(SEND, Moment.BEFORE), deliveries=2),
         Result(Aim(SEND, Moment.AFTER), deliveries=3),
@@ -64,18 +56,18 @@ def test_a_table_that_was_written_is_read_again() -> None:
     assert written.endswith("\nAfter.\n")
 
 
-def test_a_crash_that_was_left_out_is_a_hole() -> None:
+def test_a_crash_table_has_a_hole_when_a_crash_was_left_out() -> None:
     text = with_table(
         "<!-- crashes: one -->\n<!-- end -->", "one", table([Result(Aim(SEND, Moment.AFTER), 2)])
     )
     assert cells_in(text)["one"][str(SEND)] == ("", "once, after 2 deliveries")
 
 
-def test_a_lost_recording_is_a_hole() -> None:
+def test_a_crash_table_has_a_hole_when_a_recording_is_lost() -> None:
     lost = cell(Result(Aim(SEND, Moment.AFTER), problem="0 times in Opencast"))
     assert not GOOD.fullmatch(lost)
 
 
-def test_a_function_without_a_place_in_the_document_is_named() -> None:
+def test_with_table_names_a_function_without_a_place() -> None:
     with pytest.raises(NoPlace, match="crashes: two"):
         with_table("<!-- crashes: one -->\n<!-- end -->", "two", "")

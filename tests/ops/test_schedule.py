@@ -1,22 +1,25 @@
-"""The import of the class schedule from CSV files as people have them."""
+"""The class schedule: import from CSV files, and removal of a source."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingester.schedule.importer import ImportReport, import_sheets
-from ingester.schedule.model import ReplacedSources, ScheduledMeeting
+from ingester.schedule.importer import ImportReport, Sheet
+from ingester.schedule.lock import ScheduleLock
+from ingester.schedule.report import terminal_removal_lines
 from ops.command import OpsError
 from ops.schedule import commands as schedule
-from ops.schedule.commands import show
+from ops.schedule.commands import remove_source, show
 from ops.schedule.files import read_csv
-from tests.cloud import Cloud, plain
+from tests.cloud import Clock, Cloud, plain
+from tests.google_web import HEADER as SHEET_HEADER
+from tests.google_web import row as sheet_row
 
 HEADER = ["Course Code", "Type", "Day", "Start", "Meeting ID with Password", "OC Series"]
 
@@ -71,7 +74,7 @@ def test_csv_import_writes_a_course_and_series_for_each_class(aws: Cloud, tmp_pa
             ("F", "CSCI E-7", "202601777"),
         )
     ]
-    # The first system reads these, if a site switches back to it.
+    # The first system reads these fields if a site switches back to it.
     assert (meeting["course_code"], meeting["opencast_series_id"]) == ("CSCI E-7", "202601777")
 
 
@@ -91,26 +94,13 @@ def test_csv_import_accepts_bom_crlf_empty_lines_and_any_case(
 
 
 def test_csv_import_names_bad_rows_and_imports_the_others(aws: Cloud, tmp_path: Path) -> None:
-    rows = [
-        HEADER,
-        row(1001),
-        row(changes={"Meeting ID with Password": ""}),
-        row(changes={"Meeting ID with Password": "http://zoom.us/j/1?pwd=topsecret"}),
-        row(changes={"Start": "25:00"}),
-        row(changes={"OC Series": "https://oc.example.edu/"}),
-        row(1002, {"Day": "MX"}),
-    ]
+    bad = row(changes={"Meeting ID with Password": "http://zoom.us/j/1?pwd=topsecret"})
+    rows = [HEADER, row(1001), bad, row(changes={"Start": "25:00"}), row(1002, {"Day": "MX"})]
     report = import_csv(aws.schedule, write(tmp_path / "a.csv", rows))
     said = [str(problem) for problem in report.skipped]
-    assert [text.split(":")[0] for text in said] == [f"a.csv row {n}" for n in (3, 4, 5, 6, 7)]
-    assert [
-        word in text
-        for word, text in zip(
-            ("no meeting link", "https://zoom.us", "25:00", "no Opencast series", "'X'"),
-            said,
-            strict=True,
-        )
-    ] == [True] * 5
+    assert [text.split(":")[0] for text in said] == [f"a.csv row {n}" for n in (3, 4, 5)]
+    for word, text in zip(("https://zoom.us", "25:00", "'X'"), said, strict=True):
+        assert word in text
     assert "topsecret" not in "".join(said)
     assert set(stored(aws)) == {"1001", "1002"}
 
@@ -147,9 +137,7 @@ def test_csv_import_explains_a_missing_file_and_a_folder(aws: Cloud, tmp_path: P
         import_csv(aws.schedule, tmp_path)
 
 
-def test_csv_import_deletes_meetings_that_left_the_file_and_no_others(
-    aws: Cloud, tmp_path: Path
-) -> None:
+def test_csv_import_deletes_only_meetings_that_left_the_file(aws: Cloud, tmp_path: Path) -> None:
     first_system = {"zoom_series_id": "5", "opencast_series_id": "s", "course_code": "c"}
     aws.schedule.put_item(Item={**first_system, "events": []})
     import_csv(aws.schedule, write(tmp_path / "fall.csv", [HEADER, row(1001), row(1002)]))
@@ -176,28 +164,64 @@ def test_csv_import_dry_run_reports_and_changes_nothing(
     assert "a.csv row 3: start 'x' is not a time" in said
 
 
-class Rows:
-    """A fake of the schedule table."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, ScheduledMeeting] = {}
-
-    def all(self) -> list[ScheduledMeeting]:
-        return list(self.rows.values())
-
-    def apply(self, put: Iterable[ScheduledMeeting], delete: Iterable[str]) -> None:
-        self.rows.update({meeting.zoom_series_id: meeting for meeting in put})
-        for zoom_series_id in delete:
-            del self.rows[zoom_series_id]
+# Removal
 
 
-def test_import_of_five_thousand_rows_is_idempotent(tmp_path: Path) -> None:
-    rows = [
-        row(10_000 + number % 2500, {"Start": f"{8 + number // 2500}:05"}) for number in range(5000)
+@pytest.fixture
+def table(aws: Cloud) -> Any:
+    """Two meetings of a file, one of them shared with another file, and a first-system row."""
+    for name, *rows in (
+        ("a.csv", sheet_row("A", day="M"), sheet_row("B", link="https://zoom.us/j/222", day="T")),
+        ("b.csv", sheet_row("C", day="F")),
+    ):
+        schedule.import_csv(aws.schedule, Sheet(name, f"csv:{name}", [SHEET_HEADER, *rows]))
+    aws.schedule.put_item(Item={"zoom_series_id": "333", "opencast_series_id": "1"})
+    return aws.schedule
+
+
+def days_of_meetings(table: Any) -> dict[str, list[str]]:
+    rows = [plain(item) for item in table.scan()["Items"]]
+    return {item["zoom_series_id"]: [e["day"] for e in item.get("events", [])] for item in rows}
+
+
+def test_remove_source_deletes_the_classes_of_one_file_only(table: Any) -> None:
+    before = days_of_meetings(table)
+    dry = remove_source(table, "csv:a.csv", dry_run=True)
+    assert days_of_meetings(table) == before
+    assert terminal_removal_lines(dry, "csv:a.csv", dry_run=True) == [
+        "From csv:a.csv: 1 meeting would be removed, 1 keeps classes from elsewhere.",
+        "Would be changed, 1 in all:",
+        "  86168921331: - A (20260112345) M 9:30 Lecture",
+        "Would be removed, 1 in all:",
+        "  222: B (20260112345) T 9:30 Lecture",
     ]
-    sheet = read_csv(write(tmp_path / "big.csv", [HEADER, *rows]))
-    table = Rows()
-    report = import_sheets(table, [sheet], ReplacedSources())
-    assert (report.meetings, report.classes, len(table.rows)) == (2500, 10_000, 2500)
-    again = import_sheets(table, [sheet], ReplacedSources())
-    assert (again.plan.put, again.plan.delete, again.plan.unchanged) == ((), (), 2500)
+    done = remove_source(table, "csv:a.csv")
+    assert terminal_removal_lines(done, "csv:a.csv", dry_run=False)[0].startswith(
+        "From csv:a.csv: 1 meeting removed, 1 keeps"
+    )
+    assert days_of_meetings(table) == {"86168921331": ["F"], "333": []}
+    remove_source(table, "first-system")
+    assert set(days_of_meetings(table)) == {"86168921331"}
+
+
+def test_remove_source_lists_the_sources_when_the_given_one_has_no_class(table: Any) -> None:
+    before = days_of_meetings(table)
+    with pytest.raises(OpsError) as error:
+        remove_source(table, "a.csv")
+    assert str(error.value) == (
+        "No class of the schedule is from a.csv, so nothing was changed. There are classes from "
+        "first-system (1), csv:a.csv (2), csv:b.csv (1)."
+    )
+    assert days_of_meetings(table) == before
+
+
+def test_remove_source_says_that_the_schedule_is_empty(aws: Cloud) -> None:
+    with pytest.raises(OpsError, match=r"nothing was changed\. It is empty"):
+        remove_source(aws.schedule, "csv:a.csv")
+
+
+def test_remove_source_refuses_while_the_schedule_is_locked(table: Any, clock: Clock) -> None:
+    with ScheduleLock(table, clock, 10**9).held():
+        with pytest.raises(OpsError, match="just being updated"):
+            remove_source(table, "csv:a.csv")
+        assert len(remove_source(table, "csv:a.csv", dry_run=True).plan.delete) == 1

@@ -1,21 +1,173 @@
-"""A stack's secrets in SSM."""
+"""`invoke secrets.…`: the status of secrets, their rotation, and their storage in SSM."""
 
 from __future__ import annotations
 
+import io
+import json
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cdk.names import Names
+from cdk.settings import READ_BY, SECRETS, SIGNING_KEY
+from ingester.settings import split
+from ops.command import OpsError
 from ops.secrets import store as secrets
+from ops.secrets.commands import check_name, new_value, read_statuses, read_value, rotation_advice
+from ops.secrets.store import WEBHOOK_TOKEN
 from tests.cloud import Cloud
 
 NAMES = Names("zip-a")
+VALUE = "s3cr3t-of-26-letters-in-all"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def refuse(_: str) -> str:
+    raise AssertionError("nobody is there to ask")
+
+
+def test_the_status_of_a_secret_shows_no_part_of_its_value(aws: Cloud) -> None:
+    settings = {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", "ZOOM_API_SECRET": ""}
+    secrets.write(aws.ssm, NAMES, settings)
+    secrets.put(aws.ssm, NAMES, "OPENCAST_API_PASSWORD", "q", secrets.ROTATED)
+    found = {
+        secret.name: secret
+        for secret in read_statuses(
+            aws.ssm, NAMES, {"APIGEE_KEY": VALUE, "OPENCAST_API_PASSWORD": "p", WEBHOOK_TOKEN: "é"}
+        )
+    }
+    assert {name: (secret.set, secret.settings) for name, secret in found.items()} == {
+        **dict.fromkeys(SECRETS, (False, "not set")),
+        "APIGEE_KEY": (True, "same"),
+        "OPENCAST_API_PASSWORD": (True, "differs"),
+        WEBHOOK_TOKEN: (False, "differs"),
+        SIGNING_KEY: (True, ""),
+    }
+    assert found["APIGEE_KEY"].origin == secrets.FROM_SETTINGS
+    assert found["OPENCAST_API_PASSWORD"].origin == secrets.ROTATED
+    assert found[SIGNING_KEY].read_by == ("zoom-webhook", "zoom-on-demand", "zoom-reconcile")
+    assert found["APIGEE_KEY"].since
+    assert not found[WEBHOOK_TOKEN].since
+    # Time stamps may contain any digits.
+    shown = json.dumps([asdict(replace(secret, since="")) for secret in found.values()])
+    for value in (VALUE, secrets.stored(aws.ssm, NAMES)[SIGNING_KEY]):
+        assert value not in shown
+        assert value[:6] not in shown
+        assert str(len(value)) not in shown
+
+
+def test_every_secret_has_a_reader() -> None:
+    assert {name for read in READ_BY.values() for name in read} == {*SECRETS, SIGNING_KEY}
+
+
+def test_rotate_refuses_an_unknown_name_without_repeating_it() -> None:
+    for name in ("", " ", "APIGEE", "apigee_key", VALUE):
+        with pytest.raises(OpsError, match="There is no secret of this name") as said:
+            check_name(name, keep_old=False)
+        assert all(known in str(said.value) for known in SECRETS)
+        # The wrong name may be a secret value.
+        assert VALUE not in str(said.value)
+
+
+@pytest.mark.parametrize("name", [*SECRETS, SIGNING_KEY])
+def test_rotate_keeps_an_old_value_of_webhook_tokens_only(name: str) -> None:
+    check_name(name, keep_old=False)
+    if name == WEBHOOK_TOKEN:
+        check_name(name, keep_old=True)
+    else:
+        with pytest.raises(OpsError, match="--keep-old is for"):
+            check_name(name, keep_old=True)
+
+
+def test_rotate_reads_a_value_from_a_terminal_or_a_pipe() -> None:
+    prompts: list[str] = []
+
+    def ask(prompt: str) -> str:
+        prompts.append(prompt)
+        return f" {VALUE} "
+
+    assert read_value("APIGEE_KEY", Terminal(), ask) == VALUE
+    assert prompts == ["The new APIGEE_KEY: "]
+    for text in (VALUE, f"{VALUE}\n", f"  {VALUE}\r\n\n"):
+        assert read_value("APIGEE_KEY", io.StringIO(text), refuse) == VALUE
+
+
+@pytest.mark.parametrize("text", ["", "\n", "  \n", "a\nb\n", "a\x00b", "x" * 5000, "a\x1bb"])
+def test_rotate_refuses_a_value_that_cant_be_one(text: str) -> None:
+    with pytest.raises(OpsError, match="nothing was changed") as said:
+        read_value("APIGEE_KEY", io.StringIO(text), refuse)
+    assert "xxx" not in str(said.value)
+
+
+def test_rotate_refuses_an_empty_answer() -> None:
+    with pytest.raises(OpsError, match="empty"):
+        read_value("APIGEE_KEY", Terminal(), lambda _: " ")
+
+
+def test_rotate_replaces_the_signing_key_completely() -> None:
+    assert new_value(SIGNING_KEY, "k1", "k2", keep_old=False) == "k2"
+    assert new_value(SIGNING_KEY, "", "k1", keep_old=False) == "k1"
+
+
+def test_rotate_keeps_old_tokens_on_request() -> None:
+    assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=False) == "b"
+    assert new_value(WEBHOOK_TOKEN, "a", "b", keep_old=True) == "b,a"
+    assert new_value(WEBHOOK_TOKEN, "a, c", "b", keep_old=True) == "b,a,c"
+    assert new_value(WEBHOOK_TOKEN, "b,a", "b", keep_old=False) == "b"
+    assert new_value(WEBHOOK_TOKEN, "a,b", "b", keep_old=True) == "b,a"
+
+
+@given(
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=3),
+    st.sampled_from("abcdef"),
+    st.booleans(),
+)
+def test_rotate_puts_the_new_token_first_and_once(old: list[str], new: str, keep: bool) -> None:
+    before = ",".join(dict.fromkeys(old))
+    try:
+        found = split(new_value(WEBHOOK_TOKEN, before, new, keep_old=keep))
+    except OpsError:
+        assert split(before)[0] == new
+        return
+    assert found[0] == new
+    assert sorted(found) == sorted({new, *(split(before) if keep else ())})
+
+
+def test_rotate_refuses_unset_equal_and_too_long_values() -> None:
+    with pytest.raises(OpsError, match=r"isn't set.*`invoke stack.update`"):
+        new_value("APIGEE_KEY", "", VALUE, keep_old=False)
+    with pytest.raises(OpsError, match="this value already") as said:
+        new_value("APIGEE_KEY", VALUE, VALUE, keep_old=False)
+    assert VALUE not in str(said.value)
+    with pytest.raises(OpsError, match="too long together"):
+        new_value(WEBHOOK_TOKEN, "x" * 3000, "y" * 3000, keep_old=True)
+
+
+def test_rotation_advice_names_readers_and_next_steps() -> None:
+    first, *rest = rotation_advice("APIGEE_KEY", keep_old=False)
+    assert "zoom-on-demand, zoom-downloader" in first
+    assert "within 5 minutes" in first
+    assert [".env" in line for line in rest] == [True]
+    assert not any(".env" in line for line in rotation_advice(SIGNING_KEY, keep_old=False))
+    assert "with the new one alone" in rotation_advice(WEBHOOK_TOKEN, keep_old=True)[-1]
+
+
+# Storage
 
 
 def versions(aws: Cloud) -> dict[str, int]:
-    """How often each parameter below the stack's path was written."""
+    """Return how often each parameter below the stack's path was written."""
     answer = aws.ssm.get_parameters_by_path(Path=NAMES.secrets_path)
     return {parameter["Name"]: parameter["Version"] for parameter in answer["Parameters"]}
 
 
-def test_secrets_are_secure_strings_under_the_stack_s_path(aws: Cloud) -> None:
+def test_a_secret_is_a_secure_string_below_the_stacks_path(aws: Cloud) -> None:
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": ""})
     assert written.changed == ("APIGEE_KEY", "PIPELINE_SIGNING_KEY")
     answer = aws.ssm.get_parameter(Name="/zoom-ingester/zip-a/APIGEE_KEY", WithDecryption=True)
@@ -23,7 +175,7 @@ def test_secrets_are_secure_strings_under_the_stack_s_path(aws: Cloud) -> None:
     assert answer["Parameter"]["Type"] == "SecureString"
 
 
-def test_only_what_changed_is_written(aws: Cloud) -> None:
+def test_only_changed_secrets_are_written(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k", "ZOOM_API_SECRET": "s"})
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k2", "ZOOM_API_SECRET": "s"})
     assert written.lines() == ["Secrets written to SSM: APIGEE_KEY"]
@@ -35,7 +187,7 @@ def test_only_what_changed_is_written(aws: Cloud) -> None:
     }
 
 
-def test_the_signing_key_is_made_once_and_stays(aws: Cloud) -> None:
+def test_the_signing_key_is_created_once(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {})
     first = secrets.stored(aws.ssm, NAMES)
     assert len(bytes.fromhex(first["PIPELINE_SIGNING_KEY"])) == 32
@@ -45,14 +197,14 @@ def test_the_signing_key_is_made_once_and_stays(aws: Cloud) -> None:
     assert secrets.stored(aws.ssm, Names("zip-b")) != first
 
 
-def test_a_secret_that_is_no_longer_set_is_deleted(aws: Cloud) -> None:
+def test_a_secret_is_deleted_when_its_setting_is_empty(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "k"})
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": ""})
     assert written.lines() == ["Secrets deleted from SSM, for they aren't set: APIGEE_KEY"]
     assert set(secrets.stored(aws.ssm, NAMES)) == {"PIPELINE_SIGNING_KEY"}
 
 
-def test_what_was_rotated_is_not_overwritten_by_an_old_setting(aws: Cloud) -> None:
+def test_a_rotated_secret_is_not_overwritten_by_an_old_setting(aws: Cloud) -> None:
     secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "old", "ZOOM_API_SECRET": "s"})
     secrets.put(aws.ssm, NAMES, "APIGEE_KEY", "new", secrets.ROTATED)
     written = secrets.write(aws.ssm, NAMES, {"APIGEE_KEY": "old", "ZOOM_API_SECRET": "s2"})
@@ -61,13 +213,13 @@ def test_what_was_rotated_is_not_overwritten_by_an_old_setting(aws: Cloud) -> No
     (line,) = [line for line in written.lines() if "APIGEE_KEY" in line]
     assert "rotated" in line
     assert "`invoke secrets.rotate APIGEE_KEY`" in line
-    # The settings were mended: nothing to say any more.
+    # The settings were corrected.
     wanted = {"APIGEE_KEY": "new", "ZOOM_API_SECRET": "s2"}
     assert secrets.write(aws.ssm, NAMES, wanted).lines() == []
 
 
-def test_the_new_webhook_token_alone_is_the_setting_while_the_old_one_is_kept(aws: Cloud) -> None:
-    name = "WEBHOOK_VALIDATION_SECRET_TOKEN"
+def test_a_kept_old_token_doesnt_count_as_a_difference(aws: Cloud) -> None:
+    name = WEBHOOK_TOKEN
     secrets.write(aws.ssm, NAMES, {name: "old"})
     secrets.put(aws.ssm, NAMES, name, "new,old", secrets.ROTATED)
     assert secrets.write(aws.ssm, NAMES, {name: "new"}).lines() == []
@@ -76,7 +228,7 @@ def test_the_new_webhook_token_alone_is_the_setting_while_the_old_one_is_kept(aw
     assert not secrets.is_same(name, "", "new")
 
 
-def test_another_stack_s_secrets_are_left_alone(aws: Cloud) -> None:
+def test_delete_all_leaves_another_stacks_secrets_alone(aws: Cloud) -> None:
     for stack in ("zip-a", "zip-ab"):
         secrets.write(aws.ssm, Names(stack), {f"KEY_{number}": "v" for number in range(12)})
     secrets.delete_all(aws.ssm, NAMES)

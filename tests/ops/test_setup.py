@@ -1,4 +1,4 @@
-"""`make setup`: what it says to those who lack something, and that it does nothing twice."""
+"""`make setup`: its messages about what is missing, and its second run, which does nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(setup.__file__).parent.parent
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with nothing but its set-up, and an empty folder for programs."""
+    """A project with only its set-up, and an empty folder for programs."""
     (tmp_path / "ops").mkdir()
     (tmp_path / "bin").mkdir()
     for name in ("__init__.py", "setup.py"):
@@ -28,15 +28,15 @@ def project(tmp_path: Path) -> Path:
 
 
 def program(project: Path, name: str, prints: str, folder: str = "bin") -> None:
-    """Put a program on the project's PATH, or into another folder of it, that prints one thing."""
+    """Write a program that prints one line into a folder of the project."""
     path = project / folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho {prints}\n")
     path.chmod(0o755)
 
 
-def said(project: Path, *arguments: str) -> str:
-    """Run the set-up, which has to fail with one line on stderr and nothing else."""
+def failure(project: Path, *arguments: str) -> str:
+    """Run the set-up, which has to fail. Return its one line on stderr."""
     done = subprocess.run(
         [sys.executable, *(arguments or ("-m", "ops.setup"))],
         cwd=project,
@@ -49,21 +49,21 @@ def said(project: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def test_node_missing(project: Path) -> None:
-    assert "node is not on the PATH" in said(project)
-
-
-def test_npm_missing(project: Path) -> None:
-    program(project, "node", "v22.1.0")
-    assert "npm is not on the PATH" in said(project)
-
-
-def test_node_too_old(project: Path) -> None:
-    program(project, "node", "v18.19.0")
-    program(project, "npm", "10.0.0")
-    text = said(project)
-    assert "Node.js 20 or newer is needed" in text
-    assert f"{project}/bin/node is v18.19.0" in text
+@pytest.mark.parametrize(
+    ("programs", "reason"),
+    [
+        ({}, "node is not on the PATH"),
+        ({"node": "v22.1.0"}, "npm is not on the PATH"),
+        ({"node": "v18.19.0", "npm": "10.0.0"}, "Node.js 20 or newer is needed, and {node} is v18"),
+    ],
+    ids=["no node", "no npm", "old node"],
+)
+def test_setup_says_that_node_or_npm_is_missing_or_too_old(
+    project: Path, programs: dict[str, str], reason: str
+) -> None:
+    for name, version in programs.items():
+        program(project, name, version)
+    assert reason.format(node=project / "bin" / "node") in failure(project)
 
 
 OLD_PYTHON = """
@@ -73,17 +73,17 @@ runpy.run_module("ops.setup", run_name="__main__")
 """
 
 
-def test_python_too_old(project: Path) -> None:
-    text = said(project, "-c", OLD_PYTHON)
+def test_setup_says_that_python_is_too_old(project: Path) -> None:
+    text = failure(project, "-c", OLD_PYTHON)
     assert f"Python 3.11 or newer is needed, and {sys.executable} is 3.9.2" in text
     assert "make setup PYTHON=python3.11" in text
 
 
-def test_an_old_python_can_read_the_setup() -> None:
+def test_setup_has_the_syntax_of_python_3_6() -> None:
     ast.parse((ROOT / "ops" / "setup.py").read_text(), feature_version=(3, 6))
 
 
-def test_too_little_disk() -> None:
+def test_setup_says_that_the_disk_is_too_small() -> None:
     with pytest.raises(setup.SetupError, match=r"GB of free disk, and 1000000000 GB are needed"):
         setup.check_disk(1e9)
 
@@ -96,7 +96,7 @@ def test_too_little_disk() -> None:
     ],
     ids=["pip", "npm"],
 )
-def test_registry_out_of_reach(command: list[str], tmp_path: Path) -> None:
+def test_setup_says_that_the_registry_cant_be_reached(command: list[str], tmp_path: Path) -> None:
     with (
         (tmp_path / "log").open("wb+") as log,
         pytest.raises(setup.SetupError, match="registry can't be reached"),
@@ -104,7 +104,7 @@ def test_registry_out_of_reach(command: list[str], tmp_path: Path) -> None:
         setup.call(command, log)
 
 
-def test_the_reason_of_a_failure_is_pips_own_line(tmp_path: Path) -> None:
+def test_setup_reports_pips_own_error(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "-r", "no-such-lock.txt"]
     with (
         (tmp_path / "log").open("wb+") as log,
@@ -114,7 +114,7 @@ def test_the_reason_of_a_failure_is_pips_own_line(tmp_path: Path) -> None:
 
 
 class Installation:
-    """A folder's installation that counts: for each run, whether it had to start afresh."""
+    """An installation that counts its runs, and whether each started afresh."""
 
     def __init__(self) -> None:
         self.runs: list[bool] = []
@@ -127,28 +127,36 @@ class Installation:
             raise setup.SetupError("cut short")
 
 
+LOCK = Path("lock.txt")
+
+
 @pytest.fixture
-def at_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """An installation in an empty folder, beside its lock."""
     monkeypatch.chdir(tmp_path)
     Path(setup.STATE).mkdir()
-    return tmp_path
+    LOCK.write_text("one")
+    return Installation()
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_a_folder_is_filled_once_refreshed_with_its_lock_and_anew_after_a_break() -> None:
-    lock, installation = Path("lock.txt"), Installation()
-    step = setup.Step("folder", (lock,), "Python 3.11.1", installation)
-    lock.write_text("one")
+def step_of(installation: Installation, folder: str = "folder", python: str = "3.11") -> setup.Step:
+    return setup.Step(folder, (LOCK,), f"Python {python}", installation)
+
+
+def test_a_folder_is_refreshed_with_its_lock_and_filled_afresh_after_a_failure(
+    installation: Installation,
+) -> None:
+    step = step_of(installation)
     step.run()
-    assert step.found() == step.wanted()
+    assert step.stored_stamp() == step.current_stamp()
 
-    lock.write_text("two")
-    assert step.found() != step.wanted()
+    LOCK.write_text("two")
+    assert step.stored_stamp() != step.current_stamp()
     step.run()
-    assert step.found() == step.wanted()
+    assert step.stored_stamp() == step.current_stamp()
 
     installation.broken = True
-    lock.write_text("three")
+    LOCK.write_text("three")
     with pytest.raises(setup.SetupError, match="cut short"):
         step.run()
     installation.broken = False
@@ -156,54 +164,43 @@ def test_a_folder_is_filled_once_refreshed_with_its_lock_and_anew_after_a_break(
     assert installation.runs == [True, False, False, True]
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_what_a_link_leads_to_is_left_alone() -> None:
+def test_setup_replaces_a_link_and_leaves_its_target_alone(installation: Installation) -> None:
     others = Path("another's")
     others.mkdir()
     (others / "tool").write_text("theirs")
     Path("folder").symlink_to(others)
-    lock, installation = Path("lock.txt"), Installation()
-    lock.write_text("one")
-    setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
+    step_of(installation).run()
     assert [path.name for path in others.iterdir()] == ["tool"]
     assert installation.runs == [True]
     assert not Path("folder").is_symlink()
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_another_python_starts_afresh() -> None:
-    lock, installation = Path("lock.txt"), Installation()
-    lock.write_text("one")
-    setup.Step("folder", (lock,), "Python 3.11.1", installation).run()
-    other = setup.Step("folder", (lock,), "Python 3.12.0", installation)
-    assert other.found() != other.wanted()
+def test_setup_starts_afresh_when_python_changes(installation: Installation) -> None:
+    step_of(installation).run()
+    other = step_of(installation, python="3.12")
+    assert other.stored_stamp() != other.current_stamp()
     other.run()
     assert installation.runs == [True, True]
 
 
-@pytest.mark.usefixtures("at_tmp_path")
-def test_one_reason_of_several_steps_is_said_once() -> None:
-    lock = Path("lock.txt")
-    lock.write_text("one")
-    broken = Installation()
-    broken.broken = True
-    steps = [setup.Step(folder, (lock,), "Python", broken) for folder in ("one", "two")]
+def test_setup_reports_a_common_reason_of_several_steps_once(installation: Installation) -> None:
+    installation.broken = True
     with pytest.raises(setup.SetupError) as error:
-        setup.run_all(steps)
+        setup.run_all([step_of(installation, folder) for folder in ("one", "two")])
     text = str(error.value)
     assert text.count("cut short") == 1
     assert all(word in text for word in ("one", "two", "setup-one.log", "setup-two.log"))
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_the_python_of_the_set_up_stays(made: bool, tmp_path: Path) -> None:
+def test_make_setup_uses_the_projects_python_when_there_is_one(made: bool, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     if made:
         program(tmp_path, "python", "the project's", folder=".venv/bin")
-    told = subprocess.check_output(
+    printed = subprocess.check_output(
         ["make", "-n", "setup"], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, text=True
     )
-    assert told == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
+    assert printed == f"{'.venv/bin/python' if made else 'python3'} -m ops.setup\n"
 
 
 def test_the_project_is_set_up_and_stays_so_quickly() -> None:

@@ -1,4 +1,4 @@
-"""Modules' names say something, and each says what it is for. (Size is a result, not a rule.)"""
+"""Every module has a telling name and a docstring."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_the_name_of_a_module_says_something(path: Path) -> None:
+def test_a_module_has_no_vague_name(path: Path) -> None:
     assert path.stem not in FORBIDDEN
 
 
 @pytest.mark.parametrize("path", [path for path in CODE if path.stem != "__init__"], ids=name)
-def test_every_module_says_what_it_is_for(path: Path) -> None:
+def test_a_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_bytes()))

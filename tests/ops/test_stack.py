@@ -1,4 +1,4 @@
-"""`invoke stack.…`: what is checked and done around the CDK's command line."""
+"""`invoke stack.…`: checks and preparations around the CDK's command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.cloud import Cloud
 from tests.infra.template import SETTINGS
 
 
-def test_a_code_bucket_that_isn_t_there_is_said(aws: Cloud) -> None:
+def test_a_missing_code_bucket_is_reported(aws: Cloud) -> None:
     with pytest.raises(OpsError, match=r"LAMBDA_CODE_BUCKET zip-code can't be reached"):
         stack.check_code_bucket(aws.s3, "zip-code")
     aws.s3.create_bucket(Bucket="zip-code")
@@ -29,21 +29,21 @@ def test_a_code_bucket_that_isn_t_there_is_said(aws: Cloud) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("LAMBDA_ARCHITECTURE", "x86_64"), ("LAMBDA_RUNTIME", "python3.14")]
 )
-def test_packages_that_would_not_run_are_refused(name: str, value: str) -> None:
+def test_packages_are_refused_when_the_template_has_another_platform(name: str, value: str) -> None:
     settings = load({**SETTINGS, name: value}, None)
     with pytest.raises(OpsError, match=f"{name} is {value}"):
         stack.check_platform(settings, lambda_())
     stack.check_platform(settings, host())
 
 
-def test_the_code_bucket_is_made_once(aws: Cloud) -> None:
+def test_the_code_bucket_is_created_once_and_not_public(aws: Cloud) -> None:
     assert stack.ensure_code_bucket(aws.s3, "zip-code", "us-east-1")
     assert not stack.ensure_code_bucket(aws.s3, "zip-code", "us-east-1")
     blocked = aws.s3.get_public_access_block(Bucket="zip-code")["PublicAccessBlockConfiguration"]
     assert all(blocked.values())
 
 
-def test_the_command_line_gets_region_and_profile_of_the_settings() -> None:
+def test_the_cdk_cli_gets_region_and_profile_of_the_settings() -> None:
     settings = load({**SETTINGS, "AWS_REGION": "eu-west-1", "AWS_PROFILE": "dce"}, None)
     cli = stack.cli_for(settings, {"PATH": "/bin", "AWS_REGION": "us-east-1"})
     assert cli.environment == {
@@ -54,13 +54,13 @@ def test_the_command_line_gets_region_and_profile_of_the_settings() -> None:
     }
 
 
-def test_a_failing_command_line_says_where_to_look(tmp_path: Path) -> None:
+def test_a_failed_cdk_cli_names_its_log(tmp_path: Path) -> None:
     cli = CdkCli({"PATH": "/usr/local/bin:/usr/bin:/bin"}, output=tmp_path / "out", home=tmp_path)
     with (tmp_path / "log").open("wb") as log, pytest.raises(OpsError, match=str(tmp_path)):
         cli.run("no-such-command", log=log)
 
 
-def test_the_schedule_is_saved_as_the_import_reads_it(aws: Cloud, tmp_path: Path) -> None:
+def test_the_schedule_is_saved_in_the_form_of_the_import(aws: Cloud, tmp_path: Path) -> None:
     events = [
         {"day": "M", "time": "9:30", "title": "Lecture", "course_code": "CSCI E-1"}
         | {"opencast_series_id": "20270112345"},
@@ -95,33 +95,33 @@ def test_the_schedule_is_saved_as_the_import_reads_it(aws: Cloud, tmp_path: Path
         "Meeting ID with Password": "https://zoom.us/j/9999999999",
         "OC Series": "https://opencast/engage/ui/index.html#/20270199999",
     }
-    # A deletion that was cut short writes the same again; nothing else may be written over it.
+    # An interrupted deletion writes the same again; other content is never overwritten.
     assert removal.save_schedule(aws.schedule, path) == 3
     aws.schedule.delete_item(Key={"zoom_series_id": "9999999999"})
     with pytest.raises(OpsError, match="is there already"):
         removal.save_schedule(aws.schedule, path)
 
 
-def test_a_class_without_a_course_is_saved_without_one() -> None:
+def test_a_class_without_a_course_is_saved_without_a_course() -> None:
     nameless = {"day": "M", "time": "9:30", "title": "Lecture", "source": "sheet:Fall"}
     row = {"zoom_series_id": "7", "course_code": "CSCI E-7", "events": [nameless]}
     assert [line["Course Code"] for line in removal.csv_lines(row)] == [""]
 
 
-def test_an_import_that_died_is_no_class(aws: Cloud, tmp_path: Path) -> None:
-    """Whatever its row may hold."""
+def test_an_import_lock_is_not_saved_as_a_class(aws: Cloud, tmp_path: Path) -> None:
+    """Its row may hold anything."""
     aws.schedule.put_item(Item={"zoom_series_id": IMPORT_LOCK, "events": "none", "ends": 1})
     assert removal.save_schedule(aws.schedule, tmp_path / "schedule.csv") == 0
 
 
-def test_a_row_that_cannot_be_saved_stops_the_deletion(aws: Cloud, tmp_path: Path) -> None:
+def test_the_deletion_stops_when_a_schedule_row_cant_be_saved(aws: Cloud, tmp_path: Path) -> None:
     aws.schedule.put_item(Item={"zoom_series_id": "7", "events": "no"})
     with pytest.raises(OpsError, match=r"row of meeting 7 can't be read, so nothing was deleted"):
         removal.save_schedule(aws.schedule, tmp_path / "schedule.csv")
     assert not (tmp_path / "schedule.csv").exists()
 
 
-def test_a_bucket_is_emptied_unfinished_uploads_too(aws: Cloud) -> None:
+def test_empty_bucket_deletes_files_and_unfinished_uploads(aws: Cloud) -> None:
     for number in range(1005):
         aws.s3.put_object(Bucket=aws.bucket, Key=f"{number}", Body=b"")
     aws.s3.create_multipart_upload(Bucket=aws.bucket, Key="unfinished")
@@ -130,7 +130,7 @@ def test_a_bucket_is_emptied_unfinished_uploads_too(aws: Cloud) -> None:
     assert aws.bucket not in [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]]
 
 
-def test_what_a_deletion_took_before_it_failed_is_no_obstacle(aws: Cloud, tmp_path: Path) -> None:
+def test_a_deletion_can_be_repeated_after_a_failure(aws: Cloud, tmp_path: Path) -> None:
     aws.schedule.delete()
     aws.s3.delete_bucket(Bucket=aws.bucket)
     path = tmp_path / "schedule.csv"

@@ -1,4 +1,4 @@
-"""Which stack a command works on, and what is asked before it is changed."""
+"""The stack that a command works on, and the question before a change."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from ops import target
 from ops.command import OpsError
 
 
-def test_a_production_stack_asks_first() -> None:
-    asked: list[str] = []
+def test_a_change_of_a_production_stack_is_confirmed() -> None:
+    prompts: list[str] = []
 
     def answer(text: str) -> str:
-        asked.append(text)
+        prompts.append(text)
         return "n"
 
     target.confirm_production("zip-test", answer)
-    assert asked == []
+    assert prompts == []
     with pytest.raises(OpsError, match="was left as it is"):
         target.confirm_production("zip-prod", answer)
-    assert asked == ["Change zip-prod? [y/N] "]
+    assert prompts == ["Change zip-prod? [y/N] "]
     target.confirm_production("zip-prod", lambda _: " Y ")
 
 
-def test_nobody_is_asked_if_noninteractive() -> None:
-    assert target.interactive({})
-    assert target.interactive({"NONINTERACTIVE": ""})
-    assert not target.interactive({"NONINTERACTIVE": "1"})
+def test_is_interactive_is_false_when_noninteractive_is_set() -> None:
+    assert target.is_interactive({})
+    assert target.is_interactive({"NONINTERACTIVE": ""})
+    assert not target.is_interactive({"NONINTERACTIVE": "1"})
 
 
-def test_whether_a_stack_is_there() -> None:
+def test_stack_exists_tells_absence_from_refusal() -> None:
     client = boto3.client(
         "cloudformation",
         region_name="us-east-1",
@@ -43,9 +43,9 @@ def test_whether_a_stack_is_there() -> None:
         answers.add_client_error(
             "describe_stacks", "ValidationError", "Stack with id zip does not exist", 400
         )
-        assert not target.exists(client, "zip")
+        assert not target.stack_exists(client, "zip")
         answers.add_response("describe_stacks", {"Stacks": []}, {"StackName": "zip"})
-        assert target.exists(client, "zip")
+        assert target.stack_exists(client, "zip")
         answers.add_client_error("describe_stacks", "AccessDenied", "not authorized", 403)
         with pytest.raises(ClientError, match="not authorized"):
-            target.exists(client, "zip")
+            target.stack_exists(client, "zip")

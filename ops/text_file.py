@@ -1,4 +1,4 @@
-"""A file that somebody named on the command line."""
+"""Read a text file that is named on the command line."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from ops.command import OpsError
 
 
 def read_text(path: Path, advice: str) -> str:
-    """A file's text, its line ends as they are. OpsError if it isn't there, or not in UTF-8.
-
-    `advice` is what to do about the latter.
-    """
+    """Return a file's text. Raises OpsError, with `advice` if the file isn't UTF-8."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()

@@ -1,15 +1,22 @@
-"""The generated references, docs/commands.md and docs/api.md, are up to date and complete."""
+"""The generated documents (commands, API, settings, example.env) are up to date and complete."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from cdk.names import FUNCTIONS
+from cdk.settings import TABLE
+from ops import settings_documents
 from ops.target import ROOT
+
+SETTINGS_FILES = settings_documents.files(ROOT)
 
 NAMES = """
 test codebuild package release update-requirements
@@ -26,7 +33,7 @@ stack.deploy
 recordings secrets.status secrets.rotate migrate
 local.up local.demo local.down local.status local.env
 """.split()
-"""Commands that stay for compatibility, and newer ones."""
+"""Commands that sites use."""
 
 OPTIONS = {
     "codebuild": "-r --revision",
@@ -53,7 +60,7 @@ OPTIONS = {
 
 
 def written_by(module: str) -> str:
-    """What a module prints as a program."""
+    """Return what a module prints as a program."""
     command = [sys.executable, "-m", module]
     environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     done = subprocess.run(
@@ -68,13 +75,12 @@ def made() -> str:
 
 
 @pytest.fixture(scope="module")
-def rows(made: str) -> dict[str, str]:
-    """The options of each command, by each of its names."""
-    found = {}
-    for line in made.splitlines():
-        cells = line.split(" | ")
-        for name in re.findall(r"`([a-z][a-z.-]+)[^`]*`", cells[0]) if line[:3] == "| `" else ():
-            found[name] = cells[2]
+def options(made: str) -> dict[str, str]:
+    """Return the options of each command, by each of its names."""
+    cells = re.findall(r"^\| (`.+?) \| ", made, re.MULTILINE)
+    found = {name: "" for cell in cells for name in re.findall(r"`([a-z][a-z.-]+)", cell)}
+    for heading, listed in re.findall(r"^(`.+`):\n\n((?:- .+\n)+)", made, re.MULTILINE):
+        found |= dict.fromkeys(re.findall(r"`([a-z.-]+)`", heading), listed)
     return found
 
 
@@ -89,37 +95,74 @@ def test_api_md_is_up_to_date_with_openapi_yaml() -> None:
     assert up_to_date, "Run: python -m ops.api_reference > docs/api.md"
 
 
-def test_commands_md_lists_every_known_command(rows: dict[str, str]) -> None:
+def test_commands_md_lists_every_known_command(options: dict[str, str]) -> None:
     of_functions = {
         f"{group}.{function.task}" for function in FUNCTIONS for group in ("deploy", "logs")
     }
-    assert {*NAMES, *of_functions} <= set(rows)
+    assert {*NAMES, *of_functions} <= set(options)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_commands_md_lists_every_known_option(rows: dict[str, str], name: str) -> None:
-    typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", rows[name]))
+def test_commands_md_lists_every_known_option(options: dict[str, str], name: str) -> None:
+    typed = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", options[name]))
     assert set(OPTIONS[name].split()) <= typed
 
 
-def test_each_function_can_be_deployed_and_released_at_once(rows: dict[str, str]) -> None:
+def test_commands_md_lists_deploy_and_logs_of_each_function(options: dict[str, str]) -> None:
     for function in FUNCTIONS:
-        assert "--do-release" in rows[f"deploy.{function.task}"]
-        assert "--watch" in rows[f"logs.{function.task}"]
+        assert "--do-release" in options[f"deploy.{function.task}"]
+        assert "--watch" in options[f"logs.{function.task}"]
 
 
 def test_each_command_says_in_one_line_what_it_does(made: str) -> None:
     for line in made.splitlines():
         if line.startswith("| `"):
-            said = line.split(" | ")[1]
+            said = line.split(" | ")[1].removesuffix(" |")
             assert re.fullmatch(r"[A-Z][^|]{10,90}\.", said), line
 
 
 def test_invoke_list_has_one_line_for_each_command() -> None:
-    """What is too long for 80 columns would be folded."""
+    """invoke folds what is longer than 80 columns."""
     command = [sys.executable, "-m", "invoke", "--list"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [line for line in listed.splitlines() if line.startswith("  ")]
     assert len(lines) > 50
     for line in lines:
         assert re.fullmatch(r"  [a-z][a-z.-]+ +[A-Z].*\.( \(.*\))?", line), line
+
+
+# Settings
+
+
+@pytest.mark.parametrize("path", SETTINGS_FILES, ids=lambda path: path.name)
+def test_a_settings_document_is_up_to_date_with_the_table(path: Path) -> None:
+    up_to_date = path.read_text("utf-8") == SETTINGS_FILES[path]
+    assert up_to_date, f"{path} is out of date: run `python -m ops.settings_documents`."
+
+
+def test_the_example_file_has_every_setting_with_its_default() -> None:
+    expected = {name: row.example_text for name, row in TABLE.items()}
+    assert dotenv_values(ROOT / "example.env") == expected
+
+
+def test_the_example_file_explains_every_setting_in_lines_that_fit() -> None:
+    lines = settings_documents.example_file().splitlines()
+    for above, line in pairwise(lines):
+        assert len(line) <= settings_documents.WIDTH
+        if re.match(r"[A-Z_]+=", line):
+            assert above.startswith("# "), f"{line} stands without a comment"
+
+
+def test_the_settings_page_has_every_setting_once() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", settings_documents.document(), re.MULTILINE)
+    assert rows == list(TABLE)
+
+
+def test_a_setting_s_line_is_a_sentence_that_stays_in_its_cell() -> None:
+    for row in TABLE.values():
+        assert re.fullmatch(r"[A-Z][^|\n]{8,250}\.", row.line), row.name
+
+
+def test_each_section_of_settings_appears_once() -> None:
+    titles = [section.title for section, _ in settings_documents.sections()]
+    assert len(titles) == len(set(titles))

@@ -1,4 +1,4 @@
-"""An old stack of the first system and this stack, in the in-process AWS, for `invoke migrate`."""
+"""The harness of `invoke migrate`: an old stack beside this stack, in the in-process AWS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 import boto3
 
 from cdk.stack_location import Place
-from ops.migration.commands import plan, run
+from ingester.ledger.table import Ledger
+from ops.migration.commands import migrate_all, plan_migration
 from ops.migration.copy_tables import Tally
 from ops.target import Target
 from tests.cloud import REGION, Clock, Cloud
@@ -20,18 +21,32 @@ OLD = "old-zip"
 
 
 @dataclass
-class Sites:
+class Stacks:
     """The old stack's tables, and this stack."""
 
+    aws: Cloud
     target: Target
     schedule: Any
     events: Any
     status: Any
     clock: Clock
 
+    @property
+    def ledger(self) -> Ledger:
+        """This stack's ledger."""
+        return Ledger(self.aws.recordings, self.clock)
+
     def migrate(self, *, days: int = 7, dry_run: bool = False) -> dict[str, Tally]:
-        parts = plan(self.target, OLD, days=days, now=self.clock()).parts
-        return {tally.thing: tally for tally in run(parts, dry_run=dry_run)}
+        migrations = plan_migration(self.target, OLD, days=days, now=self.clock()).migrations
+        return {tally.thing: tally for tally in migrate_all(migrations, dry_run=dry_run)}
+
+    def add_row(self, uuid: str, state: str, **more: Any) -> None:
+        """Write a row of the old stack's status table."""
+        self.status.put_item(Item=status_row(uuid, state, self.clock(), **more))
+
+    def migrate_row(self, uuid: str, state: str, **more: Any) -> dict[str, Tally]:
+        self.add_row(uuid, state, **more)
+        return self.migrate()
 
 
 def _table(name: str, key: str) -> Any:
@@ -43,10 +58,11 @@ def _table(name: str, key: str) -> Any:
     )
 
 
-def sites_of(aws: Cloud, clock: Clock) -> Sites:
-    """An empty old stack beside this one."""
+def stacks_of(aws: Cloud, clock: Clock) -> Stacks:
+    """Return an empty old stack beside this one."""
     here = Place(aws.status.name.removesuffix("-pipeline-status"), "code", "live", REGION, "")
-    return Sites(
+    return Stacks(
+        aws=aws,
         target=Target(here, boto3.Session(region_name=REGION)),
         schedule=_table("schedule", "zoom_series_id"),
         events=_table("recording-events", "zoom_uuid"),
@@ -56,7 +72,7 @@ def sites_of(aws: Cloud, clock: Clock) -> Sites:
 
 
 def status_row(uuid: str, state: str, updated: datetime, **more: Any) -> dict[str, Any]:
-    """A row as the first system writes it: no file ids, no steps."""
+    """Return a status row in the first system's form: without file ids and steps."""
     midnight = updated.replace(hour=0, minute=0, second=0, microsecond=0)
     return {
         "zip_id": f"auto-ingest-{uuid}",
@@ -85,8 +101,8 @@ def events_row(uuid: str, now: datetime, *events: tuple[str, int]) -> dict[str, 
 
 
 @contextmanager
-def before_the_first(operation: str, table: Any, do: Callable[[], object]) -> Iterator[None]:
-    """While the block lasts, `do` comes in between at the first write, like `PutItem`."""
+def during_first_write(operation: str, table: Any, do: Callable[[], object]) -> Iterator[None]:
+    """Call `do` during the block, just before the first call of an operation like `PutItem`."""
     waiting = [do]
 
     def come_between(**_: object) -> None:

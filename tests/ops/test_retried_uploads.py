@@ -1,4 +1,4 @@
-"""Retried uploads at the uploader, which decides about them by the ledger."""
+"""Retried uploads: the uploader decides about them by the ledger."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ingester.ledger import record as rules
 from ingester.ledger.record import Record
 from ingester.opencast.client import Series
 from ingester.opencast.mediapackage import media_package_id
-from ingester.pipeline.states import Origin, State
-from ingester.recording.files import Subject, automated
+from ingester.pipeline.states import State
+from ingester.recording.files import automated
 from ingester.runtime.queue_worker import Retry
 from ingester.status.row import Asked
 from ingester.status.table import StatusChange
-from ops.queues.redrive import RETRIED, Wanted
+from ops.queues.redrive import RETRIED, Selection
 from tests.cloud import BUCKET
 from tests.function_harness import uploader_dependencies
 from tests.hooks import failing
-from tests.ops.queue_harness import SERIES, Site
+from tests.ops.queue_harness import SERIES, Queues, subject_of
 
 UUID = "4Mhc+abc/def=="
 ZIP_ID = automated(UUID)
-ALL = Wanted(most=None, unreadable=True)
+ALL = Selection(most=None, unreadable=True)
 
 
 @dataclass
 class Opencast:
-    """An Opencast that has no series until it is mended. `posts` are the keys that it was sent."""
+    """A fake that lacks the series until `is_mended`. `posts` has the files of each POST."""
 
     is_mended: bool = False
     posts: list[list[str]] = field(default_factory=list)
@@ -47,14 +47,16 @@ class Opencast:
     def ingest(self, _workflow: str, parts: Sequence[Any], *, read_seconds: float) -> str:
         assert read_seconds
         addresses = [value for name, value in parts if name == "mediaUri"]
-        self.posts.append(sorted(one.partition("?")[0].rpartition("/")[2] for one in addresses))
+        self.posts.append(
+            sorted(address.partition("?")[0].rpartition("/")[2] for address in addresses)
+        )
         return "1"
 
 
-def message(site: Site, *files: str) -> str:
-    """An upload message of files that are staged, by their ids."""
+def message(queues: Queues, *files: str) -> str:
+    """Return an upload message of files, and stage these."""
     for file_id in files:
-        site.aws.s3.put_object(Bucket=BUCKET, Key=f"1/2/{file_id}.mp4", Body=b"x" * 10)
+        queues.aws.s3.put_object(Bucket=BUCKET, Key=f"1/2/{file_id}.mp4", Body=b"x" * 10)
     segments = [
         {
             "filename": f"1/2/{file_id}.mp4",
@@ -88,38 +90,33 @@ def message(site: Site, *files: str) -> str:
 class Retrying:
     """The upload queue with an uploader behind it."""
 
-    site: Site
+    queues: Queues
     deps: uploader.Dependencies
     opencast: Opencast
 
     def accept(self, *files: str) -> None:
-        """As webhook and downloader do with a request, or with files that come late."""
-        site, now = self.site, self.site.clock()
+        """Note a request, or its late files, as webhook and downloader do."""
+        queues, now = self.queues, self.queues.clock()
 
-        def change(record: Record) -> Record:
+        def accepted(record: Record) -> Record:
             record = rules.with_files(record, dict.fromkeys(files, "a file"), now)
             if not record.request(ZIP_ID).is_sent:
                 record = rules.with_request(record, ZIP_ID, Asked(), now)
             return rules.with_sent(record, ZIP_ID, files)
 
-        site.ledger.change(UUID, change)
-        subject = Subject(
-            meeting_id=1,
-            recording_id=UUID,
-            topic="",
-            start_time="2026-10-14T14:00:12Z",
-            origin=Origin.WEBHOOK,
-        )
+        queues.ledger.change(UUID, accepted)
         replaced = frozenset(State) - {State.SENT_TO_OPENCAST}
-        site.status.write(
-            ZIP_ID, StatusChange(State.SENT_TO_UPLOADER, subject=subject, replacing=replaced)
-        )
+        change = StatusChange(State.SENT_TO_UPLOADER, subject=subject_of(UUID), replacing=replaced)
+        queues.status.write(ZIP_ID, change)
 
-    def send(self, *files: str) -> None:
-        self.deps.uploads.send_in_order(message(self.site, *files), group=UUID)
+    def upload(self, *files: str) -> None:
+        """Accept a request, and process its message."""
+        self.accept(*files)
+        self.deps.uploads.send_in_order(message(self.queues, *files), group=UUID)
+        self.work()
 
     def work(self) -> None:
-        """Handle what waits on the queue."""
+        """Process the waiting messages."""
         while taken := self.deps.uploads.take_one():
             outcome = uploader.worker_of(self.deps, read_seconds=5).process(taken)
             assert not isinstance(outcome, Retry)
@@ -127,70 +124,58 @@ class Retrying:
 
     @property
     def row(self) -> tuple[str, str]:
-        row = self.site.aws.rows()[ZIP_ID]
+        row = self.queues.aws.rows()[ZIP_ID]
         return row["pipeline_state"], row.get("reason", "")
 
 
 @pytest.fixture
-def retrying(uploads: Site) -> Retrying:
+def retrying(uploads: Queues) -> Retrying:
     opencast = Opencast()
     deps = uploader_dependencies(uploads.aws, uploads.clock, requests.Session())
     return Retrying(uploads, replace(deps, opencast=opencast), opencast)  # type: ignore[arg-type]
 
 
-def test_an_upload_that_was_buried_is_ingested_once_its_cause_is_mended(
-    retrying: Retrying,
-) -> None:
-    retrying.accept("f0")
-    retrying.send("f0")
-    retrying.work()
+def test_a_retried_upload_is_ingested_once_its_cause_is_fixed(retrying: Retrying) -> None:
+    retrying.upload("f0")
     assert retrying.row == ("UPLOADER_FAILED", SERIES)
     retrying.opencast.is_mended = True
-    retrying.site.move(ALL)
+    retrying.queues.run(ALL)
     assert retrying.row == ("SENT_TO_UPLOADER", RETRIED)
     retrying.work()
     assert retrying.opencast.posts == [["f0.mp4"]]
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_an_upload_whose_ingest_is_there_is_done(retrying: Retrying) -> None:
+def test_a_retried_upload_is_done_when_its_ingest_exists(retrying: Retrying) -> None:
     retrying.opencast.is_mended = True
-    retrying.accept("f0")
-    retrying.send("f0")
-    retrying.work()
-    retrying.site.bury(message(retrying.site, "f0"), group=UUID)
-    retrying.site.move(ALL)
+    retrying.upload("f0")
+    retrying.queues.add_to_dlq(message(retrying.queues, "f0"), group=UUID)
+    retrying.queues.run(ALL)
     retrying.work()
     assert len(retrying.opencast.posts) == 1
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
 @pytest.mark.parametrize("limit", [1, None])
-def test_late_files_that_were_buried_too_come_into_the_ingest(
-    retrying: Retrying, limit: int | None
-) -> None:
+def test_a_retried_upload_includes_late_files(retrying: Retrying, limit: int | None) -> None:
     for files in (("f0",), ("f0", "f1")):
-        retrying.accept(*files)
-        retrying.send(*files)
-        retrying.work()
+        retrying.upload(*files)
     retrying.opencast.is_mended = True
-    retrying.site.move(Wanted(most=limit))
+    retrying.queues.run(Selection(most=limit))
     retrying.work()
     assert retrying.opencast.posts == [["f0.mp4", "f1.mp4"]]
-    retrying.site.move(ALL)
+    retrying.queues.run(ALL)
     retrying.work()
     assert len(retrying.opencast.posts) == 1
     assert retrying.row == ("SENT_TO_OPENCAST", "")
 
 
-def test_the_row_of_an_upload_that_is_superseded_is_left_to_the_other(retrying: Retrying) -> None:
-    retrying.accept("f0")
-    retrying.send("f0")
-    retrying.work()
+def test_a_superseded_upload_leaves_the_row_alone(retrying: Retrying) -> None:
+    retrying.upload("f0")
     retrying.accept("f0", "f1")
-    retrying.site.status.write(ZIP_ID, StatusChange(State.IGNORED, "Recording <2 minutes"))
+    retrying.queues.status.write(ZIP_ID, StatusChange(State.IGNORED, "Recording <2 minutes"))
     retrying.opencast.is_mended = True
-    (moved,), _ = retrying.site.move(ALL)
+    (moved,), _ = retrying.queues.run(ALL)
     assert moved.reason == SERIES
     assert retrying.row == ("IGNORED", "Recording <2 minutes")
     retrying.work()
@@ -198,11 +183,9 @@ def test_the_row_of_an_upload_that_is_superseded_is_left_to_the_other(retrying: 
     assert retrying.row == ("IGNORED", "Recording <2 minutes")
 
 
-def test_an_upload_is_retried_if_the_ledger_cant_be_read(retrying: Retrying) -> None:
-    retrying.accept("f0")
-    retrying.send("f0")
-    retrying.work()
-    aws = retrying.site.aws
+def test_an_upload_is_retried_when_the_ledger_cant_be_read(retrying: Retrying) -> None:
+    retrying.upload("f0")
+    aws = retrying.queues.aws
     refused = failing(
         aws.recordings.meta.client,
         "dynamodb.GetItem",
@@ -210,10 +193,10 @@ def test_an_upload_is_retried_if_the_ledger_cant_be_read(retrying: Retrying) -> 
         when=lambda params: params["TableName"] == aws.recordings.name,
     )
     with refused:
-        retrying.site.move(ALL)
+        retrying.queues.run(ALL)
     assert retrying.row == ("SENT_TO_UPLOADER", RETRIED)
     broken = {"uuid": UUID, "version": 1, "requests": "nonsense"}
-    retrying.site.bury(message(retrying.site, "f0"), reason="again", group=UUID)
+    retrying.queues.add_to_dlq(message(retrying.queues, "f0"), reason="again", group=UUID)
     aws.recordings.put_item(Item=broken)
-    moved, _ = retrying.site.move(ALL)
-    assert [one.reason for one in moved] == ["again"]
+    moved, _ = retrying.queues.run(ALL)
+    assert [redriven.reason for redriven in moved] == ["again"]

@@ -1,4 +1,4 @@
-"""A recording's row, followed to its end."""
+"""Follow a recording's row, and report its outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from ingester.ledger.record import Ingest, Outcome, Post, Record
 from ingester.ledger.table import Ledger
 from ingester.pipeline.states import State
-from ingester.status.diagnosis import has_ended
 from ingester.status.row import StatusRow
 from ops.command import OpsError
 from ops.recordings import following
@@ -36,8 +35,8 @@ def row(state: State, reason: str = "", *, minute: int = 0, **more: Any) -> Stat
     )
 
 
-class Looks:
-    """What is seen of a row, look by look."""
+class ScriptedReads:
+    """A row that is read again and again, with prepared results."""
 
     def __init__(self, *found: StatusRow | Exception | None) -> None:
         self.found = list(found)
@@ -57,53 +56,41 @@ class Looks:
         return following.follow(self, UUID, self.said.append, self.sleep)
 
 
-def test_each_change_is_said_once() -> None:
-    looks = Looks(
+def test_follow_prints_each_change_once() -> None:
+    reads = ScriptedReads(
         row(State.SENT_TO_DOWNLOADER),
         row(State.SENT_TO_DOWNLOADER),
         row(State.OC_SERIES_FOUND, minute=1),
         row(State.OC_SERIES_FOUND, "1 of 2 MB are copied", minute=2),
         row(State.SENT_TO_OPENCAST, minute=3, oc_series_id="S"),
     )
-    assert looks.follow().state is State.SENT_TO_OPENCAST
-    assert looks.said == [
+    assert reads.follow().state is State.SENT_TO_OPENCAST
+    assert reads.said == [
         "2026-11-24T15:00:00Z  SENT_TO_DOWNLOADER",
         "2026-11-24T15:01:00Z  OC_SERIES_FOUND",
         "2026-11-24T15:02:00Z  OC_SERIES_FOUND       1 of 2 MB are copied",
         "2026-11-24T15:03:00Z  SENT_TO_OPENCAST",
     ]
-    assert looks.slept == 4 * following.POLL_SECONDS
+    assert reads.slept == 4 * following.POLL_SECONDS
 
 
 @pytest.mark.parametrize("failed", [State.DOWNLOADER_FAILED, State.UPLOADER_FAILED])
-def test_a_failure_with_a_retry_due_is_no_end(failed: State) -> None:
+def test_follow_continues_after_a_failure_when_a_retry_is_due(failed: State) -> None:
     due = "2026-11-24T15:01:00Z"
-    looks = Looks(
+    reads = ScriptedReads(
         row(failed, "Zoom answered 503", retry_due=due),
         row(failed, "Zoom answered 503", retry_due=due),
         row(State.SENT_TO_OPENCAST, minute=1),
     )
-    looks.follow()
-    assert looks.said == [
+    reads.follow()
+    assert reads.said == [
         f"2026-11-24T15:00:00Z  {failed:<20}  Zoom answered 503",
         f"                      tries again at {due}",
         "2026-11-24T15:01:00Z  SENT_TO_OPENCAST",
     ]
 
 
-@pytest.mark.parametrize("state", State)
-def test_where_it_ends(state: State) -> None:
-    ends = {
-        State.SENT_TO_OPENCAST,
-        State.IGNORED,
-        State.WEBHOOK_FAILED,
-        State.DOWNLOADER_FAILED,
-        State.UPLOADER_FAILED,
-    }
-    assert has_ended(row(state)) is (state in ends)
-
-
-def test_what_a_recording_is_called_can_t_steer_the_terminal() -> None:
+def test_follow_prints_no_control_characters() -> None:
     (line,) = following.lines(row(State.IGNORED, "a\x1b[2Jb\nc"))
     assert line.isprintable()
 
@@ -115,20 +102,20 @@ def test_what_a_recording_is_called_can_t_steer_the_terminal() -> None:
         ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetItem"),
     ],
 )
-def test_a_look_that_fails_doesn_t_say_that_the_recording_failed(error: Exception) -> None:
-    looks = Looks(row(State.SENT_TO_DOWNLOADER), error)
+def test_follow_says_that_the_recording_continues_when_a_read_fails(error: Exception) -> None:
+    reads = ScriptedReads(row(State.SENT_TO_DOWNLOADER), error)
     with pytest.raises(OpsError, match="goes on by itself") as said:
-        looks.follow()
+        reads.follow()
     assert f"`invoke recordings --uuid {UUID}`" in str(said.value)
 
 
-def test_a_row_that_is_gone() -> None:
+def test_follow_reports_a_row_that_is_gone() -> None:
     with pytest.raises(OpsError, match="no row"):
-        Looks(None).follow()
+        ScriptedReads(None).follow()
 
 
 def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Record:
-    """What the ledger has after POSTs at these times of day, as `h15=Outcome.TAKEN`."""
+    """Return the ledger's record after POSTs at these hours, as `h15=Outcome.TAKEN`."""
     made = tuple(
         Post(attempt=at, at=f"2026-11-24T{at[1:]}:00:00Z", outcome=outcome)
         for at, outcome in (posts or {"h15": Outcome.TAKEN}).items()
@@ -137,14 +124,14 @@ def record(series: str = "T", *, zip_id: str = ZIP_ID, **posts: Outcome) -> Reco
     return Record(uuid=UUID, version=1, ingests={"mp": ingest})
 
 
-def test_the_series_and_media_package_of_the_ingest_are_said() -> None:
+def test_the_outcome_names_the_ingests_series_and_media_package() -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S")
     assert following.outcome(arrived, NOW, record()) == "In Opencast: series T, media package mp"
 
 
 @pytest.mark.parametrize(("series", "said"), [("S", "In Opencast: series S"), ("", "In Opencast.")])
 @pytest.mark.parametrize("known", [Record(uuid=UUID), record(zip_id="on-demand-1")])
-def test_less_is_said_if_the_ledger_has_no_ingest_of_the_request(
+def test_the_outcome_is_shorter_when_the_ledger_has_no_ingest_of_the_request(
     known: Record, series: str, said: str
 ) -> None:
     arrived = row(State.SENT_TO_OPENCAST, oc_series_id=series)
@@ -152,7 +139,7 @@ def test_less_is_said_if_the_ledger_has_no_ingest_of_the_request(
 
 
 @pytest.mark.parametrize(
-    ("posts", "asked", "is_earlier"),
+    ("posts", "requested", "is_earlier"),
     [
         ({"h15": Outcome.TAKEN}, "2026-11-24T15:00:00Z", False),
         ({"h15": Outcome.TAKEN}, "2026-11-24T15:00:01Z", True),
@@ -161,10 +148,10 @@ def test_less_is_said_if_the_ledger_has_no_ingest_of_the_request(
         ({"h14": Outcome.TAKEN, "h16": Outcome.REFUSED}, "2026-11-24T15:00:00Z", True),
     ],
 )
-def test_an_ingest_that_was_posted_before_the_request_is_no_success(
-    posts: dict[str, Outcome], asked: str, is_earlier: bool
+def test_the_outcome_is_an_error_when_the_ingest_was_posted_before_the_request(
+    posts: dict[str, Outcome], requested: str, is_earlier: bool
 ) -> None:
-    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", ingest_request_time=asked)
+    arrived = row(State.SENT_TO_OPENCAST, oc_series_id="S", ingest_request_time=requested)
     known = record(**posts)
     if not is_earlier:
         assert following.outcome(arrived, NOW, known).startswith("In Opencast: ")
@@ -179,7 +166,7 @@ def test_an_ingest_that_was_posted_before_the_request_is_no_success(
     )
 
 
-def test_a_ledger_that_cant_be_read_is_no_failure(aws: Cloud, clock: Clock) -> None:
+def test_record_of_is_empty_when_the_ledger_cant_be_read(aws: Cloud, clock: Clock) -> None:
     ledger = Ledger(aws.recordings, clock)
     written = ledger.change(UUID, lambda _: record())
     assert following.record_of(ledger, UUID) == written
@@ -200,7 +187,7 @@ def test_a_ledger_that_cant_be_read_is_no_failure(aws: Cloud, clock: Clock) -> N
         (State.WEBHOOK_FAILED, "", "exec.webhook"),
     ],
 )
-def test_what_is_said_of_one_that_didn_t(state: State, reason: str, advice: str) -> None:
+def test_the_outcome_of_a_failure_has_its_advice(state: State, reason: str, advice: str) -> None:
     with pytest.raises(OpsError) as said:
         following.outcome(row(state, reason), NOW, Record(uuid=UUID))
     text = str(said.value)
@@ -209,7 +196,7 @@ def test_what_is_said_of_one_that_didn_t(state: State, reason: str, advice: str)
     assert ".." not in text
 
 
-def test_an_interruption_is_the_callers() -> None:
+def test_follow_leaves_an_interrupt_to_the_caller() -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
