@@ -8,8 +8,8 @@ SQS shows messages only to a receiver.
 - The functions receive from a live queue. A view receives once, ten messages at most, with a
   visibility timeout of 0: each stays available for the functions. It still costs each message one
   receive, of which it has 12 on the download queue and 50 or more on the upload queue
-  (`cdk/receive_limits.py`); after the last it goes to the DLQ. So a view receives nothing if the queue
-  counts no waiting message, and reports what it cost.
+  (`cdk/receive_limits.py`); after the last it goes to the DLQ. So a view receives nothing if the
+  queue counts no waiting message, and reports what it cost.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 """
