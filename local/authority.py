@@ -1,7 +1,7 @@
-"""A certificate authority of the laptop's own, so that every local neighbour speaks real HTTPS.
+"""A certificate authority for a local stack, so that every local server speaks real HTTPS.
 
-The authority's private key is never written: it signs one certificate and is forgotten, so nobody
-who finds the folder can sign another that a developer's machine trusts.
+The authority's private key is never written. It signs one certificate, so nobody who finds the
+folder can sign another one that a developer's machine trusts.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ RENEW_WITHIN = timedelta(days=2)
 
 
 class ExtraAuthorityError(Exception):
-    """`LOCAL_EXTRA_CA` names something that is not a PEM file with certificates."""
+    """`LOCAL_EXTRA_CA` names no PEM file with certificates."""
 
 
 @dataclass(frozen=True)
 class Authority:
-    """Where the files lie: the authority's certificate, the servers' certificate and its key."""
+    """The files: the authority's certificate, the servers' certificate and its key."""
 
     ca_bundle: Path
     certificate: Path
     key: Path
 
     def ssl_context(self) -> ssl.SSLContext:
-        """A context for a server on loopback that shows the certificate of this authority."""
+        """Return the TLS context of a server on loopback."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.certificate, self.key)
@@ -44,9 +44,9 @@ class Authority:
 
 
 def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = None) -> Authority:
-    """Read the authority of `folder`, or make one if there is none that still holds for two days.
+    """Return the authority in a folder. Make a new one unless it is valid for two more days.
 
-    Safe to be called by several processes at once: one makes it, the others read it.
+    Several processes may call this at once: one makes the authority, the others read it.
     """
     moment = now or datetime.now(UTC)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,10 +60,12 @@ def ensure_authority(folder: Path = DEFAULT_FOLDER, *, now: datetime | None = No
 def write_bundle(
     path: Path, authority: Authority, *, extra: Path | None = None, public: bool = False
 ) -> Path:
-    """Write one PEM file of everything to trust: our authority, `extra`, and the public ones.
+    """Write a PEM file with the authority, those of the file `extra`, and if `public` certifi's.
 
-    `extra` is the file that `LOCAL_EXTRA_CA` names; `public` adds certifi's list.
-    Raises ExtraAuthorityError if `extra` can't be read or holds no certificate.
+    `extra` is the file that `LOCAL_EXTRA_CA` names.
+
+    Raises:
+        ExtraAuthorityError: `extra` can't be read or has no certificate.
     """
     parts = [authority.ca_bundle.read_text("ascii")]
     if extra is not None:
@@ -88,13 +90,13 @@ def _certificates_in(extra: Path) -> str:
 
 
 def _usable(authority: Authority, now: datetime) -> bool:
-    """Whether all three files are there, belong together and outlive the next two days."""
+    """Return whether the three files exist, belong together and are valid for two more days."""
     try:
         ca = x509.load_pem_x509_certificate(authority.ca_bundle.read_bytes())
         certificate = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
         certificate.verify_directly_issued_by(ca)
         authority.ssl_context()
-    except Exception:  # noqa: BLE001 - whatever is wrong with the files, the cure is to make new ones
+    except Exception:  # noqa: BLE001 - whatever is wrong with the files, new ones are made
         return False
     ends = min(ca.not_valid_after_utc, certificate.not_valid_after_utc)
     return certificate.not_valid_before_utc <= now and now + RENEW_WITHIN < ends
@@ -110,7 +112,7 @@ def _issue(authority: Authority, now: datetime) -> None:
 
 
 def _write(path: Path, text: str, *, mode: int) -> None:
-    """Replace `path` in one step; the file never exists with wider rights than `mode`."""
+    """Replace a file in one step. It never exists with wider rights than `mode`."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,8 +1,8 @@
-"""The local cloud: ministack, started from a virtual environment of its own, on loopback.
+"""The local cloud: ministack on loopback, from a virtual environment of its own.
 
-Its functions run as its child processes, on its Python, and see its environment. Hence
-`.venv-cloud`, which holds nothing else, and an environment that is written out here in full. It is
-served by hypercorn directly: ministack's own command would also take port 443 when root runs it.
+Functions are its child processes: they run on its Python and see its environment. So `.venv-cloud`
+contains nothing else, and the environment is written out here in full. hypercorn serves ministack
+directly, because ministack's own command also takes port 443 if root runs it.
 """
 
 import json
@@ -23,31 +23,31 @@ HOST = "127.0.0.1"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 OPERATOR_KEY = "test"
-"""Key id and secret of the account's root, ministack's fixed ones: the operator on a laptop."""
+"""The key id and the secret of the account's root, which are fixed in ministack."""
 
-# Below the ports that the kernel hands out to outgoing connections.
+# Ports below those that the kernel gives to outgoing connections.
 FREE_PORTS = range(20_000, 32_000)
 START_SECONDS = 20.0
 
 
 class PortTaken(Exception):
-    """The cloud can't listen where it should. The text says why, and what to do."""
+    """The cloud can't have its port. The text says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A cloud that was started. `url` is its only endpoint, for every service and for the APIs."""
+    """A started cloud. `url` is the endpoint of every service and of API Gateway's APIs."""
 
     url: str
     process: Running
 
     def wait(self, ca_bundle: Path, timeout: float = START_SECONDS) -> None:
-        """Return once it answers. Raises ProcessFailed with the end of its log if it doesn't."""
+        """Wait until the cloud answers. Raises ProcessFailed after `timeout` seconds."""
         context = ssl.create_default_context(cafile=str(ca_bundle))
         self.process.wait_for(lambda: _healthy(self.url, context), timeout)
 
     def stop(self) -> None:
-        """End it, its functions included; returns when they are gone. Nothing in it is kept."""
+        """Stop the cloud and its functions, and wait for their end. Its content is lost."""
         self.process.stop()
 
 
@@ -61,10 +61,13 @@ def start_cloud(
     region: str = REGION,
     python: Path = PYTHON,
 ) -> Cloud:
-    """Start the cloud as one of `processes`, without waiting for it. Its files go below `folder`.
+    """Start the cloud with its files in `folder`, without waiting for it.
 
-    `trusted` is the PEM file of all that functions trust, `port` 0 for any free one.
-    Raises PortTaken, and ProcessFailed if `.venv-cloud` isn't there.
+    `trusted` is the PEM file of all that functions trust. Port 0 is any free port.
+
+    Raises:
+        PortTaken: the port isn't free.
+        ProcessFailed: `.venv-cloud` is missing.
     """
     if not python.exists():
         raise ProcessFailed(f"{python} is missing: run `make setup`.")
@@ -73,8 +76,8 @@ def start_cloud(
     (folder / "tmp").mkdir(mode=0o700, parents=True)
     server = ["-m", "hypercorn", "--workers", "0", "--bind", f"{HOST}:{chosen}"]
     tls = ["--certfile", str(authority.certificate), "--keyfile", str(authority.key)]
-    patience = ["--keep-alive", "75", "--graceful-timeout", "0"]
-    command = [str(python), *server, *tls, *patience, "ministack.app:app"]
+    timeouts = ["--keep-alive", "75", "--graceful-timeout", "0"]
+    command = [str(python), *server, *tls, *timeouts, "ministack.app:app"]
     env = environment(folder, authority, trusted, chosen, region)
     return Cloud(f"https://{HOST}:{chosen}", processes.start("cloud", command, env, folder))
 
@@ -82,7 +85,7 @@ def start_cloud(
 def environment(
     folder: Path, authority: Authority, trusted: Path, port: int, region: str
 ) -> dict[str, str]:
-    """All that the cloud's process, and so each function, finds in its environment."""
+    """Return the whole environment of the cloud and of each function."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
@@ -109,13 +112,13 @@ def environment(
 
 
 def trust(bundle: Path) -> dict[str, str]:
-    """The variables by which requests, botocore, urllib and Node learn what to trust."""
+    """Return the variables that make requests, botocore, urllib and Node trust a bundle."""
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
     return dict.fromkeys(names, str(bundle))
 
 
 def operator_environment(url: str, ca_bundle: Path, region: str = REGION) -> dict[str, str]:
-    """What points boto3, the CDK and the operator's tasks at the cloud, as its account's root."""
+    """Return the variables that lead boto3, the CDK and invoke's tasks to the cloud, as root."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": OPERATOR_KEY,
@@ -133,17 +136,17 @@ def operator_environment(url: str, ca_bundle: Path, region: str = REGION) -> dic
 
 
 def choose_port(wanted: int) -> int:
-    """The wanted port, or a free one for 0. Raises PortTaken with what to do about it."""
+    """Return the wanted port if it is free, a free one for 0. Raises PortTaken."""
     if wanted:
-        if trouble := _in_the_way(wanted):
+        if reason := _why_taken(wanted):
             raise PortTaken(
-                f"Port {wanted} on {HOST} can't be had ({trouble}): end what listens there, or set "
+                f"Port {wanted} on {HOST} can't be had ({reason}): end what listens there, or set "
                 "LOCAL_CLOUD_PORT to another one (0, the default, takes any that is free)."
             )
         return wanted
-    # Not a secret: where to look first, so that two stacks at once seldom meet.
+    # The order is random, so that two stacks that start at once seldom choose the same port.
     for candidate in random.sample(FREE_PORTS, 100):
-        if not _in_the_way(candidate):
+        if not _why_taken(candidate):
             return candidate
     raise PortTaken(
         f"No free port found on {HOST} from {FREE_PORTS.start} to {FREE_PORTS.stop}: "
@@ -151,7 +154,8 @@ def choose_port(wanted: int) -> int:
     )
 
 
-def _in_the_way(port: int) -> str:
+def _why_taken(port: int) -> str:
+    """Return why a port can't be bound, "" if it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,8 +1,8 @@
-"""The demo: recordings travel from Zoom into Opencast before one's eyes, and are checked there.
+"""The demo: recordings go from Zoom to Opencast, and are checked there.
 
-(a) a lecture that the class schedule knows, (b) a "+Zoom" request with a link and a series, (c) a
-recording that no course claims, (d) a forged webhook, (e) a repeat of (a), (f) a recording whose
-webhook never came. It ends well only if every check holds.
+(a) a lecture in the class schedule, (b) a "+Zoom" request with a link and a series, (c) a recording
+without a scheduled class, (d) forged webhooks, (e) a repeat of (a), (f) a recording whose webhook
+is lost. The demo succeeds if every check holds.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ MISSED = 84433221100
 SCHEDULED_SERIES, REQUESTED_SERIES = "20260112345", "20260199999"
 END_STATES = frozenset({"SENT_TO_OPENCAST", "IGNORED"})
 FAILED_STATES = frozenset({"WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"})
-PATIENCE_SECONDS = 60.0
+MOST_SECONDS = 60.0
 POLL_SECONDS = 0.1
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass
 class Journey:
-    """A recording that is followed. `steps` are the states in order, with seconds since `began`."""
+    """A recording on its way. `steps` are its states in order, with the seconds since `began`."""
 
     title: str
     recording: ZoomRecording
@@ -57,7 +57,7 @@ class Journey:
         return self.state in END_STATES | FAILED_STATES
 
     def take(self, status: Ingest | None) -> bool:
-        """Notes a state; True if it is a new one."""
+        """Note a state, and return whether it is a new one."""
         if status is None or status.status == self.state:
             return False
         self.steps.append((status.status, time.monotonic() - self.began))
@@ -67,7 +67,7 @@ class Journey:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that has to hold, and what was found if it doesn't."""
+    """A sentence that has to hold, and what was found if it doesn't."""
 
     what: str
     holds: bool
@@ -75,7 +75,10 @@ class Check:
 
 
 def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
-    """Shows the demo on a stack that is up; whether every check held. `folder` takes files."""
+    """Show the demo on a running stack, and return whether every check held.
+
+    `folder` takes the demo's files. `zone` is the time zone of the stack's schedule.
+    """
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     late = start + timedelta(minutes=90)
     classes = {LECTURE: start.astimezone(zone), MISSED: late.astimezone(zone)}
@@ -123,7 +126,7 @@ def run(driver: Driver, folder: Path, zone: ZoneInfo, console: Console) -> bool:
 def _import_schedule(
     driver: Driver, folder: Path, classes: dict[int, datetime], console: Console
 ) -> None:
-    """Writes a class schedule with a class of each meeting at a local time, and imports it."""
+    """Write a schedule with a class for each meeting at a local time, and import it."""
     path = folder / "schedule.csv"
     series = f"https://opencast.example.edu/engage/ui/index.html#/{SCHEDULED_SERIES[:4]}"
     rows = [
@@ -147,41 +150,41 @@ def _import_schedule(
 
 
 def _lecture(driver: Driver, start: datetime) -> ZoomRecording:
-    """(a) Two segments, two views, chat."""
+    """Record (a): two segments, two views, chat."""
     return driver.add_lecture(
         meeting_id=LECTURE, start_time=start, topic="HIST E-1010 Mapping the Ocean", seed="a"
     )
 
 
 def _guest(driver: Driver, start: datetime) -> ZoomRecording:
-    """(b) A recording that somebody asks for."""
+    """Record (b), which somebody requests."""
     return driver.add_lecture(
         meeting_id=REQUESTED, start_time=start, topic="A guest", seed="b", segments=1
     )
 
 
 def _private(driver: Driver, start: datetime) -> ZoomRecording:
-    """(c) A meeting that the schedule doesn't know."""
+    """Record (c), a meeting that isn't in the schedule."""
     return driver.add_lecture(
         meeting_id=UNCLAIMED, start_time=start, topic="A private chat", seed="c", segments=1
     )
 
 
 def _missed(driver: Driver, start: datetime) -> ZoomRecording:
-    """(f) A recording of which Zoom's webhook is lost; it ended more than an hour ago."""
+    """Record (f), whose webhook is lost. It ended more than an hour ago."""
     return driver.add_lecture(
         meeting_id=MISSED, start_time=start, topic="Nobody told", seed="f", segments=1
     )
 
 
 def _reconcile(driver: Driver, start: datetime) -> None:
-    """(f) The hourly run of reconcile, in a stack whose first run was before that recording."""
+    """Run reconcile as every hour, with a baseline before (f)."""
     driver.begin_reconcile(start)
     driver.reconcile()
 
 
 def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int]:
-    """(a) and (e): its events as Zoom sends them, the last one twice; the answers to that one."""
+    """Send the events of (a), the last one twice (e). Returns the statuses of the last one."""
     uuid = journey.recording.uuid
     for event, second in (("started", 0), ("paused", 30), ("resumed", 60), ("stopped", 130)):
         moment = int((start + timedelta(seconds=second)).timestamp() * 1000)
@@ -191,7 +194,7 @@ def _send_lecture(driver: Driver, journey: Journey, start: datetime) -> list[int
 
 
 def _ask(driver: Driver, journey: Journey) -> None:
-    """(b) What Opencast's "+Zoom" form sends: a Zoom link and a series."""
+    """Request (b) as the "+Zoom" form does: with a Zoom link and a series."""
     link = zoom_page_of(journey.recording.uuid, "https://zoom.us")
     answer = driver.ask_for_ingest(uuid=link, oc_series_id=REQUESTED_SERIES)
     if answer.status != 200:
@@ -199,7 +202,7 @@ def _ask(driver: Driver, journey: Journey) -> None:
 
 
 def _forge(driver: Driver, start: datetime) -> list[int]:
-    """(d) Webhooks that Zoom didn't sign, or signed an hour ago; the answers."""
+    """Send (d): webhooks that Zoom didn't sign, or signed an hour ago. Returns the statuses."""
     stranger = driver.add_lecture(
         meeting_id=FORGED, start_time=start, topic="Forged", seed="d", segments=1
     )
@@ -212,8 +215,12 @@ def _forge(driver: Driver, start: datetime) -> list[int]:
 def _follow(
     driver: Driver, journeys: list[Journey], senders: list[Future[Any]], console: Console
 ) -> None:
-    """Asks GET /status until every recording has ended, and shows each change as it happens."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    """Ask GET /status until every recording has an end state, and show each change.
+
+    Raises:
+        DriverError: a recording has no end state after a minute.
+    """
+    end = time.monotonic() + MOST_SECONDS
     with Live(_progress(journeys), console=console, transient=True) as live:
         while not all(journey.is_over for journey in journeys):
             for journey in journeys:
@@ -226,7 +233,7 @@ def _follow(
                     sender.result()
             if time.monotonic() > end:
                 stuck = ", ".join(j.title for j in journeys if not j.is_over)
-                raise DriverError(f"Not done after {PATIENCE_SECONDS:.0f} s: {stuck}.")
+                raise DriverError(f"Not done after {MOST_SECONDS:.0f} s: {stuck}.")
             time.sleep(POLL_SECONDS)
 
 
@@ -276,7 +283,7 @@ def _check_lecture(driver: Driver, journey: Journey, start: datetime) -> list[Ch
 
 
 def _spans(start: datetime) -> str:
-    """130 s with a pause from 30 to 60, then a minute later 130 s more."""
+    """Return the times without pauses: 130 s, paused from 30 to 60, and after 60 s 130 s more."""
     seconds = ((0, 30), (60, 130), (190, 320))
     return ",".join(
         "_".join((start + timedelta(seconds=second)).strftime(STAMP) for second in span)
@@ -298,7 +305,7 @@ def _check_requested(driver: Driver, journey: Journey) -> list[Check]:
 
 
 def _waiting(driver: Driver) -> int:
-    """How many messages are on the download queue, in flight and delayed ones included."""
+    """Return the number of messages of the download queue, in flight and delayed ones included."""
     attributes = driver.client("sqs").get_queue_attributes(
         QueueUrl=driver.queue_url("download"), AttributeNames=["All"]
     )["Attributes"]
@@ -336,7 +343,7 @@ def _fetched(ingest: OpencastIngest) -> list[tuple[str, str, int]]:
 
 
 def _times(journeys: list[Journey]) -> Table:
-    """Seconds from Zoom's event until each state was seen."""
+    """Return a table of the seconds from Zoom's event until each state was seen."""
     table = Table(
         title="\nSeconds until each step was seen", title_justify="left", title_style="bold"
     )

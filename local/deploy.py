@@ -1,7 +1,6 @@
-"""The stack in the local cloud: the template that AWS gets, put there by the CDK's command line.
+"""Access to the local cloud, and the deploy of the stack with the CDK's command line.
 
-What takes time is done side by side by `local/stack.py`: the template is synthesized while the
-cloud starts and packages are made; then one CDK run deploys what was synthesized.
+Synthesis and deploy are two runs: the template is synthesized while the cloud starts.
 """
 
 import os
@@ -30,7 +29,7 @@ DEPLOY_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach the local cloud as its account's root."""
+    """Access to a local cloud as its account's root."""
 
     url: str
     ca_bundle: Path
@@ -38,24 +37,24 @@ class Access:
 
     @classmethod
     def of(cls, state: State) -> Self:
-        """To the cloud of the stack with this state."""
+        """Return the access to the cloud of a stack."""
         return cls(state.aws_endpoint_url, Path(state.ca_bundle), state.region)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of any service, untouched by the caller's own AWS configuration."""
+        """Return a boto3 client of a service. The caller's own AWS configuration is ignored."""
         return self._session().client(  # type: ignore[call-overload]  # any service by its name
             service, **self._options()
         )
 
     def resource(self, service: str) -> Any:
-        """A boto3 resource of any service that has them, untouched in the same way."""
+        """Return a boto3 resource of a service. The caller's own AWS configuration is ignored."""
         return self._session().resource(  # type: ignore[call-overload]  # as above
             service, **self._options()
         )
 
     def _session(self) -> boto3.Session:
-        # An AWS_PROFILE that isn't there would be an error even with a key given.
-        of_the_caller = {
+        # boto3 fails at an unknown AWS_PROFILE even if it gets a key.
+        ignored = {
             "profile": (None, None, None, None),
             "config_file": (None, None, os.devnull, None),
         }
@@ -63,7 +62,7 @@ class Access:
             aws_access_key_id=OPERATOR_KEY,
             aws_secret_access_key=OPERATOR_KEY,
             region_name=self.region,
-            botocore_session=Session(session_vars=of_the_caller),
+            botocore_session=Session(session_vars=ignored),
         )
 
     def _options(self) -> dict[str, Any]:
@@ -76,7 +75,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Cdk:
-    """The CDK's command line for a local stack. `environment` is all that it gets to see."""
+    """The CDK's command line for a local stack, with exactly this environment."""
 
     environment: Mapping[str, str]
     processes: Processes
@@ -84,43 +83,43 @@ class Cdk:
 
     @property
     def output(self) -> Path:
-        """Where the synthesized stack is."""
+        """The folder of the synthesized stack."""
         return self.folder / "cdk.out"
 
     def synth(self) -> None:
-        """Make the template from the settings in the environment. ProcessFailed if that fails."""
+        """Synthesize the template from the settings. Raises ProcessFailed if that fails."""
         command = CdkCli(self.environment, output=self.output).command("synth", "--quiet")
         self.processes.run("synth", command, self._environment(), SYNTH_SECONDS)
 
     def deploy(self, stack_name: str) -> None:
-        """Make the stack from the synthesized template. ProcessFailed if that fails."""
+        """Deploy the synthesized template. Raises ProcessFailed if that fails."""
         how = ("--method=direct", "--require-approval=never", "--ci")
         command = [str(PROGRAM), "deploy", stack_name, *how, *OPTIONS, "--app", str(self.output)]
         self.processes.run("deploy", command, self._environment(), DEPLOY_SECONDS)
 
     def template(self, stack_name: str) -> dict[str, Any]:
-        """The synthesized template."""
+        """Return the synthesized template."""
         template = self.output / f"{stack_name}.template.json"
         return msgspec.json.decode(template.read_bytes(), type=dict[str, Any])
 
     def _environment(self) -> dict[str, str]:
-        # A cache of its own, or the account ids of real stacks mislead the CLI.
+        # The CLI caches the ids of real accounts, so it gets a cache of its own.
         return {**self.environment, **QUIET, "CDK_HOME": str(self.folder / "cdk-home")}
 
 
 def build_packages(folder: Path) -> list[Package]:
-    """The functions' zips for this machine, those that changed anew."""
+    """Build the functions' zips for this machine. Those that are up to date are kept."""
     return package.build(FUNCTIONS, host(), folder)
 
 
 def make_bucket(s3: Any, bucket: str, region: str) -> None:
-    """Make a bucket. S3 refuses its oldest region as a location constraint."""
+    """Create a bucket. S3 refuses us-east-1 as a location constraint."""
     constraint = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else constraint))
 
 
 def physical_names(cloudformation: Any, stack_name: str) -> dict[str, str]:
-    """The resources' names in the cloud by their logical ids."""
+    """Return the resources' names in the cloud, by logical id."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]

@@ -1,7 +1,6 @@
-"""What one does to a local stack that runs: as Zoom, as users of Opencast and Slack, as operator.
+"""Drives a running local stack as Zoom, as users of Opencast, Slack and the sheet, and as operator.
 
-The demo and the end-to-end tests drive the stack through this, over HTTPS and AWS's API only, so
-that they see what anybody would see.
+It uses only HTTPS and AWS's API, so the demo and the end-to-end tests see what everybody sees.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ REQUEST_SECONDS = 35.0
 
 
 class DriverError(Exception):
-    """The stack or a neighbour did not do what it was asked. The text says what."""
+    """The stack or a stand-in didn't do what it was asked. The text says what."""
 
 
 class ZoomFile(msgspec.Struct, frozen=True):
-    """A file as the Zoom stand-in holds it; `sha256` in hex."""
+    """A file of the Zoom stand-in. `sha256` is in hex."""
 
     id: str
     file_type: str
@@ -41,7 +40,7 @@ class ZoomFile(msgspec.Struct, frozen=True):
 
 
 class ZoomRecording(msgspec.Struct, frozen=True):
-    """A recording as the Zoom stand-in holds it; `duration` in minutes."""
+    """A recording of the Zoom stand-in. `duration` is in minutes."""
 
     uuid: str
     meeting_id: int
@@ -52,12 +51,12 @@ class ZoomRecording(msgspec.Struct, frozen=True):
     files: tuple[ZoomFile, ...]
 
     def wanted(self) -> tuple[ZoomFile, ...]:
-        """The files that the pipeline is to take: MP4 and chat."""
+        """Return the files that the pipeline has to take: MP4 and chat."""
         return tuple(file for file in self.files if file.file_type in ("MP4", "CHAT"))
 
 
 class OpencastFile(msgspec.Struct, frozen=True):
-    """A file that Opencast fetched."""
+    """A file that the Opencast stand-in fetched."""
 
     part: str
     flavor: str
@@ -67,7 +66,7 @@ class OpencastFile(msgspec.Struct, frozen=True):
 
 
 class OpencastIngest(msgspec.Struct, frozen=True):
-    """An ingest as Opencast's stand-in lists it; `parts` in order, addresses without query."""
+    """An ingest of the Opencast stand-in. Addresses in `parts` have no query."""
 
     mediapackage_id: str
     series: str
@@ -77,12 +76,12 @@ class OpencastIngest(msgspec.Struct, frozen=True):
     status: int | None
 
     def values(self, name: str) -> list[str]:
-        """The values of the form's parts of this name, in order."""
+        """Return the values of the form's parts of a name, in order."""
         return [value for part, value in self.parts if part == name]
 
 
 class Ingest(msgspec.Struct, frozen=True):
-    """What `GET /status` says of one ingest."""
+    """An ingest in the answer of `GET /status`."""
 
     last_updated: str
     status: str
@@ -100,44 +99,44 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Driver:
-    """Drives the stack of a `stack.json`, with the local account's own key."""
+    """Drives the stack of a `stack.json`, with the key of the account's root."""
 
     def __init__(self, state: State) -> None:
         self.state = state
         self._session = requests.Session()
         self._session.verify = state.ca_bundle
-        # Else a REQUESTS_CA_BUNDLE or a proxy of the shell would win, see requests' documentation.
+        # Otherwise the shell's REQUESTS_CA_BUNDLE and proxy would override `verify`.
         self._session.trust_env = False
         self._access = Access.of(state)
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Close the connections."""
         self._session.close()
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the local cloud."""
+        """Return a boto3 client of the local cloud."""
         return self._access.client(service)
 
     def table(self, name: str) -> Any:
-        """A DynamoDB table of the stack, by its name without the stack's."""
+        """Return a DynamoDB table of the stack, by its name without the stack's."""
         return self._access.resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
 
     def queue_url(self, name: str) -> str:
-        """A queue's URL, by its name without the stack's."""
+        """Return the URL of a queue, by its name without the stack's."""
         name = f"{self.state.stack_name}-{name}"
         return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     # As Zoom
 
     def add_lecture(self, **lecture: Any) -> ZoomRecording:
-        """Records a lecture in Zoom: see `local.neighbours.zoom_recordings.Lecture`."""
+        """Record a lecture in Zoom (`local.neighbours.zoom_recordings.Lecture`)."""
         if isinstance(lecture.get("start_time"), datetime):
             lecture["start_time"] = lecture["start_time"].isoformat()
         answer = self._control("POST", "zoom", "recordings", lecture)
         return msgspec.convert(answer, ZoomRecording)
 
     def recording(self, uuid: str) -> ZoomRecording:
-        """A recording as Zoom holds it now. DriverError if there is none."""
+        """Return a recording as Zoom has it now. Raises DriverError if there is none."""
         listed = self._control("GET", "zoom", "recordings")
         for recording in msgspec.convert(listed, list[ZoomRecording]):
             if recording.uuid == uuid:
@@ -145,29 +144,29 @@ class Driver:
         raise DriverError(f"Zoom's stand-in holds no recording {uuid}.")
 
     def sent(self, file: ZoomFile) -> int:
-        """Bytes that Zoom has sent of a file so far, those that never arrived included."""
+        """Return the bytes that Zoom has sent of a file so far, lost ones included."""
         return int(self._control("GET", "zoom", "sent").get(file.id, 0))
 
     def send(self, event: str, uuid: str = "", **options: Any) -> Answer:
-        """Lets Zoom send a webhook, and gives what the endpoint answered."""
+        """Let Zoom send a webhook, and return the answer (`local.neighbours.zoom.SendEvent`)."""
         asked = {"url": self.webhook_url, "event": event, "uuid": uuid, "timeout": 30, **options}
         answer = self._control("POST", "zoom", "events", asked)
         return Answer(answer["status"], answer["body"])
 
     def trouble_zoom(self, **fault: Any) -> None:
-        """Lets Zoom fail: see `local.neighbours.zoom_faults.Fault`."""
+        """Let Zoom fail (`local.neighbours.zoom_faults.Fault`)."""
         self._control("POST", "zoom", "faults", fault)
 
     def cdn_url(self) -> str:
-        """Where Zoom's downloads are redirected to."""
-        return str(self._control("GET", "zoom", "health")["cdn_url"])
+        """Return the origin that Zoom's downloads are redirected to."""
+        return str(self._control("GET", "zoom", "origins")["cdn_url"])
 
     def switch_zoom(self, **switches: Any) -> None:
-        """Changes how Zoom behaves: see `local.neighbours.zoom_account.Switches`."""
+        """Change Zoom's behaviour (`local.neighbours.zoom_account.Switches`)."""
         self._control("POST", "zoom", "switches", switches)
 
     def scopes_in_zoom(self, *scopes: str) -> None:
-        """The app has these scopes in the tokens that it gets from now on."""
+        """Give the app in Zoom these scopes, in the tokens from now on."""
         self._control("POST", "zoom", "app", {"scopes": scopes})
 
     @property
@@ -177,86 +176,78 @@ class Driver:
     # As Opencast and its users
 
     def add_series(self, identifier: str, title: str) -> None:
-        """Makes a series in Opencast."""
+        """Add a series to Opencast."""
         series = {"identifier": identifier, "title": title}
         self._control("POST", "opencast", "series", series)
 
     def trouble_opencast(self, **fault: Any) -> None:
-        """Lets Opencast fail: see `local.neighbours.opencast_store.Fault`."""
+        """Let Opencast fail (`local.neighbours.opencast_store.Fault`)."""
         self._control("POST", "opencast", "faults", fault)
 
     def mend_opencast(self) -> None:
-        """Lets no more request to Opencast fail."""
+        """Remove every fault of Opencast's."""
         self._control("DELETE", "opencast", "faults")
 
     def ingests(self) -> tuple[OpencastIngest, ...]:
-        """Every ingest that Opencast was sent, in order."""
-        answer = self._session.get(f"{self.state.opencast_url}/_ingests", timeout=REQUEST_SECONDS)
-        return msgspec.json.decode(answer.content, type=tuple[OpencastIngest, ...])
+        """Return every ingest that Opencast got, in order."""
+        listed = self._control("GET", "opencast", "ingests")
+        return msgspec.convert(listed, tuple[OpencastIngest, ...])
 
     def ingests_of(self, recording: ZoomRecording) -> list[OpencastIngest]:
-        """The ingests that name this recording as their source."""
+        """Return the ingests whose source is a recording."""
         source = f"ZIP-{recording.uuid}"
         return [ingest for ingest in self.ingests() if source in ingest.values("source")]
 
     def ask_for_ingest(self, **request: Any) -> Answer:
-        """`POST /ingest`, as the "+Zoom" form does."""
+        """POST to `/ingest` as the "+Zoom" form does, and return the answer."""
         answer = self._session.post(
             f"{self.state.api_url}/ingest", json=request, timeout=REQUEST_SECONDS
         )
         return Answer(answer.status_code, answer.text)
 
     def status(self, meeting_id: int) -> dict[str, list[Ingest]]:
-        """`GET /status` of a meeting: recording uuid → its ingests; empty if it isn't known."""
-        answer = self._session.get(
-            f"{self.state.api_url}/status",
-            params={"meeting_id": str(meeting_id)},
-            timeout=REQUEST_SECONDS,
-        )
-        if answer.status_code != 200:
-            raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
-        records = answer.json()["records"] or {"recordings": []}
+        """Return the ingests of a meeting's recordings, by uuid, as `GET /status` does."""
+        records = self._get_status(meeting_id=meeting_id)["records"] or {"recordings": []}
         return {
             recording["recording_id"]: msgspec.convert(recording["zip_ingests"], list[Ingest])
             for recording in records["recordings"]
         }
 
     def recent(self, seconds: int) -> set[str]:
-        """The uuids of the recordings that `GET /status?seconds=` tells."""
-        answer = self._session.get(
-            f"{self.state.api_url}/status", params={"seconds": seconds}, timeout=REQUEST_SECONDS
-        )
-        if answer.status_code != 200:
-            raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
+        """Return the uuids of the recordings of the last seconds, as `GET /status` does."""
         return {
             recording["recording_id"]
-            for meeting in answer.json()["records"]["meetings"]
+            for meeting in self._get_status(seconds=seconds)["records"]["meetings"]
             for recording in meeting["recordings"]
         }
 
     def backlogs(self) -> dict[str, dict[str, int]]:
-        """What `GET /status?queues=true` counts, by queue."""
+        """Return the counts of each queue, as `GET /status` does."""
+        return msgspec.convert(self._get_status(queues="true")["queues"], dict[str, dict[str, int]])
+
+    def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
+        """Return a recording's newest ingest, None if there is none."""
+        found = self.status(recording.meeting_id).get(recording.uuid, [])
+        return max(found, key=lambda ingest: ingest.last_updated, default=None)
+
+    def _get_status(self, **query: str | int) -> dict[str, Any]:
         answer = self._session.get(
-            f"{self.state.api_url}/status", params={"queues": "true"}, timeout=REQUEST_SECONDS
+            f"{self.state.api_url}/status", params=query, timeout=REQUEST_SECONDS
         )
         if answer.status_code != 200:
             raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
-        return msgspec.convert(answer.json()["queues"], dict[str, dict[str, int]])
+        found: dict[str, Any] = answer.json()
+        return found
 
-    def ingest_status(self, recording: ZoomRecording) -> Ingest | None:
-        """The state of a recording's newest ingest, None if there is none."""
-        found = self.status(recording.meeting_id).get(recording.uuid, [])
-        return max(found, key=lambda one: one.last_updated, default=None)
-
-    # As the rule that starts reconcile, which the local cloud honours every hour
+    # As the rule that starts reconcile every hour
 
     def begin_reconcile(self, baseline: datetime) -> None:
-        """Let reconcile's first run have been at this time: what ended earlier is left alone."""
+        """Set reconcile's baseline: it leaves recordings that ended earlier alone."""
         item = {"uuid": "#reconcile", "baseline": f"{baseline:%Y-%m-%dT%H:%M:%SZ}", "version": 1}
         self.table("recordings").put_item(Item=item)
 
     def reconcile(self) -> dict[str, Any]:
-        """Run reconcile now, as the rule does; its report. DriverError if something stops it."""
+        """Run reconcile now, and return its report. Raises DriverError if it is stopped."""
         answer = self.client("lambda").invoke(
             FunctionName=f"{self.state.stack_name}-zoom-reconcile", Payload=b"{}"
         )
@@ -266,19 +257,14 @@ class Driver:
         return report
 
     def last_reconcile(self) -> dict[str, Any]:
-        """What `GET /status?queues=true` tells of reconcile."""
-        answer = self._session.get(
-            f"{self.state.api_url}/status", params={"queues": "true"}, timeout=REQUEST_SECONDS
-        )
-        if answer.status_code != 200:
-            raise DriverError(f"GET /status answered {answer.status_code}: {answer.text[:200]}")
-        found: dict[str, Any] = answer.json()["reconcile"]
+        """Return the last run of reconcile, as `GET /status` does."""
+        found: dict[str, Any] = self._get_status(queues="true")["reconcile"]
         return found
 
-    # As people in Slack, and as who keeps the class schedule
+    # As users of Slack and of the sheet with the schedule
 
     def type(self, text: str, *, user: str = "producer", channel: str = "", **more: Any) -> Any:
-        """Lets a user type `/zip <text>`, by default in the channel for it; what came of it.
+        """Let a user type `/zip <text>`, by default in its channel, and return the outcome.
 
         See `local.neighbours.slack_player.Typed` and `Outcome`.
         """
@@ -286,42 +272,42 @@ class Driver:
         return self._control("POST", "slack", "command", typed)
 
     def press(self, ts: str, action_id: str, *, user: str = "producer", **more: Any) -> Any:
-        """Lets a user press a button of the message `ts`; what came of it."""
+        """Let a user press a button of the message `ts`, and return the outcome."""
         pressed = {"user": user, "ts": ts, "action_id": action_id, **more}
         return self._control("POST", "slack", "press", pressed)
 
     def shown(self, user: str = "producer") -> list[dict[str, Any]]:
-        """The messages that a user sees, see `local.neighbours.slack_workspace.Message`."""
+        """Return the messages that a user sees (`local.neighbours.slack_workspace.Message`)."""
         found: list[dict[str, Any]] = self._control("GET", "slack", f"messages?user={user}")
         return found
 
     def trouble_slack(self, **fault: Any) -> None:
-        """Lets Slack fail: see `local.neighbours.host.Fault`."""
+        """Let Slack fail (`local.neighbours.faults.Fault`)."""
         self._control("POST", "slack", "faults", fault)
 
     def refused_by_slack(self) -> list[dict[str, Any]]:
-        """The messages that Slack didn't take so far, and why."""
+        """Return the messages that Slack refused so far, and why."""
         found: list[dict[str, Any]] = self._control("GET", "slack", "refused")
         return found
 
     def scopes_in_slack(self, *scopes: str) -> None:
-        """The app has these scopes from now on."""
+        """Give the app in Slack these scopes."""
         self._control("POST", "slack", "app", {"scopes": scopes})
 
     def fill_tab(self, tab: str, rows: list[list[Any]], **more: Any) -> None:
-        """Replaces a tab of the schedule's spreadsheet, see `local.neighbours.sheets`."""
+        """Replace a tab of the sheet (`local.neighbours.sheets.TabContent`)."""
         self._control("POST", "sheets", "tabs", {"tab": tab, "rows": rows, **more})
 
     def rename_tab(self, tab: str, to: str) -> None:
-        """Gives a tab another name."""
+        """Give a tab of the sheet another title."""
         self._control("POST", "sheets", "rename", {"tab": tab, "to": to})
 
     def expire_google_tokens(self) -> None:
-        """Kills every token that Google's stand-in gave out so far."""
+        """Expire every token of Google's."""
         self._control("POST", "sheets", "expire")
 
     def trouble_sheets(self, **fault: Any) -> None:
-        """Lets Google fail: see `local.neighbours.host.Fault`."""
+        """Let Google fail (`local.neighbours.faults.Fault`)."""
         self._control("POST", "sheets", "faults", fault)
 
     def _control(self, method: str, neighbour: str, path: str, content: object = None) -> Any:
@@ -343,7 +329,7 @@ class Driver:
 
 
 def wait_for(ask: Callable[[], Found | None], what: str, seconds: float) -> Found:
-    """Asks again and again until the answer is true, and gives it. DriverError after `seconds`."""
+    """Ask until the answer is true, and return it. Raises DriverError after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         found = ask()

@@ -1,17 +1,14 @@
-"""The operators' mailbox of the local stack: what SNS would mail, as files.
+"""The operators' mailbox of a local stack: notifications that SNS would mail become files.
 
     python -m local.mailbox --port 0 --cloud https://127.0.0.1:20000 --folder .local/mail …
 
-The local cloud mails nothing. So this listens where SNS's HTTPS subscriptions are delivered, and
-writes each notification of the stack's topic to `0001-<subject>.txt`: the headers that a mail has,
-then its text as it is.
+The local cloud sends no mail. So the mailbox is an HTTPS subscription of the stack's topic. It
+writes each notification to `0001-<subject>.txt`: a mail's headers, and the text.
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
 """
 
 import argparse
-import os
 import re
-import signal
 import ssl
 import sys
 import threading
@@ -28,16 +25,19 @@ import msgspec
 
 from local.authority import Authority, ensure_authority
 from local.cloud import HOST, choose_port
-from local.neighbours.https_server import Answer, HttpsServer, Request
+from local.neighbours.https_server import Answer, Request
+from local.neighbours.stand_in import StandIn, run
 from local.processes import Processes, Running
 
 SECONDS = 10.0
-SLUG_LIMIT = 60
+MOST_OF_SUBJECT = 60
+"""Characters of the subject in a file's name."""
+
 SUBSCRIBED = "subscribed to"
 
 
 class Notification(msgspec.Struct, frozen=True, rename="pascal"):
-    """What SNS delivers; a `token` to confirm the subscription with comes first."""
+    """A delivery of SNS's. The first has a `token` that confirms the subscription."""
 
     type: str
     topic_arn: str
@@ -47,12 +47,22 @@ class Notification(msgspec.Struct, frozen=True, rename="pascal"):
     timestamp: str = ""
 
 
-class Mailbox:
-    """Files the topic's mails in a folder, which it empties at first. `confirm` gets a token."""
+class Mailbox(StandIn):
+    """Writes a topic's notifications to files in a folder, which it empties first.
+
+    `confirm` is called with the notification that has the token.
+    """
 
     def __init__(
-        self, folder: Path, topic: str, to: str, confirm: Callable[[Notification], None]
+        self,
+        tls: Authority,
+        folder: Path,
+        topic: str,
+        to: str,
+        confirm: Callable[[Notification], None],
+        port: int = 0,
     ) -> None:
+        super().__init__(tls, port)
         self._folder = folder
         self._topic = topic
         self._to = to
@@ -64,7 +74,7 @@ class Mailbox:
             old.unlink()
 
     def answer(self, request: Request) -> Answer:
-        """Takes one delivery."""
+        """Take one delivery."""
         try:
             notification = msgspec.json.decode(request.body, type=Notification)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -74,20 +84,20 @@ class Mailbox:
         if notification.type == "SubscriptionConfirmation":
             self._confirm(notification)
         elif notification.type == "Notification":
-            self._file(notification)
+            self._write(notification)
         return Answer(200)
 
-    def _file(self, notification: Notification) -> None:
+    def _write(self, notification: Notification) -> None:
         subject = notification.subject or "AWS Notification Message"
         headers = {
             "From": f"{self._topic} <no-reply@sns.amazonaws.com>",
             "To": self._to,
             "Subject": subject,
-            "Date": format_datetime(_moment(notification.timestamp)),
+            "Date": format_datetime(_time(notification.timestamp)),
             "Content-Type": "text/plain; charset=utf-8",
         }
         lines = [f"{name}: {' '.join(value.split())}\n" for name, value in headers.items()]
-        slug = re.sub("[^a-z0-9]+", "-", subject.lower())[:SLUG_LIMIT].strip("-")
+        slug = re.sub("[^a-z0-9]+", "-", subject.lower())[:MOST_OF_SUBJECT].strip("-")
         with self._lock:
             self._count += 1
             file = self._folder / f"{self._count:04}-{slug}.txt"
@@ -97,7 +107,7 @@ class Mailbox:
         print(file, flush=True)
 
 
-def _moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
@@ -105,7 +115,7 @@ def _moment(text: str) -> datetime:
 
 
 def confirm_at(cloud: str, tls: ssl.SSLContext) -> Callable[[Notification], None]:
-    """What confirms a subscription at the cloud, as following the link in SNS's message does."""
+    """Return a function that confirms a subscription as the link in SNS's message does."""
 
     def confirm(notification: Notification) -> None:
         query = urlencode(
@@ -126,15 +136,15 @@ def confirm_at(cloud: str, tls: ssl.SSLContext) -> Callable[[Notification], None
 
 @dataclass(frozen=True)
 class MailboxProcess:
-    """A mailbox that was started, for one topic."""
+    """A mailbox that was started for one topic."""
 
     process: Running
     url: str
     topic: str
 
     def subscribe(self, sns: Any) -> None:
-        """Have the topic's notifications from now on. ProcessFailed if it can't listen."""
-        self._wait_for(self.url)
+        """Subscribe to the topic. Raises ProcessFailed if the mailbox doesn't answer."""
+        self.process.wait_for_output(self.url, SECONDS)
         [arn] = [
             topic["TopicArn"]
             for page in sns.get_paginator("list_topics").paginate()
@@ -142,13 +152,7 @@ class MailboxProcess:
             if topic["TopicArn"].endswith(f":{self.topic}")
         ]
         sns.subscribe(TopicArn=arn, Protocol="https", Endpoint=self.url)
-        self._wait_for(SUBSCRIBED)
-
-    def _wait_for(self, word: str) -> None:
-        def is_said() -> bool:
-            return word in self.process.log.read_text("utf-8", errors="replace")
-
-        self.process.wait_for(is_said, SECONDS)
+        self.process.wait_for_output(SUBSCRIBED, SECONDS)
 
 
 def start(
@@ -160,7 +164,7 @@ def start(
     topic: str,
     folder: Path,
 ) -> MailboxProcess:
-    """Start a mailbox on a free port, without waiting for it. `env` has the stack's settings."""
+    """Start a mailbox on a free port without waiting for it. `env` has the stack's settings."""
     port = choose_port(0)
     options = {
         "--port": port,
@@ -171,40 +175,23 @@ def start(
         "--to": env["NOTIFICATION_EMAIL"],
     }
     words = [str(word) for option in options.items() for word in option]
-    command = [sys.executable, "-m", "local.mailbox", *words]
-    process = processes.start("mailbox", command, env)
+    process = processes.start("mailbox", [sys.executable, "-m", "local.mailbox", *words], env)
     return MailboxProcess(process, f"https://{HOST}:{port}", topic)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Take mails until SIGTERM or SIGINT. Says where it listens in one line of JSON."""
+    """Take notifications until SIGTERM or SIGINT."""
     options = _arguments(argv)
     tls = ensure_authority(options.tls_dir)
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
-    mailbox = Mailbox(
-        options.folder, options.topic, options.to, confirm_at(options.cloud, trusting)
-    )
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
-    try:
-        server = HttpsServer(mailbox.answer, tls.ssl_context(), options.port)
-    except OSError as error:
-        print(f"The mailbox can't listen ({error}): choose another --port.", file=sys.stderr)
-        return 1
-    server.start()
-    try:
-        where = {"url": f"https://127.0.0.1:{server.port}", "pid": os.getpid()}
-        print(msgspec.json.encode(where).decode(), flush=True)
-        done.wait()
-    finally:
-        server.close()
-    return 0
+    confirm = confirm_at(options.cloud, trusting)
+    mailbox = Mailbox(tls, options.folder, options.topic, options.to, confirm, options.port)
+    return run(mailbox, "The mailbox")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.mailbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--tls-dir", type=Path, required=True)
     parser.add_argument("--cloud", required=True, help="the local cloud's address")
     parser.add_argument("--folder", type=Path, required=True, help="for the mails")

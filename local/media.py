@@ -1,8 +1,7 @@
-"""Real media files, small and quick to make: what the Zoom stand-in serves.
+"""Small but real media files for the Zoom stand-in.
 
-A lecture at one frame a second needs some 30 KB for two minutes and lasts as long as it says, so
-that every check of a container (duration, streams, size) sees what it would see in a real
-recording.
+Two minutes at one frame a second need some 30 KB. Duration, streams and size of the container are
+those of a real recording.
 """
 
 import hashlib
@@ -21,6 +20,7 @@ from av.video.stream import VideoStream
 Broken = Literal["truncated", "cut", "html", "empty"]
 
 WIDTH, HEIGHT = 128, 72
+FRAMES_A_SECOND = 1
 SAMPLE_RATE = 8000
 AAC_FRAME = 1024
 HTML_PAGE = (
@@ -34,23 +34,20 @@ def write_lecture(
     seconds: int = 130,
     seed: str = "lecture",
     *,
-    fps: int = 1,
     audio: bool = True,
     faststart: bool = False,
 ) -> Path:
-    """Write an MP4 that lasts `seconds`; the same `seed` gives the same bytes, another other ones.
+    """Write an MP4 of a duration, with the same bytes for the same `seed`.
 
-    H.264 where the wheel has an encoder for it, else MPEG-4 part 2. `audio` adds a silent AAC
-    track.
-    The index (moov) comes last unless `faststart`, as in a file that was written while it was
-    recorded.
+    It is H.264 if the wheel has an encoder, else MPEG-4 part 2. `audio` adds a silent AAC track.
+    The index (moov) is at the end unless `faststart`, as in a file written while recording.
     """
     options = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path), "w", format="mp4", options=options) as container:
         container.metadata["title"] = seed
-        video = _video_stream(container, fps)
+        video = _video_stream(container)
         sound = _audio_stream(container) if audio else None
-        for frame in _frames(seconds * fps, seed):
+        for frame in _frames(seconds, seed):
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if sound is not None:
@@ -67,20 +64,20 @@ def write_audio(path: Path, seconds: int = 130, seed: str = "audio") -> Path:
 
 
 def padded(movie: bytes, length: int, seed: str) -> bytes:
-    """An MP4 with `length` bytes behind it that no player looks at, other ones for each seed.
+    """Return an MP4 with `length` more bytes, which depend on the seed and which players ignore.
 
-    They are a `free` box (ISO/IEC 14496-12, section 8.1.2), so that a file as large as a real
-    recording takes no longer to make than a small one. No two pieces of it are alike.
+    They are a `free` box (ISO/IEC 14496-12, section 8.1.2), so a large file is made as quickly as a
+    small one. No two parts of it are equal.
     """
     header = length.to_bytes(4, "big") + b"free"
     return movie + header + hashlib.shake_128(seed.encode()).digest(length - len(header))
 
 
 def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
-    """Write what people really found under an .mp4 name.
+    """Write a broken .mp4 as it occurs in reality.
 
-    `truncated`: ends before its index, no player opens it. `cut`: the index is there, half of the
-    frames are not. `html`: an error page. `empty`: no byte at all.
+    `truncated`: the file ends before its index. `cut`: it has the index but half of the frames.
+    `html`: it is an error page. `empty`: it has no bytes.
     """
     if kind == "empty":
         path.write_bytes(b"")
@@ -93,7 +90,7 @@ def write_broken(path: Path, kind: Broken, seed: str = "broken") -> Path:
 
 
 def write_chat(path: Path, seed: str = "chat", lines: int = 5) -> Path:
-    """Write a meeting's chat as Zoom saves it: time since the start, sender, text, tabs between."""
+    """Write a chat as Zoom saves it: time since the start, sender and text, with tabs between."""
     draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
     names = ("Ada Lovelace", "Zoë Müller", "李雷", "Host")
     texts = ("Good morning", "Can you repeat that?", "Ça marche", "Slide 12, please", f"ref {seed}")
@@ -112,19 +109,19 @@ def write_transcript(path: Path, seed: str = "transcript") -> Path:
     return path
 
 
-def _video_stream(container: OutputContainer, fps: int) -> VideoStream:
+def _video_stream(container: OutputContainer) -> VideoStream:
     if "libx264" in av.codec.codecs_available:
-        # One thread, because the number of cores would otherwise show in the bytes.
+        # With more than one thread the bytes depend on the number of cores.
         options = {"crf": "30", "preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
-        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream = container.add_stream("libx264", rate=FRAMES_A_SECOND, options=options)
     else:
-        stream = container.add_stream("mpeg4", rate=fps, options={"qscale": "8"})
+        stream = container.add_stream("mpeg4", rate=FRAMES_A_SECOND, options={"qscale": "8"})
     stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     return stream
 
 
 def _frames(count: int, seed: str) -> Iterator[VideoFrame]:
-    """A card of the seed's own colours on which a bar moves on with every frame."""
+    """Yield pictures in the seed's colours on which a bar moves from frame to frame."""
     draw = random.Random(seed)  # noqa: S311 - pictures and names, no secrets
     shades = [draw.randrange(32, 224) for _ in range(HEIGHT // 8)]
     colours = (draw.randrange(64, 192), draw.randrange(64, 192))
@@ -164,7 +161,7 @@ def _write_silence(container: OutputContainer, stream: AudioStream, seconds: int
 
 
 def _half_of_the_frames(whole: bytes) -> int:
-    """The offset of the middle of `mdat`, the box that holds the frames."""
+    """Return the offset of the middle of `mdat`, the box with the frames."""
     offset = 0
     while whole[offset + 4 : offset + 8] != b"mdat":
         offset += int.from_bytes(whole[offset : offset + 4], "big")

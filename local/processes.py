@@ -1,4 +1,4 @@
-"""The local stack's processes: each has a supervisor (supervisor.py) and a log file."""
+"""The processes of a local stack. Each has a supervisor (supervisor.py) and a log file."""
 
 import contextlib
 import os
@@ -19,12 +19,12 @@ LAST_LINES = 12
 
 
 class ProcessFailed(Exception):
-    """A process of the local stack did not start, or ended when it should not have."""
+    """A process of the local stack didn't start, or it ended too early."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A started process. `pid` is its supervisor: SIGTERM to it ends both and all children."""
+    """A started process. `pid` is its supervisor's: SIGTERM to it ends both and all children."""
 
     name: str
     pid: int
@@ -32,11 +32,11 @@ class Running:
     supervisor: "subprocess.Popen[bytes]"
 
     def ended(self) -> int | None:
-        """The exit code, or None while it runs."""
+        """Return the exit code, None while the process runs."""
         return self.supervisor.poll()
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> None:
-        """Return once it does what `condition` asks. Raises ProcessFailed if it never does."""
+        """Wait until a condition holds. Raises ProcessFailed after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not condition():
             if (code := self.ended()) is not None:
@@ -45,25 +45,29 @@ class Running:
                 raise self.failure(f"was not ready within {timeout:.0f} s")
             time.sleep(STEP_SECONDS)
 
+    def wait_for_output(self, text: str, timeout: float) -> None:
+        """Wait until the process has printed a text. Raises ProcessFailed as `wait_for` does."""
+        self.wait_for(lambda: text in self.log.read_text("utf-8", errors="replace"), timeout)
+
     def failure(self, what: str) -> ProcessFailed:
-        """End it. Returns an error that says what went wrong, with the end of the log."""
+        """Stop the process, and return an error with the end of its log."""
         self.stop()
         return ProcessFailed(f"{self.name} {what}; its log is {self.log}:\n{last_lines(self.log)}")
 
     def let_go(self) -> None:
-        """Let it outlive this process."""
+        """Let the process outlive this one."""
         if self.supervisor.stdin is not None and not self.supervisor.stdin.closed:
             with contextlib.suppress(BrokenPipeError):
                 self.supervisor.stdin.write(b".")
             self.supervisor.stdin.close()
 
     def stop(self) -> None:
-        """End it and everything it started; returns when it is gone."""
+        """Stop the process and everything that it started, and wait until it has ended."""
         stop([self])
 
 
 class Processes:
-    """All processes of one stack. Safe to be used from several threads at once."""
+    """All processes of one stack, for use from several threads."""
 
     def __init__(self, logs: Path) -> None:
         self.logs = logs
@@ -74,7 +78,7 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT
     ) -> Running:
-        """Start a command under a supervisor, in its own session, with exactly this environment.
+        """Start a command in a session of its own with exactly this environment.
 
         Its output goes to `<logs>/<name>.log`. Raises ProcessFailed after `stop`.
         """
@@ -101,7 +105,7 @@ class Processes:
     def run(
         self, name: str, command: Sequence[str | Path], env: Mapping[str, str], timeout: float
     ) -> None:
-        """Run a command to its end. Raises ProcessFailed if it fails or takes too long."""
+        """Run a command to its end. Raises ProcessFailed if it fails or exceeds the timeout."""
         process = self.start(name, command, env)
         try:
             code = process.supervisor.wait(timeout)
@@ -113,24 +117,25 @@ class Processes:
             raise process.failure(f"ended with {code}")
 
     def alive(self) -> dict[str, int]:
-        """The pids of those that run, by name."""
+        """Return the pids of the running processes, by name."""
         with self._lock:
-            return {each.name: each.pid for each in self._running if each.ended() is None}
+            running = [process for process in self._running if process.ended() is None]
+            return {process.name: process.pid for process in running}
 
     def let_go(self) -> None:
-        """Let them all outlive this process."""
+        """Let every process outlive this one."""
         for process in self._running:
             process.let_go()
 
     def stop(self) -> None:
-        """End them all, side by side; returns when they are gone. Nothing starts after that."""
+        """Stop every process and wait until all have ended. No other can be started after that."""
         with self._lock:
             self._closed = True
             stop(self._running)
 
 
 def stop(processes: Sequence[Running]) -> None:
-    """End all of these side by side; returns when they are gone."""
+    """Stop these processes at once, and wait until all have ended."""
     for process in processes:
         process.supervisor.terminate()
         if process.supervisor.stdin is not None:
@@ -140,7 +145,7 @@ def stop(processes: Sequence[Running]) -> None:
 
 
 def stop_pids(pids: Sequence[int]) -> None:
-    """End what an earlier run let go, by its supervisors' pids; returns when it is gone."""
+    """Stop the processes of an earlier run by their supervisors' pids, and wait for their end."""
     supervisors = [pid for pid in pids if is_supervisor(pid)]
     for pid in supervisors:
         with contextlib.suppress(ProcessLookupError):
@@ -151,7 +156,7 @@ def stop_pids(pids: Sequence[int]) -> None:
 
 
 def is_supervisor(pid: int) -> bool:
-    """Whether this pid is a running supervisor of ours, not another program that got the number."""
+    """Return whether the pid is a supervisor of ours, not another program that got the number."""
     proc = Path(f"/proc/{pid}/cmdline")
     if Path("/proc/self/cmdline").exists():
         try:
@@ -165,6 +170,6 @@ def is_supervisor(pid: int) -> bool:
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """The end of a log file, for a message about what went wrong."""
+    """Return the end of a log file."""
     lines = log.read_text("utf-8", errors="replace").splitlines() if log.exists() else []
     return "\n".join(lines[-count:])

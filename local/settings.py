@@ -1,7 +1,7 @@
-"""The local stack's settings: those of a site, with defaults that make sense on a laptop.
+"""The settings of a local stack: those of any stack, with defaults for a laptop.
 
-They are read from the environment only, never from `.env`: that file is about the real stack.
-A stack's setting (cdk/settings.py) that is given there wins over the default here.
+They come from the environment, never from `.env`, which is about the real stack. A stack's setting
+(cdk/settings.py) in the environment overrides the default here.
 """
 
 import re
@@ -15,27 +15,26 @@ from cdk.settings import TABLE
 from local.cloud import HOST, REGION
 
 API_ID = "localzip"
-"""The API's id, which ministack takes from a tag: so its address is known before it is there."""
+"""The API's id. ministack takes it from a tag, so the address is known before the deploy."""
 
 API_ID_TAG = "ms-custom-id"
 
 OF_A_STACK = "LOCAL_STACK"
-"""What `invoke local.env` exports beside a local stack's settings: its name."""
+"""The variable in which `invoke local.env` exports the stack's name."""
 
 OF_THE_OPERATOR = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Settings of a stack that say which account is worked on: never the local cloud."""
+"""Settings of a stack that name an AWS account. The local cloud is none."""
 
 
 class LocalSettingsError(Exception):
-    """A setting of the local stack itself (`LOCAL_…`) makes no sense. The text says which."""
+    """A setting `LOCAL_…` is wrong. The text says which."""
 
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """What `LOCAL_…` variables say about the local stack itself.
+    """The settings `LOCAL_…`. `cloud_port` 0 is any free port.
 
-    `cloud_port` 0 is any free port. A neighbour's URL, if given, is used instead of the stand-in.
-    `extra_ca` is a PEM file with authorities to trust beside our own.
+    A neighbour with a URL gets no stand-in. `extra_ca` is a PEM file of more authorities to trust.
     """
 
     region: str = REGION
@@ -49,7 +48,7 @@ class LocalSettings:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the local stack's cloud and neighbours are, without a slash at the end."""
+    """The addresses of the cloud and the neighbours, without a slash at the end."""
 
     cloud: str = ""
     zoom: str = ""
@@ -59,9 +58,11 @@ class Addresses:
 
 
 def read_local(given: Mapping[str, str]) -> LocalSettings:
-    """The local stack's own settings. Raises LocalSettingsError if one is nonsense.
+    """Return the settings `LOCAL_…`.
 
-    Also if the others are those of a local stack, whose addresses another can't have.
+    Raises:
+        LocalSettingsError: a setting is wrong, or the environment has another local stack's
+            settings, whose addresses a new one can't have.
     """
     if another := given.get(OF_A_STACK):
         raise LocalSettingsError(
@@ -81,13 +82,13 @@ def read_local(given: Mapping[str, str]) -> LocalSettings:
 
 
 def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, str]:
-    """The stack's settings, as `.env` would have them: random secrets, the given ones on top."""
+    """Return the stack's settings as `.env` has them: defaults, new secrets, the given ones."""
     known = set(TABLE) - set(OF_THE_OPERATOR)
     chosen = {name: given[name] for name in sorted(known) if given.get(name, "").strip()}
     name = chosen.get("STACK_NAME", "local-zip")
     settings = {**_defaults(name, addresses), **chosen}
     if chosen.get("ALLOW_UNSIGNED_WEBHOOKS", "").strip().lower() == "true":
-        # Whoever asks for unsigned webhooks and names no token wants to see what happens without.
+        # Without a given token there is none: a default one would make the setting ineffective.
         settings["WEBHOOK_VALIDATION_SECRET_TOKEN"] = chosen.get(
             "WEBHOOK_VALIDATION_SECRET_TOKEN", ""
         )
@@ -96,7 +97,7 @@ def stack_settings(given: Mapping[str, str], addresses: Addresses) -> dict[str, 
 
 
 def api_url(cloud_url: str) -> str:
-    """Where the API's stage is, without a slash at the end."""
+    """Return the URL of the API's stage, without a slash at the end."""
     return f"{cloud_url}/_aws/execute-api/{API_ID}/live"
 
 

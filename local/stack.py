@@ -1,10 +1,10 @@
-"""The whole local stack: the cloud, the neighbours, and the real stack deployed between them.
+"""A local stack: the cloud, the neighbours, and the stack that is deployed between them.
 
     with LocalStack() as stack:
         requests.post(f"{stack.state.api_url}/new_recording", verify=stack.state.ca_bundle)
 
-Each of its processes has a supervisor (supervisor.py): none of them outlives this process, unless
-`let_go` was called. Slow steps run side by side; only the CDK's two are on the way of all.
+No process of a stack outlives this process (supervisor.py) unless `let_go` was called. Slow steps
+run side by side: the CDK's synthesis and deploy decide how long a start takes.
 """
 
 import contextlib
@@ -19,12 +19,13 @@ from typing import Any, Self, TypeVar
 
 from cdk import settings as site_settings
 from cdk.names import Names
-from local import deploy, mailbox, standins, subscription_filters, template_check
+from local import deploy, mailbox, standins, subscription_filters
 from local.authority import Authority, ensure_authority, write_bundle
 from local.cloud import HOST, Cloud, choose_port, operator_environment, start_cloud
 from local.processes import ROOT, Processes, is_supervisor
 from local.settings import OF_A_STACK, Addresses, api_url, read_local, stack_settings
 from local.state import CLOUD, GOOGLE_KEY, State, clear, forget, read_state, remember
+from local.template_check import TemplateCheck, compare
 from ops.code.package import Package, upload
 from ops.schedule import google_key
 from ops.secrets import store as secrets
@@ -34,31 +35,31 @@ MAIL = "mail"
 Result = TypeVar("Result")
 
 Say = Callable[[str, float], None]
-"""Told of each step that is done, and the seconds it took."""
+"""Is called after each step with its name and its seconds."""
 
 Build = Callable[[Path], Sequence[Package]]
-"""Makes the functions' packages in a folder."""
+"""Builds the functions' packages in a folder."""
 
 
 class AlreadyUp(Exception):
-    """A local stack runs in this folder. The text says where, and how to end it."""
+    """A local stack runs in this folder. The text says where it is and how to end it."""
 
 
 class Busy(Exception):
-    """Another process is starting a local stack in this folder, or works with one of its own."""
+    """Another process starts or uses a local stack in this folder."""
 
 
 class LocalStack:
-    """One local stack, from `start` (or `with`) to `stop`.
+    """A local stack, from `start` (or `with`) to `stop`.
 
-    `home` is the folder for all its files; two stacks need two. `given` are the settings (see
-    settings.py). After the start `state` is what `stack.json` says, `settings` are the stack's
-    settings, secrets included, and `parity` tells what the local cloud makes of the template.
+    `home` is the folder of its files: each stack needs its own. `given` are the settings (see
+    settings.py). After the start `state` is the content of `stack.json`, `settings` are the stack's
+    settings with secrets, and `template_check` compares the cloud with the template.
     """
 
     state: State
     settings: Mapping[str, str]
-    parity: template_check.Parity
+    template_check: TemplateCheck
 
     def __init__(
         self,
@@ -87,10 +88,12 @@ class LocalStack:
         self.stop()
 
     def start(self) -> None:
-        """Bring it up; returns when it can be used.
+        """Start the stack and wait until it can be used. After an error or ^C nothing is left.
 
-        Raises AlreadyUp, Busy, ProcessFailed, PortTaken, the settings' errors and packaging's.
-        When it raises, KeyboardInterrupt included, nothing of it is left.
+        Raises:
+            AlreadyUp, Busy: another stack has the folder.
+            ProcessFailed, PortTaken: something can't be started.
+            SettingsError, LocalSettingsError, ExtraAuthorityError: a setting is wrong.
         """
         try:
             self._start()
@@ -99,28 +102,28 @@ class LocalStack:
             raise
 
     def stop(self) -> None:
-        """End it; returns when no process of it is left. Its logs remain."""
-        ours = self._processes.alive()
-        if ours:
+        """Stop the stack and wait until its processes have ended. The logs stay."""
+        alive = self._processes.alive()
+        if alive:
             forget(self.home)
         self._processes.stop()
-        if ours:
+        if alive:
             clear(self.home)
         self._open.close()
 
     def let_go(self) -> None:
-        """Let it outlive this process, until `local.state.end` ends it."""
+        """Let the stack outlive this process, until `local.state.end` ends it."""
         self._processes.let_go()
         self._open.close()
         self._processes = Processes(self.home / "logs")
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the local cloud, as its account's root."""
+        """Return a boto3 client of the local cloud, as its account's root."""
         return self._access.client(service)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What operators' tasks need to work on this stack: settings, secrets and access."""
+        """The environment of invoke's tasks for this stack: settings, secrets and access."""
         operator = operator_environment(self._access.url, self._trusted, self._access.region)
         return {**self.settings, **operator, OF_A_STACK: self.state.stack_name}
 
@@ -135,7 +138,6 @@ class LocalStack:
         )
         port = choose_port(local.cloud_port)
         neighbours = standins.choose(local)
-        files = standins.Files(trusted=self._trusted, google_key=self.home / GOOGLE_KEY)
         self._access = deploy.Access(f"https://{HOST}:{port}", self._trusted, local.region)
         self.settings = stack_settings(
             self.given,
@@ -168,7 +170,14 @@ class LocalStack:
             answering = pool.submit(
                 self._timed,
                 "neighbours started",
-                lambda: standins.start(neighbours, self._processes, env, authority, files),
+                lambda: standins.start(
+                    neighbours,
+                    self._processes,
+                    env,
+                    authority,
+                    trusted=self._trusted,
+                    google_key=self.home / GOOGLE_KEY,
+                ),
             )
             self._timed("cloud started", lambda: cloud.wait(authority.ca_bundle))
             self._fill(site, names, packages.result)
@@ -195,7 +204,7 @@ class LocalStack:
         )
 
     def _claim(self) -> None:
-        """Take this folder for one stack at a time, also while it starts."""
+        """Lock the folder. Raises Busy or AlreadyUp."""
         self.home.mkdir(parents=True, exist_ok=True)
         lock = self._open.enter_context((self.home / "stack.lock").open("w"))
         try:
@@ -214,7 +223,7 @@ class LocalStack:
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[ThreadPoolExecutor]:
-        """Threads that don't hold up an error or ^C: processes end first, and threads with them."""
+        """Yield a thread pool. After an error or ^C stop the processes for which threads wait."""
         pool = ThreadPoolExecutor(thread_name_prefix="local-stack")
         try:
             yield pool
@@ -232,7 +241,7 @@ class LocalStack:
         return result
 
     def _tool_environment(self) -> dict[str, str]:
-        """For the CDK and the neighbours: nothing of the caller's AWS configuration."""
+        """Return the environment of CDK and stand-ins, without the caller's AWS configuration."""
         kept = {
             name: value
             for name, value in self.given.items()
@@ -244,7 +253,7 @@ class LocalStack:
     def _fill(
         self, site: site_settings.Settings, names: Names, packages: Callable[[], Sequence[Package]]
     ) -> None:
-        """Put into the cloud what has to be there before the stack: secrets and code."""
+        """Put secrets and code into the cloud: the deploy needs them."""
         s3, ssm = self.client("s3"), self.client("ssm")
         deploy.make_bucket(s3, site.place.code_bucket, self._access.region)
         secrets.write(ssm, names, site.secrets())
@@ -253,7 +262,8 @@ class LocalStack:
 
     def _compare(self, cdk: deploy.Cdk, stack_name: str) -> None:
         physical = deploy.physical_names(self.client("cloudformation"), stack_name)
-        self.parity = template_check.compare(cdk.template(stack_name), physical, self.client)
+        template = cdk.template(stack_name)
+        self.template_check = compare(template, physical, self.client)
 
     def _remember(self, cloud: Cloud, neighbours: standins.Neighbours) -> None:
         self.state = State(

@@ -1,9 +1,8 @@
-"""The neighbours' stand-ins as processes of the local stack; which of them are wanted."""
+"""The neighbours of a local stack: their addresses, and the stand-ins that are started for them."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from local.authority import Authority
@@ -16,7 +15,7 @@ START_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Where the neighbours are, and which of them are ours to start."""
+    """The neighbours' addresses, and the names of those for which a stand-in is started."""
 
     zoom_url: str
     opencast_url: str
@@ -25,20 +24,12 @@ class Neighbours:
     own: tuple[str, ...]
 
     def url(self, name: str) -> str:
-        """The address of a neighbour."""
+        """Return the address of a neighbour."""
         return str(getattr(self, f"{name}_url"))
 
 
-@dataclass(frozen=True)
-class Files:
-    """`trusted`: a PEM file. `google_key`: where Google's stand-in puts its account's file."""
-
-    trusted: Path
-    google_key: Path
-
-
 def choose(local: LocalSettings) -> Neighbours:
-    """The addresses given, and a free port for each stand-in where none is given."""
+    """Return the addresses in the settings, and one with a free port for each other neighbour."""
     urls = {
         "zoom": local.zoom_url,
         "opencast": local.opencast_url,
@@ -55,13 +46,19 @@ def start(
     processes: Processes,
     env: Mapping[str, str],
     authority: Authority,
-    files: Files,
+    *,
+    trusted: Path,
+    google_key: Path,
 ) -> None:
-    """Start our stand-ins, and return when they answer. Raises ProcessFailed if one doesn't.
+    """Start the stand-ins, and wait until they answer.
 
-    `env` has the stack's settings: names and secrets are theirs too.
+    `env` has the stack's settings: the stand-ins have the same names and secrets. `trusted` is a
+    PEM file. Google's stand-in writes its service account's key to `google_key`.
+
+    Raises:
+        ProcessFailed: a stand-in doesn't start.
     """
-    options = _options(env, files)
+    options = _options(env, str(trusted), str(google_key))
     started = {}
     for name in neighbours.own:
         where = ["--port", neighbours.url(name).rpartition(":")[2]]
@@ -69,28 +66,22 @@ def start(
         command = [sys.executable, "-m", f"local.neighbours.{name}", *where, *options[name]]
         started[name] = processes.start(name, command, env)
     for name, process in started.items():
-        process.wait_for(partial(_says, process.log, neighbours.url(name)), START_SECONDS)
+        process.wait_for_output(neighbours.url(name), START_SECONDS)
 
 
-def _options(env: Mapping[str, str], files: Files) -> Mapping[str, Sequence[str]]:
-    """What each stand-in is told of the stack, secrets apart."""
-    slack = ["--request-url", f"{env['API_BASE_URL']}/slack", "--trust", str(files.trusted)]
-    slack += ["--channel", env["SLACK_ZIP_CHANNEL"]]
-    sheets = ["--document", env["GSHEETS_DOC_ID"], "--credentials", str(files.google_key)]
+def _options(env: Mapping[str, str], trusted: str, google_key: str) -> Mapping[str, Sequence[str]]:
+    trust = ["--trust", trusted]
+    slack = ["--request-url", f"{env['API_BASE_URL']}/slack", "--channel", env["SLACK_ZIP_CHANNEL"]]
+    sheets = ["--document", env["GSHEETS_DOC_ID"], "--credentials", google_key]
     return {
-        "zoom": ["--control", "--trust", str(files.trusted)],
-        "opencast": ["--ca-bundle", str(files.trusted), "--workflow", env["DEFAULT_OC_WORKFLOW"]],
-        "slack": [*slack, *_each("--group", env["SLACK_ALLOWED_GROUPS"])],
+        "zoom": trust,
+        "opencast": [*trust, "--workflow", env["DEFAULT_OC_WORKFLOW"]],
+        "slack": [*trust, *slack, *_each("--group", env["SLACK_ALLOWED_GROUPS"])],
         "sheets": [*sheets, *_each("--tab", env["GSHEETS_SHEET_NAMES"])],
     }
 
 
 def _each(option: str, listed: str) -> list[str]:
-    """An option for each name of a list with commas."""
+    """Return an option for each name of a list with commas."""
     names = filter(None, (name.strip() for name in listed.split(",")))
     return [f"{option}={name}" for name in names]
-
-
-def _says(log: Path, url: str) -> bool:
-    """Whether the stand-in has said where it listens, which it does once it does."""
-    return url in log.read_text("utf-8", errors="replace")

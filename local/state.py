@@ -1,7 +1,6 @@
-"""What is known of a local stack that runs: `.local/stack.json`, for other programs too.
+"""The files about a running local stack: `stack.json` for programs, `stack.env` for shells.
 
-Beside it lies `stack.env`, the settings with their secrets, for operators' tasks. Both are for
-their owner's eyes only.
+`stack.env` has the settings with their secrets. Only the owner can read the files.
 """
 
 import os
@@ -18,16 +17,15 @@ STATE = "stack.json"
 ENVIRONMENT = "stack.env"
 CLOUD = "cloud"
 GOOGLE_KEY = "google-key.json"
-"""The service account's file of Google's stand-in."""
+"""The service account's key of Google's stand-in."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `stack.json`.
 
-    `api_url` is the API's stage, `ca_bundle` a PEM file of what to trust; `webhook_secret` is what
-    Zoom's webhooks are signed with, `slack_signing_secret` what Slack's requests are. `mail_folder`
-    is where mails are files. `pids` has the processes to send SIGTERM to, by name. What
-    there is none of is null.
+    `api_url` is the API's stage, `ca_bundle` a PEM file to trust. Zoom's webhooks are signed with
+    `webhook_secret`, Slack's requests with `slack_signing_secret`. `mail_folder` has the mails.
+    `pids` are the processes by name; SIGTERM ends one.
     """
 
     api_url: str
@@ -46,7 +44,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_state(home: Path) -> State | None:
-    """The state of the stack in this folder, or None if there is none (that can be read)."""
+    """Return the state of the stack in a folder, None if there is none that can be read."""
     try:
         return msgspec.json.decode((home / STATE).read_bytes(), type=State)
     except (OSError, msgspec.DecodeError):
@@ -61,13 +59,13 @@ def remember(home: Path, state: State, environment: Mapping[str, str]) -> None:
 
 
 def forget(home: Path) -> None:
-    """Take both files away."""
+    """Remove both files."""
     for name in (STATE, ENVIRONMENT):
         (home / name).unlink(missing_ok=True)
 
 
 def end(home: Path) -> bool:
-    """End the stack that was let go in this folder. Returns whether there was one."""
+    """End the stack that runs in a folder, and return whether there was one."""
     state = read_state(home)
     if state is None:
         return False
@@ -78,13 +76,13 @@ def end(home: Path) -> bool:
 
 
 def clear(home: Path) -> None:
-    """Remove what only a running stack needs: each function's processes left 150 MB or so."""
+    """Remove the files that only a running stack needs: some 150 MB of the functions."""
     shutil.rmtree(home / CLOUD, ignore_errors=True)
     (home / GOOGLE_KEY).unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace a file in one step; nobody else can ever read it."""
+    """Replace a file in one step. Only the owner can read it."""
     unfinished = path.with_suffix(".part")
     unfinished.unlink(missing_ok=True)
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -1,10 +1,9 @@
-"""CloudWatch Logs' subscription filters of the local stack, which its cloud gets wrong.
+"""CloudWatch Logs' subscription filters for the local stack, whose cloud implements them wrongly.
 
     python -m local.subscription_filters --cloud https://127.0.0.1:20000 --ca-bundle … --region …
 
-In the local cloud each word of a pattern has to be in a line, where CloudWatch takes a line with
-one of its optional words. So the filters match nothing there, and this reads the logs once a
-second, and calls what is subscribed.
+A line matches a pattern of optional words if it has one of them; the local cloud demands all. So
+its filters match nothing. This program reads the logs once a second and calls the subscribers.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
 """
 
@@ -31,9 +30,9 @@ from local.processes import Processes, Running
 
 EVERY_SECONDS = 1.0
 ROUNDS = 10
-"""After so many readings it is asked anew which filters there are: a deploy may change them."""
+"""The filters are listed again after so many readings: a deploy may change them."""
 MARGIN = 10_000
-"""Milliseconds. An event can't appear later than this after its own timestamp."""
+"""The longest time in ms from an event's timestamp until the event can be read."""
 
 READY = "reading the logs"
 READY_SECONDS = 20.0
@@ -42,7 +41,7 @@ _OPTIONAL = re.compile(r'\?(?:"([^"]+)"|([^\s"]+))')
 
 
 class Line(TypedDict):
-    """An event of a log stream, as the API has it."""
+    """An event of a log stream, as the API returns it."""
 
     timestamp: int
     message: str
@@ -50,9 +49,9 @@ class Line(TypedDict):
 
 
 def matches(pattern: str, line: str) -> bool:
-    """Whether CloudWatch lets a line through, for a pattern of optional words and phrases.
+    """Return whether a line matches a pattern of optional words and phrases.
 
-    ValueError for any other pattern: those of numbers, JSON and words that must be there.
+    Raises ValueError for any other pattern, such as one of required words or JSON.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
     """
     words = [phrase or word for phrase, word in _OPTIONAL.findall(pattern)]
@@ -63,7 +62,7 @@ def matches(pattern: str, line: str) -> bool:
 
 @dataclass(frozen=True)
 class SubscriptionFilter:
-    """What is let through of a log, and what is called with that."""
+    """A filter of a log group, and the function that is called with its matches."""
 
     group: str
     name: str
@@ -72,7 +71,7 @@ class SubscriptionFilter:
 
 
 def envelope(of: SubscriptionFilter, stream: str, lines: Iterable[Line]) -> dict[str, Any]:
-    """What CloudWatch calls a function with."""
+    """Return the event with which CloudWatch calls a function."""
     content = {
         "messageType": "DATA_MESSAGE",
         "owner": "000000000000",
@@ -89,7 +88,7 @@ def envelope(of: SubscriptionFilter, stream: str, lines: Iterable[Line]) -> dict
 
 
 class Delivery:
-    """Of one filter. The clients are boto3's."""
+    """The delivery of one filter's matches. The clients are boto3's."""
 
     def __init__(self, of: SubscriptionFilter, logs: Any, functions: Any) -> None:
         self.filter = of
@@ -99,11 +98,11 @@ class Delivery:
         self._handled: set[str] = set()
 
     def deliver(self) -> None:
-        """Hand over what has been logged since the last time, each invocation's lines once.
+        """Deliver the invocations that were logged since the last time and have a match.
 
-        The local cloud has a log stream for each invocation, written when it ends, and makes an
-        event of each line. An invocation's lines go together where one of them matches, as
-        Lambda's one event of a whole traceback does.
+        The local cloud writes a log stream for each invocation when it ends, with an event for each
+        line. All lines of an invocation are delivered together, because Lambda logs a whole
+        traceback as one event.
         """
         answer = self._logs.filter_log_events(logGroupName=self.filter.group, startTime=self._since)
         lines: list[Line] = answer["events"]
@@ -119,14 +118,14 @@ class Delivery:
                     Payload=msgspec.json.encode(event),
                 )
             self._handled.add(stream)
-        # Only now: what wasn't handed over is to be looked at again.
+        # Not before: after an error the same events have to be read again.
         self._handled &= streams.keys()
         if lines:
             self._since = max(self._since, lines[-1]["timestamp"] - MARGIN)
 
 
 class Deliveries:
-    """Of all filters in the cloud. The clients are boto3's."""
+    """The deliveries of every filter in the cloud. The clients are boto3's."""
 
     def __init__(self, logs: Any, functions: Any) -> None:
         self._logs = logs
@@ -134,13 +133,13 @@ class Deliveries:
         self._by_name: dict[tuple[str, str], Delivery] = {}
 
     def look(self) -> None:
-        """Ask the cloud which filters there are. Those known go on where they are."""
+        """List the cloud's filters. Deliveries of known ones go on where they are."""
         known = self._by_name
         self._by_name = {}
-        for one in self._filters():
-            name = (one.group, one.name)
-            delivery = known.get(name) or Delivery(one, self._logs, self._functions)
-            delivery.filter = one
+        for found in self._filters():
+            name = (found.group, found.name)
+            delivery = known.get(name) or Delivery(found, self._logs, self._functions)
+            delivery.filter = found
             self._by_name[name] = delivery
 
     def _filters(self) -> Iterator[SubscriptionFilter]:
@@ -148,16 +147,16 @@ class Deliveries:
             for group in page["logGroups"]:
                 name = group["logGroupName"]
                 answer = self._logs.describe_subscription_filters(logGroupName=name)
-                for one in answer["subscriptionFilters"]:
+                for found in answer["subscriptionFilters"]:
                     yield SubscriptionFilter(
                         group=name,
-                        name=one["filterName"],
-                        pattern=one["filterPattern"],
-                        destination=one["destinationArn"],
+                        name=found["filterName"],
+                        pattern=found["filterPattern"],
+                        destination=found["destinationArn"],
                     )
 
     def deliver(self) -> None:
-        """Let each hand over what is new. An ExceptionGroup of what went wrong with some."""
+        """Deliver every filter's new matches. Raises ExceptionGroup with the errors of some."""
         failures = []
         for delivery in self._by_name.values():
             try:
@@ -165,11 +164,11 @@ class Deliveries:
             except (ClientError, BotoCoreError, ValueError) as error:
                 failures.append(error)
         if failures:
-            raise ExceptionGroup("Not every log was handed over", failures)
+            raise ExceptionGroup("Not every log was delivered", failures)
 
 
 def start(processes: Processes, env: Mapping[str, str], access: Access) -> Running:
-    """Start to read the logs of a cloud that is up, without waiting for it."""
+    """Start the program for a running cloud, without waiting for it."""
     options = {"--cloud": access.url, "--ca-bundle": access.ca_bundle, "--region": access.region}
     words = [str(word) for option in options.items() for word in option]
     command = [sys.executable, "-m", "local.subscription_filters", *words]
@@ -177,12 +176,12 @@ def start(processes: Processes, env: Mapping[str, str], access: Access) -> Runni
 
 
 def wait_for(process: Running) -> None:
-    """Return once it reads the logs. Raises ProcessFailed if it never does."""
-    process.wait_for(lambda: READY in process.log.read_text("utf-8"), READY_SECONDS)
+    """Wait until the program reads the logs. Raises ProcessFailed if it doesn't start."""
+    process.wait_for_output(READY, READY_SECONDS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Read the logs until SIGTERM or SIGINT. Says so in a line when it begins."""
+    """Read the logs until SIGTERM or SIGINT."""
     options = _arguments(argv)
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -208,7 +207,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m local.subscription_filters", description=__doc__
     )
     parser.add_argument("--cloud", required=True, help="the local cloud's address")
-    parser.add_argument("--ca-bundle", type=Path, required=True, help="what it is trusted by")
+    parser.add_argument("--ca-bundle", type=Path, required=True, help="PEM file to trust")
     parser.add_argument("--region", required=True)
     return parser.parse_args(argv)
 

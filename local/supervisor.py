@@ -1,14 +1,14 @@
-"""A program that keeps another one under a supervisor: it ends when whoever started it is gone.
+"""A program that runs a command and ends it when the process that started this program has ended.
 
     supervisor.py <grace in seconds> <command> [argument …]
 
-Standard input is the supervisor: a pipe whose other end is with the starter. When that end closes
-without a word (the starter ended, was killed, crashed) the command is ended, with everything it
-started. One byte written to it lets go: the command runs on until it gets SIGTERM. So neither ^C
-nor SIGKILL of the starter, at any moment, leaves a process or a port behind.
+Standard input is a pipe from the starter. When it closes (the starter ended, crashed or was
+killed), the command and everything that it started are ended. One byte in the pipe lets the command
+outlive the starter. So neither ^C nor SIGKILL leaves a process or a port behind.
 
-SIGTERM or SIGINT to this program ends the command: SIGTERM, the grace, then SIGKILL for its whole
-process group. The exit code is the command's. Standard library only, so that it starts in 20 ms.
+SIGTERM or SIGINT to this program ends the command too: it gets SIGTERM, and after the grace its
+process group gets SIGKILL. The exit code is the command's. The program needs only the standard
+library, so it starts in 20 ms.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ import time
 from collections.abc import Sequence
 
 STEP_SECONDS = 0.02
-BURIAL_SECONDS = 1.0
+REAP_SECONDS = 1.0
 CANNOT_START = 127
 
 
 def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
-    """SIGTERM to the child and its group; what is left after `grace` seconds is killed."""
+    """Send SIGTERM to the child's process group, and SIGKILL after `grace` seconds."""
     deadline = time.monotonic() + grace
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGTERM)
@@ -35,34 +35,34 @@ def end(child: "subprocess.Popen[bytes]", grace: float) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    # What the child left behind is dying now; a zombie that nobody buries isn't waited for.
-    deadline = time.monotonic() + BURIAL_SECONDS
+    # Wait for the child's own children to end, but not for a zombie that nobody reaps.
+    deadline = time.monotonic() + REAP_SECONDS
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < deadline:
             time.sleep(STEP_SECONDS)
             os.killpg(child.pid, 0)
 
 
-def watch(child: "subprocess.Popen[bytes]", supervisor: int, woken: int) -> None:
-    """Return when the child ended, or when it should: a signal came or the supervisor was dropped.
+def watch(child: "subprocess.Popen[bytes]", starter: int, woken: int) -> None:
+    """Return when the child has ended, when a signal asks for that, or when the starter is gone.
 
-    `supervisor` is the pipe from the starter, `woken` the end of one that gets a byte per signal.
+    `starter` is the pipe from the starter, `woken` a pipe that gets a byte for each signal.
     """
-    watched = [supervisor, woken]
+    watched = [starter, woken]
     while child.poll() is None:
         readable, _, _ = select.select(watched, [], [])
         if woken in readable:
             numbers = os.read(woken, 64)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
                 return
-        if supervisor in readable:
-            if not os.read(supervisor, 1):
+        if starter in readable:
+            if not os.read(starter, 1):
                 return
-            watched.remove(supervisor)
+            watched.remove(starter)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command. Returns its exit code, as a shell would give it."""
+    """Run the command and return its exit code, as a shell does."""
     grace, command = float(arguments[0]), list(arguments[1:])
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -1,12 +1,12 @@
-"""What the local cloud made of the template, compared with what the template says.
+"""A comparison of the local cloud's resources with the template.
 
-ministack takes a template and leaves out what it doesn't know, silently. So each property that
-matters is looked for after the deploy; what is missing is set through the API, if the cloud knows
-it there, and else named aloud.
+ministack silently ignores the properties of a template that it doesn't know. So the important ones
+are checked after the deploy. A missing one is set through the API if the cloud has it there, and
+reported otherwise.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 Client = Callable[[str], Any]
-"""A boto3 client for a service's name."""
+"""Returns a boto3 client of a service."""
 
 NEVER_HONOURED = (
     "API Gateway's permission to invoke a function",
@@ -24,25 +24,26 @@ NEVER_HONOURED = (
     "the stage's access log",
     "the topic's mails, which are files in .local/mail instead",
 )
-"""What no API call can bring: held by tests of the template instead (see docs/local.md)."""
+"""What no API call can set. Tests of the template check it (see docs/local.md)."""
 
 
 @dataclass(frozen=True)
-class Parity:
-    """What was set through the API after the deploy, and what the local cloud does not honour."""
+class TemplateCheck:
+    """The properties that were set after the deploy, and those that aren't honoured."""
 
-    mended: tuple[str, ...]
+    set_after: tuple[str, ...]
     not_honoured: tuple[str, ...]
 
 
-def compare(template: Mapping[str, Any], physical: Mapping[str, str], client: Client) -> Parity:
-    """Compare, and mend what can be.
+def compare(
+    template: Mapping[str, Any], physical: Mapping[str, str], client: Client
+) -> TemplateCheck:
+    """Compare the cloud with a template, and set missing properties where possible.
 
-    `template` is CloudFormation's, `physical` the resources' names in the cloud by their logical
-    ids.
+    `physical` are the resources' names in the cloud, by logical id.
     """
     client = cache(client)
-    mended: list[str] = []
+    set_after: list[str] = []
     missing: list[str] = []
     for logical, resource in template["Resources"].items():
         check = CHECKS.get(resource["Type"])
@@ -50,12 +51,12 @@ def compare(template: Mapping[str, Any], physical: Mapping[str, str], client: Cl
             continue
         properties = _resolved(resource.get("Properties", {}), physical)
         for finding in check(properties, physical[logical], client):
-            (mended if finding.mended else missing).append(finding.what)
-    return Parity(tuple(sorted(set(mended))), tuple(sorted({*missing, *NEVER_HONOURED})))
+            (set_after if finding.is_set else missing).append(finding.what)
+    return TemplateCheck(tuple(sorted(set(set_after))), tuple(sorted({*missing, *NEVER_HONOURED})))
 
 
 def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dict[str, Any]:
-    """Properties with the names of the resources that they refer to."""
+    """Return properties with the names of the resources in place of references."""
     return {
         name: physical.get(value["Ref"], value)
         if isinstance(value, dict) and value.keys() == {"Ref"}
@@ -66,21 +67,31 @@ def _resolved(properties: Mapping[str, Any], physical: Mapping[str, str]) -> dic
 
 @dataclass(frozen=True)
 class Finding:
-    """A property that was dropped, and whether it is set now."""
+    """A property that the cloud ignored, and whether it is set now."""
 
     what: str
-    mended: bool
+    is_set: bool = False
 
 
 Check = Callable[[Mapping[str, Any], str, Client], Iterator[Finding]]
 
 
-def _mend(what: str, call: Callable[[], object]) -> Finding:
+def _set(what: str, call: Callable[[], object]) -> Finding:
+    """Set a property by a call of the API."""
     try:
         call()
     except (ClientError, BotoCoreError):
-        return Finding(what, mended=False)
-    return Finding(what, mended=True)
+        return Finding(what)
+    return Finding(what, is_set=True)
+
+
+def _differing(
+    what: str, properties: Mapping[str, Any], found: Mapping[str, Any], names: Iterable[str]
+) -> Iterator[Finding]:
+    """Yield the properties whose values in the cloud aren't those in the template."""
+    for name in names:
+        if found.get(name) != properties.get(name):
+            yield Finding(f"{what}'s {name}")
 
 
 def _table(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
@@ -89,7 +100,7 @@ def _table(properties: Mapping[str, Any], name: str, client: Client) -> Iterator
     if wanted:
         status = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         if status["TimeToLiveStatus"] == "DISABLED":
-            yield _mend(
+            yield _set(
                 "rows' time to live",
                 lambda: dynamodb.update_time_to_live(
                     TableName=name, TimeToLiveSpecification=wanted
@@ -100,7 +111,7 @@ def _table(properties: Mapping[str, Any], name: str, client: Client) -> Iterator
         backups = dynamodb.describe_continuous_backups(TableName=name)
         found = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
         if found["PointInTimeRecoveryStatus"] == "DISABLED":
-            yield _mend(
+            yield _set(
                 "point-in-time recovery",
                 lambda: dynamodb.update_continuous_backups(
                     TableName=name, PointInTimeRecoverySpecification=recovery
@@ -116,7 +127,7 @@ def _bucket(properties: Mapping[str, Any], name: str, client: Client) -> Iterato
             s3.get_bucket_lifecycle_configuration(Bucket=name)
         except ClientError:
             rules = [_lifecycle_rule(number, rule) for number, rule in enumerate(wanted["Rules"])]
-            yield _mend(
+            yield _set(
                 "the bucket's lifecycle",
                 lambda: s3.put_bucket_lifecycle_configuration(
                     Bucket=name, LifecycleConfiguration={"Rules": rules}
@@ -125,7 +136,7 @@ def _bucket(properties: Mapping[str, Any], name: str, client: Client) -> Iterato
 
 
 def _lifecycle_rule(number: int, rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule of CloudFormation's as S3's API wants it."""
+    """Return CloudFormation's rule in the form of S3's API."""
     converted: dict[str, Any] = {
         "ID": rule.get("Id", f"rule-{number}"),
         "Status": rule["Status"],
@@ -144,58 +155,45 @@ def _queue(properties: Mapping[str, Any], url: str, client: Client) -> Iterator[
     for name in ("VisibilityTimeout", "MessageRetentionPeriod", "FifoQueue"):
         wanted = properties.get(name)
         if wanted is not None and found.get(name) != str(wanted).lower():
-            yield Finding(f"a queue's {name}", mended=False)
+            yield Finding(f"a queue's {name}")
     if "RedrivePolicy" in properties and "RedrivePolicy" not in found:
-        yield Finding("a queue's redrive", mended=False)
+        yield Finding("a queue's redrive")
 
 
 def _function(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
     found = client("lambda").get_function_configuration(FunctionName=name)
-    for key in ("Handler", "Timeout", "MemorySize"):
-        if found.get(key) != properties[key]:
-            yield Finding(f"a function's {key}", mended=False)
+    yield from _differing("a function", properties, found, ("Handler", "Timeout", "MemorySize"))
     wanted = set(properties.get("Environment", {}).get("Variables", {}))
     if wanted - set(found.get("Environment", {}).get("Variables", {})):
-        yield Finding("a function's environment", mended=False)
+        yield Finding("a function's environment")
 
 
 def _event_source(properties: Mapping[str, Any], uuid: str, client: Client) -> Iterator[Finding]:
     found = client("lambda").get_event_source_mapping(UUID=uuid)
-    for key in ("BatchSize", "ScalingConfig", "FunctionResponseTypes"):
-        if found.get(key) != properties.get(key):
-            yield Finding(f"an event source's {key}", mended=False)
+    names = ("BatchSize", "ScalingConfig", "FunctionResponseTypes")
+    yield from _differing("an event source", properties, found, names)
 
 
 def _subscription(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
     asked = {"logGroupName": properties["LogGroupName"], "filterNamePrefix": name}
     found = client("logs").describe_subscription_filters(**asked)["subscriptionFilters"]
-    if [one["filterPattern"] for one in found] != [properties["FilterPattern"]]:
-        yield Finding("a log's subscription", mended=False)
+    if [each["filterPattern"] for each in found] != [properties["FilterPattern"]]:
+        yield Finding("a log's subscription")
 
 
 def _role(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
     found = client("iam").list_role_policies(RoleName=name)["PolicyNames"]
     wanted = {policy["PolicyName"] for policy in properties.get("Policies", [])}
     if wanted - set(found):
-        yield Finding("a role's policy", mended=False)
+        yield Finding("a role's policy")
 
 
 def _alarm(properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
-    found = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    for key in (
-        "MetricName",
-        "Dimensions",
-        "Statistic",
-        "ComparisonOperator",
-        "Threshold",
-        "Period",
-        "EvaluationPeriods",
-        "TreatMissingData",
-    ):
-        if [alarm.get(key, []) for alarm in found] != [properties.get(key, [])]:
-            yield Finding(f"an alarm's {key}", mended=False)
-    if [len(alarm["AlarmActions"]) for alarm in found] != [len(properties["AlarmActions"])]:
-        yield Finding("an alarm's actions", mended=False)
+    alarms = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    found = {"Dimensions": [], "AlarmActions": [], **(alarms[0] if alarms else {})}
+    yield from _differing("an alarm", {"Dimensions": [], **properties}, found, ALARM_PROPERTIES)
+    if len(found["AlarmActions"]) != len(properties["AlarmActions"]):
+        yield Finding("an alarm's actions")
 
 
 def _dashboard(_properties: Mapping[str, Any], name: str, client: Client) -> Iterator[Finding]:
@@ -205,8 +203,13 @@ def _dashboard(_properties: Mapping[str, Any], name: str, client: Client) -> Ite
     except (ClientError, ValueError, KeyError):
         is_there = False
     if not is_there:
-        yield Finding("the dashboard", mended=False)
+        yield Finding("the dashboard")
 
+
+ALARM_PROPERTIES = (
+    *("MetricName", "Dimensions", "Statistic", "ComparisonOperator", "Threshold", "Period"),
+    *("EvaluationPeriods", "TreatMissingData"),
+)
 
 CHECKS: Mapping[str, Check] = {
     "AWS::DynamoDB::Table": _table,

@@ -53,8 +53,10 @@ def up(_context: Context) -> None:
         return
     stack.let_go()
     console.print(addresses(stack.state))
-    console.print(f"Set through the API after the deploy: {', '.join(stack.parity.mended)}.")
-    console.print(f"Not honoured locally: {', '.join(stack.parity.not_honoured)}.")
+    console.print(
+        f"Set through the API after the deploy: {', '.join(stack.template_check.set_after)}."
+    )
+    console.print(f"Not honoured locally: {', '.join(stack.template_check.not_honoured)}.")
     console.print('Other commands work on it after: eval "$(invoke local.env)"', highlight=False)
 
 

@@ -11,11 +11,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.authority import Authority
 from local.neighbours.https_server import Answer, json_answer
+from local.neighbours.sheets_account import ServiceAccount
 from tests.neighbours import Page, Web, client_session, web_server
 
 DOCUMENT = "1AbC-dEf_gh"
@@ -29,32 +28,19 @@ GOOD_TOKEN = json_answer(
 
 
 @cache
+def account() -> ServiceAccount:
+    """Return the service account. Its key is made once."""
+    return ServiceAccount(email=EMAIL)
+
+
 def private_key() -> str:
-    """An RSA key in PEM, made once."""
-    return (
-        rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        .private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        .decode()
-    )
+    """Return the account's private key in PEM."""
+    return account().credentials("")["private_key"]
 
 
 def service_key(token_uri: str) -> str:
-    """A service account's key as Google's console saves it."""
-    return json.dumps(
-        {
-            "type": "service_account",
-            "project_id": "project",
-            "private_key_id": "0123",
-            "private_key": private_key(),
-            "client_email": EMAIL,
-            "client_id": "1",
-            "token_uri": token_uri,
-        }
-    )
+    """Return the account's key as Google's console saves it."""
+    return json.dumps(account().credentials(token_uri))
 
 
 def row(

@@ -1,8 +1,7 @@
 """A threaded HTTPS server on loopback whose answers can be spoilt on purpose.
 
-The application is a function from `Request` to `Answer`. How an answer breaks off (`Spoil`) is
-part of the answer, because only the socket's owner can reset a connection or stall in the middle
-of a file.
+The application is a function from `Request` to `Answer`. An answer says how it breaks off
+(`Spoil`), because only the server owns the socket that is reset or stalls in the middle of a file.
 """
 
 import contextlib
@@ -29,9 +28,9 @@ LARGEST_BODY = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came: `path` is still percent-encoded, header names ignore case.
+    """A request. `path` is still percent-encoded; header names ignore case.
 
-    `query` has the last value of each name; `query_string` all of them, as they were sent.
+    `query` has the last value of each name, `query_string` all of them as they were sent.
     """
 
     method: str
@@ -46,24 +45,25 @@ class Request:
 class Spoil:
     """How an answer goes wrong on the wire.
 
-    `wait` seconds before anything is sent; then after `after_bytes` of the body either a `reset`,
-    an orderly `close`, or a `stall` of `stall` seconds after which it goes on. `claimed_length` is
-    sent as the Content-Length in place of the real one, and no more than that many bytes follow.
+    Nothing is sent for `wait` seconds. After `after_bytes` of the body follows a `reset`, an
+    orderly `close`, or a `stall` of `stall` seconds, after which the answer goes on. `silence`
+    closes the connection before the status line. `claimed_length` replaces the Content-Length, and
+    no more than that many bytes follow.
     """
 
     wait: float = 0.0
     after_bytes: int | None = None
-    how: Literal["reset", "close", "stall"] = "close"
+    how: Literal["reset", "close", "stall", "silence"] = "close"
     stall: float = 0.0
     claimed_length: int | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back: `body`, or `length` bytes of `file` from `offset`.
+    """An answer with a `body`, or with `length` bytes of `file` from `offset`.
 
-    A file goes out at no more than `bytes_per_second`, if that isn't 0. `sent` is told how many
-    bytes of the body went out, again and again as they do.
+    A file is sent at no more than `bytes_per_second`; 0 is no limit. `sent` is called with the
+    number of bytes of the body whenever some were sent.
     """
 
     status: int
@@ -78,39 +78,37 @@ class Answer:
 
 
 def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Answer:
-    """An answer whose body is `value` as compact JSON."""
+    """Return an answer whose body is `value` as compact JSON."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     return Answer(status, (("Content-Type", "application/json;charset=UTF-8"), *headers), body)
 
 
 def text_answer(status: int, content_type: str, body: bytes) -> Answer:
-    """An answer with a body of any other type."""
+    """Return an answer with a body of any content type."""
     return Answer(status, (("Content-Type", content_type),), body)
 
 
 class HttpsServer:
-    """Serves `application` over TLS on 127.0.0.1 until closed; port 0 takes any that is free.
-
-    `close` ends every connection, stalls included, and waits for their threads.
-    """
+    """Serves `application` over TLS on 127.0.0.1. Port 0 is any free port."""
 
     def __init__(
         self, application: Callable[[Request], Answer], tls: ssl.SSLContext, port: int = 0
     ) -> None:
+        """Bind the port. Raises OSError if it is taken."""
         self._server = _Server(("127.0.0.1", port), application, tls)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port on which the server listens."""
         return int(self._server.server_address[1])
 
     def start(self) -> None:
-        """Begin to answer; returns at once."""
+        """Begin to answer, in other threads."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening and end what is under way."""
+        """Stop listening, break off every answer, stalls included, and wait for their threads."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -139,8 +137,7 @@ class _Server(ThreadingHTTPServer):
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         plain, address = super().get_request()
         plain.settimeout(IDLE_SECONDS)
-        # The handshake belongs in the connection's thread: a silent client must not hold up the
-        # others.
+        # The connection's own thread does the handshake: a silent client must not block others.
         connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)
@@ -163,7 +160,7 @@ class _Server(ThreadingHTTPServer):
     def handle_error(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        # A client that went away or does not trust us is its own business; a bug of ours is not.
+        # An OSError is a client that went away or doesn't trust us. Anything else is a bug here.
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -195,11 +192,14 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing: requests are recorded by the application, and a URL may hold a secret."""
+        """Log nothing: a URL may hold a secret."""
 
     def _send(self, answer: Answer) -> None:
         spoil = answer.spoil
         self.server.closing.wait(spoil.wait)
+        if spoil.how == "silence":
+            self.close_connection = True
+            return
         whole = answer.length if answer.file else len(answer.body)
         length = whole if spoil.claimed_length is None else min(spoil.claimed_length, whole)
         self.send_response(answer.status)
@@ -217,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(answer, stop, length)
 
     def _write(self, answer: Answer, start: int, end: int) -> None:
-        """Send the bytes from `start` to `end` of the answer's body."""
+        """Send the bytes of the body from `start` to before `end`."""
         if answer.file is None:
             self.wfile.write(answer.body[start:end])
             answer.sent(len(answer.body[start:end]))
@@ -235,14 +235,13 @@ class _Handler(BaseHTTPRequestHandler):
                     self.server.closing.wait(max(0.0, due - time.monotonic()))
 
     def _break_off(self, spoil: Spoil) -> bool:
-        """Do what `spoil` says at its place in the body; True if nothing more may be sent."""
+        """Reset, close or stall, and return whether nothing more may be sent."""
         if spoil.how == "stall":
             return self.server.closing.wait(spoil.stall)
         self.close_connection = True
         if spoil.how == "reset":
-            # With a linger of zero close() sends RST, but only if no FIN went before: the
-            # descriptor is
-            # closed here, past the orderly shutdown that socketserver would do.
+            # With a linger of zero close() sends RST, unless a FIN was sent before. So the
+            # descriptor is closed here, before socketserver shuts the connection down in order.
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             os.close(self.connection.detach())

@@ -1,33 +1,29 @@
-"""A stand-in for Opencast on loopback: as strict as the real one, and it can be told to fail.
+"""A stand-in for Opencast: ingests, events, series, and signing in.
 
-In a test:
+It refuses what Opencast refuses. The system account comes from the environment.
 
-    users = default_users("zip", "secret")
-    with OpencastStandIn(certificate=..., key=..., ca_bundle=..., users=users) as opencast:
-        opencast.add_series("20260112345", title="Biology")
-        requests.get(opencast.url + "/_ingests", verify=ca_bundle)
+    python -m local.neighbours.opencast --port 9446 --tls-dir .local/tls
 
-As a process: `python -m local.neighbours.opencast --tls-dir ... --ca-bundle ...`; it says where
-it listens in one line, `opencast https://127.0.0.1:<port>`, and ends on SIGTERM or SIGINT.
+GET    /_control/ingests   every ingest in order, failed ones included
+POST   /_control/series    {"identifier", "title", …}: adds a series with these Dublin Core terms
+POST   /_control/faults    a Fault: lets requests fail; DELETE: removes every fault
 """
 
 import argparse
 import os
-import signal
-import ssl
-import threading
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
+from local import authority
+from local.authority import Authority, ensure_authority
+from local.neighbours.https_server import Answer, Request
 from local.neighbours.opencast_api import Api
-from local.neighbours.opencast_control import Control
-from local.neighbours.opencast_http import Server
 from local.neighbours.opencast_store import (
     ADMIN,
     API,
@@ -41,99 +37,60 @@ from local.neighbours.opencast_store import (
     Switches,
     User,
 )
+from local.neighbours.stand_in import Route, StandIn, changed, read_body, run
 
-HOST = "127.0.0.1"
 DEFAULT_WORKFLOW = "schedule-and-upload"
 
 
 def default_users(name: str, password: str) -> tuple[User, ...]:
-    """The system account under the given name, and one user of each kind that gets less.
+    """Return the system account, and a user of each kind with fewer rights.
 
-    `database` is an administrator from the database (Basic only), `agent` a capture agent,
-    `blind` may ingest and ask for events but sees none. Their passwords are their names.
+    `database` is an administrator of the database (Basic only), `agent` a capture agent. `blind`
+    may ingest and ask for events but sees none. These three have their names as passwords.
     """
     admin = frozenset({ADMIN, API, EVENTS_VIEW})
-    lesser = {"database": admin, "agent": frozenset({CAPTURE_AGENT})}
-    lesser["blind"] = frozenset({CAPTURE_AGENT, API, EVENTS_VIEW})
+    lesser = {
+        "database": admin,
+        "agent": frozenset({CAPTURE_AGENT}),
+        "blind": frozenset({CAPTURE_AGENT, API, EVENTS_VIEW}),
+    }
     return (
         User(name=name, password=password, roles=admin, clear_text=True),
         *(
-            User(name=each, password=each, roles=roles, clear_text=each != "database")
-            for each, roles in lesser.items()
+            User(name=other, password=other, roles=roles, clear_text=other != "database")
+            for other, roles in lesser.items()
         ),
     )
 
 
-class OpencastStandIn:
-    """The stand-in in this process; listens from `with` (or `start`) on, on `port`, 0 = any free.
+class OpencastStandIn(StandIn):
+    """Opencast. `clock` returns seconds since 1970; nonces and workflows go by it.
 
-    Everything can be set through HTTP too (`opencast_control`). `clock` gives seconds since the
-    epoch: nonces and workflows age by it.
+    `trust` is a PEM file for fetching files, by default the authority's.
     """
 
     def __init__(
         self,
         *,
-        certificate: Path,
-        key: Path,
-        ca_bundle: Path,
-        port: int = 0,
+        tls: Authority,
         users: Iterable[User],
         workflows: Iterable[str] = (),
-        default_workflow: str = DEFAULT_WORKFLOW,
-        switches: Switches | None = None,
+        port: int = 0,
+        trust: Path | None = None,
         clock: Clock = time.time,
         seed: int | None = None,
     ) -> None:
-        # Prefixes and ids vary, they guard nothing.
-        random = Random(seed)  # noqa: S311
+        super().__init__(tls, port)
         self.store = Store(
             users=users,
             workflows=workflows,
-            default_workflow=default_workflow,
-            switches=switches or Switches(),
+            default_workflow=DEFAULT_WORKFLOW,
+            switches=Switches(),
             clock=clock,
-            random=random,
+            # Prefixes and ids vary. They guard nothing.
+            random=Random(seed),  # noqa: S311
         )
-        self._stopping = threading.Event()
-        self._api = Api(self.store, str(ca_bundle), self._stopping, random)
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(certificate, key)
-        self._port = port
-        self._server: Server | None = None
-
-    def start(self) -> Self:
-        """Begin to listen; raises OSError if the port is taken."""
-        self._server = Server((HOST, self._port), self._tls, self._api, self.store)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Stop listening; what is under way is broken off."""
-        self._stopping.set()
-        if self._server:
-            self._server.shutdown()
-            self._server.end_connections()
-            self._server.server_close()
-            self._server = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """The base address, without a slash at its end."""
-        if self._server is None:
-            raise RuntimeError("the Opencast stand-in isn't running: call start() first")
-        return f"https://{HOST}:{self._server.server_port}"
+        self._api = Api(self.store, str(trust or tls.ca_bundle), self.stopping)
 
     @property
     def ingests(self) -> list[Ingest]:
@@ -143,73 +100,70 @@ class OpencastStandIn:
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """The requests so far, in the order in which they were answered."""
+        """The requests so far, in the order of their answers."""
         with self.store.lock:
             return list(self.store.requests)
 
     def set(self, **switches: Any) -> None:
-        """Change switches by name; raises msgspec.ValidationError for a wrong name or type."""
-        Control(self.store).set_switches(msgspec.json.encode(switches))
+        """Change switches. Raises msgspec.ValidationError for a wrong name or value."""
+        self.store.switches = changed(self.store.switches, switches)
 
     def fail(self, fault: Fault) -> None:
-        """Let the next requests fail like this."""
-        with self.store.lock:
-            self.store.faults.append(fault)
+        """Let the next requests fail."""
+        self.store.faults.add(fault)
 
     def add_series(self, identifier: str, **terms: str) -> None:
-        """Create a series with these Dublin Core terms."""
+        """Add a series with these Dublin Core terms."""
         catalog = {"identifier": identifier, **terms}
         self.store.add_series({term: [{"value": value}] for term, value in catalog.items()})
+
+    def answer(self, request: Request) -> Answer:
+        """Return Opencast's answer."""
+        return self._api.answer(request)
+
+    def control(self) -> Mapping[tuple[str, str], Route]:
+        """Return the routes that the module's docstring lists."""
+        return {
+            ("GET", "ingests"): lambda _: self.ingests,
+            ("POST", "series"): self._add_series,
+            ("POST", "faults"): lambda request: self.fail(read_body(request, Fault)),
+            ("DELETE", "faults"): lambda _: self.store.faults.clear(),
+        }
+
+    def _add_series(self, request: Request) -> None:
+        terms = read_body(request, dict[str, str])
+        if not terms.get("identifier"):
+            raise msgspec.ValidationError("a series needs an identifier")
+        self.add_series(**terms)
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Run the stand-in until SIGTERM or SIGINT."""
+    options = _arguments(argv)
+    name, password = environ.get("OPENCAST_API_USER"), environ.get("OPENCAST_API_PASSWORD")
+    if not name or not password:
+        print("Set OPENCAST_API_USER and OPENCAST_API_PASSWORD.", file=sys.stderr)
+        return 1
+    opencast = OpencastStandIn(
+        tls=ensure_authority(options.tls_dir),
+        users=default_users(name, password),
+        workflows=options.workflow,
+        port=options.port,
+        trust=options.trust,
+    )
+    return run(opencast, "The Opencast stand-in")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m local.neighbours.opencast",
-        description="A stand-in for Opencast. The system account comes from OPENCAST_API_USER "
-        "and OPENCAST_API_PASSWORD.",
+        prog="python -m local.neighbours.opencast", description=__doc__
     )
-    parser.add_argument("--port", type=int, default=0, help="0 (default): any free one")
-    parser.add_argument("--tls-dir", type=Path, required=True, help="server.crt, server.key")
-    parser.add_argument("--ca-bundle", type=Path, required=True, help="trusted for downloads")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--tls-dir", type=Path, default=authority.DEFAULT_FOLDER)
+    parser.add_argument("--trust", type=Path, help="PEM file to trust when files are fetched")
     parser.add_argument("--workflow", action="append", default=[], help="a known workflow's id")
-    parser.add_argument("--default-workflow", default=DEFAULT_WORKFLOW)
-    parser.add_argument("--version", type=int, default=19, choices=(19, 20))
-    parser.add_argument("--upstream", action="store_true", help="not DCE's: no attachmentUri")
-    parser.add_argument("--active-seconds", type=float, default=1.0, help="how long workflows run")
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the stand-in until SIGTERM or SIGINT; 0, or 1 with a line that says what to do."""
-    given = _arguments(argv)
-    name, password = environ.get("OPENCAST_API_USER"), environ.get("OPENCAST_API_PASSWORD")
-    if not name or not password:
-        print("opencast: set OPENCAST_API_USER and OPENCAST_API_PASSWORD", flush=True)
-        return 1
-    switches = Switches(
-        dce=not given.upstream, version=given.version, active_seconds=given.active_seconds
-    )
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        with OpencastStandIn(
-            certificate=given.tls_dir / "server.crt",
-            key=given.tls_dir / "server.key",
-            ca_bundle=given.ca_bundle,
-            port=given.port,
-            users=default_users(name, password),
-            workflows=given.workflow,
-            default_workflow=given.default_workflow,
-            switches=switches,
-        ) as opencast:
-            print(f"opencast {opencast.url}", flush=True)
-            stop.wait()
-    except OSError as error:
-        print(f"opencast: free port {given.port}, check {given.tls_dir}: {error}", flush=True)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,235 +1,242 @@
-"""Opencast's endpoints as far as the pipeline and its operators use them, and who may call them.
+"""Opencast's endpoints as far as the pipeline uses them, and who may call them.
 
-What isn't in the table is protected like the rest and then 404: `/workflow/instances.json` and
-`/workflow/statistics.json` are gone since version 12.
+Any other path is protected too, and then 404.
 """
 
-import json
 import re
 import threading
-from collections.abc import Callable, Mapping
-from email.message import Message
+from collections.abc import Callable
+from dataclasses import replace
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
-from local.neighbours import opencast_answers as answers
-from local.neighbours.opencast_forms import Body, BrokenBodyError, boundary_of, read_parts
-from local.neighbours.opencast_ingest import BadRequestError, IngestFailedError, Ingests
-from local.neighbours.opencast_signin import REALM, SignIn, UnauthorizedError
+from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
+from local.neighbours.opencast_form import (
+    BadRequestError,
+    BrokenFormError,
+    boundary_of,
+    read_parts,
+)
+from local.neighbours.opencast_ingest import IngestFailedError, ingest, recorded
+from local.neighbours.opencast_signin import SignIn, UnauthorizedError
 from local.neighbours.opencast_store import (
     ADMIN,
     API,
     CAPTURE_AGENT,
+    DC_TERMS,
     EVENTS_VIEW,
     ActiveWorkflowError,
+    Event,
     Fault,
-    Ingest,
+    SeenRequest,
     Store,
     User,
+    Workflow,
 )
 
-LOGIN_PATH = "/login.html"
-MAINTENANCE = "<!DOCTYPE html><title>Maintenance</title><h1>We will be back soon.</h1>"
-LOGIN = f"<!DOCTYPE html><title>{REALM}</title><form method=post><input name=j_username></form>"
+MAINTENANCE = b"<!DOCTYPE html><title>Maintenance</title><h1>We will be back soon.</h1>"
 ANYONE: frozenset[str] = frozenset()
-FIRST_VERSION_WITHOUT_LOGIN_REDIRECT = 20
+WORKFLOW_NS = "http://workflow.opencastproject.org"
+MEDIAPACKAGE_NS = "http://mediapackage.opencastproject.org"
+# JAXB chooses any prefixes. A reader has to go by the namespace.
+PREFIXES = (("", "ns2"), ("ns3", "ns2"), ("wf", "mp"), ("", "mp"), ("ns2", ""))
 
-
-class Request(NamedTuple):
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Message
-    body: Body
-    user: User | None = None
-
-
-class Answer(NamedTuple):
-    status: int
-    body: bytes = b""
-    content_type: str = "text/plain"
-    headers: tuple[tuple[str, str], ...] = ()
-    ingest: Ingest | None = None
-    """The ingest that this is the answer to."""
-
-
-class Outcome(NamedTuple):
-    """What a request comes to; no answer: the connection is closed without one."""
-
-    answer: Answer | None
-    user: str = ""
-
-
-Endpoint = Callable[[Request, str], Answer]
-
-
-def as_json(document: object, content_type: str = "application/json", status: int = 200) -> Answer:
-    """An answer with this document."""
-    return Answer(status, json.dumps(document).encode(), content_type)
-
-
-def as_text(text: str, status: int = 200) -> Answer:
-    """An answer in plain text."""
-    return Answer(status, text.encode())
+Endpoint = Callable[[Request, User | None, str], Answer]
+"""Answers a request by its user and the variable part of its path."""
 
 
 class Api:
-    """Answers requests from what the store knows."""
+    """Answers requests from the store. A wait ends when `stopping` is set."""
 
-    def __init__(
-        self, store: Store, ca_bundle: str, stopping: threading.Event, random: Random
-    ) -> None:
+    def __init__(self, store: Store, ca_bundle: str, stopping: threading.Event) -> None:
         self._store = store
         self._sign_in = SignIn(store)
-        self._ingests = Ingests(store, ca_bundle, stopping)
+        self._ca_bundle = ca_bundle
         self._stopping = stopping
-        self._random = random
-        admin = frozenset({ADMIN})
-        ingesting = frozenset({ADMIN, CAPTURE_AGENT})
+        admin, ingesting = frozenset({ADMIN}), frozenset({ADMIN, CAPTURE_AGENT})
         events, me = frozenset({ADMIN, EVENTS_VIEW}), frozenset({ADMIN, API})
         routes: tuple[tuple[str, str, frozenset[str], Endpoint], ...] = (
             ("POST", r"/ingest/addMediaPackage(?:/([^/]*))?", ingesting, self._ingest),
             ("GET", r"/api/events/([^/]+)", events, self._event),
-            ("GET", r"/api/info/me/roles", me, self._roles),
+            ("GET", r"/api/info/me/(roles)", me, self._roles),
             ("GET", r"/series/([^/]+)\.json", ANYONE, self._series),
-            ("GET", r"/services/count", admin, self._services),
-            ("GET", r"/workflow/count", admin, self._workflow_count),
-            (
-                "GET",
-                r"/workflow/mediaPackage/([^/]+)/hasActiveWorkflows",
-                admin,
-                self._has_active,
-            ),
-            ("GET", r"/workflow/instance/(\d+)\.json", admin, self._workflow),
-            ("GET", r"/info/health", ANYONE, self._health),
-            ("GET", re.escape(LOGIN_PATH), ANYONE, self._login),
+            ("GET", r"/services/(count)", admin, self._services),
+            ("GET", r"/workflow/mediaPackage/([^/]+)/hasActiveWorkflows", admin, self._has_active),
         )
         self._routes = [(m, re.compile(pattern), roles, e) for m, pattern, roles, e in routes]
 
-    def outcome(self, request: Request) -> Outcome:
-        """Sign in and answer, unless a fault is due."""
-        method, path = request.method, request.path
-        early = self._store.take_fault(
-            method, path, "close", "status", "maintenance", after_work=False
+    def answer(self, request: Request) -> Answer:
+        """Sign in and answer, unless a fault happens. Remember the request."""
+        path = unquote(request.path)
+        answer = self._answer(request, path)
+        silent = answer.spoil.how == "silence"
+        seen = SeenRequest(
+            method=request.method, path=path, status=None if silent else answer.status
         )
-        if early:
-            return Outcome(_failure(early))
+        with self._store.lock:
+            self._store.requests.append(seen)
+        return answer
+
+    def _answer(self, request: Request, path: str) -> Answer:
+        take, method = self._store.take_fault, request.method
+        if early := take(method, path, "close", "status", "maintenance", after_work=False):
+            return _failure(early)
         endpoint, roles, argument = self._route(method, path)
         try:
             user = self._sign_in.user(method, request.headers)
         except UnauthorizedError as error:
-            return Outcome(_challenge(error.challenge))
-        refusal = self._refusal(user, roles, request)
-        name = user.name if user else ""
-        if refusal:
-            return Outcome(refusal, name)
-        slow = self._store.take_fault(method, path, "slow", after_work=False)
-        if slow:
+            return _challenge(error.challenge)
+        if refusal := self._refusal(user, roles, request):
+            return refusal
+        if slow := take(method, path, "slow", after_work=False):
             self._stopping.wait(slow.seconds)
-        answer = endpoint(request._replace(user=user), argument)
-        late = self._store.take_fault(
-            method, path, "close", "status", "maintenance", after_work=True
-        )
-        if not late:
-            return Outcome(answer, name)
-        if answer.ingest:
-            answer.ingest.answered = False
-        return Outcome(_failure(late), name)
+        answer = endpoint(request, user, argument)
+        late = take(method, path, "close", "status", "maintenance", after_work=True)
+        return _failure(late) if late else answer
 
     def _route(self, method: str, path: str) -> tuple[Endpoint, frozenset[str], str]:
         for its_method, pattern, roles, endpoint in self._routes:
             match = pattern.fullmatch(path)
             if match and method == its_method:
-                return endpoint, roles, (match[1] or "") if pattern.groups else ""
+                return endpoint, roles, match[1] or ""
         return _not_found, frozenset({ADMIN}), ""
 
     def _refusal(self, user: User | None, roles: frozenset[str], request: Request) -> Answer | None:
         if roles == ANYONE or (user and roles & user.roles):
             return None
         if user:
-            return as_text("Access is denied", 403)
+            return _text("Access is denied", 403)
         if request.headers.get("X-Requested-Auth") == "Digest":
             return _challenge(self._sign_in.challenge())
-        if self._store.switches.version >= FIRST_VERSION_WITHOUT_LOGIN_REDIRECT:
-            return as_text("Access is denied", 403)
-        location = f"https://{request.headers.get('Host', '')}{LOGIN_PATH}"
-        return Answer(302, headers=(("Location", location),))
+        location = f"https://{request.headers.get('Host', '')}/login.html"
+        return Answer(302, (("Location", location),))
 
-    def _ingest(self, request: Request, workflow: str) -> Answer:
+    def _ingest(self, request: Request, user: User | None, workflow: str) -> Answer:
         boundary = boundary_of(request.headers.get("Content-Type", ""))
         if boundary is None:
             return Answer(415)
-        conflict = self._store.take_fault(
-            request.method, request.path, "conflict", after_work=False
-        )
-        user = request.user.name if request.user else ""
-        with self._ingests.record(workflow, user) as record:
+        path = unquote(request.path)
+        conflict = self._store.take_fault(request.method, path, "conflict", after_work=False)
+        with recorded(self._store, workflow, user.name if user else "") as record:
             try:
                 parts = read_parts(request.body, boundary)
-                started, event = self._ingests.run(record, parts, conflict=bool(conflict))
-                body = answers.workflow_xml(started, event, self._random)
-                answer = Answer(200, body, "text/xml")
+                started, event = ingest(
+                    self._store, self._ca_bundle, record, parts, conflict=bool(conflict)
+                )
+                body = workflow_xml(started, event, self._store.random)
+                answer = text_answer(200, "text/xml", body)
             except (BadRequestError, ActiveWorkflowError) as error:
                 record.reason = str(error)
-                status = 400 if isinstance(error, BadRequestError) else 409
-                answer = as_text(record.reason, status)
-            except (IngestFailedError, BrokenBodyError) as error:
+                answer = _text(str(error), 400 if isinstance(error, BadRequestError) else 409)
+            except (IngestFailedError, BrokenFormError) as error:
                 record.reason = str(error)
                 answer = Answer(500)
             record.status = answer.status
-            return answer._replace(ingest=record)
+            return answer
 
-    def _event(self, request: Request, identifier: str) -> Answer:
+    def _event(self, _: Request, user: User | None, identifier: str) -> Answer:
         event = self._store.events.get(identifier)
-        if event is None or request.user is None or ADMIN not in request.user.roles:
-            return as_text(f"Cannot find an event with id '{identifier}'.", 404)
-        return as_json(answers.event_json(event, self._store), "application/v1.11.0+json")
+        if event is None or user is None or ADMIN not in user.roles:
+            return _text(f"Cannot find an event with id '{identifier}'.", 404)
+        state = "RUNNING" if self._store.is_active(identifier) else "SUCCEEDED"
+        return _external_api(
+            {
+                "identifier": event.identifier,
+                "title": _first(event, "title"),
+                "is_part_of": _first(event, "isPartOf"),
+                "source": _first(event, "source"),
+                "created": event.created,
+                "processing_state": state,
+            }
+        )
 
-    def _roles(self, request: Request, _: str) -> Answer:
-        roles = sorted(request.user.roles) if request.user else []
-        return as_json(roles, "application/v1.11.0+json")
+    def _roles(self, _: Request, user: User | None, __: str) -> Answer:
+        return _external_api(sorted(user.roles) if user else [])
 
-    def _series(self, _: Request, identifier: str) -> Answer:
+    def _series(self, _: Request, __: User | None, identifier: str) -> Answer:
         catalog = self._store.series.get(identifier)
-        return as_json(answers.series_json(catalog)) if catalog is not None else Answer(404)
+        return json_answer(200, {DC_TERMS: catalog}) if catalog is not None else Answer(404)
 
-    def _services(self, request: Request, _: str) -> Answer:
+    def _services(self, request: Request, _: User | None, __: str) -> Answer:
         wanted = request.query.get("serviceType", "") == "org.opencastproject.ingest"
         running = request.query.get("status", "RUNNING") == "RUNNING"
-        return as_text(str(self._store.downloading if wanted and running else 0))
+        return _text(str(self._store.downloading if wanted and running else 0))
 
-    def _workflow_count(self, request: Request, _: str) -> Answer:
-        return as_text(str(self._store.count_workflows(request.query.get("state", ""))))
-
-    def _has_active(self, _: Request, identifier: str) -> Answer:
-        return as_text("true" if self._store.is_active(identifier) else "false")
-
-    def _workflow(self, _: Request, identifier: str) -> Answer:
-        workflow = self._store.workflows.get(int(identifier))
-        if workflow is None:
-            return Answer(404)
-        event = self._store.events[workflow.mediapackage_id]
-        return as_json(answers.workflow_json(workflow, event, self._store))
-
-    def _health(self, _: Request, __: str) -> Answer:
-        health: dict[str, Any] = {"status": "pass", "description": "Opencast", "checks": {}}
-        return as_json(health, "application/health+json")
-
-    def _login(self, _: Request, __: str) -> Answer:
-        return Answer(200, LOGIN.encode(), "text/html;charset=utf-8")
+    def _has_active(self, _: Request, __: User | None, identifier: str) -> Answer:
+        return _text("true" if self._store.is_active(identifier) else "false")
 
 
-def _not_found(_: Request, __: str) -> Answer:
+def workflow_xml(workflow: Workflow, event: Event, random: Random) -> bytes:
+    """Return the answer to an ingest: its workflow, always as INSTANTIATED."""
+    own, package = random.choice(PREFIXES)
+    root = _root(own, "workflow", WORKFLOW_NS, id=str(workflow.id), state="INSTANTIATED")
+    _child(root, own, "template", workflow.template)
+    mediapackage = _root(
+        package, "mediapackage", MEDIAPACKAGE_NS, id=event.identifier, start=event.created
+    )
+    root.append(mediapackage)
+    _child(mediapackage, package, "title", _first(event, "title"))
+    media = _child(mediapackage, package, "media")
+    attachments = _child(mediapackage, package, "attachments")
+    for number, stored in enumerate(event.files):
+        parent = media if stored.kind == "track" else attachments
+        element = _child(
+            parent, package, stored.kind, id=f"{stored.kind}-{number}", type=stored.flavor
+        )
+        _child(element, package, "mimetype", stored.content_type)
+        _child(element, package, "url", f"/{event.identifier}/{stored.name}")
+        _child(element, package, "size", str(stored.size))
+    operations = _child(root, own, "operations")
+    _child(operations, own, "operation", id="defaults", state="INSTANTIATED", job="0")
+    configurations = _child(root, own, "configurations")
+    for key, value in workflow.properties.items():
+        _child(configurations, own, "configuration", value, key=key)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _root(prefix: str, name: str, namespace: str, **attributes: str) -> ET.Element:
+    declaration = f"xmlns:{prefix}" if prefix else "xmlns"
+    return ET.Element(_qualified(prefix, name), {declaration: namespace, **attributes})
+
+
+def _child(
+    parent: ET.Element, prefix: str, name: str, text: str | None = None, **attributes: str
+) -> ET.Element:
+    element = ET.SubElement(parent, _qualified(prefix, name), attributes)
+    element.text = text
+    return element
+
+
+def _qualified(prefix: str, name: str) -> str:
+    return f"{prefix}:{name}" if prefix else name
+
+
+def _first(event: Event, term: str) -> str:
+    return event.terms.get(term, [""])[0]
+
+
+def _external_api(document: Any) -> Answer:
+    answer = json_answer(200, document)
+    return replace(answer, headers=(("Content-Type", "application/v1.11.0+json"),))
+
+
+def _text(text: str, status: int = 200) -> Answer:
+    return text_answer(status, "text/plain", text.encode())
+
+
+def _not_found(_: Request, __: User | None, ___: str) -> Answer:
     return Answer(404)
 
 
 def _challenge(challenge: str) -> Answer:
-    return Answer(401, headers=(("WWW-Authenticate", challenge),))
+    return Answer(401, (("WWW-Authenticate", challenge),))
 
 
-def _failure(fault: Fault) -> Answer | None:
+def _failure(fault: Fault) -> Answer:
     if fault.kind == "close":
-        return None
+        return Answer(fault.status, spoil=Spoil(how="silence"))
     if fault.kind == "maintenance":
-        return Answer(200, MAINTENANCE.encode(), "text/html;charset=utf-8")
-    return Answer(fault.status, f"<h1>{fault.status}</h1>".encode(), "text/html")
+        return text_answer(200, "text/html;charset=utf-8", MAINTENANCE)
+    return text_answer(fault.status, "text/html", f"<h1>{fault.status}</h1>".encode())

@@ -1,20 +1,25 @@
-"""One ingest as Opencast does it: the form's parts in order, each file fetched when it is named."""
+"""An ingest as Opencast does it: part by part, with each file fetched when its part is read."""
 
 import hashlib
 import re
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from email.message import Message
 from pathlib import PurePosixPath
 from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 from uuid import uuid4
 
 import requests
 
-from local.neighbours.opencast_catalogs import TERMS, BadCatalogError, read_catalog
-from local.neighbours.opencast_forms import Part
+from local.neighbours.opencast_form import (
+    TERMS,
+    BadRequestError,
+    Part,
+    read_catalog,
+    uri_of,
+    without_signature,
+)
 from local.neighbours.opencast_store import (
     ActiveWorkflowError,
     DublinCore,
@@ -29,17 +34,11 @@ from local.neighbours.opencast_store import (
 
 FLAVOR = re.compile(r"[^/\s]+/[^/\s]+")
 IDENTIFIER = re.compile(r"[\w\-.:;()]+", re.ASCII)
-# What java.net.URI refuses: blanks, control characters, these marks, a % without two digits.
-BAD_URI = re.compile(r"^:|[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
 CONNECT_SECONDS = 10
 
 
-class BadRequestError(Exception):
-    """Opencast answers 400 with this text."""
-
-
 class IngestFailedError(Exception):
-    """Opencast answers 500 with an empty body; the reason is only in its log."""
+    """Opencast answers 500 with an empty body. The reason is only in its log."""
 
 
 class Content(NamedTuple):
@@ -51,12 +50,41 @@ class Content(NamedTuple):
     content_type: str
 
 
+def fetch(uri: SplitResult, ca_bundle: str) -> Content:
+    """Download a file as Opencast does: without a read timeout or redirects, and only from a 200.
+
+    Raises:
+        IngestFailedError: the file can't be downloaded, or has no name with an extension.
+    """
+    if uri.scheme not in ("http", "https"):
+        raise IngestFailedError(f"{uri.scheme or 'no scheme'}: only http and https are read")
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(
+                uri.geturl(),
+                stream=True,
+                allow_redirects=False,
+                verify=ca_bundle,
+                timeout=(CONNECT_SECONDS, None),
+                headers={"Accept-Encoding": "identity"},
+            )
+            with answer:
+                return _content(answer, uri)
+    except (requests.RequestException, ValueError) as error:
+        # The error's text contains the URI, and a presigned URI is a secret.
+        reason = f"{uri.hostname}{uri.path}: {type(error).__name__}"
+        raise IngestFailedError(reason) from None
+
+
 def _content(answer: requests.Response, uri: SplitResult) -> Content:
     if answer.status_code != requests.codes.ok:
         raise IngestFailedError(f"{uri.hostname}{uri.path} answers {answer.status_code}")
     name = PurePosixPath(unquote(uri.path)).name
     if not PurePosixPath(name).suffix:
-        name = _disposition_name(answer.headers.get("Content-Disposition", ""))
+        header = Message()
+        header["Content-Disposition"] = answer.headers.get("Content-Disposition", "")
+        name = header.get_filename("")
     if not name:
         raise IngestFailedError(f"{uri.path} has no extension and came without a file name")
     sha256, size = hashlib.sha256(), 0
@@ -66,72 +94,30 @@ def _content(answer: requests.Response, uri: SplitResult) -> Content:
     return Content(name, sha256.hexdigest(), size, answer.headers.get("Content-Type", ""))
 
 
-def _disposition_name(value: str) -> str:
-    header = Message()
-    header["Content-Disposition"] = value
-    return header.get_filename("")
-
-
-class Downloads:
-    """Fetches what an ingest names, as Opencast does: no time limit, 200 or nothing."""
-
-    def __init__(self, ca_bundle: str, pause: Callable[[], object]) -> None:
-        """`pause` is called before each download: an artificial delay."""
-        self._ca_bundle = ca_bundle
-        self._pause = pause
-
-    def fetch(self, split: SplitResult) -> tuple[Content, str]:
-        """What is at this URI, and the URI's path; raises IngestFailedError if nothing is."""
-        if split.scheme not in ("http", "https"):
-            raise IngestFailedError(f"{split.scheme or 'no scheme'}: only http and https are read")
-        self._pause()
-        try:
-            with requests.Session() as session:
-                session.trust_env = False
-                answer = session.get(
-                    split.geturl(),
-                    stream=True,
-                    allow_redirects=False,
-                    verify=self._ca_bundle,
-                    timeout=(CONNECT_SECONDS, None),
-                    headers={"Accept-Encoding": "identity"},
-                )
-                with answer:
-                    return _content(answer, split), unquote(split.path)
-        except (requests.RequestException, ValueError) as error:
-            # The error's text holds the URI, and a presigned URI is a secret.
-            reason = f"{split.hostname}{split.path}: {type(error).__name__}"
-            raise IngestFailedError(reason) from None
-
-
 class MediaPackage:
-    """What the parts of the form have added up to so far."""
+    """The media package that the parts of a form add up to."""
 
-    def __init__(self, store: Store, downloads: Downloads, record: Ingest) -> None:
+    def __init__(self, store: Store, ca_bundle: str, record: Ingest) -> None:
         self._store = store
-        self._downloads = downloads
+        self._ca_bundle = ca_bundle
         self._record = record
         self._flavor = ""
-        self._tags: list[str] = []
         self._terms: dict[str, list[str]] = {}
         self._series: list[DublinCore] = []
         self._properties: dict[str, str] = {}
         self._fields: dict[str, Callable[[Part], None]] = {
             "flavor": self._set_flavor,
-            "tag": lambda part: self._tags.append(part.value),
             "seriesDCCatalog": self._add_series,
-            "mediaUri": lambda part: self._add_uri(part, "track"),
+            "mediaUri": lambda part: self._add_file(part, "track"),
         }
         if store.switches.dce:
-            self._fields["attachmentUri"] = lambda part: self._add_uri(part, "attachment")
+            self._fields["attachmentUri"] = lambda part: self._add_file(part, "attachment")
 
     def add(self, part: Part) -> None:
-        """Take the next part; raises BadRequestError or IngestFailedError."""
-        if part.filename is not None:
-            self._add_sent(part, part.filename)
-        elif part.value == "":
+        """Take the next part. Raises BadRequestError or IngestFailedError."""
+        if part.value == "":
             return
-        elif part.name in TERMS:
+        if part.name in TERMS:
             self._add_term(part.name, part.value)
         elif part.name in self._fields:
             self._fields[part.name](part)
@@ -153,54 +139,32 @@ class MediaPackage:
             self._record.series = value
 
     def _add_series(self, part: Part) -> None:
-        try:
-            catalog = read_catalog(part.value)
-        except BadCatalogError as error:
-            raise BadRequestError("Could not parse the Dublin Core catalog") from error
+        catalog = read_catalog(part.value)
         self._series.append(catalog)
         if not self._record.series and catalog.get("identifier"):
             self._record.series = catalog["identifier"][0]["value"]
 
-    def _take_tags(self) -> list[str]:
-        tags, self._tags = self._tags, []
-        return tags
-
-    def _require_flavor(self) -> str:
+    def _add_file(self, part: Part, kind: FileKind) -> None:
         if not self._flavor:
             raise BadRequestError("A flavor has to be given in the request before the media file")
-        return self._flavor
-
-    def _add_uri(self, part: Part, kind: FileKind) -> None:
-        flavor = self._require_flavor()
-        content, path = self._downloads.fetch(_uri(part))
-        self._store_file(part.name, kind, flavor, path, content)
-
-    def _add_sent(self, part: Part, filename: str) -> None:
-        content = Content(
-            name=PurePosixPath(filename).name,
-            sha256=part.sha256,
-            size=part.size,
-            content_type=part.content_type,
+        uri = uri_of(part)
+        content = fetch(uri, self._ca_bundle)
+        self._record.files.append(
+            StoredFile(
+                part=part.name,
+                kind=kind,
+                flavor=self._flavor,
+                path=unquote(uri.path),
+                **content._asdict(),
+            )
         )
-        self._store_file(part.name, "track", self._require_flavor(), filename, content)
-
-    def _store_file(
-        self, part: str, kind: FileKind, flavor: str, path: str, content: Content
-    ) -> None:
-        stored = StoredFile(
-            part=part,
-            kind=kind,
-            flavor=flavor,
-            tags=self._take_tags() if kind == "track" else [],
-            path=path,
-            **content._asdict(),
-        )
-        self._record.files.append(stored)
 
     def start(self, workflow: str) -> tuple[Workflow, Event]:
-        """Check that all is there and start the workflow.
+        """Check that nothing is missing, and start the workflow.
 
-        Raises BadRequestError, or ActiveWorkflowError when one is active on this event.
+        Raises:
+            BadRequestError: media or metadata are missing.
+            ActiveWorkflowError: a workflow of this event is running.
         """
         if not any(stored.kind == "track" for stored in self._record.files):
             raise BadRequestError("Rejected ingest without actual media.")
@@ -220,70 +184,36 @@ class MediaPackage:
         return started, event
 
 
-class Ingests:
-    """Runs ingests and keeps the record of each."""
-
-    def __init__(self, store: Store, ca_bundle: str, stopping: threading.Event) -> None:
-        self._store = store
-        self._downloads = Downloads(
-            ca_bundle, lambda: stopping.wait(store.switches.download_delay_seconds)
-        )
-
-    @contextmanager
-    def record(self, workflow: str, user: str) -> Iterator[Ingest]:
-        """The record of a new ingest, which ends failed unless `run` has brought it to its end."""
-        store = self._store
-        record = Ingest(
-            mediapackage_id=str(uuid4()),
-            workflow_asked=workflow,
-            user=user,
-            started=timestamp(store.clock()),
-        )
-        with store.lock:
-            store.ingests.append(record)
-            store.downloading += 1
-        try:
-            yield record
-        finally:
-            if record.state == "running":
-                record.state = "failed"
-            record.ended = timestamp(store.clock())
-            with store.lock:
-                store.downloading -= 1
-
-    def run(
-        self, record: Ingest, parts: Iterable[Part], *, conflict: bool
-    ) -> tuple[Workflow, Event]:
-        """Do the whole ingest; `conflict` pretends that another is active on this event.
-
-        Raises BadRequestError, IngestFailedError, ActiveWorkflowError or BrokenBodyError.
-        """
-        package = MediaPackage(self._store, self._downloads, record)
-        for part in parts:
-            record.parts.append((part.name, _without_signature(part)))
-            package.add(part)
-        if conflict:
-            raise ActiveWorkflowError("another ingest of this media package is under way")
-        started, event = package.start(record.workflow_asked)
-        record.workflow, record.workflow_id, record.state = started.template, started.id, "done"
-        return started, event
-
-
-def _uri(part: Part) -> SplitResult:
-    """The part's value as a URI; raises BadRequestError if it isn't one."""
+@contextmanager
+def recorded(store: Store, workflow: str, user: str) -> Iterator[Ingest]:
+    """Yield the record of a new ingest. It has failed at the end unless `ingest` succeeded."""
+    record = Ingest(mediapackage_id=str(uuid4()), workflow_asked=workflow, user=user)
+    with store.lock:
+        store.ingests.append(record)
+        store.downloading += 1
     try:
-        if not BAD_URI.search(part.value):
-            return urlsplit(part.value)
-    except ValueError:
-        # Brackets that hold no address: the same answer as for the rest.
-        pass
-    raise BadRequestError(f"Invalid URI for {part.name}")
+        yield record
+    finally:
+        if record.state == "running":
+            record.state = "failed"
+        with store.lock:
+            store.downloading -= 1
 
 
-def _without_signature(part: Part) -> str:
-    """The part's value; of a URI only what comes before the query, which may be a signature."""
-    if part.filename is not None:
-        return part.filename
-    if part.value.startswith(("http://", "https://", "s3://")):
-        return part.value.partition("?")[0]
-    return part.value
+def ingest(
+    store: Store, ca_bundle: str, record: Ingest, parts: Iterable[Part], *, conflict: bool
+) -> tuple[Workflow, Event]:
+    """Do a whole ingest. With `conflict` another one seems to be active on this event.
+
+    Raises:
+        BadRequestError, IngestFailedError, ActiveWorkflowError, BrokenFormError: nothing started.
+    """
+    package = MediaPackage(store, ca_bundle, record)
+    for part in parts:
+        record.parts.append((part.name, without_signature(part.value)))
+        package.add(part)
+    if conflict:
+        raise ActiveWorkflowError("another ingest of this media package is under way")
+    started, event = package.start(record.workflow_asked)
+    record.workflow, record.state = started.template, "done"
+    return started, event

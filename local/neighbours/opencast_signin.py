@@ -1,7 +1,7 @@
-"""How one signs in to Opencast: HTTP Digest with nonces that die, and HTTP Basic.
+"""Signing in to Opencast: HTTP Digest with nonces that expire, and HTTP Basic.
 
-After Spring Security's filters as Opencast configures them: credentials that are there are
-always checked, also on open paths; a nonce proves its own age, so none is remembered.
+As Spring Security's filters in Opencast: credentials are always checked, also on open paths. A
+nonce contains its expiry and a signature, so no nonce is stored.
 """
 
 import base64
@@ -16,13 +16,14 @@ from urllib.request import parse_http_list, parse_keqv_list
 from local.neighbours.opencast_store import Store, User
 
 REALM = "Opencast"
+NONCE_SECONDS = 300
 
 
 class UnauthorizedError(Exception):
-    """The credentials don't hold; `challenge` is the value of `WWW-Authenticate`."""
+    """The credentials are wrong. `challenge` is the value of `WWW-Authenticate`."""
 
     def __init__(self, challenge: str) -> None:
-        super().__init__("these credentials don't hold: sign in anew")
+        super().__init__("the credentials are wrong: sign in again")
         self.challenge = challenge
 
 
@@ -34,16 +35,17 @@ class SignIn:
         self._key = secrets.token_hex(16)
 
     def challenge(self, *, stale: bool = False) -> str:
-        """A Digest challenge with a new nonce, which lives `nonce_seconds`."""
-        expiry = int((self._store.clock() + self._store.switches.nonce_seconds) * 1000)
+        """Return a Digest challenge with a new nonce."""
+        expiry = int((self._store.clock() + NONCE_SECONDS) * 1000)
         nonce = base64.b64encode(f"{expiry}:{self._signature(expiry)}".encode()).decode()
         challenge = f'Digest realm="{REALM}", qop="auth", nonce="{nonce}"'
         return challenge + ', stale="true"' if stale else challenge
 
     def user(self, method: str, headers: Message) -> User | None:
-        """Who asks; None for a request without credentials.
+        """Return the user of a request, None without credentials.
 
-        Raises UnauthorizedError if the credentials are wrong, or right under a nonce that is dead.
+        Raises:
+            UnauthorizedError: the credentials are wrong, or the nonce has expired.
         """
         scheme, _, credentials = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "digest":
@@ -68,7 +70,7 @@ class SignIn:
         return user
 
     def _expiry(self, nonce: str) -> int:
-        """When the nonce dies, in ms; raises ValueError if we never gave it out."""
+        """Return the expiry of a nonce in ms. Raises ValueError if it isn't one of ours."""
         expiry, _, signature = base64.b64decode(nonce, validate=True).decode().partition(":")
         if not hmac.compare_digest(signature.encode(), self._signature(int(expiry)).encode()):
             raise ValueError("this nonce is not one of ours")
@@ -89,7 +91,7 @@ class SignIn:
 
 
 def _digest(user: User, method: str, given: Mapping[str, str]) -> str:
-    """The `response` that this user's password gives (RFC 2617, qop auth)."""
+    """Return the `response` of this user's password (RFC 2617, qop auth)."""
     secret = _md5(f"{user.name}:{REALM}:{user.password}")
     request = _md5(f"{method}:{given['uri']}")
     nonce = f"{given['nonce']}:{given['nc']}:{given['cnonce']}:{given['qop']}"

@@ -1,4 +1,4 @@
-"""Google's service account and its tokens: a key made here, and assertions checked against it.
+"""Google's service account with a new key, and the tokens that are given for its assertions.
 
 [developers.google.com/identity/protocols/oauth2/service-account]
 """
@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 SCOPE = "https://www.googleapis.com/auth/spreadsheets.readonly"
-"""The one scope that tokens are given for: whoever only reads needs no other."""
+"""The only scope for which tokens are given."""
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-GOOGLES_OWN = "https://oauth2.googleapis.com/token"
-"""The audience that Google's libraries name, whatever token_uri the file says."""
+GOOGLE_AUDIENCE = "https://oauth2.googleapis.com/token"
+"""The audience that Google's libraries name, whatever the key's token_uri is."""
 
 LIFETIME_SECONDS = 3600
 SKEW_SECONDS = 300
@@ -36,7 +36,7 @@ _TIMES = (
 
 
 class TokenProblem(Exception):
-    """Why there is no token: Google's `error` and `error_description`."""
+    """Google gives no token: its `error` and `error_description`."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(f"{error}: {description}")
@@ -55,7 +55,7 @@ class ServiceAccount:
     )
 
     def credentials(self, token_uri: str) -> dict[str, str]:
-        """The file that Google's console gives: with the private key in it."""
+        """Return the account's key file as Google's console gives it, private key included."""
         pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return {
             "type": "service_account",
@@ -71,7 +71,7 @@ class ServiceAccount:
 
 
 class Tokens:
-    """Gives tokens for assertions, and knows them again. `clock`: seconds since 1970."""
+    """Gives and checks tokens. `clock` returns seconds since 1970."""
 
     def __init__(self, account: ServiceAccount, clock: Callable[[], float]) -> None:
         self._account = account
@@ -79,7 +79,7 @@ class Tokens:
         self._until: dict[str, float] = {}
 
     def issue(self, form: Mapping[str, str], audience: str) -> dict[str, Any]:
-        """A token for a form with a good assertion. TokenProblem for any other."""
+        """Return a token for a form with a valid assertion. Raises TokenProblem for any other."""
         grant = form.get("grant_type", "")
         if not grant:
             raise TokenProblem("invalid_request", "Missing required parameter: grant_type")
@@ -92,12 +92,12 @@ class Tokens:
         self._until[token] = self._clock() + LIFETIME_SECONDS
         return {"access_token": token, "expires_in": LIFETIME_SECONDS - 1, "token_type": "Bearer"}
 
-    def holds(self, token: str) -> bool:
-        """Whether this token was given out and hasn't run out."""
+    def is_valid(self, token: str) -> bool:
+        """Return whether this token was given and hasn't expired."""
         return self._until.get(token, 0) > self._clock()
 
     def expire(self) -> None:
-        """Every token given out so far is dead."""
+        """Expire every token."""
         self._until.clear()
 
     def _check(self, assertion: str, audience: str) -> None:
@@ -110,7 +110,7 @@ class Tokens:
         now = self._clock()
         if expires <= now or issued > now + SKEW_SECONDS or expires - issued > LIFETIME_SECONDS:
             raise TokenProblem("invalid_grant", _TIMES)
-        if claims.get("aud") not in [audience, GOOGLES_OWN]:
+        if claims.get("aud") not in [audience, GOOGLE_AUDIENCE]:
             description = f"Invalid JWT: Failed audience check. The right audience is {audience}"
             raise TokenProblem("invalid_grant", description)
         if claims.get("scope") != SCOPE:
@@ -118,7 +118,7 @@ class Tokens:
             raise TokenProblem("invalid_scope", description)
 
     def _verified(self, assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Header and claims of an assertion that the account signed."""
+        """Return header and claims of an assertion. Raises TokenProblem for a wrong signature."""
         try:
             head, body, signature = assertion.split(".")
             header, claims = _decoded(head), _decoded(body)
@@ -143,7 +143,7 @@ def _decoded(part: str) -> dict[str, Any]:
 
 
 def _base64(part: str) -> bytes:
-    """URL-safe base64 without its padding. ValueError for anything else."""
+    """Decode URL-safe base64 without padding. Raises ValueError for anything else."""
     try:
         return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:

@@ -1,10 +1,15 @@
-"""A stand-in for Slack: its Web API, its people who type commands and press buttons, and what they
-are shown.
+"""A stand-in for Slack: its Web API, and users who type commands and press buttons.
 
-It refuses what Slack refuses, records what it is asked, and fails when told to.
+It refuses what Slack refuses.
 
-In a test:      with SlackStandIn(tls=ensure_authority(folder), workspace=workspace) as slack: ...
-As a process:   python -m local.neighbours.slack --port 9445 --tls-dir .local/tls
+    python -m local.neighbours.slack --port 9445 --tls-dir .local/tls
+
+POST   /_control/command    a Typed: a user types a command; answers with the Outcome
+POST   /_control/press      a Pressed: a user presses a button; answers with the Outcome
+GET    /_control/messages   ?user=: the messages that a user sees
+GET    /_control/refused    the messages that Slack refused, and why
+POST   /_control/app        {"scopes": […]}: the app's scopes from now on
+POST   /_control/faults     a Fault: lets requests fail. Places: methods, and `response_url`
 """
 
 import argparse
@@ -12,22 +17,32 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from local import authority
 from local.authority import Authority, ensure_authority
-from local.neighbours.host import Host, StandIn, run
+from local.neighbours.faults import ApiStandIn
+from local.neighbours.https_server import Request
 from local.neighbours.slack_api import SlackApi
-from local.neighbours.slack_control import control_paths
-from local.neighbours.slack_player import PATIENCE_SECONDS, Outcome, Player, Pressed, Typed
+from local.neighbours.slack_player import TIMEOUT_SECONDS, Outcome, Player, Pressed, Typed
 from local.neighbours.slack_workspace import Message, SlackApp, Workspace, default_workspace
+from local.neighbours.stand_in import Route, read_body, run
 
 
-class SlackStandIn(StandIn):
-    """Slack for one workspace and app, from `with` (or `start`) on.
+class AppChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The scopes that the app has from now on."""
 
-    `trust` is a PEM file for sending commands, by default the authority's. `patience` is how long
-    (seconds) Slack waits for the app.
+    scopes: tuple[str, ...]
+
+
+class SlackStandIn(ApiStandIn):
+    """Slack for one workspace and one app.
+
+    `trust` is a PEM file for sending commands, by default the authority's. Slack waits `timeout`
+    seconds for the app.
     """
 
     def __init__(
@@ -37,43 +52,57 @@ class SlackStandIn(StandIn):
         workspace: Workspace,
         port: int = 0,
         trust: Path | None = None,
-        patience: float = PATIENCE_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
+        super().__init__(SlackApi(workspace), tls, port)
         self.workspace = workspace
-        self.patience = patience
+        self.timeout = timeout
         self._trust = trust or tls.ca_bundle
-        host = Host(SlackApi(workspace), tls=tls, port=port, clock=workspace.clock)
-        host.control_with(control_paths(workspace, lambda: self._player))
-        super().__init__(host)
 
     @property
     def api_base_url(self) -> str:
-        """Where the Web API's methods are, with a slash at the end."""
+        """The prefix of the Web API's methods, with a slash at its end."""
         return f"{self.url}/api/"
 
     def command(self, typed: Typed) -> Outcome:
-        """A user types a command (`slack_player.Player.command`)."""
+        """Let a user type a command (`slack_player.Player.command`)."""
         return self._player.command(typed)
 
     def press(self, pressed: Pressed) -> Outcome:
-        """A user presses a button (`slack_player.Player.press`)."""
+        """Let a user press a button (`slack_player.Player.press`)."""
         return self._player.press(pressed)
 
     def messages(self, user: str) -> list[Message]:
-        """What a user, by id or name, sees in all channels."""
+        """Return the messages that a user, by id or name, sees. Raises KeyError if unknown."""
         with self.workspace.lock:
-            return self.workspace.seen_by(self.workspace.user(user), None)
+            return self.workspace.seen_by(self.workspace.user(user))
+
+    def control(self) -> Mapping[tuple[str, str], Route]:
+        """Return the routes that the module's docstring lists."""
+        return {
+            **super().control(),
+            ("POST", "command"): lambda request: self.command(read_body(request, Typed)),
+            ("POST", "press"): lambda request: self.press(read_body(request, Pressed)),
+            ("GET", "messages"): lambda request: self.messages(request.query.get("user", "")),
+            ("GET", "refused"): lambda _: self.workspace.refused,
+            ("POST", "app"): self._change_app,
+        }
+
+    def _change_app(self, request: Request) -> None:
+        scopes = read_body(request, AppChange).scopes
+        with self.workspace.lock:
+            self.workspace.app = replace(self.workspace.app, scopes=scopes)
 
     @property
     def _player(self) -> Player:
-        return Player(self.workspace, self.url, self._trust, self.patience)
+        return Player(self.workspace, self.url, self._trust, self.timeout)
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the stand-in until SIGTERM or SIGINT. Says where it listens in one line of JSON.
+    """Run the stand-in until SIGTERM or SIGINT.
 
-    Secrets come from the environment only, where other processes' users can't read them:
-    `SLACK_SIGNING_SECRET` and `SLACK_API_TOKEN`.
+    Its secrets, `SLACK_SIGNING_SECRET` and `SLACK_API_TOKEN`, come from the environment, where
+    other users can't read them.
     """
     options = _arguments(argv)
     given = {
@@ -90,15 +119,15 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         port=options.port,
         trust=options.trust,
     )
-    return run(slack, "Slack")
+    return run(slack, "The Slack stand-in")
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.neighbours.slack", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--tls-dir", type=Path, default=authority.DEFAULT_FOLDER)
     parser.add_argument("--trust", type=Path, help="PEM file to trust when commands are sent")
-    parser.add_argument("--request-url", default="", help="where commands and presses go")
+    parser.add_argument("--request-url", default="", help="the app's URL")
     parser.add_argument("--channel", default="zip", help="a channel's name")
     parser.add_argument("--group", action="append", default=[], help="a group's handle")
     return parser.parse_args(argv)

@@ -1,6 +1,6 @@
-"""The Slack stand-in's HTTP: Web API methods, and the addresses for answers.
+"""Slack's HTTP as far as the app uses it: Web API methods, and response_urls.
 
-Errors are JSON with status 200 at the Web API, except 429 and 5xx.
+A Web API method answers errors with status 200, except 429 and 5xx.
 [docs.slack.dev/reference/methods/usergroups.list, …/usergroups.users.list, …/apis/web-api]
 """
 
@@ -11,22 +11,22 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from local.neighbours.host import Fault
+from local.neighbours.faults import Fault
 from local.neighbours.https_server import Answer, Request, json_answer, text_answer
 from local.neighbours.slack_messages import Refused, read_draft, show
-from local.neighbours.slack_workspace import Group, Refusal, ResponseUrl, Workspace
+from local.neighbours.slack_workspace import Refusal, ResponseUrl, Workspace
 
 READ_GROUPS = "usergroups:read"
-USES, LIFETIME_SECONDS = 5, 1800
-PER_MINUTE = 20
-"""Calls of one method a minute that "Tier 2" allows."""
+RESPONSE_URL_USES, RESPONSE_URL_SECONDS = 5, 1800
+CALLS_A_MINUTE = 20
+"""The limit for each method of "Tier 2"."""
 
 FORM = "application/x-www-form-urlencoded"
 Arguments = Mapping[str, str]
 
 
 class Problem(Exception):
-    """What a method answers with `ok: false`."""
+    """A method answers with `ok: false` and this content."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)
@@ -38,22 +38,18 @@ class SlackApi:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._methods = {
-            "auth.test": self._auth_test,
-            "usergroups.list": self._groups,
-            "usergroups.users.list": self._members,
-        }
+        self._methods = {"usergroups.list": self._groups, "usergroups.users.list": self._members}
         self._calls: dict[str, deque[float]] = {name: deque() for name in self._methods}
         self.places = (*self._methods, "response_url")
 
     def where(self, request: Request) -> str:
-        """The method, or `response_url`."""
+        """Return the method's name, or `response_url`."""
         if request.path.startswith("/api/"):
             return request.path.removeprefix("/api/")
         return "response_url" if request.path in self._workspace.response_urls else "elsewhere"
 
     def answer(self, request: Request) -> Answer:
-        """What Slack answers."""
+        """Return Slack's answer."""
         with self._workspace.lock:
             if request.path.startswith("/api/"):
                 return self._call(request.path.removeprefix("/api/"), request)
@@ -62,17 +58,12 @@ class SlackApi:
         return text_answer(404, "text/html", b"no_service")
 
     def refusal(self, fault: Fault) -> Answer:
-        """429 with the seconds to wait, or an error of Slack's server."""
+        """Return 429 with the seconds to wait, or another error of Slack's server."""
         if fault.status == 429:
             return _rate_limited(fault.retry_after)
         return text_answer(fault.status, "text/html", b"<html><body>Server Error</body></html>")
 
     def _call(self, name: str, request: Request) -> Answer:
-        app = self._workspace.app
-        headers = (
-            ("X-OAuth-Scopes", ",".join(app.scopes)),
-            ("X-Accepted-OAuth-Scopes", READ_GROUPS),
-        )
         method = self._methods.get(name)
         try:
             if method is None:
@@ -81,14 +72,15 @@ class SlackApi:
             self._check_token(request, arguments)
             if not self._may_call(name):
                 return _rate_limited(30)
-            return json_answer(200, {"ok": True, **method(arguments)}, *headers)
+            self._check_scope()
+            return json_answer(200, {"ok": True, **method(arguments)})
         except Problem as problem:
-            return json_answer(200, problem.content, *headers)
+            return json_answer(200, problem.content)
 
     def _check_token(self, request: Request, arguments: Arguments) -> None:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         token = given.strip() if kind.lower() == "bearer" else ""
-        # Slack takes no token in a URL from apps of today.
+        # A token in a URL is no token: Slack refuses it from today's apps.
         if request.method == "POST" and not token:
             token = arguments.get("token", "") if "token" not in request.query else ""
         if not token:
@@ -100,82 +92,51 @@ class SlackApi:
         calls, now = self._calls[name], self._workspace.clock()
         while calls and calls[0] <= now - 60:
             calls.popleft()
-        if len(calls) >= PER_MINUTE:
+        if len(calls) >= CALLS_A_MINUTE:
             return False
         calls.append(now)
         return True
 
-    def _auth_test(self, _: Arguments) -> dict[str, Any]:
-        app = self._workspace.app
-        return {
-            "url": f"https://{app.team_domain}.slack.com/",
-            "team": app.team_domain,
-            "user": "zip",
-            "team_id": app.team_id,
-            "user_id": app.bot_user_id,
-            "bot_id": app.bot_id,
-            "is_enterprise_install": False,
-        }
+    def _check_scope(self) -> None:
+        scopes = self._workspace.app.scopes
+        if READ_GROUPS not in scopes:
+            raise Problem("missing_scope", needed=READ_GROUPS, provided=",".join(scopes))
 
-    def _groups(self, arguments: Arguments) -> dict[str, Any]:
-        self._check_scope(READ_GROUPS)
-        disabled = _true(arguments, "include_disabled")
-        groups = [g for g in self._workspace.groups.values() if disabled or not g.disabled]
-        return {"usergroups": [self._group(group, arguments) for group in groups]}
-
-    def _group(self, group: Group, arguments: Arguments) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "id": group.id,
-            "team_id": self._workspace.app.team_id,
-            "is_usergroup": True,
-            "is_subteam": True,
-            "name": group.name,
-            "description": "",
-            "handle": group.handle,
-            "is_external": False,
-            "date_create": 1446598059,
-            "date_update": 1446670362,
-            "date_delete": 1446670362 if group.disabled else 0,
-            "auto_type": None,
-            "auto_provision": False,
-            "created_by": "USLACKBOT",
-            "updated_by": "USLACKBOT",
-            "deleted_by": None,
-            "prefs": {"channels": [], "groups": []},
-        }
-        if _true(arguments, "include_users"):
-            told["users"] = list(group.users)
-        if _true(arguments, "include_count"):
-            told["user_count"] = len(group.users)
-        return told
+    def _groups(self, _: Arguments) -> dict[str, Any]:
+        groups = [
+            {
+                "id": group.id,
+                "team_id": self._workspace.app.team_id,
+                "is_usergroup": True,
+                "name": group.handle.title(),
+                "handle": group.handle,
+                "date_delete": 0,
+            }
+            for group in self._workspace.groups.values()
+        ]
+        return {"usergroups": groups}
 
     def _members(self, arguments: Arguments) -> dict[str, Any]:
-        self._check_scope(READ_GROUPS)
         asked = arguments.get("usergroup")
         if not asked:
-            raise _invalid("[ERROR] missing required field: usergroup")
-        group = self._workspace.groups.get(asked)
-        if group is None or (group.disabled and not _true(arguments, "include_disabled")):
+            message = "[ERROR] missing required field: usergroup"
+            raise Problem("invalid_arguments", response_metadata={"messages": [message]})
+        if asked not in self._workspace.groups:
             raise Problem("no_such_subteam")
-        return {"users": list(group.users)}
-
-    def _check_scope(self, scope: str) -> None:
-        scopes = self._workspace.app.scopes
-        if scope not in scopes:
-            raise Problem("missing_scope", needed=scope, provided=",".join(scopes))
+        return {"users": list(self._workspace.groups[asked].users)}
 
     def _respond(self, hook: ResponseUrl, request: Request) -> Answer:
-        """A message to a response_url."""
+        """Take a message to a response_url."""
         if request.method != "POST":
             return text_answer(405, "text/html", b"method_not_allowed")
-        if self._workspace.clock() - hook.made_at > LIFETIME_SECONDS:
+        if self._workspace.clock() - hook.made_at > RESPONSE_URL_SECONDS:
             return self._refuse(hook, Refused("expired_url"), 404)
-        if hook.uses >= USES:
+        if hook.uses >= RESPONSE_URL_USES:
             return self._refuse(hook, Refused("used_url"), 404)
         hook.uses += 1
         try:
             draft = read_draft(_payload(request))
-            if draft.is_empty and not draft.delete:
+            if draft.is_empty:
                 raise Refused("no_text")
             show(self._workspace, draft, hook)
         except Refused as refused:
@@ -192,17 +153,18 @@ class SlackApi:
         return json_answer(status, content)
 
 
+def _content_type(request: Request) -> str:
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 def _arguments(request: Request) -> Arguments:
-    """A method's arguments: of the URL, and of a form."""
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    """Return a method's arguments, from the URL and the form."""
     if request.method not in {"GET", "POST"}:
         raise Problem("invalid_request_method")
-    if request.method == "GET" or not request.body:
+    # Methods that only read ignore arguments in JSON.
+    if not request.body or _content_type(request) == "application/json":
         return request.query
-    if kind == "application/json":
-        # Methods that read take their arguments from a form only; JSON is passed over.
-        return request.query
-    if kind != FORM:
+    if _content_type(request) != FORM:
         raise Problem("invalid_post_type")
     try:
         form = dict(parse_qsl(request.body.decode("utf-8"), keep_blank_values=True))
@@ -212,28 +174,14 @@ def _arguments(request: Request) -> Arguments:
 
 
 def _payload(request: Request) -> Any:
-    """The message in the body of a request to a response_url."""
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    content = request.body
-    if kind == FORM:
-        content = dict(parse_qsl(content.decode("utf-8", "replace"))).get("payload", "").encode()
-    elif kind != "application/json":
+    """Return the message in the JSON body of a request to a response_url."""
+    kind = _content_type(request)
+    if kind != "application/json":
         raise Refused("invalid_payload", [f"[ERROR] the content type is {kind or 'missing'}"])
     try:
-        return msgspec.json.decode(content)
+        return msgspec.json.decode(request.body)
     except msgspec.DecodeError:
         raise Refused("invalid_payload") from None
-
-
-def _true(arguments: Arguments, name: str) -> bool:
-    given = arguments.get(name, "").lower()
-    if given not in {"", "0", "1", "true", "false"}:
-        raise _invalid(f"[ERROR] must be a boolean [json-pointer:/{name}]")
-    return given in {"1", "true"}
-
-
-def _invalid(message: str) -> Problem:
-    return Problem("invalid_arguments", response_metadata={"messages": [message]})
 
 
 def _rate_limited(seconds: int) -> Answer:

@@ -1,7 +1,7 @@
-"""What Slack refuses in a message's blocks, worded as its API words it.
+"""Slack's check of a message's blocks, with the words of its API.
 
-Limits and fields: docs.slack.dev/reference/block-kit. Of the blocks that a message may have, those
-are known here that people read and press; others are refused as unsupported.
+Limits and fields: docs.slack.dev/reference/block-kit. Blocks that the app doesn't use are refused
+as unsupported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 MOST_BLOCKS = 50
-MOST_MARKDOWN = 12_000
-"""Characters in all blocks of the type `markdown` together."""
 
 
 def errors_in(blocks: Any) -> list[str]:
-    """Everything that is wrong with a message's blocks; empty if Slack takes them."""
+    """Return every error in a message's blocks."""
     errors = list(Items(OneOf(BLOCKS), MOST_BLOCKS, least=0).check(blocks, "/blocks"))
     if errors:
         return errors
@@ -30,21 +28,20 @@ def errors_in(blocks: Any) -> list[str]:
                 f"/blocks/{index}/elements",
             )
         ),
-        *_markdown(blocks),
     ]
 
 
 class Rule(Protocol):
-    """What one value has to be."""
+    """A rule for one value."""
 
     def check(self, value: Any, where: str) -> Iterator[str]:
-        """What is wrong with a value at a JSON pointer."""
+        """Yield the errors in a value at a JSON pointer."""
         ...
 
 
 @dataclass(frozen=True)
 class Chars:
-    """A string of `least` to `most` characters, perhaps one of a few."""
+    """A string of `least` to `most` characters, if `one_of` isn't empty one of those."""
 
     most: int
     least: int = 1
@@ -63,7 +60,7 @@ class Chars:
 
 @dataclass(frozen=True)
 class Flag:
-    """true or false."""
+    """A boolean."""
 
     def check(self, value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, bool):
@@ -72,7 +69,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Items:
-    """A list of `least` to `most` things."""
+    """A list of `least` to `most` values."""
 
     of: Rule
     most: int
@@ -86,13 +83,13 @@ class Items:
         elif len(value) < self.least:
             yield _error(f"no fewer than {self.least} items required", where)
         else:
-            for index, each in enumerate(value):
-                yield from self.of.check(each, f"{where}/{index}")
+            for index, item in enumerate(value):
+                yield from self.of.check(item, f"{where}/{index}")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An object: `needs` has to be there, `takes` may be; of `either` at least one has to be."""
+    """An object with the fields `needs`, at least one of `either`, and perhaps some of `takes`."""
 
     needs: Mapping[str, Rule] = field(default_factory=dict)
     takes: Mapping[str, Rule] = field(default_factory=dict)
@@ -117,7 +114,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class OneOf:
-    """An object whose `type` says which of several it is."""
+    """An object whose `type` decides which rule holds."""
 
     shapes: Mapping[str, Rule]
 
@@ -147,10 +144,6 @@ def _text(most: int) -> Rule:
 
 _STYLE = Chars(20, one_of=("primary", "danger"))
 _BLOCK_ID: Mapping[str, Rule] = {"block_id": Chars(255)}
-_CONFIRM = Shape(
-    {"title": _plain(100), "text": _plain(300), "confirm": _plain(30), "deny": _plain(30)},
-    {"style": _STYLE},
-)
 _BUTTON = Shape(
     {"text": _plain(75)},
     {
@@ -158,35 +151,20 @@ _BUTTON = Shape(
         "url": Chars(3000),
         "value": Chars(2000, least=0),
         "style": _STYLE,
-        "confirm": _CONFIRM,
         "accessibility_label": Chars(75),
     },
-)
-_IMAGE = Shape({"image_url": Chars(3000), "alt_text": Chars(2000)})
-_IN_CONTEXT = OneOf(
-    {
-        "image": _IMAGE,
-        "plain_text": Shape({"text": Chars(3000)}, {"emoji": Flag()}),
-        "mrkdwn": Shape({"text": Chars(3000)}, {"verbatim": Flag()}),
-    }
 )
 
 BLOCKS: Mapping[str, Rule] = {
     "actions": Shape({"elements": Items(OneOf({"button": _BUTTON}), 25)}, _BLOCK_ID),
-    "context": Shape({"elements": Items(_IN_CONTEXT, 10)}, _BLOCK_ID),
+    "context": Shape({"elements": Items(_text(3000), 10)}, _BLOCK_ID),
     "divider": Shape({}, _BLOCK_ID),
     "header": Shape({"text": _plain(150)}, _BLOCK_ID),
-    "image": Shape(
-        {"image_url": Chars(3000), "alt_text": Chars(2000)}, {"title": _plain(2000), **_BLOCK_ID}
-    ),
-    "markdown": Shape({"text": Chars(MOST_MARKDOWN)}, _BLOCK_ID),
     "section": Shape(
         {},
         {
             "text": _text(3000),
             "fields": Items(_text(2000), 10),
-            "accessory": OneOf({"button": _BUTTON, "image": _IMAGE}),
-            "expand": Flag(),
             **_BLOCK_ID,
         },
         either=("text", "fields"),
@@ -199,12 +177,6 @@ def _twice(names: list[str | None], what: str, where: str) -> Iterator[str]:
     for name in dict.fromkeys(given):
         if given.count(name) > 1:
             yield _error(f"`{what}` {name} already exists", where)
-
-
-def _markdown(blocks: Any) -> Iterator[str]:
-    length = sum(len(block["text"]) for block in blocks if block["type"] == "markdown")
-    if length > MOST_MARKDOWN:
-        yield _error(f"must be less than {MOST_MARKDOWN + 1} characters in all", "/blocks")
 
 
 def _error(what: str, where: str) -> str:

@@ -1,28 +1,42 @@
-"""A message that an app sends in answer to a command or a press: read, checked, shown.
+"""Messages that an app sends in answer to a command or a press: they are read, checked, shown.
 
-[api.slack.com/interactivity/slash-commands, api.slack.com/interactivity/handling, as stored 2025]
+[docs.slack.dev/interactivity/implementing-slash-commands, …/handling-user-interaction,
+docs.slack.dev/messaging/formatting-message-text]
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from local.neighbours.slack_blocks import errors_in
-from local.neighbours.slack_markup import controls_in, problem_in, texts_in
 from local.neighbours.slack_workspace import Message, ResponseUrl, Workspace, short_id
 
-LONGEST_TEXT = 40_000
-"""Characters of a message's text: Slack cuts the rest."""
+MOST_CHARACTERS = 40_000
+"""The characters of a message's text. Slack cuts off the rest."""
 
 KNOWN = {
-    *("text", "blocks", "response_type", "replace_original", "delete_original", "thread_ts"),
+    *("text", "blocks", "response_type", "replace_original", "thread_ts"),
     *("mrkdwn", "metadata", "unfurl_links", "unfurl_media", "parse", "link_names"),
 }
 _AMPERSAND = re.compile(r"&(?!(amp|lt|gt);)")
+_CONTROL = re.compile(r"<([^<>\n]*)>")
+_CONTROL_FORMS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(https?|mailto|tel|slack):[^|\s]+(\|[^|]*)?",
+        r"@[UW][A-Z0-9]{2,}(\|[^|]*)?",
+        r"#[CG][A-Z0-9]{2,}(\|[^|]*)?",
+        r"!(here|channel|everyone)(\|[^|]*)?",
+        r"!subteam\^S[A-Z0-9]{2,}(\|[^|]*)?",
+        r"!date\^\d+\^[^|^]+(\^https?:[^|]+)?\|[^|]+",
+    )
+)
+_QUOTE = re.compile(r"^>+", re.MULTILINE)
 
 
 class Refused(Exception):
-    """Slack doesn't take this message. `messages` say why, if it tells."""
+    """Slack refuses a message. `messages` say why, if Slack does."""
 
     def __init__(self, error: str, messages: list[str] | None = None) -> None:
         super().__init__(error)
@@ -38,7 +52,6 @@ class Draft:
     blocks: list[dict[str, Any]]
     in_channel: bool
     replace: bool | None
-    delete: bool
     problems: tuple[str, ...]
 
     @property
@@ -47,7 +60,7 @@ class Draft:
 
 
 def read_draft(payload: Any) -> Draft:
-    """A message from an app's JSON. Refused if Slack would refuse it."""
+    """Return the message in an app's JSON. Raises Refused if Slack refuses it."""
     if not isinstance(payload, dict):
         raise Refused("invalid_payload")
     text, blocks = payload.get("text") or "", payload.get("blocks")
@@ -59,37 +72,34 @@ def read_draft(payload: Any) -> Draft:
     if errors := errors_in(blocks):
         raise Refused("invalid_blocks", [f"[ERROR] {error}" for error in errors])
     return Draft(
-        text=text[:LONGEST_TEXT],
+        text=text[:MOST_CHARACTERS],
         blocks=blocks,
         in_channel=payload.get("response_type") == "in_channel",
         replace=_flag(payload, "replace_original"),
-        delete=bool(_flag(payload, "delete_original")),
         problems=tuple(_problems(payload, text, blocks)),
     )
 
 
 def show(workspace: Workspace, draft: Draft, hook: ResponseUrl) -> Message | None:
-    """Post the message, or put it in its source's place; gives it, or None if it has no content.
+    """Post a message or replace the one whose button was pressed, and return it.
 
-    A source that is gone can't be replaced: then nothing is shown, and None given.
+    Returns None if nothing is shown: the message is empty, or the one to replace is gone.
     """
     source = workspace.message(hook.source) if hook.source else None
-    if draft.delete and source:
-        workspace.messages.remove(source)
     if draft.is_empty:
         return None
     problems, controls = list(draft.problems), _controls(draft)
-    if hook.source and draft.replace is None and not draft.delete:
-        problems.append("replace_original isn't said: Slack's documentation has it both ways")
-    if hook.source and draft.replace and not draft.delete:
+    if hook.source and draft.replace is None:
+        problems.append("replace_original is missing: Slack's documentation contradicts itself")
+    if hook.source and draft.replace:
         if source is None:
             return None
         source.text, source.blocks = _escaped(draft.text), _stored(draft.blocks)
         source.edited += 1
         source.controls, source.problems = controls, tuple(problems)
         return source
-    if not hook.source and (draft.replace or draft.delete):
-        problems.append("replace_original and delete_original don't change a user's command")
+    if not hook.source and draft.replace:
+        problems.append("replace_original doesn't change a user's command")
     message = Message(
         ts=workspace.ts(),
         channel=hook.channel,
@@ -104,8 +114,43 @@ def show(workspace: Workspace, draft: Draft, hook: ResponseUrl) -> Message | Non
     return message
 
 
+def controls_in(text: str) -> list[str]:
+    """Return the links, mentions and dates in a text, as they are written there."""
+    return [found.group(0) for found in _CONTROL.finditer(text) if _is_control(found.group(1))]
+
+
+def problem_in(text: str) -> str | None:
+    """Return a sentence about the first `<` or `>` that had to be escaped, None without one.
+
+    A `>` at the beginning of a line is a quotation.
+    """
+    rest = _CONTROL.sub(lambda found: "" if _is_control(found.group(1)) else found.group(0), text)
+    rest = _QUOTE.sub("", rest)
+    if place := re.search("[<>]", rest):
+        near = rest[max(0, place.start() - 20) : place.start() + 30]
+        return f"an unescaped {place.group(0)} that is no link, mention or date: …{near}…"
+    return None
+
+
+def _is_control(inner: str) -> bool:
+    return any(form.fullmatch(inner) for form in _CONTROL_FORMS)
+
+
+def _texts_in(blocks: Any) -> Iterator[str]:
+    """Yield every text with mark-up in a message's blocks, in order."""
+    if isinstance(blocks, dict):
+        if blocks.get("type") == "mrkdwn" and isinstance(blocks.get("text"), str):
+            yield blocks["text"]
+        else:
+            for value in blocks.values():
+                yield from _texts_in(value)
+    elif isinstance(blocks, list):
+        for value in blocks:
+            yield from _texts_in(value)
+
+
 def _flag(payload: dict[str, Any], name: str) -> bool | None:
-    """A flag, which may be a boolean or the word."""
+    """Return a flag, which may be a boolean or the word."""
     given = payload.get(name)
     if given is None or isinstance(given, bool):
         return given
@@ -116,38 +161,35 @@ def _flag(payload: dict[str, Any], name: str) -> bool | None:
 
 def _problems(payload: dict[str, Any], text: str, blocks: list[Any]) -> list[str]:
     problems = [f"{name} shows nothing here" for name in payload if name not in KNOWN]
-    if len(text) > LONGEST_TEXT:
-        problems.append(f"the text is cut after {LONGEST_TEXT} characters")
+    if len(text) > MOST_CHARACTERS:
+        problems.append(f"the text is cut after {MOST_CHARACTERS} characters")
     if payload.get("response_type") not in (None, "in_channel", "ephemeral"):
         problems.append(f"Slack knows no response_type {payload['response_type']}")
-    if payload.get("delete_original") and len(payload) > 1 and not (text or blocks):
-        problems.append("delete_original has to be the only attribute")
-    marked_up = [text, *texts_in(blocks)]
-    return [*problems, *filter(None, map(problem_in, marked_up))]
+    return [*problems, *filter(None, map(problem_in, [text, *_texts_in(blocks)]))]
 
 
 def _controls(draft: Draft) -> tuple[str, ...]:
-    texts = texts_in(draft.blocks) if draft.blocks else [draft.text]
+    texts = _texts_in(draft.blocks) if draft.blocks else [draft.text]
     return tuple(control for text in texts for control in controls_in(text))
 
 
 def _stored(value: Any) -> Any:
-    """Blocks as Slack keeps and returns them: everything has an id, and `&` is escaped."""
+    """Return blocks as Slack stores them: everything has an id, and `&` is escaped."""
     if isinstance(value, list):
-        return [_stored(each) for each in value]
+        return [_stored(item) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {name: _stored(each) for name, each in value.items()}
-    match kept.get("type"):
+    stored = {name: _stored(item) for name, item in value.items()}
+    match stored.get("type"):
         case "plain_text":
-            kept = {"emoji": True} | kept | {"text": _escaped(kept["text"])}
+            stored = {"emoji": True} | stored | {"text": _escaped(stored["text"])}
         case "mrkdwn":
-            kept = {"verbatim": False} | kept | {"text": _escaped(kept["text"])}
+            stored = {"verbatim": False} | stored | {"text": _escaped(stored["text"])}
         case "button":
-            kept = {"action_id": short_id()} | kept
-        case "actions" | "context" | "divider" | "header" | "markdown" | "section":
-            kept = {"block_id": short_id()} | kept
-    return kept
+            stored = {"action_id": short_id()} | stored
+        case "actions" | "context" | "divider" | "header" | "section":
+            stored = {"block_id": short_id()} | stored
+    return stored
 
 
 def _escaped(text: str) -> str:

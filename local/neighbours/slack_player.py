@@ -1,6 +1,6 @@
-"""Plays the workspace's people: they type a command or press a button, and Slack tells the app.
+"""Sends what users of the workspace do to the app: a command is typed, a button is pressed.
 
-Requests are built, signed and waited for as Slack does it: three seconds and no more.
+Requests are built and signed as Slack does it, which waits three seconds for an answer.
 [api.slack.com/interactivity/slash-commands, …/reference/interaction-payloads/block-actions,
 …/authentication/verifying-requests-from-slack]
 """
@@ -27,42 +27,38 @@ from local.neighbours.slack_workspace import (
     Workspace,
 )
 
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 OLD_SECONDS = 360
 Forgery = Literal["wrong_secret", "old_timestamp", "unsigned", "other_body"]
 
 
 class Typed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user types a command in a channel. Both by id or name; `channel` "direct": to the app.
+    """A user types `/zip <text>` in a channel. User and channel are ids or names.
 
-    `forge` spoils the signature: another secret, six minutes old (a replay), none at all, or that
-    of another body. `url` is where it goes, if not to the app's request URL.
+    The channel "direct" is the user's direct messages with the app. `forge` spoils the signature:
+    another secret, a time six minutes ago (a replay), no signature, or that of another body.
     """
 
     user: str
     channel: str
     text: str = ""
-    command: str = ""
-    url: str = ""
     forge: Forgery | None = None
 
 
 class Pressed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user presses the button `action_id` of the message `ts`; the rest as above."""
+    """A user presses the button `action_id` of the message `ts`. `forge` as in Typed."""
 
     user: str
     ts: str
     action_id: str
-    url: str = ""
     forge: Forgery | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it.
+    """The app's answer: `status` and `body` after `seconds`, None and "" if none came in time.
 
-    `status` and `body` are what the app answered within `seconds`, None and "" if nothing.
-    `error` is what Slack shows if that wasn't good: `operation_timeout`, `dispatch_failed`, …
-    `ts` is the message that the answer itself made, if it made one.
+    `error` is the error that Slack shows, such as `operation_timeout`. `ts` is the message in the
+    answer, None if there is none.
     """
 
     status: int | None
@@ -73,38 +69,38 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Player:
-    """Sends what people do, and waits `patience` seconds for an answer.
+    """Sends commands and presses, and waits `timeout` seconds for an answer.
 
     `base` is the stand-in's own address, `trust` a PEM file.
     """
 
-    def __init__(self, workspace: Workspace, base: str, trust: Path, patience: float) -> None:
+    def __init__(self, workspace: Workspace, base: str, trust: Path, timeout: float) -> None:
         self._workspace = workspace
         self._base = base
         self._trust = trust
-        self._patience = patience
+        self._timeout = timeout
 
     def command(self, typed: Typed) -> Outcome:
-        """Send a command, and show what is answered. KeyError for an unknown user or channel."""
+        """Send a command and show the answer. Raises KeyError for an unknown user or channel."""
         workspace = self._workspace
         with workspace.lock:
             user = workspace.user(typed.user)
             channel = workspace.channel(typed.channel, user)
-            command = typed.command or workspace.app.command
-            asked = f"{command} {typed.text}".strip()
+            asked = f"{workspace.app.command} {typed.text}".strip()
             hook = workspace.response_url(channel, user, asked=asked)
-        form = self._command(command, typed.text.strip(), user, channel, hook)
-        outcome, kind = self._post(form, typed.url, typed.forge)
+        form = self._command(typed.text.strip(), user, channel, hook)
+        outcome, kind = self._post(form, typed.forge)
         if outcome.error is None:
-            outcome = self._take(outcome, kind, hook)
+            outcome = self._show(outcome, kind, hook)
         if outcome.error:
-            self._tell(hook, f'{command} failed with the error "{outcome.error}"')
+            self._show_error(hook, outcome.error)
         return outcome
 
     def press(self, pressed: Pressed) -> Outcome:
-        """Press a button. KeyError if the user sees no such message, or it has no such button.
+        """Press a button. Slack shows nothing of the answer.
 
-        What the app answers with the acknowledgement counts for nothing.
+        Raises:
+            KeyError: the user sees no such message, or it has no such button.
         """
         workspace = self._workspace
         with workspace.lock:
@@ -125,10 +121,10 @@ class Player:
                     "action_ts": workspace.ts(),
                 }
             ]
-        return self._post({"payload": _compact(payload)}, pressed.url, pressed.forge)[0]
+        return self._post({"payload": _compact(payload)}, pressed.forge)[0]
 
     def _command(
-        self, command: str, text: str, user: User, channel: Channel, hook: ResponseUrl
+        self, text: str, user: User, channel: Channel, hook: ResponseUrl
     ) -> dict[str, str]:
         app = self._workspace.app
         return {
@@ -136,10 +132,10 @@ class Player:
             "team_id": app.team_id,
             "team_domain": app.team_domain,
             "channel_id": channel.id,
-            "channel_name": channel.told,
+            "channel_name": channel.name_for_apps,
             "user_id": user.id,
             "user_name": user.name,
-            "command": command,
+            "command": app.command,
             "text": text,
             "api_app_id": app.app_id,
             "is_enterprise_install": "false",
@@ -150,7 +146,7 @@ class Player:
     def _action(
         self, user: User, channel: Channel, message: Message, hook: ResponseUrl
     ) -> dict[str, Any]:
-        """Everything of a press but the button."""
+        """Return a press's payload without the button."""
         app = self._workspace.app
         payload: dict[str, Any] = {
             "type": "block_actions",
@@ -172,12 +168,12 @@ class Player:
             "team": {"id": app.team_id, "domain": app.team_domain},
             "enterprise": None,
             "is_enterprise_install": False,
-            "channel": {"id": channel.id, "name": channel.told},
+            "channel": {"id": channel.id, "name": channel.name_for_apps},
             "state": {"values": {}},
             "response_url": self._base + hook.path,
         }
         if message.only_for is None:
-            # Slack keeps no ephemeral message, so it can't show one.
+            # Slack stores no ephemeral message, so it can't send one.
             payload["message"] = {
                 "bot_id": app.bot_id,
                 "app_id": app.app_id,
@@ -190,13 +186,13 @@ class Player:
             }
         return payload
 
-    def _post(self, form: dict[str, str], url: str, forge: Forgery | None) -> tuple[Outcome, str]:
-        """POST a form, signed; what came of it, and the answer's content type."""
+    def _post(self, form: dict[str, str], forge: Forgery | None) -> tuple[Outcome, str]:
+        """Sign and POST a form. Returns the outcome, and the answer's content type."""
         body = urlencode(form).encode()
         headers = self._headers(body, forge)
         if forge == "other_body":
             body += b"&text=other"
-        address = url or self._workspace.app.request_url
+        address = self._workspace.app.request_url
         if not address.startswith("https://"):
             raise ValueError(f"Slack sends to https addresses only, not to {address!r}")
         began = time.monotonic()
@@ -207,17 +203,17 @@ class Player:
                     address,
                     body,
                     headers=headers,
-                    timeout=self._patience,
+                    timeout=self._timeout,
                     verify=str(self._trust),
                     allow_redirects=False,
                 )
         except requests.RequestException as error:
             seconds = time.monotonic() - began
-            late = isinstance(error, requests.Timeout) or seconds >= self._patience
+            late = isinstance(error, requests.Timeout) or seconds >= self._timeout
             shown = "operation_timeout" if late else "dispatch_failed"
             return Outcome(status=None, body="", seconds=seconds, error=shown), ""
         seconds = time.monotonic() - began
-        if seconds > self._patience:
+        if seconds > self._timeout:
             return Outcome(status=None, body="", seconds=seconds, error="operation_timeout"), ""
         failed = None if answer.status_code == 200 else "dispatch_failed"
         outcome = Outcome(
@@ -241,8 +237,8 @@ class Player:
             headers["X-Slack-Signature"] = signature(key, stamp, body)
         return headers
 
-    def _take(self, outcome: Outcome, kind: str, hook: ResponseUrl) -> Outcome:
-        """Show the message in a good answer to a command: text, or JSON that says it is."""
+    def _show(self, outcome: Outcome, kind: str, hook: ResponseUrl) -> Outcome:
+        """Show the message in an answer to a command: JSON, or else text."""
         if not outcome.body.strip():
             return outcome
         payload: Any = {"text": outcome.body}
@@ -259,8 +255,9 @@ class Player:
             return msgspec.structs.replace(outcome, error=refused.error)
         return msgspec.structs.replace(outcome, ts=message.ts if message else None)
 
-    def _tell(self, hook: ResponseUrl, text: str) -> None:
-        """Slackbot says something to the user alone."""
+    def _show_error(self, hook: ResponseUrl, error: str) -> None:
+        """Let Slackbot show an error to the user alone."""
+        text = f'{self._workspace.app.command} failed with the error "{error}"'
         with self._workspace.lock:
             self._workspace.messages.append(
                 Message(
@@ -275,15 +272,15 @@ class Player:
 
 
 def signature(secret: str, stamp: str, body: bytes) -> str:
-    """Slack's `X-Slack-Signature` for a raw body."""
+    """Return Slack's `X-Slack-Signature` of a raw body."""
     message = b"v0:" + stamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
 def _button(message: Message, action_id: str) -> tuple[str, dict[str, Any]]:
-    """The block's id and the button, of an actions block or beside a section."""
+    """Return a button, and the id of its block."""
     for block in message.blocks:
-        for element in [*block.get("elements", []), block.get("accessory", {})]:
+        for element in block.get("elements", []):
             if element.get("type") == "button" and element["action_id"] == action_id:
                 return block["block_id"], element
     raise KeyError(f"the message {message.ts} has no button {action_id}")

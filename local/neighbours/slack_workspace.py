@@ -1,4 +1,4 @@
-"""What the Slack stand-in holds: an app, people, groups, channels, and what is written there."""
+"""The state of the Slack stand-in: an app, users, groups, channels and messages."""
 
 import secrets
 import threading
@@ -8,28 +8,26 @@ from typing import Any, Literal
 
 import msgspec
 
-Kind = Literal["public", "private", "direct", "group"]
+Kind = Literal["public", "private", "direct"]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
-class User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A member of the workspace; `id` begins with U or W."""
+class User(msgspec.Struct, frozen=True):
+    """A member of the workspace. Its `id` begins with U or W."""
 
     id: str
     name: str
 
 
-class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A user group: `users` are ids. A disabled one isn't listed unless it is asked for."""
+class Group(msgspec.Struct, frozen=True):
+    """A user group. `users` are ids."""
 
     id: str
     handle: str
     users: tuple[str, ...] = ()
-    name: str = ""
-    disabled: bool = False
 
 
-class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Channel(msgspec.Struct, frozen=True):
     """A conversation."""
 
     id: str
@@ -37,17 +35,16 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Kind = "public"
 
     @property
-    def told(self) -> str:
-        """The name that an app is told: of a private channel or a direct message only the kind."""
+    def name_for_apps(self) -> str:
+        """The name in requests to an app: for private and direct conversations only the kind."""
         return {"private": "privategroup", "direct": "directmessage"}.get(self.kind, self.name)
 
 
 @dataclass(frozen=True)
 class SlackApp:
-    """The app as it is installed. The first three are secrets.
+    """The app as it is installed. The first three fields are secrets.
 
-    `verification_token` is the one that Slack has given up but still sends. `request_url` is where
-    commands and button presses go.
+    Slack still sends the deprecated `verification_token`. Commands and presses go to `request_url`.
     """
 
     signing_secret: str = field(default="local-signing-secret", repr=False)
@@ -64,11 +61,11 @@ class SlackApp:
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """A message as people see it.
+    """A message as users see it.
 
-    `only_for` is the one user who sees it, None: everyone in the channel. `asked` is the command
-    that it answers, which is shown above it. `author` is the app, or slackbot with an error.
-    `controls` are the links, mentions and dates in it, `problems` what its readers would see wrong.
+    Only the user `only_for` sees it; None is everyone in the channel. `asked` is the command that
+    is shown above it. `author` is the app, or slackbot with an error. `controls` are its links,
+    mentions and dates, `problems` what looks wrong in it.
     """
 
     ts: str
@@ -84,7 +81,7 @@ class Message(msgspec.Struct, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A message that Slack didn't take: nobody sees it. `how`: at once, or by a response_url."""
+    """A message that Slack refused: an answer, or a message to a response_url."""
 
     how: Literal["answer", "response_url"]
     error: str
@@ -95,7 +92,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 @dataclass
 class ResponseUrl:
-    """An address for answers to one command or press, by `source` (a message's ts) if a press."""
+    """An address for messages after one command, or after a press in the message `source`."""
 
     path: str
     channel: str
@@ -107,7 +104,7 @@ class ResponseUrl:
 
 
 class Workspace:
-    """A workspace in memory. Whoever touches it holds `lock`. `clock`: seconds since 1970."""
+    """A workspace. Every access needs `lock`. `clock` returns seconds since 1970."""
 
     def __init__(self, app: SlackApp, clock: Callable[[], float]) -> None:
         self.app = app
@@ -122,20 +119,23 @@ class Workspace:
         self._last = 0
 
     def add_user(self, user: User) -> None:
-        """A member, and the direct messages between it and the app."""
+        """Add a member, and its direct messages with the app."""
         self.users[user.id] = user
         direct = Channel(f"D{user.id[1:]}", user.name, "direct")
         self.channels[direct.id] = direct
 
     def user(self, named: str) -> User:
-        """A user by id or name. KeyError with a sentence if there is none."""
+        """Return a user by id or name. Raises KeyError with a sentence if there is none."""
         for user in self.users.values():
             if named in {user.id, user.name}:
                 return user
         raise KeyError(f"no user {named}; known: {', '.join(self.users)}")
 
     def channel(self, named: str, user: User) -> Channel:
-        """A channel by id or name; "direct" is the user's direct messages with the app."""
+        """Return a channel by id or name, or the user's direct messages with the app ("direct").
+
+        Raises KeyError with a sentence if there is none.
+        """
         if named == "direct":
             return self.channels[f"D{user.id[1:]}"]
         for channel in self.channels.values():
@@ -144,25 +144,20 @@ class Workspace:
         raise KeyError(f"no channel {named}; known: {', '.join(self.channels)}")
 
     def ts(self) -> str:
-        """A time stamp that no other message has."""
+        """Return a time stamp that no other message has."""
         self._last = max(self._last + 1, int(self.clock() * 1_000_000))
         return f"{self._last // 1_000_000}.{self._last % 1_000_000:06d}"
 
-    def seen_by(self, user: User | None, channel: Channel | None) -> list[Message]:
-        """The messages that are there, or those that a user sees, or those of a channel."""
-        return [
-            message
-            for message in self.messages
-            if (user is None or message.only_for in {None, user.id})
-            and (channel is None or message.channel == channel.id)
-        ]
+    def seen_by(self, user: User) -> list[Message]:
+        """Return the messages that a user sees."""
+        return [message for message in self.messages if message.only_for in {None, user.id}]
 
     def message(self, ts: str) -> Message | None:
-        """The message with this time stamp, if it is there (still)."""
+        """Return the message with this time stamp, None if there is none."""
         return next((message for message in self.messages if message.ts == ts), None)
 
     def response_url(self, channel: Channel, user: User, **more: Any) -> ResponseUrl:
-        """A new address for answers, under a secret path."""
+        """Return a new response_url with a secret path."""
         kind = "actions" if "source" in more else "commands"
         path = f"/{kind}/{self.app.team_id}/{secrets.randbelow(10**13)}/{secrets.token_hex(12)}"
         made = ResponseUrl(path, channel.id, user.id, self.clock(), **more)
@@ -173,26 +168,26 @@ class Workspace:
 def default_workspace(
     app: SlackApp, clock: Callable[[], float], *, groups: Iterable[str], channel: str
 ) -> Workspace:
-    """Two users: `producer` is in each of the groups, `stranger` in none of them.
+    """Return a workspace with two users: `producer` is in each of the groups, `stranger` in none.
 
-    The channel, #general, a private channel, and everyone's direct messages with the app.
+    It has the channel, #general, the private channel `secret`, and direct messages with the app.
     """
     made = Workspace(app, clock)
     made.add_user(User("U0PRODUCER", "producer"))
     made.add_user(User("U0STRANGER", "stranger"))
     for number, handle in enumerate(dict.fromkeys(groups)):
-        group = Group(f"S0ALLOWED{number}", handle, ("U0PRODUCER",), handle.title())
+        group = Group(f"S0ALLOWED{number}", handle, ("U0PRODUCER",))
         made.groups[group.id] = group
-    made.groups["S0EVERYONE"] = Group("S0EVERYONE", "everyone-else", ("U0STRANGER",), "Others")
-    for each in (
+    made.groups["S0EVERYONE"] = Group("S0EVERYONE", "everyone-else", ("U0STRANGER",))
+    for conversation in (
         Channel("C0ZIPCHAN", channel),
         Channel("C0GENERAL", "general"),
         Channel("C0PRIVATE", "secret", "private"),
     ):
-        made.channels[each.id] = each
+        made.channels[conversation.id] = conversation
     return made
 
 
 def short_id() -> str:
-    """An id as Slack gives blocks and elements that have none."""
+    """Return a new id as Slack gives it to blocks and elements without one."""
     return "".join(secrets.choice(_LETTERS) for _ in range(5))

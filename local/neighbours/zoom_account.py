@@ -1,6 +1,6 @@
-"""What Zoom remembers: recordings, who may read them until when, and how it behaves today.
+"""The state of the Zoom stand-in: recordings, tokens, links and switches.
 
-Tokens and secrets live here and in the requests' record, in memory only.
+Tokens and secrets stay in memory.
 """
 
 import base64
@@ -12,11 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from local.neighbours.zoom_recordings import Recording, RecordingFile, file_json
+from local.neighbours.zoom_recordings import (
+    Recording,
+    RecordingFile,
+    file_json,
+    meeting_json,
+)
 
 READ_FILES_SCOPE = "cloud_recording:read:list_recording_files:admin"
 OLD_READ_SCOPE = "recording:read:admin"
-# Any of these, the first one is named to who has none.
+# One of each tuple is enough. Zoom's refusal names the first.
 ACCOUNT_RECORDINGS_SCOPES = (
     "cloud_recording:read:list_account_recordings:admin",
     "cloud_recording:read:list_account_recordings:master",
@@ -25,14 +30,12 @@ ACCOUNT_RECORDINGS_SCOPES = (
 USER_RECORDINGS_SCOPES = ("cloud_recording:read:list_user_recordings:admin", OLD_READ_SCOPE)
 USERS_SCOPES = ("user:read:list_users:admin", "user:read:admin")
 
-
 UserStatus = Literal["active", "inactive"]
 
 
 @dataclass(frozen=True)
 class ZoomApp:
-    """A Server-to-Server OAuth app with its webhook secret; how long what it gets is good for
-    (s)."""
+    """A Server-to-Server OAuth app, its webhook secret, and lifetimes in seconds."""
 
     account_id: str = "local-account"
     client_id: str = "local-client"
@@ -46,16 +49,14 @@ class ZoomApp:
 
 @dataclass(frozen=True)
 class Switches:
-    """Where sources on Zoom disagree, or Zoom promises nothing: one of the ways.
+    """The behaviour where sources on Zoom disagree or Zoom promises nothing.
 
-    `cdn_authorization`: an Authorization header at the CDN is ignored, refused with 403, or
-    required (401). `ranges`: the CDN answers Range. `after_expiry`: a download token that has run
-    out gets a page (as one that never was does) or a 401. `name_in`: whether the file's name is in
-    the redirect's path or in the CDN's Content-Disposition. `downloads_at`: what the addresses of
-    downloads begin with, where a proxy stands before the stand-in.
+    `ranges`: the CDN supports Range. `after_expiry`: an expired download token gets a page, as an
+    unknown one does, or a 401. `name_in`: the file's name is in the redirect's path or in the CDN's
+    Content-Disposition. `downloads_at`: the origin of download links if a proxy stands before the
+    stand-in.
     """
 
-    cdn_authorization: Literal["ignored", "refused", "required"] = "ignored"
     ranges: bool = True
     after_expiry: Literal["401", "html"] = "401"
     name_in: Literal["location", "disposition"] = "location"
@@ -66,7 +67,7 @@ class Switches:
 
 @dataclass(frozen=True)
 class Listed:
-    """A file and the recording it belongs to."""
+    """A file and its recording."""
 
     recording: Recording
     file: RecordingFile
@@ -80,7 +81,7 @@ class _Grant:
 
 
 class ZoomAccount:
-    """One account: safe to be used from many threads; `clock` gives seconds since 1970."""
+    """One account, for many threads. `clock` returns seconds since 1970."""
 
     def __init__(self, app: ZoomApp, clock: Callable[[], float]) -> None:
         self.app = app
@@ -101,32 +102,26 @@ class ZoomAccount:
     # Recordings
 
     def add(self, recording: Recording) -> None:
-        """Put a recording into the account; one of the same uuid is replaced and no longer
-        trashed."""
+        """Put a recording into the account, in place of one of the same uuid, trashed or not."""
         with self._lock:
             self._recordings[recording.uuid] = recording
             self._trashed.discard(recording.uuid)
 
     def trash(self, uuid: str) -> None:
-        """Move a recording to the trash: nothing finds it any more. KeyError if there is none."""
+        """Move a recording to the trash: nothing finds it there. Raises KeyError if none exists."""
         with self._lock:
             self._trashed.add(self._recordings[uuid].uuid)
 
-    def recover(self, uuid: str) -> None:
-        """Take a recording back from the trash."""
-        with self._lock:
-            self._trashed.discard(uuid)
-
     def live(self) -> list[Recording]:
-        """All that aren't in the trash."""
+        """Return the recordings that aren't in the trash."""
         with self._lock:
             return [r for uuid, r in self._recordings.items() if uuid not in self._trashed]
 
     def users(self) -> dict[str, UserStatus]:
-        """The users: everybody who was named, and the hosts of recordings, active by default."""
+        """Return every user's status. A recording's host is active unless `set_user` changes it."""
         with self._lock:
             hosts: dict[str, UserStatus] = {
-                one.host_id: "active" for one in self._recordings.values()
+                recording.host_id: "active" for recording in self._recordings.values()
             }
             return {**hosts, **self._users}
 
@@ -136,7 +131,7 @@ class ZoomAccount:
             self._users[user] = status
 
     def change(self, listed: Listed) -> None:
-        """Put another version in place of a file; links to it lead to the new one."""
+        """Replace a file by another version, to which its links lead from now on."""
         recording, old = listed.recording, listed.file
         new = old.changed()
         files = tuple(new if file is old else file for file in recording.files)
@@ -147,18 +142,17 @@ class ZoomAccount:
                     self._links[link] = (uuid, new)
 
     def recordings(self) -> tuple[Recording, ...]:
-        """All, the trashed ones too."""
+        """Return every recording, trashed ones included."""
         with self._lock:
             return tuple(self._recordings.values())
 
     def recording(self, uuid: str) -> Recording:
-        """By uuid, trashed or not; raises KeyError."""
+        """Return the recording of this uuid, trashed or not. Raises KeyError if there is none."""
         with self._lock:
             return self._recordings[uuid]
 
     def find(self, meeting: str) -> Recording | None:
-        """By uuid, or by a number in digits: then the latest instance. Trashed ones aren't
-        found."""
+        """Return the recording of a uuid, or the latest of a meeting's number, unless trashed."""
         with self._lock:
             live = self.live()
         if meeting.isascii() and meeting.isdigit():
@@ -167,59 +161,59 @@ class ZoomAccount:
         return next((r for r in live if r.uuid == meeting), None)
 
     def is_trashed(self, uuid: str) -> bool:
-        """Whether the recording is in the trash, or was never there."""
+        """Return whether the recording is in the trash, or doesn't exist."""
         with self._lock:
             return uuid in self._trashed or uuid not in self._recordings
 
-    def count_question(self, uuid: str) -> None:
-        """The API was asked about this recording once more: its files get nearer to completion."""
+    def count_request(self, uuid: str) -> None:
+        """Count a request of the API about this recording. Its files are completed after some."""
         with self._lock:
             self._asked[uuid] = self._asked.get(uuid, 0) + 1
 
     def is_processing(self, uuid: str, file: RecordingFile) -> bool:
-        """Whether the file isn't done yet."""
+        """Return whether Zoom is still processing the file."""
         with self._lock:
             return self._asked.get(uuid, 0) < file.processing_asks
 
     # Tokens
 
     def issue_access_token(self) -> str:
-        """A new OAuth token; older ones stay good until they run out."""
+        """Return a new OAuth token. Older ones stay valid until they expire."""
         return self._issue(
             self._access, _Grant(self.clock() + self.app.access_token_seconds, self.app.scopes)
         )
 
     def issue_download_token(self, uuid: str, seconds: float | None = None) -> str:
-        """A token for this recording's files."""
+        """Return a token for this recording's files, valid for `seconds` (by default the app's)."""
         lifetime = self.app.download_token_seconds if seconds is None else seconds
         return self._issue(self._download, _Grant(self.clock() + lifetime, uuid=uuid))
 
     def access_scopes(self, token: str) -> tuple[str, ...] | None:
-        """The scopes of a live OAuth token, else None."""
+        """Return the scopes of a valid OAuth token, None for any other."""
         with self._lock:
             grant = self._access.get(token)
         return grant.scopes if grant and self.clock() < grant.expires else None
 
     def expire_access_tokens(self) -> None:
-        """All OAuth tokens given out so far are dead from now on."""
+        """Expire every OAuth token."""
         with self._lock:
             self._access = {token: _Grant(0.0) for token in self._access}
 
     def expire_download_tokens(self, uuid: str | None = None) -> None:
-        """So are the download tokens, of one recording or of all."""
+        """Expire every download token, or those of one recording."""
         with self._lock:
             for token, grant in self._download.items():
                 if uuid in {None, grant.uuid}:
                     self._download[token] = _Grant(0.0, uuid=grant.uuid)
 
-    def may_download(self, token: str, uuid: str) -> Literal["yes", "no", "dead"]:
-        """Whether a bearer token opens the files of a recording; `dead`: it once did."""
+    def may_download(self, token: str, uuid: str) -> Literal["yes", "no", "expired"]:
+        """Return whether a bearer token opens the files of a recording."""
         with self._lock:
             grant = self._download.get(token) or self._access.get(token)
         if grant is None or grant.uuid not in {"", uuid}:
             return "no"
         if self.clock() >= grant.expires:
-            return "dead"
+            return "expired"
         readable = {READ_FILES_SCOPE, OLD_READ_SCOPE}
         return "yes" if grant.uuid or readable.intersection(grant.scopes) else "no"
 
@@ -232,18 +226,9 @@ class ZoomAccount:
     # Links
 
     def describe(self, recording: Recording) -> dict[str, Any]:
-        """The fields that REST answers and webhooks share, with download links never used
-        before."""
-        value: dict[str, Any] = {
-            "uuid": recording.uuid,
-            "id": recording.meeting_id,
+        """Return the fields that REST answers and webhooks share, with new download links."""
+        value: dict[str, Any] = meeting_json(recording) | {
             "account_id": self.app.account_id,
-            "host_id": recording.host_id,
-            "topic": recording.topic,
-            "type": recording.type,
-            "start_time": recording.start_time,
-            "timezone": recording.timezone,
-            "duration": recording.duration,
             "host_email": recording.host_email,
             "total_size": recording.total_size,
             "recording_count": len(recording.files),
@@ -252,13 +237,10 @@ class ZoomAccount:
             "password": recording.passcode,
             "recording_play_passcode": recording.passcode and secrets.token_urlsafe(24),
         }
-        if recording.participant_audio_files:
-            audio = recording.participant_audio_files
-            value["participant_audio_files"] = self._list(recording, audio)
         return {name: given for name, given in value.items() if given is not None}
 
     def linked(self, link: str) -> Listed | None:
-        """What a link of `describe` leads to, None if nothing (any more)."""
+        """Return the file that a link of `describe` leads to, None if it is gone or unknown."""
         with self._lock:
             uuid, file = self._links.get(link, ("", None))
             recording = self._recordings.get(uuid)
@@ -280,7 +262,7 @@ class ZoomAccount:
     # The CDN's signed addresses
 
     def sign_address(self, resource: str) -> str:
-        """The query of a signed address, in CloudFront's form: Policy, Signature, Key-Pair-Id."""
+        """Return a signed address's query as CloudFront has it: Policy, Signature, Key-Pair-Id."""
         expires = int(self.clock() + self.app.redirect_seconds)
         condition = {"DateLessThan": {"AWS:EpochTime": expires}}
         statement = {"Statement": [{"Resource": resource, "Condition": condition}]}
@@ -289,12 +271,12 @@ class ZoomAccount:
         return f"Policy={_cdn64(policy)}&Signature={_cdn64(signature)}&Key-Pair-Id=KLOCALSTANDIN"
 
     def expire_addresses(self) -> None:
-        """Every signed address given out so far is refused from now on."""
+        """Refuse every signed address that was given out."""
         with self._lock:
             self._cdn_key = secrets.token_bytes(32)
 
     def check_address(self, resource: str, policy: str, signature: str) -> bool:
-        """Whether policy and signature are ours, for this resource, and haven't run out."""
+        """Return whether policy and signature are valid for this resource and not expired."""
         try:
             raw = base64.b64decode(policy.translate(_FROM_CDN64), validate=True)
             given = base64.b64decode(signature.translate(_FROM_CDN64), validate=True)
@@ -311,5 +293,5 @@ _FROM_CDN64 = str.maketrans("-_~", "+=/")
 
 
 def _cdn64(raw: bytes) -> str:
-    """Base64 as CloudFront writes it into a query: `+=/` become `-_~`."""
+    """Return base64 as CloudFront writes it into a query: `+=/` become `-_~`."""
     return base64.b64encode(raw).decode().translate(str.maketrans("+=/", "-_~"))

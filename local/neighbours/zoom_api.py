@@ -1,7 +1,4 @@
-"""Zoom's side of HTTP: OAuth, a meeting's recordings, downloads, and the CDN behind them.
-
-Each function answers one kind of request as Zoom does, the refusals above all.
-"""
+"""Zoom's answers: OAuth, a meeting's recordings, downloads, and the CDN behind them."""
 
 import base64
 import binascii
@@ -35,9 +32,9 @@ CDN_PATH = re.compile(r"/replay/([^/]+)/([^/]+)")
 
 
 def issue_token(account: ZoomAccount, request: Request) -> Answer:
-    """`POST /oauth/token`: account credentials, in the query or the form; the client as Basic only.
+    """Answer `POST /oauth/token`. The client signs in by Basic authorization only.
 
-    Zoom's guides have shown the parameters in the query and in the body; both are taken.
+    The parameters may be in the query or in the form: Zoom's guides have shown both.
     """
     if request.method != "POST":
         return _oauth_refusal(405, "invalid_request", "Request method not supported")
@@ -65,8 +62,7 @@ def issue_token(account: ZoomAccount, request: Request) -> Answer:
 
 
 def list_recordings(account: ZoomAccount, request: Request) -> Answer:
-    """`GET /v2/meetings/{uuid}/recordings`, for a token with the scope that a meeting's files
-    need."""
+    """Answer `GET /v2/meetings/{uuid}/recordings`."""
     scopes = account.access_scopes(_bearer(request) or "")
     if scopes is None:
         return _refusal(401, 124, "Invalid access token.")
@@ -83,7 +79,7 @@ def list_recordings(account: ZoomAccount, request: Request) -> Answer:
     recording = account.find(meeting) if meeting is not None else None
     if recording is None:
         return _refusal(404, 3301, "This recording does not exist.")
-    account.count_question(recording.uuid)
+    account.count_request(recording.uuid)
     value: dict[str, Any] = account.describe(recording)
     if "download_access_token" in request.query.get("include_fields", "").split(","):
         value["download_access_token"] = account.issue_download_token(recording.uuid, ttl)
@@ -91,10 +87,10 @@ def list_recordings(account: ZoomAccount, request: Request) -> Answer:
 
 
 def meeting_of(path: str) -> str | None:
-    """The meeting in a still encoded path, or None where Zoom's gateway doesn't find one.
+    """Return the meeting in a percent-encoded path, None if Zoom's gateway finds none.
 
-    The gateway decodes once; a uuid that then begins with `/` or holds `//` is lost, so such a uuid
-    arrives only if it was encoded twice. Any other may be encoded once or twice.
+    The gateway decodes a path once and loses a uuid that then begins with `/` or has `//` in it. So
+    such a uuid has to be encoded twice. Any other may be encoded once or twice.
     """
     match = RECORDINGS_PATH.fullmatch(path)
     once = unquote(match[1]) if match else "//"
@@ -102,17 +98,17 @@ def meeting_of(path: str) -> str | None:
 
 
 def start_download(account: ZoomAccount, request: Request) -> Answer:
-    """`GET /rec/download/<link>`: 302 to the CDN, or a page for whom it isn't.
+    """Answer `GET /rec/download/<link>`: 302 to the CDN, or a page if the token is wrong.
 
-    The token counts only in the Authorization header. A token that was good once is answered as
-    `Switches.after_expiry` says, since sources differ.
+    Only a token in the Authorization header counts. `Switches.after_expiry` decides what an expired
+    one gets.
     """
     listed = download_of(account, request)
     token = _bearer(request)
     if listed is None or token is None:
         return _page()
     match account.may_download(token, listed.recording.uuid):
-        case "dead" if account.switches.after_expiry == "401":
+        case "expired" if account.switches.after_expiry == "401":
             refusal = {"status": False, "errorCode": 401, "errorMessage": "Forbidden"}
             return json_answer(401, refusal)
         case "yes":
@@ -122,27 +118,18 @@ def start_download(account: ZoomAccount, request: Request) -> Answer:
 
 
 def download_of(account: ZoomAccount, request: Request) -> Listed | None:
-    """The file that a download link, or the CDN's address made from one, leads to."""
+    """Return the file that a download link, or the CDN's address made from one, leads to."""
     match = DOWNLOAD_PATH.fullmatch(request.path) or CDN_PATH.fullmatch(request.path)
     return account.linked(match[1]) if match else None
 
 
 def serve_file(account: ZoomAccount, request: Request) -> Answer:
-    """The CDN: the bytes, for an address that is signed and hasn't run out; one Range is
-    honoured."""
+    """Answer as the CDN: the file at a signed address that hasn't expired, or one Range of it."""
     query = request.query
     signed = account.check_address(
         account.cdn_url + request.path, query.get("Policy", ""), query.get("Signature", "")
     )
     listed = download_of(account, request)
-    with_header = "Authorization" in request.headers
-    match account.switches.cdn_authorization:
-        case "refused" if with_header:
-            return _denied(403, "InvalidArgument", "Only one auth mechanism allowed")
-        case "required" if not with_header:
-            return _denied(401, "AccessDenied", "Authorization required")
-        case _:
-            pass
     if not signed:
         return _denied(403, "AccessDenied", "Access Denied")
     if listed is None or listed.file.path is None:
@@ -153,7 +140,7 @@ def serve_file(account: ZoomAccount, request: Request) -> Answer:
 def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
     path, size = listed.file.path, listed.file.size
     if path is None:
-        raise ValueError(f"{listed.file.name} has no content: look at `path` before")
+        raise ValueError(f"{listed.file.name} has no content")
     etag = f'"{listed.file.sha256()[:32]}"'
     headers = [
         ("Content-Type", CONTENT_TYPES.get(listed.file.extension, "application/octet-stream")),
@@ -183,8 +170,7 @@ def _content(account: ZoomAccount, request: Request, listed: Listed) -> Answer:
 
 
 def _byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """First and last byte asked for; None where there is no range, several, or nonsense (RFC
-    9110)."""
+    """Return the first and last byte of a Range (RFC 9110), None unless it is one valid range."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":
         return None

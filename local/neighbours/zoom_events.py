@@ -1,4 +1,4 @@
-"""Zoom's webhooks: bodies as Zoom builds them, signed as Zoom signs them, and sent."""
+"""Zoom's webhooks: they are built, signed and sent as Zoom does it."""
 
 import hashlib
 import hmac
@@ -13,18 +13,20 @@ from typing import Any, Literal
 import requests
 
 from local.neighbours.zoom_account import ZoomAccount
-from local.neighbours.zoom_recordings import Recording
+from local.neighbours.zoom_recordings import Recording, meeting_json
 
 Forgery = Literal["wrong_secret", "old_timestamp", "unsigned"]
 RECORDING_SIGNALS = {"started", "paused", "resumed", "stopped"}
 TRASH_SIGNALS = {"trashed", "deleted", "recovered"}
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
+"""How long Zoom waits for an answer to a webhook."""
+
 OLD_SECONDS = 3600
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What the endpoint answered to one webhook; `seconds` it took."""
+    """The endpoint's answer to one webhook, and the seconds until it came."""
 
     status: int
     body: str
@@ -35,12 +37,14 @@ class Delivery:
 def build_event(
     account: ZoomAccount, event: str, uuid: str = "", *, event_ts: int | None = None
 ) -> dict[str, Any]:
-    """The body of a webhook about the recording `uuid`, as Zoom builds it now.
+    """Return the body of a webhook about the recording `uuid`.
 
-    Every call for `recording.completed` gives other links and another token, as Zoom's repeats do.
-    `event_ts` is in milliseconds, by default now. Raises KeyError for a recording that isn't there
-    and
-    ValueError for an event the stand-in can't build.
+    Each `recording.completed` has new links and a new token, as Zoom's repeats have. `event_ts` is
+    in milliseconds, by default now.
+
+    Raises:
+        KeyError: there is no such recording.
+        ValueError: the stand-in can't build this event.
     """
     body: dict[str, Any] = {
         "event": event,
@@ -64,20 +68,23 @@ def build_event(
         payload["object"] = _running(recording, signal)
     elif kind == "recording" and signal in TRASH_SIGNALS:
         payload |= {"operator": recording.host_email, "operator_id": recording.host_id}
-        payload["object"] = _brief(recording) | {
+        payload["object"] = meeting_json(recording) | {
             "total_size": recording.total_size,
             "recording_count": len(recording.files),
         }
     elif event in {"meeting.ended", "webinar.ended"}:
         end = max((file.recording_end for file in recording.files), default=recording.start_time)
-        payload["object"] = _brief(recording) | {"id": str(recording.meeting_id), "end_time": end}
+        payload["object"] = meeting_json(recording) | {
+            "id": str(recording.meeting_id),
+            "end_time": end,
+        }
     else:
         raise ValueError(f"the stand-in builds no {event!r}: post a body of your own")
     return body | {"payload": payload}
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Zoom's `x-zm-signature` for a raw body. [zoom/rivet-javascript]"""
+    """Return Zoom's `x-zm-signature` of a raw body (github.com/zoom/rivet-javascript)."""
     message = b"v0:" + timestamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
@@ -90,14 +97,15 @@ def post_event(
     clock: Callable[[], float],
     forge: Forgery | None = None,
     trust: Path | None = None,
-    timeout: float = PATIENCE_SECONDS,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Delivery:
-    """POST a webhook once, signed with `secret` at `clock()`, and give back what was answered.
+    """POST a webhook once, signed with `secret` at `clock()`, and return the answer.
 
-    `forge` spoils the signature: signed with another secret, an hour old, or not at all. `trust`
-    is a
-    PEM file with the authorities to trust. Raises requests.RequestException if nobody answered
-    within `timeout` seconds (Zoom waits three).
+    `forge` spoils the signature: another secret, a time an hour ago, or no signature. `trust` is a
+    PEM file with the authorities to trust.
+
+    Raises:
+        requests.RequestException: nobody answered within `timeout` seconds.
     """
     age = OLD_SECONDS if forge == "old_timestamp" else 0
     timestamp = str(int(clock() - age))
@@ -122,22 +130,8 @@ def post_event(
 
 
 def encoded(event: dict[str, Any]) -> bytes:
-    """The raw body: compact JSON in UTF-8, not escaped to ASCII."""
+    """Return the raw body: compact JSON in UTF-8, not escaped to ASCII."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _brief(recording: Recording) -> dict[str, Any]:
-    value = {
-        "id": recording.meeting_id,
-        "uuid": recording.uuid,
-        "host_id": recording.host_id,
-        "topic": recording.topic,
-        "type": recording.type,
-        "start_time": recording.start_time,
-        "timezone": recording.timezone,
-        "duration": recording.duration,
-    }
-    return {name: given for name, given in value.items() if given is not None}
 
 
 def _running(recording: Recording, signal: str) -> dict[str, Any]:
@@ -147,4 +141,4 @@ def _running(recording: Recording, signal: str) -> dict[str, Any]:
         "recording_start": first.recording_start if first else recording.start_time,
         "recording_end": first.recording_end if first and ended else "",
     }
-    return _brief(recording) | {"recording_file": times}
+    return meeting_json(recording) | {"recording_file": times}

@@ -1,11 +1,11 @@
-"""Faults that the Zoom stand-in can be told to make, each a number of times."""
+"""The faults that the Zoom stand-in makes when it is told to."""
 
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from local.media import HTML_PAGE
+from local.neighbours.faults import BaseFault
 from local.neighbours.https_server import Answer, Spoil, json_answer, text_answer
 
 Where = Literal["token", "api", "download", "cdn", "any"]
@@ -23,22 +23,19 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One kind of failure, at one place, for one file or all, `times` times after `skip` requests.
+class Fault(BaseFault, frozen=True, forbid_unknown_fields=True):
+    """A failure at one place, for the file `file_id` or for every file.
 
-    `status`: answer with that status, with `retry_after` (seconds) written as `retry_after_form`.
-    `html`: 200 and a page. `reset`, `early_close`, `stall` (for `seconds`): after `after_bytes` of
-    the body. `short_length`: claim and send only `after_bytes`. `slow`: wait `seconds` before the
-    answer. `wrong_bytes`: the right number of bytes, all zero. `changed`: from this request on the
-    file is another one. `expired`: from this request on, no address of the CDN that was handed out
-    so far is good any more. `file_id` limits it to one file.
+    `status`: the answer is that status, with `retry_after` (seconds) in the form
+    `retry_after_form`. `html`: the answer is 200 and a page. `reset`, `early_close`, `stall` (for
+    `seconds`): the answer breaks off after `after_bytes` of the body. `short_length`: the answer
+    claims and has only `after_bytes`. `slow`: the answer comes `seconds` late. `wrong_bytes`: the
+    body has the right length and only zeros. `changed`: the file is another one from this request
+    on. `expired`: the CDN refuses all addresses that were given out before this request.
     """
 
     kind: Kind
     where: Where = "download"
-    times: int = 1
-    skip: int = 0
     file_id: str | None = None
     status: int = 500
     retry_after: float | None = None
@@ -46,67 +43,31 @@ class Fault:
     seconds: float = 0.0
     after_bytes: int = 1000
 
-
-class FaultBook:
-    """The faults still to be made, in the order in which they were told."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        """Make this fault `times` times."""
-        with self._lock:
-            self._faults.append(fault)
-
-    def clear(self) -> None:
-        """Make no fault any more."""
-        with self._lock:
-            self._faults.clear()
-
-    def pending(self) -> tuple[Fault, ...]:
-        """What is still to come; `times` says how often."""
-        with self._lock:
-            return tuple(self._faults)
-
-    def take(self, where: Where, file_id: str | None) -> Fault | None:
-        """The fault for this request, if there is one: it is used up by one."""
-        with self._lock:
-            for index, fault in enumerate(self._faults):
-                here = fault.where in {where, "any"} and fault.file_id in {None, file_id}
-                if here and fault.skip > 0:
-                    self._faults[index] = replace(fault, skip=fault.skip - 1)
-                elif here and fault.times > 0:
-                    self._faults[index] = replace(fault, times=fault.times - 1)
-                    if fault.times == 1:
-                        del self._faults[index]
-                    return fault
-        return None
+    def applies(self, where: Where, file_id: str | None) -> bool:
+        """Return whether the fault is about a request at this place for this file."""
+        return self.where in {where, "any"} and self.file_id in {None, file_id}
 
 
 def spoilt(answer: Answer, fault: Fault, now: float) -> Answer:
-    """`answer` as the fault leaves it; `now` in seconds since 1970, for a Retry-After date."""
-    if fault.kind == "status":
-        return _refusal(fault, now)
-    if fault.kind == "html":
-        return text_answer(200, "text/html;charset=UTF-8", HTML_PAGE)
-    if fault.kind == "wrong_bytes":
-        return replace(answer, file=None, body=bytes(answer.length or len(answer.body)))
-    return replace(answer, spoil=_spoil(fault))
-
-
-def _spoil(fault: Fault) -> Spoil:
+    """Return what the fault makes of an answer. `now`, in seconds since 1970, dates Retry-After."""
     match fault.kind:
+        case "status":
+            return _refusal(fault, now)
+        case "html":
+            return text_answer(200, "text/html;charset=UTF-8", HTML_PAGE)
+        case "wrong_bytes":
+            return replace(answer, file=None, body=bytes(answer.length or len(answer.body)))
         case "slow":
-            return Spoil(wait=fault.seconds)
+            spoil = Spoil(wait=fault.seconds)
         case "short_length":
-            return Spoil(claimed_length=fault.after_bytes)
+            spoil = Spoil(claimed_length=fault.after_bytes)
         case "stall":
-            return Spoil(after_bytes=fault.after_bytes, how="stall", stall=fault.seconds)
+            spoil = Spoil(after_bytes=fault.after_bytes, how="stall", stall=fault.seconds)
         case "reset":
-            return Spoil(after_bytes=fault.after_bytes, how="reset")
+            spoil = Spoil(after_bytes=fault.after_bytes, how="reset")
         case _:
-            return Spoil(after_bytes=fault.after_bytes, how="close")
+            spoil = Spoil(after_bytes=fault.after_bytes)
+    return replace(answer, spoil=spoil)
 
 
 def _refusal(fault: Fault, now: float) -> Answer:

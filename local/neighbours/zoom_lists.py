@@ -1,7 +1,7 @@
-"""The Zoom stand-in's lists: the account's recordings, a user's, and the users.
+"""The Zoom stand-in's lists: the account's recordings, a user's recordings, and the users.
 
-As strict as Zoom: each list needs its scope, at most a month and 300 entries a request, and a
-`next_page_token` is good for 15 minutes and for the request that it was given to.
+Zoom's limits hold: each list needs its scope, a request spans at most a month and 300 entries, and
+a `next_page_token` is valid for 15 minutes and for the same request.
 https://developers.zoom.us/docs/api/meetings/#tag/cloud-recording
 """
 
@@ -28,12 +28,12 @@ USERS_PATH = "/v2/users"
 TOKEN_SECONDS = 900
 LARGEST_PAGE = 300
 DEFAULT_PAGE = 30
-NOT_LISTED = ("host_email", "password", "recording_play_passcode", "participant_audio_files")
-"""What a recording's own answer has, and a list hasn't."""
+NOT_LISTED = ("host_email", "password", "recording_play_passcode")
+"""The fields of a recording that a list lacks."""
 
 
 class Refusal(Exception):
-    """An answer that refuses."""
+    """The request is refused with `answer`."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a list goes on: which request may ask for it, until when."""
+    """Where a list continues, for which request, and until when."""
 
     request: tuple[str, ...]
     offset: int
@@ -50,7 +50,7 @@ class _Place:
 
 
 class ZoomLists:
-    """Answers the three kinds of list of one account."""
+    """The three kinds of list of one account."""
 
     def __init__(self, account: ZoomAccount) -> None:
         self._account = account
@@ -58,7 +58,7 @@ class ZoomLists:
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Answer | None:
-        """The answer, None for a path that is none of a list."""
+        """Return the answer, None if the path is no list's."""
         path = request.path
         try:
             if path == ACCOUNT_PATH:
@@ -71,11 +71,6 @@ class ZoomLists:
         except Refusal as refusal:
             return refusal.answer
         return None
-
-    def expire_tokens(self) -> None:
-        """Every next_page_token given out so far is dead."""
-        with self._lock:
-            self._places.clear()
 
     def _of_account(self, request: Request) -> Answer:
         self._check(request, ACCOUNT_RECORDINGS_SCOPES)
@@ -104,25 +99,25 @@ class ZoomLists:
         begin, end = self._days(request.query)
         chosen = sorted(
             (
-                one
-                for one in recordings
-                if begin.isoformat() <= one.start_time[:10] <= end.isoformat()
+                recording
+                for recording in recordings
+                if begin.isoformat() <= recording.start_time[:10] <= end.isoformat()
             ),
-            key=lambda one: (one.start_time, one.uuid),
+            key=lambda recording: (recording.start_time, recording.uuid),
             reverse=True,
         )
         span = (begin.isoformat(), end.isoformat())
         page, more = self._page(request, chosen, span)
         meetings = [self._listed(recording) for recording in page]
-        told = {"from": span[0], "to": span[1], "total_records": len(chosen), **more}
-        return json_answer(200, {**told, "meetings": meetings})
+        fields = {"from": span[0], "to": span[1], "total_records": len(chosen), **more}
+        return json_answer(200, {**fields, "meetings": meetings})
 
     def _listed(self, recording: Recording) -> dict[str, Any]:
-        told = self._account.describe(recording)
-        return {name: value for name, value in told.items() if name not in NOT_LISTED}
+        fields = self._account.describe(recording)
+        return {name: value for name, value in fields.items() if name not in NOT_LISTED}
 
     def _check(self, request: Request, any_of: Sequence[str]) -> None:
-        """Refuse a token that is none, or has none of these scopes."""
+        """Raise Refusal unless the token is valid and has one of these scopes."""
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         scopes = self._account.access_scopes(token.strip()) if kind.lower() == "bearer" else None
         if scopes is None:
@@ -142,7 +137,7 @@ class ZoomLists:
     def _page(
         self, request: Request, entries: Sequence[Any], asked: tuple[str, ...]
     ) -> tuple[Sequence[Any], dict[str, Any]]:
-        """The entries that a request gets, and the fields that say how it goes on."""
+        """Return the entries of a request's page, and the fields about the next page."""
         size = _size(request.query.get("page_size", str(DEFAULT_PAGE)))
         same = (request.path, *asked, str(size))
         offset = 0

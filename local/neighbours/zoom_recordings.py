@@ -1,4 +1,4 @@
-"""A cloud recording as Zoom holds it, and lectures made up of real files.
+"""Cloud recordings as Zoom holds them, and made-up lectures with real files.
 
 Field names and values are those of Zoom's REST answers and webhooks; times are UTC.
 """
@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from local import media
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -21,12 +23,12 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """One file of a recording.
+    """A file of a recording. `path` has its bytes; None is a listed file without content.
 
-    `path` holds the bytes, None for what is listed but has no content. `name` is what Zoom calls
-    the file when it is downloaded. With `processing_asks` the file is `processing` until the API
-    has been asked that many times; `bare` sends TIMELINE's form: no id, size or status. `padding`
-    of its bytes are no video; each connection gets at most `bytes_per_second`, if that isn't 0.
+    `name` is the file's name when it is downloaded. The file is `processing` until the API was
+    asked `processing_asks` times. A `bare` file is listed as a TIMELINE: without id, size and
+    status. The last `padding` bytes are no video. Each connection gets at most `bytes_per_second`;
+    0 is no limit.
     """
 
     file_id: str
@@ -43,25 +45,25 @@ class RecordingFile:
 
     @property
     def extension(self) -> str:
-        """Zoom's `file_extension`: that of the name, in capitals."""
+        """Zoom's `file_extension`: the name's, in capitals."""
         return self.name.rpartition(".")[2].upper()
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The size in bytes."""
         return self.path.stat().st_size if self.path else 0
 
     def sha256(self) -> str:
-        """Of the content, as hex."""
+        """Return the hash of the content, in hex."""
         if self.path is None:
             return hashlib.sha256(b"").hexdigest()
-        told = self.path.stat()
-        return _sha256(self.path, told.st_mtime_ns, told.st_ino)
+        version = self.path.stat()
+        return _sha256(self.path, version.st_mtime_ns, version.st_ino)
 
     def changed(self) -> Self:
-        """Another version, of the same size and a minute younger, with other bytes for padding.
+        """Write and return another version: same size, other padding, modified a minute later.
 
-        This one stays for whoever is reading it. ValueError if there is no padding.
+        This version stays, so that a download of it can go on. Raises ValueError without padding.
         """
         if self.path is None or not self.padding:
             raise ValueError(f"{self.name} can't be changed: make it with padding")
@@ -75,16 +77,15 @@ class RecordingFile:
 
 @lru_cache
 def _sha256(path: Path, _modified: int, _inode: int) -> str:
-    """Kept for each version of a file: the CDN tells it with every range of a large one."""
+    """Return the hash of a version of a file. Cached: each range of a large file needs it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A meeting's cloud recording: `duration` in minutes, `type` as in Zoom (2 scheduled, 8
-    recurring).
+    """A meeting's cloud recording. A field that is None is not sent.
 
-    A field that is None is not sent.
+    `duration` is in minutes, `type` Zoom's type of meeting (2 scheduled, 8 recurring).
     """
 
     uuid: str
@@ -98,34 +99,20 @@ class Recording:
     type: int = 8
     timezone: str | None = "America/New_York"
     passcode: str | None = "3HX*?8cE"
-    participant_audio_files: tuple[RecordingFile, ...] = ()
-
-    @property
-    def all_files(self) -> tuple[RecordingFile, ...]:
-        """Those of the participants too."""
-        return self.files + self.participant_audio_files
 
     @property
     def total_size(self) -> int:
-        """Bytes of all files."""
+        """The size of all files in bytes."""
         return sum(file.size for file in self.files)
 
-    def file(self, file_id: str) -> RecordingFile:
-        """The file of this id; raises KeyError if there is none."""
-        for file in self.all_files:
-            if file.file_id == file_id:
-                return file
-        raise KeyError(file_id)
 
+class Lecture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A lecture to make: `segments` of `seconds`, with `pause` seconds between two of them.
 
-@dataclass(frozen=True)
-class Lecture:
-    """What a lecture shall be like: `segments` parts with a pause between, each seen in every one
-    of `views`, with chat, and with `extras` what Zoom adds unasked (M4A, TIMELINE, TRANSCRIPT).
-
-    `broken` maps a view to what its first file holds instead of a video. `seconds` is a segment's
-    length, `pause` the time between two. Without `uuid` one is drawn from the seed. Each MP4 gets
-    `padding` bytes more, 8 at least, if that isn't 0, and is handed out at `bytes_per_second`.
+    Each segment has a file for each of `views`, a chat file if `chat`, and with `extras` the other
+    files of Zoom's (M4A, TIMELINE, TRANSCRIPT). `broken` maps a view to the content of its first
+    file. Without `uuid` the seed decides it. Each MP4 has `padding` more bytes (none, or at least
+    8) and is sent at `bytes_per_second`; 0 is no limit.
     """
 
     meeting_id: int
@@ -143,12 +130,11 @@ class Lecture:
     broken: Mapping[str, media.Broken] | None = None
     padding: int = 0
     bytes_per_second: int = 0
-    type: int = 8
 
 
 def build_lecture(folder: Path, lecture: Lecture) -> Recording:
-    """Make the files of a lecture in `folder` and the recording that lists them."""
-    # Made-up ids, alike for the same seed; they guard nothing.
+    """Make a lecture's files in `folder`, and return the recording that lists them."""
+    # Ids that are the same for the same seed. They guard nothing.
     draw = random.Random(f"{lecture.seed}/{lecture.meeting_id}")  # noqa: S311
     uuid = lecture.uuid or base64.b64encode(draw.randbytes(16)).decode()
     room = folder / hashlib.sha256(uuid.encode()).hexdigest()[:16]
@@ -173,7 +159,6 @@ def build_lecture(folder: Path, lecture: Lecture) -> Recording:
         start_time=start.strftime(TIME_FORMAT),
         duration=max(1, round((end - start) / timedelta(minutes=1))),
         files=tuple(files),
-        type=lecture.type,
     )
 
 
@@ -231,7 +216,7 @@ def _segment(
 
 
 def _short(view: str) -> str:
-    """How Zoom marks the view in a file's name; nothing for the plain speaker view."""
+    """Return Zoom's mark of the view in a file's name, "" for the plain speaker view."""
     words = {"gallery": "gallery_", "active": "avo_", "screen_with_speaker": "as_", "shared": "gs_"}
     return next((mark for word, mark in words.items() if word in view), "")
 
@@ -241,10 +226,25 @@ def _uuid4(draw: random.Random) -> str:
     return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-a{raw[17:20]}-{raw[20:]}"
 
 
+def meeting_json(recording: Recording) -> dict[str, Any]:
+    """Return the fields of a recording that each of Zoom's answers and webhooks has."""
+    value = {
+        "id": recording.meeting_id,
+        "uuid": recording.uuid,
+        "host_id": recording.host_id,
+        "topic": recording.topic,
+        "type": recording.type,
+        "start_time": recording.start_time,
+        "timezone": recording.timezone,
+        "duration": recording.duration,
+    }
+    return {name: given for name, given in value.items() if given is not None}
+
+
 def file_json(
     file: RecordingFile, meeting_uuid: str, url: str, *, processing: bool
 ) -> dict[str, Any]:
-    """A file as REST answers and webhooks list it; a `processing` one has no size yet."""
+    """Return a file as REST answers and webhooks list it. A `processing` one has no size yet."""
     value: dict[str, Any] = {
         "id": file.file_id,
         "meeting_id": meeting_uuid,

@@ -1,4 +1,4 @@
-"""The clock of the stand-ins' tests, in seconds since 1970, as the stand-ins count."""
+"""The clock of the stand-ins' tests, in seconds since 1970."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ NOW = 1_795_000_000.0
 
 @dataclass
 class Clock:
-    """A clock that a test turns."""
+    """A clock that stands still until a test moves it."""
 
     now: float = NOW
 

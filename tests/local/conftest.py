@@ -1,4 +1,4 @@
-"""Fixtures of the local stack's tests: a cloud, and Zoom's stand-in."""
+"""Fixtures: a local cloud, and Zoom's stand-in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.local.zoom_client import APP, START, Client, Endpoint, Start
 
 @pytest.fixture(scope="module")
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
-    """To a local cloud with nothing in it."""
+    """Access to an empty local cloud."""
     folder = tmp_path_factory.mktemp("cloud")
     authority = ensure_authority(folder / "tls")
     trusted = write_bundle(folder / "trusted.pem", authority)

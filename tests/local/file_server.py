@@ -1,4 +1,4 @@
-"""Files over HTTPS on loopback: what an Opencast downloads from."""
+"""A server of files over HTTPS on loopback, for Opencast to fetch."""
 
 import threading
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from local.neighbours.https_server import Answer, HttpsServer, Request
 
 
 class FileServer:
-    """Answers with `files[path]`; any other path is 404.
+    """Answers with `files[path]`, 404 for any other path.
 
-    A path in `gates` says in `asked` that it was asked for, and waits for its gate. `order` tells
-    when each answer began and was ready.
+    A request for a path in `gates` sets `asked` and waits for its gate. `order` lists when each
+    answer began and ended.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class FileServer:
         self.order: list[tuple[str, str]] = []
 
     def answer(self, request: Request) -> Answer:
-        """The file at the request's path."""
+        """Return the file at the request's path."""
         path = unquote(request.path)
         self.order.append(("begin", path))
         if path in self.gates:
@@ -40,7 +40,7 @@ class FileServer:
 
 @contextmanager
 def serve_files(authority: Authority) -> Iterator[FileServer]:
-    """A file server that listens for as long as the block lasts."""
+    """Yield a file server that listens for as long as the block lasts."""
     files = FileServer()
     server = HttpsServer(files.answer, authority.ssl_context())
     server.start()

@@ -1,4 +1,4 @@
-"""The local authority: made once, read again, trusted by a real client."""
+"""The local certificate authority, and the bundle that clients trust."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +12,14 @@ from local.authority import ExtraAuthorityError, ensure_authority, write_bundle
 from local.neighbours.https_server import Answer, HttpsServer, Request, text_answer
 
 
-def test_a_second_call_reads_what_the_first_made(tmp_path: Path) -> None:
+def test_an_authority_is_made_only_once(tmp_path: Path) -> None:
     first = ensure_authority(tmp_path)
     before = first.certificate.read_bytes()
     assert ensure_authority(tmp_path) == first
     assert first.certificate.read_bytes() == before
 
 
-def test_the_key_is_for_its_owner_only_and_the_authority_has_none(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_key_and_the_authoritys_is_not_written(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path / "tls")
     assert stat.S_IMODE(authority.key.stat().st_mode) == 0o600
     keys = [path for path in authority.key.parent.iterdir() if b"PRIVATE" in path.read_bytes()]
@@ -27,7 +27,7 @@ def test_the_key_is_for_its_owner_only_and_the_authority_has_none(tmp_path: Path
 
 
 @pytest.mark.parametrize("spoil", ["missing", "garbage", "foreign"])
-def test_what_does_not_belong_together_is_made_anew(tmp_path: Path, spoil: str) -> None:
+def test_an_authority_is_made_again_when_a_file_is_wrong(tmp_path: Path, spoil: str) -> None:
     authority = ensure_authority(tmp_path / "tls")
     if spoil == "missing":
         authority.key.unlink()
@@ -41,20 +41,20 @@ def test_what_does_not_belong_together_is_made_anew(tmp_path: Path, spoil: str) 
     assert authority.ca_bundle.read_bytes() != old
 
 
-def test_one_that_runs_out_soon_is_renewed(tmp_path: Path) -> None:
+def test_an_authority_is_made_again_when_it_expires_soon(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path)
     before = authority.certificate.read_bytes()
     ensure_authority(tmp_path, now=datetime.now(UTC) + timedelta(days=364))
     assert authority.certificate.read_bytes() != before
 
 
-def test_many_at_once_agree(tmp_path: Path) -> None:
+def test_threads_that_ask_at_once_get_the_same_authority(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: ensure_authority(tmp_path).ca_bundle.read_bytes(), range(8)))
     assert len(found) == 1
 
 
-def test_a_client_that_trusts_the_bundle_gets_in_and_no_other(tmp_path: Path) -> None:
+def test_only_a_client_that_trusts_the_bundle_can_connect(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path / "tls")
     extra = ensure_authority(tmp_path / "extra").ca_bundle
     bundle = write_bundle(tmp_path / "bundle.pem", authority, extra=extra, public=True)
@@ -74,7 +74,7 @@ def test_a_client_that_trusts_the_bundle_gets_in_and_no_other(tmp_path: Path) ->
         server.close()
 
 
-def test_a_bundle_holds_all_that_was_asked_for(tmp_path: Path) -> None:
+def test_a_bundle_has_the_extra_and_the_public_authorities_on_request(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path / "tls")
     extra = ensure_authority(tmp_path / "extra").ca_bundle
     text = write_bundle(tmp_path / "b.pem", authority, extra=extra).read_text()
@@ -84,7 +84,9 @@ def test_a_bundle_holds_all_that_was_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "not a certificate"])
-def test_an_extra_authority_that_is_none_is_named(tmp_path: Path, content: str | None) -> None:
+def test_an_extra_authority_is_refused_when_its_file_has_no_certificate(
+    tmp_path: Path, content: str | None
+) -> None:
     extra = tmp_path / "extra.pem"
     if content is not None:
         extra.write_text(content)

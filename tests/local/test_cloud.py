@@ -1,4 +1,4 @@
-"""The real local cloud, started and ended: it is small and quick enough for that."""
+"""The local cloud: its start, its end, and its refusals."""
 
 import io
 import os
@@ -79,7 +79,7 @@ def cloud(tmp_path: Path, authority: Authority) -> Iterator[Cloud]:
 
 
 def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], str, int]:
-    """A process that starts a cloud; it, the cloud's URL and the supervisor's pid."""
+    """Start a process that starts a cloud. Returns it, the cloud's URL and the supervisor's pid."""
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path), how],
         cwd=ROOT,
@@ -93,7 +93,7 @@ def start_elsewhere(tmp_path: Path, how: str) -> tuple[subprocess.Popen[str], st
 
 
 def run_sleeper(cloud: Cloud, authority: Authority) -> None:
-    """Have the cloud run a function that will be at it for a minute."""
+    """Let the cloud run a function for a minute."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("sleeper.py", SLEEPER)
@@ -110,7 +110,9 @@ def run_sleeper(cloud: Cloud, authority: Authority) -> None:
     functions.invoke(FunctionName="sleeper", InvocationType="Event", Payload=b"{}")
 
 
-def test_it_answers_on_loopback_with_our_certificate(cloud: Cloud, authority: Authority) -> None:
+def test_the_cloud_answers_only_on_loopback_with_our_certificate(
+    cloud: Cloud, authority: Authority
+) -> None:
     health = requests.get(
         f"{cloud.url}/_ministack/health", verify=str(authority.ca_bundle), timeout=5
     )
@@ -123,14 +125,12 @@ def test_it_answers_on_loopback_with_our_certificate(cloud: Cloud, authority: Au
             assert probe.connect_ex((host, int(cloud.url.rpartition(":")[2]))) != 0
 
 
-def test_credentials_are_asked_for(cloud: Cloud, authority: Authority) -> None:
+def test_the_cloud_refuses_unknown_credentials(cloud: Cloud, authority: Authority) -> None:
     with pytest.raises(ClientError, match=r"InvalidClientTokenId|UnrecognizedClient"):
         client("sts", cloud, authority, key="AKIAIOSFODNN7EXAMPLE").get_caller_identity()
 
 
-def test_stopping_ends_functions_in_the_middle_of_their_work(
-    tmp_path: Path, cloud: Cloud, authority: Authority
-) -> None:
+def test_stop_ends_running_functions(tmp_path: Path, cloud: Cloud, authority: Authority) -> None:
     run_sleeper(cloud, authority)
     wait_for(lambda: len(processes_of(tmp_path)) == 3)  # supervisor, server, function
     cloud.stop()
@@ -139,7 +139,9 @@ def test_stopping_ends_functions_in_the_middle_of_their_work(
 
 
 @pytest.mark.parametrize("how", ["wait", "at once"])
-def test_when_its_starter_is_killed_nothing_remains(tmp_path: Path, how: str) -> None:
+def test_no_process_and_no_port_is_left_when_the_starter_is_killed(
+    tmp_path: Path, how: str
+) -> None:
     starter, url, pid = start_elsewhere(tmp_path, how)
     starter.kill()
     starter.wait()
@@ -148,7 +150,7 @@ def test_when_its_starter_is_killed_nothing_remains(tmp_path: Path, how: str) ->
     assert not is_supervisor(pid)
 
 
-def test_let_go_it_outlives_its_starter_until_it_is_told(tmp_path: Path) -> None:
+def test_a_cloud_that_was_let_go_outlives_its_starter_until_it_is_stopped(tmp_path: Path) -> None:
     starter, url, pid = start_elsewhere(tmp_path, "let go")
     try:
         assert starter.wait() == 0
@@ -159,7 +161,7 @@ def test_let_go_it_outlives_its_starter_until_it_is_told(tmp_path: Path) -> None
     assert not processes_of(tmp_path)
 
 
-def test_a_pid_that_is_no_supervisor_is_left_alone() -> None:
+def test_stop_pids_leaves_a_process_alone_that_is_no_supervisor() -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         stop_pids([other.pid])
@@ -169,7 +171,7 @@ def test_a_pid_that_is_no_supervisor_is_left_alone() -> None:
         other.wait()
 
 
-def test_a_taken_port_is_named_with_what_to_do() -> None:
+def test_a_taken_port_is_refused_with_an_instruction() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -178,7 +180,7 @@ def test_a_taken_port_is_named_with_what_to_do() -> None:
             choose_port(port)
 
 
-def test_a_cloud_that_ends_at_once_shows_the_end_of_its_log(
+def test_an_error_shows_the_end_of_the_log_when_the_cloud_ends_at_once(
     tmp_path: Path, authority: Authority
 ) -> None:
     broken = Authority(authority.ca_bundle, authority.certificate, tmp_path / "no.key")
@@ -188,7 +190,9 @@ def test_a_cloud_that_ends_at_once_shows_the_end_of_its_log(
         cloud.wait(authority.ca_bundle)
 
 
-def test_without_its_environment_it_says_what_to_run(tmp_path: Path, authority: Authority) -> None:
+def test_a_start_is_refused_with_an_instruction_when_the_environment_is_missing(
+    tmp_path: Path, authority: Authority
+) -> None:
     with pytest.raises(ProcessFailed, match="make setup"):
         start_cloud(
             tmp_path / "cloud",

@@ -1,4 +1,4 @@
-"""The proxies of the crash sweep: they pass on, count, and kill at the call that is aimed at."""
+"""The proxies of the crash tests: they forward and count calls, and kill at a chosen one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = Call("Zoom: GET /file")
 
 @dataclass
 class Site:
-    """An upstream with its proxy in front, and what came of each."""
+    """An upstream and its proxy, with the requests and kills so far."""
 
     url: str
     ask: partial[requests.Response]
@@ -60,7 +60,7 @@ def site(tls: Authority) -> Iterator[Site]:
     server.close()
 
 
-def test_a_call_is_passed_on_as_it_is(site: Site) -> None:
+def test_a_call_is_forwarded_unchanged(site: Site) -> None:
     answer = site.ask("PUT", f"{site.url}/file?part=1", data=b"sent", headers={"X-Own": "1"})
     assert (answer.status_code, answer.content, answer.headers["ETag"]) == (200, b"content", "1")
     (request,) = site.seen
@@ -69,12 +69,12 @@ def test_a_call_is_passed_on_as_it_is(site: Site) -> None:
     assert request.headers["Host"] == site.url.removeprefix("https://")
 
 
-def test_the_length_of_a_file_is_passed_on_without_its_body(site: Site) -> None:
+def test_the_content_length_of_a_head_request_is_forwarded(site: Site) -> None:
     answer = site.ask("HEAD", f"{site.url}/file")
     assert (answer.headers["Content-Length"], answer.content) == ("7", b"")
 
 
-def test_a_redirect_leads_through_the_proxy(site: Site) -> None:
+def test_a_redirect_leads_to_the_proxy(site: Site) -> None:
     assert site.ask("GET", f"{site.url}/moved").headers["Location"] == f"{site.url}/file"
 
 
@@ -85,13 +85,13 @@ def test_calls_on_one_connection_are_counted_by_name(site: Site) -> None:
     assert site.kills == []
 
 
-def test_a_call_that_is_killed_before_it_never_arrives(site: Site) -> None:
+def test_a_call_never_arrives_when_the_caller_is_killed_before_it(site: Site) -> None:
     site.gate.begin(Aim(FILE, Moment.BEFORE))
     assert site.ask("GET", f"{site.url}/file").status_code == 502
     assert (site.seen, site.kills, site.gate.killed.is_set()) == ([], ["killed"], True)
 
 
-def test_a_call_that_is_killed_after_it_has_arrived(site: Site) -> None:
+def test_a_call_has_arrived_when_the_caller_is_killed_after_it(site: Site) -> None:
     site.gate.begin(Aim(Call(FILE.name, 2), Moment.AFTER))
     assert site.ask("GET", f"{site.url}/file").status_code == 200
     assert site.kills == []
@@ -99,7 +99,7 @@ def test_a_call_that_is_killed_after_it_has_arrived(site: Site) -> None:
     assert (len(site.seen), site.kills) == (2, ["killed"])
 
 
-def test_a_function_is_killed_only_once(site: Site) -> None:
+def test_the_caller_is_killed_only_once(site: Site) -> None:
     site.gate.begin(Aim(FILE, Moment.BEFORE))
     for _ in range(2):
         site.ask("GET", f"{site.url}/file")
@@ -112,7 +112,7 @@ def request_of(
     message = Message()
     for name, value in headers.items():
         message[name.replace("_", "-")] = value
-    parameters = dict(one.partition("=")[::2] for one in query.split("&") if one)
+    parameters = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
     return Request(method, path, parameters, message, body, query)
 
 

@@ -1,4 +1,4 @@
-"""The local mailbox: what SNS delivers becomes files, and nothing else does."""
+"""The local mailbox: notifications of the topic become files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import requests
 
 from local.authority import Authority
 from local.mailbox import Mailbox, Notification, confirm_at
-from local.neighbours.https_server import Answer, HttpsServer
+from local.neighbours.https_server import Answer
 from tests.neighbours import client_session, web_server
 
 TOPIC = "zip-notifications"
@@ -39,9 +39,7 @@ def confirmed() -> list[Notification]:
 def deliver(
     tls: Authority, session: requests.Session, tmp_path: Path, confirmed: list[Notification]
 ) -> Iterator[Deliver]:
-    mailbox = Mailbox(tmp_path / "mail", TOPIC, "ops@example.edu", confirmed.append)
-    server = HttpsServer(mailbox.answer, tls.ssl_context())
-    server.start()
+    mailbox = Mailbox(tls, tmp_path / "mail", TOPIC, "ops@example.edu", confirmed.append)
 
     def post(**fields: Any) -> int:
         envelope = {
@@ -52,18 +50,17 @@ def deliver(
             "Timestamp": "2026-10-14T18:30:00.000Z",
             **fields,
         }
-        url = f"https://127.0.0.1:{server.port}/"
-        return session.post(url, data=json.dumps(envelope), timeout=10).status_code
+        return session.post(mailbox.url, data=json.dumps(envelope), timeout=10).status_code
 
-    yield post
-    server.close()
+    with mailbox:
+        yield post
 
 
 def files(folder: Path) -> list[Path]:
     return sorted((folder / "mail").iterdir())
 
 
-def test_each_notification_is_a_mail(deliver: Deliver, tmp_path: Path) -> None:
+def test_each_notification_becomes_a_mail(deliver: Deliver, tmp_path: Path) -> None:
     assert deliver(Message="Übung\n\n<img src=x onerror=alert(1)>") == 200
     assert deliver(Subject=None) == 200
     first, second = files(tmp_path)
@@ -77,7 +74,7 @@ def test_each_notification_is_a_mail(deliver: Deliver, tmp_path: Path) -> None:
     assert mail.get_payload() == "Übung\n\n<img src=x onerror=alert(1)>\n"
 
 
-def test_a_name_stays_in_the_folder_and_a_header_on_its_line(
+def test_a_subject_can_neither_leave_the_folder_nor_add_a_header(
     deliver: Deliver, tmp_path: Path
 ) -> None:
     assert deliver(Subject="../../x\r\nBcc: all@example.edu " + "y" * 300) == 200
@@ -87,19 +84,23 @@ def test_a_name_stays_in_the_folder_and_a_header_on_its_line(
     assert mail["Bcc"] is None
 
 
-def test_old_mails_go_when_it_starts(deliver: Deliver, tmp_path: Path) -> None:
+def test_old_mails_are_removed_when_a_mailbox_is_made(
+    deliver: Deliver, tls: Authority, tmp_path: Path
+) -> None:
     assert deliver() == 200
-    Mailbox(tmp_path / "mail", TOPIC, "ops@example.edu", lambda _: None)
+    Mailbox(tls, tmp_path / "mail", TOPIC, "ops@example.edu", lambda _: None)
     assert files(tmp_path) == []
     assert stat.S_IMODE((tmp_path / "mail").stat().st_mode) == 0o700
 
 
-def test_a_subscription_is_confirmed(deliver: Deliver, confirmed: list[Notification]) -> None:
+def test_a_subscription_is_confirmed_with_its_token(
+    deliver: Deliver, confirmed: list[Notification]
+) -> None:
     assert deliver(Type="SubscriptionConfirmation", Token="t", Subject=None) == 200
-    assert [one.token for one in confirmed] == ["t"]
+    assert [notification.token for notification in confirmed] == ["t"]
 
 
-def test_other_topics_and_other_texts_are_no_mails(
+def test_other_topics_and_other_texts_become_no_mails(
     deliver: Deliver, tmp_path: Path, confirmed: list[Notification]
 ) -> None:
     assert deliver(TopicArn="arn:aws:sns:us-east-1:1:other") == 404
@@ -110,7 +111,9 @@ def test_other_topics_and_other_texts_are_no_mails(
     assert confirmed == []
 
 
-def test_the_cloud_is_told_the_token(tls: Authority, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_confirmation_sends_the_token_to_the_cloud(
+    tls: Authority, capsys: pytest.CaptureFixture[str]
+) -> None:
     notification = Notification("SubscriptionConfirmation", ARN, "m", token="t&t")
     trusting = ssl.create_default_context(cafile=str(tls.ca_bundle))
     with web_server(tls) as web:

@@ -1,4 +1,4 @@
-"""The media the stand-in serves are real: they open, last, differ, and break as they should."""
+"""Media files for the Zoom stand-in: duration, bytes, padding and broken files."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from av.error import FFmpegError
 from local.media import Broken, padded, write_audio, write_broken, write_chat, write_lecture
 
 
-def test_a_lecture_lasts_as_long_as_it_says(tmp_path: Path) -> None:
+def test_a_lecture_has_its_duration_and_its_streams(tmp_path: Path) -> None:
     path = write_lecture(tmp_path / "a.mp4", 130, "a")
     assert 5_000 < path.stat().st_size < 60_000
     with av.open(str(path)) as container:
@@ -18,16 +18,16 @@ def test_a_lecture_lasts_as_long_as_it_says(tmp_path: Path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == 130
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_others(tmp_path: Path) -> None:
-    one, again, other = (
+def test_a_lecture_has_the_same_bytes_only_for_the_same_seed(tmp_path: Path) -> None:
+    first, again, other = (
         write_lecture(tmp_path / f"{number}.mp4", 10, seed).read_bytes()
         for number, seed in enumerate(["a", "a", "b"])
     )
-    assert one == again
-    assert one != other
+    assert first == again
+    assert first != other
 
 
-def test_pictures_differ_too_not_only_the_title(tmp_path: Path) -> None:
+def test_pictures_differ_by_seed(tmp_path: Path) -> None:
     frames = set()
     for seed in "abc":
         with av.open(str(write_lecture(tmp_path / f"{seed}.mp4", 2, seed))) as container:
@@ -35,19 +35,19 @@ def test_pictures_differ_too_not_only_the_title(tmp_path: Path) -> None:
     assert len(frames) == 3
 
 
-def test_padding_changes_nothing_but_the_size(tmp_path: Path) -> None:
+def test_a_padded_movie_can_still_be_played(tmp_path: Path) -> None:
     movie = write_lecture(tmp_path / "a.mp4", 2).read_bytes()
-    one, other = padded(movie, 3_000_000, "a"), padded(movie, 3_000_000, "b")
-    assert len(one) == len(other) == len(movie) + 3_000_000
-    pieces = {whole[-number * 1_000_000 :][:1000] for whole in (one, other) for number in (1, 2)}
-    assert len(pieces) == 4
+    first, other = padded(movie, 3_000_000, "a"), padded(movie, 3_000_000, "b")
+    assert len(first) == len(other) == len(movie) + 3_000_000
+    samples = {whole[-number * 1_000_000 :][:1000] for whole in (first, other) for number in (1, 2)}
+    assert len(samples) == 4
     path = tmp_path / "b.mp4"
-    path.write_bytes(one)
+    path.write_bytes(first)
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 2
 
 
-def test_audio_alone_has_no_picture(tmp_path: Path) -> None:
+def test_an_audio_file_has_no_video_stream(tmp_path: Path) -> None:
     with av.open(str(write_audio(tmp_path / "a.m4a", 10))) as container:
         assert [stream.type for stream in container.streams] == ["audio"]
         assert container.duration == pytest.approx(10 * av.time_base, rel=0.02)
@@ -60,14 +60,14 @@ def test_chats_differ_by_seed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated", "html", "empty"])
-def test_what_is_broken_does_not_open(tmp_path: Path, kind: Broken) -> None:
+def test_a_file_without_index_cannot_be_opened(tmp_path: Path, kind: Broken) -> None:
     path = write_broken(tmp_path / "x.mp4", kind)
     assert b"moov" not in path.read_bytes()
     with pytest.raises(FFmpegError):
         av.open(str(path))
 
 
-def test_a_cut_file_opens_but_lacks_frames(tmp_path: Path) -> None:
+def test_a_cut_file_can_be_opened_but_lacks_frames(tmp_path: Path) -> None:
     path = write_broken(tmp_path / "x.mp4", "cut")
     with av.open(str(path)) as container:
         assert container.duration == pytest.approx(130 * av.time_base, rel=0.01)

@@ -1,4 +1,4 @@
-"""The settings with which the local stack is deployed."""
+"""The settings of a local stack."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ def settings(**given: str) -> dict[str, str]:
     return stack_settings(given, ADDRESSES)
 
 
-def test_the_defaults_are_a_whole_set_of_settings() -> None:
+def test_the_defaults_are_complete_settings() -> None:
     site = load(settings(), None)
     assert site.stack_name == "local-zip"
     assert site.ingest_allowed_ips == ("127.0.0.1",)
@@ -35,7 +35,7 @@ def test_the_defaults_are_a_whole_set_of_settings() -> None:
     )
 
 
-def test_slack_is_the_stand_in_and_the_schedule_has_a_sheet() -> None:
+def test_the_defaults_name_slacks_and_googles_stand_ins() -> None:
     site = load(settings(), None)
     assert site.slack_api_base_url == f"{SLACK}/api"
     assert (site.slack_zip_channel, site.slack_allowed_groups) == ("zip", ("zip-users",))
@@ -43,7 +43,7 @@ def test_slack_is_the_stand_in_and_the_schedule_has_a_sheet() -> None:
     assert all(settings()[name] for name in ("GSHEETS_DOC_ID", "GSHEETS_SHEET_NAMES"))
 
 
-def test_secrets_are_new_each_time() -> None:
+def test_secrets_are_new_for_each_stack() -> None:
     first, second = load(settings(), None).secrets(), load(settings(), None).secrets()
     made = {name for name, value in first.items() if value}
     assert made == {
@@ -57,13 +57,13 @@ def test_secrets_are_new_each_time() -> None:
 
 
 @pytest.mark.parametrize(("given", "token"), [("", ""), ("theirs", "theirs")])
-def test_unsigned_webhooks_have_no_token_that_nobody_named(given: str, token: str) -> None:
+def test_unsigned_webhooks_have_only_a_given_token(given: str, token: str) -> None:
     chosen = settings(ALLOW_UNSIGNED_WEBHOOKS="True", WEBHOOK_VALIDATION_SECRET_TOKEN=given)
     assert chosen["WEBHOOK_VALIDATION_SECRET_TOKEN"] == token
     assert load(chosen, None).allow_unsigned_webhooks
 
 
-def test_a_given_setting_wins() -> None:
+def test_a_given_setting_overrides_the_default() -> None:
     given = settings(
         STACK_NAME="mine",
         ZOOM_ACCOUNT_ID="theirs",
@@ -83,21 +83,21 @@ def test_a_given_setting_wins() -> None:
     assert "ms-custom-id" in dict(site.stack_tags)
 
 
-def test_an_empty_setting_is_not_given() -> None:
+def test_an_empty_setting_is_ignored() -> None:
     assert settings(STACK_NAME=" ")["STACK_NAME"] == "local-zip"
 
 
-def test_nothing_else_of_the_environment_gets_in() -> None:
+def test_other_variables_of_the_environment_are_ignored() -> None:
     given = settings(AWS_PROFILE="production", AWS_REGION="eu-west-1", PATH="/bin")
     assert not {"AWS_PROFILE", "AWS_REGION", "PATH"} & set(given)
 
 
-def test_a_neighbour_elsewhere_may_be_downloaded_from() -> None:
+def test_the_download_hosts_include_another_zooms_host() -> None:
     given = stack_settings({}, replace(ADDRESSES, zoom="https://zoom.test:99"))
     assert given["ZOOM_DOWNLOAD_HOSTS"] == "127.0.0.1,localhost,zoom.test"
 
 
-def test_the_local_stacks_own_settings(tmp_path: Path) -> None:
+def test_local_settings_are_read_from_the_environment(tmp_path: Path) -> None:
     own = read_local(
         {
             "LOCAL_CLOUD_PORT": "4566",
@@ -127,11 +127,11 @@ def test_the_local_stacks_own_settings(tmp_path: Path) -> None:
         ("LOCAL_OPENCAST_URL", "https://opencast.test/?a=b"),
     ],
 )
-def test_nonsense_is_one_line_that_names_the_setting(name: str, value: str) -> None:
+def test_a_wrong_local_setting_is_refused_in_one_line_with_its_name(name: str, value: str) -> None:
     with pytest.raises(LocalSettingsError, match=rf"^{name} is '[^\n]*$"):
         read_local({name: value})
 
 
-def test_a_shell_with_a_local_stack_s_settings_makes_no_other() -> None:
+def test_the_settings_of_another_local_stack_are_refused() -> None:
     with pytest.raises(LocalSettingsError, match=r"settings of the local stack local-zip"):
         read_local({"LOCAL_STACK": "local-zip"})

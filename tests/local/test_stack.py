@@ -1,6 +1,6 @@
-"""The local stack's start when it goes wrong, and its end at any moment: nothing may be left.
+"""Starts of a local stack that fail or are interrupted: nothing may be left.
 
-That it works when nothing goes wrong is what the end-to-end tests are about.
+The end-to-end tests are about starts that succeed.
 """
 
 import fcntl
@@ -18,32 +18,22 @@ from cdk.settings_reader import SettingsError
 from local.cloud import PortTaken
 from local.processes import ROOT, Processes, is_supervisor
 from local.stack import AlreadyUp, Busy, LocalStack
-from local.state import CLOUD, STATE, State, end, remember
+from local.state import CLOUD, STATE, end, remember
 from ops.code.package import Package
 from tests.local.processes_of import processes_of, wait_for
+from tests.local.test_state import state
 
 STARTER = """
 import signal, sys, time
 from pathlib import Path
 from local.stack import LocalStack
-# Whoever runs the tests in the background lets them ignore ^C, and their children too.
+# Tests in the background ignore ^C, and so do their children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def build(folder):
     time.sleep(60)
 with LocalStack(Path(sys.argv[1]), build=build):
     pass
 """
-
-STATE_OF_A_SLEEPER = {
-    "api_url": "https://127.0.0.1:1/live",
-    "aws_endpoint_url": "https://127.0.0.1:1",
-    "ca_bundle": "/trusted.pem",
-    "region": "us-east-1",
-    "stack_name": "local-zip",
-    "zoom_url": "https://127.0.0.1:2",
-    "opencast_url": "https://127.0.0.1:3",
-    "webhook_secret": "s",
-}
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -55,7 +45,7 @@ def no_packages(_folder: Path) -> Sequence[Package]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_ended_in_the_middle_of_its_start_it_leaves_nothing(
+def test_nothing_is_left_when_a_start_is_interrupted(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     starter = subprocess.Popen(
@@ -66,19 +56,19 @@ def test_ended_in_the_middle_of_its_start_it_leaves_nothing(
     )
     logs = tmp_path / "logs"
     try:
-        # Cloud, four neighbours, the mailbox and the CDK have begun, each below a supervisor.
+        # Cloud, four stand-ins, mailbox and CDK have started, each with a supervisor.
         wait_for(lambda: len(list(logs.glob("*.log"))) == 7 and len(processes_of(tmp_path)) >= 14)
         os.killpg(starter.pid, number)
         wait_for(lambda: not processes_of(tmp_path) - {starter.pid}, seconds=5)
     finally:
-        # ^C waits for the thread that packages, and the one here is at it for a minute.
+        # ^C waits for the thread that packages, which here takes a minute.
         starter.kill()
         ended = starter.wait()
     assert ended in {-number, -signal.SIGKILL}
     assert not (tmp_path / STATE).exists()
 
 
-def test_a_step_that_fails_ends_all_others(tmp_path: Path) -> None:
+def test_nothing_is_left_when_a_step_fails(tmp_path: Path) -> None:
     stack = LocalStack(tmp_path, environment(), build=no_packages)
     with pytest.raises(OSError, match="disk is full"):
         stack.start()
@@ -87,14 +77,14 @@ def test_a_step_that_fails_ends_all_others(tmp_path: Path) -> None:
     assert not (tmp_path / CLOUD).exists()
 
 
-def test_wrong_settings_are_named_before_anything_starts(tmp_path: Path) -> None:
+def test_wrong_settings_are_refused_before_anything_starts(tmp_path: Path) -> None:
     given = environment(INGEST_ALLOWED_IPS="here", WEBHOOK_DELAY_SECONDS="soon")
     with pytest.raises(SettingsError, match=r"INGEST_ALLOWED_IPS[\s\S]*WEBHOOK_DELAY_SECONDS"):
         LocalStack(tmp_path, given).start()
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
+def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with pytest.raises(PortTaken, match=f"Port {port} "):
@@ -102,12 +92,12 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "logs").exists()
 
 
-def test_one_that_is_up_is_neither_replaced_nor_forgotten(tmp_path: Path) -> None:
+def test_a_start_is_refused_when_a_stack_runs_in_the_folder(tmp_path: Path) -> None:
     processes = Processes(tmp_path / "logs")
     try:
         sleeper = processes.start("cloud", ["sleep", "60"], environment())
         wait_for(lambda: is_supervisor(sleeper.pid))
-        remember(tmp_path, State(**STATE_OF_A_SLEEPER, pids={"cloud": sleeper.pid}), {})
+        remember(tmp_path, state(pids={"cloud": sleeper.pid}), {})
         with pytest.raises(AlreadyUp, match=r"https://127\.0\.0\.1:1/live.*`invoke local\.down`"):
             LocalStack(tmp_path, environment()).start()
         assert sleeper.ended() is None
@@ -117,7 +107,7 @@ def test_one_that_is_up_is_neither_replaced_nor_forgotten(tmp_path: Path) -> Non
         processes.stop()
 
 
-def test_while_another_one_starts_in_the_same_folder_it_waits_for_nobody(tmp_path: Path) -> None:
+def test_a_start_is_refused_at_once_when_another_one_has_the_folder(tmp_path: Path) -> None:
     with (tmp_path / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Busy, match=str(tmp_path)):

@@ -1,4 +1,4 @@
-"""What a running local stack leaves for other programs."""
+"""The files about a running local stack."""
 
 import json
 import shlex
@@ -25,6 +25,7 @@ KEYS = {
 
 
 def state(**changes: object) -> State:
+    """Return a state with some fields changed."""
     given = {
         "api_url": "https://127.0.0.1:1/live",
         "aws_endpoint_url": "https://127.0.0.1:1",
@@ -39,7 +40,7 @@ def state(**changes: object) -> State:
     return State(**{**given, **changes})  # type: ignore[arg-type]  # any of its fields
 
 
-def test_it_has_exactly_the_promised_keys_and_one_reader(tmp_path: Path) -> None:
+def test_stack_json_has_exactly_the_documented_keys_for_its_owner(tmp_path: Path) -> None:
     remember(tmp_path, state(), {})
     written = json.loads((tmp_path / STATE).read_text())
     assert set(written) == KEYS
@@ -48,7 +49,7 @@ def test_it_has_exactly_the_promised_keys_and_one_reader(tmp_path: Path) -> None
     assert read_state(tmp_path) == state()
 
 
-def test_the_environment_survives_a_shell(tmp_path: Path) -> None:
+def test_a_shell_reads_stack_env_unchanged(tmp_path: Path) -> None:
     remember(tmp_path, state(), {"A": "it's; $HOME", "B": "plain"})
     lines = (tmp_path / ENVIRONMENT).read_text().splitlines()
     assert [shlex.split(line) for line in lines] == [
@@ -58,21 +59,21 @@ def test_the_environment_survives_a_shell(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / ENVIRONMENT).stat().st_mode) == 0o600
 
 
-def test_a_wider_file_of_before_becomes_narrow(tmp_path: Path) -> None:
+def test_an_older_file_that_others_can_read_is_replaced(tmp_path: Path) -> None:
     (tmp_path / STATE).write_text("{}")
     (tmp_path / STATE).chmod(0o644)
     remember(tmp_path, state(), {})
     assert stat.S_IMODE((tmp_path / STATE).stat().st_mode) == 0o600
 
 
-def test_what_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
+def test_a_state_that_is_missing_or_broken_is_none(tmp_path: Path) -> None:
     assert read_state(tmp_path) is None
     assert not end(tmp_path)
     (tmp_path / STATE).write_text("{")
     assert read_state(tmp_path) is None
 
 
-def test_ending_a_stack_that_is_gone_forgets_it(tmp_path: Path) -> None:
+def test_the_files_are_removed_when_an_ended_stack_is_ended(tmp_path: Path) -> None:
     remember(tmp_path, state(pids={"cloud": 2**22 + 1}), {})
     (tmp_path / CLOUD / "tmp").mkdir(parents=True)
     (tmp_path / GOOGLE_KEY).touch()

@@ -1,4 +1,4 @@
-"""What the logs' subscribers are called with, against the real local cloud."""
+"""Subscription filters of logs in the local cloud: the events that subscribers get."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Make = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def make(access: Access) -> Make:
-    """Makes a function of some code. Returns its address."""
+    """Returns a factory of functions, which returns their ARNs."""
     role = access.client("iam").create_role(
         RoleName="functions", AssumeRolePolicyDocument=json.dumps(ASSUME)
     )
@@ -73,19 +73,19 @@ def make(access: Access) -> Make:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("told")
+def mails(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mails")
 
 
 @pytest.fixture(scope="module")
-def mailer(make: Make, told: Path) -> str:
-    return make("mailer", MAILER, FOLDER=str(told))
+def mailer(make: Make, mails: Path) -> str:
+    return make("mailer", MAILER, FOLDER=str(mails))
 
 
 @pytest.fixture
-def talker(access: Access, make: Make, mailer: str, told: Path) -> Iterator[str]:
-    """A function whose log is mailed."""
-    for old in told.iterdir():
+def talker(access: Access, make: Make, mailer: str, mails: Path) -> Iterator[str]:
+    """A function whose log the mailer subscribes to."""
+    for old in mails.iterdir():
         old.unlink()
     name = f"talker{next(NUMBERS)}"
     make(name, TALKER)
@@ -108,7 +108,7 @@ def say(access: Access, function: str, said: str, **event: str) -> None:
     access.client("lambda").invoke(FunctionName=function, Payload=payload)
 
 
-def lines_told(folder: Path) -> list[list[str]]:
+def lines_in(folder: Path) -> list[list[str]]:
     batches = [batch_of(json.loads(file.read_text())) for file in folder.glob("*.json")]
     return sorted(batch.lines for batch in batches if batch)
 
@@ -119,66 +119,70 @@ def deliveries(access: Access) -> Deliveries:
     return found
 
 
-def test_what_matches_is_told_once(access: Access, talker: str, told: Path) -> None:
-    mails = deliveries(access)
+def test_a_match_is_delivered_once(access: Access, talker: str, mails: Path) -> None:
+    filters = deliveries(access)
     for said in ("INFO one", "ERROR two", "INFO three"):
         say(access, talker, said)
-        mails.deliver()
+        filters.deliver()
     say(access, talker, "ERROR four")
-    mails.deliver()
-    wait_for(lambda: len(lines_told(told)) >= 2)
-    assert sorted(lines[1] for lines in lines_told(told)) == ["ERROR four", "ERROR two"]
+    filters.deliver()
+    wait_for(lambda: len(lines_in(mails)) >= 2)
+    assert sorted(lines[1] for lines in lines_in(mails)) == ["ERROR four", "ERROR two"]
 
 
-def test_a_crash_is_told_with_all_its_lines(access: Access, talker: str, told: Path) -> None:
+def test_a_crash_is_delivered_with_all_its_lines(access: Access, talker: str, mails: Path) -> None:
     say(access, talker, "it begins", raised="a key")
     deliveries(access).deliver()
-    wait_for(lambda: bool(lines_told(told)))
-    [lines] = lines_told(told)
+    wait_for(lambda: bool(lines_in(mails)))
+    [lines] = lines_in(mails)
     assert "it begins" in lines
     assert "Traceback (most recent call last):" in lines
     assert "KeyError: 'a key'" in lines
 
 
-def test_a_pattern_may_change(access: Access, talker: str, mailer: str, told: Path) -> None:
-    mails = deliveries(access)
+def test_a_changed_pattern_applies_to_later_lines(
+    access: Access, talker: str, mailer: str, mails: Path
+) -> None:
+    filters = deliveries(access)
     say(access, talker, "INFO one, not two")
-    mails.deliver()
+    filters.deliver()
     access.client("logs").put_subscription_filter(
         logGroupName=f"/aws/lambda/{talker}",
         filterName="mail",
         filterPattern="?two ?zwei",
         destinationArn=mailer,
     )
-    mails.look()
+    filters.look()
     say(access, talker, "INFO two")
-    mails.deliver()
-    wait_for(lambda: bool(lines_told(told)))
-    assert [lines[1] for lines in lines_told(told)] == ["INFO two"]
+    filters.deliver()
+    wait_for(lambda: bool(lines_in(mails)))
+    assert [lines[1] for lines in lines_in(mails)] == ["INFO two"]
 
 
-def test_a_log_that_is_gone_holds_up_no_other(
-    access: Access, talker: str, mailer: str, told: Path
+def test_a_removed_log_does_not_prevent_other_deliveries(
+    access: Access, talker: str, mailer: str, mails: Path
 ) -> None:
     logs = access.client("logs")
     logs.create_log_group(logGroupName="/a")
     logs.put_subscription_filter(
         logGroupName="/a", filterName="a", filterPattern="?x ?y", destinationArn=mailer
     )
-    mails = deliveries(access)
+    filters = deliveries(access)
     logs.delete_log_group(logGroupName="/a")
     say(access, talker, "ERROR one")
-    with pytest.raises(ExceptionGroup, match="Not every log was handed over"):
-        mails.deliver()
-    wait_for(lambda: bool(lines_told(told)))
-    mails.look()
-    mails.deliver()
+    with pytest.raises(ExceptionGroup, match="Not every log was delivered"):
+        filters.deliver()
+    wait_for(lambda: bool(lines_in(mails)))
+    filters.look()
+    filters.deliver()
 
 
-def test_what_could_not_be_told_is_told_later(access: Access, talker: str, told: Path) -> None:
+def test_a_match_is_delivered_later_when_the_subscriber_fails(
+    access: Access, talker: str, mails: Path
+) -> None:
     logs, functions = access.client("logs"), access.client("lambda")
-    mails = Deliveries(logs, functions)
-    mails.look()
+    filters = Deliveries(logs, functions)
+    filters.look()
     early = {"logGroupName": f"/aws/lambda/{talker}", "logStreamName": "early"}
     logs.create_log_stream(**early)
     minute_ago = int(time.time() * 1000) - 60_000
@@ -189,19 +193,19 @@ def test_what_could_not_be_told_is_told_later(access: Access, talker: str, told:
         failing(functions, "lambda.Invoke", "TooManyRequestsException"),
         pytest.raises(ExceptionGroup),
     ):
-        mails.deliver()
-    mails.deliver()
-    wait_for(lambda: bool(lines_told(told)))
-    assert [lines[1] for lines in lines_told(told)] == ["ERROR one"]
+        filters.deliver()
+    filters.deliver()
+    wait_for(lambda: bool(lines_in(mails)))
+    assert [lines[1] for lines in lines_in(mails)] == ["ERROR one"]
 
 
 @pytest.mark.parametrize("other", ["", "ERROR", "?ERROR -x", '{ $.level = "ERROR" }', "?x [a, b]"])
-def test_a_pattern_that_is_not_known_is_refused(other: str) -> None:
+def test_a_pattern_of_another_kind_is_refused(other: str) -> None:
     with pytest.raises(ValueError, match="Not a pattern of optional words only"):
         matches(other, "ERROR")
 
 
-def test_the_function_can_read_it() -> None:
+def test_an_envelope_can_be_read_by_the_function() -> None:
     line: Line = {"timestamp": 1, "message": "é\n", "logStreamName": "s"}
     batch = batch_of(envelope(FILTER, "s", [line]))
     assert batch is not None

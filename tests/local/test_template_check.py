@@ -1,4 +1,4 @@
-"""The template compared with what the local cloud made of it, against the real local cloud."""
+"""The comparison of the local cloud with the template."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def url_of(access: Access) -> str:
     return str(access.client("sqs").get_queue_url(QueueName="q")["QueueUrl"])
 
 
-def test_the_shell_s_profile_and_proxy_mean_nothing(
+def test_access_ignores_the_shells_profile_and_proxy(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "of-another-machine")
@@ -39,20 +39,20 @@ def test_the_shell_s_profile_and_proxy_mean_nothing(
     assert access.resource("s3").Bucket("files").creation_date
 
 
-def test_rows_get_their_time_to_live_and_the_table_its_recovery(access: Access) -> None:
+def test_a_tables_time_to_live_and_recovery_are_set_afterwards(access: Access) -> None:
     wanted = template(
         "AWS::DynamoDB::Table",
         TimeToLiveSpecification={"AttributeName": "expiration", "Enabled": True},
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
     )
-    parity = compare(wanted, {"It": "rows"}, access.client)
-    assert parity.mended == ("point-in-time recovery", "rows' time to live")
+    checked = compare(wanted, {"It": "rows"}, access.client)
+    assert checked.set_after == ("point-in-time recovery", "rows' time to live")
     found = access.client("dynamodb").describe_time_to_live(TableName="rows")
     assert found["TimeToLiveDescription"]["AttributeName"] == "expiration"
-    assert compare(wanted, {"It": "rows"}, access.client).mended == ()
+    assert compare(wanted, {"It": "rows"}, access.client).set_after == ()
 
 
-def test_the_bucket_gets_its_lifecycle(access: Access) -> None:
+def test_the_buckets_lifecycle_is_set_afterwards(access: Access) -> None:
     wanted = template(
         "AWS::S3::Bucket",
         LifecycleConfiguration={
@@ -65,30 +65,30 @@ def test_the_bucket_gets_its_lifecycle(access: Access) -> None:
             ]
         },
     )
-    assert compare(wanted, {"It": "files"}, access.client).mended == ("the bucket's lifecycle",)
+    assert compare(wanted, {"It": "files"}, access.client).set_after == ("the bucket's lifecycle",)
     rules = access.client("s3").get_bucket_lifecycle_configuration(Bucket="files")["Rules"]
     assert rules[0]["Expiration"] == {"Days": 7}
     assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
-    assert compare(wanted, {"It": "files"}, access.client).mended == ()
+    assert compare(wanted, {"It": "files"}, access.client).set_after == ()
 
 
-def test_what_differs_and_cannot_be_mended_is_named(access: Access) -> None:
+def test_a_queues_difference_is_reported(access: Access) -> None:
     wanted = template(
         "AWS::SQS::Queue", VisibilityTimeout=960, RedrivePolicy={"maxReceiveCount": 2}
     )
-    parity = compare(wanted, {"It": url_of(access)}, access.client)
-    assert {"a queue's VisibilityTimeout", "a queue's redrive"} <= set(parity.not_honoured)
-    assert set(NEVER_HONOURED) <= set(parity.not_honoured)
+    found = compare(wanted, {"It": url_of(access)}, access.client)
+    assert {"a queue's VisibilityTimeout", "a queue's redrive"} <= set(found.not_honoured)
+    assert set(NEVER_HONOURED) <= set(found.not_honoured)
 
 
-def test_what_is_as_it_should_be_is_not_named(access: Access) -> None:
+def test_a_queue_without_difference_is_not_reported(access: Access) -> None:
     wanted = template("AWS::SQS::Queue", VisibilityTimeout=30)
-    parity = compare(wanted, {"It": url_of(access)}, access.client)
-    assert set(parity.not_honoured) == set(NEVER_HONOURED)
-    assert parity.mended == ()
+    found = compare(wanted, {"It": url_of(access)}, access.client)
+    assert set(found.not_honoured) == set(NEVER_HONOURED)
+    assert found.set_after == ()
 
 
-def test_a_log_that_is_not_subscribed_to_or_otherwise_is_named(access: Access) -> None:
+def test_a_missing_or_different_subscription_is_reported(access: Access) -> None:
     logs, subscription = access.client("logs"), {"LogGroupName": "/g", "FilterPattern": "?ERROR"}
     logs.create_log_group(logGroupName="/g")
     wanted, named = template("AWS::Logs::SubscriptionFilter", **subscription), {"It": "mail"}
@@ -102,7 +102,7 @@ def test_a_log_that_is_not_subscribed_to_or_otherwise_is_named(access: Access) -
         )
         found = compare(wanted, named, access.client)
         assert set(found.not_honoured) == {*NEVER_HONOURED, *missing}
-        assert found.mended == ()
+        assert found.set_after == ()
 
 
 ALARM = {
@@ -118,7 +118,7 @@ ALARM = {
 }
 
 
-def test_an_alarm_that_rings_at_another_time_is_named(access: Access) -> None:
+def test_an_alarms_difference_is_reported(access: Access) -> None:
     access.client("cloudwatch").put_metric_alarm(AlarmName="a", **ALARM)
     known = compare(template("AWS::CloudWatch::Alarm", **ALARM), {"It": "a"}, access.client)
     assert set(known.not_honoured) == set(NEVER_HONOURED)
@@ -128,7 +128,7 @@ def test_an_alarm_that_rings_at_another_time_is_named(access: Access) -> None:
     assert set(found.not_honoured) == {*NEVER_HONOURED, *named}
 
 
-def test_a_dashboard_that_is_not_there_or_empty_is_named(access: Access) -> None:
+def test_a_missing_dashboard_is_reported(access: Access) -> None:
     wanted = template("AWS::CloudWatch::Dashboard")
     cloudwatch = access.client("cloudwatch")
     assert "the dashboard" in compare(wanted, {"It": "d"}, access.client).not_honoured

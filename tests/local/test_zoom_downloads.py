@@ -1,4 +1,4 @@
-"""Downloads from the Zoom stand-in: redirect, signed address, ranges, and every way to fail."""
+"""Downloads from the Zoom stand-in: redirects, signed addresses, ranges and faults."""
 
 import base64
 import dataclasses
@@ -18,298 +18,321 @@ from tests.local.clock import Clock
 from tests.local.zoom_client import APP, START, Client, twice
 
 
-class TestDownloads:
-    def test_a_file_arrives_byte_for_byte(self, client: Client, recording: Recording) -> None:
-        event = client.zoom.event("recording.completed", recording.uuid)
-        listed = event["payload"]["object"]["recording_files"]
-        for value, file in zip(listed, recording.files, strict=True):
-            redirect = client.get(value["download_url"], event["download_token"])
-            place = urlsplit(redirect.headers["Location"])
-            assert place.hostname == "localhost"
-            assert place.path.endswith(f"/{file.name}")
-            answer = client.get(redirect.headers["Location"])
-            assert hashlib.sha256(answer.content).hexdigest() == file.sha256()
-            assert answer.headers["Content-Length"] == str(file.size)
-        kinds = [file.file_type for file in recording.files]
-        assert kinds == ["MP4", "MP4", "CHAT", "M4A", "TIMELINE", "TRANSCRIPT"] * 2
-
-    def test_an_oauth_token_opens_files_too(self, client: Client, recording: Recording) -> None:
-        link, _ = client.completed(recording)
-        assert client.get(link, headers=client.bearer()).status_code == 302
-
-    def test_whoever_may_not_gets_a_page(self, client: Client, recording: Recording) -> None:
-        link, token = client.completed(recording)
-        other = client.zoom.download_token("another==")
-        refused = [
-            client.get(f"{link}?access_token={token}"),
-            client.get(link),
-            client.get(link, "made-up"),
-            client.get(link, other),
-            client.get(f"{link}x", token),
-        ]
-        assert {answer.status_code for answer in refused} == {200}
-        assert {answer.headers["Content-Type"] for answer in refused} == {"text/html;charset=UTF-8"}
-
-    def test_a_dead_token_is_answered_either_way(
-        self, client: Client, recording: Recording, clock: Clock
-    ) -> None:
-        link, token = client.completed(recording)
-        clock.now += 86_400
-        answer = client.get(link, token)
-        assert (answer.status_code, len(answer.content)) == (401, 59)
-        client.zoom.set(after_expiry="html")
-        assert client.get(link, token).status_code == 200
-
-    def test_a_token_can_be_made_to_die(self, client: Client, recording: Recording) -> None:
-        link, token = client.completed(recording)
-        client.zoom.expire_download_tokens("another==")
-        assert client.get(link, token).status_code == 302
-        client.zoom.expire_download_tokens(recording.uuid)
-        assert client.get(link, token).status_code == 401
-
-    def test_a_signed_address_dies_first_and_can_be_had_anew(
-        self, client: Client, recording: Recording, clock: Clock
-    ) -> None:
-        link, token = client.completed(recording)
-        address = client.get(link, token).headers["Location"]
-        clock.now += APP.redirect_seconds
-        assert client.get(address).status_code == 403
-        assert client.get(client.get(link, token).headers["Location"]).status_code == 200
-
-    def test_a_signature_holds_for_its_own_file(self, client: Client, recording: Recording) -> None:
-        one, two = client.address(recording), client.address(recording)
-        query = parse_qs(urlsplit(one).query)
-        assert "DateLessThan" in base64.b64decode(query["Policy"][0].replace("_", "=")).decode()
-        assert client.get(two.partition("?")[0]).status_code == 403
-        stolen = two.partition("?")[0] + "?" + one.partition("?")[2]
-        assert client.get(stolen).status_code == 403
-        assert client.get(one.replace("Signature=", "Signature=AA")).status_code == 403
-
-    def test_what_the_cdn_thinks_of_an_authorization(
-        self, client: Client, recording: Recording
-    ) -> None:
-        address = client.address(recording)
-        for way, expected in {"ignored": (200, 200), "refused": (200, 403)}.items():
-            client.zoom.set(cdn_authorization=way)
-            got = client.get(address).status_code, client.get(address, "x").status_code
-            assert got == expected
-        client.zoom.set(cdn_authorization="required")
-        assert client.get(address).status_code == 401
-        assert client.get(address, "x").status_code == 200
-
-    @pytest.mark.parametrize(
-        ("asked", "slice_"),
-        [
-            ("bytes=0-99", slice(0, 100)),
-            ("bytes=100-", slice(100, None)),
-            ("bytes=-7", slice(-7, None)),
-            ("bytes=10-99999999", slice(10, None)),
-        ],
-    )
-    def test_ranges(self, client: Client, recording: Recording, asked: str, slice_: slice) -> None:
-        path = recording.files[0].path
-        assert path is not None
-        whole = path.read_bytes()
-        answer = client.get(client.address(recording), headers={"Range": asked})
-        assert answer.status_code == 206
-        assert answer.content == whole[slice_]
-        first, last, size = re.findall(r"\d+", answer.headers["Content-Range"])
-        assert whole[int(first) : int(last) + 1] == answer.content
-        assert int(size) == len(whole)
-
-    def test_a_range_beyond_the_end_or_for_another_version(
-        self, client: Client, recording: Recording
-    ) -> None:
-        address = client.address(recording)
-        beyond = client.get(address, headers={"Range": "bytes=99999999-"})
-        assert beyond.status_code == 416
-        assert beyond.headers["Content-Range"] == f"bytes */{recording.files[0].size}"
-        etag = client.get(address).headers["ETag"]
-        changed = {"Range": "bytes=5-", "If-Range": '"other"'}
-        assert client.get(address, headers=changed).status_code == 200
-        same = {"Range": "bytes=5-", "If-Range": etag}
-        assert client.get(address, headers=same).status_code == 206
-        assert client.get(address, headers={"If-Match": '"other"'}).status_code == 412
-
-    def test_without_ranges_one_plain_stream(self, client: Client, recording: Recording) -> None:
-        client.zoom.set(ranges=False)
-        answer = client.get(client.address(recording), headers={"Range": "bytes=5-"})
-        assert answer.status_code == 200
-        assert len(answer.content) == recording.files[0].size
-        assert "Accept-Ranges" not in answer.headers
-
-    def test_the_name_may_be_in_the_disposition(self, client: Client, recording: Recording) -> None:
-        client.zoom.set(name_in="disposition")
-        address = client.address(recording)
-        assert ".mp4" not in address
-        assert recording.files[0].name in client.get(address).headers["Content-Disposition"]
+def test_each_file_is_downloaded_byte_for_byte(client: Client, recording: Recording) -> None:
+    event = client.zoom.event("recording.completed", recording.uuid)
+    listed = event["payload"]["object"]["recording_files"]
+    for value, file in zip(listed, recording.files, strict=True):
+        redirect = client.get(value["download_url"], event["download_token"])
+        place = urlsplit(redirect.headers["Location"])
+        assert place.hostname == "localhost"
+        assert place.path.endswith(f"/{file.name}")
+        answer = client.get(redirect.headers["Location"])
+        assert hashlib.sha256(answer.content).hexdigest() == file.sha256()
+        assert answer.headers["Content-Length"] == str(file.size)
+    kinds = [file.file_type for file in recording.files]
+    assert kinds == ["MP4", "MP4", "CHAT", "M4A", "TIMELINE", "TRANSCRIPT"] * 2
 
 
-class TestFaults:
-    def test_a_status_so_many_times(self, client: Client, recording: Recording) -> None:
-        link, token = client.completed(recording)
-        client.zoom.fail(Fault("status", status=503, times=2))
-        got = [client.get(link, token).status_code for _ in range(3)]
-        assert got == [503, 503, 302]
-
-    @pytest.mark.parametrize(
-        ("fault", "expected"),
-        [
-            (Fault("status", "api", status=429, retry_after=7), "7"),
-            (
-                Fault("status", "api", status=429, retry_after=7, retry_after_form="iso"),
-                "2026-11-18T11:06:47Z",
-            ),
-            (Fault("status", "api", status=429), None),
-        ],
-    )
-    def test_retry_after_in_three_forms(
-        self, client: Client, recording: Recording, fault: Fault, expected: str | None
-    ) -> None:
-        client.zoom.fail(fault)
-        answer = client.recordings(twice(recording.uuid))
-        assert (answer.status_code, answer.headers.get("Retry-After")) == (429, expected)
-
-    def test_after_some_that_went_well(self, client: Client, recording: Recording) -> None:
-        link, token = client.completed(recording)
-        client.zoom.fail(Fault("status", status=503, skip=2))
-        got = [client.get(link, token).status_code for _ in range(4)]
-        assert got == [302, 302, 503, 302]
-
-    def test_one_file_only(self, client: Client, recording: Recording) -> None:
-        event = client.zoom.event("recording.completed", recording.uuid)
-        links = [f["download_url"] for f in event["payload"]["object"]["recording_files"]]
-        client.zoom.fail(Fault("status", status=404, file_id=recording.files[1].file_id))
-        token = event["download_token"]
-        assert [client.get(link, token).status_code for link in links[:3]] == [302, 404, 302]
-
-    def test_a_page_in_place_of_the_file(self, client: Client, recording: Recording) -> None:
-        address = client.address(recording)
-        client.zoom.fail(Fault("html", "cdn"))
-        assert client.get(address).headers["Content-Type"].startswith("text/html")
-
-    @pytest.mark.parametrize("kind", ["reset", "early_close"])
-    @pytest.mark.parametrize("after", [0, 100])
-    def test_broken_off_in_the_middle(
-        self, client: Client, recording: Recording, kind: Any, after: int
-    ) -> None:
-        address = client.address(recording)
-        client.zoom.fail(Fault(kind, "cdn", after_bytes=after))
-        with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-            client.get(address)
-        assert client.get(address).status_code == 200
-
-    def test_an_orderly_close_lets_the_first_bytes_arrive(
-        self, client: Client, recording: Recording
-    ) -> None:
-        address = client.address(recording)
-        client.zoom.fail(Fault("early_close", "cdn", after_bytes=100))
-        answer = client.get(address, stream=True)
-        assert answer.headers["Content-Length"] == str(recording.files[0].size)
-        assert len(answer.raw.read(100)) == 100
-
-    def test_a_content_length_that_lies(self, client: Client, recording: Recording) -> None:
-        address = client.address(recording)
-        client.zoom.fail(Fault("short_length", "cdn", after_bytes=123))
-        answer = client.get(address)
-        assert (len(answer.content), answer.headers["Content-Length"]) == (123, "123")
-
-    def test_the_right_length_of_the_wrong_bytes(
-        self, client: Client, recording: Recording
-    ) -> None:
-        address = client.address(recording)
-        client.zoom.fail(Fault("wrong_bytes", "cdn"))
-        assert client.get(address).content == bytes(recording.files[0].size)
-
-    def test_a_stall_goes_on_in_the_end(self, client: Client, recording: Recording) -> None:
-        address = client.address(recording)
-        client.zoom.fail(Fault("stall", "cdn", seconds=0.2, after_bytes=10))
-        assert len(client.get(address).content) == recording.files[0].size
-        client.zoom.fail(Fault("stall", "cdn", seconds=60, after_bytes=10))
-        with pytest.raises(requests.ConnectionError, match="timed out"):
-            client.get(address, timeout=0.2)
-
-    def test_slow_to_answer(self, client: Client) -> None:
-        client.zoom.fail(Fault("slow", "token", seconds=60))
-        with pytest.raises(requests.ReadTimeout):
-            client.session.post(client.zoom.oauth_url, timeout=0.2)
-
-    def test_stopping_does_not_wait_for_a_stall(self, client: Client, recording: Recording) -> None:
-        address = client.address(recording)
-        client.zoom.fail(Fault("stall", "cdn", seconds=60, after_bytes=10))
-        answer = client.get(address, stream=True)
-        began = time.monotonic()
-        client.zoom.stop()
-        assert time.monotonic() - began < 5
-        with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-            _ = answer.content
+def test_an_oauth_token_opens_files(client: Client, recording: Recording) -> None:
+    link, _ = client.completed(recording)
+    assert client.get(link, headers=client.bearer()).status_code == 302
 
 
-class TestLargeFiles:
-    @pytest.fixture
-    def large(self, client: Client) -> Recording:
-        """A lecture whose first file is padded to some 300 KB."""
-        padded = Lecture(1, START, seed="large", seconds=5, segments=1, padding=300_000)
-        return client.zoom.add_lecture(padded)
+def test_a_download_without_a_valid_token_or_link_gets_a_page(
+    client: Client, recording: Recording
+) -> None:
+    link, token = client.completed(recording)
+    other = client.zoom.download_token("another==")
+    refused = [
+        client.get(f"{link}?access_token={token}"),
+        client.get(link),
+        client.get(link, "made-up"),
+        client.get(link, other),
+        client.get(f"{link}x", token),
+    ]
+    assert {answer.status_code for answer in refused} == {200}
+    assert {answer.headers["Content-Type"] for answer in refused} == {"text/html;charset=UTF-8"}
 
-    def test_what_was_sent_is_counted(self, client: Client, large: Recording) -> None:
-        file, address = large.files[0], client.address(large)
-        assert file.size > 300_000
+
+def test_an_expired_token_gets_what_the_switch_says(
+    client: Client, recording: Recording, clock: Clock
+) -> None:
+    link, token = client.completed(recording)
+    clock.now += 86_400
+    answer = client.get(link, token)
+    assert (answer.status_code, len(answer.content)) == (401, 59)
+    client.zoom.set(after_expiry="html")
+    assert client.get(link, token).status_code == 200
+
+
+def test_download_tokens_of_one_recording_can_be_expired(
+    client: Client, recording: Recording
+) -> None:
+    link, token = client.completed(recording)
+    client.zoom.expire_download_tokens("another==")
+    assert client.get(link, token).status_code == 302
+    client.zoom.expire_download_tokens(recording.uuid)
+    assert client.get(link, token).status_code == 401
+
+
+def test_a_signed_address_expires_before_its_download_token(
+    client: Client, recording: Recording, clock: Clock
+) -> None:
+    link, token = client.completed(recording)
+    address = client.get(link, token).headers["Location"]
+    clock.now += APP.redirect_seconds
+    assert client.get(address).status_code == 403
+    assert client.get(client.get(link, token).headers["Location"]).status_code == 200
+
+
+def test_a_signature_is_valid_only_for_its_own_file(client: Client, recording: Recording) -> None:
+    first, second = client.address(recording), client.address(recording)
+    query = parse_qs(urlsplit(first).query)
+    assert "DateLessThan" in base64.b64decode(query["Policy"][0].replace("_", "=")).decode()
+    assert client.get(second.partition("?")[0]).status_code == 403
+    stolen = second.partition("?")[0] + "?" + first.partition("?")[2]
+    assert client.get(stolen).status_code == 403
+    assert client.get(first.replace("Signature=", "Signature=AA")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("asked", "slice_"),
+    [
+        ("bytes=0-99", slice(0, 100)),
+        ("bytes=100-", slice(100, None)),
+        ("bytes=-7", slice(-7, None)),
+        ("bytes=10-99999999", slice(10, None)),
+    ],
+)
+def test_a_range_is_answered_with_its_bytes(
+    client: Client, recording: Recording, asked: str, slice_: slice
+) -> None:
+    path = recording.files[0].path
+    assert path is not None
+    whole = path.read_bytes()
+    answer = client.get(client.address(recording), headers={"Range": asked})
+    assert answer.status_code == 206
+    assert answer.content == whole[slice_]
+    first, last, size = re.findall(r"\d+", answer.headers["Content-Range"])
+    assert whole[int(first) : int(last) + 1] == answer.content
+    assert int(size) == len(whole)
+
+
+def test_a_range_is_refused_beyond_the_end_and_ignored_for_another_version(
+    client: Client, recording: Recording
+) -> None:
+    address = client.address(recording)
+    beyond = client.get(address, headers={"Range": "bytes=99999999-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["Content-Range"] == f"bytes */{recording.files[0].size}"
+    etag = client.get(address).headers["ETag"]
+    changed = {"Range": "bytes=5-", "If-Range": '"other"'}
+    assert client.get(address, headers=changed).status_code == 200
+    same = {"Range": "bytes=5-", "If-Range": etag}
+    assert client.get(address, headers=same).status_code == 206
+    assert client.get(address, headers={"If-Match": '"other"'}).status_code == 412
+
+
+def test_the_whole_file_is_sent_when_ranges_are_off(client: Client, recording: Recording) -> None:
+    client.zoom.set(ranges=False)
+    answer = client.get(client.address(recording), headers={"Range": "bytes=5-"})
+    assert answer.status_code == 200
+    assert len(answer.content) == recording.files[0].size
+    assert "Accept-Ranges" not in answer.headers
+
+
+def test_the_files_name_is_in_the_disposition_when_the_switch_says_so(
+    client: Client, recording: Recording
+) -> None:
+    client.zoom.set(name_in="disposition")
+    address = client.address(recording)
+    assert ".mp4" not in address
+    assert recording.files[0].name in client.get(address).headers["Content-Disposition"]
+
+
+def test_a_status_fault_ends_after_its_number_of_requests(
+    client: Client, recording: Recording
+) -> None:
+    link, token = client.completed(recording)
+    client.zoom.fail(Fault("status", status=503, times=2))
+    got = [client.get(link, token).status_code for _ in range(3)]
+    assert got == [503, 503, 302]
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Fault("status", "api", status=429, retry_after=7), "7"),
+        (
+            Fault("status", "api", status=429, retry_after=7, retry_after_form="iso"),
+            "2026-11-18T11:06:47Z",
+        ),
+        (Fault("status", "api", status=429), None),
+    ],
+)
+def test_retry_after_is_sent_in_the_chosen_form(
+    client: Client, recording: Recording, fault: Fault, expected: str | None
+) -> None:
+    client.zoom.fail(fault)
+    answer = client.recordings(twice(recording.uuid))
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (429, expected)
+
+
+def test_a_fault_begins_after_its_skipped_requests(client: Client, recording: Recording) -> None:
+    link, token = client.completed(recording)
+    client.zoom.fail(Fault("status", status=503, skip=2))
+    got = [client.get(link, token).status_code for _ in range(4)]
+    assert got == [302, 302, 503, 302]
+
+
+def test_a_fault_can_be_limited_to_one_file(client: Client, recording: Recording) -> None:
+    event = client.zoom.event("recording.completed", recording.uuid)
+    links = [f["download_url"] for f in event["payload"]["object"]["recording_files"]]
+    client.zoom.fail(Fault("status", status=404, file_id=recording.files[1].file_id))
+    token = event["download_token"]
+    assert [client.get(link, token).status_code for link in links[:3]] == [302, 404, 302]
+
+
+def test_an_html_fault_sends_a_page(client: Client, recording: Recording) -> None:
+    address = client.address(recording)
+    client.zoom.fail(Fault("html", "cdn"))
+    assert client.get(address).headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("kind", ["reset", "early_close"])
+@pytest.mark.parametrize("after", [0, 100])
+def test_a_broken_download_raises_an_error_once(
+    client: Client, recording: Recording, kind: Any, after: int
+) -> None:
+    address = client.address(recording)
+    client.zoom.fail(Fault(kind, "cdn", after_bytes=after))
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         client.get(address)
-        client.get(address, headers={"Range": "bytes=0-99"})
-        client.session.head(address, timeout=5)
-        assert client.zoom.sent == {file.file_id: file.size + 100}
-        client.zoom.fail(Fault("early_close", "cdn", after_bytes=50))
-        with pytest.raises(requests.exceptions.ChunkedEncodingError):
-            client.get(address)
-        assert client.zoom.sent == {file.file_id: file.size + 150}
-
-    def test_a_connection_gets_no_more_than_its_share(self, client: Client) -> None:
-        slow = Lecture(1, START, seconds=5, segments=1, padding=300_000, bytes_per_second=1000)
-        recording = client.zoom.add_lecture(slow)
-        with pytest.raises(requests.ConnectionError, match="timed out"):
-            client.get(client.address(recording), timeout=0.5)
-        # What goes out at once, and then there is a minute until the next.
-        assert client.zoom.sent == {recording.files[0].file_id: CHUNK}
-
-    def test_from_a_request_on_it_is_another_file(self, client: Client, large: Recording) -> None:
-        address = client.address(large)
-        client.zoom.fail(Fault("changed", "cdn", skip=1, file_id=large.files[0].file_id))
-        ranges = [{"Range": f"bytes={first}-{first + 99_999}"} for first in (0, 100_000, 200_000)]
-        old, *new = (client.get(address, headers=asked) for asked in ranges)
-        whole = client.get(client.address(large))
-        (now,) = (each for each in client.zoom.recordings if each.uuid == large.uuid)
-        assert hashlib.sha256(whole.content).hexdigest() == now.files[0].sha256()
-        assert now.files[0].sha256() != large.files[0].sha256()
-        thirds = [whole.content[first : first + 100_000] for first in (0, 100_000, 200_000)]
-        assert [each.content for each in new] == thirds[1:]
-        assert old.content != thirds[0]
-        assert len(whole.content) == large.files[0].size
-        for name in ("ETag", "Last-Modified"):
-            assert {each.headers[name] for each in new} == {whole.headers[name]}
-            assert old.headers[name] != whole.headers[name]
-        assert now.files[1:] == large.files[1:]
-
-    def test_one_that_is_being_read_stays_what_it_was(
-        self, client: Client, large: Recording
-    ) -> None:
-        path, size = large.files[0].path, large.files[0].size
-        assert path is not None
-        answer = client.get(client.address(large), stream=True)
-        client.zoom.fail(Fault("changed", "cdn"))
-        assert len(client.get(client.address(large)).content) == size
-        assert answer.content == path.read_bytes()
-
-    def test_from_a_request_on_old_addresses_are_refused(
-        self, client: Client, large: Recording
-    ) -> None:
-        address = client.address(large)
-        client.zoom.fail(Fault("expired", "cdn", skip=1))
-        assert [client.get(address).status_code for _ in range(3)] == [200, 403, 403]
-        assert client.get(client.address(large)).status_code == 200
+    assert client.get(address).status_code == 200
 
 
-def test_a_file_without_content_is_not_there(client: Client, recording: Recording) -> None:
+def test_an_early_close_sends_the_first_bytes(client: Client, recording: Recording) -> None:
+    address = client.address(recording)
+    client.zoom.fail(Fault("early_close", "cdn", after_bytes=100))
+    answer = client.get(address, stream=True)
+    assert answer.headers["Content-Length"] == str(recording.files[0].size)
+    assert len(answer.raw.read(100)) == 100
+
+
+def test_a_short_length_fault_claims_and_sends_fewer_bytes(
+    client: Client, recording: Recording
+) -> None:
+    address = client.address(recording)
+    client.zoom.fail(Fault("short_length", "cdn", after_bytes=123))
+    answer = client.get(address)
+    assert (len(answer.content), answer.headers["Content-Length"]) == (123, "123")
+
+
+def test_a_wrong_bytes_fault_sends_zeros_of_the_same_length(
+    client: Client, recording: Recording
+) -> None:
+    address = client.address(recording)
+    client.zoom.fail(Fault("wrong_bytes", "cdn"))
+    assert client.get(address).content == bytes(recording.files[0].size)
+
+
+def test_a_stalled_download_goes_on_after_the_stall(client: Client, recording: Recording) -> None:
+    address = client.address(recording)
+    client.zoom.fail(Fault("stall", "cdn", seconds=0.2, after_bytes=10))
+    assert len(client.get(address).content) == recording.files[0].size
+    client.zoom.fail(Fault("stall", "cdn", seconds=60, after_bytes=10))
+    with pytest.raises(requests.ConnectionError, match="timed out"):
+        client.get(address, timeout=0.2)
+
+
+def test_a_slow_fault_delays_the_answer(client: Client) -> None:
+    client.zoom.fail(Fault("slow", "token", seconds=60))
+    with pytest.raises(requests.ReadTimeout):
+        client.session.post(client.zoom.oauth_url, timeout=0.2)
+
+
+def test_stop_does_not_wait_for_a_stall(client: Client, recording: Recording) -> None:
+    address = client.address(recording)
+    client.zoom.fail(Fault("stall", "cdn", seconds=60, after_bytes=10))
+    answer = client.get(address, stream=True)
+    began = time.monotonic()
+    client.zoom.stop()
+    assert time.monotonic() - began < 5
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        _ = answer.content
+
+
+@pytest.fixture
+def large(client: Client) -> Recording:
+    """A lecture whose first file has some 300 KB."""
+    padded = Lecture(1, START, seed="large", seconds=5, segments=1, padding=300_000)
+    return client.zoom.add_lecture(padded)
+
+
+def test_sent_bytes_are_counted_for_ranges_and_broken_downloads(
+    client: Client, large: Recording
+) -> None:
+    file, address = large.files[0], client.address(large)
+    assert file.size > 300_000
+    client.get(address)
+    client.get(address, headers={"Range": "bytes=0-99"})
+    client.session.head(address, timeout=5)
+    assert client.zoom.sent == {file.file_id: file.size + 100}
+    client.zoom.fail(Fault("early_close", "cdn", after_bytes=50))
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.get(address)
+    assert client.zoom.sent == {file.file_id: file.size + 150}
+
+
+def test_a_connection_gets_no_more_than_its_bytes_per_second(client: Client) -> None:
+    slow = Lecture(1, START, seconds=5, segments=1, padding=300_000, bytes_per_second=1000)
+    recording = client.zoom.add_lecture(slow)
+    with pytest.raises(requests.ConnectionError, match="timed out"):
+        client.get(client.address(recording), timeout=0.5)
+    # What goes out at once, and then there is a minute until the next.
+    assert client.zoom.sent == {recording.files[0].file_id: CHUNK}
+
+
+def test_a_changed_fault_replaces_the_file_from_its_request_on(
+    client: Client, large: Recording
+) -> None:
+    address = client.address(large)
+    client.zoom.fail(Fault("changed", "cdn", skip=1, file_id=large.files[0].file_id))
+    ranges = [{"Range": f"bytes={first}-{first + 99_999}"} for first in (0, 100_000, 200_000)]
+    old, *new = (client.get(address, headers=asked) for asked in ranges)
+    whole = client.get(client.address(large))
+    (now,) = (each for each in client.zoom.recordings if each.uuid == large.uuid)
+    assert hashlib.sha256(whole.content).hexdigest() == now.files[0].sha256()
+    assert now.files[0].sha256() != large.files[0].sha256()
+    thirds = [whole.content[first : first + 100_000] for first in (0, 100_000, 200_000)]
+    assert [each.content for each in new] == thirds[1:]
+    assert old.content != thirds[0]
+    assert len(whole.content) == large.files[0].size
+    for name in ("ETag", "Last-Modified"):
+        assert {each.headers[name] for each in new} == {whole.headers[name]}
+        assert old.headers[name] != whole.headers[name]
+    assert now.files[1:] == large.files[1:]
+
+
+def test_a_file_that_is_being_downloaded_stays_the_same_when_it_changes(
+    client: Client, large: Recording
+) -> None:
+    path, size = large.files[0].path, large.files[0].size
+    assert path is not None
+    answer = client.get(client.address(large), stream=True)
+    client.zoom.fail(Fault("changed", "cdn"))
+    assert len(client.get(client.address(large)).content) == size
+    assert answer.content == path.read_bytes()
+
+
+def test_an_expired_fault_refuses_older_addresses(client: Client, large: Recording) -> None:
+    address = client.address(large)
+    client.zoom.fail(Fault("expired", "cdn", skip=1))
+    assert [client.get(address).status_code for _ in range(3)] == [200, 403, 403]
+    assert client.get(client.address(large)).status_code == 200
+
+
+def test_a_file_without_content_is_404(client: Client, recording: Recording) -> None:
     empty: RecordingFile = dataclasses.replace(recording.files[0], path=None)
     client.zoom.add(dataclasses.replace(recording, files=(empty,)))
     assert client.get(client.address(recording)).status_code == 404

@@ -1,4 +1,4 @@
-"""The Zoom stand-in gives tokens and answers as Zoom does, over real HTTPS."""
+"""The Zoom stand-in's tokens, and its answers about a meeting's recordings."""
 
 import base64
 import dataclasses
@@ -15,141 +15,153 @@ from tests.local.clock import Clock
 from tests.local.zoom_client import APP, Client, Start, twice
 
 
-class TestOAuth:
-    def test_basic_credentials_get_a_token(self, client: Client) -> None:
-        answer = client.token_answer()
-        assert answer.status_code == 200
-        assert answer.json()["expires_in"] == 3600
-        assert answer.json()["scope"] == " ".join(APP.scopes)
-
-    def test_parameters_in_the_form_are_taken_too(self, client: Client) -> None:
-        form = {"grant_type": "account_credentials", "account_id": "acc"}
-        assert client.token_answer(params={}, data=form).status_code == 200
-
-    def test_credentials_in_the_body_are_refused(self, client: Client) -> None:
-        body = {"client_id": "cid", "client_secret": "csecret"}
-        answer = client.token_answer(auth=None, data=body)
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client")
-
-    @pytest.mark.parametrize("status", [400, 401])
-    def test_a_wrong_secret_is_refused(self, client: Client, status: int) -> None:
-        client.zoom.set(bad_client_status=status)
-        answer = client.token_answer(auth=("cid", "wrong"))
-        assert (answer.status_code, answer.json()["error"]) == (status, "invalid_client")
-
-    @pytest.mark.parametrize(
-        "params",
-        [
-            {"grant_type": "client_credentials", "account_id": "acc"},
-            {"grant_type": "account_credentials", "account_id": "other"},
-            {"grant_type": "account_credentials"},
-        ],
-    )
-    def test_another_grant_or_account_is_refused(
-        self, client: Client, params: dict[str, str]
-    ) -> None:
-        assert client.token_answer(params=params).status_code == 400
-
-    def test_get_is_no_way_to_a_token(self, client: Client) -> None:
-        query = "?grant_type=account_credentials&account_id=acc"
-        assert client.get(client.zoom.oauth_url + query, auth=("cid", "csecret")).status_code == 405
-
-    def test_tokens_run_out(self, client: Client, clock: Clock, recording: Recording) -> None:
-        url = f"{client.zoom.api_base_url}/meetings/{twice(recording.uuid)}/recordings"
-        token = client.token_answer().json()["access_token"]
-        assert client.get(url, token).status_code == 200
-        clock.now += 3600
-        answer = client.get(url, token)
-        assert (answer.status_code, answer.json()["code"]) == (401, 124)
+def test_a_client_with_basic_credentials_gets_a_token(client: Client) -> None:
+    answer = client.token_answer()
+    assert answer.status_code == 200
+    assert answer.json()["expires_in"] == 3600
+    assert answer.json()["scope"] == " ".join(APP.scopes)
 
 
-class TestRecordings:
-    @pytest.mark.parametrize("token", [None, "", "made-up"])
-    def test_no_live_token_no_answer(
-        self, client: Client, recording: Recording, token: str | None
-    ) -> None:
-        url = f"{client.zoom.api_base_url}/meetings/{twice(recording.uuid)}/recordings"
-        answer = client.get(url, token)
-        assert (answer.status_code, answer.json()["code"]) == (401, 124)
+def test_token_parameters_may_be_in_the_form(client: Client) -> None:
+    form = {"grant_type": "account_credentials", "account_id": "acc"}
+    assert client.token_answer(params={}, data=form).status_code == 200
 
-    @pytest.mark.parametrize("status", [400, 401])
-    def test_a_missing_scope_is_named(
-        self, start: Start, recording: Recording, status: int
-    ) -> None:
-        client = start(dataclasses.replace(APP, scopes=("user:read:list_users:admin",)))
-        client.zoom.set(missing_scope_status=status)
-        answer = client.recordings(twice(recording.uuid))
-        assert (answer.status_code, answer.json()["code"]) == (status, 4711)
-        assert READ_FILES_SCOPE in answer.json()["message"]
 
-    def test_the_older_scope_is_enough(self, start: Start, recording: Recording) -> None:
-        client = start(dataclasses.replace(APP, scopes=(OLD_READ_SCOPE,)))
-        assert client.recordings(twice(recording.uuid)).status_code == 200
+def test_client_credentials_in_the_body_are_refused(client: Client) -> None:
+    body = {"client_id": "cid", "client_secret": "csecret"}
+    answer = client.token_answer(auth=None, data=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client")
 
-    @pytest.mark.parametrize("uuid", ["/ajXp112QmuoKj4854875==", "aj//Xp112QmuoKj485487=="])
-    def test_a_uuid_with_slashes_must_be_encoded_twice(
-        self, client: Client, recording: Recording, uuid: str
-    ) -> None:
-        client.zoom.add(dataclasses.replace(recording, uuid=uuid))
-        answer = client.recordings(quote(uuid, safe=""))
-        assert (answer.status_code, answer.json()["code"]) == (404, 3301)
-        assert client.recordings(twice(uuid)).json()["uuid"] == uuid
 
-    @given(raw=st.binary(min_size=16, max_size=16))
-    def test_encoding_twice_is_always_right(self, raw: bytes) -> None:
-        uuid = base64.b64encode(raw).decode()
-        assert meeting_of(f"/v2/meetings/{twice(uuid)}/recordings") == uuid
-        once = meeting_of(f"/v2/meetings/{quote(uuid, safe='')}/recordings")
-        assert once == (None if uuid.startswith("/") or "//" in uuid else uuid)
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_wrong_client_secret_is_refused(client: Client, status: int) -> None:
+    client.zoom.set(bad_client_status=status)
+    answer = client.token_answer(auth=("cid", "wrong"))
+    assert (answer.status_code, answer.json()["error"]) == (status, "invalid_client")
 
-    def test_a_number_gives_the_latest_instance(self, client: Client, recording: Recording) -> None:
-        later = dataclasses.replace(recording, uuid="later==", start_time="2026-11-24T15:00:00Z")
-        client.zoom.add(later)
-        client.zoom.add(
-            dataclasses.replace(recording, uuid="old==", start_time="2026-11-02T15:00:00Z")
-        )
-        assert client.recordings(str(recording.meeting_id)).json()["uuid"] == "later=="
 
-    def test_the_download_token_comes_only_when_asked_for(
-        self, client: Client, clock: Clock, recording: Recording
-    ) -> None:
-        where = twice(recording.uuid)
-        assert "download_access_token" not in client.recordings(where).json()
-        value = client.recordings(where, "?include_fields=download_access_token&ttl=60").json()
-        url = value["recording_files"][0]["download_url"]
-        assert client.get(url, value["download_access_token"]).status_code == 302
-        clock.now += 60
-        assert client.get(url, value["download_access_token"]).status_code == 401
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"grant_type": "client_credentials", "account_id": "acc"},
+        {"grant_type": "account_credentials", "account_id": "other"},
+        {"grant_type": "account_credentials"},
+    ],
+)
+def test_a_token_for_another_grant_or_account_is_refused(
+    client: Client, params: dict[str, str]
+) -> None:
+    assert client.token_answer(params=params).status_code == 400
 
-    @pytest.mark.parametrize("ttl", ["-1", "604801", "soon"])
-    def test_a_lifetime_out_of_bounds_is_refused(
-        self, client: Client, recording: Recording, ttl: str
-    ) -> None:
-        query = f"?include_fields=download_access_token&ttl={ttl}"
-        assert client.recordings(twice(recording.uuid), query).json()["code"] == 300
 
-    @pytest.mark.parametrize("meeting", ["nobody==", "12345"])
-    def test_what_is_not_there(self, client: Client, meeting: str) -> None:
-        answer = client.recordings(twice(meeting))
-        assert (answer.status_code, answer.json()["code"]) == (404, 3301)
+def test_a_token_request_by_get_is_refused(client: Client) -> None:
+    query = "?grant_type=account_credentials&account_id=acc"
+    assert client.get(client.zoom.oauth_url + query, auth=("cid", "csecret")).status_code == 405
 
-    def test_trash(self, client: Client, recording: Recording) -> None:
-        link, token = client.completed(recording)
-        client.zoom.trash(recording.uuid)
-        assert client.recordings(twice(recording.uuid)).json()["code"] == 3301
-        assert client.get(link, token).headers["Content-Type"].startswith("text/html")
-        client.zoom.recover(recording.uuid)
-        assert client.get(link, token).status_code == 302
 
-    def test_files_become_completed_after_some_questions(
-        self, client: Client, recording: Recording
-    ) -> None:
-        files = tuple(dataclasses.replace(file, processing_asks=2) for file in recording.files)
-        client.zoom.add(dataclasses.replace(recording, files=files))
-        link, token = client.completed(recording)
-        seen: list[tuple[str, bool]] = []
-        for _ in range(3):
-            assert client.get(link, token).status_code == (302 if len(seen) > 1 else 200)
-            first = client.recordings(twice(recording.uuid)).json()["recording_files"][0]
-            seen.append((first["status"], first["file_size"] > 0))
-        assert seen == [("processing", False), ("completed", True), ("completed", True)]
+def test_an_access_token_expires_after_an_hour(
+    client: Client, clock: Clock, recording: Recording
+) -> None:
+    url = f"{client.zoom.api_base_url}/meetings/{twice(recording.uuid)}/recordings"
+    token = client.token_answer().json()["access_token"]
+    assert client.get(url, token).status_code == 200
+    clock.now += 3600
+    answer = client.get(url, token)
+    assert (answer.status_code, answer.json()["code"]) == (401, 124)
+
+
+@pytest.mark.parametrize("token", [None, "", "made-up"])
+def test_recordings_are_refused_without_a_valid_token(
+    client: Client, recording: Recording, token: str | None
+) -> None:
+    url = f"{client.zoom.api_base_url}/meetings/{twice(recording.uuid)}/recordings"
+    answer = client.get(url, token)
+    assert (answer.status_code, answer.json()["code"]) == (401, 124)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_recordings_are_refused_when_the_scope_is_missing(
+    start: Start, recording: Recording, status: int
+) -> None:
+    client = start(dataclasses.replace(APP, scopes=("user:read:list_users:admin",)))
+    client.zoom.set(missing_scope_status=status)
+    answer = client.recordings(twice(recording.uuid))
+    assert (answer.status_code, answer.json()["code"]) == (status, 4711)
+    assert READ_FILES_SCOPE in answer.json()["message"]
+
+
+def test_recordings_are_answered_with_the_old_scope(start: Start, recording: Recording) -> None:
+    client = start(dataclasses.replace(APP, scopes=(OLD_READ_SCOPE,)))
+    assert client.recordings(twice(recording.uuid)).status_code == 200
+
+
+@pytest.mark.parametrize("uuid", ["/ajXp112QmuoKj4854875==", "aj//Xp112QmuoKj485487=="])
+def test_a_uuid_with_slashes_must_be_encoded_twice(
+    client: Client, recording: Recording, uuid: str
+) -> None:
+    client.zoom.add(dataclasses.replace(recording, uuid=uuid))
+    answer = client.recordings(quote(uuid, safe=""))
+    assert (answer.status_code, answer.json()["code"]) == (404, 3301)
+    assert client.recordings(twice(uuid)).json()["uuid"] == uuid
+
+
+@given(raw=st.binary(min_size=16, max_size=16))
+def test_a_uuid_is_found_when_it_is_encoded_twice(raw: bytes) -> None:
+    uuid = base64.b64encode(raw).decode()
+    assert meeting_of(f"/v2/meetings/{twice(uuid)}/recordings") == uuid
+    once = meeting_of(f"/v2/meetings/{quote(uuid, safe='')}/recordings")
+    assert once == (None if uuid.startswith("/") or "//" in uuid else uuid)
+
+
+def test_a_meeting_number_finds_its_latest_instance(client: Client, recording: Recording) -> None:
+    later = dataclasses.replace(recording, uuid="later==", start_time="2026-11-24T15:00:00Z")
+    client.zoom.add(later)
+    client.zoom.add(dataclasses.replace(recording, uuid="old==", start_time="2026-11-02T15:00:00Z"))
+    assert client.recordings(str(recording.meeting_id)).json()["uuid"] == "later=="
+
+
+def test_a_download_token_comes_only_on_request_and_expires_after_its_ttl(
+    client: Client, clock: Clock, recording: Recording
+) -> None:
+    where = twice(recording.uuid)
+    assert "download_access_token" not in client.recordings(where).json()
+    value = client.recordings(where, "?include_fields=download_access_token&ttl=60").json()
+    url = value["recording_files"][0]["download_url"]
+    assert client.get(url, value["download_access_token"]).status_code == 302
+    clock.now += 60
+    assert client.get(url, value["download_access_token"]).status_code == 401
+
+
+@pytest.mark.parametrize("ttl", ["-1", "604801", "soon"])
+def test_a_ttl_out_of_bounds_is_refused(client: Client, recording: Recording, ttl: str) -> None:
+    query = f"?include_fields=download_access_token&ttl={ttl}"
+    assert client.recordings(twice(recording.uuid), query).json()["code"] == 300
+
+
+@pytest.mark.parametrize("meeting", ["nobody==", "12345"])
+def test_an_unknown_meeting_is_404(client: Client, meeting: str) -> None:
+    answer = client.recordings(twice(meeting))
+    assert (answer.status_code, answer.json()["code"]) == (404, 3301)
+
+
+def test_a_trashed_recording_is_404_and_its_files_a_page(
+    client: Client, recording: Recording
+) -> None:
+    link, token = client.completed(recording)
+    client.zoom.trash(recording.uuid)
+    assert client.recordings(twice(recording.uuid)).json()["code"] == 3301
+    assert client.get(link, token).headers["Content-Type"].startswith("text/html")
+
+
+def test_files_are_processing_until_the_api_was_asked_some_times(
+    client: Client, recording: Recording
+) -> None:
+    files = tuple(dataclasses.replace(file, processing_asks=2) for file in recording.files)
+    client.zoom.add(dataclasses.replace(recording, files=files))
+    link, token = client.completed(recording)
+    seen: list[tuple[str, bool]] = []
+    for _ in range(3):
+        assert client.get(link, token).status_code == (302 if len(seen) > 1 else 200)
+        first = client.recordings(twice(recording.uuid)).json()["recording_files"][0]
+        seen.append((first["status"], first["file_size"] > 0))
+    assert seen == [("processing", False), ("completed", True), ("completed", True)]

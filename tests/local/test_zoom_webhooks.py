@@ -9,79 +9,86 @@ from tests.local.clock import Clock
 from tests.local.zoom_client import Client, Endpoint, signed
 
 
-class TestWebhooks:
-    def test_signed_as_zoom_signs(
-        self, client: Client, endpoint: Endpoint, recording: Recording, clock: Clock
-    ) -> None:
-        event = client.zoom.event("recording.completed", recording.uuid)
-        delivery = client.zoom.send_event(endpoint.url, event)
-        assert (delivery.status, delivery.body) == (200, "Success")
-        (got,) = endpoint.seen
-        assert signed(got)
-        assert got.headers["x-zm-request-timestamp"] == str(int(clock.now))
-        assert json.loads(got.body) == event
-        assert event["payload"]["object"]["topic"].encode() in got.body
+def test_a_webhook_is_signed_as_zoom_does(
+    client: Client, endpoint: Endpoint, recording: Recording, clock: Clock
+) -> None:
+    event = client.zoom.event("recording.completed", recording.uuid)
+    delivery = client.zoom.send_event(endpoint.url, event)
+    assert (delivery.status, delivery.body) == (200, "Success")
+    (got,) = endpoint.seen
+    assert signed(got)
+    assert got.headers["x-zm-request-timestamp"] == str(int(clock.now))
+    assert json.loads(got.body) == event
+    assert event["payload"]["object"]["topic"].encode() in got.body
 
-    def test_forgeries(
-        self, client: Client, endpoint: Endpoint, recording: Recording, clock: Clock
-    ) -> None:
-        event = client.zoom.event("recording.completed", recording.uuid)
-        client.zoom.send_event(endpoint.url, event, forge="wrong_secret")
-        client.zoom.send_event(endpoint.url, event, forge="old_timestamp")
-        client.zoom.send_event(endpoint.url, event, forge="unsigned")
-        assert [signed(request) for request in endpoint.seen] == [False, True, False]
-        assert clock.now - int(endpoint.seen[1].headers["x-zm-request-timestamp"]) > 300
-        assert "x-zm-signature" not in endpoint.seen[2].headers
 
-    def test_a_repeat_has_other_tokens_links_and_tracking_id(
-        self, client: Client, endpoint: Endpoint, recording: Recording
-    ) -> None:
-        first, second = (client.zoom.event("recording.completed", recording.uuid) for _ in range(2))
-        assert first["download_token"] != second["download_token"]
-        one, two = (each["payload"]["object"]["recording_files"] for each in (first, second))
-        assert [file.get("id") for file in one] == [file.get("id") for file in two]
-        assert not {f["download_url"] for f in one} & {f["download_url"] for f in two}
-        ids = {client.zoom.send_event(endpoint.url, each).tracking_id for each in (first, second)}
-        assert len(ids) == 2
+def test_a_forged_webhook_has_the_chosen_flaw(
+    client: Client, endpoint: Endpoint, recording: Recording, clock: Clock
+) -> None:
+    event = client.zoom.event("recording.completed", recording.uuid)
+    client.zoom.send_event(endpoint.url, event, forge="wrong_secret")
+    client.zoom.send_event(endpoint.url, event, forge="old_timestamp")
+    client.zoom.send_event(endpoint.url, event, forge="unsigned")
+    assert [signed(request) for request in endpoint.seen] == [False, True, False]
+    assert clock.now - int(endpoint.seen[1].headers["x-zm-request-timestamp"]) > 300
+    assert "x-zm-signature" not in endpoint.seen[2].headers
 
-    def test_completed_has_every_field(self, client: Client, recording: Recording) -> None:
-        event = client.zoom.event("recording.completed", recording.uuid)
-        assert set(event) == {"event", "event_ts", "payload", "download_token"}
-        about = event["payload"]["object"]
-        names = (
-            "id uuid host_id host_email account_id topic type start_time timezone duration "
-            "share_url total_size recording_count password on_prem recording_play_passcode "
-            "recording_files"
-        )
-        assert set(about) == set(names.split())
-        assert type(about["id"]) is int
-        timeline = next(f for f in about["recording_files"] if f["file_type"] == "TIMELINE")
-        assert not {"id", "file_size", "status"} & set(timeline)
 
-    @pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
-    def test_the_id_of_an_ended_meeting_is_a_string(
-        self, client: Client, recording: Recording, event: str
-    ) -> None:
-        about = client.zoom.event(event, recording.uuid)["payload"]["object"]
-        assert about["id"] == str(recording.meeting_id)
+def test_a_repeated_webhook_has_a_new_token_new_links_and_a_new_tracking_id(
+    client: Client, endpoint: Endpoint, recording: Recording
+) -> None:
+    first, second = (client.zoom.event("recording.completed", recording.uuid) for _ in range(2))
+    assert first["download_token"] != second["download_token"]
+    before, after = (event["payload"]["object"]["recording_files"] for event in (first, second))
+    assert [file.get("id") for file in before] == [file.get("id") for file in after]
+    assert not {f["download_url"] for f in before} & {f["download_url"] for f in after}
+    ids = {client.zoom.send_event(endpoint.url, event).tracking_id for event in (first, second)}
+    assert len(ids) == 2
 
-    @pytest.mark.parametrize("signal", ["started", "paused", "resumed", "stopped"])
-    def test_the_signals_of_a_running_recording(
-        self, client: Client, recording: Recording, signal: str
-    ) -> None:
-        event = client.zoom.event(f"recording.{signal}", recording.uuid, event_ts=17)
-        about = event["payload"]["object"]
-        assert event["event_ts"] == 17
-        assert about["id"] == recording.meeting_id
-        assert set(about["recording_file"]) == {"recording_start", "recording_end"}
 
-    def test_the_others(self, client: Client, recording: Recording) -> None:
-        challenge = client.zoom.event("endpoint.url_validation")
-        assert challenge["payload"]["plainToken"]
-        trashed = client.zoom.event("recording.trashed", recording.uuid)
-        assert trashed["payload"]["object"]["uuid"] == recording.uuid
-        later = client.zoom.event("recording.transcript_completed", recording.uuid)
-        files = later["payload"]["object"]["recording_files"]
-        assert {file["file_type"] for file in files} == {"TRANSCRIPT"}
-        with pytest.raises(ValueError, match=r"phone\.call"):
-            client.zoom.event("phone.call", recording.uuid)
+def test_recording_completed_has_every_field(client: Client, recording: Recording) -> None:
+    event = client.zoom.event("recording.completed", recording.uuid)
+    assert set(event) == {"event", "event_ts", "payload", "download_token"}
+    about = event["payload"]["object"]
+    names = (
+        "id uuid host_id host_email account_id topic type start_time timezone duration "
+        "share_url total_size recording_count password on_prem recording_play_passcode "
+        "recording_files"
+    )
+    assert set(about) == set(names.split())
+    assert type(about["id"]) is int
+    timeline = next(f for f in about["recording_files"] if f["file_type"] == "TIMELINE")
+    assert not {"id", "file_size", "status"} & set(timeline)
+
+
+@pytest.mark.parametrize("event", ["meeting.ended", "webinar.ended"])
+def test_the_id_of_an_ended_meeting_is_a_string(
+    client: Client, recording: Recording, event: str
+) -> None:
+    about = client.zoom.event(event, recording.uuid)["payload"]["object"]
+    assert about["id"] == str(recording.meeting_id)
+
+
+@pytest.mark.parametrize("signal", ["started", "paused", "resumed", "stopped"])
+def test_a_recording_event_names_the_time_of_its_file(
+    client: Client, recording: Recording, signal: str
+) -> None:
+    event = client.zoom.event(f"recording.{signal}", recording.uuid, event_ts=17)
+    about = event["payload"]["object"]
+    assert event["event_ts"] == 17
+    assert about["id"] == recording.meeting_id
+    assert set(about["recording_file"]) == {"recording_start", "recording_end"}
+
+
+def test_other_webhooks_are_built_and_unknown_ones_refused(
+    client: Client, recording: Recording
+) -> None:
+    challenge = client.zoom.event("endpoint.url_validation")
+    assert challenge["payload"]["plainToken"]
+    trashed = client.zoom.event("recording.trashed", recording.uuid)
+    assert trashed["payload"]["object"]["uuid"] == recording.uuid
+    later = client.zoom.event("recording.transcript_completed", recording.uuid)
+    files = later["payload"]["object"]["recording_files"]
+    assert {file["file_type"] for file in files} == {"TRANSCRIPT"}
+    with pytest.raises(ValueError, match=r"phone\.call"):
+        client.zoom.event("phone.call", recording.uuid)

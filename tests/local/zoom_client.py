@@ -1,4 +1,4 @@
-"""A client of the Zoom stand-in, for its tests."""
+"""A client of the Zoom stand-in, and the endpoint of its webhooks."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ APP = ZoomApp(account_id="acc", client_id="cid", client_secret="csecret", webhoo
 
 @dataclass(frozen=True)
 class Client:
-    """A client of one stand-in that trusts its authority and follows no redirect by itself."""
+    """A client that trusts the stand-in's authority and follows no redirect."""
 
     zoom: ZoomStandIn
     session: requests.Session
@@ -46,13 +46,13 @@ class Client:
         return self.get(url, headers=self.bearer())
 
     def completed(self, recording: Recording) -> tuple[str, str]:
-        """First file's link, and the token, of a recording.completed."""
+        """Return the first file's link and the token of a recording.completed."""
         event = self.zoom.event("recording.completed", recording.uuid)
         files = event["payload"]["object"]["recording_files"]
         return files[0]["download_url"], event["download_token"]
 
     def address(self, recording: Recording) -> str:
-        """The CDN's address for the first file."""
+        """Return the CDN's address of the first file."""
         return self.get(*self.completed(recording)).headers["Location"]
 
 
@@ -61,7 +61,7 @@ Start = Callable[..., Client]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where webhooks arrive: what it was sent."""
+    """An endpoint of webhooks, and the requests to it."""
 
     url: str
     seen: list[Request]

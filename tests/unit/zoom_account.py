@@ -50,9 +50,7 @@ def recording(*files: RecordingFile, uuid: str = UUID) -> Recording:
 @contextmanager
 def zoom_stand_in(tls: Authority, folder: Path, clock: Clock) -> Iterator[ZoomStandIn]:
     """A Zoom that goes by the test's clock."""
-    with ZoomStandIn(
-        tls=tls, folder=folder, app=APP, clock=lambda: clock().timestamp(), control=False
-    ) as zoom:
+    with ZoomStandIn(tls=tls, folder=folder, app=APP, clock=lambda: clock().timestamp()) as zoom:
         yield zoom
 
 

@@ -1,4 +1,4 @@
-"""Someone who talks to the Opencast stand-in, and what it is told."""
+"""A client of the Opencast stand-in, and readers of its answers."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,14 @@ from requests.auth import HTTPDigestAuth
 
 from tests.local.file_server import FileServer
 
-ROOT = Path(__file__).parents[3]
 DIGEST = {"X-Requested-Auth": "Digest"}
 WORKFLOW = "{http://workflow.opencastproject.org}"
 PACKAGE = "{http://mediapackage.opencastproject.org}"
-Parts = list[tuple[str, Any]]
+Form = list[tuple[str, Any]]
 
 
 class Client:
-    """Someone who talks to the stand-in, trusting its authority."""
+    """A client that trusts the stand-in's authority and follows no redirect."""
 
     def __init__(self, url: str, ca_bundle: Path) -> None:
         self.url = url
@@ -50,10 +49,10 @@ class Client:
         self, parts: list[tuple[str, str]], workflow: str = "/publish", user: str = "zip"
     ) -> requests.Response:
         """POST these fields as an ingest, in this order."""
-        form: Parts = [(name, (None, value)) for name, value in parts]
+        form: Form = [(name, (None, value)) for name, value in parts]
         return self.post(form, workflow, user)
 
-    def post(self, form: Parts, workflow: str = "/publish", user: str = "zip") -> requests.Response:
+    def post(self, form: Form, workflow: str = "/publish", user: str = "zip") -> requests.Response:
         return self.ask(
             f"/ingest/addMediaPackage{workflow}",
             HTTPDigestAuth(user, "secret" if user == "zip" else user),
@@ -63,16 +62,17 @@ class Client:
         )
 
     def listing(self) -> list[dict[str, Any]]:
-        return list(self.ask("/_ingests").json())
+        """Return the ingests as another process sees them."""
+        return list(self.ask("/_control/ingests").json())
 
 
 def parse(answer: bytes) -> ET.Element:
-    """The root of an answer."""
+    """Return the root of an answer."""
     return ET.fromstring(answer)  # noqa: S314 - the stand-in's own answer
 
 
 def lecture(files: FileServer, identifier: str = "mp-1") -> list[tuple[str, str]]:
-    """The least that makes an ingest."""
+    """Return the fewest parts that make an ingest."""
     return [
         ("identifier", identifier),
         ("title", "Lecture"),

@@ -1,4 +1,4 @@
-"""An Opencast stand-in, files that it can fetch, and a client of it."""
+"""An Opencast stand-in, a server with files for it to fetch, and a client."""
 
 import threading
 from collections.abc import Iterator
@@ -29,16 +29,9 @@ def files(_files: FileServer) -> FileServer:
 
 @pytest.fixture
 def opencast(tls: Authority, clock: Clock) -> Iterator[OpencastStandIn]:
-    with OpencastStandIn(
-        certificate=tls.certificate,
-        key=tls.key,
-        ca_bundle=tls.ca_bundle,
-        users=default_users("zip", "secret"),
-        workflows=["publish"],
-        clock=clock,
-        seed=1,
-    ) as running:
-        yield running
+    users = default_users("zip", "secret")
+    with OpencastStandIn(tls=tls, users=users, workflows=["publish"], clock=clock, seed=1) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Someone who reads the Google stand-in's spreadsheet."""
+"""A client of the Google stand-in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +11,18 @@ from local.neighbours.sheets_account import GRANT, SCOPE
 from tests.local.clock import NOW
 
 DOCUMENT = "document-1"
+VALUES = f"{DOCUMENT}/values:batchGet"
 
 
 @dataclass
 class Client:
-    """A client of one stand-in that trusts its authority."""
+    """A client with the service account's key."""
 
     sheets: SheetsStandIn
     session: requests.Session
 
     def assertion(self, key: Any = None, algorithm: str = "RS256", **changes: Any) -> str:
-        """A good assertion, but for the changes; None takes a claim away."""
+        """Return a valid assertion with some claims changed. None removes a claim."""
         claims: dict[str, Any] = {
             "iss": self.sheets.account.email,
             "aud": self.sheets.token_uri,
@@ -45,14 +46,14 @@ class Client:
         return self.session.get(url, headers=headers, params=query, timeout=10)
 
     def batch(self, *ranges: str, **query: Any) -> requests.Response:
-        return self.get(f"{DOCUMENT}/values:batchGet", ranges=ranges, **query)
+        return self.get(VALUES, ranges=ranges, **query)
 
-    def values(self, text: str, **query: Any) -> Any:
-        """The values of one range; None if the answer has none."""
-        answer = self.batch(text, **query)
+    def values(self, text: str) -> Any:
+        """Return the values of one range, None if the answer has none."""
+        answer = self.batch(text)
         assert answer.status_code == 200, answer.text
-        (told,) = answer.json()["valueRanges"]
-        return told.get("values")
+        (tab,) = answer.json()["valueRanges"]
+        return tab.get("values")
 
     def control(self, method: str, path: str, **more: Any) -> requests.Response:
         url = f"{self.sheets.url}/_control/{path}"

@@ -15,7 +15,7 @@ from tests.neighbours import client_session
 
 @pytest.fixture(scope="session")
 def account() -> ServiceAccount:
-    """One for all: keys take their time."""
+    """One account for all tests: making its key is slow."""
     return ServiceAccount()
 
 

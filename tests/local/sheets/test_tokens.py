@@ -1,36 +1,41 @@
-"""Who gets a token, and what it opens."""
+"""The Google stand-in's tokens: who gets one, and what it opens."""
 
+import json
 import time
 from typing import Any
 
+import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local.authority import Authority
 from local.neighbours.sheets import SheetsStandIn
-from local.neighbours.sheets_account import GRANT, SCOPE, ServiceAccount
+from local.neighbours.sheets_account import GRANT, SCOPE, ServiceAccount, TokenProblem, Tokens
 from local.neighbours.sheets_book import Book
 from tests.local.clock import NOW, Clock
-from tests.local.sheets.client import DOCUMENT, Client
+from tests.local.sheets.client import DOCUMENT, VALUES, Client
 
+CLAIMS = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2)
 SHORT_LIVED = "Invalid JWT: Token must be a short-lived token (60 minutes)"
 
 
-def test_a_good_assertion_gets_an_hour(client: Client, clock: Clock) -> None:
+def test_a_valid_assertion_gets_a_token_for_an_hour(client: Client, clock: Clock) -> None:
     answer = client.ask_token(grant_type=GRANT, assertion=client.assertion())
-    told = answer.json()
-    assert (answer.status_code, told["token_type"], told["expires_in"]) == (200, "Bearer", 3599)
-    token = told["access_token"]
+    issued = answer.json()
+    assert (answer.status_code, issued["token_type"], issued["expires_in"]) == (200, "Bearer", 3599)
+    token = issued["access_token"]
     clock.now += 3599
-    assert client.get(f"{DOCUMENT}/values/Fall", token).status_code == 200
+    assert client.get(VALUES, token).status_code == 200
     clock.now += 1
-    assert client.get(f"{DOCUMENT}/values/Fall", token).status_code == 401
+    assert client.get(VALUES, token).status_code == 401
 
 
-def test_google_s_own_library_is_content(tls: Authority, account: ServiceAccount) -> None:
+def test_googles_own_library_can_sign_in_and_read(tls: Authority, account: ServiceAccount) -> None:
     book = Book(DOCUMENT)
     book.put("Fall", [["a"]])
     with (
@@ -60,7 +65,7 @@ def test_google_s_own_library_is_content(tls: Authority, account: ServiceAccount
         ({"grant_type": GRANT, "assertion": "e30.W10.e30"}, "invalid_grant"),
     ],
 )
-def test_forms_that_are_refused(client: Client, form: dict[str, str], error: str) -> None:
+def test_a_wrong_token_request_is_refused(client: Client, form: dict[str, str], error: str) -> None:
     answer = client.ask_token(**form)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
     assert answer.json()["error_description"]
@@ -85,7 +90,7 @@ def test_forms_that_are_refused(client: Client, form: dict[str, str], error: str
         ({"iat": int(NOW) + 301}, "invalid_grant", SHORT_LIVED),
     ],
 )
-def test_assertions_that_are_refused(
+def test_an_assertion_with_wrong_claims_is_refused(
     client: Client, changes: dict[str, Any], error: str, description: str
 ) -> None:
     answer = client.ask_token(grant_type=GRANT, assertion=client.assertion(**changes))
@@ -93,7 +98,21 @@ def test_assertions_that_are_refused(
     assert description in answer.json()["error_description"]
 
 
-def test_another_key_signs_in_vain(client: Client) -> None:
+@given(claims=st.dictionaries(st.sampled_from(["iss", "aud", "scope", "iat", "exp"]), CLAIMS))
+def test_an_assertion_with_any_other_claims_is_refused(
+    account: ServiceAccount, claims: dict[str, Any]
+) -> None:
+    head = jwt.encode({}, account.key, algorithm="RS256").partition(".")[0]
+    whole = {"iss": account.email, "iat": int(NOW), "exp": int(NOW) + 60, **claims}
+    body = jwt.utils.base64url_encode(json.dumps(whole).encode()).decode()
+    signer = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256)
+    signature = jwt.utils.base64url_encode(signer.sign(f"{head}.{body}".encode(), account.key))
+    form = {"grant_type": GRANT, "assertion": f"{head}.{body}.{signature.decode()}"}
+    with pytest.raises(TokenProblem):
+        Tokens(account, Clock()).issue(form, "https://127.0.0.1/token")
+
+
+def test_an_assertion_with_another_key_is_refused(client: Client) -> None:
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     answer = client.ask_token(grant_type=GRANT, assertion=client.assertion(key=other))
     assert answer.json() == {
@@ -102,36 +121,36 @@ def test_another_key_signs_in_vain(client: Client) -> None:
     }
 
 
-def test_another_algorithm_too(client: Client) -> None:
+def test_an_assertion_with_another_algorithm_is_refused(client: Client) -> None:
     for algorithm, key in (("HS256", "a shared secret of thirty-two bytes"), ("RS512", None)):
         assertion = client.assertion(key=key, algorithm=algorithm)
         answer = client.ask_token(grant_type=GRANT, assertion=assertion)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
-def test_an_assertion_comes_in_a_form(client: Client) -> None:
+def test_an_assertion_that_is_not_in_a_form_is_refused(client: Client) -> None:
     body = {"grant_type": GRANT, "assertion": client.assertion()}
     answer = client.session.post(client.sheets.token_uri, json=body, timeout=10)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert client.session.get(client.sheets.token_uri, timeout=10).status_code == 405
 
 
-def test_without_a_token_or_with_another_one(client: Client) -> None:
-    url = f"{client.sheets.url}/v4/spreadsheets/{DOCUMENT}/values/Fall"
+def test_values_are_refused_without_a_valid_token(client: Client) -> None:
+    url = f"{client.sheets.url}/v4/spreadsheets/{VALUES}"
     nobody = client.session.get(url, timeout=10)
     assert (nobody.status_code, nobody.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
-    stranger = client.get(f"{DOCUMENT}/values/Fall", "ya29.other")
+    stranger = client.get(VALUES, "ya29.other")
     assert (stranger.status_code, stranger.json()["error"]["status"]) == (401, "UNAUTHENTICATED")
 
 
-def test_tokens_die_when_told(client: Client) -> None:
+def test_tokens_are_refused_after_they_were_expired(client: Client) -> None:
     token = client.token()
     client.control("POST", "expire")
-    assert client.get(f"{DOCUMENT}/values/Fall", token).status_code == 401
+    assert client.get(VALUES, token).status_code == 401
 
 
-def test_no_secret_shows(client: Client) -> None:
+def test_remembered_requests_and_the_account_show_no_secret(client: Client) -> None:
     token = client.token()
-    client.get(f"{DOCUMENT}/values/Fall", token)
-    assert token not in client.control("GET", "requests").text
+    client.get(VALUES, token)
+    assert token not in repr(client.sheets.requests)
     assert "PRIVATE" not in repr(client.sheets.account)

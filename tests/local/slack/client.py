@@ -1,4 +1,4 @@
-"""An app for the Slack stand-in to talk to, and what it is told there."""
+"""An app that the Slack stand-in calls, and a client of the stand-in."""
 
 import json
 from collections.abc import Callable
@@ -14,40 +14,41 @@ from local.neighbours.slack_player import Outcome, Pressed, Typed
 from local.neighbours.slack_workspace import Message
 
 SECRET, TOKEN = "signing", "xoxb-token"
-Said = Callable[[Request], Answer]
+Reply = Callable[[Request], Answer]
 
 
 @dataclass
 class App:
-    """An app's endpoint; `said` is what it answers."""
+    """An app's endpoint. `reply` makes its answers."""
 
     url: str = ""
-    said: Said = lambda _: Answer(200)
+    reply: Reply = lambda _: Answer(200)
     seen: list[Request] = field(default_factory=list)
 
     def answer(self, request: Request) -> Answer:
         self.seen.append(request)
-        return self.said(request)
+        return self.reply(request)
 
     def says(self, **message: Any) -> None:
-        self.said = lambda _: json_answer(200, message)
+        """Answer with a message from now on."""
+        self.reply = lambda _: json_answer(200, message)
 
     @property
     def form(self) -> dict[str, str]:
-        """The last form that it was sent."""
+        """The last form that the app got."""
         fields = parse_qs(self.seen[-1].body.decode(), keep_blank_values=True, strict_parsing=True)
         return {name: value for name, (value,) in fields.items()}
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The last press."""
+        """The last press that the app got."""
         pressed: dict[str, Any] = json.loads(self.form["payload"])
         return pressed
 
 
 @dataclass(frozen=True)
 class Client:
-    """Someone at the stand-in, and the app beside it."""
+    """A client of the stand-in, and the app."""
 
     slack: SlackStandIn
     app: App
@@ -69,22 +70,22 @@ class Client:
     def presses(self, ts: str, action_id: str = "next", user: str = "producer") -> Outcome:
         return self.slack.press(Pressed(user=user, ts=ts, action_id=action_id))
 
-    def asked(self) -> str:
-        """The response_url of a new command that showed nothing by itself."""
-        self.app.said = lambda _: Answer(200)
+    def response_url(self) -> str:
+        """Return the response_url of a new command, which the app answered with nothing."""
+        self.app.reply = lambda _: Answer(200)
         assert self.types("1").error is None
         return self.app.form["response_url"]
 
     def button(self) -> Message:
-        """A message in the channel with a button, `next`."""
+        """Return a new message in the channel, with the button `next`."""
         self.app.says(response_type="in_channel", blocks=[section("more"), actions("next")])
         outcome = self.types("123 456 7890")
         assert outcome.ts, outcome
-        self.app.said = lambda _: Answer(200)
+        self.app.reply = lambda _: Answer(200)
         return self.message(outcome.ts)
 
     def message(self, ts: str) -> Message:
-        (found,) = [each for each in self.slack.workspace.messages if each.ts == ts]
+        (found,) = [message for message in self.slack.workspace.messages if message.ts == ts]
         return found
 
     def respond(self, url: str, **message: Any) -> requests.Response:
@@ -112,4 +113,4 @@ def button(action_id: str, **more: Any) -> dict[str, Any]:
 
 
 def actions(*action_ids: str) -> dict[str, Any]:
-    return {"type": "actions", "elements": [button(each) for each in action_ids]}
+    return {"type": "actions", "elements": [button(action_id) for action_id in action_ids]}

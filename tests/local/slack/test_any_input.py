@@ -1,4 +1,4 @@
-"""Whatever an app sends, Slack takes it or says why not."""
+"""The Slack stand-in's checks with arbitrary input."""
 
 from typing import Any
 
@@ -6,13 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.neighbours.slack_blocks import BLOCKS, errors_in
-from local.neighbours.slack_markup import controls_in, problem_in
-from local.neighbours.slack_messages import KNOWN, Refused, read_draft, show
+from local.neighbours.slack_messages import (
+    KNOWN,
+    Refused,
+    controls_in,
+    problem_in,
+    read_draft,
+    show,
+)
 from local.neighbours.slack_workspace import SlackApp, default_workspace
 from tests.local.clock import Clock
 
 NAMES = st.sampled_from(
-    sorted({*KNOWN, *BLOCKS, "type", "fields", "elements", "accessory", "button", "plain_text"})
+    sorted({*KNOWN, *BLOCKS, "type", "fields", "elements", "button", "plain_text"})
 )
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | NAMES,
@@ -25,12 +31,12 @@ PIECES = st.lists(
 
 
 @given(ANYTHING)
-def test_blocks(blocks: Any) -> None:
+def test_any_blocks_get_errors_with_their_places(blocks: Any) -> None:
     assert all("[json-pointer:/blocks" in error for error in errors_in(blocks))
 
 
 @given(ANYTHING)
-def test_messages(payload: Any) -> None:
+def test_any_message_is_shown_or_refused(payload: Any) -> None:
     workspace = default_workspace(SlackApp(), Clock(), groups=[], channel="zip")
     user = workspace.user("producer")
     hook = workspace.response_url(workspace.channel("zip", user), user)
@@ -41,7 +47,7 @@ def test_messages(payload: Any) -> None:
 
 
 @given(PIECES)
-def test_every_angle_bracket_means_something_or_is_a_problem(text: str) -> None:
+def test_any_angle_bracket_is_in_a_control_or_a_problem(text: str) -> None:
     rest = text
     for control in controls_in(text):
         rest = rest.replace(control, "", 1)

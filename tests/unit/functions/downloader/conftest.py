@@ -47,7 +47,7 @@ def zoom(_zoom: ZoomStandIn, lecture: Recording) -> ZoomStandIn:
     """Holds the lecture; neither faults nor memory."""
     _zoom.add(lecture)
     _zoom.clear_faults()
-    _zoom.set(after_expiry="401", name_in="location", cdn_authorization="ignored", ranges=True)
+    _zoom.set(after_expiry="401", name_in="location", ranges=True)
     _zoom.forget_requests()
     return _zoom
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from slack_sdk.signature import SignatureVerifier
@@ -20,8 +21,11 @@ from ingester.settings import SlackSecrets, SlackSettings
 from ingester.slack import api as wire
 from ingester.status.table import StatusTable
 from local.authority import Authority
-from local.neighbours.https_server import Answer as Told
+from local.neighbours import slack_workspace
+from local.neighbours.https_server import Answer as HttpAnswer
 from local.neighbours.https_server import Request, json_answer
+from local.neighbours.slack_api import SlackApi
+from local.neighbours.slack_messages import Refused, read_draft
 from tests.cloud import Clock, Cloud
 from tests.neighbours import Page, Web
 from tests.waits import Sleeper
@@ -36,10 +40,10 @@ GROUPS = {"S1": ("producers", [MEMBER]), "S2": ("staff", ["U222"]), "S3": ("othe
 
 @dataclass
 class Workspace:
-    """A workspace with user groups, that takes messages at its response_url.
+    """A workspace with user groups, which answers as the Slack stand-in and checks messages as it.
 
-    `before` is called before groups are told: it may wait. The server is other tests' too, and
-    threads of theirs may still ask it something: so each workspace has addresses of its own.
+    `before` is called before each answer about groups, and may wait. Other tests use the server
+    too, perhaps with threads that still run, so each workspace has addresses of its own.
     """
 
     web: Web
@@ -50,8 +54,8 @@ class Workspace:
 
     def open(self) -> None:
         self.web.forget()
-        self.answer("/api/usergroups.list", self._list)
-        self.answer("/api/usergroups.users.list", self._users)
+        self.answer("/api/usergroups.list", self._call)
+        self.answer("/api/usergroups.users.list", self._call)
         self.answer("/respond", self.take)
 
     @property
@@ -59,12 +63,12 @@ class Workspace:
         return f"{self.web.url}/{self.name}"
 
     def answer(self, path: str, *pages: Page) -> None:
-        """From now on this is what a path answers, one after the other."""
+        """Let a path answer with these pages, one after the other."""
         self.web.pages[f"/{self.name}{path}"] = list(pages)
 
     @property
     def asked(self) -> list[str]:
-        """The paths that were asked so far."""
+        """The paths of the requests so far."""
         start = f"/{self.name}"
         paths = [request.path for request in self.web.seen]
         return [path.removeprefix(start) for path in paths if path.startswith(start)]
@@ -73,20 +77,26 @@ class Workspace:
     def asked_for_groups(self) -> int:
         return self.asked.count("/api/usergroups.list")
 
-    def _list(self, request: Request) -> Told:
+    def _call(self, request: Request) -> HttpAnswer:
         self.before()
-        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
-        groups = [{"id": id_, "handle": handle} for id_, (handle, _) in self.groups.items()]
-        return json_answer(200, {"ok": True, "usergroups": groups})
+        app = slack_workspace.SlackApp(bot_token=TOKEN)
+        workspace = slack_workspace.Workspace(app, time.time)
+        for id_, (handle, users) in self.groups.items():
+            workspace.groups[id_] = slack_workspace.Group(id_, handle, tuple(users))
+        path = request.path.removeprefix(f"/{self.name}")
+        return SlackApi(workspace).answer(replace(request, path=path))
 
-    def _users(self, request: Request) -> Told:
-        fields = dict(parse_qsl(request.body.decode()))
-        users = self.groups[fields["usergroup"]][1]
-        return json_answer(200, {"ok": True, "users": users})
-
-    def take(self, request: Request) -> Told:
-        self.messages.append(json.loads(request.body))
-        return Told(200, body=b"ok")
+    def take(self, request: Request) -> HttpAnswer:
+        """Take a message at the response_url, unless Slack refuses or misunderstands it."""
+        message = json.loads(request.body)
+        try:
+            problems = read_draft(message).problems
+        except Refused as refused:
+            problems = (refused.error, *refused.messages)
+        if problems:
+            return json_answer(400, {"ok": False, "error": "; ".join(problems)})
+        self.messages.append(message)
+        return HttpAnswer(200, body=b"ok")
 
 
 @dataclass
@@ -136,7 +146,7 @@ class Desk:
         return self.deps
 
     def command(self, text: str = "", **changes: str) -> dict[str, Any]:
-        """What a slash command is answered."""
+        """Send a slash command, and return the message in the answer, which Slack has to take."""
         fields = {
             "command": "/zip",
             "text": text,
@@ -148,7 +158,9 @@ class Desk:
         }
         answer = self.post(urlencode(fields).encode())
         assert answer.status == 200, answer
-        return dict(json.loads(answer.body))
+        message = dict(json.loads(answer.body))
+        assert read_draft(message).problems == ()
+        return message
 
     def press(self, value: str, **changes: Any) -> list[dict[str, Any]]:
         """What a press of a button brings to its response_url by the function's own invocation."""

@@ -21,9 +21,7 @@ def its_time() -> OpencastTime:
 @pytest.fixture(scope="package")
 def _opencast(tls: Authority, its_time: OpencastTime) -> Iterator[OpencastStandIn]:
     with OpencastStandIn(
-        certificate=tls.certificate,
-        key=tls.key,
-        ca_bundle=tls.ca_bundle,
+        tls=tls,
         users=default_users("zip", PASSWORD),
         workflows=["dce-wf", "other-wf"],
         clock=its_time,

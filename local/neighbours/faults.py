@@ -1,0 +1,158 @@
+"""The faults that a stand-in makes when it is told to: their queue, and Slack's and Google's."""
+
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Generic, Literal, Protocol, TypeVar
+
+import msgspec
+
+from local.authority import Authority
+from local.neighbours.https_server import Answer, Request, Spoil
+from local.neighbours.stand_in import Route, StandIn, read_body
+
+
+class BaseFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often a fault happens: to `times` requests that it applies to, after `skip` of them.
+
+    With `times` None it happens until the faults are cleared.
+    """
+
+    times: int | None = 1
+    skip: int = 0
+
+
+F = TypeVar("F", bound=BaseFault)
+
+
+class FaultQueue(Generic[F]):
+    """The faults that are still to be made, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[F] = []
+
+    def add(self, fault: F) -> None:
+        """Add a fault behind the others."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Remove every fault."""
+        with self._lock:
+            self._faults.clear()
+
+    def pending(self) -> tuple[F, ...]:
+        """Return the faults that are still to be made. `times` and `skip` are what is left."""
+        with self._lock:
+            return tuple(self._faults)
+
+    def take(self, applies: Callable[[F], bool]) -> F | None:
+        """Return the fault of one request, None if it goes well, and count the request.
+
+        `applies` says whether a fault is about this request.
+        """
+        with self._lock:
+            for index, fault in enumerate(self._faults):
+                if not applies(fault):
+                    continue
+                if fault.skip > 0:
+                    self._faults[index] = msgspec.structs.replace(fault, skip=fault.skip - 1)
+                    continue
+                if fault.times == 1:
+                    del self._faults[index]
+                elif fault.times is not None:
+                    self._faults[index] = msgspec.structs.replace(fault, times=fault.times - 1)
+                return fault
+        return None
+
+
+class Fault(BaseFault, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A failure of Slack's or Google's, at one place of the API or at "any".
+
+    `status`: the answer is that status, as the neighbour words it. A 429 says `retry_after`
+    (seconds) where the neighbour does. `slow`: the answer comes `seconds` late. `broken`: the
+    connection ends after `after_bytes` of the body, by default in its middle.
+    """
+
+    kind: Literal["status", "slow", "broken"]
+    where: str = "any"
+    status: int = 500
+    retry_after: int = 30
+    seconds: float = 0.0
+    after_bytes: int | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A request that was answered, by its place. Its headers and body may be secret: not kept."""
+
+    where: str
+    status: int
+    fault: str | None = None
+
+
+class Api(Protocol):
+    """The HTTP API of Slack or Google."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The places at which a fault can be, such as names of methods."""
+
+    @abstractmethod
+    def where(self, request: Request) -> str:
+        """Return the place that a request is about, without anything secret."""
+
+    @abstractmethod
+    def answer(self, request: Request) -> Answer:
+        """Return the answer to a request."""
+
+    @abstractmethod
+    def refusal(self, fault: Fault) -> Answer:
+        """Return the answer of a fault of the kind `status`."""
+
+
+class ApiStandIn(StandIn):
+    """A stand-in of an API that fails when it is told to and remembers what it was asked."""
+
+    def __init__(self, api: Api, tls: Authority, port: int) -> None:
+        super().__init__(tls, port)
+        self._api = api
+        self._faults = FaultQueue[Fault]()
+        self._seen: list[Seen] = []
+
+    @property
+    def requests(self) -> tuple[Seen, ...]:
+        """The requests so far, in the order of their answers."""
+        return tuple(self._seen)
+
+    def fail(self, fault: Fault) -> None:
+        """Let the next requests fail. Raises ValueError for an unknown place."""
+        if fault.where not in {"any", *self._api.places}:
+            known = ", ".join(self._api.places)
+            raise ValueError(f"no place {fault.where}; known: any, {known}")
+        self._faults.add(fault)
+
+    def control(self) -> Mapping[tuple[str, str], Route]:
+        """Return the routes of every API's stand-in."""
+        return {("POST", "faults"): lambda request: self.fail(read_body(request, Fault))}
+
+    def answer(self, request: Request) -> Answer:
+        """Return the API's answer, or what a fault makes of it."""
+        where = self._api.where(request)
+        fault = self._faults.take(lambda fault: fault.where in {where, "any"})
+        if fault and fault.kind == "status":
+            answer = self._api.refusal(fault)
+        else:
+            answer = self._api.answer(request)
+        self._seen.append(Seen(where, answer.status, fault.kind if fault else None))
+        return _spoilt(answer, fault) if fault else answer
+
+
+def _spoilt(answer: Answer, fault: Fault) -> Answer:
+    if fault.kind == "slow":
+        return replace(answer, spoil=Spoil(wait=fault.seconds))
+    if fault.kind == "broken":
+        after = len(answer.body) // 2 if fault.after_bytes is None else fault.after_bytes
+        return replace(answer, spoil=Spoil(after_bytes=after))
+    return answer

@@ -1,0 +1,101 @@
+"""The parts of Opencast's ingest form: they are read in order, with URIs and series catalogs."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from local.neighbours.opencast_store import DC_TERMS, DublinCore
+
+TERMS = frozenset(
+    re.findall(
+        r"\w+",
+        """abstract accessRights accrualMethod accrualPeriodicity accrualPolicy alternative audience
+    available bibliographicCitation conformsTo contributor coverage created creator date
+    dateAccepted dateCopyrighted dateSubmitted description educationLevel extent format hasFormat
+    hasPart hasVersion identifier instructionalMethod isFormatOf isPartOf isReferencedBy
+    isReplacedBy isRequiredBy issued isVersionOf language license mediator medium modified
+    provenance publisher references relation replaces requires rights rightsHolder source spatial
+    subject tableOfContents temporal title type valid""",
+    )
+)
+"""The parts that are Dublin Core terms of the episode."""
+
+# java.net.URI refuses these characters, and a % without two digits.
+_BAD_URI = re.compile(r"^:|[\x00-\x20\x7f<>\"{}|\\^`]|%(?![0-9A-Fa-f]{2})")
+
+
+class BadRequestError(Exception):
+    """Opencast answers 400 with this text."""
+
+
+class BrokenFormError(Exception):
+    """The form ends too early, or it is no multipart form."""
+
+
+class Part(NamedTuple):
+    """A part of the form with a text."""
+
+    name: str
+    value: str
+
+
+def boundary_of(content_type: str) -> str | None:
+    """Return the boundary of a multipart form, None for another type."""
+    kind, options = parse_options_header(content_type)
+    return str(options.get("boundary", "")) if kind == "multipart/form-data" else None
+
+
+def read_parts(body: bytes, boundary: str) -> Iterator[Part]:
+    """Yield each part in order.
+
+    Raises:
+        BadRequestError: a part has a file name. To Opencast it would be media, whatever its name.
+        BrokenFormError: the form ends too early, or it is no form.
+    """
+    name, value = "", bytearray()
+    try:
+        for event in PushMultipartParser(boundary).parse_blocking(io.BytesIO(body).read):
+            if isinstance(event, MultipartSegment):
+                if event.filename is not None:
+                    raise BadRequestError(f"{event.name} is a file: the stand-in takes only URIs")
+                name, value = event.name, bytearray()
+            elif event is None:
+                yield Part(name, value.decode("utf-8", errors="replace"))
+            else:
+                value += event
+    except MultipartError as error:
+        raise BrokenFormError(f"the form can't be read: {error}") from error
+
+
+def read_catalog(text: str) -> DublinCore:
+    """Return the terms of a Dublin Core catalog in JSON. Raises BadRequestError for other texts."""
+    try:
+        terms = json.loads(text)[DC_TERMS]
+        return {
+            term: [{key: str(part) for key, part in value.items()} for value in values]
+            for term, values in terms.items()
+            if values and all("value" in value for value in values)
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRequestError("Could not parse the Dublin Core catalog") from error
+
+
+def uri_of(part: Part) -> SplitResult:
+    """Return a part's value as a URI. Raises BadRequestError if it is none."""
+    try:
+        if not _BAD_URI.search(part.value):
+            return urlsplit(part.value)
+    except ValueError:
+        # urlsplit refuses brackets without an address: the same answer as for other texts.
+        pass
+    raise BadRequestError(f"Invalid URI for {part.name}")
+
+
+def without_signature(value: str) -> str:
+    """Return a part's value, of a URI without its query: that may be a signature."""
+    return value.partition("?")[0] if value.startswith(("http://", "https://", "s3://")) else value

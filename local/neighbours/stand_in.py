@@ -1,0 +1,161 @@
+"""The base of every stand-in: HTTPS on loopback, control paths, and the main loop of a program.
+
+A stand-in plays one neighbour of the stack. Every request to it passes `StandIn._serve`: a check
+that holds for all stand-ins belongs there.
+"""
+
+import os
+import signal
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+import requests
+
+from local.authority import Authority
+from local.neighbours.https_server import Answer, HttpsServer, Request, json_answer
+
+HOST = "127.0.0.1"
+CONTROL = "/_control/"
+"""The prefix of the paths by which another process drives a stand-in. No neighbour has them."""
+
+T = TypeVar("T")
+Route = Callable[[Request], object]
+"""Carries out a request to a control path. Its result is sent as JSON."""
+
+
+class StandIn(ABC):
+    """A server on loopback, from `start` (or `with`) to `stop`. Port 0 is any free port.
+
+    `stopping` is set by `stop`: an answer that waits has to wait for it.
+    """
+
+    def __init__(self, tls: Authority, port: int = 0) -> None:
+        self.stopping = threading.Event()
+        self._tls = tls
+        self._port = port
+        self._servers: list[HttpsServer] = []
+
+    @abstractmethod
+    def answer(self, request: Request) -> Answer:
+        """Return the neighbour's answer to a request. Several threads call this at once."""
+
+    def control(self) -> Mapping[tuple[str, str], Route]:
+        """Return the route of each control path, by method and path."""
+        return {}
+
+    def start(self) -> Self:
+        """Begin to listen. Raises OSError if a port is taken, RuntimeError if it runs already."""
+        if self._servers:
+            raise RuntimeError("the stand-in is running already: call stop() first")
+        self.stopping.clear()
+        try:
+            self._open()
+        except OSError:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and break off every open connection."""
+        self.stopping.set()
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The origin, without a slash at its end. Raises RuntimeError before `start`."""
+        if not self._servers:
+            raise RuntimeError("the stand-in isn't running: call start() first")
+        return f"https://{HOST}:{self._servers[0].port}"
+
+    def _open(self) -> None:
+        """Open every origin of the stand-in, the one of `url` first."""
+        self._listen(self.answer, self._port)
+
+    def _listen(self, answer: Callable[[Request], Answer], port: int) -> int:
+        """Open one origin and return its port."""
+        server = HttpsServer(partial(self._serve, answer), self._tls.ssl_context(), port)
+        self._servers.append(server)
+        server.start()
+        return server.port
+
+    def _serve(self, answer: Callable[[Request], Answer], request: Request) -> Answer:
+        """Answer a request to any origin: by a control path, or as the neighbour does."""
+        if request.path.startswith(CONTROL):
+            return self._serve_control(request)
+        return answer(request)
+
+    def _serve_control(self, request: Request) -> Answer:
+        """Answer 200 with the result, or an error whose `message` is a sentence.
+
+        404: no such path, or nothing of that name. 400: the body is wrong. 502: the stand-in was
+        told to call somebody who doesn't answer.
+        """
+        route = self.control().get((request.method, request.path.removeprefix(CONTROL)))
+        if route is None:
+            return json_answer(404, {"message": f"no {request.method} {request.path} here"})
+        try:
+            return json_answer(200, msgspec.to_builtins(route(request)))
+        except KeyError as error:
+            return json_answer(404, {"message": f"not found: {error.args[0]}"})
+        except (msgspec.MsgspecError, ValueError) as error:
+            return json_answer(400, {"message": f"{request.path}: {error}"})
+        except requests.RequestException as error:
+            return json_answer(502, {"message": f"the endpoint did not answer: {error}"})
+
+
+def run(stand_in: StandIn, name: str, prepare: Callable[[], None] = lambda: None) -> int:
+    """Serve until SIGTERM or SIGINT, and return the program's exit code.
+
+    Once it listens and `prepare` is done, it prints one line of JSON with its `url` and `pid`.
+    """
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        stand_in.start()
+    except OSError as error:
+        print(f"{name} can't listen ({error}): choose another --port.", file=sys.stderr)
+        return 1
+    try:
+        prepare()
+        print(msgspec.json.encode({"url": stand_in.url, "pid": os.getpid()}).decode(), flush=True)
+        done.wait()
+    finally:
+        stand_in.stop()
+    return 0
+
+
+def read_body(request: Request, wanted: type[T]) -> T:
+    """Decode a request's JSON body. Raises msgspec.MsgspecError with a sentence if it is wrong."""
+    return msgspec.json.decode(request.body or b"{}", type=wanted)
+
+
+def changed(switches: T, given: Mapping[str, object]) -> T:
+    """Return switches (a dataclass or a Struct) with the given ones changed.
+
+    Raises:
+        msgspec.ValidationError: a name is unknown, or a value has the wrong type.
+    """
+    now = msgspec.to_builtins(switches)
+    if unknown := sorted(set(given) - set(now)):
+        raise msgspec.ValidationError(f"no such switch: {', '.join(unknown)}")
+    return msgspec.convert(now | dict(given), type(switches))

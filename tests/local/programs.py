@@ -1,0 +1,26 @@
+"""Stand-ins as programs: they start, say where they listen, and end on SIGTERM."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from local.processes import ROOT
+
+
+@contextmanager
+def program(module: str, options: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """Run a stand-in's program for as long as the block lasts. Yields its address."""
+    command = [sys.executable, "-m", module, *options]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | environ, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["url"]
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0

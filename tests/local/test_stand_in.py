@@ -1,0 +1,148 @@
+"""The base of all stand-ins: control paths, start and stop, faults, and the program's main loop."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+
+import pytest
+import requests
+
+from local.authority import Authority
+from local.neighbours.faults import BaseFault, FaultQueue
+from local.neighbours.https_server import Answer, Request, text_answer
+from local.neighbours.stand_in import Route, StandIn
+from local.processes import ROOT
+from tests.neighbours import client_session
+
+
+class Echo(StandIn):
+    """A stand-in that answers with the request's path. Its control paths succeed and fail."""
+
+    def answer(self, request: Request) -> Answer:
+        return text_answer(200, "text/plain", request.path.encode())
+
+    def control(self) -> Mapping[tuple[str, str], Route]:
+        def fail(error: Exception) -> Route:
+            def route(_: Request) -> object:
+                raise error
+
+            return route
+
+        return {
+            ("GET", "result"): lambda _: {"some": (1, 2)},
+            ("POST", "unknown"): fail(KeyError("no user x")),
+            ("POST", "wrong"): fail(ValueError("no place y")),
+            ("POST", "silent"): fail(requests.ConnectionError("refused")),
+        }
+
+
+@pytest.fixture
+def echo(tls: Authority) -> Iterator[Echo]:
+    with Echo(tls) as made:
+        yield made
+
+
+@pytest.fixture
+def session(tls: Authority) -> Iterator[requests.Session]:
+    with client_session(tls) as made:
+        yield made
+
+
+def test_a_request_gets_the_neighbours_answer(echo: Echo, session: requests.Session) -> None:
+    assert session.get(f"{echo.url}/some/path", timeout=5).text == "/some/path"
+
+
+def test_a_control_path_answers_with_its_result_as_json(
+    echo: Echo, session: requests.Session
+) -> None:
+    answer = session.get(f"{echo.url}/_control/result", timeout=5)
+    assert (answer.status_code, answer.json()) == (200, {"some": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [
+        ("unknown", 404, "not found: no user x"),
+        ("wrong", 400, "/_control/wrong: no place y"),
+        ("silent", 502, "the endpoint did not answer: refused"),
+        ("nothing", 404, "no POST /_control/nothing here"),
+    ],
+)
+def test_a_control_path_that_fails_answers_with_a_sentence(
+    echo: Echo, session: requests.Session, path: str, status: int, sentence: str
+) -> None:
+    answer = session.post(f"{echo.url}/_control/{path}", timeout=5)
+    assert (answer.status_code, answer.json()) == (status, {"message": sentence})
+
+
+def test_start_fails_when_the_stand_in_is_running(echo: Echo) -> None:
+    with pytest.raises(RuntimeError, match="stop"):
+        echo.start()
+
+
+def test_a_stopped_stand_in_is_unreachable_on_kept_connections_too(
+    echo: Echo, session: requests.Session
+) -> None:
+    url = echo.url
+    assert session.get(url, timeout=5).status_code == 200
+    echo.stop()
+    with pytest.raises(requests.ConnectionError):
+        session.get(url, timeout=5)
+
+
+def test_a_silent_client_does_not_block_others(echo: Echo, session: requests.Session) -> None:
+    port = int(echo.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)):
+        assert session.get(echo.url, timeout=5).status_code == 200
+
+
+def test_a_program_with_a_taken_port_ends_with_one_line(echo: Echo, tls: Authority) -> None:
+    port = echo.url.rpartition(":")[2]
+    options = ["--tls-dir", str(tls.certificate.parent), "--port", port]
+    done = subprocess.run(
+        [sys.executable, "-m", "local.neighbours.slack", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "choose another --port" in done.stderr
+
+
+def test_faults_happen_in_order_after_their_skipped_requests() -> None:
+    faults = FaultQueue[BaseFault]()
+    first, second = BaseFault(skip=1), BaseFault(times=2)
+    faults.add(first)
+    faults.add(second)
+    taken = [faults.take(lambda _: True) for _ in range(4)]
+    assert [fault and fault.times for fault in taken] == [2, 1, 1, None]
+    assert faults.pending() == ()
+
+
+def test_a_fault_is_left_alone_by_requests_that_it_is_not_about() -> None:
+    faults = FaultQueue[BaseFault]()
+    faults.add(BaseFault(skip=1))
+    assert faults.take(lambda _: False) is None
+    assert faults.pending() == (BaseFault(skip=1),)
+
+
+def test_each_fault_happens_once_when_many_threads_ask() -> None:
+    faults = FaultQueue[BaseFault]()
+    faults.add(BaseFault(times=50))
+    taken: list[BaseFault | None] = []
+
+    def ask() -> None:
+        taken.extend(faults.take(lambda _: True) for _ in range(20))
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([fault for fault in taken if fault]) == 50
