@@ -22,7 +22,7 @@ from tests.unit.functions.downloader.harness import (
     LONGISH,
     MEETING,
     START,
-    Kit,
+    Harness,
     only,
     row_in,
     with_file,
@@ -77,18 +77,18 @@ def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
 
 
 @pytest.fixture
-def kit(
+def harness(
     aws: Cloud,
     clock: Clock,
     zoom: ZoomStandIn,
     tls: Authority,
     bucket: StagingBucket,
     http: urllib3.PoolManager,
-) -> Iterator[Kit]:
+) -> Iterator[Harness]:
     aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER"))
     aws.s3 = bucket.client
     with client_session(tls) as session:
-        yield Kit(aws, clock, zoom, session, bucket, http)
+        yield Harness(aws, clock, zoom, session, bucket, http)
     for thread in threading.enumerate():
         if thread.name.startswith("transfer"):
             # What was given up ends a little later than the call that gave it up.

@@ -57,7 +57,7 @@ LONGISH = 16 * MB
 
 
 @dataclass
-class Kit:
+class Harness:
     """A downloader, what it is sent and what it has done.
 
     `before_bytes` is told each range (file id, first byte) before it is asked for. `run_clock` is

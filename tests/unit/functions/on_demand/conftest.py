@@ -9,7 +9,7 @@ import pytest
 from local.authority import Authority
 from local.neighbours.zoom import ZoomStandIn
 from tests.cloud import Clock, Cloud
-from tests.unit.functions.on_demand.harness import OK, Stage
+from tests.unit.functions.on_demand.harness import OK, Harness
 from tests.unit.zoom_account import Endpoint, TimedSession, endpoint, recording, zoom_stand_in
 from tests.waits import Stopwatch
 
@@ -34,9 +34,9 @@ def hook(tls: Authority) -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-def stage(
+def harness(
     aws: Cloud, zoom: ZoomStandIn, hook: Endpoint, tls: Authority, module_clock: Clock
-) -> Iterator[Stage]:
+) -> Iterator[Harness]:
     zoom.clear_faults()
     zoom.forget_requests()
     zoom.add(recording())
@@ -44,6 +44,6 @@ def stage(
     hook.requests.clear()
     watch = Stopwatch()
     with TimedSession(tls.ca_bundle, watch) as session:
-        made = Stage(aws, module_clock, zoom, hook, session, watch, None)  # type: ignore[arg-type]
+        made = Harness(aws, module_clock, zoom, hook, session, watch, None)  # type: ignore[arg-type]
         made.set_up()
         yield made

@@ -24,7 +24,7 @@ CLOSED = "https://127.0.0.1:9"
 
 
 @dataclass
-class Stage:
+class Harness:
     """One on-demand function and its neighbours."""
 
     aws: Cloud

@@ -8,15 +8,15 @@ import pytest
 
 from local.authority import Authority
 from tests.cloud import Clock, Cloud
-from tests.unit.functions.reconcile.harness import OK, Stage
+from tests.unit.functions.reconcile.harness import OK, Harness
 from tests.unit.zoom_account import TimedSession, endpoint, zoom_stand_in
 from tests.waits import Stopwatch
 
 
 @pytest.fixture
-def stage(
+def harness(
     aws: Cloud, tls: Authority, clock: Clock, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
+) -> Iterator[Harness]:
     watch = Stopwatch()
     with (
         zoom_stand_in(tls, tmp_path_factory.mktemp("zoom"), clock) as zoom,
@@ -24,4 +24,4 @@ def stage(
         TimedSession(tls.ca_bundle, watch) as session,
     ):
         hook.answers.append(OK)
-        yield Stage(aws, clock, zoom, hook, session, watch)
+        yield Harness(aws, clock, zoom, hook, session, watch)

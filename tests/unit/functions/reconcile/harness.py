@@ -31,7 +31,7 @@ def named(uuid: str, **changes: Any) -> Recording:
 
 
 @dataclass
-class Stage:
+class Harness:
     """One reconcile function and its neighbours. Its baseline is two days before the clock."""
 
     aws: Cloud

@@ -10,7 +10,7 @@ import pytest
 from local.authority import Authority
 from tests.cloud import Clock, Cloud
 from tests.neighbours import Web, web_server
-from tests.unit.functions.slack.workspace import MEETING, Desk, Workspace
+from tests.unit.functions.slack.workspace import MEETING, Harness, Workspace
 
 Put = Callable[..., None]
 
@@ -29,8 +29,8 @@ def workspace(web: Web) -> Workspace:
 
 
 @pytest.fixture
-def desk(aws: Cloud, clock: Clock, workspace: Workspace, tls: Authority) -> Desk:
-    return Desk(aws, clock, workspace, tls)
+def harness(aws: Cloud, clock: Clock, workspace: Workspace, tls: Authority) -> Harness:
+    return Harness(aws, clock, workspace, tls)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
-from tests.unit.functions.slack.workspace import MEETING, Desk
+from tests.unit.functions.slack.workspace import MEETING, Harness
 
 
 @pytest.fixture
@@ -29,10 +29,12 @@ def shown(message: dict[str, Any]) -> list[int]:
     ]
 
 
-def test_paging_shows_each_recording_once_while_others_arrive(desk: Desk, lecture: Put) -> None:
+def test_paging_shows_each_recording_once_while_others_arrive(
+    harness: Harness, lecture: Put
+) -> None:
     for number in range(1, 15):
         lecture(number)
-    first = desk.command(str(MEETING))
+    first = harness.command(str(MEETING))
     assert (first["response_type"], shown(first)) == ("in_channel", [14, 13])
     button = button_of(first)
     expected = [
@@ -45,38 +47,42 @@ def test_paging_shows_each_recording_once_while_others_arrive(desk: Desk, lectur
     ]
     for number, wanted in enumerate(expected, start=15):
         lecture(number)
-        messages = desk.press(button)
+        messages = harness.press(button)
         assert [(one["replace_original"], shown(one)) for one in messages] == wanted
         assert {one["response_type"] for one in messages} == {"in_channel"}
         assert all(not button_of(old) for old in messages[1:])
         button = button_of(messages[0])
         assert ("End of results." in texts(messages[0])) == (number == 20)
     assert button == ""
-    assert shown(desk.command(str(MEETING))) == [20, 19]
+    assert shown(harness.command(str(MEETING))) == [20, 19]
 
 
-def test_message_has_no_button_when_all_recordings_are_shown(desk: Desk, lecture: Put) -> None:
+def test_message_has_no_button_when_all_recordings_are_shown(
+    harness: Harness, lecture: Put
+) -> None:
     lecture(1)
     lecture(2)
-    answer = desk.command(str(MEETING))
+    answer = harness.command(str(MEETING))
     assert (shown(answer), button_of(answer)) == ([2, 1], "")
     assert texts(answer).endswith("End of results.")
 
 
-def test_last_page_has_one_recording_when_their_number_is_odd(desk: Desk, lecture: Put) -> None:
+def test_last_page_has_one_recording_when_their_number_is_odd(
+    harness: Harness, lecture: Put
+) -> None:
     for number in (1, 2, 3):
         lecture(number)
-    first = desk.command(str(MEETING))
+    first = harness.command(str(MEETING))
     assert "Show more (1 older)" in str(first["blocks"])
-    (more,) = desk.press(button_of(first))
+    (more,) = harness.press(button_of(first))
     assert (shown(more), button_of(more)) == ([3, 2, 1], "")
 
 
-def test_press_is_answered_when_the_rows_have_expired(desk: Desk, lecture: Put) -> None:
+def test_press_is_answered_when_the_rows_have_expired(harness: Harness, lecture: Put) -> None:
     for number in (1, 2, 3):
         lecture(number)
-    button = button_of(desk.command(str(MEETING)))
+    button = button_of(harness.command(str(MEETING)))
     for number in (1, 2, 3):
-        desk.aws.status.delete_item(Key={"zip_id": f"auto-ingest-u{number:02}"})
-    (message,) = desk.press(button)
+        harness.aws.status.delete_item(Key={"zip_id": f"auto-ingest-u{number:02}"})
+    (message,) = harness.press(button)
     assert "No recordings of this meeting" in texts(message)

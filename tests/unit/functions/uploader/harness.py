@@ -60,7 +60,7 @@ class Refusing(HTTPAdapter):
 
 
 @dataclass
-class Kit:
+class Harness:
     """An uploader, what it is sent and what it has done. Keeps its deps, as a container does."""
 
     aws: Cloud
