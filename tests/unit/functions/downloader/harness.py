@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -40,7 +39,6 @@ from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud
 from tests.function_harness import downloader_dependencies, received
-from tests.hooks import failing
 from tests.staging_bucket import StagingBucket
 from tests.waits import Sleeper
 
@@ -200,22 +198,6 @@ class Harness:
         change = self.ledger().change
         change(recording.uuid, lambda record: with_claim(record, "mp", ingest))
         change(recording.uuid, lambda record: with_answer(record, "mp", "a", Outcome.TAKEN))
-
-    def ledger_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the ledger succeed, for as long as a block lasts."""
-        return self._failing(self.aws.recordings.name)
-
-    def status_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the status table succeed, for as long as a block lasts."""
-        return self._failing(self.aws.status.name)
-
-    def _failing(self, table: str) -> AbstractContextManager[None]:
-        return failing(
-            self.aws.status.meta.client,
-            "dynamodb.UpdateItem",
-            "Throttling",
-            when=lambda params: params["TableName"] == table,
-        )
 
     @property
     def row(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from ingester.ledger.record import End
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
+from tests.hooks import failing_table
 from tests.unit.functions.downloader.harness import ZIP_ID, Harness, row_in, with_file
 
 NOTICE = "The recording was moved to the trash in Zoom"
@@ -165,7 +166,7 @@ class TestTheLedger:
         """An upload that lacked the note would be taken for one that is superseded."""
         chat = small.files[1]
         harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=99))
-        with harness.ledger_failing():
+        with failing_table(harness.aws.recordings):
             assert not harness.take(accepted)
         assert "UpdateItem answered Throttling" in harness.outcome[1]
         assert harness.uploads() == []
@@ -176,7 +177,7 @@ class TestTheLedger:
     def test_message_is_done_when_only_its_end_can_not_be_noted(
         self, harness: Harness, accepted: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        with harness.ledger_failing():
+        with failing_table(harness.aws.recordings):
             assert harness.take(accepted | {"duration": 1})
         assert harness.outcome[0] == "IGNORED"
         assert "The ledger isn't written. AWS failed" in caplog.text

@@ -9,13 +9,14 @@ import pytest
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
+from tests.hooks import failing_table
 from tests.unit.functions.downloader.event_source import EventSource
 from tests.unit.functions.downloader.harness import Harness, row_in, with_file
 
 
 @pytest.fixture(autouse=True)
 def _status_failing(harness: Harness) -> Iterator[None]:
-    with harness.status_failing():
+    with failing_table(harness.aws.status):
         yield
 
 

@@ -11,7 +11,7 @@ from ingester.ledger import record as ledger
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
-from tests.hooks import failing
+from tests.hooks import failing, failing_table
 from tests.unit.functions.downloader.harness import (
     MEETING,
     ZIP_ID,
@@ -204,7 +204,7 @@ class TestAFileThatZoomDoesNotListYet:
         self, harness: Harness, message: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.clock.forward(days=1)
-        with harness.status_failing():
+        with failing_table(harness.aws.status):
             assert harness.take(message)
         assert len(errors(caplog)) == 1
         assert len(harness.uploads()) == 1

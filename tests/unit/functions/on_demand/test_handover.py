@@ -18,8 +18,9 @@ from ingester.zoom.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
 from tests.function_harness import OWN_KEY, webhook_dependencies
-from tests.hooks import failing
-from tests.unit.functions.on_demand.harness import CLOSED, OK, Harness
+from tests.hooks import failing_table
+from tests.unit.functions.on_demand.harness import CLOSED, Harness
+from tests.unit.functions.requesting import OK
 from tests.unit.zoom_account import (
     MEETING,
     UUID,
@@ -255,8 +256,7 @@ def test_row_is_made_by_the_webhook_when_its_first_write_failed(harness: Harness
         values = params["ExpressionAttributeValues"]
         return bool(values.get(":state") == "ON_DEMAND_RECEIVED")
 
-    client = harness.aws.status.meta.client
-    with failing(client, "dynamodb.UpdateItem", "InternalServerError", when=is_first):
+    with failing_table(harness.aws.status, when=is_first):
         assert harness.ask({"uuid": UUID, "oc_series_id": "S-1"}) == (200, "Ingest accepted")
     row = harness.row()
     assert (row["pipeline_state"], row["origin"]) == ("SENT_TO_DOWNLOADER", "on_demand")
@@ -291,8 +291,7 @@ def test_request_counts_as_failed_when_the_ledger_cant_tell_that_it_was_taken(
         # The webhook reads it twice: to accept the request, and to note that it is sent.
         return problem == "fails" and len(reads) > 2
 
-    client = harness.aws.recordings.meta.client
-    with failing(client, "dynamodb.GetItem", "InternalServerError", when=is_own):
+    with failing_table(harness.aws.recordings, "GetItem", is_own):
         status, message = harness.ask()
     assert (status, "can't be reached" in message or "503" in message) == (500, True)
     assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1

@@ -13,7 +13,8 @@ from ingester.reconcile.state_table import KEY
 from local.neighbours.https_server import Answer, json_answer
 from local.neighbours.zoom_account import READ_FILES_SCOPE, USERS_SCOPES
 from local.neighbours.zoom_faults import Fault
-from tests.unit.functions.reconcile.harness import EVERY_HOUR, OK, SECONDS, Harness, named
+from tests.unit.functions.reconcile.harness import EVERY_HOUR, SECONDS, Harness, named
+from tests.unit.functions.requesting import OK
 
 REFUSED = Answer(400, (), json.dumps({"message": "no field"}).encode())
 

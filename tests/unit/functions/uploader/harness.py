@@ -6,7 +6,6 @@ import itertools
 import json
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -27,7 +26,6 @@ from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
 from tests.cloud import BUCKET, Clock, Cloud
 from tests.function_harness import uploader_dependencies
-from tests.hooks import failing
 
 ZIP_ID = "auto-ingest-0001"
 OTHER_ZIP_ID = "on-demand-0002"
@@ -212,22 +210,6 @@ class Harness:
     def failures(self) -> int:
         """The failures of the request that the ledger has counted."""
         return self.record.request(ZIP_ID).failures
-
-    def ledger_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the ledger succeed, for as long as a block lasts."""
-        return self._failing(self.aws.recordings.name)
-
-    def status_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the status table succeed, for as long as a block lasts."""
-        return self._failing(self.aws.status.name)
-
-    def _failing(self, table: str) -> AbstractContextManager[None]:
-        return failing(
-            self.aws.status.meta.client,
-            "dynamodb.UpdateItem",
-            "Throttling",
-            when=lambda params: params["TableName"] == table,
-        )
 
     def accept(self, *files: str, zip_id: str = ZIP_ID) -> None:
         """Note a request in the ledger as the webhook does, with the ids of its files."""

@@ -9,6 +9,7 @@ import pytest
 from ingester.alerts.log_records import records_of
 from ingester.ledger.record import End
 from ingester.log import JsonFormatter
+from tests.hooks import failing_table
 from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, Harness
 
 
@@ -84,7 +85,7 @@ def test_request_of_before_the_ingest_ends_when_the_event_was_deleted(harness: H
 
 def test_row_ends_when_the_deletion_came_before_its_last_write(harness: Harness) -> None:
     harness.accept()
-    with harness.status_failing():
+    with failing_table(harness.aws.status):
         harness.take(harness.message())
     harness.clock.forward(days=1)
     harness.delete_event()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ingester.ledger.record import End
-from tests.hooks import recorded
+from tests.hooks import failing_table, recorded
 from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, Harness
 
 
@@ -91,7 +91,7 @@ class TestCounting:
 
     def test_failure_waits_when_it_can_not_be_counted(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403)
-        with harness.ledger_failing():
+        with failing_table(harness.aws.recordings):
             assert not harness.take(harness.message())
         assert harness.outcome[0] == "UPLOADER_FAILED"
         assert harness.outcome[1].startswith("AWS failed: UpdateItem answered Throttling.")

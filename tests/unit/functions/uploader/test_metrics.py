@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingester.metrics import Metric
+from tests.hooks import failing_table
 from tests.unit.functions.measured import count_of, listen, measured
 from tests.unit.functions.uploader.harness import Harness
 
@@ -98,6 +99,6 @@ def test_outage_of_opencast_is_counted_at_each_attempt(
 def test_outage_of_opencast_is_not_counted_when_aws_fails(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
-    with harness.ledger_failing():
+    with failing_table(harness.aws.recordings):
         harness.take(harness.message())
     assert measured(log) == []

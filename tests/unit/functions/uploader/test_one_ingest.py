@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from ingester.ledger.record import Outcome
-from tests.hooks import recorded
+from tests.hooks import failing_table, recorded
 from tests.unit.functions.uploader.harness import OWN_ID, SERIES, ZIP_ID, Harness, Refusing, id_of
 
 BUSY = ["Opencast is at work on an ingest", "Opencast doesn't tell"]
@@ -44,7 +45,7 @@ class TestTheFirstPost:
         assert known == [{OWN_ID: ["unknown"]}]
 
     def test_nothing_is_posted_when_the_claim_can_not_be_written(self, harness: Harness) -> None:
-        with harness.ledger_failing():
+        with failing_table(harness.aws.recordings):
             assert not harness.take(harness.message())
         assert harness.posts == 0
         assert harness.outcome[0] == "UPLOADER_FAILED"
@@ -380,6 +381,14 @@ class TestAPostThatMadeNothing:
         assert harness.posts == 1
 
 
+@contextmanager
+def ledger_failing_after_the_post(harness: Harness) -> Iterator[None]:
+    with ExitStack() as stack:
+        broken = failing_table(harness.aws.recordings)
+        harness.when_answered("/ingest/", lambda: stack.enter_context(broken))
+        yield
+
+
 class TestALedgerThatCanNotBeWrittenAfterThePost:
     @pytest.mark.parametrize("kind", ["conflict", "status"])
     def test_claim_stays_when_the_outcome_can_not_be_noted(
@@ -388,7 +397,9 @@ class TestALedgerThatCanNotBeWrittenAfterThePost:
         """It protects against a second POST, whatever the first one's outcome was."""
         harness.fail(kind, status=400)
         with ExitStack() as stack:
-            harness.when_answered("/ingest/", lambda: stack.enter_context(harness.ledger_failing()))
+            harness.when_answered(
+                "/ingest/", lambda: stack.enter_context(failing_table(harness.aws.recordings))
+            )
             assert not harness.take(harness.message())
         assert harness.posts_of == {OWN_ID: ["unknown"]}
         assert harness.outcome[0] == "UPLOADER_FAILED"
@@ -398,7 +409,9 @@ class TestALedgerThatCanNotBeWrittenAfterThePost:
 
     def test_event_is_own_when_the_outcome_could_not_be_noted(self, harness: Harness) -> None:
         with ExitStack() as stack:
-            harness.when_answered("/ingest/", lambda: stack.enter_context(harness.ledger_failing()))
+            harness.when_answered(
+                "/ingest/", lambda: stack.enter_context(failing_table(harness.aws.recordings))
+            )
             assert not harness.take(harness.message())
         assert harness.take(harness.message(), receive_count=2)
         assert harness.outcome == ("SENT_TO_OPENCAST", "")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from ingester.ledger.record import End
-from tests.hooks import failing, recorded
+from tests.hooks import failing, failing_table, recorded
 from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, ZIP_ID, Harness, Refusing
 
 
@@ -176,7 +176,7 @@ class TestAws:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
     def test_recording_waits_when_the_ledger_can_not_be_read(self, harness: Harness) -> None:
-        with failing(harness.aws.recordings.meta.client, "dynamodb.GetItem", "Throttling"):
+        with failing_table(harness.aws.recordings, "GetItem"):
             assert not harness.take(harness.message())
         assert harness.outcome[1].startswith("AWS failed: GetItem answered Throttling.")
         assert harness.posts == 0
@@ -188,7 +188,7 @@ class TestTheStatusTable:
     def test_recording_is_ingested_when_its_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        with harness.status_failing():
+        with failing_table(harness.aws.status):
             assert harness.take(harness.message())
         assert harness.posts_of == {harness.opencast.ingests[0].mediapackage_id: ["taken"]}
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
@@ -200,7 +200,7 @@ class TestTheStatusTable:
     def test_message_waits_when_its_row_can_not_be_written(self, harness: Harness) -> None:
         harness.fail("status", path="/", times=None)
         with (
-            harness.status_failing(),
+            failing_table(harness.aws.status),
             recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked,
         ):
             assert not harness.take(harness.message())
@@ -208,7 +208,7 @@ class TestTheStatusTable:
 
     def test_failures_are_counted_when_the_row_can_not_be_written(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
-        with harness.status_failing():
+        with failing_table(harness.aws.status):
             for _ in range(4):
                 assert not harness.take(harness.message())
             assert harness.take(harness.message())
@@ -216,7 +216,7 @@ class TestTheStatusTable:
 
     def test_message_is_ignored_when_its_row_can_not_be_written(self, harness: Harness) -> None:
         harness.has_event()
-        with harness.status_failing():
+        with failing_table(harness.aws.status):
             assert harness.take(harness.message())
         assert harness.record.request(ZIP_ID).end is End.IGNORED
 
@@ -226,7 +226,7 @@ class TestTheStatusTable:
     ) -> None:
         """Its own row, or that of another request, whose ingest it is."""
         harness.take(harness.message())
-        with harness.status_failing():
+        with failing_table(harness.aws.status):
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))
         assert levels(caplog, "stayed outside") == ["ERROR"]
 
@@ -236,7 +236,7 @@ class TestTheStatusTable:
         harness.take(harness.message())
         harness.clock.forward(days=1)
         harness.delete_event()
-        with harness.status_failing():
+        with failing_table(harness.aws.status):
             assert harness.take(harness.message())
         assert "ERROR" in levels(caplog, "isn't in Opencast any more")
         assert harness.posts == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from ingester.ledger.record import Record
@@ -128,18 +128,6 @@ def change_record(aws: Cloud, change: Callable[[Record], Record], uuid: str = UU
 def edit_record(aws: Cloud, uuid: str = UUID, **attributes: Any) -> None:
     """Let a record be as somebody left it who edited it by hand."""
     aws.recordings.put_item(Item={"uuid": uuid, "version": 3, **attributes})
-
-
-def failing_table(
-    table: Any, operation: str = "UpdateItem", when: Callable[[Json], bool] = bool
-) -> AbstractContextManager[None]:
-    """DynamoDB fails at an operation on one table, for as long as the block lasts."""
-
-    def concerns(params: Json) -> bool:
-        return params["TableName"] == table.name and when(params)
-
-    client, name = table.meta.client, f"dynamodb.{operation}"
-    return failing(client, name, "ProvisionedThroughputExceededException", concerns)
 
 
 def notes_sent(params: Json) -> bool:

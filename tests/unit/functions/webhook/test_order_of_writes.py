@@ -9,7 +9,7 @@ import pytest
 
 from ingester.pipeline.states import State
 from tests.cloud import Cloud
-from tests.hooks import failing
+from tests.hooks import failing, failing_table
 from tests.unit.functions.webhook.notifications import (
     UUID,
     ZIP_ID,
@@ -19,7 +19,6 @@ from tests.unit.functions.webhook.notifications import (
     completed,
     edit_record,
     failing_queue,
-    failing_table,
     mp4,
     notes_sent,
     on_demand,
@@ -134,7 +133,7 @@ def test_ingest_is_503_without_a_message_when_the_ledger_fails_before_the_send(
     assert not aws.sends
     assert not aws.rows()
     [error] = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert f"{operation} answered ProvisionedThroughput" in error.getMessage()
+    assert f"{operation} answered Throttling" in error.getMessage()
     assert "wasn't taken" in error.getMessage()
     assert "again" in vars(error)["outlook"]
     assert post(content) in (200, 204)

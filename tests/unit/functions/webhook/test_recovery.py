@@ -12,7 +12,7 @@ from ingester.ledger.record import End
 from ingester.pipeline.messages import DownloadMessage, decode
 from ingester.pipeline.states import State
 from tests.cloud import Clock, Cloud
-from tests.hooks import failing
+from tests.hooks import failing, failing_table
 from tests.unit.functions.webhook.notifications import (
     UUID,
     ZIP_ID,
@@ -22,7 +22,6 @@ from tests.unit.functions.webhook.notifications import (
     completed,
     edit_record,
     failing_queue,
-    failing_table,
     mp4,
     notes_sent,
     on_demand,

@@ -13,6 +13,7 @@ from ingester.log import JsonFormatter
 from ingester.log_level import Level
 from ingester.pipeline.states import State
 from tests.cloud import Cloud
+from tests.hooks import failing_table
 from tests.unit.functions.measured import listen
 from tests.unit.functions.webhook.notifications import (
     UUID,
@@ -22,7 +23,6 @@ from tests.unit.functions.webhook.notifications import (
     change_record,
     completed,
     edit_record,
-    failing_table,
     on_demand,
     put,
     record_of,
