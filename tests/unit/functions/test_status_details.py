@@ -61,21 +61,21 @@ def uuids(body: dict[str, Any]) -> list[str]:
     return [one["uuid"] for one in body["ingests"]]
 
 
-def test_the_root_is_the_page(deps: status_query.Dependencies) -> None:
+def test_root_resource_answers_the_page(deps: status_query.Dependencies) -> None:
     answer = status_query.respond({"resource": "/", "queryStringParameters": None}, deps)
     assert answer.status == 200
     assert answer.body == status_query.PAGE.read_text("utf-8")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
-def test_the_page_knows_every_state_and_where_steps_are_left_out() -> None:
+def test_page_has_words_for_every_state_and_the_number_of_first_steps() -> None:
     page = status_query.PAGE.read_text("utf-8")
     words = page.partition("const WORDS = {")[2].partition("};")[0]
     assert set(re.findall(r"([A-Z_]+): \[", words)) == {str(state) for state in State}
     assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
-def test_all_that_is_told_of_an_ingest(
+def test_answer_has_all_fields_of_an_ingest(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
@@ -117,7 +117,7 @@ def test_all_that_is_told_of_an_ingest(
     }
 
 
-def test_what_a_person_has_to_look_at(
+def test_ingest_needs_attention_when_it_is_stuck_or_has_failed(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "stuck", State.WEBHOOK_RECEIVED, files=["a"])
@@ -180,7 +180,7 @@ def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, stat
     deps.status.write(f"on-{uuid}", StatusChange(state, oc_series_id="S"))
 
 
-def test_what_a_later_request_brought_in_needs_nobody(
+def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     later_request(deps, clock, 1, "done", State.SENT_TO_OPENCAST)
@@ -199,7 +199,7 @@ def test_what_a_later_request_brought_in_needs_nobody(
     assert needy == [one["zip_id"] for one in body["ingests"] if one.get("request_helps")]
 
 
-def test_what_was_requested_again_waits(
+def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     """Else whoever looks next requests it once more."""
@@ -220,7 +220,7 @@ def test_what_was_requested_again_waits(
     assert [one[:3] for one in failed()] == [(True, True, None)] * 2
 
 
-def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(
+def test_ingest_without_a_series_needs_nothing_when_a_later_request_succeeded(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
@@ -233,7 +233,7 @@ def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(
     assert "request_helps" not in ignored
 
 
-def test_after_an_outage_what_was_requested_again_needs_nobody(
+def test_no_ingest_needs_attention_when_all_of_an_outage_were_requested_again(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     for meeting in range(30):
@@ -243,7 +243,7 @@ def test_after_an_outage_what_was_requested_again_needs_nobody(
     assert not any(one.get("attention") for one in told)
 
 
-def test_so_many_meetings_are_looked_up_for_a_page(
+def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     for meeting in range(status_query.MEETINGS_LOOKED_UP + 1):
@@ -257,7 +257,9 @@ def test_so_many_meetings_are_looked_up_for_a_page(
     assert all(one == (None, f"on-{uuid}") for uuid, one in told.items())
 
 
-def test_page_by_page(deps: status_query.Dependencies, aws: Cloud, clock: Clock) -> None:
+def test_rows_are_answered_page_by_page(
+    deps: status_query.Dependencies, aws: Cloud, clock: Clock
+) -> None:
     for number in range(5):
         write(deps, f"u{number}", State.WEBHOOK_RECEIVED)
         clock.forward(seconds=1)
@@ -273,7 +275,7 @@ def test_page_by_page(deps: status_query.Dependencies, aws: Cloud, clock: Clock)
     assert found == [["u4", "u3"], ["u2", "u1"], ["u0"]]
 
 
-def test_of_a_meeting_with_too_many_the_oldest_are_counted(ask: Ask, aws: Cloud) -> None:
+def test_oldest_ingests_are_counted_when_a_meeting_has_too_many(ask: Ask, aws: Cloud) -> None:
     with aws.status.batch_writer() as batch:
         for number in range(203):
             item = {"zip_id": f"z{number}", "meeting_id": 1, "recording_id": f"z{number}"}
@@ -284,7 +286,7 @@ def test_of_a_meeting_with_too_many_the_oldest_are_counted(ask: Ask, aws: Cloud)
     assert body["left_out"] == 3
 
 
-def test_the_queues(ask: Ask, aws: Cloud) -> None:
+def test_queues_have_the_counts_of_their_messages(ask: Ask, aws: Cloud) -> None:
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="2", DelaySeconds=60)
     for body in "34":
@@ -322,7 +324,7 @@ def test_the_queues(ask: Ask, aws: Cloud) -> None:
         ),
     ],
 )
-def test_the_queues_answer_tells_how_reconcile_is_doing(
+def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
     item: dict[str, object], told: dict[str, object], aws: Cloud, clock: Clock
 ) -> None:
     if item:
@@ -334,7 +336,7 @@ def test_the_queues_answer_tells_how_reconcile_is_doing(
     assert json.loads(answer.body)["reconcile"] == told
 
 
-def test_a_state_of_reconcile_that_cant_be_read_is_its_problem(aws: Cloud, clock: Clock) -> None:
+def test_reconcile_has_a_problem_when_its_state_is_unreadable(aws: Cloud, clock: Clock) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, "baseline": "x"})
     event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
     answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
@@ -356,20 +358,24 @@ def test_a_state_of_reconcile_that_cant_be_read_is_its_problem(aws: Cloud, clock
         ({"meeting_id": "1", "details": ""}, "details must be true or false."),
     ],
 )
-def test_what_is_asked_wrongly(ask: Ask, query: dict[str, str], problem: str) -> None:
+def test_details_query_is_400_when_a_parameter_is_invalid(
+    ask: Ask, query: dict[str, str], problem: str
+) -> None:
     status, body = ask(**query)
     assert status == 400
     assert problem in body["message"]
 
 
-def test_who_asked_before_is_answered_as_before(ask: Ask, deps: status_query.Dependencies) -> None:
+def test_plain_query_is_answered_as_before_when_it_has_other_parameters(
+    ask: Ask, deps: status_query.Dependencies
+) -> None:
     write(deps, "u", State.IGNORED, "x")
     more = {"since": "x", "queues": "x", "open": "x"}
     assert ask(seconds="60", **more) == ask(seconds="60")
     assert ask(meeting_id="1", **more) == ask(meeting_id="1")
 
 
-def test_queues_that_can_t_be_asked(ask: Ask, aws: Cloud) -> None:
+def test_queues_answer_is_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
     with failing(aws.sqs, "sqs.GetQueueAttributes", "ServiceUnavailable"):
         assert ask(queues="true") == (
             503,
@@ -384,7 +390,9 @@ def test_queues_that_can_t_be_asked(ask: Ask, aws: Cloud) -> None:
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_nothing_makes_it_crash(ask: Ask, query: dict[str, str]) -> None:
+def test_details_query_is_200_or_400_whatever_the_parameters(
+    ask: Ask, query: dict[str, str]
+) -> None:
     status, body = ask(**query)
     assert status in (200, 400)
     assert body

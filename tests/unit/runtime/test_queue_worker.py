@@ -212,7 +212,7 @@ class TestErrors:
         assert vars(record)["RecordingFailed"] == 1.0
 
     @pytest.mark.parametrize("error", [ZoomUnreachable("Not now."), AskLater("Soon."), THROTTLED])
-    def test_error_that_may_pass_is_left_to_the_function(
+    def test_retryable_error_is_passed_to_the_failure_policy(
         self, site: Site, error: Exception
     ) -> None:
         site.fail_with(error)

@@ -32,7 +32,7 @@ class TestTooShort:
         assert harness.zoom.requests == ()
         assert harness.uploads() == []
 
-    def test_reason_is_the_same_text_whatever_the_minimum_duration_is(
+    def test_reason_of_a_short_recording_is_the_same_whatever_the_minimum_duration(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.settings["minimum_duration"] = 31

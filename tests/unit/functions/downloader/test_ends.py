@@ -29,13 +29,13 @@ def accepted(harness: Harness, small: Recording) -> dict[str, Any]:
 
 
 class TestIgnored:
-    def test_end_is_noted_when_the_recording_is_too_short(
+    def test_end_is_in_the_ledger_when_the_recording_is_too_short(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         assert harness.take(accepted | {"duration": 1})
         assert end_of(harness, small) == (End.IGNORED, True)
 
-    def test_end_is_noted_when_there_is_no_series(
+    def test_end_is_in_the_ledger_when_there_is_no_series(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.settings["default_series_id"] = ""
@@ -45,7 +45,7 @@ class TestIgnored:
 
 
 class TestFailed:
-    def test_end_is_noted_when_the_failure_is_permanent(
+    def test_end_is_in_the_ledger_when_the_failure_is_permanent(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         accepted["recording_files"][0]["download_url"] = "https://cdn.elsewhere.example/x"
@@ -53,7 +53,7 @@ class TestFailed:
         assert len(harness.dead()) == 1
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_end_is_noted_only_when_the_last_try_fails(
+    def test_end_is_in_the_ledger_only_when_the_last_attempt_fails(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=999))
@@ -62,7 +62,7 @@ class TestFailed:
         assert harness.take(accepted, receive_count=12)
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_end_is_noted_when_zoom_does_not_finish_within_a_day(
+    def test_end_is_in_the_ledger_when_zoom_does_not_finish_within_a_day(
         self, harness: Harness, small: Recording
     ) -> None:
         slow = harness.zoom.add(with_file(small, 0, processing_asks=999, file_id="slow"))
@@ -71,7 +71,7 @@ class TestFailed:
         assert harness.take(harness.message(slow, first_seen="2026-10-14T18:30:00Z"))
         assert end_of(harness, slow) == (End.FAILED, False)
 
-    def test_dead_letter_goes_on_when_it_is_retried(
+    def test_dead_letter_is_staged_when_it_is_redriven(
         self, harness: Harness, accepted: dict[str, Any]
     ) -> None:
         harness.zoom.fail(Fault(kind="status", status=500, times=999))
@@ -85,7 +85,7 @@ class TestGone:
     """Zoom doesn't have the recording any more."""
 
     @pytest.mark.parametrize("after_expiry", ["401", "html"])
-    def test_recording_is_ignored_when_zoom_said_that_it_was_thrown_away(
+    def test_recording_is_ignored_when_zoom_notified_its_removal(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
         harness.notice(small, NOTICE)
@@ -98,7 +98,7 @@ class TestGone:
         assert end_of(harness, small) == (End.GONE, False)
 
     @pytest.mark.parametrize("after_expiry", ["401", "html"])
-    def test_recording_is_a_dead_letter_when_zoom_said_nothing(
+    def test_recording_is_a_dead_letter_when_it_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
         """A webhook may be lost. The end is the same: `recording.recovered` takes it up again."""
@@ -111,7 +111,7 @@ class TestGone:
         assert len(harness.dead()) == 1
         assert end_of(harness, small) == (End.GONE, False)
 
-    def test_notice_in_the_row_alone_decides_nothing(
+    def test_recording_is_a_dead_letter_when_only_the_row_has_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         """The row is a report."""
@@ -122,14 +122,14 @@ class TestGone:
         harness.take(accepted)
         assert len(harness.dead()) == 1
 
-    def test_recording_is_taken_when_it_can_still_be_had(
+    def test_recording_is_staged_when_it_is_still_there_despite_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.notice(small, NOTICE)
         assert harness.take(accepted)
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
 
-    def test_notice_excuses_no_address_elsewhere(
+    def test_message_is_given_up_when_its_address_is_elsewhere_despite_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         harness.notice(small, NOTICE)
@@ -140,7 +140,7 @@ class TestGone:
         assert "ZOOM_DOWNLOAD_HOSTS" in harness.outcome[1]
         assert end_of(harness, small) == (End.FAILED, False)
 
-    def test_notice_excuses_no_message_that_can_not_be_read(
+    def test_malformed_message_is_given_up_despite_a_notice(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.notice(small, NOTICE)
@@ -150,7 +150,7 @@ class TestGone:
 
 
 class TestTheLedger:
-    def test_record_that_somebody_has_edited_is_a_dead_letter(
+    def test_message_is_given_up_when_its_ledger_record_is_unreadable(
         self, harness: Harness, small: Recording
     ) -> None:
         harness.aws.recordings.put_item(Item={"uuid": small.uuid, "version": "first"})
@@ -160,7 +160,7 @@ class TestTheLedger:
         assert harness.outcome[0] == "DOWNLOADER_FAILED"
         assert "Correct the item in the table of recordings" in harness.outcome[1]
 
-    def test_message_comes_back_when_the_ledger_can_not_be_written(
+    def test_message_is_retried_when_the_ledger_can_not_be_written(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
         """An upload that lacked the note would be taken for one that is superseded."""
@@ -174,7 +174,7 @@ class TestTheLedger:
         assert len(harness.uploads()) == 1
         assert harness.record(small).left_out == (chat.file_id,)
 
-    def test_message_is_done_when_only_its_end_can_not_be_noted(
+    def test_message_is_done_when_only_its_end_can_not_be_written(
         self, harness: Harness, accepted: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         with failing_table(harness.aws.recordings):

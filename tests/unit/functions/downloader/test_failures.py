@@ -100,7 +100,7 @@ class TestRefusals:
         assert "no bytes in it" in harness.outcome[1]
         assert harness.uploads() == []
 
-    def test_recording_is_not_sent_on_when_only_its_chat_can_be_had(
+    def test_recording_is_not_sent_on_when_only_its_chat_is_there(
         self, harness: Harness, small: Recording
     ) -> None:
         video = small.files[0]
@@ -152,7 +152,7 @@ class TestFailuresThatMayPass:
         assert change["QueueUrl"] == harness.aws.download_queue
         assert change["VisibilityTimeout"] == 120
 
-    def test_message_is_given_up_with_a_reason_at_its_last_receive(
+    def test_message_is_given_up_with_a_reason_when_its_last_receive_fails(
         self, harness: Harness, small: Recording
     ) -> None:
         """Left to the queue it would be a dead letter without a reason."""
@@ -217,7 +217,7 @@ class TestFailuresThatMayPass:
         assert set(harness.objects().values()) == contents(small)
         assert harness.sleep.slept
 
-    def test_message_is_retried_when_an_mp4_file_is_not_one(
+    def test_message_is_retried_when_a_file_is_no_mp4(
         self, harness: Harness, small: Recording, tmp_path: Path
     ) -> None:
         page = tmp_path / "page.mp4"

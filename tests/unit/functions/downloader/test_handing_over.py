@@ -120,7 +120,7 @@ class TestThreeInvocations:
         assert set(harness.objects().values()) == contents(long)
         assert harness.bucket.peer.uploads() == []
 
-    def test_each_invocation_sends_one_fresh_message(
+    def test_each_invocation_of_a_copy_sends_one_fresh_message(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1
@@ -188,7 +188,7 @@ class TestACopyThatDoesNotGrow:
         copying: dict[str, Any] = again["body"]["copying"]
         return copying
 
-    def test_message_carries_since_when_and_how_far_it_is(
+    def test_message_has_the_begin_and_the_progress_of_its_copy(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
         harness.connections = 1
@@ -206,7 +206,7 @@ class TestACopyThatDoesNotGrow:
         stored = [one["stored_bytes"] for one in told]
         assert stored == sorted(set(stored))
 
-    def test_copy_is_a_failure_when_three_invocations_in_a_row_added_nothing(
+    def test_copy_fails_when_three_invocations_in_a_row_added_nothing(
         self, harness: Harness, deliver: Deliver
     ) -> None:
         deliver()
@@ -225,14 +225,14 @@ class TestACopyThatDoesNotGrow:
         )
         assert "attempt 1 of 12" in reason
 
-    def test_copy_goes_on_when_it_grows_again(self, harness: Harness, deliver: Deliver) -> None:
+    def test_copy_continues_when_it_grows_again(self, harness: Harness, deliver: Deliver) -> None:
         copying = {"since": "2026-10-14T18:00:00Z", "stored_bytes": 1, "idle": 2}
         assert not deliver(copying).came_back
         assert self.sent(harness)["since"] == "2026-10-14T18:00:00Z"
         assert self.sent(harness)["idle"] == 0
         assert self.sent(harness)["stored_bytes"] > 1
 
-    def test_copy_is_a_dead_letter_when_it_has_gone_on_for_a_day(
+    def test_copy_is_a_dead_letter_when_it_has_taken_a_day(
         self, harness: Harness, deliver: Deliver
     ) -> None:
         copying = {"since": "2026-10-13T18:30:01Z", "stored_bytes": 1, "idle": 0}

@@ -30,7 +30,7 @@ def test_recording_is_sent_on_once_when_its_row_can_not_be_written(
     assert levels == {"WARNING"}
 
 
-def test_waiting_sends_one_message_when_its_row_can_not_be_written(
+def test_waiting_recording_has_one_message_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     slow = harness.zoom.add(with_file(small, 0, processing_asks=999, file_id="slow"))
@@ -39,7 +39,7 @@ def test_waiting_sends_one_message_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_continuing_sends_one_message_when_its_row_can_not_be_written(
+def test_continued_copy_has_one_message_when_its_row_can_not_be_written(
     harness: Harness, longish: Recording
 ) -> None:
     harness.connections = 1
@@ -52,7 +52,7 @@ def test_continuing_sends_one_message_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_dead_letter_is_one_when_its_row_can_not_be_written(
+def test_dead_letter_is_sent_once_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=404, times=99))
@@ -61,12 +61,14 @@ def test_dead_letter_is_one_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.download_queue) == []
 
 
-def test_message_that_can_not_be_read_is_one_dead_letter(harness: Harness) -> None:
+def test_malformed_message_is_one_dead_letter_when_its_row_can_not_be_written(
+    harness: Harness,
+) -> None:
     assert harness.take({"zip_id": "auto-ingest-0001"})
     assert len(harness.dead()) == 1
 
 
-def test_failure_comes_back_when_its_row_can_not_be_written(
+def test_failed_message_is_retried_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.zoom.fail(Fault(kind="status", status=500, times=99))
@@ -83,7 +85,7 @@ def test_recording_is_ignored_when_its_row_can_not_be_written(
     assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_recording_that_was_thrown_away_is_done_when_its_row_can_not_be_written(
+def test_message_of_a_removed_recording_is_done_when_its_row_can_not_be_written(
     harness: Harness, small: Recording
 ) -> None:
     harness.notice(small, "The recording was moved to the trash in Zoom")

@@ -38,7 +38,7 @@ def test_file_is_staged_when_zoom_answers_with_a_page_once(
     assert len(harness.objects()) == 6
 
 
-def test_other_files_go_on_when_zoom_answers_with_a_page_for_one(
+def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
     harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The others go on, and it is told."""
@@ -74,7 +74,7 @@ def test_message_is_given_up_when_zoom_answers_with_pages_for_all_files(
 
 
 @pytest.mark.parametrize("kind", ["html", "status"])
-def test_a_recording_waits_when_zoom_does_not_hand_out_a_file_within_the_first_hour(
+def test_recording_waits_when_zoom_does_not_deliver_a_file_within_the_first_hour(
     harness: Harness, lecture: Recording, kind: str
 ) -> None:
     gone = staged(lecture, view="shared_screen", segment=0)
@@ -91,7 +91,7 @@ def test_a_recording_waits_when_zoom_does_not_hand_out_a_file_within_the_first_h
     assert harness.dead() == []
 
 
-def test_a_chat_is_told_when_zoom_does_not_hand_it_out_after_the_first_hour(
+def test_chat_is_reported_when_zoom_does_not_deliver_it_after_the_first_hour(
     harness: Harness, lecture: Recording
 ) -> None:
     chat = next(one for one in lecture.files if one.file_type == "CHAT")

@@ -101,7 +101,7 @@ class TestTheWholeWay:
         key = key_of(renamed.files[0], segment=0, view="active_speaker", extension="m4v")
         assert key in harness.objects()
 
-    def test_both_files_are_staged_when_a_view_has_two(
+    def test_both_files_of_a_view_are_staged_when_it_has_two(
         self, harness: Harness, small: Recording, lecture: Recording
     ) -> None:
         """Zoom holds a view with and without captions: both are kept, the first is ingested."""
@@ -267,7 +267,9 @@ class TestTheHandler:
         harness.run({"Records": [record]})
         assert "attempt 2 of 12" in harness.outcome[1]
 
-    def test_operator_is_told_when_the_queue_is_empty(self, harness: Harness) -> None:
+    def test_operators_call_of_the_downloader_says_so_when_the_queue_is_empty(
+        self, harness: Harness
+    ) -> None:
         assert harness.run({}) == {"message": "nothing waiting"}
 
     def test_operators_call_processes_a_message_with_the_overrides(

@@ -74,7 +74,7 @@ class TestAMessageThatKnowsFewerFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {file.file_id for file in wanted(lecture)}
 
-    def test_upload_is_the_one_that_the_uploader_waits_for(
+    def test_upload_message_is_not_superseded_when_it_has_every_file(
         self, harness: Harness, lecture: Recording
     ) -> None:
         harness.accept(lecture, *wanted(lecture))
@@ -124,7 +124,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert harness.uploads() == harness.dead() == []
         assert harness.downloads() == 0
 
-    def test_message_waits_when_it_names_the_file_itself(
+    def test_message_waits_when_zoom_does_not_list_a_file_that_the_message_names(
         self, harness: Harness, lecture: Recording, lagging: RecordingFile
     ) -> None:
         """It is asked for because another file is missing in the message."""
@@ -183,7 +183,7 @@ class TestAFileThatZoomDoesNotListYet:
         assert harness.asked_of_api() == 0
         assert harness.outcome[0] == "SENT_TO_UPLOADER"
 
-    def test_unlisted_file_is_noted_as_left_out_before_the_upload_message_is_sent(
+    def test_unlisted_file_is_left_out_in_the_ledger_before_the_upload_message_is_sent(
         self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
         """Else the uploader might take the message for one that is superseded."""
@@ -232,7 +232,7 @@ class TestAFileThatAnIngestHolds:
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert errors(caplog) == []
 
-    def test_upload_of_the_late_file_is_not_superseded(
+    def test_upload_message_of_the_late_file_is_not_superseded(
         self, harness: Harness, late: dict[str, Any], lecture: Recording
     ) -> None:
         """The uploader would drop it without a word: no other message brings the deleted file."""
@@ -244,7 +244,7 @@ class TestAFileThatAnIngestHolds:
 
 class TestAFileThatIsNotHandedOut:
     @pytest.mark.parametrize("view", ["shared_screen", "chat_file"])
-    def test_file_that_zoom_does_not_hand_out_is_noted_as_left_out(
+    def test_file_is_left_out_in_the_ledger_when_zoom_does_not_deliver_it(
         self, harness: Harness, lecture: Recording, view: str
     ) -> None:
         harness.accept(lecture, *wanted(lecture))
@@ -276,7 +276,7 @@ class TestAPartialMessage:
             is_partial=True,
         )
 
-    def test_row_gets_what_zooms_api_tells(
+    def test_row_has_the_topic_and_start_of_zooms_api(
         self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
         assert harness.take(partial)
@@ -293,7 +293,7 @@ class TestAPartialMessage:
         harness.take(partial | {"zip_id": "on-demand-7"})
         assert harness.aws.rows()["on-demand-7"]["origin"] == "on_demand"
 
-    def test_upload_message_has_what_zooms_api_tells(
+    def test_upload_message_has_the_topic_and_start_of_zooms_api(
         self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
         harness.take(partial)
@@ -303,7 +303,7 @@ class TestAPartialMessage:
         assert body["created"] == small.start_time
         assert staged_ids(upload) == {file.file_id for file in small.files}
 
-    def test_row_gets_what_zooms_api_tells_when_it_is_ignored(
+    def test_row_has_the_topic_and_start_of_zooms_api_when_the_recording_is_ignored(
         self, harness: Harness, partial: dict[str, Any]
     ) -> None:
         harness.settings["default_series_id"] = ""
@@ -319,7 +319,7 @@ class TestAPartialMessage:
         assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
         assert harness.dead() == []
 
-    def test_message_waits_when_zooms_list_makes_no_sense(
+    def test_message_waits_when_zooms_list_is_invalid(
         self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
     ) -> None:
         zoom.add(with_file(small, 0, recording_start="noon"))

@@ -43,7 +43,7 @@ def test_event_is_signed_with_the_pipelines_own_key(harness: Harness) -> None:
     assert harness.row()["zip_id"] == event["payload"]["zip_id"]
 
 
-def test_row_begins_before_the_webhook_is_called(harness: Harness) -> None:
+def test_row_is_written_before_the_webhook_is_called(harness: Harness) -> None:
     seen: list[dict[str, Any]] = []
 
     def look(_: Request) -> Answer:
@@ -94,7 +94,9 @@ def test_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) 
     assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
 
 
-def test_request_is_500_after_one_attempt_when_nobody_knows_its_key(harness: Harness) -> None:
+def test_request_is_500_after_one_attempt_when_the_webhook_does_not_know_its_key(
+    harness: Harness,
+) -> None:
     harness.hook.answers[:] = [real_webhook(harness)]
     old = replace(harness.deps, secrets=OnDemandSecrets(pipeline_signing_key="old"))
     answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: replace(old))
@@ -112,7 +114,7 @@ def test_request_is_500_when_the_webhook_cant_be_reached(harness: Harness) -> No
     assert len(harness.watch.slept) == 2
 
 
-def test_row_says_what_was_asked_for_when_the_webhook_doesnt_take_it(harness: Harness) -> None:
+def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness: Harness) -> None:
     harness.set_up(webhook_url=CLOSED)
     asked = {"oc_series_id": "S-1", "oc_workflow": "wf", "ingest_all_mp4": True}
     assert harness.ask({"uuid": UUID, **asked})[0] == 500
@@ -126,7 +128,7 @@ def test_row_says_what_was_asked_for_when_the_webhook_doesnt_take_it(harness: Ha
     assert step.startswith(f"`invoke {command}` asks for it again")
 
 
-def test_row_says_nothing_when_only_the_recording_was_asked_for(harness: Harness) -> None:
+def test_row_has_no_options_when_the_request_has_none(harness: Harness) -> None:
     assert harness.ask()[0] == 200
     assert "asked" not in harness.row()
 
@@ -190,7 +192,7 @@ def test_request_is_accepted_when_answers_are_lost_and_the_status_table_fails(
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_OPENCAST"])
-def test_request_fails_when_only_the_status_row_says_that_the_webhook_has_taken_it(
+def test_request_fails_when_only_the_status_row_says_that_it_was_accepted(
     before: str, harness: Harness
 ) -> None:
     """The row is a report. Nothing is on the queue."""
@@ -223,9 +225,7 @@ def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
-def test_request_ends_within_twenty_seconds_whatever_the_waits(
-    wait: float, harness: Harness
-) -> None:
+def test_request_ends_within_20_seconds_whatever_the_waits(wait: float, harness: Harness) -> None:
     """Whatever the waits, no request may last beyond the budget."""
     harness.watch.longer = wait
     harness.zoom.fail(Fault("status", "token", status=503))
@@ -264,14 +264,14 @@ def test_row_is_made_by_the_webhook_when_its_first_write_failed(harness: Harness
     assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
 
 
-def test_failure_of_the_webhook_is_told_when_the_status_table_fails(harness: Harness) -> None:
+def test_answer_has_the_webhooks_failure_when_the_status_table_fails(harness: Harness) -> None:
     harness.aws.status.delete()
     harness.hook.answers[:] = [json_answer(400, {"message": "Bad webhook data"})]
     assert harness.ask() == (500, "The webhook answered 400: Bad webhook data")
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_request_counts_as_failed_when_the_ledger_cant_tell_that_it_was_taken(
+def test_request_fails_when_the_ledger_can_not_confirm_that_it_was_accepted(
     problem: str, harness: Harness
 ) -> None:
     take = real_webhook(harness)

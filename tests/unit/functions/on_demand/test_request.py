@@ -13,7 +13,9 @@ from tests.unit.zoom_account import (
 )
 
 
-def test_request_is_400_when_its_body_is_no_json_object_with_a_uuid(harness: Harness) -> None:
+def test_on_demand_request_is_400_when_its_body_is_no_json_object_with_a_uuid(
+    harness: Harness,
+) -> None:
     bodies = ["", "{", "[]", '"uuid"', "{}", '{"uuid": null}', '{"uuid": ""}', '{"uuid": "  "}']
     for body in (*bodies, "[" * 100_000):
         assert harness.ask(body)[0] == 400
@@ -21,12 +23,12 @@ def test_request_is_400_when_its_body_is_no_json_object_with_a_uuid(harness: Har
     assert not harness.zoom.requests
 
 
-def test_request_is_400_when_its_body_is_no_text(harness: Harness) -> None:
+def test_on_demand_request_is_400_when_its_body_is_no_text(harness: Harness) -> None:
     for body in ("eyJ1dWlkIjogIv8ifQ==", "%", "é"):
         assert harness.ask(body, isBase64Encoded=True)[0] == 400
 
 
-def test_request_is_400_when_a_field_has_a_wrong_type(harness: Harness) -> None:
+def test_on_demand_request_is_400_when_a_field_has_a_wrong_type(harness: Harness) -> None:
     wrongs: list[dict[str, Any]] = [
         {"uuid": ["x"]},
         {"uuid": True},
@@ -71,7 +73,7 @@ FLAGS = {"allow_multiple_ingests": False, "ingest_all_mp4": False}
         ({"ingest_all_mp4": "false", "oc_series_id": "S"}, {"on_demand_series_id": "S"}),
     ],
 )
-def test_request_is_taken_in_the_types_that_callers_send(
+def test_on_demand_request_is_accepted_in_the_types_that_callers_send(
     given: dict[str, Any], expected: dict[str, Any], harness: Harness
 ) -> None:
     assert harness.ask({"uuid": UUID} | given) == (200, "Ingest accepted")
@@ -91,14 +93,18 @@ def test_request_is_taken_in_the_types_that_callers_send(
         f"https://zoom.us/rec?a=1&meeting_id={quote(UUID)}&b=2#x",
     ],
 )
-def test_request_is_taken_with_a_uuid_or_a_link_that_holds_it(uuid: str, harness: Harness) -> None:
+def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
+    uuid: str, harness: Harness
+) -> None:
     """A plus that isn't encoded in a link reads as a space; a uuid holds none."""
     assert harness.ask({"uuid": uuid}) == (200, "Ingest accepted")
     assert harness.posted()["payload"]["object"]["uuid"] == UUID
 
 
 @pytest.mark.parametrize("number", ["95846636714", 95846636714, "958 4663 6714", f"{LINK}86168921"])
-def test_request_is_404_when_it_names_a_meetings_number(number: Any, harness: Harness) -> None:
+def test_on_demand_request_is_404_when_it_has_a_meeting_number(
+    number: Any, harness: Harness
+) -> None:
     """Zoom would answer with the meeting's latest recording, whichever that is."""
     said = (404, "That is a meeting's number; name one recording.")
     assert harness.ask({"uuid": number}) == said
@@ -106,7 +112,7 @@ def test_request_is_404_when_it_names_a_meetings_number(number: Any, harness: Ha
     assert not harness.aws.rows()
 
 
-def test_request_is_404_when_its_link_has_no_meeting_id(harness: Harness) -> None:
+def test_on_demand_request_is_404_when_its_link_has_no_meeting_id(harness: Harness) -> None:
     for link in ("https://zoom.us/rec", LINK, "https://[x?meeting_id=y", "https://zoom.us/?id=1"):
         assert harness.ask({"uuid": link})[0] == 404
     assert not harness.zoom.requests

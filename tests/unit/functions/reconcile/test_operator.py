@@ -9,7 +9,7 @@ import pytest
 from tests.unit.functions.reconcile.harness import Harness, named
 
 
-def test_a_dry_run_tells_what_a_run_would_hand_in(harness: Harness) -> None:
+def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     harness.zoom.add(named("known=="))
@@ -30,12 +30,12 @@ def test_a_dry_run_tells_what_a_run_would_hand_in(harness: Harness) -> None:
     assert harness.state() == before
 
 
-def test_a_dry_run_before_the_first_run_sets_no_baseline(harness: Harness) -> None:
+def test_dry_run_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
     assert "no baseline" in harness.run({"dry_run": True})["message"]
     assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_an_operator_may_go_before_the_baseline(
+def test_operators_run_requests_recordings_before_the_baseline(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin("2026-10-14T18:00:00Z")
@@ -49,13 +49,13 @@ def test_an_operator_may_go_before_the_baseline(
     assert "last" not in harness.state() or not harness.state()["last"]
 
 
-def test_an_operator_may_run_reconcile_where_it_is_off(harness: Harness) -> None:
+def test_operators_run_requests_recordings_when_reconcile_is_off(harness: Harness) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("a=="))
     assert harness.run({"since": "2026-10-14"})["handed_in"] == 1
 
 
-def test_an_operators_first_run_sets_the_baseline_too(harness: Harness) -> None:
+def test_operators_run_sets_the_baseline_when_it_is_the_first(harness: Harness) -> None:
     harness.zoom.add(named("a=="))
     assert harness.run({"since": "1d"})["handed_in"] == 1
     assert harness.state()["baseline"] == "2026-10-14T18:30:00Z"
@@ -64,7 +64,7 @@ def test_an_operators_first_run_sets_the_baseline_too(harness: Harness) -> None:
 @pytest.mark.parametrize(
     "since", ["yesterday", "31d", "0d", "5", "2026-10-15", "2026-02-30", "2026-01-01", "-1d"]
 )
-def test_a_since_that_makes_no_sense_is_one_sentence(harness: Harness, since: str) -> None:
+def test_run_answers_one_sentence_when_since_is_invalid(harness: Harness, since: str) -> None:
     said = harness.run({"since": since})["message"]
     assert said == (
         f"since {since!r} has to be a number of days or hours, like 5d or 12h, or a date like "
@@ -74,7 +74,7 @@ def test_a_since_that_makes_no_sense_is_one_sentence(harness: Harness, since: st
 
 
 @pytest.mark.parametrize("event", [{"days": 3}, {"since": 5}, {"dry_run": "yes"}])
-def test_an_event_that_makes_no_sense_is_one_sentence(
+def test_run_answers_one_sentence_when_the_event_is_invalid(
     harness: Harness, event: dict[str, object]
 ) -> None:
     assert harness.run(event)["message"].startswith('Ask with {"since": "5d", "dry_run": true}: ')

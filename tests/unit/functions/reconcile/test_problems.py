@@ -23,7 +23,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
 
 
-def test_a_recording_that_the_webhook_refuses_doesnt_stop_the_others(
+def test_other_recordings_are_requested_when_the_webhook_refuses_one(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -44,7 +44,7 @@ def test_a_recording_that_the_webhook_refuses_doesnt_stop_the_others(
     )
 
 
-def test_the_same_problem_is_an_error_once_a_day(
+def test_problem_is_logged_as_an_error_once_a_day_when_it_stays(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -58,7 +58,7 @@ def test_the_same_problem_is_an_error_once_a_day(
     assert len(errors(caplog)) == 2
 
 
-def test_a_ledger_record_that_cant_be_read_stops_only_its_recording(
+def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -72,7 +72,7 @@ def test_a_ledger_record_that_cant_be_read_stops_only_its_recording(
     assert "edited==" in error
 
 
-def test_an_entry_that_makes_no_sense_stops_only_itself(
+def test_other_recordings_are_requested_when_one_entry_of_zooms_list_is_invalid(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -83,7 +83,7 @@ def test_an_entry_that_makes_no_sense_stops_only_itself(
     assert "uuid odd==, id 95846636714, topic Odd" in error
 
 
-def test_a_webhook_that_is_down_stops_the_run_until_the_next_one(
+def test_run_stops_and_the_next_one_requests_all_when_the_webhook_is_down(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -104,7 +104,7 @@ def test_a_webhook_that_is_down_stops_the_run_until_the_next_one(
     assert "error" not in harness.state()["last"]
 
 
-def test_a_key_that_was_rotated_is_read_again(harness: Harness) -> None:
+def test_signing_key_is_read_again_when_it_was_rotated(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("a=="))
     harness.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"}), OK]
@@ -115,7 +115,7 @@ def test_a_key_that_was_rotated_is_read_again(harness: Harness) -> None:
     assert report["handed_in"] == 1
 
 
-def test_a_key_that_the_webhook_doesnt_know_stops_the_run(
+def test_run_stops_when_the_webhook_does_not_know_the_signing_key(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -127,7 +127,7 @@ def test_a_key_that_the_webhook_doesnt_know_stops_the_run(
     assert len(errors(caplog)) == 1
 
 
-def test_one_recording_that_zooms_api_refuses_doesnt_stop_the_others(harness: Harness) -> None:
+def test_other_recordings_are_requested_when_zooms_api_refuses_one(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
     harness.zoom.add(named("b=="))
@@ -138,7 +138,7 @@ def test_one_recording_that_zooms_api_refuses_doesnt_stop_the_others(harness: Ha
     assert harness.handed_in() == ["b=="]
 
 
-def test_an_api_that_refuses_every_recording_stops_the_run(
+def test_run_stops_when_zooms_api_refuses_every_recording(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -151,7 +151,7 @@ def test_an_api_that_refuses_every_recording_stops_the_run(
     assert len(errors(caplog)) == 3
 
 
-def test_a_missing_scope_is_named_once_a_day(
+def test_missing_scope_is_logged_once_a_day(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -167,7 +167,7 @@ def test_a_missing_scope_is_named_once_a_day(
     assert USERS_SCOPES[0] in harness.state()["last"]["error"]
 
 
-def test_a_zoom_that_is_down_is_no_error_of_ours(
+def test_no_error_is_logged_when_zoom_is_down(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -177,7 +177,7 @@ def test_a_zoom_that_is_down_is_no_error_of_ours(
     assert harness.state()["last"]["error"] == "Zoom's API answered 503."
 
 
-def test_a_state_that_cant_be_read_ingests_nothing(
+def test_nothing_is_requested_when_the_state_is_unreadable(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.aws.recordings.put_item(Item={"uuid": KEY, "baseline": "long ago", "version": 1})

@@ -20,7 +20,7 @@ from tests.unit.functions.reconcile.harness import Harness, named
 from tests.unit.zoom_account import file
 
 
-def test_a_missed_recording_is_handed_in_as_zooms_own_notification(harness: Harness) -> None:
+def test_missed_recording_is_requested_as_zooms_own_notification(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("missed=="))
     report = harness.run()
@@ -35,7 +35,7 @@ def test_a_missed_recording_is_handed_in_as_zooms_own_notification(harness: Harn
     assert signature.verify([OWN_KEY], dict(request.headers.items()), request.body, now) == OWN_KEY
 
 
-def test_the_webhook_takes_what_is_handed_in(harness: Harness, aws: Cloud) -> None:
+def test_webhook_accepts_the_request_of_a_missed_recording(harness: Harness, aws: Cloud) -> None:
     def take(request: Request) -> Answer:
         event = {
             "headers": dict(request.headers.items()),
@@ -55,7 +55,7 @@ def test_the_webhook_takes_what_is_handed_in(harness: Harness, aws: Cloud) -> No
     assert message["body"]["uuid"] == "missed=="
 
 
-def test_the_first_run_sets_the_baseline_and_ingests_nothing(harness: Harness) -> None:
+def test_first_run_sets_the_baseline_and_requests_nothing(harness: Harness) -> None:
     harness.zoom.add(named("old=="))
     report = harness.run()
     assert (report["handed_in"], report["skipped"]) == (0, {"before the baseline": 1})
@@ -66,7 +66,7 @@ def test_the_first_run_sets_the_baseline_and_ingests_nothing(harness: Harness) -
     assert not harness.hook.requests
 
 
-def test_a_recording_that_ends_after_the_baseline_is_handed_in_by_a_later_run(
+def test_recording_is_requested_by_a_later_run_when_it_ended_after_the_baseline(
     harness: Harness,
 ) -> None:
     harness.clock.set("2026-10-14T15:30:00+00:00")
@@ -79,9 +79,7 @@ def test_a_recording_that_ends_after_the_baseline_is_handed_in_by_a_later_run(
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED, End.GONE])
-def test_a_recording_that_was_ever_requested_is_left_alone(
-    harness: Harness, end: End | None
-) -> None:
+def test_recording_is_skipped_when_it_was_ever_requested(harness: Harness, end: End | None) -> None:
     harness.begin()
     harness.zoom.add(named("known=="))
     harness.note_request("known==")
@@ -92,7 +90,9 @@ def test_a_recording_that_was_ever_requested_is_left_alone(
     assert not harness.hook.requests
 
 
-def test_zooms_notice_of_the_trash_alone_doesnt_count_as_a_request(harness: Harness) -> None:
+def test_recording_is_requested_when_the_ledger_has_only_a_notice_of_zooms_trash(
+    harness: Harness,
+) -> None:
     harness.begin()
     harness.zoom.add(named("seen=="))
     notice = "The recording was moved to the trash in Zoom"
@@ -102,7 +102,7 @@ def test_zooms_notice_of_the_trash_alone_doesnt_count_as_a_request(harness: Harn
     assert harness.run()["handed_in"] == 1
 
 
-def test_a_recording_that_zoom_hasnt_finished_waits(harness: Harness) -> None:
+def test_recording_waits_when_zoom_has_not_finished_it(harness: Harness) -> None:
     harness.begin()
     unfinished = replace(file("f"), processing_asks=1)
     harness.zoom.add(named("early==", files=(unfinished, file("g"))))
@@ -114,20 +114,20 @@ def test_a_recording_that_zoom_hasnt_finished_waits(harness: Harness) -> None:
     assert not harness.hook.requests
 
 
-def test_a_recording_without_video_is_left_alone(harness: Harness) -> None:
+def test_recording_is_skipped_when_it_has_no_video(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("words==", files=(file("c", "CHAT", "chat_file"),)))
     assert harness.run()["skipped"] == {"no video": 1}
 
 
-def test_a_trashed_recording_is_not_listed(harness: Harness) -> None:
+def test_recording_is_not_listed_when_it_is_in_zooms_trash(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("trash=="))
     harness.zoom.trash("trash==")
     assert harness.run()["listed"] == 0
 
 
-def test_a_recording_that_zoom_lists_but_doesnt_find_is_left_alone(harness: Harness) -> None:
+def test_recording_is_skipped_when_zoom_lists_it_and_answers_404(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("ghost=="))
     # Token, account list (refused), two lists of users, the user's list: then the recording.
@@ -136,7 +136,9 @@ def test_a_recording_that_zoom_lists_but_doesnt_find_is_left_alone(harness: Harn
     assert not harness.hook.requests
 
 
-def test_recordings_older_than_the_days_are_not_looked_at(harness: Harness) -> None:
+def test_recording_is_not_listed_when_it_is_older_than_the_days_of_the_setting(
+    harness: Harness,
+) -> None:
     harness.begin("2026-10-01T00:00:00Z")
     harness.zoom.add(named("four days ago==", start_time="2026-10-10T15:00:00Z"))
     harness.zoom.add(named("yesterday==", start_time="2026-10-13T15:00:00Z"))
@@ -144,7 +146,7 @@ def test_recordings_older_than_the_days_are_not_looked_at(harness: Harness) -> N
     assert harness.handed_in() == ["yesterday=="]
 
 
-def test_recordings_of_deactivated_users_are_found(harness: Harness) -> None:
+def test_recording_is_requested_when_its_user_is_deactivated(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("left=="))
     harness.zoom.set_user("host", "inactive")
@@ -152,7 +154,7 @@ def test_recordings_of_deactivated_users_are_found(harness: Harness) -> None:
     assert harness.handed_in() == ["left=="]
 
 
-def test_a_run_tells_its_counts_and_the_metric_in_one_record(
+def test_run_logs_its_counts_and_the_metric_in_one_record(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -167,7 +169,7 @@ def test_a_run_tells_its_counts_and_the_metric_in_one_record(
     assert vars(record)["skipped"] == {"known": 1}
 
 
-def test_a_run_without_missed_recordings_tells_a_zero(
+def test_run_logs_a_metric_of_0_when_no_recording_was_missed(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -178,7 +180,7 @@ def test_a_run_without_missed_recordings_tells_a_zero(
     assert last == {"at": "2026-10-14T18:30:00Z", "how": "users"}
 
 
-def test_a_run_stops_in_time_and_the_next_one_goes_on(
+def test_run_stops_in_time_and_the_next_one_continues(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.begin()
@@ -202,7 +204,7 @@ def test_a_run_stops_in_time_and_the_next_one_goes_on(
     assert harness.state()["next_user"] == ""
 
 
-def test_a_run_that_another_one_overtakes_keeps_what_both_have_told(harness: Harness) -> None:
+def test_state_keeps_the_logged_problems_of_both_runs_when_they_overlap(harness: Harness) -> None:
     harness.begin()
     harness.zoom.add(named("bad=="))
 
@@ -217,7 +219,7 @@ def test_a_run_that_another_one_overtakes_keeps_what_both_have_told(harness: Har
     assert set(harness.state()["told"]) == {"other", "bad=="}
 
 
-def test_reconcile_that_is_off_does_nothing(harness: Harness) -> None:
+def test_run_does_nothing_when_reconcile_is_off(harness: Harness) -> None:
     harness.set_up(reconcile_days=0)
     harness.zoom.add(named("missed=="))
     assert "RECONCILE_DAYS is 0" in harness.run()["message"]
@@ -225,7 +227,7 @@ def test_reconcile_that_is_off_does_nothing(harness: Harness) -> None:
     assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_a_recording_is_handed_in_when_zoom_lists_a_file_that_no_notification_named(
+def test_recording_is_requested_when_zoom_lists_a_file_that_no_notification_named(
     harness: Harness,
 ) -> None:
     harness.begin()

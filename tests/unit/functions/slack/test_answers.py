@@ -160,7 +160,7 @@ def test_answer_says_so_when_an_ingest_is_stuck(harness: Harness, put: Put) -> N
     assert f"Zoom is processing the recording. {STUCK}." in told
 
 
-def test_answer_asks_for_nobody_when_a_later_request_has_succeeded(
+def test_answer_names_no_person_when_a_later_request_has_succeeded(
     harness: Harness, put: Put
 ) -> None:
     put("u1", "UPLOADER_FAILED", ingest_request_time="2026-10-14T16:00:00Z")

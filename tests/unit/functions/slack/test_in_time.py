@@ -55,7 +55,7 @@ def test_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
     assert harness.invoked == []
 
 
-def test_stranger_gets_no_answer_later_either(
+def test_stranger_gets_no_later_answer_when_slack_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
@@ -107,7 +107,7 @@ def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
     assert not slow.is_set()
 
 
-def test_nothing_is_waited_for_when_the_start_took_all_time(
+def test_command_is_finished_later_when_the_cold_start_took_all_time(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     """By a clock that stands: 2.1 s after it arrived, nobody is waited for."""
@@ -124,7 +124,7 @@ def fail(_event: bytes) -> None:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
 
 
-def test_user_is_told_when_the_function_can_not_invoke_itself(
+def test_answer_says_so_when_the_function_can_not_invoke_itself(
     harness: Harness, workspace: Workspace, slow: threading.Event
 ) -> None:
     late(harness)
@@ -192,7 +192,7 @@ def test_nothing_is_posted_after_a_message_that_slack_refuses(
 
 
 @pytest.mark.parametrize("text", ["help", str(MEETING)])
-def test_user_is_told_when_slack_is_slow_in_the_other_invocation_too(
+def test_answer_says_so_when_slack_is_slow_in_the_other_invocation_too(
     harness: Harness, slow: threading.Event, text: str
 ) -> None:
     """After its own patience the user is told so, and not left with "One moment"."""

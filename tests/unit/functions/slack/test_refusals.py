@@ -82,7 +82,7 @@ def test_request_is_refused_when_its_body_is_not_text(harness: Harness) -> None:
     assert slack.respond(event, harness.deps).status == 401
 
 
-def test_request_is_answered_when_the_secret_was_set_since(harness: Harness) -> None:
+def test_request_is_answered_when_the_secret_was_set_after_the_cold_start(harness: Harness) -> None:
     old, new = harness.set_up(secret="old"), harness.set_up()
     event = {"headers": signed(harness), "body": BODY.decode()}
     assert slack.respond(event, old).status == 401
@@ -111,7 +111,7 @@ def test_request_is_not_parsed_when_there_is_no_signing_secret(
 
 
 @pytest.mark.parametrize("missing", [{"token": ""}, {"slack_allowed_groups": " , "}])
-def test_user_is_told_when_slack_is_not_set_up(
+def test_answer_says_so_when_slack_is_not_set_up(
     harness: Harness, missing: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     harness.set_up(**missing)
@@ -119,7 +119,9 @@ def test_user_is_told_when_slack_is_not_set_up(
     assert "missing" in caplog.text
 
 
-def test_user_is_refused_when_in_no_allowed_group(harness: Harness, put: Put) -> None:
+def test_command_is_refused_when_the_user_is_in_no_allowed_group(
+    harness: Harness, put: Put
+) -> None:
     put("u1")
     for text in ("", "help", "12345678901", "nonsense"):
         told = refused(harness.command(text, user_id=STRANGER))
@@ -142,7 +144,9 @@ def value() -> str:
 
 
 @pytest.mark.parametrize("user", ["U111", "U222"])
-def test_members_of_each_allowed_group_are_answered(harness: Harness, user: str) -> None:
+def test_command_is_answered_when_the_user_is_in_an_allowed_group(
+    harness: Harness, user: str
+) -> None:
     assert "shows where" in harness.command("help", user_id=user)["text"]
 
 
@@ -176,19 +180,21 @@ def test_only_direct_messages_are_answered_when_no_channel_is_set(harness: Harne
 @pytest.mark.parametrize(
     "text", ["1", "123456789", "123456789012", "12345x78901", "help me", "٣" * 10]
 )
-def test_user_is_told_when_the_meeting_number_is_bad(harness: Harness, text: str) -> None:
+def test_answer_says_so_when_the_meeting_number_is_invalid(harness: Harness, text: str) -> None:
     assert "10 or 11 digits" in refused(harness.command(text))
 
 
 @pytest.mark.parametrize(
     "changed", ["", "{}", "null", '{"version": 1', value().replace(str(VERSION), "1", 1)]
 )
-def test_user_is_told_when_the_button_is_of_another_version(harness: Harness, changed: str) -> None:
+def test_answer_says_so_when_the_button_is_of_another_version(
+    harness: Harness, changed: str
+) -> None:
     (message,) = harness.press(changed)
     assert "another version" in refused(message)
 
 
-def test_user_is_told_when_slack_refuses_to_name_the_members(
+def test_answer_says_so_when_slack_refuses_the_list_of_members(
     harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
@@ -198,7 +204,7 @@ def test_user_is_told_when_slack_refuses_to_name_the_members(
     assert "xoxb" not in caplog.text
 
 
-def test_user_is_told_when_the_tables_can_not_be_read(harness: Harness) -> None:
+def test_answer_says_so_when_the_tables_can_not_be_read(harness: Harness) -> None:
     harness.aws.status.delete()
     assert "can't be read now" in refused(harness.command("12345678901"))
 
@@ -212,7 +218,7 @@ def test_error_is_logged_when_slack_refuses_a_message(
     assert "used_url" in caplog.text
 
 
-def test_only_commands_and_presses_are_worked_on(harness: Harness) -> None:
+def test_request_is_200_or_400_when_it_is_no_command_and_no_press(harness: Harness) -> None:
     assert harness.post(b"ssl_check=1&token=x").status == 200
     assert harness.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
     for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):

@@ -77,14 +77,14 @@ class TestIsItThere:
         harness.take(harness.message())
         assert harness.asked("/api/events/") > harness.asked("/api/info/me/roles") == 1
 
-    def test_role_is_noticed_when_it_is_given_later(self, harness: Harness) -> None:
+    def test_role_is_used_when_it_is_granted_later(self, harness: Harness) -> None:
         harness.fail("maintenance", path="/api/info/", times=1)
         assert not harness.take(harness.message())
         assert harness.take(harness.message(), receive_count=2)
 
 
 class TestSigningIn:
-    def test_digest_challenge_is_asked_for_once(self, harness: Harness) -> None:
+    def test_digest_challenge_is_requested_once(self, harness: Harness) -> None:
         harness.take(harness.message())
         challenged = [one for one in harness.opencast.requests if one.status == 401]
         assert len(challenged) == 1

@@ -53,7 +53,7 @@ class TestAnEventThatTheLedgerDoesNotKnow:
 
 
 class TestAnotherRequestsIngest:
-    def test_message_is_ignored_when_the_event_is_there(
+    def test_message_is_ignored_when_the_event_is_in_opencast(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)
@@ -64,7 +64,7 @@ class TestAnotherRequestsIngest:
         assert harness.record.request(ZIP_ID).end is End.IGNORED
         assert not [one for one in caplog.records if one.levelname == "ERROR"]
 
-    def test_files_that_it_lacks_are_told_in_the_row_of_its_request(
+    def test_row_of_the_request_names_the_files_that_the_event_lacks(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(other)
@@ -94,7 +94,7 @@ class TestAnotherRequestsIngest:
         )
         assert harness.posts == 1
 
-    def test_message_is_ingested_when_the_other_one_was_refused(
+    def test_message_is_ingested_when_opencast_refused_the_other_one(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.fail("status", status=400)
@@ -106,7 +106,7 @@ class TestAnotherRequestsIngest:
         assert harness.outcome_of(OTHER_ZIP_ID) == ("IGNORED", "Already in opencast")
         assert len(harness.opencast.ingests) == 1
 
-    def test_message_is_ingested_under_the_same_id_when_the_other_one_got_lost(
+    def test_message_is_ingested_under_the_same_id_when_the_other_one_was_lost(
         self, harness: Harness, other: dict[str, Any]
     ) -> None:
         harness.be_silent()
@@ -120,7 +120,9 @@ class TestAnotherRequestsIngest:
 
 
 class TestMultipleIngests:
-    def test_second_event_has_a_random_id_when_the_first_is_there(self, harness: Harness) -> None:
+    def test_second_event_has_a_random_id_when_the_first_is_in_opencast(
+        self, harness: Harness
+    ) -> None:
         harness.has_event()
         assert harness.take(harness.message(allow_multiple_ingests=True))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
@@ -139,11 +141,11 @@ class TestMultipleIngests:
         assert ingest.mediapackage_id != OWN_ID
         assert harness.posts_of == {OWN_ID: ["unknown"], ingest.mediapackage_id: ["taken"]}
 
-    def test_first_event_has_the_primary_id_when_nothing_is_there(self, harness: Harness) -> None:
+    def test_first_event_has_the_primary_id(self, harness: Harness) -> None:
         harness.take(harness.message(allow_multiple_ingests=True))
         assert harness.opencast.ingests[0].mediapackage_id == OWN_ID
 
-    def test_redelivery_finds_its_random_id_in_the_ledger(self, harness: Harness) -> None:
+    def test_redelivered_message_finds_its_random_id_in_the_ledger(self, harness: Harness) -> None:
         harness.has_event()
         harness.be_silent()
         harness.fail("close")
@@ -157,7 +159,7 @@ class TestMultipleIngests:
         (ingest,) = harness.opencast.ingests
         assert ingest.mediapackage_id == chosen != OWN_ID
 
-    def test_redelivery_makes_no_third_event_when_the_second_is_there(
+    def test_redelivered_message_makes_no_third_event_when_the_second_is_in_opencast(
         self, harness: Harness
     ) -> None:
         harness.has_event()
@@ -167,7 +169,9 @@ class TestMultipleIngests:
             assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_each_request_gets_its_own_event(self, harness: Harness, other: dict[str, Any]) -> None:
+    def test_each_request_has_its_own_event_when_several_ingests_are_allowed(
+        self, harness: Harness, other: dict[str, Any]
+    ) -> None:
         harness.take(harness.message())
         harness.take(other | {"allow_multiple_ingests": True})
         harness.put_row("third")
@@ -194,7 +198,7 @@ class TestAnotherSeries:
 
 
 class TestLateFiles:
-    def test_files_are_told_by_name_when_they_stayed_outside(
+    def test_row_names_the_late_files(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         harness.take(harness.message("active_speaker"))
@@ -210,7 +214,7 @@ class TestLateFiles:
         assert (record.goes_on, record.advice) == (True, one_ingest.ADD_THEM)
         assert "exec.on-demand UUID --allow-multiple-ingests" in record.advice
 
-    def test_file_is_inside_when_another_message_gave_it_another_number(
+    def test_file_is_not_late_when_another_message_gave_it_another_number(
         self, harness: Harness
     ) -> None:
         """Zoom finished an earlier segment later: what was number 0 is number 1 then."""
@@ -222,13 +226,13 @@ class TestLateFiles:
             "active_speaker of 2026-10-14T14:00:12Z."
         )
 
-    def test_nothing_is_outside_when_the_message_knows_fewer_files(self, harness: Harness) -> None:
+    def test_no_file_is_late_when_the_message_has_fewer_files(self, harness: Harness) -> None:
         both = harness.message(segments=2)
         harness.take(both)
         assert harness.take(second_alone(both))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_failures_end_also_when_the_ingest_is_done(self, harness: Harness) -> None:
+    def test_failures_are_reset_when_the_ingest_was_done_already(self, harness: Harness) -> None:
         """Its row stays as it is: the ledger counts."""
         harness.take(harness.message("active_speaker"))
         harness.fail("status", path="/api/events", status=403, times=None)
@@ -240,7 +244,7 @@ class TestLateFiles:
         (dead,) = harness.dead()
         assert "attempt 5 of 5" in dead["reason"]
 
-    def test_messages_of_an_earlier_version_are_compared_by_their_keys(
+    def test_files_are_compared_by_their_keys_when_the_message_is_of_an_earlier_version(
         self, harness: Harness
     ) -> None:
         """They tell no ids."""

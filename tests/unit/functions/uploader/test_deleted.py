@@ -21,7 +21,7 @@ def ingest_and_delete(harness: Harness) -> None:
     harness.delete_event()
 
 
-def test_deleted_event_is_told_and_not_sent_again(
+def test_deleted_event_is_reported_and_not_ingested_again(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Somebody took it back; a late notification of Zoom's doesn't undo that."""
@@ -43,14 +43,16 @@ def test_deleted_event_is_told_and_not_sent_again(
     assert harness.record.request(ZIP_ID).end is End.IGNORED
 
 
-def test_nothing_is_sent_when_a_dead_letter_is_retried_after_the_deletion(harness: Harness) -> None:
+def test_nothing_is_posted_when_a_dead_letter_is_redriven_after_the_deletion(
+    harness: Harness,
+) -> None:
     ingest_and_delete(harness)
     for receive_count in (1, 2):
         assert harness.take(harness.message(), receive_count=receive_count)
     assert (harness.posts, harness.outcome[0]) == (1, "SENT_TO_OPENCAST")
 
 
-def test_deleted_event_is_sent_again_when_somebody_asks_for_it_afterwards(harness: Harness) -> None:
+def test_deleted_event_is_ingested_again_when_it_is_requested_afterwards(harness: Harness) -> None:
     ingest_and_delete(harness)
     harness.take(harness.message())
     harness.accept()
@@ -61,7 +63,7 @@ def test_deleted_event_is_sent_again_when_somebody_asks_for_it_afterwards(harnes
     assert harness.posts_of == {OWN_ID: ["taken"]}
 
 
-def test_deleted_event_is_sent_again_when_another_request_asks_for_it(harness: Harness) -> None:
+def test_deleted_event_is_ingested_again_when_another_request_names_it(harness: Harness) -> None:
     ingest_and_delete(harness)
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
@@ -71,7 +73,7 @@ def test_deleted_event_is_sent_again_when_another_request_asks_for_it(harness: H
     assert harness.own_ingest.zip_id == OTHER_ZIP_ID
 
 
-def test_request_of_before_the_ingest_ends_when_the_event_was_deleted(harness: Harness) -> None:
+def test_earlier_request_ends_when_the_event_was_deleted(harness: Harness) -> None:
     """Two requests at once, one event: it was deleted before the second message had its turn."""
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
@@ -83,7 +85,7 @@ def test_request_of_before_the_ingest_ends_when_the_event_was_deleted(harness: H
     assert "isn't in Opencast any more" in reason
 
 
-def test_row_ends_when_the_deletion_came_before_its_last_write(harness: Harness) -> None:
+def test_row_ends_when_the_event_was_deleted_before_its_last_write(harness: Harness) -> None:
     harness.accept()
     with failing_table(harness.aws.status):
         harness.take(harness.message())
@@ -95,7 +97,7 @@ def test_row_ends_when_the_deletion_came_before_its_last_write(harness: Harness)
     assert "isn't in Opencast any more" in reason
 
 
-def test_request_that_comes_meanwhile_is_ingested(harness: Harness) -> None:
+def test_request_is_ingested_when_it_comes_while_the_deletion_is_noticed(harness: Harness) -> None:
     ingest_and_delete(harness)
 
     def ask() -> None:
@@ -109,7 +111,9 @@ def test_request_that_comes_meanwhile_is_ingested(harness: Harness) -> None:
     assert (harness.outcome, harness.posts) == (("SENT_TO_OPENCAST", ""), 2)
 
 
-def test_event_is_waited_for_when_it_was_taken_and_never_shown(harness: Harness) -> None:
+def test_message_waits_when_opencast_accepted_the_event_and_never_showed_it(
+    harness: Harness,
+) -> None:
     """Opencast's index can lag behind its answer; 409 doesn't say that the event is there."""
     harness.fail("conflict")
     harness.take(harness.message())
@@ -134,7 +138,7 @@ class TestAnEventThatWasShownBefore:
         harness.put_row(ZIP_ID)
         return harness.message()
 
-    def test_next_request_is_sent_at_once_when_the_deleted_event_was_shown_before(
+    def test_next_request_is_posted_at_once_when_the_deleted_event_was_shown_before(
         self, harness: Harness
     ) -> None:
         assert harness.take(self.ask_again(harness))
@@ -150,7 +154,7 @@ class TestAnEventThatWasShownBefore:
         assert "doesn't show it yet" in harness.outcome[1]
         assert harness.posts == 2
 
-    def test_redelivery_reports_the_deletion_at_once(self, harness: Harness) -> None:
+    def test_redelivered_message_reports_the_deletion_at_once(self, harness: Harness) -> None:
         assert harness.take(harness.message())
         assert "isn't in Opencast any more" in harness.outcome[1]
         assert harness.posts == 1

@@ -16,7 +16,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, 
 class TestCounting:
     """Real failures: Opencast answered, and what it said is no outage."""
 
-    def test_operator_is_needed_after_five_failures(self, harness: Harness) -> None:
+    def test_message_is_given_up_after_five_failures(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
         message = harness.message()
         dues = ["18:31:00", "18:32:00", "18:34:00", "18:38:00"]
@@ -40,7 +40,9 @@ class TestCounting:
         assert "retry_due" not in harness.row
         assert harness.record.request(ZIP_ID).end is End.FAILED
 
-    def test_opencast_breaking_down_in_the_ingest_is_a_failure(self, harness: Harness) -> None:
+    def test_failure_is_counted_when_opencast_answers_500_to_the_ingest(
+        self, harness: Harness
+    ) -> None:
         for number in range(1, 5):
             harness.break_down()
             assert not harness.take(harness.message())
@@ -51,7 +53,9 @@ class TestCounting:
         assert "It broke down in the ingest (500) and has no such event." in dead["reason"]
         assert harness.posts == 5
 
-    def test_count_begins_anew_when_an_operator_retries(self, harness: Harness) -> None:
+    def test_failures_are_counted_from_0_when_an_operator_redrives_the_message(
+        self, harness: Harness
+    ) -> None:
         harness.fail("status", path="/series/", status=403, times=6)
         for _ in range(5):
             harness.take(harness.message())
@@ -65,7 +69,7 @@ class TestCounting:
         harness.take(message)
         assert len(harness.dead()) == 2
 
-    def test_waiting_is_not_counted_as_a_failure(self, harness: Harness) -> None:
+    def test_failures_stay_the_same_when_the_message_waits(self, harness: Harness) -> None:
         harness.be_busy()
         harness.fail("status", path="/series/", status=403, times=2)
         harness.take(harness.message())
@@ -89,7 +93,7 @@ class TestCounting:
         harness.take(harness.message(zip_id=OTHER_ZIP_ID))
         assert "attempt 1 of 5" in harness.outcome_of(OTHER_ZIP_ID)[1]
 
-    def test_failure_waits_when_it_can_not_be_counted(self, harness: Harness) -> None:
+    def test_message_is_retried_when_its_failure_can_not_be_counted(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403)
         with failing_table(harness.aws.recordings):
             assert not harness.take(harness.message())
@@ -98,7 +102,7 @@ class TestCounting:
         assert harness.take(harness.message(), receive_count=2)
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_operator_is_needed_when_waiting_has_spent_the_last_receive(
+    def test_message_is_given_up_when_waiting_has_used_the_last_receive(
         self, harness: Harness
     ) -> None:
         """Then the queue would drop it, without a reason and with a row that says when it asks."""
@@ -114,20 +118,20 @@ class TestCounting:
         assert dead["reason"] == reason
         assert harness.posts_of == {OWN_ID: ["unknown"]}
 
-    def test_operator_is_needed_when_the_last_receive_fails(self, harness: Harness) -> None:
+    def test_message_is_given_up_when_its_last_receive_fails(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403)
         assert harness.take(harness.message(), receive_count=50)
         assert "attempt 1 of 5, no more tries: an operator is needed" in harness.outcome[1]
         assert len(harness.dead()) == 1
 
-    def test_next_try_is_the_messages_own_visibility(self, harness: Harness) -> None:
+    def test_visibility_timeout_doubles_with_each_failure(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
         with recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
             for _ in range(5):
                 harness.take(harness.message())
         assert [one["VisibilityTimeout"] for one in asked] == [60, 120, 240, 480]
 
-    def test_row_and_ledger_forget_failures_when_the_ingest_is_taken(
+    def test_failures_are_reset_in_row_and_ledger_when_the_ingest_is_accepted(
         self, harness: Harness
     ) -> None:
         harness.fail("status", path="/series/", status=403)
@@ -191,7 +195,9 @@ class TestTheHandler:
         answer = harness.run({"Records": [record]})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
 
-    def test_operator_is_told_when_the_queue_is_empty(self, harness: Harness) -> None:
+    def test_operators_call_of_the_uploader_says_so_when_the_queue_is_empty(
+        self, harness: Harness
+    ) -> None:
         answer = harness.run({})
         assert answer == {"message": "nothing waiting"}
 

@@ -120,7 +120,7 @@ class TestTheParts:
         harness.take(harness.message(**asked))
         assert harness.opencast.ingests[0].workflow_asked == used
 
-    def test_file_addresses_are_valid_as_long_as_the_patience(self, harness: Harness) -> None:
+    def test_presigned_urls_are_valid_as_long_as_an_ingest_may_take(self, harness: Harness) -> None:
         sent: list[str] = []
         harness.when_answered("/ingest/", lambda: None)
         harness.session.hooks["response"].append(
@@ -182,7 +182,9 @@ class TestViews:
             for view in ("active_speaker", "shared_screen", "gallery_view")
         ]
 
-    def test_form_has_all_views_and_no_chat_when_all_mp4_are_wanted(self, harness: Harness) -> None:
+    def test_form_has_all_views_and_no_chat_when_all_mp4_are_ingested(
+        self, harness: Harness
+    ) -> None:
         views = ("chat_file", "gallery_view", "active_speaker", "shared_screen")
         harness.take(harness.message(*views, ingest_all_mp4=True))
         assert harness.part("flavor") == [
@@ -215,7 +217,7 @@ class TestVideosOfUnknownTypes:
             "2026-10-14T14:00:12Z_2026-10-14T14:50:12Z,2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"
         ]
 
-    def test_times_are_told_when_there_is_no_chat_either(self, harness: Harness) -> None:
+    def test_form_has_the_times_when_there_is_no_chat_either(self, harness: Harness) -> None:
         harness.take(harness.message(STUDIO))
         assert harness.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
 
@@ -223,13 +225,13 @@ class TestVideosOfUnknownTypes:
         harness.take(harness.message(STUDIO, "gallery_view"))
         assert harness.part("mediaUri") == [f"{STREAM}{key_of('gallery_view', 0)}"]
 
-    def test_lone_video_goes_as_the_speaker_when_all_mp4_are_wanted(self, harness: Harness) -> None:
+    def test_lone_video_is_the_speaker_when_all_mp4_are_ingested(self, harness: Harness) -> None:
         harness.take(harness.message(STUDIO, ingest_all_mp4=True))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.part("flavor") == ["speaker/chunked+source"]
         assert harness.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, 0)}"]
 
-    def test_sign_language_has_a_flavor_of_its_own_when_all_mp4_are_wanted(
+    def test_sign_language_has_its_own_flavor_when_all_mp4_are_ingested(
         self, harness: Harness
     ) -> None:
         harness.take(harness.message(SIGN_LANGUAGE, "shared_screen", STUDIO, ingest_all_mp4=True))
@@ -265,7 +267,7 @@ class TestFalseStarts:
         assert harness.posts == 0
         assert harness.posts_of == {}
 
-    def test_long_video_of_an_unknown_type_is_left(self, harness: Harness) -> None:
+    def test_long_video_of_an_unknown_type_is_kept(self, harness: Harness) -> None:
         """Too short is what was dropped, not the lecture after it."""
         message = harness.message("active_speaker", STUDIO, segments=2)
         del message["s3_files"]["active_speaker"]["segments"][1]
@@ -305,7 +307,7 @@ class TestRecordingTimes:
             [{"event": "recording.paused", "timestamp": -(10**20)}],
         ],
     )
-    def test_recording_is_ingested_without_pauses_when_its_events_make_no_sense(
+    def test_recording_is_ingested_without_pauses_when_its_events_are_invalid(
         self, harness: Harness, events: Any
     ) -> None:
         self.events(harness, events)
@@ -321,7 +323,7 @@ class TestRecordingTimes:
         assert "events can't be read" in caplog.text
 
 
-def test_answer_is_waited_for_until_a_minute_before_the_invocation_ends() -> None:
+def test_read_timeout_ends_a_minute_before_the_invocation() -> None:
     assert attempts.read_seconds(900_000) == 840
     assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0
     assert BUCKET in STREAM

@@ -21,7 +21,7 @@ SPEAKER, SCREEN = id_of("active_speaker", 0), id_of("shared_screen", 0)
 
 
 class TestAMessageThatKnowsFewerFiles:
-    def test_nothing_happens_when_another_message_brings_more(
+    def test_message_is_superseded_when_another_message_has_more_files(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -36,21 +36,23 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert set(harness.own_ingest.files) == {SPEAKER, SCREEN}
 
-    def test_row_stays_as_it_ended_when_the_other_message_was_first(self, harness: Harness) -> None:
+    def test_row_stays_when_the_superseding_message_was_first(self, harness: Harness) -> None:
         harness.has_event()
         harness.accept(SPEAKER, SCREEN)
         harness.take(harness.message("active_speaker", "shared_screen"))
         assert harness.take(harness.message("active_speaker"))
         assert harness.outcome == ("IGNORED", "Already in opencast")
 
-    def test_message_is_ingested_when_the_others_files_are_left_out(self, harness: Harness) -> None:
+    def test_message_is_ingested_when_the_other_messages_files_are_left_out(
+        self, harness: Harness
+    ) -> None:
         """The downloader went on without them."""
         harness.accept(SPEAKER, SCREEN, "chat")
         harness.leave_out("chat")
         assert harness.take(harness.message("active_speaker", "shared_screen"))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_message_is_ingested_when_only_another_request_brings_more(
+    def test_message_is_ingested_when_only_another_request_has_more_files(
         self, harness: Harness
     ) -> None:
         harness.accept(SPEAKER)
@@ -94,7 +96,7 @@ class TestARecordThatSomebodyHasEdited:
             {"version": "first"},
         ],
     )
-    def test_nothing_is_sent_and_the_row_says_what_to_do(
+    def test_message_is_given_up_with_advice_when_the_ledger_record_is_unreadable(
         self, harness: Harness, edited: dict[str, Any]
     ) -> None:
         """The recording may have been sent, and nobody knows under which id."""
@@ -110,7 +112,7 @@ class TestARecordThatSomebodyHasEdited:
         [dead] = harness.dead()
         assert (dead["body"], dead["reason"]) == (message, reason)
 
-    def test_other_recordings_are_ingested_when_one_record_is_unreadable(
+    def test_other_recordings_are_ingested_when_one_ledger_record_is_unreadable(
         self, harness: Harness
     ) -> None:
         harness.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
@@ -119,7 +121,9 @@ class TestARecordThatSomebodyHasEdited:
         assert harness.take(harness.message(uuid="another==", zip_id=OTHER_ZIP_ID))
         assert harness.outcome_of(OTHER_ZIP_ID) == ("SENT_TO_OPENCAST", "")
 
-    def test_recording_is_ingested_when_the_item_is_deleted(self, harness: Harness) -> None:
+    def test_recording_is_ingested_when_its_unreadable_record_was_deleted(
+        self, harness: Harness
+    ) -> None:
         harness.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
         harness.take(harness.message())
         harness.aws.recordings.delete_item(Key={"uuid": UUID})

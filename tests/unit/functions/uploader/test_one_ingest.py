@@ -24,7 +24,7 @@ class TestTheFirstPost:
         assert (ingest.mediapackage_id, ingest.state) == (OWN_ID, "done")
         assert uuid.UUID(OWN_ID).hex == "".join(OWN_ID.split("-"))
 
-    def test_ledger_knows_the_ingest_when_it_is_taken(self, harness: Harness) -> None:
+    def test_ledger_has_the_ingest_record_when_opencast_accepted_it(self, harness: Harness) -> None:
         harness.take(harness.message("active_speaker", "chat_file"))
         ingest = harness.own_ingest
         assert (ingest.zip_id, ingest.series) == (ZIP_ID, SERIES)
@@ -100,7 +100,9 @@ class TestTheFirstPost:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("state", ["IGNORED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-    def test_row_says_so_whatever_was_written_meanwhile(self, harness: Harness, state: str) -> None:
+    def test_row_says_that_the_ingest_was_sent_whatever_was_written_meanwhile(
+        self, harness: Harness, state: str
+    ) -> None:
         """A message with late files found the recording in the trash while Opencast fetched."""
         harness.when_answered("/ingest/", lambda: harness.rewrite(state))
         assert harness.take(harness.message())
@@ -115,7 +117,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
         assert harness.own_ingest.is_shown
 
-    def test_row_ends_when_a_crash_came_between_the_answer_and_the_state(
+    def test_row_ends_when_the_uploader_crashed_between_the_answer_and_the_state(
         self, harness: Harness
     ) -> None:
         harness.take(harness.message())
@@ -124,7 +126,9 @@ class TestTheFirstPost:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_ingest_counts_as_taken_when_opencast_is_at_work_on_it(self, harness: Harness) -> None:
+    def test_ingest_counts_as_accepted_when_opencast_is_working_on_it(
+        self, harness: Harness
+    ) -> None:
         """409."""
         harness.fail("conflict")
         assert harness.take(harness.message())
@@ -134,7 +138,9 @@ class TestTheFirstPost:
 
 
 class TestAnAnswerThatNeverCame:
-    def test_event_is_own_when_it_came_of_a_lost_answer(self, harness: Harness) -> None:
+    def test_event_counts_as_ingested_when_the_answer_to_its_post_was_lost(
+        self, harness: Harness
+    ) -> None:
         harness.fail("close", after_work=True)
         assert not harness.take(harness.message())
         state, reason = harness.outcome
@@ -153,7 +159,9 @@ class TestAnAnswerThatNeverCame:
             harness.be_silent()
 
     @pytest.mark.usefixtures("busy")
-    def test_ingest_is_never_sent_again_while_it_may_come(self, harness: Harness) -> None:
+    def test_ingest_is_not_posted_again_while_the_event_may_still_come(
+        self, harness: Harness
+    ) -> None:
         harness.fail("close")
         harness.take(harness.message())
         for receive_count in range(2, 8):
@@ -166,7 +174,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.failures == 0
         assert harness.dead() == []
 
-    def test_ingest_is_waited_for_beyond_the_patience_when_opencast_is_at_work(
+    def test_message_waits_beyond_the_limit_when_opencast_is_working(
         self, harness: Harness
     ) -> None:
         harness.be_busy()
@@ -179,7 +187,7 @@ class TestAnAnswerThatNeverCame:
         assert not harness.take(harness.message(), receive_count=31)
         assert harness.posts == 2
 
-    def test_ingest_is_sent_once_more_when_the_patience_is_over(self, harness: Harness) -> None:
+    def test_ingest_is_posted_once_more_when_the_limit_is_over(self, harness: Harness) -> None:
         harness.be_silent()
         harness.fail("close", times=2)
         harness.take(harness.message())
@@ -196,9 +204,7 @@ class TestAnAnswerThatNeverCame:
         assert [one.mediapackage_id for one in harness.opencast.ingests] == [OWN_ID]
         assert harness.posts_of == {OWN_ID: ["unknown", "unknown", "taken"]}
 
-    def test_ingest_is_sent_again_soon_when_opencast_is_at_work_on_none(
-        self, harness: Harness
-    ) -> None:
+    def test_ingest_is_posted_again_soon_when_opencast_is_idle(self, harness: Harness) -> None:
         """It knows nothing of the POST: a proxy lost it."""
         harness.fail("close")
         harness.take(harness.message())
@@ -210,7 +216,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts == 2
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_ingest_is_not_sent_again_when_a_workflow_of_it_is_active(
+    def test_ingest_is_not_posted_again_when_it_has_an_active_workflow(
         self, harness: Harness
     ) -> None:
         """The POST has ended, and the index doesn't show the event yet."""
@@ -227,7 +233,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts == 1
 
     @pytest.mark.parametrize("status", [503, 403])
-    def test_ingest_is_not_sent_again_while_opencast_can_not_be_asked(
+    def test_ingest_is_not_posted_again_while_opencast_refuses_the_query(
         self, harness: Harness, status: int
     ) -> None:
         harness.fail("close", after_work=True)
@@ -245,7 +251,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
 
-    def test_patience_with_a_post_is_a_setting(self, harness: Harness) -> None:
+    def test_limit_of_waiting_for_a_post_is_a_setting(self, harness: Harness) -> None:
         harness.be_silent()
         harness.settings["oc_ingest_patience_hours"] = 0.5
         harness.fail("close")
@@ -257,7 +263,9 @@ class TestAnAnswerThatNeverCame:
         harness.take(harness.message())
         assert harness.posts == 2
 
-    def test_opencast_is_asked_later_when_its_answer_takes_too_long(self, harness: Harness) -> None:
+    def test_message_is_retried_when_opencasts_answer_takes_too_long(
+        self, harness: Harness
+    ) -> None:
         """It goes on with its downloads, and has the event then."""
         harness.fail("slow", seconds=0.5)
         assert not harness.take(harness.message(), read_seconds=0.1)
@@ -282,7 +290,7 @@ class TestAnAnswerThatNeverCame:
         assert not harness.take(harness.message(), receive_count=2)
         assert harness.posts == 1
 
-    def test_event_is_own_when_a_proxy_answered_and_opencast_went_on(
+    def test_event_counts_as_ingested_when_a_proxy_answered_and_opencast_continued(
         self, harness: Harness
     ) -> None:
         harness.fail("status", status=502, after_work=True)
@@ -308,7 +316,7 @@ class TestAnAnswerThatNeverCame:
 
 
 class TestAPostThatMadeNothing:
-    def test_claim_is_forgotten_when_the_connection_was_never_made(self, harness: Harness) -> None:
+    def test_claim_is_removed_when_the_connection_was_never_made(self, harness: Harness) -> None:
         adapters = harness.session.adapters
         harness.session.mount(f"{harness.opencast.url}/ingest", Refusing())
         assert not harness.take(harness.message())
@@ -320,7 +328,9 @@ class TestAPostThatMadeNothing:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 415])
-    def test_claim_is_forgotten_when_opencast_refuses(self, harness: Harness, status: int) -> None:
+    def test_claim_is_removed_when_opencast_refuses_the_post(
+        self, harness: Harness, status: int
+    ) -> None:
         harness.fail("status", status=status)
         assert not harness.take(harness.message())
         state, reason = harness.outcome
@@ -332,9 +342,7 @@ class TestAPostThatMadeNothing:
         assert len(harness.opencast.ingests) == 1
         assert harness.failures == 0
 
-    def test_earlier_post_is_remembered_when_opencast_refuses_a_later_one(
-        self, harness: Harness
-    ) -> None:
+    def test_earlier_post_is_kept_when_opencast_refuses_a_later_one(self, harness: Harness) -> None:
         """The first one may still be at work."""
         harness.be_silent()
         harness.fail("close")
@@ -346,7 +354,7 @@ class TestAPostThatMadeNothing:
         assert harness.posts_of == {OWN_ID: ["unknown", "refused"]}
         assert harness.own_ingest.posted_at == "2026-10-14T18:30:00Z"
 
-    def test_claim_is_forgotten_when_opencast_broke_down_without_an_event(
+    def test_claim_is_removed_when_opencast_answers_500_without_an_event(
         self, harness: Harness
     ) -> None:
         harness.break_down()
@@ -359,7 +367,7 @@ class TestAPostThatMadeNothing:
         assert harness.posts_of == {}
         assert harness.failures == 1
 
-    def test_ingest_is_taken_when_opencast_broke_down_with_the_event_there(
+    def test_ingest_is_accepted_when_opencast_answers_500_and_has_the_event(
         self, harness: Harness
     ) -> None:
         harness.break_down(after_work=True)
@@ -368,7 +376,7 @@ class TestAPostThatMadeNothing:
         assert harness.posts == 1
         assert harness.posts_of == {OWN_ID: ["taken"]}
 
-    def test_outcome_is_unknown_when_opencast_broke_down_and_can_not_be_asked(
+    def test_outcome_is_unknown_when_opencast_answers_500_and_refuses_the_query(
         self, harness: Harness
     ) -> None:
         harness.break_down()
@@ -391,7 +399,7 @@ def ledger_failing_after_the_post(harness: Harness) -> Iterator[None]:
 
 class TestALedgerThatCanNotBeWrittenAfterThePost:
     @pytest.mark.parametrize("kind", ["conflict", "status"])
-    def test_claim_stays_when_the_outcome_can_not_be_noted(
+    def test_claim_stays_when_the_outcome_can_not_be_written(
         self, harness: Harness, kind: str
     ) -> None:
         """It protects against a second POST, whatever the first one's outcome was."""
@@ -407,7 +415,9 @@ class TestALedgerThatCanNotBeWrittenAfterThePost:
         assert not harness.take(harness.message(), receive_count=2)
         assert harness.posts == 1
 
-    def test_event_is_own_when_the_outcome_could_not_be_noted(self, harness: Harness) -> None:
+    def test_event_counts_as_ingested_when_the_outcome_could_not_be_written(
+        self, harness: Harness
+    ) -> None:
         with ExitStack() as stack:
             harness.when_answered(
                 "/ingest/", lambda: stack.enter_context(failing_table(harness.aws.recordings))

@@ -23,7 +23,7 @@ def levels(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("down")
-def test_row_tells_since_when_it_waits_and_when_it_asks_again(harness: Harness) -> None:
+def test_row_has_the_begin_of_the_outage_and_the_time_of_the_retry(harness: Harness) -> None:
     since = harness.clock()
     harness.clock.forward(hours=1)
     assert not harness.take(harness.message(), receive_count=7, first_received=since)
@@ -35,7 +35,7 @@ def test_row_tells_since_when_it_waits_and_when_it_asks_again(harness: Harness) 
 
 
 @pytest.mark.usefixtures("down")
-def test_opencast_is_asked_every_ten_minutes_at_most(harness: Harness) -> None:
+def test_backoff_during_an_outage_is_at_most_ten_minutes(harness: Harness) -> None:
     with recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
         for receive_count in (1, 2, 3, 4, 5, 30):
             harness.take(harness.message(), receive_count=receive_count)
@@ -43,7 +43,7 @@ def test_opencast_is_asked_every_ten_minutes_at_most(harness: Harness) -> None:
 
 
 @pytest.mark.usefixtures("down")
-def test_outage_is_not_counted_as_a_failure(harness: Harness) -> None:
+def test_failures_stay_the_same_during_an_outage(harness: Harness) -> None:
     since = harness.clock()
     for receive_count in range(1, 8):
         assert not harness.take(
@@ -65,7 +65,7 @@ def test_no_mail_is_sent_for_a_recording_that_waits_for_opencast(
     assert levels(caplog, "Unable to reach Opencast") == ["WARNING"] * 9
 
 
-def test_recording_is_ingested_when_opencast_is_back(harness: Harness) -> None:
+def test_recording_is_ingested_when_the_outage_is_over(harness: Harness) -> None:
     harness.fail("status", path="/", times=3)
     since = harness.clock()
     for receive_count in (1, 2, 3):
@@ -109,7 +109,7 @@ def test_message_is_given_up_with_its_reason_at_its_last_receive(harness: Harnes
 
 
 @pytest.mark.usefixtures("down")
-def test_message_waits_when_sqs_does_not_tell_when_it_was_received_first(harness: Harness) -> None:
+def test_message_waits_when_sqs_gives_no_time_of_the_first_receive(harness: Harness) -> None:
     taken = harness.receive(harness.message(), 3)
     record = {
         "messageId": taken.message_id,
@@ -123,7 +123,7 @@ def test_message_waits_when_sqs_does_not_tell_when_it_was_received_first(harness
 
 
 @pytest.mark.usefixtures("down")
-def test_first_receive_is_the_one_that_sqs_tells(harness: Harness) -> None:
+def test_outage_is_measured_from_the_first_receive_of_sqs(harness: Harness) -> None:
     first = harness.clock() - timedelta(hours=25)
     taken = harness.receive(json.dumps(harness.message()), 3)
     record = {
@@ -140,7 +140,7 @@ def test_first_receive_is_the_one_that_sqs_tells(harness: Harness) -> None:
     assert len(harness.dead()) == 1
 
 
-def test_recording_waits_when_opencast_is_not_there_at_all(harness: Harness) -> None:
+def test_recording_waits_when_no_connection_to_opencast_is_possible(harness: Harness) -> None:
     harness.settings["opencast_base_url"] = "https://127.0.0.1:9"
     assert not harness.take(harness.message())
     assert harness.outcome[1].startswith("Unable to reach Opencast. 127.0.0.1:9 gives no answer")

@@ -10,7 +10,7 @@ from tests.unit.functions.uploader.harness import Harness, content, key_of
 SEGMENT_0 = key_of("active_speaker", 0)
 
 
-def test_nothing_is_sent_when_a_staged_file_is_gone(harness: Harness) -> None:
+def test_nothing_is_posted_when_a_staged_file_is_gone(harness: Harness) -> None:
     """As in a dead letter of long ago: Opencast would be sent a dead address, and break down."""
     message = harness.message("active_speaker", "shared_screen")
     harness.aws.s3.delete_object(Bucket=BUCKET, Key=SEGMENT_0)
@@ -23,7 +23,7 @@ def test_nothing_is_sent_when_a_staged_file_is_gone(harness: Harness) -> None:
     assert harness.posts_of == {}
 
 
-def test_nothing_is_sent_when_a_staged_file_has_another_size(harness: Harness) -> None:
+def test_nothing_is_posted_when_a_staged_file_has_another_size(harness: Harness) -> None:
     message = harness.message()
     harness.aws.s3.put_object(Bucket=BUCKET, Key=SEGMENT_0, Body=b"somebody wrote this")
     assert harness.take(message)
@@ -38,7 +38,9 @@ def test_nothing_is_sent_when_a_staged_file_has_another_size(harness: Harness) -
     assert harness.posts_of == {}
 
 
-def test_recording_is_sent_when_only_a_view_that_is_not_ingested_is_gone(harness: Harness) -> None:
+def test_recording_is_ingested_when_only_a_file_is_gone_that_is_not_ingested(
+    harness: Harness,
+) -> None:
     message = harness.message("active_speaker", "unrecognized_type_x")
     harness.aws.s3.delete_object(Bucket=BUCKET, Key=key_of("unrecognized_type_x", 0))
     assert harness.take(message)
@@ -46,7 +48,7 @@ def test_recording_is_sent_when_only_a_view_that_is_not_ingested_is_gone(harness
 
 
 @pytest.mark.parametrize("hours", [0, 6])
-def test_staged_files_are_not_checked_when_the_ingest_is_there(
+def test_staged_files_are_not_checked_when_the_event_is_in_opencast(
     harness: Harness, hours: int
 ) -> None:
     harness.take(harness.message())

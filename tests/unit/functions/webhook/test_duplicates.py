@@ -75,7 +75,7 @@ def test_repeat_is_a_duplicate_when_the_status_row_is_gone(aws: Cloud, post: Pos
     assert not aws.rows()
 
 
-def test_notification_is_sent_when_only_the_status_row_knows_its_files(
+def test_notification_is_sent_when_only_the_status_row_has_its_files(
     aws: Cloud, post: Post
 ) -> None:
     put(aws, State.SENT_TO_DOWNLOADER, file_ids={"file-1"})
@@ -118,7 +118,7 @@ def test_repeat_is_a_duplicate_while_a_retry_is_due(row: str, aws: Cloud, post: 
     assert state(aws) == (row, "wait")
 
 
-def test_repeat_is_a_duplicate_when_the_recording_was_taken_over_from_another_stack(
+def test_repeat_is_a_duplicate_when_another_stack_sent_the_recording(
     aws: Cloud, post: Post
 ) -> None:
     """Nobody knows which files that one sent: all count as sent."""
@@ -142,7 +142,9 @@ def test_repeated_on_demand_request_is_a_duplicate_unless_its_zip_id_is_another(
     assert set(record_of(aws).requests) == {"on-demand-1", "on-demand-2"}
 
 
-def test_on_demand_request_is_sent_when_zooms_own_one_is_on_its_way(aws: Cloud, post: Post) -> None:
+def test_on_demand_request_is_sent_when_zooms_own_request_is_in_progress(
+    aws: Cloud, post: Post
+) -> None:
     assert post(completed()) == 200
     assert post(on_demand(allow_multiple_ingests=True)) == 200
     assert [message["zip_id"] for message in sent(aws)] == [ZIP_ID, "on-demand-1"]
@@ -304,7 +306,9 @@ def test_row_is_made_as_zooms_own_when_an_operators_request_is_for_it(
     assert aws.rows()["auto-ingest-another"]["origin"] == "on_demand"
 
 
-def test_another_recording_is_not_affected_by_the_files_of_one(aws: Cloud, post: Post) -> None:
+def test_recording_is_not_a_duplicate_when_another_recording_has_the_same_files(
+    aws: Cloud, post: Post
+) -> None:
     assert post(completed()) == 200
     assert post(completed(uuid="another==")) == 200
     assert [message["uuid"] for message in sent(aws)] == [UUID, "another=="]

@@ -107,7 +107,7 @@ def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
         *(("1 kB", None), (-1, None), (1.5, None), (True, None), ([], None), (10**30, None)),
     ],
 )
-def test_notification_is_taken_when_its_sizes_make_no_sense(
+def test_notification_is_accepted_when_its_sizes_are_invalid(
     aws: Cloud, post: Post, size: object, read: int | None
 ) -> None:
     file = mp4(file_size=size, file_extension=4)
@@ -165,13 +165,13 @@ def test_time_of_the_request_stays_when_the_row_has_one(aws: Cloud, post: Post) 
     assert aws.rows()["on-demand-1"]["ingest_request_time"] == "2026-10-14T18:29:00Z"
 
 
-def test_message_carries_what_an_operator_overrides(aws: Cloud, post: Post) -> None:
+def test_message_has_the_overrides_of_an_operator(aws: Cloud, post: Post) -> None:
     overrides: Json = {"force": True, "override_series_id": "S", "ignore_schedule": True}
     post(on_demand(**overrides))
     assert {name: sent(aws)[0][name] for name in overrides} == overrides
 
 
-def test_row_says_what_the_latest_request_asked_for(aws: Cloud, post: Post) -> None:
+def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> None:
     """Who requests the recording once more, on the page, is to send it to the same series."""
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S"))
     assert aws.rows()[ZIP_ID]["asked"] == {"oc_series_id": "S"}
@@ -183,7 +183,7 @@ def test_row_says_what_the_latest_request_asked_for(aws: Cloud, post: Post) -> N
     assert aws.rows()["on-demand-1"]["asked"] == by_plus_zoom
 
 
-def test_row_says_no_series_when_zooms_own_notification_is_accepted(aws: Cloud, post: Post) -> None:
+def test_row_has_no_series_when_zooms_own_notification_is_accepted(aws: Cloud, post: Post) -> None:
     put(aws, State.DOWNLOADER_FAILED, asked={"oc_series_id": "S"})
     assert post(completed()) == 200
     assert "asked" not in aws.rows()[ZIP_ID]
@@ -208,7 +208,7 @@ def test_types_of_files_are_compared_without_regard_to_case(aws: Cloud, post: Po
 
 
 @pytest.mark.parametrize("before", [State.SENT_TO_DOWNLOADER, State.SENT_TO_OPENCAST])
-def test_bad_data_of_our_own_leave_a_recording_that_is_under_way_as_it_is(
+def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
     before: State, aws: Cloud, post: Post
 ) -> None:
     put(aws, before, "on-demand-1")
@@ -255,7 +255,9 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
     }
 
 
-def test_recording_is_sent_when_an_mp4_comes_after_none(aws: Cloud, post: Post) -> None:
+def test_recording_is_sent_when_its_mp4_comes_in_a_later_notification(
+    aws: Cloud, post: Post
+) -> None:
     post(completed(chat()))
     assert post(completed(chat(), mp4())) == 200
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
@@ -276,7 +278,7 @@ def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_notification(
     "before", [State.SENT_TO_DOWNLOADER, State.DOWNLOADER_FAILED, State.UPLOADER_RECEIVED]
 )
 @pytest.mark.parametrize("make", [completed, on_demand])
-def test_late_chat_alone_leaves_a_recording_that_is_under_way_as_it_is(
+def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     make: Callable[..., Json], before: State, aws: Cloud, post: Post
 ) -> None:
     zip_id = make()["payload"].get("zip_id", ZIP_ID)

@@ -174,7 +174,7 @@ def test_refused_request_of_our_own_is_neither_counted_nor_mailed(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_bad_data_are_mailed_when_they_are_for_zooms_own_row(
+def test_invalid_request_is_mailed_when_it_is_for_zooms_own_row(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     """An operator sends it in Zoom's place, and the recording isn't ingested."""
@@ -186,7 +186,7 @@ def test_bad_data_are_mailed_when_they_are_for_zooms_own_row(
     assert mailed.message.startswith("Bad webhook data: ")
 
 
-def test_bad_data_are_not_mailed_when_the_recording_is_under_way(
+def test_invalid_request_is_not_mailed_when_the_recording_is_in_progress(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     put(aws, State.SENT_TO_OPENCAST)

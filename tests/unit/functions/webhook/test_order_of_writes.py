@@ -83,7 +83,7 @@ def test_ledger_knows_the_files_before_the_send_and_that_they_are_sent_after_it(
         *("no-video", "on-demand-no-video", "unfinished", "bad-data"),
     ],
 )
-def test_ingest_is_answered_as_ever_when_the_status_table_fails(
+def test_ingest_is_200_when_the_status_table_fails(
     content: Json, status: int, messages: int, aws: Cloud, post: Post
 ) -> None:
     aws.status.delete()
@@ -269,7 +269,7 @@ def test_notification_is_503_and_the_log_names_the_recording_when_its_record_can
     assert "Correct the item" in error.getMessage()
 
 
-def test_another_recording_is_taken_when_the_record_of_one_cant_be_read(
+def test_other_recordings_are_accepted_when_one_ledger_record_is_unreadable(
     aws: Cloud, post: Post
 ) -> None:
     edit_record(aws, files="all")
@@ -278,7 +278,7 @@ def test_another_recording_is_taken_when_the_record_of_one_cant_be_read(
     assert [message["uuid"] for message in sent(aws)] == ["another=="]
 
 
-def test_recording_is_taken_when_an_operator_has_deleted_its_broken_record(
+def test_recording_is_accepted_when_an_operator_deleted_its_unreadable_record(
     aws: Cloud, post: Post
 ) -> None:
     edit_record(aws, files="all")

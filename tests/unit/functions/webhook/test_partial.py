@@ -87,7 +87,7 @@ def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
 
 
 @pytest.mark.parametrize("name", list(NONSENSE))
-def test_message_is_partial_and_holds_what_is_known_when_a_field_is_missing(
+def test_message_is_partial_and_has_the_known_fields_when_a_field_is_missing(
     name: str, aws: Cloud, post: Post
 ) -> None:
     content = completed()
@@ -98,7 +98,7 @@ def test_message_is_partial_and_holds_what_is_known_when_a_field_is_missing(
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in NONSENSE.items() for value in values]
 )
-def test_message_is_partial_and_holds_what_is_known_when_a_field_makes_no_sense(
+def test_message_is_partial_and_has_the_known_fields_when_a_field_is_invalid(
     name: str, value: Any, aws: Cloud, post: Post
 ) -> None:
     content = completed()
@@ -116,7 +116,7 @@ def test_message_is_partial_when_there_is_no_token(token: object, aws: Cloud, po
     assert message["zoom_processing_minutes"] == 150.0
 
 
-def test_message_says_only_which_recording_when_nothing_else_is_there(
+def test_message_has_only_the_uuid_when_the_notification_has_nothing_else(
     aws: Cloud, post: Post
 ) -> None:
     content = {"event": "recording.completed", "payload": {"object": {"uuid": UUID}}}
@@ -156,7 +156,7 @@ def test_zooms_processing_time_is_unknown_when_the_end_of_the_meeting_is(
     assert "zoom_processing_minutes" not in only_sent(aws)
 
 
-def test_row_keeps_what_it_knows_of_the_recording_when_a_notification_knows_less(
+def test_row_keeps_its_topic_and_start_when_a_notification_lacks_them(
     aws: Cloud, post: Post
 ) -> None:
     post(status_event())
@@ -249,7 +249,7 @@ def test_message_is_partial_when_a_file_without_a_type_says_that_it_is_a_video(
         completed({"file_type": "TIMELINE"}, {}, duration="long"),
     ],
 )
-def test_recording_is_ignored_when_it_surely_has_no_video(
+def test_recording_is_ignored_when_it_certainly_has_no_video(
     content: Json, aws: Cloud, post: Post
 ) -> None:
     assert [post(content), post(content)] == [204, 204]
@@ -264,7 +264,7 @@ def test_recording_is_ignored_when_it_surely_has_no_video(
     [None, {}, ["x"], [without(mp4(), "id")], [chat(), None], [chat(), mp4(recording_end="late")]],
     ids=str,
 )
-def test_recording_is_sent_when_it_cant_be_told_whether_it_has_a_video(
+def test_recording_is_sent_when_it_is_unknown_whether_it_has_a_video(
     files: Any, aws: Cloud, post: Post
 ) -> None:
     content = completed(recording_files=files)
@@ -359,7 +359,7 @@ numbers = count()
         {}, optional={"download_token": json_values, "event_ts": json_values}
     ),
 )
-def test_recording_that_is_named_is_never_refused_whatever_its_object_holds(
+def test_notification_with_a_uuid_is_accepted_whatever_its_object_contains(
     object_: Json, tail: str, more: Json, aws: Cloud, deps: webhook.Dependencies
 ) -> None:
     uuid = f"{next(numbers)}{tail}"

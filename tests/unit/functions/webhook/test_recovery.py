@@ -56,7 +56,7 @@ def gone(aws: Cloud, zip_id: str = ZIP_ID, uuid: str = UUID) -> None:
 
 
 @each_form
-def test_recording_goes_its_way_as_if_nothing_had_been_when_it_is_recovered_in_time(
+def test_recording_is_processed_as_before_when_it_is_recovered_in_time(
     recover: Notify, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -76,7 +76,7 @@ def test_recording_goes_its_way_as_if_nothing_had_been_when_it_is_recovered_in_t
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED])
-def test_request_is_left_alone_when_it_ended_otherwise_than_gone(
+def test_request_is_not_sent_again_when_it_did_not_end_as_gone(
     end: End | None, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -100,7 +100,7 @@ def test_recovery_changes_nothing_when_the_recording_was_never_seen(
     assert untouched(aws)
 
 
-def test_notice_is_taken_out_of_the_row_when_no_ingest_was_asked_for(
+def test_notice_is_removed_from_the_row_when_no_ingest_was_requested(
     aws: Cloud, post: Post
 ) -> None:
     post(status_event("recording.stopped"))
@@ -132,7 +132,7 @@ def test_reason_stays_when_another_step_has_changed_the_row_meanwhile(
 
 
 @each_form
-def test_recording_is_taken_up_again_when_it_was_given_up(
+def test_recovered_recording_is_sent_again_when_it_was_given_up(
     recover: Notify, aws: Cloud, post: Post, clock: Clock
 ) -> None:
     post(completed())
@@ -170,7 +170,7 @@ def test_recording_is_taken_up_again_when_it_was_given_up(
     assert (request.is_sent, request.end, record_of(aws).notice) == (True, None, "")
 
 
-def test_each_request_is_taken_up_with_its_options_when_it_was_given_up(
+def test_each_request_of_a_recovered_recording_is_sent_again_with_its_options(
     aws: Cloud, post: Post
 ) -> None:
     first: Json = {"on_demand_series_id": "S-1", "oc_workflow": "wf"}
@@ -198,7 +198,7 @@ def test_each_request_is_taken_up_with_its_options_when_it_was_given_up(
         assert state(aws, zip_id) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_operators_series_is_kept_when_zooms_own_request_is_taken_up_again(
+def test_operators_series_is_kept_when_zooms_own_request_is_sent_again(
     aws: Cloud, post: Post
 ) -> None:
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S-1"))
@@ -209,7 +209,7 @@ def test_operators_series_is_kept_when_zooms_own_request_is_taken_up_again(
     assert (message["on_demand_series_id"], message["on_demand_ingest"]) == ("S-1", False)
 
 
-def test_each_recording_is_taken_up_when_several_are_recovered_at_once(
+def test_each_recording_is_sent_again_when_several_are_recovered_at_once(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")
@@ -224,7 +224,7 @@ def test_each_recording_is_taken_up_when_several_are_recovered_at_once(
     assert [record_of(aws, uuid).notice for uuid in uuids] == ["", "", ""]
 
 
-def test_recording_is_taken_up_when_nobody_said_that_it_was_thrown_away(
+def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
     """The notification of that was lost, or comes later than the download."""
@@ -236,7 +236,7 @@ def test_recording_is_taken_up_when_nobody_said_that_it_was_thrown_away(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_zooms_notification_is_sent_when_it_names_the_files_of_a_recording_that_was_taken_up(
+def test_zooms_notification_is_sent_when_it_names_files_of_a_recovered_recording(
     aws: Cloud, post: Post
 ) -> None:
     """The message that took it up names no file, so a notification that does is no duplicate."""
@@ -252,7 +252,7 @@ def test_zooms_notification_is_sent_when_it_names_the_files_of_a_recording_that_
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
-def test_recording_is_taken_up_when_the_status_table_fails(
+def test_recovered_recording_is_sent_again_when_the_status_table_fails(
     operation: str, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -265,7 +265,9 @@ def test_recording_is_taken_up_when_the_status_table_fails(
     assert record_of(aws).notice == ""
 
 
-def test_recording_is_taken_up_by_a_repeat_when_the_queue_failed(aws: Cloud, post: Post) -> None:
+def test_recovered_recording_is_sent_by_a_repeat_when_the_queue_failed(
+    aws: Cloud, post: Post
+) -> None:
     post(completed())
     post(trashed())
     gone(aws)
@@ -286,7 +288,7 @@ def test_recovery_is_204_when_the_ledger_fails_after_the_send(aws: Cloud, post: 
     assert len(sent(aws)) == 2
 
 
-def test_other_recordings_of_a_bulk_action_are_taken_up_when_the_record_of_one_cant_be_read(
+def test_other_recovered_recordings_are_sent_again_when_one_ledger_record_is_unreadable(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==")
@@ -302,7 +304,7 @@ def test_other_recordings_of_a_bulk_action_are_taken_up_when_the_record_of_one_c
     assert len(sent(aws)) == 2
 
 
-def test_other_recordings_of_a_bulk_action_are_taken_up_when_the_queue_fails_for_one(
+def test_other_recovered_recordings_are_sent_again_when_the_queue_fails_for_one(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==")

@@ -30,7 +30,7 @@ from tests.unit.functions.webhook.notifications import (
 )
 
 
-def test_request_is_400_when_its_body_is_no_json_object_with_an_event(
+def test_webhook_request_is_400_when_its_body_is_no_json_object_with_an_event(
     aws: Cloud, post: Post
 ) -> None:
     for body in (b"", b"{", b"[]", b'"x"', b"5", b"{}", b'{"event": ""}', b'{"event": 5}'):
@@ -39,7 +39,7 @@ def test_request_is_400_when_its_body_is_no_json_object_with_an_event(
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event": "\xff"}', b"[" * 100_000])
-def test_request_is_400_when_its_body_breaks_parsers(
+def test_webhook_request_is_400_when_its_body_breaks_parsers(
     body: bytes, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     headers = signature.signed_headers(ZOOM_SECRET, clock().timestamp(), body)
@@ -52,7 +52,7 @@ def test_request_is_400_when_its_body_breaks_parsers(
 
 
 @pytest.mark.parametrize("forged", ["missing", "wrong", "old", "early", "other body"])
-def test_request_is_401_before_its_body_is_looked_at_when_its_signature_is_not_right(
+def test_webhook_request_is_401_before_its_body_is_parsed_when_its_signature_is_wrong(
     forged: str, aws: Cloud, deps: webhook.Dependencies, clock: Clock
 ) -> None:
     unknown = {"event": "user.created"}

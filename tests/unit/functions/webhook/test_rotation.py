@@ -58,7 +58,7 @@ class Warm:
         return self.answer(content, key, late=late).status
 
 
-def test_new_token_is_taken_up_at_once(aws: Cloud, clock: Clock) -> None:
+def test_new_webhook_token_is_used_at_once(aws: Cloud, clock: Clock) -> None:
     warm = Warm(aws, clock, "old", "own")
     warm.there = ("new,old", "own")
     assert warm.post(status_event(), "new") == 204
@@ -66,7 +66,7 @@ def test_new_token_is_taken_up_at_once(aws: Cloud, clock: Clock) -> None:
     assert warm.looks == 2
 
 
-def test_new_signing_key_is_taken_up_at_once(aws: Cloud, clock: Clock) -> None:
+def test_new_signing_key_is_used_at_once(aws: Cloud, clock: Clock) -> None:
     warm = Warm(aws, clock, "token", "old")
     warm.there = ("token", "new")
     assert warm.post(on_demand(), "new") == 200
@@ -74,7 +74,7 @@ def test_new_signing_key_is_taken_up_at_once(aws: Cloud, clock: Clock) -> None:
     assert warm.post(on_demand(zip_id="on-demand-2"), "token") == 401
 
 
-def test_new_token_is_taken_up_within_ten_seconds_of_a_forged_request(
+def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
     aws: Cloud, clock: Clock
 ) -> None:
     warm = Warm(aws, clock, "old", "own")
@@ -143,9 +143,7 @@ def test_challenge_is_answered_when_it_is_signed_with_a_new_secret(
 # Where unsigned events are let in
 
 
-def test_new_signing_key_is_taken_up_when_unsigned_events_are_let_in(
-    aws: Cloud, clock: Clock
-) -> None:
+def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, clock: Clock) -> None:
     warm = Warm(aws, clock, "", "old", unsigned=True)
     warm.there = ("", "new")
     assert warm.post(on_demand(), "new") == 200
@@ -153,7 +151,7 @@ def test_new_signing_key_is_taken_up_when_unsigned_events_are_let_in(
 
 
 @pytest.mark.parametrize("is_ssm_down", [False, True])
-def test_zooms_signed_events_are_taken_when_unsigned_ones_are_let_in(
+def test_zooms_signed_events_are_accepted_when_unsigned_ones_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
     """Zoom signs always; where no secret is known its signature can't be explained."""
@@ -174,9 +172,7 @@ def test_unsigned_event_is_401_when_a_secret_was_set_meanwhile(aws: Cloud, clock
     assert warm.post(completed(uuid="another=="), "token") == 200
 
 
-def test_an_invocation_reads_secrets_anew_when_a_signature_is_wrong(
-    aws: Cloud, clock: Clock
-) -> None:
+def test_handler_reads_secrets_again_when_a_signature_is_wrong(aws: Cloud, clock: Clock) -> None:
     warm = Warm(aws, clock, "old", "own")
     event = raw(status_event())
     now = clock().timestamp()

@@ -29,7 +29,7 @@ from tests.unit.functions.webhook.notifications import (
         ("recording.stopped", "RECORDING_STOPPED"),
     ],
 )
-def test_row_says_what_zoom_says_of_a_running_recording(
+def test_row_has_the_state_of_a_running_recording(
     event: str, reached: str, aws: Cloud, post: Post
 ) -> None:
     assert post(status_event(event)) == 204
@@ -109,14 +109,14 @@ def test_recording_event_is_kept_when_its_state_comes_too_late(aws: Cloud, post:
     assert len(aws.events.scan()["Items"]) == 1
 
 
-def test_recording_event_is_not_kept_when_its_time_makes_no_sense(aws: Cloud, post: Post) -> None:
+def test_recording_event_is_not_kept_when_its_time_is_invalid(aws: Cloud, post: Post) -> None:
     for timestamp in (10**40, -1, 0, "soon", 1.5, True, None, 10**17):
         assert post(status_event() | {"event_ts": timestamp}) == 204
     assert state(aws) == ("RECORDING_IN_PROGRESS", "")
     assert not aws.events.scan()["Items"]
 
 
-def test_status_event_is_taken_when_the_events_table_fails(
+def test_status_event_is_accepted_when_the_events_table_fails(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     aws.events.delete()
