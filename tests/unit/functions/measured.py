@@ -18,7 +18,7 @@ def measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
 def values_of(record: dict[str, Any]) -> dict[Metric, float]:
     """The metrics that a record declares, with their values."""
     (directive,) = record["_aws"]["CloudWatchMetrics"]
-    return {Metric(one["Name"]): record[one["Name"]] for one in directive["Metrics"]}
+    return {Metric(metric["Name"]): record[metric["Name"]] for metric in directive["Metrics"]}
 
 
 def count_of(metric: Metric, caplog: pytest.LogCaptureFixture) -> float:

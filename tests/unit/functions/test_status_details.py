@@ -58,7 +58,7 @@ def write(
 
 
 def uuids(body: dict[str, Any]) -> list[str]:
-    return [one["uuid"] for one in body["ingests"]]
+    return [ingest["uuid"] for ingest in body["ingests"]]
 
 
 def test_root_resource_answers_the_page(deps: status_query.Dependencies) -> None:
@@ -130,7 +130,7 @@ def test_ingest_needs_attention_when_it_is_stuck_or_has_failed(
     write(deps, "failed", State.UPLOADER_FAILED, "x", files=["a"])
     write(deps, "going", State.OC_SERIES_FOUND, files=["a"])
     _, body = ask(since=SINCE, open="true")
-    assert {one["uuid"]: one.get("attention", False) for one in body["ingests"]} == {
+    assert {ingest["uuid"]: ingest.get("attention", False) for ingest in body["ingests"]} == {
         "stuck": True,
         "waits": False,
         "again": False,
@@ -186,7 +186,7 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
     later_request(deps, clock, 1, "done", State.SENT_TO_OPENCAST)
     later_request(deps, clock, 2, "failed", State.UPLOADER_FAILED)
     for query in ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"}):
-        told = {one["zip_id"]: one for one in ask(**query)[1]["ingests"]}
+        told = {ingest["zip_id"]: ingest for ingest in ask(**query)[1]["ingests"]}
         settled = told["auto-ingest-done"]
         assert settled["settled_by"] == "on-done"
         assert not settled.keys() & {"attention", "request_helps"}
@@ -194,9 +194,9 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
             "Nothing: a later request brought it into Opencast, series S."
         )
     _, body = ask(since=SINCE)
-    needy = [one["zip_id"] for one in body["ingests"] if one.get("attention")]
+    needy = [ingest["zip_id"] for ingest in body["ingests"] if ingest.get("attention")]
     assert needy == ["on-failed", "auto-ingest-failed"]
-    assert needy == [one["zip_id"] for one in body["ingests"] if one.get("request_helps")]
+    assert needy == [ingest["zip_id"] for ingest in body["ingests"] if ingest.get("request_helps")]
 
 
 def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
@@ -209,15 +209,17 @@ def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
     queries = ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"})
 
     def failed() -> list[tuple[Any, ...]]:
-        rows = [one for query in queries for one in ask(**query)[1]["ingests"]]
+        rows = [ingest for query in queries for ingest in ask(**query)[1]["ingests"]]
         names = ("attention", "request_helps", "waits_for", "what_to_do", "next_step")
-        return [tuple(map(one.get, names)) for one in rows if one["zip_id"] == "auto-ingest-u"]
+        return [
+            tuple(map(ingest.get, names)) for ingest in rows if ingest["zip_id"] == "auto-ingest-u"
+        ]
 
     said = "Wait: another request for it is on its way to Opencast."
     assert failed() == [(None, None, "on-u", said, said)] * 2
     # What has stopped on its way isn't waited for.
     clock.forward(hours=3)
-    assert [one[:3] for one in failed()] == [(True, True, None)] * 2
+    assert [fields[:3] for fields in failed()] == [(True, True, None)] * 2
 
 
 def test_ingest_without_a_series_needs_nothing_when_a_later_request_succeeded(
@@ -226,7 +228,9 @@ def test_ingest_without_a_series_needs_nothing_when_a_later_request_succeeded(
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     write(deps, "u", State.IGNORED, NO_SERIES)
     request_again(deps, clock, "u", State.SENT_TO_OPENCAST)
-    told = {one["zip_id"]: one for one in ask(meeting_id="1", details="true")[1]["ingests"]}
+    told = {
+        ingest["zip_id"]: ingest for ingest in ask(meeting_id="1", details="true")[1]["ingests"]
+    }
     ignored = told["auto-ingest-u"]
     assert ignored["settled_by"] == "on-u"
     assert ignored["what_to_do"] == "Nothing: a later request brought it into Opencast, series S."
@@ -240,7 +244,7 @@ def test_no_ingest_needs_attention_when_all_of_an_outage_were_requested_again(
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
     told = ask(since=SINCE, open="true")[1]["ingests"]
     assert len(told) == 30
-    assert not any(one.get("attention") for one in told)
+    assert not any(ingest.get("attention") for ingest in told)
 
 
 def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
@@ -251,10 +255,13 @@ def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
         # All within the seven days that rows live, each a minute after the one before.
         clock.forward(minutes=-119)
     _, body = ask(since=SINCE, open="true")
-    told = {one["uuid"]: (one.get("attention"), one.get("settled_by")) for one in body["ingests"]}
+    told = {
+        ingest["uuid"]: (ingest.get("attention"), ingest.get("settled_by"))
+        for ingest in body["ingests"]
+    }
     assert told.pop("u0") == (True, None)
     assert len(told) == status_query.MEETINGS_LOOKED_UP
-    assert all(one == (None, f"on-{uuid}") for uuid, one in told.items())
+    assert all(settled == (None, f"on-{uuid}") for uuid, settled in told.items())
 
 
 def test_rows_are_answered_page_by_page(

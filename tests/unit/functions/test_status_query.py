@@ -79,7 +79,7 @@ def test_answer_has_every_recording_and_ingest_of_a_meeting(
     assert status == 200
     meeting = body["records"]
     assert (meeting["meeting_id"], meeting["topic"]) == (1, "Topic 1")
-    found = {one["recording_id"]: one for one in meeting["recordings"]}
+    found = {recording["recording_id"]: recording for recording in meeting["recordings"]}
     assert set(found) == {"u1", "u2"}
     assert found["u1"]["start_time"] == "2026-10-14T15:00:00Z"
     ingests = sorted(found["u1"]["zip_ingests"], key=lambda one: str(one["last_updated"]))

@@ -193,7 +193,7 @@ class TestOutcomes:
         outcome = site.worker().process(taken)
         assert isinstance(outcome, GiveUp)
         answer = site.aws.sqs.receive_message(QueueUrl=site.aws.download_dlq)
-        assert [one["Body"] for one in answer["Messages"]] == [body]
+        assert [message["Body"] for message in answer["Messages"]] == [body]
 
 
 class TestErrors:
@@ -207,7 +207,7 @@ class TestErrors:
         row = site.aws.rows()[ZIP_ID]
         assert (row["pipeline_state"], row["reason"]) == ("DOWNLOADER_FAILED", "row: It is gone.")
         assert site.ledger().get(UUID).request(ZIP_ID).end is End.FAILED
-        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert record.getMessage() == "log: It is gone."
         assert vars(record)["RecordingFailed"] == 1.0
 
@@ -251,7 +251,7 @@ class TestReports:
         site.behave = lambda: outcome
         assert site.process() is outcome
         assert len(site.sent()) == isinstance(outcome, Requeue)
-        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert vars(record)["goes_on"]
 
     def test_message_is_sent_on_once_when_its_report_fails(self, site: Site) -> None:

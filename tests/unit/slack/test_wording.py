@@ -133,8 +133,10 @@ def test_slack_sends_to_an_operator_when_the_page_does(
     ]
     (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
     said = [" ".join(part) for part in shown.parts]
-    there = [one for one in page if one.state not in ZOOM_SIDE] or page[:1]
-    assert ["an operator has to look" in one for one in said] == [one.attention for one in there]
+    there = [ingest for ingest in page if ingest.state not in ZOOM_SIDE] or page[:1]
+    assert ["an operator has to look" in line for line in said] == [
+        ingest.attention for ingest in there
+    ]
     for mine, pages in zip(said, there, strict=True):
         assert pages.what_to_do in mine or diagnoses[pages.zip_id].other is None
         assert "next at" not in mine or not pages.attention

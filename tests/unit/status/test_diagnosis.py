@@ -293,7 +293,7 @@ INGESTS = st.builds(
 
 @given(st.lists(INGESTS, max_size=6, unique_by=lambda known: known.zip_id))
 def test_other_ingest_is_of_the_same_recording_and_needs_nobody(rows: list[StatusRow]) -> None:
-    known = {each.zip_id: each for each in rows}
+    known = {row.zip_id: row for row in rows}
     diagnoses = diagnose_each(rows, rows, NOW, PATIENCE)
     assert diagnoses.keys() == known.keys()
     for zip_id, diagnosis in diagnoses.items():

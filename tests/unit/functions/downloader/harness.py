@@ -105,10 +105,10 @@ class Harness:
         about = event["payload"]["object"]
         files = [
             {
-                "recording_id": one["id"],
-                "file_size": one["file_size"],
+                "recording_id": file["id"],
+                "file_size": file["file_size"],
                 **{
-                    name: one[name]
+                    name: file[name]
                     for name in (
                         "recording_start",
                         "recording_end",
@@ -118,10 +118,10 @@ class Harness:
                         "recording_type",
                     )
                 },
-                **({"status": "processing"} if one["status"] != "completed" else {}),
+                **({"status": "processing"} if file["status"] != "completed" else {}),
             }
-            for one in about["recording_files"]
-            if one["file_type"] in ("MP4", "CHAT")
+            for file in about["recording_files"]
+            if file["file_type"] in ("MP4", "CHAT")
         ]
         return {
             "uuid": about["uuid"],
@@ -174,14 +174,14 @@ class Harness:
 
     def name(self, recording: Recording, *files: RecordingFile) -> None:
         """Note in the ledger, as the webhook does, that Zoom has named these files."""
-        names = {one.file_id: f"{one.recording_type} of {one.recording_start}" for one in files}
+        names = {file.file_id: f"{file.recording_type} of {file.recording_start}" for file in files}
         change = partial(with_files, names=names, now=self.clock())
         self.ledger().change(recording.uuid, change)
 
     def accept(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
         """Note a request in the ledger as the webhook does, whose message names these files."""
         self.name(recording, *files)
-        change, sent = self.ledger().change, [one.file_id for one in files]
+        change, sent = self.ledger().change, [file.file_id for file in files]
         asked, now = Asked(), self.clock()
         change(recording.uuid, partial(with_request, zip_id=zip_id, asked=asked, now=now))
         change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
@@ -193,7 +193,7 @@ class Harness:
     def ingest(self, recording: Recording, *files: RecordingFile) -> None:
         """Note in the ledger, as the uploader does, an ingest of these files."""
         post = Post(attempt="a", at="2026-10-14T18:00:00Z")
-        names = {one.file_id: one.recording_type for one in files}
+        names = {file.file_id: file.recording_type for file in files}
         ingest = Ingest(zip_id=ZIP_ID, series=SERIES, files=names, posts=(post,))
         change = self.ledger().change
         change(recording.uuid, lambda record: with_claim(record, "mp", ingest))
@@ -215,20 +215,22 @@ class Harness:
 
     def objects(self) -> dict[str, bytes]:
         peer = self.bucket.peer
-        return {one.key: peer.body(one.key) for one in peer.objects()}
+        return {stored.key: peer.body(stored.key) for stored in peer.objects()}
 
     def downloads(self) -> int:
         """How often a download address was asked."""
-        return sum(one.path.startswith("/rec/download/") for one in self.zoom.requests)
+        return sum(request.path.startswith("/rec/download/") for request in self.zoom.requests)
 
     def asked_of_api(self) -> int:
         """How often Zoom's API was asked for a recording's files."""
-        return sum(one.path.startswith("/v2/meetings/") for one in self.zoom.requests)
+        return sum(request.path.startswith("/v2/meetings/") for request in self.zoom.requests)
 
     def fetched(self) -> int:
         """Bytes that were asked of the CDN, and not refused."""
-        ranges = [one.header("Range") or "" for one in self.zoom.requests if one.status == 206]
-        bounds = [one.removeprefix("bytes=").split("-") for one in ranges]
+        ranges = [
+            request.header("Range") or "" for request in self.zoom.requests if request.status == 206
+        ]
+        bounds = [text.removeprefix("bytes=").split("-") for text in ranges]
         return sum(int(last) - int(first) + 1 for first, last in bounds)
 
 

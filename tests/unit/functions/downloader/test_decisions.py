@@ -175,7 +175,9 @@ class TestFilesThatAreNotFinished:
         assert harness.take(again["body"])
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         # The same answer brings the token: there is no second question.
-        assert sum(one.path.startswith("/v2/meetings/") for one in harness.zoom.requests) == 1
+        assert (
+            sum(request.path.startswith("/v2/meetings/") for request in harness.zoom.requests) == 1
+        )
         assert len(harness.uploads()) == 1
 
     @pytest.mark.parametrize(("hours", "delay"), [(0.1, 360), (0.25, 900), (12, 900), (23.9, 900)])

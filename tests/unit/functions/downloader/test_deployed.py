@@ -153,7 +153,7 @@ class TestMetrics:
             log.start(Context())
             log.verbose(False)
             harness.process(taken, harness.deps(), Context())
-            (found,) = [one for one in records_in(printed()) if one["message"] == "Copied"]
+            (found,) = [record for record in records_in(printed()) if record["message"] == "Copied"]
             return found
 
         return take
@@ -188,7 +188,7 @@ class TestMetrics:
         assert record["BytesTransferred"] == 0
         assert "TransferRate" not in record
         (directive,) = record["_aws"]["CloudWatchMetrics"]
-        assert [one["Name"] for one in directive["Metrics"]] == ["BytesTransferred"]
+        assert [metric["Name"] for metric in directive["Metrics"]] == ["BytesTransferred"]
 
     def test_copied_bytes_are_counted_when_the_copy_fails(
         self, harness: Harness, longish: Recording, copied: Any

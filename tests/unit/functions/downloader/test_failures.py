@@ -345,5 +345,5 @@ class TestUnforeseenErrors:
         )
         [dead] = harness.dead()
         assert (dead["body"], dead["reason"]) == (message, said)
-        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert "stumble" in logging.Formatter().format(record)

@@ -91,7 +91,7 @@ def stored(peer: S3Peer) -> int:
     """Bytes that the next invocation need not fetch: objects, and parts of unfinished ones."""
     parts = [part for upload in peer.uploads() for part in upload.parts]
     unfinished = sum(part.size for part in parts if part.number != MARK_NUMBER)
-    return unfinished + sum(one.size for one in peer.objects())
+    return unfinished + sum(stored.size for stored in peer.objects())
 
 
 class TestThreeInvocations:
@@ -128,14 +128,14 @@ class TestThreeInvocations:
         source.send(message)
         deliveries = source.deliver_all(BARELY)
         assert len(deliveries) >= 3
-        assert [one.receive_count for one in deliveries] == [1] * len(deliveries)
-        bodies = [dict(one.body) for one in deliveries]
+        assert [delivery.receive_count for delivery in deliveries] == [1] * len(deliveries)
+        bodies = [dict(delivery.body) for delivery in deliveries]
         copying = [body.pop("copying", None) for body in bodies]
         assert bodies == [message] * len(deliveries)
         assert copying[0] is None
-        assert not any(one.came_back for one in deliveries)
+        assert not any(delivery.came_back for delivery in deliveries)
         again = harness.aws.sent_to(harness.aws.download_queue)
-        assert [one["delay_seconds"] for one in again] == [0] * (len(deliveries) - 1)
+        assert [message["delay_seconds"] for message in again] == [0] * (len(deliveries) - 1)
         assert harness.dead() == []
         assert len(harness.aws.sent_to(harness.aws.upload_queue)) == len(harness.uploads()) == 1
         assert harness.fetched() <= 1.3 * longish.total_size
@@ -198,12 +198,13 @@ class TestACopyThatDoesNotGrow:
             assert source.deliver(BARELY)
             harness.clock.forward(minutes=15)
             told = [
-                one["body"]["copying"] for one in harness.aws.sent_to(harness.aws.download_queue)
+                message["body"]["copying"]
+                for message in harness.aws.sent_to(harness.aws.download_queue)
             ]
         assert len(told) >= 2
-        assert {one["since"] for one in told} == {"2026-10-14T18:30:00Z"}
-        assert {one["idle"] for one in told} == {0}
-        stored = [one["stored_bytes"] for one in told]
+        assert {fields["since"] for fields in told} == {"2026-10-14T18:30:00Z"}
+        assert {fields["idle"] for fields in told} == {0}
+        stored = [fields["stored_bytes"] for fields in told]
         assert stored == sorted(set(stored))
 
     def test_copy_fails_when_three_invocations_in_a_row_added_nothing(
@@ -259,7 +260,7 @@ class TestOverrides:
         first, *_ = deliveries = source.deliver_all(BARELY)
         assert first.body["override_series_id"] == "20260111111"
         assert first.body["ignore_schedule"] is True
-        assert [one.receive_count for one in deliveries] == [1] * len(deliveries)
+        assert [delivery.receive_count for delivery in deliveries] == [1] * len(deliveries)
         (sent,) = harness.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
 
@@ -292,7 +293,7 @@ class TestTwoMessages:
         source.send(harness.message(longish))
         assert source.deliver(BARELY, crashes=True)
         deliveries = source.deliver_all(BARELY)
-        assert [one.receive_count for one in deliveries].count(2) == 1
+        assert [delivery.receive_count for delivery in deliveries].count(2) == 1
         assert set(harness.objects().values()) == contents(longish)
         assert harness.bucket.peer.uploads() == []
         sent = harness.aws.sent_to(harness.aws.upload_queue)

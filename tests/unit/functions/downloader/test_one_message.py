@@ -26,7 +26,9 @@ def test_recording_is_sent_on_once_when_its_row_can_not_be_written(
     assert harness.take(harness.message(small))
     assert len(harness.aws.sent_to(harness.aws.upload_queue)) == 1
     assert harness.aws.sent_to(harness.aws.download_queue) == harness.dead() == []
-    levels = {one.levelname for one in caplog.records if "row isn't written" in one.getMessage()}
+    levels = {
+        record.levelname for record in caplog.records if "row isn't written" in record.getMessage()
+    }
     assert levels == {"WARNING"}
 
 

@@ -50,13 +50,13 @@ def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
         "shared_screen of segment 0."
     )
     assert harness.outcome == ("SENT_TO_UPLOADER", told)
-    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.getMessage() == told
     assert vars(record)["goes_on"]
     assert "exec.on-demand UUID" in vars(record)["advice"]
     (sent,) = harness.uploads()
     screen = sent["body"]["s3_files"]["shared_screen"]["segments"]
-    assert [one["segment_num"] for one in screen] == [1]
+    assert [file["segment_num"] for file in screen] == [1]
     assert len(harness.objects()) == 5
 
 
@@ -94,7 +94,7 @@ def test_recording_waits_when_zoom_does_not_deliver_a_file_within_the_first_hour
 def test_chat_is_reported_when_zoom_does_not_deliver_it_after_the_first_hour(
     harness: Harness, lecture: Recording
 ) -> None:
-    chat = next(one for one in lecture.files if one.file_type == "CHAT")
+    chat = next(file for file in lecture.files if file.file_type == "CHAT")
     harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=9))
     assert harness.take(harness.message(lecture))
     assert "chat_file of segment" in harness.outcome[1]

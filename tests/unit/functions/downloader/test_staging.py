@@ -69,12 +69,12 @@ class TestTheWholeWay:
         assert set(body["s3_files"]) == {"active_speaker", "shared_screen", "chat_file"}
         speaker = body["s3_files"]["active_speaker"]["segments"]
         files = [staged(lecture, view="active_speaker", segment=number) for number in (0, 1)]
-        assert [one["file_id"] for one in speaker] == [file.file_id for file in files]
-        assert [one["filename"] for one in speaker] == [
+        assert [file["file_id"] for file in speaker] == [file.file_id for file in files]
+        assert [file["filename"] for file in speaker] == [
             key_of(file, segment=number, view="active_speaker") for number, file in enumerate(files)
         ]
-        assert [one["ffprobe_seconds"] for one in speaker] == [12.0, 12.0]
-        assert [one["ffprobe_bytes"] for one in speaker] == [
+        assert [file["ffprobe_seconds"] for file in speaker] == [12.0, 12.0]
+        assert [file["ffprobe_bytes"] for file in speaker] == [
             staged(lecture, view="active_speaker", segment=number).size for number in (0, 1)
         ]
         chat = body["s3_files"]["chat_file"]
@@ -89,7 +89,9 @@ class TestTheWholeWay:
     ) -> None:
         message = harness.message(small)
         harness.take(message)
-        tokens = {(one.origin, one.header("Authorization")) for one in harness.zoom.requests}
+        tokens = {
+            (request.origin, request.header("Authorization")) for request in harness.zoom.requests
+        }
         assert tokens == {("zoom", f"Bearer {message['download_token']}"), ("cdn", None)}
 
     def test_file_name_in_the_content_disposition_gives_the_extension(

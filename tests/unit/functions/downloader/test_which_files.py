@@ -39,7 +39,7 @@ def staged_ids(upload: dict[str, Any]) -> set[str]:
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 class TestAMessageThatKnowsEverything:

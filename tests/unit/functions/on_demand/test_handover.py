@@ -37,7 +37,7 @@ def test_event_is_signed_with_the_pipelines_own_key(harness: Harness) -> None:
     assert event["download_token"]
     about = event["payload"]["object"]
     assert (about["id"], about["uuid"], about["duration"]) == (MEETING, UUID, 60)
-    assert [one["id"] for one in about["recording_files"]] == ["file-1", "chat-1"]
+    assert [file["id"] for file in about["recording_files"]] == ["file-1", "chat-1"]
     assert "download_access_token" not in about
     assert event["payload"]["oc_workflow"] == "wf"
     assert harness.row()["zip_id"] == event["payload"]["zip_id"]

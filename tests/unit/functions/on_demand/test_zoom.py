@@ -21,7 +21,7 @@ from tests.unit.zoom_account import (
 
 def test_zoom_is_asked_for_files_and_token(harness: Harness) -> None:
     harness.ask()
-    (request,) = (one for one in harness.zoom.requests if "/meetings/" in one.path)
+    (request,) = (request for request in harness.zoom.requests if "/meetings/" in request.path)
     twice = quote(quote(UUID, safe=""), safe="")
     assert request.path == f"/v2/meetings/{twice}/recordings"
     assert request.query == {"include_fields": "download_access_token", "ttl": "3600"}

@@ -20,7 +20,7 @@ REFUSED = Answer(400, (), json.dumps({"message": "no field"}).encode())
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
 def test_other_recordings_are_requested_when_the_webhook_refuses_one(
@@ -32,7 +32,7 @@ def test_other_recordings_are_requested_when_the_webhook_refuses_one(
     harness.hook.answers[:] = [REFUSED, OK]
     report = harness.run()
     assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
-    outcomes = {one["uuid"]: one["outcome"] for one in report["recordings"]}
+    outcomes = {recording["uuid"]: recording["outcome"] for recording in report["recordings"]}
     assert outcomes == {
         "a==": "failed: The webhook answered 400: no field",
         "b==": "handed in",

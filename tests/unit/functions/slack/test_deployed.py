@@ -129,7 +129,7 @@ def test_each_log_record_names_the_user(
     request = {"headers": signed(harness), "body": BODY.decode()}
     handler({"slack_asked": asked(harness)} if is_later else request, Context())
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one for one in records if "no user group" in one["message"]]
+    assert [record for record in records if "no user group" in record["message"]]
     for record in records:
         assert (record["slack_user"], record["aws_request_id"]) == ("U111", Context.aws_request_id)
 

@@ -48,8 +48,8 @@ def test_paging_shows_each_recording_once_while_others_arrive(
     for number, wanted in enumerate(expected, start=15):
         lecture(number)
         messages = harness.press(button)
-        assert [(one["replace_original"], shown(one)) for one in messages] == wanted
-        assert {one["response_type"] for one in messages} == {"in_channel"}
+        assert [(message["replace_original"], shown(message)) for message in messages] == wanted
+        assert {message["response_type"] for message in messages} == {"in_channel"}
         assert all(not button_of(old) for old in messages[1:])
         button = button_of(messages[0])
         assert ("End of results." in texts(messages[0])) == (number == 20)

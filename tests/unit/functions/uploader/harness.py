@@ -229,13 +229,13 @@ class Harness:
     def posts(self) -> int:
         """How many ingests were begun, whatever became of them."""
         return sum(
-            one.method == "POST" and one.status != 401
-            for one in self.opencast.requests
-            if one.path.startswith("/ingest/")
+            request.method == "POST" and request.status != 401
+            for request in self.opencast.requests
+            if request.path.startswith("/ingest/")
         )
 
     def asked(self, path: str) -> int:
-        return sum(one.path.startswith(path) for one in self.opencast.requests)
+        return sum(request.path.startswith(path) for request in self.opencast.requests)
 
     def dead(self) -> list[dict[str, Any]]:
         return self.aws.messages(self.aws.upload_dlq)

@@ -86,7 +86,7 @@ class TestIsItThere:
 class TestSigningIn:
     def test_digest_challenge_is_requested_once(self, harness: Harness) -> None:
         harness.take(harness.message())
-        challenged = [one for one in harness.opencast.requests if one.status == 401]
+        challenged = [request for request in harness.opencast.requests if request.status == 401]
         assert len(challenged) == 1
         assert harness.opencast.ingests[0].user == "zip"
 
@@ -107,7 +107,9 @@ class TestSigningIn:
         harness.when_answered("/series/", wait)
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
-        statuses = [one.status for one in harness.opencast.requests if one.method == "POST"]
+        statuses = [
+            request.status for request in harness.opencast.requests if request.method == "POST"
+        ]
         assert statuses == [401, 200]
 
     def test_users_of_the_database_sign_in_by_basic_authentication(self, harness: Harness) -> None:
@@ -116,7 +118,7 @@ class TestSigningIn:
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert harness.opencast.ingests[0].user == "database"
-        assert all(one.status != 401 for one in harness.opencast.requests)
+        assert all(request.status != 401 for request in harness.opencast.requests)
 
     @pytest.mark.parametrize("auth", ["digest", "basic"])
     def test_message_is_retried_when_the_password_is_wrong(

@@ -34,7 +34,11 @@ def other(harness: Harness) -> dict[str, Any]:
 
 def told(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
     """The only ERROR that holds these words, as log-notifications reads it."""
-    [found] = [one for one in caplog.records if part in one.message and one.levelname == "ERROR"]
+    [found] = [
+        record
+        for record in caplog.records
+        if part in record.message and record.levelname == "ERROR"
+    ]
     [record] = records_of([JsonFormatter().format(found)])
     return record
 
@@ -62,7 +66,7 @@ class TestAnotherRequestsIngest:
         assert harness.outcome_of(OTHER_ZIP_ID) == ("SENT_TO_OPENCAST", "")
         assert harness.posts == 1
         assert harness.record.request(ZIP_ID).end is End.IGNORED
-        assert not [one for one in caplog.records if one.levelname == "ERROR"]
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
     def test_row_of_the_request_names_the_files_that_the_event_lacks(
         self, harness: Harness, other: dict[str, Any], caplog: pytest.LogCaptureFixture
@@ -179,8 +183,10 @@ class TestMultipleIngests:
         record = harness.record
         assert len(record.ingests) == 3
         assert record.ingest_of(ZIP_ID) == OWN_ID
-        assert len({record.ingest_of(one) for one in (ZIP_ID, OTHER_ZIP_ID, "third")}) == 3
-        assert all(harness.outcome_of(one)[0] == "SENT_TO_OPENCAST" for one in record.requests)
+        assert len({record.ingest_of(zip_id) for zip_id in (ZIP_ID, OTHER_ZIP_ID, "third")}) == 3
+        assert all(
+            harness.outcome_of(zip_id)[0] == "SENT_TO_OPENCAST" for zip_id in record.requests
+        )
 
 
 class TestAnotherSeries:

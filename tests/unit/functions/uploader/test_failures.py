@@ -129,7 +129,7 @@ class TestCounting:
         with recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
             for _ in range(5):
                 harness.take(harness.message())
-        assert [one["VisibilityTimeout"] for one in asked] == [60, 120, 240, 480]
+        assert [call["VisibilityTimeout"] for call in asked] == [60, 120, 240, 480]
 
     def test_failures_are_reset_in_row_and_ledger_when_the_ingest_is_accepted(
         self, harness: Harness
@@ -263,5 +263,5 @@ class TestUnforeseenErrors:
         assert harness.outcome == ("UPLOADER_FAILED", said)
         [dead] = harness.dead()
         assert (dead["body"], dead["reason"]) == (message, said)
-        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert "stumble" in logging.Formatter().format(record)

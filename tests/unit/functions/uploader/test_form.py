@@ -69,7 +69,7 @@ class TestTheParts:
     def test_opencast_fetches_the_staged_bytes(self, harness: Harness) -> None:
         harness.take(harness.message("active_speaker", "chat_file", segments=2))
         (ingest,) = harness.opencast.ingests
-        assert [(one.name, one.sha256) for one in ingest.files] == [
+        assert [(file.name, file.sha256) for file in ingest.files] == [
             (name_of(view, number), hashlib.sha256(content(view, number)).hexdigest())
             for view in ("active_speaker", "chat_file")
             for number in (0, 1)
@@ -139,7 +139,7 @@ class TestTheParts:
 class TestChat:
     def test_chat_is_an_attachment(self, harness: Harness) -> None:
         harness.take(harness.message("active_speaker", "chat_file"))
-        (chat,) = [one for one in harness.opencast.ingests[0].files if one.name.endswith(".txt")]
+        (chat,) = [file for file in harness.opencast.ingests[0].files if file.name.endswith(".txt")]
         assert (chat.part, chat.kind, chat.flavor) == (
             "attachmentUri",
             "attachment",
@@ -151,7 +151,7 @@ class TestChat:
         harness.opencast.set(dce=False)
         harness.settings["oc_chat_as"] = "track"
         harness.take(harness.message("active_speaker", "chat_file"))
-        (chat,) = [one for one in harness.opencast.ingests[0].files if one.name.endswith(".txt")]
+        (chat,) = [file for file in harness.opencast.ingests[0].files if file.name.endswith(".txt")]
         assert (chat.part, chat.kind, chat.flavor) == (
             "mediaUri",
             "track",
@@ -252,7 +252,7 @@ class TestFalseStarts:
         harness.take(self.short(message, "active_speaker"))
         (ingest,) = harness.opencast.ingests
         views = ("active_speaker", "chat_file")
-        assert [one.name for one in ingest.files] == [name_of(view, 1) for view in views]
+        assert [file.name for file in ingest.files] == [name_of(view, 1) for view in views]
         assert harness.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
 
     def test_minimum_duration_of_a_segment_is_a_setting(self, harness: Harness) -> None:

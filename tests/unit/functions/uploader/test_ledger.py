@@ -31,7 +31,9 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.opencast.requests == []
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.dead() == []
-        assert [one.levelname for one in caplog.records if "more files" in one.message] == ["INFO"]
+        assert [
+            record.levelname for record in caplog.records if "more files" in record.message
+        ] == ["INFO"]
         assert harness.take(harness.message("active_speaker", "shared_screen"))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert set(harness.own_ingest.files) == {SPEAKER, SCREEN}

@@ -201,7 +201,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.take(harness.message(), receive_count=40)
         assert harness.posts == 3
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
-        assert [one.mediapackage_id for one in harness.opencast.ingests] == [OWN_ID]
+        assert [ingest.mediapackage_id for ingest in harness.opencast.ingests] == [OWN_ID]
         assert harness.posts_of == {OWN_ID: ["unknown", "unknown", "taken"]}
 
     def test_ingest_is_posted_again_soon_when_opencast_is_idle(self, harness: Harness) -> None:
@@ -271,7 +271,7 @@ class TestAnAnswerThatNeverCame:
         assert not harness.take(harness.message(), read_seconds=0.1)
         assert "asks again at" in harness.outcome[1]
         deadline = time.monotonic() + 5
-        while not any(one.state == "done" for one in harness.opencast.ingests):
+        while not any(ingest.state == "done" for ingest in harness.opencast.ingests):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert harness.take(harness.message(), receive_count=2)
@@ -312,7 +312,7 @@ class TestAnAnswerThatNeverCame:
         with recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
             for receive_count in (2, 3, 4, 5, 49):
                 harness.take(harness.message(), receive_count=receive_count)
-        assert [one["VisibilityTimeout"] for one in asked] == [120, 240, 480, 600, 600]
+        assert [call["VisibilityTimeout"] for call in asked] == [120, 240, 480, 600, 600]
 
 
 class TestAPostThatMadeNothing:

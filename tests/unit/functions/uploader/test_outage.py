@@ -19,7 +19,7 @@ def down(harness: Harness) -> None:
 
 
 def levels(caplog: pytest.LogCaptureFixture, part: str) -> list[str]:
-    return [one.levelname for one in caplog.records if part in one.getMessage()]
+    return [record.levelname for record in caplog.records if part in record.getMessage()]
 
 
 @pytest.mark.usefixtures("down")
@@ -39,7 +39,7 @@ def test_backoff_during_an_outage_is_at_most_ten_minutes(harness: Harness) -> No
     with recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked:
         for receive_count in (1, 2, 3, 4, 5, 30):
             harness.take(harness.message(), receive_count=receive_count)
-    assert [one["VisibilityTimeout"] for one in asked] == [60, 120, 240, 480, 600, 600]
+    assert [call["VisibilityTimeout"] for call in asked] == [60, 120, 240, 480, 600, 600]
 
 
 @pytest.mark.usefixtures("down")
@@ -204,7 +204,7 @@ class TestTheStatusTable:
             recorded(harness.aws.sqs, "sqs.ChangeMessageVisibility") as asked,
         ):
             assert not harness.take(harness.message())
-        assert [one["VisibilityTimeout"] for one in asked] == [60]
+        assert [call["VisibilityTimeout"] for call in asked] == [60]
 
     def test_failures_are_counted_when_the_row_can_not_be_written(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)

@@ -196,7 +196,7 @@ def test_late_files_are_sent_when_notifications_name_other_files_each(
     """The ledger knows all of them: it tells the downloader what a message lacks."""
     for files in (["file-1"], ["file-2"], ["file-1", "file-3"], ["file-2"], ["file-3"]):
         assert post(completed(*map(mp4, files))) == 200
-    messages = [[one["recording_id"] for one in each["recording_files"]] for each in sent(aws)]
+    messages = [[file["recording_id"] for file in message["recording_files"]] for message in sent(aws)]
     assert messages == [["file-1"], ["file-2"], ["file-1", "file-3"]]
     assert not any("is_partial" in message for message in sent(aws))
     assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
@@ -238,7 +238,7 @@ def test_repeat_is_sent_when_another_notification_came_through_meanwhile(
     assert post(completed(mp4("file-2"))) == 200
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
     assert post(completed(mp4("file-1"))) == 200
-    files = [[one["recording_id"] for one in each["recording_files"]] for each in sent(aws)]
+    files = [[file["recording_id"] for file in message["recording_files"]] for message in sent(aws)]
     assert files == [["file-2"], ["file-1"]]
 
 

@@ -249,7 +249,7 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
     assert post(completed(recording_files=[])) == 204
     assert not aws.sends
     requests = record_of(aws).requests
-    assert {zip_id: (one.end, one.is_sent) for zip_id, one in requests.items()} == {
+    assert {zip_id: (request.end, request.is_sent) for zip_id, request in requests.items()} == {
         ZIP_ID: (End.IGNORED, False),
         "on-demand-1": (End.IGNORED, False),
     }

@@ -81,7 +81,7 @@ def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
     """The notification is taken, and sent once, with nothing in the place of one field."""
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
-    message["recording_files"] = [one["recording_id"] for one in message["recording_files"]]
+    message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]
     assert message == WHOLE | EMPTY[name]
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
@@ -237,7 +237,7 @@ def test_message_is_partial_when_a_file_without_a_type_says_that_it_is_a_video(
     assert post(completed(mp4("first"), file)) == 200
     message = only_sent(aws)
     assert message.get("is_partial") is is_partial
-    assert [one["recording_id"] for one in message["recording_files"]] == ["first"]
+    assert [file["recording_id"] for file in message["recording_files"]] == ["first"]
 
 
 @pytest.mark.parametrize(

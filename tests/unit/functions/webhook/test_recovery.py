@@ -184,7 +184,7 @@ def test_each_request_of_a_recovered_recording_is_sent_again_with_its_options(
         gone(aws, zip_id)
     aws.sends.clear()
     assert post(recovered()) == 204
-    messages = {one["body"]["zip_id"]: one for one in aws.sent_to(aws.download_queue)}
+    messages = {message["body"]["zip_id"]: message for message in aws.sent_to(aws.download_queue)}
     assert set(messages) == {"on-demand-1", "on-demand-2"}
     asked: dict[str, Json] = {
         "on-demand-1": {"allow_multiple_ingests": False, "ingest_all_mp4": False, **first},

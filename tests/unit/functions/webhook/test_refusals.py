@@ -144,7 +144,7 @@ def test_event_is_400_when_it_has_no_payload_or_names_no_recording(
 ) -> None:
     objects: list[Any] = [None, [], "x", {}, {"id": 1, "uuid": ""}, {"uuid": 5}]
     objects += [{"meeting_uuids": ["", 5]}, {"meetings": [{}, {"meeting_uuid": ""}, "x"]}]
-    payloads: list[Any] = [None, [], "x", {}, *({"object": one} for one in objects)]
+    payloads: list[Any] = [None, [], "x", {}, *({"object": about} for about in objects)]
     for payload in payloads:
         assert post({"event": event, "payload": payload, "download_token": "t"}) == 400
     assert post({"event": event, "download_token": "t"}) == 400

@@ -90,7 +90,7 @@ def test_recording_events_are_kept_with_their_time_in_seconds(
         post(status_event(f"recording.{kind}") | {"event_ts": 1_791_990_000_999 + 60_000 * number})
     post(without(status_event("recording.paused"), "event_ts"))
     post(status_event("meeting.ended"))
-    (item,) = (plain(one) for one in aws.events.scan()["Items"])
+    (item,) = (plain(item) for item in aws.events.scan()["Items"])
     assert item == {
         "zoom_uuid": UUID,
         "recording_event_times": [
