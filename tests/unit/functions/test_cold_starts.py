@@ -83,7 +83,7 @@ def test_error_names_a_missing_secret(environment: Cloud) -> None:
 def test_reconcile_sets_its_baseline_in_a_new_container(
     environment: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Zoom isn't there: what it remembers is there all the same."""
+    """Zoom isn't reachable."""
     given = {
         "RECORDINGS_TABLE": environment.recordings.name,
         "WEBHOOK_URL": "https://127.0.0.1:9/new_recording",

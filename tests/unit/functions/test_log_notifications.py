@@ -1,4 +1,4 @@
-"""Records in, mails out: one for each fault, whatever fails on the way."""
+"""Mails about faults, also when tables or the topic fail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def deps(aws: Cloud, clock: Clock) -> log_notifications.Dependencies:
 
 
 def failed_upload(deps: log_notifications.Dependencies, topic: str = "Oceans") -> str:
-    """A recording whose upload failed for good, and the line that says so."""
+    """Write the row of a failed upload, and return the log line about it."""
     subject = Subject(
         meeting_id=86168921331,
         recording_id=UUID,
@@ -129,7 +129,7 @@ def test_waiting_repeats_are_counted_in_the_mail_of_the_next_one(
 def test_mails_stay_few_when_many_recordings_fail_at_once(
     aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
 ) -> None:
-    """SNS would take the mailbox's subscription away, and alarms with it."""
+    """SNS would remove the subscription of the mailbox, which also gets the alarms."""
     for first in range(0, 30, 10):
         log_notifications.take(log_event(*failures_of(range(first, first + 10))), deps)
     subjects = [subject for subject, _ in aws.mails()]
@@ -141,7 +141,7 @@ def test_mails_stay_few_when_many_recordings_fail_at_once(
     assert subject.startswith("(24 more times) (many) [zip] Upload failed")
     assert "`invoke recordings --failed`" in body
     assert "uuid29==" in body
-    # They fail once more: still no mail each.
+    # They fail once more.
     log_notifications.take(log_event(*failures_of(range(10, 20))), deps)
     assert len(aws.mails()) <= MOST_MAILS + 1
     clock.forward(minutes=20)
@@ -242,7 +242,7 @@ def test_repeat_is_mailed_at_once_when_the_first_mail_was_refused(
 def test_invocation_fails_when_neither_table_nor_topic_is_available(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
-    """Nothing knows of the fault but the event: so Lambda is to repeat that."""
+    """Only the event has the fault, so Lambda has to retry it."""
     event = log_event(failed_upload(deps))
     with (
         refusing(aws.sns, "Publish"),

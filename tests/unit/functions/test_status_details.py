@@ -1,4 +1,4 @@
-"""GET / and what its page asks of GET /status."""
+"""GET /, and the queries of GET /status that its page makes."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_answer_has_all_fields_of_an_ingest(
     ]
     told = {**told, "ingests": [{**expected, "steps": steps}], "left_out": 0}
     assert ask(meeting_id="1", details="true") == (200, told)
-    # Nothing of this gets into what others have asked for ever since.
+    # The plain query has none of these fields.
     ((_, old),) = ask(meeting_id="1")[1].items()
     assert set(old["recordings"][0]["zip_ingests"][0]) == {
         *("last_updated", "status", "origin", "reason", "ingest_request_time", "oc_series_id")
@@ -145,7 +145,7 @@ def test_ingest_needs_attention_when_it_is_stuck_or_has_failed(
 def later_request(
     deps: status_query.Dependencies, clock: Clock, meeting: int, uuid: str, state: State
 ) -> None:
-    """A failed ingest, and a +Zoom request for the recording an hour later, now in `state`."""
+    """Write a failed ingest, and a +Zoom request an hour later that is in `state`."""
     for zip_id, end in ((f"auto-ingest-{uuid}", State.UPLOADER_FAILED), (f"on-{uuid}", state)):
         subject = Subject(
             meeting_id=meeting,
@@ -163,7 +163,7 @@ def later_request(
 
 
 def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
-    """A +Zoom request for a recording that was written before, now in `state`."""
+    """Write a +Zoom request in `state` for a recording that has an ingest."""
     clock.forward(minutes=10)
     (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(
@@ -202,7 +202,7 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
 def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    """Else whoever looks next requests it once more."""
+    """Otherwise the next person would request it once more."""
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     write(deps, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
     request_again(deps, clock, "u", State.SENT_TO_DOWNLOADER)
@@ -217,7 +217,7 @@ def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
 
     said = "Wait: another request for it is on its way to Opencast."
     assert failed() == [(None, None, "on-u", said, said)] * 2
-    # What has stopped on its way isn't waited for.
+    # A stuck request isn't waited for.
     clock.forward(hours=3)
     assert [fields[:3] for fields in failed()] == [(True, True, None)] * 2
 
@@ -252,7 +252,7 @@ def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
 ) -> None:
     for meeting in range(status_query.MEETINGS_LOOKED_UP + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-        # All within the seven days that rows live, each a minute after the one before.
+        # Each row is a minute later than the one before, so that none expires.
         clock.forward(minutes=-119)
     _, body = ask(since=SINCE, open="true")
     told = {

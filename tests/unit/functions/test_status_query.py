@@ -1,4 +1,4 @@
-"""GET /status: what is asked wrongly, and everything that is there."""
+"""The plain queries of GET /status."""
 
 from __future__ import annotations
 

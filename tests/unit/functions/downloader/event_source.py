@@ -1,4 +1,4 @@
-"""Lambda's part in it: messages off the download queue, one an invocation, in a given time."""
+"""A fake of Lambda's event source of the download queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BYTES_A_SECOND = 1_000_000
 
 @dataclass
 class BucketTime:
-    """Time that passes as bytes come to S3, a second with each megabyte, and on demand; seconds."""
+    """Seconds that pass with each megabyte that S3 gets, and on demand."""
 
     bucket: StagingBucket
     skipped: float = 0.0
@@ -28,7 +28,7 @@ class BucketTime:
 
 @dataclass
 class Context:
-    """Lambda's context of an invocation that ends at `end`."""
+    """Lambda's context in an invocation that ends at `end`."""
 
     time: BucketTime
     end: float
@@ -40,7 +40,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message as it was handed to an invocation, and what became of it."""
+    """A message that an invocation got, and whether it came back."""
 
     body: dict[str, Any]
     receive_count: int
@@ -68,7 +68,7 @@ class EventSource:
         self._harness.aws.sends.clear()
 
     def deliver(self, seconds: float, *, crashes: bool = False) -> Delivery | None:
-        """One invocation of so many seconds; None if no message is visible.
+        """Run one invocation of so many seconds. Return None if no message is visible.
 
         One that `crashes` does so at its very end: Lambda never says that it has succeeded.
         """
@@ -99,7 +99,7 @@ class EventSource:
         return None
 
     def deliver_all(self, seconds: float) -> list[Delivery]:
-        """Invocations of so many seconds each, until no message is visible."""
+        """Run invocations of so many seconds each until no message is visible."""
         deliveries: list[Delivery] = []
         while delivery := self.deliver(seconds):
             deliveries.append(delivery)

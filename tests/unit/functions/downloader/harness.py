@@ -1,4 +1,4 @@
-"""A downloader over a Zoom on real HTTPS and an AWS in this process."""
+"""A downloader with a Zoom over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from tests.waits import Sleeper
 MEETING = 95846636714
 ZIP_ID = "auto-ingest-0001"
 START = datetime(2026, 10, 14, 14, 0, 12, tzinfo=UTC)
-"""A Wednesday, 10:00 in the morning on the East coast."""
+"""A Wednesday at 10:00 in the time zone of the schedule."""
 FOLDER = f"{MEETING}/{int(START.timestamp())}"
 SERIES = "20260112345"
 MB = 1_000_000
 LONG = 60 * MB
 LONGISH = 16 * MB
-"""Of four parts."""
+"""Bytes of four parts."""
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Harness:
         )
 
     def message(self, recording: Recording, **changes: Any) -> dict[str, Any]:
-        """What the webhook makes of the recording's completion."""
+        """Return the webhook's message about a completed recording."""
         event = self.zoom.event("recording.completed", recording.uuid)
         about = event["payload"]["object"]
         files = [
@@ -141,7 +141,7 @@ class Harness:
         }
 
     def take(self, message: Any, *, receive_count: int = 1) -> bool:
-        """Sends a message and handles it as the event source would."""
+        """Send a message and process it. Return False if it has to come back."""
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
         return self.process(taken, self.deps())
@@ -169,7 +169,7 @@ class Harness:
         return Ledger(self.aws.recordings, self.clock)
 
     def record(self, recording: Recording) -> Record:
-        """What the ledger knows of a recording."""
+        """Return the ledger's record of a recording."""
         return self.ledger().get(recording.uuid)
 
     def name(self, recording: Recording, *files: RecordingFile) -> None:
@@ -179,7 +179,7 @@ class Harness:
         self.ledger().change(recording.uuid, change)
 
     def accept(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
-        """Note a request in the ledger as the webhook does, whose message names these files."""
+        """Note in the ledger, as the webhook does, a request whose message names these files."""
         self.name(recording, *files)
         change, sent = self.ledger().change, [file.file_id for file in files]
         asked, now = Asked(), self.clock()
@@ -187,7 +187,7 @@ class Harness:
         change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
 
     def notice(self, recording: Recording, notice: str) -> None:
-        """Note in the ledger, as the webhook does, that a recording was thrown away."""
+        """Note in the ledger, as the webhook does, that a recording was removed."""
         self.ledger().change(recording.uuid, partial(with_notice, notice=notice))
 
     def ingest(self, recording: Recording, *files: RecordingFile) -> None:
@@ -218,15 +218,15 @@ class Harness:
         return {stored.key: peer.body(stored.key) for stored in peer.objects()}
 
     def downloads(self) -> int:
-        """How often a download address was asked."""
+        """Return the number of requests at download URLs."""
         return sum(request.path.startswith("/rec/download/") for request in self.zoom.requests)
 
     def asked_of_api(self) -> int:
-        """How often Zoom's API was asked for a recording's files."""
+        """Return the number of requests for a recording's files at Zoom's API."""
         return sum(request.path.startswith("/v2/meetings/") for request in self.zoom.requests)
 
     def fetched(self) -> int:
-        """Bytes that were asked of the CDN, and not refused."""
+        """Return the number of bytes that were requested from the CDN and not refused."""
         ranges = [
             request.header("Range") or "" for request in self.zoom.requests if request.status == 206
         ]
@@ -235,7 +235,7 @@ class Harness:
 
 
 class _Watched:
-    """A file of Zoom's that tells which bytes it is asked for, before it asks."""
+    """A file at Zoom that calls `before` with each range before it requests it."""
 
     def __init__(
         self,
@@ -268,7 +268,7 @@ def row_in(state: str, **more: Any) -> dict[str, Any]:
 
 
 def only(recording: Recording, *types: str) -> Recording:
-    """The recording with the files of some types alone, of its first segment."""
+    """Return the recording with the files of some types of its first segment only."""
     files = tuple(
         file
         for file in recording.files
@@ -293,7 +293,7 @@ def staged(recording: Recording, *, view: str, segment: int) -> RecordingFile:
 
 
 def key_of(file: RecordingFile, *, segment: int, view: str, extension: str = "mp4") -> str:
-    """Where a file is staged. Zoom's ids are UUIDs, which a key can hold as they are."""
+    """Return the staging key of a file. Zoom's ids are UUIDs, which a key contains unchanged."""
     return f"{FOLDER}/{segment:03d}-{view}-{file.file_id}.{extension}"
 
 

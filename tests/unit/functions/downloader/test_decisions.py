@@ -1,4 +1,4 @@
-"""What the downloader decides before it fetches anything (section 7)."""
+"""The downloader's decisions before a download."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class TestTheSeries:
 class TestFilesThatAreNotFinished:
     @pytest.fixture
     def unfinished(self, zoom: ZoomStandIn, small: Recording) -> Recording:
-        """Done when Zoom's API has been asked twice more."""
+        """The recording is finished after two more requests."""
         files = tuple(
             dataclasses.replace(file, processing_asks=2, file_id=f"late-{number}")
             for number, file in enumerate(small.files)
@@ -174,7 +174,7 @@ class TestFilesThatAreNotFinished:
         harness.zoom.forget_requests()
         assert harness.take(again["body"])
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
-        # The same answer brings the token: there is no second question.
+        # The same answer has the token, so there is no second request.
         assert (
             sum(request.path.startswith("/v2/meetings/") for request in harness.zoom.requests) == 1
         )

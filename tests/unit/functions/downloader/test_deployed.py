@@ -1,4 +1,4 @@
-"""The downloader as Lambda calls it: all of it from the environment, and what it logs."""
+"""The downloader as Lambda calls it: settings from the environment, logs and metrics."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Printed = Callable[[], str]
 
 @dataclass(frozen=True)
 class Function:
-    """The function in its container, with the settings of its environment."""
+    """The function in its container."""
 
     harness: Harness
     set: Callable[[str, str], None]
 
     def take(self, message: dict[str, Any], **settings: str) -> dict[str, Any]:
-        """The answer of one cold invocation, with these settings as well."""
+        """Return the answer of an invocation in a new container with more settings."""
         for name, value in settings.items():
             self.set(name, value)
         taken = received(self.harness.aws, self.harness.aws.download_queue, message)
@@ -45,7 +45,7 @@ class Function:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
-    """What was printed since it was asked last. Loggers are as they were afterwards."""
+    """A function that returns the text printed since its last call. Loggers are restored."""
     with container():
         yield lambda: capsys.readouterr().out
 
@@ -96,7 +96,6 @@ def test_number_of_connections_is_a_setting(
 
 
 def test_deployed_function_stages_a_recording(function: Function, longish: Recording) -> None:
-    """With no more connections than the setting says."""
     answer = function.take(function.harness.message(longish), DOWNLOAD_CONNECTIONS="1")
     assert answer == {"batchItemFailures": []}
     assert function.harness.outcome == ("SENT_TO_UPLOADER", "")
@@ -107,7 +106,7 @@ def test_deployed_function_stages_a_recording(function: Function, longish: Recor
 def test_log_records_name_their_recording_when_much_fails(
     function: Function, longish: Recording, printed: Printed
 ) -> None:
-    """Each tells which recording it is about, those of the threads too, and none a secret."""
+    """The records of all threads name the recording, and none contains a secret."""
     harness, video = function.harness, longish.files[0].file_id
     message = harness.message(longish)
     harness.zoom.expire_download_tokens(longish.uuid)
@@ -129,7 +128,7 @@ def test_log_records_name_their_recording_when_much_fails(
 
 
 def secrets_of(harness: Harness) -> set[str]:
-    """Every token, signature and password that was used."""
+    """Return every token, signature and password that was used."""
     used = {harness.zoom.app.client_secret, KNOWN.secret_key, KNOWN.token}
     for request in harness.zoom.requests:
         used |= set(request.query.values())
@@ -140,13 +139,13 @@ def secrets_of(harness: Harness) -> set[str]:
 
 
 class TestMetrics:
-    """CloudWatch reads them out of the log: names, units and namespace are the dashboard's."""
+    """CloudWatch reads the metrics from the log."""
 
     @pytest.fixture
     def copied(
         self, harness: Harness, printed: Printed
     ) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        """The record of what was copied for a message."""
+        """Return the record with the metrics of a message's copies."""
 
         def take(message: dict[str, Any]) -> dict[str, Any]:
             taken = received(harness.aws, harness.aws.download_queue, message)
@@ -181,7 +180,7 @@ class TestMetrics:
     def test_rate_is_not_counted_when_nothing_is_copied(
         self, harness: Harness, small: Recording, copied: Any
     ) -> None:
-        """A redelivery that finds everything staged would spoil the average."""
+        """A redelivery without copies would spoil the average."""
         message = harness.message(small)
         copied(message)
         record = copied(message)
@@ -193,7 +192,6 @@ class TestMetrics:
     def test_copied_bytes_are_counted_when_the_copy_fails(
         self, harness: Harness, longish: Recording, copied: Any
     ) -> None:
-        """The bytes came all the same."""
         chat = longish.files[1].file_id
         harness.connections = 1
         harness.zoom.fail(Fault(kind="status", status=404, times=9, file_id=chat))

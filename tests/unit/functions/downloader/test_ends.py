@@ -1,4 +1,4 @@
-"""How a request ends when nothing goes to the uploader, as the ledger and the row then say."""
+"""Ends of requests in the downloader, in the ledger and in the row."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NOTICE = "The recording was moved to the trash in Zoom"
 
 
 def end_of(harness: Harness, recording: Recording) -> tuple[End | None, bool]:
-    """How the request ended, and whether a message of it still counts as sent."""
+    """Return the end of the request, and whether its message counts as sent."""
     request = harness.record(recording).request(ZIP_ID)
     return request.end, request.is_sent
 
 
 @pytest.fixture
 def accepted(harness: Harness, small: Recording) -> dict[str, Any]:
-    """The message of a request that the ledger knows."""
+    """The message of a request that is in the ledger."""
     harness.accept(small, *small.files)
     return harness.message(small)
 
@@ -82,8 +82,6 @@ class TestFailed:
 
 
 class TestGone:
-    """Zoom doesn't have the recording any more."""
-
     @pytest.mark.parametrize("after_expiry", ["401", "html"])
     def test_recording_is_ignored_when_zoom_notified_its_removal(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
@@ -101,7 +99,7 @@ class TestGone:
     def test_recording_is_a_dead_letter_when_it_is_gone_without_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any], after_expiry: str
     ) -> None:
-        """A webhook may be lost. The end is the same: `recording.recovered` takes it up again."""
+        """The notification may be lost. `recording.recovered` sends the request again anyway."""
         harness.zoom.set(after_expiry=after_expiry)
         harness.zoom.expire_download_tokens(small.uuid)
         harness.zoom.trash(small.uuid)
@@ -114,7 +112,7 @@ class TestGone:
     def test_recording_is_a_dead_letter_when_only_the_row_has_a_notice(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        """The row is a report."""
+        """The ledger decides, not the row."""
         row = row_in("SENT_TO_DOWNLOADER", zoom_notice=NOTICE, reason=NOTICE)
         harness.aws.status.put_item(Item=row)
         harness.zoom.expire_download_tokens(small.uuid)
@@ -163,7 +161,7 @@ class TestTheLedger:
     def test_message_is_retried_when_the_ledger_can_not_be_written(
         self, harness: Harness, small: Recording, accepted: dict[str, Any]
     ) -> None:
-        """An upload that lacked the note would be taken for one that is superseded."""
+        """The uploader would take an upload message without this note for a superseded one."""
         chat = small.files[1]
         harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=99))
         with failing_table(harness.aws.recordings):

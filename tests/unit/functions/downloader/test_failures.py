@@ -1,4 +1,4 @@
-"""How the downloader handles files that can't be copied, and messages that can't be read."""
+"""The downloader's failures: files that can't be copied, and malformed messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TestRefusals:
         assert harness.take(message)
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 1
-        # Those that were under way with the dead one, and all with the fresh one.
+        # Some requests were in flight with the old token. All others have the fresh one.
         assert harness.downloads() <= harness.connections + 6
 
     @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ class TestRefusals:
     def test_token_and_address_are_renewed_once_when_they_expire_during_a_copy(
         self, harness: Harness, longish: Recording, index: int, part: int
     ) -> None:
-        """The token is dead, and so is the signed address of a file under way: fresh ones, once."""
+        """The token and the signed URL of a file in progress have expired."""
         last_good = (longish.files[index].file_id, parts_of(LONGISH)[part].first)
         died: list[str] = []
 
@@ -155,7 +155,7 @@ class TestFailuresThatMayPass:
     def test_message_is_given_up_with_a_reason_when_its_last_receive_fails(
         self, harness: Harness, small: Recording
     ) -> None:
-        """Left to the queue it would be a dead letter without a reason."""
+        """Otherwise SQS would move it to the dead-letter queue without a reason."""
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         assert harness.take(harness.message(small), receive_count=12)
         (dead,) = harness.dead()
@@ -180,7 +180,7 @@ class TestFailuresThatMayPass:
     def test_file_is_copied_again_when_its_bytes_were_wrong(
         self, harness: Harness, small: Recording
     ) -> None:
-        """The object is whole and of the right size by then: what is in it counts."""
+        """The object has the right size by then, so its content decides."""
         video = small.files[0].file_id
         harness.zoom.fail(Fault(kind="wrong_bytes", where="cdn", times=2, file_id=video))
         message = harness.message(small)
@@ -194,7 +194,7 @@ class TestFailuresThatMayPass:
     def test_message_is_retried_when_a_chat_has_another_size_than_zoom_says(
         self, harness: Harness, small: Recording, ranges: bool
     ) -> None:
-        """No container tells that it is cut: the size does."""
+        """Only its size shows that a chat is incomplete."""
         harness.zoom.set(ranges=ranges)
         message = harness.message(small)
         message["recording_files"][1]["file_size"] += 10
@@ -260,7 +260,7 @@ class TestFailuresThatMayPass:
     def test_message_is_retried_when_the_schedule_can_not_be_read(
         self, harness: Harness, small: Recording, events: Any
     ) -> None:
-        """Edited by hand, say: the row tells, instead of twelve crashes and a bare dead letter."""
+        """Somebody may edit a message by hand. The row then has the reason."""
         harness.aws.schedule.put_item(Item={"zoom_series_id": str(MEETING), "events": events})
         assert not harness.take(harness.message(small))
         state, reason = harness.outcome

@@ -1,4 +1,4 @@
-"""A recording that takes longer than one invocation may."""
+"""Copies that take several invocations."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.unit.functions.downloader.harness import LONGISH, MB, Harness, conten
 from tests.waits import Sleeper
 
 SECONDS = 30.0
-"""What an invocation has here: enough for some 20 MB."""
+"""Seconds of an invocation, in which about 20 MB are copied."""
 BARELY = 15.0
-"""Enough for a part or two, where there is one connection."""
+"""Seconds for a part or two with one connection."""
 Deliver = Callable[..., Delivery]
 HOW_FAR = re.compile(r"(\d+) of (\d+) MB are copied; the next invocation goes on\.")
 
@@ -37,7 +37,7 @@ def source(harness: Harness) -> EventSource:
 
 
 class Untold:
-    """A file whose host tells neither its size nor its version, and answers no ranges."""
+    """A file whose host gives neither its size nor its version, and has no ranges."""
 
     version = Version(None)
     first = 0
@@ -60,14 +60,14 @@ class Untold:
 
 
 class Waiter(Sleeper):
-    """Really waits, until it is told to stop."""
+    """Wait until the copy is cancelled."""
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         return stop.wait(seconds)
 
 
 def no_part_comes(harness: Harness, source: EventSource, file_id: str) -> None:
-    """Where there are ranges a file can be opened, but then Zoom is busy until the time is up."""
+    """Let Zoom be busy after a file was opened, until the time is up."""
     asked: list[str] = []
     looks = 1 if harness.zoom.switches.ranges else 0
 
@@ -83,12 +83,12 @@ def no_part_comes(harness: Harness, source: EventSource, file_id: str) -> None:
 
 
 def chat_first(message: dict[str, Any]) -> dict[str, Any]:
-    """Its files in another order, so that the chat has come when the video is asked for."""
+    """Order the files so that the chat is copied before the video."""
     return message | {"recording_files": message["recording_files"][::-1]}
 
 
 def stored(peer: S3Peer) -> int:
-    """Bytes that the next invocation need not fetch: objects, and parts of unfinished ones."""
+    """Return the bytes in objects and in parts of unfinished uploads."""
     parts = [part for upload in peer.uploads() for part in upload.parts]
     unfinished = sum(part.size for part in parts if part.number != MARK_NUMBER)
     return unfinished + sum(stored.size for stored in peer.objects())
@@ -108,7 +108,7 @@ class TestThreeInvocations:
             told = HOW_FAR.fullmatch(harness.row["reason"])
             assert told
             assert int(told[2]) == round(long.total_size / MB)
-            # A part that was under way can still have come.
+            # A part in flight may still have been stored.
             assert int(told[1]) <= round(stored(harness.bucket.peer) / MB)
             how_far.append(int(told[1]))
             assert len(how_far) < 20, "It comes to no end."
@@ -143,7 +143,7 @@ class TestThreeInvocations:
     def test_copy_is_continued_when_an_invocation_crashes(
         self, harness: Harness, longish: Recording
     ) -> None:
-        """Its parts are S3's; only the message comes back by itself, with another receive."""
+        """S3 has the parts. The message comes back by itself."""
         breaks = parts_of(LONGISH)[2].first
 
         def break_down(_: str, first: int) -> None:
@@ -164,11 +164,11 @@ class TestThreeInvocations:
 
 
 class TestACopyThatDoesNotGrow:
-    """If ETag or Last-Modified differ between Zoom's servers, each invocation begins anew."""
+    """Each invocation starts again if ETag or Last-Modified differ between Zoom's servers."""
 
     @pytest.fixture
     def deliver(self, harness: Harness, source: EventSource, longish: Recording) -> Deliver:
-        """One invocation that begins anew, of a message that says how far the copy was."""
+        """A function that runs an invocation without progress after the given progress."""
         harness.connections = 1
 
         def deliver(copying: dict[str, Any] | None = None) -> Delivery:
@@ -183,7 +183,6 @@ class TestACopyThatDoesNotGrow:
         return deliver
 
     def sent(self, harness: Harness) -> dict[str, Any]:
-        """What the next invocation is told of the copy."""
         (again,) = harness.aws.sent_to(harness.aws.download_queue)
         copying: dict[str, Any] = again["body"]["copying"]
         return copying
@@ -267,7 +266,7 @@ class TestOverrides:
     def test_schedule_stays_ignored_when_the_copy_is_continued(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        """No series was given: only the default is left, whatever the schedule says by then."""
+        """The series is the default, whatever the schedule has by then."""
         harness.aws.schedule.put_item(
             Item={
                 "zoom_series_id": str(longish.meeting_id),
@@ -288,7 +287,7 @@ class TestTwoMessages:
     def test_recording_is_sent_on_once_when_a_crash_leaves_two_messages(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        """Both are delivered from then on, and make the same recording of it once."""
+        """Both messages are delivered from then on, with the same result."""
         harness.connections = 1
         source.send(harness.message(longish))
         assert source.deliver(BARELY, crashes=True)
@@ -332,7 +331,7 @@ class TestNothingGotThrough:
     def test_message_is_retried_when_the_rest_was_staged_and_nothing_could_be_copied(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        """Else the message would go round for ever."""
+        """Otherwise the message would be requeued for ever."""
         video, _ = longish.files
         harness.zoom.fail(Fault(kind="status", status=500, times=99, file_id=video.file_id))
         message = chat_first(harness.message(longish))
@@ -350,7 +349,7 @@ class TestNothingGotThrough:
     def test_message_is_retried_when_only_a_file_of_unknown_size_was_copied_again(
         self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        """Nothing tells a file of an untold size from another version of it."""
+        """Without a size another version of a file can't be recognized."""
         video, chat = longish.files
         no_part_comes(harness, source, video.file_id)
         deps = harness.deps()

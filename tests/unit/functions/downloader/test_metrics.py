@@ -1,4 +1,4 @@
-"""What the downloader measures, beside what it copies: each fact once, whatever comes again."""
+"""The downloader's metrics apart from those of copies."""
 
 from __future__ import annotations
 

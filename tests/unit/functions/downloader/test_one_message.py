@@ -1,4 +1,4 @@
-"""One message in flight never becomes more, and none is lost: the status table is a report."""
+"""A failing status table neither multiplies nor loses messages, because it is a report."""
 
 from __future__ import annotations
 

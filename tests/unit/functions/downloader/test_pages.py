@@ -1,4 +1,4 @@
-"""What becomes of a recording of which Zoom shows a page: deleted, or not authorized."""
+"""Downloads that Zoom answers with a page: deleted, or not authorized."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ def test_file_is_staged_when_zoom_answers_with_a_page_once(
 def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
     harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The others go on, and it is told."""
     gone = staged(lecture, view="shared_screen", segment=0)
     harness.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
     assert harness.take(harness.message(lecture))

@@ -1,4 +1,4 @@
-"""The downloader's good days: every file staged, and the uploader told."""
+"""The staged files, the upload message, and calls by operators."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TestTheWholeWay:
     def test_both_files_of_a_view_are_staged_when_it_has_two(
         self, harness: Harness, small: Recording, lecture: Recording
     ) -> None:
-        """Zoom holds a view with and without captions: both are kept, the first is ingested."""
+        """Zoom has a view with and without captions. Both are staged, and the first is ingested."""
         other = dataclasses.replace(
             staged(lecture, view="shared_screen", segment=0),
             recording_type="active_speaker(CC)",
@@ -129,7 +129,7 @@ class TestTheWholeWay:
     def test_late_files_overwrite_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """The second segment alone would be number 0, which Opencast may still be fetching."""
+        """The second segment alone is number 0, whose object Opencast may still be fetching."""
         message = harness.message(lecture)
         harness.take(message)
         before = harness.objects()
@@ -165,7 +165,7 @@ class TestTheWholeWay:
     def test_no_object_gets_another_files_bytes_when_segments_change_their_numbers(
         self, harness: Harness, lecture: Recording
     ) -> None:
-        """Zoom names the second segment first: number 0 of the one message, 1 of the other."""
+        """Zoom names the second segment first: it is number 0 in one message and 1 in the next."""
         message = harness.message(lecture)
         late = [
             file
@@ -182,7 +182,6 @@ class TestTheWholeWay:
     def test_message_without_sizes_and_extensions_is_staged(
         self, harness: Harness, small: Recording
     ) -> None:
-        """They tell neither size nor extension."""
         message = harness.message(small)
         for file in message["recording_files"]:
             del file["file_size"], file["file_extension"]
@@ -194,7 +193,7 @@ class TestRepeats:
     def test_upload_message_is_the_same_when_the_message_is_redelivered(
         self, harness: Harness, small: Recording
     ) -> None:
-        """The message comes again: the same upload message, which the FIFO queue drops."""
+        """The FIFO queue drops the second upload message because it is the same."""
         message = harness.message(small)
         harness.take(message)
         first = harness.aws.sent_to(harness.aws.upload_queue)
@@ -218,7 +217,7 @@ class TestRepeats:
     def test_another_version_of_a_staged_file_is_copied(
         self, harness: Harness, longish: Recording, tmp_path: Path
     ) -> None:
-        """Of the same size and name: Zoom's ETag tells them apart."""
+        """The files differ only in Zoom's ETag."""
         assert harness.take(harness.message(longish))
         path = longish.files[0].path
         assert path
@@ -311,7 +310,7 @@ class TestTheHandler:
     def test_overrides_of_an_operator_stay_with_a_failed_message(
         self, harness: Harness, small: Recording, limit: int
     ) -> None:
-        """Its message is another one, in the queue or, after its last try, a dead letter."""
+        """The changed message is on the queue, or a dead letter after its last attempt."""
         harness.settings["download_receive_limit"] = limit
         harness.zoom.fail(Fault(kind="status", status=500, times=99))
         harness.aws.sqs.send_message(

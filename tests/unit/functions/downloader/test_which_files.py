@@ -1,4 +1,4 @@
-"""Which files a message goes on with: all that Zoom has named, as far as Zoom hands them out."""
+"""The files that are staged: all that Zoom has named and delivers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOPIC = "HIST E-1010 Mapping the Ocean: L'été"
 
 
 def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, Any]:
-    """The message with some of its files only."""
+    """Return the message with some of its files only."""
     ids = {file.file_id for file in files}
     some = [file for file in message["recording_files"] if file["recording_id"] in ids]
     assert len(some) == len(ids)
@@ -33,7 +33,7 @@ def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, A
 
 
 def staged_ids(upload: dict[str, Any]) -> set[str]:
-    """The ids of the files in an upload message."""
+    """Return the ids of the files in an upload message."""
     views = upload["body"]["s3_files"].values()
     return {file["file_id"] for view in views for file in view["segments"]}
 
@@ -54,7 +54,7 @@ class TestAMessageThatKnowsEverything:
     def test_zoom_is_not_asked_when_the_ledger_knows_nothing(
         self, harness: Harness, small: Recording
     ) -> None:
-        """The message was sent before there was a ledger."""
+        """The message is older than the ledger."""
         assert harness.take(harness.message(small))
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert harness.asked_of_api() == 0
@@ -127,7 +127,7 @@ class TestAFileThatZoomDoesNotListYet:
     def test_message_waits_when_zoom_does_not_list_a_file_that_the_message_names(
         self, harness: Harness, lecture: Recording, lagging: RecordingFile
     ) -> None:
-        """It is asked for because another file is missing in the message."""
+        """Zoom is asked because the message lacks another file."""
         screen = dataclasses.replace(lecture, files=(lagging,))
         harness.zoom.add(screen)
         message = harness.message(screen)
@@ -186,7 +186,7 @@ class TestAFileThatZoomDoesNotListYet:
     def test_unlisted_file_is_left_out_in_the_ledger_before_the_upload_message_is_sent(
         self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
-        """Else the uploader might take the message for one that is superseded."""
+        """Otherwise the uploader might take the message for a superseded one."""
         harness.clock.forward(days=1)
         of_uploads = harness.aws.upload_queue
         broken = failing(
@@ -211,7 +211,7 @@ class TestAFileThatZoomDoesNotListYet:
 
 
 class TestAFileThatAnIngestHolds:
-    """Somebody has deleted one file in Zoom after the recording came into Opencast."""
+    """A file was deleted in Zoom after the recording had come into Opencast."""
 
     @pytest.fixture
     def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
@@ -235,7 +235,7 @@ class TestAFileThatAnIngestHolds:
     def test_upload_message_of_the_late_file_is_not_superseded(
         self, harness: Harness, late: dict[str, Any], lecture: Recording
     ) -> None:
-        """The uploader would drop it without a word: no other message brings the deleted file."""
+        """The uploader would drop the message, although no other one has the deleted file."""
         harness.take(late)
         (upload,) = harness.uploads()
         assert len(staged_ids(upload)) == 2
@@ -258,7 +258,7 @@ class TestAFileThatIsNotHandedOut:
 
 
 class TestAPartialMessage:
-    """A notification that lacked something: Zoom's API tells the rest."""
+    """Messages of partial notifications: Zoom's API has the rest."""
 
     @pytest.fixture
     def partial(self, harness: Harness, small: Recording) -> dict[str, Any]:
@@ -341,5 +341,5 @@ class TestAPartialMessage:
 
 
 def wanted(recording: Recording) -> tuple[RecordingFile, ...]:
-    """The files of a recording that the pipeline takes: no audio, transcript or timeline."""
+    """Return the files of a recording without audio, transcript and timeline."""
     return tuple(file for file in recording.files if file.file_type in ("MP4", "CHAT"))

@@ -31,7 +31,7 @@ class Harness(RequestingHarness):
         )
 
     def ask(self, content: Any = None, **event: Any) -> tuple[int, str]:
-        """Status and message; whatever they are, any page may read them."""
+        """Return status and message of the answer, which any page may read."""
         body = content if isinstance(content, str) else json.dumps(content or {"uuid": UUID})
         answer = on_demand.respond({"body": body, **event}, self.deps)
         assert answer.headers["Access-Control-Allow-Origin"] == "*"

@@ -1,4 +1,4 @@
-"""The event for the webhook: signed, once, with a row before it and in time."""
+"""The request to the webhook: signed, sent once, and within the time limit."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_request_is_500_and_its_row_says_why_when_the_webhook_refuses_it(
 
 
 def test_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) -> None:
-    """The webhook looked at its secrets already; this container knows the old key."""
+    """The webhook has the new key, and this container the old one."""
     harness.hook.answers[:] = [real_webhook(harness)]
     now = harness.deps
     old = replace(now, secrets=OnDemandSecrets(pipeline_signing_key="old"))
@@ -119,7 +119,6 @@ def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness:
     asked = {"oc_series_id": "S-1", "oc_workflow": "wf", "ingest_all_mp4": True}
     assert harness.ask({"uuid": UUID, **asked})[0] == 500
     assert harness.row()["asked"] == asked
-    # The series that was found counts a recording's length: it is another one.
     assert "oc_series_id" not in harness.row()
     row = harness.deps.status.get(harness.row()["zip_id"])
     assert row
@@ -170,7 +169,7 @@ def test_request_is_accepted_when_every_answer_is_lost(harness: Harness) -> None
         return Answer(take(request).status, spoil=Spoil(after_bytes=0, how="reset"), body=b"x")
 
     harness.hook.answers[:] = [lose]
-    # Told that it failed, one would send it again, and it would be there twice.
+    # A user who sees a failure would request the recording again.
     assert harness.ask() == (200, "Ingest accepted")
     assert harness.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
     assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
@@ -179,7 +178,7 @@ def test_request_is_accepted_when_every_answer_is_lost(harness: Harness) -> None
 def test_request_is_accepted_when_answers_are_lost_and_the_status_table_fails(
     harness: Harness,
 ) -> None:
-    """The ledger tells that the webhook has taken it."""
+    """The ledger shows that the webhook accepted the request."""
     take = real_webhook(harness)
 
     def lose(request: Request) -> Answer:
@@ -195,7 +194,7 @@ def test_request_is_accepted_when_answers_are_lost_and_the_status_table_fails(
 def test_request_fails_when_only_the_status_row_says_that_it_was_accepted(
     before: str, harness: Harness
 ) -> None:
-    """The row is a report. Nothing is on the queue."""
+    """The ledger decides, not the row, and the queue has no message."""
 
     def write_row(_: Request) -> Answer:
         harness.aws.status.update_item(
@@ -226,7 +225,6 @@ def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
 def test_request_ends_within_20_seconds_whatever_the_waits(wait: float, harness: Harness) -> None:
-    """Whatever the waits, no request may last beyond the budget."""
     harness.watch.longer = wait
     harness.zoom.fail(Fault("status", "token", status=503))
     harness.zoom.fail(Fault("status", "api", status=503))

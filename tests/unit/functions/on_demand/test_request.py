@@ -1,4 +1,4 @@
-"""What POST /ingest takes from its callers."""
+"""The bodies that POST /ingest accepts and refuses."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_on_demand_request_is_accepted_in_the_types_that_callers_send(
 def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
     uuid: str, harness: Harness
 ) -> None:
-    """A plus that isn't encoded in a link reads as a space; a uuid holds none."""
+    """A plus that a link doesn't encode is read as a space. No uuid contains a space."""
     assert harness.ask({"uuid": uuid}) == (200, "Ingest accepted")
     assert harness.posted()["payload"]["object"]["uuid"] == UUID
 
@@ -105,7 +105,7 @@ def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
 def test_on_demand_request_is_404_when_it_has_a_meeting_number(
     number: Any, harness: Harness
 ) -> None:
-    """Zoom would answer with the meeting's latest recording, whichever that is."""
+    """Zoom would answer with the latest recording of the meeting."""
     said = (404, "That is a meeting's number; name one recording.")
     assert harness.ask({"uuid": number}) == said
     assert not harness.zoom.requests

@@ -1,4 +1,4 @@
-"""What Zoom knows, and when it fails."""
+"""Zoom's answers and failures."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_request_is_503_when_zoom_has_not_finished_the_files(
 def test_request_is_400_when_the_recording_has_no_video(
     files: tuple[RecordingFile, ...], harness: Harness
 ) -> None:
-    """Asked for again it has none either: no 5xx, and nothing that needs anybody."""
+    """A retry can't help, so the answer is no 5xx."""
     uuid = f"audio{len(files)}=="
     harness.zoom.add(replace(recording(uuid=uuid), files=files))
     said = "This recording has no video (MP4): there is nothing to ingest."
@@ -117,7 +117,7 @@ def test_request_is_500_at_once_when_zoom_asks_to_wait_too_long(harness: Harness
 
 
 def test_request_ends_in_time_when_zoom_is_slow(harness: Harness) -> None:
-    """After a try that took long, little of the budget is left for the next: 0.2 s."""
+    """A slow first attempt leaves only 0.2 s for the next one."""
     harness.watch.longer = 10.3
     harness.zoom.fail(Fault("status", "api", status=502))
     harness.zoom.fail(Fault("slow", "api", times=9, seconds=3))

@@ -1,4 +1,4 @@
-"""A run that an operator asks for."""
+"""Runs that an operator starts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_operators_run_requests_recordings_before_the_baseline(
         report = harness.run({"since": "5d"})
     assert (report["since"], report["handed_in"]) == ("2026-10-09T18:30:00Z", 1)
     assert harness.handed_in() == ["old=="]
-    # It isn't a webhook that was lost just now, so no alarm, and no run of the schedule's.
+    # No webhook event was lost, so there is no alarm, and no run of the schedule.
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     assert "last" not in harness.state() or not harness.state()["last"]
 

@@ -1,4 +1,4 @@
-"""What reconcile does when a recording, Zoom, the webhook or its own memory makes trouble."""
+"""Reconcile's failures: of recordings, Zoom, the webhook and the state."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_run_stops_and_the_next_one_requests_all_when_the_webhook_is_down(
     assert report["message"] == "The webhook answered 502."
     assert harness.state()["last"]["error"] == "The webhook answered 502."
     assert len(set(harness.handed_in())) == 1
-    # It passes by itself; the alarm waits for a run that tells how many it brought.
+    # The problem passes by itself. Only a complete run writes the metric for the alarm.
     assert not errors(caplog)
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
     harness.hook.answers[:] = [OK]

@@ -1,4 +1,4 @@
-"""What a run of reconcile hands in, what it leaves alone, and what it remembers."""
+"""Runs of reconcile: recordings that are requested or skipped, and the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slack's function with its neighbours; the workspace lives as long as a module's tests."""
+"""The fixtures of Slack's function. The tests of a module share one server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def harness(aws: Cloud, clock: Clock, workspace: Workspace, tls: Authority) -> H
 
 @pytest.fixture
 def put(aws: Cloud) -> Put:
-    """Writes a status row as it would stand in the table."""
+    """A function that writes a status row."""
 
     def write(uuid: str, state: str = "SENT_TO_OPENCAST", **more: Any) -> None:
         row = {

@@ -1,4 +1,4 @@
-"""What `/zip` shows."""
+"""The answers of `/zip`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The function as Lambda calls it: all of it from the environment, in both ways."""
+"""The function as Lambda calls it, for a command and for its own invocation."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_deployed_function_answers_a_command(handler: Handler, harness: Harness)
 def test_group_members_stay_cached_when_a_request_is_forged(
     handler: Handler, harness: Harness
 ) -> None:
-    """Else anybody could have Slack asked as often as its limits allow."""
+    """Otherwise anybody could trigger calls to Slack."""
     command = {"headers": signed(harness), "body": BODY.decode()}
     forged = {**command, "headers": {**signed(harness), "x-slack-signature": "v0=" + "0" * 64}}
     assert handler(command, Context())["statusCode"] == 200
@@ -97,7 +97,7 @@ def test_group_members_are_read_again_when_the_token_has_changed(
 
 
 def asked(harness: Harness) -> dict[str, str]:
-    """What the function hands to its own invocation."""
+    """Return the event of the function's own invocation."""
     return {
         "type": "command",
         "user_id": "U111",
@@ -124,7 +124,7 @@ def test_deployed_function_finishes_its_own_invocation(
 def test_each_log_record_names_the_user(
     handler: Handler, harness: Harness, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
-    """Also what is logged in the threads that ask Slack."""
+    """This holds for the threads that call Slack, too."""
     harness.workspace.groups = {}
     request = {"headers": signed(harness), "body": BODY.decode()}
     handler({"slack_asked": asked(harness)} if is_later else request, Context())

@@ -1,4 +1,4 @@
-"""Slack waits three seconds: what takes longer is finished by the function's own invocation."""
+"""Answers within Slack's three seconds. The function's own invocation finishes the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE_MOMENT = "One moment, I'm looking…"
 
 @pytest.fixture
 def slow(workspace: Workspace) -> Iterator[threading.Event]:
-    """Slack tells no groups until this is set."""
+    """An event. Slack doesn't answer with groups until it is set."""
     ready = threading.Event()
     workspace.before = lambda: ready.wait(30)
     yield ready
@@ -32,7 +32,7 @@ def slow(workspace: Workspace) -> Iterator[threading.Event]:
 
 
 def late(harness: Harness, milliseconds: int = 2000) -> None:
-    """From now on so much of Slack's time is over when a request gets here."""
+    """Let requests arrive after so many of Slack's seconds."""
     original = harness.post
 
     def post(body: bytes, **more: Any) -> Any:
@@ -69,7 +69,7 @@ def test_stranger_gets_no_later_answer_when_slack_is_slow(
 def test_press_is_acknowledged_at_once_and_finished_later(
     harness: Harness, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
-    """At once, whatever Slack is at: nothing is asked, and nothing posted, before the answer."""
+    """The function makes no request before it answers."""
     put("u1")
     harness.acknowledged(value())
     assert workspace.asked == []
@@ -82,7 +82,6 @@ def test_press_is_acknowledged_at_once_and_finished_later(
 def test_answer_comes_in_time_by_the_real_clock(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """By the real clock, from a request that has just arrived."""
     put("u1")
     begin = harness.deps.monotonic()
     assert refused(harness.command(str(MEETING))) == ONE_MOMENT
@@ -110,7 +109,7 @@ def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
 def test_command_is_finished_later_when_the_cold_start_took_all_time(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """By a clock that stands: 2.1 s after it arrived, nobody is waited for."""
+    """The clock stands still at 2.1 s after the arrival."""
     put("u1")
     late(harness, 2100)
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": Stopwatch()})
@@ -139,7 +138,7 @@ def test_answer_says_so_when_the_function_can_not_invoke_itself(
 def test_user_is_answered_in_time_when_the_invocation_is_slow(
     harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """It says something in time all the same; Slack's three seconds include the cold start."""
+    """Slack's three seconds include the cold start."""
     put("u1")
     late(harness, 1700)
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "invoke": lambda _: slow.wait(30)})
@@ -151,7 +150,7 @@ def test_user_is_answered_in_time_when_the_invocation_is_slow(
 def test_press_is_acknowledged_in_time_when_its_note_is_slow(
     harness: Harness, slow: threading.Event
 ) -> None:
-    """Also if Slack trickles, so that the connection never times out."""
+    """Slack may send single bytes, so that the connection never times out."""
     late(harness, 2000)
     changed = {"invoke": fail, "post": lambda *_: slow.wait(30)}
     harness.deps = slack.Dependencies(**{**vars(harness.deps), **changed})
@@ -161,7 +160,7 @@ def test_press_is_acknowledged_in_time_when_its_note_is_slow(
 
 
 def full_message_s_button() -> str:
-    """Of a message with six recordings: a press of it begins a new one."""
+    """The message has six recordings, so a press begins a new one."""
     return value().replace('"count": 2', '"count": 6')
 
 
@@ -169,7 +168,7 @@ def full_message_s_button() -> str:
 def test_old_message_loses_its_button_when_the_new_one_may_be_there(
     harness: Harness, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
-    """Else a second press brings the same recordings again."""
+    """Otherwise a second press would show the same recordings again."""
     seven(put)
     workspace.answer("/respond", answer, workspace.take)
     (old,) = harness.press(full_message_s_button())
@@ -184,7 +183,6 @@ def seven(put: Put) -> None:
 def test_nothing_is_posted_after_a_message_that_slack_refuses(
     harness: Harness, workspace: Workspace, put: Put
 ) -> None:
-    """The button stays for another press."""
     seven(put)
     workspace.answer("/respond", Answer(404, body=b"expired_url"))
     assert harness.press(full_message_s_button()) == []
@@ -195,10 +193,10 @@ def test_nothing_is_posted_after_a_message_that_slack_refuses(
 def test_answer_says_so_when_slack_is_slow_in_the_other_invocation_too(
     harness: Harness, slow: threading.Event, text: str
 ) -> None:
-    """After its own patience the user is told so, and not left with "One moment"."""
+    """Otherwise the user would only see "One moment"."""
     late(harness)
     assert refused(harness.command(text)) == ONE_MOMENT
-    # The clock stands, so that it is over at once; only posting has its own time.
+    # The clock stands still, so only posting takes time.
     clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
     harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": lambda: next(clock)})
     (message,) = harness.finish()
@@ -207,7 +205,7 @@ def test_answer_says_so_when_slack_is_slow_in_the_other_invocation_too(
 
 
 def test_other_invocation_ends_before_its_timeout() -> None:
-    """Two answers of Slack's API, then two messages, within what the template gives: 30 s."""
+    """It waits for two answers of Slack's API and posts two messages, all within 30 s."""
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 
@@ -215,7 +213,6 @@ def test_other_invocation_ends_before_its_timeout() -> None:
 def test_slack_is_not_asked_again_when_it_asks_to_wait_too_long(
     harness: Harness, workspace: Workspace
 ) -> None:
-    """It says when to ask again: nobody waits for that."""
     busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "60"))
     workspace.answer("/api/usergroups.list", busy)
     assert "whether you may use this command" in refused(harness.command("help"))

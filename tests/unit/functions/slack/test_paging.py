@@ -1,4 +1,4 @@
-"""The button: fourteen recordings, and new ones that arrive between the presses."""
+"""The button for older recordings, while new ones arrive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.functions.slack.workspace import MEETING, Harness
 
 @pytest.fixture
 def lecture(put: Put) -> Put:
-    """A recording by its number: the higher, the later."""
+    """Return the start of a recording: the higher its number, the later."""
 
     def add(number: int) -> None:
         put(f"u{number:02}", recording_start_time=f"2026-10-{number:02}T15:00:00Z")
@@ -23,7 +23,7 @@ def lecture(put: Put) -> Put:
 
 
 def shown(message: dict[str, Any]) -> list[int]:
-    """The numbers of the recordings that a message shows, in its order."""
+    """Return the numbers of the recordings in a message, in order."""
     return [
         int(day) for day in re.findall(r"^\*\w+, Oct (\d+), 2026", texts(message), re.MULTILINE)
     ]

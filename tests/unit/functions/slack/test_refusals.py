@@ -1,4 +1,4 @@
-"""Who is let in: signatures, groups, channels, and what isn't set up."""
+"""Refused requests and commands: signatures, groups, channels, and missing settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2Fx
 
 
 def refused(answer: dict[str, Any]) -> str:
-    """The text of a refusal: seen by who asked alone, and without anything else in it."""
+    """Return the text of a refusal, which only the user sees."""
     assert set(answer) == {"response_type", "replace_original", "text"}
     assert (answer["response_type"], answer["replace_original"]) == ("ephemeral", False)
     return str(answer["text"])
@@ -106,7 +106,7 @@ def test_request_is_not_parsed_when_there_is_no_signing_secret(
     assert workspace.asked == []
     assert harness.invoked == []
     assert "SLACK_SIGNING_SECRET is missing" in caplog.text
-    # Errors are mailed, and anybody may send this.
+    # Errors are mailed, and anybody may send such a request.
     assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the uploader share: one Opencast a package, forgetful between tests."""
+"""The fixtures of the uploader's tests. They share one Opencast, which is reset for each test."""
 
 from __future__ import annotations
 

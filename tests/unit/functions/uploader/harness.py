@@ -1,4 +1,4 @@
-"""An uploader over an Opencast on real HTTPS and an AWS in this process, which serves the files."""
+"""An uploader with an Opencast over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EXTENSIONS = {"chat_file": "txt"}
 
 
 class OpencastTime:
-    """Opencast's own clock: the real one, and what a test adds."""
+    """Opencast's clock: the real time, and the seconds that a test adds."""
 
     ahead = 0.0
 
@@ -50,7 +50,7 @@ class OpencastTime:
 
 
 class Refusing(HTTPAdapter):
-    """Sends to a port where nobody listens: a real refused connection."""
+    """An adapter whose connections are refused."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         request.url = "https://127.0.0.1:9/"
@@ -59,7 +59,7 @@ class Refusing(HTTPAdapter):
 
 @dataclass
 class Harness:
-    """An uploader, what it is sent and what it has done. Keeps its deps, as a container does."""
+    """An uploader and its neighbours. It keeps its dependencies, as a container does."""
 
     aws: Cloud
     clock: Clock
@@ -82,7 +82,7 @@ class Harness:
         self.settings["opencast_api_user"] = self.password = user
 
     def message(self, *views: str, segments: int = 1, **changes: Any) -> dict[str, Any]:
-        """Of files that are really staged: an hour each, a few bytes of their own."""
+        """Return a message, and stage its files: an hour each, with a few bytes of their own."""
         s3_files = {}
         for view in views or ("active_speaker",):
             files = [self._stage(view, number) for number in range(segments)]
@@ -150,7 +150,7 @@ class Harness:
         return SourceQueue(deps.uploads, deps.dead_letters, deps.settings.upload_receive_limit)
 
     def receive(self, message: Any, receive_count: int = 1) -> Received:
-        """A message that was really sent and is really in flight."""
+        """Send a message and receive it, so that it is in flight."""
         unique = str(next(_numbers))
         self.aws.sqs.send_message(
             QueueUrl=self.aws.upload_queue,
@@ -196,7 +196,7 @@ class Harness:
 
     @property
     def posts_of(self) -> dict[str, list[str]]:
-        """What the ledger knows: the outcomes of each media package's POSTs."""
+        """The outcomes of each media package's POSTs in the ledger."""
         return {
             media_package: [str(post.outcome) for post in ingest.posts]
             for media_package, ingest in self.record.ingests.items()
@@ -208,7 +208,7 @@ class Harness:
 
     @property
     def failures(self) -> int:
-        """The failures of the request that the ledger has counted."""
+        """The number of failures of the request in the ledger."""
         return self.record.request(ZIP_ID).failures
 
     def accept(self, *files: str, zip_id: str = ZIP_ID) -> None:
@@ -227,7 +227,7 @@ class Harness:
 
     @property
     def posts(self) -> int:
-        """How many ingests were begun, whatever became of them."""
+        """The number of POSTs of an ingest, whatever their outcome."""
         return sum(
             request.method == "POST" and request.status != 401
             for request in self.opencast.requests
@@ -244,7 +244,7 @@ class Harness:
         self.opencast.fail(Fault(kind=kind, path=path, **more))
 
     def has_event(self, identifier: str = OWN_ID) -> None:
-        """Puts an event into Opencast that came by another way."""
+        """Add an event to Opencast that the uploader didn't ingest."""
         event = Event(identifier=identifier, terms={"title": ["T"]}, created="2026-10-14T14:00:12Z")
         self.opencast.store.add_event(event, active=False)
 
@@ -263,32 +263,32 @@ class Harness:
         self.session.hooks["response"].append(take_page)
 
     def be_busy(self, *, with_ingests: bool = True) -> None:
-        """Let Opencast say that it is at work on an ingest, or on none any more."""
+        """Let Opencast answer that it is working on an ingest, or on none any more."""
         self.opencast.store.downloading = int(with_ingests)
 
     def be_silent(self) -> None:
-        """Let Opencast refuse to say whether it is at work on an ingest."""
+        """Let Opencast refuse to answer whether it is working on an ingest."""
         self.fail("status", path="/services/count", status=403, times=None)
 
     def delete_event(self, identifier: str = OWN_ID) -> None:
-        """As somebody does in Opencast's admin interface."""
+        """Delete an event, as somebody may in Opencast's admin interface."""
         self.opencast.store.events.pop(identifier)
 
     def when_answered(self, path: str, act: Callable[[], None]) -> None:
-        """Does something the first time that an answer from this path has come."""
+        """Call `act` after the first answer from this path."""
         done: list[bool] = []
 
         def hook(response: requests.Response, **_: Any) -> None:
             if path in str(response.url) and response.status_code != 401 and not done:
                 done.append(True)
-                # Read to its end: what raises would leave its socket to the garbage collector.
+                # Read the body: an exception would leave the socket to the garbage collector.
                 assert response.content is not None
                 act()
 
         self.session.hooks["response"].append(hook)
 
     def parts(self) -> list[tuple[str, str]]:
-        """The form of the only ingest."""
+        """Return the form of the only ingest."""
         (ingest,) = self.opencast.ingests
         return ingest.parts
 
@@ -307,15 +307,15 @@ def row_in(zip_id: str, state: str) -> dict[str, Any]:
 
 
 def id_of(view: str, number: int) -> str:
-    """The id of the file of one view in one segment."""
+    """Return the id of the file of a view and a segment."""
     return f"{view.replace('_', '-')}-{number}"
 
 
 def key_of(view: str, number: int) -> str:
-    """Where that file is staged."""
+    """Return the staging key of that file."""
     return f"{FOLDER}/{number:03d}-{view}-{id_of(view, number)}.{EXTENSIONS.get(view, 'mp4')}"
 
 
 def content(view: str, number: int) -> bytes:
-    """A staged file's bytes."""
+    """Return the bytes of a staged file."""
     return f"{view} {number} ".encode() * 50 + bytes(range(256))

@@ -1,4 +1,4 @@
-"""Who may ask Opencast what, and that only a real "no" counts as one (section 8, 1-2)."""
+"""The uploader's access to Opencast: roles, digest authentication, and refusals."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestIsItThere:
     def test_nothing_is_ingested_when_a_proxy_answers_404_for_the_event(
         self, harness: Harness, path: str
     ) -> None:
-        """As while Opencast restarts: its own 404 is no page."""
+        """A proxy answers with a page while Opencast restarts. Opencast's own 404 has none."""
         harness.take(harness.message(uuid="other==", zip_id="another"))
         posts = harness.posts
         if path == "/api/events/":
@@ -99,7 +99,6 @@ class TestSigningIn:
     def test_whole_form_is_sent_again_when_the_nonce_has_expired_before_the_post(
         self, harness: Harness
     ) -> None:
-        """The form is sent again, whole."""
 
         def wait() -> None:
             harness.time.ahead = 301

@@ -1,4 +1,4 @@
-"""What a message does whose recording is in Opencast already: its own ingest, or another one."""
+"""Messages whose recording is in Opencast already, or may be."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ANOTHER_SERIES = "20260100000"
 
 @pytest.fixture
 def other(harness: Harness) -> dict[str, Any]:
-    """Another request's message for the same recording."""
+    """The message of another request for the same recording."""
     harness.put_row(OTHER_ZIP_ID)
     return harness.message(zip_id=OTHER_ZIP_ID)
 
 
 def told(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
-    """The only ERROR that holds these words, as log-notifications reads it."""
+    """Return the only ERROR record with these words, as log-notifications reads it."""
     [found] = [
         record
         for record in caplog.records
@@ -193,7 +193,7 @@ class TestAnotherSeries:
     def test_reason_names_the_series_that_the_ingest_is_in(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """`exec.pipeline --oc-series-id`, while an earlier message was on the upload queue."""
+        """`exec.pipeline --oc-series-id` sent it while an earlier message was on the queue."""
         harness.take(harness.message())
         assert harness.take(harness.message(opencast_series_id=ANOTHER_SERIES))
         said = f"It was ingested into series {SERIES}, before it was asked for in {ANOTHER_SERIES}"
@@ -223,7 +223,7 @@ class TestLateFiles:
     def test_file_is_not_late_when_another_message_gave_it_another_number(
         self, harness: Harness
     ) -> None:
-        """Zoom finished an earlier segment later: what was number 0 is number 1 then."""
+        """Zoom finished an earlier segment later, so that segment 0 became segment 1."""
         both = harness.message(segments=2)
         harness.take(second_alone(both))
         assert harness.take(both)
@@ -239,7 +239,6 @@ class TestLateFiles:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
     def test_failures_are_reset_when_the_ingest_was_done_already(self, harness: Harness) -> None:
-        """Its row stays as it is: the ledger counts."""
         harness.take(harness.message("active_speaker"))
         harness.fail("status", path="/api/events", status=403, times=None)
         late = harness.message("active_speaker", "shared_screen")
@@ -253,7 +252,7 @@ class TestLateFiles:
     def test_files_are_compared_by_their_keys_when_the_message_is_of_an_earlier_version(
         self, harness: Harness
     ) -> None:
-        """They tell no ids."""
+        """Messages of an earlier version have no ids of files."""
         both = harness.message(segments=2)
         for file in both["s3_files"]["active_speaker"]["segments"]:
             del file["file_id"]
@@ -264,7 +263,7 @@ class TestLateFiles:
 
 
 def second_alone(both: dict[str, Any]) -> dict[str, Any]:
-    """The message of a notification that brings the second segment only: number 0 in it."""
+    """Return a message with the second segment only, which is number 0 in it."""
     alone = copy.deepcopy(both)
     files = alone["s3_files"]["active_speaker"]["segments"]
     files[:] = [{**files[1], "segment_num": 0}]

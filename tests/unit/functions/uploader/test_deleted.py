@@ -1,4 +1,4 @@
-"""What was in Opencast and was deleted there comes back only when somebody asks for it."""
+"""Events that were deleted in Opencast: they are ingested again only on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, 
 
 
 def ingest_and_delete(harness: Harness) -> None:
-    """Ingest a recording; somebody deletes it in Opencast a day later."""
+    """Ingest a recording, and delete its event in Opencast a day later."""
     harness.accept()
     harness.take(harness.message())
     harness.clock.forward(days=1)
@@ -24,7 +24,7 @@ def ingest_and_delete(harness: Harness) -> None:
 def test_deleted_event_is_reported_and_not_ingested_again(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Somebody took it back; a late notification of Zoom's doesn't undo that."""
+    """A late notification of Zoom's must not undo a deletion."""
     harness.accept()
     harness.take(harness.message("active_speaker"))
     harness.clock.forward(hours=6)
@@ -74,7 +74,7 @@ def test_deleted_event_is_ingested_again_when_another_request_names_it(harness: 
 
 
 def test_earlier_request_ends_when_the_event_was_deleted(harness: Harness) -> None:
-    """Two requests at once, one event: it was deleted before the second message had its turn."""
+    """The event of two simultaneous requests was deleted before the second message came."""
     harness.accept(zip_id=OTHER_ZIP_ID)
     harness.put_row(OTHER_ZIP_ID)
     ingest_and_delete(harness)
@@ -114,7 +114,7 @@ def test_request_is_ingested_when_it_comes_while_the_deletion_is_noticed(harness
 def test_message_waits_when_opencast_accepted_the_event_and_never_showed_it(
     harness: Harness,
 ) -> None:
-    """Opencast's index can lag behind its answer; 409 doesn't say that the event is there."""
+    """Opencast's index can lag behind its answer. A 409 doesn't mean that the event exists."""
     harness.fail("conflict")
     harness.take(harness.message())
     harness.clock.forward(hours=5)
@@ -123,7 +123,7 @@ def test_message_waits_when_opencast_accepted_the_event_and_never_showed_it(
 
 
 class TestAnEventThatWasShownBefore:
-    """As after `exec.pipeline`, which says that the event has to be deleted first."""
+    """`exec.pipeline` says that the event has to be deleted first."""
 
     @pytest.fixture(autouse=True)
     def _deleted(self, harness: Harness) -> None:

@@ -1,4 +1,4 @@
-"""How often the uploader retries, what the row says meanwhile, and where messages end."""
+"""The uploader's retries, the reasons in the row, and dead letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, OWN_ID, ZIP_ID, 
 
 
 class TestCounting:
-    """Real failures: Opencast answered, and what it said is no outage."""
+    """Failures that Opencast answers, as opposed to outages."""
 
     def test_message_is_given_up_after_five_failures(self, harness: Harness) -> None:
         harness.fail("status", path="/series/", status=403, times=None)
@@ -63,7 +63,7 @@ class TestCounting:
         assert "attempt 1 of 5" in harness.outcome[1]
 
     def test_dead_letter_is_not_dropped_when_it_fails_again_at_once(self, harness: Harness) -> None:
-        """A FIFO queue drops what it had within five minutes: not these."""
+        """A FIFO queue drops messages that it had within the last five minutes."""
         message = harness.message(opencast_series_id="20269999999")
         harness.take(message)
         harness.take(message)
@@ -105,7 +105,7 @@ class TestCounting:
     def test_message_is_given_up_when_waiting_has_used_the_last_receive(
         self, harness: Harness
     ) -> None:
-        """Then the queue would drop it, without a reason and with a row that says when it asks."""
+        """Otherwise SQS would move it to the dead-letter queue without a reason."""
         harness.fail("close")
         harness.take(harness.message())
         assert not harness.take(harness.message(), receive_count=49)

@@ -1,4 +1,4 @@
-"""What Opencast is sent, part by part, and what it then holds, byte for byte (section 8, 2-5)."""
+"""The form of an ingest, and the event that Opencast makes of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIGN_LANGUAGE = "unrecognized_type_sign_interpretation"
 
 
 def name_of(view: str, number: int) -> str:
-    """What Opencast calls a staged file: the end of its key."""
+    """Return Opencast's name of a staged file: the end of its key."""
     return key_of(view, number).rpartition("/")[2]
 
 
@@ -76,7 +76,7 @@ class TestTheParts:
         ]
 
     def test_values_of_the_form_are_not_escaped(self, harness: Harness) -> None:
-        """Not escaped: Opencast takes them as they are."""
+        """Opencast takes the values as they are."""
         title, uuid = 'Vorträge & <b>"Übung"</b> 李', "a&b<c>+/=="
         harness.take(harness.message(oc_title=title, uuid=uuid))
         assert harness.part("title") == [title]
@@ -147,7 +147,7 @@ class TestChat:
         )
 
     def test_chat_is_a_track_when_the_settings_say_so(self, harness: Harness) -> None:
-        """Upstream's Opencast would drop the attachment silently."""
+        """Upstream's Opencast would silently drop the attachment."""
         harness.opencast.set(dce=False)
         harness.settings["oc_chat_as"] = "track"
         harness.take(harness.message("active_speaker", "chat_file"))
@@ -205,7 +205,7 @@ class TestViews:
 
 class TestVideosOfUnknownTypes:
     def test_video_is_the_presenter_when_there_is_no_other(self, harness: Harness) -> None:
-        """With its times: the chat's stand relative to them."""
+        """The times of the chat are relative to those of the video."""
         harness.take(harness.message(STUDIO, "chat_file", segments=2))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
         flavors = ["multipart/chunked+source"] * 2 + ["chat/chunked+source"] * 2
@@ -268,7 +268,6 @@ class TestFalseStarts:
         assert harness.posts_of == {}
 
     def test_long_video_of_an_unknown_type_is_kept(self, harness: Harness) -> None:
-        """Too short is what was dropped, not the lecture after it."""
         message = harness.message("active_speaker", STUDIO, segments=2)
         del message["s3_files"]["active_speaker"]["segments"][1]
         del message["s3_files"][STUDIO]["segments"][0]

@@ -1,4 +1,4 @@
-"""What a message finds of its request in the ledger, and a record that somebody has edited."""
+"""The ledger's part: superseded messages, and unreadable records."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TestAMessageThatKnowsFewerFiles:
     def test_message_is_ingested_when_the_other_messages_files_are_left_out(
         self, harness: Harness
     ) -> None:
-        """The downloader went on without them."""
+        """The downloader continued without these files."""
         harness.accept(SPEAKER, SCREEN, "chat")
         harness.leave_out("chat")
         assert harness.take(harness.message("active_speaker", "shared_screen"))
@@ -74,7 +74,7 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
     def test_message_is_ingested_when_the_ledger_knows_nothing(self, harness: Harness) -> None:
-        """It was sent before there was a ledger."""
+        """The message is older than the ledger."""
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
@@ -101,7 +101,7 @@ class TestARecordThatSomebodyHasEdited:
     def test_message_is_given_up_with_advice_when_the_ledger_record_is_unreadable(
         self, harness: Harness, edited: dict[str, Any]
     ) -> None:
-        """The recording may have been sent, and nobody knows under which id."""
+        """The recording may have been posted under an unknown id."""
         harness.aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
         message = harness.message()
         assert harness.take(message)

@@ -1,4 +1,4 @@
-"""What the uploader counts: an ingest once, however it was learnt that Opencast has it."""
+"""The uploader's metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_workflow_and_minutes_in_the_pipeline_are_counted(
     harness: Harness, log: pytest.LogCaptureFixture
 ) -> None:
-    """Since the webhook received the request, as the message says."""
+    """The minutes count from the message's time of the request."""
     received = harness.clock()
     harness.clock.forward(minutes=42, seconds=30)
     stamp = received.strftime("%Y-%m-%dT%H:%M:%SZ")

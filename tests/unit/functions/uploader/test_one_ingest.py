@@ -1,4 +1,4 @@
-"""A recording is ingested once: the ledger claims a media package before its POST (section 8)."""
+"""A recording is ingested once: the ledger claims a media package before its POST."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TestTheFirstPost:
         assert harness.posts == 1
 
     def test_claim_holds_when_the_answer_to_its_write_was_lost(self, harness: Harness) -> None:
-        """botocore repeats the write, and the repeat meets the first one's version."""
+        """botocore repeats the write, and finds the version of its first attempt."""
         client = harness.aws.recordings.meta.client
         seen: list[str] = []
 
@@ -103,7 +103,7 @@ class TestTheFirstPost:
     def test_row_says_that_the_ingest_was_sent_whatever_was_written_meanwhile(
         self, harness: Harness, state: str
     ) -> None:
-        """A message with late files found the recording in the trash while Opencast fetched."""
+        """Another message has written that the recording is in the trash."""
         harness.when_answered("/ingest/", lambda: harness.rewrite(state))
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
@@ -129,7 +129,6 @@ class TestTheFirstPost:
     def test_ingest_counts_as_accepted_when_opencast_is_working_on_it(
         self, harness: Harness
     ) -> None:
-        """409."""
         harness.fail("conflict")
         assert harness.take(harness.message())
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
@@ -205,7 +204,7 @@ class TestAnAnswerThatNeverCame:
         assert harness.posts_of == {OWN_ID: ["unknown", "unknown", "taken"]}
 
     def test_ingest_is_posted_again_soon_when_opencast_is_idle(self, harness: Harness) -> None:
-        """It knows nothing of the POST: a proxy lost it."""
+        """A proxy lost the POST."""
         harness.fail("close")
         harness.take(harness.message())
         harness.clock.forward(minutes=14)
@@ -219,7 +218,7 @@ class TestAnAnswerThatNeverCame:
     def test_ingest_is_not_posted_again_when_it_has_an_active_workflow(
         self, harness: Harness
     ) -> None:
-        """The POST has ended, and the index doesn't show the event yet."""
+        """The POST has ended, but the index doesn't show the event yet."""
         harness.opencast.set(active_seconds=3600)
         harness.fail("close", after_work=True)
         harness.take(harness.message())
@@ -266,7 +265,7 @@ class TestAnAnswerThatNeverCame:
     def test_message_is_retried_when_opencasts_answer_takes_too_long(
         self, harness: Harness
     ) -> None:
-        """It goes on with its downloads, and has the event then."""
+        """Opencast continues its downloads, and then has the event."""
         harness.fail("slow", seconds=0.5)
         assert not harness.take(harness.message(), read_seconds=0.1)
         assert "asks again at" in harness.outcome[1]
@@ -280,7 +279,7 @@ class TestAnAnswerThatNeverCame:
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 522, 524, 599])
     def test_outcome_is_unknown_when_a_proxy_answers(self, harness: Harness, status: int) -> None:
-        """Opencast's own errors have no page: it may still be at work."""
+        """Opencast's own errors have no page, so Opencast may still be working."""
         harness.fail("status", status=status)
         assert not harness.take(harness.message())
         assert harness.outcome[0] == "UPLOADER_RECEIVED"
@@ -343,7 +342,7 @@ class TestAPostThatMadeNothing:
         assert harness.failures == 0
 
     def test_earlier_post_is_kept_when_opencast_refuses_a_later_one(self, harness: Harness) -> None:
-        """The first one may still be at work."""
+        """Opencast may still be working on the first POST."""
         harness.be_silent()
         harness.fail("close")
         harness.take(harness.message())
@@ -402,7 +401,7 @@ class TestALedgerThatCanNotBeWrittenAfterThePost:
     def test_claim_stays_when_the_outcome_can_not_be_written(
         self, harness: Harness, kind: str
     ) -> None:
-        """It protects against a second POST, whatever the first one's outcome was."""
+        """The claim prevents a second POST, whatever the outcome of the first was."""
         harness.fail(kind, status=400)
         with ExitStack() as stack:
             harness.when_answered(

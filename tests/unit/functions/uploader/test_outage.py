@@ -1,4 +1,4 @@
-"""Opencast or AWS can't be reached: no recording's failure, so each of them waits."""
+"""Outages of Opencast and AWS: recordings wait, and nothing counts as their failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.functions.uploader.harness import OTHER_ZIP_ID, ZIP_ID, Harness,
 
 @pytest.fixture
 def down(harness: Harness) -> None:
-    """Opencast's proxy answers 503 to everything."""
+    """Let Opencast's proxy answer 503 to all requests."""
     harness.fail("status", path="/", times=None)
 
 
@@ -161,7 +161,7 @@ class TestAws:
     def test_recording_waits_when_aws_fails(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The fifth time it is mailed: a grant that is missing looks like this."""
+        """The fifth failure is mailed, because a missing grant looks like this."""
         with failing(harness.aws.s3, "s3.HeadObject", "SlowDown", status=503):
             for receive_count in range(1, 8):
                 assert not harness.take(harness.message(), receive_count=receive_count)
@@ -183,7 +183,7 @@ class TestAws:
 
 
 class TestTheStatusTable:
-    """It is a report: a write of it that fails changes nothing that happens."""
+    """The row is a report: a failed write of it has no other effect."""
 
     def test_recording_is_ingested_when_its_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture
@@ -224,7 +224,7 @@ class TestTheStatusTable:
     def test_late_files_are_mailed_when_the_row_can_not_be_written(
         self, harness: Harness, caplog: pytest.LogCaptureFixture, zip_id: str
     ) -> None:
-        """Its own row, or that of another request, whose ingest it is."""
+        """The row is that of the message or of the request that made the ingest."""
         harness.take(harness.message())
         with failing_table(harness.aws.status):
             assert harness.take(harness.message("active_speaker", "chat_file", zip_id=zip_id))

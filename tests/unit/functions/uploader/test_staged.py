@@ -1,4 +1,4 @@
-"""What is sent to Opencast is what was staged: nothing of a file that is gone or another one."""
+"""The check of staged files before a POST."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEGMENT_0 = key_of("active_speaker", 0)
 
 
 def test_nothing_is_posted_when_a_staged_file_is_gone(harness: Harness) -> None:
-    """As in a dead letter of long ago: Opencast would be sent a dead address, and break down."""
+    """An old dead letter, for example. Opencast would fail to fetch the file."""
     message = harness.message("active_speaker", "shared_screen")
     harness.aws.s3.delete_object(Bucket=BUCKET, Key=SEGMENT_0)
     assert harness.take(message)

@@ -1,4 +1,4 @@
-"""The same notification again, and later ones with other files."""
+"""Repeated notifications, and later ones with other files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.unit.functions.webhook.notifications import (
 
 
 def end_with(aws: Cloud, end: End, zip_id: str = ZIP_ID) -> None:
-    """Let a request end as the downloader or the uploader notes it."""
+    """Note the end of a request, as the downloader or the uploader does."""
     change_record(aws, partial(ledger.with_end, zip_id=zip_id, end=end))
 
 
@@ -84,7 +84,7 @@ def test_notification_is_sent_when_only_the_status_row_has_its_files(
 
 
 def test_repeat_is_a_duplicate_when_the_recording_was_ignored(aws: Cloud, post: Post) -> None:
-    """As too short, say: nothing of it has changed."""
+    """A short recording, for example, is still short."""
     assert post(completed()) == 200
     end_with(aws, End.IGNORED)
     put(aws, State.IGNORED, reason="Recording <2 minutes")
@@ -121,7 +121,7 @@ def test_repeat_is_a_duplicate_while_a_retry_is_due(row: str, aws: Cloud, post: 
 def test_repeat_is_a_duplicate_when_another_stack_sent_the_recording(
     aws: Cloud, post: Post
 ) -> None:
-    """Nobody knows which files that one sent: all count as sent."""
+    """The files that the other stack sent are unknown, so all count as sent."""
     taken_over = ledger.Request(at="2026-10-14T12:00:00Z", is_sent=True, is_taken_over=True)
     change_record(aws, lambda record: replace(record, requests={ZIP_ID: taken_over}))
     assert post(completed(mp4(), mp4("file-2"), chat())) == 200
@@ -193,17 +193,19 @@ def test_late_file_moves_the_status_row_when_the_recording_was_ignored(
 def test_late_files_are_sent_when_notifications_name_other_files_each(
     aws: Cloud, post: Post
 ) -> None:
-    """The ledger knows all of them: it tells the downloader what a message lacks."""
+    """The ledger has all files, so the downloader finds those that a message lacks."""
     for files in (["file-1"], ["file-2"], ["file-1", "file-3"], ["file-2"], ["file-3"]):
         assert post(completed(*map(mp4, files))) == 200
-    messages = [[file["recording_id"] for file in message["recording_files"]] for message in sent(aws)]
+    messages = [
+        [file["recording_id"] for file in message["recording_files"]] for message in sent(aws)
+    ]
     assert messages == [["file-1"], ["file-2"], ["file-1", "file-3"]]
     assert not any("is_partial" in message for message in sent(aws))
     assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
 
 
 def test_file_keeps_the_time_when_it_was_first_named(aws: Cloud, post: Post, clock: Clock) -> None:
-    """Zoom's API may lag behind: a file is waited for from then on."""
+    """Zoom's API may lag behind. The downloader waits for a file from this time on."""
     assert post(completed()) == 200
     clock.forward(minutes=20)
     assert post(completed(mp4(), chat())) == 200
@@ -232,7 +234,7 @@ def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> 
 def test_repeat_is_sent_when_another_notification_came_through_meanwhile(
     aws: Cloud, post: Post
 ) -> None:
-    """A file that is known, and isn't on the queue, was lost here once."""
+    """Such a file would be lost."""
     with failing_queue(aws):
         assert post(completed(mp4("file-1"))) == 503
     assert post(completed(mp4("file-2"))) == 200
@@ -299,7 +301,7 @@ def test_row_stays_zooms_own_when_an_operator_forces_its_request(
 def test_row_is_made_as_zooms_own_when_an_operators_request_is_for_it(
     files: list[Json], aws: Cloud, post: Post
 ) -> None:
-    """A notification that never came, or whose row is too old to be there still."""
+    """The notification never came, or its row has expired."""
     post(on_demand(*files, zip_id=ZIP_ID, force=True))
     post(on_demand(*files, zip_id="auto-ingest-another", force=True))
     assert aws.rows()[ZIP_ID]["origin"] == "webhook_notification"

@@ -1,4 +1,4 @@
-"""Faults of ours, secrets in logs, and whatever else a body may hold."""
+"""Secrets in logs, and bodies with any content."""
 
 from __future__ import annotations
 

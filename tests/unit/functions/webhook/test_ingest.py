@@ -1,4 +1,4 @@
-"""An ingest event: the message, files that aren't finished, and no video among them."""
+"""Ingest events: the message they become, unfinished files, and recordings without a video."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_zooms_own_notification_is_sent_as_a_message(
 def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
     aws: Cloud, post: Post, escaped: bytes, read: str
 ) -> None:
-    """Zoom never repeats what is refused. Half an emoji is what a cut topic ends in."""
+    """Zoom never repeats a refused notification. It may cut a topic within an emoji."""
     assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
     (message,) = aws.sends
     assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"
@@ -172,7 +172,7 @@ def test_message_has_the_overrides_of_an_operator(aws: Cloud, post: Post) -> Non
 
 
 def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> None:
-    """Who requests the recording once more, on the page, is to send it to the same series."""
+    """The page proposes this series for another request."""
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S"))
     assert aws.rows()[ZIP_ID]["asked"] == {"oc_series_id": "S"}
     post(on_demand(zip_id=ZIP_ID, force=True))
@@ -267,7 +267,7 @@ def test_recording_is_sent_when_its_mp4_comes_in_a_later_notification(
 def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_notification(
     aws: Cloud, post: Post
 ) -> None:
-    """The downloader fetches every file that the ledger knows."""
+    """The downloader fetches every file of the ledger."""
     assert post(completed(chat())) == 204
     assert post(completed(mp4())) == 200
     assert set(record_of(aws).files) == {"chat-1", "file-1"}

@@ -101,7 +101,7 @@ def test_late_file_is_sent_when_the_status_table_fails(aws: Cloud, post: Post) -
 
 
 def test_status_event_is_503_when_the_status_table_fails(aws: Cloud, post: Post) -> None:
-    """It is all that there is to do: Zoom is to send it again."""
+    """The event has no other effect, so Zoom has to repeat it."""
     aws.status.delete()
     assert post(status_event()) == 503
 
@@ -160,7 +160,7 @@ def test_ingest_is_503_without_a_message_when_other_processes_keep_changing_the_
 def test_files_of_both_are_remembered_when_two_notifications_come_at_once(
     aws: Cloud, post: Post
 ) -> None:
-    """The other one writes the record after this one has read it."""
+    """The other invocation writes the record after this one has read it."""
     others: list[int] = []
 
     def meanwhile(_: Json) -> bool:
@@ -183,7 +183,7 @@ def test_files_of_both_are_remembered_when_two_notifications_come_at_once(
 def test_answer_is_200_when_the_ledger_fails_after_the_send(
     problem: str, aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A 503 would bring the notification back, beside the message that is on the queue."""
+    """After a 503 Zoom would repeat the notification, whose message is on the queue."""
 
     def spoil(params: Json) -> bool:
         if problem == "can't be read":
@@ -206,7 +206,7 @@ def test_answer_is_200_when_the_ledger_fails_after_the_send(
 def test_repeat_is_sent_again_and_the_row_stays_when_the_ledger_failed_after_the_send(
     aws: Cloud, post: Post
 ) -> None:
-    """What isn't known to be sent may be lost, so it is sent; what is twice is found out later."""
+    """A message may be lost unless the ledger says that it was sent. A later step drops repeats."""
     with failing_table(aws.recordings, when=notes_sent):
         assert post(completed()) == 200
     put(aws, State.UPLOADER_RECEIVED, reason="as it was")

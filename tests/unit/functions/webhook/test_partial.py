@@ -1,4 +1,4 @@
-"""Zoom's own notification that lacks something: it is taken, and Zoom's API tells the rest."""
+"""Zoom's notifications that lack fields. They are accepted: the downloader asks Zoom's API."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.unit.functions.webhook.notifications import (
 
 
 def only_sent(aws: Cloud) -> Json:
-    """The one message, which the downloader can read."""
+    """Return the only message, which the downloader can decode."""
     (message,) = aws.sends
     decode(message["MessageBody"], DownloadMessage)
     (body,) = sent(aws)
@@ -65,7 +65,7 @@ WHOLE: Json = {
     "host_id": "host",
     "recording_files": ["file-1"],
 }
-"""A message, with its files' ids, of a notification that lacks something else."""
+"""A message of a partial notification, with the ids of its files."""
 
 EMPTY: dict[str, Json] = {
     "topic": {"topic": ""},
@@ -78,7 +78,7 @@ EMPTY: dict[str, Json] = {
 
 
 def check_partial(content: Json, name: str, aws: Cloud, post: Post) -> None:
-    """The notification is taken, and sent once, with nothing in the place of one field."""
+    """Assert that the notification is sent once, without one of its fields."""
     assert [post(content), post(content)] == [200, 200]
     message = without(only_sent(aws), "received_time", "zoom_processing_minutes")
     message["recording_files"] = [file["recording_id"] for file in message["recording_files"]]

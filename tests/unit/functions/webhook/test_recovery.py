@@ -1,4 +1,4 @@
-"""What happens when a recording is in Zoom again after it was thrown away."""
+"""Recoveries of recordings that were removed in Zoom."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ each_form = pytest.mark.parametrize(
 
 
 def gone(aws: Cloud, zip_id: str = ZIP_ID, uuid: str = UUID) -> None:
-    """Let a request end as the downloader does when Zoom has the recording no more."""
+    """Note that Zoom doesn't have the recording any more, as the downloader does."""
     change_record(aws, partial(ledger.with_end, zip_id=zip_id, end=End.GONE), uuid)
     put(aws, State.IGNORED, zip_id, reason=TRASHED)
 
@@ -227,7 +227,7 @@ def test_each_recording_is_sent_again_when_several_are_recovered_at_once(
 def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
-    """The notification of that was lost, or comes later than the download."""
+    """The notification of the removal was lost, or comes after the download."""
     post(completed())
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=End.GONE))
     put(aws, State.DOWNLOADER_FAILED, reason="permanent failure")
@@ -239,7 +239,7 @@ def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
 def test_zooms_notification_is_sent_when_it_names_files_of_a_recovered_recording(
     aws: Cloud, post: Post
 ) -> None:
-    """The message that took it up names no file, so a notification that does is no duplicate."""
+    """The message of the recovery names no files."""
     post(completed())
     post(trashed())
     gone(aws)

@@ -1,4 +1,4 @@
-"""What the webhook refuses, its signature above all, and Zoom's challenge."""
+"""Requests that the webhook refuses, and Zoom's challenge."""
 
 from __future__ import annotations
 

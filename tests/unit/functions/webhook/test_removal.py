@@ -1,4 +1,4 @@
-"""What is noted when a recording is thrown away in Zoom."""
+"""Removals of recordings in Zoom: notes in the ledger and in the status table."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_removal_is_noted_for_each_recording_when_several_are_removed_at_once(
 def test_removal_is_noted_only_in_the_row_when_no_ingest_was_requested(
     aws: Cloud, post: Post
 ) -> None:
-    """Zoom is still at work on the recording: the ledger doesn't know it."""
+    """The recording isn't finished, so the ledger doesn't have it yet."""
     post(status_event("recording.stopped"))
     assert post(trashed()) == 204
     assert state(aws) == ("RECORDING_STOPPED", TRASHED)

@@ -1,4 +1,4 @@
-"""Secrets that change while containers still know the old ones, and that can't be read."""
+"""Secrets that change while containers have the old ones, or that can't be read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.unit.functions.webhook.notifications import (
 
 
 class Warm:
-    """A warm container of the webhook: `known` are its secrets, `there` those in SSM now."""
+    """A warm container of the webhook. `known` are its secrets, `there` are those in SSM."""
 
     def __init__(
         self, aws: Cloud, clock: Clock, known: str, own: str, *, unsigned: bool = False
@@ -47,7 +47,7 @@ class Warm:
         )
 
     def answer(self, content: Any, key: str = "", *, late: int = 0) -> Answer:
-        """The answer to a request, unsigned without a key, as the handler gives it."""
+        """Return the handler's answer to a request, which is unsigned without a key."""
         event = raw(content)
         now = self.clock().timestamp() - late
         if key:
@@ -89,7 +89,7 @@ def test_new_webhook_token_is_used_within_ten_seconds_of_a_forged_request(
 def test_signature_is_503_when_secrets_cant_be_read_and_accepted_when_they_can(
     aws: Cloud, clock: Clock
 ) -> None:
-    """Zoom never repeats what got a 401, and repeats what got a 503."""
+    """Zoom repeats a notification after a 503, and not after a 401."""
     warm = Warm(aws, clock, "old", "own")
     warm.there, warm.is_ssm_down = ("new", "own"), True
     answer = warm.answer(completed(), "new")
@@ -154,7 +154,7 @@ def test_new_signing_key_is_used_when_unsigned_events_are_allowed(aws: Cloud, cl
 def test_zooms_signed_events_are_accepted_when_unsigned_ones_are_allowed(
     is_ssm_down: bool, aws: Cloud, clock: Clock
 ) -> None:
-    """Zoom signs always; where no secret is known its signature can't be explained."""
+    """Zoom always signs. Without a secret its signature can't be verified."""
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.is_ssm_down = is_ssm_down
     for number in range(12):
@@ -163,7 +163,7 @@ def test_zooms_signed_events_are_accepted_when_unsigned_ones_are_allowed(
 
 
 def test_unsigned_event_is_401_when_a_secret_was_set_meanwhile(aws: Cloud, clock: Clock) -> None:
-    """What was let in before the container has looked is let in until it does."""
+    """An event is accepted until the container reads its secrets again."""
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")
     assert warm.post(completed()) == 200

@@ -1,4 +1,4 @@
-"""What Zoom says of a meeting that is being recorded."""
+"""Zoom's events about a meeting that is being recorded."""
 
 from __future__ import annotations
 
