@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -224,14 +225,20 @@ class TestErrors:
         site.process(receive_count=LIMIT)
         assert site.dead()[0]["reason"] == str(AwsFailed.of(THROTTLED))
 
-    def test_unforeseen_error_is_raised_until_the_last_receive(self, site: Site) -> None:
+    def test_unforeseen_error_is_raised_until_the_last_receive(
+        self, site: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
         site.fail_with(KeyError("token=abc"))
         with pytest.raises(KeyError):
             site.process(receive_count=LIMIT - 1)
         assert site.dead() == []
         site.process(receive_count=LIMIT)
         [dead] = site.dead()
-        assert dead["reason"] == "An error that was not foreseen (KeyError): see the log."
+        reason = "An error that was not foreseen (KeyError): see the log."
+        assert (dead["body"], dead["reason"]) == (MESSAGE, reason)
+        assert site.aws.rows()[ZIP_ID]["reason"] == f"row: {reason}"
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert "in behave" in logging.Formatter().format(record)
 
 
 class TestReports:

@@ -39,13 +39,6 @@ class TestTooShort:
         harness.take(harness.message(small))
         assert harness.outcome == ("IGNORED", "Recording <2 minutes")
 
-    def test_recording_is_staged_when_it_has_just_the_minimum_duration(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        harness.settings["minimum_duration"] = 30
-        harness.take(harness.message(small))
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-
 
 class TestTheSeries:
     @pytest.fixture
@@ -77,22 +70,6 @@ class TestTheSeries:
         return sent["body"]["opencast_series_id"], sent["body"]["oc_title"]
 
     @pytest.mark.usefixtures("scheduled")
-    def test_series_of_an_operator_is_chosen_before_all_others(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        found = self.series(
-            harness, small, override_series_id="20260111111", on_demand_series_id="20260122222"
-        )
-        assert found == ("20260111111", "Lecture")
-
-    @pytest.mark.usefixtures("scheduled")
-    def test_series_of_the_request_is_chosen_before_the_schedules(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        found = self.series(harness, small, on_demand_series_id="20260122222")
-        assert found == ("20260122222", "Lecture")
-
-    @pytest.mark.usefixtures("scheduled")
     @pytest.mark.parametrize(
         ("start_time", "found", "course"),
         [
@@ -121,12 +98,6 @@ class TestTheSeries:
     ) -> None:
         harness.settings["buffer_minutes"] = 5
         assert self.series(harness, small)[0] == "99999999999"
-
-    @pytest.mark.usefixtures("scheduled")
-    def test_series_is_the_default_when_the_schedule_is_ignored(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        assert self.series(harness, small, ignore_schedule=True) == ("99999999999", "Lecture")
 
     @pytest.mark.parametrize("default", ["", "None"])
     def test_recording_is_ignored_when_it_has_no_series(

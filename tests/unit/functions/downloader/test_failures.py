@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingester.transfer.part_worker import ATTEMPTS
 from ingester.transfer.parts import parts_of
-from local import media
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.hooks import recorded
@@ -21,22 +17,10 @@ from tests.unit.functions.downloader.harness import (
     Harness,
     contents,
     row_in,
-    with_file,
 )
 
 
 class TestRefusals:
-    def test_token_is_renewed_once_when_it_has_expired(
-        self, harness: Harness, lecture: Recording
-    ) -> None:
-        message = harness.message(lecture)
-        harness.zoom.expire_download_tokens(lecture.uuid)
-        assert harness.take(message)
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-        assert harness.asked_of_api() == 1
-        # Some requests were in flight with the old token. All others have the fresh one.
-        assert harness.downloads() <= harness.connections + 6
-
     @pytest.mark.parametrize(
         ("index", "part"), [(0, 1), (1, 0)], ids=["in the middle of a file", "between two files"]
     )
@@ -81,48 +65,6 @@ class TestRefusals:
             f"permanent failure: Zoom answered {status} to the download. An operator is needed.",
         )
 
-    def test_recording_is_sent_on_when_its_chat_is_empty(
-        self, harness: Harness, small: Recording, tmp_path: Path
-    ) -> None:
-        nothing = media.write_broken(tmp_path / "chat.txt", "empty")
-        harness.zoom.add(with_file(small, 1, path=nothing))
-        assert harness.take(harness.message(small))
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-        (upload,) = harness.uploads()
-        assert "chat_file" not in upload["body"]["s3_files"]
-
-    def test_recording_is_not_sent_on_when_its_mp4_is_empty(
-        self, harness: Harness, small: Recording, tmp_path: Path
-    ) -> None:
-        nothing = media.write_broken(tmp_path / "video.mp4", "empty")
-        harness.zoom.add(with_file(small, 0, path=nothing))
-        assert harness.take(harness.message(small))
-        assert "no bytes in it" in harness.outcome[1]
-        assert harness.uploads() == []
-
-    def test_recording_is_not_sent_on_when_only_its_chat_is_there(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        video = small.files[0]
-        harness.zoom.fail(Fault(kind="html", file_id=video.file_id, times=99))
-        harness.take(harness.message(small))
-        assert "none of the recording's MP4" in harness.outcome[1]
-
-    @pytest.mark.parametrize(
-        "url", ["https://localhost:{port}/rec/download/x", "http://127.0.0.1:{port}/x", "x"]
-    )
-    def test_message_is_given_up_when_a_download_address_is_on_another_host(
-        self, harness: Harness, small: Recording, url: str
-    ) -> None:
-        message = harness.message(small)
-        port = harness.zoom.cdn_url.rpartition(":")[2]
-        message["recording_files"][0]["download_url"] = url.format(port=port)
-        assert harness.take(message)
-        assert harness.zoom.requests == ()
-        (dead,) = harness.dead()
-        assert "ZOOM_DOWNLOAD_HOSTS" in dead["reason"]
-        assert harness.outcome[1].startswith("permanent failure: ")
-
 
 class TestFailuresThatMayPass:
     @pytest.mark.parametrize("status", [429, 500, 503])
@@ -165,68 +107,6 @@ class TestFailuresThatMayPass:
         assert "attempt 12 of 12, no more tries: an operator is needed" in reason
         assert "retry_due" not in harness.row
 
-    @pytest.mark.parametrize("kind", ["reset", "early_close", "short_length", "wrong_bytes"])
-    @pytest.mark.parametrize("ranges", [True, False])
-    def test_message_is_retried_when_the_bytes_never_arrive_whole(
-        self, harness: Harness, small: Recording, kind: Any, ranges: bool
-    ) -> None:
-        video = small.files[0].file_id
-        harness.zoom.set(ranges=ranges)
-        harness.zoom.fail(Fault(kind=kind, where="cdn", times=999, file_id=video, after_bytes=0))
-        assert not harness.take(harness.message(small))
-        assert harness.outcome[1].startswith("retryable failure: ")
-        assert harness.uploads() == []
-
-    def test_file_is_copied_again_when_its_bytes_were_wrong(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        """The object has the right size by then, so its content decides."""
-        video = small.files[0].file_id
-        harness.zoom.fail(Fault(kind="wrong_bytes", where="cdn", times=2, file_id=video))
-        message = harness.message(small)
-        assert not harness.take(message)
-        assert harness.take(message, receive_count=2)
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-        assert small.files[0].path
-        assert small.files[0].path.read_bytes() in harness.objects().values()
-
-    @pytest.mark.parametrize("ranges", [True, False])
-    def test_message_is_retried_when_a_chat_has_another_size_than_zoom_says(
-        self, harness: Harness, small: Recording, ranges: bool
-    ) -> None:
-        """Only its size shows that a chat is incomplete."""
-        harness.zoom.set(ranges=ranges)
-        message = harness.message(small)
-        message["recording_files"][1]["file_size"] += 10
-        assert not harness.take(message)
-        size = small.files[1].size
-        assert f"tells {size} bytes of " in harness.outcome[1]
-        assert f"Zoom {size + 10}." in harness.outcome[1]
-        assert harness.uploads() == []
-
-    @pytest.mark.parametrize("kind", ["reset", "early_close", "short_length"])
-    @pytest.mark.parametrize("ranges", [True, False])
-    def test_recording_is_sent_on_when_its_bytes_arrive_whole_in_the_end(
-        self, harness: Harness, small: Recording, kind: Any, ranges: bool
-    ) -> None:
-        harness.zoom.set(ranges=ranges)
-        harness.zoom.fail(Fault(kind=kind, where="cdn", times=3))
-        harness.zoom.fail(Fault(kind="status", status=503, times=1))
-        assert harness.take(harness.message(small))
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-        assert set(harness.objects().values()) == contents(small)
-        assert harness.sleep.slept
-
-    def test_message_is_retried_when_a_file_is_no_mp4(
-        self, harness: Harness, small: Recording, tmp_path: Path
-    ) -> None:
-        page = tmp_path / "page.mp4"
-        page.write_text("<html>" * 10)
-        harness.zoom.add(with_file(small, 0, path=page))
-        assert not harness.take(harness.message(small))
-        assert "no MP4" in harness.outcome[1]
-        assert harness.uploads() == []
-
     def test_message_is_retried_when_zooms_api_fails_to_renew_a_token(
         self, harness: Harness, small: Recording
     ) -> None:
@@ -245,14 +125,6 @@ class TestFailuresThatMayPass:
             reason
         )
         assert "next try at" in reason
-
-    def test_message_is_retried_when_the_upload_queue_fails(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        message = harness.message(small)
-        harness.aws.sqs.delete_queue(QueueUrl=harness.aws.upload_queue)
-        assert not harness.take(message)
-        assert "SendMessage" in harness.outcome[1]
 
     @pytest.mark.parametrize(
         "events", ["none", [{"day": "W", "time": "10:00"}], [{"day": 3, "time": 10, "title": "L"}]]
@@ -298,52 +170,3 @@ class TestMalformedMessages:
         assert "can't be read" in dead["reason"]
         assert harness.outcome[0] == "DOWNLOADER_FAILED"
         assert harness.outcome[1].startswith("permanent failure: The message on the queue")
-
-    @pytest.mark.parametrize("body", ['"text"', "[]", '{"zip_id": 7}', "{}"])
-    def test_malformed_message_is_given_up_when_it_has_no_zip_id(
-        self, harness: Harness, body: str
-    ) -> None:
-        assert harness.take(body)
-        (dead,) = harness.dead()
-        assert dead["body"] == json.loads(body)
-        assert harness.outcome == ("SENT_TO_DOWNLOADER", "")
-
-    def test_message_is_given_up_when_it_is_not_json(self, harness: Harness) -> None:
-        assert harness.take("{not json")
-        answer = harness.aws.sqs.receive_message(
-            QueueUrl=harness.aws.download_dlq, MessageAttributeNames=["All"]
-        )
-        assert answer["Messages"][0]["Body"] == "{not json"
-        assert "FailedReason" in answer["Messages"][0]["MessageAttributes"]
-
-
-class TestUnforeseenErrors:
-    @pytest.fixture(autouse=True)
-    def _broken(self, harness: Harness) -> None:
-        def stumble(_file_id: str, _first: int) -> None:
-            raise KeyError("token=abc")
-
-        harness.before_bytes = stumble
-
-    def test_unforeseen_error_is_raised_until_the_last_receive(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        with pytest.raises(KeyError):
-            harness.take(harness.message(small), receive_count=11)
-        assert harness.dead() == []
-
-    def test_message_is_given_up_when_an_unforeseen_error_comes_at_its_last_receive(
-        self, harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """SQS would move it to the dead-letter queue without a reason."""
-        message = harness.message(small)
-        assert harness.take(message, receive_count=12)
-        said = "An error that was not foreseen (KeyError): see the log."
-        assert harness.outcome == (
-            "DOWNLOADER_FAILED",
-            f"permanent failure: {said} An operator is needed.",
-        )
-        [dead] = harness.dead()
-        assert (dead["body"], dead["reason"]) == (message, said)
-        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
-        assert "stumble" in logging.Formatter().format(record)

@@ -9,35 +9,6 @@ from local.neighbours.zoom_recordings import Recording
 from tests.unit.functions.downloader.harness import Harness, staged
 
 
-def test_token_is_renewed_when_zoom_answers_with_pages_during_a_copy(
-    harness: Harness, lecture: Recording
-) -> None:
-    seen: set[str] = set()
-
-    def die(file_id: str, _first: int) -> None:
-        if file_id not in seen and len(seen) == 2:
-            harness.zoom.expire_download_tokens(lecture.uuid)
-        seen.add(file_id)
-
-    harness.zoom.set(after_expiry="html")
-    harness.before_bytes = die
-    harness.connections = 1
-    assert harness.take(harness.message(lecture))
-    assert harness.outcome == ("SENT_TO_UPLOADER", "")
-    assert harness.asked_of_api() == 1
-    assert len(harness.objects()) == 6
-
-
-def test_file_is_staged_when_zoom_answers_with_a_page_once(
-    harness: Harness, lecture: Recording
-) -> None:
-    screen = staged(lecture, view="shared_screen", segment=0)
-    harness.zoom.fail(Fault(kind="html", file_id=screen.file_id, times=1))
-    assert harness.take(harness.message(lecture))
-    assert harness.outcome == ("SENT_TO_UPLOADER", "")
-    assert len(harness.objects()) == 6
-
-
 def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
     harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -88,12 +59,3 @@ def test_recording_waits_when_zoom_does_not_deliver_a_file_within_the_first_hour
     assert "asks again at 2026-10-14T18:31:00Z" in reason
     assert harness.uploads() == []
     assert harness.dead() == []
-
-
-def test_chat_is_reported_when_zoom_does_not_deliver_it_after_the_first_hour(
-    harness: Harness, lecture: Recording
-) -> None:
-    chat = next(file for file in lecture.files if file.file_type == "CHAT")
-    harness.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=9))
-    assert harness.take(harness.message(lecture))
-    assert "chat_file of segment" in harness.outcome[1]

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingester.transfer.multipart import IDENTITY
-from ingester.transfer.part_worker import ATTEMPTS
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
 from tests.function_harness import received
 from tests.unit.functions.downloader.harness import (
-    FOLDER,
     Harness,
-    contents,
     key_of,
     row_in,
     staged,
-    with_file,
 )
 
 
@@ -84,48 +77,6 @@ class TestTheWholeWay:
             "2026-10-14T10:00:12Z",
         )
 
-    def test_token_is_sent_to_zoom_and_not_to_the_cdn(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        message = harness.message(small)
-        harness.take(message)
-        tokens = {
-            (request.origin, request.header("Authorization")) for request in harness.zoom.requests
-        }
-        assert tokens == {("zoom", f"Bearer {message['download_token']}"), ("cdn", None)}
-
-    def test_file_name_in_the_content_disposition_gives_the_extension(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        harness.zoom.set(name_in="disposition")
-        renamed = harness.zoom.add(with_file(small, 0, name="GMT20261014_Vortrag über.M4V"))
-        harness.take(harness.message(renamed))
-        key = key_of(renamed.files[0], segment=0, view="active_speaker", extension="m4v")
-        assert key in harness.objects()
-
-    def test_both_files_of_a_view_are_staged_when_it_has_two(
-        self, harness: Harness, small: Recording, lecture: Recording
-    ) -> None:
-        """Zoom has a view with and without captions. Both are staged, and the first is ingested."""
-        other = dataclasses.replace(
-            staged(lecture, view="shared_screen", segment=0),
-            recording_type="active_speaker(CC)",
-        )
-        both = harness.zoom.add(dataclasses.replace(small, files=(*small.files, other)))
-        harness.take(harness.message(both))
-        (sent,) = harness.uploads()
-        files = sent["body"]["s3_files"]
-        first, second = files["active_speaker"], files["active_speaker_2"]
-        key = key_of(small.files[0], segment=0, view="active_speaker")
-        other_key = key_of(other, segment=0, view="active_speaker_2")
-        assert first["segments"][0]["filename"] == key
-        assert second["segments"][0]["filename"] == other_key
-        objects = harness.objects()
-        assert small.files[0].path
-        assert objects[key] == small.files[0].path.read_bytes()
-        assert other.path
-        assert objects[other_key] == other.path.read_bytes()
-
     def test_late_files_overwrite_no_staged_object(
         self, harness: Harness, lecture: Recording
     ) -> None:
@@ -144,24 +95,6 @@ class TestTheWholeWay:
         assert harness.objects() == before
         assert harness.uploads() in ([], [upload]), "SQS drops the same content within five minutes"
 
-    def test_files_of_unknown_views_are_staged(self, harness: Harness, small: Recording) -> None:
-        odd = harness.zoom.add(with_file(small, 0, recording_type="production_studio"))
-        harness.take(harness.message(odd))
-        view = "unrecognized_type_production_studio"
-        assert key_of(odd.files[0], segment=0, view=view) in harness.objects()
-
-    def test_key_holds_the_hash_of_an_id_that_is_no_part_of_a_key(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        odd = harness.zoom.add(with_file(small, 0, file_id="../a b/"))
-        harness.take(harness.message(odd))
-        (sent,) = harness.uploads()
-        [file] = sent["body"]["s3_files"]["active_speaker"]["segments"]
-        digest = hashlib.sha256(b"../a b/").hexdigest()[:32]
-        assert file["file_id"] == "../a b/"
-        assert file["filename"] == f"{FOLDER}/000-active_speaker-sha256-{digest}.mp4"
-        assert file["filename"] in harness.objects()
-
     def test_no_object_gets_another_files_bytes_when_segments_change_their_numbers(
         self, harness: Harness, lecture: Recording
     ) -> None:
@@ -179,15 +112,6 @@ class TestTheWholeWay:
         assert {key: after[key] for key in before} == before
         assert len(after) == len(before) + len(message["recording_files"])
 
-    def test_message_without_sizes_and_extensions_is_staged(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        message = harness.message(small)
-        for file in message["recording_files"]:
-            del file["file_size"], file["file_extension"]
-        assert harness.take(message)
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-
 
 class TestRepeats:
     def test_upload_message_is_the_same_when_the_message_is_redelivered(
@@ -202,31 +126,6 @@ class TestRepeats:
         assert harness.aws.sent_to(harness.aws.upload_queue) == first
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert len(harness.uploads()) == 1
-
-    def test_staged_file_is_not_copied_again(self, harness: Harness, longish: Recording) -> None:
-        message = harness.message(longish)
-        assert harness.take(message)
-        first = harness.aws.sent_to(harness.aws.upload_queue)
-        fetched, taken = harness.fetched(), harness.bucket.bytes_taken
-        assert harness.take(message, receive_count=2)
-        assert harness.aws.sent_to(harness.aws.upload_queue) == first
-        assert harness.fetched() - fetched == len(longish.files), "a byte each"
-        assert harness.bucket.bytes_taken == taken
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-
-    def test_another_version_of_a_staged_file_is_copied(
-        self, harness: Harness, longish: Recording, tmp_path: Path
-    ) -> None:
-        """The files differ only in Zoom's ETag."""
-        assert harness.take(harness.message(longish))
-        path = longish.files[0].path
-        assert path
-        content = path.read_bytes()
-        other = tmp_path / "other.mp4"
-        other.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        changed = harness.zoom.add(with_file(longish, 0, path=other))
-        assert harness.take(harness.message(changed))
-        assert set(harness.objects().values()) == contents(changed)
 
     @pytest.mark.parametrize("state", ["UPLOADER_RECEIVED", "SENT_TO_OPENCAST"])
     def test_row_is_not_moved_backwards_by_a_redelivery(
@@ -247,19 +146,6 @@ class TestTheHandler:
             "attributes": {"ApproximateReceiveCount": "2"},
         }
 
-    def test_batch_response_names_only_retried_messages(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        good = json.dumps(harness.message(small))
-        harness.zoom.fail(Fault(kind="status", status=500, times=2 * ATTEMPTS))
-        records = [
-            self.record(harness, good, "fails"),
-            self.record(harness, "{}", "malformed"),
-            self.record(harness, good, "works"),
-        ]
-        answer = harness.run({"Records": records})
-        assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
-
     def test_receive_count_is_that_of_the_events_record(
         self, harness: Harness, small: Recording
     ) -> None:
@@ -267,11 +153,6 @@ class TestTheHandler:
         record = self.record(harness, json.dumps(harness.message(small)), "one")
         harness.run({"Records": [record]})
         assert "attempt 2 of 12" in harness.outcome[1]
-
-    def test_operators_call_of_the_downloader_says_so_when_the_queue_is_empty(
-        self, harness: Harness
-    ) -> None:
-        assert harness.run({}) == {"message": "nothing waiting"}
 
     def test_operators_call_processes_a_message_with_the_overrides(
         self, harness: Harness, small: Recording
@@ -295,16 +176,6 @@ class TestTheHandler:
         harness.run({"ignore_schedule": False})
         (sent,) = harness.uploads()
         assert sent["body"]["opencast_series_id"] == "20260177777"
-
-    def test_message_stays_on_the_queue_when_it_fails_in_an_operators_call(
-        self, harness: Harness, small: Recording
-    ) -> None:
-        harness.zoom.fail(Fault(kind="status", status=500, times=99))
-        harness.aws.sqs.send_message(
-            QueueUrl=harness.aws.download_queue, MessageBody=json.dumps(harness.message(small))
-        )
-        assert harness.run({})["message"].startswith("failed")
-        assert self.left(harness) == 1
 
     @pytest.mark.parametrize("limit", [12, 1])
     def test_overrides_of_an_operator_stay_with_a_failed_message(

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import RecordingFile
-from tests.unit.functions.on_demand.harness import CLOSED, Harness
+from tests.unit.functions.on_demand.harness import Harness
 from tests.unit.zoom_account import (
-    UUID,
-    asked,
     file,
     recording,
 )
-
-
-def test_zoom_is_asked_for_files_and_token(harness: Harness) -> None:
-    harness.ask()
-    (request,) = (request for request in harness.zoom.requests if "/meetings/" in request.path)
-    twice = quote(quote(UUID, safe=""), safe="")
-    assert request.path == f"/v2/meetings/{twice}/recordings"
-    assert request.query == {"include_fields": "download_access_token", "ttl": "3600"}
 
 
 def test_request_is_404_when_zoom_knows_no_such_recording(harness: Harness) -> None:
@@ -88,32 +76,6 @@ def test_request_is_500_when_zoom_fails(fault: Fault, harness: Harness) -> None:
     assert not harness.aws.rows()
     assert not harness.hook.requests
     assert sum(harness.watch.slept) < 11
-
-
-def test_request_is_500_when_zoom_cant_be_reached(harness: Harness) -> None:
-    harness.set_up(zoom_api_base_url=CLOSED, zoom_oauth_url=f"{CLOSED}/oauth/token")
-    assert harness.ask()[0] == 500
-    assert len(harness.watch.slept) == 3
-
-
-def test_request_is_accepted_when_zooms_failure_passes(harness: Harness) -> None:
-    harness.zoom.fail(Fault("status", "api", times=2, status=502))
-    assert harness.ask()[0] == 200
-    assert len(harness.watch.slept) == 2
-
-
-@pytest.mark.parametrize("form", ["seconds", "iso"])
-def test_request_waits_as_long_as_zoom_asks(form: Any, harness: Harness) -> None:
-    harness.zoom.fail(Fault("status", "api", status=429, retry_after=4, retry_after_form=form))
-    assert harness.ask()[0] == 200
-    assert harness.watch.slept == [4.0]
-
-
-def test_request_is_500_at_once_when_zoom_asks_to_wait_too_long(harness: Harness) -> None:
-    harness.zoom.fail(Fault("status", "api", times=9, status=429, retry_after=60))
-    assert harness.ask()[0] == 500
-    assert harness.watch.slept == []
-    assert asked(harness.zoom, "/meetings/") == 1
 
 
 def test_request_ends_in_time_when_zoom_is_slow(harness: Harness) -> None:

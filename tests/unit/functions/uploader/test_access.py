@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.functions.uploader.harness import SERIES, Harness
+from tests.unit.functions.uploader.harness import Harness
 
 
 class TestIsItThere:
@@ -141,10 +141,6 @@ class TestTheSeries:
         assert dead["reason"] == "Invalid Opencast series id."
         assert dead["group"] == message["uuid"]
         assert harness.posts == 0
-
-    def test_series_id_can_not_change_the_address(self, harness: Harness) -> None:
-        assert harness.take(harness.message(opencast_series_id=f"../series/{SERIES}.json?x="))
-        assert harness.outcome == ("UPLOADER_FAILED", "Invalid Opencast series id.")
 
     @pytest.mark.parametrize("status", [500, 403, 401])
     def test_message_is_retried_when_the_question_for_the_series_fails(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -158,15 +157,6 @@ class TestMalformedMessages:
         assert harness.outcome == ("UPLOADER_FAILED", dead["reason"])
         assert harness.opencast.requests == []
 
-    @pytest.mark.parametrize("body", ['"text"', "[]", '{"zip_id": 7}', "{}"])
-    def test_malformed_message_is_given_up_when_it_has_no_zip_id(
-        self, harness: Harness, body: str
-    ) -> None:
-        assert harness.take(body)
-        (dead,) = harness.dead()
-        assert dead["body"] == json.loads(body)
-        assert harness.outcome == ("SENT_TO_UPLOADER", "")
-
 
 class TestTheHandler:
     def record(self, harness: Harness, message: Any, message_id: str) -> dict[str, Any]:
@@ -178,28 +168,11 @@ class TestTheHandler:
             "attributes": {"ApproximateReceiveCount": "2"},
         }
 
-    def test_batch_response_names_only_retried_messages(self, harness: Harness) -> None:
-        harness.fail("status", path="/series/", status=403)
-        records = [
-            self.record(harness, harness.message(), "fails"),
-            self.record(harness, "{}", "malformed"),
-            self.record(harness, harness.message(), "works"),
-        ]
-        answer = harness.run({"Records": records})
-        assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")
-
     def test_batch_response_names_a_message_that_waits(self, harness: Harness) -> None:
         harness.fail("close")
         record = self.record(harness, harness.message(), "waits")
         answer = harness.run({"Records": [record]})
         assert answer == {"batchItemFailures": [{"itemIdentifier": "waits"}]}
-
-    def test_operators_call_of_the_uploader_says_so_when_the_queue_is_empty(
-        self, harness: Harness
-    ) -> None:
-        answer = harness.run({})
-        assert answer == {"message": "nothing waiting"}
 
     @pytest.mark.parametrize(("fails", "left"), [(False, 0), (True, 1)])
     def test_operators_call_deletes_a_message_only_when_it_is_done(
@@ -238,30 +211,3 @@ def test_failures_are_counted_when_the_row_is_gone(harness: Harness) -> None:
     assert harness.take(harness.message(), receive_count=5)
     (dead,) = harness.dead()
     assert "attempt 5 of 5, no more tries" in dead["reason"]
-
-
-class TestUnforeseenErrors:
-    @pytest.fixture(autouse=True)
-    def _broken(self, harness: Harness) -> None:
-        def stumble() -> None:
-            raise KeyError("token=abc")
-
-        harness.when_answered("/series/", stumble)
-
-    def test_unforeseen_error_is_raised_until_the_last_receive(self, harness: Harness) -> None:
-        with pytest.raises(KeyError):
-            harness.take(harness.message(), receive_count=49)
-        assert harness.dead() == []
-
-    def test_message_is_given_up_when_an_unforeseen_error_comes_at_its_last_receive(
-        self, harness: Harness, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """SQS would move it to the dead-letter queue without a reason."""
-        message = harness.message()
-        assert harness.take(message, receive_count=50)
-        said = "An error that was not foreseen (KeyError): see the log."
-        assert harness.outcome == ("UPLOADER_FAILED", said)
-        [dead] = harness.dead()
-        assert (dead["body"], dead["reason"]) == (message, said)
-        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
-        assert "stumble" in logging.Formatter().format(record)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ingester.pipeline import retry_policy as attempts
-from tests.cloud import BUCKET
 from tests.unit.functions.uploader.harness import OWN_ID, SERIES, UUID, Harness, content, key_of
 
 STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
@@ -75,26 +74,6 @@ class TestTheParts:
             for number in (0, 1)
         ]
 
-    def test_values_of_the_form_are_not_escaped(self, harness: Harness) -> None:
-        """Opencast takes the values as they are."""
-        title, uuid = 'Vorträge & <b>"Übung"</b> 李', "a&b<c>+/=="
-        harness.take(harness.message(oc_title=title, uuid=uuid))
-        assert harness.part("title") == [title]
-        assert harness.part("source") == [f"ZIP-{uuid}"]
-
-    @pytest.mark.parametrize(
-        ("title", "kind"), [("Lecture", "L"), ("Section", "S"), ("Lab", "P"), ("lecture", "P")]
-    )
-    def test_type_of_the_event_follows_from_its_title(
-        self, harness: Harness, title: str, kind: str
-    ) -> None:
-        harness.take(harness.message(oc_title=title))
-        assert harness.part("type") == [kind]
-
-    def test_form_has_no_contributor_when_the_settings_name_none(self, harness: Harness) -> None:
-        harness.take(harness.message())
-        assert harness.part("contributor") == []
-
     @pytest.mark.parametrize(
         ("override", "series", "publisher"),
         [
@@ -137,15 +116,6 @@ class TestTheParts:
 
 
 class TestChat:
-    def test_chat_is_an_attachment(self, harness: Harness) -> None:
-        harness.take(harness.message("active_speaker", "chat_file"))
-        (chat,) = [file for file in harness.opencast.ingests[0].files if file.name.endswith(".txt")]
-        assert (chat.part, chat.kind, chat.flavor) == (
-            "attachmentUri",
-            "attachment",
-            "chat/chunked+source",
-        )
-
     def test_chat_is_a_track_when_the_settings_say_so(self, harness: Harness) -> None:
         """Upstream's Opencast would silently drop the attachment."""
         harness.opencast.set(dce=False)
@@ -158,87 +128,14 @@ class TestChat:
             "chat/chunked+source",
         )
 
-    def test_chat_is_left_out_when_the_settings_say_so(self, harness: Harness) -> None:
-        harness.settings["oc_chat_as"] = "none"
-        harness.take(harness.message("active_speaker", "chat_file"))
-        assert harness.part("flavor") == ["multipart/chunked+source"]
-        assert "chat_file" not in str(harness.parts())
-
 
 class TestViews:
-    def test_form_has_at_most_three_views(self, harness: Harness) -> None:
-        views = (
-            "gallery_view",
-            "shared_screen_with_speaker_view",
-            "active_speaker",
-            "shared_screen",
-        )
-        harness.take(harness.message(*views))
-        assert harness.part("flavor") == [
-            f"{kind}/chunked+source" for kind in ("multipart", "presentation", "other")
-        ]
-        assert harness.part("mediaUri") == [
-            f"{STREAM}{key_of(view, 0)}"
-            for view in ("active_speaker", "shared_screen", "gallery_view")
-        ]
-
-    def test_form_has_all_views_and_no_chat_when_all_mp4_are_ingested(
-        self, harness: Harness
-    ) -> None:
-        views = ("chat_file", "gallery_view", "active_speaker", "shared_screen")
-        harness.take(harness.message(*views, ingest_all_mp4=True))
-        assert harness.part("flavor") == [
-            f"{kind}/chunked+source" for kind in ("speaker", "shared-screen", "gallery")
-        ]
-
-    @pytest.mark.parametrize("archive", [False, True])
-    def test_recording_without_a_video_has_no_presenter(
-        self, harness: Harness, archive: bool
-    ) -> None:
-        message = harness.message("chat_file", ingest_all_mp4=archive)
-        assert harness.take(message)
+    def test_message_is_given_up_when_its_recording_has_no_video(self, harness: Harness) -> None:
+        assert harness.take(harness.message("chat_file"))
         assert harness.outcome[0] == "UPLOADER_FAILED"
         assert len(harness.dead()) == 1
         assert harness.posts == 0
         assert harness.posts_of == {}
-
-
-class TestVideosOfUnknownTypes:
-    def test_video_is_the_presenter_when_there_is_no_other(self, harness: Harness) -> None:
-        """The times of the chat are relative to those of the video."""
-        harness.take(harness.message(STUDIO, "chat_file", segments=2))
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")
-        flavors = ["multipart/chunked+source"] * 2 + ["chat/chunked+source"] * 2
-        assert harness.part("flavor") == flavors
-        assert harness.part("mediaUri") == [
-            f"{STREAM}{key_of(STUDIO, number)}" for number in (0, 1)
-        ]
-        assert harness.part("zoomRecordingTimes") == [
-            "2026-10-14T14:00:12Z_2026-10-14T14:50:12Z,2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"
-        ]
-
-    def test_form_has_the_times_when_there_is_no_chat_either(self, harness: Harness) -> None:
-        harness.take(harness.message(STUDIO))
-        assert harness.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
-
-    def test_video_is_left_out_when_there_is_a_known_view(self, harness: Harness) -> None:
-        harness.take(harness.message(STUDIO, "gallery_view"))
-        assert harness.part("mediaUri") == [f"{STREAM}{key_of('gallery_view', 0)}"]
-
-    def test_lone_video_is_the_speaker_when_all_mp4_are_ingested(self, harness: Harness) -> None:
-        harness.take(harness.message(STUDIO, ingest_all_mp4=True))
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")
-        assert harness.part("flavor") == ["speaker/chunked+source"]
-        assert harness.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, 0)}"]
-
-    def test_sign_language_has_its_own_flavor_when_all_mp4_are_ingested(
-        self, harness: Harness
-    ) -> None:
-        harness.take(harness.message(SIGN_LANGUAGE, "shared_screen", STUDIO, ingest_all_mp4=True))
-        flavors = ["shared-screen/chunked+source", "sign-language/chunked+source"]
-        assert harness.part("flavor") == flavors
-        views = ("shared_screen", SIGN_LANGUAGE)
-        assert harness.part("mediaUri") == [f"{STREAM}{key_of(view, 0)}" for view in views]
 
 
 class TestFalseStarts:
@@ -246,14 +143,6 @@ class TestFalseStarts:
         for view in views:
             message["s3_files"][view]["segments"][0]["ffprobe_seconds"] = seconds
         return message
-
-    def test_short_first_segment_is_dropped_with_its_chat_and_times(self, harness: Harness) -> None:
-        message = harness.message("active_speaker", "chat_file", segments=2)
-        harness.take(self.short(message, "active_speaker"))
-        (ingest,) = harness.opencast.ingests
-        views = ("active_speaker", "chat_file")
-        assert [file.name for file in ingest.files] == [name_of(view, 1) for view in views]
-        assert harness.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
 
     def test_minimum_duration_of_a_segment_is_a_setting(self, harness: Harness) -> None:
         harness.settings["minimum_duration"] = 1
@@ -266,16 +155,6 @@ class TestFalseStarts:
         assert harness.outcome == ("IGNORED", "Recording <2 minutes")
         assert harness.posts == 0
         assert harness.posts_of == {}
-
-    def test_long_video_of_an_unknown_type_is_kept(self, harness: Harness) -> None:
-        message = harness.message("active_speaker", STUDIO, segments=2)
-        del message["s3_files"]["active_speaker"]["segments"][1]
-        del message["s3_files"][STUDIO]["segments"][0]
-        assert harness.take(self.short(message, "active_speaker"))
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")
-        assert harness.part("flavor") == ["multipart/chunked+source"]
-        assert harness.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, 1)}"]
-        assert harness.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
 
 
 class TestRecordingTimes:
@@ -325,4 +204,3 @@ class TestRecordingTimes:
 def test_read_timeout_ends_a_minute_before_the_invocation() -> None:
     assert attempts.read_seconds(900_000) == 840
     assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0
-    assert BUCKET in STREAM

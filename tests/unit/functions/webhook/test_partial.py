@@ -277,19 +277,6 @@ def test_recording_is_sent_when_it_is_unknown_whether_it_has_a_video(
 
 
 @pytest.mark.parametrize(
-    "object_",
-    [None, [], {}, without(about(), "uuid"), about(uuid=""), about(uuid=5), about(uuid=None)],
-    ids=str,
-)
-def test_notification_is_400_when_it_names_no_recording(
-    object_: object, aws: Cloud, post: Post
-) -> None:
-    assert post(completed() | {"payload": {"object": object_}}) == 400
-    assert not aws.sends
-    assert not aws.rows()
-
-
-@pytest.mark.parametrize(
     "change",
     [
         *({name: None} for name in ("id", "topic", "start_time", "host_id", "duration")),
