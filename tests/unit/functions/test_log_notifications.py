@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import log_notifications
 from ingester import log
@@ -15,7 +13,6 @@ from ingester.errors import AwsFailed, SettingsError
 from ingester.pipeline.states import Origin, State
 from ingester.recording.files import Subject
 from ingester.status.table import StatusChange
-from tests import log_lines
 from tests.cloud import Clock, Cloud
 from tests.function_harness import notifying_dependencies
 from tests.log_lines import line_of
@@ -68,22 +65,6 @@ def test_mail_names_the_recording_of_zooms_notification_when_the_record_has_no_z
     assert "Recording: Oceans\n" in aws.mails()[0][1]
 
 
-def test_record_is_mailed_only_when_it_has_the_level(aws: Cloud, clock: Clock) -> None:
-    lines = [line_of("DEBUG"), line_of("INFO", "ERROR in name only"), line_of("WARNING", "w")]
-    event = log_event(*lines, *log_lines.ROUTINE)
-    log_notifications.take(event, notifying_dependencies(aws, clock))
-    assert aws.mails() == []
-    log_notifications.take(event, notifying_dependencies(aws, clock, "warning"))
-    assert [subject for subject, _ in aws.mails()] == ["[zip] Upload, warning: w"]
-
-
-def test_crash_is_mailed_when_only_critical_records_are(aws: Cloud, clock: Clock) -> None:
-    event = log_event(log_lines.TIMED_OUT, line_of("ERROR"))
-    log_notifications.take(event, notifying_dependencies(aws, clock, "CRITICAL"))
-    [(subject, _)] = aws.mails()
-    assert subject.startswith("[zip] Upload timed out: Task timed out after")
-
-
 def test_each_fault_has_one_mail_with_all_its_records(
     aws: Cloud, deps: log_notifications.Dependencies
 ) -> None:
@@ -114,16 +95,6 @@ def test_repeats_of_a_fault_become_one_mail_with_a_count(
     clock.forward(minutes=20)
     log_notifications.mail_repeats(deps)
     assert aws.mails() == []
-
-
-def test_waiting_repeats_are_counted_in_the_mail_of_the_next_one(
-    aws: Cloud, deps: log_notifications.Dependencies, clock: Clock
-) -> None:
-    for _ in range(3):
-        log_notifications.take(log_event(line_of()), deps)
-    clock.forward(minutes=10)
-    log_notifications.take(log_event(line_of()), deps)
-    assert aws.mails()[1][0].startswith("(3 more times) [zip] Upload failed")
 
 
 def test_mails_stay_few_when_many_recordings_fail_at_once(
@@ -283,40 +254,6 @@ def test_mail_contains_no_secret(aws: Cloud, deps: log_notifications.Dependencie
     assert len(mails) == 2
     assert "5ec2e7" not in str(mails)
     assert "5ec2e7" not in str(aws.faults.scan()["Items"])
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(
-    st.lists(
-        st.text()
-        | st.fixed_dictionaries(
-            {"level": st.sampled_from(["ERROR", "CRITICAL"])},
-            optional={
-                name: st.text() | st.integers() | st.lists(st.text()) | st.none()
-                for name in (
-                    "message",
-                    "uuid",
-                    "zip_id",
-                    "exception",
-                    "location",
-                    "outlook",
-                    "advice",
-                    "goes_on",
-                )
-            },
-        ).map(json.dumps),
-        max_size=4,
-    ),
-    st.text(max_size=50),
-)
-def test_mails_fit_the_limits_of_sns_whatever_the_records(
-    aws: Cloud, deps: log_notifications.Dependencies, lines: list[str], group: str
-) -> None:
-    log_notifications.take(log_event(*lines, log_lines.RAISED, group=group), deps)
-    for subject, body in aws.mails():
-        assert len(subject) < 100
-        assert subject.isascii()
-        assert len(body.encode()) < 256 * 1024
 
 
 def test_handler_takes_records_and_scheduled_events(

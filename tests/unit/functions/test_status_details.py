@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import status_query
-from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
@@ -220,31 +219,6 @@ def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
     # A stuck request isn't waited for.
     clock.forward(hours=3)
     assert [fields[:3] for fields in failed()] == [(True, True, None)] * 2
-
-
-def test_ingest_without_a_series_needs_nothing_when_a_later_request_succeeded(
-    ask: Ask, deps: status_query.Dependencies, clock: Clock
-) -> None:
-    write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
-    write(deps, "u", State.IGNORED, NO_SERIES)
-    request_again(deps, clock, "u", State.SENT_TO_OPENCAST)
-    told = {
-        ingest["zip_id"]: ingest for ingest in ask(meeting_id="1", details="true")[1]["ingests"]
-    }
-    ignored = told["auto-ingest-u"]
-    assert ignored["settled_by"] == "on-u"
-    assert ignored["what_to_do"] == "Nothing: a later request brought it into Opencast, series S."
-    assert "request_helps" not in ignored
-
-
-def test_no_ingest_needs_attention_when_all_of_an_outage_were_requested_again(
-    ask: Ask, deps: status_query.Dependencies, clock: Clock
-) -> None:
-    for meeting in range(30):
-        later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-    told = ask(since=SINCE, open="true")[1]["ingests"]
-    assert len(told) == 30
-    assert not any(ingest.get("attention") for ingest in told)
 
 
 def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench.transfer.peers.s3 import S3Peer
-from ingester.errors import ZoomBusy
 from ingester.transfer.parts import MARK_NUMBER, parts_of
-from ingester.transfer.ranges import Source, Version
-from ingester.zoom.download_token import AccessInUse
-from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.function_harness import received
 from tests.unit.functions.downloader.event_source import Delivery, EventSource
 from tests.unit.functions.downloader.harness import LONGISH, MB, Harness, contents
-from tests.waits import Sleeper
 
 SECONDS = 30.0
 """Seconds of an invocation, in which about 20 MB are copied."""
@@ -34,57 +25,6 @@ HOW_FAR = re.compile(r"(\d+) of (\d+) MB are copied; the next invocation goes on
 @pytest.fixture
 def source(harness: Harness) -> EventSource:
     return EventSource(harness)
-
-
-class Untold:
-    """A file whose host gives neither its size nor its version, and has no ranges."""
-
-    version = Version(None)
-    first = 0
-    is_range = False
-    name = "chat.txt"
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._left = io.BytesIO()
-
-    def open(self, first: int, last: int) -> Untold:  # noqa: ARG002  # it answers with all
-        self._left = io.BytesIO(self._content)
-        return self
-
-    def read(self, length: int) -> bytes:
-        return self._left.read(length)
-
-    def close(self) -> None:
-        pass
-
-
-class Waiter(Sleeper):
-    """Wait until the copy is cancelled."""
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        return stop.wait(seconds)
-
-
-def no_part_comes(harness: Harness, source: EventSource, file_id: str) -> None:
-    """Let Zoom be busy after a file was opened, until the time is up."""
-    asked: list[str] = []
-    looks = 1 if harness.zoom.switches.ranges else 0
-
-    def refuse(asked_for: str, _: int) -> None:
-        asked.append(asked_for)
-        if asked.count(file_id) > looks:
-            source.time.skip(SECONDS)
-            raise ZoomBusy("Zoom answered 503 to the download.", retry_after=60)
-
-    harness.sleep = Waiter()
-    harness.connections = 1
-    harness.before_bytes = refuse
-
-
-def chat_first(message: dict[str, Any]) -> dict[str, Any]:
-    """Order the files so that the chat is copied before the video."""
-    return message | {"recording_files": message["recording_files"][::-1]}
 
 
 def stored(peer: S3Peer) -> int:
@@ -225,13 +165,6 @@ class TestACopyThatDoesNotGrow:
         )
         assert "attempt 1 of 12" in reason
 
-    def test_copy_continues_when_it_grows_again(self, harness: Harness, deliver: Deliver) -> None:
-        copying = {"since": "2026-10-14T18:00:00Z", "stored_bytes": 1, "idle": 2}
-        assert not deliver(copying).came_back
-        assert self.sent(harness)["since"] == "2026-10-14T18:00:00Z"
-        assert self.sent(harness)["idle"] == 0
-        assert self.sent(harness)["stored_bytes"] > 1
-
     def test_copy_is_a_dead_letter_when_it_has_taken_a_day(
         self, harness: Harness, deliver: Deliver
     ) -> None:
@@ -327,55 +260,3 @@ class TestNothingGotThrough:
         assert again
         assert again.receive_count == 2
         assert "attempt 2 of 12" in harness.row["reason"]
-
-    def test_message_is_retried_when_the_rest_was_staged_and_nothing_could_be_copied(
-        self, harness: Harness, source: EventSource, longish: Recording
-    ) -> None:
-        """Otherwise the message would be requeued for ever."""
-        video, _ = longish.files
-        harness.zoom.fail(Fault(kind="status", status=500, times=99, file_id=video.file_id))
-        message = chat_first(harness.message(longish))
-        assert not harness.take(message)
-        assert len(harness.objects()) == 1, "the chat"
-        harness.zoom.clear_faults()
-        no_part_comes(harness, source, video.file_id)
-        source.send(message)
-        delivery = source.deliver(SECONDS)
-        assert delivery
-        assert delivery.came_back
-        assert "Nothing could be copied" in harness.row["reason"]
-        assert harness.aws.sent_to(harness.aws.download_queue) == []
-
-    def test_message_is_retried_when_only_a_file_of_unknown_size_was_copied_again(
-        self, harness: Harness, source: EventSource, longish: Recording
-    ) -> None:
-        """Without a size another version of a file can't be recognized."""
-        video, chat = longish.files
-        no_part_comes(harness, source, video.file_id)
-        deps = harness.deps()
-
-        def open_file(file_id: str, url: str, access: AccessInUse) -> Source:
-            if file_id == chat.file_id and chat.path:
-                return Untold(chat.path.read_bytes())
-            return deps.open_file(file_id, url, access)
-
-        message = chat_first(harness.message(longish))
-        taken = received(harness.aws, harness.aws.download_queue, message)
-        untold = replace(deps, open_file=open_file)
-        assert not harness.process(taken, untold, source.context(SECONDS))
-        assert len(harness.objects()) == 1, "the chat"
-        assert "Nothing could be copied" in harness.row["reason"]
-
-    @pytest.mark.parametrize("ranges", [True, False])
-    def test_message_is_requeued_when_one_file_could_be_copied(
-        self, harness: Harness, source: EventSource, longish: Recording, ranges: bool
-    ) -> None:
-        video, _ = longish.files
-        harness.zoom.set(ranges=ranges)
-        no_part_comes(harness, source, video.file_id)
-        source.send(chat_first(harness.message(longish)))
-        delivery = source.deliver(SECONDS)
-        assert delivery
-        assert not delivery.came_back
-        assert harness.row["pipeline_state"] == "OC_SERIES_FOUND"
-        assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1

@@ -44,20 +44,6 @@ def test_other_recordings_are_requested_when_the_webhook_refuses_one(
     )
 
 
-def test_problem_is_logged_as_an_error_once_a_day_when_it_stays(
-    harness: Harness, caplog: pytest.LogCaptureFixture
-) -> None:
-    harness.begin()
-    harness.zoom.add(named("bad=="))
-    harness.hook.answers[:] = [REFUSED]
-    for _ in range(24):
-        harness.run()
-        harness.clock.forward(hours=1)
-    assert len(errors(caplog)) == 1
-    harness.run()
-    assert len(errors(caplog)) == 2
-
-
 def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:

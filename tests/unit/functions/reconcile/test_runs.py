@@ -66,18 +66,6 @@ def test_first_run_sets_the_baseline_and_requests_nothing(harness: Harness) -> N
     assert not harness.hook.requests
 
 
-def test_recording_is_requested_by_a_later_run_when_it_ended_after_the_baseline(
-    harness: Harness,
-) -> None:
-    harness.clock.set("2026-10-14T15:30:00+00:00")
-    harness.zoom.add(named("in-between=="))
-    assert harness.run()["skipped"] == {"ended less than an hour ago": 1}
-    harness.clock.set("2026-10-14T16:30:00+00:00")
-    assert harness.run()["skipped"] == {"ended less than an hour ago": 1}
-    harness.clock.set("2026-10-14T17:00:00+00:00")
-    assert harness.run()["handed_in"] == 1
-
-
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED, End.GONE])
 def test_recording_is_skipped_when_it_was_ever_requested(harness: Harness, end: End | None) -> None:
     harness.begin()
@@ -112,19 +100,6 @@ def test_recording_waits_when_zoom_has_not_finished_it(harness: Harness) -> None
         1,
     )
     assert not harness.hook.requests
-
-
-def test_recording_is_skipped_when_it_has_no_video(harness: Harness) -> None:
-    harness.begin()
-    harness.zoom.add(named("words==", files=(file("c", "CHAT", "chat_file"),)))
-    assert harness.run()["skipped"] == {"no video": 1}
-
-
-def test_recording_is_not_listed_when_it_is_in_zooms_trash(harness: Harness) -> None:
-    harness.begin()
-    harness.zoom.add(named("trash=="))
-    harness.zoom.trash("trash==")
-    assert harness.run()["listed"] == 0
 
 
 def test_recording_is_skipped_when_zoom_lists_it_and_answers_404(harness: Harness) -> None:

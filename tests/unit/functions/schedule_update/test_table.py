@@ -66,16 +66,6 @@ def test_update_reports_a_class_with_a_new_link_as_replaced(
     ]
 
 
-def test_update_names_a_class_whose_time_another_course_took(user: SheetUser) -> None:
-    user.sheet(row("A", day="M"), row("B", day="W", series="https://oc/#/2027"))
-    user.update()
-    user.sheet(row("B", day="M", series="https://oc/#/2027"))
-    assert user.update()[1].splitlines() == [
-        "Success: 1 meeting with 1 event (1 changed).",
-        "Removed: 86168921331: A (20260112345) M 9:30 Lecture",
-    ]
-
-
 def test_update_names_the_first_five_removals_and_logs_all(
     user: SheetUser, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -117,16 +107,6 @@ def test_update_imports_all_tabs_and_removes_a_tab_that_is_not_configured(user: 
     assert {e["source"] for events in user.stored().values() for e in events} == {
         "sheet:Spring 2027"
     }
-
-
-def test_update_replaces_rows_of_the_first_system_and_keeps_other_sources(user: SheetUser) -> None:
-    first = {"zoom_series_id": "111", "events": [{"day": "M", "time": "9:00", "title": "L"}]}
-    csv = {"day": "M", "time": "9:00", "title": "L", "source": "csv:extra.csv"}
-    user.aws.schedule.put_item(Item=first)
-    user.aws.schedule.put_item(Item={"zoom_series_id": "222", "events": [csv]})
-    user.sheet(row())
-    assert user.update()[0] == 200
-    assert set(user.stored()) == {"222", "86168921331"}
 
 
 def test_update_shortens_a_meeting_of_many_classes_in_the_log(
@@ -322,17 +302,6 @@ def test_interrupted_update_names_what_it_was_to_remove(
     logged = [row for record in caplog.records for row in vars(record).get("rows", ())]
     assert logged == [f"{1000 + n}: {class_}" for n in range(60)]
     assert "(10 changed)" in user.update()[1]
-
-
-def test_update_after_an_interrupted_one_names_where_a_class_moved(user: SheetUser) -> None:
-    user.sheet(row(day="M"))
-    user.update()
-    user.sheet(row(day="M", link="https://zoom.us/j/5556667777"))
-    assert len(broken_off(user, call=1).splitlines()) == 1
-    assert user.update()[1].splitlines() == [
-        "Success: 1 meeting with 1 event (1 removed).",
-        "Removed: 86168921331: HIST E-1010 (20260112345) M 9:30 Lecture; also in 5556667777",
-    ]
 
 
 def test_update_answers_500_when_a_row_of_the_table_is_malformed(user: SheetUser) -> None:

@@ -16,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import uploader
-from ingester.ledger.record import Ingest, Record, with_files, with_request, with_sent, without
+from ingester.ledger.record import Ingest, Record, with_files, with_request, with_sent
 from ingester.ledger.table import Ledger
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.queue import Received
@@ -247,10 +247,6 @@ class Harness:
         """Add an event to Opencast that the uploader didn't ingest."""
         event = Event(identifier=identifier, terms={"title": ["T"]}, created="2026-10-14T14:00:12Z")
         self.opencast.store.add_event(event, active=False)
-
-    def leave_out(self, *files: str) -> None:
-        """Note in the ledger that a download went on without these files."""
-        self.ledger.change(UUID, partial(without, files=files))
 
     def break_down(self, *, after_work: bool = False) -> None:
         """Let Opencast itself answer the next ingest with 500: without a page, unlike a proxy."""

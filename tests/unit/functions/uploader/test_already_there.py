@@ -238,7 +238,9 @@ class TestLateFiles:
         assert harness.take(second_alone(both))
         assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
-    def test_failures_are_reset_when_the_ingest_was_done_already(self, harness: Harness) -> None:
+    def test_message_is_given_up_after_five_failures_when_its_ingest_is_done(
+        self, harness: Harness
+    ) -> None:
         harness.take(harness.message("active_speaker"))
         harness.fail("status", path="/api/events", status=403, times=None)
         late = harness.message("active_speaker", "shared_screen")

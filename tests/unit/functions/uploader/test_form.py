@@ -12,8 +12,6 @@ from ingester.pipeline import retry_policy as attempts
 from tests.unit.functions.uploader.harness import OWN_ID, SERIES, UUID, Harness, content, key_of
 
 STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
-STUDIO = "unrecognized_type_production_studio"
-SIGN_LANGUAGE = "unrecognized_type_sign_interpretation"
 
 
 def name_of(view: str, number: int) -> str:

@@ -45,34 +45,6 @@ class TestAMessageThatKnowsFewerFiles:
         assert harness.take(harness.message("active_speaker"))
         assert harness.outcome == ("IGNORED", "Already in opencast")
 
-    def test_message_is_ingested_when_the_other_messages_files_are_left_out(
-        self, harness: Harness
-    ) -> None:
-        """The downloader continued without these files."""
-        harness.accept(SPEAKER, SCREEN, "chat")
-        harness.leave_out("chat")
-        assert harness.take(harness.message("active_speaker", "shared_screen"))
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")
-
-    def test_message_is_ingested_when_only_another_request_has_more_files(
-        self, harness: Harness
-    ) -> None:
-        harness.accept(SPEAKER)
-        harness.accept(SPEAKER, SCREEN, zip_id=OTHER_ZIP_ID)
-        assert harness.take(harness.message("active_speaker"))
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")
-
-    def test_message_is_ingested_when_it_is_retried_after_the_other_one_failed(
-        self, harness: Harness
-    ) -> None:
-        harness.accept(SPEAKER, SCREEN)
-        harness.take(
-            harness.message("active_speaker", "shared_screen", opencast_series_id="nowhere")
-        )
-        assert len(harness.dead()) == 1
-        assert harness.take(harness.message("active_speaker"))
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")
-
     def test_message_is_ingested_when_the_ledger_knows_nothing(self, harness: Harness) -> None:
         """The message is older than the ledger."""
         assert harness.take(harness.message())
@@ -122,12 +94,3 @@ class TestARecordThatSomebodyHasEdited:
         harness.put_row(OTHER_ZIP_ID)
         assert harness.take(harness.message(uuid="another==", zip_id=OTHER_ZIP_ID))
         assert harness.outcome_of(OTHER_ZIP_ID) == ("SENT_TO_OPENCAST", "")
-
-    def test_recording_is_ingested_when_its_unreadable_record_was_deleted(
-        self, harness: Harness
-    ) -> None:
-        harness.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
-        harness.take(harness.message())
-        harness.aws.recordings.delete_item(Key={"uuid": UUID})
-        assert harness.take(harness.message())
-        assert harness.outcome == ("SENT_TO_OPENCAST", "")

@@ -49,12 +49,6 @@ def test_repeat_is_a_duplicate_when_only_tokens_urls_and_order_differ(
     assert aws.rows()[ZIP_ID]["ingest_request_time"] == "2026-10-14T18:30:00Z"
 
 
-def test_repeat_is_a_duplicate_when_it_names_fewer_files(aws: Cloud, post: Post) -> None:
-    assert post(completed(mp4(), mp4("file-2"))) == 200
-    assert post(completed(mp4("file-2"))) == 200
-    assert len(sent(aws)) == 1
-
-
 @pytest.mark.parametrize("before", list(State))
 def test_repeat_is_a_duplicate_whatever_the_status_row_says(
     before: State, aws: Cloud, post: Post
@@ -202,19 +196,6 @@ def test_late_files_are_sent_when_notifications_name_other_files_each(
     assert messages == [["file-1"], ["file-2"], ["file-1", "file-3"]]
     assert not any("is_partial" in message for message in sent(aws))
     assert set(record_of(aws).files) == {"file-1", "file-2", "file-3"}
-
-
-def test_file_keeps_the_time_when_it_was_first_named(aws: Cloud, post: Post, clock: Clock) -> None:
-    """Zoom's API may lag behind. The downloader waits for a file from this time on."""
-    assert post(completed()) == 200
-    clock.forward(minutes=20)
-    assert post(completed(mp4(), chat())) == 200
-    files = record_of(aws).files
-    assert {file_id: file.at for file_id, file in files.items()} == {
-        "file-1": "2026-10-14T18:30:00Z",
-        "chat-1": "2026-10-14T18:50:00Z",
-    }
-    assert files["chat-1"].name == "chat_file of 2026-10-14T15:00:00Z"
 
 
 # What wasn't sent

@@ -189,24 +189,6 @@ def test_row_has_no_series_when_zooms_own_notification_is_accepted(aws: Cloud, p
     assert "asked" not in aws.rows()[ZIP_ID]
 
 
-def test_zooms_own_notification_is_a_duplicate_when_it_pretends_to_be_forced(
-    aws: Cloud, post: Post
-) -> None:
-    content = completed()
-    content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "on-demand-9"}
-    for _ in range(2):
-        assert post(content) == 200
-    (message,) = sent(aws)
-    assert message["zip_id"] == ZIP_ID
-    assert not {"force", "override_series_id"} & set(message)
-    assert list(record_of(aws).requests) == [ZIP_ID]
-
-
-def test_types_of_files_are_compared_without_regard_to_case(aws: Cloud, post: Post) -> None:
-    assert post(completed(mp4(file_type="mp4"), chat(file_type="Chat"))) == 200
-    assert len(sent(aws)[0]["recording_files"]) == 2
-
-
 @pytest.mark.parametrize("before", [State.SENT_TO_DOWNLOADER, State.SENT_TO_OPENCAST])
 def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
     before: State, aws: Cloud, post: Post
@@ -253,15 +235,6 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
         ZIP_ID: (End.IGNORED, False),
         "on-demand-1": (End.IGNORED, False),
     }
-
-
-def test_recording_is_sent_when_its_mp4_comes_in_a_later_notification(
-    aws: Cloud, post: Post
-) -> None:
-    post(completed(chat()))
-    assert post(completed(chat(), mp4())) == 200
-    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
-    assert len(sent(aws)) == 1
 
 
 def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_notification(

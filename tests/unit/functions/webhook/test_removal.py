@@ -107,15 +107,6 @@ def test_removal_changes_nothing_when_the_recording_was_never_seen(
     assert untouched(aws), notice
 
 
-@pytest.mark.parametrize("meeting", [None, "x", 10**40])
-def test_removal_is_noted_when_the_meeting_number_is_invalid(
-    meeting: object, aws: Cloud, post: Post
-) -> None:
-    post(completed())
-    assert post(status_event("recording.trashed", id=meeting)) == 204
-    assert record_of(aws).notice == TRASHED
-
-
 def test_notice_is_removed_when_the_request_is_accepted_again(aws: Cloud, post: Post) -> None:
     assert post(completed()) == 200
     assert post(trashed()) == 204
