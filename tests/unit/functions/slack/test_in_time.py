@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 import slack
 from ingester.slack.api import API_SECONDS
-from local.neighbours.https_server import Answer, Spoil, json_answer
+from local.neighbours.https_server import Answer, Spoil
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
@@ -208,15 +208,6 @@ def test_other_invocation_ends_before_its_timeout() -> None:
     """It waits for two answers of Slack's API and posts two messages, all within 30 s."""
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
-
-
-def test_slack_is_not_asked_again_when_it_asks_to_wait_too_long(
-    harness: Harness, workspace: Workspace
-) -> None:
-    busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "60"))
-    workspace.answer("/api/usergroups.list", busy)
-    assert "whether you may use this command" in refused(harness.command("help"))
-    assert workspace.asked == ["/api/usergroups.list"]
 
 
 def test_event_of_an_own_invocation_can_not_come_through_the_api(harness: Harness) -> None:

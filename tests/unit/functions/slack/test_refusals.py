@@ -13,7 +13,6 @@ import slack
 from ingester.slack.command import VERSION
 from local.neighbours.https_server import Answer, json_answer
 from tests.cloud import Clock
-from tests.slack_messages import texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.workspace import (
     MEETING,
@@ -143,13 +142,6 @@ def value() -> str:
     )
 
 
-@pytest.mark.parametrize("user", ["U111", "U222"])
-def test_command_is_answered_when_the_user_is_in_an_allowed_group(
-    harness: Harness, user: str
-) -> None:
-    assert "shows where" in harness.command("help", user_id=user)["text"]
-
-
 def test_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
     elsewhere = harness.command("help", channel_name="random", channel_id="C2")
     assert refused(elsewhere) == "This command works only in #zip and in direct messages."
@@ -223,9 +215,3 @@ def test_request_is_200_or_400_when_it_is_no_command_and_no_press(harness: Harne
     assert harness.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
     for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):
         assert harness.post(body).status == 400
-
-
-def test_group_members_are_read_once(harness: Harness, workspace: Workspace) -> None:
-    for _ in range(3):
-        assert texts(harness.command("help"))
-    assert workspace.asked_for_groups == 1

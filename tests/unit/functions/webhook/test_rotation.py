@@ -170,16 +170,3 @@ def test_unsigned_event_is_401_when_a_secret_was_set_meanwhile(aws: Cloud, clock
     assert warm.post(completed(uuid="another=="), "forged") == 401
     assert warm.post(completed(uuid="another==")) == 401
     assert warm.post(completed(uuid="another=="), "token") == 200
-
-
-def test_handler_reads_secrets_again_when_a_signature_is_wrong(aws: Cloud, clock: Clock) -> None:
-    warm = Warm(aws, clock, "old", "own")
-    event = raw(status_event())
-    now = clock().timestamp()
-    event["headers"] = signature.signed_headers("new", now, event["body"].encode())
-    assert webhook.respond(event, warm.deps(), warm.deps.read_anew).status == 401
-    warm.there = ("new", "own")
-    assert webhook.respond(event, warm.deps(), warm.deps.read_anew).status == 204
-    warm.there, warm.is_ssm_down = ("newer", "own"), True
-    event["headers"] = signature.signed_headers("newer", now, event["body"].encode())
-    assert webhook.respond(event, warm.deps(), warm.deps.read_anew).status == 503
