@@ -1,4 +1,4 @@
-"""Log records: JSON with what an operator looks for, and without secrets."""
+"""Log records: JSON with the recording's ids and without secrets."""
 
 from __future__ import annotations
 

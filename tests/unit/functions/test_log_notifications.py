@@ -247,9 +247,9 @@ def test_malformed_event_is_logged_and_not_retried(
 
 def test_mail_contains_no_secret(aws: Cloud, deps: log_notifications.Dependencies) -> None:
     url = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIA1&X-Amz-Signature=5ec2e7"
-    told = f"GET {url} Authorization: Bearer 5ec2e7 password='5ec2e7 5ec2e7' download_token=5ec2e7"
-    own = json.dumps({"level": "ERROR", "message": told, "exception": told, "location": "a"})
-    log_notifications.take(log_event(own, f"[ERROR] Bad: {told}"), deps)
+    text = f"GET {url} Authorization: Bearer 5ec2e7 password='5ec2e7 5ec2e7' download_token=5ec2e7"
+    own = json.dumps({"level": "ERROR", "message": text, "exception": text, "location": "a"})
+    log_notifications.take(log_event(own, f"[ERROR] Bad: {text}"), deps)
     mails = aws.mails()
     assert len(mails) == 2
     assert "5ec2e7" not in str(mails)

@@ -100,15 +100,15 @@ def test_answer_has_all_fields_of_an_ingest(
         "next_step": "Tries again by itself at 2026-10-14T18:40:00Z.",
         "what_to_do": "It is tried again by itself.",
     }
-    told: dict[str, Any] = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
-    assert ask(since=SINCE) == (200, told)
+    expected_body: dict[str, Any] = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
+    assert ask(since=SINCE) == (200, expected_body)
     steps = [
         {"state": "WEBHOOK_RECEIVED", "at": "2026-10-14T18:30:00Z"},
         {"state": "OC_SERIES_FOUND", "at": "2026-10-14T18:35:00Z"},
         {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T18:37:00Z", "reason": "no"},
     ]
-    told = {**told, "ingests": [{**expected, "steps": steps}], "left_out": 0}
-    assert ask(meeting_id="1", details="true") == (200, told)
+    expected_body = {**expected_body, "ingests": [{**expected, "steps": steps}], "left_out": 0}
+    assert ask(meeting_id="1", details="true") == (200, expected_body)
     # The plain query has none of these fields.
     ((_, old),) = ask(meeting_id="1")[1].items()
     assert set(old["recordings"][0]["zip_ingests"][0]) == {
@@ -185,8 +185,8 @@ def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
     later_request(deps, clock, 1, "done", State.SENT_TO_OPENCAST)
     later_request(deps, clock, 2, "failed", State.UPLOADER_FAILED)
     for query in ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"}):
-        told = {ingest["zip_id"]: ingest for ingest in ask(**query)[1]["ingests"]}
-        settled = told["auto-ingest-done"]
+        ingests = {ingest["zip_id"]: ingest for ingest in ask(**query)[1]["ingests"]}
+        settled = ingests["auto-ingest-done"]
         assert settled["settled_by"] == "on-done"
         assert not settled.keys() & {"attention", "request_helps"}
         assert settled["next_step"] == (
@@ -229,13 +229,13 @@ def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
         # Each row is a minute later than the one before, so that none expires.
         clock.forward(minutes=-119)
     _, body = ask(since=SINCE, open="true")
-    told = {
+    ingests = {
         ingest["uuid"]: (ingest.get("attention"), ingest.get("settled_by"))
         for ingest in body["ingests"]
     }
-    assert told.pop("u0") == (True, None)
-    assert len(told) == status_query.MEETINGS_LOOKED_UP
-    assert all(settled == (None, f"on-{uuid}") for uuid, settled in told.items())
+    assert ingests.pop("u0") == (True, None)
+    assert len(ingests) == status_query.MEETINGS_LOOKED_UP
+    assert all(found == (None, f"on-{uuid}") for uuid, found in ingests.items())
 
 
 def test_rows_are_answered_page_by_page(
@@ -291,7 +291,7 @@ def test_queues_have_the_counts_of_their_messages(ask: Ask, aws: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "told"),
+    ("item", "expected"),
     [
         ({}, {}),
         ({"last": {"at": "2026-10-14T18:05:00Z"}}, {"at": "2026-10-14T18:05:00Z"}),
@@ -306,7 +306,7 @@ def test_queues_have_the_counts_of_their_messages(ask: Ask, aws: Cloud) -> None:
     ],
 )
 def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
-    item: dict[str, object], told: dict[str, object], aws: Cloud, clock: Clock
+    item: dict[str, object], expected: dict[str, object], aws: Cloud, clock: Clock
 ) -> None:
     if item:
         baseline = {"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", "version": 1}
@@ -314,7 +314,7 @@ def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
     clock.set("2026-10-14T18:30:00+00:00")
     event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
     answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
-    assert json.loads(answer.body)["reconcile"] == told
+    assert json.loads(answer.body)["reconcile"] == expected
 
 
 def test_reconcile_has_a_problem_when_its_state_is_unreadable(aws: Cloud, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The two queue messages on the wire: whole, from the first system, and broken."""
+"""The two queue messages: encoded, decoded, of an earlier version, and malformed."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_bad_message_is_raised_when_a_message_is_nested_too_deeply() -> None:
 
 
 def test_partial_message_needs_no_start() -> None:
-    """Zoom's API tells it."""
+    """The downloader takes the start from Zoom's API."""
     text = json.dumps(OLD_DOWNLOAD | {"start_time": "", "is_partial": True})
     assert decode(text, DownloadMessage).start_time == ""
 

@@ -1,4 +1,4 @@
-"""Which change of state is allowed."""
+"""Allowed changes of state."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WAY = [
     State.UPLOADER_RECEIVED,
     State.SENT_TO_OPENCAST,
 ]
-"""A recording's way; those of a running recording stand at the same place."""
+"""The states of a recording in order. Those of a running recording have the same rank."""
 
 RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING, 0)
 PIPELINE = frozenset(State) - ZOOM_SIDE
@@ -51,7 +51,7 @@ def test_no_sequence_of_writes_moves_a_row_backwards(writes: list[State]) -> Non
         if row in PIPELINE:
             assert state in PIPELINE, "Zoom's side never replaces the pipeline's"
         if row in ENDED and state not in ENDED:
-            # Taken up again, which only these steps do.
+            # Only these steps continue an ended ingest.
             assert state in {
                 State.WEBHOOK_RECEIVED,
                 State.OC_SERIES_FOUND,

@@ -1,4 +1,4 @@
-"""What a warm container keeps, and for how long."""
+"""The dependencies of a warm container, and their lifetime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ingester.runtime.container import Container
 
 
 class Building:
-    """Builds 1, 2, 3 …, or fails; `now` is its clock."""
+    """A builder of 1, 2, 3 …, which can fail. `now` is the container's time."""
 
     def __init__(self) -> None:
         self.built = 0
@@ -80,7 +80,7 @@ def test_renewed_builds_at_most_once_in_ten_seconds(
     assert container.renewed() == 2
     building.now = 10
     assert [container.renewed(), container.renewed()] == [3, 3]
-    # What was built early grows old from then on.
+    # The age of dependencies counts from their building.
     building.now = 309.9
     assert container() == 3
     building.now = 310
@@ -117,7 +117,7 @@ def test_container_raises_when_a_secret_was_removed(
         container()
 
 
-# Read at this moment
+# Reading secrets again
 
 
 def test_read_anew_builds_at_each_call(container: Container[int]) -> None:

@@ -1,4 +1,4 @@
-"""What the queue worker does with a message, whatever its function's use case is."""
+"""The queue worker: outcomes, errors, reports, and events."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Site:
     clock: Clock
     behave: Callable[[], Outcome] = Done
     policy_fails_with: IngesterError | None = None
-    """What the policy raises in place of an outcome."""
+    """The error that the failure policy raises."""
 
     def source(self) -> SourceQueue:
         return SourceQueue(

@@ -1,4 +1,4 @@
-"""A page as an answer: what may run in it."""
+"""The answer with a page, and its content security policy."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_page_allows_no_script_when_it_has_none() -> None:
 def test_status_page_is_small_and_builds_no_html_from_text() -> None:
     html = PAGE.read_text("utf-8")
     assert len(html.encode()) < 60_000
-    # What takes HTML, or runs text, in a browser.
+    # These take HTML or run text in a browser.
     sinks = (
         "innerHTML outerHTML insertAdjacentHTML document.write eval( DOMParser srcdoc Function( "
         "createContextualFragment javascript: setHTML"
     )
     assert [word for word in sinks.split() if word in html] == []
-    # One file: nothing comes from elsewhere, and no attribute is script or style.
+    # The page is one file, without attributes that are script or style.
     others = (" src=", "@import", "url(", " style=", " onclick=", "stylesheet")
     assert [word for word in others if word in html] == []
     assert html.count("<script>") == html.count("<script") == 1

@@ -53,7 +53,7 @@ FAILURE = ingest("failed", State.UPLOADER_FAILED, requested=5, changed=3)
 
 class TestOwnRow:
     @pytest.mark.parametrize(("situation", "known"), EXAMPLES)
-    def test_diagnosis_is_the_situation_that_the_row_tells(
+    def test_diagnosis_is_the_situation_of_the_row(
         self, situation: Situation, known: StatusRow
     ) -> None:
         diagnosis = diagnosis_of(known)

@@ -256,7 +256,7 @@ class TestExplaining:
 
 
 class TestReporting:
-    """A row is for people, so that an error of writing it stops nothing."""
+    """A row is a report, so a failed write of it stops nothing."""
 
     def test_report_writes_the_row(self, status: StatusTable) -> None:
         written = status.report(ZIP_ID, StatusChange(State.IGNORED, "why", subject=SUBJECT))

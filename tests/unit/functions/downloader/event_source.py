@@ -51,7 +51,7 @@ class Delivery:
 class EventSource:
     """The event source mapping of the download queue, with a batch size of 1.
 
-    Messages that came back stay invisible for as long as they were told to.
+    Messages that came back stay invisible until their visibility timeout ends.
     """
 
     def __init__(self, harness: Harness) -> None:

@@ -56,10 +56,10 @@ LONGISH = 16 * MB
 
 @dataclass
 class Harness:
-    """A downloader, what it is sent and what it has done.
+    """A downloader and its neighbours.
 
-    `before_bytes` is told each range (file id, first byte) before it is asked for. `run_clock` is
-    the copies' own.
+    `before_bytes` is called with the file id and the first byte before each request of a range.
+    `run_clock` is that of the copies.
     """
 
     aws: Cloud

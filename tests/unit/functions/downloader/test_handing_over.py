@@ -45,12 +45,12 @@ class TestThreeInvocations:
                 break
             assert not delivery.came_back
             assert harness.row["pipeline_state"] == "OC_SERIES_FOUND"
-            told = HOW_FAR.fullmatch(harness.row["reason"])
-            assert told
-            assert int(told[2]) == round(long.total_size / MB)
+            progress = HOW_FAR.fullmatch(harness.row["reason"])
+            assert progress
+            assert int(progress[2]) == round(long.total_size / MB)
             # A part in flight may still have been stored.
-            assert int(told[1]) <= round(stored(harness.bucket.peer) / MB)
-            how_far.append(int(told[1]))
+            assert int(progress[1]) <= round(stored(harness.bucket.peer) / MB)
+            how_far.append(int(progress[1]))
             assert len(how_far) < 20, "It comes to no end."
             assert harness.uploads() == []
         assert len(how_far) >= 2
@@ -132,18 +132,18 @@ class TestACopyThatDoesNotGrow:
     ) -> None:
         harness.connections = 1
         source.send(harness.message(longish))
-        told: list[dict[str, Any]] = []
+        copies: list[dict[str, Any]] = []
         while harness.outcome[0] != "SENT_TO_UPLOADER":
             assert source.deliver(BARELY)
             harness.clock.forward(minutes=15)
-            told = [
+            copies = [
                 message["body"]["copying"]
                 for message in harness.aws.sent_to(harness.aws.download_queue)
             ]
-        assert len(told) >= 2
-        assert {fields["since"] for fields in told} == {"2026-10-14T18:30:00Z"}
-        assert {fields["idle"] for fields in told} == {0}
-        stored = [fields["stored_bytes"] for fields in told]
+        assert len(copies) >= 2
+        assert {fields["since"] for fields in copies} == {"2026-10-14T18:30:00Z"}
+        assert {fields["idle"] for fields in copies} == {0}
+        stored = [fields["stored_bytes"] for fields in copies]
         assert stored == sorted(set(stored))
 
     def test_copy_fails_when_three_invocations_in_a_row_added_nothing(

@@ -15,13 +15,13 @@ def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
     gone = staged(lecture, view="shared_screen", segment=0)
     harness.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
     assert harness.take(harness.message(lecture))
-    told = (
+    reason = (
         "Zoom answered with a page instead of 1 of the files, which stay outside: "
         "shared_screen of segment 0."
     )
-    assert harness.outcome == ("SENT_TO_UPLOADER", told)
+    assert harness.outcome == ("SENT_TO_UPLOADER", reason)
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert record.getMessage() == told
+    assert record.getMessage() == reason
     assert vars(record)["goes_on"]
     assert "exec.on-demand UUID" in vars(record)["advice"]
     (sent,) = harness.uploads()

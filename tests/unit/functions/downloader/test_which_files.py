@@ -161,12 +161,12 @@ class TestAFileThatZoomDoesNotListYet:
         assert harness.uploads() == []
         harness.clock.forward(minutes=1)
         assert harness.take(message)
-        told = (
+        reason = (
             "Zoom's API doesn't list 1 file(s) that Zoom had named, which stay outside: "
             f"shared_screen of {lecture.start_time}."
         )
-        assert harness.outcome == ("SENT_TO_UPLOADER", told)
-        assert errors(caplog) == [told]
+        assert harness.outcome == ("SENT_TO_UPLOADER", reason)
+        assert errors(caplog) == [reason]
         (upload,) = harness.uploads()
         assert len(staged_ids(upload)) == 2
         record = harness.record(lecture)

@@ -248,8 +248,8 @@ def test_lock_that_another_process_took_over_is_not_released(
         other = user.deps.lock.held()
         other.__enter__()
     assert IMPORT_LOCK in user.stored()
-    (told,) = (vars(record) for record in caplog.records if "can't be taken away" in record.message)
-    assert "ends by itself" in told["outlook"]
+    [warning] = [r for r in caplog.records if "can't be taken away" in r.message]
+    assert "ends by itself" in vars(warning)["outlook"]
     other.__exit__(None, None, None)
     assert user.stored() == {}
 

@@ -56,26 +56,26 @@ def test_answer_shows_the_recordings_of_a_meeting(harness: Harness, put: Put) ->
 
 
 def test_answer_says_so_when_nothing_is_known_of_a_meeting(harness: Harness) -> None:
-    told = texts(harness.command("123 456 7890"))
-    assert told.splitlines()[0] == "123 456 7890"
-    assert "This meeting is not in the schedule." in told
-    assert "No recordings of this meeting in the last seven days." in told
+    text = texts(harness.command("123 456 7890"))
+    assert text.splitlines()[0] == "123 456 7890"
+    assert "This meeting is not in the schedule." in text
+    assert "No recordings of this meeting in the last seven days." in text
 
 
 def test_answer_shows_the_schedule_when_a_meeting_has_no_recordings(harness: Harness) -> None:
     schedule(harness)
-    told = texts(harness.command(COMMAND))
-    assert told.splitlines()[0] == "HIST E-1010"
-    assert "Mondays at 2:05 PM" in told
-    assert "No recordings of this meeting in the last seven days." in told
+    text = texts(harness.command(COMMAND))
+    assert text.splitlines()[0] == "HIST E-1010"
+    assert "Mondays at 2:05 PM" in text
+    assert "No recordings of this meeting in the last seven days." in text
 
 
 def test_answer_says_so_when_the_schedule_can_not_be_read(harness: Harness, put: Put) -> None:
     schedule(harness, events="nonsense")
     put("u1")
-    told = texts(harness.command(COMMAND))
-    assert "An operator has to look." in told
-    assert "Oct 14" in told
+    text = texts(harness.command(COMMAND))
+    assert "An operator has to look." in text
+    assert "Oct 14" in text
 
 
 def test_answer_says_so_when_a_recording_is_outside_the_schedule(
@@ -93,8 +93,8 @@ def test_answer_names_the_cluster_of_the_setting_when_an_upload_failed(
 ) -> None:
     harness.set_up(oc_cluster_name="oc-prod")
     put("u1", "UPLOADER_FAILED", reason="Unable to reach Opencast.")
-    told = texts(harness.command(COMMAND))
-    assert "> Sending it to Opencast failed (cluster oc-prod)" in told
+    text = texts(harness.command(COMMAND))
+    assert "> Sending it to Opencast failed (cluster oc-prod)" in text
 
 
 def test_answer_depends_on_how_long_the_stack_waits_for_opencast(
@@ -110,8 +110,8 @@ def test_answer_depends_on_how_long_the_stack_waits_for_opencast(
 def test_answer_is_valid_whatever_the_rows_hold(harness: Harness, put: Put) -> None:
     put("u1", "SOMETHING_ELSE", topic=None, recording_start_time=None, origin=None)
     put("u2", "IGNORED", recording_start_time="noon", reason="<!here>")
-    told = texts(harness.command(COMMAND))
-    assert "*unknown*" in told
-    assert "*noon*" in told
-    assert "Not sent to Opencast: &lt;!here&gt;" in told
-    assert "Its state is unknown" in told
+    text = texts(harness.command(COMMAND))
+    assert "*unknown*" in text
+    assert "*noon*" in text
+    assert "Not sent to Opencast: &lt;!here&gt;" in text
+    assert "Its state is unknown" in text

@@ -100,8 +100,8 @@ def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
     harness: Harness, slow: threading.Event
 ) -> None:
     late(harness)
-    told = refused(harness.command("help", channel_name="random"))
-    assert "works only in" in told
+    text = refused(harness.command("help", channel_name="random"))
+    assert "works only in" in text
     assert harness.invoked == []
     assert not slow.is_set()
 

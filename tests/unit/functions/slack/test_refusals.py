@@ -123,9 +123,9 @@ def test_command_is_refused_when_the_user_is_in_no_allowed_group(
 ) -> None:
     put("u1")
     for text in ("", "help", "12345678901", "nonsense"):
-        told = refused(harness.command(text, user_id=STRANGER))
-        assert told.startswith("You may not use this command")
-        assert "@Producers, @staff" in told
+        refusal = refused(harness.command(text, user_id=STRANGER))
+        assert refusal.startswith("You may not use this command")
+        assert "@Producers, @staff" in refusal
     (message,) = harness.press(value(), user={"id": STRANGER})
     assert refused(message).startswith("You may not use this command")
 
@@ -155,15 +155,15 @@ def test_private_channel_is_recognized_by_its_id(harness: Harness) -> None:
     harness.set_up(slack_zip_channel="C0123ABCD")
     private = {"channel_name": "privategroup", "channel_id": "C0123ABCD"}
     assert "shows where" in harness.command("help", **private)["text"]
-    told = refused(harness.command("help", channel_name="privategroup"))
-    assert told == "This command works only in <#C0123ABCD> and in direct messages."
+    text = refused(harness.command("help", channel_name="privategroup"))
+    assert text == "This command works only in <#C0123ABCD> and in direct messages."
 
 
 def test_only_direct_messages_are_answered_when_no_channel_is_set(harness: Harness) -> None:
     harness.set_up(slack_zip_channel="")
     for name in ("zip", ""):
-        told = refused(harness.command("help", channel_name=name, channel_id=""))
-        assert told == "This command works only in direct messages."
+        text = refused(harness.command("help", channel_name=name, channel_id=""))
+        assert text == "This command works only in direct messages."
     direct = {"channel_name": "directmessage", "channel_id": "D1"}
     assert "shows where" in harness.command("help", **direct)["text"]
     assert "works only" in refused(harness.command("help", **{**direct, "channel_id": "C1"}))

@@ -32,7 +32,7 @@ def other(harness: Harness) -> dict[str, Any]:
     return harness.message(zip_id=OTHER_ZIP_ID)
 
 
-def told(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
+def error_record(caplog: pytest.LogCaptureFixture, part: str) -> LogRecord:
     """Return the only ERROR record with these words, as log-notifications reads it."""
     [found] = [
         record
@@ -80,7 +80,7 @@ class TestAnotherRequestsIngest:
             "1 file(s) came after the ingest and stayed outside of it: "
             "shared_screen of 2026-10-14T14:00:12Z."
         )
-        record = told(caplog, "came after the ingest")
+        record = error_record(caplog, "came after the ingest")
         assert (record.goes_on, record.advice) == (True, one_ingest.ADD_THEM)
         assert harness.posts == 1
 
@@ -200,7 +200,7 @@ class TestAnotherSeries:
         assert harness.outcome[0] == "SENT_TO_OPENCAST"
         assert harness.outcome[1].startswith(said)
         assert harness.part("isPartOf") == [harness.own_ingest.series] == [SERIES]
-        assert told(caplog, said).advice == one_ingest.CHANGE_IT
+        assert error_record(caplog, said).advice == one_ingest.CHANGE_IT
 
 
 class TestLateFiles:
@@ -216,7 +216,7 @@ class TestLateFiles:
         )
         assert harness.outcome == ("SENT_TO_OPENCAST", reason)
         assert harness.posts == 1
-        record = told(caplog, "came after")
+        record = error_record(caplog, "came after")
         assert (record.goes_on, record.advice) == (True, one_ingest.ADD_THEM)
         assert "exec.on-demand UUID --allow-multiple-ingests" in record.advice
 

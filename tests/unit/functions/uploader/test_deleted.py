@@ -35,9 +35,9 @@ def test_deleted_event_is_reported_and_not_ingested_again(
     assert state == "SENT_TO_OPENCAST"
     assert "The ingest of 2026-10-14T18:30:00Z isn't in Opencast any more" in reason
     assert "`exec.pipeline` sends it" in reason
-    [told] = [record for record in caplog.records if "any more" in record.message]
-    [record] = records_of([JsonFormatter().format(told)])
-    assert (told.levelname, record.goes_on) == ("ERROR", True)
+    [error] = [record for record in caplog.records if "any more" in record.message]
+    [record] = records_of([JsonFormatter().format(error)])
+    assert (error.levelname, record.goes_on) == ("ERROR", True)
     assert "`invoke exec.pipeline UUID`" in record.advice
     assert harness.dead() == []
     assert harness.record.request(ZIP_ID).end is End.IGNORED

@@ -89,7 +89,7 @@ def test_repeat_is_a_duplicate_when_the_recording_was_ignored(aws: Cloud, post: 
 
 @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
 @pytest.mark.parametrize("row", ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-def test_repeat_is_accepted_anew_when_the_request_has_failed(
+def test_repeat_is_accepted_again_when_the_request_has_failed(
     end: End, row: str, aws: Cloud, post: Post, clock: Clock
 ) -> None:
     assert post(completed()) == 200
@@ -159,7 +159,7 @@ def test_on_demand_request_is_sent_when_zooms_own_request_is_in_progress(
         "SENT_TO_OPENCAST",
     ],
 )
-def test_late_file_is_sent_and_the_status_row_stays_when_the_request_is_under_way(
+def test_late_file_is_sent_and_the_status_row_stays_when_the_request_is_in_progress(
     before: str, aws: Cloud, post: Post
 ) -> None:
     assert post(completed()) == 200
@@ -212,7 +212,7 @@ def test_repeat_is_sent_when_the_queue_failed_before(aws: Cloud, post: Post) -> 
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_repeat_is_sent_when_another_notification_came_through_meanwhile(
+def test_repeat_is_sent_when_its_queue_failed_and_another_notification_was_sent(
     aws: Cloud, post: Post
 ) -> None:
     """Such a file would be lost."""
@@ -237,7 +237,7 @@ def test_late_file_is_sent_by_a_repeat_when_the_queue_failed_before(aws: Cloud, 
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "IGNORED", "SENT_TO_OPENCAST"])
-def test_request_is_accepted_anew_when_an_operator_forces_it(
+def test_request_is_accepted_again_when_an_operator_forces_it(
     before: str, aws: Cloud, post: Post
 ) -> None:
     assert post(on_demand()) == 200

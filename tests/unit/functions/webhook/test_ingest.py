@@ -262,5 +262,5 @@ def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     request = record_of(aws).request(zip_id)
     assert (request.is_sent, request.end) == (True, None)
     assert set(record_of(aws).files) == {"file-1", "late"}
-    # Zoom's own goes the way of late files: it is ingested, or told.
+    # The late chat of Zoom's own notification is sent like any late file.
     assert len(sent(aws)) == (2 if make is completed else 1)

@@ -111,7 +111,7 @@ def test_notice_is_removed_from_the_row_when_no_ingest_was_requested(
     assert not aws.sends
 
 
-def test_reason_stays_when_another_step_has_changed_the_row_meanwhile(
+def test_reason_stays_when_another_step_changes_the_row_at_the_same_time(
     aws: Cloud, post: Post
 ) -> None:
     post(completed())

@@ -162,7 +162,7 @@ def test_zooms_signed_events_are_accepted_when_unsigned_ones_are_allowed(
     assert len(sent(aws)) == 12
 
 
-def test_unsigned_event_is_401_when_a_secret_was_set_meanwhile(aws: Cloud, clock: Clock) -> None:
+def test_unsigned_event_is_401_when_a_secret_has_been_set(aws: Cloud, clock: Clock) -> None:
     """An event is accepted until the container reads its secrets again."""
     warm = Warm(aws, clock, "", "own", unsigned=True)
     warm.there = ("token", "own")
