@@ -27,7 +27,8 @@ from cdk.names import (
     Names,
 )
 from cdk.notifications import QUIET_SECONDS, Notifications
-from cdk.queues import DOWNLOAD_RECEIVE_LIMIT, Queues
+from cdk.queues import Queues
+from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT
 from cdk.settings import READ_BY, TABLE, Settings
 from cdk.settings_row import text_of
 from cdk.tables import Tables

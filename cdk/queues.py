@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import math
-
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk.names import Names
+from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT, RESERVE_RECEIVES
 
 RETENTION = Duration.days(14)
 VISIBILITY = Duration.seconds(960)
 """A little more than the functions' 900 s: AWS refuses less, and more would delay retries."""
 
-DOWNLOAD_RECEIVE_LIMIT = 12
-"""How often a message may be received on the download queue.
-
-See docs/decisions/0002-queues-as-event-sources.md, also for `upload_receive_limit`.
-"""
-
-UPLOAD_RECEIVES = 50
-"""How often a message may be received on the upload queue, waits for Opencast not counted."""
-
-WAITING_RECEIVES_PER_HOUR = 6
-"""How often a waiting upload is received, by the uploader's LONGEST_WAIT_SECONDS (10 minutes)."""
-
-MOST_RECEIVES = 1000
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
-
-
-def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
-    """Return how often a message may be received on the upload queue.
-
-    Each wait for Opencast takes one receive. A message waits at most `patience_hours`
-    (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown and `outage_hours`
-    (OC_OUTAGE_HOURS) for an Opencast that can't be reached.
-    """
-    waiting = math.ceil(WAITING_RECEIVES_PER_HOUR * (patience_hours + outage_hours))
-    return min(MOST_RECEIVES, UPLOAD_RECEIVES + waiting)
-
 
 class Queues(Construct):
     """The queues `download` and `upload` with their dead-letter queues.
 
-    `upload_receive_limit` is how often a message may be received on the upload queue.
+    `upload_receive_limit` is how often the uploader works on a message.
     """
 
     def __init__(
@@ -77,7 +50,9 @@ class Queues(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             removal_policy=RemovalPolicy.DESTROY,
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dlq, max_receive_count=receive_limit)
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=dlq, max_receive_count=receive_limit + RESERVE_RECEIVES
+            )
             if dlq
             else None,
         )

@@ -28,7 +28,8 @@ from cdk.names import (
     Names,
 )
 from cdk.notifications import Notifications
-from cdk.queues import Queues, upload_receive_limit
+from cdk.queues import Queues
+from cdk.receive_limits import upload_receive_limit
 from cdk.settings import Settings
 from cdk.tables import Tables
 

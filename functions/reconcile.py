@@ -36,6 +36,7 @@ from ingester.ledger.table import Ledger
 from ingester.metrics import Metric
 from ingester.reconcile.decisions import (
     LONGEST_ERROR,
+    MOST_FOUND,
     WAITING,
     ListedRecording,
     Run,
@@ -48,7 +49,7 @@ from ingester.reconcile.decisions import (
     verdict_of,
     with_told,
 )
-from ingester.reconcile.report import Outcome, Report, outcome_of, wanted, words_of
+from ingester.reconcile.report import Outcome, Report, is_rules, outcome_of, wanted, words_of
 from ingester.reconcile.state_table import ReconcileState
 from ingester.recording.files import automated
 from ingester.retry import Chance, Sleep
@@ -75,6 +76,7 @@ MOST_REFUSALS = 3
 MOST_TOLD = 300
 """The most recordings that the answer to an operator names: Lambda allows 6 MB."""
 
+HANDED_IN = "handed in"
 OFF = "Reconcile is off in this stack (RECONCILE_DAYS is 0). With --since it looks all the same."
 NO_BASELINE = (
     "There is no baseline yet. The first run only sets it: recordings that end before are left "
@@ -168,6 +170,7 @@ def answer(
         state=state,
         begin=since or now - timedelta(days=days),
         is_operators=since is not None,
+        waits_for_zoom=is_rules(event),
         dry_run=asked.dry_run,
         ends=deps.monotonic() + seconds,
     )
@@ -196,6 +199,7 @@ class _Run:
         state: State | None,
         begin: datetime,
         is_operators: bool,
+        waits_for_zoom: bool,
         dry_run: bool,
         ends: float,
     ) -> None:
@@ -203,8 +207,11 @@ class _Run:
         self._renewed = renewed
         self._state = state
         self._told = state.told if state else {}
+        self._found_before = frozenset(state.found) if state else frozenset()
+        self._found: list[str] = []
         self._begin = begin
         self._is_operators = is_operators
+        self._waits_for_zoom = waits_for_zoom
         self._dry_run = dry_run
         self._is_scheduled = not (is_operators or dry_run)
         self.utc_now = deps.clock()
@@ -297,6 +304,8 @@ class _Run:
         if self._dry_run:
             self._missed.append(outcome_of(listed, "would be handed in"))
             return Verdict.MISSED
+        if self._waits_for_zoom and self._is_found_first(listed):
+            return Verdict.FOUND
         recording = deps.zoom.recordings(listed.uuid, seconds=ZOOM_SECONDS)
         if recording is None:
             return Verdict.GONE
@@ -310,9 +319,16 @@ class _Run:
         options = IngestOptions(zip_id=automated(listed.uuid))
         self._post(webhook_client.event_of(recording, options, deps.clock()))
         self._count["handed_in"] += 1
-        self._missed.append(outcome_of(listed, "handed in"))
+        self._missed.append(outcome_of(listed, HANDED_IN))
         logger.info("Handed in: %s", words_of(listed))
         return Verdict.MISSED
+
+    def _is_found_first(self, listed: ListedRecording) -> bool:
+        """Note a recording for the next run, unless an earlier one found it, or too many are."""
+        if listed.uuid in self._found_before or len(self._found) == MOST_FOUND:
+            return False
+        self._found.append(listed.uuid)
+        return True
 
     def _post(self, body: bytes) -> None:
         try:
@@ -362,8 +378,18 @@ class _Run:
                 last=run,
                 next_user=self._list.user,
                 told=with_told(state.told, self._new_problems, self.utc_now),
+                found=self._found_until_now(),
             )
         )
+
+    def _found_until_now(self) -> list[str]:
+        """Return the recordings that the next run doesn't find for the first time."""
+        if self._is_complete:
+            kept = {outcome.uuid for outcome in self._missed if outcome.outcome != HANDED_IN}
+        else:
+            done = {outcome.uuid for outcome in self._missed if outcome.outcome == HANDED_IN}
+            kept = {*self._found_before} - done
+        return [*self._found, *sorted(kept)][:MOST_FOUND]
 
     def _tell(self) -> None:
         """Write the run's one record, with its metric."""

@@ -61,8 +61,10 @@ MAX_FAILURES = 5
 """Attempts of a request that fail before a person has to act. Waiting doesn't count as one."""
 
 LONGEST_WAIT_SECONDS = 600
-"""The longest backoff while a message waits for Opencast or AWS. `cdk/queues.py` makes the queue's
-limit of receives from it."""
+"""The longest backoff while a message waits for Opencast or AWS.
+
+`cdk/receive_limits.py` computes the upload queue's limit of receives from it.
+"""
 
 UNREACHABLE = "Unable to reach Opencast."
 BEING_INGESTED = "Another request for this recording is just being ingested"

@@ -185,6 +185,18 @@ class TooManyFailures(PermanentFailure):
     """A retryable failure happened as often as the retry policy allows."""
 
 
+class AttemptsSpent(PermanentFailure):
+    """A message was received as often as its function works on it, and none of that ended it."""
+
+    @classmethod
+    def of(cls, limit: int) -> AttemptsSpent:
+        """Return one for a message on which a function works `limit` times."""
+        return cls(
+            f"None of {limit} attempts could tell how it ended: the function ran out of time or "
+            "memory, or SQS failed. The log has the attempts."
+        )
+
+
 class Unforeseen(PermanentFailure):
     """An error of no known type, at a message's last attempt. The log has its traceback."""
 

@@ -8,7 +8,7 @@ SQS shows messages only by receiving them.
 - Of a live queue the functions receive. It is looked at once, ten messages at most, with a
   visibility time-out of 0: each stays available for the functions, and is never looked at twice. It
   costs each one of its receives all the same, of which a message has 12 on the download queue and
-  50 or more on the upload queue (`cdk/queues.py`): the one after the last goes to the dead letters.
+  50 or more on the upload queue (`cdk/receive_limits.py`): after the last one it is given up.
   So nothing is received at all of a queue that counts no waiting message, and whoever prints what
   was seen says what it cost.
 
@@ -26,6 +26,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from cdk.names import Names
+from cdk.receive_limits import RESERVE_RECEIVES
 from ingester.pipeline.states import State
 from ops.command import OpsError
 
@@ -144,7 +145,7 @@ def _content(body: str) -> Mapping[str, Any] | None:
 class Counts:
     """What SQS counts of a queue, approximately, and when by its clock (to the second, upwards).
 
-    `receive_limit` is 0 for a queue without dead letters of its own.
+    `receive_limit` is how often the queue's function works on a message; 0 for a dead-letter queue.
     """
 
     waiting: int
@@ -178,7 +179,7 @@ class Box:
             waiting=int(found["ApproximateNumberOfMessages"]),
             in_flight=int(found["ApproximateNumberOfMessagesNotVisible"]),
             delayed=int(found.get("ApproximateNumberOfMessagesDelayed", 0)),
-            receive_limit=int(redrive.get("maxReceiveCount", 0)),
+            receive_limit=max(0, int(redrive.get("maxReceiveCount", 0)) - RESERVE_RECEIVES),
             at=_server_time(headers.get("date", "")) + timedelta(seconds=1),
         )
 

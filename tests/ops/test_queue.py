@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdk.receive_limits import RESERVE_RECEIVES
 from cdk.stack_location import Place
 from ops.command import OpsError
 from ops.queues import commands as queue
@@ -59,7 +60,10 @@ def test_what_is_held_is_given_back_after_an_interrupt(site: Site) -> None:
 
 def test_a_live_queue_is_looked_at_once_and_stays_available(site: Site) -> None:
     limit = json.dumps(
-        {"deadLetterTargetArn": arn(site.aws, site.dead_url), "maxReceiveCount": "2"}
+        {
+            "deadLetterTargetArn": arn(site.aws, site.dead_url),
+            "maxReceiveCount": str(2 + RESERVE_RECEIVES),
+        }
     )
     site.aws.sqs.set_queue_attributes(QueueUrl=site.live_url, Attributes={"RedrivePolicy": limit})
     for number in range(12):

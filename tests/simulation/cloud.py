@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
+from cdk.receive_limits import (
+    DOWNLOAD_RECEIVE_LIMIT,
+    RESERVE_RECEIVES,
+    upload_receive_limit,
+)
 from tests.simulation.aws.dynamodb import FakeTable
 from tests.simulation.aws.s3 import FakeBucket, OpenUpload
 from tests.simulation.aws.sqs import FakeQueues
@@ -24,7 +29,7 @@ STACK = "sim"
 SECRETS = f"/zoom-ingester/{STACK}"
 OWN_KEY = "own-key"
 ZOOM_SECRET = "zoom-secret-1"
-DOWNLOAD_RECEIVES, UPLOAD_RECEIVES = 12, 230
+UPLOAD_RECEIVE_LIMIT = upload_receive_limit(patience_hours=6, outage_hours=24)
 VISIBILITY = 960
 STAGED_DAYS, UPLOAD_DAYS = 7, 1
 MOST_MESSAGES = 1000
@@ -107,7 +112,7 @@ class Cloud:
         self.download_queue = create(
             f"{STACK}-download",
             visibility_seconds=VISIBILITY,
-            redrive=(self.download_dlq, DOWNLOAD_RECEIVES),
+            redrive=(self.download_dlq, DOWNLOAD_RECEIVE_LIMIT + RESERVE_RECEIVES),
         )
         self.upload_dlq = create(
             f"{STACK}-upload-dlq.fifo", fifo=True, visibility_seconds=VISIBILITY
@@ -116,7 +121,7 @@ class Cloud:
             f"{STACK}-upload.fifo",
             fifo=True,
             visibility_seconds=VISIBILITY,
-            redrive=(self.upload_dlq, UPLOAD_RECEIVES),
+            redrive=(self.upload_dlq, UPLOAD_RECEIVE_LIMIT + RESERVE_RECEIVES),
         )
 
     def seconds(self) -> float:

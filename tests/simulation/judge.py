@@ -89,7 +89,8 @@ def judge(played: Played) -> list[Verdict]:
     for recording in played.scenario.recordings:
         found += _Recording(played, recording).verdicts()
     found += _queues(played)
-    found += _uploads(played)
+    told = {verdict.about for verdict in found if verdict.category is Category.TOLD}
+    found += _uploads(played, told)
     found += _states(played)
     found += _noise(played)
     found += [
@@ -312,18 +313,22 @@ def _queues(played: Played) -> Iterator[Verdict]:
         yield Verdict(Category.STUCK, "", f"The world still runs after {played.world.time:.0f} s")
 
 
-def _uploads(played: Played) -> Iterator[Verdict]:
+def _uploads(played: Played, told: set[str]) -> Iterator[Verdict]:
     """The uploads that only S3's lifecycle rule ends. Until then their parts cost money.
 
-    Three kinds are right: a dead letter goes on with its upload, and so does a recording that comes
-    back from the trash; a later message that knows more segments may number a file's key anew.
+    Four kinds are right: a dead letter goes on with its upload, and so does a recording that comes
+    back from the trash; a later message that knows more segments may number a file's key anew; a
+    file that Zoom takes off its list in the midst of a copy is left out a day later. `told` are the
+    recordings of which a file's absence was told.
     """
     cloud = played.cloud
     buried = {
         json.loads(letter.body).get("uuid") for letter in cloud.queues.messages(cloud.download_dlq)
     }
     trashed = {uuid for uuid, one in played.zoom.recordings.items() if one.trashed_ever}
-    kept = {one.meeting_id for one in played.scenario.recordings if one.uuid in buried | trashed}
+    kept = {
+        one.meeting_id for one in played.scenario.recordings if one.uuid in buried | trashed | told
+    }
     stored = {_unnumbered(key) for key in cloud.bucket.keys}
     for upload in (*cloud.aborted_by_rule, *cloud.bucket.open_uploads()):
         is_kept = int(upload.key.partition("/")[0]) in kept

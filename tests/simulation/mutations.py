@@ -238,7 +238,7 @@ def caught_by(mutation: Mutation, seed: int = 0) -> tuple[bool, str]:
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("functions", "tests/simulation"):
+        for name in ("cdk", "functions", "tests/simulation"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / "tests/__init__.py").touch()
         path = copy / mutation.file

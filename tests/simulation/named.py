@@ -50,7 +50,7 @@ class NamedWorld:
         return f"{self.cause} {self.sentence}"
 
 
-TOLD = frozenset(("5a", "5b", "7"))
+TOLD = frozenset(("5a", "5b", "7", "13"))
 """The causes whose files come too late, or never whole, and are told."""
 
 
@@ -196,9 +196,20 @@ def _bounds() -> tuple[NamedWorld, ...]:
     late = file(0, finished=DONE + 12 * HOUR, listed=DONE)
     outage = Fault(Kind.OUTAGE, "dynamodb", 0, DONE + 250.0, 3 * HOUR)
     multiplied = scenario((late,), notify(DONE + 10, late), faults=(outage,))
+    small = file(0)
+    cut_short = scenario(
+        (small,),
+        notify(DONE + 10, small),
+        site=replace(SITE, reconcile=False),
+        faults=(
+            Fault(Kind.OUTAGE, "zoom", 0, DONE + 5, 20 * HOUR),
+            Fault(Kind.CRASH_BEFORE, "sqs.SendMessage", 2),
+        ),
+    )
     return (
         NamedWorld("7", "a copy begins anew in each invocation", endless),
         NamedWorld("8", "an outage of DynamoDB multiplies a message that waits", multiplied),
+        NamedWorld("13", "the receive that gives a message up is cut short", cut_short),
     )
 
 

@@ -33,8 +33,11 @@ from tests.simulation.zoom import Zoom, signed
 
 NEW_SECRET = "zoom-secret-2"
 HOUR = 3600.0
-RECONCILED_AFTER = 30 * HOUR
-"""How long after the last happening the hourly reconcile still runs: a copy may wait for a day."""
+RECONCILED_AFTER = 48 * HOUR
+"""How long after the last happening the hourly reconcile still runs.
+
+A file is missing in Zoom's list for 30 hours at most, and a copy may wait for a day.
+"""
 HOURLY, RARELY = 4 * HOUR, 6
 """So long after the last happening reconcile runs every hour, then every so many hours."""
 
@@ -83,10 +86,10 @@ def play(scenario: Scenario, *, story: bool = False, books: Books | None = None)
     stage = _Stage(played)
     for happening in scenario.happenings:
         world.at(happening.at, lambda happening=happening: stage.happen(happening))  # type: ignore[misc]  # bound now
-    _plan_reconciles(system, scenario)
+    until = max(scenario.until, _plan_reconciles(system, scenario) + 2 * DAY)
     with collected(world, books.log) as collector:
         try:
-            _run(world, cloud, scenario)
+            _run(world, cloud, scenario, until)
         except Endless:
             played.is_endless = True
     played.is_endless = played.is_endless or not world.is_dry
@@ -94,22 +97,24 @@ def play(scenario: Scenario, *, story: bool = False, books: Books | None = None)
     return played
 
 
-def _plan_reconciles(system: System, scenario: Scenario) -> None:
+def _plan_reconciles(system: System, scenario: Scenario) -> float:
     """Plans EventBridge's hourly calls, until some hours after all that happens by itself.
 
-    The first one comes before everything else: it is the stack's baseline.
+    The first one comes before everything else: it is the stack's baseline. Returns the end of the
+    last one's hour.
     """
     if not scenario.site.reconcile:
-        return
+        return 0.0
     moments = [one.at for one in scenario.happenings]
     moments += [one.at + one.seconds for one in scenario.faults]
     end = max(moments, default=0.0)
-    last = min(end + RECONCILED_AFTER, scenario.until)
+    last = end + RECONCILED_AFTER
     for hour in range(int(last / HOUR) + 1):
         if hour * HOUR > end + HOURLY and hour % RARELY:
             # Nothing happens by itself any more, and runs are a third of a world's calls.
             continue
         system.world.at(hour * HOUR, partial(_reconcile, system.reconcile, system.world))
+    return last + HOUR
 
 
 def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) -> None:
@@ -118,7 +123,7 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
     Source: AWS's guide of Lambda, "How Lambda handles errors and retries with asynchronous
     invocation".
     """
-    answered = function.invoke({})
+    answered = function.invoke({"source": "aws.events"})
 
     def ended() -> None:
         _, error = answered.value or (None, Killed())
@@ -129,9 +134,9 @@ def _reconcile(function: LambdaFunction[Any], world: World, retries: int = 0) ->
     answered.waiting.append(ended)
 
 
-def _run(world: World, cloud: Cloud, scenario: Scenario) -> None:
+def _run(world: World, cloud: Cloud, scenario: Scenario, until: float) -> None:
     """Runs day by day: each day what has expired goes."""
-    day, until = 0.0, scenario.until
+    day = 0.0
     most_events = max(MOST_EVENTS, EVENTS_OF_A_RECORDING * len(scenario.recordings))
     while not world.is_dry and day < until:
         day += DAY

@@ -18,6 +18,7 @@ import on_demand
 import reconcile
 import uploader
 import webhook
+from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT
 from ingester.errors import IngesterError
 from ingester.ledger.table import Ledger
 from ingester.opencast.client import Opencast
@@ -49,7 +50,7 @@ from ingester.zoom import webhook_client as hand_in
 from ingester.zoom.api import MeetingRecordings, ZoomApi
 from ingester.zoom.download import ZoomFile
 from ingester.zoom.download_urls import DownloadHosts
-from tests.simulation.cloud import DOWNLOAD_RECEIVES, SECRETS, STACK, UPLOAD_RECEIVES, Cloud
+from tests.simulation.cloud import SECRETS, STACK, UPLOAD_RECEIVE_LIMIT, Cloud
 from tests.simulation.engine import Copies, FakeEngine
 from tests.simulation.event_sources import Context, EventSources, Gateway, LambdaFunction
 from tests.simulation.http import Response, lost
@@ -230,7 +231,7 @@ class System:
             staging_bucket=cloud.bucket.name,
             download_queue_url=cloud.download_queue,
             download_dlq_url=cloud.download_dlq,
-            download_receive_limit=DOWNLOAD_RECEIVES,
+            download_receive_limit=DOWNLOAD_RECEIVE_LIMIT,
             upload_queue_url=cloud.upload_queue,
             default_series_id=self.site.default_series,
         )
@@ -263,7 +264,7 @@ class System:
             staging_bucket=cloud.bucket.name,
             upload_queue_url=cloud.upload_queue,
             upload_dlq_url=cloud.upload_dlq,
-            upload_receive_limit=UPLOAD_RECEIVES,
+            upload_receive_limit=UPLOAD_RECEIVE_LIMIT,
             opencast_base_url=OPENCAST,
             opencast_api_user="zip",
             default_oc_workflow="dce-wf",
@@ -295,7 +296,7 @@ class System:
         source = SourceQueue(
             self._queue(self.cloud.download_queue),
             self._queue(self.cloud.download_dlq),
-            DOWNLOAD_RECEIVES,
+            DOWNLOAD_RECEIVE_LIMIT,
         )
         return downloader.run(
             event, lambda: downloader.worker_of(container(), context), lambda: source
@@ -307,7 +308,7 @@ class System:
         source = SourceQueue(
             self._queue(self.cloud.upload_queue),
             self._queue(self.cloud.upload_dlq),
-            UPLOAD_RECEIVES,
+            UPLOAD_RECEIVE_LIMIT,
         )
 
         def worker() -> QueueWorker[UploadMessage]:

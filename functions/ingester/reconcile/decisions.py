@@ -32,6 +32,10 @@ LATE = timedelta(hours=3)
 TELL_AGAIN = timedelta(days=1)
 """The same problem of the same recording is logged as an error once in this time."""
 
+MOST_FOUND = 200
+"""Most uuids of found recordings in the item. When Zoom's events of so many are missing, none is
+about to come."""
+
 MOST_TOLD = 200
 """Most problems in the item: some 20 KB of DynamoDB's 400 KB."""
 
@@ -84,13 +88,16 @@ class Verdict(StrEnum):
     """The meeting ended before reconcile's first run in this stack."""
 
     RECENT = "ended less than an hour ago"
+    FOUND = "found by this run, is ingested by the next one"
+    """Zoom may have finished the recording a moment ago: then its webhook event is on the way."""
+
     UNFINISHED = "not finished by Zoom"
     NO_VIDEO = "no video"
     GONE = "gone from Zoom"
     """The recording is in the list, but Zoom's API doesn't find it any more."""
 
 
-WAITING = frozenset({Verdict.RECENT, Verdict.UNFINISHED})
+WAITING = frozenset({Verdict.RECENT, Verdict.FOUND, Verdict.UNFINISHED})
 """Verdicts on recordings that the next run checks again."""
 
 
@@ -178,6 +185,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         next_user: Id of the Zoom user with whom the next run begins, because the last one ran out
             of time there.
         told: When each problem was last logged as an error.
+        found: Uuids of the missed recordings that the last run found for the first time.
     """
 
     baseline: _Stamp
@@ -185,6 +193,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last: Run | None = None
     next_user: str = ""
     told: dict[str, _Stamp] = {}
+    found: list[str] = []
 
 
 def is_due(told: Mapping[str, str], problem: str, now: datetime) -> bool:

@@ -66,13 +66,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+def is_rules(event: Mapping[str, Any]) -> bool:
+    """Tell whether EventBridge's rule started the run, and no person."""
+    return event.get("source") == "aws.events"
+
+
 def wanted(event: Mapping[str, Any]) -> RunOptions:
     """Read the options from the function's event; EventBridge's own event has none.
 
     Raises:
         BadRequest: The event has an unknown or wrong field.
     """
-    if event.get("source") == "aws.events":
+    if is_rules(event):
         return RunOptions()
     try:
         return msgspec.convert(dict(event), RunOptions)

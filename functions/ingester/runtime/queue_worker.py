@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ingester import log, metrics
 from ingester.errors import (
     AskLater,
+    AttemptsSpent,
     AwsFailed,
     IngesterError,
     MessageError,
@@ -123,8 +124,9 @@ Outcome = Done | SendOn | Requeue | Retry | GiveUp
 class SourceQueue:
     """The queue that drives a function, its dead-letter queue, and the limit of receives.
 
-    SQS moves a message to the dead-letter queue after `receive_limit` receives, without a reason.
-    So the last receive has to do that itself.
+    The function works on a message at its first `receive_limit` receives, of which the last one
+    moves it to the dead-letter queue. SQS delivers it some more times (`cdk/receive_limits.py`), in
+    case that receive was cut short; then it moves the message itself, without a reason.
     """
 
     queue: Queue
@@ -132,8 +134,12 @@ class SourceQueue:
     receive_limit: int
 
     def is_last(self, received: Received) -> bool:
-        """Return whether SQS wouldn't deliver the message another time."""
+        """Return whether the function doesn't work on the message another time."""
         return received.receive_count >= self.receive_limit
+
+    def is_spent(self, received: Received) -> bool:
+        """Return whether the receive that should have moved the message was cut short."""
+        return received.receive_count > self.receive_limit
 
     def give_up(self, received: Received, reason: str, *, body: str = "", group: str = "") -> None:
         """Send a message to the dead-letter queue; `group` is its message group there."""
@@ -238,6 +244,8 @@ class QueueWorker(Generic[Message]):
     def _work(self, message: Message, received: Received) -> Outcome:
         """Run the use case and carry out its outcome, or that of the error that it raises."""
         try:
+            if self.source.is_spent(received):
+                raise AttemptsSpent.of(self.source.receive_limit)
             outcome = self.use_case(message)
             self._carry_out(outcome, received, group=message.uuid)
         except PermanentFailure as error:

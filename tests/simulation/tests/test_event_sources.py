@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulation.cloud import DOWNLOAD_RECEIVES, VISIBILITY, Cloud
+from cdk.receive_limits import DOWNLOAD_RECEIVE_LIMIT, RESERVE_RECEIVES
+from tests.simulation.cloud import VISIBILITY, Cloud
 from tests.simulation.event_sources import EventSources, Gateway, LambdaFunction
 from tests.simulation.faults import Fault, Kind
 from tests.simulation.named import file, scenario
@@ -88,7 +89,7 @@ def test_a_message_that_fails_too_often_is_a_dead_letter() -> None:
     desk = Desk(work)
     desk.send()
     desk.world.run(1e6)
-    assert len(desk.begun) == DOWNLOAD_RECEIVES
+    assert len(desk.begun) == DOWNLOAD_RECEIVE_LIMIT + RESERVE_RECEIVES
     assert desk.waiting() == 0
     assert len(desk.cloud.queues.messages(desk.cloud.download_dlq)) == 1
 

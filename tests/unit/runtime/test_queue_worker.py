@@ -240,6 +240,15 @@ class TestErrors:
         [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert "in behave" in logging.Formatter().format(record)
 
+    def test_message_is_given_up_unworked_when_its_last_receive_was_cut_short(
+        self, site: Site
+    ) -> None:
+        site.behave = lambda: pytest.fail("The use case ran.")
+        assert isinstance(site.process(receive_count=LIMIT + 1), GiveUp)
+        [dead] = site.dead()
+        assert dead["reason"].startswith(f"None of {LIMIT} attempts could tell how it ended")
+        assert site.aws.rows()[ZIP_ID]["pipeline_state"] == "DOWNLOADER_FAILED"
+
 
 class TestReports:
     """Once an outcome is carried out, nothing brings the message back."""

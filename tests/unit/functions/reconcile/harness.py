@@ -40,8 +40,27 @@ class Harness(RequestingHarness):
         """Write the state as a first run at this time would."""
         self.aws.recordings.put_item(Item={"uuid": KEY, "baseline": baseline, "version": 1})
 
-    def run(self, event: dict[str, Any] | None = None, seconds: float = SECONDS) -> dict[str, Any]:
-        """Return the answer to the EventBridge rule's event, or to `event`."""
+    def run(
+        self,
+        event: dict[str, Any] | None = None,
+        seconds: float = SECONDS,
+        *,
+        is_found: bool = True,
+    ) -> dict[str, Any]:
+        """Run once and return the answer to the EventBridge rule's event, or to `event`.
+
+        Args:
+            is_found: Whether an earlier run has found all of Zoom's recordings.
+        """
+        if is_found and event is None and "Item" in self.aws.recordings.get_item(Key={"uuid": KEY}):
+            self.aws.recordings.update_item(
+                Key={"uuid": KEY},
+                UpdateExpression="SET #found = :found",
+                ExpressionAttributeNames={"#found": "found"},
+                ExpressionAttributeValues={
+                    ":found": [found.uuid for found in self.zoom.recordings]
+                },
+            )
         return reconcile.answer(EVERY_HOUR if event is None else event, self.deps, seconds)
 
     def state(self) -> dict[str, Any]:

@@ -30,6 +30,12 @@ def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness)
     assert harness.state() == before
 
 
+def test_operators_run_requests_at_once_what_it_finds(harness: Harness) -> None:
+    harness.begin()
+    harness.zoom.add(named("missed=="))
+    assert harness.run({})["handed_in"] == 1
+
+
 def test_dry_run_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
     assert "no baseline" in harness.run({"dry_run": True})["message"]
     assert not harness.aws.recordings.scan()["Items"]

@@ -97,8 +97,9 @@ def test_signing_key_is_read_again_when_it_was_rotated(harness: Harness) -> None
     newer = replace(
         harness.deps, secrets=harness.deps.secrets.__class__(pipeline_signing_key="new")
     )
-    report = reconcile.answer(EVERY_HOUR, harness.deps, SECONDS, lambda: newer)
-    assert report["handed_in"] == 1
+    for expected in (0, 1):
+        report = reconcile.answer(EVERY_HOUR, harness.deps, SECONDS, lambda: newer)
+        assert report["handed_in"] == expected
 
 
 def test_run_stops_when_the_webhook_does_not_know_the_signing_key(

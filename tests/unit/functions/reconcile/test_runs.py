@@ -11,12 +11,14 @@ import pytest
 
 import webhook
 from ingester.ledger.record import End, with_end
+from ingester.reconcile.decisions import MOST_FOUND, Verdict
 from ingester.zoom import signature
-from local.neighbours.https_server import Answer, Request
+from local.neighbours.https_server import Answer, Request, text_answer
 from local.neighbours.zoom_faults import Fault
 from tests.cloud import Cloud
 from tests.function_harness import OWN_KEY, webhook_dependencies
 from tests.unit.functions.reconcile.harness import Harness, named
+from tests.unit.functions.requesting import OK
 from tests.unit.zoom_account import file
 
 
@@ -33,6 +35,36 @@ def test_missed_recording_is_requested_as_zooms_own_notification(harness: Harnes
     [request] = harness.hook.requests
     now = harness.clock().timestamp()
     assert signature.verify([OWN_KEY], dict(request.headers.items()), request.body, now) == OWN_KEY
+
+
+def test_recording_waits_for_zooms_own_event_until_a_second_run_finds_it(
+    harness: Harness,
+) -> None:
+    harness.begin()
+    harness.zoom.add(named("missed=="))
+    report = harness.run(is_found=False)
+    assert (report["handed_in"], report["skipped"]) == (0, {str(Verdict.FOUND): 1})
+    assert harness.state()["last"]["waiting"] == 1
+    assert harness.run(is_found=False)["handed_in"] == 1
+    assert harness.state()["found"] == []
+
+
+def test_recording_is_requested_by_the_next_run_when_its_request_failed(harness: Harness) -> None:
+    harness.begin()
+    harness.zoom.add(named("missed=="))
+    harness.run(is_found=False)
+    harness.hook.answers[:] = [text_answer(500, "text/plain", b"")]
+    assert harness.run(is_found=False)["handed_in"] == 0
+    harness.hook.answers[:] = [OK]
+    assert harness.run(is_found=False)["handed_in"] == 1
+
+
+def test_recordings_are_requested_at_once_when_very_many_were_missed(harness: Harness) -> None:
+    harness.begin()
+    for number in range(MOST_FOUND + 2):
+        harness.zoom.add(named(f"missed{number}=="))
+    assert harness.run(is_found=False)["handed_in"] == 2
+    assert len(harness.state()["found"]) == MOST_FOUND
 
 
 def test_webhook_accepts_the_request_of_a_missed_recording(harness: Harness, aws: Cloud) -> None:

@@ -1,0 +1,39 @@
+"""How often SQS delivers a message to the downloader and the uploader.
+
+See docs/decisions/0002-queues-as-event-sources.md.
+"""
+
+from __future__ import annotations
+
+import math
+
+DOWNLOAD_RECEIVE_LIMIT = 12
+"""How often the downloader works on a message."""
+
+UPLOAD_RECEIVES = 50
+"""How often the uploader works on a message, waits for Opencast not counted."""
+
+WAITING_RECEIVES_PER_HOUR = 6
+"""How often a waiting upload is received, by the uploader's LONGEST_WAIT_SECONDS (10 minutes)."""
+
+RESERVE_RECEIVES = 20
+"""How often SQS delivers a message beyond its function's limit.
+
+At such a receive the function only moves the message to the dead-letter queue, with a reason. SQS
+itself moves it without one. Each failure of that costs the visibility timeout, so the reserve lasts
+for five hours in which SQS refuses every call.
+"""
+
+MOST_RECEIVES = 1000
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+
+
+def upload_receive_limit(patience_hours: float, outage_hours: float) -> int:
+    """Return how often the uploader works on a message.
+
+    Each wait for Opencast takes one receive. A message waits at most `patience_hours`
+    (OC_INGEST_PATIENCE_HOURS) for an ingest whose outcome is unknown and `outage_hours`
+    (OC_OUTAGE_HOURS) for an Opencast that can't be reached.
+    """
+    waiting = math.ceil(WAITING_RECEIVES_PER_HOUR * (patience_hours + outage_hours))
+    return min(MOST_RECEIVES - RESERVE_RECEIVES, UPLOAD_RECEIVES + waiting)
