@@ -196,25 +196,6 @@ class TestOverrides:
         (sent,) = harness.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
 
-    def test_schedule_stays_ignored_when_the_copy_is_continued(
-        self, harness: Harness, source: EventSource, longish: Recording
-    ) -> None:
-        """The series is the default, whatever the schedule has by then."""
-        harness.aws.schedule.put_item(
-            Item={
-                "zoom_series_id": str(longish.meeting_id),
-                "opencast_series_id": "20260199999",
-                "events": [{"day": "W", "time": "10:00", "title": "Lecture"}],
-            }
-        )
-        harness.connections = 1
-        source.send(harness.message(longish))
-        harness.run({"ignore_schedule": True}, source.context(BARELY))
-        assert harness.row["pipeline_state"] == "OC_SERIES_FOUND"
-        source.deliver_all(BARELY)
-        (sent,) = harness.uploads()
-        assert sent["body"]["opencast_series_id"] == "99999999999"
-
 
 class TestTwoMessages:
     def test_recording_is_sent_on_once_when_a_crash_leaves_two_messages(

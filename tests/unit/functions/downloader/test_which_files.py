@@ -74,14 +74,6 @@ class TestAMessageThatKnowsFewerFiles:
         (upload,) = harness.uploads()
         assert staged_ids(upload) == {file.file_id for file in wanted(lecture)}
 
-    def test_upload_message_is_not_superseded_when_it_has_every_file(
-        self, harness: Harness, lecture: Recording
-    ) -> None:
-        harness.accept(lecture, *wanted(lecture))
-        harness.take(with_files_of(harness.message(lecture), wanted(lecture)[0]))
-        (upload,) = harness.uploads()
-        assert not ledger.is_superseded(harness.record(lecture), ZIP_ID, staged_ids(upload))
-
     def test_files_that_only_zoom_knows_are_staged_and_remembered(
         self, harness: Harness, small: Recording
     ) -> None:
@@ -173,16 +165,6 @@ class TestAFileThatZoomDoesNotListYet:
         assert record.left_out == (lagging.file_id,)
         assert not ledger.is_superseded(record, ZIP_ID, staged_ids(upload))
 
-    def test_message_does_not_wait_again_for_a_file_that_was_given_up(
-        self, harness: Harness, message: dict[str, Any], lecture: Recording
-    ) -> None:
-        harness.clock.forward(days=1)
-        harness.take(message)
-        harness.zoom.forget_requests()
-        assert harness.take(harness.message(lecture)), "with all that Zoom lists"
-        assert harness.asked_of_api() == 0
-        assert harness.outcome[0] == "SENT_TO_UPLOADER"
-
     def test_unlisted_file_is_left_out_in_the_ledger_before_the_upload_message_is_sent(
         self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
@@ -231,15 +213,6 @@ class TestAFileThatAnIngestHolds:
         assert harness.take(late)
         assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert errors(caplog) == []
-
-    def test_upload_message_of_the_late_file_is_not_superseded(
-        self, harness: Harness, late: dict[str, Any], lecture: Recording
-    ) -> None:
-        """The uploader would drop the message, although no other one has the deleted file."""
-        harness.take(late)
-        (upload,) = harness.uploads()
-        assert len(staged_ids(upload)) == 2
-        assert not ledger.is_superseded(harness.record(lecture), ZIP_ID, staged_ids(upload))
 
 
 class TestAFileThatIsNotHandedOut:

@@ -77,16 +77,6 @@ def test_notification_is_sent_when_only_the_status_row_has_its_files(
     assert len(sent(aws)) == 1
 
 
-def test_repeat_is_a_duplicate_when_the_recording_was_ignored(aws: Cloud, post: Post) -> None:
-    """A short recording, for example, is still short."""
-    assert post(completed()) == 200
-    end_with(aws, End.IGNORED)
-    put(aws, State.IGNORED, reason="Recording <2 minutes")
-    assert post(completed()) == 200
-    assert len(sent(aws)) == 1
-    assert state(aws) == ("IGNORED", "Recording <2 minutes")
-
-
 @pytest.mark.parametrize("end", [End.FAILED, End.GONE])
 @pytest.mark.parametrize("row", ["WEBHOOK_FAILED", "DOWNLOADER_FAILED", "UPLOADER_FAILED"])
 def test_repeat_is_accepted_again_when_the_request_has_failed(
@@ -101,15 +91,6 @@ def test_repeat_is_accepted_again_when_the_request_has_failed(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
     request = record_of(aws).request(ZIP_ID)
     assert (request.at, request.end) == ("2026-10-14T19:30:00Z", None)
-
-
-@pytest.mark.parametrize("row", ["DOWNLOADER_FAILED", "UPLOADER_FAILED"])
-def test_repeat_is_a_duplicate_while_a_retry_is_due(row: str, aws: Cloud, post: Post) -> None:
-    assert post(completed()) == 200
-    put(aws, State(row), retry_due="2026-10-14T18:40:00Z", reason="wait")
-    assert post(completed()) == 200
-    assert len(sent(aws)) == 1
-    assert state(aws) == (row, "wait")
 
 
 def test_repeat_is_a_duplicate_when_another_stack_sent_the_recording(
