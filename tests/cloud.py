@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import boto3
@@ -48,8 +48,6 @@ class Cloud:
     schedule: Any
     faults: Any
     sns: Any
-    topic: str
-    mail_queue: str
     download_queue: str
     download_dlq: str
     upload_queue: str
@@ -69,7 +67,7 @@ class Cloud:
         ]
 
     def messages(self, url: str) -> list[dict[str, Any]]:
-        """Takes every visible message off a queue: body (parsed) and attributes."""
+        """Take every visible message off a queue: body (parsed) and attributes."""
         found: list[dict[str, Any]] = []
         while True:
             answer = self.sqs.receive_message(
@@ -92,10 +90,25 @@ class Cloud:
                 )
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
+    @property
+    def topic(self) -> str:
+        """The ARN of the topic of the mails."""
+        return self._mailing[0]
+
     def mails(self) -> list[tuple[str, str]]:
-        """Takes every mail that the topic has sent so far: subject and body."""
-        sent = [message["body"] for message in self.messages(self.mail_queue)]
-        return [(one["Subject"], one["Message"]) for one in sent]
+        """Take every mail that the topic has sent so far: subject and body."""
+        sent = [message["body"] for message in self.messages(self._mailing[1])]
+        return [(mail["Subject"], mail["Message"]) for mail in sent]
+
+    @cached_property
+    def _mailing(self) -> tuple[str, str]:
+        """The topic and the queue that gets its mails. Few tests need them: made on first use."""
+        topic = self.sns.create_topic(Name="test-notifications")["TopicArn"]
+        queue = self.sqs.create_queue(QueueName="test-mails")["QueueUrl"]
+        asked = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        arn = asked["Attributes"]["QueueArn"]
+        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        return topic, queue
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Every status row by zip id, numbers as ints."""
@@ -123,7 +136,7 @@ class _Clients(NamedTuple):
 
 @cache
 def _clients() -> _Clients:
-    """Made once: reading AWS's service models takes longer than most tests."""
+    """The clients, made once: reading AWS's service models takes longer than most tests."""
     return _Clients(
         sqs=boto3.client("sqs", REGION),
         s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
@@ -154,17 +167,11 @@ def cloud() -> Iterator[Cloud]:
             recordings=_table(dynamodb, "test-recordings", "uuid"),
             faults=_table(dynamodb, "test-notification-faults", "fault"),
             sns=sns,
-            topic=sns.create_topic(Name="test-notifications")["TopicArn"],
-            mail_queue=queue("test-mails"),
             download_queue=queue("test-download"),
             download_dlq=queue("test-download-dlq"),
             upload_queue=queue("test-upload.fifo", **fifo),
             upload_dlq=queue("test-upload-dlq.fifo", **fifo),
         )
-
-        arn = {"QueueUrl": made.mail_queue, "AttributeNames": ["QueueArn"]}
-        endpoint = sqs.get_queue_attributes(**arn)["Attributes"]["QueueArn"]
-        sns.subscribe(TopicArn=made.topic, Protocol="sqs", Endpoint=endpoint)
 
         def remember(params: dict[str, Any], **_: object) -> None:
             made.sends.append(dict(params))
@@ -178,13 +185,20 @@ def cloud() -> Iterator[Cloud]:
 
 def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
     attributes = [{"AttributeName": key, "AttributeType": "S"}, *more.pop("attributes", [])]
-    return dynamodb.create_table(
+    dynamodb.meta.client.create_table(
         TableName=name,
         KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
         AttributeDefinitions=attributes,
         BillingMode="PAY_PER_REQUEST",
         **more,
     )
+    return _table_of(name)
+
+
+@cache
+def _table_of(name: str) -> Any:
+    """The resource of a table, which has no state. Making one takes as long as a call."""
+    return _clients().dynamodb.Table(name)
 
 
 def _status_table(dynamodb: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -29,7 +29,7 @@ def failing(
     when: Callable[[dict[str, Any]], bool] = bool,
     status: int = 400,
 ) -> Iterator[None]:
-    """Calls fail with AWS's error `code`, those whose parameters are as `when` wants them."""
+    """Calls whose parameters fulfil `when` fail with AWS's error `code`."""
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def fail(params: dict[str, Any], **_: Any) -> None:
@@ -38,6 +38,17 @@ def failing(
 
     with _registered(client, f"provide-client-params.{operation}", fail):
         yield
+
+
+def failing_table(
+    table: Any, operation: str = "UpdateItem", when: Callable[[dict[str, Any]], bool] = bool
+) -> AbstractContextManager[None]:
+    """DynamoDB throttles an operation on one table."""
+
+    def concerns(params: dict[str, Any]) -> bool:
+        return params["TableName"] == table.name and when(params)
+
+    return failing(table.meta.client, f"dynamodb.{operation}", "Throttling", concerns)
 
 
 @contextmanager

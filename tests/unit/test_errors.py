@@ -16,8 +16,8 @@ from ingester.errors import AwsFailed
 
 
 def test_aws_failed_names_the_operation_and_the_code() -> None:
-    told = "User: arn:aws:sts::1:x is not authorized to do it"
-    refused = ClientError({"Error": {"Code": "AccessDenied", "Message": told}}, "ListParts")
+    message = "User: arn:aws:sts::1:x is not authorized to do it"
+    refused = ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, "ListParts")
     error = AwsFailed.of(refused)
     assert str(error) == "AWS failed: ListParts answered AccessDenied."
 

@@ -1,4 +1,4 @@
-"""Log records: JSON with what an operator looks for, and without secrets."""
+"""Log records: JSON with the recording's ids and without secrets."""
 
 from __future__ import annotations
 
@@ -36,12 +36,14 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_has_level_message_and_the_id_of_the_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     log.start(Context())
     logger.info("Sent %s to %s", 3, "the downloader", extra={"files": 3})
     (line,) = lines(capsys)
     assert line.pop("timestamp").endswith("Z")
-    assert line.pop("location").startswith("test_log.test_a_record:")
+    assert line.pop("location").startswith("test_log.test_record_has_level_")
     assert line == {
         "level": "INFO",
         "message": "Sent 3 to the downloader",
@@ -50,7 +52,9 @@ def test_a_record(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_an_exception_comes_along_in_the_same_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_contains_the_redacted_traceback_of_its_exception(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     log.start(Context())
     try:
         raise ValueError("no such thing, token=abc123")
@@ -63,21 +67,21 @@ def test_an_exception_comes_along_in_the_same_line(capsys: pytest.CaptureFixture
     assert "abc123" not in line["exception"]
 
 
-def test_the_recording_is_in_every_record_inside(capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_name_the_recording_inside_of_about(capsys: pytest.CaptureFixture[str]) -> None:
     log.start(Context())
     with log.about(uuid="u=="):
         with log.about(zip_id="auto-ingest-u=="):
             logger.info("both")
-        logger.info("one")
+        logger.info("outer")
     logger.info("none")
-    both, one, none = lines(capsys)
+    both, outer, none = lines(capsys)
     assert (both["uuid"], both["zip_id"]) == ("u==", "auto-ingest-u==")
-    assert (one["uuid"], "zip_id" in one) == ("u==", False)
+    assert (outer["uuid"], "zip_id" in outer) == ("u==", False)
     assert "uuid" not in none
     assert none["aws_request_id"] == "request-1"
 
 
-def test_a_new_invocation_forgets_the_last_ones_recording(
+def test_records_of_a_new_invocation_do_not_name_the_last_recording(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.start(Context())
@@ -89,7 +93,9 @@ def test_a_new_invocation_forgets_the_last_ones_recording(
     assert line["aws_request_id"] == ""
 
 
-def test_starting_again_writes_each_record_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_is_written_once_when_the_log_is_started_twice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     log.start(Context())
     log.start(Context())
     logger.info("once")
@@ -97,7 +103,9 @@ def test_starting_again_writes_each_record_once(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(("on", "seen"), [(True, 1), (False, 0)])
-def test_debug_records(on: bool, seen: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_records_are_written_when_the_log_is_verbose(
+    on: bool, seen: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     log.start(Context())
     log.verbose(on)
     logger.debug("detail")
@@ -132,7 +140,7 @@ def test_debug_records(on: bool, seen: int, capsys: pytest.CaptureFixture[str]) 
         "x-zm-signature: v0=SECRET",
     ],
 )
-def test_secrets_are_cut_out(text: str) -> None:
+def test_redact_removes_secrets(text: str) -> None:
     cut = redact(text)
     assert "SECRET" not in cut.replace("ZOOM_API_SECRET", "")
     assert "***" in cut
@@ -148,11 +156,11 @@ def test_secrets_are_cut_out(text: str) -> None:
         '{"event": "recording.completed", "zip_id": "auto-ingest-u=="}',
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_redact_keeps_a_text_without_secrets(text: str) -> None:
     assert redact(text) == text
 
 
-def test_the_rest_of_a_line_with_a_secret_stays() -> None:
+def test_redact_keeps_the_rest_of_a_line_with_a_secret() -> None:
     text = '{"download_token": "SECRET", "event": "recording.completed"}'
     assert redact(text) == '{"download_token": "***", "event": "recording.completed"}'
     assert redact("https://b/k?X-Amz-Signature=ff&x=1") == "https://b/k?X-Amz-Signature=***&x=1"
@@ -163,7 +171,7 @@ def record(**extra: Any) -> dict[str, Any]:
     return dict(json.loads(JsonFormatter().format(made)))
 
 
-def test_extra_values_are_cut_too_however_deep() -> None:
+def test_nested_values_of_a_record_are_redacted() -> None:
     line = record(
         request={"download_token": "SECRET", "headers": [("Authorization", "Bearer SECRET")]},
         webhook_secret="SECRET",
@@ -181,12 +189,12 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_every_extra_value_makes_a_line_of_json(value: object) -> None:
+def test_record_is_json_whatever_its_values(value: object) -> None:
     assert record(thing=value)["message"] == "text"
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters='"\\\n\r'), min_size=1))
-def test_a_quoted_token_goes_whole(token: str) -> None:
+def test_redact_removes_a_quoted_token_whatever_its_characters(token: str) -> None:
     assert redact(f'{{"download_token": "{token}", "a": 1}}') == (
         '{"download_token": "***", "a": 1}'
     )

@@ -1,4 +1,4 @@
-"""Log records that CloudWatch reads metrics out of.
+"""Log records with metrics in CloudWatch's embedded metric format.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -21,12 +21,12 @@ VALUES = {Metric.BYTES_TRANSFERRED: 12_345_678.0, Metric.TRANSFER_RATE: 41.5}
 
 
 def written(values: dict[Metric, float]) -> dict[str, Any]:
-    """The line that a record with these values becomes."""
+    """Return the line of a record with these values."""
     made = logging.makeLogRecord({"msg": "Copied", **record("test", NOW, values)})
     return dict(json.loads(JsonFormatter().format(made)))
 
 
-def test_the_metrics_are_declared() -> None:
+def test_record_declares_its_metrics() -> None:
     assert written(VALUES)["_aws"] == {
         "Timestamp": 1795545000250,
         "CloudWatchMetrics": [
@@ -42,36 +42,36 @@ def test_the_metrics_are_declared() -> None:
     }
 
 
-def test_their_values_are_members_of_the_line() -> None:
+def test_record_has_the_values_of_its_metrics() -> None:
     line = written(VALUES)
     assert (line["BytesTransferred"], line["TransferRate"]) == (12_345_678.0, 41.5)
     assert line["message"] == "Copied"
 
 
-def test_only_those_with_a_value_are_declared() -> None:
+def test_record_declares_only_metrics_with_a_value() -> None:
     line = written({Metric.BYTES_TRANSFERRED: 0.0})
-    [told] = line["_aws"]["CloudWatchMetrics"]
-    assert [metric["Name"] for metric in told["Metrics"]] == ["BytesTransferred"]
+    [directive] = line["_aws"]["CloudWatchMetrics"]
+    assert [metric["Name"] for metric in directive["Metrics"]] == ["BytesTransferred"]
     assert "TransferRate" not in line
 
 
-def test_every_unit_is_one_of_cloudwatchs() -> None:
-    """As AWS's own description of its API has them."""
+def test_unit_of_every_metric_is_known_to_cloudwatch() -> None:
+    """The units are those of AWS's own description of its API."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
     units = model.shape_for("StandardUnit").enum  # type: ignore[attr-defined]  # a StringShape's
     assert {metric.unit for metric in Metric} <= set(units)
 
 
-def test_every_metric_says_what_it_means() -> None:
+def test_every_metric_has_its_own_meaning() -> None:
     assert all(metric.meaning.endswith(".") for metric in Metric)
     assert len({metric.meaning for metric in Metric}) == len(Metric)
 
 
-def test_what_did_not_happen_declares_nothing() -> None:
+def test_record_declares_nothing_when_once_gets_none() -> None:
     assert record("test", NOW, once(Metric.MEETING_ENDED, None)) == {}
     assert once(Metric.MEETING_ENDED, "yes") == {Metric.MEETING_ENDED: 1.0}
 
 
 @pytest.mark.parametrize("name", ["zip-dev", "test"])
-def test_the_namespace_is_the_stacks(name: str) -> None:
+def test_namespace_contains_the_name_of_the_stack(name: str) -> None:
     assert namespace_of(name) == f"{name}-log-metrics"

@@ -1,4 +1,4 @@
-"""The HTTPS Zoom stand-in with one recording, and an endpoint that a test scripts."""
+"""A Zoom stand-in with a recording, and a scripted endpoint."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def recording(*files: RecordingFile, uuid: str = UUID) -> Recording:
 
 @contextmanager
 def zoom_stand_in(tls: Authority, folder: Path, clock: Clock) -> Iterator[ZoomStandIn]:
-    """A Zoom that goes by the test's clock."""
+    """A Zoom stand-in with the test's clock."""
     with ZoomStandIn(tls=tls, folder=folder, app=APP, clock=lambda: clock().timestamp()) as zoom:
         yield zoom
 
 
 def asked(zoom: ZoomStandIn, part: str) -> int:
-    """How many requests Zoom got at paths that hold `part`."""
+    """Return the number of requests that Zoom got at paths with `part`."""
     return sum(part in request.path for request in zoom.requests)
 
 
 @dataclass
 class Endpoint:
-    """An HTTPS endpoint whose answers a test gives: in turn, the last one again and again."""
+    """An HTTPS endpoint with scripted answers. It repeats the last one."""
 
     url: str = ""
     answers: list[Answer | Callable[[Request], Answer]] = field(default_factory=list)
@@ -86,7 +86,7 @@ def endpoint(tls: Authority) -> Iterator[Endpoint]:
 
 
 class TimedSession(requests.Session):
-    """A real session that remembers the time-outs that it was given."""
+    """A session that notes the timeouts of its requests."""
 
     def __init__(self, trust: Path, monotonic: Callable[[], float]) -> None:
         super().__init__()

@@ -53,9 +53,9 @@ def mail(line: str, about: StatusRow | None = None, function: str = "zoom-upload
 
 
 def test_first_lines_have_what_a_reader_needs() -> None:
-    told = mail(line_of(), row())
-    assert told.subject == "[zip] Upload failed: Oceans"
-    what, recording, state, following, step, link, *_ = told.body.split("\n\n")
+    sent = mail(line_of(), row())
+    assert sent.subject == "[zip] Upload failed: Oceans"
+    what, recording, state, following, step, link, *_ = sent.body.split("\n\n")
     assert what == "Upload failed. Gave up: Invalid Opencast series id."
     assert recording == (
         "Recording: Oceans\nCourse: HIST E-1010\nSeries: 20260112345\n"
@@ -99,9 +99,9 @@ def test_first_lines_have_what_a_reader_needs() -> None:
 def test_mail_says_what_happens_next_and_what_to_do(
     about: StatusRow | None, outlook: str, following: str, step: str
 ) -> None:
-    told = mail(line_of(outlook=outlook) if outlook else line_of(), about)
-    assert f"\n\nWhat happens next: {following}" in told.body
-    assert f"\n\nWhat to do: {step}" in told.body
+    sent = mail(line_of(outlook=outlook) if outlook else line_of(), about)
+    assert f"\n\nWhat happens next: {following}" in sent.body
+    assert f"\n\nWhat to do: {step}" in sent.body
 
 
 @pytest.mark.parametrize(
@@ -114,19 +114,19 @@ def test_mail_says_what_happens_next_and_what_to_do(
     ],
 )
 def test_subject_has_the_headline_when_there_is_no_recording(line: str, subject: str) -> None:
-    told = mail(line, function="zoom-downloader")
-    assert told.subject.startswith(subject)
+    sent = mail(line, function="zoom-downloader")
+    assert sent.subject.startswith(subject)
     if "warning" not in subject:
-        assert "What happens next: Its message is back on the queue after 16 minutes" in told.body
+        assert "What happens next: Its message is back on the queue after 16 minutes" in sent.body
 
 
 def test_title_does_not_say_failed_when_the_work_went_on() -> None:
     extra = log.goes_on("Its pauses will be missing.", "Look at UUID.")
     with log.about(uuid="u=="):
-        told = mail(line_of("ERROR", "No events", **extra), row(State.SENT_TO_OPENCAST))
-    assert told.subject == "[zip] Upload went on, with an error: Oceans"
-    assert "\n\nWhat happens next: Its pauses will be missing.\n\n" in told.body
-    assert "\n\nWhat to do: Look at u==.\n\n" in told.body
+        sent = mail(line_of("ERROR", "No events", **extra), row(State.SENT_TO_OPENCAST))
+    assert sent.subject == "[zip] Upload went on, with an error: Oceans"
+    assert "\n\nWhat happens next: Its pauses will be missing.\n\n" in sent.body
+    assert "\n\nWhat to do: Look at u==.\n\n" in sent.body
     without = mail(line_of("ERROR", "No events", **log.goes_on("So it is.")))
     assert "\n\nWhat to do: Nothing, unless it goes on.\n\n" in without.body
 
@@ -144,8 +144,8 @@ def test_unreadable_row_is_not_called_missing() -> None:
 def test_crash_of_every_function_has_advice(function: object) -> None:
     if function == LOG_NOTIFICATIONS:
         return
-    told = mail(log_lines.RAISED, function=getattr(function, "name", ""))
-    assert "Nothing that is known here" not in told.body
+    sent = mail(log_lines.RAISED, function=getattr(function, "name", ""))
+    assert "Nothing that is known here" not in sent.body
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_commands_name_the_recording_when_it_is_known() -> None:
 
 
 def test_unknown_function_has_a_mail_too() -> None:
-    told = mail(line_of(), function="my-own")
-    assert told.subject == "[zip] my-own failed: Gave up: Invalid Opencast series id."
+    sent = mail(line_of(), function="my-own")
+    assert sent.subject == "[zip] my-own failed: Gave up: Invalid Opencast series id."
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ def test_unknown_function_has_a_mail_too() -> None:
     ["<img src=x onerror=alert(1)>", "a\nSubject: b\r\n\r\nState: fine", "\x1b[31mred\u202egnp"],
 )
 def test_topic_is_plain_text_on_its_own_line(topic: str) -> None:
-    told = fitted(mail(line_of(), row(topic=topic)))
+    sent = fitted(mail(line_of(), row(topic=topic)))
     shown = "".join(letter if letter.isprintable() else " " for letter in topic)
-    assert f"Recording: {' '.join(shown.split())}\n" in told.body
-    assert told.subject.isprintable()
+    assert f"Recording: {' '.join(shown.split())}\n" in sent.body
+    assert sent.subject.isprintable()
 
 
 def test_first_five_records_with_their_tracebacks_come_last() -> None:
@@ -195,11 +195,11 @@ def test_first_five_records_with_their_tracebacks_come_last() -> None:
 
 @pytest.mark.parametrize(("times", "word"), [(1, "1 more time"), (17, "17 more times")])
 def test_repeats_are_one_mail_with_a_count(times: int, word: str) -> None:
-    told = mail(line_of(), row())
-    again = alerts.repeated(told, times, NOW, NOW + timedelta(minutes=9), ZONE)
-    assert again.subject == f"({word}) {told.subject}"
+    sent = mail(line_of(), row())
+    again = alerts.repeated(sent, times, NOW, NOW + timedelta(minutes=9), ZONE)
+    assert again.subject == f"({word}) {sent.subject}"
     assert again.body.startswith(f"This happened {word} since 14:30, last at 14:39 (US/Eastern).")
-    assert again.body.endswith(told.body)
+    assert again.body.endswith(sent.body)
 
 
 def test_link_is_encoded_as_the_console_expects() -> None:
@@ -224,14 +224,14 @@ def test_link_has_the_console_of_the_partition(region: str, host: str) -> None:
 
 def test_subject_is_ascii() -> None:
     subject = "[zip] Upload failed: Übergröße à la carte, 历史"
-    told = fitted(Mail(subject=subject, body="b"))
-    assert told.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"
+    sent = fitted(Mail(subject=subject, body="b"))
+    assert sent.subject == "[zip] Upload failed: Ubergro?e a la carte, ??"
 
 
 @given(st.text(), st.text() | st.text().map(lambda text: text * 20_000))
 def test_any_mail_fits_the_limits_of_sns(subject: str, body: str) -> None:
-    told = fitted(Mail(subject=subject, body=body))
-    assert 0 < len(told.subject) <= SUBJECT_LIMIT
-    assert told.subject.isascii()
-    assert told.subject.isprintable()
-    assert 0 < len(told.body.encode()) <= BODY_LIMIT < 256 * 1024
+    sent = fitted(Mail(subject=subject, body=body))
+    assert 0 < len(sent.subject) <= SUBJECT_LIMIT
+    assert sent.subject.isascii()
+    assert sent.subject.isprintable()
+    assert 0 < len(sent.body.encode()) <= BODY_LIMIT < 256 * 1024

@@ -1,4 +1,4 @@
-"""A function as Lambda has it: a module loaded anew, settings in the environment, a context."""
+"""Functions as Lambda runs them: a new module, an environment and a context."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PREFIX = "cold_"
 
 
 class Context:
-    """Lambda's context, as far as it is used."""
+    """Lambda's context, as far as functions use it."""
 
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
@@ -26,7 +26,7 @@ class Context:
 
 
 def environment_of(aws: Cloud) -> dict[str, str]:
-    """What the stack's template sets, for the functions that take messages off a queue."""
+    """Return the environment variables of functions with a queue."""
     return {
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",
@@ -49,7 +49,7 @@ def environment_of(aws: Cloud) -> dict[str, str]:
 
 
 def cold(name: str) -> ModuleType:
-    """The function's module as a new container loads it."""
+    """Load the function's module, as a new container does."""
     spec = importlib.util.spec_from_file_location(f"{PREFIX}{name}", FUNCTIONS / f"{name}.py")
     assert spec
     assert spec.loader
@@ -61,7 +61,7 @@ def cold(name: str) -> ModuleType:
 
 @contextmanager
 def container() -> Iterator[None]:
-    """What cold starts leave behind goes at the end: loggers that write to stdout, modules."""
+    """Remove the handlers and modules of cold starts at the end."""
     root, own = logging.getLogger(), logging.getLogger("ingester")
     before = root.handlers[:], root.level, own.level
     try:

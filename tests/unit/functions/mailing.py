@@ -1,4 +1,4 @@
-"""What fails, and what refuses, in tests of the mails about it."""
+"""Failures that are mailed, and AWS operations that are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.log_lines import line_of
 
 @contextmanager
 def refusing(client: Any, *operations: str) -> Iterator[None]:
-    """A client whose operations are refused, as without the grant."""
+    """Let a client's operations fail, as without a grant."""
 
     def refuse(model: Any, **_: object) -> None:
         if model.name in operations:

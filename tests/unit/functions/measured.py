@@ -1,4 +1,4 @@
-"""The metrics that a function's log records carry."""
+"""The metrics in a function's log records."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ingester.metrics import Metric
 
 
 def measured(caplog: pytest.LogCaptureFixture) -> list[dict[Metric, float]]:
-    """Those of each record that has any, in the order in which they were written."""
+    """Return the metrics of each record that has any, in order."""
     return [values_of(vars(record)) for record in caplog.records if hasattr(record, "_aws")]
 
 
 def values_of(record: dict[str, Any]) -> dict[Metric, float]:
-    """The metrics that a record declares, with their values."""
+    """Return the metrics that a record declares, with their values."""
     (directive,) = record["_aws"]["CloudWatchMetrics"]
-    return {Metric(one["Name"]): record[one["Name"]] for one in directive["Metrics"]}
+    return {Metric(metric["Name"]): record[metric["Name"]] for metric in directive["Metrics"]}
 
 
 def count_of(metric: Metric, caplog: pytest.LogCaptureFixture) -> float:
-    """The sum of a metric's values."""
+    """Return the sum of a metric's values."""
     return sum(values.get(metric, 0) for values in measured(caplog))
 
 
 def listen(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """Lets the function's own records through, as `log.verbose` does where it is deployed."""
+    """Capture the function's own records from level INFO on."""
     caplog.set_level(logging.INFO, logger="ingester")
     return caplog

@@ -41,12 +41,12 @@ def record(aws: Cloud, url: str, body: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
 @pytest.mark.usefixtures("environment")
-def test_operator_is_told_when_the_queue_is_empty(name: str) -> None:
+def test_operators_call_says_so_when_the_queue_is_empty(name: str) -> None:
     assert cold(name).handler({}, Context()) == {"message": "nothing waiting"}
 
 
 @pytest.mark.parametrize("name", ["downloader", "uploader"])
-def test_malformed_message_is_given_up(
+def test_malformed_message_is_given_up_in_a_new_container(
     environment: Cloud, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queue, dead = {
@@ -80,10 +80,10 @@ def test_error_names_a_missing_secret(environment: Cloud) -> None:
         module.handler({}, Context())
 
 
-def test_reconcile_begins_with_its_baseline(
+def test_reconcile_sets_its_baseline_in_a_new_container(
     environment: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Zoom isn't there: what it remembers is there all the same."""
+    """Zoom isn't reachable."""
     given = {
         "RECORDINGS_TABLE": environment.recordings.name,
         "WEBHOOK_URL": "https://127.0.0.1:9/new_recording",

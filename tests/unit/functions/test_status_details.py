@@ -1,4 +1,4 @@
-"""GET / and what its page asks of GET /status."""
+"""GET /, and the queries of GET /status that its page makes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import status_query
-from ingester.pipeline.reasons import NO_SERIES
 from ingester.pipeline.states import Origin, State
 from ingester.reconcile.state_table import KEY
 from ingester.recording.files import Subject
@@ -58,24 +57,24 @@ def write(
 
 
 def uuids(body: dict[str, Any]) -> list[str]:
-    return [one["uuid"] for one in body["ingests"]]
+    return [ingest["uuid"] for ingest in body["ingests"]]
 
 
-def test_the_root_is_the_page(deps: status_query.Dependencies) -> None:
+def test_root_resource_answers_the_page(deps: status_query.Dependencies) -> None:
     answer = status_query.respond({"resource": "/", "queryStringParameters": None}, deps)
     assert answer.status == 200
     assert answer.body == status_query.PAGE.read_text("utf-8")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
-def test_the_page_knows_every_state_and_where_steps_are_left_out() -> None:
+def test_page_has_words_for_every_state_and_the_number_of_first_steps() -> None:
     page = status_query.PAGE.read_text("utf-8")
     words = page.partition("const WORDS = {")[2].partition("};")[0]
     assert set(re.findall(r"([A-Z_]+): \[", words)) == {str(state) for state in State}
     assert f"steps_left_out ? {FIRST_STEPS} : 0" in page
 
 
-def test_all_that_is_told_of_an_ingest(
+def test_answer_has_all_fields_of_an_ingest(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
@@ -101,23 +100,23 @@ def test_all_that_is_told_of_an_ingest(
         "next_step": "Tries again by itself at 2026-10-14T18:40:00Z.",
         "what_to_do": "It is tried again by itself.",
     }
-    told: dict[str, Any] = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
-    assert ask(since=SINCE) == (200, told)
+    expected_body: dict[str, Any] = {"now": "2026-10-14T18:37:00Z", "ingests": [expected]}
+    assert ask(since=SINCE) == (200, expected_body)
     steps = [
         {"state": "WEBHOOK_RECEIVED", "at": "2026-10-14T18:30:00Z"},
         {"state": "OC_SERIES_FOUND", "at": "2026-10-14T18:35:00Z"},
         {"state": "DOWNLOADER_FAILED", "at": "2026-10-14T18:37:00Z", "reason": "no"},
     ]
-    told = {**told, "ingests": [{**expected, "steps": steps}], "left_out": 0}
-    assert ask(meeting_id="1", details="true") == (200, told)
-    # Nothing of this gets into what others have asked for ever since.
+    expected_body = {**expected_body, "ingests": [{**expected, "steps": steps}], "left_out": 0}
+    assert ask(meeting_id="1", details="true") == (200, expected_body)
+    # The plain query has none of these fields.
     ((_, old),) = ask(meeting_id="1")[1].items()
     assert set(old["recordings"][0]["zip_ingests"][0]) == {
         *("last_updated", "status", "origin", "reason", "ingest_request_time", "oc_series_id")
     }
 
 
-def test_what_a_person_has_to_look_at(
+def test_ingest_needs_attention_when_it_is_stuck_or_has_failed(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     write(deps, "stuck", State.WEBHOOK_RECEIVED, files=["a"])
@@ -130,7 +129,7 @@ def test_what_a_person_has_to_look_at(
     write(deps, "failed", State.UPLOADER_FAILED, "x", files=["a"])
     write(deps, "going", State.OC_SERIES_FOUND, files=["a"])
     _, body = ask(since=SINCE, open="true")
-    assert {one["uuid"]: one.get("attention", False) for one in body["ingests"]} == {
+    assert {ingest["uuid"]: ingest.get("attention", False) for ingest in body["ingests"]} == {
         "stuck": True,
         "waits": False,
         "again": False,
@@ -145,7 +144,7 @@ def test_what_a_person_has_to_look_at(
 def later_request(
     deps: status_query.Dependencies, clock: Clock, meeting: int, uuid: str, state: State
 ) -> None:
-    """A failed ingest, and a +Zoom request for the recording an hour later, now in `state`."""
+    """Write a failed ingest, and a +Zoom request an hour later that is in `state`."""
     for zip_id, end in ((f"auto-ingest-{uuid}", State.UPLOADER_FAILED), (f"on-{uuid}", state)):
         subject = Subject(
             meeting_id=meeting,
@@ -163,7 +162,7 @@ def later_request(
 
 
 def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, state: State) -> None:
-    """A +Zoom request for a recording that was written before, now in `state`."""
+    """Write a +Zoom request in `state` for a recording that has an ingest."""
     clock.forward(minutes=10)
     (row,) = [row for row in deps.status.of_meeting(1) if row.recording_id == uuid]
     subject = Subject(
@@ -180,84 +179,68 @@ def request_again(deps: status_query.Dependencies, clock: Clock, uuid: str, stat
     deps.status.write(f"on-{uuid}", StatusChange(state, oc_series_id="S"))
 
 
-def test_what_a_later_request_brought_in_needs_nobody(
+def test_failed_ingest_needs_no_attention_when_a_later_request_succeeded(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     later_request(deps, clock, 1, "done", State.SENT_TO_OPENCAST)
     later_request(deps, clock, 2, "failed", State.UPLOADER_FAILED)
     for query in ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"}):
-        told = {one["zip_id"]: one for one in ask(**query)[1]["ingests"]}
-        settled = told["auto-ingest-done"]
+        ingests = {ingest["zip_id"]: ingest for ingest in ask(**query)[1]["ingests"]}
+        settled = ingests["auto-ingest-done"]
         assert settled["settled_by"] == "on-done"
         assert not settled.keys() & {"attention", "request_helps"}
         assert settled["next_step"] == (
             "Nothing: a later request brought it into Opencast, series S."
         )
     _, body = ask(since=SINCE)
-    needy = [one["zip_id"] for one in body["ingests"] if one.get("attention")]
+    needy = [ingest["zip_id"] for ingest in body["ingests"] if ingest.get("attention")]
     assert needy == ["on-failed", "auto-ingest-failed"]
-    assert needy == [one["zip_id"] for one in body["ingests"] if one.get("request_helps")]
+    assert needy == [ingest["zip_id"] for ingest in body["ingests"] if ingest.get("request_helps")]
 
 
-def test_what_was_requested_again_waits(
+def test_failed_ingest_waits_for_a_later_request_while_that_makes_progress(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
-    """Else whoever looks next requests it once more."""
+    """Otherwise the next person would request it once more."""
     write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
     write(deps, "u", State.DOWNLOADER_FAILED, "permanent failure: x")
     request_again(deps, clock, "u", State.SENT_TO_DOWNLOADER)
     queries = ({"since": SINCE, "open": "true"}, {"meeting_id": "1", "details": "true"})
 
     def failed() -> list[tuple[Any, ...]]:
-        rows = [one for query in queries for one in ask(**query)[1]["ingests"]]
+        rows = [ingest for query in queries for ingest in ask(**query)[1]["ingests"]]
         names = ("attention", "request_helps", "waits_for", "what_to_do", "next_step")
-        return [tuple(map(one.get, names)) for one in rows if one["zip_id"] == "auto-ingest-u"]
+        return [
+            tuple(map(ingest.get, names)) for ingest in rows if ingest["zip_id"] == "auto-ingest-u"
+        ]
 
     said = "Wait: another request for it is on its way to Opencast."
     assert failed() == [(None, None, "on-u", said, said)] * 2
-    # What has stopped on its way isn't waited for.
+    # A stuck request isn't waited for.
     clock.forward(hours=3)
-    assert [one[:3] for one in failed()] == [(True, True, None)] * 2
+    assert [fields[:3] for fields in failed()] == [(True, True, None)] * 2
 
 
-def test_what_lacked_a_series_and_was_requested_with_one_needs_nothing(
-    ask: Ask, deps: status_query.Dependencies, clock: Clock
-) -> None:
-    write(deps, "u", State.WEBHOOK_RECEIVED, requested=Requested.NOW, files=["a"])
-    write(deps, "u", State.IGNORED, NO_SERIES)
-    request_again(deps, clock, "u", State.SENT_TO_OPENCAST)
-    told = {one["zip_id"]: one for one in ask(meeting_id="1", details="true")[1]["ingests"]}
-    ignored = told["auto-ingest-u"]
-    assert ignored["settled_by"] == "on-u"
-    assert ignored["what_to_do"] == "Nothing: a later request brought it into Opencast, series S."
-    assert "request_helps" not in ignored
-
-
-def test_after_an_outage_what_was_requested_again_needs_nobody(
-    ask: Ask, deps: status_query.Dependencies, clock: Clock
-) -> None:
-    for meeting in range(30):
-        later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-    told = ask(since=SINCE, open="true")[1]["ingests"]
-    assert len(told) == 30
-    assert not any(one.get("attention") for one in told)
-
-
-def test_so_many_meetings_are_looked_up_for_a_page(
+def test_meetings_are_looked_up_up_to_a_maximum_for_one_page(
     ask: Ask, deps: status_query.Dependencies, clock: Clock
 ) -> None:
     for meeting in range(status_query.MEETINGS_LOOKED_UP + 1):
         later_request(deps, clock, meeting + 1, f"u{meeting}", State.SENT_TO_OPENCAST)
-        # All within the seven days that rows live, each a minute after the one before.
+        # Each row is a minute later than the one before, so that none expires.
         clock.forward(minutes=-119)
     _, body = ask(since=SINCE, open="true")
-    told = {one["uuid"]: (one.get("attention"), one.get("settled_by")) for one in body["ingests"]}
-    assert told.pop("u0") == (True, None)
-    assert len(told) == status_query.MEETINGS_LOOKED_UP
-    assert all(one == (None, f"on-{uuid}") for uuid, one in told.items())
+    ingests = {
+        ingest["uuid"]: (ingest.get("attention"), ingest.get("settled_by"))
+        for ingest in body["ingests"]
+    }
+    assert ingests.pop("u0") == (True, None)
+    assert len(ingests) == status_query.MEETINGS_LOOKED_UP
+    assert all(found == (None, f"on-{uuid}") for uuid, found in ingests.items())
 
 
-def test_page_by_page(deps: status_query.Dependencies, aws: Cloud, clock: Clock) -> None:
+def test_rows_are_answered_page_by_page(
+    deps: status_query.Dependencies, aws: Cloud, clock: Clock
+) -> None:
     for number in range(5):
         write(deps, f"u{number}", State.WEBHOOK_RECEIVED)
         clock.forward(seconds=1)
@@ -273,7 +256,7 @@ def test_page_by_page(deps: status_query.Dependencies, aws: Cloud, clock: Clock)
     assert found == [["u4", "u3"], ["u2", "u1"], ["u0"]]
 
 
-def test_of_a_meeting_with_too_many_the_oldest_are_counted(ask: Ask, aws: Cloud) -> None:
+def test_oldest_ingests_are_counted_when_a_meeting_has_too_many(ask: Ask, aws: Cloud) -> None:
     with aws.status.batch_writer() as batch:
         for number in range(203):
             item = {"zip_id": f"z{number}", "meeting_id": 1, "recording_id": f"z{number}"}
@@ -284,7 +267,7 @@ def test_of_a_meeting_with_too_many_the_oldest_are_counted(ask: Ask, aws: Cloud)
     assert body["left_out"] == 3
 
 
-def test_the_queues(ask: Ask, aws: Cloud) -> None:
+def test_queues_have_the_counts_of_their_messages(ask: Ask, aws: Cloud) -> None:
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="1")
     aws.sqs.send_message(QueueUrl=aws.download_queue, MessageBody="2", DelaySeconds=60)
     for body in "34":
@@ -308,7 +291,7 @@ def test_the_queues(ask: Ask, aws: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "told"),
+    ("item", "expected"),
     [
         ({}, {}),
         ({"last": {"at": "2026-10-14T18:05:00Z"}}, {"at": "2026-10-14T18:05:00Z"}),
@@ -322,8 +305,8 @@ def test_the_queues(ask: Ask, aws: Cloud) -> None:
         ),
     ],
 )
-def test_the_queues_answer_tells_how_reconcile_is_doing(
-    item: dict[str, object], told: dict[str, object], aws: Cloud, clock: Clock
+def test_queues_answer_has_the_last_run_and_the_problem_of_reconcile(
+    item: dict[str, object], expected: dict[str, object], aws: Cloud, clock: Clock
 ) -> None:
     if item:
         baseline = {"uuid": KEY, "baseline": "2026-10-01T00:00:00Z", "version": 1}
@@ -331,10 +314,10 @@ def test_the_queues_answer_tells_how_reconcile_is_doing(
     clock.set("2026-10-14T18:30:00+00:00")
     event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
     answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
-    assert json.loads(answer.body)["reconcile"] == told
+    assert json.loads(answer.body)["reconcile"] == expected
 
 
-def test_a_state_of_reconcile_that_cant_be_read_is_its_problem(aws: Cloud, clock: Clock) -> None:
+def test_reconcile_has_a_problem_when_its_state_is_unreadable(aws: Cloud, clock: Clock) -> None:
     aws.recordings.put_item(Item={"uuid": KEY, "baseline": "x"})
     event = {"resource": "/status", "queryStringParameters": {"queues": "true"}}
     answer = status_query.respond(event, status_tools(aws, clock, reconcile_days=3))
@@ -356,20 +339,24 @@ def test_a_state_of_reconcile_that_cant_be_read_is_its_problem(aws: Cloud, clock
         ({"meeting_id": "1", "details": ""}, "details must be true or false."),
     ],
 )
-def test_what_is_asked_wrongly(ask: Ask, query: dict[str, str], problem: str) -> None:
+def test_details_query_is_400_when_a_parameter_is_invalid(
+    ask: Ask, query: dict[str, str], problem: str
+) -> None:
     status, body = ask(**query)
     assert status == 400
     assert problem in body["message"]
 
 
-def test_who_asked_before_is_answered_as_before(ask: Ask, deps: status_query.Dependencies) -> None:
+def test_plain_query_is_answered_as_before_when_it_has_other_parameters(
+    ask: Ask, deps: status_query.Dependencies
+) -> None:
     write(deps, "u", State.IGNORED, "x")
     more = {"since": "x", "queues": "x", "open": "x"}
     assert ask(seconds="60", **more) == ask(seconds="60")
     assert ask(meeting_id="1", **more) == ask(meeting_id="1")
 
 
-def test_queues_that_can_t_be_asked(ask: Ask, aws: Cloud) -> None:
+def test_queues_answer_is_503_when_sqs_fails(ask: Ask, aws: Cloud) -> None:
     with failing(aws.sqs, "sqs.GetQueueAttributes", "ServiceUnavailable"):
         assert ask(queues="true") == (
             503,
@@ -384,7 +371,9 @@ def test_queues_that_can_t_be_asked(ask: Ask, aws: Cloud) -> None:
         st.text(max_size=30) | st.sampled_from(["true", SINCE, "2026-10-14T18:30:00Z"]),
     )
 )
-def test_nothing_makes_it_crash(ask: Ask, query: dict[str, str]) -> None:
+def test_details_query_is_200_or_400_whatever_the_parameters(
+    ask: Ask, query: dict[str, str]
+) -> None:
     status, body = ask(**query)
     assert status in (200, 400)
     assert body

@@ -139,7 +139,7 @@ class TestAbsence:
     @pytest.mark.parametrize(
         ("known", "minutes", "is_idle", "expected"),
         [
-            # Opencast doesn't say whether it is at work on an ingest.
+            # Opencast doesn't say whether it is working on an ingest.
             (ingest(post()), 1, None, Absence.COMING),
             (ingest(post()), TIMEOUT_MINUTES - 1, None, Absence.COMING),
             (ingest(post()), TIMEOUT_MINUTES, None, Absence.LOST),
@@ -160,12 +160,12 @@ class TestAbsence:
             ),
             (ingest(post(outcome=TAKEN), is_shown=True), 1, None, Absence.DELETED),
             (ingest(post(), is_shown=True), 1, None, Absence.DELETED),
-            # Opencast says that it is at work on no ingest.
+            # Opencast says that it is working on no ingest.
             (ingest(post()), 14, True, Absence.COMING),
             (ingest(post()), 15, True, Absence.LOST),
             (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES - 1, True, Absence.COMING),
             (ingest(post(outcome=TAKEN)), TIMEOUT_MINUTES, True, Absence.DELETED),
-            # Opencast says that it is at work on an ingest.
+            # Opencast says that it is working on an ingest.
             (ingest(post()), 4 * TIMEOUT_MINUTES - 1, False, Absence.COMING),
             (ingest(post()), 4 * TIMEOUT_MINUTES, False, Absence.LOST),
             (ingest(post(), is_shown=True), 1, False, Absence.DELETED),

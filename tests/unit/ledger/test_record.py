@@ -224,7 +224,7 @@ class TestEnds:
         ("end", "expected"),
         [(None, False), (End.IGNORED, False), (End.FAILED, True), (End.GONE, True)],
     )
-    def test_recording_was_asked_for_when_a_request_was_sent_or_failed(
+    def test_recording_counts_as_requested_when_a_request_was_sent_or_failed(
         self, end: End | None, expected: bool
     ) -> None:
         """A request that was ignored because it has no MP4 never got onto the queue."""

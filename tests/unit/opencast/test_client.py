@@ -96,7 +96,7 @@ class TestEvents:
 
 
 class TestIdleness:
-    """A POST with unknown outcome may be at work, or may never have reached Opencast."""
+    """Opencast may still work on a POST with unknown outcome, or may never have got it."""
 
     @pytest.mark.parametrize(
         ("ingests", "active", "expected"),

@@ -129,6 +129,12 @@ def test_keep_drops_a_false_start_of_a_view_of_an_unknown_type_when_there_is_no_
     assert kept_files.segments == ((STARTS[1], ENDS[1]),)
 
 
+def test_keep_returns_a_video_of_an_unknown_type_when_the_others_are_false_starts() -> None:
+    kept_files = kept({"active_speaker": {0: 5}, "unrecognized_type_x": {1: 1200}})
+    assert segments_of(kept_files) == {"unrecognized_type_x": [1]}
+    assert kept_files.segments == ((STARTS[1], ENDS[1]),)
+
+
 views_of_segments = st.dictionaries(
     st.sampled_from([*sorted(VIEWS), "unrecognized_type_x"]),
     st.dictionaries(st.integers(0, 2), st.sampled_from([5.0, 119.0, 120.0, 1200.0]), min_size=1),

@@ -1,4 +1,4 @@
-"""The two queue messages on the wire: whole, from the first system, and broken."""
+"""The two queue messages: encoded, decoded, of an earlier version, and malformed."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ OLD_UPLOAD = {
 }
 
 
-def test_a_download_message_of_the_first_system() -> None:
+def test_download_message_of_an_earlier_version_is_decoded() -> None:
     message = decode(json.dumps(OLD_DOWNLOAD), DownloadMessage)
     (file,) = message.recording_files
     assert (file.file_size, file.file_extension, file.status) == (UNSET, UNSET, UNSET)
@@ -87,7 +87,7 @@ def test_a_download_message_of_the_first_system() -> None:
     assert json.loads(encode(message)) == OLD_DOWNLOAD
 
 
-def test_an_upload_message_of_the_first_system() -> None:
+def test_upload_message_of_an_earlier_version_is_decoded() -> None:
     message = decode(json.dumps(OLD_UPLOAD), UploadMessage)
     assert (message.total_file_bytes, message.oc_workflow) == (UNSET, UNSET)
     (file,) = message.s3_files["shared_screen"].segments
@@ -97,7 +97,7 @@ def test_an_upload_message_of_the_first_system() -> None:
 
 
 @pytest.mark.parametrize("case", cases("webhook"))
-def test_what_the_first_systems_webhook_sent_can_be_read(case: dict[str, Any]) -> None:
+def test_download_message_of_an_earlier_webhook_is_decoded(case: dict[str, Any]) -> None:
     for sent in case["download_queue"]:
         message = decode(json.dumps(sent["body"]), DownloadMessage)
         assert message.zip_id == sent["body"]["zip_id"]
@@ -178,7 +178,9 @@ uploads = st.builds(
 
 @settings(max_examples=50)
 @given(downloads | uploads)
-def test_a_message_survives_the_queue(message: DownloadMessage | UploadMessage) -> None:
+def test_message_is_the_same_when_it_is_encoded_and_decoded(
+    message: DownloadMessage | UploadMessage,
+) -> None:
     text = encode(message)
     assert decode(text, type(message)) == message
     assert zip_id_of(text) == message.zip_id
@@ -200,13 +202,17 @@ def test_a_message_survives_the_queue(message: DownloadMessage | UploadMessage) 
         ({"copying": {"since": START}}, "stored_bytes"),
     ],
 )
-def test_a_wrong_field_is_named(change: dict[str, Any], says: str) -> None:
+def test_error_names_the_field_of_a_message_when_it_is_invalid(
+    change: dict[str, Any], says: str
+) -> None:
     with pytest.raises(MessageError, match=says):
         decode(json.dumps(OLD_DOWNLOAD | change), DownloadMessage)
 
 
 @pytest.mark.parametrize("name", list(OLD_DOWNLOAD))
-def test_a_missing_field_is_named_unless_it_has_a_default(name: str) -> None:
+def test_error_names_the_field_of_a_message_when_it_is_missing_and_has_no_default(
+    name: str,
+) -> None:
     text = json.dumps({key: value for key, value in OLD_DOWNLOAD.items() if key != name})
     if name in ("allow_multiple_ingests", "ingest_all_mp4"):
         assert getattr(decode(text, DownloadMessage), name) is False
@@ -216,7 +222,7 @@ def test_a_missing_field_is_named_unless_it_has_a_default(name: str) -> None:
 
 
 @given(st.text(max_size=30))
-def test_what_is_no_message_is_an_error_and_has_no_zip_id(text: str) -> None:
+def test_bad_message_is_raised_without_a_zip_id_when_the_text_is_no_message(text: str) -> None:
     with pytest.raises(MessageError):
         decode(text, DownloadMessage)
     assert zip_id_of(text) is None
@@ -231,11 +237,11 @@ def test_what_is_no_message_is_an_error_and_has_no_zip_id(text: str) -> None:
         ("[]", None),
     ],
 )
-def test_the_row_of_a_broken_message_can_still_be_found(text: str, zip_id: str | None) -> None:
+def test_zip_id_of_a_malformed_message_is_found(text: str, zip_id: str | None) -> None:
     assert zip_id_of(text) == zip_id
 
 
-def test_a_message_too_deep_to_be_read() -> None:
+def test_bad_message_is_raised_when_a_message_is_nested_too_deeply() -> None:
     text = '{"zip_id": "z", "x":' + "[" * 100_000
     with pytest.raises(MessageError, match="can't be read"):
         decode(text, UploadMessage)
@@ -243,12 +249,12 @@ def test_a_message_too_deep_to_be_read() -> None:
 
 
 def test_partial_message_needs_no_start() -> None:
-    """Zoom's API tells it."""
+    """The downloader takes the start from Zoom's API."""
     text = json.dumps(OLD_DOWNLOAD | {"start_time": "", "is_partial": True})
     assert decode(text, DownloadMessage).start_time == ""
 
 
-def test_kinds_of_files_whatever_their_case() -> None:
+def test_kind_of_a_file_does_not_depend_on_the_case_of_its_type() -> None:
     file = msgspec.convert(OLD_FILE | {"file_type": "mp4"}, RecordingFile)
     assert (file.is_mp4, file.is_chat) == (True, False)
     chat = msgspec.convert(OLD_FILE | {"file_type": "Chat", "status": "processing"}, RecordingFile)

@@ -48,8 +48,8 @@ def test_received_message_has_no_first_receive_when_sqs_does_not_tell_it() -> No
 @pytest.mark.parametrize(("asked", "sent"), [(0, 0), (300, 300), (900, 900), (5000, 900)])
 def test_delay_is_at_most_what_sqs_accepts(aws: Cloud, asked: int, sent: int) -> None:
     Queue(aws.sqs, aws.download_queue).send("{}", delay_seconds=asked)
-    (one,) = aws.sent_to(aws.download_queue)
-    assert one["delay_seconds"] == sent
+    (message,) = aws.sent_to(aws.download_queue)
+    assert message["delay_seconds"] == sent
 
 
 def test_fifo_queue_keeps_the_order_and_drops_repeats(aws: Cloud) -> None:
@@ -57,7 +57,10 @@ def test_fifo_queue_keeps_the_order_and_drops_repeats(aws: Cloud) -> None:
     for body in ('{"n": 1}', '{"n": 1}', '{"n": 2}'):
         queue.send_in_order(body, group="uuid==")
     found = aws.messages(aws.upload_queue)
-    assert [(one["body"]["n"], one["group"]) for one in found] == [(1, "uuid=="), (2, "uuid==")]
+    assert [(message["body"]["n"], message["group"]) for message in found] == [
+        (1, "uuid=="),
+        (2, "uuid=="),
+    ]
 
 
 class TestDeadLetters:
@@ -74,7 +77,9 @@ class TestDeadLetters:
         for identity in ("m-1", "m-1", "m-2"):
             queue.send_with_reason('{"a": 1}', "why", group="uuid==", identity=identity)
         dead = aws.messages(aws.upload_dlq)
-        assert [(one["reason"], one["group"]) for one in dead] == [("why", "uuid==")] * 2
+        assert [(message["reason"], message["group"]) for message in dead] == [
+            ("why", "uuid==")
+        ] * 2
 
     def test_reason_of_a_dead_letter_contains_no_secret(self, aws: Cloud) -> None:
         queue = Queue(aws.sqs, aws.download_dlq)

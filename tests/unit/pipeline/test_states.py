@@ -1,4 +1,4 @@
-"""Which change of state is allowed."""
+"""Allowed changes of state."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ WAY = [
     State.UPLOADER_RECEIVED,
     State.SENT_TO_OPENCAST,
 ]
-"""A recording's way; those of a running recording stand at the same place."""
+"""The states of a recording in order. Those of a running recording have the same rank."""
 
 RANK = {state: place for place, state in enumerate(WAY)} | dict.fromkeys(RUNNING, 0)
 PIPELINE = frozenset(State) - ZOOM_SIDE
 states = st.sampled_from(list(State))
 
 
-def test_every_state_has_a_place() -> None:
+def test_every_state_has_followers_and_a_rank() -> None:
     assert set(FOLLOWS) == set(State)
     assert set(RANK) | ENDED == set(State)
 
@@ -51,7 +51,7 @@ def test_no_sequence_of_writes_moves_a_row_backwards(writes: list[State]) -> Non
         if row in PIPELINE:
             assert state in PIPELINE, "Zoom's side never replaces the pipeline's"
         if row in ENDED and state not in ENDED:
-            # Taken up again, which only these steps do.
+            # Only these steps continue an ended ingest.
             assert state in {
                 State.WEBHOOK_RECEIVED,
                 State.OC_SERIES_FOUND,
@@ -67,7 +67,7 @@ def test_no_sequence_of_writes_moves_a_row_backwards(writes: list[State]) -> Non
 
 
 @given(st.permutations(WAY))
-def test_steps_that_overtake_each_other_end_at_the_last(order: list[State]) -> None:
+def test_row_ends_in_the_last_state_when_steps_overtake_each_other(order: list[State]) -> None:
     row: State | None = None
     for state in [State.RECORDING_IN_PROGRESS, *order]:
         if may_follow(row, state):
@@ -76,7 +76,7 @@ def test_steps_that_overtake_each_other_end_at_the_last(order: list[State]) -> N
 
 
 @pytest.mark.parametrize("after", list(State))
-def test_the_first_row(after: State) -> None:
+def test_first_state_of_a_row_creates_it_unless_it_is_the_end_of_a_meeting(after: State) -> None:
     assert begins(after) == may_follow(None, after) == (after is not State.RECORDING_PROCESSING)
 
 
@@ -95,15 +95,15 @@ def test_on_demand_received_never_comes_after_the_downloader() -> None:
 
 
 @pytest.mark.parametrize("ended", sorted(ENDED))
-def test_a_redelivered_message_takes_up_what_has_ended(ended: State) -> None:
+def test_ended_row_may_continue_when_its_message_is_redelivered(ended: State) -> None:
     assert may_follow(ended, State.OC_SERIES_FOUND)
     assert may_follow(ended, State.UPLOADER_RECEIVED)
 
 
 @pytest.mark.parametrize("state", sorted(PIPELINE - DONE))
-def test_what_is_on_its_way_may_be_ignored(state: State) -> None:
+def test_ingest_in_progress_may_be_ignored(state: State) -> None:
     assert may_follow(state, State.IGNORED)
 
 
-def test_an_ingest_that_is_done_stays_done() -> None:
+def test_sent_ingest_keeps_its_state() -> None:
     assert {s for s in State if may_follow(State.SENT_TO_OPENCAST, s)} == {State.SENT_TO_OPENCAST}

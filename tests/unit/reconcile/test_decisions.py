@@ -67,17 +67,17 @@ def test_verdict_depends_on_the_end_of_a_recording_and_the_baseline(
 
 
 def test_problem_is_due_when_it_was_not_logged_for_a_day() -> None:
-    told = with_told({}, ["a"], NOW)
-    assert not is_due(told, "a", NOW + timedelta(hours=23))
-    assert is_due(told, "a", NOW + timedelta(hours=24))
-    assert is_due(told, "b", NOW)
+    logged = with_told({}, ["a"], NOW)
+    assert not is_due(logged, "a", NOW + timedelta(hours=23))
+    assert is_due(logged, "a", NOW + timedelta(hours=24))
+    assert is_due(logged, "b", NOW)
 
 
 def test_problems_are_dropped_when_they_are_due_or_too_many() -> None:
-    told = with_told({}, ["old"], NOW - timedelta(days=1))
+    logged = with_told({}, ["old"], NOW - timedelta(days=1))
     many = [str(number) for number in range(MOST_TOLD + 5)]
-    assert len(with_told(told, many, NOW)) == MOST_TOLD
-    assert "old" not in with_told(told, ["new"], NOW)
+    assert len(with_told(logged, many, NOW)) == MOST_TOLD
+    assert "old" not in with_told(logged, ["new"], NOW)
 
 
 def state(at: str, error: str = "") -> State:

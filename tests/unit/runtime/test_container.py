@@ -1,4 +1,4 @@
-"""What a warm container keeps, and for how long."""
+"""The dependencies of a warm container, and their lifetime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ingester.runtime.container import Container
 
 
 class Building:
-    """Builds 1, 2, 3 …, or fails; `now` is its clock."""
+    """A builder of 1, 2, 3 …, which can fail. `now` is the container's time."""
 
     def __init__(self) -> None:
         self.built = 0
@@ -59,7 +59,7 @@ def test_container_builds_at_the_next_call_when_the_first_one_failed(
     assert container() == 1
 
 
-def test_container_keeps_the_old_secrets_while_aws_cant_say_them(
+def test_container_keeps_the_old_secrets_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -80,14 +80,14 @@ def test_renewed_builds_at_most_once_in_ten_seconds(
     assert container.renewed() == 2
     building.now = 10
     assert [container.renewed(), container.renewed()] == [3, 3]
-    # What was built early grows old from then on.
+    # The age of dependencies counts from their building.
     building.now = 309.9
     assert container() == 3
     building.now = 310
     assert container() == 4
 
 
-def test_renewed_asks_at_most_once_in_ten_seconds_while_aws_fails(
+def test_renewed_reads_secrets_at_most_once_in_ten_seconds_while_aws_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -99,7 +99,7 @@ def test_renewed_asks_at_most_once_in_ten_seconds_while_aws_fails(
     assert container.renewed() == 2
 
 
-def test_container_carries_over_what_still_holds_of_the_old_one(building: Building) -> None:
+def test_container_reuses_parts_of_the_old_dependencies(building: Building) -> None:
     container = Container(building, 300, building.clock, lambda old, new: 10 * old + new)
     assert [container(), container.renewed(), container.read_anew()] == [1, 12, 123]
     building.now = 300
@@ -108,7 +108,7 @@ def test_container_carries_over_what_still_holds_of_the_old_one(building: Buildi
     assert container() == 1234
 
 
-def test_container_raises_when_a_secret_was_taken_away(
+def test_container_raises_when_a_secret_was_removed(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -117,10 +117,10 @@ def test_container_raises_when_a_secret_was_taken_away(
         container()
 
 
-# Read at this moment
+# Reading secrets again
 
 
-def test_read_anew_builds_at_each_call_also_just_after_another(container: Container[int]) -> None:
+def test_read_anew_builds_at_each_call(container: Container[int]) -> None:
     assert [container(), container.renewed()] == [1, 2]
     assert [container.read_anew(), container.read_anew(), container()] == [3, 4, 4]
 
@@ -135,7 +135,7 @@ def test_read_anew_is_none_and_the_old_is_kept_while_aws_fails(
     assert [container.read_anew(), container()] == [2, 2]
 
 
-def test_read_anew_raises_when_a_secret_was_taken_away(
+def test_read_anew_raises_when_a_secret_was_removed(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -167,7 +167,7 @@ def test_read_anew_is_none_when_ten_readings_lie_within_a_minute(
     assert container.read_anew() == kept + 3
 
 
-def test_container_grows_old_from_the_time_when_it_was_read_anew(
+def test_age_of_the_container_counts_from_read_anew(
     building: Building, container: Container[int]
 ) -> None:
     container()
@@ -179,7 +179,7 @@ def test_container_grows_old_from_the_time_when_it_was_read_anew(
     assert container() == 3
 
 
-def test_container_stays_as_old_as_it_is_when_it_cant_be_read_anew(
+def test_age_of_the_container_stays_when_read_anew_fails(
     building: Building, container: Container[int]
 ) -> None:
     container()

@@ -1,4 +1,4 @@
-"""How an HTTP function answers, also when its use case raises."""
+"""The answers of an HTTP function, and the errors of its use case."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ def test_error_that_is_not_expected_escapes(error: Exception) -> None:
 
 
 def test_function_makes_and_reports_its_own_answers() -> None:
-    told: list[tuple[int, str]] = []
+    reports: list[tuple[int, str]] = []
     errors = ErrorAnswers(
         aws=AWS,
         make=lambda status, text: Answer(status=status, body=text),
-        report=lambda status, error: told.append((status, str(error))),
+        report=lambda status, error: reports.append((status, str(error))),
     )
     assert errors.respond({}, raising(BadRequest("No."))) == Answer(status=400, body="No.")
     assert errors.respond({}, raising(THROTTLED)) == Answer(status=503, body="Not now.")
-    assert told == [(400, "No."), (503, "Not now.")]
+    assert reports == [(400, "No."), (503, "Not now.")]
 
 
 def test_log_is_ready_when_the_dependencies_are_built(capsys: pytest.CaptureFixture[str]) -> None:

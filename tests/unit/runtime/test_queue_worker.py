@@ -1,8 +1,9 @@
-"""What the queue worker does with a message, whatever its function's use case is."""
+"""The queue worker: outcomes, errors, reports, and events."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +73,7 @@ class Site:
     clock: Clock
     behave: Callable[[], Outcome] = Done
     policy_fails_with: IngesterError | None = None
-    """What the policy raises in place of an outcome."""
+    """The error that the failure policy raises."""
 
     def source(self) -> SourceQueue:
         return SourceQueue(
@@ -193,7 +194,7 @@ class TestOutcomes:
         outcome = site.worker().process(taken)
         assert isinstance(outcome, GiveUp)
         answer = site.aws.sqs.receive_message(QueueUrl=site.aws.download_dlq)
-        assert [one["Body"] for one in answer["Messages"]] == [body]
+        assert [message["Body"] for message in answer["Messages"]] == [body]
 
 
 class TestErrors:
@@ -207,12 +208,12 @@ class TestErrors:
         row = site.aws.rows()[ZIP_ID]
         assert (row["pipeline_state"], row["reason"]) == ("DOWNLOADER_FAILED", "row: It is gone.")
         assert site.ledger().get(UUID).request(ZIP_ID).end is End.FAILED
-        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert record.getMessage() == "log: It is gone."
         assert vars(record)["RecordingFailed"] == 1.0
 
     @pytest.mark.parametrize("error", [ZoomUnreachable("Not now."), AskLater("Soon."), THROTTLED])
-    def test_error_that_may_pass_is_left_to_the_function(
+    def test_retryable_error_is_passed_to_the_failure_policy(
         self, site: Site, error: Exception
     ) -> None:
         site.fail_with(error)
@@ -224,14 +225,20 @@ class TestErrors:
         site.process(receive_count=LIMIT)
         assert site.dead()[0]["reason"] == str(AwsFailed.of(THROTTLED))
 
-    def test_unforeseen_error_is_raised_until_the_last_receive(self, site: Site) -> None:
+    def test_unforeseen_error_is_raised_until_the_last_receive(
+        self, site: Site, caplog: pytest.LogCaptureFixture
+    ) -> None:
         site.fail_with(KeyError("token=abc"))
         with pytest.raises(KeyError):
             site.process(receive_count=LIMIT - 1)
         assert site.dead() == []
         site.process(receive_count=LIMIT)
         [dead] = site.dead()
-        assert dead["reason"] == "An error that was not foreseen (KeyError): see the log."
+        reason = "An error that was not foreseen (KeyError): see the log."
+        assert (dead["body"], dead["reason"]) == (MESSAGE, reason)
+        assert site.aws.rows()[ZIP_ID]["reason"] == f"row: {reason}"
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert "in behave" in logging.Formatter().format(record)
 
     def test_message_is_given_up_unworked_when_its_last_receive_was_cut_short(
         self, site: Site
@@ -260,7 +267,7 @@ class TestReports:
         site.behave = lambda: outcome
         assert site.process() is outcome
         assert len(site.sent()) == isinstance(outcome, Requeue)
-        [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
         assert vars(record)["goes_on"]
 
     def test_message_is_sent_on_once_when_its_report_fails(self, site: Site) -> None:

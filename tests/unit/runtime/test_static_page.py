@@ -1,4 +1,4 @@
-"""A page as an answer: what may run in it."""
+"""The answer with a page, and its content security policy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from status_query import PAGE
 EMPTY = "<!doctype html><title>x</title>"
 
 
-def test_its_own_script_and_style_and_nothing_else() -> None:
+def test_page_allows_only_its_own_script_and_style() -> None:
     script, style = "run('ü');\n", "p { color: red }"
     html = f"{EMPTY}<style>{style}</style><script>{script}</script>"
     answer = page_answer(html)
@@ -40,23 +40,23 @@ def test_its_own_script_and_style_and_nothing_else() -> None:
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_a_page_without_script() -> None:
+def test_page_allows_no_script_when_it_has_none() -> None:
     assert (
         "script-src 'none'; style-src 'none'"
         in (page_answer(EMPTY).headers["Content-Security-Policy"])
     )
 
 
-def test_the_page_is_small_and_makes_no_html_of_text() -> None:
+def test_status_page_is_small_and_builds_no_html_from_text() -> None:
     html = PAGE.read_text("utf-8")
     assert len(html.encode()) < 60_000
-    # What takes HTML, or runs text, in a browser.
+    # These take HTML or run text in a browser.
     sinks = (
         "innerHTML outerHTML insertAdjacentHTML document.write eval( DOMParser srcdoc Function( "
         "createContextualFragment javascript: setHTML"
     )
     assert [word for word in sinks.split() if word in html] == []
-    # One file: nothing comes from elsewhere, and no attribute is script or style.
+    # The page is one file, without attributes that are script or style.
     others = (" src=", "@import", "url(", " style=", " onclick=", "stylesheet")
     assert [word for word in others if word in html] == []
     assert html.count("<script>") == html.count("<script") == 1

@@ -167,17 +167,17 @@ def test_removals_name_every_gone_class_without_a_substitute(
 ) -> None:
     found = leaving(table(*before), table(*after))
     lost = [removed.meeting for removed in found.removed]
-    told = [(row.zoom_series_id, scheduled) for row in lost for scheduled in row.events]
+    removed = [(row.zoom_series_id, scheduled) for row in lost for scheduled in row.events]
     held = {(row.zoom_series_id, scheduled) for row in table(*after) for scheduled in row.events}
-    assert not held & set(told)
-    assert len(set(told)) == len(told)
+    assert not held & set(removed)
+    assert len(set(removed)) == len(removed)
     if set(after) <= set(before):
         times = {(text[0], SERIES[text.split()[1]], *text.split()[2:]) for text in after}
         assert {
             (text[0], SERIES[text.split()[1]], *text.split()[2:]) for text in before
         } - times == {
             (key, scheduled.opencast_series_id, scheduled.day, scheduled.time)
-            for key, scheduled in told
+            for key, scheduled in removed
         }
     if not any("A2" in text for text in (*before, *after)):
-        assert len(told) >= len(before) - len(after)
+        assert len(removed) >= len(before) - len(after)

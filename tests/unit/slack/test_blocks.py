@@ -79,12 +79,12 @@ def test_message_stays_within_the_limit_of_all_blocks() -> None:
     )
     blocks = check(meeting_message(answer(recordings=recordings, older=3, button="value")))
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
-    told = "\n".join(block["text"]["text"] for block in blocks if "text" in block)
-    left_out = [int(number) for number in re.findall(r"… and (\d+) earlier ingests", told)]
-    assert told.count("Automated ingest") + sum(left_out) == 6 * 8
+    text = "\n".join(block["text"]["text"] for block in blocks if "text" in block)
+    left_out = [int(number) for number in re.findall(r"… and (\d+) earlier ingests", text)]
+    assert text.count("Automated ingest") + sum(left_out) == 6 * 8
     assert (len(left_out), max(left_out) - min(left_out) < 2) == (6, True)
-    assert told.count("Automated ingest") > 20
-    assert [told.count(f"day {number}") for number in range(6)] == [1] * 6
+    assert text.count("Automated ingest") > 20
+    assert [text.count(f"day {number}") for number in range(6)] == [1] * 6
 
 
 def shown_with(*parts: tuple[str, ...]) -> Shown:
@@ -96,11 +96,11 @@ def test_newest_ingest_of_each_recording_has_room_before_older_ones() -> None:
     asked = ("+Zoom ingest", "Sending it to Opencast failed", "Reason: " + "x" * 180)
     once = shown_with(("Automated ingest", "Sent to Opencast"))
     blocks = check(meeting_message(answer(recordings=(shown_with(*(asked,) * 60), *(once,) * 5))))
-    told = str(blocks)
-    assert told.count("> Sent to Opencast") == 5
-    held = told.count("+Zoom ingest")
+    text = str(blocks)
+    assert text.count("> Sent to Opencast") == 5
+    held = text.count("+Zoom ingest")
     assert held > 25
-    assert f"… and {60 - held} earlier ingests" in told
+    assert f"… and {60 - held} earlier ingests" in text
     assert len(json.dumps(blocks, ensure_ascii=False)) <= BLOCKS_LIMIT
 
 
@@ -130,10 +130,10 @@ def test_no_older_ingest_is_shown_after_one_that_does_not_fit() -> None:
     long = ("Ingest", *("x" * 390,) * 7)
     parts = (("Newest", "y"), *(long,) * 5, ("Oldest", "z"))
     shown = Shown(start="now", class_name="", link="https://z/x", parts=parts)
-    told = str(check(meeting_message(answer(recordings=(shown,)))))
-    assert "Newest" in told
-    assert "Oldest" not in told
-    assert f"… and {7 - 1 - told.count('*Ingest*')} earlier ingests" in told
+    text = str(check(meeting_message(answer(recordings=(shown,)))))
+    assert "Newest" in text
+    assert "Oldest" not in text
+    assert f"… and {7 - 1 - text.count('*Ingest*')} earlier ingests" in text
 
 
 def test_short_ingests_share_a_section() -> None:

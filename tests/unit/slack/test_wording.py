@@ -55,11 +55,11 @@ def test_every_state_has_its_own_words() -> None:
 
 @pytest.mark.parametrize("state", sorted(set(State) - ZOOM_SIDE))
 def test_lines_of_an_ingest_begin_with_its_origin_and_its_state(state: State) -> None:
-    told = lines(state, origin="webhook_notification", ingest_request_time="2026-10-14T17:00:00Z")
-    assert told[0] == "Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT"
-    assert told[1] == STATES[state]
-    assert told[-1] == "Updated Wed, Oct 14, 2026, 2:30 PM EDT"
-    assert (len(told) == 4) == (state in FAILED)
+    shown = lines(state, origin="webhook_notification", ingest_request_time="2026-10-14T17:00:00Z")
+    assert shown[0] == "Automated ingest, requested Wed, Oct 14, 2026, 1:00 PM EDT"
+    assert shown[1] == STATES[state]
+    assert shown[-1] == "Updated Wed, Oct 14, 2026, 2:30 PM EDT"
+    assert (len(shown) == 4) == (state in FAILED)
 
 
 @pytest.mark.parametrize("state", sorted(ZOOM_SIDE))
@@ -74,9 +74,9 @@ def test_unknown_state_and_time_of_request_are_called_unknown() -> None:
 
 
 def test_on_demand_ingest_names_its_series() -> None:
-    told = lines(State.SENT_TO_UPLOADER, origin="on_demand", oc_series_id="S1")
-    assert told[0].startswith("+Zoom ingest")
-    assert "Opencast series: S1" in told
+    shown = lines(State.SENT_TO_UPLOADER, origin="on_demand", oc_series_id="S1")
+    assert shown[0].startswith("+Zoom ingest")
+    assert "Opencast series: S1" in shown
     assert "Opencast series: S1" not in lines(State.SENT_TO_UPLOADER, oc_series_id="S1")
 
 
@@ -91,19 +91,19 @@ def test_on_demand_ingest_names_its_series() -> None:
     ],
 )
 def test_ignored_ingest_says_why_in_plain_words(reason: str, words: str) -> None:
-    told = lines(State.IGNORED, reason=reason)
-    assert told[1].startswith(f"Not sent to Opencast: {words}")
-    assert "minutes" not in told[1]
-    assert not any(line.startswith("Reason") for line in told)
+    shown = lines(State.IGNORED, reason=reason)
+    assert shown[1].startswith(f"Not sent to Opencast: {words}")
+    assert "minutes" not in shown[1]
+    assert not any(line.startswith("Reason") for line in shown)
 
 
 @pytest.mark.parametrize("state", sorted(FAILED))
 def test_failure_says_whether_it_is_retried(state: State) -> None:
-    told = lines(
+    shown = lines(
         state, reason="x (next try at 2026-10-14T18:35:00Z)", retry_due="2026-10-14T18:35:00Z"
     )
-    assert told[2] == "It is tried again by itself, next at Wed, Oct 14, 2026, 2:35 PM EDT"
-    assert told[3] == "Reason: x (next try at Wed, Oct 14, 2026, 2:35 PM EDT)"
+    assert shown[2] == "It is tried again by itself, next at Wed, Oct 14, 2026, 2:35 PM EDT"
+    assert shown[3] == "Reason: x (next try at Wed, Oct 14, 2026, 2:35 PM EDT)"
     assert "operator" in lines(state)[2]
 
 
@@ -119,7 +119,7 @@ def test_failure_says_whether_it_is_retried(state: State) -> None:
 def test_slack_sends_to_an_operator_when_the_page_does(
     state: State, retry_due: str, again_in: State | None, later: timedelta, hours: int
 ) -> None:
-    """Whatever the stack's patience is, and whatever was requested since."""
+    """This holds whatever the limits of waiting and later requests are."""
     row, now, patience = row_in(state, retry_due=retry_due), UPDATED + later, timedelta(hours=hours)
     row = msgspec.structs.replace(
         row, recording_id="u", meeting_id=1234567890, ingest_request_time="2026-10-14T18:00:00Z"
@@ -133,8 +133,10 @@ def test_slack_sends_to_an_operator_when_the_page_does(
     ]
     (shown,) = zip_answer.about(1234567890, rows, None, Window(), site(patience), now).recordings
     said = [" ".join(part) for part in shown.parts]
-    there = [one for one in page if one.state not in ZOOM_SIDE] or page[:1]
-    assert ["an operator has to look" in one for one in said] == [one.attention for one in there]
+    there = [ingest for ingest in page if ingest.state not in ZOOM_SIDE] or page[:1]
+    assert ["an operator has to look" in line for line in said] == [
+        ingest.attention for ingest in there
+    ]
     for mine, pages in zip(said, there, strict=True):
         assert pages.what_to_do in mine or diagnoses[pages.zip_id].other is None
         assert "next at" not in mine or not pages.attention
@@ -153,20 +155,20 @@ def site(patience: timedelta) -> zip_answer.Site:
 
 def test_retry_that_waits_in_its_queue_says_since_when_it_is_due() -> None:
     due = "2026-10-14T18:35:00Z"
-    told = lines(State.UPLOADER_FAILED, now=UPDATED + timedelta(hours=1), retry_due=due)
-    assert told[2] == (
+    shown = lines(State.UPLOADER_FAILED, now=UPDATED + timedelta(hours=1), retry_due=due)
+    assert shown[2] == (
         "It is tried again by itself when its turn comes, due since Wed, Oct 14, 2026, 2:35 PM EDT"
     )
 
 
 def test_failure_is_not_retried_when_the_time_of_the_retry_is_unreadable() -> None:
-    told = lines(State.UPLOADER_FAILED, retry_due="soon")
-    assert told[2] == "It isn't tried again by itself: an operator has to look"
+    shown = lines(State.UPLOADER_FAILED, retry_due="soon")
+    assert shown[2] == "It isn't tried again by itself: an operator has to look"
 
 
 def test_reason_of_an_ingest_in_progress_is_shown() -> None:
-    told = lines(State.SENT_TO_DOWNLOADER, reason="Zoom hasn't finished; asks again at noon")
-    assert told[2] == "Reason: Zoom hasn't finished; asks again at noon"
+    shown = lines(State.SENT_TO_DOWNLOADER, reason="Zoom hasn't finished; asks again at noon")
+    assert shown[2] == "Reason: Zoom hasn't finished; asks again at noon"
 
 
 def test_only_a_failed_upload_names_the_cluster() -> None:

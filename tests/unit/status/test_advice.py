@@ -47,9 +47,9 @@ def test_every_situation_has_phrases_and_no_phrases_are_left_over() -> None:
 @pytest.mark.parametrize("situation", Situation)
 class TestEverySituation:
     def test_mail_says_what_happens_and_what_to_do(self, situation: Situation) -> None:
-        told = example(situation)
-        assert told.mail_outlook.endswith(".")
-        assert (told.mail_advice or told.operator).endswith(".")
+        words = example(situation)
+        assert words.mail_outlook.endswith(".")
+        assert (words.mail_advice or words.operator).endswith(".")
 
     def test_producer_has_a_phrase_unless_nothing_is_to_do(self, situation: Situation) -> None:
         assert bool(example(situation).producer) is (situation not in NOTHING_TO_DO)
@@ -80,8 +80,8 @@ class TestEverySituation:
             assert "invoke" not in phrase
 
     def test_producer_can_request_where_the_phrase_says_so(self, situation: Situation) -> None:
-        told = example(situation)
-        assert ("request it" in told.producer.lower()) is told.can_request
+        words = example(situation)
+        assert ("request it" in words.producer.lower()) is words.can_request
 
     def test_every_name_in_braces_is_filled_in(self, situation: Situation) -> None:
         for phrase in msgspec.structs.astuple(example(situation)):
@@ -221,24 +221,24 @@ def test_foreign_text_in_braces_stays_as_it_is(foreign: str) -> None:
         ),
     ],
 )
-def test_producer_is_told_what_to_do_in_plain_words(
+def test_advice_of_a_producer_is_in_plain_words(
     known: StatusRow, producer: str, can_request: bool
 ) -> None:
-    told = said(known)
-    assert (told.producer, told.can_request) == (producer, can_request)
+    words = said(known)
+    assert (words.producer, words.can_request) == (producer, can_request)
 
 
 def test_superseded_ingest_names_the_series_in_opencast_when_it_is_known() -> None:
     _, failed, later = EXAMPLES_WITH_OTHERS[0]
     known = msgspec.structs.replace(later, oc_series_id="S")
     expected = "Nothing: a later request brought it into Opencast, series S."
-    told = said(failed, known)
-    assert (told.operator, told.producer) == (expected, expected)
-    assert told.lecturer == f"What is left to do? {expected}"
+    words = said(failed, known)
+    assert (words.operator, words.producer) == (expected, expected)
+    assert words.lecturer == f"What is left to do? {expected}"
     assert said(failed, later).operator == "Nothing: a later request brought it into Opencast."
 
 
 def test_time_is_written_as_the_audience_reads_it() -> None:
     failed = row(State.DOWNLOADER_FAILED, "x", retry_due="2026-10-14T18:45:00Z")
-    told = phrases(failed, diagnosis_of(failed), lambda when: f"{when:%H.%M}")
-    assert told.lecturer == "It is tried again by itself, next at 18.45"
+    words = phrases(failed, diagnosis_of(failed), lambda when: f"{when:%H.%M}")
+    assert words.lecturer == "It is tried again by itself, next at 18.45"

@@ -53,7 +53,7 @@ FAILURE = ingest("failed", State.UPLOADER_FAILED, requested=5, changed=3)
 
 class TestOwnRow:
     @pytest.mark.parametrize(("situation", "known"), EXAMPLES)
-    def test_diagnosis_is_the_situation_that_the_row_tells(
+    def test_diagnosis_is_the_situation_of_the_row(
         self, situation: Situation, known: StatusRow
     ) -> None:
         diagnosis = diagnosis_of(known)
@@ -293,7 +293,7 @@ INGESTS = st.builds(
 
 @given(st.lists(INGESTS, max_size=6, unique_by=lambda known: known.zip_id))
 def test_other_ingest_is_of_the_same_recording_and_needs_nobody(rows: list[StatusRow]) -> None:
-    known = {each.zip_id: each for each in rows}
+    known = {row.zip_id: row for row in rows}
     diagnoses = diagnose_each(rows, rows, NOW, PATIENCE)
     assert diagnoses.keys() == known.keys()
     for zip_id, diagnosis in diagnoses.items():

@@ -1,4 +1,4 @@
-"""What the tests of the downloader share: one Zoom a package, with a lecture in it."""
+"""The fixtures of the downloader's tests. They share one Zoom with a lecture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.functions.downloader.harness import (
     LONGISH,
     MEETING,
     START,
-    Kit,
+    Harness,
     only,
     row_in,
     with_file,
@@ -31,7 +31,7 @@ from tests.unit.functions.downloader.harness import (
 
 @pytest.fixture(scope="package")
 def lecture(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """Two segments, two views, chat, and what Zoom adds unasked."""
+    """A lecture of two segments with two views, chat and Zoom's other files."""
     made = Lecture(meeting_id=MEETING, start_time=START, seconds=12)
     return dataclasses.replace(build_lecture(tmp_path_factory.mktemp("media"), made), duration=30)
 
@@ -44,7 +44,7 @@ def _zoom(tls: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def zoom(_zoom: ZoomStandIn, lecture: Recording) -> ZoomStandIn:
-    """Holds the lecture; neither faults nor memory."""
+    """The Zoom with the lecture, without faults and earlier requests."""
     _zoom.add(lecture)
     _zoom.clear_faults()
     _zoom.set(after_expiry="401", name_in="location", ranges=True)
@@ -60,7 +60,7 @@ def _bucket() -> Iterator[StagingBucket]:
 
 @pytest.fixture
 def bucket(_bucket: StagingBucket) -> StagingBucket:
-    """Empty, with neither faults nor memory."""
+    """The empty bucket, without faults and earlier requests."""
     _bucket.begin()
     return _bucket
 
@@ -69,7 +69,7 @@ def bucket(_bucket: StagingBucket) -> StagingBucket:
 def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
     """The connections of a warm function."""
     with pytest.MonkeyPatch.context() as patch:
-        # What OpenSSL reads when it is asked for the default authorities.
+        # OpenSSL takes the default authorities from this file.
         patch.setenv("SSL_CERT_FILE", str(tls.ca_bundle))
         pool = connections.http(16)
     yield pool
@@ -77,21 +77,21 @@ def http(tls: Authority) -> Iterator[urllib3.PoolManager]:
 
 
 @pytest.fixture
-def kit(
+def harness(
     aws: Cloud,
     clock: Clock,
     zoom: ZoomStandIn,
     tls: Authority,
     bucket: StagingBucket,
     http: urllib3.PoolManager,
-) -> Iterator[Kit]:
+) -> Iterator[Harness]:
     aws.status.put_item(Item=row_in("SENT_TO_DOWNLOADER"))
     aws.s3 = bucket.client
     with client_session(tls) as session:
-        yield Kit(aws, clock, zoom, session, bucket, http)
+        yield Harness(aws, clock, zoom, session, bucket, http)
     for thread in threading.enumerate():
         if thread.name.startswith("transfer"):
-            # What was given up ends a little later than the call that gave it up.
+            # A cancelled copy ends a little later than the call that cancelled it.
             thread.join()
 
 
@@ -106,7 +106,7 @@ Lengthen = Callable[[Recording, int], Recording]
 
 @pytest.fixture(scope="package")
 def lengthen(tmp_path_factory: pytest.TempPathFactory) -> Lengthen:
-    """Makes the first file of a recording as large as is wanted."""
+    """A function that makes the first file of a recording larger."""
     folder = tmp_path_factory.mktemp("long")
 
     def lengthen(recording: Recording, size: int) -> Recording:

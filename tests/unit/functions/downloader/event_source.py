@@ -1,4 +1,4 @@
-"""Lambda's part in it: messages off the download queue, one an invocation, in a given time."""
+"""A fake of Lambda's event source of the download queue."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.staging_bucket import StagingBucket
-from tests.unit.functions.downloader.harness import Kit
+from tests.unit.functions.downloader.harness import Harness
 
 BYTES_A_SECOND = 1_000_000
 
 
 @dataclass
 class BucketTime:
-    """Time that passes as bytes come to S3, a second with each megabyte, and on demand; seconds."""
+    """Seconds that pass with each megabyte that S3 gets, and on demand."""
 
     bucket: StagingBucket
     skipped: float = 0.0
@@ -28,7 +28,7 @@ class BucketTime:
 
 @dataclass
 class Context:
-    """Lambda's context of an invocation that ends at `end`."""
+    """Lambda's context in an invocation that ends at `end`."""
 
     time: BucketTime
     end: float
@@ -40,7 +40,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message as it was handed to an invocation, and what became of it."""
+    """A message that an invocation got, and whether it came back."""
 
     body: dict[str, Any]
     receive_count: int
@@ -51,29 +51,29 @@ class Delivery:
 class EventSource:
     """The event source mapping of the download queue, with a batch size of 1.
 
-    Messages that came back stay invisible for as long as they were told to.
+    Messages that came back stay invisible until their visibility timeout ends.
     """
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self.time = kit.run_clock = BucketTime(kit.bucket)
+    def __init__(self, harness: Harness) -> None:
+        self._harness = harness
+        self.time = harness.run_clock = BucketTime(harness.bucket)
 
     def context(self, seconds: float) -> Context:
         return Context(self.time, self.time() + seconds)
 
     def send(self, message: dict[str, Any]) -> None:
-        self._kit.aws.sqs.send_message(
-            QueueUrl=self._kit.aws.download_queue, MessageBody=json.dumps(message)
+        self._harness.aws.sqs.send_message(
+            QueueUrl=self._harness.aws.download_queue, MessageBody=json.dumps(message)
         )
-        self._kit.aws.sends.clear()
+        self._harness.aws.sends.clear()
 
     def deliver(self, seconds: float, *, crashes: bool = False) -> Delivery | None:
-        """One invocation of so many seconds; None if no message is visible.
+        """Run one invocation of so many seconds. Return None if no message is visible.
 
         One that `crashes` does so at its very end: Lambda never says that it has succeeded.
         """
-        kit, queue = self._kit, self._kit.aws.download_queue
-        answer = kit.aws.sqs.receive_message(
+        harness, queue = self._harness, self._harness.aws.download_queue
+        answer = harness.aws.sqs.receive_message(
             QueueUrl=queue,
             MaxNumberOfMessages=1,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
@@ -86,20 +86,20 @@ class EventSource:
                 "body": taken["Body"],
                 "attributes": attributes,
             }
-            said = kit.run({"Records": [record]}, self.context(seconds))
+            said = harness.run({"Records": [record]}, self.context(seconds))
             came_back = bool(said["batchItemFailures"])
             if crashes:
-                kit.aws.sqs.change_message_visibility(
+                harness.aws.sqs.change_message_visibility(
                     QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0
                 )
             elif not came_back:
-                kit.aws.sqs.delete_message(QueueUrl=queue, ReceiptHandle=handle)
+                harness.aws.sqs.delete_message(QueueUrl=queue, ReceiptHandle=handle)
             count = int(attributes["ApproximateReceiveCount"])
             return Delivery(json.loads(taken["Body"]), count, handle, came_back)
         return None
 
     def deliver_all(self, seconds: float) -> list[Delivery]:
-        """Invocations of so many seconds each, until no message is visible."""
+        """Run invocations of so many seconds each until no message is visible."""
         deliveries: list[Delivery] = []
         while delivery := self.deliver(seconds):
             deliveries.append(delivery)

@@ -1,11 +1,10 @@
-"""A downloader over a Zoom on real HTTPS and an AWS in this process."""
+"""A downloader with a Zoom over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -40,28 +39,27 @@ from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_recordings import Recording, RecordingFile
 from tests.cloud import BUCKET, Clock, Cloud
 from tests.function_harness import downloader_dependencies, received
-from tests.hooks import failing
 from tests.staging_bucket import StagingBucket
 from tests.waits import Sleeper
 
 MEETING = 95846636714
 ZIP_ID = "auto-ingest-0001"
 START = datetime(2026, 10, 14, 14, 0, 12, tzinfo=UTC)
-"""A Wednesday, 10:00 in the morning on the East coast."""
+"""A Wednesday at 10:00 in the time zone of the schedule."""
 FOLDER = f"{MEETING}/{int(START.timestamp())}"
 SERIES = "20260112345"
 MB = 1_000_000
 LONG = 60 * MB
 LONGISH = 16 * MB
-"""Of four parts."""
+"""Bytes of four parts."""
 
 
 @dataclass
-class Kit:
-    """A downloader, what it is sent and what it has done.
+class Harness:
+    """A downloader and its neighbours.
 
-    `before_bytes` is told each range (file id, first byte) before it is asked for. `run_clock` is
-    the copies' own.
+    `before_bytes` is called with the file id and the first byte before each request of a range.
+    `run_clock` is that of the copies.
     """
 
     aws: Cloud
@@ -102,15 +100,15 @@ class Kit:
         )
 
     def message(self, recording: Recording, **changes: Any) -> dict[str, Any]:
-        """What the webhook makes of the recording's completion."""
+        """Return the webhook's message about a completed recording."""
         event = self.zoom.event("recording.completed", recording.uuid)
         about = event["payload"]["object"]
         files = [
             {
-                "recording_id": one["id"],
-                "file_size": one["file_size"],
+                "recording_id": file["id"],
+                "file_size": file["file_size"],
                 **{
-                    name: one[name]
+                    name: file[name]
                     for name in (
                         "recording_start",
                         "recording_end",
@@ -120,10 +118,10 @@ class Kit:
                         "recording_type",
                     )
                 },
-                **({"status": "processing"} if one["status"] != "completed" else {}),
+                **({"status": "processing"} if file["status"] != "completed" else {}),
             }
-            for one in about["recording_files"]
-            if one["file_type"] in ("MP4", "CHAT")
+            for file in about["recording_files"]
+            if file["file_type"] in ("MP4", "CHAT")
         ]
         return {
             "uuid": about["uuid"],
@@ -143,7 +141,7 @@ class Kit:
         }
 
     def take(self, message: Any, *, receive_count: int = 1) -> bool:
-        """Sends a message and handles it as the event source would."""
+        """Send a message and process it. Return False if it has to come back."""
         taken = received(self.aws, self.aws.download_queue, message, receive_count=receive_count)
         self.aws.sends.clear()
         return self.process(taken, self.deps())
@@ -171,51 +169,35 @@ class Kit:
         return Ledger(self.aws.recordings, self.clock)
 
     def record(self, recording: Recording) -> Record:
-        """What the ledger knows of a recording."""
+        """Return the ledger's record of a recording."""
         return self.ledger().get(recording.uuid)
 
     def name(self, recording: Recording, *files: RecordingFile) -> None:
         """Note in the ledger, as the webhook does, that Zoom has named these files."""
-        names = {one.file_id: f"{one.recording_type} of {one.recording_start}" for one in files}
+        names = {file.file_id: f"{file.recording_type} of {file.recording_start}" for file in files}
         change = partial(with_files, names=names, now=self.clock())
         self.ledger().change(recording.uuid, change)
 
     def accept(self, recording: Recording, *files: RecordingFile, zip_id: str = ZIP_ID) -> None:
-        """Note a request in the ledger as the webhook does, whose message names these files."""
+        """Note in the ledger, as the webhook does, a request whose message names these files."""
         self.name(recording, *files)
-        change, sent = self.ledger().change, [one.file_id for one in files]
+        change, sent = self.ledger().change, [file.file_id for file in files]
         asked, now = Asked(), self.clock()
         change(recording.uuid, partial(with_request, zip_id=zip_id, asked=asked, now=now))
         change(recording.uuid, partial(with_sent, zip_id=zip_id, files=sent))
 
     def notice(self, recording: Recording, notice: str) -> None:
-        """Note in the ledger, as the webhook does, that a recording was thrown away."""
+        """Note in the ledger, as the webhook does, that a recording was removed."""
         self.ledger().change(recording.uuid, partial(with_notice, notice=notice))
 
     def ingest(self, recording: Recording, *files: RecordingFile) -> None:
         """Note in the ledger, as the uploader does, an ingest of these files."""
         post = Post(attempt="a", at="2026-10-14T18:00:00Z")
-        names = {one.file_id: one.recording_type for one in files}
+        names = {file.file_id: file.recording_type for file in files}
         ingest = Ingest(zip_id=ZIP_ID, series=SERIES, files=names, posts=(post,))
         change = self.ledger().change
         change(recording.uuid, lambda record: with_claim(record, "mp", ingest))
         change(recording.uuid, lambda record: with_answer(record, "mp", "a", Outcome.TAKEN))
-
-    def ledger_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the ledger succeed, for as long as a block lasts."""
-        return self._failing(self.aws.recordings.name)
-
-    def status_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the status table succeed, for as long as a block lasts."""
-        return self._failing(self.aws.status.name)
-
-    def _failing(self, table: str) -> AbstractContextManager[None]:
-        return failing(
-            self.aws.status.meta.client,
-            "dynamodb.UpdateItem",
-            "Throttling",
-            when=lambda params: params["TableName"] == table,
-        )
 
     @property
     def row(self) -> dict[str, Any]:
@@ -233,25 +215,27 @@ class Kit:
 
     def objects(self) -> dict[str, bytes]:
         peer = self.bucket.peer
-        return {one.key: peer.body(one.key) for one in peer.objects()}
+        return {stored.key: peer.body(stored.key) for stored in peer.objects()}
 
     def downloads(self) -> int:
-        """How often a download address was asked."""
-        return sum(one.path.startswith("/rec/download/") for one in self.zoom.requests)
+        """Return the number of requests at download URLs."""
+        return sum(request.path.startswith("/rec/download/") for request in self.zoom.requests)
 
     def asked_of_api(self) -> int:
-        """How often Zoom's API was asked for a recording's files."""
-        return sum(one.path.startswith("/v2/meetings/") for one in self.zoom.requests)
+        """Return the number of requests for a recording's files at Zoom's API."""
+        return sum(request.path.startswith("/v2/meetings/") for request in self.zoom.requests)
 
     def fetched(self) -> int:
-        """Bytes that were asked of the CDN, and not refused."""
-        ranges = [one.header("Range") or "" for one in self.zoom.requests if one.status == 206]
-        bounds = [one.removeprefix("bytes=").split("-") for one in ranges]
+        """Return the number of bytes that were requested from the CDN and not refused."""
+        ranges = [
+            request.header("Range") or "" for request in self.zoom.requests if request.status == 206
+        ]
+        bounds = [text.removeprefix("bytes=").split("-") for text in ranges]
         return sum(int(last) - int(first) + 1 for first, last in bounds)
 
 
 class _Watched:
-    """A file of Zoom's that tells which bytes it is asked for, before it asks."""
+    """A file at Zoom that calls `before` with each range before it requests it."""
 
     def __init__(
         self,
@@ -284,7 +268,7 @@ def row_in(state: str, **more: Any) -> dict[str, Any]:
 
 
 def only(recording: Recording, *types: str) -> Recording:
-    """The recording with the files of some types alone, of its first segment."""
+    """Return the recording with the files of some types of its first segment only."""
     files = tuple(
         file
         for file in recording.files
@@ -309,7 +293,7 @@ def staged(recording: Recording, *, view: str, segment: int) -> RecordingFile:
 
 
 def key_of(file: RecordingFile, *, segment: int, view: str, extension: str = "mp4") -> str:
-    """Where a file is staged. Zoom's ids are UUIDs, which a key can hold as they are."""
+    """Return the staging key of a file. Zoom's ids are UUIDs, which a key contains unchanged."""
     return f"{FOLDER}/{segment:03d}-{view}-{file.file_id}.{extension}"
 
 

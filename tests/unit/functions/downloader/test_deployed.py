@@ -1,4 +1,4 @@
-"""The downloader as Lambda calls it: all of it from the environment, and what it logs."""
+"""The downloader as Lambda calls it: settings from the environment, logs and metrics."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from local.neighbours.zoom_recordings import Recording
 from tests.function_harness import received
 from tests.staging_bucket import KNOWN
 from tests.unit.functions.deployed import Context, cold, container, environment_of
-from tests.unit.functions.downloader.harness import ZIP_ID, Kit, contents
+from tests.unit.functions.downloader.harness import ZIP_ID, Harness, contents
 
 Printed = Callable[[], str]
 
 
 @dataclass(frozen=True)
 class Function:
-    """The function in its container, with the settings of its environment."""
+    """The function in its container."""
 
-    kit: Kit
+    harness: Harness
     set: Callable[[str, str], None]
 
     def take(self, message: dict[str, Any], **settings: str) -> dict[str, Any]:
-        """The answer of one cold invocation, with these settings as well."""
+        """Return the answer of an invocation in a new container with more settings."""
         for name, value in settings.items():
             self.set(name, value)
-        taken = received(self.kit.aws, self.kit.aws.download_queue, message)
+        taken = received(self.harness.aws, self.harness.aws.download_queue, message)
         record = {
             "messageId": taken.message_id,
             "receiptHandle": taken.receipt_handle,
@@ -45,19 +45,19 @@ class Function:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Iterator[Printed]:
-    """What was printed since it was asked last. Loggers are as they were afterwards."""
+    """A function that returns the text printed since its last call. Loggers are restored."""
     with container():
         yield lambda: capsys.readouterr().out
 
 
 @pytest.fixture
 def function(
-    kit: Kit, tls: Authority, monkeypatch: pytest.MonkeyPatch, printed: Printed
+    harness: Harness, tls: Authority, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> Function:
     printed()
-    zoom = kit.zoom
+    zoom = harness.zoom
     environment = {
-        **environment_of(kit.aws),
+        **environment_of(harness.aws),
         "ZOOM_API_BASE_URL": zoom.api_base_url,
         "ZOOM_OAUTH_URL": zoom.oauth_url,
         "ZOOM_ACCOUNT_ID": zoom.app.account_id,
@@ -65,7 +65,7 @@ def function(
         "ZOOM_DOWNLOAD_HOSTS": "127.0.0.1",
         "DEFAULT_SERIES_ID": "99999999999",
         "DEBUG": "1",
-        "AWS_ENDPOINT_URL_S3": kit.bucket.peer.url,
+        "AWS_ENDPOINT_URL_S3": harness.bucket.peer.url,
         "AWS_ACCESS_KEY_ID": KNOWN.access_key,
         "AWS_SECRET_ACCESS_KEY": KNOWN.secret_key,
         "AWS_SESSION_TOKEN": KNOWN.token,
@@ -74,12 +74,12 @@ def function(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    kit.aws.ssm.put_parameter(
+    harness.aws.ssm.put_parameter(
         Name="/zoom-ingester/test/ZOOM_CLIENT_SECRET",
         Value=zoom.app.client_secret,
         Type="SecureString",
     )
-    return Function(kit, monkeypatch.setenv)
+    return Function(harness, monkeypatch.setenv)
 
 
 def records_in(text: str) -> list[dict[str, Any]]:
@@ -96,42 +96,41 @@ def test_number_of_connections_is_a_setting(
 
 
 def test_deployed_function_stages_a_recording(function: Function, longish: Recording) -> None:
-    """With no more connections than the setting says."""
-    answer = function.take(function.kit.message(longish), DOWNLOAD_CONNECTIONS="1")
+    answer = function.take(function.harness.message(longish), DOWNLOAD_CONNECTIONS="1")
     assert answer == {"batchItemFailures": []}
-    assert function.kit.outcome == ("SENT_TO_UPLOADER", "")
-    assert set(function.kit.objects().values()) == contents(longish)
-    assert function.kit.bucket.peer.stats().most_bodies == 1
+    assert function.harness.outcome == ("SENT_TO_UPLOADER", "")
+    assert set(function.harness.objects().values()) == contents(longish)
+    assert function.harness.bucket.peer.stats().most_bodies == 1
 
 
 def test_log_records_name_their_recording_when_much_fails(
     function: Function, longish: Recording, printed: Printed
 ) -> None:
-    """Each tells which recording it is about, those of the threads too, and none a secret."""
-    kit, video = function.kit, longish.files[0].file_id
-    message = kit.message(longish)
-    kit.zoom.expire_download_tokens(longish.uuid)
-    kit.zoom.fail(Fault(kind="reset", where="cdn", file_id=video, skip=1))
-    kit.zoom.fail(Fault(kind="expired", where="cdn", file_id=video, skip=1))
-    kit.zoom.fail(Fault(kind="status", where="cdn", status=503, retry_after=0, skip=1))
+    """The records of all threads name the recording, and none contains a secret."""
+    harness, video = function.harness, longish.files[0].file_id
+    message = harness.message(longish)
+    harness.zoom.expire_download_tokens(longish.uuid)
+    harness.zoom.fail(Fault(kind="reset", where="cdn", file_id=video, skip=1))
+    harness.zoom.fail(Fault(kind="expired", where="cdn", file_id=video, skip=1))
+    harness.zoom.fail(Fault(kind="status", where="cdn", status=503, retry_after=0, skip=1))
     function.take(message, DOWNLOAD_CONNECTIONS="1")
-    assert kit.outcome == ("SENT_TO_UPLOADER", "")
-    assert kit.zoom.faults == ()
+    assert harness.outcome == ("SENT_TO_UPLOADER", "")
+    assert harness.zoom.faults == ()
     text = printed()
     assert "The part goes on in" in text
     for record in records_in(text):
         assert (record["uuid"], record["zip_id"]) == (longish.uuid, ZIP_ID)
         assert record["aws_request_id"] == Context.aws_request_id
-    for secret in secrets_of(kit):
+    for secret in secrets_of(harness):
         assert secret not in text
     for address in ("/rec/", "/replay/", "http://", "https://"):
         assert address not in text
 
 
-def secrets_of(kit: Kit) -> set[str]:
-    """Every token, signature and password that was used."""
-    used = {kit.zoom.app.client_secret, KNOWN.secret_key, KNOWN.token}
-    for request in kit.zoom.requests:
+def secrets_of(harness: Harness) -> set[str]:
+    """Return every token, signature and password that was used."""
+    used = {harness.zoom.app.client_secret, KNOWN.secret_key, KNOWN.token}
+    for request in harness.zoom.requests:
         used |= set(request.query.values())
         used.add((request.header("Authorization") or "").partition(" ")[2])
     used -= {"", "true"}
@@ -140,30 +139,32 @@ def secrets_of(kit: Kit) -> set[str]:
 
 
 class TestMetrics:
-    """CloudWatch reads them out of the log: names, units and namespace are the dashboard's."""
+    """CloudWatch reads the metrics from the log."""
 
     @pytest.fixture
-    def copied(self, kit: Kit, printed: Printed) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        """The record of what was copied for a message."""
+    def copied(
+        self, harness: Harness, printed: Printed
+    ) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """Return the record with the metrics of a message's copies."""
 
         def take(message: dict[str, Any]) -> dict[str, Any]:
-            taken = received(kit.aws, kit.aws.download_queue, message)
+            taken = received(harness.aws, harness.aws.download_queue, message)
             log.start(Context())
             log.verbose(False)
-            kit.process(taken, kit.deps(), Context())
-            (found,) = [one for one in records_in(printed()) if one["message"] == "Copied"]
+            harness.process(taken, harness.deps(), Context())
+            (found,) = [record for record in records_in(printed()) if record["message"] == "Copied"]
             return found
 
         return take
 
     def test_copied_bytes_and_their_rate_are_counted(
-        self, kit: Kit, longish: Recording, copied: Any
+        self, harness: Harness, longish: Recording, copied: Any
     ) -> None:
-        record = copied(kit.message(longish))
+        record = copied(harness.message(longish))
         assert record["BytesTransferred"] == longish.files[0].size + longish.files[1].size
         assert record["TransferRate"] > 0
         assert record["_aws"] == {
-            "Timestamp": int(kit.clock().timestamp() * 1000),
+            "Timestamp": int(harness.clock().timestamp() * 1000),
             "CloudWatchMetrics": [
                 {
                     "Namespace": "test-log-metrics",
@@ -177,23 +178,22 @@ class TestMetrics:
         }
 
     def test_rate_is_not_counted_when_nothing_is_copied(
-        self, kit: Kit, small: Recording, copied: Any
+        self, harness: Harness, small: Recording, copied: Any
     ) -> None:
-        """A redelivery that finds everything staged would spoil the average."""
-        message = kit.message(small)
+        """A redelivery without copies would spoil the average."""
+        message = harness.message(small)
         copied(message)
         record = copied(message)
         assert record["BytesTransferred"] == 0
         assert "TransferRate" not in record
         (directive,) = record["_aws"]["CloudWatchMetrics"]
-        assert [one["Name"] for one in directive["Metrics"]] == ["BytesTransferred"]
+        assert [metric["Name"] for metric in directive["Metrics"]] == ["BytesTransferred"]
 
     def test_copied_bytes_are_counted_when_the_copy_fails(
-        self, kit: Kit, longish: Recording, copied: Any
+        self, harness: Harness, longish: Recording, copied: Any
     ) -> None:
-        """The bytes came all the same."""
         chat = longish.files[1].file_id
-        kit.connections = 1
-        kit.zoom.fail(Fault(kind="status", status=404, times=9, file_id=chat))
-        assert copied(kit.message(longish))["BytesTransferred"] == longish.files[0].size
-        assert kit.outcome[0] == "DOWNLOADER_FAILED"
+        harness.connections = 1
+        harness.zoom.fail(Fault(kind="status", status=404, times=9, file_id=chat))
+        assert copied(harness.message(longish))["BytesTransferred"] == longish.files[0].size
+        assert harness.outcome[0] == "DOWNLOADER_FAILED"

@@ -1,180 +1,120 @@
-"""A recording that takes longer than one invocation may."""
+"""Copies that take several invocations."""
 
 from __future__ import annotations
 
-import io
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench.transfer.peers.s3 import S3Peer
-from ingester.errors import ZoomBusy
 from ingester.transfer.parts import MARK_NUMBER, parts_of
-from ingester.transfer.ranges import Source, Version
-from ingester.zoom.download_token import AccessInUse
-from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.function_harness import received
 from tests.unit.functions.downloader.event_source import Delivery, EventSource
-from tests.unit.functions.downloader.harness import LONGISH, MB, Kit, contents
-from tests.waits import Sleeper
+from tests.unit.functions.downloader.harness import LONGISH, MB, Harness, contents
 
 SECONDS = 30.0
-"""What an invocation has here: enough for some 20 MB."""
+"""Seconds of an invocation, in which about 20 MB are copied."""
 BARELY = 15.0
-"""Enough for a part or two, where there is one connection."""
+"""Seconds for a part or two with one connection."""
 Deliver = Callable[..., Delivery]
 HOW_FAR = re.compile(r"(\d+) of (\d+) MB are copied; the next invocation goes on\.")
 
 
 @pytest.fixture
-def source(kit: Kit) -> EventSource:
-    return EventSource(kit)
-
-
-class Untold:
-    """A file whose host tells neither its size nor its version, and answers no ranges."""
-
-    version = Version(None)
-    first = 0
-    is_range = False
-    name = "chat.txt"
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._left = io.BytesIO()
-
-    def open(self, first: int, last: int) -> Untold:  # noqa: ARG002  # it answers with all
-        self._left = io.BytesIO(self._content)
-        return self
-
-    def read(self, length: int) -> bytes:
-        return self._left.read(length)
-
-    def close(self) -> None:
-        pass
-
-
-class Waiter(Sleeper):
-    """Really waits, until it is told to stop."""
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        return stop.wait(seconds)
-
-
-def no_part_comes(kit: Kit, source: EventSource, file_id: str) -> None:
-    """Where there are ranges a file can be opened, but then Zoom is busy until the time is up."""
-    asked: list[str] = []
-    looks = 1 if kit.zoom.switches.ranges else 0
-
-    def refuse(asked_for: str, _: int) -> None:
-        asked.append(asked_for)
-        if asked.count(file_id) > looks:
-            source.time.skip(SECONDS)
-            raise ZoomBusy("Zoom answered 503 to the download.", retry_after=60)
-
-    kit.sleep = Waiter()
-    kit.connections = 1
-    kit.before_bytes = refuse
-
-
-def chat_first(message: dict[str, Any]) -> dict[str, Any]:
-    """Its files in another order, so that the chat has come when the video is asked for."""
-    return message | {"recording_files": message["recording_files"][::-1]}
+def source(harness: Harness) -> EventSource:
+    return EventSource(harness)
 
 
 def stored(peer: S3Peer) -> int:
-    """Bytes that the next invocation need not fetch: objects, and parts of unfinished ones."""
+    """Return the bytes in objects and in parts of unfinished uploads."""
     parts = [part for upload in peer.uploads() for part in upload.parts]
     unfinished = sum(part.size for part in parts if part.number != MARK_NUMBER)
-    return unfinished + sum(one.size for one in peer.objects())
+    return unfinished + sum(stored.size for stored in peer.objects())
 
 
 class TestThreeInvocations:
     def test_next_invocation_continues_the_copy_where_the_last_one_stopped(
-        self, kit: Kit, source: EventSource, long: Recording
+        self, harness: Harness, source: EventSource, long: Recording
     ) -> None:
-        source.send(kit.message(long))
+        source.send(harness.message(long))
         how_far: list[int] = []
         while delivery := source.deliver(SECONDS):
-            if kit.row["pipeline_state"] == "SENT_TO_UPLOADER":
+            if harness.row["pipeline_state"] == "SENT_TO_UPLOADER":
                 break
             assert not delivery.came_back
-            assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
-            told = HOW_FAR.fullmatch(kit.row["reason"])
-            assert told
-            assert int(told[2]) == round(long.total_size / MB)
-            # A part that was under way can still have come.
-            assert int(told[1]) <= round(stored(kit.bucket.peer) / MB)
-            how_far.append(int(told[1]))
+            assert harness.row["pipeline_state"] == "OC_SERIES_FOUND"
+            progress = HOW_FAR.fullmatch(harness.row["reason"])
+            assert progress
+            assert int(progress[2]) == round(long.total_size / MB)
+            # A part in flight may still have been stored.
+            assert int(progress[1]) <= round(stored(harness.bucket.peer) / MB)
+            how_far.append(int(progress[1]))
             assert len(how_far) < 20, "It comes to no end."
-            assert kit.uploads() == []
+            assert harness.uploads() == []
         assert len(how_far) >= 2
         assert how_far == sorted(set(how_far))
         assert source.deliver(SECONDS) is None
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert set(kit.objects().values()) == contents(long)
-        assert kit.bucket.peer.uploads() == []
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert set(harness.objects().values()) == contents(long)
+        assert harness.bucket.peer.uploads() == []
 
-    def test_each_invocation_sends_one_fresh_message(
-        self, kit: Kit, source: EventSource, longish: Recording
+    def test_each_invocation_of_a_copy_sends_one_fresh_message(
+        self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        kit.connections = 1
-        message = kit.message(longish)
+        harness.connections = 1
+        message = harness.message(longish)
         source.send(message)
         deliveries = source.deliver_all(BARELY)
         assert len(deliveries) >= 3
-        assert [one.receive_count for one in deliveries] == [1] * len(deliveries)
-        bodies = [dict(one.body) for one in deliveries]
+        assert [delivery.receive_count for delivery in deliveries] == [1] * len(deliveries)
+        bodies = [dict(delivery.body) for delivery in deliveries]
         copying = [body.pop("copying", None) for body in bodies]
         assert bodies == [message] * len(deliveries)
         assert copying[0] is None
-        assert not any(one.came_back for one in deliveries)
-        again = kit.aws.sent_to(kit.aws.download_queue)
-        assert [one["delay_seconds"] for one in again] == [0] * (len(deliveries) - 1)
-        assert kit.dead() == []
-        assert len(kit.aws.sent_to(kit.aws.upload_queue)) == len(kit.uploads()) == 1
-        assert kit.fetched() <= 1.3 * longish.total_size
+        assert not any(delivery.came_back for delivery in deliveries)
+        again = harness.aws.sent_to(harness.aws.download_queue)
+        assert [message["delay_seconds"] for message in again] == [0] * (len(deliveries) - 1)
+        assert harness.dead() == []
+        assert len(harness.aws.sent_to(harness.aws.upload_queue)) == len(harness.uploads()) == 1
+        assert harness.fetched() <= 1.3 * longish.total_size
 
     def test_copy_is_continued_when_an_invocation_crashes(
-        self, kit: Kit, longish: Recording
+        self, harness: Harness, longish: Recording
     ) -> None:
-        """Its parts are S3's; only the message comes back by itself, with another receive."""
+        """S3 has the parts. The message comes back by itself."""
         breaks = parts_of(LONGISH)[2].first
 
         def break_down(_: str, first: int) -> None:
             if first == breaks:
                 raise RuntimeError("The function's process ends here.")
 
-        kit.connections = 1
-        kit.before_bytes = break_down
-        message = kit.message(longish)
+        harness.connections = 1
+        harness.before_bytes = break_down
+        message = harness.message(longish)
         with pytest.raises(RuntimeError):
-            kit.take(message)
-        kit.before_bytes = lambda _id, _first: None
-        fetched = kit.fetched()
-        assert kit.take(message, receive_count=2)
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert set(kit.objects().values()) == contents(longish)
-        assert kit.fetched() - fetched < LONGISH - breaks + MB
+            harness.take(message)
+        harness.before_bytes = lambda _id, _first: None
+        fetched = harness.fetched()
+        assert harness.take(message, receive_count=2)
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert set(harness.objects().values()) == contents(longish)
+        assert harness.fetched() - fetched < LONGISH - breaks + MB
 
 
 class TestACopyThatDoesNotGrow:
-    """If ETag or Last-Modified differ between Zoom's servers, each invocation begins anew."""
+    """Each invocation starts again if ETag or Last-Modified differ between Zoom's servers."""
 
     @pytest.fixture
-    def deliver(self, kit: Kit, source: EventSource, longish: Recording) -> Deliver:
-        """One invocation that begins anew, of a message that says how far the copy was."""
-        kit.connections = 1
+    def deliver(self, harness: Harness, source: EventSource, longish: Recording) -> Deliver:
+        """A function that runs an invocation without progress after the given progress."""
+        harness.connections = 1
 
         def deliver(copying: dict[str, Any] | None = None) -> Delivery:
-            kit.bucket.begin()
-            kit.aws.messages(kit.aws.download_queue)
-            message = kit.message(longish)
+            harness.bucket.begin()
+            harness.aws.messages(harness.aws.download_queue)
+            message = harness.message(longish)
             source.send(message | {"copying": copying} if copying else message)
             delivery = source.deliver(BARELY)
             assert delivery
@@ -182,198 +122,122 @@ class TestACopyThatDoesNotGrow:
 
         return deliver
 
-    def sent(self, kit: Kit) -> dict[str, Any]:
-        """What the next invocation is told of the copy."""
-        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+    def sent(self, harness: Harness) -> dict[str, Any]:
+        (again,) = harness.aws.sent_to(harness.aws.download_queue)
         copying: dict[str, Any] = again["body"]["copying"]
         return copying
 
-    def test_message_carries_since_when_and_how_far_it_is(
-        self, kit: Kit, source: EventSource, longish: Recording
+    def test_message_has_the_begin_and_the_progress_of_its_copy(
+        self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        kit.connections = 1
-        source.send(kit.message(longish))
-        told: list[dict[str, Any]] = []
-        while kit.outcome[0] != "SENT_TO_UPLOADER":
+        harness.connections = 1
+        source.send(harness.message(longish))
+        copies: list[dict[str, Any]] = []
+        while harness.outcome[0] != "SENT_TO_UPLOADER":
             assert source.deliver(BARELY)
-            kit.clock.forward(minutes=15)
-            told = [one["body"]["copying"] for one in kit.aws.sent_to(kit.aws.download_queue)]
-        assert len(told) >= 2
-        assert {one["since"] for one in told} == {"2026-10-14T18:30:00Z"}
-        assert {one["idle"] for one in told} == {0}
-        stored = [one["stored_bytes"] for one in told]
+            harness.clock.forward(minutes=15)
+            copies = [
+                message["body"]["copying"]
+                for message in harness.aws.sent_to(harness.aws.download_queue)
+            ]
+        assert len(copies) >= 2
+        assert {fields["since"] for fields in copies} == {"2026-10-14T18:30:00Z"}
+        assert {fields["idle"] for fields in copies} == {0}
+        stored = [fields["stored_bytes"] for fields in copies]
         assert stored == sorted(set(stored))
 
-    def test_copy_is_a_failure_when_three_invocations_in_a_row_added_nothing(
-        self, kit: Kit, deliver: Deliver
+    def test_copy_fails_when_three_invocations_in_a_row_added_nothing(
+        self, harness: Harness, deliver: Deliver
     ) -> None:
         deliver()
-        copying = self.sent(kit) | {"stored_bytes": LONGISH}
+        copying = self.sent(harness) | {"stored_bytes": LONGISH}
         for idle in (1, 2):
             assert not deliver(copying).came_back
-            copying = self.sent(kit)
+            copying = self.sent(harness)
             assert copying["idle"] == idle
             assert copying["stored_bytes"] == LONGISH
         assert deliver(copying).came_back
-        assert kit.aws.sent_to(kit.aws.download_queue) == []
-        state, reason = kit.outcome
+        assert harness.aws.sent_to(harness.aws.download_queue) == []
+        state, reason = harness.outcome
         assert state == "DOWNLOADER_FAILED"
         assert reason.startswith(
             "retryable failure: 3 invocations in a row have added nothing to what is copied, 16 MB"
         )
         assert "attempt 1 of 12" in reason
 
-    def test_copy_goes_on_when_it_grows_again(self, kit: Kit, deliver: Deliver) -> None:
-        copying = {"since": "2026-10-14T18:00:00Z", "stored_bytes": 1, "idle": 2}
-        assert not deliver(copying).came_back
-        assert self.sent(kit)["since"] == "2026-10-14T18:00:00Z"
-        assert self.sent(kit)["idle"] == 0
-        assert self.sent(kit)["stored_bytes"] > 1
-
-    def test_copy_is_a_dead_letter_when_it_has_gone_on_for_a_day(
-        self, kit: Kit, deliver: Deliver
+    def test_copy_is_a_dead_letter_when_it_has_taken_a_day(
+        self, harness: Harness, deliver: Deliver
     ) -> None:
         copying = {"since": "2026-10-13T18:30:01Z", "stored_bytes": 1, "idle": 0}
         assert not deliver(copying).came_back
-        assert kit.dead() == []
-        kit.clock.forward(seconds=1)
+        assert harness.dead() == []
+        harness.clock.forward(seconds=1)
         assert not deliver(copying).came_back
-        (dead,) = kit.dead()
+        (dead,) = harness.dead()
         assert dead["reason"].startswith("The copy has gone on since 2026-10-13T18:30:01Z, over")
-        assert kit.outcome[0] == "DOWNLOADER_FAILED"
-        assert kit.outcome[1].startswith("permanent failure: The copy has gone on since")
-        assert kit.aws.sent_to(kit.aws.download_queue) == []
+        assert harness.outcome[0] == "DOWNLOADER_FAILED"
+        assert harness.outcome[1].startswith("permanent failure: The copy has gone on since")
+        assert harness.aws.sent_to(harness.aws.download_queue) == []
 
 
 class TestOverrides:
     def test_overrides_of_an_operator_stay_when_the_copy_is_continued(
-        self, kit: Kit, source: EventSource, longish: Recording
+        self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        kit.connections = 1
-        source.send(kit.message(longish))
+        harness.connections = 1
+        source.send(harness.message(longish))
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        assert kit.run(event, source.context(BARELY)) == {"message": "done"}
-        assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
+        assert harness.run(event, source.context(BARELY)) == {"message": "done"}
+        assert harness.row["pipeline_state"] == "OC_SERIES_FOUND"
         first, *_ = deliveries = source.deliver_all(BARELY)
         assert first.body["override_series_id"] == "20260111111"
         assert first.body["ignore_schedule"] is True
-        assert [one.receive_count for one in deliveries] == [1] * len(deliveries)
-        (sent,) = kit.uploads()
+        assert [delivery.receive_count for delivery in deliveries] == [1] * len(deliveries)
+        (sent,) = harness.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
-
-    def test_schedule_stays_ignored_when_the_copy_is_continued(
-        self, kit: Kit, source: EventSource, longish: Recording
-    ) -> None:
-        """No series was given: only the default is left, whatever the schedule says by then."""
-        kit.aws.schedule.put_item(
-            Item={
-                "zoom_series_id": str(longish.meeting_id),
-                "opencast_series_id": "20260199999",
-                "events": [{"day": "W", "time": "10:00", "title": "Lecture"}],
-            }
-        )
-        kit.connections = 1
-        source.send(kit.message(longish))
-        kit.run({"ignore_schedule": True}, source.context(BARELY))
-        assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
-        source.deliver_all(BARELY)
-        (sent,) = kit.uploads()
-        assert sent["body"]["opencast_series_id"] == "99999999999"
 
 
 class TestTwoMessages:
     def test_recording_is_sent_on_once_when_a_crash_leaves_two_messages(
-        self, kit: Kit, source: EventSource, longish: Recording
+        self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        """Both are delivered from then on, and make the same recording of it once."""
-        kit.connections = 1
-        source.send(kit.message(longish))
+        """Both messages are delivered from then on, with the same result."""
+        harness.connections = 1
+        source.send(harness.message(longish))
         assert source.deliver(BARELY, crashes=True)
         deliveries = source.deliver_all(BARELY)
-        assert [one.receive_count for one in deliveries].count(2) == 1
-        assert set(kit.objects().values()) == contents(longish)
-        assert kit.bucket.peer.uploads() == []
-        sent = kit.aws.sent_to(kit.aws.upload_queue)
+        assert [delivery.receive_count for delivery in deliveries].count(2) == 1
+        assert set(harness.objects().values()) == contents(longish)
+        assert harness.bucket.peer.uploads() == []
+        sent = harness.aws.sent_to(harness.aws.upload_queue)
         assert len(sent) == 2
         assert sent[0] == sent[1]
-        assert len(kit.uploads()) == 1
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert kit.dead() == []
-        assert kit.fetched() <= 1.3 * longish.total_size
+        assert len(harness.uploads()) == 1
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.dead() == []
+        assert harness.fetched() <= 1.3 * longish.total_size
 
 
 class TestNothingGotThrough:
     def test_message_is_retried_when_nothing_could_be_copied(
-        self, kit: Kit, source: EventSource, longish: Recording
+        self, harness: Harness, source: EventSource, longish: Recording
     ) -> None:
-        source.send(kit.message(longish))
+        source.send(harness.message(longish))
         delivery = source.deliver(4.0)
         assert delivery
         assert delivery.came_back
-        assert kit.row["pipeline_state"] == "DOWNLOADER_FAILED"
-        assert kit.row["reason"].startswith(
+        assert harness.row["pipeline_state"] == "DOWNLOADER_FAILED"
+        assert harness.row["reason"].startswith(
             "retryable failure: Nothing could be copied in the time that was left. "
             "(attempt 1 of 12, next try at "
         )
-        assert kit.aws.sent_to(kit.aws.download_queue) == []
-        kit.aws.sqs.change_message_visibility(
-            QueueUrl=kit.aws.download_queue,
+        assert harness.aws.sent_to(harness.aws.download_queue) == []
+        harness.aws.sqs.change_message_visibility(
+            QueueUrl=harness.aws.download_queue,
             ReceiptHandle=delivery.receipt_handle,
             VisibilityTimeout=0,
         )
         again = source.deliver(4.0)
         assert again
         assert again.receive_count == 2
-        assert "attempt 2 of 12" in kit.row["reason"]
-
-    def test_message_is_retried_when_the_rest_was_staged_and_nothing_could_be_copied(
-        self, kit: Kit, source: EventSource, longish: Recording
-    ) -> None:
-        """Else the message would go round for ever."""
-        video, _ = longish.files
-        kit.zoom.fail(Fault(kind="status", status=500, times=99, file_id=video.file_id))
-        message = chat_first(kit.message(longish))
-        assert not kit.take(message)
-        assert len(kit.objects()) == 1, "the chat"
-        kit.zoom.clear_faults()
-        no_part_comes(kit, source, video.file_id)
-        source.send(message)
-        delivery = source.deliver(SECONDS)
-        assert delivery
-        assert delivery.came_back
-        assert "Nothing could be copied" in kit.row["reason"]
-        assert kit.aws.sent_to(kit.aws.download_queue) == []
-
-    def test_message_is_retried_when_only_a_file_of_unknown_size_was_copied_again(
-        self, kit: Kit, source: EventSource, longish: Recording
-    ) -> None:
-        """Nothing tells a file of an untold size from another version of it."""
-        video, chat = longish.files
-        no_part_comes(kit, source, video.file_id)
-        deps = kit.deps()
-
-        def open_file(file_id: str, url: str, access: AccessInUse) -> Source:
-            if file_id == chat.file_id and chat.path:
-                return Untold(chat.path.read_bytes())
-            return deps.open_file(file_id, url, access)
-
-        message = chat_first(kit.message(longish))
-        taken = received(kit.aws, kit.aws.download_queue, message)
-        untold = replace(deps, open_file=open_file)
-        assert not kit.process(taken, untold, source.context(SECONDS))
-        assert len(kit.objects()) == 1, "the chat"
-        assert "Nothing could be copied" in kit.row["reason"]
-
-    @pytest.mark.parametrize("ranges", [True, False])
-    def test_message_is_requeued_when_one_file_could_be_copied(
-        self, kit: Kit, source: EventSource, longish: Recording, ranges: bool
-    ) -> None:
-        video, _ = longish.files
-        kit.zoom.set(ranges=ranges)
-        no_part_comes(kit, source, video.file_id)
-        source.send(chat_first(kit.message(longish)))
-        delivery = source.deliver(SECONDS)
-        assert delivery
-        assert not delivery.came_back
-        assert kit.row["pipeline_state"] == "OC_SERIES_FOUND"
-        assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
+        assert "attempt 2 of 12" in harness.row["reason"]

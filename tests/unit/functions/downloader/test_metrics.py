@@ -1,4 +1,4 @@
-"""What the downloader measures, beside what it copies: each fact once, whatever comes again."""
+"""The downloader's metrics apart from those of copies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from ingester.metrics import Metric
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.functions.downloader.harness import ZIP_ID, Kit
+from tests.unit.functions.downloader.harness import ZIP_ID, Harness
 from tests.unit.functions.measured import count_of, listen, measured
 
 
@@ -17,74 +17,74 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def test_duration_is_counted_when_the_series_is_found(
-    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+    harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
-    kit.take(kit.message(small))
+    harness.take(harness.message(small))
     assert {Metric.RECORDING_DURATION: 30} in measured(log)
     assert count_of(Metric.RECORDING_DURATION, log) == 30
 
 
 def test_duration_is_not_counted_again_when_the_message_is_retried(
-    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+    harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
-    kit.zoom.fail(Fault(kind="status", status=500, times=99, where="download"))
-    message = kit.message(small)
-    kit.take(message)
-    assert kit.outcome[0] == "DOWNLOADER_FAILED"
-    kit.zoom.clear_faults()
-    kit.take(message, receive_count=2)
-    assert kit.outcome[0] == "SENT_TO_UPLOADER"
+    harness.zoom.fail(Fault(kind="status", status=500, times=99, where="download"))
+    message = harness.message(small)
+    harness.take(message)
+    assert harness.outcome[0] == "DOWNLOADER_FAILED"
+    harness.zoom.clear_faults()
+    harness.take(message, receive_count=2)
+    assert harness.outcome[0] == "SENT_TO_UPLOADER"
     assert count_of(Metric.RECORDING_DURATION, log) == 30
 
 
 def test_short_recording_is_counted_as_skipped_once(
-    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+    harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
     for count in (1, 2):
-        kit.take(kit.message(small, duration=1), receive_count=count)
+        harness.take(harness.message(small, duration=1), receive_count=count)
     assert measured(log) == [{Metric.RECORDING_IGNORED: 1, Metric.SKIPPED_FOR_DURATION: 1}]
 
 
 def test_recording_without_a_series_is_counted_as_ignored(
-    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+    harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
-    kit.settings["default_series_id"] = ""
-    kit.take(kit.message(small))
+    harness.settings["default_series_id"] = ""
+    harness.take(harness.message(small))
     assert measured(log) == [{Metric.RECORDING_IGNORED: 1}]
 
 
 def test_recording_in_the_trash_is_counted_as_ignored(
-    kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+    harness: Harness, small: Recording, log: pytest.LogCaptureFixture
 ) -> None:
-    kit.notice(small, "Trashed in Zoom")
-    kit.zoom.fail(Fault(kind="status", status=404, times=9))
-    kit.take(kit.message(small))
-    assert kit.outcome == ("IGNORED", "Trashed in Zoom")
+    harness.notice(small, "Trashed in Zoom")
+    harness.zoom.fail(Fault(kind="status", status=404, times=9))
+    harness.take(harness.message(small))
+    assert harness.outcome == ("IGNORED", "Trashed in Zoom")
     assert count_of(Metric.RECORDING_IGNORED, log) == 1
     assert count_of(Metric.RECORDING_FAILED, log) == 0
 
 
 class TestFailures:
     def test_permanent_failure_is_counted(
-        self, kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+        self, harness: Harness, small: Recording, log: pytest.LogCaptureFixture
     ) -> None:
-        kit.zoom.fail(Fault(kind="status", status=404, times=9))
-        kit.take(kit.message(small))
+        harness.zoom.fail(Fault(kind="status", status=404, times=9))
+        harness.take(harness.message(small))
         assert count_of(Metric.RECORDING_FAILED, log) == 1
-        assert len(kit.dead()) == 1
+        assert len(harness.dead()) == 1
 
     def test_malformed_message_is_counted_as_a_failure(
-        self, kit: Kit, log: pytest.LogCaptureFixture
+        self, harness: Harness, log: pytest.LogCaptureFixture
     ) -> None:
-        kit.take({"zip_id": ZIP_ID})
+        harness.take({"zip_id": ZIP_ID})
         assert measured(log) == [{Metric.RECORDING_FAILED: 1}]
 
     def test_retryable_failure_is_counted_at_the_last_receive(
-        self, kit: Kit, small: Recording, log: pytest.LogCaptureFixture
+        self, harness: Harness, small: Recording, log: pytest.LogCaptureFixture
     ) -> None:
-        kit.zoom.fail(Fault(kind="status", status=500, times=99))
-        kit.take(kit.message(small), receive_count=11)
+        harness.zoom.fail(Fault(kind="status", status=500, times=99))
+        harness.take(harness.message(small), receive_count=11)
         assert count_of(Metric.RECORDING_FAILED, log) == 0
-        kit.zoom.fail(Fault(kind="status", status=500, times=99))
-        kit.take(kit.message(small), receive_count=12)
+        harness.zoom.fail(Fault(kind="status", status=500, times=99))
+        harness.take(harness.message(small), receive_count=12)
         assert count_of(Metric.RECORDING_FAILED, log) == 1

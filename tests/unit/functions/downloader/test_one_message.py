@@ -1,4 +1,4 @@
-"""One message in flight never becomes more, and none is lost: the status table is a report."""
+"""A failing status table neither multiplies nor loses messages, because it is a report."""
 
 from __future__ import annotations
 
@@ -9,81 +9,90 @@ import pytest
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
+from tests.hooks import failing_table
 from tests.unit.functions.downloader.event_source import EventSource
-from tests.unit.functions.downloader.harness import Kit, row_in, with_file
+from tests.unit.functions.downloader.harness import Harness, row_in, with_file
 
 
 @pytest.fixture(autouse=True)
-def _status_failing(kit: Kit) -> Iterator[None]:
-    with kit.status_failing():
+def _status_failing(harness: Harness) -> Iterator[None]:
+    with failing_table(harness.aws.status):
         yield
 
 
 def test_recording_is_sent_on_once_when_its_row_can_not_be_written(
-    kit: Kit, small: Recording, caplog: pytest.LogCaptureFixture
+    harness: Harness, small: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert kit.take(kit.message(small))
-    assert len(kit.aws.sent_to(kit.aws.upload_queue)) == 1
-    assert kit.aws.sent_to(kit.aws.download_queue) == kit.dead() == []
-    levels = {one.levelname for one in caplog.records if "row isn't written" in one.getMessage()}
+    assert harness.take(harness.message(small))
+    assert len(harness.aws.sent_to(harness.aws.upload_queue)) == 1
+    assert harness.aws.sent_to(harness.aws.download_queue) == harness.dead() == []
+    levels = {
+        record.levelname for record in caplog.records if "row isn't written" in record.getMessage()
+    }
     assert levels == {"WARNING"}
 
 
-def test_waiting_sends_one_message_when_its_row_can_not_be_written(
-    kit: Kit, small: Recording
+def test_waiting_recording_has_one_message_when_its_row_can_not_be_written(
+    harness: Harness, small: Recording
 ) -> None:
-    slow = kit.zoom.add(with_file(small, 0, processing_asks=999, file_id="slow"))
-    assert kit.take(kit.message(slow))
-    assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
-    assert kit.aws.sent_to(kit.aws.upload_queue) == kit.dead() == []
+    slow = harness.zoom.add(with_file(small, 0, processing_asks=999, file_id="slow"))
+    assert harness.take(harness.message(slow))
+    assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
+    assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_continuing_sends_one_message_when_its_row_can_not_be_written(
-    kit: Kit, longish: Recording
+def test_continued_copy_has_one_message_when_its_row_can_not_be_written(
+    harness: Harness, longish: Recording
 ) -> None:
-    kit.connections = 1
-    source = EventSource(kit)
-    source.send(kit.message(longish))
+    harness.connections = 1
+    source = EventSource(harness)
+    source.send(harness.message(longish))
     delivery = source.deliver(15.0)
     assert delivery
     assert not delivery.came_back
-    assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
-    assert kit.aws.sent_to(kit.aws.upload_queue) == kit.dead() == []
+    assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
+    assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_dead_letter_is_one_when_its_row_can_not_be_written(kit: Kit, small: Recording) -> None:
-    kit.zoom.fail(Fault(kind="status", status=404, times=99))
-    assert kit.take(kit.message(small))
-    assert len(kit.dead()) == 1
-    assert kit.aws.sent_to(kit.aws.download_queue) == []
+def test_dead_letter_is_sent_once_when_its_row_can_not_be_written(
+    harness: Harness, small: Recording
+) -> None:
+    harness.zoom.fail(Fault(kind="status", status=404, times=99))
+    assert harness.take(harness.message(small))
+    assert len(harness.dead()) == 1
+    assert harness.aws.sent_to(harness.aws.download_queue) == []
 
 
-def test_message_that_can_not_be_read_is_one_dead_letter(kit: Kit) -> None:
-    assert kit.take({"zip_id": "auto-ingest-0001"})
-    assert len(kit.dead()) == 1
+def test_malformed_message_is_one_dead_letter_when_its_row_can_not_be_written(
+    harness: Harness,
+) -> None:
+    assert harness.take({"zip_id": "auto-ingest-0001"})
+    assert len(harness.dead()) == 1
 
 
-def test_failure_comes_back_when_its_row_can_not_be_written(kit: Kit, small: Recording) -> None:
-    kit.zoom.fail(Fault(kind="status", status=500, times=99))
-    assert not kit.take(kit.message(small))
-    assert kit.aws.sent_to(kit.aws.download_queue) == kit.dead() == []
+def test_failed_message_is_retried_when_its_row_can_not_be_written(
+    harness: Harness, small: Recording
+) -> None:
+    harness.zoom.fail(Fault(kind="status", status=500, times=99))
+    assert not harness.take(harness.message(small))
+    assert harness.aws.sent_to(harness.aws.download_queue) == harness.dead() == []
 
 
 @pytest.mark.parametrize("change", [{"duration": 1}, {"ignore_schedule": True}])
 def test_recording_is_ignored_when_its_row_can_not_be_written(
-    kit: Kit, small: Recording, change: dict[str, Any]
+    harness: Harness, small: Recording, change: dict[str, Any]
 ) -> None:
-    kit.settings["default_series_id"] = ""
-    assert kit.take(kit.message(small, **change))
-    assert kit.aws.sent_to(kit.aws.upload_queue) == kit.dead() == []
+    harness.settings["default_series_id"] = ""
+    assert harness.take(harness.message(small, **change))
+    assert harness.aws.sent_to(harness.aws.upload_queue) == harness.dead() == []
 
 
-def test_recording_that_was_thrown_away_is_done_when_its_row_can_not_be_written(
-    kit: Kit, small: Recording
+def test_message_of_a_removed_recording_is_done_when_its_row_can_not_be_written(
+    harness: Harness, small: Recording
 ) -> None:
-    kit.notice(small, "The recording was moved to the trash in Zoom")
-    kit.zoom.expire_download_tokens(small.uuid)
-    kit.zoom.trash(small.uuid)
-    assert kit.take(kit.message(small))
-    assert kit.dead() == []
-    assert kit.row == row_in("SENT_TO_DOWNLOADER")
+    harness.notice(small, "The recording was moved to the trash in Zoom")
+    harness.zoom.expire_download_tokens(small.uuid)
+    harness.zoom.trash(small.uuid)
+    assert harness.take(harness.message(small))
+    assert harness.dead() == []
+    assert harness.row == row_in("SENT_TO_DOWNLOADER")

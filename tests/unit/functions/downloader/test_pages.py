@@ -1,4 +1,4 @@
-"""What becomes of a recording of which Zoom shows a page: deleted, or not authorized."""
+"""Downloads that Zoom answers with a page: deleted, or not authorized."""
 
 from __future__ import annotations
 
@@ -6,93 +6,56 @@ import pytest
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
-from tests.unit.functions.downloader.harness import Kit, staged
+from tests.unit.functions.downloader.harness import Harness, staged
 
 
-def test_token_is_renewed_when_zoom_answers_with_pages_during_a_copy(
-    kit: Kit, lecture: Recording
+def test_other_files_are_staged_when_zoom_answers_with_a_page_for_one(
+    harness: Harness, lecture: Recording, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen: set[str] = set()
-
-    def die(file_id: str, _first: int) -> None:
-        if file_id not in seen and len(seen) == 2:
-            kit.zoom.expire_download_tokens(lecture.uuid)
-        seen.add(file_id)
-
-    kit.zoom.set(after_expiry="html")
-    kit.before_bytes = die
-    kit.connections = 1
-    assert kit.take(kit.message(lecture))
-    assert kit.outcome == ("SENT_TO_UPLOADER", "")
-    assert kit.asked_of_api() == 1
-    assert len(kit.objects()) == 6
-
-
-def test_file_is_staged_when_zoom_answers_with_a_page_once(kit: Kit, lecture: Recording) -> None:
-    screen = staged(lecture, view="shared_screen", segment=0)
-    kit.zoom.fail(Fault(kind="html", file_id=screen.file_id, times=1))
-    assert kit.take(kit.message(lecture))
-    assert kit.outcome == ("SENT_TO_UPLOADER", "")
-    assert len(kit.objects()) == 6
-
-
-def test_other_files_go_on_when_zoom_answers_with_a_page_for_one(
-    kit: Kit, lecture: Recording, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The others go on, and it is told."""
     gone = staged(lecture, view="shared_screen", segment=0)
-    kit.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
-    assert kit.take(kit.message(lecture))
-    told = (
+    harness.zoom.fail(Fault(kind="html", file_id=gone.file_id, times=9))
+    assert harness.take(harness.message(lecture))
+    reason = (
         "Zoom answered with a page instead of 1 of the files, which stay outside: "
         "shared_screen of segment 0."
     )
-    assert kit.outcome == ("SENT_TO_UPLOADER", told)
-    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
-    assert record.getMessage() == told
+    assert harness.outcome == ("SENT_TO_UPLOADER", reason)
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == reason
     assert vars(record)["goes_on"]
     assert "exec.on-demand UUID" in vars(record)["advice"]
-    (sent,) = kit.uploads()
+    (sent,) = harness.uploads()
     screen = sent["body"]["s3_files"]["shared_screen"]["segments"]
-    assert [one["segment_num"] for one in screen] == [1]
-    assert len(kit.objects()) == 5
+    assert [file["segment_num"] for file in screen] == [1]
+    assert len(harness.objects()) == 5
 
 
 def test_message_is_given_up_when_zoom_answers_with_pages_for_all_files(
-    kit: Kit, lecture: Recording
+    harness: Harness, lecture: Recording
 ) -> None:
-    message = kit.message(lecture)
-    kit.zoom.fail(Fault(kind="html", times=99))
-    assert kit.take(message)
-    (dead,) = kit.dead()
+    message = harness.message(lecture)
+    harness.zoom.fail(Fault(kind="html", times=99))
+    assert harness.take(message)
+    (dead,) = harness.dead()
     assert "none of the recording's MP4" in dead["reason"]
-    assert kit.outcome[0] == "DOWNLOADER_FAILED"
-    assert kit.outcome[1].startswith("permanent failure: ")
-    assert kit.uploads() == []
+    assert harness.outcome[0] == "DOWNLOADER_FAILED"
+    assert harness.outcome[1].startswith("permanent failure: ")
+    assert harness.uploads() == []
 
 
 @pytest.mark.parametrize("kind", ["html", "status"])
-def test_a_recording_waits_when_zoom_does_not_hand_out_a_file_within_the_first_hour(
-    kit: Kit, lecture: Recording, kind: str
+def test_recording_waits_when_zoom_does_not_deliver_a_file_within_the_first_hour(
+    harness: Harness, lecture: Recording, kind: str
 ) -> None:
     gone = staged(lecture, view="shared_screen", segment=0)
     fault = Fault(kind="html", file_id=gone.file_id, times=9)
     if kind == "status":
         fault = Fault(kind="status", status=404, file_id=gone.file_id, times=9)
-    kit.zoom.fail(fault)
-    message = kit.message(lecture, received_time="2026-10-14T17:31:00Z")
-    assert kit.take(message)
-    state, reason = kit.outcome
+    harness.zoom.fail(fault)
+    message = harness.message(lecture, received_time="2026-10-14T17:31:00Z")
+    assert harness.take(message)
+    state, reason = harness.outcome
     assert state == "OC_SERIES_FOUND"
     assert "asks again at 2026-10-14T18:31:00Z" in reason
-    assert kit.uploads() == []
-    assert kit.dead() == []
-
-
-def test_a_chat_is_told_when_zoom_does_not_hand_it_out_after_the_first_hour(
-    kit: Kit, lecture: Recording
-) -> None:
-    chat = next(one for one in lecture.files if one.file_type == "CHAT")
-    kit.zoom.fail(Fault(kind="html", file_id=chat.file_id, times=9))
-    assert kit.take(kit.message(lecture))
-    assert "chat_file of segment" in kit.outcome[1]
+    assert harness.uploads() == []
+    assert harness.dead() == []

@@ -1,38 +1,31 @@
-"""The downloader's good days: every file staged, and the uploader told."""
+"""The staged files, the upload message, and calls by operators."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingester.transfer.multipart import IDENTITY
-from ingester.transfer.part_worker import ATTEMPTS
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording
 from tests.cloud import BUCKET
 from tests.function_harness import received
 from tests.unit.functions.downloader.harness import (
-    FOLDER,
-    Kit,
-    contents,
+    Harness,
     key_of,
     row_in,
     staged,
-    with_file,
 )
 
 
 class TestTheWholeWay:
-    def test_each_file_is_staged_unchanged(self, kit: Kit, lecture: Recording) -> None:
-        message = kit.message(lecture)
-        assert kit.take(message)
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert kit.row["oc_series_id"] == "99999999999"
+    def test_each_file_is_staged_unchanged(self, harness: Harness, lecture: Recording) -> None:
+        message = harness.message(lecture)
+        assert harness.take(message)
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.row["oc_series_id"] == "99999999999"
         files = {
             (view, segment): staged(lecture, view=view, segment=segment)
             for segment in (0, 1)
@@ -47,11 +40,11 @@ class TestTheWholeWay:
             ): file
             for (view, segment), file in files.items()
         }
-        assert kit.objects() == {
+        assert harness.objects() == {
             key: file.path.read_bytes() for key, file in wanted.items() if file.path
         }
         for key, file in wanted.items():
-            metadata = kit.aws.s3.head_object(Bucket=BUCKET, Key=key)["Metadata"]
+            metadata = harness.aws.s3.head_object(Bucket=BUCKET, Key=key)["Metadata"]
             assert metadata.pop(IDENTITY)
             assert metadata == {
                 "uuid": lecture.uuid,
@@ -59,20 +52,22 @@ class TestTheWholeWay:
                 "file_type": key.rpartition(".")[2],
             }
 
-    def test_upload_message_names_the_staged_files(self, kit: Kit, lecture: Recording) -> None:
-        kit.take(kit.message(lecture))
-        (sent,) = kit.uploads()
+    def test_upload_message_names_the_staged_files(
+        self, harness: Harness, lecture: Recording
+    ) -> None:
+        harness.take(harness.message(lecture))
+        (sent,) = harness.uploads()
         body = sent["body"]
         assert sent["group"] == lecture.uuid
         assert set(body["s3_files"]) == {"active_speaker", "shared_screen", "chat_file"}
         speaker = body["s3_files"]["active_speaker"]["segments"]
         files = [staged(lecture, view="active_speaker", segment=number) for number in (0, 1)]
-        assert [one["file_id"] for one in speaker] == [file.file_id for file in files]
-        assert [one["filename"] for one in speaker] == [
+        assert [file["file_id"] for file in speaker] == [file.file_id for file in files]
+        assert [file["filename"] for file in speaker] == [
             key_of(file, segment=number, view="active_speaker") for number, file in enumerate(files)
         ]
-        assert [one["ffprobe_seconds"] for one in speaker] == [12.0, 12.0]
-        assert [one["ffprobe_bytes"] for one in speaker] == [
+        assert [file["ffprobe_seconds"] for file in speaker] == [12.0, 12.0]
+        assert [file["ffprobe_bytes"] for file in speaker] == [
             staged(lecture, view="active_speaker", segment=number).size for number in (0, 1)
         ]
         chat = body["s3_files"]["chat_file"]
@@ -82,157 +77,68 @@ class TestTheWholeWay:
             "2026-10-14T10:00:12Z",
         )
 
-    def test_token_is_sent_to_zoom_and_not_to_the_cdn(self, kit: Kit, small: Recording) -> None:
-        message = kit.message(small)
-        kit.take(message)
-        tokens = {(one.origin, one.header("Authorization")) for one in kit.zoom.requests}
-        assert tokens == {("zoom", f"Bearer {message['download_token']}"), ("cdn", None)}
-
-    def test_file_name_in_the_content_disposition_gives_the_extension(
-        self, kit: Kit, small: Recording
+    def test_late_files_overwrite_no_staged_object(
+        self, harness: Harness, lecture: Recording
     ) -> None:
-        kit.zoom.set(name_in="disposition")
-        renamed = kit.zoom.add(with_file(small, 0, name="GMT20261014_Vortrag über.M4V"))
-        kit.take(kit.message(renamed))
-        key = key_of(renamed.files[0], segment=0, view="active_speaker", extension="m4v")
-        assert key in kit.objects()
-
-    def test_both_files_are_staged_when_a_view_has_two(
-        self, kit: Kit, small: Recording, lecture: Recording
-    ) -> None:
-        """Zoom holds a view with and without captions: both are kept, the first is ingested."""
-        other = dataclasses.replace(
-            staged(lecture, view="shared_screen", segment=0),
-            recording_type="active_speaker(CC)",
-        )
-        both = kit.zoom.add(dataclasses.replace(small, files=(*small.files, other)))
-        kit.take(kit.message(both))
-        (sent,) = kit.uploads()
-        files = sent["body"]["s3_files"]
-        first, second = files["active_speaker"], files["active_speaker_2"]
-        key = key_of(small.files[0], segment=0, view="active_speaker")
-        other_key = key_of(other, segment=0, view="active_speaker_2")
-        assert first["segments"][0]["filename"] == key
-        assert second["segments"][0]["filename"] == other_key
-        objects = kit.objects()
-        assert small.files[0].path
-        assert objects[key] == small.files[0].path.read_bytes()
-        assert other.path
-        assert objects[other_key] == other.path.read_bytes()
-
-    def test_late_files_overwrite_no_staged_object(self, kit: Kit, lecture: Recording) -> None:
-        """The second segment alone would be number 0, which Opencast may still be fetching."""
-        message = kit.message(lecture)
-        kit.take(message)
-        before = kit.objects()
-        (upload,) = kit.uploads()
+        """The second segment alone is number 0, whose object Opencast may still be fetching."""
+        message = harness.message(lecture)
+        harness.take(message)
+        before = harness.objects()
+        (upload,) = harness.uploads()
         late = [
             file
             for file in message["recording_files"]
             if file["recording_start"] != lecture.start_time and file["file_type"] == "MP4"
         ]
         assert late
-        assert kit.take(message | {"recording_files": late, "is_partial": True})
-        assert kit.objects() == before
-        assert kit.uploads() in ([], [upload]), "SQS drops the same content within five minutes"
-
-    def test_files_of_unknown_views_are_staged(self, kit: Kit, small: Recording) -> None:
-        odd = kit.zoom.add(with_file(small, 0, recording_type="production_studio"))
-        kit.take(kit.message(odd))
-        view = "unrecognized_type_production_studio"
-        assert key_of(odd.files[0], segment=0, view=view) in kit.objects()
-
-    def test_key_holds_the_hash_of_an_id_that_is_no_part_of_a_key(
-        self, kit: Kit, small: Recording
-    ) -> None:
-        odd = kit.zoom.add(with_file(small, 0, file_id="../a b/"))
-        kit.take(kit.message(odd))
-        (sent,) = kit.uploads()
-        [file] = sent["body"]["s3_files"]["active_speaker"]["segments"]
-        digest = hashlib.sha256(b"../a b/").hexdigest()[:32]
-        assert file["file_id"] == "../a b/"
-        assert file["filename"] == f"{FOLDER}/000-active_speaker-sha256-{digest}.mp4"
-        assert file["filename"] in kit.objects()
+        assert harness.take(message | {"recording_files": late, "is_partial": True})
+        assert harness.objects() == before
+        assert harness.uploads() in ([], [upload]), "SQS drops the same content within five minutes"
 
     def test_no_object_gets_another_files_bytes_when_segments_change_their_numbers(
-        self, kit: Kit, lecture: Recording
+        self, harness: Harness, lecture: Recording
     ) -> None:
-        """Zoom names the second segment first: number 0 of the one message, 1 of the other."""
-        message = kit.message(lecture)
+        """Zoom names the second segment first: it is number 0 in one message and 1 in the next."""
+        message = harness.message(lecture)
         late = [
             file
             for file in message["recording_files"]
             if file["recording_start"] != lecture.start_time
         ]
-        kit.take(message | {"recording_files": late})
-        before = kit.objects()
-        assert kit.take(message)
-        after = kit.objects()
+        harness.take(message | {"recording_files": late})
+        before = harness.objects()
+        assert harness.take(message)
+        after = harness.objects()
         assert {key: after[key] for key in before} == before
         assert len(after) == len(before) + len(message["recording_files"])
-
-    def test_message_without_sizes_and_extensions_is_staged(
-        self, kit: Kit, small: Recording
-    ) -> None:
-        """They tell neither size nor extension."""
-        message = kit.message(small)
-        for file in message["recording_files"]:
-            del file["file_size"], file["file_extension"]
-        assert kit.take(message)
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
 
 
 class TestRepeats:
     def test_upload_message_is_the_same_when_the_message_is_redelivered(
-        self, kit: Kit, small: Recording
+        self, harness: Harness, small: Recording
     ) -> None:
-        """The message comes again: the same upload message, which the FIFO queue drops."""
-        message = kit.message(small)
-        kit.take(message)
-        first = kit.aws.sent_to(kit.aws.upload_queue)
-        kit.aws.status.put_item(Item=row_in("OC_SERIES_FOUND", oc_series_id="99999999999"))
-        assert kit.take(message, receive_count=2)
-        assert kit.aws.sent_to(kit.aws.upload_queue) == first
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert len(kit.uploads()) == 1
-
-    def test_staged_file_is_not_copied_again(self, kit: Kit, longish: Recording) -> None:
-        message = kit.message(longish)
-        assert kit.take(message)
-        first = kit.aws.sent_to(kit.aws.upload_queue)
-        fetched, taken = kit.fetched(), kit.bucket.bytes_taken
-        assert kit.take(message, receive_count=2)
-        assert kit.aws.sent_to(kit.aws.upload_queue) == first
-        assert kit.fetched() - fetched == len(longish.files), "a byte each"
-        assert kit.bucket.bytes_taken == taken
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-
-    def test_another_version_of_a_staged_file_is_copied(
-        self, kit: Kit, longish: Recording, tmp_path: Path
-    ) -> None:
-        """Of the same size and name: Zoom's ETag tells them apart."""
-        assert kit.take(kit.message(longish))
-        path = longish.files[0].path
-        assert path
-        content = path.read_bytes()
-        other = tmp_path / "other.mp4"
-        other.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        changed = kit.zoom.add(with_file(longish, 0, path=other))
-        assert kit.take(kit.message(changed))
-        assert set(kit.objects().values()) == contents(changed)
+        """The FIFO queue drops the second upload message because it is the same."""
+        message = harness.message(small)
+        harness.take(message)
+        first = harness.aws.sent_to(harness.aws.upload_queue)
+        harness.aws.status.put_item(Item=row_in("OC_SERIES_FOUND", oc_series_id="99999999999"))
+        assert harness.take(message, receive_count=2)
+        assert harness.aws.sent_to(harness.aws.upload_queue) == first
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert len(harness.uploads()) == 1
 
     @pytest.mark.parametrize("state", ["UPLOADER_RECEIVED", "SENT_TO_OPENCAST"])
     def test_row_is_not_moved_backwards_by_a_redelivery(
-        self, kit: Kit, small: Recording, state: str
+        self, harness: Harness, small: Recording, state: str
     ) -> None:
-        kit.aws.status.put_item(Item=row_in(state, reason="as it was"))
-        assert kit.take(kit.message(small), receive_count=2)
-        assert kit.outcome == (state, "as it was")
+        harness.aws.status.put_item(Item=row_in(state, reason="as it was"))
+        assert harness.take(harness.message(small), receive_count=2)
+        assert harness.outcome == (state, "as it was")
 
 
 class TestTheHandler:
-    def record(self, kit: Kit, body: str, message_id: str) -> dict[str, Any]:
-        taken = received(kit.aws, kit.aws.download_queue, body)
+    def record(self, harness: Harness, body: str, message_id: str) -> dict[str, Any]:
+        taken = received(harness.aws, harness.aws.download_queue, body)
         return {
             "messageId": message_id,
             "receiptHandle": taken.receipt_handle,
@@ -240,79 +146,59 @@ class TestTheHandler:
             "attributes": {"ApproximateReceiveCount": "2"},
         }
 
-    def test_batch_response_names_only_retried_messages(self, kit: Kit, small: Recording) -> None:
-        good = json.dumps(kit.message(small))
-        kit.zoom.fail(Fault(kind="status", status=500, times=2 * ATTEMPTS))
-        records = [
-            self.record(kit, good, "fails"),
-            self.record(kit, "{}", "malformed"),
-            self.record(kit, good, "works"),
-        ]
-        answer = kit.run({"Records": records})
-        assert answer == {"batchItemFailures": [{"itemIdentifier": "fails"}]}
-
-    def test_receive_count_is_that_of_the_events_record(self, kit: Kit, small: Recording) -> None:
-        kit.zoom.fail(Fault(kind="status", status=500, times=99))
-        record = self.record(kit, json.dumps(kit.message(small)), "one")
-        kit.run({"Records": [record]})
-        assert "attempt 2 of 12" in kit.outcome[1]
-
-    def test_operator_is_told_when_the_queue_is_empty(self, kit: Kit) -> None:
-        assert kit.run({}) == {"message": "nothing waiting"}
+    def test_receive_count_is_that_of_the_events_record(
+        self, harness: Harness, small: Recording
+    ) -> None:
+        harness.zoom.fail(Fault(kind="status", status=500, times=99))
+        record = self.record(harness, json.dumps(harness.message(small)), "one")
+        harness.run({"Records": [record]})
+        assert "attempt 2 of 12" in harness.outcome[1]
 
     def test_operators_call_processes_a_message_with_the_overrides(
-        self, kit: Kit, small: Recording
+        self, harness: Harness, small: Recording
     ) -> None:
-        kit.aws.sqs.send_message(
-            QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
+        harness.aws.sqs.send_message(
+            QueueUrl=harness.aws.download_queue, MessageBody=json.dumps(harness.message(small))
         )
         event = {"override_series_id": "20260111111", "ignore_schedule": True}
-        assert kit.run(event) == {"message": "done"}
-        (sent,) = kit.uploads()
+        assert harness.run(event) == {"message": "done"}
+        (sent,) = harness.uploads()
         assert sent["body"]["opencast_series_id"] == "20260111111"
-        assert self.left(kit) == 0
+        assert self.left(harness) == 0
 
     def test_overrides_in_the_message_hold_when_the_operator_gives_none(
-        self, kit: Kit, small: Recording
+        self, harness: Harness, small: Recording
     ) -> None:
-        message = kit.message(small, override_series_id="20260177777")
-        kit.aws.sqs.send_message(QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(message))
-        kit.run({"ignore_schedule": False})
-        (sent,) = kit.uploads()
-        assert sent["body"]["opencast_series_id"] == "20260177777"
-
-    def test_message_stays_on_the_queue_when_it_fails_in_an_operators_call(
-        self, kit: Kit, small: Recording
-    ) -> None:
-        kit.zoom.fail(Fault(kind="status", status=500, times=99))
-        kit.aws.sqs.send_message(
-            QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
+        message = harness.message(small, override_series_id="20260177777")
+        harness.aws.sqs.send_message(
+            QueueUrl=harness.aws.download_queue, MessageBody=json.dumps(message)
         )
-        assert kit.run({})["message"].startswith("failed")
-        assert self.left(kit) == 1
+        harness.run({"ignore_schedule": False})
+        (sent,) = harness.uploads()
+        assert sent["body"]["opencast_series_id"] == "20260177777"
 
     @pytest.mark.parametrize("limit", [12, 1])
     def test_overrides_of_an_operator_stay_with_a_failed_message(
-        self, kit: Kit, small: Recording, limit: int
+        self, harness: Harness, small: Recording, limit: int
     ) -> None:
-        """Its message is another one, in the queue or, after its last try, a dead letter."""
-        kit.settings["download_receive_limit"] = limit
-        kit.zoom.fail(Fault(kind="status", status=500, times=99))
-        kit.aws.sqs.send_message(
-            QueueUrl=kit.aws.download_queue, MessageBody=json.dumps(kit.message(small))
+        """The changed message is on the queue, or a dead letter after its last attempt."""
+        harness.settings["download_receive_limit"] = limit
+        harness.zoom.fail(Fault(kind="status", status=500, times=99))
+        harness.aws.sqs.send_message(
+            QueueUrl=harness.aws.download_queue, MessageBody=json.dumps(harness.message(small))
         )
         event = {"override_series_id": "20260111111"}
-        assert kit.run(event)["message"].startswith("failed")
+        assert harness.run(event)["message"].startswith("failed")
         is_last = limit == 1
-        where = kit.aws.download_dlq if is_last else kit.aws.download_queue
-        sent = kit.aws.sent_to(where)[-1]
+        where = harness.aws.download_dlq if is_last else harness.aws.download_queue
+        sent = harness.aws.sent_to(where)[-1]
         assert sent["body"]["override_series_id"] == "20260111111"
         assert sent["delay_seconds"] == (0 if is_last else 60)
-        assert self.left(kit) == 0, "the old one"
+        assert self.left(harness) == 0, "the old one"
 
-    def left(self, kit: Kit) -> int:
+    def left(self, harness: Harness) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = kit.aws.sqs.get_queue_attributes(
-            QueueUrl=kit.aws.download_queue, AttributeNames=names
+        answer = harness.aws.sqs.get_queue_attributes(
+            QueueUrl=harness.aws.download_queue, AttributeNames=names
         )
         return sum(int(answer["Attributes"][name]) for name in names)

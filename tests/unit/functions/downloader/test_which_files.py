@@ -1,4 +1,4 @@
-"""Which files a message goes on with: all that Zoom has named, as far as Zoom hands them out."""
+"""The files that are staged: all that Zoom has named and delivers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from ingester.ledger import record as ledger
 from local.neighbours.zoom import ZoomStandIn
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import Recording, RecordingFile
-from tests.hooks import failing
-from tests.unit.functions.downloader.harness import MEETING, ZIP_ID, Kit, only, staged, with_file
+from tests.hooks import failing, failing_table
+from tests.unit.functions.downloader.harness import (
+    MEETING,
+    ZIP_ID,
+    Harness,
+    only,
+    staged,
+    with_file,
+)
 
 TOPIC = "HIST E-1010 Mapping the Ocean: L'été"
 
 
 def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, Any]:
-    """The message with some of its files only."""
+    """Return the message with some of its files only."""
     ids = {file.file_id for file in files}
     some = [file for file in message["recording_files"] if file["recording_id"] in ids]
     assert len(some) == len(ids)
@@ -26,235 +33,210 @@ def with_files_of(message: dict[str, Any], *files: RecordingFile) -> dict[str, A
 
 
 def staged_ids(upload: dict[str, Any]) -> set[str]:
-    """The ids of the files in an upload message."""
+    """Return the ids of the files in an upload message."""
     views = upload["body"]["s3_files"].values()
     return {file["file_id"] for view in views for file in view["segments"]}
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 class TestAMessageThatKnowsEverything:
     def test_zoom_is_not_asked_when_the_message_has_every_file_of_the_ledger(
-        self, kit: Kit, small: Recording
+        self, harness: Harness, small: Recording
     ) -> None:
-        kit.accept(small, *small.files)
-        assert kit.take(kit.message(small))
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert kit.asked_of_api() == 0
+        harness.accept(small, *small.files)
+        assert harness.take(harness.message(small))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.asked_of_api() == 0
 
     def test_zoom_is_not_asked_when_the_ledger_knows_nothing(
-        self, kit: Kit, small: Recording
+        self, harness: Harness, small: Recording
     ) -> None:
-        """The message was sent before there was a ledger."""
-        assert kit.take(kit.message(small))
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert kit.asked_of_api() == 0
-        assert kit.record(small).files == {}
+        """The message is older than the ledger."""
+        assert harness.take(harness.message(small))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.asked_of_api() == 0
+        assert harness.record(small).files == {}
 
 
 class TestAMessageThatKnowsFewerFiles:
     def test_every_file_is_staged_when_the_ledger_knows_more(
-        self, kit: Kit, lecture: Recording
+        self, harness: Harness, lecture: Recording
     ) -> None:
         """Two notifications that come close together end as one ingest."""
-        kit.accept(lecture, *wanted(lecture))
+        harness.accept(lecture, *wanted(lecture))
         first = wanted(lecture)[:2]
-        assert kit.take(with_files_of(kit.message(lecture), *first))
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert kit.asked_of_api() == 1
-        (upload,) = kit.uploads()
+        assert harness.take(with_files_of(harness.message(lecture), *first))
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.asked_of_api() == 1
+        (upload,) = harness.uploads()
         assert staged_ids(upload) == {file.file_id for file in wanted(lecture)}
 
-    def test_upload_is_the_one_that_the_uploader_waits_for(
-        self, kit: Kit, lecture: Recording
-    ) -> None:
-        kit.accept(lecture, *wanted(lecture))
-        kit.take(with_files_of(kit.message(lecture), wanted(lecture)[0]))
-        (upload,) = kit.uploads()
-        assert not ledger.is_superseded(kit.record(lecture), ZIP_ID, staged_ids(upload))
-
     def test_files_that_only_zoom_knows_are_staged_and_remembered(
-        self, kit: Kit, small: Recording
+        self, harness: Harness, small: Recording
     ) -> None:
-        kit.accept(small, small.files[0])
-        message = with_files_of(kit.message(small), small.files[0]) | {"is_partial": True}
-        assert kit.take(message)
-        (upload,) = kit.uploads()
+        harness.accept(small, small.files[0])
+        message = with_files_of(harness.message(small), small.files[0]) | {"is_partial": True}
+        assert harness.take(message)
+        (upload,) = harness.uploads()
         assert staged_ids(upload) == {file.file_id for file in small.files}
-        assert set(kit.record(small).files) == staged_ids(upload)
+        assert set(harness.record(small).files) == staged_ids(upload)
 
 
 class TestAFileThatZoomDoesNotListYet:
     @pytest.fixture
-    def lagging(self, kit: Kit, lecture: Recording) -> RecordingFile:
+    def lagging(self, harness: Harness, lecture: Recording) -> RecordingFile:
         """Zoom has named the whole first segment, and its list lacks the shared screen."""
         named = only(lecture, "active_speaker", "shared_screen", "chat_file")
-        kit.accept(named, *named.files)
-        kit.zoom.add(only(lecture, "active_speaker", "chat_file"))
+        harness.accept(named, *named.files)
+        harness.zoom.add(only(lecture, "active_speaker", "chat_file"))
         return staged(lecture, view="shared_screen", segment=0)
 
     @pytest.fixture
-    def message(self, kit: Kit, lagging: RecordingFile, lecture: Recording) -> dict[str, Any]:
+    def message(
+        self, harness: Harness, lagging: RecordingFile, lecture: Recording
+    ) -> dict[str, Any]:
         """The message of a notification that named the speaker only."""
         speaker = staged(lecture, view="active_speaker", segment=0)
         assert speaker.file_id != lagging.file_id
-        return with_files_of(kit.message(lecture), speaker)
+        return with_files_of(harness.message(lecture), speaker)
 
     def test_message_waits_when_zoom_does_not_list_a_file_yet(
-        self, kit: Kit, message: dict[str, Any]
+        self, harness: Harness, message: dict[str, Any]
     ) -> None:
-        assert kit.take(message)
-        (again,) = kit.aws.sent_to(kit.aws.download_queue)
+        assert harness.take(message)
+        (again,) = harness.aws.sent_to(harness.aws.download_queue)
         assert again["delay_seconds"] == 60
         assert again["body"] == message | {"first_seen": "2026-10-14T18:30:00Z"}
         reason = "Zoom's API doesn't list 1 file(s) yet that Zoom has named"
         due = "asks again at 2026-10-14T18:31:00Z"
-        assert kit.outcome == ("SENT_TO_DOWNLOADER", f"{reason}; {due}")
-        assert kit.uploads() == kit.dead() == []
-        assert kit.downloads() == 0
+        assert harness.outcome == ("SENT_TO_DOWNLOADER", f"{reason}; {due}")
+        assert harness.uploads() == harness.dead() == []
+        assert harness.downloads() == 0
 
-    def test_message_waits_when_it_names_the_file_itself(
-        self, kit: Kit, lecture: Recording, lagging: RecordingFile
+    def test_message_waits_when_zoom_does_not_list_a_file_that_the_message_names(
+        self, harness: Harness, lecture: Recording, lagging: RecordingFile
     ) -> None:
-        """It is asked for because another file is missing in the message."""
+        """Zoom is asked because the message lacks another file."""
         screen = dataclasses.replace(lecture, files=(lagging,))
-        kit.zoom.add(screen)
-        message = kit.message(screen)
-        kit.zoom.add(only(lecture, "active_speaker", "chat_file"))
-        assert kit.take(message)
-        assert "doesn't list 1 file(s) yet" in kit.outcome[1]
+        harness.zoom.add(screen)
+        message = harness.message(screen)
+        harness.zoom.add(only(lecture, "active_speaker", "chat_file"))
+        assert harness.take(message)
+        assert "doesn't list 1 file(s) yet" in harness.outcome[1]
 
     def test_every_file_is_staged_when_zoom_lists_it_in_the_end(
-        self, kit: Kit, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
+        self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
-        kit.take(message)
-        (again,) = kit.aws.sent_to(kit.aws.download_queue)
-        kit.zoom.add(only(lecture, "active_speaker", "shared_screen", "chat_file"))
-        kit.clock.forward(hours=20)
-        assert kit.take(again["body"])
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        (upload,) = kit.uploads()
+        harness.take(message)
+        (again,) = harness.aws.sent_to(harness.aws.download_queue)
+        harness.zoom.add(only(lecture, "active_speaker", "shared_screen", "chat_file"))
+        harness.clock.forward(hours=20)
+        assert harness.take(again["body"])
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        (upload,) = harness.uploads()
         assert lagging.file_id in staged_ids(upload)
-        assert kit.record(lecture).left_out == ()
+        assert harness.record(lecture).left_out == ()
 
     def test_unlisted_file_is_reported_by_name_after_a_day_and_the_others_go_on(
         self,
-        kit: Kit,
+        harness: Harness,
         message: dict[str, Any],
         lecture: Recording,
         lagging: RecordingFile,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        kit.clock.forward(hours=23, minutes=59)
-        kit.take(message)
-        assert kit.uploads() == []
-        kit.clock.forward(minutes=1)
-        assert kit.take(message)
-        told = (
+        harness.clock.forward(hours=23, minutes=59)
+        harness.take(message)
+        assert harness.uploads() == []
+        harness.clock.forward(minutes=1)
+        assert harness.take(message)
+        reason = (
             "Zoom's API doesn't list 1 file(s) that Zoom had named, which stay outside: "
             f"shared_screen of {lecture.start_time}."
         )
-        assert kit.outcome == ("SENT_TO_UPLOADER", told)
-        assert errors(caplog) == [told]
-        (upload,) = kit.uploads()
+        assert harness.outcome == ("SENT_TO_UPLOADER", reason)
+        assert errors(caplog) == [reason]
+        (upload,) = harness.uploads()
         assert len(staged_ids(upload)) == 2
-        record = kit.record(lecture)
+        record = harness.record(lecture)
         assert record.left_out == (lagging.file_id,)
         assert not ledger.is_superseded(record, ZIP_ID, staged_ids(upload))
 
-    def test_message_does_not_wait_again_for_a_file_that_was_given_up(
-        self, kit: Kit, message: dict[str, Any], lecture: Recording
+    def test_unlisted_file_is_left_out_in_the_ledger_before_the_upload_message_is_sent(
+        self, harness: Harness, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
     ) -> None:
-        kit.clock.forward(days=1)
-        kit.take(message)
-        kit.zoom.forget_requests()
-        assert kit.take(kit.message(lecture)), "with all that Zoom lists"
-        assert kit.asked_of_api() == 0
-        assert kit.outcome[0] == "SENT_TO_UPLOADER"
-
-    def test_unlisted_file_is_noted_as_left_out_before_the_upload_message_is_sent(
-        self, kit: Kit, message: dict[str, Any], lecture: Recording, lagging: RecordingFile
-    ) -> None:
-        """Else the uploader might take the message for one that is superseded."""
-        kit.clock.forward(days=1)
-        of_uploads = kit.aws.upload_queue
+        """Otherwise the uploader might take the message for a superseded one."""
+        harness.clock.forward(days=1)
+        of_uploads = harness.aws.upload_queue
         broken = failing(
-            kit.aws.sqs,
+            harness.aws.sqs,
             "sqs.SendMessage",
             "ServiceUnavailable",
             when=lambda params: params["QueueUrl"] == of_uploads,
         )
         with broken:
-            assert not kit.take(message)
-        assert kit.record(lecture).left_out == (lagging.file_id,)
-        assert kit.uploads() == []
+            assert not harness.take(message)
+        assert harness.record(lecture).left_out == (lagging.file_id,)
+        assert harness.uploads() == []
 
     def test_unlisted_file_is_reported_when_the_row_can_not_be_written(
-        self, kit: Kit, message: dict[str, Any], caplog: pytest.LogCaptureFixture
+        self, harness: Harness, message: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        kit.clock.forward(days=1)
-        with kit.status_failing():
-            assert kit.take(message)
+        harness.clock.forward(days=1)
+        with failing_table(harness.aws.status):
+            assert harness.take(message)
         assert len(errors(caplog)) == 1
-        assert len(kit.uploads()) == 1
+        assert len(harness.uploads()) == 1
 
 
 class TestAFileThatAnIngestHolds:
-    """Somebody has deleted one file in Zoom after the recording came into Opencast."""
+    """A file was deleted in Zoom after the recording had come into Opencast."""
 
     @pytest.fixture
-    def late(self, kit: Kit, lecture: Recording) -> dict[str, Any]:
+    def late(self, harness: Harness, lecture: Recording) -> dict[str, Any]:
         """The message of a late notification, which names the chat."""
         files = only(lecture, "active_speaker", "shared_screen", "chat_file")
         speaker, screen = (
             staged(lecture, view=view, segment=0) for view in ("active_speaker", "shared_screen")
         )
-        kit.accept(lecture, *files.files)
-        kit.ingest(lecture, speaker, screen)
-        kit.zoom.add(only(lecture, "active_speaker", "chat_file"))
-        return with_files_of(kit.message(lecture), staged(lecture, view="chat_file", segment=0))
+        harness.accept(lecture, *files.files)
+        harness.ingest(lecture, speaker, screen)
+        harness.zoom.add(only(lecture, "active_speaker", "chat_file"))
+        return with_files_of(harness.message(lecture), staged(lecture, view="chat_file", segment=0))
 
     def test_message_does_not_wait_for_a_deleted_file_that_an_ingest_holds(
-        self, kit: Kit, late: dict[str, Any], caplog: pytest.LogCaptureFixture
+        self, harness: Harness, late: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert kit.take(late)
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.take(late)
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
         assert errors(caplog) == []
-
-    def test_upload_of_the_late_file_is_not_superseded(
-        self, kit: Kit, late: dict[str, Any], lecture: Recording
-    ) -> None:
-        """The uploader would drop it without a word: no other message brings the deleted file."""
-        kit.take(late)
-        (upload,) = kit.uploads()
-        assert len(staged_ids(upload)) == 2
-        assert not ledger.is_superseded(kit.record(lecture), ZIP_ID, staged_ids(upload))
 
 
 class TestAFileThatIsNotHandedOut:
     @pytest.mark.parametrize("view", ["shared_screen", "chat_file"])
-    def test_file_that_zoom_does_not_hand_out_is_noted_as_left_out(
-        self, kit: Kit, lecture: Recording, view: str
+    def test_file_is_left_out_in_the_ledger_when_zoom_does_not_deliver_it(
+        self, harness: Harness, lecture: Recording, view: str
     ) -> None:
-        kit.accept(lecture, *wanted(lecture))
+        harness.accept(lecture, *wanted(lecture))
         page = staged(lecture, view=view, segment=0)
-        kit.zoom.fail(Fault(kind="html", file_id=page.file_id, times=9))
-        assert kit.take(kit.message(lecture))
-        record = kit.record(lecture)
+        harness.zoom.fail(Fault(kind="html", file_id=page.file_id, times=9))
+        assert harness.take(harness.message(lecture))
+        record = harness.record(lecture)
         assert record.left_out == (page.file_id,)
-        (upload,) = kit.uploads()
+        (upload,) = harness.uploads()
         assert not ledger.is_superseded(record, ZIP_ID, staged_ids(upload))
 
 
 class TestAPartialMessage:
-    """A notification that lacked something: Zoom's API tells the rest."""
+    """Messages of partial notifications: Zoom's API has the rest."""
 
     @pytest.fixture
-    def partial(self, kit: Kit, small: Recording) -> dict[str, Any]:
-        kit.aws.status.delete_item(Key={"zip_id": ZIP_ID})
-        return kit.message(
+    def partial(self, harness: Harness, small: Recording) -> dict[str, Any]:
+        harness.aws.status.delete_item(Key={"zip_id": ZIP_ID})
+        return harness.message(
             small,
             zip_id=f"auto-ingest-{small.uuid}",
             zoom_series_id=0,
@@ -267,11 +249,11 @@ class TestAPartialMessage:
             is_partial=True,
         )
 
-    def test_row_gets_what_zooms_api_tells(
-        self, kit: Kit, small: Recording, partial: dict[str, Any]
+    def test_row_has_the_topic_and_start_of_zooms_api(
+        self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
-        assert kit.take(partial)
-        row = kit.aws.rows()[partial["zip_id"]]
+        assert harness.take(partial)
+        row = harness.aws.rows()[partial["zip_id"]]
         assert row["pipeline_state"] == "SENT_TO_UPLOADER"
         assert (row["meeting_id"], row["topic"]) == (MEETING, TOPIC)
         assert row["recording_start_time"] == small.start_time
@@ -279,58 +261,58 @@ class TestAPartialMessage:
         assert row["origin"] == "webhook_notification"
 
     def test_origin_is_on_demand_when_the_request_was(
-        self, kit: Kit, partial: dict[str, Any]
+        self, harness: Harness, partial: dict[str, Any]
     ) -> None:
-        kit.take(partial | {"zip_id": "on-demand-7"})
-        assert kit.aws.rows()["on-demand-7"]["origin"] == "on_demand"
+        harness.take(partial | {"zip_id": "on-demand-7"})
+        assert harness.aws.rows()["on-demand-7"]["origin"] == "on_demand"
 
-    def test_upload_message_has_what_zooms_api_tells(
-        self, kit: Kit, small: Recording, partial: dict[str, Any]
+    def test_upload_message_has_the_topic_and_start_of_zooms_api(
+        self, harness: Harness, small: Recording, partial: dict[str, Any]
     ) -> None:
-        kit.take(partial)
-        (upload,) = kit.uploads()
+        harness.take(partial)
+        (upload,) = harness.uploads()
         body = upload["body"]
         assert (body["zoom_series_id"], body["topic"]) == (MEETING, TOPIC)
         assert body["created"] == small.start_time
         assert staged_ids(upload) == {file.file_id for file in small.files}
 
-    def test_row_gets_what_zooms_api_tells_when_it_is_ignored(
-        self, kit: Kit, partial: dict[str, Any]
+    def test_row_has_the_topic_and_start_of_zooms_api_when_the_recording_is_ignored(
+        self, harness: Harness, partial: dict[str, Any]
     ) -> None:
-        kit.settings["default_series_id"] = ""
-        assert kit.take(partial)
-        row = kit.aws.rows()[partial["zip_id"]]
+        harness.settings["default_series_id"] = ""
+        assert harness.take(partial)
+        row = harness.aws.rows()[partial["zip_id"]]
         assert (row["pipeline_state"], row["topic"]) == ("IGNORED", TOPIC)
 
     def test_message_waits_when_zoom_lists_no_file_yet(
-        self, kit: Kit, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
+        self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
     ) -> None:
         zoom.add(dataclasses.replace(small, files=()))
-        assert kit.take(partial)
-        assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
-        assert kit.dead() == []
+        assert harness.take(partial)
+        assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
+        assert harness.dead() == []
 
-    def test_message_waits_when_zooms_list_makes_no_sense(
-        self, kit: Kit, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
+    def test_message_waits_when_zooms_list_is_invalid(
+        self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
     ) -> None:
         zoom.add(with_file(small, 0, recording_start="noon"))
-        kit.aws.status.put_item(
+        harness.aws.status.put_item(
             Item={"zip_id": partial["zip_id"], "pipeline_state": "SENT_TO_DOWNLOADER"}
         )
-        assert kit.take(partial)
-        row = kit.aws.rows()[partial["zip_id"]]
+        assert harness.take(partial)
+        row = harness.aws.rows()[partial["zip_id"]]
         assert row["reason"].startswith("Zoom's list of files lacks something: ")
-        assert len(kit.aws.sent_to(kit.aws.download_queue)) == 1
+        assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
 
     def test_recording_is_a_dead_letter_when_zoom_does_not_know_it(
-        self, kit: Kit, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
+        self, harness: Harness, zoom: ZoomStandIn, small: Recording, partial: dict[str, Any]
     ) -> None:
         zoom.trash(small.uuid)
-        assert kit.take(partial)
-        (dead,) = kit.dead()
+        assert harness.take(partial)
+        (dead,) = harness.dead()
         assert dead["reason"] == "Zoom knows this recording no more."
 
 
 def wanted(recording: Recording) -> tuple[RecordingFile, ...]:
-    """The files of a recording that the pipeline takes: no audio, transcript or timeline."""
+    """Return the files of a recording without audio, transcript and timeline."""
     return tuple(file for file in recording.files if file.file_type in ("MP4", "CHAT"))

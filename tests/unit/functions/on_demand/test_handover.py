@@ -1,8 +1,9 @@
-"""The event for the webhook: signed, once, with a row before it and in time."""
+"""The request to the webhook: signed, sent once, and within the time limit."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,39 +19,40 @@ from ingester.zoom.signature import verify
 from local.neighbours.https_server import Answer, Request, Spoil, json_answer, text_answer
 from local.neighbours.zoom_faults import Fault
 from tests.function_harness import OWN_KEY, webhook_dependencies
-from tests.hooks import failing
-from tests.unit.functions.on_demand.harness import CLOSED, OK, Stage
+from tests.hooks import failing_table
+from tests.unit.functions.on_demand.harness import CLOSED, Harness
+from tests.unit.functions.requesting import OK
 from tests.unit.zoom_account import (
     MEETING,
     UUID,
 )
 
 
-def test_event_is_signed_with_the_pipelines_own_key(stage: Stage) -> None:
-    assert stage.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
-    (request,) = stage.hook.requests
+def test_event_is_signed_with_the_pipelines_own_key(harness: Harness) -> None:
+    assert harness.ask({"uuid": UUID, "oc_workflow": "wf"}) == (200, "Ingest accepted")
+    (request,) = harness.hook.requests
     headers = {name.lower(): value for name, value in request.headers.items()}
-    assert verify([OWN_KEY], headers, request.body, stage.clock().timestamp()) == OWN_KEY
-    event = stage.posted()
+    assert verify([OWN_KEY], headers, request.body, harness.clock().timestamp()) == OWN_KEY
+    event = harness.posted()
     assert event["event"] == "on.demand.ingest"
     assert event["download_token"]
     about = event["payload"]["object"]
     assert (about["id"], about["uuid"], about["duration"]) == (MEETING, UUID, 60)
-    assert [one["id"] for one in about["recording_files"]] == ["file-1", "chat-1"]
+    assert [file["id"] for file in about["recording_files"]] == ["file-1", "chat-1"]
     assert "download_access_token" not in about
     assert event["payload"]["oc_workflow"] == "wf"
-    assert stage.row()["zip_id"] == event["payload"]["zip_id"]
+    assert harness.row()["zip_id"] == event["payload"]["zip_id"]
 
 
-def test_row_begins_before_the_webhook_is_called(stage: Stage) -> None:
+def test_row_is_written_before_the_webhook_is_called(harness: Harness) -> None:
     seen: list[dict[str, Any]] = []
 
     def look(_: Request) -> Answer:
-        seen.append(stage.row())
+        seen.append(harness.row())
         return OK
 
-    stage.hook.answers[:] = [look]
-    stage.ask()
+    harness.hook.answers[:] = [look]
+    harness.ask()
     (row,) = seen
     assert row["pipeline_state"] == "ON_DEMAND_RECEIVED"
     assert row["zip_id"].startswith("on-demand-")
@@ -70,72 +72,76 @@ def test_row_begins_before_the_webhook_is_called(stage: Stage) -> None:
     ],
 )
 def test_request_is_500_and_its_row_says_why_when_the_webhook_refuses_it(
-    answer: Answer, tries: int, stage: Stage
+    answer: Answer, tries: int, harness: Harness
 ) -> None:
-    stage.hook.answers[:] = [answer]
-    status, message = stage.ask()
+    harness.hook.answers[:] = [answer]
+    status, message = harness.ask()
     assert status == 500
     assert f"The webhook answered {answer.status}" in message
-    assert len(stage.hook.requests) == tries
-    row = stage.row()
+    assert len(harness.hook.requests) == tries
+    row = harness.row()
     assert (row["pipeline_state"], row["reason"]) == ("WEBHOOK_FAILED", message)
 
 
-def test_request_is_accepted_when_the_signing_key_was_rotated(stage: Stage) -> None:
-    """The webhook looked at its secrets already; this container knows the old key."""
-    stage.hook.answers[:] = [real_webhook(stage)]
-    now = stage.deps
+def test_request_is_accepted_when_the_signing_key_was_rotated(harness: Harness) -> None:
+    """The webhook has the new key, and this container the old one."""
+    harness.hook.answers[:] = [real_webhook(harness)]
+    now = harness.deps
     old = replace(now, secrets=OnDemandSecrets(pipeline_signing_key="old"))
     answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: now)
     assert answer.status == 200
-    assert len(stage.hook.requests) == 2
-    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
-    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
+    assert len(harness.hook.requests) == 2
+    assert harness.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
+    assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
 
 
-def test_request_is_500_after_one_attempt_when_nobody_knows_its_key(stage: Stage) -> None:
-    stage.hook.answers[:] = [real_webhook(stage)]
-    old = replace(stage.deps, secrets=OnDemandSecrets(pipeline_signing_key="old"))
+def test_request_is_500_after_one_attempt_when_the_webhook_does_not_know_its_key(
+    harness: Harness,
+) -> None:
+    harness.hook.answers[:] = [real_webhook(harness)]
+    old = replace(harness.deps, secrets=OnDemandSecrets(pipeline_signing_key="old"))
     answer = on_demand.respond({"body": json.dumps({"uuid": UUID})}, old, lambda: replace(old))
     assert answer.status == 500
     assert "401" in answer.body
-    assert len(stage.hook.requests) == 1
-    assert stage.row()["pipeline_state"] == "WEBHOOK_FAILED"
+    assert len(harness.hook.requests) == 1
+    assert harness.row()["pipeline_state"] == "WEBHOOK_FAILED"
 
 
-def test_request_is_500_when_the_webhook_cant_be_reached(stage: Stage) -> None:
-    stage.set_up(webhook_url=CLOSED)
-    status, message = stage.ask()
+def test_request_is_500_when_the_webhook_cant_be_reached(harness: Harness) -> None:
+    harness.set_up(webhook_url=CLOSED)
+    status, message = harness.ask()
     assert (status, "can't be reached" in message) == (500, True)
-    assert (stage.row()["pipeline_state"], stage.row()["reason"]) == ("WEBHOOK_FAILED", message)
-    assert len(stage.watch.slept) == 2
+    assert (harness.row()["pipeline_state"], harness.row()["reason"]) == ("WEBHOOK_FAILED", message)
+    assert len(harness.watch.slept) == 2
 
 
-def test_row_says_what_was_asked_for_when_the_webhook_doesnt_take_it(stage: Stage) -> None:
-    stage.set_up(webhook_url=CLOSED)
+def test_row_has_the_options_of_the_request_when_the_webhook_refuses_it(harness: Harness) -> None:
+    harness.set_up(webhook_url=CLOSED)
     asked = {"oc_series_id": "S-1", "oc_workflow": "wf", "ingest_all_mp4": True}
-    assert stage.ask({"uuid": UUID, **asked})[0] == 500
-    assert stage.row()["asked"] == asked
-    # The series that was found counts a recording's length: it is another one.
-    assert "oc_series_id" not in stage.row()
-    row = stage.deps.status.get(stage.row()["zip_id"])
+    assert harness.ask({"uuid": UUID, **asked})[0] == 500
+    assert harness.row()["asked"] == asked
+    assert "oc_series_id" not in harness.row()
+    row = harness.deps.status.get(harness.row()["zip_id"])
     assert row
     command = f"exec.on-demand {UUID} --oc-series-id S-1 --oc-workflow wf --ingest-all-mp4"
-    step = phrases(row, diagnose(row, (), stage.clock(), PATIENCE)).operator
+    step = phrases(row, diagnose(row, (), harness.clock(), PATIENCE)).operator
     assert step.startswith(f"`invoke {command}` asks for it again")
 
 
-def test_row_says_nothing_when_only_the_recording_was_asked_for(stage: Stage) -> None:
-    assert stage.ask()[0] == 200
-    assert "asked" not in stage.row()
+def test_row_has_no_options_when_the_request_has_none(harness: Harness) -> None:
+    assert harness.ask()[0] == 200
+    assert "asked" not in harness.row()
 
 
-def record_of(stage: Stage) -> Record:
-    return stage.deps.ledger.get(UUID)
+def record_of(harness: Harness) -> Record:
+    return harness.deps.ledger.get(UUID)
 
 
-def real_webhook(stage: Stage) -> Any:
-    deps = webhook_dependencies(stage.aws, stage.clock)
+Take = Callable[[Request], Answer]
+
+
+def real_webhook(harness: Harness) -> Take:
+    deps = webhook_dependencies(harness.aws, harness.clock)
 
     def take(request: Request) -> Answer:
         event = {"headers": dict(request.headers.items()), "body": request.body.decode()}
@@ -145,76 +151,61 @@ def real_webhook(stage: Stage) -> Any:
     return take
 
 
-def test_request_is_sent_once_when_an_answer_is_lost(stage: Stage) -> None:
-    take = real_webhook(stage)
-
+def losing_its_answer(take: Take) -> Take:
     def lose(request: Request) -> Answer:
-        answer = take(request)
-        return Answer(answer.status, body=answer.body, spoil=Spoil(after_bytes=0, how="reset"))
+        return Answer(take(request).status, body=b"x", spoil=Spoil(after_bytes=0, how="reset"))
 
-    stage.hook.answers[:] = [lose, take]
-    assert stage.ask() == (200, "Ingest accepted")
-    assert len(stage.hook.requests) == 2
-    (message,) = stage.aws.sent_to(stage.aws.download_queue)
-    assert message["body"]["zip_id"] == stage.row()["zip_id"]
-    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
+    return lose
 
 
-def test_request_is_accepted_when_every_answer_is_lost(stage: Stage) -> None:
-    take = real_webhook(stage)
-
-    def lose(request: Request) -> Answer:
-        return Answer(take(request).status, spoil=Spoil(after_bytes=0, how="reset"), body=b"x")
-
-    stage.hook.answers[:] = [lose]
-    # Told that it failed, one would send it again, and it would be there twice.
-    assert stage.ask() == (200, "Ingest accepted")
-    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
-    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
+def test_request_is_sent_once_when_an_answer_is_lost(harness: Harness) -> None:
+    take = real_webhook(harness)
+    harness.hook.answers[:] = [losing_its_answer(take), take]
+    assert harness.ask() == (200, "Ingest accepted")
+    assert len(harness.hook.requests) == 2
+    (message,) = harness.aws.sent_to(harness.aws.download_queue)
+    assert message["body"]["zip_id"] == harness.row()["zip_id"]
+    assert harness.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
 
 
-def test_request_is_accepted_when_answers_are_lost_and_the_status_table_fails(
-    stage: Stage,
-) -> None:
-    """The ledger tells that the webhook has taken it."""
-    take = real_webhook(stage)
-
-    def lose(request: Request) -> Answer:
-        return Answer(take(request).status, spoil=Spoil(after_bytes=0, how="reset"), body=b"x")
-
-    stage.hook.answers[:] = [lose]
-    stage.aws.status.delete()
-    assert stage.ask() == (200, "Ingest accepted")
-    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
+@pytest.mark.parametrize("has_row", [True, False])
+def test_request_is_accepted_when_every_answer_is_lost(has_row: bool, harness: Harness) -> None:
+    """The ledger shows that the webhook accepted it. Otherwise the user would request it again."""
+    harness.hook.answers[:] = [losing_its_answer(real_webhook(harness))]
+    if not has_row:
+        harness.aws.status.delete()
+    assert harness.ask() == (200, "Ingest accepted")
+    assert not has_row or harness.row()["pipeline_state"] == "SENT_TO_DOWNLOADER"
+    assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
 
 
 @pytest.mark.parametrize("before", ["SENT_TO_DOWNLOADER", "SENT_TO_OPENCAST"])
-def test_request_fails_when_only_the_status_row_says_that_the_webhook_has_taken_it(
-    before: str, stage: Stage
+def test_request_fails_when_only_the_status_row_says_that_it_was_accepted(
+    before: str, harness: Harness
 ) -> None:
-    """The row is a report. Nothing is on the queue."""
+    """The ledger decides, not the row, and the queue has no message."""
 
     def write_row(_: Request) -> Answer:
-        stage.aws.status.update_item(
-            Key={"zip_id": stage.row()["zip_id"]},
+        harness.aws.status.update_item(
+            Key={"zip_id": harness.row()["zip_id"]},
             UpdateExpression="SET pipeline_state = :state",
             ExpressionAttributeValues={":state": before},
         )
         return json_answer(503, {})
 
-    stage.hook.answers[:] = [write_row]
-    assert stage.ask() == (500, "The webhook answered 503.")
-    assert stage.row()["pipeline_state"] == before
+    harness.hook.answers[:] = [write_row]
+    assert harness.ask() == (500, "The webhook answered 503.")
+    assert harness.row()["pipeline_state"] == before
 
 
 def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
-    stage: Stage,
+    harness: Harness,
 ) -> None:
-    stage.hook.answers[:] = [real_webhook(stage)]
-    assert stage.ask()[0] == 200
-    stage.hook.answers[:] = [json_answer(503, {})]
-    assert stage.ask()[0] == 500
-    states = sorted(row["pipeline_state"] for row in stage.aws.rows().values())
+    harness.hook.answers[:] = [real_webhook(harness)]
+    assert harness.ask()[0] == 200
+    harness.hook.answers[:] = [json_answer(503, {})]
+    assert harness.ask()[0] == 500
+    states = sorted(row["pipeline_state"] for row in harness.aws.rows().values())
     assert states == ["SENT_TO_DOWNLOADER", "WEBHOOK_FAILED"]
 
 
@@ -222,66 +213,64 @@ def test_request_fails_when_the_ledger_knows_another_request_of_the_recording(
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0, 5.0, 9.0])
-def test_request_ends_within_twenty_seconds_whatever_the_waits(wait: float, stage: Stage) -> None:
-    """Whatever the waits, no request may last beyond the budget."""
-    stage.watch.longer = wait
-    stage.zoom.fail(Fault("status", "token", status=503))
-    stage.zoom.fail(Fault("status", "api", status=503))
-    stage.hook.answers[:] = [json_answer(503, {})]
-    assert stage.ask()[0] == 500
-    assert stage.session.timeouts
-    for begin, seconds in stage.session.timeouts:
+def test_request_ends_within_20_seconds_whatever_the_waits(wait: float, harness: Harness) -> None:
+    harness.watch.longer = wait
+    harness.zoom.fail(Fault("status", "token", status=503))
+    harness.zoom.fail(Fault("status", "api", status=503))
+    harness.hook.answers[:] = [json_answer(503, {})]
+    assert harness.ask()[0] == 500
+    assert harness.session.timeouts
+    for begin, seconds in harness.session.timeouts:
         assert begin - 1000 + seconds <= 20.001 or seconds <= 0.101
 
 
 # AWS fails
 
 
-def test_request_is_accepted_when_the_status_table_fails(stage: Stage) -> None:
-    stage.hook.answers[:] = [real_webhook(stage)]
-    stage.aws.status.delete()
-    assert stage.ask() == (200, "Ingest accepted")
-    (message,) = stage.aws.sent_to(stage.aws.download_queue)
-    request = record_of(stage).request(message["body"]["zip_id"])
+def test_request_is_accepted_when_the_status_table_fails(harness: Harness) -> None:
+    harness.hook.answers[:] = [real_webhook(harness)]
+    harness.aws.status.delete()
+    assert harness.ask() == (200, "Ingest accepted")
+    (message,) = harness.aws.sent_to(harness.aws.download_queue)
+    request = record_of(harness).request(message["body"]["zip_id"])
     assert request.is_sent
 
 
-def test_row_is_made_by_the_webhook_when_its_first_write_failed(stage: Stage) -> None:
-    stage.hook.answers[:] = [real_webhook(stage)]
+def test_row_is_made_by_the_webhook_when_its_first_write_failed(harness: Harness) -> None:
+    harness.hook.answers[:] = [real_webhook(harness)]
 
     def is_first(params: dict[str, Any]) -> bool:
         values = params["ExpressionAttributeValues"]
         return bool(values.get(":state") == "ON_DEMAND_RECEIVED")
 
-    client = stage.aws.status.meta.client
-    with failing(client, "dynamodb.UpdateItem", "InternalServerError", when=is_first):
-        assert stage.ask({"uuid": UUID, "oc_series_id": "S-1"}) == (200, "Ingest accepted")
-    row = stage.row()
+    with failing_table(harness.aws.status, when=is_first):
+        assert harness.ask({"uuid": UUID, "oc_series_id": "S-1"}) == (200, "Ingest accepted")
+    row = harness.row()
     assert (row["pipeline_state"], row["origin"]) == ("SENT_TO_DOWNLOADER", "on_demand")
     assert (row["asked"], row["topic"]) == ({"oc_series_id": "S-1"}, "HIST E-10")
     assert row["ingest_request_time"] == "2026-10-14T18:30:00Z"
 
 
-def test_failure_of_the_webhook_is_told_when_the_status_table_fails(stage: Stage) -> None:
-    stage.aws.status.delete()
-    stage.hook.answers[:] = [json_answer(400, {"message": "Bad webhook data"})]
-    assert stage.ask() == (500, "The webhook answered 400: Bad webhook data")
+def test_answer_has_the_webhooks_failure_when_the_status_table_fails(harness: Harness) -> None:
+    harness.aws.status.delete()
+    harness.hook.answers[:] = [json_answer(400, {"message": "Bad webhook data"})]
+    assert harness.ask() == (500, "The webhook answered 400: Bad webhook data")
 
 
 @pytest.mark.parametrize("problem", ["fails", "can't be read"])
-def test_request_counts_as_failed_when_the_ledger_cant_tell_that_it_was_taken(
-    problem: str, stage: Stage
+def test_request_fails_when_the_ledger_can_not_confirm_that_it_was_accepted(
+    problem: str, harness: Harness
 ) -> None:
-    take = real_webhook(stage)
+    take = losing_its_answer(real_webhook(harness))
 
     def lose(request: Request) -> Answer:
         answer = take(request)
         if problem == "can't be read":
             item = {"uuid": UUID, "version": 9, "requests": "all"}
-            stage.aws.recordings.put_item(Item=item)
-        return Answer(answer.status, body=b"x", spoil=Spoil(after_bytes=0, how="reset"))
+            harness.aws.recordings.put_item(Item=item)
+        return answer
 
-    stage.hook.answers[:] = [lose, json_answer(503, {})]
+    harness.hook.answers[:] = [lose, json_answer(503, {})]
     reads: list[dict[str, Any]] = []
 
     def is_own(params: dict[str, Any]) -> bool:
@@ -289,9 +278,8 @@ def test_request_counts_as_failed_when_the_ledger_cant_tell_that_it_was_taken(
         # The webhook reads it twice: to accept the request, and to note that it is sent.
         return problem == "fails" and len(reads) > 2
 
-    client = stage.aws.recordings.meta.client
-    with failing(client, "dynamodb.GetItem", "InternalServerError", when=is_own):
-        status, message = stage.ask()
+    with failing_table(harness.aws.recordings, "GetItem", is_own):
+        status, message = harness.ask()
     assert (status, "can't be reached" in message or "503" in message) == (500, True)
-    assert len(stage.aws.sent_to(stage.aws.download_queue)) == 1
-    assert stage.row()["pipeline_state"] == "SENT_TO_DOWNLOADER", "the row stays with what is so"
+    assert len(harness.aws.sent_to(harness.aws.download_queue)) == 1
+    assert harness.row()["pipeline_state"] == "SENT_TO_DOWNLOADER", "the row stays with what is so"

@@ -1,4 +1,4 @@
-"""What POST /ingest takes from its callers."""
+"""The bodies that POST /ingest accepts and refuses."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.functions.on_demand.harness import LINK, Stage
+from tests.unit.functions.on_demand.harness import LINK, Harness
 from tests.unit.zoom_account import (
     UUID,
 )
 
 
-def test_request_is_400_when_its_body_is_no_json_object_with_a_uuid(stage: Stage) -> None:
+def test_on_demand_request_is_400_when_its_body_is_no_json_object_with_a_uuid(
+    harness: Harness,
+) -> None:
     bodies = ["", "{", "[]", '"uuid"', "{}", '{"uuid": null}', '{"uuid": ""}', '{"uuid": "  "}']
     for body in (*bodies, "[" * 100_000):
-        assert stage.ask(body)[0] == 400
-    assert {stage.ask(body)[1] for body in bodies[4:]} == {"The body has no uuid."}
-    assert not stage.zoom.requests
+        assert harness.ask(body)[0] == 400
+    assert {harness.ask(body)[1] for body in bodies[4:]} == {"The body has no uuid."}
+    assert not harness.zoom.requests
 
 
-def test_request_is_400_when_its_body_is_no_text(stage: Stage) -> None:
+def test_on_demand_request_is_400_when_its_body_is_no_text(harness: Harness) -> None:
     for body in ("eyJ1dWlkIjogIv8ifQ==", "%", "é"):
-        assert stage.ask(body, isBase64Encoded=True)[0] == 400
+        assert harness.ask(body, isBase64Encoded=True)[0] == 400
 
 
-def test_request_is_400_when_a_field_has_a_wrong_type(stage: Stage) -> None:
+def test_on_demand_request_is_400_when_a_field_has_a_wrong_type(harness: Harness) -> None:
     wrongs: list[dict[str, Any]] = [
         {"uuid": ["x"]},
         {"uuid": True},
@@ -43,10 +45,10 @@ def test_request_is_400_when_a_field_has_a_wrong_type(stage: Stage) -> None:
         {"uuid": "u" * 2001},
     ]
     for wrong in wrongs:
-        status, message = stage.ask({"uuid": UUID} | wrong)
+        status, message = harness.ask({"uuid": UUID} | wrong)
         assert (status, next(iter(wrong)) in message) == (400, True), message
-    assert not stage.zoom.requests
-    assert not stage.aws.rows()
+    assert not harness.zoom.requests
+    assert not harness.aws.rows()
 
 
 FLAGS = {"allow_multiple_ingests": False, "ingest_all_mp4": False}
@@ -71,11 +73,11 @@ FLAGS = {"allow_multiple_ingests": False, "ingest_all_mp4": False}
         ({"ingest_all_mp4": "false", "oc_series_id": "S"}, {"on_demand_series_id": "S"}),
     ],
 )
-def test_request_is_taken_in_the_types_that_callers_send(
-    given: dict[str, Any], expected: dict[str, Any], stage: Stage
+def test_on_demand_request_is_accepted_in_the_types_that_callers_send(
+    given: dict[str, Any], expected: dict[str, Any], harness: Harness
 ) -> None:
-    assert stage.ask({"uuid": UUID} | given) == (200, "Ingest accepted")
-    payload = stage.posted()["payload"]
+    assert harness.ask({"uuid": UUID} | given) == (200, "Ingest accepted")
+    payload = harness.posted()["payload"]
     names = ("on_demand_series_id", "allow_multiple_ingests", "ingest_all_mp4")
     assert {name: payload[name] for name in names if name in payload} == FLAGS | expected
     assert payload.get("oc_workflow") == ((given.get("oc_workflow") or "").strip() or None)
@@ -91,22 +93,26 @@ def test_request_is_taken_in_the_types_that_callers_send(
         f"https://zoom.us/rec?a=1&meeting_id={quote(UUID)}&b=2#x",
     ],
 )
-def test_request_is_taken_with_a_uuid_or_a_link_that_holds_it(uuid: str, stage: Stage) -> None:
-    """A plus that isn't encoded in a link reads as a space; a uuid holds none."""
-    assert stage.ask({"uuid": uuid}) == (200, "Ingest accepted")
-    assert stage.posted()["payload"]["object"]["uuid"] == UUID
+def test_on_demand_request_is_accepted_when_it_has_a_uuid_or_a_link_with_it(
+    uuid: str, harness: Harness
+) -> None:
+    """A plus that a link doesn't encode is read as a space. No uuid contains a space."""
+    assert harness.ask({"uuid": uuid}) == (200, "Ingest accepted")
+    assert harness.posted()["payload"]["object"]["uuid"] == UUID
 
 
 @pytest.mark.parametrize("number", ["95846636714", 95846636714, "958 4663 6714", f"{LINK}86168921"])
-def test_request_is_404_when_it_names_a_meetings_number(number: Any, stage: Stage) -> None:
-    """Zoom would answer with the meeting's latest recording, whichever that is."""
+def test_on_demand_request_is_404_when_it_has_a_meeting_number(
+    number: Any, harness: Harness
+) -> None:
+    """Zoom would answer with the latest recording of the meeting."""
     said = (404, "That is a meeting's number; name one recording.")
-    assert stage.ask({"uuid": number}) == said
-    assert not stage.zoom.requests
-    assert not stage.aws.rows()
+    assert harness.ask({"uuid": number}) == said
+    assert not harness.zoom.requests
+    assert not harness.aws.rows()
 
 
-def test_request_is_404_when_its_link_has_no_meeting_id(stage: Stage) -> None:
+def test_on_demand_request_is_404_when_its_link_has_no_meeting_id(harness: Harness) -> None:
     for link in ("https://zoom.us/rec", LINK, "https://[x?meeting_id=y", "https://zoom.us/?id=1"):
-        assert stage.ask({"uuid": link})[0] == 404
-    assert not stage.zoom.requests
+        assert harness.ask({"uuid": link})[0] == 404
+    assert not harness.zoom.requests

@@ -1,37 +1,25 @@
-"""What Zoom knows, and when it fails."""
+"""Zoom's answers and failures."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from local.neighbours.zoom_faults import Fault
 from local.neighbours.zoom_recordings import RecordingFile
-from tests.unit.functions.on_demand.harness import CLOSED, Stage
+from tests.unit.functions.on_demand.harness import Harness
 from tests.unit.zoom_account import (
-    UUID,
-    asked,
     file,
     recording,
 )
 
 
-def test_zoom_is_asked_for_files_and_token(stage: Stage) -> None:
-    stage.ask()
-    (request,) = (one for one in stage.zoom.requests if "/meetings/" in one.path)
-    twice = quote(quote(UUID, safe=""), safe="")
-    assert request.path == f"/v2/meetings/{twice}/recordings"
-    assert request.query == {"include_fields": "download_access_token", "ttl": "3600"}
-
-
-def test_request_is_404_when_zoom_knows_no_such_recording(stage: Stage) -> None:
-    status, message = stage.ask({"uuid": "unknown=="})
+def test_request_is_404_when_zoom_knows_no_such_recording(harness: Harness) -> None:
+    status, message = harness.ask({"uuid": "unknown=="})
     assert (status, "unknown==" in message) == (404, True)
-    assert not stage.aws.rows()
-    assert not stage.hook.requests
+    assert not harness.aws.rows()
+    assert not harness.hook.requests
 
 
 @pytest.mark.parametrize(
@@ -42,13 +30,13 @@ def test_request_is_404_when_zoom_knows_no_such_recording(stage: Stage) -> None:
     ],
 )
 def test_request_is_503_when_zoom_has_not_finished_the_files(
-    files: tuple[RecordingFile, ...], stage: Stage
+    files: tuple[RecordingFile, ...], harness: Harness
 ) -> None:
     uuid = f"early{len(files)}=="
-    stage.zoom.add(replace(recording(uuid=uuid), files=files))
-    assert stage.ask({"uuid": uuid})[0] == 503
-    assert not stage.aws.rows()
-    assert not stage.hook.requests
+    harness.zoom.add(replace(recording(uuid=uuid), files=files))
+    assert harness.ask({"uuid": uuid})[0] == 503
+    assert not harness.aws.rows()
+    assert not harness.hook.requests
 
 
 @pytest.mark.parametrize(
@@ -59,15 +47,15 @@ def test_request_is_503_when_zoom_has_not_finished_the_files(
     ],
 )
 def test_request_is_400_when_the_recording_has_no_video(
-    files: tuple[RecordingFile, ...], stage: Stage
+    files: tuple[RecordingFile, ...], harness: Harness
 ) -> None:
-    """Asked for again it has none either: no 5xx, and nothing that needs anybody."""
+    """A retry can't help, so the answer is no 5xx."""
     uuid = f"audio{len(files)}=="
-    stage.zoom.add(replace(recording(uuid=uuid), files=files))
+    harness.zoom.add(replace(recording(uuid=uuid), files=files))
     said = "This recording has no video (MP4): there is nothing to ingest."
-    assert stage.ask({"uuid": uuid}) == (400, said)
-    assert not stage.aws.rows()
-    assert not stage.hook.requests
+    assert harness.ask({"uuid": uuid}) == (400, said)
+    assert not harness.aws.rows()
+    assert not harness.hook.requests
 
 
 @pytest.mark.parametrize(
@@ -81,49 +69,23 @@ def test_request_is_400_when_the_recording_has_no_video(
         Fault("early_close", "api", times=9, after_bytes=5),
     ],
 )
-def test_request_is_500_when_zoom_fails(fault: Fault, stage: Stage) -> None:
-    stage.zoom.fail(fault)
-    status, message = stage.ask()
+def test_request_is_500_when_zoom_fails(fault: Fault, harness: Harness) -> None:
+    harness.zoom.fail(fault)
+    status, message = harness.ask()
     assert (status, "Zoom" in message) == (500, True)
-    assert not stage.aws.rows()
-    assert not stage.hook.requests
-    assert sum(stage.watch.slept) < 11
+    assert not harness.aws.rows()
+    assert not harness.hook.requests
+    assert sum(harness.watch.slept) < 11
 
 
-def test_request_is_500_when_zoom_cant_be_reached(stage: Stage) -> None:
-    stage.set_up(zoom_api_base_url=CLOSED, zoom_oauth_url=f"{CLOSED}/oauth/token")
-    assert stage.ask()[0] == 500
-    assert len(stage.watch.slept) == 3
-
-
-def test_request_is_accepted_when_zooms_failure_passes(stage: Stage) -> None:
-    stage.zoom.fail(Fault("status", "api", times=2, status=502))
-    assert stage.ask()[0] == 200
-    assert len(stage.watch.slept) == 2
-
-
-@pytest.mark.parametrize("form", ["seconds", "iso"])
-def test_request_waits_as_long_as_zoom_asks(form: Any, stage: Stage) -> None:
-    stage.zoom.fail(Fault("status", "api", status=429, retry_after=4, retry_after_form=form))
-    assert stage.ask()[0] == 200
-    assert stage.watch.slept == [4.0]
-
-
-def test_request_is_500_at_once_when_zoom_asks_to_wait_too_long(stage: Stage) -> None:
-    stage.zoom.fail(Fault("status", "api", times=9, status=429, retry_after=60))
-    assert stage.ask()[0] == 500
-    assert stage.watch.slept == []
-    assert asked(stage.zoom, "/meetings/") == 1
-
-
-def test_request_ends_in_time_when_zoom_is_slow(stage: Stage) -> None:
-    """After a try that took long, little of the budget is left for the next: 0.2 s."""
-    stage.watch.longer = 10.3
-    stage.zoom.fail(Fault("status", "api", status=502))
-    stage.zoom.fail(Fault("slow", "api", times=9, seconds=3))
-    stage.zoom.fail(Fault("status", "api", status=502))
-    assert stage.ask()[0] == 500
-    ends = [begin + seconds for begin, seconds in stage.session.timeouts]
+def test_request_ends_in_time_when_zoom_is_slow(harness: Harness) -> None:
+    """A slow first attempt leaves only 0.2 s for the next one."""
+    harness.watch.longer = 10.3
+    harness.zoom.fail(Fault("status", "api", status=502))
+    harness.zoom.fail(Fault("slow", "api", times=9, seconds=3))
+    harness.zoom.fail(Fault("status", "api", status=502))
+    assert harness.ask()[0] == 500
+    ends = [begin + seconds for begin, seconds in harness.session.timeouts]
     assert 3 <= len(ends) <= 4
     assert max(ends) <= 1011.001
-    assert not stage.hook.requests
+    assert not harness.hook.requests

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local.authority import Authority
 from tests.cloud import Clock, Cloud
-from tests.unit.functions.reconcile.harness import OK, Stage
-from tests.unit.zoom_account import TimedSession, endpoint, zoom_stand_in
-from tests.waits import Stopwatch
+from tests.unit.functions.reconcile.harness import Harness
+from tests.unit.functions.requesting import requesting
 
 
 @pytest.fixture
-def stage(
-    aws: Cloud, tls: Authority, clock: Clock, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    watch = Stopwatch()
-    with (
-        zoom_stand_in(tls, tmp_path_factory.mktemp("zoom"), clock) as zoom,
-        endpoint(tls) as hook,
-        TimedSession(tls.ca_bundle, watch) as session,
-    ):
-        hook.answers.append(OK)
-        yield Stage(aws, clock, zoom, hook, session, watch)
+def harness(aws: Cloud, clock: Clock, tls: Authority, tmp_path: Path) -> Iterator[Harness]:
+    with requesting(Harness, aws, clock, tls, tmp_path) as made:
+        yield made

@@ -1,4 +1,4 @@
-"""A run that an operator asks for."""
+"""Runs that an operator starts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import logging
 
 import pytest
 
-from tests.unit.functions.reconcile.harness import Stage, named
+from tests.unit.functions.reconcile.harness import Harness, named
 
 
-def test_a_dry_run_tells_what_a_run_would_hand_in(stage: Stage) -> None:
-    stage.begin()
-    stage.zoom.add(named("missed=="))
-    stage.zoom.add(named("known=="))
-    stage.note_request("known==")
-    before = stage.state()
-    report = stage.run({"dry_run": True})
+def test_dry_run_lists_the_recordings_that_a_run_would_request(harness: Harness) -> None:
+    harness.begin()
+    harness.zoom.add(named("missed=="))
+    harness.zoom.add(named("known=="))
+    harness.note_request("known==")
+    before = harness.state()
+    report = harness.run({"dry_run": True})
     assert report["recordings"] == [
         {
             "uuid": "missed==",
@@ -26,62 +26,62 @@ def test_a_dry_run_tells_what_a_run_would_hand_in(stage: Stage) -> None:
         }
     ]
     assert (report["handed_in"], report["skipped"], report["dry_run"]) == (0, {"known": 1}, True)
-    assert not stage.hook.requests
-    assert stage.state() == before
+    assert not harness.hook.requests
+    assert harness.state() == before
 
 
-def test_an_operator_s_run_hands_in_what_it_finds_at_once(stage: Stage) -> None:
-    stage.begin()
-    stage.zoom.add(named("missed=="))
-    assert stage.run({})["handed_in"] == 1
+def test_operators_run_requests_at_once_what_it_finds(harness: Harness) -> None:
+    harness.begin()
+    harness.zoom.add(named("missed=="))
+    assert harness.run({})["handed_in"] == 1
 
 
-def test_a_dry_run_before_the_first_run_sets_no_baseline(stage: Stage) -> None:
-    assert "no baseline" in stage.run({"dry_run": True})["message"]
-    assert not stage.aws.recordings.scan()["Items"]
+def test_dry_run_sets_no_baseline_when_it_is_the_first_run(harness: Harness) -> None:
+    assert "no baseline" in harness.run({"dry_run": True})["message"]
+    assert not harness.aws.recordings.scan()["Items"]
 
 
-def test_an_operator_may_go_before_the_baseline(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_operators_run_requests_recordings_before_the_baseline(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin("2026-10-14T18:00:00Z")
-    stage.zoom.add(named("old==", start_time="2026-10-10T15:00:00Z"))
+    harness.begin("2026-10-14T18:00:00Z")
+    harness.zoom.add(named("old==", start_time="2026-10-10T15:00:00Z"))
     with caplog.at_level(logging.INFO, "ingester.reconcile"):
-        report = stage.run({"since": "5d"})
+        report = harness.run({"since": "5d"})
     assert (report["since"], report["handed_in"]) == ("2026-10-09T18:30:00Z", 1)
-    assert stage.handed_in() == ["old=="]
-    # It isn't a webhook that was lost just now, so no alarm, and no run of the schedule's.
+    assert harness.handed_in() == ["old=="]
+    # No webhook event was lost, so there is no alarm, and no run of the schedule.
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
-    assert "last" not in stage.state() or not stage.state()["last"]
+    assert "last" not in harness.state() or not harness.state()["last"]
 
 
-def test_an_operator_may_run_reconcile_where_it_is_off(stage: Stage) -> None:
-    stage.set_up(reconcile_days=0)
-    stage.zoom.add(named("a=="))
-    assert stage.run({"since": "2026-10-14"})["handed_in"] == 1
+def test_operators_run_requests_recordings_when_reconcile_is_off(harness: Harness) -> None:
+    harness.set_up(reconcile_days=0)
+    harness.zoom.add(named("a=="))
+    assert harness.run({"since": "2026-10-14"})["handed_in"] == 1
 
 
-def test_an_operators_first_run_sets_the_baseline_too(stage: Stage) -> None:
-    stage.zoom.add(named("a=="))
-    assert stage.run({"since": "1d"})["handed_in"] == 1
-    assert stage.state()["baseline"] == "2026-10-14T18:30:00Z"
+def test_operators_run_sets_the_baseline_when_it_is_the_first(harness: Harness) -> None:
+    harness.zoom.add(named("a=="))
+    assert harness.run({"since": "1d"})["handed_in"] == 1
+    assert harness.state()["baseline"] == "2026-10-14T18:30:00Z"
 
 
 @pytest.mark.parametrize(
     "since", ["yesterday", "31d", "0d", "5", "2026-10-15", "2026-02-30", "2026-01-01", "-1d"]
 )
-def test_a_since_that_makes_no_sense_is_one_sentence(stage: Stage, since: str) -> None:
-    said = stage.run({"since": since})["message"]
+def test_run_answers_one_sentence_when_since_is_invalid(harness: Harness, since: str) -> None:
+    said = harness.run({"since": since})["message"]
     assert said == (
         f"since {since!r} has to be a number of days or hours, like 5d or 12h, or a date like "
         "2026-10-14 (UTC), at most 30 days back."
     )
-    assert not stage.zoom.requests
+    assert not harness.zoom.requests
 
 
 @pytest.mark.parametrize("event", [{"days": 3}, {"since": 5}, {"dry_run": "yes"}])
-def test_an_event_that_makes_no_sense_is_one_sentence(
-    stage: Stage, event: dict[str, object]
+def test_run_answers_one_sentence_when_the_event_is_invalid(
+    harness: Harness, event: dict[str, object]
 ) -> None:
-    assert stage.run(event)["message"].startswith('Ask with {"since": "5d", "dry_run": true}: ')
-    assert not stage.zoom.requests
+    assert harness.run(event)["message"].startswith('Ask with {"since": "5d", "dry_run": true}: ')
+    assert not harness.zoom.requests

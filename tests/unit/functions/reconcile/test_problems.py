@@ -1,4 +1,4 @@
-"""What reconcile does when a recording, Zoom, the webhook or its own memory makes trouble."""
+"""Reconcile's failures: of recordings, Zoom, the webhook and the state."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from ingester.reconcile.state_table import KEY
 from local.neighbours.https_server import Answer, json_answer
 from local.neighbours.zoom_account import READ_FILES_SCOPE, USERS_SCOPES
 from local.neighbours.zoom_faults import Fault
-from tests.unit.functions.reconcile.harness import EVERY_HOUR, OK, SECONDS, Stage, named
+from tests.unit.functions.reconcile.harness import EVERY_HOUR, SECONDS, Harness, named
+from tests.unit.functions.requesting import OK
 
 REFUSED = Answer(400, (), json.dumps({"message": "no field"}).encode())
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_a_recording_that_the_webhook_refuses_doesnt_stop_the_others(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_other_recordings_are_requested_when_the_webhook_refuses_one(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
-    stage.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
-    stage.zoom.add(named("b=="))
-    stage.hook.answers[:] = [REFUSED, OK]
-    report = stage.run()
+    harness.begin()
+    harness.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
+    harness.zoom.add(named("b=="))
+    harness.hook.answers[:] = [REFUSED, OK]
+    report = harness.run()
     assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
-    outcomes = {one["uuid"]: one["outcome"] for one in report["recordings"]}
+    outcomes = {recording["uuid"]: recording["outcome"] for recording in report["recordings"]}
     assert outcomes == {
         "a==": "failed: The webhook answered 400: no field",
         "b==": "handed in",
@@ -43,143 +44,131 @@ def test_a_recording_that_the_webhook_refuses_doesnt_stop_the_others(
     )
 
 
-def test_the_same_problem_is_an_error_once_a_day(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_other_recordings_are_requested_when_one_ledger_record_is_unreadable(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
-    stage.zoom.add(named("bad=="))
-    stage.hook.answers[:] = [REFUSED]
-    for _ in range(24):
-        stage.run()
-        stage.clock.forward(hours=1)
-    assert len(errors(caplog)) == 1
-    stage.run()
-    assert len(errors(caplog)) == 2
-
-
-def test_a_ledger_record_that_cant_be_read_stops_only_its_recording(
-    stage: Stage, caplog: pytest.LogCaptureFixture
-) -> None:
-    stage.begin()
-    stage.zoom.add(named("edited=="))
-    stage.zoom.add(named("fine=="))
-    stage.aws.recordings.put_item(Item={"uuid": "edited==", "version": 1, "requests": "many"})
-    report = stage.run()
+    harness.begin()
+    harness.zoom.add(named("edited=="))
+    harness.zoom.add(named("fine=="))
+    harness.aws.recordings.put_item(Item={"uuid": "edited==", "version": 1, "requests": "many"})
+    report = harness.run()
     assert (report["handed_in"], report["failed"]) == (1, 1)
-    assert stage.handed_in() == ["fine=="]
+    assert harness.handed_in() == ["fine=="]
     [error] = errors(caplog)
     assert "edited==" in error
 
 
-def test_an_entry_that_makes_no_sense_stops_only_itself(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_other_recordings_are_requested_when_one_entry_of_zooms_list_is_invalid(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
-    stage.zoom.add(named("odd==", start_time="2026-10-14T25:00:00Z", topic="Odd"))
-    stage.zoom.add(named("fine=="))
-    assert stage.run()["handed_in"] == 1
+    harness.begin()
+    harness.zoom.add(named("odd==", start_time="2026-10-14T25:00:00Z", topic="Odd"))
+    harness.zoom.add(named("fine=="))
+    assert harness.run()["handed_in"] == 1
     [error] = errors(caplog)
     assert "uuid odd==, id 95846636714, topic Odd" in error
 
 
-def test_a_webhook_that_is_down_stops_the_run_until_the_next_one(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_run_stops_and_the_next_one_requests_all_when_the_webhook_is_down(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
-    stage.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
-    stage.zoom.add(named("b=="))
-    stage.hook.answers[:] = [Answer(502)]
+    harness.begin()
+    harness.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
+    harness.zoom.add(named("b=="))
+    harness.hook.answers[:] = [Answer(502)]
     with caplog.at_level(logging.INFO, "ingester.reconcile"):
-        report = stage.run()
+        report = harness.run()
     assert (report["handed_in"], report["is_complete"]) == (0, False)
     assert report["message"] == "The webhook answered 502."
-    assert stage.state()["last"]["error"] == "The webhook answered 502."
-    assert len(set(stage.handed_in())) == 1
-    # It passes by itself; the alarm waits for a run that tells how many it brought.
+    assert harness.state()["last"]["error"] == "The webhook answered 502."
+    assert len(set(harness.handed_in())) == 1
+    # The problem passes by itself. Only a complete run writes the metric for the alarm.
     assert not errors(caplog)
     assert "RecordingsReconciled" not in vars(caplog.records[-1])
-    stage.hook.answers[:] = [OK]
-    assert stage.run()["handed_in"] == 2
-    assert "error" not in stage.state()["last"]
+    harness.hook.answers[:] = [OK]
+    assert harness.run()["handed_in"] == 2
+    assert "error" not in harness.state()["last"]
 
 
-def test_a_key_that_was_rotated_is_read_again(stage: Stage) -> None:
-    stage.begin()
-    stage.zoom.add(named("a=="))
-    stage.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"}), OK]
-    newer = replace(stage.deps, secrets=stage.deps.secrets.__class__(pipeline_signing_key="new"))
+def test_signing_key_is_read_again_when_it_was_rotated(harness: Harness) -> None:
+    harness.begin()
+    harness.zoom.add(named("a=="))
+    harness.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"}), OK]
+    newer = replace(
+        harness.deps, secrets=harness.deps.secrets.__class__(pipeline_signing_key="new")
+    )
     for expected in (0, 1):
-        report = reconcile.answer(EVERY_HOUR, stage.deps, SECONDS, lambda: newer)
+        report = reconcile.answer(EVERY_HOUR, harness.deps, SECONDS, lambda: newer)
         assert report["handed_in"] == expected
 
 
-def test_a_key_that_the_webhook_doesnt_know_stops_the_run(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_run_stops_when_the_webhook_does_not_know_the_signing_key(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
-    stage.zoom.add(named("a=="))
-    stage.zoom.add(named("b=="))
-    stage.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"})]
-    assert "401" in stage.run()["message"]
-    assert len(stage.hook.requests) == 1
+    harness.begin()
+    harness.zoom.add(named("a=="))
+    harness.zoom.add(named("b=="))
+    harness.hook.answers[:] = [json_answer(401, {"message": "signature is wrong"})]
+    assert "401" in harness.run()["message"]
+    assert len(harness.hook.requests) == 1
     assert len(errors(caplog)) == 1
 
 
-def test_one_recording_that_zooms_api_refuses_doesnt_stop_the_others(stage: Stage) -> None:
-    stage.begin()
-    stage.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
-    stage.zoom.add(named("b=="))
+def test_other_recordings_are_requested_when_zooms_api_refuses_one(harness: Harness) -> None:
+    harness.begin()
+    harness.zoom.add(named("a==", start_time="2026-10-14T15:01:00Z"))
+    harness.zoom.add(named("b=="))
     # The account's list, two lists of users, and the user's list come before.
-    stage.zoom.fail(Fault("status", where="api", status=403, skip=4))
-    report = stage.run()
+    harness.zoom.fail(Fault("status", where="api", status=403, skip=4))
+    report = harness.run()
     assert (report["handed_in"], report["failed"], report["message"]) == (1, 1, "")
-    assert stage.handed_in() == ["b=="]
+    assert harness.handed_in() == ["b=="]
 
 
-def test_an_api_that_refuses_every_recording_stops_the_run(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_run_stops_when_zooms_api_refuses_every_recording(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
+    harness.begin()
     for name in "abcdef":
-        stage.zoom.add(named(f"{name}=="))
-    stage.zoom.fail(Fault("status", where="api", status=403, skip=4, times=9))
-    report = stage.run()
+        harness.zoom.add(named(f"{name}=="))
+    harness.zoom.fail(Fault("status", where="api", status=403, skip=4, times=9))
+    report = harness.run()
     assert (report["failed"], report["is_complete"]) == (2, False)
     assert "403" in report["message"]
     assert len(errors(caplog)) == 3
 
 
-def test_a_missing_scope_is_named_once_a_day(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_missing_scope_is_logged_once_a_day(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
-    stage.zoom.grant(READ_FILES_SCOPE)
+    harness.begin()
+    harness.zoom.grant(READ_FILES_SCOPE)
     for _ in range(23):
-        stage.run()
-        stage.clock.forward(hours=1)
-    report = stage.run()
+        harness.run()
+        harness.clock.forward(hours=1)
+    report = harness.run()
     assert f"does not contain scopes:[{USERS_SCOPES[0]}]" in report["message"]
     [error] = errors(caplog)
     assert USERS_SCOPES[0] in error
     assert "cloud_recording:read:list_user_recordings:admin" in error
-    assert USERS_SCOPES[0] in stage.state()["last"]["error"]
+    assert USERS_SCOPES[0] in harness.state()["last"]["error"]
 
 
-def test_a_zoom_that_is_down_is_no_error_of_ours(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_no_error_is_logged_when_zoom_is_down(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.begin()
-    stage.zoom.fail(Fault("status", where="api", status=503, times=100))
-    assert stage.run()["message"] == "Zoom's API answered 503."
+    harness.begin()
+    harness.zoom.fail(Fault("status", where="api", status=503, times=100))
+    assert harness.run()["message"] == "Zoom's API answered 503."
     assert not errors(caplog)
-    assert stage.state()["last"]["error"] == "Zoom's API answered 503."
+    assert harness.state()["last"]["error"] == "Zoom's API answered 503."
 
 
-def test_a_state_that_cant_be_read_ingests_nothing(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+def test_nothing_is_requested_when_the_state_is_unreadable(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.aws.recordings.put_item(Item={"uuid": KEY, "baseline": "long ago", "version": 1})
-    stage.zoom.add(named("a=="))
-    assert "can't be read" in stage.run()["message"]
-    assert not stage.hook.requests
+    harness.aws.recordings.put_item(Item={"uuid": KEY, "baseline": "long ago", "version": 1})
+    harness.zoom.add(named("a=="))
+    assert "can't be read" in harness.run()["message"]
+    assert not harness.hook.requests
     assert len(errors(caplog)) == 1

@@ -47,9 +47,9 @@ def test_update_answers_googles_failures_and_changes_nothing(
     user: SheetUser, answer: Answer, status: int, says: str
 ) -> None:
     user.google.answers(answer)
-    told = user.update()
-    assert told[0] == status
-    assert says in told[1]
+    answered = user.update()
+    assert answered[0] == status
+    assert says in answered[1]
     assert user.stored() == {}, "the lock must be released too"
 
 

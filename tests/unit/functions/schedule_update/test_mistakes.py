@@ -160,9 +160,9 @@ def test_update_names_a_mistake_with_sheet_and_row(
     before = {"zoom_series_id": "222", "events": [other]}
     user.aws.schedule.put_item(Item=before)
     user.google.answers(tabs(cells))
-    told = user.update()
-    assert told[0] == status
-    assert says in told[1]
+    answered = user.update()
+    assert answered[0] == status
+    assert says in answered[1]
     if not says.startswith("No row"):
         assert any(sentence.search(says) for sentence in SENTENCES), (
             "the reason isn't in the handbook"

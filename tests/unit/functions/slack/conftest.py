@@ -1,4 +1,4 @@
-"""Slack's function with its neighbours; the workspace lives as long as a module's tests."""
+"""The fixtures of Slack's function. The tests of a module share one server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from local.authority import Authority
 from tests.cloud import Clock, Cloud
 from tests.neighbours import Web, web_server
-from tests.unit.functions.slack.workspace import MEETING, Desk, Workspace
+from tests.unit.functions.slack.workspace import MEETING, Harness, Workspace
 
 Put = Callable[..., None]
 
@@ -29,13 +29,13 @@ def workspace(web: Web) -> Workspace:
 
 
 @pytest.fixture
-def desk(aws: Cloud, clock: Clock, workspace: Workspace, tls: Authority) -> Desk:
-    return Desk(aws, clock, workspace, tls)
+def harness(aws: Cloud, clock: Clock, workspace: Workspace, tls: Authority) -> Harness:
+    return Harness(aws, clock, workspace, tls)
 
 
 @pytest.fixture
 def put(aws: Cloud) -> Put:
-    """Writes a status row as it would stand in the table."""
+    """A function that writes a status row."""
 
     def write(uuid: str, state: str = "SENT_TO_OPENCAST", **more: Any) -> None:
         row = {

@@ -1,4 +1,4 @@
-"""The function as Lambda calls it: all of it from the environment, in both ways."""
+"""The function as Lambda calls it, for a command and for its own invocation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.slack_messages import texts
 from tests.unit.functions.deployed import Context, cold, container
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import BODY, signed
-from tests.unit.functions.slack.workspace import MEETING, SIGNING_SECRET, TOKEN, Desk
+from tests.unit.functions.slack.workspace import MEETING, SIGNING_SECRET, TOKEN, Harness
 
 Handler = Callable[[dict[str, Any], object], dict[str, Any]]
 
@@ -29,14 +29,16 @@ def _container() -> Iterator[None]:
 
 
 @pytest.fixture
-def handler(desk: Desk, aws: Cloud, tls: Authority, monkeypatch: pytest.MonkeyPatch) -> Handler:
+def handler(
+    harness: Harness, aws: Cloud, tls: Authority, monkeypatch: pytest.MonkeyPatch
+) -> Handler:
     environment = {
         "STACK_NAME": "test",
         "SECRETS_PATH": "/zoom-ingester/test",
         "STATUS_TABLE": aws.status.name,
         "SCHEDULE_TABLE": aws.schedule.name,
         "OWN_ALIAS": "test-slack:live",
-        "SLACK_API_BASE_URL": f"{desk.workspace.url}/api",
+        "SLACK_API_BASE_URL": f"{harness.workspace.url}/api",
         "SLACK_ZIP_CHANNEL": "#zip",
         "SLACK_ALLOWED_GROUPS": "@producers",
         "ZOOM_OAUTH_URL": "https://zoomgov.com/oauth/token",
@@ -51,14 +53,14 @@ def handler(desk: Desk, aws: Cloud, tls: Authority, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def now(desk: Desk) -> None:
+def now(harness: Harness) -> None:
     """The handler's clock is the real one."""
-    desk.clock.now = datetime.now(UTC)
+    harness.clock.now = datetime.now(UTC)
 
 
 @pytest.mark.usefixtures("now")
-def test_deployed_function_answers_a_command(handler: Handler, desk: Desk) -> None:
-    answer = handler({"headers": signed(desk), "body": BODY.decode()}, Context())
+def test_deployed_function_answers_a_command(handler: Handler, harness: Harness) -> None:
+    answer = handler({"headers": signed(harness), "body": BODY.decode()}, Context())
     assert answer["statusCode"] == 200
     assert answer["headers"]["Content-Type"] == "application/json"
     assert "shows where" in json.loads(answer["body"])["text"]
@@ -66,66 +68,68 @@ def test_deployed_function_answers_a_command(handler: Handler, desk: Desk) -> No
 
 
 @pytest.mark.usefixtures("now")
-def test_group_members_stay_cached_when_a_request_is_forged(handler: Handler, desk: Desk) -> None:
-    """Else anybody could have Slack asked as often as its limits allow."""
-    command = {"headers": signed(desk), "body": BODY.decode()}
-    forged = {**command, "headers": {**signed(desk), "x-slack-signature": "v0=" + "0" * 64}}
+def test_group_members_stay_cached_when_a_request_is_forged(
+    handler: Handler, harness: Harness
+) -> None:
+    """Otherwise anybody could trigger calls to Slack."""
+    command = {"headers": signed(harness), "body": BODY.decode()}
+    forged = {**command, "headers": {**signed(harness), "x-slack-signature": "v0=" + "0" * 64}}
     assert handler(command, Context())["statusCode"] == 200
     assert handler(forged, Context())["statusCode"] == 401
     assert handler(command, Context())["statusCode"] == 200
-    assert desk.workspace.asked_for_groups == 1
+    assert harness.workspace.asked_for_groups == 1
 
 
 @pytest.mark.usefixtures("now")
 def test_group_members_are_read_again_when_the_token_has_changed(
-    handler: Handler, desk: Desk, aws: Cloud
+    handler: Handler, harness: Harness, aws: Cloud
 ) -> None:
-    command = {"headers": signed(desk), "body": BODY.decode()}
+    command = {"headers": signed(harness), "body": BODY.decode()}
     assert "shows where" in handler(command, Context())["body"]
     for name, value in (("SLACK_SIGNING_SECRET", "new"), ("SLACK_API_TOKEN", "other")):
         aws.ssm.put_parameter(
             Name=f"/zoom-ingester/test/{name}", Value=value, Type="SecureString", Overwrite=True
         )
     invalid = json_answer(200, {"ok": False, "error": "invalid_auth"})
-    desk.workspace.answer("/api/usergroups.list", invalid)
-    answer = handler({**command, "headers": signed(desk, "new")}, Context())
+    harness.workspace.answer("/api/usergroups.list", invalid)
+    answer = handler({**command, "headers": signed(harness, "new")}, Context())
     assert "whether you may use this command" in answer["body"]
 
 
-def asked(desk: Desk) -> dict[str, str]:
-    """What the function hands to its own invocation."""
+def asked(harness: Harness) -> dict[str, str]:
+    """Return the event of the function's own invocation."""
     return {
         "type": "command",
         "user_id": "U111",
         "channel_id": "C1",
         "channel_name": "zip",
-        "response_url": f"{desk.workspace.url}/respond",
+        "response_url": f"{harness.workspace.url}/respond",
         "text": str(MEETING),
     }
 
 
 def test_deployed_function_finishes_its_own_invocation(
-    handler: Handler, desk: Desk, put: Put
+    handler: Handler, harness: Harness, put: Put
 ) -> None:
     put("u1")
-    assert handler({"slack_asked": asked(desk)}, Context()) == {}
-    (message,) = desk.workspace.messages
+    assert handler({"slack_asked": asked(harness)}, Context()) == {}
+    (message,) = harness.workspace.messages
     assert "https://zoomgov.com/recording/management/detail?meeting_id=u1" in texts(message)
     with pytest.raises(msgspec.ValidationError):
-        handler({"slack_asked": {**asked(desk), "type": "other"}}, Context())
+        handler({"slack_asked": {**asked(harness), "type": "other"}}, Context())
 
 
 @pytest.mark.usefixtures("now")
 @pytest.mark.parametrize("is_later", [False, True])
 def test_each_log_record_names_the_user(
-    handler: Handler, desk: Desk, capsys: pytest.CaptureFixture[str], is_later: bool
+    handler: Handler, harness: Harness, capsys: pytest.CaptureFixture[str], is_later: bool
 ) -> None:
-    """Also what is logged in the threads that ask Slack."""
-    desk.workspace.groups = {}
-    request = {"headers": signed(desk), "body": BODY.decode()}
-    handler({"slack_asked": asked(desk)} if is_later else request, Context())
+    """This holds for the threads that call Slack, too."""
+    harness.workspace.groups = {}
+    request = {"headers": signed(harness), "body": BODY.decode()}
+    handler({"slack_asked": asked(harness)} if is_later else request, Context())
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one for one in records if "no user group" in one["message"]]
+    assert [record for record in records if "no user group" in record["message"]]
     for record in records:
         assert (record["slack_user"], record["aws_request_id"]) == ("U111", Context.aws_request_id)
 

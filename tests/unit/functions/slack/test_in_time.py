@@ -1,4 +1,4 @@
-"""Slack waits three seconds: what takes longer is finished by the function's own invocation."""
+"""Answers within Slack's three seconds. The function's own invocation finishes the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError
 
 import slack
 from ingester.slack.api import API_SECONDS
-from local.neighbours.https_server import Answer, Spoil, json_answer
+from local.neighbours.https_server import Answer, Spoil
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
 from tests.unit.functions.slack.test_refusals import refused, value
-from tests.unit.functions.slack.workspace import MEETING, STRANGER, Desk, Workspace
+from tests.unit.functions.slack.workspace import MEETING, STRANGER, Harness, Workspace
 from tests.waits import Stopwatch
 
 ONE_MOMENT = "One moment, I'm looking…"
@@ -24,96 +24,97 @@ ONE_MOMENT = "One moment, I'm looking…"
 
 @pytest.fixture
 def slow(workspace: Workspace) -> Iterator[threading.Event]:
-    """Slack tells no groups until this is set."""
+    """An event. Slack doesn't answer with groups until it is set."""
     ready = threading.Event()
     workspace.before = lambda: ready.wait(30)
     yield ready
     ready.set()
 
 
-def late(desk: Desk, milliseconds: int = 2000) -> None:
-    """From now on so much of Slack's time is over when a request gets here."""
-    original = desk.post
+def late(harness: Harness, milliseconds: int = 2000) -> None:
+    """Let requests arrive after so many of Slack's seconds."""
+    original = harness.post
 
     def post(body: bytes, **more: Any) -> Any:
-        arrived = int(desk.clock().timestamp() * 1000) - milliseconds
+        arrived = int(harness.clock().timestamp() * 1000) - milliseconds
         return original(body, requestContext={"requestTimeEpoch": arrived}, **more)
 
-    desk.post = post  # type: ignore[method-assign, assignment]
+    harness.post = post  # type: ignore[method-assign, assignment]
 
 
 def test_command_is_answered_at_once_and_finished_later_when_slack_is_slow(
-    desk: Desk, slow: threading.Event, put: Put
+    harness: Harness, slow: threading.Event, put: Put
 ) -> None:
     put("u1")
-    late(desk)
-    assert refused(desk.command(str(MEETING))) == ONE_MOMENT
+    late(harness)
+    assert refused(harness.command(str(MEETING))) == ONE_MOMENT
     slow.set()
-    (message,) = desk.finish()
+    (message,) = harness.finish()
     assert (message["response_type"], message["replace_original"]) == ("in_channel", False)
     assert "HIST E-1010" in texts(message)
-    assert desk.invoked == []
+    assert harness.invoked == []
 
 
-def test_stranger_gets_no_answer_later_either(desk: Desk, slow: threading.Event, put: Put) -> None:
+def test_stranger_gets_no_later_answer_when_slack_is_slow(
+    harness: Harness, slow: threading.Event, put: Put
+) -> None:
     put("u1")
-    late(desk)
-    assert refused(desk.command(str(MEETING), user_id=STRANGER)) == ONE_MOMENT
+    late(harness)
+    assert refused(harness.command(str(MEETING), user_id=STRANGER)) == ONE_MOMENT
     slow.set()
-    (message,) = desk.finish()
+    (message,) = harness.finish()
     assert refused(message).startswith("You may not use this command")
 
 
 def test_press_is_acknowledged_at_once_and_finished_later(
-    desk: Desk, workspace: Workspace, slow: threading.Event, put: Put
+    harness: Harness, workspace: Workspace, slow: threading.Event, put: Put
 ) -> None:
-    """At once, whatever Slack is at: nothing is asked, and nothing posted, before the answer."""
+    """The function makes no request before it answers."""
     put("u1")
-    desk.acknowledged(value())
+    harness.acknowledged(value())
     assert workspace.asked == []
     slow.set()
-    (message,) = desk.finish()
+    (message,) = harness.finish()
     assert message["replace_original"] is True
     assert "HIST E-1010" in texts(message)
 
 
 def test_answer_comes_in_time_by_the_real_clock(
-    desk: Desk, slow: threading.Event, put: Put
+    harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """By the real clock, from a request that has just arrived."""
     put("u1")
-    begin = desk.deps.monotonic()
-    assert refused(desk.command(str(MEETING))) == ONE_MOMENT
-    assert 1.4 < desk.deps.monotonic() - begin < 2.5
+    begin = harness.deps.monotonic()
+    assert refused(harness.command(str(MEETING))) == ONE_MOMENT
+    assert 1.4 < harness.deps.monotonic() - begin < 2.5
     assert not slow.is_set()
 
 
-def test_command_is_answered_when_a_cold_start_leaves_some_time(desk: Desk, put: Put) -> None:
+def test_command_is_answered_when_a_cold_start_leaves_some_time(harness: Harness, put: Put) -> None:
     put("u1")
-    late(desk, 1500)
-    assert "HIST E-1010" in texts(desk.command(str(MEETING)))
-    assert desk.invoked == []
+    late(harness, 1500)
+    assert "HIST E-1010" in texts(harness.command(str(MEETING)))
+    assert harness.invoked == []
 
 
 def test_command_that_needs_no_lookup_is_answered_after_a_slow_start(
-    desk: Desk, slow: threading.Event
+    harness: Harness, slow: threading.Event
 ) -> None:
-    late(desk)
-    told = refused(desk.command("help", channel_name="random"))
-    assert "works only in" in told
-    assert desk.invoked == []
+    late(harness)
+    text = refused(harness.command("help", channel_name="random"))
+    assert "works only in" in text
+    assert harness.invoked == []
     assert not slow.is_set()
 
 
-def test_nothing_is_waited_for_when_the_start_took_all_time(
-    desk: Desk, slow: threading.Event, put: Put
+def test_command_is_finished_later_when_the_cold_start_took_all_time(
+    harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """By a clock that stands: 2.1 s after it arrived, nobody is waited for."""
+    """The clock stands still at 2.1 s after the arrival."""
     put("u1")
-    late(desk, 2100)
-    desk.deps = slack.Dependencies(**{**vars(desk.deps), "monotonic": Stopwatch()})
+    late(harness, 2100)
+    harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": Stopwatch()})
     begin = time.monotonic()
-    assert refused(desk.command(str(MEETING))) == ONE_MOMENT
+    assert refused(harness.command(str(MEETING))) == ONE_MOMENT
     assert time.monotonic() - begin < 1.4
     assert not slow.is_set()
 
@@ -122,55 +123,55 @@ def fail(_event: bytes) -> None:
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Invoke")
 
 
-def test_user_is_told_when_the_function_can_not_invoke_itself(
-    desk: Desk, workspace: Workspace, slow: threading.Event
+def test_answer_says_so_when_the_function_can_not_invoke_itself(
+    harness: Harness, workspace: Workspace, slow: threading.Event
 ) -> None:
-    late(desk)
-    desk.deps = slack.Dependencies(**{**vars(desk.deps), "invoke": fail})
-    assert "try again in a minute" in refused(desk.command(str(MEETING)))
-    desk.acknowledged(value())
+    late(harness)
+    harness.deps = slack.Dependencies(**{**vars(harness.deps), "invoke": fail})
+    assert "try again in a minute" in refused(harness.command(str(MEETING)))
+    harness.acknowledged(value())
     (message,) = workspace.messages
     assert "try again in a minute" in refused(message)
     slow.set()
 
 
 def test_user_is_answered_in_time_when_the_invocation_is_slow(
-    desk: Desk, slow: threading.Event, put: Put
+    harness: Harness, slow: threading.Event, put: Put
 ) -> None:
-    """It says something in time all the same; Slack's three seconds include the cold start."""
+    """Slack's three seconds include the cold start."""
     put("u1")
-    late(desk, 1700)
-    desk.deps = slack.Dependencies(**{**vars(desk.deps), "invoke": lambda _: slow.wait(30)})
+    late(harness, 1700)
+    harness.deps = slack.Dependencies(**{**vars(harness.deps), "invoke": lambda _: slow.wait(30)})
     begin = time.monotonic()
-    assert "try again in a minute" in refused(desk.command(str(MEETING)))
+    assert "try again in a minute" in refused(harness.command(str(MEETING)))
     assert time.monotonic() - begin < 2.5
 
 
 def test_press_is_acknowledged_in_time_when_its_note_is_slow(
-    desk: Desk, slow: threading.Event
+    harness: Harness, slow: threading.Event
 ) -> None:
-    """Also if Slack trickles, so that the connection never times out."""
-    late(desk, 2000)
+    """Slack may send single bytes, so that the connection never times out."""
+    late(harness, 2000)
     changed = {"invoke": fail, "post": lambda *_: slow.wait(30)}
-    desk.deps = slack.Dependencies(**{**vars(desk.deps), **changed})
+    harness.deps = slack.Dependencies(**{**vars(harness.deps), **changed})
     begin = time.monotonic()
-    desk.acknowledged(value())
+    harness.acknowledged(value())
     assert time.monotonic() - begin < 2.5
 
 
 def full_message_s_button() -> str:
-    """Of a message with six recordings: a press of it begins a new one."""
+    """The message has six recordings, so a press begins a new one."""
     return value().replace('"count": 2', '"count": 6')
 
 
 @pytest.mark.parametrize("answer", [Answer(503), Answer(200, spoil=Spoil(after_bytes=0))])
 def test_old_message_loses_its_button_when_the_new_one_may_be_there(
-    desk: Desk, workspace: Workspace, put: Put, answer: Answer
+    harness: Harness, workspace: Workspace, put: Put, answer: Answer
 ) -> None:
-    """Else a second press brings the same recordings again."""
+    """Otherwise a second press would show the same recordings again."""
     seven(put)
     workspace.answer("/respond", answer, workspace.take)
-    (old,) = desk.press(full_message_s_button())
+    (old,) = harness.press(full_message_s_button())
     assert (old["replace_original"], button_of(old)) == (True, "")
 
 
@@ -180,46 +181,35 @@ def seven(put: Put) -> None:
 
 
 def test_nothing_is_posted_after_a_message_that_slack_refuses(
-    desk: Desk, workspace: Workspace, put: Put
+    harness: Harness, workspace: Workspace, put: Put
 ) -> None:
-    """The button stays for another press."""
     seven(put)
     workspace.answer("/respond", Answer(404, body=b"expired_url"))
-    assert desk.press(full_message_s_button()) == []
+    assert harness.press(full_message_s_button()) == []
     assert workspace.asked.count("/respond") == 1
 
 
 @pytest.mark.parametrize("text", ["help", str(MEETING)])
-def test_user_is_told_when_slack_is_slow_in_the_other_invocation_too(
-    desk: Desk, slow: threading.Event, text: str
+def test_answer_says_so_when_slack_is_slow_in_the_other_invocation_too(
+    harness: Harness, slow: threading.Event, text: str
 ) -> None:
-    """After its own patience the user is told so, and not left with "One moment"."""
-    late(desk)
-    assert refused(desk.command(text)) == ONE_MOMENT
-    # The clock stands, so that it is over at once; only posting has its own time.
+    """Otherwise the user would only see "One moment"."""
+    late(harness)
+    assert refused(harness.command(text)) == ONE_MOMENT
+    # The clock stands still, so only posting takes time.
     clock = iter([0.0, slack.LATER_SECONDS, *range(100, 200)])
-    desk.deps = slack.Dependencies(**{**vars(desk.deps), "monotonic": lambda: next(clock)})
-    (message,) = desk.finish()
+    harness.deps = slack.Dependencies(**{**vars(harness.deps), "monotonic": lambda: next(clock)})
+    (message,) = harness.finish()
     assert "try again in a minute" in refused(message)
     assert not slow.is_set()
 
 
 def test_other_invocation_ends_before_its_timeout() -> None:
-    """Two answers of Slack's API, then two messages, within what the template gives: 30 s."""
+    """It waits for two answers of Slack's API and posts two messages, all within 30 s."""
     assert 2 * API_SECONDS <= slack.LATER_SECONDS
     assert slack.LATER_SECONDS + 2 * slack.POST_SECONDS <= 28
 
 
-def test_slack_is_not_asked_again_when_it_asks_to_wait_too_long(
-    desk: Desk, workspace: Workspace
-) -> None:
-    """It says when to ask again: nobody waits for that."""
-    busy = json_answer(429, {"ok": False, "error": "ratelimited"}, ("Retry-After", "60"))
-    workspace.answer("/api/usergroups.list", busy)
-    assert "whether you may use this command" in refused(desk.command("help"))
-    assert workspace.asked == ["/api/usergroups.list"]
-
-
-def test_event_of_an_own_invocation_can_not_come_through_the_api(desk: Desk) -> None:
+def test_event_of_an_own_invocation_can_not_come_through_the_api(harness: Harness) -> None:
     event = {"body": '{"slack_asked": {"type": "command"}}', "slack_user": "x", "headers": {}}
-    assert slack.respond(event, desk.deps).status == 401
+    assert slack.respond(event, harness.deps).status == 401

@@ -1,4 +1,4 @@
-"""The button: fourteen recordings, and new ones that arrive between the presses."""
+"""The button for older recordings, while new ones arrive."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from tests.slack_messages import button_of, texts
 from tests.unit.functions.slack.conftest import Put
-from tests.unit.functions.slack.workspace import MEETING, Desk
+from tests.unit.functions.slack.workspace import MEETING, Harness
 
 
 @pytest.fixture
 def lecture(put: Put) -> Put:
-    """A recording by its number: the higher, the later."""
+    """Return the start of a recording: the higher its number, the later."""
 
     def add(number: int) -> None:
         put(f"u{number:02}", recording_start_time=f"2026-10-{number:02}T15:00:00Z")
@@ -23,16 +23,18 @@ def lecture(put: Put) -> Put:
 
 
 def shown(message: dict[str, Any]) -> list[int]:
-    """The numbers of the recordings that a message shows, in its order."""
+    """Return the numbers of the recordings in a message, in order."""
     return [
         int(day) for day in re.findall(r"^\*\w+, Oct (\d+), 2026", texts(message), re.MULTILINE)
     ]
 
 
-def test_paging_shows_each_recording_once_while_others_arrive(desk: Desk, lecture: Put) -> None:
+def test_paging_shows_each_recording_once_while_others_arrive(
+    harness: Harness, lecture: Put
+) -> None:
     for number in range(1, 15):
         lecture(number)
-    first = desk.command(str(MEETING))
+    first = harness.command(str(MEETING))
     assert (first["response_type"], shown(first)) == ("in_channel", [14, 13])
     button = button_of(first)
     expected = [
@@ -45,38 +47,42 @@ def test_paging_shows_each_recording_once_while_others_arrive(desk: Desk, lectur
     ]
     for number, wanted in enumerate(expected, start=15):
         lecture(number)
-        messages = desk.press(button)
-        assert [(one["replace_original"], shown(one)) for one in messages] == wanted
-        assert {one["response_type"] for one in messages} == {"in_channel"}
+        messages = harness.press(button)
+        assert [(message["replace_original"], shown(message)) for message in messages] == wanted
+        assert {message["response_type"] for message in messages} == {"in_channel"}
         assert all(not button_of(old) for old in messages[1:])
         button = button_of(messages[0])
         assert ("End of results." in texts(messages[0])) == (number == 20)
     assert button == ""
-    assert shown(desk.command(str(MEETING))) == [20, 19]
+    assert shown(harness.command(str(MEETING))) == [20, 19]
 
 
-def test_message_has_no_button_when_all_recordings_are_shown(desk: Desk, lecture: Put) -> None:
+def test_message_has_no_button_when_all_recordings_are_shown(
+    harness: Harness, lecture: Put
+) -> None:
     lecture(1)
     lecture(2)
-    answer = desk.command(str(MEETING))
+    answer = harness.command(str(MEETING))
     assert (shown(answer), button_of(answer)) == ([2, 1], "")
     assert texts(answer).endswith("End of results.")
 
 
-def test_last_page_has_one_recording_when_their_number_is_odd(desk: Desk, lecture: Put) -> None:
+def test_last_page_has_one_recording_when_their_number_is_odd(
+    harness: Harness, lecture: Put
+) -> None:
     for number in (1, 2, 3):
         lecture(number)
-    first = desk.command(str(MEETING))
+    first = harness.command(str(MEETING))
     assert "Show more (1 older)" in str(first["blocks"])
-    (more,) = desk.press(button_of(first))
+    (more,) = harness.press(button_of(first))
     assert (shown(more), button_of(more)) == ([3, 2, 1], "")
 
 
-def test_press_is_answered_when_the_rows_have_expired(desk: Desk, lecture: Put) -> None:
+def test_press_is_answered_when_the_rows_have_expired(harness: Harness, lecture: Put) -> None:
     for number in (1, 2, 3):
         lecture(number)
-    button = button_of(desk.command(str(MEETING)))
+    button = button_of(harness.command(str(MEETING)))
     for number in (1, 2, 3):
-        desk.aws.status.delete_item(Key={"zip_id": f"auto-ingest-u{number:02}"})
-    (message,) = desk.press(button)
+        harness.aws.status.delete_item(Key={"zip_id": f"auto-ingest-u{number:02}"})
+    (message,) = harness.press(button)
     assert "No recordings of this meeting" in texts(message)

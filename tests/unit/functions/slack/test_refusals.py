@@ -1,4 +1,4 @@
-"""Who is let in: signatures, groups, channels, and what isn't set up."""
+"""Refused requests and commands: signatures, groups, channels, and missing settings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ import slack
 from ingester.slack.command import VERSION
 from local.neighbours.https_server import Answer, json_answer
 from tests.cloud import Clock
-from tests.slack_messages import texts
 from tests.unit.functions.slack.conftest import Put
-from tests.unit.functions.slack.workspace import MEETING, SIGNING_SECRET, STRANGER, Desk, Workspace
+from tests.unit.functions.slack.workspace import (
+    MEETING,
+    SIGNING_SECRET,
+    STRANGER,
+    Harness,
+    Workspace,
+)
 
 BODY = b"user_id=U111&channel_id=C&channel_name=zip&response_url=https%3A%2F%2Fx&text="
 
 
 def refused(answer: dict[str, Any]) -> str:
-    """The text of a refusal: seen by who asked alone, and without anything else in it."""
+    """Return the text of a refusal, which only the user sees."""
     assert set(answer) == {"response_type", "replace_original", "text"}
     assert (answer["response_type"], answer["replace_original"]) == ("ephemeral", False)
     return str(answer["text"])
@@ -29,15 +34,15 @@ def refused(answer: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("minutes", [-5.1, 5.1])
 def test_request_is_401_when_its_time_is_five_minutes_off(
-    desk: Desk, clock: Clock, minutes: float
+    harness: Harness, clock: Clock, minutes: float
 ) -> None:
-    headers = signed(desk)
+    headers = signed(harness)
     clock.forward(minutes=minutes)
-    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.deps).status == 401
+    assert slack.respond({"headers": headers, "body": BODY.decode()}, harness.deps).status == 401
 
 
-def signed(desk: Desk, secret: str = SIGNING_SECRET) -> dict[str, str]:
-    stamp = str(int(desk.clock().timestamp()))
+def signed(harness: Harness, secret: str = SIGNING_SECRET) -> dict[str, str]:
+    stamp = str(int(harness.clock().timestamp()))
     signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=BODY)
     return {"x-slack-request-timestamp": stamp, "x-slack-signature": str(signature)}
 
@@ -55,66 +60,73 @@ def signed(desk: Desk, secret: str = SIGNING_SECRET) -> dict[str, str]:
     ],
 )
 def test_request_is_401_when_slack_did_not_sign_it(
-    desk: Desk, workspace: Workspace, change: dict[str, str]
+    harness: Harness, workspace: Workspace, change: dict[str, str]
 ) -> None:
-    headers = {**signed(desk), **change}
-    assert slack.respond({"headers": headers, "body": BODY.decode()}, desk.deps).status == 401
+    headers = {**signed(harness), **change}
+    assert slack.respond({"headers": headers, "body": BODY.decode()}, harness.deps).status == 401
     assert workspace.asked == []
 
 
-def test_request_is_401_when_its_body_was_changed(desk: Desk) -> None:
+def test_request_is_401_when_its_body_was_changed(harness: Harness) -> None:
     body = BODY.decode() + "1"
-    assert slack.respond({"headers": signed(desk), "body": body}, desk.deps).status == 401
-    assert slack.respond({"headers": signed(desk), "body": BODY.decode()}, desk.deps).status == 200
+    assert slack.respond({"headers": signed(harness), "body": body}, harness.deps).status == 401
+    assert (
+        slack.respond({"headers": signed(harness), "body": BODY.decode()}, harness.deps).status
+        == 200
+    )
 
 
-def test_request_is_refused_when_its_body_is_not_text(desk: Desk) -> None:
-    event = {"headers": signed(desk), "body": "//79", "isBase64Encoded": True}
-    assert slack.respond(event, desk.deps).status == 401
+def test_request_is_refused_when_its_body_is_not_text(harness: Harness) -> None:
+    event = {"headers": signed(harness), "body": "//79", "isBase64Encoded": True}
+    assert slack.respond(event, harness.deps).status == 401
 
 
-def test_request_is_answered_when_the_secret_was_set_since(desk: Desk) -> None:
-    old, new = desk.set_up(secret="old"), desk.set_up()
-    event = {"headers": signed(desk), "body": BODY.decode()}
+def test_request_is_answered_when_the_secret_was_set_after_the_cold_start(harness: Harness) -> None:
+    old, new = harness.set_up(secret="old"), harness.set_up()
+    event = {"headers": signed(harness), "body": BODY.decode()}
     assert slack.respond(event, old).status == 401
     assert slack.respond(event, old, lambda: new).status == 200
-    assert json.loads(slack.respond(event, desk.set_up(secret="")).body)["text"].startswith("The Z")
-    assert "shows where" in json.loads(slack.respond(event, desk.deps, lambda: new).body)["text"]
+    assert json.loads(slack.respond(event, harness.set_up(secret="")).body)["text"].startswith(
+        "The Z"
+    )
+    assert "shows where" in json.loads(slack.respond(event, harness.deps, lambda: new).body)["text"]
 
 
 def test_request_is_not_parsed_when_there_is_no_signing_secret(
-    desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture
+    harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk.set_up(secret="")
+    harness.set_up(secret="")
     for body in (BODY, b"", b"payload=%7B%7D", b"\xff"):
         answer = slack.respond(
-            {"headers": {}, "body": body.decode("latin-1")}, desk.deps, lambda: desk.deps
+            {"headers": {}, "body": body.decode("latin-1")}, harness.deps, lambda: harness.deps
         )
         assert answer.status == 200
         assert "is not set up" in refused(json.loads(answer.body))
     assert workspace.asked == []
-    assert desk.invoked == []
+    assert harness.invoked == []
     assert "SLACK_SIGNING_SECRET is missing" in caplog.text
-    # Errors are mailed, and anybody may send this.
+    # Errors are mailed, and anybody may send such a request.
     assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 @pytest.mark.parametrize("missing", [{"token": ""}, {"slack_allowed_groups": " , "}])
-def test_user_is_told_when_slack_is_not_set_up(
-    desk: Desk, missing: dict[str, str], caplog: pytest.LogCaptureFixture
+def test_answer_says_so_when_slack_is_not_set_up(
+    harness: Harness, missing: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk.set_up(**missing)
-    assert "is not set up" in refused(desk.command("help"))
+    harness.set_up(**missing)
+    assert "is not set up" in refused(harness.command("help"))
     assert "missing" in caplog.text
 
 
-def test_user_is_refused_when_in_no_allowed_group(desk: Desk, put: Put) -> None:
+def test_command_is_refused_when_the_user_is_in_no_allowed_group(
+    harness: Harness, put: Put
+) -> None:
     put("u1")
     for text in ("", "help", "12345678901", "nonsense"):
-        told = refused(desk.command(text, user_id=STRANGER))
-        assert told.startswith("You may not use this command")
-        assert "@Producers, @staff" in told
-    (message,) = desk.press(value(), user={"id": STRANGER})
+        refusal = refused(harness.command(text, user_id=STRANGER))
+        assert refusal.startswith("You may not use this command")
+        assert "@Producers, @staff" in refusal
+    (message,) = harness.press(value(), user={"id": STRANGER})
     assert refused(message).startswith("You may not use this command")
 
 
@@ -130,85 +142,76 @@ def value() -> str:
     )
 
 
-@pytest.mark.parametrize("user", ["U111", "U222"])
-def test_members_of_each_allowed_group_are_answered(desk: Desk, user: str) -> None:
-    assert "shows where" in desk.command("help", user_id=user)["text"]
-
-
-def test_command_is_refused_outside_of_the_channel(desk: Desk) -> None:
-    elsewhere = desk.command("help", channel_name="random", channel_id="C2")
+def test_command_is_refused_outside_of_the_channel(harness: Harness) -> None:
+    elsewhere = harness.command("help", channel_name="random", channel_id="C2")
     assert refused(elsewhere) == "This command works only in #zip and in direct messages."
-    (pressed,) = desk.press(value(), channel={"id": "C2", "name": "random"})
+    (pressed,) = harness.press(value(), channel={"id": "C2", "name": "random"})
     assert refused(pressed) == refused(elsewhere)
     for allowed in ({"channel_name": "directmessage", "channel_id": "D1"}, {"channel_id": "C7"}):
-        assert "shows where" in desk.command("help", **allowed)["text"]
+        assert "shows where" in harness.command("help", **allowed)["text"]
 
 
-def test_private_channel_is_recognized_by_its_id(desk: Desk) -> None:
-    desk.set_up(slack_zip_channel="C0123ABCD")
+def test_private_channel_is_recognized_by_its_id(harness: Harness) -> None:
+    harness.set_up(slack_zip_channel="C0123ABCD")
     private = {"channel_name": "privategroup", "channel_id": "C0123ABCD"}
-    assert "shows where" in desk.command("help", **private)["text"]
-    told = refused(desk.command("help", channel_name="privategroup"))
-    assert told == "This command works only in <#C0123ABCD> and in direct messages."
+    assert "shows where" in harness.command("help", **private)["text"]
+    text = refused(harness.command("help", channel_name="privategroup"))
+    assert text == "This command works only in <#C0123ABCD> and in direct messages."
 
 
-def test_only_direct_messages_are_answered_when_no_channel_is_set(desk: Desk) -> None:
-    desk.set_up(slack_zip_channel="")
+def test_only_direct_messages_are_answered_when_no_channel_is_set(harness: Harness) -> None:
+    harness.set_up(slack_zip_channel="")
     for name in ("zip", ""):
-        told = refused(desk.command("help", channel_name=name, channel_id=""))
-        assert told == "This command works only in direct messages."
+        text = refused(harness.command("help", channel_name=name, channel_id=""))
+        assert text == "This command works only in direct messages."
     direct = {"channel_name": "directmessage", "channel_id": "D1"}
-    assert "shows where" in desk.command("help", **direct)["text"]
-    assert "works only" in refused(desk.command("help", **{**direct, "channel_id": "C1"}))
+    assert "shows where" in harness.command("help", **direct)["text"]
+    assert "works only" in refused(harness.command("help", **{**direct, "channel_id": "C1"}))
 
 
 @pytest.mark.parametrize(
     "text", ["1", "123456789", "123456789012", "12345x78901", "help me", "٣" * 10]
 )
-def test_user_is_told_when_the_meeting_number_is_bad(desk: Desk, text: str) -> None:
-    assert "10 or 11 digits" in refused(desk.command(text))
+def test_answer_says_so_when_the_meeting_number_is_invalid(harness: Harness, text: str) -> None:
+    assert "10 or 11 digits" in refused(harness.command(text))
 
 
 @pytest.mark.parametrize(
     "changed", ["", "{}", "null", '{"version": 1', value().replace(str(VERSION), "1", 1)]
 )
-def test_user_is_told_when_the_button_is_of_another_version(desk: Desk, changed: str) -> None:
-    (message,) = desk.press(changed)
+def test_answer_says_so_when_the_button_is_of_another_version(
+    harness: Harness, changed: str
+) -> None:
+    (message,) = harness.press(changed)
     assert "another version" in refused(message)
 
 
-def test_user_is_told_when_slack_refuses_to_name_the_members(
-    desk: Desk, workspace: Workspace, caplog: pytest.LogCaptureFixture
+def test_answer_says_so_when_slack_refuses_the_list_of_members(
+    harness: Harness, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     problem = {"ok": False, "error": "missing_scope", "needed": "usergroups:read"}
     workspace.answer("/api/usergroups.list", json_answer(200, problem))
-    assert "whether you may use this command" in refused(desk.command("12345678901"))
+    assert "whether you may use this command" in refused(harness.command("12345678901"))
     assert "usergroups:read" in caplog.text
     assert "xoxb" not in caplog.text
 
 
-def test_user_is_told_when_the_tables_can_not_be_read(desk: Desk) -> None:
-    desk.aws.status.delete()
-    assert "can't be read now" in refused(desk.command("12345678901"))
+def test_answer_says_so_when_the_tables_can_not_be_read(harness: Harness) -> None:
+    harness.aws.status.delete()
+    assert "can't be read now" in refused(harness.command("12345678901"))
 
 
 def test_error_is_logged_when_slack_refuses_a_message(
-    desk: Desk, workspace: Workspace, put: Put, caplog: pytest.LogCaptureFixture
+    harness: Harness, workspace: Workspace, put: Put, caplog: pytest.LogCaptureFixture
 ) -> None:
     put("u1")
     workspace.answer("/respond", Answer(404, body=b"used_url"))
-    assert desk.press(value()) == []
+    assert harness.press(value()) == []
     assert "used_url" in caplog.text
 
 
-def test_only_commands_and_presses_are_worked_on(desk: Desk) -> None:
-    assert desk.post(b"ssl_check=1&token=x").status == 200
-    assert desk.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
+def test_request_is_200_or_400_when_it_is_no_command_and_no_press(harness: Harness) -> None:
+    assert harness.post(b"ssl_check=1&token=x").status == 200
+    assert harness.post(b"payload=" + b"%7B%22type%22%3A%22view_closed%22%7D").status == 200
     for body in (b"", b"user_id=U111", b"payload=x", BODY.replace(b"https", b"http")):
-        assert desk.post(body).status == 400
-
-
-def test_group_members_are_read_once(desk: Desk, workspace: Workspace) -> None:
-    for _ in range(3):
-        assert texts(desk.command("help"))
-    assert workspace.asked_for_groups == 1
+        assert harness.post(body).status == 400

@@ -100,7 +100,7 @@ class Workspace:
 
 
 @dataclass
-class Desk:
+class Harness:
     """Sends what Slack sends, signed, and keeps the events of the function's own invocations."""
 
     aws: Cloud

@@ -1,4 +1,4 @@
-"""What the tests of the uploader share: one Opencast a package, forgetful between tests."""
+"""The fixtures of the uploader's tests. They share one Opencast, which is reset for each test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.authority import Authority
 from local.neighbours.opencast import OpencastStandIn, default_users
 from tests.cloud import Clock, Cloud
 from tests.neighbours import client_session
-from tests.unit.functions.uploader.harness import PASSWORD, SERIES, ZIP_ID, Kit, OpencastTime
+from tests.unit.functions.uploader.harness import PASSWORD, SERIES, ZIP_ID, Harness, OpencastTime
 
 
 @pytest.fixture(scope="package")
@@ -32,16 +32,18 @@ def _opencast(tls: Authority, its_time: OpencastTime) -> Iterator[OpencastStandI
 
 
 @pytest.fixture
-def kit(
+def harness(
     aws: Cloud,
     clock: Clock,
     _opencast: OpencastStandIn,
     its_time: OpencastTime,
     tls: Authority,
-) -> Iterator[Kit]:
+) -> Iterator[Harness]:
     _opencast.store.reset()
     its_time.ahead = 0.0
     with client_session(tls) as session:
-        kit = Kit(aws, clock, _opencast, its_time, session, settings={"opencast_api_user": "zip"})
-        kit.put_row(ZIP_ID)
-        yield kit
+        harness = Harness(
+            aws, clock, _opencast, its_time, session, settings={"opencast_api_user": "zip"}
+        )
+        harness.put_row(ZIP_ID)
+        yield harness

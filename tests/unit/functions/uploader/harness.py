@@ -1,4 +1,4 @@
-"""An uploader over an Opencast on real HTTPS and an AWS in this process, which serves the files."""
+"""An uploader with an Opencast over HTTPS and an in-process AWS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import json
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import uploader
-from ingester.ledger.record import Ingest, Record, with_files, with_request, with_sent, without
+from ingester.ledger.record import Ingest, Record, with_files, with_request, with_sent
 from ingester.ledger.table import Ledger
 from ingester.opencast.mediapackage import media_package_id
 from ingester.pipeline.queue import Received
@@ -27,7 +26,6 @@ from local.neighbours.opencast import OpencastStandIn
 from local.neighbours.opencast_store import Event, Fault
 from tests.cloud import BUCKET, Clock, Cloud
 from tests.function_harness import uploader_dependencies
-from tests.hooks import failing
 
 ZIP_ID = "auto-ingest-0001"
 OTHER_ZIP_ID = "on-demand-0002"
@@ -43,7 +41,7 @@ EXTENSIONS = {"chat_file": "txt"}
 
 
 class OpencastTime:
-    """Opencast's own clock: the real one, and what a test adds."""
+    """Opencast's clock: the real time, and the seconds that a test adds."""
 
     ahead = 0.0
 
@@ -52,7 +50,7 @@ class OpencastTime:
 
 
 class Refusing(HTTPAdapter):
-    """Sends to a port where nobody listens: a real refused connection."""
+    """An adapter whose connections are refused."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
         request.url = "https://127.0.0.1:9/"
@@ -60,8 +58,8 @@ class Refusing(HTTPAdapter):
 
 
 @dataclass
-class Kit:
-    """An uploader, what it is sent and what it has done. Keeps its deps, as a container does."""
+class Harness:
+    """An uploader and its neighbours. It keeps its dependencies, as a container does."""
 
     aws: Cloud
     clock: Clock
@@ -84,7 +82,7 @@ class Kit:
         self.settings["opencast_api_user"] = self.password = user
 
     def message(self, *views: str, segments: int = 1, **changes: Any) -> dict[str, Any]:
-        """Of files that are really staged: an hour each, a few bytes of their own."""
+        """Return a message, and stage its files: an hour each, with a few bytes of their own."""
         s3_files = {}
         for view in views or ("active_speaker",):
             files = [self._stage(view, number) for number in range(segments)]
@@ -152,7 +150,7 @@ class Kit:
         return SourceQueue(deps.uploads, deps.dead_letters, deps.settings.upload_receive_limit)
 
     def receive(self, message: Any, receive_count: int = 1) -> Received:
-        """A message that was really sent and is really in flight."""
+        """Send a message and receive it, so that it is in flight."""
         unique = str(next(_numbers))
         self.aws.sqs.send_message(
             QueueUrl=self.aws.upload_queue,
@@ -198,7 +196,7 @@ class Kit:
 
     @property
     def posts_of(self) -> dict[str, list[str]]:
-        """What the ledger knows: the outcomes of each media package's POSTs."""
+        """The outcomes of each media package's POSTs in the ledger."""
         return {
             media_package: [str(post.outcome) for post in ingest.posts]
             for media_package, ingest in self.record.ingests.items()
@@ -210,24 +208,8 @@ class Kit:
 
     @property
     def failures(self) -> int:
-        """The failures of the request that the ledger has counted."""
+        """The number of failures of the request in the ledger."""
         return self.record.request(ZIP_ID).failures
-
-    def ledger_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the ledger succeed, for as long as a block lasts."""
-        return self._failing(self.aws.recordings.name)
-
-    def status_failing(self) -> AbstractContextManager[None]:
-        """Let no write to the status table succeed, for as long as a block lasts."""
-        return self._failing(self.aws.status.name)
-
-    def _failing(self, table: str) -> AbstractContextManager[None]:
-        return failing(
-            self.aws.status.meta.client,
-            "dynamodb.UpdateItem",
-            "Throttling",
-            when=lambda params: params["TableName"] == table,
-        )
 
     def accept(self, *files: str, zip_id: str = ZIP_ID) -> None:
         """Note a request in the ledger as the webhook does, with the ids of its files."""
@@ -245,15 +227,15 @@ class Kit:
 
     @property
     def posts(self) -> int:
-        """How many ingests were begun, whatever became of them."""
+        """The number of POSTs of an ingest, whatever their outcome."""
         return sum(
-            one.method == "POST" and one.status != 401
-            for one in self.opencast.requests
-            if one.path.startswith("/ingest/")
+            request.method == "POST" and request.status != 401
+            for request in self.opencast.requests
+            if request.path.startswith("/ingest/")
         )
 
     def asked(self, path: str) -> int:
-        return sum(one.path.startswith(path) for one in self.opencast.requests)
+        return sum(request.path.startswith(path) for request in self.opencast.requests)
 
     def dead(self) -> list[dict[str, Any]]:
         return self.aws.messages(self.aws.upload_dlq)
@@ -262,13 +244,9 @@ class Kit:
         self.opencast.fail(Fault(kind=kind, path=path, **more))
 
     def has_event(self, identifier: str = OWN_ID) -> None:
-        """Puts an event into Opencast that came by another way."""
+        """Add an event to Opencast that the uploader didn't ingest."""
         event = Event(identifier=identifier, terms={"title": ["T"]}, created="2026-10-14T14:00:12Z")
         self.opencast.store.add_event(event, active=False)
-
-    def leave_out(self, *files: str) -> None:
-        """Note in the ledger that a download went on without these files."""
-        self.ledger.change(UUID, partial(without, files=files))
 
     def break_down(self, *, after_work: bool = False) -> None:
         """Let Opencast itself answer the next ingest with 500: without a page, unlike a proxy."""
@@ -281,32 +259,32 @@ class Kit:
         self.session.hooks["response"].append(take_page)
 
     def be_busy(self, *, with_ingests: bool = True) -> None:
-        """Let Opencast say that it is at work on an ingest, or on none any more."""
+        """Let Opencast answer that it is working on an ingest, or on none any more."""
         self.opencast.store.downloading = int(with_ingests)
 
     def be_silent(self) -> None:
-        """Let Opencast refuse to say whether it is at work on an ingest."""
+        """Let Opencast refuse to answer whether it is working on an ingest."""
         self.fail("status", path="/services/count", status=403, times=None)
 
     def delete_event(self, identifier: str = OWN_ID) -> None:
-        """As somebody does in Opencast's admin interface."""
+        """Delete an event, as somebody may in Opencast's admin interface."""
         self.opencast.store.events.pop(identifier)
 
     def when_answered(self, path: str, act: Callable[[], None]) -> None:
-        """Does something the first time that an answer from this path has come."""
+        """Call `act` after the first answer from this path."""
         done: list[bool] = []
 
         def hook(response: requests.Response, **_: Any) -> None:
             if path in str(response.url) and response.status_code != 401 and not done:
                 done.append(True)
-                # Read to its end: what raises would leave its socket to the garbage collector.
+                # Read the body: an exception would leave the socket to the garbage collector.
                 assert response.content is not None
                 act()
 
         self.session.hooks["response"].append(hook)
 
     def parts(self) -> list[tuple[str, str]]:
-        """The form of the only ingest."""
+        """Return the form of the only ingest."""
         (ingest,) = self.opencast.ingests
         return ingest.parts
 
@@ -325,15 +303,15 @@ def row_in(zip_id: str, state: str) -> dict[str, Any]:
 
 
 def id_of(view: str, number: int) -> str:
-    """The id of the file of one view in one segment."""
+    """Return the id of the file of a view and a segment."""
     return f"{view.replace('_', '-')}-{number}"
 
 
 def key_of(view: str, number: int) -> str:
-    """Where that file is staged."""
+    """Return the staging key of that file."""
     return f"{FOLDER}/{number:03d}-{view}-{id_of(view, number)}.{EXTENSIONS.get(view, 'mp4')}"
 
 
 def content(view: str, number: int) -> bytes:
-    """A staged file's bytes."""
+    """Return the bytes of a staged file."""
     return f"{view} {number} ".encode() * 50 + bytes(range(256))

@@ -1,4 +1,4 @@
-"""What Opencast is sent, part by part, and what it then holds, byte for byte (section 8, 2-5)."""
+"""The form of an ingest, and the event that Opencast makes of it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ from typing import Any
 import pytest
 
 from ingester.pipeline import retry_policy as attempts
-from tests.cloud import BUCKET
-from tests.unit.functions.uploader.harness import OWN_ID, SERIES, UUID, Kit, content, key_of
+from tests.unit.functions.uploader.harness import OWN_ID, SERIES, UUID, Harness, content, key_of
 
 STREAM = "https://test-zoom-recording-files.s3.amazonaws.com/"
-STUDIO = "unrecognized_type_production_studio"
-SIGN_LANGUAGE = "unrecognized_type_sign_interpretation"
 
 
 def name_of(view: str, number: int) -> str:
-    """What Opencast calls a staged file: the end of its key."""
+    """Return Opencast's name of a staged file: the end of its key."""
     return key_of(view, number).rpartition("/")[2]
 
 
 class TestTheParts:
-    def test_form_has_its_parts_in_order(self, kit: Kit) -> None:
-        kit.settings["override_contributor"] = "Extension School"
-        message = kit.message("active_speaker", "shared_screen", "chat_file", segments=2)
-        assert kit.take(message)
+    def test_form_has_its_parts_in_order(self, harness: Harness) -> None:
+        harness.settings["override_contributor"] = "Extension School"
+        message = harness.message("active_speaker", "shared_screen", "chat_file", segments=2)
+        assert harness.take(message)
         kinds = [
             ("multipart", "active_speaker", "mediaUri"),
             ("presentation", "shared_screen", "mediaUri"),
@@ -44,8 +41,8 @@ class TestTheParts:
         times = (
             "2026-10-14T14:00:12Z_2026-10-14T14:50:12Z,2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"
         )
-        parts = kit.parts()
-        (catalog,) = kit.part("seriesDCCatalog")
+        parts = harness.parts()
+        (catalog,) = harness.part("seriesDCCatalog")
         assert parts == [
             ("identifier", OWN_ID),
             ("title", "Lecture"),
@@ -66,34 +63,14 @@ class TestTheParts:
         terms = json.loads(catalog)["http://purl.org/dc/terms/"]
         assert terms["title"] == [{"value": "History & <more>: Vorträge"}]
 
-    def test_opencast_fetches_the_staged_bytes(self, kit: Kit) -> None:
-        kit.take(kit.message("active_speaker", "chat_file", segments=2))
-        (ingest,) = kit.opencast.ingests
-        assert [(one.name, one.sha256) for one in ingest.files] == [
+    def test_opencast_fetches_the_staged_bytes(self, harness: Harness) -> None:
+        harness.take(harness.message("active_speaker", "chat_file", segments=2))
+        (ingest,) = harness.opencast.ingests
+        assert [(file.name, file.sha256) for file in ingest.files] == [
             (name_of(view, number), hashlib.sha256(content(view, number)).hexdigest())
             for view in ("active_speaker", "chat_file")
             for number in (0, 1)
         ]
-
-    def test_values_of_the_form_are_not_escaped(self, kit: Kit) -> None:
-        """Not escaped: Opencast takes them as they are."""
-        title, uuid = 'Vorträge & <b>"Übung"</b> 李', "a&b<c>+/=="
-        kit.take(kit.message(oc_title=title, uuid=uuid))
-        assert kit.part("title") == [title]
-        assert kit.part("source") == [f"ZIP-{uuid}"]
-
-    @pytest.mark.parametrize(
-        ("title", "kind"), [("Lecture", "L"), ("Section", "S"), ("Lab", "P"), ("lecture", "P")]
-    )
-    def test_type_of_the_event_follows_from_its_title(
-        self, kit: Kit, title: str, kind: str
-    ) -> None:
-        kit.take(kit.message(oc_title=title))
-        assert kit.part("type") == [kind]
-
-    def test_form_has_no_contributor_when_the_settings_name_none(self, kit: Kit) -> None:
-        kit.take(kit.message())
-        assert kit.part("contributor") == []
 
     @pytest.mark.parametrize(
         ("override", "series", "publisher"),
@@ -105,132 +82,58 @@ class TestTheParts:
         ids=["overridden", "the series'", "the default"],
     )
     def test_publisher_is_the_override_or_the_series_or_the_default(
-        self, kit: Kit, override: str, series: str, publisher: str
+        self, harness: Harness, override: str, series: str, publisher: str
     ) -> None:
-        kit.settings["override_publisher"] = override
-        kit.take(kit.message(opencast_series_id=series))
-        assert kit.part("publisher") == [publisher]
+        harness.settings["override_publisher"] = override
+        harness.take(harness.message(opencast_series_id=series))
+        assert harness.part("publisher") == [publisher]
 
     @pytest.mark.parametrize(
         ("asked", "used"), [({}, "dce-wf"), ({"oc_workflow": "other-wf"}, "other-wf")]
     )
     def test_workflow_is_that_of_the_request_or_the_default(
-        self, kit: Kit, asked: dict[str, Any], used: str
+        self, harness: Harness, asked: dict[str, Any], used: str
     ) -> None:
-        kit.take(kit.message(**asked))
-        assert kit.opencast.ingests[0].workflow_asked == used
+        harness.take(harness.message(**asked))
+        assert harness.opencast.ingests[0].workflow_asked == used
 
-    def test_file_addresses_are_valid_as_long_as_the_patience(self, kit: Kit) -> None:
+    def test_presigned_urls_are_valid_as_long_as_an_ingest_may_take(self, harness: Harness) -> None:
         sent: list[str] = []
-        kit.when_answered("/ingest/", lambda: None)
-        kit.session.hooks["response"].append(
+        harness.when_answered("/ingest/", lambda: None)
+        harness.session.hooks["response"].append(
             lambda response, **_: (
                 sent.append(str(response.request.body))
                 if response.request.method == "POST"
                 else None
             )
         )
-        kit.settings["oc_ingest_patience_hours"] = 2
-        kit.take(kit.message())
+        harness.settings["oc_ingest_patience_hours"] = 2
+        harness.take(harness.message())
         assert "X-Amz-Expires=7200" in sent[-1]
         assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in sent[-1]
 
 
 class TestChat:
-    def test_chat_is_an_attachment(self, kit: Kit) -> None:
-        kit.take(kit.message("active_speaker", "chat_file"))
-        (chat,) = [one for one in kit.opencast.ingests[0].files if one.name.endswith(".txt")]
-        assert (chat.part, chat.kind, chat.flavor) == (
-            "attachmentUri",
-            "attachment",
-            "chat/chunked+source",
-        )
-
-    def test_chat_is_a_track_when_the_settings_say_so(self, kit: Kit) -> None:
-        """Upstream's Opencast would drop the attachment silently."""
-        kit.opencast.set(dce=False)
-        kit.settings["oc_chat_as"] = "track"
-        kit.take(kit.message("active_speaker", "chat_file"))
-        (chat,) = [one for one in kit.opencast.ingests[0].files if one.name.endswith(".txt")]
+    def test_chat_is_a_track_when_the_settings_say_so(self, harness: Harness) -> None:
+        """Upstream's Opencast would silently drop the attachment."""
+        harness.opencast.set(dce=False)
+        harness.settings["oc_chat_as"] = "track"
+        harness.take(harness.message("active_speaker", "chat_file"))
+        (chat,) = [file for file in harness.opencast.ingests[0].files if file.name.endswith(".txt")]
         assert (chat.part, chat.kind, chat.flavor) == (
             "mediaUri",
             "track",
             "chat/chunked+source",
         )
 
-    def test_chat_is_left_out_when_the_settings_say_so(self, kit: Kit) -> None:
-        kit.settings["oc_chat_as"] = "none"
-        kit.take(kit.message("active_speaker", "chat_file"))
-        assert kit.part("flavor") == ["multipart/chunked+source"]
-        assert "chat_file" not in str(kit.parts())
-
 
 class TestViews:
-    def test_form_has_at_most_three_views(self, kit: Kit) -> None:
-        views = (
-            "gallery_view",
-            "shared_screen_with_speaker_view",
-            "active_speaker",
-            "shared_screen",
-        )
-        kit.take(kit.message(*views))
-        assert kit.part("flavor") == [
-            f"{kind}/chunked+source" for kind in ("multipart", "presentation", "other")
-        ]
-        assert kit.part("mediaUri") == [
-            f"{STREAM}{key_of(view, 0)}"
-            for view in ("active_speaker", "shared_screen", "gallery_view")
-        ]
-
-    def test_form_has_all_views_and_no_chat_when_all_mp4_are_wanted(self, kit: Kit) -> None:
-        views = ("chat_file", "gallery_view", "active_speaker", "shared_screen")
-        kit.take(kit.message(*views, ingest_all_mp4=True))
-        assert kit.part("flavor") == [
-            f"{kind}/chunked+source" for kind in ("speaker", "shared-screen", "gallery")
-        ]
-
-    @pytest.mark.parametrize("archive", [False, True])
-    def test_recording_without_a_video_has_no_presenter(self, kit: Kit, archive: bool) -> None:
-        message = kit.message("chat_file", ingest_all_mp4=archive)
-        assert kit.take(message)
-        assert kit.outcome[0] == "UPLOADER_FAILED"
-        assert len(kit.dead()) == 1
-        assert kit.posts == 0
-        assert kit.posts_of == {}
-
-
-class TestVideosOfUnknownTypes:
-    def test_video_is_the_presenter_when_there_is_no_other(self, kit: Kit) -> None:
-        """With its times: the chat's stand relative to them."""
-        kit.take(kit.message(STUDIO, "chat_file", segments=2))
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
-        flavors = ["multipart/chunked+source"] * 2 + ["chat/chunked+source"] * 2
-        assert kit.part("flavor") == flavors
-        assert kit.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, number)}" for number in (0, 1)]
-        assert kit.part("zoomRecordingTimes") == [
-            "2026-10-14T14:00:12Z_2026-10-14T14:50:12Z,2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"
-        ]
-
-    def test_times_are_told_when_there_is_no_chat_either(self, kit: Kit) -> None:
-        kit.take(kit.message(STUDIO))
-        assert kit.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
-
-    def test_video_is_left_out_when_there_is_a_known_view(self, kit: Kit) -> None:
-        kit.take(kit.message(STUDIO, "gallery_view"))
-        assert kit.part("mediaUri") == [f"{STREAM}{key_of('gallery_view', 0)}"]
-
-    def test_lone_video_goes_as_the_speaker_when_all_mp4_are_wanted(self, kit: Kit) -> None:
-        kit.take(kit.message(STUDIO, ingest_all_mp4=True))
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
-        assert kit.part("flavor") == ["speaker/chunked+source"]
-        assert kit.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, 0)}"]
-
-    def test_sign_language_has_a_flavor_of_its_own_when_all_mp4_are_wanted(self, kit: Kit) -> None:
-        kit.take(kit.message(SIGN_LANGUAGE, "shared_screen", STUDIO, ingest_all_mp4=True))
-        flavors = ["shared-screen/chunked+source", "sign-language/chunked+source"]
-        assert kit.part("flavor") == flavors
-        views = ("shared_screen", SIGN_LANGUAGE)
-        assert kit.part("mediaUri") == [f"{STREAM}{key_of(view, 0)}" for view in views]
+    def test_message_is_given_up_when_its_recording_has_no_video(self, harness: Harness) -> None:
+        assert harness.take(harness.message("chat_file"))
+        assert harness.outcome[0] == "UPLOADER_FAILED"
+        assert len(harness.dead()) == 1
+        assert harness.posts == 0
+        assert harness.posts_of == {}
 
 
 class TestFalseStarts:
@@ -239,51 +142,32 @@ class TestFalseStarts:
             message["s3_files"][view]["segments"][0]["ffprobe_seconds"] = seconds
         return message
 
-    def test_short_first_segment_is_dropped_with_its_chat_and_times(self, kit: Kit) -> None:
-        message = kit.message("active_speaker", "chat_file", segments=2)
-        kit.take(self.short(message, "active_speaker"))
-        (ingest,) = kit.opencast.ingests
-        views = ("active_speaker", "chat_file")
-        assert [one.name for one in ingest.files] == [name_of(view, 1) for view in views]
-        assert kit.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
+    def test_minimum_duration_of_a_segment_is_a_setting(self, harness: Harness) -> None:
+        harness.settings["minimum_duration"] = 1
+        harness.take(self.short(harness.message(segments=2), "active_speaker", seconds=60.0))
+        assert len(harness.opencast.ingests[0].files) == 2
 
-    def test_minimum_duration_of_a_segment_is_a_setting(self, kit: Kit) -> None:
-        kit.settings["minimum_duration"] = 1
-        kit.take(self.short(kit.message(segments=2), "active_speaker", seconds=60.0))
-        assert len(kit.opencast.ingests[0].files) == 2
-
-    def test_recording_is_ignored_when_every_segment_is_too_short(self, kit: Kit) -> None:
-        message = kit.message("active_speaker", "chat_file")
-        assert kit.take(self.short(message, "active_speaker"))
-        assert kit.outcome == ("IGNORED", "Recording <2 minutes")
-        assert kit.posts == 0
-        assert kit.posts_of == {}
-
-    def test_long_video_of_an_unknown_type_is_left(self, kit: Kit) -> None:
-        """Too short is what was dropped, not the lecture after it."""
-        message = kit.message("active_speaker", STUDIO, segments=2)
-        del message["s3_files"]["active_speaker"]["segments"][1]
-        del message["s3_files"][STUDIO]["segments"][0]
-        assert kit.take(self.short(message, "active_speaker"))
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
-        assert kit.part("flavor") == ["multipart/chunked+source"]
-        assert kit.part("mediaUri") == [f"{STREAM}{key_of(STUDIO, 1)}"]
-        assert kit.part("zoomRecordingTimes") == ["2026-10-14T15:00:12Z_2026-10-14T15:50:12Z"]
+    def test_recording_is_ignored_when_every_segment_is_too_short(self, harness: Harness) -> None:
+        message = harness.message("active_speaker", "chat_file")
+        assert harness.take(self.short(message, "active_speaker"))
+        assert harness.outcome == ("IGNORED", "Recording <2 minutes")
+        assert harness.posts == 0
+        assert harness.posts_of == {}
 
 
 class TestRecordingTimes:
-    def events(self, kit: Kit, events: Any) -> None:
+    def events(self, harness: Harness, events: Any) -> None:
         item = {"zoom_uuid": UUID, "recording_event_times": events}
-        kit.aws.events.put_item(Item=item)
+        harness.aws.events.put_item(Item=item)
 
-    def test_recording_times_contain_the_pauses(self, kit: Kit) -> None:
+    def test_recording_times_contain_the_pauses(self, harness: Harness) -> None:
         paused = [
             {"event": "recording.paused", "timestamp": 1791986612},
             {"event": "recording.resumed", "timestamp": 1791986712},
         ]
-        self.events(kit, paused)
-        kit.take(kit.message())
-        (times,) = kit.part("zoomRecordingTimes")
+        self.events(harness, paused)
+        harness.take(harness.message())
+        (times,) = harness.part("zoomRecordingTimes")
         assert times.count("_") == 2
         assert times.startswith("2026-10-14T14:00:12Z_2026-10-14T14:03:32Z,2026-10-14T14:05:12Z_")
 
@@ -299,23 +183,22 @@ class TestRecordingTimes:
             [{"event": "recording.paused", "timestamp": -(10**20)}],
         ],
     )
-    def test_recording_is_ingested_without_pauses_when_its_events_make_no_sense(
-        self, kit: Kit, events: Any
+    def test_recording_is_ingested_without_pauses_when_its_events_are_invalid(
+        self, harness: Harness, events: Any
     ) -> None:
-        self.events(kit, events)
-        assert kit.take(kit.message())
-        assert kit.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
+        self.events(harness, events)
+        assert harness.take(harness.message())
+        assert harness.part("zoomRecordingTimes") == ["2026-10-14T14:00:12Z_2026-10-14T14:50:12Z"]
 
     def test_recording_is_ingested_without_pauses_when_its_events_can_not_be_read(
-        self, kit: Kit, caplog: pytest.LogCaptureFixture
+        self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
-        kit.aws.events.delete()
-        assert kit.take(kit.message())
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+        harness.aws.events.delete()
+        assert harness.take(harness.message())
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
         assert "events can't be read" in caplog.text
 
 
-def test_answer_is_waited_for_until_a_minute_before_the_invocation_ends() -> None:
+def test_read_timeout_ends_a_minute_before_the_invocation() -> None:
     assert attempts.read_seconds(900_000) == 840
     assert attempts.read_seconds(10_000) == attempts.SHORTEST_READ_SECONDS > 0
-    assert BUCKET in STREAM

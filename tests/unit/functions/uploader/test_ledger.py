@@ -1,4 +1,4 @@
-"""What a message finds of its request in the ledger, and a record that somebody has edited."""
+"""The ledger's part: superseded messages, and unreadable records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.functions.uploader.harness import (
     SERIES,
     UUID,
     ZIP_ID,
-    Kit,
+    Harness,
     id_of,
 )
 
@@ -21,54 +21,34 @@ SPEAKER, SCREEN = id_of("active_speaker", 0), id_of("shared_screen", 0)
 
 
 class TestAMessageThatKnowsFewerFiles:
-    def test_nothing_happens_when_another_message_brings_more(
-        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    def test_message_is_superseded_when_another_message_has_more_files(
+        self, harness: Harness, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
-        kit.accept(SPEAKER)
-        kit.send_late(SPEAKER, SCREEN)
-        assert kit.take(kit.message("active_speaker"))
-        assert kit.opencast.requests == []
-        assert kit.outcome == ("SENT_TO_UPLOADER", "")
-        assert kit.dead() == []
-        assert [one.levelname for one in caplog.records if "more files" in one.message] == ["INFO"]
-        assert kit.take(kit.message("active_speaker", "shared_screen"))
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
-        assert set(kit.own_ingest.files) == {SPEAKER, SCREEN}
+        harness.accept(SPEAKER)
+        harness.send_late(SPEAKER, SCREEN)
+        assert harness.take(harness.message("active_speaker"))
+        assert harness.opencast.requests == []
+        assert harness.outcome == ("SENT_TO_UPLOADER", "")
+        assert harness.dead() == []
+        assert [
+            record.levelname for record in caplog.records if "more files" in record.message
+        ] == ["INFO"]
+        assert harness.take(harness.message("active_speaker", "shared_screen"))
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
+        assert set(harness.own_ingest.files) == {SPEAKER, SCREEN}
 
-    def test_row_stays_as_it_ended_when_the_other_message_was_first(self, kit: Kit) -> None:
-        kit.has_event()
-        kit.accept(SPEAKER, SCREEN)
-        kit.take(kit.message("active_speaker", "shared_screen"))
-        assert kit.take(kit.message("active_speaker"))
-        assert kit.outcome == ("IGNORED", "Already in opencast")
+    def test_row_stays_when_the_superseding_message_was_first(self, harness: Harness) -> None:
+        harness.has_event()
+        harness.accept(SPEAKER, SCREEN)
+        harness.take(harness.message("active_speaker", "shared_screen"))
+        assert harness.take(harness.message("active_speaker"))
+        assert harness.outcome == ("IGNORED", "Already in opencast")
 
-    def test_message_is_ingested_when_the_others_files_are_left_out(self, kit: Kit) -> None:
-        """The downloader went on without them."""
-        kit.accept(SPEAKER, SCREEN, "chat")
-        kit.leave_out("chat")
-        assert kit.take(kit.message("active_speaker", "shared_screen"))
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
-
-    def test_message_is_ingested_when_only_another_request_brings_more(self, kit: Kit) -> None:
-        kit.accept(SPEAKER)
-        kit.accept(SPEAKER, SCREEN, zip_id=OTHER_ZIP_ID)
-        assert kit.take(kit.message("active_speaker"))
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
-
-    def test_message_is_ingested_when_it_is_retried_after_the_other_one_failed(
-        self, kit: Kit
-    ) -> None:
-        kit.accept(SPEAKER, SCREEN)
-        kit.take(kit.message("active_speaker", "shared_screen", opencast_series_id="nowhere"))
-        assert len(kit.dead()) == 1
-        assert kit.take(kit.message("active_speaker"))
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
-
-    def test_message_is_ingested_when_the_ledger_knows_nothing(self, kit: Kit) -> None:
-        """It was sent before there was a ledger."""
-        assert kit.take(kit.message())
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+    def test_message_is_ingested_when_the_ledger_knows_nothing(self, harness: Harness) -> None:
+        """The message is older than the ledger."""
+        assert harness.take(harness.message())
+        assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
 
 INGEST = {"zip_id": ZIP_ID, "series": SERIES, "files": {SPEAKER: "speaker"}}
@@ -90,32 +70,27 @@ class TestARecordThatSomebodyHasEdited:
             {"version": "first"},
         ],
     )
-    def test_nothing_is_sent_and_the_row_says_what_to_do(
-        self, kit: Kit, edited: dict[str, Any]
+    def test_message_is_given_up_with_advice_when_the_ledger_record_is_unreadable(
+        self, harness: Harness, edited: dict[str, Any]
     ) -> None:
-        """The recording may have been sent, and nobody knows under which id."""
-        kit.aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
-        message = kit.message()
-        assert kit.take(message)
-        assert kit.posts == 0
-        state, reason = kit.outcome
+        """The recording may have been posted under an unknown id."""
+        harness.aws.recordings.put_item(Item={"uuid": UUID, "version": 1, **edited})
+        message = harness.message()
+        assert harness.take(message)
+        assert harness.posts == 0
+        state, reason = harness.outcome
         assert state == "UPLOADER_FAILED"
         assert reason.startswith(f"The ledger's record of {UUID} can't be read: ")
         assert "Correct the item in the table of recordings" in reason
         assert reason.endswith("Then send the recording again.")
-        [dead] = kit.dead()
+        [dead] = harness.dead()
         assert (dead["body"], dead["reason"]) == (message, reason)
 
-    def test_other_recordings_are_ingested_when_one_record_is_unreadable(self, kit: Kit) -> None:
-        kit.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
-        kit.take(kit.message())
-        kit.put_row(OTHER_ZIP_ID)
-        assert kit.take(kit.message(uuid="another==", zip_id=OTHER_ZIP_ID))
-        assert kit.outcome_of(OTHER_ZIP_ID) == ("SENT_TO_OPENCAST", "")
-
-    def test_recording_is_ingested_when_the_item_is_deleted(self, kit: Kit) -> None:
-        kit.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
-        kit.take(kit.message())
-        kit.aws.recordings.delete_item(Key={"uuid": UUID})
-        assert kit.take(kit.message())
-        assert kit.outcome == ("SENT_TO_OPENCAST", "")
+    def test_other_recordings_are_ingested_when_one_ledger_record_is_unreadable(
+        self, harness: Harness
+    ) -> None:
+        harness.aws.recordings.put_item(Item={"uuid": UUID, "version": "first"})
+        harness.take(harness.message())
+        harness.put_row(OTHER_ZIP_ID)
+        assert harness.take(harness.message(uuid="another==", zip_id=OTHER_ZIP_ID))
+        assert harness.outcome_of(OTHER_ZIP_ID) == ("SENT_TO_OPENCAST", "")

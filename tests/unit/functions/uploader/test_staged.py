@@ -1,55 +1,59 @@
-"""What is sent to Opencast is what was staged: nothing of a file that is gone or another one."""
+"""The check of staged files before a POST."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.cloud import BUCKET
-from tests.unit.functions.uploader.harness import Kit, content, key_of
+from tests.unit.functions.uploader.harness import Harness, content, key_of
 
 SEGMENT_0 = key_of("active_speaker", 0)
 
 
-def test_nothing_is_sent_when_a_staged_file_is_gone(kit: Kit) -> None:
-    """As in a dead letter of long ago: Opencast would be sent a dead address, and break down."""
-    message = kit.message("active_speaker", "shared_screen")
-    kit.aws.s3.delete_object(Bucket=BUCKET, Key=SEGMENT_0)
-    assert kit.take(message)
-    state, reason = kit.outcome
+def test_nothing_is_posted_when_a_staged_file_is_gone(harness: Harness) -> None:
+    """An old dead letter, for example. Opencast would fail to fetch the file."""
+    message = harness.message("active_speaker", "shared_screen")
+    harness.aws.s3.delete_object(Bucket=BUCKET, Key=SEGMENT_0)
+    assert harness.take(message)
+    state, reason = harness.outcome
     assert state == "UPLOADER_FAILED"
     assert reason.startswith(f"Its staged files are gone from S3 ({SEGMENT_0}): exec.pipeline")
-    assert [dead["reason"] for dead in kit.dead()] == [reason]
-    assert kit.posts == 0
-    assert kit.posts_of == {}
+    assert [dead["reason"] for dead in harness.dead()] == [reason]
+    assert harness.posts == 0
+    assert harness.posts_of == {}
 
 
-def test_nothing_is_sent_when_a_staged_file_has_another_size(kit: Kit) -> None:
-    message = kit.message()
-    kit.aws.s3.put_object(Bucket=BUCKET, Key=SEGMENT_0, Body=b"somebody wrote this")
-    assert kit.take(message)
-    state, reason = kit.outcome
+def test_nothing_is_posted_when_a_staged_file_has_another_size(harness: Harness) -> None:
+    message = harness.message()
+    harness.aws.s3.put_object(Bucket=BUCKET, Key=SEGMENT_0, Body=b"somebody wrote this")
+    assert harness.take(message)
+    state, reason = harness.outcome
     assert state == "UPLOADER_FAILED"
     assert reason == (
         f"Its staged files are not as they were staged ({SEGMENT_0}): exec.pipeline fetches them "
         "anew."
     )
-    assert [dead["reason"] for dead in kit.dead()] == [reason]
-    assert kit.posts == 0
-    assert kit.posts_of == {}
+    assert [dead["reason"] for dead in harness.dead()] == [reason]
+    assert harness.posts == 0
+    assert harness.posts_of == {}
 
 
-def test_recording_is_sent_when_only_a_view_that_is_not_ingested_is_gone(kit: Kit) -> None:
-    message = kit.message("active_speaker", "unrecognized_type_x")
-    kit.aws.s3.delete_object(Bucket=BUCKET, Key=key_of("unrecognized_type_x", 0))
-    assert kit.take(message)
-    assert kit.outcome == ("SENT_TO_OPENCAST", "")
+def test_recording_is_ingested_when_only_a_file_is_gone_that_is_not_ingested(
+    harness: Harness,
+) -> None:
+    message = harness.message("active_speaker", "unrecognized_type_x")
+    harness.aws.s3.delete_object(Bucket=BUCKET, Key=key_of("unrecognized_type_x", 0))
+    assert harness.take(message)
+    assert harness.outcome == ("SENT_TO_OPENCAST", "")
 
 
 @pytest.mark.parametrize("hours", [0, 6])
-def test_staged_files_are_not_checked_when_the_ingest_is_there(kit: Kit, hours: int) -> None:
-    kit.take(kit.message())
-    message = kit.message()
-    kit.aws.s3.put_object(Bucket=BUCKET, Key=SEGMENT_0, Body=content("another", 0))
-    kit.clock.forward(hours=hours)
-    assert kit.take(message)
-    assert kit.outcome == ("SENT_TO_OPENCAST", "")
+def test_staged_files_are_not_checked_when_the_event_is_in_opencast(
+    harness: Harness, hours: int
+) -> None:
+    harness.take(harness.message())
+    message = harness.message()
+    harness.aws.s3.put_object(Bucket=BUCKET, Key=SEGMENT_0, Body=content("another", 0))
+    harness.clock.forward(hours=hours)
+    assert harness.take(message)
+    assert harness.outcome == ("SENT_TO_OPENCAST", "")

@@ -1,4 +1,4 @@
-"""The webhook over the in-process AWS."""
+"""The webhook with an in-process AWS."""
 
 from __future__ import annotations
 

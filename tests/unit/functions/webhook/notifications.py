@@ -1,10 +1,10 @@
-"""Notifications as Zoom and the pipeline send them, and what they left behind."""
+"""Notifications as Zoom and the pipeline send them, and the state that they lead to."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from ingester.ledger.record import Record
@@ -101,7 +101,7 @@ def state(aws: Cloud, zip_id: str = ZIP_ID) -> tuple[str, str]:
 
 
 def put(aws: Cloud, to: State, zip_id: str = ZIP_ID, **more: Any) -> None:
-    """A row that got to `to` by whatever way."""
+    """Write the state `to` into a row."""
     aws.status.update_item(
         Key={"zip_id": zip_id},
         UpdateExpression="SET pipeline_state = :s"
@@ -116,41 +116,29 @@ def untouched(aws: Cloud) -> bool:
 
 
 def record_of(aws: Cloud, uuid: str = UUID) -> Record:
-    """What the ledger knows of a recording."""
+    """Return the ledger's record of a recording."""
     return Ledger(aws.recordings, Clock()).get(uuid)
 
 
 def change_record(aws: Cloud, change: Callable[[Record], Record], uuid: str = UUID) -> None:
-    """Let the ledger's record be as another step of the pipeline leaves it."""
+    """Change the ledger's record, as another step of the pipeline does."""
     Ledger(aws.recordings, Clock()).change(uuid, change)
 
 
 def edit_record(aws: Cloud, uuid: str = UUID, **attributes: Any) -> None:
-    """Let a record be as somebody left it who edited it by hand."""
+    """Write a record as somebody may by hand."""
     aws.recordings.put_item(Item={"uuid": uuid, "version": 3, **attributes})
 
 
-def failing_table(
-    table: Any, operation: str = "UpdateItem", when: Callable[[Json], bool] = bool
-) -> AbstractContextManager[None]:
-    """DynamoDB fails at an operation on one table, for as long as the block lasts."""
-
-    def concerns(params: Json) -> bool:
-        return params["TableName"] == table.name and when(params)
-
-    client, name = table.meta.client, f"dynamodb.{operation}"
-    return failing(client, name, "ProvisionedThroughputExceededException", concerns)
-
-
 def notes_sent(params: Json) -> bool:
-    """Whether an update of the ledger notes that a message is on the queue."""
+    """Return whether an update of the ledger notes that a message was sent."""
     requests = params["ExpressionAttributeValues"][":requests"]
     return any(request.get("is_sent") for request in requests.values())
 
 
 @contextmanager
 def failing_queue(aws: Cloud) -> Iterator[None]:
-    """SQS takes no message, for as long as the block lasts."""
+    """SQS refuses messages."""
     taken = list(aws.sends)
     with failing(aws.sqs, "sqs.SendMessage", "InternalError", status=500):
         yield

@@ -1,4 +1,4 @@
-"""Notifications that recordings were thrown away, or are back, in each of Zoom's forms."""
+"""Zoom's notifications of removed and recovered recordings, in each of their forms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Notify = Callable[..., Json]
 
 
 def single(event: str) -> Notify:
-    """An event about one recording, with its meeting's number."""
+    """Return a builder of events about one recording, with its meeting's number."""
 
     def notify(uuid: str = UUID) -> Json:
         return status_event(event, uuid=uuid)
@@ -19,7 +19,7 @@ def single(event: str) -> Notify:
 
 
 def in_bulk_by_uuid(event: str) -> Notify:
-    """An admin's bulk action, as `recording.batch_trashed` tells of it."""
+    """Return a builder of bulk events in the form of `recording.batch_trashed`."""
 
     def notify(*uuids: str) -> Json:
         about = {"meeting_uuids": list(uuids or (UUID,))}
@@ -29,7 +29,7 @@ def in_bulk_by_uuid(event: str) -> Notify:
 
 
 def in_bulk_by_meeting(event: str) -> Notify:
-    """An admin's bulk action, as `recording.batch_deleted` and `batch_recovered` tell of it."""
+    """Return a builder of bulk events in the form of `recording.batch_deleted`."""
 
     def notify(*uuids: str) -> Json:
         meetings = [

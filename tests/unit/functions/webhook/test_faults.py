@@ -1,4 +1,4 @@
-"""Faults of ours, secrets in logs, and whatever else a body may hold."""
+"""Secrets in logs, and bodies with any content."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ bodies = st.one_of(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=bodies)
-def test_request_gets_an_answer_whatever_its_body_holds(
+def test_webhook_request_gets_an_answer_whatever_its_body_contains(
     content: Any, deps: webhook.Dependencies
 ) -> None:
     answer = post_webhook(deps, json.dumps(content).encode(), key=OWN_KEY)

@@ -1,4 +1,4 @@
-"""An ingest event: the message, files that aren't finished, and no video among them."""
+"""Ingest events: the message they become, unfinished files, and recordings without a video."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_zooms_own_notification_is_sent_as_a_message(
 def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
     aws: Cloud, post: Post, escaped: bytes, read: str
 ) -> None:
-    """Zoom never repeats what is refused. Half an emoji is what a cut topic ends in."""
+    """Zoom never repeats a refused notification. It may cut a topic within an emoji."""
     assert post(json.dumps(completed(topic="TOPIC")).encode().replace(b"TOPIC", escaped)) == 200
     (message,) = aws.sends
     assert not set(message["MessageBody"]) & {"\ufffe", "\uffff"}, "SQS takes neither"
@@ -107,7 +107,7 @@ def test_topic_is_kept_as_far_as_it_can_be_read_when_it_has_odd_characters(
         *(("1 kB", None), (-1, None), (1.5, None), (True, None), ([], None), (10**30, None)),
     ],
 )
-def test_notification_is_taken_when_its_sizes_make_no_sense(
+def test_notification_is_accepted_when_its_sizes_are_invalid(
     aws: Cloud, post: Post, size: object, read: int | None
 ) -> None:
     file = mp4(file_size=size, file_extension=4)
@@ -165,14 +165,14 @@ def test_time_of_the_request_stays_when_the_row_has_one(aws: Cloud, post: Post) 
     assert aws.rows()["on-demand-1"]["ingest_request_time"] == "2026-10-14T18:29:00Z"
 
 
-def test_message_carries_what_an_operator_overrides(aws: Cloud, post: Post) -> None:
+def test_message_has_the_overrides_of_an_operator(aws: Cloud, post: Post) -> None:
     overrides: Json = {"force": True, "override_series_id": "S", "ignore_schedule": True}
     post(on_demand(**overrides))
     assert {name: sent(aws)[0][name] for name in overrides} == overrides
 
 
-def test_row_says_what_the_latest_request_asked_for(aws: Cloud, post: Post) -> None:
-    """Who requests the recording once more, on the page, is to send it to the same series."""
+def test_row_has_the_options_of_the_latest_request(aws: Cloud, post: Post) -> None:
+    """The page proposes this series for another request."""
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S"))
     assert aws.rows()[ZIP_ID]["asked"] == {"oc_series_id": "S"}
     post(on_demand(zip_id=ZIP_ID, force=True))
@@ -183,32 +183,14 @@ def test_row_says_what_the_latest_request_asked_for(aws: Cloud, post: Post) -> N
     assert aws.rows()["on-demand-1"]["asked"] == by_plus_zoom
 
 
-def test_row_says_no_series_when_zooms_own_notification_is_accepted(aws: Cloud, post: Post) -> None:
+def test_row_has_no_series_when_zooms_own_notification_is_accepted(aws: Cloud, post: Post) -> None:
     put(aws, State.DOWNLOADER_FAILED, asked={"oc_series_id": "S"})
     assert post(completed()) == 200
     assert "asked" not in aws.rows()[ZIP_ID]
 
 
-def test_zooms_own_notification_is_a_duplicate_when_it_pretends_to_be_forced(
-    aws: Cloud, post: Post
-) -> None:
-    content = completed()
-    content["payload"] |= {"force": True, "override_series_id": "S", "zip_id": "on-demand-9"}
-    for _ in range(2):
-        assert post(content) == 200
-    (message,) = sent(aws)
-    assert message["zip_id"] == ZIP_ID
-    assert not {"force", "override_series_id"} & set(message)
-    assert list(record_of(aws).requests) == [ZIP_ID]
-
-
-def test_types_of_files_are_compared_without_regard_to_case(aws: Cloud, post: Post) -> None:
-    assert post(completed(mp4(file_type="mp4"), chat(file_type="Chat"))) == 200
-    assert len(sent(aws)[0]["recording_files"]) == 2
-
-
 @pytest.mark.parametrize("before", [State.SENT_TO_DOWNLOADER, State.SENT_TO_OPENCAST])
-def test_bad_data_of_our_own_leave_a_recording_that_is_under_way_as_it_is(
+def test_row_stays_when_our_own_request_for_a_recording_in_progress_is_invalid(
     before: State, aws: Cloud, post: Post
 ) -> None:
     put(aws, before, "on-demand-1")
@@ -249,23 +231,16 @@ def test_recording_is_ignored_when_it_has_no_mp4(aws: Cloud, post: Post) -> None
     assert post(completed(recording_files=[])) == 204
     assert not aws.sends
     requests = record_of(aws).requests
-    assert {zip_id: (one.end, one.is_sent) for zip_id, one in requests.items()} == {
+    assert {zip_id: (request.end, request.is_sent) for zip_id, request in requests.items()} == {
         ZIP_ID: (End.IGNORED, False),
         "on-demand-1": (End.IGNORED, False),
     }
 
 
-def test_recording_is_sent_when_an_mp4_comes_after_none(aws: Cloud, post: Post) -> None:
-    post(completed(chat()))
-    assert post(completed(chat(), mp4())) == 200
-    assert state(aws) == ("SENT_TO_DOWNLOADER", "")
-    assert len(sent(aws)) == 1
-
-
 def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_notification(
     aws: Cloud, post: Post
 ) -> None:
-    """The downloader fetches every file that the ledger knows."""
+    """The downloader fetches every file of the ledger."""
     assert post(completed(chat())) == 204
     assert post(completed(mp4())) == 200
     assert set(record_of(aws).files) == {"chat-1", "file-1"}
@@ -276,7 +251,7 @@ def test_ledger_remembers_the_chat_when_the_mp4_comes_in_another_notification(
     "before", [State.SENT_TO_DOWNLOADER, State.DOWNLOADER_FAILED, State.UPLOADER_RECEIVED]
 )
 @pytest.mark.parametrize("make", [completed, on_demand])
-def test_late_chat_alone_leaves_a_recording_that_is_under_way_as_it_is(
+def test_row_stays_when_a_late_chat_comes_for_a_recording_in_progress(
     make: Callable[..., Json], before: State, aws: Cloud, post: Post
 ) -> None:
     zip_id = make()["payload"].get("zip_id", ZIP_ID)
@@ -287,5 +262,5 @@ def test_late_chat_alone_leaves_a_recording_that_is_under_way_as_it_is(
     request = record_of(aws).request(zip_id)
     assert (request.is_sent, request.end) == (True, None)
     assert set(record_of(aws).files) == {"file-1", "late"}
-    # Zoom's own goes the way of late files: it is ingested, or told.
+    # The late chat of Zoom's own notification is sent like any late file.
     assert len(sent(aws)) == (2 if make is completed else 1)

@@ -1,4 +1,4 @@
-"""What the webhook counts: each fact once, however often Zoom tells it."""
+"""The webhook's metrics: each fact is counted once, however often Zoom repeats it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_request_of_our_own_fails_once_when_its_data_are_bad(
 def test_nothing_is_counted_when_the_status_table_fails(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """The row says whether it was counted before."""
+    """The row shows whether the recording was counted before."""
     aws.status.delete()
     assert post(completed()) == 200
     assert measured(log) == []
@@ -174,10 +174,10 @@ def test_refused_request_of_our_own_is_neither_counted_nor_mailed(
     assert not [record for record in log.records if record.levelno >= logging.ERROR]
 
 
-def test_bad_data_are_mailed_when_they_are_for_zooms_own_row(
+def test_invalid_request_is_mailed_when_it_is_for_zooms_own_row(
     post: Post, log: pytest.LogCaptureFixture
 ) -> None:
-    """An operator sends it in Zoom's place, and the recording isn't ingested."""
+    """An operator sends it in place of Zoom's notification."""
     log.handler.setFormatter(JsonFormatter())
     assert post(on_demand(without(mp4(), "id"), zip_id=ZIP_ID)) == 400
     records = records_of(log.text.splitlines())
@@ -186,7 +186,7 @@ def test_bad_data_are_mailed_when_they_are_for_zooms_own_row(
     assert mailed.message.startswith("Bad webhook data: ")
 
 
-def test_bad_data_are_not_mailed_when_the_recording_is_under_way(
+def test_invalid_request_is_not_mailed_when_the_recording_is_in_progress(
     aws: Cloud, post: Post, log: pytest.LogCaptureFixture
 ) -> None:
     put(aws, State.SENT_TO_OPENCAST)

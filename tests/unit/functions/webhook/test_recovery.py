@@ -1,4 +1,4 @@
-"""What happens when a recording is in Zoom again after it was thrown away."""
+"""Recoveries of recordings that were removed in Zoom."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ingester.ledger.record import End
 from ingester.pipeline.messages import DownloadMessage, decode
 from ingester.pipeline.states import State
 from tests.cloud import Clock, Cloud
-from tests.hooks import failing
+from tests.hooks import failing, failing_table
 from tests.unit.functions.webhook.notifications import (
     UUID,
     ZIP_ID,
@@ -22,7 +22,6 @@ from tests.unit.functions.webhook.notifications import (
     completed,
     edit_record,
     failing_queue,
-    failing_table,
     mp4,
     notes_sent,
     on_demand,
@@ -48,7 +47,7 @@ each_form = pytest.mark.parametrize(
 
 
 def gone(aws: Cloud, zip_id: str = ZIP_ID, uuid: str = UUID) -> None:
-    """Let a request end as the downloader does when Zoom has the recording no more."""
+    """Note that Zoom doesn't have the recording any more, as the downloader does."""
     change_record(aws, partial(ledger.with_end, zip_id=zip_id, end=End.GONE), uuid)
     put(aws, State.IGNORED, zip_id, reason=TRASHED)
 
@@ -57,7 +56,7 @@ def gone(aws: Cloud, zip_id: str = ZIP_ID, uuid: str = UUID) -> None:
 
 
 @each_form
-def test_recording_goes_its_way_as_if_nothing_had_been_when_it_is_recovered_in_time(
+def test_recording_is_processed_as_before_when_it_is_recovered_in_time(
     recover: Notify, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -77,7 +76,7 @@ def test_recording_goes_its_way_as_if_nothing_had_been_when_it_is_recovered_in_t
 
 
 @pytest.mark.parametrize("end", [None, End.FAILED, End.IGNORED])
-def test_request_is_left_alone_when_it_ended_otherwise_than_gone(
+def test_request_is_not_sent_again_when_it_did_not_end_as_gone(
     end: End | None, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -101,7 +100,7 @@ def test_recovery_changes_nothing_when_the_recording_was_never_seen(
     assert untouched(aws)
 
 
-def test_notice_is_taken_out_of_the_row_when_no_ingest_was_asked_for(
+def test_notice_is_removed_from_the_row_when_no_ingest_was_requested(
     aws: Cloud, post: Post
 ) -> None:
     post(status_event("recording.stopped"))
@@ -112,7 +111,7 @@ def test_notice_is_taken_out_of_the_row_when_no_ingest_was_asked_for(
     assert not aws.sends
 
 
-def test_reason_stays_when_another_step_has_changed_the_row_meanwhile(
+def test_reason_stays_when_another_step_changes_the_row_at_the_same_time(
     aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -133,7 +132,7 @@ def test_reason_stays_when_another_step_has_changed_the_row_meanwhile(
 
 
 @each_form
-def test_recording_is_taken_up_again_when_it_was_given_up(
+def test_recovered_recording_is_sent_again_when_it_was_given_up(
     recover: Notify, aws: Cloud, post: Post, clock: Clock
 ) -> None:
     post(completed())
@@ -171,7 +170,7 @@ def test_recording_is_taken_up_again_when_it_was_given_up(
     assert (request.is_sent, request.end, record_of(aws).notice) == (True, None, "")
 
 
-def test_each_request_is_taken_up_with_its_options_when_it_was_given_up(
+def test_each_request_of_a_recovered_recording_is_sent_again_with_its_options(
     aws: Cloud, post: Post
 ) -> None:
     first: Json = {"on_demand_series_id": "S-1", "oc_workflow": "wf"}
@@ -185,7 +184,7 @@ def test_each_request_is_taken_up_with_its_options_when_it_was_given_up(
         gone(aws, zip_id)
     aws.sends.clear()
     assert post(recovered()) == 204
-    messages = {one["body"]["zip_id"]: one for one in aws.sent_to(aws.download_queue)}
+    messages = {message["body"]["zip_id"]: message for message in aws.sent_to(aws.download_queue)}
     assert set(messages) == {"on-demand-1", "on-demand-2"}
     asked: dict[str, Json] = {
         "on-demand-1": {"allow_multiple_ingests": False, "ingest_all_mp4": False, **first},
@@ -199,7 +198,7 @@ def test_each_request_is_taken_up_with_its_options_when_it_was_given_up(
         assert state(aws, zip_id) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_operators_series_is_kept_when_zooms_own_request_is_taken_up_again(
+def test_operators_series_is_kept_when_zooms_own_request_is_sent_again(
     aws: Cloud, post: Post
 ) -> None:
     post(on_demand(zip_id=ZIP_ID, force=True, override_series_id="S-1"))
@@ -210,7 +209,7 @@ def test_operators_series_is_kept_when_zooms_own_request_is_taken_up_again(
     assert (message["on_demand_series_id"], message["on_demand_ingest"]) == ("S-1", False)
 
 
-def test_each_recording_is_taken_up_when_several_are_recovered_at_once(
+def test_each_recording_is_sent_again_when_several_are_recovered_at_once(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")
@@ -225,10 +224,10 @@ def test_each_recording_is_taken_up_when_several_are_recovered_at_once(
     assert [record_of(aws, uuid).notice for uuid in uuids] == ["", "", ""]
 
 
-def test_recording_is_taken_up_when_nobody_said_that_it_was_thrown_away(
+def test_recovered_recording_is_sent_again_when_it_has_no_notice_of_removal(
     aws: Cloud, post: Post
 ) -> None:
-    """The notification of that was lost, or comes later than the download."""
+    """The notification of the removal was lost, or comes after the download."""
     post(completed())
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=End.GONE))
     put(aws, State.DOWNLOADER_FAILED, reason="permanent failure")
@@ -237,10 +236,10 @@ def test_recording_is_taken_up_when_nobody_said_that_it_was_thrown_away(
     assert state(aws) == ("SENT_TO_DOWNLOADER", "")
 
 
-def test_zooms_notification_is_sent_when_it_names_the_files_of_a_recording_that_was_taken_up(
+def test_zooms_notification_is_sent_when_it_names_files_of_a_recovered_recording(
     aws: Cloud, post: Post
 ) -> None:
-    """The message that took it up names no file, so a notification that does is no duplicate."""
+    """The message of the recovery names no files."""
     post(completed())
     post(trashed())
     gone(aws)
@@ -253,7 +252,7 @@ def test_zooms_notification_is_sent_when_it_names_the_files_of_a_recording_that_
 
 
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
-def test_recording_is_taken_up_when_the_status_table_fails(
+def test_recovered_recording_is_sent_again_when_the_status_table_fails(
     operation: str, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -266,7 +265,9 @@ def test_recording_is_taken_up_when_the_status_table_fails(
     assert record_of(aws).notice == ""
 
 
-def test_recording_is_taken_up_by_a_repeat_when_the_queue_failed(aws: Cloud, post: Post) -> None:
+def test_recovered_recording_is_sent_by_a_repeat_when_the_queue_failed(
+    aws: Cloud, post: Post
+) -> None:
     post(completed())
     post(trashed())
     gone(aws)
@@ -287,7 +288,7 @@ def test_recovery_is_204_when_the_ledger_fails_after_the_send(aws: Cloud, post: 
     assert len(sent(aws)) == 2
 
 
-def test_other_recordings_of_a_bulk_action_are_taken_up_when_the_record_of_one_cant_be_read(
+def test_other_recovered_recordings_are_sent_again_when_one_ledger_record_is_unreadable(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==")
@@ -303,7 +304,7 @@ def test_other_recordings_of_a_bulk_action_are_taken_up_when_the_record_of_one_c
     assert len(sent(aws)) == 2
 
 
-def test_other_recordings_of_a_bulk_action_are_taken_up_when_the_queue_fails_for_one(
+def test_other_recovered_recordings_are_sent_again_when_the_queue_fails_for_one(
     aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==")

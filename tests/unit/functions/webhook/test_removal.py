@@ -1,4 +1,4 @@
-"""What is noted when a recording is thrown away in Zoom."""
+"""Removals of recordings in Zoom: notes in the ledger and in the status table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ingester.log import JsonFormatter
 from ingester.log_level import Level
 from ingester.pipeline.states import State
 from tests.cloud import Cloud
+from tests.hooks import failing_table
 from tests.unit.functions.measured import listen
 from tests.unit.functions.webhook.notifications import (
     UUID,
@@ -22,7 +23,6 @@ from tests.unit.functions.webhook.notifications import (
     change_record,
     completed,
     edit_record,
-    failing_table,
     on_demand,
     put,
     record_of,
@@ -49,7 +49,7 @@ each_form = pytest.mark.parametrize(
 
 
 @each_form
-def test_removal_is_noted_in_the_ledger_and_in_the_rows_that_are_on_their_way(
+def test_removal_is_noted_in_the_ledger_and_in_the_rows_in_progress(
     notify: Notify, notice: str, aws: Cloud, post: Post
 ) -> None:
     post(completed())
@@ -77,7 +77,7 @@ def test_removal_is_noted_in_the_ledger_and_in_the_rows_that_are_on_their_way(
 
 
 @pytest.mark.parametrize("notify", [batch_trashed, batch_deleted])
-def test_removal_is_noted_for_each_recording_when_several_are_thrown_away_at_once(
+def test_removal_is_noted_for_each_recording_when_several_are_removed_at_once(
     notify: Notify, aws: Cloud, post: Post
 ) -> None:
     uuids = ("a==", "b==", "c==")
@@ -89,10 +89,10 @@ def test_removal_is_noted_for_each_recording_when_several_are_thrown_away_at_onc
     assert noted == [True, False, True]
 
 
-def test_removal_is_noted_in_the_row_alone_when_no_ingest_was_asked_for(
+def test_removal_is_noted_only_in_the_row_when_no_ingest_was_requested(
     aws: Cloud, post: Post
 ) -> None:
-    """Zoom is still at work on the recording: the ledger doesn't know it."""
+    """The recording isn't finished, so the ledger doesn't have it yet."""
     post(status_event("recording.stopped"))
     assert post(trashed()) == 204
     assert state(aws) == ("RECORDING_STOPPED", TRASHED)
@@ -107,16 +107,7 @@ def test_removal_changes_nothing_when_the_recording_was_never_seen(
     assert untouched(aws), notice
 
 
-@pytest.mark.parametrize("meeting", [None, "x", 10**40])
-def test_removal_is_noted_when_the_meetings_number_makes_no_sense(
-    meeting: object, aws: Cloud, post: Post
-) -> None:
-    post(completed())
-    assert post(status_event("recording.trashed", id=meeting)) == 204
-    assert record_of(aws).notice == TRASHED
-
-
-def test_notice_is_taken_away_when_the_request_is_accepted_anew(aws: Cloud, post: Post) -> None:
+def test_notice_is_removed_when_the_request_is_accepted_again(aws: Cloud, post: Post) -> None:
     assert post(completed()) == 200
     assert post(trashed()) == 204
     change_record(aws, partial(ledger.with_end, zip_id=ZIP_ID, end=ledger.End.GONE))
@@ -127,7 +118,7 @@ def test_notice_is_taken_away_when_the_request_is_accepted_anew(aws: Cloud, post
     assert record_of(aws).notice == ""
 
 
-def test_notice_stays_when_a_repeat_of_what_is_on_its_way_comes(aws: Cloud, post: Post) -> None:
+def test_notice_stays_when_a_request_in_progress_is_repeated(aws: Cloud, post: Post) -> None:
     assert post(completed()) == 200
     assert post(trashed()) == 204
     assert post(completed()) == 200
@@ -157,7 +148,7 @@ def test_removal_is_503_when_the_ledger_fails(operation: str, aws: Cloud, post: 
     assert record_of(aws).notice == TRASHED
 
 
-def test_other_recordings_of_a_bulk_action_are_noted_when_the_record_of_one_cant_be_read(
+def test_removal_of_other_recordings_is_noted_when_one_ledger_record_is_unreadable(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     listen(caplog).handler.setFormatter(JsonFormatter())
@@ -173,7 +164,7 @@ def test_other_recordings_of_a_bulk_action_are_noted_when_the_record_of_one_cant
     assert "Correct the item" in error.message
 
 
-def test_warning_names_recording_and_request_when_it_is_thrown_away_on_its_way(
+def test_warning_names_recording_and_request_when_a_recording_in_progress_is_removed(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     post(completed())
@@ -185,7 +176,7 @@ def test_warning_names_recording_and_request_when_it_is_thrown_away_on_its_way(
     assert len(sent(aws)) == 1
 
 
-def test_recovery_takes_the_place_of_a_removal(aws: Cloud, post: Post) -> None:
+def test_notice_of_a_recovery_replaces_that_of_a_removal(aws: Cloud, post: Post) -> None:
     post(completed())
     for notify in (trashed, recovered, batch_deleted):
         assert post(notify()) == 204

@@ -1,4 +1,4 @@
-"""What Zoom says of a meeting that is being recorded."""
+"""Zoom's events about a meeting that is being recorded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.unit.functions.webhook.notifications import (
         ("recording.stopped", "RECORDING_STOPPED"),
     ],
 )
-def test_row_says_what_zoom_says_of_a_running_recording(
+def test_row_has_the_state_of_a_running_recording(
     event: str, reached: str, aws: Cloud, post: Post
 ) -> None:
     assert post(status_event(event)) == 204
@@ -90,7 +90,7 @@ def test_recording_events_are_kept_with_their_time_in_seconds(
         post(status_event(f"recording.{kind}") | {"event_ts": 1_791_990_000_999 + 60_000 * number})
     post(without(status_event("recording.paused"), "event_ts"))
     post(status_event("meeting.ended"))
-    (item,) = (plain(one) for one in aws.events.scan()["Items"])
+    (item,) = (plain(item) for item in aws.events.scan()["Items"])
     assert item == {
         "zoom_uuid": UUID,
         "recording_event_times": [
@@ -109,14 +109,14 @@ def test_recording_event_is_kept_when_its_state_comes_too_late(aws: Cloud, post:
     assert len(aws.events.scan()["Items"]) == 1
 
 
-def test_recording_event_is_not_kept_when_its_time_makes_no_sense(aws: Cloud, post: Post) -> None:
+def test_recording_event_is_not_kept_when_its_time_is_invalid(aws: Cloud, post: Post) -> None:
     for timestamp in (10**40, -1, 0, "soon", 1.5, True, None, 10**17):
         assert post(status_event() | {"event_ts": timestamp}) == 204
     assert state(aws) == ("RECORDING_IN_PROGRESS", "")
     assert not aws.events.scan()["Items"]
 
 
-def test_status_event_is_taken_when_the_events_table_fails(
+def test_status_event_is_accepted_when_the_events_table_fails(
     aws: Cloud, post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     aws.events.delete()
