@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.authority import Authority
 from local.neighbours.https_server import Answer, json_answer
