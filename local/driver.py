@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -108,7 +109,10 @@ class Driver:
         self._session.verify = state.ca_bundle
         # Else a REQUESTS_CA_BUNDLE or a proxy of the shell would win, see requests' documentation.
         self._session.trust_env = False
-        self._access = Access.of(state)
+        access = Access.of(state)
+        # Kept: making a client takes longer than most requests.
+        self._client = cache(access.client)
+        self._resource = cache(access.resource)
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -116,11 +120,11 @@ class Driver:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the local cloud."""
-        return self._access.client(service)
+        return self._client(service)
 
     def table(self, name: str) -> Any:
         """A DynamoDB table of the stack, by its name without the stack's."""
-        return self._access.resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
+        return self._resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
 
     def queue_url(self, name: str) -> str:
         """A queue's URL, by its name without the stack's."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 from local.driver import Driver
 from local.stack import HOME, LocalStack
 from local.state import State, read_state
-from tests.e2e.operator import Operator, operator_of
-from tests.e2e.scene import SERIES, Scene
+from tests.e2e.operator import Operator, operator_of, shell_environment
+from tests.e2e.stack import SERIES, Stack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,20 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def home(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """The folder of the stack: the real template, in the local cloud between the stand-ins."""
+    """The folder of the local stack, which runs the real template between the stand-ins."""
     if request.config.getoption("--running", default=False):
-        # Tests of two files at once would take each other's grants and queues away.
+        # Two test files at once would change each other's grants and queues.
         assert not hasattr(request.config, "workerinput"), "--running needs -n 0"
         yield HOME
         return
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    with LocalStack(tmp_path_factory.mktemp("stack"), given=kept) as up:
-        yield up.home
+    with LocalStack(tmp_path_factory.mktemp("stack"), given=shell_environment()) as started:
+        yield started.home
 
 
 @pytest.fixture(scope="session")
 def state(home: Path) -> State:
-    """What is known of the stack."""
+    """The addresses and secrets of the local stack."""
     state = read_state(home)
     assert state, "No local stack is up: `invoke local.up` starts it."
     return state
@@ -48,14 +46,20 @@ def state(home: Path) -> State:
 
 @pytest.fixture(scope="session")
 def operator(home: Path) -> Operator:
-    """Who types `invoke …` at this stack."""
+    """The operator of the local stack."""
     return operator_of(home)
 
 
 @pytest.fixture(scope="session")
-def scene(state: State) -> Iterator[Scene]:
-    """The stack as scenarios drive it, with a schedule and a series."""
+def driver(state: State) -> Iterator[Driver]:
+    """Access to the stack and to the controls of its stand-ins."""
     driver = Driver(state)
-    driver.add_series(SERIES, "Mapping the Ocean")
-    yield Scene(driver)
+    yield driver
     driver.close()
+
+
+@pytest.fixture(scope="session")
+def stack(driver: Driver) -> Stack:
+    """The running stack, with a series in Opencast."""
+    driver.add_series(SERIES, "Mapping the Ocean")
+    return Stack(driver)

@@ -1,4 +1,4 @@
-"""Slack and Google beside the stack: they run, and the stack has what opens them."""
+"""The stack's credentials give access to the stand-ins of Google and Slack."""
 
 from __future__ import annotations
 
@@ -16,22 +16,18 @@ from local.neighbours.sheets_account import SCOPE
 from local.state import State
 from tests.e2e.operator import Operator
 
-
-@pytest.fixture
-def driver(state: State) -> Iterator[Driver]:
-    made = Driver(state)
-    yield made
-    made.close()
+SECONDS = 60.0
+"""Longest time that a stand-in may take to answer, on a busy machine too."""
 
 
 @pytest.fixture
 def session(state: State) -> Iterator[requests.Session]:
-    with requests.Session() as made:
-        made.trust_env, made.verify = False, state.ca_bundle
-        yield made
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, state.ca_bundle
+        yield session
 
 
-def test_the_key_in_ssm_opens_the_schedule_s_sheet(
+def test_the_google_key_in_ssm_gives_access_to_the_schedule_s_sheet(
     state: State, driver: Driver, session: requests.Session, operator: Operator
 ) -> None:
     parameter = driver.client("ssm").get_parameter(Name=GOOGLE_CREDENTIALS, WithDecryption=True)
@@ -43,24 +39,25 @@ def test_the_key_in_ssm_opens_the_schedule_s_sheet(
     with AuthorizedSession(credentials, auth_request=Request(session)) as google:
         google.trust_env, google.verify = False, state.ca_bundle
         url = f"{state.sheets_url}/v4/spreadsheets/{settings['GSHEETS_DOC_ID']}/values:batchGet"
-        answer = google.get(url, params={"ranges": tabs}, timeout=10)
+        answer = google.get(url, params={"ranges": tabs}, timeout=SECONDS)
     assert answer.status_code == 200
-    told = [each["range"].partition("!")[0].strip("'") for each in answer.json()["valueRanges"]]
-    assert told == tabs
+    ranges = [found["range"] for found in answer.json()["valueRanges"]]
+    assert [name.partition("!")[0].strip("'") for name in ranges] == tabs
 
 
-def test_the_token_opens_slack_and_its_people_are_heard(
+def test_slack_accepts_the_stack_s_token_and_the_stack_answers_slack_s_users(
     state: State, driver: Driver, session: requests.Session, operator: Operator
 ) -> None:
     settings = operator.environment
     headers = {"Authorization": f"Bearer {settings['SLACK_API_TOKEN']}"}
-    answer = session.post(f"{state.slack_url}/api/usergroups.list", headers=headers, timeout=10)
+    url = f"{state.slack_url}/api/usergroups.list"
+    answer = session.post(url, headers=headers, timeout=SECONDS)
     handles = [group["handle"] for group in answer.json()["usergroups"]]
     assert set(settings["SLACK_ALLOWED_GROUPS"].split(",")) <= set(handles)
     assert state.slack_signing_secret == settings["SLACK_SIGNING_SECRET"]
-    for user, said in (("producer", "/zip 123 456 7890"), ("stranger", "You may not use")):
+    for user, text in (("producer", "/zip 123 456 7890"), ("stranger", "You may not use")):
         outcome = driver.type("help", user=user)
-        (shown,) = [each for each in driver.shown(user) if each["ts"] == outcome["ts"]]
-        assert said in shown["text"]
+        (shown,) = [message for message in driver.shown(user) if message["ts"] == outcome["ts"]]
+        assert text in shown["text"]
         assert (shown["only_for"] is not None, shown["problems"]) == (True, [])
     assert driver.type("help", forge="old_timestamp")["status"] == 401
