@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import TIMEOUT_MS, installed_browser
+from tests.browser.harness import TIMEOUT_MS, installed_browser
 from tests.e2e import deployed
 from tests.e2e.stack import SERIES, Stack
 
