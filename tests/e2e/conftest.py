@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from local.deploy import build_packages
 from local.driver import Driver
 from local.stack import HOME, LocalStack
 from local.state import State, read_state
+from ops.code.package import Package
+from ops.target import ROOT
 from tests.e2e.operator import Operator, operator_of, shell_environment
 from tests.e2e.stack import SERIES, Stack
+
+PACKAGES = ROOT / ".local" / "e2e-packages"
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 12 * 2**30
+"""Free memory for the files of two local stacks, which unpack a package at each cold start."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +33,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="use the local stack that `invoke local.up` started, with its stand-ins",
     )
+
+
+def build_once(_: Path) -> list[Package]:
+    """Build the packages that have changed, in a folder that all test processes and runs share."""
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    with PACKAGES.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_packages(PACKAGES)
+
+
+@contextmanager
+def stack_folder(kept: Path) -> Iterator[Path]:
+    """Yield a folder for a stack: in memory if there is room, otherwise `kept`.
+
+    Some file systems take minutes to delete the tens of thousands of unpacked files. The logs are
+    copied to `kept`.
+    """
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
+    if not has_room or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        yield kept
+        return
+    with TemporaryDirectory(prefix="zip-e2e-", dir=MEMORY) as folder:
+        try:
+            yield Path(folder)
+        finally:
+            shutil.copytree(Path(folder) / "logs", kept / "logs")
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +71,10 @@ def home(
         assert not hasattr(request.config, "workerinput"), "--running needs -n 0"
         yield HOME
         return
-    with LocalStack(tmp_path_factory.mktemp("stack"), given=shell_environment()) as started:
+    with (
+        stack_folder(tmp_path_factory.mktemp("stack")) as folder,
+        LocalStack(folder, given=shell_environment(), build=build_once) as started,
+    ):
         yield started.home
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -128,12 +127,8 @@ def log_grants(function: str) -> list[Grant]:
     ]
 
 
-def functions_of(template: Template) -> dict[str, Any]:
-    return template.named("AWS::Lambda::Function", "FunctionName")
-
-
 def test_every_function_is_in_the_template_with_its_handler_and_code(template: Template) -> None:
-    functions = functions_of(template)
+    functions = template.functions
     assert set(functions) == {function.name for function in FUNCTIONS}
     for function in FUNCTIONS:
         properties = functions[function.name]
@@ -177,7 +172,7 @@ def test_a_policy_without_one_grant_keeps_all_others() -> None:
 
 
 def test_only_lambda_may_assume_the_functions_roles(template: Template) -> None:
-    for properties in functions_of(template).values():
+    for properties in template.functions.values():
         role = template.resources[properties["Role"]["Fn::GetAtt"][0]]["Properties"]
         [statement] = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
@@ -211,11 +206,11 @@ def test_the_uploader_s_environment_has_the_outage_hours(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     later = changed({"OC_OUTAGE_HOURS": "1.5"})
-    told = [
-        functions_of(each)[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
+    hours = [
+        each.functions[UPLOADER.name]["Environment"]["Variables"]["OC_OUTAGE_HOURS"]
         for each in (template, later)
     ]
-    assert told == ["24", "1.5"]
+    assert hours == ["24", "1.5"]
 
 
 def test_reconcile_runs_every_hour_unless_it_is_off(
@@ -229,7 +224,7 @@ def test_reconcile_runs_every_hour_unless_it_is_off(
     assert template.short(function["FunctionName"]) == RECONCILE.name
     off = changed({"RECONCILE_DAYS": "0"})
     assert "reconcile" not in off.named("AWS::Events::Rule", "Name")
-    assert RECONCILE.name in functions_of(off)
+    assert RECONCILE.name in off.functions
 
 
 def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
@@ -244,7 +239,7 @@ def test_slack_s_own_invocations_are_never_retried(template: Template) -> None:
 
 def test_the_schedule_s_lock_outlives_the_function_that_holds_it(template: Template) -> None:
     """Otherwise a second update would begin while the first one still writes."""
-    seconds = functions_of(template)[SCHEDULE_UPDATE.name]["Timeout"]
+    seconds = template.functions[SCHEDULE_UPDATE.name]["Timeout"]
     assert seconds < LIFE_SECONDS < COMMAND_SECONDS
 
 
@@ -293,11 +288,11 @@ def test_the_alias_has_the_name_of_its_setting(
 def test_only_the_uploader_runs_in_the_vpc(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
-    assert not any("VpcConfig" in properties for properties in functions_of(template).values())
+    assert not any("VpcConfig" in properties for properties in template.functions.values())
     inside = changed({"OC_SUBNET_IDS": "subnet-1a, subnet-2b", "OC_SECURITY_GROUP_ID": "sg-3c"})
     places = {
         name: properties["VpcConfig"]
-        for name, properties in functions_of(inside).items()
+        for name, properties in inside.functions.items()
         if "VpcConfig" in properties
     }
     assert places == {
@@ -317,7 +312,7 @@ def test_a_looked_up_opencast_is_in_the_template(tmp_path: Path) -> None:
     )
     changes = {"OPENCAST_BASE_URL": "", "STACK_TYPE": "ecs", "OC_CLUSTER_NAME": "oc"}
     template = synthesize(tmp_path, changes, env_file)
-    uploader = functions_of(template)["zoom-uploader"]
-    told = uploader["Environment"]["Variables"]
-    assert told["OPENCAST_BASE_URL"] == "https://admin.oc.example.edu"
+    uploader = template.functions["zoom-uploader"]
+    variables = uploader["Environment"]["Variables"]
+    assert variables["OPENCAST_BASE_URL"] == "https://admin.oc.example.edu"
     assert uploader["VpcConfig"] == {"SubnetIds": ["subnet-1a"], "SecurityGroupIds": ["sg-3c"]}

@@ -82,9 +82,9 @@ def test_the_log_filter_matches_what_log_notifications_mails(
 ) -> None:
     template = changed({"LOG_NOTIFICATIONS_FILTER_LOG_LEVEL": level.name.lower()})
     pattern = pattern_of(template)
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
-    told = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
-    assert told["LOG_NOTIFICATIONS_FILTER_LOG_LEVEL"] == level.name
+    functions = template.functions
+    variables = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
+    assert variables["LOG_NOTIFICATIONS_FILTER_LOG_LEVEL"] == level.name
     for other in Level:
         assert matches(pattern, line_of(other.name)) == (other >= level), other
     for line in CRASHES:
@@ -125,6 +125,6 @@ def test_only_this_account_s_alarms_may_publish_and_only_by_tls(template: Templa
 def test_repeats_are_checked_more_often_than_they_are_mailed(template: Template) -> None:
     rule = template.named("AWS::Events::Rule", "Name")["notification-repeats"]
     assert rule["ScheduleExpression"] == "rate(5 minutes)"
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
-    told = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
-    assert int(told["NOTIFICATION_QUIET_SECONDS"]) >= 300
+    functions = template.functions
+    variables = functions[LOG_NOTIFICATIONS.name]["Environment"]["Variables"]
+    assert int(variables["NOTIFICATION_QUIET_SECONDS"]) >= 300

@@ -15,6 +15,8 @@ import uploader
 from tests.infra.template import SECRET_SETTINGS, STACK, Template
 
 DAY = 24 * 3600
+URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url", "page-url")
+QUEUE_URLS = ("download-url", "download-dlq-url", "upload-fifo-url", "upload-dlq-fifo-url")
 
 
 def methods_of(template: Template) -> dict[tuple[str, str], Any]:
@@ -64,7 +66,7 @@ def test_no_secret_is_in_the_template_or_beside_it(template_file: Path) -> None:
 
 
 def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Template) -> None:
-    queues = template.named("AWS::SQS::Queue", "QueueName")
+    queues = template.queues
     assert set(queues) == {"download", "download-dlq", "upload.fifo", "upload-dlq.fifo"}
     for name, queue in queues.items():
         assert queue["MessageRetentionPeriod"] == 14 * DAY
@@ -94,7 +96,7 @@ def test_the_upload_queue_s_receive_limit_covers_patience_and_outage(
     changed: Callable[[Mapping[str, str]], Template], patience: str, outage: str, limit: int
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": patience, "OC_OUTAGE_HOURS": outage})
-    queues = template.named("AWS::SQS::Queue", "QueueName")
+    queues = template.queues
     received = queues["upload.fifo"]["RedrivePolicy"]["maxReceiveCount"]
     assert received == limit
     waits = (float(patience) + float(outage)) * 3600 / uploader.LONGEST_WAIT_SECONDS
@@ -126,10 +128,10 @@ def test_a_function_s_receive_limit_is_that_of_its_queue(
     changed: Callable[[Mapping[str, str]], Template], function: str, variable: str, queue: str
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": "24", "OC_OUTAGE_HOURS": "36"})
-    functions = template.named("AWS::Lambda::Function", "FunctionName")
-    policy = template.named("AWS::SQS::Queue", "QueueName")[queue]["RedrivePolicy"]
-    told = functions[function]["Environment"]["Variables"][variable]
-    assert told == str(policy["maxReceiveCount"])
+    functions = template.functions
+    policy = template.queues[queue]["RedrivePolicy"]
+    limit = functions[function]["Environment"]["Variables"][variable]
+    assert limit == str(policy["maxReceiveCount"])
 
 
 def test_queues_and_bucket_refuse_requests_without_tls(template: Template) -> None:
@@ -145,7 +147,7 @@ def test_queues_and_bucket_refuse_requests_without_tls(template: Template) -> No
 
 
 def test_tables_have_their_keys_expiration_and_recovery(template: Template) -> None:
-    tables = template.named("AWS::DynamoDB::Table", "TableName")
+    tables = template.tables
     keys = {name: table["KeySchema"] for name, table in tables.items()}
     assert keys == {
         "schedule": [{"AttributeName": "zoom_series_id", "KeyType": "HASH"}],
@@ -171,7 +173,7 @@ def test_tables_have_their_keys_expiration_and_recovery(template: Template) -> N
 
 
 def test_the_status_table_has_indexes_by_meeting_and_by_time(template: Template) -> None:
-    status = template.named("AWS::DynamoDB::Table", "TableName")["pipeline-status"]
+    status = template.tables["pipeline-status"]
     types = {a["AttributeName"]: a["AttributeType"] for a in status["AttributeDefinitions"]}
     assert types == {"zip_id": "S", "meeting_id": "N", "update_date": "S", "update_time": "N"}
     indexes = {
@@ -335,7 +337,7 @@ def test_the_on_demand_function_posts_to_the_webhook_s_address(
     template: Template, changed: Callable[[Mapping[str, str]], Template]
 ) -> None:
     def address(of: Template) -> Any:
-        functions = of.named("AWS::Lambda::Function", "FunctionName")
+        functions = of.functions
         return functions["zoom-on-demand"]["Environment"]["Variables"]["WEBHOOK_URL"]
 
     [api] = template.of_type("AWS::ApiGateway::RestApi")
@@ -369,3 +371,41 @@ def test_codebuild_takes_revisions_from_the_repository_that_is_set(
     assert project["Source"]["Type"] == "GITHUB"
     assert project["Source"]["Location"] == "https://github.com/example/zip.git"
     assert project["Source"]["BuildSpec"] == "buildspec.yml"
+
+
+def test_only_slack_and_schedule_update_are_throttled(template: Template) -> None:
+    [stage] = template.of_type("AWS::ApiGateway::Stage").values()
+    assert {
+        route["ResourcePath"]: (route["HttpMethod"], route["ThrottlingRateLimit"])
+        for route in stage["MethodSettings"]
+        if "ThrottlingRateLimit" in route
+    } == {"/~1slack": ("POST", 10), "/~1schedule_update": ("POST", 1)}
+
+
+def test_exports_keep_their_names_and_lead_to_the_stack_s_resources(template: Template) -> None:
+    exports = {
+        template.short(output["Export"]["Name"]): output["Value"]
+        for output in template.outputs.values()
+        if "Export" in output
+    }
+    resource_ids = [f"{name.removesuffix('-url')}-resource-id" for name in URLS]
+    assert resource_ids[0] == "webhook-resource-id"
+    assert set(exports) == {"api-id", *URLS, *resource_ids, *QUEUE_URLS, "dashboard-url"}
+    paths = template.api_paths()
+    assert [paths.get(exports[name].get("Ref"), "") for name in resource_ids] == [
+        "new_recording",
+        "ingest",
+        "schedule_update",
+        "status",
+        "slack",
+        "",
+    ]
+    queues = [template.resources[exports[name]["Ref"]]["Properties"] for name in QUEUE_URLS]
+    assert [template.short(queue["QueueName"]) for queue in queues] == [
+        "download",
+        "download-dlq",
+        "upload.fifo",
+        "upload-dlq.fifo",
+    ]
+    assert exports["webhook-url"]["Fn::Join"][1][-1] == "/live/new_recording"
+    assert exports["page-url"]["Fn::Join"][1][-1] == "/live/"
