@@ -144,13 +144,13 @@ def test_secrets_status_lists_all_secrets_without_their_values(operator: Operato
 @contextmanager
 def restored(stack: Stack, *names: str) -> Iterator[dict[str, str]]:
     """Yield all secrets of the stack by name, and restore those of `names` afterwards."""
-    ssm, names = stack.driver.client("ssm"), stack.names
-    before, about = secrets.stored(ssm, names), secrets.described(ssm, names)
+    ssm = stack.driver.client("ssm")
+    before, about = secrets.stored(ssm, stack.names), secrets.described(ssm, stack.names)
     try:
         yield before
     finally:
         for name in names:
-            secrets.put(ssm, names, name, before[name], about[name].origin)
+            secrets.put(ssm, stack.names, name, before[name], about[name].origin)
 
 
 def signed_by(secret: str, state: State) -> int:
@@ -202,5 +202,4 @@ def test_secrets_rotate_changes_nothing_when_it_is_refused(
         assert "There is no secret of this name" in operator.run("secrets.rotate", "NOTHING").error
         assert "is empty" in operator.run("secrets.rotate", TOKEN, answer="\n").error
         assert "isn't set" in operator.run("secrets.rotate", "APIGEE_KEY", answer="x\n").error
-        ssm, names = stack.driver.client("ssm"), stack.names
-        assert secrets.stored(ssm, names) == before
+        assert secrets.stored(stack.driver.client("ssm"), stack.names) == before

@@ -15,6 +15,8 @@ from local.driver import Driver
 from local.neighbours.sheets_account import SCOPE
 from local.state import State
 from tests.e2e.operator import Operator
+from tests.e2e.slack import await_process
+from tests.e2e.stack import Stack
 
 SECONDS = 60.0
 """Longest time that a stand-in may take to answer, on a busy machine too."""
@@ -46,15 +48,16 @@ def test_the_google_key_in_ssm_gives_access_to_the_schedule_s_sheet(
 
 
 def test_slack_accepts_the_stack_s_token_and_the_stack_answers_slack_s_users(
-    state: State, driver: Driver, session: requests.Session, operator: Operator
+    state: State, stack: Stack, session: requests.Session, operator: Operator
 ) -> None:
-    settings = operator.environment
+    settings, driver = operator.environment, stack.driver
     headers = {"Authorization": f"Bearer {settings['SLACK_API_TOKEN']}"}
     url = f"{state.slack_url}/api/usergroups.list"
     answer = session.post(url, headers=headers, timeout=SECONDS)
     handles = [group["handle"] for group in answer.json()["usergroups"]]
     assert set(settings["SLACK_ALLOWED_GROUPS"].split(",")) <= set(handles)
     assert state.slack_signing_secret == settings["SLACK_SIGNING_SECRET"]
+    await_process(stack)
     for user, text in (("producer", "/zip 123 456 7890"), ("stranger", "You may not use")):
         outcome = driver.type("help", user=user)
         (shown,) = [message for message in driver.shown(user) if message["ts"] == outcome["ts"]]
