@@ -1,4 +1,4 @@
-"""What the webhook has to leave behind after a case: messages and rows, by each step's rules."""
+"""The messages and rows that the webhook has to write for a case, by the rules of each step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUBJECT = {
     "topic": "topic",
     "recording_start_time": "start_time",
 }
-"""What a row says of its recording → the object's field that says it."""
+"""Attributes of a row → fields of Zoom's object with the same content."""
 
 Case = dict[str, Any]
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ Message = dict[str, Any]
 
 @dataclass
 class Story:
-    """What happened to one row, and what may differ from the recorded one because of that."""
+    """The requests about one row, and the attributes that may therefore differ from the record."""
 
     requests: list[Request] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -35,23 +35,23 @@ class Story:
 
     @property
     def states(self) -> set[str]:
-        """The states that the row may be in; empty if that is the recorded one's."""
+        """The states that the row may have; empty if it has the recorded one."""
         if Outcome.ACCEPTED in self.outcomes:
             return {"SENT_TO_DOWNLOADER"}
         found = {Outcome.FAILED: "WEBHOOK_FAILED", Outcome.IGNORED: "IGNORED"}
-        return {state for one, state in found.items() if one in self.outcomes}
+        return {state for outcome, state in found.items() if outcome in self.outcomes}
 
     def may_say(self, name: str) -> set[Any]:
-        """What the row may say of its recording: what one of its requests says."""
+        """Return the values that the row may have for an attribute: those of its requests."""
         key = SUBJECT[name]
-        said = {str(rules.object_of(request).get(key) or "") for request in self.requests}
-        # What makes no sense isn't written.
-        return said | {""} if self.is_ours_alone else said
+        values = {str(rules.object_of(request).get(key) or "") for request in self.requests}
+        # An invalid value isn't written.
+        return values | {""} if self.is_ours_alone else values
 
 
 @dataclass
 class Expected:
-    """The rows' stories by zip id, and the messages: None where only their recording is known."""
+    """The rows' stories by zip id, and the messages. None is a message that wasn't recorded."""
 
     stories: dict[str, Story]
     messages: list[tuple[Request, Message | None]]
@@ -76,13 +76,13 @@ def expected_of(case: Case) -> Expected:
 
 
 def _follow(story: Story, request: Request, outcome: Outcome, recorded: int) -> bool:
-    """Take a request into its row's story. Return whether it puts a message on the queue."""
+    """Add a request to its row's story. Return whether it puts a message on the queue."""
     is_late = outcome is not Outcome.ACCEPTED and bool(story.states)
     story.requests.append(request)
     story.outcomes.append(outcome)
     if is_late:
-        # Section 2: "A Zoom-side state never replaces […] [fixed] any pipeline state", nor does a
-        # refusal take back what is on its way.
+        # Section 2: "A Zoom-side state never replaces […] [fixed] any pipeline state". A refusal
+        # doesn't replace one either.
         story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
     if outcome is Outcome.FAILED:
         story.differs |= {*CHANGED_WITH_THE_STATE, "ingest_request_time"}
@@ -103,12 +103,12 @@ def _follow(story: Story, request: Request, outcome: Outcome, recorded: int) -> 
 
 
 def _is_ours(request: Request, recorded: int) -> bool:
-    """Whether we take a request that the first system refused."""
+    """Whether we accept a request that the first system refused."""
     return recorded == 400 and (rules.is_asked_of_zoom(request) or rules.is_fixed(request))
 
 
 def check_messages(expected: Expected, sent: list[Message]) -> None:
-    """Hold the messages sent against those that the case has to send."""
+    """Check the messages that were sent against those that the case has to send."""
     assert len(sent) == len(expected.messages)
     for message, (request, recorded) in zip(sent, expected.messages, strict=True):
         body = message["body"]
@@ -123,7 +123,7 @@ def check_messages(expected: Expected, sent: list[Message]) -> None:
 
 
 def check_rows(expected: Expected, rows: list[Row], recorded_rows: list[Row]) -> None:
-    """Hold the rows against the recorded ones, apart from what a row's story lets differ."""
+    """Check the rows against the recorded ones, apart from what a row's story lets differ."""
     ours = {row["zip_id"]: row for row in rows}
     recorded = {row["zip_id"]: row for row in recorded_rows}
     alone = {
@@ -149,7 +149,7 @@ def check_rows(expected: Expected, rows: list[Row], recorded_rows: list[Row]) ->
 
 
 def _check_subject(story: Story, row: Row) -> None:
-    """Each attribute that tells of the recording is what one of the row's requests says."""
+    """Check that each attribute about the recording has a value of one of the row's requests."""
     for name in SUBJECT:
         assert str(row.get(name, "")) in story.may_say(name)
 
