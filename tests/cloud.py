@@ -1,4 +1,4 @@
-"""An in-process AWS (moto) with this system's tables, queues and bucket, for tests."""
+"""Fake AWS (moto) in this process, with the stack's tables, queues, topic and bucket."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import boto3
 from botocore.config import Config
 from moto import mock_aws
 
+from tests.hooks import recorded
+
 REGION = "us-east-1"
 BUCKET = "test-zoom-recording-files"
-SENDING = "provide-client-params.sqs.SendMessage"
 
 
 @dataclass
 class Clock:
-    """A clock that tests set and move."""
+    """A clock that stands still until a test moves it."""
 
     now: datetime = field(default_factory=lambda: datetime(2026, 10, 14, 18, 30, tzinfo=UTC))
 
@@ -37,7 +38,7 @@ class Clock:
 
 @dataclass
 class Cloud:
-    """The clients, tables and queue urls of one test's AWS."""
+    """The clients, tables and queue URLs of one test's AWS."""
 
     sqs: Any
     s3: Any
@@ -58,7 +59,7 @@ class Cloud:
     sends: list[dict[str, Any]] = field(default_factory=list)
 
     def sent_to(self, url: str) -> list[dict[str, Any]]:
-        """What was sent to a queue so far, delayed or not: body (parsed) and delay_seconds."""
+        """Return all messages sent to a queue so far: body (parsed) and delay_seconds."""
         return [
             {
                 "body": json.loads(send["MessageBody"]),
@@ -69,7 +70,7 @@ class Cloud:
         ]
 
     def messages(self, url: str) -> list[dict[str, Any]]:
-        """Takes every visible message off a queue: body (parsed) and attributes."""
+        """Receive and delete every visible message of a queue: parsed body, reason and group."""
         found: list[dict[str, Any]] = []
         while True:
             answer = self.sqs.receive_message(
@@ -93,17 +94,17 @@ class Cloud:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
     def mails(self) -> list[tuple[str, str]]:
-        """Takes every mail that the topic has sent so far: subject and body."""
+        """Take every mail that the topic has sent so far: (subject, body)."""
         sent = [message["body"] for message in self.messages(self.mail_queue)]
-        return [(one["Subject"], one["Message"]) for one in sent]
+        return [(mail["Subject"], mail["Message"]) for mail in sent]
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Every status row by zip id, numbers as ints."""
+        """Return every status row by zip id, with numbers as ints."""
         return {item["zip_id"]: plain(item) for item in self.status.scan()["Items"]}
 
 
 def plain(value: Any) -> Any:
-    """DynamoDB's Decimals as ints."""
+    """Return a value with DynamoDB's Decimals as ints."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -123,7 +124,7 @@ class _Clients(NamedTuple):
 
 @cache
 def _clients() -> _Clients:
-    """Made once: reading AWS's service models takes longer than most tests."""
+    """Make the clients once: reading AWS's service models takes longer than most tests."""
     return _Clients(
         sqs=boto3.client("sqs", REGION),
         s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
@@ -135,7 +136,7 @@ def _clients() -> _Clients:
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
-    """A new AWS, empty but for what the stack makes."""
+    """Start a new AWS for the block, with the stack's empty resources."""
     with mock_aws():
         sqs, s3, ssm, dynamodb, sns = _clients()
         s3.create_bucket(Bucket=BUCKET)
@@ -166,14 +167,8 @@ def cloud() -> Iterator[Cloud]:
         endpoint = sqs.get_queue_attributes(**arn)["Attributes"]["QueueArn"]
         sns.subscribe(TopicArn=made.topic, Protocol="sqs", Endpoint=endpoint)
 
-        def remember(params: dict[str, Any], **_: object) -> None:
-            made.sends.append(dict(params))
-
-        sqs.meta.events.register(SENDING, remember)
-        try:
+        with recorded(sqs, "sqs.SendMessage") as made.sends:
             yield made
-        finally:
-            sqs.meta.events.unregister(SENDING, remember)
 
 
 def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:
