@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import requests
 
 from local.deploy import build_packages
 from local.driver import Driver
@@ -105,3 +106,11 @@ def stack(driver: Driver) -> Stack:
     """The running stack, with a series in Opencast."""
     driver.add_series(SERIES, "Mapping the Ocean")
     return Stack(driver)
+
+
+@pytest.fixture(scope="session")
+def session(state: State) -> Iterator[requests.Session]:
+    """An HTTP client that trusts the stack and the stand-ins, and ignores the environment."""
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, state.ca_bundle
+        yield session

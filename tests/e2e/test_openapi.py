@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,26 +22,24 @@ Ask = Callable[..., int]
 
 
 @pytest.fixture
-def ask(state: State) -> Iterator[Ask]:
+def ask(state: State, session: requests.Session) -> Ask:
     """Function that sends a request, checks the answer against the document, returns the status."""
-    with requests.Session() as session:
-        session.trust_env, session.verify = False, state.ca_bundle
 
-        def request(method: str, path: str, **options: Any) -> int:
-            answer = session.request(method, f"{state.api_url}/{path}", timeout=120, **options)
-            contents = openapi.contents(method, path, answer.status_code)
-            kind = answer.headers.get("Content-Type", "").partition(";")[0]
-            if answer.content:
-                content = answer.json() if kind == "application/json" else answer.text
-                openapi.check(contents[kind]["schema"], content)
-            else:
-                assert answer.status_code == 204 or (path, answer.status_code) == ("slack", 200)
-            documented = openapi.operations()[method, path]["responses"][str(answer.status_code)]
-            for header in openapi.resolved(documented).get("headers", {}):
-                assert header in answer.headers
-            return answer.status_code
+    def request(method: str, path: str, **options: Any) -> int:
+        answer = session.request(method, f"{state.api_url}/{path}", timeout=120, **options)
+        contents = openapi.contents(method, path, answer.status_code)
+        kind = answer.headers.get("Content-Type", "").partition(";")[0]
+        if answer.content:
+            content = answer.json() if kind == "application/json" else answer.text
+            openapi.check(contents[kind]["schema"], content)
+        else:
+            assert answer.status_code == 204 or (path, answer.status_code) == ("slack", 200)
+        documented = openapi.operations()[method, path]["responses"][str(answer.status_code)]
+        for header in openapi.resolved(documented).get("headers", {}):
+            assert header in answer.headers
+        return answer.status_code
 
-        yield request
+    return request
 
 
 def test_the_answers_of_new_recording_are_as_documented(

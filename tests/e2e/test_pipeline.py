@@ -30,14 +30,13 @@ def test_the_webhook_answers_zoom_s_validation_request(stack: Stack) -> None:
     assert set(json.loads(answer.body)) == {"plainToken", "encryptedToken"}
 
 
-def test_the_api_says_what_is_wrong_with_a_bad_request(state: State) -> None:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = state.ca_bundle
-        answer = session.post(f"{state.api_url}/ingest", data="{", timeout=120)
-        assert answer.status_code == 400
-        assert answer.json() == {"message": "The body is not JSON."}
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        answer = session.get(f"{state.api_url}/status", params={"seconds": "1.5"}, timeout=120)
-        assert answer.status_code == 400
-        assert answer.json()["message"]
+def test_the_api_says_what_is_wrong_with_a_bad_request(
+    state: State, session: requests.Session
+) -> None:
+    answer = session.post(f"{state.api_url}/ingest", data="{", timeout=120)
+    assert answer.status_code == 400
+    assert answer.json() == {"message": "The body is not JSON."}
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    answer = session.get(f"{state.api_url}/status", params={"seconds": "1.5"}, timeout=120)
+    assert answer.status_code == 400
+    assert answer.json()["message"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,10 @@ class Template:
     def short(name: str) -> str:
         """Return a name in AWS without the stack's name."""
         return name.removeprefix(f"{STACK}-")
+
+
+Changed = Callable[[Mapping[str, str]], Template]
+"""A function that synthesizes a template with some settings changed."""
 
 
 def synthesize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 import tasks
 from cdk.names import FUNCTIONS
-from tests.infra.template import STACK, Template
+from tests.infra.template import STACK, Changed, Template
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 HOUR = 3600
@@ -111,17 +111,13 @@ def test_alarms_publish_to_the_topic_that_allows_it(
     assert {"Service": "cloudwatch.amazonaws.com"} in allowed
 
 
-def test_the_upload_age_alarm_waits_as_long_as_the_patience_setting_says(
-    changed: Callable[[Mapping[str, str]], Template],
-) -> None:
+def test_the_upload_age_alarm_waits_as_long_as_the_patience_setting_says(changed: Changed) -> None:
     patient = changed({"OC_INGEST_PATIENCE_HOURS": "24"})
     limit = patient.alarms["upload-age"]["Threshold"]
     assert limit == (24 + 2) * HOUR
 
 
-def test_reconcile_has_no_idle_alarm_when_it_is_off(
-    changed: Callable[[Mapping[str, str]], Template],
-) -> None:
+def test_reconcile_has_no_idle_alarm_when_it_is_off(changed: Changed) -> None:
     off = changed({"RECONCILE_DAYS": "0"}).alarms
     assert "reconcile-idle" not in off
     assert "recordings-reconciled" in off

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from ingester import settings as read
 from ingester.schedule.lock import COMMAND_SECONDS, LIFE_SECONDS
 from tests.infra.function_types import READS
 from tests.infra.grants import ACCOUNT, REGION, Grant, grants, without
-from tests.infra.template import STACK, Template, synthesize
+from tests.infra.template import STACK, Changed, Template, synthesize
 
 CONSUME = (
     "sqs:ReceiveMessage",
@@ -195,7 +194,7 @@ def test_queues_invoke_the_alias_for_one_message_at_a_time(template: Template) -
     [("OC_TRACK_UPLOAD_MAX", {10, 2}), ("DOWNLOADS_AT_ONCE", {2, 5})],
 )
 def test_a_queue_s_concurrency_is_that_of_its_setting(
-    changed: Callable[[Mapping[str, str]], Template], setting: str, expected: set[int]
+    changed: Changed, setting: str, expected: set[int]
 ) -> None:
     mappings = changed({setting: "2"}).of_type("AWS::Lambda::EventSourceMapping")
     found = {mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings.values()}
@@ -203,7 +202,7 @@ def test_a_queue_s_concurrency_is_that_of_its_setting(
 
 
 def test_the_uploader_s_environment_has_the_outage_hours(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     later = changed({"OC_OUTAGE_HOURS": "1.5"})
     hours = [
@@ -213,9 +212,7 @@ def test_the_uploader_s_environment_has_the_outage_hours(
     assert hours == ["24", "1.5"]
 
 
-def test_reconcile_runs_every_hour_unless_it_is_off(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
-) -> None:
+def test_reconcile_runs_every_hour_unless_it_is_off(template: Template, changed: Changed) -> None:
     rule = template.named("AWS::Events::Rule", "Name")["reconcile"]
     assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
     [target] = rule["Targets"]
@@ -257,7 +254,7 @@ def test_all_log_groups_keep_six_months(template: Template) -> None:
 
 
 def test_versions_and_aliases_stay_the_same_when_settings_change(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     later = changed(
         {
@@ -278,16 +275,12 @@ def test_versions_and_aliases_stay_the_same_when_settings_change(
         assert later.of_type(resource_type) == before
 
 
-def test_the_alias_has_the_name_of_its_setting(
-    changed: Callable[[Mapping[str, str]], Template],
-) -> None:
+def test_the_alias_has_the_name_of_its_setting(changed: Changed) -> None:
     aliases = changed({"LAMBDA_RELEASE_ALIAS": "released"}).of_type("AWS::Lambda::Alias")
     assert {alias["Name"] for alias in aliases.values()} == {"released"}
 
 
-def test_only_the_uploader_runs_in_the_vpc(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
-) -> None:
+def test_only_the_uploader_runs_in_the_vpc(template: Template, changed: Changed) -> None:
     assert not any("VpcConfig" in properties for properties in template.functions.values())
     inside = changed({"OC_SUBNET_IDS": "subnet-1a, subnet-2b", "OC_SECURITY_GROUP_ID": "sg-3c"})
     places = {

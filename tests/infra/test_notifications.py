@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,10 +11,8 @@ from cdk.names import FUNCTIONS, LOG_NOTIFICATIONS
 from ingester.alerts.log_records import records_of
 from ingester.log_level import Level
 from local.subscription_filters import matches
-from tests.infra.template import STACK, Template
+from tests.infra.template import STACK, Changed, Template
 from tests.log_lines import CRASHES, ROUTINE, line_of
-
-Changed = Callable[[Mapping[str, str]], Template]
 
 
 def pattern_of(template: Template) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import uploader
-from tests.infra.template import SECRET_SETTINGS, STACK, Template
+from tests.infra.template import SECRET_SETTINGS, STACK, Changed, Template
 
 DAY = 24 * 3600
 URLS = ("webhook-url", "ingest-url", "schedule-url", "status-url", "slack-url", "page-url")
@@ -93,7 +93,7 @@ def test_queues_are_encrypted_and_have_their_dead_letter_queues(template: Templa
     [("0.25", "1", 58), ("6", "24", 230), ("24", "72", 626), ("168", "72", 1000)],
 )
 def test_the_upload_queue_s_receive_limit_covers_patience_and_outage(
-    changed: Callable[[Mapping[str, str]], Template], patience: str, outage: str, limit: int
+    changed: Changed, patience: str, outage: str, limit: int
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": patience, "OC_OUTAGE_HOURS": outage})
     queues = template.queues
@@ -125,7 +125,7 @@ def test_a_queue_s_visibility_timeout_is_a_little_longer_than_its_function_s_tim
     ],
 )
 def test_a_function_s_receive_limit_is_that_of_its_queue(
-    changed: Callable[[Mapping[str, str]], Template], function: str, variable: str, queue: str
+    changed: Changed, function: str, variable: str, queue: str
 ) -> None:
     template = changed({"OC_INGEST_PATIENCE_HOURS": "24", "OC_OUTAGE_HOURS": "36"})
     functions = template.functions
@@ -279,7 +279,7 @@ def test_other_addresses_may_not_post_to_ingest_or_get_anything(template: Templa
 
 
 def test_a_change_of_the_allowed_addresses_deploys_the_api_again(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     later = changed({"INGEST_ALLOWED_IPS": "203.0.113.9"})
     assert deny_statement(later)["Condition"] == {
@@ -334,7 +334,7 @@ def test_the_api_key_keeps_its_name(template: Template) -> None:
 
 
 def test_the_on_demand_function_posts_to_the_webhook_s_address(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     def address(of: Template) -> Any:
         functions = of.functions
@@ -360,7 +360,7 @@ def test_every_resource_that_can_have_tags_has_the_stack_s_tags(template: Templa
 
 
 def test_codebuild_takes_revisions_from_the_repository_that_is_set(
-    template: Template, changed: Callable[[Mapping[str, str]], Template]
+    template: Template, changed: Changed
 ) -> None:
     [project] = template.of_type("AWS::CodeBuild::Project").values()
     assert project["Name"] == f"{STACK}-codebuild"
