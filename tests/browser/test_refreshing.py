@@ -89,8 +89,8 @@ class TestRefreshing:
         week.write("fresh==", timedelta(seconds=1), State.OC_SERIES_FOUND, oc_series_id="S")
         page.clock.run_for(31_000)
         expect(page.locator("article h3")).to_contain_text("Downloading")
-        said = "Organic Chemistry II, Section 3: Downloading"
-        expect(page.locator("#say")).to_have_text(said)
+        announced = "Organic Chemistry II, Section 3: Downloading"
+        expect(page.locator("#say")).to_have_text(announced)
         expect(link).to_be_focused()
 
     def test_the_list_of_today_changes_its_day_at_midnight(
@@ -117,20 +117,20 @@ class TestRefreshing:
             document.dispatchEvent(new Event('visibilitychange'));
         }"""
         page.evaluate(turned, True)
-        asked = len(site.queries)
+        count = len(site.queries)
         page.clock.run_for(120_000)
-        assert len(site.queries) == asked
+        assert len(site.queries) == count
         page.evaluate(turned, False)
         await_view(page)
         expect(page.locator("#updated")).to_have_text("Updated 14:32")
-        assert len(site.queries) > asked
+        assert len(site.queries) > count
 
     def test_a_paused_page_refreshes_only_when_told_to(self, page: Page, site: Site) -> None:
         open_page(page, site)
         page.get_by_role("button", name="Pause").click()
-        asked = len(site.queries)
+        count = len(site.queries)
         page.clock.run_for(120_000)
-        assert len(site.queries) == asked
+        assert len(site.queries) == count
         expect(page.locator("#updated")).to_contain_text("Paused.")
         with page.expect_response(lambda answer: "status" in answer.url):
             page.get_by_role("button", name="Refresh").click()
