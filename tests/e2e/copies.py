@@ -113,7 +113,11 @@ def continued_copy(stack: Stack) -> None:
         return found is not None and found.status == "SENT_TO_OPENCAST"
 
     before = stack.message_count("download-dlq")
-    with deployed.limited(driver, stack.downloader, seconds=12, DOWNLOAD_CONNECTIONS="2"):
+    with (
+        # On a busy machine an invocation may time out before its first part.
+        deployed.visible_again_after(driver, "download", 20),
+        deployed.limited(driver, stack.downloader, seconds=12, DOWNLOAD_CONNECTIONS="2"),
+    ):
         stack.send_completed(recording)
         stack.wait(look, "SENT_TO_OPENCAST")
     stack.assert_ingested_once(recording)
