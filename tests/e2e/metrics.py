@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -65,6 +66,8 @@ def _declared(record: dict[str, Any], stack_name: str) -> dict[str, float]:
     return values
 
 
+@cache
 def _units() -> list[str]:
+    """Return CloudWatch's units, read once: loading AWS's service model takes 100 ms."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
     return list(model.shape_for("StandardUnit").enum)  # type: ignore[attr-defined]  # a StringShape
