@@ -54,6 +54,7 @@ class Shown:
     kind: str
     text: str
     requests: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    title: str = ""
 
 
 def run_script(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
@@ -71,7 +72,7 @@ def run_script(properties: Mapping[str, str], ca_bundle: Path) -> Shown:
     seen = json.loads(done.stdout)
     assert (seen["menu"], seen["item"]) == ("ZIP", "Update ZIP schedule")
     last = seen["shown"][-1]
-    return Shown(last["as"], last["text"], tuple(seen["asked"]))
+    return Shown(last["as"], last["text"], tuple(seen["asked"]), last["title"])
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -56,7 +56,7 @@ def assert_becomes(stack: Stack, ask: Callable[[], object], wanted: object) -> N
     assert ask() == wanted
 
 
-def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: dict[Metric, float]) -> None:
+def assert_metrics(stack: Stack, recording: ZoomRecording, wanted: Mapping[Metric, float]) -> None:
     """Assert that a recording's metrics are `wanted` and no others."""
     assert_becomes(stack, lambda: metrics_of(stack.driver, recording), wanted)
 
