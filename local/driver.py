@@ -100,6 +100,14 @@ class Answer(msgspec.Struct, frozen=True):
     body: str
 
 
+class KeptClients:
+    """Makes each boto3 client and resource once, since that takes longer than most requests."""
+
+    def __init__(self, access: Access) -> None:
+        self.client = cache(access.client)
+        self.resource = cache(access.resource)
+
+
 class Driver:
     """Drives the stack of a `stack.json`, with the local account's own key."""
 
@@ -109,10 +117,7 @@ class Driver:
         self._session.verify = state.ca_bundle
         # Else a REQUESTS_CA_BUNDLE or a proxy of the shell would win, see requests' documentation.
         self._session.trust_env = False
-        access = Access.of(state)
-        # Kept: making a client takes longer than most requests.
-        self._client = cache(access.client)
-        self._resource = cache(access.resource)
+        self._access = KeptClients(Access.of(state))
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -120,11 +125,11 @@ class Driver:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the local cloud."""
-        return self._client(service)
+        return self._access.client(service)
 
     def table(self, name: str) -> Any:
         """A DynamoDB table of the stack, by its name without the stack's."""
-        return self._resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
+        return self._access.resource("dynamodb").Table(f"{self.state.stack_name}-{name}")
 
     def queue_url(self, name: str) -> str:
         """A queue's URL, by its name without the stack's."""

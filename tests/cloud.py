@@ -14,10 +14,9 @@ import boto3
 from botocore.config import Config
 from moto import mock_aws
 
-from tests.hooks import recorded
-
 REGION = "us-east-1"
 BUCKET = "test-zoom-recording-files"
+SENDING = "provide-client-params.sqs.SendMessage"
 
 
 @dataclass
@@ -70,7 +69,7 @@ class Cloud:
         ]
 
     def messages(self, url: str) -> list[dict[str, Any]]:
-        """Receive and delete every visible message of a queue: parsed body, reason and group."""
+        """Takes every visible message off a queue: body (parsed) and attributes."""
         found: list[dict[str, Any]] = []
         while True:
             answer = self.sqs.receive_message(
@@ -94,9 +93,9 @@ class Cloud:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
     def mails(self) -> list[tuple[str, str]]:
-        """Take every mail that the topic has sent so far: (subject, body)."""
+        """Takes every mail that the topic has sent so far: subject and body."""
         sent = [message["body"] for message in self.messages(self.mail_queue)]
-        return [(mail["Subject"], mail["Message"]) for mail in sent]
+        return [(one["Subject"], one["Message"]) for one in sent]
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Return every status row by zip id, with numbers as ints."""
@@ -124,7 +123,7 @@ class _Clients(NamedTuple):
 
 @cache
 def _clients() -> _Clients:
-    """Make the clients once: reading AWS's service models takes longer than most tests."""
+    """Made once: reading AWS's service models takes longer than most tests."""
     return _Clients(
         sqs=boto3.client("sqs", REGION),
         s3=boto3.client("s3", REGION, config=Config(signature_version="s3v4")),
@@ -167,8 +166,14 @@ def cloud() -> Iterator[Cloud]:
         endpoint = sqs.get_queue_attributes(**arn)["Attributes"]["QueueArn"]
         sns.subscribe(TopicArn=made.topic, Protocol="sqs", Endpoint=endpoint)
 
-        with recorded(sqs, "sqs.SendMessage") as made.sends:
+        def remember(params: dict[str, Any], **_: object) -> None:
+            made.sends.append(dict(params))
+
+        sqs.meta.events.register(SENDING, remember)
+        try:
             yield made
+        finally:
+            sqs.meta.events.unregister(SENDING, remember)
 
 
 def _table(dynamodb: Any, name: str, key: str, **more: Any) -> Any:

@@ -30,7 +30,7 @@ GOOD_TOKEN = json_answer(
 
 @cache
 def private_key() -> str:
-    """Return an RSA key in PEM, made once."""
+    """An RSA key in PEM, made once."""
     return (
         rsa.generate_private_key(public_exponent=65537, key_size=2048)
         .private_bytes(
@@ -43,7 +43,7 @@ def private_key() -> str:
 
 
 def service_key(token_uri: str) -> str:
-    """Return a service account's key as Google's console saves it."""
+    """A service account's key as Google's console saves it."""
     return json.dumps(
         {
             "type": "service_account",

@@ -29,7 +29,7 @@ def failing(
     when: Callable[[dict[str, Any]], bool] = bool,
     status: int = 400,
 ) -> Iterator[None]:
-    """Let the calls whose parameters satisfy `when` fail with AWS's error `code`."""
+    """Calls fail with AWS's error `code`, those whose parameters are as `when` wants them."""
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
     def fail(params: dict[str, Any], **_: Any) -> None:
