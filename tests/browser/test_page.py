@@ -21,7 +21,7 @@ from tests.cloud import Clock, Cloud
 DATA_STRUCTURES = "#meeting=96655443322&recording=gone%3D%3D"
 
 
-def test_what_needs_a_person_comes_first(page: Page, site: Site) -> None:
+def test_recordings_that_need_a_person_come_first(page: Page, site: Site) -> None:
     open_page(page, site)
     first = page.get_by_role("heading", level=2).first
     expect(first).to_have_text("Needs a person 2")
